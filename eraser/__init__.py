@@ -1,0 +1,19 @@
+"""What people said, what a model said, and how the two compare. Needs no torch."""
+
+from eraser.errors import Fault, InputError
+from eraser.types import (
+    Ablation,
+    Dataset,
+    Document,
+    Evidence,
+    Example,
+    Prediction,
+    Span,
+    Text,
+    Truth,
+)
+
+__all__ = [
+    "Ablation", "Dataset", "Document", "Evidence", "Example", "Fault", "InputError",
+    "Prediction", "Span", "Text", "Truth",
+]  # fmt: skip

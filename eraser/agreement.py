@@ -1,0 +1,115 @@
+"""Do the picked words agree with the words people marked? One example at a time.
+
+Every function takes (truth, prediction) and returns the columns its metric folds (metrics.py), or None
+where the example has no human evidence, or nothing but, so that the question has no answer.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from eraser.ranking import auprc_trapezoid, average_precision, roc_auc
+from eraser.types import Floats, Prediction, Truth, runs
+
+Columns = tuple[float, ...] | None
+IOU = 0.5
+
+
+def token_counts(truth: Truth, prediction: Prediction) -> Columns:
+    """Return words (hit, picked, gold)."""
+    if not truth.spans:
+        return None
+    picked, gold = prediction.rationale, truth.gold
+    return float((picked & gold).sum()), float(picked.sum()), float(gold.sum())
+
+
+def token_precision(truth: Truth, prediction: Prediction) -> Columns:
+    """Return hit / picked words; 0 where none is picked, as the official scorer has it."""
+    counts = token_counts(truth, prediction)
+    return None if counts is None else (counts[0] / counts[1] if counts[1] else 0.0,)
+
+
+def token_recall(truth: Truth, prediction: Prediction) -> Columns:
+    """Return hit / gold words."""
+    counts = token_counts(truth, prediction)
+    return None if counts is None else (counts[0] / counts[2],)
+
+
+def token_f1(truth: Truth, prediction: Prediction) -> Columns:
+    """Return 2 hit / (picked + gold)."""
+    counts = token_counts(truth, prediction)
+    return None if counts is None else (2 * counts[0] / (counts[1] + counts[2]),)
+
+
+def token_iou(truth: Truth, prediction: Prediction) -> Columns:
+    """Return words both picked and gold / words either."""
+    counts = token_counts(truth, prediction)
+    return None if counts is None else (counts[0] / (counts[1] + counts[2] - counts[0]),)
+
+
+def iou_eraser(truth: Truth, prediction: Prediction) -> Columns:
+    """Return (hits / predicted spans, hits / gold spans), hits in the official sense.
+
+    A predicted span, a run of picked words, hits if its best IOU with a gold span is at least 0.5.
+    Several may hit one gold span, so the second can exceed 1. NaN where there is no predicted span.
+    """
+    if not truth.spans:
+        return None
+    predicted = runs(prediction.rationale)
+    hits = sum(max(p.iou(g) for g in truth.spans) >= IOU for p in predicted)
+    return (hits / len(predicted) if predicted else np.nan), hits / len(truth.spans)
+
+
+def iou_f1_one_to_one(truth: Truth, prediction: Prediction) -> Columns:
+    """Return 2 matches / (predicted + gold spans) for the largest one-to-one matching at IOU >= 0.5."""
+    if not truth.spans:
+        return None
+    from scipy.optimize import linear_sum_assignment  # slow to import, and only this metric needs it
+
+    predicted = runs(prediction.rationale)
+    fits = np.array([[p.iou(g) >= IOU for g in sorted(truth.spans)] for p in predicted], dtype=float)
+    if not predicted:
+        return (0.0,)
+    rows, columns = linear_sum_assignment(fits, maximize=True)
+    return (2 * float(fits[rows, columns].sum()) / (len(predicted) + len(truth.spans)),)
+
+
+def false_positive_rate(truth: Truth, prediction: Prediction) -> Columns:
+    """Return picked non-gold words / non-gold words."""
+    if not truth.spans or truth.gold.all():
+        return None
+    return (float(prediction.rationale[~truth.gold].mean()),)
+
+
+def size(truth: Truth, prediction: Prediction) -> Columns:
+    """Return the share of words picked."""
+    return (float(prediction.rationale.mean()),)
+
+
+def _ranked(prediction: Prediction) -> Floats:
+    """Return the scores with unread words below all others."""
+    scores = prediction.scores
+    read = ~np.isnan(scores)
+    lowest = scores[read].min() - 1 if read.any() else 0.0
+    return np.where(read, scores, lowest)
+
+
+def ranking_average_precision(truth: Truth, prediction: Prediction) -> Columns:
+    """Return average precision of the ranking of words; its mean over examples is mAP."""
+    if not truth.spans or truth.gold.all():
+        return None
+    return (average_precision(truth.gold, _ranked(prediction)),)
+
+
+def ranking_auprc(truth: Truth, prediction: Prediction) -> Columns:
+    """Return the area under precision and recall by trapezoids: 0.5 + share/2 for constant scores."""
+    if not truth.spans:
+        return None
+    return (auprc_trapezoid(truth.gold, _ranked(prediction)),)
+
+
+def ranking_roc_auc(truth: Truth, prediction: Prediction) -> Columns:
+    """Return the share of (gold, other) word pairs in the right order, ties half."""
+    if not truth.spans or truth.gold.all():
+        return None
+    return (roc_auc(truth.gold, _ranked(prediction)),)

@@ -1,0 +1,39 @@
+"""One shape for everything that can be wrong with a user's input."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing wrong: where it is, what was expected there, what stood there instead."""
+
+    expected: str
+    got: str
+    file: str | Path | None = None
+    line: int | None = None
+    id: str | None = None
+
+    def __str__(self) -> str:
+        """Return `file:line: id: expected …, got …` on one line, leaving out what is not known."""
+        place = "" if self.file is None else str(self.file)
+        if self.line is not None:
+            place += f":{self.line}" if place else f"line {self.line}"
+        parts = [p for p in (place, self.id) if p]
+        return " ".join(": ".join([*parts, f"expected {self.expected}, got {self.got}"]).splitlines())
+
+
+class InputError(ValueError):
+    """The input is not what it must be; carries every fault found, prints one to a line."""
+
+    def __init__(self, *faults: Fault) -> None:
+        self.faults = faults
+        super().__init__("\n".join(map(str, faults)))
+
+
+def shown(value: object, limit: int = 60) -> str:
+    """Return `value` as it should stand in an error: quoted, on one line, cut at `limit` characters."""
+    text = repr(value)
+    return text if len(text) <= limit else text[: limit - 1] + "…"

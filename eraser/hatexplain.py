@@ -1,0 +1,109 @@
+"""HateXplain's own files → Dataset (Mathew et al. 2021, https://github.com/hate-alert/HateXplain).
+
+The rules are the authors' (Explainability_Calculation_NB.ipynb): majority label of three, ties left
+out, gold = union of the annotators, one span a run, all spans one group. Each annotator's own spans
+are kept beside it, so their mean and their agreement can be computed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from typing import Any
+
+import numpy as np
+
+from eraser.errors import Fault, InputError, shown
+from eraser.load import SPLITS, Source, parse_json_lines
+from eraser.types import Dataset, Document, Evidence, Example, Mask, runs
+
+POSTS, DIVISIONS, TRAIN_TEXT = "dataset.json", "post_id_divisions.json", "train_text.jsonl"
+TOXIC = frozenset({"hatespeech", "offensive"})
+
+
+def is_hatexplain(source: Source) -> bool:
+    """Return whether the source holds HateXplain's own files."""
+    return source.has(POSTS) and source.has(DIVISIONS)
+
+
+def load_hatexplain(source: Source, name: str = "hatexplain") -> Dataset:
+    """Load `dataset.json` and `post_id_divisions.json`.
+
+    Where the divisions name no train post and `train_text.jsonl` (lines of `text`, `label`) lies
+    beside them, its texts become the train split, without evidence.
+    """
+    posts, divisions = _read_json(source, POSTS), _read_json(source, DIVISIONS)
+    documents: dict[str, Document] = {}
+    left_out: Counter[str] = Counter()
+    splits: dict[str, tuple[Example, ...]] = {}
+    for split in SPLITS:
+        examples = []
+        for post_id in divisions.get(split) or []:
+            if post_id not in posts:
+                place = source.place(DIVISIONS)
+                raise InputError(Fault(f"a post of {POSTS}", "an unknown id", place, None, post_id))
+            document, example = _read_post(source, post_id, posts[post_id])
+            if example is None:
+                left_out[split] += 1
+                continue
+            documents[document.id] = document
+            examples.append(example)
+        splits[split] = tuple(examples)
+    notes = [f"{s}: {n} posts without a majority label left out" for s, n in left_out.items()]
+    if not splits["train"] and source.has(TRAIN_TEXT):
+        splits["train"] = _read_train_text(source, documents)
+        notes.append(f"train: {len(splits['train'])} texts without evidence, from {TRAIN_TEXT}")
+    splits = {s: examples for s, examples in splits.items() if examples}
+    return Dataset(name, documents, splits, tuple(notes), str(source.path))
+
+
+def _read_json(source: Source, name: str) -> dict[str, Any]:
+    try:
+        record = json.loads(source.text(name))
+    except json.JSONDecodeError as error:
+        raise InputError(Fault("JSON", str(error), source.place(name))) from None
+    if not isinstance(record, dict):
+        raise InputError(Fault("a JSON object", shown(record), source.place(name)))
+    return record
+
+
+def _read_post(source: Source, post_id: str, post: Any) -> tuple[Document, Example | None]:
+    """Return the post's document and example; no example where the annotators disagree."""
+    place = source.place(POSTS)
+    try:
+        words = tuple(str(word) for word in post["post_tokens"])
+        votes = Counter(str(a["label"]) for a in post["annotators"])
+        targets = Counter(t for a in post["annotators"] for t in set(a.get("target") or []))
+        marks = [np.asarray(r, dtype=bool) for r in post.get("rationales") or []]
+    except (KeyError, TypeError, ValueError) as error:
+        expected = "post_tokens, annotators with labels, rationales of 0 and 1"
+        raise InputError(Fault(expected, f"{type(error).__name__} {error}", place, None, post_id)) from None
+    if bad := [len(m) for m in marks if m.shape != (len(words),)]:
+        expected = f"rationales as long as the post ({len(words)} tokens)"
+        raise InputError(Fault(expected, f"lengths {bad}", place, None, post_id))
+    document = Document(post_id, (words,))
+    top = votes.most_common(2)
+    if not top or (len(top) == 2 and top[0][1] == top[1][1]):
+        return document, None
+    annotators = tuple(_evidence(post_id, mask) for mask in marks)
+    union = _evidence(post_id, np.any(marks, axis=0)) if marks else frozenset()
+    gold = frozenset({union}) if union and top[0][0] in TOXIC else frozenset()
+    tags = frozenset(t for t, n in targets.items() if n >= 2 and t != "None")
+    return document, Example(post_id, (post_id,), top[0][0], None, gold, annotators, tags)
+
+
+def _evidence(doc_id: str, mask: Mask) -> frozenset[Evidence]:
+    return frozenset(Evidence(doc_id, span) for span in runs(mask))
+
+
+def _read_train_text(source: Source, documents: dict[str, Document]) -> tuple[Example, ...]:
+    place = source.place(TRAIN_TEXT)
+    examples = []
+    for line, record in parse_json_lines(source.text(TRAIN_TEXT), place):
+        text, label = record.get("text"), record.get("label")
+        if not isinstance(text, str) or not isinstance(label, str):
+            raise InputError(Fault('"text" and "label" strings', shown(record), place, line))
+        id = f"train_text-{line:05d}"
+        documents[id] = Document(id, (tuple(text.split()),))
+        examples.append(Example(id, (id,), label))
+    return tuple(examples)

@@ -1,0 +1,252 @@
+"""ERASER-format folders and archives → Dataset.
+
+Format: `<split>.jsonl` with one annotation to a line, documents in `docs/<docid>` or `docs.jsonl`
+(https://github.com/jayded/eraserbenchmark, DeYoung et al. 2020).
+"""
+
+from __future__ import annotations
+
+import json
+import tarfile
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from eraser.errors import Fault, InputError, shown
+from eraser.types import Dataset, Document, Evidence, Example, Span
+
+SPLITS = ("train", "val", "test")
+SAMPLE = Path(__file__).parent / "sample"
+MAX_BYTES = 4 * 2**30  # of an unpacked archive: far above any ERASER set, far below a zip bomb
+
+
+@dataclass(frozen=True)
+class Source:
+    """Files of a data set, read from a folder or straight from a .tar.gz without unpacking it."""
+
+    path: Path
+
+    def __post_init__(self) -> None:
+        if not self.path.exists():
+            raise InputError(Fault("a data set's folder or .tar.gz archive", "nothing there", self.path))
+
+    @cached_property
+    def _members(self) -> dict[str, bytes]:
+        """The archive's regular files by path; read whole, since gzip cannot be read at random."""
+        try:
+            with tarfile.open(self.path) as archive:
+                total, members = 0, {}
+                for member in archive:
+                    total += member.size
+                    if total > MAX_BYTES:
+                        raise InputError(Fault(f"at most {MAX_BYTES} bytes unpacked", "more", self.path))
+                    reader = archive.extractfile(member) if member.isfile() else None
+                    if reader is not None:
+                        members[member.name.removeprefix("./")] = reader.read()
+                return members
+        except (tarfile.TarError, EOFError, OSError) as error:
+            raise InputError(Fault("a readable tar archive", str(error), self.path)) from error
+
+    @cached_property
+    def _root(self) -> str:
+        """The archive's folder that holds the data: where the shallowest .json or .jsonl file is."""
+        inside = [PurePosixPath(n) for n in self._members if n.endswith((".jsonl", ".json"))]
+        top = min(inside, key=lambda p: len(p.parts), default=PurePosixPath("x"))
+        return "" if str(top.parent) == "." else f"{top.parent}/"
+
+    def place(self, name: str) -> str:
+        """Return how to name a file of this source in a message."""
+        return str(self.path / name)
+
+    def has(self, name: str) -> bool:
+        """Return whether the file is there."""
+        if self.path.is_dir():
+            return (self.path / name).is_file()
+        return self._root + name in self._members
+
+    def text(self, name: str) -> str:
+        """Return a file's text; any of LF, CR LF and CR ends a line, as in Python's text mode."""
+        try:
+            data = (
+                (self.path / name).read_bytes() if self.path.is_dir() else self._members[self._root + name]
+            )
+            return data.decode("utf-8").replace("\r\n", "\n").replace("\r", "\n")
+        except (KeyError, OSError):
+            raise InputError(Fault("a readable file", "none", self.place(name))) from None
+        except UnicodeDecodeError as error:
+            raise InputError(Fault("UTF-8 text", str(error), self.place(name))) from None
+
+
+def parse_json_lines(text: str, place: str) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield (line number from 1, object) for each line that is not blank."""
+    for number, line in enumerate(text.split("\n"), start=1):
+        if not line.strip():
+            continue
+        try:
+            record = json.loads(line)
+        except (json.JSONDecodeError, RecursionError) as error:
+            raise InputError(Fault("one JSON object", f"{error}", place, number)) from None
+        if not isinstance(record, dict):
+            raise InputError(Fault("one JSON object", shown(record), place, number))
+        yield number, record
+
+
+def cut_sentences(text: str) -> tuple[tuple[str, ...], ...]:
+    """Cut a `docs/` file as the official scorer does: a line a sentence, words at U+0020 only."""
+    lines = (line.strip() for line in text.split("\n"))
+    return tuple(tuple(w for w in line.split(" ") if w) for line in lines if line)
+
+
+def cut_sentences_of_jsonl(text: str) -> tuple[tuple[str, ...], ...]:
+    """Cut a `docs.jsonl` text as the official scorer does: blank lines and double spaces stay as empty words."""
+    return tuple(tuple(line.strip().split(" ")) for line in text.split("\n"))
+
+
+def read_documents(source: Source, doc_ids: Iterable[str]) -> dict[str, Document]:
+    """Return the named documents; one that is not there is a fault."""
+    wanted = sorted(set(doc_ids))
+    if source.has("docs.jsonl"):
+        return _documents_of_jsonl(source, wanted)
+    return {d: Document(d, cut_sentences(source.text(f"docs/{d}"))) for d in wanted}
+
+
+def _documents_of_jsonl(source: Source, wanted: list[str]) -> dict[str, Document]:
+    place = source.place("docs.jsonl")
+    texts: dict[str, str] = {}
+    for number, record in parse_json_lines(source.text("docs.jsonl"), place):
+        if not isinstance(record.get("docid"), str) or not isinstance(record.get("document"), str):
+            raise InputError(Fault('"docid" and "document" strings', shown(record), place, number))
+        texts[record["docid"]] = record["document"]
+    if missing := [d for d in wanted if d not in texts]:
+        raise InputError(*(Fault("a line with this docid", "none", place, None, d) for d in missing))
+    return {d: Document(d, cut_sentences_of_jsonl(texts[d])) for d in wanted}
+
+
+def load(name: str, path: str | Path | None = None, splits: Iterable[str] | None = None) -> Dataset:
+    """Load a data set: ERASER format, or HateXplain's own two JSON files where they are found.
+
+    Args:
+        name: what to call it; `sample` needs no path.
+        path: folder or .tar.gz archive.
+        splits: which splits; default all that are there.
+    """
+    from eraser.hatexplain import is_hatexplain, load_hatexplain
+
+    if path is None:
+        from eraser.download import cached
+
+        path = SAMPLE if name == "sample" else cached(name)
+    source = Source(Path(path))
+    if is_hatexplain(source):
+        return load_hatexplain(source, name)
+    return load_eraser(source, name, splits)
+
+
+def load_eraser(source: Source, name: str, splits: Iterable[str] | None = None) -> Dataset:
+    """Load an ERASER-format source; every fault of its annotations is reported at once."""
+    there = [s for s in (splits or SPLITS) if source.has(f"{s}.jsonl")]
+    if splits is not None and (missing := set(splits) - set(there)):
+        raise InputError(*(Fault("a file", "none", source.place(f"{s}.jsonl")) for s in sorted(missing)))
+    if not there:
+        raise InputError(
+            Fault("train.jsonl, val.jsonl or test.jsonl (or HateXplain's dataset.json)", "none", source.path)
+        )
+    faults: list[Fault] = []
+    notes: list[str] = []
+    records = {s: _read_annotations(source, s, faults) for s in there}
+    doc_ids = {d for rows in records.values() for row in rows for d in row.doc_ids}
+    documents = read_documents(source, doc_ids) if not faults else {}
+    loaded = {s: tuple(_example(row, documents, faults) for row in rows) for s, rows in records.items()}
+    if faults:
+        raise InputError(*faults)
+    for split, rows in records.items():
+        if empty := sum(row.zero_length for row in rows):
+            notes.append(f"{split}: {empty} zero-length evidence spans left out")
+        if bare := sum(not row.evidences for row in rows):
+            notes.append(f"{split}: {bare} examples without evidence")
+    return Dataset(name, documents, loaded, tuple(notes), str(source.path))
+
+
+@dataclass(frozen=True)
+class _Annotation:
+    """One line of a split, its fields checked one by one but not yet against the documents."""
+
+    place: str
+    line: int
+    id: str
+    label: str
+    query: str | None
+    doc_ids: tuple[str, ...]
+    evidences: tuple[tuple[tuple[str, int, int], ...], ...]
+    zero_length: int
+
+
+def _read_annotations(source: Source, split: str, faults: list[Fault]) -> list[_Annotation]:
+    place = source.place(f"{split}.jsonl")
+    seen: set[str] = set()
+    found = []
+    for line, record in parse_json_lines(source.text(f"{split}.jsonl"), place):
+        id = record.get("annotation_id")
+        if not isinstance(id, str) or id in seen:
+            faults.append(Fault("a new annotation_id string", shown(id), place, line))
+            continue
+        seen.add(id)
+        try:
+            found.append(_read_annotation(source, record, place, line))
+        except InputError as error:
+            faults += error.faults
+    return found
+
+
+def _read_annotation(source: Source, record: dict[str, Any], place: str, line: int) -> _Annotation:
+    id = record["annotation_id"]
+    label, query = record.get("classification"), record.get("query")
+    if not isinstance(label, str):
+        raise InputError(Fault("a classification string", shown(label), place, line, id))
+    if not isinstance(query, str | None):
+        raise InputError(Fault("a query string or null", shown(query), place, line, id))
+    groups = []
+    empty = 0
+    for group in record.get("evidences") or []:
+        spans = [_read_evidence(e, place, line, id) for e in group or []]
+        groups.append(tuple(s for s in spans if s[1] != s[2]))
+        empty += sum(s[1] == s[2] for s in spans)
+    doc_ids = record.get("docids") or sorted({s[0] for g in groups for s in g})
+    if not doc_ids and (source.has(f"docs/{id}") or source.has("docs.jsonl")):
+        doc_ids = [id]  # e.g. movies' posR_161.txt, which has no evidence to name its document
+    if not isinstance(doc_ids, list) or not doc_ids or not all(isinstance(d, str) for d in doc_ids):
+        raise InputError(Fault("docids or evidence that names a document", shown(doc_ids), place, line, id))
+    return _Annotation(
+        place, line, id, label, query, tuple(dict.fromkeys(doc_ids)), tuple(g for g in groups if g), empty
+    )
+
+
+def _read_evidence(record: Any, place: str, line: int, id: str) -> tuple[str, int, int]:
+    """Return (docid, start, end); start == end is legal in the wild and left to the caller."""
+    if not isinstance(record, dict):
+        raise InputError(Fault("an evidence object", shown(record), place, line, id))
+    doc_id, start, end = (record.get(k) for k in ("docid", "start_token", "end_token"))
+    whole = isinstance(start, int) and isinstance(end, int) and not isinstance(start, bool)
+    if not isinstance(doc_id, str) or not whole or not 0 <= start <= end:
+        got = shown({"docid": doc_id, "start_token": start, "end_token": end}, 100)
+        raise InputError(Fault("a docid and 0 <= start_token <= end_token", got, place, line, id))
+    return doc_id, start, end
+
+
+def _example(row: _Annotation, documents: dict[str, Document], faults: list[Fault]) -> Example:
+    groups = set()
+    for group in row.evidences:
+        evidence = set()
+        for doc_id, start, end in group:
+            n_words = len(documents[doc_id].words) if doc_id in documents else 0
+            if doc_id not in row.doc_ids:
+                expected = f"evidence in one of its docids {list(row.doc_ids)}"
+                faults.append(Fault(expected, shown(doc_id), row.place, row.line, row.id))
+            elif documents and end > n_words:
+                expected = f"a span inside {doc_id} ({n_words} words)"
+                faults.append(Fault(expected, f"{start}:{end}", row.place, row.line, row.id))
+            evidence.add(Evidence(doc_id, Span(start, end)))
+        groups.add(frozenset(evidence))
+    return Example(row.id, row.doc_ids, row.label, row.query, frozenset(groups))

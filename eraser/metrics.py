@@ -1,0 +1,119 @@
+"""METRICS: every number this package reports, one row each.
+
+A metric measures one example at a time, giving K columns; the columns' means over examples are folded
+to the reported value. To add one: a function (truth, prediction) → columns, and a row here.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from eraser import agreement as a
+from eraser import faithfulness as f
+from eraser.bootstrap import Estimate, Fold, difference, estimate
+from eraser.types import Floats, Prediction, Truth
+
+Needs = Literal["label", "rationale", "scores", "ablations"]
+
+
+def mean(means: Floats) -> Floats:
+    """Fold one column: its mean."""
+    return means[..., 0]
+
+
+def f1_of_means(means: Floats) -> Floats:
+    """Fold columns (precision, recall): F1 of their means, 0 where both are 0."""
+    p, r = means[..., 0], means[..., 1]
+    total = p + r
+    return np.where(total > 0, 2 * p * r / np.where(total > 0, total, 1), np.where(np.isnan(total), np.nan, 0))
+
+
+def micro_f1(means: Floats) -> Floats:
+    """Fold columns (hit, picked, gold): F1 of the pooled counts."""
+    found: Floats = 2 * means[..., 0] / (means[..., 1] + means[..., 2])
+    return found
+
+
+@dataclass(frozen=True)
+class Metric:
+    """What a number is: how measured and folded, which way is better, its range, unit and source."""
+
+    measure: Callable[[Truth, Prediction], a.Columns]
+    fold: Fold
+    higher_is_better: bool | None
+    range: tuple[float, float]
+    unit: str
+    needs: Needs
+    source: str
+
+
+ERASER = "DeYoung et al. 2020"
+_INF = math.inf
+
+METRICS: dict[str, Metric] = {
+    "accuracy": Metric(f.accuracy, mean, True, (0, 1), "share of examples", "label", ERASER),
+    "token_f1": Metric(a.token_f1, mean, True, (0, 1), "words", "rationale", ERASER),
+    "token_f1_micro": Metric(a.token_counts, micro_f1, True, (0, 1), "words", "rationale", ERASER),
+    "token_precision": Metric(a.token_precision, mean, True, (0, 1), "words", "rationale", ERASER),
+    "token_recall": Metric(a.token_recall, mean, True, (0, 1), "words", "rationale", ERASER),
+    "token_iou": Metric(a.token_iou, mean, True, (0, 1), "words", "rationale", "Jaccard"),
+    "iou_f1_eraser": Metric(a.iou_eraser, f1_of_means, True, (0, _INF), "spans", "rationale", ERASER),
+    "iou_f1_one_to_one": Metric(a.iou_f1_one_to_one, mean, True, (0, 1), "spans", "rationale", "this project"),
+    "false_positive_rate": Metric(
+        a.false_positive_rate, mean, False, (0, 1), "words", "rationale", "Modarressi et al. 2022"
+    ),
+    "size": Metric(a.size, mean, None, (0, 1), "share of words", "rationale", "this project"),
+    "average_precision": Metric(a.ranking_average_precision, mean, True, (0, 1), "words", "scores", ERASER),
+    "auprc_trapezoid": Metric(a.ranking_auprc, mean, True, (0, 1), "words", "scores", ERASER),
+    "roc_auc": Metric(a.ranking_roc_auc, mean, True, (0, 1), "word pairs", "scores", ERASER),
+    "comprehensiveness": Metric(f.comprehensiveness, mean, True, (-1, 1), "probability", "rationale", ERASER),
+    "sufficiency": Metric(f.sufficiency, mean, False, (-1, 1), "probability", "rationale", ERASER),
+    "aopc_comprehensiveness": Metric(
+        f.aopc_comprehensiveness, mean, True, (-1, 1), "probability", "ablations", ERASER
+    ),
+    "aopc_sufficiency": Metric(
+        f.aopc_sufficiency, mean, False, (-1, 1), "probability", "ablations", ERASER
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Score:
+    """A metric's value over examples, its interval, and how many examples it was undefined for."""
+
+    metric: str
+    value: float
+    low: float
+    high: float
+    n: int
+    left_out: int
+
+
+def measure(metric: str, truths: Sequence[Truth], predictions: Sequence[Prediction]) -> list[a.Columns]:
+    """Return the metric's columns of each example; None where it is undefined."""
+    of = METRICS[metric].measure
+    return [of(t, p) for t, p in zip(truths, predictions, strict=True)]
+
+
+def score(metric: str, columns: Sequence[a.Columns], seed: int = 0) -> Score:
+    """Fold what `measure` found, with a bootstrap interval over examples."""
+    defined = [c for c in columns if c is not None]
+    found = estimate(np.array(defined), METRICS[metric].fold, seed) if defined else None
+    value, low, high = (found.value, found.low, found.high) if found else (np.nan,) * 3
+    return Score(metric, value, low, high, len(defined), len(columns) - len(defined))
+
+
+def compare(
+    metric: str, ours: Sequence[a.Columns], theirs: Sequence[a.Columns], seed: int = 0
+) -> Estimate:
+    """Return ours − theirs over the examples where both are defined, with a paired interval."""
+    both = [(x, y) for x, y in zip(ours, theirs, strict=True) if x is not None and y is not None]
+    if not both:
+        return Estimate(np.nan, np.nan, np.nan, 0)
+    x, y = (np.array(side) for side in zip(*both, strict=True))
+    return difference(x, y, METRICS[metric].fold, seed)

@@ -1,0 +1,211 @@
+"""What people said and what a model said, as values that never change.
+
+Axes: W word of an example (all its documents after one another), D document, S sentence.
+Spans are in words, end excluded. A mask's name says what True means: `gold`, `rationale`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+Mask = NDArray[np.bool_]
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Span:
+    """Words `start` up to, not including, `end`."""
+
+    start: int
+    end: int
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.start < self.end:
+            raise ValueError(f"a span needs 0 <= start < end, got start {self.start}, end {self.end}")
+
+    def __len__(self) -> int:
+        return self.end - self.start
+
+    def overlap(self, other: Span) -> int:
+        """Return the number of words in both."""
+        return max(0, min(self.end, other.end) - max(self.start, other.start))
+
+    def iou(self, other: Span) -> float:
+        """Return words in both / words in either."""
+        both = self.overlap(other)
+        return both / (len(self) + len(other) - both)
+
+
+def runs(mask: Mask) -> tuple[Span, ...]:
+    """Return the runs of True in `mask` as spans, from left to right.
+
+    >>> runs(np.array([True, True, False, True]))
+    (Span(start=0, end=2), Span(start=3, end=4))
+    """
+    edges = np.flatnonzero(np.diff(np.concatenate(([0], mask.astype(np.int8), [0]))))
+    return tuple(Span(int(a), int(b)) for a, b in edges.reshape(-1, 2))
+
+
+def mask_of(spans: tuple[Span, ...] | frozenset[Span], n_words: int) -> Mask:
+    """Return the mask [W] that is True inside `spans`."""
+    mask = np.zeros(n_words, dtype=bool)
+    for span in spans:
+        mask[span.start : span.end] = True
+    return mask
+
+
+@dataclass(frozen=True)
+class Document:
+    """A text as the data set cuts it: sentences of words."""
+
+    id: str
+    sentences: tuple[tuple[str, ...], ...]
+
+    @cached_property
+    def words(self) -> tuple[str, ...]:
+        """All words in order."""
+        return tuple(word for sentence in self.sentences for word in sentence)
+
+    @cached_property
+    def sentence_starts(self) -> tuple[int, ...]:
+        """For each sentence the index of its first word."""
+        lengths = [len(s) for s in self.sentences]
+        return tuple(int(n) for n in np.cumsum([0, *lengths])[:-1])
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Evidence:
+    """A span of one document that a person marked."""
+
+    doc_id: str
+    span: Span
+
+
+@dataclass(frozen=True)
+class Example:
+    """One question to the classifier, with the answer and the evidence people gave.
+
+    `gold` is a set of groups, a group a set of evidence. `annotators` holds, where a data set gives
+    them one by one, each person's own evidence. `tags` are HateXplain's target communities.
+    """
+
+    id: str
+    doc_ids: tuple[str, ...]
+    label: str
+    query: str | None = None
+    gold: frozenset[frozenset[Evidence]] = frozenset()
+    annotators: tuple[frozenset[Evidence], ...] = ()
+    tags: frozenset[str] = frozenset()
+
+    @property
+    def evidence(self) -> frozenset[Evidence]:
+        """The evidence of all groups."""
+        return frozenset(e for group in self.gold for e in group)
+
+
+@dataclass(frozen=True)
+class Text:
+    """The words of one example: its documents after one another, and where each begins."""
+
+    example_id: str
+    words: tuple[str, ...]
+    doc_starts: Mapping[str, int]
+    sentence_starts: tuple[int, ...]
+    query: str | None = None
+
+    def spans(self, evidence: frozenset[Evidence]) -> frozenset[Span]:
+        """Return `evidence` as spans over this text's words."""
+        starts = self.doc_starts
+        return frozenset(
+            Span(starts[e.doc_id] + e.span.start, starts[e.doc_id] + e.span.end) for e in evidence
+        )
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What people said of one example, in words of its text."""
+
+    label: str
+    n_words: int
+    spans: frozenset[Span]
+
+    @cached_property
+    def gold(self) -> Mask:
+        """Mask [W]: True where a person marked the word."""
+        return mask_of(self.spans, self.n_words)
+
+
+@dataclass(frozen=True)
+class Ablation:
+    """Class probabilities after removing, and after keeping only, that share of the words."""
+
+    fraction: float
+    without: Mapping[str, float]
+    only: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a model said of one example: label, word scores [W], rationale [W], probabilities.
+
+    `scores` is NaN where the model never read the word; such a word is never in `rationale`.
+    `at_rationale` is what the model says without, and with only, the rationale itself.
+    """
+
+    example_id: str
+    label: str
+    probs: Mapping[str, float]
+    scores: Floats
+    rationale: Mask
+    at_rationale: Ablation | None = None
+    ablations: tuple[Ablation, ...] = ()
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Documents, the examples of each split, and notes on what the loader left out and why."""
+
+    name: str
+    documents: Mapping[str, Document]
+    splits: Mapping[str, tuple[Example, ...]]
+    notes: tuple[str, ...] = ()
+    source: str = field(default="", compare=False)
+
+    @cached_property
+    def labels(self) -> tuple[str, ...]:
+        """All labels, sorted."""
+        return tuple(sorted({e.label for examples in self.splits.values() for e in examples}))
+
+    @cached_property
+    def query_matters(self) -> bool:
+        """True when examples differ in their query: one that never varies tells a model nothing."""
+        queries = {e.query for examples in self.splits.values() for e in examples}
+        return len(queries - {None, ""}) > 1
+
+    def text(self, example: Example) -> Text:
+        """Return the words of `example`, its documents in order."""
+        words: list[str] = []
+        doc_starts: dict[str, int] = {}
+        sentence_starts: list[int] = []
+        for doc_id in example.doc_ids:
+            document = self.documents[doc_id]
+            doc_starts[doc_id] = len(words)
+            sentence_starts += [len(words) + start for start in document.sentence_starts]
+            words += document.words
+        query = example.query if self.query_matters else None
+        return Text(example.id, tuple(words), doc_starts, tuple(sentence_starts), query)
+
+    def truth(self, example: Example) -> Truth:
+        """Return what people said of `example`."""
+        text = self.text(example)
+        return Truth(example.label, len(text.words), text.spans(example.evidence))
+
+    def human_share(self, split: str) -> float:
+        """Return the mean share of gold words over the examples of `split` that have any."""
+        shares = [t.gold.mean() for t in map(self.truth, self.splits[split]) if t.spans]
+        return float(np.mean(shares)) if shares else float("nan")

@@ -1,0 +1,114 @@
+"""Predictions → the official ERASER JSON lines, and files that appear whole or not at all."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from eraser.errors import Fault, InputError
+from eraser.types import Example, Prediction, Span, Text, runs
+
+
+def write_whole(path: Path, write: Callable[[Path], object]) -> None:
+    """Call `write` on a temporary neighbour of `path`, then rename it; a failure leaves nothing behind."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write(partial)
+        os.replace(partial, path)
+    except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        raise InputError(
+            Fault("room on the disk" if full else "a writable place", f"{error.strerror}", path)
+        ) from None
+    finally:
+        if partial.exists():
+            partial.unlink()
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write UTF-8 text whole."""
+    write_whole(path, lambda p: p.write_text(text, encoding="utf-8"))
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write JSON whole."""
+    write_text(path, json.dumps(value, indent=1, ensure_ascii=False) + "\n")
+
+
+def official_record(text: Text, prediction: Prediction) -> dict[str, Any]:
+    """Return one line of an official prediction file.
+
+    Unread words (score NaN) get the lowest score minus 1: the format knows numbers only.
+    """
+    record: dict[str, Any] = {
+        "annotation_id": prediction.example_id,
+        "rationales": [
+            _rationale(doc_id, start, end, prediction) for doc_id, start, end in _documents(text)
+        ],
+        "classification": prediction.label,
+        "classification_scores": dict(prediction.probs),
+    }
+    if prediction.at_rationale is not None:
+        record["comprehensiveness_classification_scores"] = dict(prediction.at_rationale.without)
+        record["sufficiency_classification_scores"] = dict(prediction.at_rationale.only)
+        if prediction.ablations:
+            record["thresholded_scores"] = [
+                {
+                    "threshold": a.fraction,
+                    "comprehensiveness_classification_scores": dict(a.without),
+                    "sufficiency_classification_scores": dict(a.only),
+                }
+                for a in prediction.ablations
+            ]
+    return record
+
+
+def _documents(text: Text) -> list[tuple[str, int, int]]:
+    starts = sorted(text.doc_starts.items(), key=lambda item: item[1])
+    ends = [start for _, start in starts[1:]] + [len(text.words)]
+    return [(doc_id, start, end) for (doc_id, start), end in zip(starts, ends, strict=True)]
+
+
+def _rationale(doc_id: str, start: int, end: int, prediction: Prediction) -> dict[str, Any]:
+    known = prediction.scores[~np.isnan(prediction.scores)]
+    lowest = float(known.min()) - 1 if len(known) else 0.0
+    soft = np.nan_to_num(prediction.scores[start:end], nan=lowest)
+    return {
+        "docid": doc_id,
+        "hard_rationale_predictions": [
+            {"start_token": s.start, "end_token": s.end} for s in runs(prediction.rationale[start:end])
+        ],
+        "soft_rationale_predictions": [float(x) for x in soft],
+    }
+
+
+def write_predictions(path: Path, pairs: Iterable[tuple[Text, Prediction]]) -> None:
+    """Write an official prediction file, one line an example."""
+    lines = (json.dumps(official_record(t, p), ensure_ascii=False) for t, p in pairs)
+    write_text(path, "".join(line + "\n" for line in lines))
+
+
+def gold_record(example: Example, words: Mapping[str, tuple[str, ...]]) -> dict[str, Any]:
+    """Return one annotation in ERASER form; `words` are those of each document."""
+
+    def span(doc_id: str, at: Span) -> dict[str, Any]:
+        text = " ".join(words[doc_id][at.start : at.end])
+        place = {"start_token": at.start, "end_token": at.end, "start_sentence": -1, "end_sentence": -1}
+        return {"docid": doc_id, **place, "text": text}
+
+    groups = [[span(e.doc_id, e.span) for e in sorted(g)] for g in example.gold]
+    return {
+        "annotation_id": example.id,
+        "classification": example.label,
+        "docids": list(example.doc_ids),
+        "evidences": sorted(groups, key=lambda g: (g[0]["docid"], g[0]["start_token"])),
+        "query": example.query or "",
+        "query_type": None,
+    }

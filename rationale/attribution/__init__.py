@@ -1,0 +1,107 @@
+"""Attribution: which words carried the decision, by the method asked for."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from eraser import Fault, InputError
+from rationale.attribution.methods import METHODS, Method, Request
+from rationale.attribution.words import word_scores
+from rationale.hf import Classifier
+from rationale.text import Batch, Window, length_batches
+
+__all__ = ["METHODS", "Attribution", "attribute"]
+
+Floats = NDArray[np.float64]
+MAX_PIECES = {"cpu": 8 * 512, "cuda": 128 * 512}  # of a batch whose gradients are kept
+
+
+@dataclass(frozen=True)
+class Attribution:
+    """One score for each word [W]; NaN where no piece was read. `target` is the class explained.
+
+    `milliseconds` is the text's share, by pieces, of its batches' wall-clock time.
+    """
+
+    scores: Floats
+    target: int
+    milliseconds: float
+
+
+def attribute(
+    classifier: Classifier,
+    method: str,
+    texts: Sequence[tuple[Window, ...]],
+    n_words: Sequence[int],
+    targets: Sequence[int],
+    seeds: Sequence[int],
+    ig_steps: int = 20,
+) -> list[Attribution]:
+    """Score every word of every text.
+
+    Args:
+        classifier: the model to explain.
+        method: a name of METHODS.
+        texts: the windows of each text.
+        n_words: how many words each text has.
+        targets: the class to explain for each text.
+        seeds: one a text, for the methods that draw.
+        ig_steps: steps of integrated gradients.
+    """
+    chosen = METHODS[method]
+    owner = np.repeat(np.arange(len(texts)), [len(t) for t in texts])
+    flat = [window for windows in texts for window in windows]
+    pieces: list[Floats] = [np.empty(0)] * len(flat)
+    spent = np.zeros(len(texts))
+    limit = MAX_PIECES.get(classifier.device.type, MAX_PIECES["cpu"])
+    for rows in length_batches([len(w) for w in flat], limit):
+        batch = classifier.encoder.collate([flat[i] for i in rows]).to(classifier.device)
+        target = torch.tensor([targets[owner[i]] for i in rows], device=classifier.device)
+        step_rows = max(1, limit // batch.ids.shape[1])
+        request = Request(batch, target, tuple(seeds[owner[i]] for i in rows), ig_steps, step_rows)
+        begin = time.perf_counter()
+        scores = halving(classifier, chosen, request).double().cpu().numpy()
+        share = (time.perf_counter() - begin) * 1000 / sum(len(flat[i]) for i in rows)
+        for row, i in enumerate(rows):
+            pieces[i] = scores[row, : len(flat[i])]
+            spent[owner[i]] += share * len(flat[i])
+    starts = np.cumsum([0, *map(len, texts)])
+    return [
+        Attribution(
+            word_scores(windows, pieces[starts[n] : starts[n + 1]], n_words[n], chosen.reduce),
+            targets[n],
+            float(spent[n]),
+        )
+        for n, windows in enumerate(texts)
+    ]
+
+
+def halving(classifier: Classifier, method: Method, request: Request) -> torch.Tensor:
+    """Return the method's piece scores [B,T]; out of memory, do one half after the other."""
+    try:
+        return method.scores(classifier, request)
+    except torch.OutOfMemoryError:
+        rows = len(request.target)
+        if rows == 1 and request.step_rows == 1:
+            raise InputError(Fault("memory for one window", "out of memory", id=classifier.device.type)) from None
+    torch.cuda.empty_cache()
+    if rows == 1:
+        return halving(classifier, method, replace(request, step_rows=max(1, request.step_rows // 2)))
+    half = rows // 2
+    parts = [halving(classifier, method, _rows(request, part)) for part in (slice(half), slice(half, None))]
+    return torch.cat(parts)
+
+
+def _rows(request: Request, rows: slice) -> Request:
+    b = request.batch
+    batch = Batch(b.ids[rows], b.real[rows], b.word[rows], b.types[rows])
+    fewer = max(1, request.step_rows // 2)
+    return replace(
+        request, batch=batch, target=request.target[rows], seeds=request.seeds[rows], step_rows=fewer
+    )

@@ -1,0 +1,249 @@
+"""The command `rationale`. Commands import what they need when they run: scoring needs no torch."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from eraser.errors import InputError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Which words decided, do people agree, can it be trusted, what did it cost?",
+)
+data_app = typer.Typer(no_args_is_help=True, help="Fetch, list and describe data sets.")
+train_app = typer.Typer(no_args_is_help=True, help="Train models.")
+app.add_typer(data_app, name="data")
+app.add_typer(train_app, name="train")
+
+DatasetName = Annotated[str, typer.Option(help="sample, movies, multirc, hatexplain, or a name of your own.")]
+DataPath = Annotated[
+    Path | None, typer.Option(help="Folder or .tar.gz of the data set; default the fetched copy.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def main() -> None:
+    """Run the command line; bad input is one line on standard error and exit code 2."""
+    try:
+        app()
+    except InputError as error:
+        for line in str(error).splitlines():
+            print(f"error: {line}", file=sys.stderr)  # noqa: T201
+        raise SystemExit(2) from None
+    except ModuleNotFoundError as error:
+        print(f"error: {error.name} is not installed: pip install 'rationale-suite[models]'", file=sys.stderr)  # noqa: T201
+        raise SystemExit(2) from None
+    except KeyboardInterrupt:
+        print("stopped; run the same command again to go on", file=sys.stderr)  # noqa: T201
+        raise SystemExit(130) from None
+
+
+@data_app.command("list")
+def data_list(as_json: AsJson = False) -> None:
+    """List the data sets that can be fetched, and which are there."""
+    from eraser.download import status
+
+    rows = status()
+    if as_json:
+        typer.echo(json.dumps([r.__dict__ if hasattr(r, "__dict__") else r for r in rows], default=str))
+        return
+    for row in rows:
+        typer.echo(f"{row.name:20} {row.state:10} {row.description}")
+
+
+@data_app.command("fetch")
+def data_fetch(names: Annotated[list[str], typer.Argument(help="Data sets, see `rationale data list`.")]) -> None:
+    """Download data sets into the cache folder, check and unpack them."""
+    from eraser.download import fetch
+
+    for name in names:
+        typer.echo(f"{name}: {fetch(name)}")
+
+
+@data_app.command("describe")
+def data_describe(dataset: DatasetName = "sample", data: DataPath = None, as_json: AsJson = False) -> None:
+    """Say what a data set holds and what was left out of it."""
+    from eraser.load import load
+
+    loaded = load(dataset, data)
+    facts: dict[str, Any] = {"name": loaded.name, "labels": loaded.labels, "notes": loaded.notes, "splits": {}}
+    for split, examples in loaded.splits.items():
+        facts["splits"][split] = {
+            "examples": len(examples),
+            "with_evidence": sum(bool(e.gold) for e in examples),
+            "evidence_spans": sum(len(e.evidence) for e in examples),
+            "human_share": round(loaded.human_share(split), 4),
+        }
+    if as_json:
+        typer.echo(json.dumps(facts).replace("NaN", "null"))
+        return
+    typer.echo(f"{loaded.name}: labels {', '.join(loaded.labels)}")
+    for split, row in facts["splits"].items():
+        typer.echo(f"  {split:6}" + "  ".join(f"{k} {v}" for k, v in row.items()))
+    for note in loaded.notes:
+        typer.echo(f"  note: {note}")
+
+
+@train_app.command("dense")
+def train_dense_command(  # noqa: PLR0913 (one option each)
+    backbone: Annotated[str, typer.Option(help="Hub id or folder of a pretrained encoder.")],
+    out: Annotated[Path, typer.Option(help="Folder for the trained model.")],
+    dataset: DatasetName = "sample",
+    data: DataPath = None,
+    epochs: int = 2,
+    lr: float = 5e-5,
+    batch_size: int = 32,
+    max_length: Annotated[int, typer.Option(help="Pieces read at once; longer texts in windows.")] = 512,
+    precision: Annotated[Literal["float32", "bf16", "auto"], typer.Option()] = "auto",
+    device: str = "auto",
+    seed: int = 0,
+) -> None:
+    """Fine-tune a dense classifier; a killed run goes on where it stopped."""
+    from eraser.load import load
+    from rationale.hf import new_classifier
+    from rationale.memory import keep_freed_memory
+    from rationale.training.dense import TrainSettings, train_dense
+
+    keep_freed_memory()
+    loaded = load(dataset, data)
+    settings = TrainSettings(
+        epochs=epochs,
+        lr=lr,
+        batch_size=batch_size,
+        max_length=max_length,
+        precision=precision,
+        device=device,
+        seed=seed,
+    )
+    record = train_dense(lambda: new_classifier(backbone, loaded.labels), loaded, out, settings, backbone)
+    typer.echo(f"{out}: val accuracy {record['val_accuracy']:.4f}")
+
+
+@app.command("evaluate")
+def evaluate_command(  # noqa: PLR0913 (one option each)
+    dataset: DatasetName = "sample",
+    data: DataPath = None,
+    model: Annotated[
+        str | None, typer.Option(help="Folder or hub id; the sample trains a small one of its own.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Run folder; default runs/DATASET-SPLIT.")] = None,
+    split: str = "test",
+    methods: Annotated[str | None, typer.Option(help="Comma-separated; default the five standard ones.")] = None,
+    budget: Annotated[
+        list[str] | None,
+        typer.Option(help="own, gold, ratio, ratio=R or match=METHOD; may be repeated, the first is the main one."),
+    ] = None,
+    target: Annotated[str, typer.Option(help="Class to explain: predicted, gold, or a label.")] = "predicted",
+    labels: Annotated[
+        str | None, typer.Option(help="Names of the model's outputs in order, comma-separated.")
+    ] = None,
+    limit: Annotated[int | None, typer.Option(help="Only the first N examples of the split.")] = None,
+    long_texts: Annotated[Literal["window", "truncate"], typer.Option()] = "window",
+    max_length: int | None = None,
+    replace: Annotated[Literal["delete", "mask"], typer.Option(help="How words are removed.")] = "delete",
+    ig_steps: int = 20,
+    precision: Annotated[Literal["float32", "bf16", "auto"], typer.Option()] = "float32",
+    device: str = "auto",
+    seed: int = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Score rationale methods against human evidence; an interrupted run goes on where it stopped."""
+    from eraser.load import load
+    from rationale.evaluate import evaluate
+    from rationale.hf import load_classifier
+    from rationale.memory import keep_freed_memory
+    from rationale.report import records, write_run
+    from rationale.settings import DEFAULT_METHODS, EvaluateSettings
+
+    keep_freed_memory()
+    loaded = load(dataset, data)
+    settings = EvaluateSettings(
+        dataset=dataset,
+        model=model or _default_model(loaded, dataset),
+        split=split,
+        methods=tuple(methods.split(",")) if methods else DEFAULT_METHODS,
+        budgets=tuple(budget or ("ratio", "gold")),
+        target=target,
+        limit=limit,
+        long_texts=long_texts,
+        max_length=max_length,
+        replace=replace,
+        ig_steps=ig_steps,
+        precision=precision,
+        device=device,
+        seed=seed,
+    )
+    classifier = load_classifier(
+        settings.model,
+        labels=labels.split(",") if labels else None,
+        device=device,
+        precision=precision,
+        max_length=max_length,
+        long_texts=long_texts,
+    )
+    folder = out or Path("runs") / f"{dataset}-{split}"
+    evaluation = evaluate(classifier, loaded, settings, folder)
+    scores = write_run(evaluation, loaded, folder)
+    if as_json:
+        typer.echo(json.dumps(records(scores)))
+    else:
+        _print_run(scores, evaluation.budgets[0], folder)
+
+
+def _default_model(loaded: Any, dataset: str) -> str:
+    if dataset != "sample":
+        raise typer.BadParameter("is needed for every data set but the sample", param_hint="--model")
+    from eraser.download import cache_dir
+    from rationale.sample_model import sample_model
+
+    return str(sample_model(loaded, cache_dir()))
+
+
+def _print_run(scores: Any, budget: str, folder: Path) -> None:
+    from rationale.results import headline
+
+    accuracy = scores[scores.metric == "accuracy"].iloc[0]
+    table = headline(scores, budget)
+    names = {
+        "false_positive_rate": "fpr",
+        "average_precision": "avg_prec",
+        "comprehensiveness": "comp",
+        "sufficiency": "suff",
+        "aopc_comprehensiveness": "aopc_comp",
+        "aopc_sufficiency": "aopc_suff",
+        "iou_f1_eraser": "iou_f1",
+        "cost": "ms",
+    }
+    typer.echo(table.rename(columns=names).round(3).to_string())
+    typer.echo(
+        f"\naccuracy {accuracy.value:.3f} [{accuracy.low:.3f}, {accuracy.high:.3f}], n = {accuracy.n}; "
+        f"budget {budget}; intervals and paired differences in {folder}/report.html"
+    )
+
+
+@app.command("score")
+def score_command(
+    predictions: Annotated[Path, typer.Option(help="Official-format .jsonl file.")],
+    data: Annotated[Path, typer.Option(help="ERASER-format folder or .tar.gz.")],
+    split: str = "test",
+    official: Annotated[Path | None, typer.Option(help="Also write the official scorer's JSON here.")] = None,
+    extra_label: Annotated[
+        list[str] | None, typer.Option(help="Label that may be predicted though gold lacks it (HateXplain: normal).")
+    ] = None,
+) -> None:
+    """Score any system's predictions as the official ERASER scorer does; needs no torch."""
+    from eraser.load import Source
+    from eraser.official import score_official
+    from eraser.write import write_text
+
+    found = score_official(Source(data), split, predictions, extra_labels=tuple(extra_label or ()))
+    text = json.dumps(found, indent=4, sort_keys=True)
+    if official is not None:
+        write_text(official, text + "\n")
+    typer.echo(text)

@@ -1,0 +1,103 @@
+"""Scores → hard rationale, under a budget that says how many words may be picked."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from eraser import Fault, InputError
+from eraser.types import Floats, Mask
+
+Kind = Literal["own", "gold", "ratio", "match"]
+FORMS = "own, gold, ratio, ratio=R with 0 < R <= 1, or match=METHOD"
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How many words a rationale may have.
+
+    `own`: what the method itself decided. `gold`: as many as the human rationale. `ratio`: that share
+    of the words (without a number: the mean human share on train). `match`: as many as that method's own.
+    """
+
+    kind: Kind
+    ratio: float | None = None
+    method: str | None = None
+
+    def __str__(self) -> str:
+        if self.kind == "ratio" and self.ratio is not None:
+            return f"ratio={self.ratio:.3g}"
+        return f"match={self.method}" if self.kind == "match" else self.kind
+
+
+def parse_budget(text: str) -> Budget:
+    """Read a budget's name.
+
+    >>> parse_budget("ratio=0.2")
+    Budget(kind='ratio', ratio=0.2, method=None)
+    """
+    kind, _, value = text.partition("=")
+    if kind == "match" and value:
+        return Budget("match", method=value)
+    if kind in ("own", "gold") and not value and "=" not in text:
+        return Budget(kind)  # type: ignore[arg-type]
+    if text == "ratio":
+        return Budget("ratio")
+    try:
+        ratio = float(value)
+    except ValueError:
+        ratio = math.nan
+    if kind == "ratio" and 0 < ratio <= 1:
+        return Budget("ratio", ratio)
+    raise InputError(Fault(f"a budget: {FORMS}", repr(text)))
+
+
+def share_of(n_words: int, ratio: float) -> int:
+    """Return that share of the words, rounded half up, at least one.
+
+    >>> [share_of(23, r) for r in (0.01, 0.05, 0.1, 0.5)]
+    [1, 1, 2, 12]
+    """
+    return max(1, math.floor(n_words * ratio + 0.5))
+
+
+def top_words(scores: Floats, size: int) -> Mask:
+    """Return the mask [W] of the `size` words with the highest scores; of equals the first in the text.
+
+    A NaN score (an unread word) is never picked, so fewer than `size` may be.
+    """
+    order = np.argsort(-scores, kind="stable")  # NaN sorts last
+    picked = np.zeros(len(scores), dtype=bool)
+    picked[order[:size]] = True
+    return picked & ~np.isnan(scores)
+
+
+def extract(
+    scores: Floats, budget: Budget, *, gold: Mask, own: Mask | None = None, match: Mask | None = None
+) -> Mask:
+    """Return the hard rationale [W].
+
+    Args:
+        scores: one a word, NaN where unread.
+        budget: how many words; a `ratio` must have its number.
+        gold: the human rationale [W].
+        own: what the method itself chose [W], where it chooses.
+        match: what the method named by a `match` budget chose [W].
+    """
+    if budget.kind == "own":
+        if own is None:
+            raise InputError(Fault("a method that chooses words itself for budget own", "one that only ranks"))
+        return own
+    if budget.kind == "match":
+        if match is None:
+            expected = f"a choice of words by {budget.method} to match"
+            raise InputError(Fault(expected, "a method that only ranks"))
+        return top_words(scores, int(match.sum()))
+    if budget.kind == "gold":
+        return top_words(scores, int(gold.sum()))
+    if budget.ratio is None:
+        raise ValueError("a ratio budget without its number: fill it in from the train split first")
+    return top_words(scores, share_of(len(scores), budget.ratio))

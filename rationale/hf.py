@@ -1,0 +1,219 @@
+"""The one door to Hugging Face: a fine-tuned classifier, its tokenizer, and how it reads."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from transformers import (
+
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
+from transformers.utils import logging as hf_logging
+
+from eraser import Fault, InputError
+from rationale.text import Batch, Encoder, LongTexts
+
+Precision = Literal["float32", "bf16", "auto"]
+SETTINGS = "rationale.json"  # beside the weights: how the model was trained and reads
+UNSET_LENGTH = 10**6  # tokenizers without a limit carry a huge model_max_length
+
+
+@dataclass(frozen=True)
+class Classifier:
+    """A model, the encoder that feeds it, its labels in the order of its logits, and its precision."""
+
+    model: PreTrainedModel
+    encoder: Encoder
+    labels: tuple[str, ...]
+    device: torch.device
+    bf16: bool = False
+
+    def autocast(self) -> AbstractContextManager[Any]:
+        """Return the context in which the model runs."""
+        if self.bf16:
+            return torch.autocast(self.device.type, dtype=torch.bfloat16)
+        return nullcontext()
+
+    def inputs(self, batch: Batch) -> dict[str, torch.Tensor]:
+        """Return the model's keyword arguments for a batch, without the ids."""
+        arguments = {"attention_mask": batch.real.long()}
+        if getattr(self.model.config, "type_vocab_size", 0) > 1:
+            arguments["token_type_ids"] = batch.types
+        return arguments
+
+
+def pick_device(name: str = "auto") -> torch.device:
+    """Return the device of that name; `auto` is CUDA where there is one."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise InputError(Fault("a device torch can use", f"{name!r} ({error})")) from None
+    return device
+
+
+def use_bf16(precision: Precision, device: torch.device) -> bool:
+    """Return whether to run in bf16; `auto` where the hardware has it."""
+    if precision != "auto":
+        return precision == "bf16"
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported()
+    return device.type == "cpu" and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+
+
+def quiet() -> None:
+    """Silence Hugging Face's progress bars and load reports: what matters in them is checked below."""
+    hf_logging.set_verbosity_error()
+    hf_logging.disable_progress_bar()
+    logging.getLogger("transformers").setLevel(logging.ERROR)
+
+
+def load_tokenizer(path: str | Path) -> PreTrainedTokenizerBase:
+    """Load a fast tokenizer; its `word_ids` are what aligns pieces with words."""
+    try:
+        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
+            path, use_fast=True, add_prefix_space=True, trust_remote_code=False
+        )
+    except Exception as error:  # the library raises many kinds for one cause
+        raise InputError(Fault("a tokenizer", _first_line(error), path)) from None
+    if not tokenizer.is_fast:
+        raise InputError(Fault("a fast tokenizer (tokenizer.json)", type(tokenizer).__name__, path))
+    if tokenizer.pad_token_id is None:
+        raise InputError(Fault("a tokenizer with a padding token", "none", path))
+    return tokenizer
+
+
+def load_model(path: str | Path, **config: Any) -> tuple[PreTrainedModel, set[str]]:
+    """Load a sequence classifier from safetensors; also return the names of weights it had to invent."""
+    quiet()
+    try:
+        model, info = AutoModelForSequenceClassification.from_pretrained(
+            path,
+            dtype=torch.float32,
+            use_safetensors=True,
+            trust_remote_code=False,
+            output_loading_info=True,
+            **config,
+        )
+    except Exception as error:
+        raise InputError(Fault("a model folder or hub id with safetensors", _first_line(error), path)) from None
+    return model, set(info["missing_keys"])
+
+
+def load_classifier(
+    path: str | Path,
+    *,
+    labels: Sequence[str] | None = None,
+    device: str = "auto",
+    precision: Precision = "float32",
+    max_length: int | None = None,
+    long_texts: LongTexts = "window",
+) -> Classifier:
+    """Load a fine-tuned classifier and check that it, its tokenizer and its labels belong together.
+
+    Args:
+        path: folder or hub id.
+        labels: names of the logits in order, for models that only call them LABEL_0, LABEL_1, …
+        device: `auto`, `cpu`, `cuda`, …
+        precision: of the forward and backward passes; `auto` is bf16 where the hardware has it.
+        max_length: pieces read at once; default what the model was trained with, else what it can.
+        long_texts: `window` reads all of a long text, `truncate` its first window.
+    """
+    _must_exist(path)
+    model, invented = load_model(path)
+    if invented:
+        got = f"no weights for {', '.join(sorted(invented)[:3])}"
+        raise InputError(Fault("a fine-tuned classifier", got, path))
+    tokenizer = load_tokenizer(path)
+    check_tokenizer(tokenizer, model, path)
+    names = _labels(model, labels, path)
+    length = min(max_length or read_settings(path).get("max_length") or 2**31, longest(model, tokenizer))
+    where = pick_device(device)
+    model.to(where).eval().requires_grad_(False)
+    encoder = Encoder(tokenizer, length, long_texts)
+    return Classifier(model, encoder, names, where, use_bf16(precision, where))
+
+
+def _must_exist(path: str | Path) -> None:
+    """Refuse a path that is neither a folder nor could be a hub id (`name` or `owner/name`)."""
+    text = str(path)
+    looks_local = text.startswith((".", "/", "~")) or text.count("/") > 1 or Path(text).parent.is_dir()
+    if not Path(text).is_dir() and looks_local and ("/" in text):
+        raise InputError(Fault("a model folder or hub id", "nothing there", path))
+
+
+def check_tokenizer(tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel, path: str | Path) -> None:
+    """Refuse a tokenizer that knows ids the model has no embedding for."""
+    rows = model.get_input_embeddings().num_embeddings
+    largest = max(tokenizer.get_vocab().values(), default=-1)
+    if largest >= rows:
+        raise InputError(Fault(f"a tokenizer with ids below {rows}", f"id {largest}", path))
+
+
+def longest(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> int:
+    """Return the most pieces the model can read at once, special tokens included."""
+    config = model.config
+    positions = int(getattr(config, "max_position_embeddings", 512))
+    if model.config.model_type in {"roberta", "xlm-roberta", "camembert"}:
+        positions -= int(config.pad_token_id) + 1  # their positions start after the padding index
+    limit = tokenizer.model_max_length
+    return min(positions, int(limit)) if limit < UNSET_LENGTH else positions
+
+
+def _labels(model: PreTrainedModel, given: Sequence[str] | None, path: str | Path) -> tuple[str, ...]:
+    own = tuple(str(model.config.id2label[i]) for i in range(model.config.num_labels))
+    if given is None:
+        return own
+    if len(given) != len(own):
+        raise InputError(Fault(f"{len(own)} labels, as the model has", f"{len(given)}: {list(given)}", path))
+    return tuple(given)
+
+
+def check_labels(classifier: Classifier, wanted: Sequence[str], where: str | Path) -> None:
+    """Refuse a model whose labels are not the data set's."""
+    if set(wanted) <= set(classifier.labels):
+        return
+    expected = f"a model with the labels {sorted(wanted)} (or --labels in the order of its logits)"
+    raise InputError(Fault(expected, f"{len(classifier.labels)} labels {list(classifier.labels)}", where))
+
+
+def read_settings(path: str | Path) -> dict[str, Any]:
+    """Return what `rationale.json` beside the weights says; nothing where there is none."""
+    file = Path(path) / SETTINGS
+    if not file.is_file():
+        return {}
+    try:
+        settings = json.loads(file.read_text(encoding="utf-8"))
+    except json.JSONDecodeError as error:
+        raise InputError(Fault("JSON", str(error), file)) from None
+    if not isinstance(settings, dict):
+        raise InputError(Fault("a JSON object", type(settings).__name__, file))
+    return settings
+
+
+def new_classifier(path: str | Path, labels: Sequence[str]) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """Load a pretrained encoder with a fresh head for `labels`, to be trained."""
+    _must_exist(path)
+    tokenizer = load_tokenizer(path)
+    names = dict(enumerate(labels))
+    model, _ = load_model(
+        path, num_labels=len(labels), id2label=names, label2id={v: k for k, v in names.items()}
+    )
+    check_tokenizer(tokenizer, model, path)
+    return model, tokenizer
+
+
+def _first_line(error: Exception) -> str:
+    return f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')}"

@@ -1,0 +1,32 @@
+"""Results on disk, part by part: a part is one method on one chunk of examples, one Parquet file.
+
+Its name holds a hash of all it depends on (model, texts, settings), so a part that is there is right,
+and an interrupted run goes on with those that are missing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from eraser.write import write_whole
+
+Rows = list[dict[str, Any]]
+
+
+def part(path: Path, compute: Callable[[], Rows]) -> Rows:
+    """Return the part's rows: read if it is there and whole, else computed and written."""
+    if path.exists():
+        try:
+            rows: Rows = pq.read_table(path).to_pylist()
+            return rows
+        except (pa.ArrowException, OSError):  # cut short by something outside: compute it again
+            path.unlink(missing_ok=True)
+    rows = compute()
+    table = pa.Table.from_pylist(rows)
+    write_whole(path, lambda p: pq.write_table(table, p))
+    return rows

@@ -1,0 +1,50 @@
+"""Run a classifier over many windows: longest first, in batches of equal work, probabilities out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from eraser import Fault, InputError
+from rationale.hf import Classifier
+from rationale.text import Batch, Window, length_batches
+
+Floats = NDArray[np.float64]
+MAX_PIECES = {"cpu": 16 * 512, "cuda": 256 * 512}  # of one padded batch: past this nothing gets faster
+
+
+def batches(classifier: Classifier, windows: Sequence[Window]) -> Iterator[tuple[list[int], Batch]]:
+    """Yield (indices into `windows`, batch) in batches of equal work."""
+    limit = MAX_PIECES.get(classifier.device.type, MAX_PIECES["cpu"])
+    for rows in length_batches([len(w) for w in windows], limit):
+        yield rows, classifier.encoder.collate([windows[i] for i in rows]).to(classifier.device)
+
+
+@torch.inference_mode()
+def window_probs(classifier: Classifier, windows: Sequence[Window]) -> Floats:
+    """Return class probabilities [window, C]."""
+    found = np.empty((len(windows), len(classifier.labels)))
+    for rows, batch in batches(classifier, windows):
+        with classifier.autocast():
+            logits = classifier.model(input_ids=batch.ids, **classifier.inputs(batch)).logits
+        found[rows] = logits.float().softmax(-1).cpu().numpy()
+    return found
+
+
+def text_probs(classifier: Classifier, texts: Sequence[Sequence[Window]]) -> Floats:
+    """Return class probabilities [text, C]: the mean over each text's windows.
+
+    Raises:
+        InputError: the model gave a probability that is not a number.
+    """
+    flat = [w for windows in texts for w in windows]
+    probs = window_probs(classifier, flat)
+    if not np.isfinite(probs).all():
+        raise InputError(Fault("finite logits from the model", "NaN or infinity"))
+    starts = np.cumsum([0, *map(len, texts)])[:-1]
+    counts = np.array([len(t) for t in texts])
+    means: Floats = np.add.reduceat(probs, starts, axis=0) / counts[:, None]
+    return means

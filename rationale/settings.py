@@ -1,0 +1,79 @@
+"""What an evaluation run is: every choice that can change a number."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from eraser import Fault, InputError
+from rationale.ablate import Removal
+from rationale.extract import Budget, parse_budget
+from rationale.hf import Precision
+from rationale.text import LongTexts
+
+FRACTIONS = (0.01, 0.05, 0.1, 0.2, 0.5)
+DEFAULT_METHODS = ("attention", "rollout", "gradient_x_input", "integrated_gradients", "random")
+
+
+@dataclass(frozen=True)
+class EvaluateSettings:
+    """The choices of one run; `budgets[0]` is the one written to the official prediction files."""
+
+    dataset: str
+    model: str
+    split: str = "test"
+    methods: tuple[str, ...] = DEFAULT_METHODS
+    budgets: tuple[str, ...] = ("ratio", "gold")
+    target: str = "predicted"
+    limit: int | None = None
+    long_texts: LongTexts = "window"
+    max_length: int | None = None
+    replace: Removal = "delete"
+    ig_steps: int = 20
+    precision: Precision = "float32"
+    device: str = "auto"
+    seed: int = 0
+    fractions: tuple[float, ...] = FRACTIONS
+
+    def check(self, known_methods: tuple[str, ...]) -> None:
+        """Refuse choices that cannot be carried out, all at once."""
+        faults = [
+            Fault(f"a method of {', '.join(known_methods)}", repr(m))
+            for m in self.methods
+            if m not in known_methods
+        ]
+        if not self.methods or not self.budgets:
+            faults.append(Fault("at least one method and one budget", "none"))
+        if self.limit is not None and self.limit < 1:
+            faults.append(Fault("a limit of at least 1 example", str(self.limit)))
+        if self.ig_steps < 1:
+            faults.append(Fault("at least 1 step of integrated gradients", str(self.ig_steps)))
+        for name in self.budgets:
+            try:
+                parse_budget(name)
+            except InputError as error:
+                faults += error.faults
+        if faults:
+            raise InputError(*faults)
+
+    def resolved_budgets(self, human_share: float) -> tuple[Budget, ...]:
+        """Return the budgets with `ratio` filled in by the mean human share."""
+        budgets = [parse_budget(b) for b in self.budgets]
+        return tuple(
+            Budget("ratio", round(human_share, 4)) if b.kind == "ratio" and b.ratio is None else b
+            for b in budgets
+        )
+
+
+def digest(*values: Any) -> str:
+    """Return a short content hash of JSON-able values."""
+    text = json.dumps(values, sort_keys=True, ensure_ascii=False, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def as_record(settings: EvaluateSettings) -> dict[str, Any]:
+    """Return the settings as JSON would hold them."""
+    record: dict[str, Any] = json.loads(json.dumps(asdict(settings)))
+    return record

@@ -1,0 +1,56 @@
+"""A training run's state in one safetensors file, so that a killed run goes on as if nothing happened."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from eraser import Fault, InputError
+
+
+def save_state(
+    path: Path, model: nn.Module, optimizers: Mapping[str, Optimizer], progress: Mapping[str, Any]
+) -> None:
+    """Write weights, optimiser moments, random state and progress; the file appears whole or not at all."""
+    tensors = {f"model/{k}": v.detach().cpu().contiguous().clone() for k, v in model.state_dict().items()}
+    for name, optimizer in optimizers.items():
+        for index, values in optimizer.state_dict()["state"].items():
+            for key, value in values.items():
+                tensors[f"optim/{name}/{index}/{key}"] = torch.as_tensor(value).detach().cpu().clone()
+    tensors["rng/cpu"] = torch.get_rng_state()
+    if torch.cuda.is_available():
+        tensors["rng/cuda"] = torch.cuda.get_rng_state()
+    partial = path.with_suffix(".partial")
+    save_file(tensors, partial, metadata={"progress": json.dumps(progress)})
+    os.replace(partial, path)
+
+
+def load_state(path: Path, model: nn.Module, optimizers: Mapping[str, Optimizer]) -> dict[str, Any]:
+    """Put a saved state back into model and optimisers; return its progress."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            progress: dict[str, Any] = json.loads(file.metadata()["progress"])
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (no mapping)
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
+        raise InputError(Fault("a training checkpoint (delete it to start over)", str(error), path)) from None
+    model.load_state_dict({k.removeprefix("model/"): v for k, v in tensors.items() if k.startswith("model/")})
+    for name, optimizer in optimizers.items():
+        moments: dict[int, dict[str, Tensor]] = {}
+        for key, value in tensors.items():
+            if key.startswith(f"optim/{name}/"):
+                _, _, index, field = key.split("/")
+                moments.setdefault(int(index), {})[field] = value
+        optimizer.load_state_dict({**optimizer.state_dict(), "state": moments})
+    torch.set_rng_state(tensors["rng/cpu"])
+    if "rng/cuda" in tensors and torch.cuda.is_available():
+        torch.cuda.set_rng_state(tensors["rng/cuda"])
+    return progress
