@@ -51,7 +51,9 @@ def iou_eraser(truth: Truth, prediction: Prediction) -> Columns:
     """Return (hits / predicted spans, hits / gold spans), hits in the official sense.
 
     A predicted span, a run of picked words, hits if its best IOU with a gold span is at least 0.5.
-    Several may hit one gold span, so the second can exceed 1. NaN where there is no predicted span.
+    Two halves of a gold span both hit it in the official scorer, so that its recall can exceed 1; here words
+    that touch are one run, a run that hits covers half of the gold span, and no two can hit the same one.
+    NaN where there is no predicted span.
     """
     if not truth.spans:
         return None
@@ -83,15 +85,12 @@ def false_positive_rate(truth: Truth, prediction: Prediction) -> Columns:
 
 def size(truth: Truth, prediction: Prediction) -> Columns:
     """Return the share of words picked."""
-    return (float(prediction.rationale.mean()),)
+    return (float(prediction.rationale.mean()),) if len(prediction.rationale) else None
 
 
 def _ranked(prediction: Prediction) -> Floats:
     """Return the scores with unread words below all others."""
-    scores = prediction.scores
-    read = ~np.isnan(scores)
-    lowest = scores[read].min() - 1 if read.any() else 0.0
-    return np.where(read, scores, lowest)
+    return np.where(np.isnan(prediction.scores), -np.inf, prediction.scores)
 
 
 def ranking_average_precision(truth: Truth, prediction: Prediction) -> Columns:

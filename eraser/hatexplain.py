@@ -38,10 +38,7 @@ def load_hatexplain(source: Source, name: str = "hatexplain") -> Dataset:
     splits: dict[str, tuple[Example, ...]] = {}
     for split in SPLITS:
         examples = []
-        for post_id in divisions.get(split) or []:
-            if post_id not in posts:
-                place = source.place(DIVISIONS)
-                raise InputError(Fault(f"a post of {POSTS}", "an unknown id", place, None, post_id))
+        for post_id in _post_ids(source, divisions.get(split) or [], posts):
             document, example = _read_post(source, post_id, posts[post_id])
             if example is None:
                 left_out[split] += 1
@@ -60,11 +57,20 @@ def load_hatexplain(source: Source, name: str = "hatexplain") -> Dataset:
 def _read_json(source: Source, name: str) -> dict[str, Any]:
     try:
         record = json.loads(source.text(name))
-    except json.JSONDecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(Fault("JSON", str(error), source.place(name))) from None
     if not isinstance(record, dict):
         raise InputError(Fault("a JSON object", shown(record), source.place(name)))
     return record
+
+
+def _post_ids(source: Source, ids: Any, posts: dict[str, Any]) -> list[str]:
+    place = source.place(DIVISIONS)
+    if not isinstance(ids, list) or not all(isinstance(i, str) for i in ids):
+        raise InputError(Fault("lists of post ids", shown(ids), place))
+    if unknown := [i for i in ids if i not in posts]:
+        raise InputError(*(Fault(f"a post of {POSTS}", "an unknown id", place, None, i) for i in unknown))
+    return ids
 
 
 def _read_post(source: Source, post_id: str, post: Any) -> tuple[Document, Example | None]:
@@ -74,7 +80,7 @@ def _read_post(source: Source, post_id: str, post: Any) -> tuple[Document, Examp
         words = tuple(str(word) for word in post["post_tokens"])
         votes = Counter(str(a["label"]) for a in post["annotators"])
         targets = Counter(t for a in post["annotators"] for t in set(a.get("target") or []))
-        marks = [np.asarray(r, dtype=bool) for r in post.get("rationales") or []]
+        marks = [_marks(r) for r in post.get("rationales") or []]
     except (KeyError, TypeError, ValueError) as error:
         expected = "post_tokens, annotators with labels, rationales of 0 and 1"
         raise InputError(Fault(expected, f"{type(error).__name__} {error}", place, None, post_id)) from None
@@ -90,6 +96,12 @@ def _read_post(source: Source, post_id: str, post: Any) -> tuple[Document, Examp
     gold = frozenset({union}) if union and top[0][0] in TOXIC else frozenset()
     tags = frozenset(t for t, n in targets.items() if n >= 2 and t != "None")
     return document, Example(post_id, (post_id,), top[0][0], None, gold, annotators, tags)
+
+
+def _marks(rationale: list[int]) -> Mask:
+    if wrong := [mark for mark in rationale if mark not in (0, 1)]:
+        raise ValueError(f"a mark {shown(wrong[0])}")
+    return np.array(rationale, dtype=bool)
 
 
 def _evidence(doc_id: str, mask: Mask) -> frozenset[Evidence]:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 import tarfile
+import zlib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -45,8 +46,10 @@ class Source:
                     reader = archive.extractfile(member) if member.isfile() else None
                     if reader is not None:
                         members[member.name.removeprefix("./")] = reader.read()
+                while archive.fileobj is not None and archive.fileobj.read(2**20):
+                    pass  # only its end holds the checksum, and tarfile takes a damaged header for the end
                 return members
-        except (tarfile.TarError, EOFError, OSError) as error:
+        except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
             raise InputError(Fault("a readable tar archive", str(error), self.path)) from error
 
     @cached_property
@@ -69,14 +72,12 @@ class Source:
     def text(self, name: str) -> str:
         """Return a file's text; any of LF, CR LF and CR ends a line, as in Python's text mode."""
         try:
-            data = (
-                (self.path / name).read_bytes() if self.path.is_dir() else self._members[self._root + name]
-            )
+            data = (self.path / name).read_bytes() if self.path.is_dir() else self._members[self._root + name]
             return data.decode("utf-8").replace("\r\n", "\n").replace("\r", "\n")
-        except (KeyError, OSError):
-            raise InputError(Fault("a readable file", "none", self.place(name))) from None
         except UnicodeDecodeError as error:
             raise InputError(Fault("UTF-8 text", str(error), self.place(name))) from None
+        except (KeyError, OSError, ValueError):  # the last: a name that no file can have
+            raise InputError(Fault("a readable file", "none", self.place(name))) from None
 
 
 def parse_json_lines(text: str, place: str) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -86,7 +87,7 @@ def parse_json_lines(text: str, place: str) -> Iterator[tuple[int, dict[str, Any
             continue
         try:
             record = json.loads(line)
-        except (json.JSONDecodeError, RecursionError) as error:
+        except (ValueError, RecursionError) as error:  # also a number of too many digits
             raise InputError(Fault("one JSON object", f"{error}", place, number)) from None
         if not isinstance(record, dict):
             raise InputError(Fault("one JSON object", shown(record), place, number))
@@ -100,7 +101,7 @@ def cut_sentences(text: str) -> tuple[tuple[str, ...], ...]:
 
 
 def cut_sentences_of_jsonl(text: str) -> tuple[tuple[str, ...], ...]:
-    """Cut a `docs.jsonl` text as the official scorer does: blank lines and double spaces stay as empty words."""
+    """Cut a `docs.jsonl` text as the official scorer does: empty words stay where lines are blank."""
     return tuple(tuple(line.strip().split(" ")) for line in text.split("\n"))
 
 
@@ -140,14 +141,22 @@ def load(name: str, path: str | Path | None = None, splits: Iterable[str] | None
         path = SAMPLE if name == "sample" else cached(name)
     source = Source(Path(path))
     if is_hatexplain(source):
-        return load_hatexplain(source, name)
+        return _only(load_hatexplain(source, name), splits)
     return load_eraser(source, name, splits)
+
+
+def _only(dataset: Dataset, splits: Iterable[str] | None) -> Dataset:
+    wanted = tuple(splits or dataset.splits)
+    if missing := sorted(set(wanted) - set(dataset.splits)):
+        raise InputError(*(Fault("posts of this split", "none", dataset.source, None, s) for s in missing))
+    return replace(dataset, splits={s: dataset.splits[s] for s in wanted})
 
 
 def load_eraser(source: Source, name: str, splits: Iterable[str] | None = None) -> Dataset:
     """Load an ERASER-format source; every fault of its annotations is reported at once."""
-    there = [s for s in (splits or SPLITS) if source.has(f"{s}.jsonl")]
-    if splits is not None and (missing := set(splits) - set(there)):
+    wanted = tuple(splits or ())
+    there = [s for s in wanted or SPLITS if source.has(f"{s}.jsonl")]
+    if missing := set(wanted) - set(there):
         raise InputError(*(Fault("a file", "none", source.place(f"{s}.jsonl")) for s in sorted(missing)))
     if not there:
         raise InputError(
@@ -187,7 +196,7 @@ def _read_annotations(source: Source, split: str, faults: list[Fault]) -> list[_
     place = source.place(f"{split}.jsonl")
     seen: set[str] = set()
     found = []
-    for line, record in parse_json_lines(source.text(f"{split}.jsonl"), place):
+    for line, record in _annotations(source, split, faults):
         id = record.get("annotation_id")
         if not isinstance(id, str) or id in seen:
             faults.append(Fault("a new annotation_id string", shown(id), place, line))
@@ -200,6 +209,15 @@ def _read_annotations(source: Source, split: str, faults: list[Fault]) -> list[_
     return found
 
 
+def _annotations(source: Source, split: str, faults: list[Fault]) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield the lines of a split down to the first that is not JSON, which is one fault among the others."""
+    name = f"{split}.jsonl"
+    try:
+        yield from parse_json_lines(source.text(name), source.place(name))
+    except InputError as error:
+        faults += error.faults
+
+
 def _read_annotation(source: Source, record: dict[str, Any], place: str, line: int) -> _Annotation:
     id = record["annotation_id"]
     label, query = record.get("classification"), record.get("query")
@@ -207,20 +225,23 @@ def _read_annotation(source: Source, record: dict[str, Any], place: str, line: i
         raise InputError(Fault("a classification string", shown(label), place, line, id))
     if not isinstance(query, str | None):
         raise InputError(Fault("a query string or null", shown(query), place, line, id))
-    groups = []
-    empty = 0
-    for group in record.get("evidences") or []:
-        spans = [_read_evidence(e, place, line, id) for e in group or []]
-        groups.append(tuple(s for s in spans if s[1] != s[2]))
-        empty += sum(s[1] == s[2] for s in spans)
+    groups = _read_groups(record.get("evidences") or [], place, line, id)
+    kept = [tuple(s for s in g if s[1] != s[2]) for g in groups]
+    empty = sum(map(len, groups)) - sum(map(len, kept))
     doc_ids = record.get("docids") or sorted({s[0] for g in groups for s in g})
     if not doc_ids and (source.has(f"docs/{id}") or source.has("docs.jsonl")):
         doc_ids = [id]  # e.g. movies' posR_161.txt, which has no evidence to name its document
     if not isinstance(doc_ids, list) or not doc_ids or not all(isinstance(d, str) for d in doc_ids):
         raise InputError(Fault("docids or evidence that names a document", shown(doc_ids), place, line, id))
     return _Annotation(
-        place, line, id, label, query, tuple(dict.fromkeys(doc_ids)), tuple(g for g in groups if g), empty
+        place, line, id, label, query, tuple(dict.fromkeys(doc_ids)), tuple(g for g in kept if g), empty
     )
+
+
+def _read_groups(groups: Any, place: str, line: int, id: str) -> list[list[tuple[str, int, int]]]:
+    if not isinstance(groups, list) or not all(isinstance(g, list | None) for g in groups):
+        raise InputError(Fault("evidences as a list of lists", shown(groups), place, line, id))
+    return [[_read_evidence(e, place, line, id) for e in g or []] for g in groups]
 
 
 def _read_evidence(record: Any, place: str, line: int, id: str) -> tuple[str, int, int]:
@@ -228,8 +249,7 @@ def _read_evidence(record: Any, place: str, line: int, id: str) -> tuple[str, in
     if not isinstance(record, dict):
         raise InputError(Fault("an evidence object", shown(record), place, line, id))
     doc_id, start, end = (record.get(k) for k in ("docid", "start_token", "end_token"))
-    whole = isinstance(start, int) and isinstance(end, int) and not isinstance(start, bool)
-    if not isinstance(doc_id, str) or not whole or not 0 <= start <= end:
+    if not (isinstance(doc_id, str) and type(start) is type(end) is int and 0 <= start <= end):
         got = shown({"docid": doc_id, "start_token": start, "end_token": end}, 100)
         raise InputError(Fault("a docid and 0 <= start_token <= end_token", got, place, line, id))
     return doc_id, start, end

@@ -6,7 +6,6 @@ to the reported value. To add one: a function (truth, prediction) → columns, a
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -30,7 +29,8 @@ def f1_of_means(means: Floats) -> Floats:
     """Fold columns (precision, recall): F1 of their means, 0 where both are 0."""
     p, r = means[..., 0], means[..., 1]
     total = p + r
-    return np.where(total > 0, 2 * p * r / np.where(total > 0, total, 1), np.where(np.isnan(total), np.nan, 0))
+    f1 = 2 * p * r / np.where(total == 0, 1.0, total)
+    return np.where(total == 0, 0.0, f1)
 
 
 def micro_f1(means: Floats) -> Floats:
@@ -53,7 +53,6 @@ class Metric:
 
 
 ERASER = "DeYoung et al. 2020"
-_INF = math.inf
 
 METRICS: dict[str, Metric] = {
     "accuracy": Metric(f.accuracy, mean, True, (0, 1), "share of examples", "label", ERASER),
@@ -62,8 +61,10 @@ METRICS: dict[str, Metric] = {
     "token_precision": Metric(a.token_precision, mean, True, (0, 1), "words", "rationale", ERASER),
     "token_recall": Metric(a.token_recall, mean, True, (0, 1), "words", "rationale", ERASER),
     "token_iou": Metric(a.token_iou, mean, True, (0, 1), "words", "rationale", "Jaccard"),
-    "iou_f1_eraser": Metric(a.iou_eraser, f1_of_means, True, (0, _INF), "spans", "rationale", ERASER),
-    "iou_f1_one_to_one": Metric(a.iou_f1_one_to_one, mean, True, (0, 1), "spans", "rationale", "this project"),
+    "iou_f1_eraser": Metric(a.iou_eraser, f1_of_means, True, (0, 1), "spans", "rationale", ERASER),
+    "iou_f1_one_to_one": Metric(
+        a.iou_f1_one_to_one, mean, True, (0, 1), "spans", "rationale", "this project"
+    ),
     "false_positive_rate": Metric(
         a.false_positive_rate, mean, False, (0, 1), "words", "rationale", "Modarressi et al. 2022"
     ),
@@ -76,9 +77,7 @@ METRICS: dict[str, Metric] = {
     "aopc_comprehensiveness": Metric(
         f.aopc_comprehensiveness, mean, True, (-1, 1), "probability", "ablations", ERASER
     ),
-    "aopc_sufficiency": Metric(
-        f.aopc_sufficiency, mean, False, (-1, 1), "probability", "ablations", ERASER
-    ),
+    "aopc_sufficiency": Metric(f.aopc_sufficiency, mean, False, (-1, 1), "probability", "ablations", ERASER),
 }
 
 
@@ -108,9 +107,7 @@ def score(metric: str, columns: Sequence[a.Columns], seed: int = 0) -> Score:
     return Score(metric, value, low, high, len(defined), len(columns) - len(defined))
 
 
-def compare(
-    metric: str, ours: Sequence[a.Columns], theirs: Sequence[a.Columns], seed: int = 0
-) -> Estimate:
+def compare(metric: str, ours: Sequence[a.Columns], theirs: Sequence[a.Columns], seed: int = 0) -> Estimate:
     """Return ours − theirs over the examples where both are defined, with a paired interval."""
     both = [(x, y) for x, y in zip(ours, theirs, strict=True) if x is not None and y is not None]
     if not both:

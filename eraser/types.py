@@ -205,6 +205,12 @@ class Dataset:
         text = self.text(example)
         return Truth(example.label, len(text.words), text.spans(example.evidence))
 
+    def votes(self, example: Example) -> Floats:
+        """Return for each word [W] the mean of the annotators' marks, where they are kept one by one."""
+        text = self.text(example)
+        marks = [mask_of(text.spans(a), len(text.words)) for a in example.annotators]
+        return np.mean(marks, axis=0) if marks else np.full(len(text.words), np.nan)
+
     def human_share(self, split: str) -> float:
         """Return the mean share of gold words over the examples of `split` that have any."""
         shares = [t.gold.mean() for t in map(self.truth, self.splits[split]) if t.spans]

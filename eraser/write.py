@@ -6,6 +6,7 @@ import errno
 import json
 import os
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
             Fault("room on the disk" if full else "a writable place", f"{error.strerror}", path)
         ) from None
     finally:
-        if partial.exists():
+        with suppress(OSError):
             partial.unlink()
 
 
@@ -49,9 +50,7 @@ def official_record(text: Text, prediction: Prediction) -> dict[str, Any]:
     """
     record: dict[str, Any] = {
         "annotation_id": prediction.example_id,
-        "rationales": [
-            _rationale(doc_id, start, end, prediction) for doc_id, start, end in _documents(text)
-        ],
+        "rationales": [_rationale(doc_id, start, end, prediction) for doc_id, start, end in _documents(text)],
         "classification": prediction.label,
         "classification_scores": dict(prediction.probs),
     }
@@ -103,12 +102,12 @@ def gold_record(example: Example, words: Mapping[str, tuple[str, ...]]) -> dict[
         place = {"start_token": at.start, "end_token": at.end, "start_sentence": -1, "end_sentence": -1}
         return {"docid": doc_id, **place, "text": text}
 
-    groups = [[span(e.doc_id, e.span) for e in sorted(g)] for g in example.gold]
+    groups = sorted(map(sorted, example.gold))
     return {
         "annotation_id": example.id,
         "classification": example.label,
         "docids": list(example.doc_ids),
-        "evidences": sorted(groups, key=lambda g: (g[0]["docid"], g[0]["start_token"])),
+        "evidences": [[span(e.doc_id, e.span) for e in group] for group in groups],
         "query": example.query or "",
         "query_type": None,
     }

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-
 from eraser.types import Floats, Mask
 from rationale.hf import Classifier
 from rationale.predict import text_probs
@@ -34,7 +33,8 @@ def ablate(classifier: Classifier, erasures: Sequence[Erasure], how: Removal = "
     All are read together, sorted by length, whatever method or share they come from; equal ones once.
     """
     slots: dict[tuple[int, bytes], int] = {}
-    texts, slot = [], []
+    texts: list[tuple[Window, ...]] = []
+    slot = []
     for erasure in erasures:
         key = (id(erasure.windows), erasure.removed.tobytes())
         if key not in slots:

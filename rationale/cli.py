@@ -58,7 +58,9 @@ def data_list(as_json: AsJson = False) -> None:
 
 
 @data_app.command("fetch")
-def data_fetch(names: Annotated[list[str], typer.Argument(help="Data sets, see `rationale data list`.")]) -> None:
+def data_fetch(
+    names: Annotated[list[str], typer.Argument(help="Data sets, see `rationale data list`.")],
+) -> None:
     """Download data sets into the cache folder, check and unpack them."""
     from eraser.download import fetch
 
@@ -72,7 +74,12 @@ def data_describe(dataset: DatasetName = "sample", data: DataPath = None, as_jso
     from eraser.load import load
 
     loaded = load(dataset, data)
-    facts: dict[str, Any] = {"name": loaded.name, "labels": loaded.labels, "notes": loaded.notes, "splits": {}}
+    facts: dict[str, Any] = {
+        "name": loaded.name,
+        "labels": loaded.labels,
+        "notes": loaded.notes,
+        "splits": {},
+    }
     for split, examples in loaded.splits.items():
         facts["splits"][split] = {
             "examples": len(examples),
@@ -134,10 +141,14 @@ def evaluate_command(  # noqa: PLR0913 (one option each)
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Run folder; default runs/DATASET-SPLIT.")] = None,
     split: str = "test",
-    methods: Annotated[str | None, typer.Option(help="Comma-separated; default the five standard ones.")] = None,
+    methods: Annotated[
+        str | None, typer.Option(help="Comma-separated; default the five standard ones.")
+    ] = None,
     budget: Annotated[
         list[str] | None,
-        typer.Option(help="own, gold, ratio, ratio=R or match=METHOD; may be repeated, the first is the main one."),
+        typer.Option(
+            help="own, gold, ratio, ratio=R or match=METHOD; may be repeated, the first is the main one."
+        ),
     ] = None,
     target: Annotated[str, typer.Option(help="Class to explain: predicted, gold, or a label.")] = "predicted",
     labels: Annotated[
@@ -199,10 +210,9 @@ def evaluate_command(  # noqa: PLR0913 (one option each)
 def _default_model(loaded: Any, dataset: str) -> str:
     if dataset != "sample":
         raise typer.BadParameter("is needed for every data set but the sample", param_hint="--model")
-    from eraser.download import cache_dir
     from rationale.sample_model import sample_model
 
-    return str(sample_model(loaded, cache_dir()))
+    return str(sample_model(loaded))
 
 
 def _print_run(scores: Any, budget: str, folder: Path) -> None:
@@ -234,12 +244,14 @@ def score_command(
     split: str = "test",
     official: Annotated[Path | None, typer.Option(help="Also write the official scorer's JSON here.")] = None,
     extra_label: Annotated[
-        list[str] | None, typer.Option(help="Label that may be predicted though gold lacks it (HateXplain: normal).")
+        list[str] | None,
+        typer.Option(help="Label that may be predicted though gold lacks it (HateXplain: normal)."),
     ] = None,
 ) -> None:
     """Score any system's predictions as the official ERASER scorer does; needs no torch."""
-    from eraser.load import Source
     from eraser.official import score_official
+
+    from eraser.load import Source
     from eraser.write import write_text
 
     found = score_official(Source(data), split, predictions, extra_labels=tuple(extra_label or ()))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,9 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from eraser import Ablation, Dataset, Example, Fault, InputError, Prediction, Text, Truth
-from eraser.types import Mask
-from rationale.ablate import Erasure, ablate, without_and_only
-from rationale.attribution import METHODS, attribute
+from eraser.types import Floats, Mask
+from rationale.ablate import ablate, without_and_only
+from rationale.attribution import METHODS, Case, attribute
 from rationale.extract import Budget, extract, share_of, top_words
 from rationale.hf import Classifier, check_labels
 from rationale.parts import Rows, part
@@ -68,10 +69,10 @@ def evaluate(
     spent: dict[str, list[float]] = {m: [] for m in settings.methods}
     for chunk in tqdm(chunks, desc="evaluate", unit="part", leave=False):
         batch = run.items(dataset, chunk)
-        for key, prediction, ms in run.chunk(batch):
-            found.setdefault(key, []).append(prediction)
-            if key[1] == str(budgets[0]):
-                spent[key[0]].append(ms)
+        for method, budget, prediction, ms in run.chunk(batch):
+            found.setdefault((method, budget), []).append(prediction)
+            if budget == str(budgets[0]):
+                spent[method].append(ms)
         items += batch
     unread = sum(int((~words_read(i.windows, i.truth.n_words)).sum()) for i in items)
     return Evaluation(
@@ -121,43 +122,38 @@ class _Run:
     model_hash: str
 
     def items(self, dataset: Dataset, examples: Sequence[Example]) -> list[Item]:
+        """Return the examples with their texts, human evidence and windows."""
         texts = [dataset.text(e) for e in examples]
         encoded = self.classifier.encoder.encode(texts)
-        return [
-            Item(e, t, dataset.truth(e), w) for e, t, w in zip(examples, texts, encoded, strict=True)
-        ]
+        return [Item(e, t, dataset.truth(e), w) for e, t, w in zip(examples, texts, encoded, strict=True)]
 
-    def _part(self, items: Sequence[Item], name: str, extra: Any, compute: Callable[[], Rows]) -> Rows:
-        """Return the part of that name for these items, computed if it is not on disk."""
-        texts = [(i.example.id, *(w.ids.tolist() for w in i.windows)) for i in items]
-        s = self.settings
-        key = digest(self.model_hash, texts, name, extra, s.precision, s.replace, self.classifier.bf16)
-        return part(self.folder / f"{name}-{key}.parquet", compute)
-
-    def chunk(self, items: list[Item]) -> Iterator[tuple[tuple[str, str], Prediction, float]]:
-        """Yield ((method, budget), prediction, milliseconds) for each method, budget and item."""
-        whole = self._part(items, "predict", None, lambda: self._predict(items))
+    def chunk(self, items: Sequence[Item]) -> Iterator[tuple[str, str, Prediction, float]]:
+        """Yield (method, budget, prediction, milliseconds) for each method, item and budget."""
+        whole = self._part(items, "predict", (), lambda: self._predict(items))
         probs = np.array([row["probs"] for row in whole])
-        chosen: dict[str, Rows] = {}
+        targets = self._targets(items, probs)
         for method in self.settings.methods:
-            extra = self._depends_on(method, items, probs)
-            chosen[method] = self._part(
-                items, method, extra, lambda m=method: self._explain(m, items, probs)  # type: ignore[misc]
-            )
-        for method, rows in chosen.items():
+            depends = self._depends_on(method, items, targets)
+            rows = self._part(items, method, depends, partial(self._explain, method, items, targets))
             for item, p, row in zip(items, probs, rows, strict=True):
                 for budget in map(str, self.budgets):
-                    yield (method, budget), self._prediction(item, p, row, budget), row["ms"]
+                    yield method, budget, self._prediction(item, p, row, budget), row["ms"]
 
-    def _depends_on(self, method: str, items: Sequence[Item], probs: np.ndarray[Any, Any]) -> Any:
+    def _part(self, items: Sequence[Item], name: str, depends: Any, compute: Callable[[], Rows]) -> Rows:
+        """Return the part of that name for these items, computed if it is not on disk."""
+        texts = [(i.example.id, *(w.ids.tolist() for w in i.windows)) for i in items]
+        key = digest(self.model_hash, texts, depends, self.settings.replace, self.classifier.bf16)
+        return part(self.folder / f"{name}-{key}.parquet", compute)
+
+    def _depends_on(self, method: str, items: Sequence[Item], targets: list[int]) -> Any:
+        """Return what else a method's part depends on."""
         s = self.settings
         gold = [i.truth.gold.nonzero()[0].tolist() for i in items]
-        targets = self._targets(items, probs)
         steps = s.ig_steps if method == "integrated_gradients" else None
         seed = s.seed if method == "random" else None
         return [list(map(str, self.budgets)), s.fractions, gold, targets, steps, seed]
 
-    def _targets(self, items: Sequence[Item], probs: np.ndarray[Any, Any]) -> list[int]:
+    def _targets(self, items: Sequence[Item], probs: Floats) -> list[int]:
         """Return the class to explain for each item."""
         if self.settings.target == "predicted":
             return [int(i) for i in probs.argmax(1)]
@@ -173,22 +169,20 @@ class _Run:
         probs = text_probs(self.classifier, [i.windows for i in items])
         return [{"id": i.example.id, "probs": p.tolist()} for i, p in zip(items, probs, strict=True)]
 
-    def _explain(self, method: str, items: Sequence[Item], probs: np.ndarray[Any, Any]) -> Rows:
+    def _explain(self, method: str, items: Sequence[Item], targets: list[int]) -> Rows:
         """Attribute, extract and ablate one chunk with one method."""
-        found = attribute(
-            self.classifier,
-            method,
-            [i.windows for i in items],
-            [i.truth.n_words for i in items],
-            self._targets(items, probs),
-            [seed_of(self.settings.seed, i.example.id) for i in items],
-            self.settings.ig_steps,
-        )
-        masks = [
-            self._masks(item, np.asarray(a.scores)) for item, a in zip(items, found, strict=True)
+        seeds = [seed_of(self.settings.seed, i.example.id) for i in items]
+        cases = [
+            Case(i.windows, i.truth.n_words, target, seed)
+            for i, target, seed in zip(items, targets, seeds, strict=True)
         ]
+        found = attribute(self.classifier, method, cases, self.settings.ig_steps)
+        rationales = [self._rationales(item, a.scores) for item, a in zip(items, found, strict=True)]
         erasures = [
-            e for item, named in zip(items, masks, strict=True) for m in named.values() for e in self._pair(item, m)
+            erasure
+            for item, named in zip(items, rationales, strict=True)
+            for rationale in named.values()
+            for erasure in without_and_only(item.windows, rationale)
         ]
         answers = iter(ablate(self.classifier, erasures, self.settings.replace).tolist())
         return [
@@ -197,45 +191,46 @@ class _Run:
                 "ms": a.milliseconds,
                 "scores": a.scores.tolist(),
                 "rationales": [
-                    {"name": k, "words": m.nonzero()[0].tolist(), "without": next(answers), "only": next(answers)}
-                    for k, m in named.items()
+                    {"name": name, "words": words.nonzero()[0].tolist()}
+                    | {"without": next(answers), "only": next(answers)}
+                    for name, words in named.items()
                 ],
             }
-            for item, a, named in zip(items, found, masks, strict=True)
+            for item, a, named in zip(items, found, rationales, strict=True)
         ]
 
-    def _masks(self, item: Item, scores: np.ndarray[Any, Any]) -> dict[str, Mask]:
-        """Return the rationale of each budget and each ablation share by name."""
-        n = item.truth.n_words
+    def _rationales(self, item: Item, scores: Floats) -> dict[str, Mask]:
+        """Return the rationale [W] of each budget and of each ablation share, by name."""
         named = {str(b): extract(scores, b, gold=item.truth.gold) for b in self.budgets}
-        shares = {f"share={f}": top_words(scores, share_of(n, f)) for f in self.settings.fractions}
+        shares = {
+            share_name(f): top_words(scores, share_of(item.truth.n_words, f)) for f in self.settings.fractions
+        }
         return named | shares
 
-    def _pair(self, item: Item, rationale: Mask) -> tuple[Erasure, Erasure]:
-        return without_and_only(item.windows, rationale)
-
-    def _prediction(
-        self, item: Item, probs: np.ndarray[Any, Any], row: dict[str, Any], budget: str
-    ) -> Prediction:
+    def _prediction(self, item: Item, probs: Floats, row: dict[str, Any], budget: str) -> Prediction:
+        """Return one row of a part as a Prediction."""
         labels = self.classifier.labels
         by_name = {r["name"]: r for r in row["rationales"]}
 
+        def by_label(values: Iterable[float]) -> dict[str, float]:
+            return dict(zip(labels, map(float, values), strict=True))
+
         def ablation(name: str, fraction: float) -> Ablation:
-            at = by_name[name]
-            return Ablation(
-                fraction,
-                dict(zip(labels, at["without"], strict=True)),
-                dict(zip(labels, at["only"], strict=True)),
-            )
+            return Ablation(fraction, by_label(by_name[name]["without"]), by_label(by_name[name]["only"]))
 
         rationale = np.zeros(item.truth.n_words, dtype=bool)
         rationale[by_name[budget]["words"]] = True
         return Prediction(
             item.example.id,
             labels[int(np.argmax(probs))],
-            dict(zip(labels, map(float, probs), strict=True)),
+            by_label(probs),
             np.array(row["scores"], dtype=np.float64),
             rationale,
             ablation(budget, float(rationale.mean())),
-            tuple(ablation(f"share={f}", f) for f in self.settings.fractions),
+            tuple(ablation(share_name(f), f) for f in self.settings.fractions),
         )
+
+
+def share_name(fraction: float) -> str:
+    """Return how a part names the rationale of an ablation share."""
+    return f"share={fraction:g}"

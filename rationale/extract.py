@@ -89,7 +89,9 @@ def extract(
     """
     if budget.kind == "own":
         if own is None:
-            raise InputError(Fault("a method that chooses words itself for budget own", "one that only ranks"))
+            raise InputError(
+                Fault("a method that chooses words itself for budget own", "one that only ranks")
+            )
         return own
     if budget.kind == "match":
         if match is None:

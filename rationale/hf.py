@@ -12,7 +12,6 @@ from typing import Any, Literal
 
 import torch
 from transformers import (
-
     AutoModelForSequenceClassification,
     AutoTokenizer,
     PreTrainedModel,
@@ -69,14 +68,14 @@ def use_bf16(precision: Precision, device: torch.device) -> bool:
     if precision != "auto":
         return precision == "bf16"
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported()
+        return bool(torch.cuda.is_bf16_supported())
     return device.type == "cpu" and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
 def quiet() -> None:
     """Silence Hugging Face's progress bars and load reports: what matters in them is checked below."""
-    hf_logging.set_verbosity_error()
-    hf_logging.disable_progress_bar()
+    hf_logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    hf_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     logging.getLogger("transformers").setLevel(logging.ERROR)
 
 
@@ -108,7 +107,9 @@ def load_model(path: str | Path, **config: Any) -> tuple[PreTrainedModel, set[st
             **config,
         )
     except Exception as error:
-        raise InputError(Fault("a model folder or hub id with safetensors", _first_line(error), path)) from None
+        raise InputError(
+            Fault("a model folder or hub id with safetensors", _first_line(error), path)
+        ) from None
     return model, set(info["missing_keys"])
 
 
@@ -141,7 +142,8 @@ def load_classifier(
     names = _labels(model, labels, path)
     length = min(max_length or read_settings(path).get("max_length") or 2**31, longest(model, tokenizer))
     where = pick_device(device)
-    model.to(where).eval().requires_grad_(False)
+    model.to(where).eval()  # type: ignore[arg-type]
+    model.requires_grad_(False)
     encoder = Encoder(tokenizer, length, long_texts)
     return Classifier(model, encoder, names, where, use_bf16(precision, where))
 
@@ -149,14 +151,14 @@ def load_classifier(
 def _must_exist(path: str | Path) -> None:
     """Refuse a path that is neither a folder nor could be a hub id (`name` or `owner/name`)."""
     text = str(path)
-    looks_local = text.startswith((".", "/", "~")) or text.count("/") > 1 or Path(text).parent.is_dir()
-    if not Path(text).is_dir() and looks_local and ("/" in text):
+    looks_local = text.startswith((".", "/", "~")) or text.count("/") > 1
+    if looks_local and not Path(text).is_dir():
         raise InputError(Fault("a model folder or hub id", "nothing there", path))
 
 
 def check_tokenizer(tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel, path: str | Path) -> None:
     """Refuse a tokenizer that knows ids the model has no embedding for."""
-    rows = model.get_input_embeddings().num_embeddings
+    rows = int(model.get_input_embeddings().weight.shape[0])  # type: ignore[index]
     largest = max(tokenizer.get_vocab().values(), default=-1)
     if largest >= rows:
         raise InputError(Fault(f"a tokenizer with ids below {rows}", f"id {largest}", path))
@@ -173,7 +175,8 @@ def longest(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> int:
 
 
 def _labels(model: PreTrainedModel, given: Sequence[str] | None, path: str | Path) -> tuple[str, ...]:
-    own = tuple(str(model.config.id2label[i]) for i in range(model.config.num_labels))
+    names = model.config.id2label or {}
+    own = tuple(str(name) for _, name in sorted(names.items(), key=lambda item: int(item[0])))
     if given is None:
         return own
     if len(given) != len(own):
@@ -203,7 +206,9 @@ def read_settings(path: str | Path) -> dict[str, Any]:
     return settings
 
 
-def new_classifier(path: str | Path, labels: Sequence[str]) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+def new_classifier(
+    path: str | Path, labels: Sequence[str]
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """Load a pretrained encoder with a fresh head for `labels`, to be trained."""
     _must_exist(path)
     tokenizer = load_tokenizer(path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from io import BytesIO
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -16,7 +17,7 @@ from rationale.results import NO_BUDGET
 # Okabe and Ito's colours, told apart by colour-blind readers; markers tell them apart in grey
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999")
 MARKERS = "osD^vP*X"
-STYLE = {
+STYLE: Any = {
     "font.size": 9,
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -60,17 +61,15 @@ def intervals(axes: Axes, scores: pd.DataFrame, metric: str, budget: str) -> Axe
     if len(floor):
         axes.axvline(float(floor.iloc[0]), color="#666666", linestyle="--", linewidth=1)
     better = "lower is better" if lower else "higher is better"
-    at = "" if budget == NO_BUDGET else f", budget {budget}"
-    axes.set_xlabel(f"{metric}{at} ({better})")
-    axes.set_title(f"n = {int(rows.n.max()) if len(rows) else 0}", fontsize=9)
+    at = "" if budget == NO_BUDGET else f"budget {budget}, "
+    axes.set_xlabel(f"{metric} ({better})")
+    axes.set_title(f"{at}n = {int(rows.n.max()) if len(rows) else 0}", fontsize=9)
     return axes
 
 
 def scatter(axes: Axes, scores: pd.DataFrame, x: tuple[str, str], y: tuple[str, str]) -> Axes:
     """Draw one metric against another, each (metric, budget), with intervals; one mark a method."""
-    sides = [
-        scores[(scores.metric == m) & (scores.budget == b)].set_index("method") for m, b in (x, y)
-    ]
+    sides = [scores[(scores.metric == m) & (scores.budget == b)].set_index("method") for m, b in (x, y)]
     methods = [m for m in sides[0].index if m in sides[1].index]
     for method, (colour, marker) in _look(methods).items():
         one, other = sides[0].loc[method], sides[1].loc[method]
@@ -79,7 +78,14 @@ def scatter(axes: Axes, scores: pd.DataFrame, x: tuple[str, str], y: tuple[str, 
             for s in (one, other)
         ]
         axes.errorbar(
-            one.value, other.value, xerr=error[0], yerr=error[1], fmt=marker, color=colour, label=method, capsize=2
+            one.value,
+            other.value,
+            xerr=error[0],
+            yerr=error[1],
+            fmt=marker,
+            color=colour,
+            label=method,
+            capsize=2,
         )
     for side, name, label in ((sides[0], x, axes.set_xlabel), (sides[1], y, axes.set_ylabel)):
         direction = side.better.iloc[0] if len(side) else ""

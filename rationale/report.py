@@ -58,8 +58,8 @@ def write_run(evaluation: Evaluation, dataset: Dataset, folder: Path) -> pd.Data
 
 def records(table: pd.DataFrame) -> list[dict[str, Any]]:
     """Return a table's rows; NaN, which JSON does not know, as null."""
-    rows: list[dict[str, Any]] = table.astype(object).where(table.notna(), None).to_dict("records")
-    return rows
+    rows = table.astype(object).where(table.notna(), None).to_dict("records")
+    return [{str(k): v for k, v in row.items()} for row in rows]
 
 
 def run_facts(evaluation: Evaluation) -> dict[str, Any]:

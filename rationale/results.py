@@ -15,6 +15,7 @@ NO_BUDGET = "-"  # of metrics that look at the ranking or the label, not at the 
 PAIRED = (
     "token_f1",
     "false_positive_rate",
+    "iou_f1_eraser",
     "average_precision",
     "comprehensiveness",
     "sufficiency",

@@ -5,6 +5,7 @@ It needs no download, so it shows the whole flow anywhere; how well it reads is 
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 
 import tokenizers
@@ -20,31 +21,38 @@ from transformers import (
 )
 
 from eraser import Dataset
+from eraser.download import cache_dir
 from rationale.settings import digest
 from rationale.training.dense import TrainSettings, train_dense
 
-SPECIALS = {"pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]", "mask_token": "[MASK]"}
+SPECIALS = {
+    "pad_token": "[PAD]",
+    "unk_token": "[UNK]",
+    "cls_token": "[CLS]",
+    "sep_token": "[SEP]",
+    "mask_token": "[MASK]",
+}
 SETTINGS = TrainSettings(
-    epochs=12, lr=1e-3, batch_size=8, max_length=256, warmup=0.1, precision="float32", device="cpu", seed=0
+    epochs=25, lr=5e-4, batch_size=8, max_length=256, warmup=0.1, precision="float32", device="cpu", seed=0
 )
 VOCABULARY, WIDTH, LAYERS = 1500, 64, 3
 
 
 def sample_tokenizer(dataset: Dataset) -> PreTrainedTokenizerBase:
     """Return a WordPiece tokenizer learned from the train split."""
-    inner = tokenizers.Tokenizer(WordPiece(unk_token="[UNK]"))  # type: ignore[call-arg]
-    inner.normalizer = normalizers.BertNormalizer(lowercase=True)  # type: ignore[assignment]
-    inner.pre_tokenizer = pre_tokenizers.BertPreTokenizer()  # type: ignore[assignment]
+    inner = tokenizers.Tokenizer(WordPiece(unk_token="[UNK]"))
+    inner.normalizer = normalizers.BertNormalizer(lowercase=True)
+    inner.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     trainer = trainers.WordPieceTrainer(
         vocab_size=VOCABULARY, special_tokens=list(SPECIALS.values()), show_progress=False
     )
     texts = (" ".join(dataset.text(e).words) for e in dataset.splits["train"])
     inner.train_from_iterator(texts, trainer)
     ends = [(t, inner.token_to_id(t)) for t in ("[CLS]", "[SEP]")]
-    inner.post_processor = TemplateProcessing(  # type: ignore[assignment]
+    inner.post_processor = TemplateProcessing(
         single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=ends
     )
-    return PreTrainedTokenizerFast(
+    return PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
         tokenizer_object=inner, model_max_length=SETTINGS.max_length, **SPECIALS
     )
 
@@ -66,9 +74,10 @@ def _start(dataset: Dataset) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     return BertForSequenceClassification(config), tokenizer
 
 
-def sample_model(dataset: Dataset, cache: Path) -> Path:
+def sample_model(dataset: Dataset, cache: Path | None = None) -> Path:
     """Return the folder of the sample's model, trained now if it is not there yet."""
     words = [(e.id, e.label, dataset.text(e).words) for s in ("train", "val") for e in dataset.splits[s]]
-    folder = cache / "models" / f"sample-{digest(words, SETTINGS.__dict__, VOCABULARY, WIDTH, LAYERS)}"
+    key = digest(words, asdict(SETTINGS), VOCABULARY, WIDTH, LAYERS)
+    folder = (cache or cache_dir()) / "models" / f"sample-{key}"
     train_dense(lambda: _start(dataset), dataset, folder, SETTINGS, "random weights")
     return folder

@@ -105,7 +105,7 @@ class Encoder:
         return counts
 
     def _cut(self, text: Text, pieces: Ints, n_query: int) -> list[tuple[int, int]]:
-        """Return word ranges of at most the room left beside specials and query, cut at sentences if it can."""
+        """Return word ranges that fit beside specials and query, cut between sentences where possible."""
         specials = self.tokenizer.num_special_tokens_to_add(pair=bool(text.query))
         room = self.max_length - specials - n_query
         if room < MIN_ROOM:
@@ -134,6 +134,7 @@ class Encoder:
                 is_split_into_words=True,
                 truncation="only_second" if paired else "only_first",
                 max_length=self.max_length,
+                return_token_type_ids=True,
                 verbose=False,
             )
             for row, n in enumerate(rows):
@@ -143,9 +144,8 @@ class Encoder:
                     for w, s in zip(encoding.word_ids(row), side, strict=True)
                 ]
                 ids = np.asarray(encoding["input_ids"][row], dtype=np.int64)
-                types = encoding.get("token_type_ids")
-                row_types = np.zeros_like(ids) if types is None else np.asarray(types[row], dtype=np.int64)
-                windows[n] = Window(ids, np.asarray(word, dtype=np.int64), row_types)
+                types = np.asarray(encoding["token_type_ids"][row], dtype=np.int64)
+                windows[n] = Window(ids, np.asarray(word, dtype=np.int64), types)
         return [windows[n] for n in range(len(ranges))]
 
     def remove(
@@ -162,9 +162,7 @@ class Encoder:
         if how == "mask":
             if self.mask_id is None:
                 raise InputError(Fault("a tokenizer with a mask token", "none"))
-            return tuple(
-                replace(w, ids=np.where(_covers(w, removed), self.mask_id, w.ids)) for w in windows
-            )
+            return tuple(replace(w, ids=np.where(_covers(w, removed), self.mask_id, w.ids)) for w in windows)
         kept = tuple(_delete(w, removed) for w in windows)
         return tuple(w for w in kept if w.has_words) or kept[:1]
 

@@ -11,12 +11,12 @@ import torch
 from numpy.typing import NDArray
 
 from eraser import Fault, InputError
-from rationale.attribution.methods import METHODS, Method, Request
+from rationale.attribution.methods import IG_STEPS, METHODS, Method, Request
 from rationale.attribution.words import word_scores
 from rationale.hf import Classifier
 from rationale.text import Batch, Window, length_batches
 
-__all__ = ["METHODS", "Attribution", "attribute"]
+__all__ = ["METHODS", "Attribution", "Case", "attribute"]
 
 Floats = NDArray[np.float64]
 MAX_PIECES = {"cpu": 8 * 512, "cuda": 128 * 512}  # of a batch whose gradients are kept
@@ -34,51 +34,46 @@ class Attribution:
     milliseconds: float
 
 
-def attribute(
-    classifier: Classifier,
-    method: str,
-    texts: Sequence[tuple[Window, ...]],
-    n_words: Sequence[int],
-    targets: Sequence[int],
-    seeds: Sequence[int],
-    ig_steps: int = 20,
-) -> list[Attribution]:
-    """Score every word of every text.
+@dataclass(frozen=True)
+class Case:
+    """One text to explain: its windows, its number of words, the class, a seed for methods that draw."""
 
-    Args:
-        classifier: the model to explain.
-        method: a name of METHODS.
-        texts: the windows of each text.
-        n_words: how many words each text has.
-        targets: the class to explain for each text.
-        seeds: one a text, for the methods that draw.
-        ig_steps: steps of integrated gradients.
-    """
+    windows: tuple[Window, ...]
+    n_words: int
+    target: int
+    seed: int = 0
+
+
+def attribute(
+    classifier: Classifier, method: str, cases: Sequence[Case], ig_steps: int = IG_STEPS
+) -> list[Attribution]:
+    """Score every word of every text with a method of METHODS, all windows together, longest first."""
     chosen = METHODS[method]
-    owner = np.repeat(np.arange(len(texts)), [len(t) for t in texts])
-    flat = [window for windows in texts for window in windows]
+    owner = [n for n, case in enumerate(cases) for _ in case.windows]
+    flat = [window for case in cases for window in case.windows]
     pieces: list[Floats] = [np.empty(0)] * len(flat)
-    spent = np.zeros(len(texts))
+    spent = np.zeros(len(cases))
     limit = MAX_PIECES.get(classifier.device.type, MAX_PIECES["cpu"])
     for rows in length_batches([len(w) for w in flat], limit):
         batch = classifier.encoder.collate([flat[i] for i in rows]).to(classifier.device)
-        target = torch.tensor([targets[owner[i]] for i in rows], device=classifier.device)
+        owners = [cases[owner[i]] for i in rows]
+        target = torch.tensor([case.target for case in owners], device=classifier.device)
         step_rows = max(1, limit // batch.ids.shape[1])
-        request = Request(batch, target, tuple(seeds[owner[i]] for i in rows), ig_steps, step_rows)
+        request = Request(batch, target, tuple(case.seed for case in owners), ig_steps, step_rows)
         begin = time.perf_counter()
         scores = halving(classifier, chosen, request).double().cpu().numpy()
         share = (time.perf_counter() - begin) * 1000 / sum(len(flat[i]) for i in rows)
         for row, i in enumerate(rows):
             pieces[i] = scores[row, : len(flat[i])]
             spent[owner[i]] += share * len(flat[i])
-    starts = np.cumsum([0, *map(len, texts)])
+    of_windows = iter(pieces)
     return [
         Attribution(
-            word_scores(windows, pieces[starts[n] : starts[n + 1]], n_words[n], chosen.reduce),
-            targets[n],
-            float(spent[n]),
+            word_scores(case.windows, [next(of_windows) for _ in case.windows], case.n_words, chosen.reduce),
+            case.target,
+            float(ms),
         )
-        for n, windows in enumerate(texts)
+        for case, ms in zip(cases, spent, strict=True)
     ]
 
 
@@ -89,7 +84,9 @@ def halving(classifier: Classifier, method: Method, request: Request) -> torch.T
     except torch.OutOfMemoryError:
         rows = len(request.target)
         if rows == 1 and request.step_rows == 1:
-            raise InputError(Fault("memory for one window", "out of memory", id=classifier.device.type)) from None
+            raise InputError(
+                Fault("memory for one window", "out of memory", id=classifier.device.type)
+            ) from None
     torch.cuda.empty_cache()
     if rows == 1:
         return halving(classifier, method, replace(request, step_rows=max(1, request.step_rows // 2)))

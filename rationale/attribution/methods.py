@@ -18,6 +18,7 @@ from torch import Tensor
 from rationale.hf import Classifier
 from rationale.text import OUTSIDE, Batch
 
+IG_STEPS = 20  # Gauss-Legendre nodes, which converge fast
 Reduce = Literal["sum", "max", "max_magnitude", "first"]
 
 
@@ -28,7 +29,7 @@ class Request:
     batch: Batch
     target: Tensor
     seeds: tuple[int, ...]
-    ig_steps: int = 20
+    ig_steps: int = IG_STEPS
     step_rows: int = 16
 
 
@@ -74,12 +75,11 @@ def rollout(classifier: Classifier, request: Request) -> Tensor:
 
     A~ = (A + I) / 2 with A the head mean; scores = row [CLS] of A~_L … A~_1 (Abnar, Zuidema 2020, eq. 1).
     """
-    flow: Tensor | None = None
-    for layer in attention_maps(classifier, request.batch):
-        mean = layer.mean(1)
-        mixed = (mean + torch.eye(mean.shape[-1], device=mean.device)) / 2
-        flow = mixed if flow is None else mixed @ flow
-    assert flow is not None  # an encoder has a layer
+    maps = attention_maps(classifier, request.batch)
+    identity = torch.eye(maps[0].shape[-1], device=maps[0].device)
+    flow = identity.expand(len(maps[0]), -1, -1)
+    for layer in maps:
+        flow = (layer.mean(1) + identity) / 2 @ flow
     return flow[:, 0]
 
 

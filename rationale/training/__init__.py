@@ -1,0 +1,1 @@
+"""Training: one loop a kind of model, one form of checkpoint."""

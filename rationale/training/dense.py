@@ -7,7 +7,7 @@ windows. One seed fixes head, order of batches and dropout, also across a kill.
 from __future__ import annotations
 
 import json
-import os
+import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -25,12 +25,14 @@ from tqdm.auto import tqdm
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, get_linear_schedule_with_warmup
 
 from eraser import Dataset, Example, Fault, InputError
+from eraser.write import write_json
 from rationale.hf import SETTINGS, Classifier, Precision, longest, pick_device, read_settings, use_bf16
 from rationale.predict import text_probs
-from rationale.text import Encoder, Window
+from rationale.text import Encoder, Window, length_batches
 from rationale.training.state import load_state, save_state
 
 NO_DECAY = ("bias", "LayerNorm.weight", "layer_norm.weight")
+MICRO_PIECES = {"cpu": 8 * 512, "cuda": 128 * 512}  # whose activations are held at once
 POOL = 50  # batches shuffled together before sorting by length: little padding, still random
 
 
@@ -108,7 +110,8 @@ class _Run:
         optimizer = AdamW(_decay_groups(model, settings.weight_decay), lr=settings.lr)
         self.steps = -(-len(self.windows) // settings.batch_size)
         total = self.steps * settings.epochs
-        schedule = get_linear_schedule_with_warmup(optimizer, round(settings.warmup * total), total)
+        warmup = round(settings.warmup * total)
+        schedule = get_linear_schedule_with_warmup(optimizer, warmup, total)  # type: ignore[no-untyped-call]
         self.model, self.optimizer, self.schedule = self.accelerator.prepare(model, optimizer, schedule)
         self.classifier = Classifier(model, encoder, dataset.labels, self.accelerator.device, bf16)
         self.state_file = out / "checkpoint.safetensors"
@@ -127,7 +130,7 @@ class _Run:
                 "val_accuracy": score,
             }
             progress["log"].append(entry)
-            tqdm.write(json.dumps(entry))
+            tqdm.write(json.dumps(entry), file=sys.stderr)
             if score > progress["best"]:
                 progress["best"] = score
                 self.accelerator.unwrap_model(self.model).save_pretrained(self.out)
@@ -142,10 +145,14 @@ class _Run:
     def _epoch(self) -> None:
         progress, saved = self.progress, time.monotonic()
         order = shuffled_batches(
-            [len(w.window) for w in self.windows], self.settings.batch_size, (self.settings.seed, progress["epoch"])
+            [len(w.window) for w in self.windows],
+            self.settings.batch_size,
+            (self.settings.seed, progress["epoch"]),
         )
         self.model.train()
-        bar = tqdm(total=self.steps, initial=progress["step"], desc=f"epoch {progress['epoch'] + 1}", leave=False)
+        bar = tqdm(
+            total=self.steps, initial=progress["step"], desc=f"epoch {progress['epoch'] + 1}", leave=False
+        )
         for rows in order[progress["step"] :]:
             loss = self._step([self.windows[i] for i in rows])
             progress["loss_sum"] += loss
@@ -159,20 +166,27 @@ class _Run:
         self.model.eval()
 
     def _step(self, rows: Sequence[TrainingWindow]) -> float:
-        batch = self.encoder.collate([r.window for r in rows]).to(self.accelerator.device)
-        labels = torch.tensor([r.label for r in rows], device=self.accelerator.device)
-        with self.accelerator.autocast():
-            logits = self.model(input_ids=batch.ids, **self.classifier.inputs(batch)).logits
-        loss = nn.functional.cross_entropy(logits.float(), labels)
-        value = float(loss.detach())
-        if not np.isfinite(value):
-            raise InputError(Fault("a finite training loss", f"{value} at step {self.progress['step']}"))
-        self.accelerator.backward(loss)
+        """Take one optimiser step on the mean loss of `rows`, in micro-batches that fit in memory."""
+        limit = MICRO_PIECES.get(self.accelerator.device.type, MICRO_PIECES["cpu"])
+        value = 0.0
+        for part in length_batches([len(r.window) for r in rows], limit):
+            loss = self._loss([rows[i] for i in part]) * (len(part) / len(rows))
+            value += float(loss.detach())
+            if not np.isfinite(value):
+                raise InputError(Fault("a finite training loss", f"{value} at step {self.progress['step']}"))
+            self.accelerator.backward(loss)
         self.accelerator.clip_grad_norm_(self.model.parameters(), self.settings.clip)
         self.optimizer.step()
         self.schedule.step()
         self.optimizer.zero_grad()
         return value
+
+    def _loss(self, rows: Sequence[TrainingWindow]) -> torch.Tensor:
+        batch = self.encoder.collate([r.window for r in rows]).to(self.accelerator.device)
+        labels = torch.tensor([r.label for r in rows], device=self.accelerator.device)
+        with self.accelerator.autocast():
+            logits = self.model(input_ids=batch.ids, **self.classifier.inputs(batch)).logits
+        return nn.functional.cross_entropy(logits.float(), labels)
 
     def _save(self) -> None:
         model = self.accelerator.unwrap_model(self.model)
@@ -192,7 +206,7 @@ class _Run:
             self.optimizer.param_groups, scheduler.base_lrs, scheduler.lr_lambdas, strict=True
         ):
             group["lr"] = base * rule(done)
-        tqdm.write(f"resumed at epoch {progress['epoch'] + 1}, step {progress['step']}")
+        tqdm.write(f"resumed at epoch {progress['epoch'] + 1}, step {progress['step']}", file=sys.stderr)
 
 
 def _training_windows(
@@ -232,10 +246,3 @@ def accuracy(classifier: Classifier, dataset: Dataset, split: str) -> float:
     probs = text_probs(classifier, classifier.encoder.encode([dataset.text(e) for e in examples]))
     said = [classifier.labels[i] for i in probs.argmax(1)]
     return float(np.mean([s == e.label for s, e in zip(said, examples, strict=True)]))
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Write JSON that appears whole or not at all."""
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    os.replace(partial, path)

@@ -1,0 +1,42 @@
+# Two commands matter: `make evaluate` and `make test`. Everything lands in .venv and runs/.
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+
+.DEFAULT_GOAL := help
+.PHONY: help evaluate test check lint types format clean
+
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+.venv/models: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(PIP) -e '.[models]'
+	@touch $@
+
+.venv/dev: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(PIP) -e '.[dev]'
+	@touch $@ .venv/models
+
+evaluate: .venv/models ## Score five rationale methods on the bundled sample; writes runs/sample-test
+	$(BIN)/rationale evaluate --dataset sample --out runs/sample-test
+
+test: .venv/dev ## Run all tests
+	$(BIN)/python -m pytest
+
+lint: .venv/dev ## Style and faults (ruff)
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+types: .venv/dev ## Types (mypy, strict)
+	$(BIN)/mypy
+
+check: lint types test ## Everything a change must pass: lint, types, tests
+
+format: .venv/dev ## Let ruff format and mend the code
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+clean: ## Remove the environment and what tools left behind
+	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,280 @@
+"""Every fault of a prediction file at once, each with file, line and id.
+
+Faults are what the official ERASER scorer refuses, in whatever way it ends; `official.py` refuses the same
+by the same rules. Warnings are what it takes without a word though it can hardly be meant.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+
+from eraser.errors import Fault, InputError, shown
+from eraser.inputs import (
+    COMP,
+    FLIP,
+    HARD,
+    LABEL,
+    SCORES,
+    SENTENCES,
+    SUFF,
+    THRESHOLDED,
+    TOKENS,
+    At,
+    Blocks,
+    Inputs,
+    Record,
+    Settings,
+    Unit,
+    collector_off,
+    evidences_of,
+    rationales_of,
+    read_inputs,
+)
+from eraser.load import Source
+from eraser.rules import (
+    annotation_faults,
+    evidence_faults,
+    is_finite,
+    is_key,
+    is_number,
+    is_span,
+    prediction_faults,
+)
+
+SUM_TOLERANCE = 1e-3  # probabilities are often written with three or four digits
+
+
+@dataclass(frozen=True)
+class Check:
+    """What is wrong with a prediction file: faults end the official scorer, warnings go unnoticed by it."""
+
+    faults: tuple[Fault, ...]
+    warnings: tuple[Fault, ...]
+
+
+@collector_off()
+def check_predictions(
+    source: Source, split: str, predictions: Path, settings: Settings | None = None
+) -> Check:
+    """Check a file of predictions (.jsonl or .jsonl.gz) against the gold of a split.
+
+    Raises:
+        InputError: gold, documents or the file as a whole cannot be read.
+    """
+    inputs, broken = read_inputs(source, split, predictions)
+    found = check_records(inputs, settings)
+    return Check((*broken, *found.faults), found.warnings)
+
+
+def check_records(inputs: Inputs, settings: Settings | None = None) -> Check:
+    """Check predictions that are already parsed."""
+    faults = find_faults(inputs, settings or Settings())
+    return Check(tuple(faults), tuple(_warnings(inputs)) if inputs.predictions else ())
+
+
+# ── faults ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def find_faults(inputs: Inputs, settings: Settings) -> list[Fault]:
+    """Return everything in the predictions, and in gold as far as they need it, that cannot be scored.
+
+    Raises:
+        InputError: gold is broken, so that nothing can be said of the predictions.
+    """
+    if broken := [f for at, a in inputs.placed_gold for f in annotation_faults(at, a)]:
+        raise InputError(*broken)
+    if not inputs.predictions:
+        return [Fault("at least one prediction", "none", inputs.predictions_file)]
+    blocks = Blocks.of(inputs.predictions)
+    faults: list[Fault] = []
+    for at, prediction in inputs.placed_predictions:
+        faults += prediction_faults(at, prediction, inputs.lengths, settings.aopc_thresholds)
+    faults += [*_repeated_faults(inputs), *_presence_faults(inputs), *_same_threshold_faults(inputs)]
+    for at, annotation in inputs.placed_gold:
+        faults += dict.fromkeys(evidence_faults(at, annotation, blocks, inputs.lengths))
+    if blocks.hard:
+        faults += _nothing_to_divide_by(inputs)
+    if blocks.classes:
+        faults += [*_class_faults(inputs, settings), *_flip_faults(inputs)]
+    elif settings.strict:
+        faults.append(inputs.placed_predictions[0][0].fault(f"a {LABEL} for strict scoring", "none"))
+    return faults
+
+
+def _repeated_faults(inputs: Inputs) -> Iterator[Fault]:
+    first: dict[object, int] = {}
+    for at, prediction in inputs.placed_predictions:
+        line = first.setdefault(prediction["annotation_id"], at.line) if is_key(prediction) else at.line
+        if line != at.line:
+            yield at.fault("one prediction for an annotation_id", f"another, after line {line}")
+
+
+def _has(field: str) -> Callable[[Record], bool]:
+    return lambda prediction: prediction.get(field) is not None
+
+
+def _has_soft(unit: Unit) -> Callable[[Record], bool]:
+    return lambda prediction: any(r.get(unit.field) is not None for r in rationales_of(prediction))
+
+
+_ALL_OR_NONE: dict[str, Callable[[Record], bool]] = {
+    **{field: _has(field) for field in (LABEL, COMP, SUFF, THRESHOLDED)},
+    **{unit.field: _has_soft(unit) for unit in (TOKENS, SENTENCES)},
+}
+
+
+def _presence_faults(inputs: Inputs) -> Iterator[Fault]:
+    """Yield the minority where some predictions have a field and some have not."""
+    for field, has in _ALL_OR_NONE.items():
+        having = [has(prediction) for _, prediction in inputs.placed_predictions]
+        most_have = 2 * sum(having) >= len(having)
+        others = f"as in the other {having.count(most_have)} predictions"
+        for (at, _), is_there in zip(inputs.placed_predictions, having, strict=True):
+            if is_there and not most_have:
+                yield at.fault(f"no {field}, {others}", "some")
+            elif most_have and not is_there:
+                yield at.fault(f"{field}, {others}", "none")
+
+
+def _thresholds(prediction: Record) -> set[float]:
+    """Return the thresholds; none where they are malformed, which is a fault already."""
+    try:
+        return {entry["threshold"] for entry in prediction[THRESHOLDED]}
+    except (KeyError, TypeError):
+        return set()
+
+
+def _same_threshold_faults(inputs: Inputs) -> Iterator[Fault]:
+    line, record = inputs.predictions[0]
+    first = _thresholds(record)
+    for at, prediction in inputs.placed_predictions:
+        own = _thresholds(prediction)
+        if own != first and own and first:
+            yield at.fault(f"the thresholds {shown(first)} of line {line}", shown(own))
+
+
+def _nothing_to_divide_by(inputs: Inputs) -> Iterator[Fault]:
+    gold = (TOKENS.gold(e) for a in inputs.gold for e in evidences_of(a))
+    if not any(isinstance(start, int) and isinstance(end, int) and start < end for start, end in gold):
+        yield Fault("gold evidence of at least one token", "none", inputs.gold_file)
+    if not any(start < end for _, p in inputs.predictions for start, end in _spans(p)):
+        at, first = inputs.placed_predictions[0]
+        got = ", ".join(f"{start}:{end}" for start, end in list(_spans(first))[:3])
+        yield at.fault("a predicted span with a token in it, here or later", f"only empty ones ({got}, …)")
+
+
+def _spans(prediction: Record) -> Iterator[tuple[int, int]]:
+    """Yield start and end of the well-formed spans."""
+    for rationale in rationales_of(prediction):
+        spans = rationale.get(HARD)
+        for span in spans if isinstance(spans, list) else ():
+            if is_span(span):
+                yield span["start_token"], span["end_token"]
+
+
+def _by_id(inputs: Inputs) -> dict[object, tuple[At, Record]]:
+    return {p["annotation_id"]: (at, p) for at, p in inputs.placed_predictions if is_key(p)}
+
+
+def _class_faults(inputs: Inputs, settings: Settings) -> Iterator[Fault]:
+    if strange := [(at, a[LABEL]) for at, a in inputs.placed_gold if not isinstance(a[LABEL], str)]:
+        yield from (at.fault(f"a {LABEL} string", shown(label)) for at, label in strange)
+        return
+    if not inputs.gold:
+        yield Fault("at least one annotation", "none", inputs.gold_file)
+        return
+    yield from _missing(inputs)
+    by_id = _by_id(inputs)
+    found = [by_id[a["annotation_id"]] for a in inputs.gold if a["annotation_id"] in by_id]
+    gold = {a[LABEL] for a in inputs.gold}
+    allowed = sorted(gold | set(settings.extra_labels))
+    for at, prediction in found:
+        if isinstance(prediction.get(LABEL), str) and prediction[LABEL] not in allowed:
+            yield at.fault(f"one of the labels {allowed}", shown(prediction[LABEL]))
+    for label in settings.extra_labels:  # HateXplain's scorer ends in scikit-learn for either
+        if label in gold:
+            yield Fault(f"an extra label, not one of gold's {sorted(gold)}", shown(label), inputs.gold_file)
+        elif all(prediction.get(LABEL) != label for _, prediction in found):
+            yield Fault(f"extra label {label!r} predicted at least once", "never", inputs.predictions_file)
+
+
+def _missing(inputs: Inputs) -> Iterator[Fault]:
+    """Yield the annotations without a prediction."""
+    there = _by_id(inputs)
+    for at, annotation in inputs.placed_gold:
+        if annotation["annotation_id"] not in there:
+            expected = f"a prediction for every annotation of {inputs.gold_file}"
+            yield Fault(expected, "none", inputs.predictions_file, None, at.id)
+
+
+def _flip_faults(inputs: Inputs) -> Iterator[Fault]:
+    """Yield what tokens_to_flip ends in; what the official scorer makes of it, it then drops."""
+    if FLIP not in inputs.predictions[0][1]:
+        return
+    by_id = _by_id(inputs)
+    for gold_at, annotation in inputs.placed_gold:
+        at, prediction = by_id.get(annotation["annotation_id"], (gold_at, {FLIP: 0}))
+        if not is_number(prediction.get(FLIP)):
+            yield at.fault(f"a number of {FLIP}", shown(prediction.get(FLIP)))
+        doc_ids = {e["docid"] for e in evidences_of(annotation)}
+        if not any(chain.from_iterable(inputs.lengths.get(d, (1,)) for d in doc_ids)):
+            yield gold_at.fault(f"evidence in a document with tokens, to divide {FLIP} by", "none")
+
+
+# ── warnings ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _warnings(inputs: Inputs) -> Iterator[Fault]:
+    known = {a["annotation_id"] for a in inputs.gold}
+    for at, prediction in inputs.placed_predictions:
+        if is_key(prediction) and prediction["annotation_id"] not in known:
+            yield at.fault(f"an annotation_id of {inputs.gold_file}", "an unknown one, so it counts as wrong")
+        yield from _rationale_warnings(at, prediction)
+        yield from _label_warnings(at, prediction)
+        yield from _sum_warnings(at, prediction)
+    blocks = Blocks.of(inputs.predictions)
+    if not blocks.classes:
+        yield from _missing(inputs)
+    unscored = sum(any(True for _ in _spans(p)) for _, p in inputs.predictions)
+    if unscored and not blocks.hard:
+        expected = f"{HARD} in the first rationale, which alone decides whether spans are scored"
+        got = f"none, so the spans of {unscored} predictions are not scored"
+        yield inputs.placed_predictions[0][0].fault(expected, got)
+
+
+def _rationale_warnings(at: At, prediction: Record) -> Iterator[Fault]:
+    seen: list[object] = []
+    for rationale in rationales_of(prediction):
+        doc_id = rationale.get("docid")
+        if doc_id in seen:
+            yield at.fault("each docid once", f"{shown(doc_id)} again; only its last soft scores count")
+        seen.append(doc_id)
+    for start, end in _spans(prediction):
+        if start < 0:
+            yield at.fault("start_token >= 0", f"{start}:{end}; what is below 0 counts as wrong")
+        if start >= end:
+            yield at.fault("start_token < end_token", f"{start}:{end}; an empty span never overlaps gold")
+
+
+def _label_warnings(at: At, prediction: Record) -> Iterator[Fault]:
+    label, scores = prediction.get(LABEL), prediction.get(SCORES)
+    if isinstance(label, str) and isinstance(scores, dict) and all(map(is_finite, scores.values())):
+        highest = max(scores, key=lambda k: scores[k], default=label)
+        if label not in scores or scores[label] < scores[highest]:
+            yield at.fault(f"a {LABEL} with the highest of its scores, {highest!r}", shown(label))
+
+
+def _sum_warnings(at: At, prediction: Record) -> Iterator[Fault]:
+    entries = prediction.get(THRESHOLDED)
+    for record in (prediction, *(entries if isinstance(entries, list) else ())):
+        for field in (SCORES, COMP, SUFF):
+            scores = record.get(field) if isinstance(record, dict) else None
+            if not isinstance(scores, dict):
+                continue
+            numbers = [v for v in scores.values() if is_finite(v) and v >= 0]
+            if len(numbers) < len(scores) or abs(sum(numbers) - 1) > SUM_TOLERANCE:
+                where = "" if record is prediction else f" at threshold {record.get('threshold')}"
+                yield at.fault(f"{field}{where} that sum to 1", shown(scores))

@@ -1,0 +1,300 @@
+"""The official archives → folders in the user's cache: fetched, resumed, checked, unpacked safely.
+
+ERASER: DeYoung et al. 2020, https://www.eraserbenchmark.com. HateXplain: Mathew et al. 2021,
+https://github.com/hate-alert/HateXplain. What is whole and checked is renamed from `<name>.part` into place.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import shutil
+import tarfile
+import tempfile
+import time
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from http.client import HTTPException, HTTPResponse
+from pathlib import Path, PureWindowsPath
+from typing import Any
+from urllib.error import URLError
+from urllib.parse import urljoin, urlsplit
+from urllib.request import HTTPErrorProcessor, Request, build_opener
+
+from platformdirs import user_cache_dir
+from tqdm import tqdm  # type: ignore[import-untyped, unused-ignore]
+
+from eraser.errors import Fault, InputError, shown
+from eraser.hatexplain import DIVISIONS, POSTS
+from eraser.load import MAX_BYTES, SPLITS, load
+
+MAX_DOWNLOAD = 2**30  # bytes of one file
+MAX_MEMBERS = 500_000  # of one archive: small files use up a disk's inodes before its bytes
+PAUSES_S = (0.0, 0.5, 2.0, 5.0)  # before each try
+BUSY = frozenset({408, 429, 500, 502, 503, 504})  # HTTP answers that may be others the next time
+LOCAL = frozenset({"localhost", "127.0.0.1"})
+TIMEOUT_S, CHUNK = 30.0, 2**16
+
+
+@dataclass(frozen=True)
+class Archive:
+    """One data set: its files as name here → address, and sha256 and examples per split where known."""
+
+    name: str
+    files: Mapping[str, str]
+    about: str
+    licence: str
+    sha256: Mapping[str, str | None]
+    counts: Mapping[str, int] | None = None
+
+
+@dataclass(frozen=True)
+class Status:
+    """What the cache has of a data set: `state` is here, partial or absent, `size` in bytes."""
+
+    name: str
+    state: str
+    path: Path
+    size: int
+    description: str
+
+
+_ERASER = "https://www.eraserbenchmark.com/zipped/"
+_HATEXPLAIN = "https://raw.githubusercontent.com/hate-alert/HateXplain/01d742279dac941981f53806154481c0e15ee686/Data/"
+
+
+def _eraser(name: str, about: str, licence: str, sha256: str | None = None, *counts: int) -> Archive:
+    file, by_split = f"{name}.tar.gz", dict(zip(SPLITS, counts, strict=False)) or None
+    return Archive(name, {file: _ERASER + file}, about, licence, {file: sha256}, by_split)
+
+
+# sha256 and counts: huggingface/datasets, datasets/*/dataset_infos.json; tensorflow/datasets, url_checksums/,
+# has the same sha256 of movies and multirc. Addresses: there and in other public code. What is left out was
+# not confirmed. Licences: of the data's repository or Hugging Face card; the ERASER form states none.
+ARCHIVES: dict[str, Archive] = {archive.name: archive for archive in (
+    _eraser("movies", "sentiment of film reviews (Zaidan et al. 2007)", "unknown",
+            "66e18d4e6c9df9e9f5544572b0bfe92a39673f74ecbfc3859b46cedb2f5b2dee", 1600, 200, 199),
+    _eraser("multirc", "is this answer right? (Khashabi et al. 2018)", "research and academic use",
+            "7d3364fad630d0949b40cc5c4b9fd7fac0ec9ebb3a31ffa92a491e3883edd826", 24029, 3214, 4848),
+    _eraser("boolq", "yes or no, from Wikipedia (Clark et al. 2019)", "CC BY-SA 3.0"),
+    _eraser("evidence_inference", "what a clinical trial found (Lehman et al. 2019)", "MIT"),
+    _eraser("fever", "is this claim supported? (Thorne et al. 2018)", "CC BY-SA 3.0, GPL 3.0"),
+    _eraser("esnli", "does one sentence entail the other? (Camburu et al. 2018)", "MIT"),
+    _eraser("cose", "questions of common sense (Rajani et al. 2019)", "BSD 3-Clause"),
+    Archive(
+        "hatexplain", {name: _HATEXPLAIN + name for name in (POSTS, DIVISIONS)},
+        "hate speech, offensive or normal (Mathew et al. 2021); hurtful to read", "MIT",
+        {POSTS: "63bb3340fee0ec469b09690d04cb68f7c187787dd8b83807f071892c084967fb",
+         DIVISIONS: "c2fb0d89862e7897b11ea3e9380753f15a793482b4b70ad0532dfb1212212835"},
+        {"train": 15383, "val": 1922, "test": 1924},
+    ),
+)}  # fmt: skip
+Table = Mapping[str, Archive]
+
+
+def cache_dir() -> Path:
+    """Return the folder of the fetched data sets; RATIONALE_CACHE in the environment names another."""
+    return Path(os.environ.get("RATIONALE_CACHE") or user_cache_dir("rationale", appauthor=False))
+
+
+def cached(name: str, *, table: Table = ARCHIVES) -> Path:
+    """Return the folder of a data set fetched before."""
+    folder = cache_dir() / _known(name, table).name
+    if not folder.is_dir():
+        expected = f"a fetched data set (`rationale data fetch {name}`) or the path of one (`--data PATH`)"
+        raise InputError(Fault(expected, "nothing there", folder))
+    return folder
+
+
+def status(*, table: Table = ARCHIVES) -> list[Status]:
+    """Return what the cache has of each data set of the table."""
+    rows = []
+    for name, archive in table.items():
+        here, part = cache_dir() / name, cache_dir() / f"{name}.part"
+        state = "here" if here.is_dir() else "partial" if part.is_dir() else "absent"
+        path = part if state == "partial" else here
+        size = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+        rows.append(Status(name, state, path, size, archive.about))
+    return rows
+
+
+def fetch(name: str, *, progress: bool = True, force: bool = False, table: Table = ARCHIVES) -> Path:
+    """Fetch a data set unless it is there (or `force`), check it, and return its folder."""
+    archive = _known(name, table)
+    target, work = cache_dir() / name, cache_dir() / f"{name}.part"
+    if target.is_dir() and not force:
+        return target
+    try:
+        work.mkdir(parents=True, exist_ok=True)
+        try:
+            for file, url in archive.files.items():
+                _download(url, work / file, progress)
+            _install(archive, work, target)
+        finally:
+            _tidy(archive, work)
+    except OSError as error:
+        raise InputError(Fault("room in the cache and leave to write there", str(error), work)) from error
+    return target
+
+
+def _known(name: str, table: Table) -> Archive:
+    if name not in table:
+        raise InputError(Fault(f"one of {', '.join(table)}, or `--data PATH`", shown(name)))
+    return table[name]
+
+
+def _install(archive: Archive, work: Path, target: Path) -> None:
+    """Check, unpack and put in its place what was downloaded to `work`."""
+    new, old = work / "scratch" / "new", work / "scratch" / "old"
+    shutil.rmtree(new.parent, ignore_errors=True)  # of a fetch that was killed here
+    new.mkdir(parents=True)
+    digests = {url: sha256((work / file).read_bytes()).hexdigest() for file, url in archive.files.items()}
+    try:
+        for file, url in archive.files.items():
+            if archive.sha256[file] not in (None, digests[url]):
+                raise InputError(Fault(f"sha256 {archive.sha256[file]}", digests[url], url))
+            (unpack if file.endswith(".tar.gz") else shutil.copy)(work / file, new)
+        root = _checked_root(archive, new)
+    except InputError:
+        shutil.rmtree(work)  # it is not what was asked for: nothing of it is worth going on from
+        raise
+    (root / "fetched.json").write_text(json.dumps({"name": archive.name, "sha256": digests}, indent=1))
+    if target.exists():
+        os.replace(target, old)
+    os.replace(root, target)
+    shutil.rmtree(work)
+
+
+def _checked_root(archive: Archive, folder: Path) -> Path:
+    """Return the folder that holds the data (`movies/`, `data/cose/`), once they load and are complete."""
+    wanted = {*(f"{split}.jsonl" for split in SPLITS), POSTS}
+    found = [Path(at) for at, _, files in os.walk(folder) if wanted.intersection(files)]
+    root = min(found, key=lambda path: len(path.parts), default=folder)
+    counts = {split: len(examples) for split, examples in load(archive.name, root).splits.items()}
+    if archive.counts not in (None, counts):
+        raise InputError(Fault(f"examples {archive.counts}", str(counts), archive.name))
+    return root
+
+
+def unpack(archive: Path, target: Path, max_bytes: int = MAX_BYTES) -> None:
+    """Unpack a .tar.gz into a folder, once every member is known to be a plain file or folder inside it."""
+    try:
+        with gzip.open(archive) as zipped, tempfile.TemporaryFile(dir=target) as plain:
+            while block := zipped.read(CHUNK):
+                plain.write(block)
+                if plain.tell() > max_bytes:
+                    raise InputError(Fault(f"at most {max_bytes} bytes unpacked", "more", archive))
+            plain.seek(0)
+            with tarfile.open(fileobj=plain, mode="r:") as tar:
+                for n, member in enumerate(tar, start=1):
+                    if n > MAX_MEMBERS:
+                        raise InputError(Fault(f"at most {MAX_MEMBERS} files", "more", archive))
+                    _refuse_unsafe(member, archive)
+                tar.extractall(target, filter="data")
+    except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise InputError(Fault("a whole .tar.gz archive", str(error), archive)) from error
+
+
+def _refuse_unsafe(member: tarfile.TarInfo, archive: Path) -> None:
+    path = PureWindowsPath(member.name)  # knows drives and both slashes, whatever system this is
+    if path.anchor or ".." in path.parts or "\0" in member.name:
+        raise InputError(Fault("paths inside the archive's own folder", shown(member.name), archive))
+    if not (member.isfile() or member.isdir()) or member.issparse():
+        kind = "a link" if member.issym() or member.islnk() else "a special file"
+        raise InputError(Fault("only plain files and folders", f"{kind} {shown(member.name)}", archive))
+
+
+def _tidy(archive: Archive, work: Path) -> None:
+    """Leave in `work` only what the next fetch can go on from."""
+    shutil.rmtree(work / "scratch", ignore_errors=True)
+    for file, url in archive.files.items():
+        if not (_version(url, work / file) and 0 < (work / file).stat().st_size <= MAX_DOWNLOAD):
+            (work / file).unlink(missing_ok=True)
+            _note(work / file).unlink(missing_ok=True)
+    if work.is_dir() and not any(work.iterdir()):
+        work.rmdir()
+
+
+def _note(path: Path) -> Path:
+    """Return where it is noted which version of which address the bytes at `path` are of."""
+    return path.with_name(f"{path.name}.note")
+
+
+def _version(url: str, path: Path) -> str:
+    noted, _, version = _note(path).read_text().partition("\n") if _note(path).exists() else ("", "", "")
+    return version if noted == url and path.exists() else ""
+
+
+def _download(url: str, path: Path, progress: bool) -> None:
+    """Download one file, trying again and going on where a connection was cut."""
+    got = ""
+    for pause in PAUSES_S:
+        time.sleep(pause)
+        try:
+            return _attempt(url, path, progress)
+        except (URLError, ConnectionError, TimeoutError, HTTPException) as error:
+            got = str(error) or type(error).__name__
+    raise InputError(Fault("the whole file", f"{got}, in {len(PAUSES_S)} tries", url))
+
+
+def _attempt(url: str, path: Path, progress: bool) -> None:
+    version = _version(url, path)
+    have = path.stat().st_size if version else 0
+    with _open(url, {"Range": f"bytes={have}-", "If-Range": version} if have else {}) as response:
+        span, etag = response.headers.get("Content-Range", ""), response.headers.get("ETag", "W/")
+        # a weak ETag may not stand in If-Range (RFC 9110, 13.1.5)
+        now = response.headers.get("Last-Modified", "") if etag.startswith("W/") else etag
+        if response.status == 416 and span == f"bytes */{have}":
+            return  # If-Range held, and no byte is missing
+        goes_on = response.status == 206 and span.startswith(f"bytes {have}-") and now in ("", version)
+        if not goes_on:
+            path.unlink(missing_ok=True)  # before the note is written: a kill must not join two versions
+        if not goes_on and response.status != 200:
+            raise ConnectionError("another part than was asked for")
+        _note(path).write_text(f"{url}\n{now or version}")
+        _stream(response, path, have if goes_on else 0, progress)
+
+
+def _stream(response: HTTPResponse, path: Path, start: int, progress: bool) -> None:
+    """Append what comes to `path`; more than the limit or less than was promised is an error."""
+    promised = None if response.length is None else start + response.length
+    bar: dict[str, Any] = {"desc": path.name, "initial": start, "disable": not progress}
+    with path.open("ab") as file, tqdm.wrapattr(file, "write", promised, **bar) as out:
+        while max(file.tell(), promised or 0) <= MAX_DOWNLOAD and (block := response.read(CHUNK)):
+            out.write(block)
+        arrived = file.tell()
+    if max(arrived, promised or 0) > MAX_DOWNLOAD:
+        raise InputError(Fault(f"at most {MAX_DOWNLOAD} bytes", str(promised or "more"), response.url))
+    if promised not in (None, arrived):
+        raise ConnectionError(f"{arrived} of {promised} bytes")
+
+
+class _AsTheyAre(HTTPErrorProcessor):  # errors and redirects too are answers, and `_open` judges them
+    def http_response(self, request: Request, response: HTTPResponse) -> HTTPResponse:
+        return response
+
+    https_response = http_response
+
+
+def _open(url: str, headers: dict[str, str]) -> HTTPResponse:
+    """Ask for a file over https, or http on this machine alone; the same goes for where it redirects to."""
+    place, local = url, urlsplit(url).hostname in LOCAL
+    for _ in range(6):
+        scheme, host = urlsplit(place).scheme, urlsplit(place).hostname
+        if scheme != "https" and not (scheme == "http" and local and host in LOCAL):
+            raise InputError(Fault("an https:// address", shown(place), url))
+        request = Request(place, headers={"User-Agent": "rationale", **headers})
+        response: HTTPResponse = build_opener(_AsTheyAre).open(request, timeout=TIMEOUT_S)
+        if response.status in (200, 206, 416):
+            return response
+        response.close()
+        got = f"HTTP {response.status} {response.reason}"
+        if response.status in BUSY:
+            raise ConnectionError(got)
+        if not 300 <= response.status < 400 or "Location" not in response.headers:
+            raise InputError(Fault("the file", got, place))
+        place = urljoin(place, response.headers["Location"])
+    raise InputError(Fault("at most 5 redirects", "more", url))

@@ -1,0 +1,286 @@
+"""What the official scorer reads: gold annotations, lengths of documents, and a file of predictions.
+
+Formats: https://github.com/jayded/eraserbenchmark, `rationale_benchmark/utils.py`, and the help text of
+`rationale_benchmark/metrics.py` (DeYoung et al. 2020). Parsed JSON stays a dictionary here, as in that code:
+the quirks hang on which keys are there. `check.py` says what is wrong with it.
+"""
+
+from __future__ import annotations
+
+import gc
+import gzip
+import json
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from io import StringIO
+from itertools import chain
+from pathlib import Path
+from typing import Any, Literal, TextIO
+
+import numpy as np
+
+from eraser.errors import Fault, InputError, shown
+from eraser.load import Source, cut_sentences, cut_sentences_of_jsonl
+from eraser.types import Floats
+
+Record = dict[str, Any]
+Numbered = tuple[int, Record]
+
+LABEL = "classification"
+SCORES = "classification_scores"
+COMP = "comprehensiveness_classification_scores"
+SUFF = "sufficiency_classification_scores"
+THRESHOLDED = "thresholded_scores"
+FLIP = "tokens_to_flip"
+HARD = "hard_rationale_predictions"
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """What soft scores are given for: its name, the field of the scores, the two fields of gold."""
+
+    name: str
+    field: str
+    start: str
+    end: str
+
+    def count(self, sentence_lengths: Sequence[int]) -> int:
+        """Return how many a document of these sentences has."""
+        return sum(sentence_lengths) if self.name == "token" else len(sentence_lengths)
+
+    def gold(self, evidence: Record) -> tuple[Any, Any]:
+        """Return where a piece of evidence starts and ends; what is not given is -1."""
+        return evidence.get(self.start, -1), evidence.get(self.end, -1)
+
+
+TOKENS = Unit("token", "soft_rationale_predictions", "start_token", "end_token")
+SENTENCES = Unit("sentence", "soft_sentence_predictions", "start_sentence", "end_sentence")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The official command line's options, HateXplain's extra label, and whose libraries to agree with.
+
+    `pinned` are the versions in ERASER's requirements.txt (scikit-learn 0.20), `modern` today's.
+    """
+
+    iou_thresholds: Sequence[float] = (0.5,)
+    aopc_thresholds: Sequence[float] = (0.01, 0.05, 0.1, 0.2, 0.5)
+    strict: bool = False
+    extra_labels: Sequence[str] = ()
+    libraries: Literal["modern", "pinned"] = "modern"
+
+    def __post_init__(self) -> None:
+        if not self.iou_thresholds or not self.aopc_thresholds:
+            raise InputError(Fault("at least one IOU and one AOPC threshold", "none"))
+        if self.libraries not in ("modern", "pinned"):
+            raise InputError(Fault("libraries modern or pinned", shown(self.libraries)))
+
+
+@dataclass(frozen=True, slots=True)
+class At:
+    """Where a record stands, to name it in a fault."""
+
+    file: str
+    line: int
+    id: str | None
+
+    @classmethod
+    def of(cls, record: Record, file: str, line: int) -> At:
+        """Return the place of a record."""
+        id = record.get("annotation_id")
+        return cls(file, line, None if id is None else str(id))
+
+    def fault(self, expected: str, got: str) -> Fault:
+        """Return a fault of this record."""
+        return Fault(expected, got, self.file, self.line, self.id)
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Parsed input: gold in file order, sentence lengths by docid, predictions with their line numbers.
+
+    Records have the official files' keys. Soft scores may be lists or arrays.
+    """
+
+    gold: Sequence[Record]
+    lengths: Mapping[str, Sequence[int]]
+    predictions: Sequence[Numbered]
+    gold_file: str = "gold"
+    predictions_file: str = "predictions"
+
+    @cached_property
+    def placed_gold(self) -> list[tuple[At, Record]]:
+        """Each annotation with its place."""
+        return [(At.of(a, self.gold_file, line), a) for line, a in enumerate(self.gold, start=1)]
+
+    @cached_property
+    def placed_predictions(self) -> list[tuple[At, Record]]:
+        """Each prediction with its place."""
+        return [(At.of(p, self.predictions_file, line), p) for line, p in self.predictions]
+
+
+@dataclass(frozen=True, slots=True)
+class Blocks:
+    """Which parts of the output there will be. The first prediction alone decides."""
+
+    hard: bool
+    tokens: bool
+    sentences: bool
+    classes: bool
+
+    @classmethod
+    def of(cls, predictions: Sequence[Numbered]) -> Blocks:
+        """Read the first prediction; what is malformed counts as not there."""
+        first = predictions[0][1]
+        rationales = rationales_of(first)[:1]
+        return cls(
+            hard=any(bool(r.get(HARD)) for r in rationales),
+            tokens=any(r.get(TOKENS.field) is not None for r in rationales),
+            sentences=any(r.get(SENTENCES.field) is not None for r in rationales),
+            classes=first.get(LABEL) is not None,
+        )
+
+
+def rationales_of(prediction: Record) -> list[Record]:
+    """Return the rationales that are objects."""
+    rationales = prediction.get("rationales")
+    return [r for r in rationales if isinstance(r, dict)] if isinstance(rationales, list) else []
+
+
+def evidences_of(annotation: Record) -> Iterator[Record]:
+    """Yield the evidence of all groups: no score ever asks which group it was in."""
+    return chain.from_iterable(annotation["evidences"])
+
+
+def aopc_entries(entries: Iterable[Record], thresholds: Sequence[float]) -> list[Record]:
+    """Return the thresholded scores that AOPC averages, ascending; the others are ignored."""
+    return [e for e in sorted(entries, key=lambda e: e["threshold"]) if e["threshold"] in thresholds]
+
+
+def read_inputs(source: Source, split: str, predictions: Path) -> tuple[Inputs, list[Fault]]:
+    """Read everything, with the faults of broken prediction lines; broken gold or documents raise."""
+    gold_name = f"{split}.jsonl"
+    gold = _read_objects(source, gold_name)
+    records, faults = read_predictions(predictions)
+    predicted = (r.get("docid") for _, prediction in records for r in rationales_of(prediction))
+    lengths = read_lengths(source, {d for d in chain(predicted, _doc_ids_of(gold)) if isinstance(d, str)})
+    return Inputs(gold, lengths, records, source.place(gold_name), str(predictions)), faults
+
+
+@contextmanager
+def collector_off() -> Iterator[None]:
+    """Keep Python from looking for cycles: parsed JSON holds none, and each look walks through all of it."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+def _doc_ids_of(gold: Iterable[Record]) -> Iterator[Any]:
+    """Yield the documents that evidence names, as far as it is well-formed."""
+    groups = (g for a in gold if isinstance(a.get("evidences"), list) for g in a["evidences"])
+    return (e.get("docid") for g in groups if isinstance(g, list) for e in g if isinstance(e, dict))
+
+
+def read_predictions(path: Path) -> tuple[list[Numbered], list[Fault]]:
+    """Read a .jsonl or .jsonl.gz of predictions: (line number, object) for each line, and broken lines."""
+    try:
+        with _open(path) as lines:
+            return _parse_lines(lines, str(path), parse_prediction)
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
+        raise InputError(Fault("a readable .jsonl or .jsonl.gz file", str(error), path)) from None
+
+
+def _open(path: Path) -> TextIO:
+    if path.suffix == ".gz":
+        return gzip.open(path, "rt", encoding="utf-8")
+    return path.open(encoding="utf-8")
+
+
+def _read_objects(source: Source, name: str) -> list[Record]:
+    """Read a .jsonl file of the data set."""
+    found, faults = _parse_lines(StringIO(source.text(name)), source.place(name), json.loads)
+    if faults:
+        raise InputError(*faults)
+    return [record for _, record in found]
+
+
+def _parse_lines(
+    lines: Iterable[str], place: str, parse: Callable[[str], Any]
+) -> tuple[list[Numbered], list[Fault]]:
+    """Parse each line. A blank one is a fault, unlike in `load`: the official scorer ends there."""
+    found: list[Numbered] = []
+    faults = []
+    for number, line in enumerate(lines, start=1):
+        try:
+            record = parse(line)
+        except (ValueError, RecursionError) as error:
+            got = str(error) if line.strip() else "a blank line"
+            faults.append(Fault("one JSON object", got, place, number))
+            continue
+        if isinstance(record, dict):
+            found.append((number, record))
+        else:
+            faults.append(Fault("one JSON object", shown(record), place, number))
+    return found, faults
+
+
+def parse_prediction(line: str) -> Any:
+    """Parse a line; soft scores become arrays at once, since a Python object for every number is large."""
+    record = json.loads(line)
+    for rationale in rationales_of(record) if isinstance(record, dict) else ():
+        for unit in (TOKENS, SENTENCES):
+            if isinstance(scores := rationale.get(unit.field), list):
+                rationale[unit.field] = _as_array(scores)
+    return record
+
+
+def _as_array(scores: list[Any]) -> Floats | list[Any]:
+    """Return floats [W], or the list itself where it holds anything else, for `rules.py` to judge."""
+    try:
+        array = np.array(scores)
+    except (ValueError, OverflowError):
+        return scores
+    return array if array.dtype == np.float64 and array.ndim == 1 else scores
+
+
+def read_lengths(source: Source, doc_ids: Iterable[str]) -> dict[str, tuple[int, ...]]:
+    """Return how many words each sentence of the named documents has; documents not there are left out."""
+    wanted = sorted(set(doc_ids))
+    if not source.has("docs.jsonl"):
+        texts = {d: source.text(f"docs/{d}") for d in wanted if _has(source, f"docs/{d}")}
+        return {d: tuple(map(len, cut_sentences(text))) for d, text in texts.items()}
+    if (source.path / "docs").exists() or any(_has(source, f"docs/{d}") for d in wanted):
+        raise InputError(Fault("either docs.jsonl or a docs folder", "both", source.path))
+    texts = _texts_of_jsonl(source)
+    cut = {d: cut_sentences_of_jsonl(texts[d]) for d in wanted if d in texts}
+    return {d: tuple(map(len, sentences)) for d, sentences in cut.items()}
+
+
+def _has(source: Source, name: str) -> bool:
+    try:
+        return source.has(name)
+    except OSError:  # the name is longer than a file's name may be
+        return False
+
+
+def _texts_of_jsonl(source: Source) -> dict[str, str]:
+    texts: dict[str, str] = {}
+    faults = []
+    for number, record in enumerate(_read_objects(source, "docs.jsonl"), start=1):
+        doc_id, text = record.get("docid"), record.get("document")
+        if isinstance(doc_id, str) and isinstance(text, str):
+            texts[doc_id] = text
+        else:
+            got = shown(record)
+            faults.append(Fault('"docid" and "document" strings', got, source.place("docs.jsonl"), number))
+    if faults:
+        raise InputError(*faults)
+    return texts

@@ -1,0 +1,273 @@
+"""What the official scorer refuses in one prediction or one gold annotation, each rule once.
+
+It ends in "Some instances are invalid" for some of these, in a KeyError, TypeError, AssertionError or an
+error inside scikit-learn for the others. Where it would let nonsense of the wrong type pass because no score
+happens to read it, the rule here is the stricter one.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from eraser.errors import Fault, shown
+from eraser.inputs import (
+    COMP,
+    HARD,
+    LABEL,
+    SCORES,
+    SENTENCES,
+    SUFF,
+    THRESHOLDED,
+    TOKENS,
+    At,
+    Blocks,
+    Record,
+    Unit,
+    evidences_of,
+    rationales_of,
+)
+
+FURTHEST = 2**31  # a token number as large would make the official scorer's sets of tokens fill the memory
+
+
+def is_number(value: object) -> bool:
+    """Return whether arithmetic can read it; NaN, Infinity and, as in Python, booleans can be read."""
+    return isinstance(value, float) or is_finite(value)
+
+
+def is_finite(value: object) -> bool:
+    """Return whether it is a number that a ranking can use."""
+    return isinstance(value, int | float) and abs(value) <= sys.float_info.max
+
+
+def is_token(value: object) -> bool:
+    """Return whether it can number a token."""
+    return isinstance(value, int) and -FURTHEST < value < FURTHEST
+
+
+def is_key(record: Record) -> bool:
+    """Return whether the record has an annotation_id that can be looked up."""
+    return not isinstance(record.get("annotation_id", []), list | dict)
+
+
+# ── one prediction ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def prediction_faults(
+    at: At, record: Record, lengths: Mapping[str, Sequence[int]], aopc: Sequence[float]
+) -> Iterator[Fault]:
+    """Yield what is wrong with a prediction by itself."""
+    if not is_key(record):
+        yield at.fault("an annotation_id string", shown(record.get("annotation_id")))
+    rationales = record.get("rationales")
+    if not isinstance(rationales, list):
+        yield at.fault("a list of rationales", shown(rationales))
+    else:
+        for rationale in rationales:
+            yield from _rationale_faults(at, rationale, lengths)
+        for unit in (TOKENS, SENTENCES):
+            yield from _partial_faults(at, unit, rationales_of(record))
+    shape = [*_label_shape_faults(at, record), *_threshold_shape_faults(at, record)]
+    yield from shape or [*_distribution_faults(at, record), *_aopc_faults(at, record, aopc)]
+
+
+def _rationale_faults(at: At, rationale: Any, lengths: Mapping[str, Sequence[int]]) -> Iterator[Fault]:
+    if not isinstance(rationale, dict) or not isinstance(rationale.get("docid"), str):
+        yield at.fault("a rationale object with a docid string", shown(rationale))
+        return
+    doc_id = rationale["docid"]
+    if doc_id not in lengths:
+        yield at.fault("a docid of the data set", shown(doc_id))
+        return
+    yield from _span_faults(at, doc_id, rationale.get(HARD, []), sum(lengths[doc_id]))
+    for unit in (TOKENS, SENTENCES):
+        # the official scorer takes null for "no scores" in sentences only
+        if unit.field in rationale and (unit is TOKENS or rationale[unit.field] is not None):
+            yield from _soft_faults(at, unit, rationale, unit.count(lengths[doc_id]))
+
+
+def _partial_faults(at: At, unit: Unit, rationales: list[Record]) -> Iterator[Fault]:
+    given = sum(r.get(unit.field) is not None for r in rationales)
+    if 0 < given < len(rationales):
+        yield at.fault(f"{unit.field} for all of its {len(rationales)} documents", f"for {given}")
+
+
+def is_span(span: Any) -> bool:
+    """Return whether it is an object with two token numbers; they may be in any order."""
+    return isinstance(span, dict) and is_token(span.get("start_token")) and is_token(span.get("end_token"))
+
+
+def _span_faults(at: At, doc_id: str, spans: Any, n_words: int) -> Iterator[Fault]:
+    if not isinstance(spans, list):
+        yield at.fault(f"a list of {HARD} for {doc_id}", shown(spans))
+        return
+    sound = [span for span in spans if is_span(span)]
+    if len(sound) < len(spans):
+        strange = (span for span in spans if not is_span(span))
+        yield from (at.fault("a span with start_token and end_token integers", shown(s)) for s in strange)
+    for span in sound:
+        if span["start_token"] > n_words or span["end_token"] > n_words:
+            got = f"{span['start_token']}:{span['end_token']}"
+            yield at.fault(f"a span inside {doc_id} ({n_words} tokens)", got)
+    if len(sound) > 1:
+        yield from _overlap_faults(at, doc_id, sound)
+
+
+def _overlap_faults(at: At, doc_id: str, spans: list[Record]) -> Iterator[Fault]:
+    """Yield each span that shares a token with an earlier one; the very same object may be repeated."""
+    distinct: dict[object, tuple[int, int]] = {}
+    for span in spans:
+        ends = span["start_token"], span["end_token"]
+        distinct[ends if len(span) == 2 else repr(sorted(span.items()))] = ends
+    before = (0, -FURTHEST)
+    for start, end in sorted(ends for ends in distinct.values() if ends[0] < ends[1]):
+        if start < before[1]:
+            got = f"{before[0]}:{before[1]} and {start}:{end}"
+            yield at.fault(f"spans of {doc_id} that do not overlap", got)
+        before = max(before, (start, end), key=lambda ends: ends[1])
+
+
+def _soft_faults(at: At, unit: Unit, rationale: Record, n_units: int) -> Iterator[Fault]:
+    scores, doc_id = rationale[unit.field], rationale["docid"]
+    if not isinstance(scores, (list, np.ndarray)):
+        yield at.fault(f"a list of {unit.field} for {doc_id}", shown(scores))
+    elif len(scores) != n_units or not n_units:
+        expected = f"{n_units} {unit.field}, one for each {unit.name} of {doc_id}"
+        yield at.fault(expected if n_units else f"a {unit.name} in {doc_id} to score", str(len(scores)))
+    elif isinstance(scores, np.ndarray) and scores.dtype == np.float64 and math.isfinite(scores @ scores):
+        return  # one number tells of all: it is infinite or NaN if one of them is, rarely otherwise
+    elif strange := [x for x in scores if not is_finite(x)]:
+        yield at.fault(f"finite numbers in {unit.field} of {doc_id}", shown(strange[0]))
+
+
+_NEEDS = (
+    (LABEL, SCORES),
+    (SCORES, LABEL),
+    (COMP, LABEL),
+    (SUFF, SCORES),
+    (THRESHOLDED, LABEL),
+    (THRESHOLDED, SCORES),
+    (THRESHOLDED, COMP),
+    (THRESHOLDED, SUFF),
+)
+
+
+def _label_shape_faults(at: At, record: Record) -> Iterator[Fault]:
+    if not isinstance(record.get(LABEL, ""), str):
+        yield at.fault(f"a {LABEL} string", shown(record[LABEL]))
+    for field in (SCORES, COMP, SUFF):
+        if not isinstance(record.get(field, {}), dict):
+            yield at.fault(f"{field}: an object of label and number", shown(record[field]))
+    for field, needed in _NEEDS:
+        if field in record and needed not in record:
+            yield at.fault(f"{needed} beside {field}", "none")
+
+
+def _threshold_shape_faults(at: At, record: Record) -> Iterator[Fault]:
+    entries = record.get(THRESHOLDED, [])
+    if not isinstance(entries, list):
+        yield at.fault(f"a list of {THRESHOLDED}", shown(entries))
+        return
+    for entry in entries:
+        if not isinstance(entry, dict) or not is_number(entry.get("threshold")):
+            yield at.fault(f"{THRESHOLDED} with a threshold number each", shown(entry))
+        else:
+            for field in (COMP, SUFF):
+                if field not in entry:
+                    yield at.fault(f"{field} at threshold {entry['threshold']}", "none")
+
+
+def _distribution_faults(at: At, record: Record) -> Iterator[Fault]:
+    """Yield what keeps comprehensiveness and sufficiency from being read; SCORES alone are never read."""
+    if COMP not in record and SUFF not in record:
+        return
+    label = record[LABEL]
+    for field in (SCORES, COMP, SUFF):
+        scores = record.get(field)
+        if scores is None:
+            continue
+        if lacking := [k for k in (label, *record[SCORES]) if k not in scores]:
+            yield at.fault(f"{field} with a number for {lacking[0]!r}", shown(scores))
+        elif strange := [k for k, v in scores.items() if not is_number(v)]:
+            yield at.fault(f"a number in {field} for {strange[0]!r}", shown(scores[strange[0]]))
+
+
+def _aopc_faults(at: At, record: Record, thresholds: Sequence[float]) -> Iterator[Fault]:
+    if THRESHOLDED not in record:
+        return
+    entries = [entry for entry in record[THRESHOLDED] if entry["threshold"] in thresholds]
+    if len(entries) != len(thresholds):
+        got = shown([e["threshold"] for e in record[THRESHOLDED]])
+        yield at.fault(f"{THRESHOLDED} with each AOPC threshold of {list(thresholds)} once", got)
+    label = record[LABEL]
+    for field in (COMP, SUFF):
+        for entry in entries:
+            scores = entry[field]
+            if not (isinstance(scores, dict) and is_number(scores.get(label))):
+                expected = f"{field} at threshold {entry['threshold']} with a number for {label!r}"
+                yield at.fault(expected, shown(scores))
+
+
+# ── one gold annotation ─────────────────────────────────────────────────────────────────────────────────
+
+_ANNOTATION_NEEDS = {"annotation_id", "query", "evidences", LABEL}
+_ANNOTATION_MAY = _ANNOTATION_NEEDS | {"query_type", "docids"}
+_EVIDENCE_NEEDS = {"text", "docid"}
+_EVIDENCE_MAY = _EVIDENCE_NEEDS | {"start_token", "end_token", "start_sentence", "end_sentence"}
+
+
+def annotation_faults(at: At, annotation: Record) -> Iterator[Fault]:
+    """Yield what keeps the official scorer from loading a gold annotation."""
+    if not _ANNOTATION_NEEDS <= annotation.keys() <= _ANNOTATION_MAY:
+        expected = f"the keys {sorted(_ANNOTATION_NEEDS)} and at most query_type and docids more"
+        yield at.fault(expected, str(sorted(annotation)))
+    elif not is_key(annotation):
+        yield at.fault("an annotation_id string", shown(annotation["annotation_id"]))
+    elif not _is_groups(annotation["evidences"]):
+        yield at.fault("evidences: a list of groups, each a list", shown(annotation["evidences"]))
+    else:
+        for group in annotation["evidences"]:
+            for evidence in group:
+                yield from _evidence_faults(at, evidence)
+
+
+def _is_groups(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(group, list) for group in value)
+
+
+def _evidence_faults(at: At, evidence: Any) -> Iterator[Fault]:
+    if not isinstance(evidence, dict) or not _EVIDENCE_NEEDS <= evidence.keys() <= _EVIDENCE_MAY:
+        expected = f"evidence with the keys {sorted(_EVIDENCE_NEEDS)} and at most the starts and ends"
+        yield at.fault(expected, shown(evidence))
+    elif not isinstance(evidence["docid"], str) or any(type(v) in (list, dict) for v in evidence.values()):
+        yield at.fault("evidence with a docid string, and no value a list or an object", shown(evidence))
+
+
+def evidence_faults(
+    at: At, annotation: Record, blocks: Blocks, lengths: Mapping[str, Sequence[int]]
+) -> Iterator[Fault]:
+    """Yield what keeps an annotation's evidence from being scored in the blocks that are on."""
+    units = [unit for unit, is_on in ((TOKENS, blocks.tokens), (SENTENCES, blocks.sentences)) if is_on]
+    for evidence in evidences_of(annotation):
+        doc_id = evidence["docid"]
+        if doc_id in lengths:
+            for unit in units:
+                yield from _place_faults(at, unit, evidence, unit.count(lengths[doc_id]))
+        elif units or blocks.classes:
+            yield at.fault("evidence in a document of the data set", shown(doc_id))
+        if blocks.hard and not blocks.tokens and not all(map(is_token, TOKENS.gold(evidence))):
+            yield at.fault("start_token and end_token integers", shown(TOKENS.gold(evidence)))
+
+
+def _place_faults(at: At, unit: Unit, evidence: Record, n_units: int) -> Iterator[Fault]:
+    start, end = unit.gold(evidence)
+    if not is_token(start) or not is_token(end):
+        yield at.fault(f"{unit.start} and {unit.end} integers", shown((start, end)))
+    elif start < end and not -n_units <= start < end <= n_units:  # a negative start counts from the end
+        expected = f"evidence inside {evidence['docid']} ({n_units} {unit.name}s)"
+        yield at.fault(expected, f"{start}:{end}")

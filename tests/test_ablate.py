@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from eraser import InputError
+from rationale.ablate import Erasure, ablate, without_and_only
+from rationale.predict import text_probs, window_probs
+
+
+@pytest.fixture(scope="module")
+def encoded(sample, classifier):
+    texts = [sample.text(e) for e in sample.splits["test"][:4]]
+    return texts, classifier.encoder.encode(texts)
+
+
+def slow_probs(classifier, windows):
+    """One window at a time, no padding."""
+    found = []
+    for w in windows:
+        logits = classifier.model(
+            input_ids=torch.tensor(w.ids)[None], token_type_ids=torch.tensor(w.types)[None]
+        )
+        found.append(logits.logits.double().softmax(-1)[0].tolist())
+    return np.mean(found, axis=0)
+
+
+def test_batched_probabilities_equal_one_at_a_time(classifier, encoded):
+    found = text_probs(classifier, encoded[1])
+    for probs, windows in zip(found, encoded[1], strict=True):
+        assert probs.tolist() == pytest.approx(slow_probs(classifier, windows).tolist(), abs=1e-5)
+
+
+@pytest.mark.parametrize("how", ["delete", "mask"])
+def test_ablation_equals_removing_by_hand(classifier, encoded, how):
+    texts, windows = encoded
+    masks = [np.random.default_rng(n).random(len(t.words)) < 0.3 for n, t in enumerate(texts)]
+    pairs = [e for w, m in zip(windows, masks, strict=True) for e in without_and_only(w, m)]
+    found = ablate(classifier, pairs, how)
+    assert len(found) == 2 * len(texts)
+    for n, (w, m) in enumerate(zip(windows, masks, strict=True)):
+        for side, removed in enumerate((m, ~m)):
+            expected = slow_probs(classifier, classifier.encoder.remove(w, removed, how))
+            assert found[2 * n + side].tolist() == pytest.approx(expected.tolist(), abs=1e-5)
+
+
+def test_removing_nothing_changes_nothing(classifier, encoded):
+    texts, windows = encoded
+    none = [Erasure(w, np.zeros(len(t.words), dtype=bool)) for t, w in zip(texts, windows, strict=True)]
+    assert ablate(classifier, none) == pytest.approx(text_probs(classifier, windows), abs=1e-7)
+
+
+def test_equal_erasures_are_read_once(classifier, encoded, monkeypatch):
+    texts, windows = encoded
+    read = []
+    from rationale import ablate as module
+
+    def counting(one, groups):
+        read.extend(groups)
+        return text_probs(one, groups)
+
+    monkeypatch.setattr(module, "text_probs", counting)
+    erasure = Erasure(windows[0], np.arange(len(texts[0].words)) < 3)
+    found = ablate(classifier, [erasure] * 5)
+    assert len(read) == 1
+    assert (found == found[0]).all()
+
+
+def test_nan_logits_are_refused(make_classifier, encoded):
+    broken = make_classifier()
+    broken.model.classifier.weight.data[:] = float("nan")
+    with pytest.raises(InputError, match="^expected finite logits from the model, got NaN or infinity$"):
+        text_probs(broken, encoded[1])
+    assert np.isnan(window_probs(broken, encoded[1][0])).all()

@@ -1,0 +1,229 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from eraser import InputError
+from rationale.attribution import METHODS, Case, attribute, halving
+from rationale.attribution.methods import Request
+from rationale.attribution.words import word_scores
+from rationale.hf import Classifier
+from rationale.text import OUTSIDE, Window
+from tests.oracles import attribution as oracle
+
+FAMILIES = ("bert", "roberta", "electra")
+
+
+@pytest.fixture(scope="module")
+def encoded(sample, classifier):
+    texts = [sample.text(e) for e in sample.splits["test"][:6]]
+    return texts, classifier.encoder.encode(texts)
+
+
+def cases(encoded, target=1):
+    texts, windows = encoded
+    return [
+        Case(w, len(t.words), target, seed=n) for n, (t, w) in enumerate(zip(texts, windows, strict=True))
+    ]
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("method", METHODS)
+def test_alone_in_a_batch_and_padded_are_the_same(make_classifier, encoded, method, family):
+    one_family = make_classifier(family)
+    together = attribute(one_family, method, cases(encoded), ig_steps=5)
+    for case, found in zip(cases(encoded), together, strict=True):
+        (alone,) = attribute(one_family, method, [case], ig_steps=5)
+        assert found.scores == pytest.approx(alone.scores, abs=1e-5, nan_ok=True)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_read_word_has_a_score(classifier, encoded, method):
+    for found, text in zip(
+        attribute(classifier, method, cases(encoded), ig_steps=2), encoded[0], strict=True
+    ):
+        assert found.scores.shape == (len(text.words),)
+        assert np.isfinite(found.scores).all()
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_unread_words_are_nan(classifier, encoded, method):
+    texts, windows = encoded
+    (found,) = attribute(classifier, method, [Case(windows[0][:1], len(texts[0].words) + 3, 1)], ig_steps=2)
+    assert np.isnan(found.scores[-3:]).all()
+
+
+def window_of(encoded):
+    """A window, not the longest of its batch, so that padding is there to go wrong."""
+    return min((w for ws in encoded[1] for w in ws), key=len)
+
+
+def request_for(classifier, encoded, target=1, **options):
+    batch = classifier.encoder.collate([w for ws in encoded[1] for w in ws])
+    row = [len(w) for ws in encoded[1] for w in ws].index(len(window_of(encoded)))
+    return Request(batch, torch.full((len(batch.ids),), target), (0,) * len(batch.ids), **options), row
+
+
+def test_attention_equals_the_oracle(classifier, encoded):
+    window = window_of(encoded)
+    request, row = request_for(classifier, encoded)
+    found = METHODS["attention"].scores(classifier, request)[row, : len(window)]
+    expected = oracle.attention_row(classifier.model, torch.tensor(window.ids), torch.tensor(window.types))
+    assert found.tolist() == pytest.approx(expected, abs=1e-5)
+
+
+def test_rollout_equals_the_oracle(classifier, encoded):
+    window = window_of(encoded)
+    request, row = request_for(classifier, encoded)
+    found = METHODS["rollout"].scores(classifier, request)[row, : len(window)]
+    expected = oracle.rollout_row(classifier.model, torch.tensor(window.ids), torch.tensor(window.types))
+    assert found.tolist() == pytest.approx(expected, abs=1e-5)
+    assert sum(expected) == pytest.approx(1, abs=1e-5)
+
+
+@pytest.mark.parametrize("target", [0, 1])
+def test_gradient_x_input_equals_the_oracle(classifier, encoded, target):
+    window = window_of(encoded)
+    request, row = request_for(classifier, encoded, target)
+    e, gradient = oracle.gradient(
+        classifier.model, torch.tensor(window.ids), torch.tensor(window.types), target
+    )
+    signed = METHODS["gradient_x_input"].scores(classifier, request)[row, : len(window)]
+    norm = METHODS["gradient_x_input_l2"].scores(classifier, request)[row, : len(window)]
+    assert signed.tolist() == pytest.approx((e * gradient).sum(-1).tolist(), abs=1e-5)
+    assert norm.tolist() == pytest.approx((e * gradient).pow(2).sum(-1).sqrt().tolist(), abs=1e-5)
+
+
+def test_integrated_gradients_converge_to_the_oracle_and_are_complete(classifier, encoded):
+    window = window_of(encoded)
+    ids, types = torch.tensor(window.ids), torch.tensor(window.types)
+    blank = torch.where(torch.tensor(window.word) == OUTSIDE, ids, classifier.encoder.pad_id)
+    request, row = request_for(classifier, encoded, ig_steps=100, step_rows=7)
+    found = METHODS["integrated_gradients"].scores(classifier, request)[row, : len(window)]
+    expected = oracle.integrated(classifier.model, ids, types, 1, blank, steps=2000)
+    assert found.tolist() == pytest.approx(expected.tolist(), abs=5e-3)
+    table = classifier.model.get_input_embeddings()
+    with torch.no_grad():
+        full, base = (
+            classifier.model(inputs_embeds=table(i)[None], token_type_ids=types[None]).logits[0, 1]
+            for i in (ids, blank)
+        )
+    assert float(found.sum()) == pytest.approx(float(full - base), abs=2e-2)
+
+
+class Bag(torch.nn.Module):
+    """Logits linear in the sum of word embeddings: the one model whose attributions are known exactly."""
+
+    config = SimpleNamespace(type_vocab_size=1)
+
+    def __init__(self, n: int) -> None:
+        super().__init__()
+        torch.manual_seed(1)
+        self.table = torch.nn.Embedding(n, 5)
+        self.weight = torch.randn(5, 2)
+        self.requires_grad_(False)
+
+    def get_input_embeddings(self):
+        return self.table
+
+    def forward(self, input_ids=None, attention_mask=None, inputs_embeds=None):
+        e = self.table(input_ids) if inputs_embeds is None else inputs_embeds
+        return SimpleNamespace(logits=(e * attention_mask[..., None]).sum(1) @ self.weight)
+
+
+@pytest.fixture
+def bag(classifier, tokenizer):
+    return Classifier(Bag(len(tokenizer)), classifier.encoder, ("NEG", "POS"), torch.device("cpu"))
+
+
+def test_on_a_linear_model_gradient_methods_equal_the_closed_form(bag, encoded):
+    for case in cases(encoded):
+        closed = np.zeros(case.n_words)
+        pad = np.zeros(case.n_words)
+        for window in case.windows:
+            for piece, word in zip(window.ids, window.word, strict=True):
+                if word != OUTSIDE:
+                    closed[word] += float(bag.model.table.weight[piece] @ bag.model.weight[:, 1])
+                    pad[word] += float(bag.model.table.weight[bag.encoder.pad_id] @ bag.model.weight[:, 1])
+        (product,) = attribute(bag, "gradient_x_input", [case])
+        (path,) = attribute(bag, "integrated_gradients", [case], ig_steps=3)
+        assert product.scores == pytest.approx(closed, abs=1e-4)
+        assert path.scores == pytest.approx(closed - pad, abs=1e-4)
+
+
+@pytest.mark.parametrize("method", ["gradient_x_input", "gradient_x_input_l2", "integrated_gradients"])
+def test_planted_word_is_found_first(bag, encoded, tokenizer, method):
+    texts, _ = encoded
+    planted = replace(texts[0], words=(*texts[0].words[:7], "boring", *texts[0].words[7:]))
+    pieces = tokenizer("boring", add_special_tokens=False)["input_ids"]
+    assert len(pieces) == 1
+    bag.model.table.weight[pieces] = 50 * bag.model.weight[:, 1]
+    bag.model.table.weight[bag.encoder.pad_id] = 0
+    (windows,) = bag.encoder.encode([planted])
+    (found,) = attribute(bag, method, [Case(windows, len(planted.words), 1)])
+    assert planted.words[int(np.argmax(found.scores))] == "boring"
+
+
+def test_random_depends_on_seed_and_word_only(classifier, encoded):
+    one, other = cases(encoded)[:2]
+    (a,) = attribute(classifier, "random", [one])
+    (b,) = attribute(classifier, "random", [replace(one, target=0)])
+    (c,) = attribute(classifier, "random", [replace(one, seed=99)])
+    assert (a.scores == b.scores).all()
+    assert (a.scores != c.scores).all()
+    assert (a.scores == np.random.default_rng(0).random(one.n_words)).all()
+
+
+def test_attention_leaves_the_model_as_it_was(classifier, encoded):
+    attribute(classifier, "attention", cases(encoded)[:1])
+    assert classifier.model.config._attn_implementation == "sdpa"
+
+
+def test_out_of_memory_halves_rows_then_steps(classifier, encoded):
+    seen = []
+
+    def greedy(one, request):
+        seen.append((len(request.target), request.step_rows))
+        if len(request.target) * request.step_rows > 2:
+            raise torch.OutOfMemoryError
+        return request.batch.ids.double()
+
+    request, _ = request_for(classifier, encoded, step_rows=8)
+    method = replace(METHODS["random"], scores=greedy)
+    found = halving(classifier, method, request)
+    assert (found == request.batch.ids).all()
+    assert max(rows * steps for rows, steps in seen) == len(request.target) * 8
+
+
+def test_no_memory_for_one_window_says_so(classifier, encoded):
+    def hungry(one, request):
+        raise torch.OutOfMemoryError
+
+    request, _ = request_for(classifier, encoded)
+    with pytest.raises(InputError, match="^cpu: expected memory for one window, got out of memory$"):
+        halving(classifier, replace(METHODS["random"], scores=hungry), request)
+
+
+@pytest.mark.parametrize(
+    ("reduce", "expected"),
+    [("sum", [1.0, -4.0]), ("max", [3.0, -4.0]), ("max_magnitude", [3.0, -4.0]), ("first", [-2.0, -4.0])],
+)
+def test_reducers_by_hand(reduce, expected):
+    window = Window(np.arange(5), np.array([OUTSIDE, 0, 0, 1, OUTSIDE]), np.zeros(5, dtype=int))
+    scores = np.array([100.0, -2.0, 3.0, -4.0, 100.0])
+    assert word_scores([window], [scores], 2, reduce).tolist() == expected
+
+
+def test_max_magnitude_keeps_the_sign():
+    window = Window(np.arange(2), np.array([0, 0]), np.zeros(2, dtype=int))
+    assert word_scores([window], [np.array([-5.0, 3.0])], 1, "max_magnitude").tolist() == [-5.0]
+
+
+def test_every_method_names_its_source():
+    for name, method in METHODS.items():
+        assert method.source, name
+        assert method.scores.__doc__, name

@@ -1,0 +1,180 @@
+from __future__ import annotations
+
+from math import isnan, nan
+
+import numpy as np
+import pytest
+
+from eraser.bootstrap import RESAMPLES, Estimate, difference, estimate, resamples
+from eraser.metrics import METRICS, f1_of_means, mean, micro_f1
+
+
+def quantile(values: list[float], q: float) -> float:
+    """The value at position q (n - 1) of the sorted values, on a straight line between neighbours."""
+    values = sorted(values)
+    position = q * (len(values) - 1)
+    below = int(position)
+    above = min(below + 1, len(values) - 1)
+    return values[below] + (position - below) * (values[above] - values[below])
+
+
+def slow_means(rows: list[list[float]], times: list[int]) -> list[float]:
+    """Means over the drawn rows, each row as often as it was drawn, of what is not NaN."""
+    means = []
+    for column in range(len(rows[0])):
+        drawn = []
+        for row, n in zip(rows, times, strict=True):
+            drawn += [row[column]] * n
+        known = [x for x in drawn if not isnan(x)]
+        means.append(sum(known) / len(known) if known else nan)
+    return means
+
+
+def slow_interval(values: list[float]) -> tuple[float, float]:
+    known = [x for x in values if not isnan(x)]
+    return quantile(known, 0.025), quantile(known, 0.975)
+
+
+def draws(n: int, seed: int) -> list[list[int]]:
+    return [[int(times) for times in row] for row in resamples(n, seed)]
+
+
+def slow_f1(p: float, r: float) -> float:
+    return nan if isnan(p) else 0.0 if p + r == 0 else 2 * p * r / (p + r)
+
+
+def test_a_resample_draws_as_many_examples_as_there_are_with_replacement():
+    drawn = resamples(30, seed=3)
+    assert drawn.shape == (RESAMPLES, 30) == (1000, 30)
+    assert (drawn.sum(axis=1) == 30).all()
+    assert (drawn == drawn.round()).all()
+    assert drawn.min() == 0
+
+
+def test_every_example_is_drawn_equally_often():
+    times = resamples(30, seed=3).mean(axis=0)
+    standard_error = np.sqrt((1 - 1 / 30) / RESAMPLES)
+    assert np.abs(times - 1).max() < 4 * standard_error
+
+
+def test_resamples_follow_their_seed():
+    assert (resamples(20, 1) == resamples(20, 1)).all()
+    assert (resamples(20, 1) != resamples(20, 2)).any()
+
+
+@pytest.mark.parametrize("seed", [0, 7])
+def test_the_interval_of_a_mean_is_that_of_the_slow_loop(seed):
+    rows = np.random.default_rng(seed).gamma(2, size=(23, 1)).tolist()
+    values = [slow_means(rows, times)[0] for times in draws(23, seed)]
+    found = estimate(np.array(rows), mean, seed)
+    assert found.value == pytest.approx(slow_means(rows, [1] * 23)[0], abs=1e-12)
+    assert (found.low, found.high) == pytest.approx(slow_interval(values), abs=1e-12)
+    assert found.n == 23
+
+
+def test_a_column_without_value_has_no_say_in_any_resample():
+    rows = np.random.default_rng(1).random((12, 2)).tolist()
+    for row in rows[2:10]:
+        row[0] = nan  # so few are left that some resamples draw none of them
+    values = [slow_f1(*slow_means(rows, times)) for times in draws(12, 0)]
+    assert any(map(isnan, values))
+    found = estimate(np.array(rows), f1_of_means)
+    assert found.value == pytest.approx(slow_f1(*slow_means(rows, [1] * 12)), abs=1e-12)
+    assert (found.low, found.high) == pytest.approx(slow_interval(values), abs=1e-12)
+    assert found.n == 12
+
+
+def test_a_paired_difference_draws_the_same_examples_for_both():
+    random = np.random.default_rng(2)
+    ours = random.integers(1, 9, (15, 3)).tolist()
+    theirs = random.integers(1, 9, (15, 3)).tolist()
+
+    def slow(rows: list[list[float]], times: list[int]) -> float:
+        hit, picked, gold = slow_means(rows, times)
+        return 2 * hit / (picked + gold)
+
+    values = [slow(ours, times) - slow(theirs, times) for times in draws(15, 4)]
+    found = difference(np.array(ours, float), np.array(theirs, float), micro_f1, seed=4)
+    assert found.value == pytest.approx(slow(ours, [1] * 15) - slow(theirs, [1] * 15), abs=1e-12)
+    assert (found.low, found.high) == pytest.approx(slow_interval(values), abs=1e-12)
+
+
+def test_95_of_100_intervals_hold_the_truth():
+    random = np.random.default_rng(0)
+    held = 0
+    for seed in range(200):
+        found = estimate(random.normal(3.0, 2.0, (50, 1)), mean, seed)
+        held += found.low <= 3.0 <= found.high
+    assert 0.88 <= held / 200 <= 0.99
+
+
+def test_95_of_100_intervals_of_a_difference_of_nothing_span_zero():
+    random = np.random.default_rng(1)
+    ties = 0
+    for seed in range(100):
+        difficulty = random.normal(0, 5, (40, 1))
+        ours, theirs = difficulty + random.normal(size=(40, 1)), difficulty + random.normal(size=(40, 1))
+        ties += difference(ours, theirs, mean, seed).spans_zero
+    assert 0.85 <= ties / 100 <= 0.99
+
+
+def test_a_small_difference_shows_when_it_is_paired():
+    random = np.random.default_rng(0)
+    theirs = random.normal(0, 10, (60, 1))
+    found = difference(theirs + random.normal(0.5, 0.2, (60, 1)), theirs, mean)
+    assert not found.spans_zero
+    assert found.low < 0.5 < found.high
+
+
+@pytest.mark.parametrize("fold", [mean, f1_of_means, micro_f1])
+def test_the_difference_of_identical_columns_is_exactly_0_and_a_tie(fold):
+    columns = np.random.default_rng(0).random((31, 3))
+    columns[::3, 0] = nan
+    found = difference(columns, columns.copy(), fold)
+    assert found == Estimate(0.0, 0.0, 0.0, 31)
+    assert found.spans_zero
+
+
+def test_an_interval_that_touches_zero_spans_it():
+    assert Estimate(0.5, 0.0, 1.0, 9).spans_zero
+    assert Estimate(-0.5, -1.0, 0.0, 9).spans_zero
+    assert Estimate(nan, nan, nan, 0).spans_zero
+    assert not Estimate(0.5, 1e-9, 1.0, 9).spans_zero
+    assert not Estimate(-0.5, -1.0, -1e-9, 9).spans_zero
+
+
+def test_of_no_examples_there_is_no_value():
+    for found in (
+        estimate(np.empty((0, 1)), mean),
+        difference(np.empty((0, 2)), np.empty((0, 2)), f1_of_means),
+    ):
+        assert found.n == 0
+        assert all(map(isnan, (found.value, found.low, found.high)))
+
+
+def test_of_one_example_the_interval_is_its_value():
+    assert estimate(np.array([[0.3]]), mean) == Estimate(0.3, 0.3, 0.3, 1)
+
+
+def test_of_columns_without_any_value_there_is_no_value():
+    found = estimate(np.full((5, 1), nan), mean)
+    assert found.n == 5
+    assert all(map(isnan, (found.value, found.low, found.high)))
+
+
+def test_columns_of_different_examples_are_not_paired():
+    with pytest.raises(ValueError, match=r"^paired columns need one shape, got \(3, 1\) and \(2, 1\)$"):
+        difference(np.zeros((3, 1)), np.zeros((2, 1)), mean)
+
+
+@pytest.mark.parametrize("fold", {m.fold for m in METRICS.values()}, ids=lambda fold: fold.__name__)
+def test_folds_give_one_value_for_each_resample(fold):
+    means = np.random.default_rng(0).random((50, 3))
+    means[0, :2] = 0
+    means[1, 0] = nan
+    assert fold(means).shape == (50,)
+    alone = [float(fold(row[None])[0]) for row in means]
+    assert fold(means).tolist() == pytest.approx(alone, abs=1e-15, nan_ok=True)
+    assert fold(means.reshape(5, 10, 3)).tolist() == [
+        pytest.approx(alone[k : k + 10], nan_ok=True) for k in range(0, 50, 10)
+    ]

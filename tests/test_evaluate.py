@@ -1,0 +1,251 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from eraser import Dataset, Document, Example, InputError
+from eraser.load import Source
+from eraser.metrics import METRICS
+from eraser.official import score_official
+from rationale import evaluate as module
+from rationale.evaluate import evaluate, fingerprint, seed_of
+from rationale.parts import part
+from rationale.report import write_run
+from rationale.settings import EvaluateSettings
+
+
+ROOT = Path(__file__).parents[1]
+SETTINGS = EvaluateSettings(
+    "sample", "tiny", methods=("attention", "gradient_x_input", "random"), limit=8, budgets=("ratio", "gold")
+)
+
+
+@pytest.fixture(scope="module")
+def evaluation(classifier, sample, tmp_path_factory):
+    return evaluate(classifier, sample, SETTINGS, tmp_path_factory.mktemp("run"))
+
+
+def same(one, other):
+    assert one.predictions.keys() == other.predictions.keys()
+    for key, rows in one.predictions.items():
+        for a, b in zip(rows, other.predictions[key], strict=True):
+            assert (a.scores == b.scores).all()
+            assert (a.rationale == b.rationale).all()
+            assert (a.probs, a.at_rationale, a.ablations) == (b.probs, b.at_rationale, b.ablations)
+
+
+def test_predictions_hold_what_was_asked(evaluation, sample):
+    assert evaluation.predictions.keys() == {
+        (m, b) for m in SETTINGS.methods for b in (f"ratio={sample.human_share('train'):.3g}", "gold")
+    }
+    for (_, budget), rows in evaluation.predictions.items():
+        assert [p.example_id for p in rows] == [e.id for e in sample.splits["test"][:8]]
+        for prediction, item in zip(rows, evaluation.items, strict=True):
+            if budget == "gold":
+                assert prediction.rationale.sum() == item.truth.gold.sum()
+            assert sum(prediction.probs.values()) == pytest.approx(1)
+            assert [a.fraction for a in prediction.ablations] == list(SETTINGS.fractions)
+    assert evaluation.words_unread == 0
+
+
+def test_interrupted_run_resumes_with_the_same_numbers(classifier, sample, evaluation, tmp_path, monkeypatch):
+    real, seen = module.attribute, []
+
+    def dies(one, method, cases, steps):
+        seen.append(method)
+        if len(seen) == 2:
+            raise KeyboardInterrupt
+        return real(one, method, cases, steps)
+
+    monkeypatch.setattr(module, "attribute", dies)
+    with pytest.raises(KeyboardInterrupt):
+        evaluate(classifier, sample, SETTINGS, tmp_path)
+    assert not list(tmp_path.rglob("*.partial"))
+    resumed = evaluate(classifier, sample, SETTINGS, tmp_path)
+    assert seen == ["attention", "gradient_x_input", "gradient_x_input", "random"]
+    same(resumed, evaluation)
+    evaluate(classifier, sample, SETTINGS, tmp_path)
+    assert len(seen) == 4
+
+
+def test_what_changes_a_number_changes_its_part(classifier, sample, tmp_path, make_classifier):
+    changes = [
+        {"seed": 1},
+        {"replace": "mask"},
+        {"budgets": ("gold",)},
+        {"target": "POS"},
+        {"fractions": (0.1,)},
+    ]
+    base = replace(SETTINGS, methods=("random",), limit=2)
+    evaluate(classifier, sample, base, tmp_path)
+    names = set(tmp_path.rglob("random-*.parquet"))
+    for change in changes:
+        evaluate(classifier, sample, replace(base, **change), tmp_path)
+        after = set(tmp_path.rglob("random-*.parquet"))
+        assert len(after) == len(names) + 1, change
+        names = after
+    evaluate(replace(make_classifier("electra")), sample, base, tmp_path)
+    assert len(set(tmp_path.rglob("random-*.parquet"))) == len(names) + 1
+
+
+def test_part_cut_short_is_made_again(tmp_path):
+    path = tmp_path / "a.parquet"
+    rows = [{"id": "x", "scores": [1.0, float("nan")]}]
+    part(path, lambda: rows)
+    path.write_bytes(path.read_bytes()[:-20])
+    again = part(path, lambda: rows)
+    assert again[0]["id"] == "x"
+    assert np.isnan(part(path, lambda: pytest.fail("computed twice"))[0]["scores"][1])
+
+
+def test_examples_do_not_depend_on_their_neighbours(classifier, sample, evaluation, tmp_path):
+    few = evaluate(classifier, sample, replace(SETTINGS, limit=3), tmp_path)
+    for key, rows in few.predictions.items():
+        for a, b in zip(rows, evaluation.predictions[key][:3], strict=True):
+            assert a.scores == pytest.approx(b.scores, abs=1e-5)
+
+
+def test_targets(classifier, sample, tmp_path):
+    for target in ("predicted", "gold", "NEG"):
+        evaluate(classifier, sample, replace(SETTINGS, target=target, limit=2), tmp_path)
+    with pytest.raises(InputError, match="expected a target: predicted, gold or one of NEG, POS, got 'BAD'"):
+        evaluate(classifier, sample, replace(SETTINGS, target="BAD"), tmp_path)
+
+
+def test_bad_choices_are_refused_all_at_once(classifier, sample, tmp_path):
+    bad = replace(SETTINGS, methods=("attentoin",), limit=0, ig_steps=0, budgets=("some",))
+    with pytest.raises(InputError) as error:
+        evaluate(classifier, sample, bad, tmp_path)
+    lines = str(error.value).splitlines()
+    assert len(lines) == 4
+    assert lines[0].startswith("expected a method of attention, rollout,")
+    assert lines[0].endswith("got 'attentoin'")
+    with pytest.raises(InputError, match="expected a split of train, val, test, got 'dev'"):
+        evaluate(classifier, sample, replace(SETTINGS, split="dev"), tmp_path)
+
+
+def test_model_with_other_labels_is_refused(classifier, sample, tmp_path):
+    renamed = replace(classifier, labels=("LABEL_0", "LABEL_1"))
+    with pytest.raises(
+        InputError, match=r"tiny: expected a model with the labels \['NEG', 'POS'\].*'LABEL_0'"
+    ):
+        evaluate(renamed, sample, SETTINGS, tmp_path)
+
+
+def test_fingerprint_sees_one_changed_weight(make_classifier):
+    one, other = make_classifier(), make_classifier()
+    assert fingerprint(one) == fingerprint(other)
+    other.model.classifier.bias.data[0] += 1e-6
+    assert fingerprint(one) != fingerprint(other)
+    assert seed_of(0, "a") != seed_of(0, "b") != seed_of(1, "b")
+
+
+def test_run_folder_holds_everything_and_agrees_with_the_official_scorer(evaluation, sample, tmp_path):
+    scores = write_run(evaluation, sample, tmp_path)
+    for name in ("scores.csv", "paired.csv", "curves.csv", "scores.json", "report.html"):
+        assert (tmp_path / name).stat().st_size > 100, name
+    assert {p.name for p in (tmp_path / "figures").iterdir()} == {
+        "agreement.png",
+        "faithfulness.png",
+        "tradeoff.png",
+    }
+    budget = evaluation.budgets[0]
+    shortened = {e.id for e in sample.splits["test"][:8]}
+    gold = tmp_path / "gold"
+    gold.mkdir()
+    lines = (ROOT / "eraser/sample/test.jsonl").read_text().splitlines(keepends=True)
+    (gold / "test.jsonl").write_text("".join(x for x in lines if json.loads(x)["annotation_id"] in shortened))
+    (gold / "docs").symlink_to(ROOT / "eraser/sample/docs")
+    for method in SETTINGS.methods:
+        official = score_official(Source(gold), "test", tmp_path / "predictions" / f"{method}.jsonl")
+        cls, prf, soft = (
+            official["classification_scores"],
+            official["token_prf"],
+            official["token_soft_metrics"],
+        )
+        ours = scores[scores.method.isin([method, "model"]) & scores.budget.isin([budget, "-"])]
+        value = dict(zip(ours.metric, ours.value, strict=True))
+        for name, theirs in {
+            "accuracy": cls["accuracy"],
+            "token_f1": prf["instance_macro"]["f1"],
+            "token_f1_micro": prf["instance_micro"]["f1"],
+            "iou_f1_eraser": official["iou_scores"][0]["macro"]["f1"],
+            "average_precision": soft["average_precision"],
+            "auprc_trapezoid": soft["auprc"],
+            "roc_auc": soft["roc_auc_score"],
+            "comprehensiveness": cls["comprehensiveness"],
+            "sufficiency": cls["sufficiency"],
+            "aopc_comprehensiveness": cls["comprehensiveness_aopc"],
+            "aopc_sufficiency": cls["sufficiency_aopc"],
+        }.items():
+            assert value[name] == pytest.approx(theirs, abs=1e-9), (method, name)
+        assert set(value) == {*METRICS, "cost"}
+
+
+def test_report_escapes_every_word(classifier, tmp_path):
+    words = (
+        "<script>alert(1)</script>",
+        '"><img src=x onerror=alert(2)>',
+        "&amp;",
+        "{{7*7}}",
+        "👩\u200d👩",
+        "good",
+    )
+    document = Document("<b>id</b>", (words,))
+    example = Example("<b>id</b>", ("<b>id</b>",), "POS")
+    hostile = Dataset("<i>name</i>", {document.id: document}, {"test": (example,)})
+    evaluation = evaluate(classifier, hostile, replace(SETTINGS, dataset="<i>name</i>"), tmp_path)
+    item = replace(
+        evaluation.items[0], truth=replace(evaluation.items[0].truth, spans=frozenset({module_span(0, 2)}))
+    )
+    write_run(replace(evaluation, items=(item,)), hostile, tmp_path)
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "<script" not in page
+    assert "<img src=x" not in page
+    assert "<b>id" not in page
+    assert "<i>name" not in page
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
+    assert "&amp;amp;" in page
+    assert "{{7*7}}" in page
+
+
+def module_span(start, end):
+    from eraser import Span
+
+    return Span(start, end)
+
+
+def test_tables_print_ties_and_floors():
+    from rationale.results import ranking
+
+    scores = pd.DataFrame(
+        {
+            "method": ["a", "b", "random"], "budget": ["-"] * 3, "metric": ["m"] * 3,
+            "value": [0.5, 0.6, 0.55], "better": ["higher"] * 3,
+        }
+    )  # fmt: skip
+    paired = pd.DataFrame(
+        {
+            "metric": ["m"] * 3, "budget": ["-"] * 3, "method": ["a", "a", "b"],
+            "other": ["b", "random", "random"], "tie": [False, False, True],
+        }
+    )  # fmt: skip
+    rows = ranking(scores, paired, "m", "-")
+    assert rows.method.tolist() == ["b", "random", "a"]
+    assert rows.tied.tolist() == [True, True, False]
+    assert rows.below_random.tolist() == [False, False, True]
+
+
+def test_word_of_one_and_ten_thousand(classifier, tmp_path):
+    documents = {"one": Document("one", (("good",),)), "long": Document("long", (("dull", "film") * 5000,))}
+    examples = tuple(Example(i, (i,), "POS") for i in documents)
+    data = Dataset("edges", documents, {"test": examples})
+    found = evaluate(classifier, data, replace(SETTINGS, methods=("attention",), fractions=(0.5,)), tmp_path)
+    sizes = [p.rationale.sum() for p in found.predictions["attention", found.budgets[0]]]
+    assert sizes == [1, 2000]
+    assert found.words_unread == 0

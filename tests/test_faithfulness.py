@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from eraser import Ablation, Prediction, Truth
+from eraser import faithfulness as f
+from eraser.metrics import measure, score
+
+checked = settings(deadline=None, derandomize=True, database=None)
+probabilities = st.floats(0, 1)
+TRUTH = Truth("NEG", 3, frozenset())  # what people said plays no part, but in accuracy
+
+
+def ablation(without: float, only: float, fraction: float = 0) -> Ablation:
+    return Ablation(fraction, {"POS": without, "NEG": 1 - without}, {"POS": only, "NEG": 1 - only})
+
+
+def predicts(
+    p: float, at_rationale: Ablation | None = None, *ablations: Ablation, label: str = "POS"
+) -> Prediction:
+    probs = {"POS": p, "NEG": 1 - p}
+    return Prediction("e", label, probs, np.zeros(3), np.zeros(3, dtype=bool), at_rationale, ablations)
+
+
+def test_both_are_drops_of_the_predicted_labels_probability():
+    prediction = predicts(0.875, ablation(without=0.25, only=0.75))
+    assert f.comprehensiveness(TRUTH, prediction) == (0.625,)
+    assert f.sufficiency(TRUTH, prediction) == (0.125,)
+
+
+def test_the_label_is_the_one_predicted_and_neither_the_human_nor_the_likeliest():
+    prediction = predicts(0.875, ablation(0.25, 0.75), ablation(0.5, 1.0), label="NEG")
+    assert f.comprehensiveness(Truth("POS", 3, frozenset()), prediction) == (0.125 - 0.75,)
+    assert f.sufficiency(Truth("POS", 3, frozenset()), prediction) == (0.125 - 0.25,)
+    assert f.aopc_comprehensiveness(Truth("POS", 3, frozenset()), prediction) == (0.125 - 0.5,)
+    assert f.aopc_sufficiency(Truth("POS", 3, frozenset()), prediction) == (0.125,)
+
+
+def test_nothing_is_clipped():
+    prediction = predicts(0.25, ablation(without=0.75, only=1.0), ablation(1.0, 0.5))
+    assert f.comprehensiveness(TRUTH, prediction) == (-0.5,)
+    assert f.sufficiency(TRUTH, prediction) == (-0.75,)
+    assert f.aopc_comprehensiveness(TRUTH, prediction) == (-0.75,)
+    assert f.aopc_sufficiency(TRUTH, prediction) == (-0.25,)
+
+
+def test_aopc_is_the_plain_mean_over_the_shares_and_leaves_the_rationale_out():
+    steps = (ablation(0.75, 0.0, 0.01), ablation(0.5, 0.5, 0.05), ablation(0.25, 1.0, 0.5))
+    prediction = predicts(1.0, ablation(0.0, 0.0), *steps)
+    assert f.aopc_comprehensiveness(TRUTH, prediction) == ((0.25 + 0.5 + 0.75) / 3,)
+    assert f.aopc_sufficiency(TRUTH, prediction) == ((1.0 + 0.5 + 0.0) / 3,)
+
+
+@checked
+@given(probabilities, st.lists(st.tuples(probabilities, probabilities), min_size=1, max_size=6))
+def test_they_agree_with_the_slow_definitions(p, pairs):
+    ablations = [ablation(without, only) for without, only in pairs]
+    prediction = predicts(p, ablations[0], *ablations)
+    without_sum = only_sum = 0.0
+    for without, only in pairs:
+        without_sum += p - without
+        only_sum += p - only
+    expected = (p - pairs[0][0], p - pairs[0][1], without_sum / len(pairs), only_sum / len(pairs))
+    metrics = (f.comprehensiveness, f.sufficiency, f.aopc_comprehensiveness, f.aopc_sufficiency)
+    found = [metric(TRUTH, prediction) for metric in metrics]
+    assert [value for columns in found for value in columns or ()] == pytest.approx(expected, abs=1e-12)
+
+
+def test_what_was_not_ablated_is_undefined_and_counted():
+    predictions = [predicts(1.0, ablation(0.5, 1.0)), predicts(1.0), predicts(1.0, None, ablation(0.25, 0.5))]
+    for metric, value, n in (
+        ("comprehensiveness", 0.5, 1),
+        ("sufficiency", 0.0, 1),
+        ("aopc_comprehensiveness", 0.75, 1),
+        ("aopc_sufficiency", 0.5, 1),
+        ("accuracy", 0.0, 3),
+    ):
+        found = score(metric, measure(metric, [TRUTH] * 3, predictions))
+        assert (found.value, found.n, found.left_out) == (value, n, 3 - n), metric
+
+
+@pytest.mark.parametrize(("label", "expected"), [("POS", 0.0), ("NEG", 1.0)])
+def test_accuracy_compares_labels_and_not_probabilities(label, expected):
+    assert f.accuracy(TRUTH, predicts(0.875, label=label)) == (expected,)

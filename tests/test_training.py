@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+from transformers import AutoModelForSequenceClassification
+
+from eraser import InputError
+from rationale.hf import load_classifier, read_settings
+from rationale.training import dense
+from rationale.training.dense import TrainSettings, accuracy, shuffled_batches, train_dense
+from tests.conftest import tiny_model
+
+SETTINGS = TrainSettings(epochs=2, lr=1e-3, batch_size=16, max_length=128, precision="float32", device="cpu")
+
+
+@pytest.fixture
+def start(tokenizer, sample):
+    return lambda: (tiny_model("bert", tokenizer, sample.labels), tokenizer)
+
+
+def weights(folder):
+    return AutoModelForSequenceClassification.from_pretrained(folder).state_dict()
+
+
+def test_killed_run_goes_on_to_the_very_same_weights(start, sample, tmp_path, monkeypatch):
+    whole = train_dense(start, sample, tmp_path / "whole", SETTINGS)
+    step, calls = dense._Run._step, []
+
+    def dies_at_tenth(run, rows):
+        calls.append(rows)
+        if len(calls) == 10:
+            raise KeyboardInterrupt
+        return step(run, rows)
+
+    monkeypatch.setattr(dense._Run, "_step", dies_at_tenth)
+    often = replace(SETTINGS, checkpoint_seconds=0.0)
+    with pytest.raises(KeyboardInterrupt):
+        train_dense(start, sample, tmp_path / "cut", often)
+    monkeypatch.setattr(dense._Run, "_step", step)
+    resumed = train_dense(start, sample, tmp_path / "cut", often)
+    assert resumed["log"] == whole["log"]
+    expected = weights(tmp_path / "whole")
+    for name, weight in weights(tmp_path / "cut").items():
+        assert torch.equal(weight, expected[name]), name
+    assert not list((tmp_path / "cut").glob("checkpoint*"))
+
+
+def test_saved_model_is_the_best_epoch_and_says_how_it_was_made(start, sample, tmp_path):
+    record = train_dense(start, sample, tmp_path / "m", SETTINGS)
+    classifier = load_classifier(tmp_path / "m")
+    assert record["val_accuracy"] == max(e["val_accuracy"] for e in record["log"])
+    assert accuracy(classifier, sample, "val") == record["val_accuracy"]
+    assert classifier.labels == ("NEG", "POS")
+    assert read_settings(tmp_path / "m")["training"]["lr"] == 1e-3
+    assert classifier.encoder.max_length == 128
+    assert not list((tmp_path / "m").glob("*.bin"))
+
+
+def test_finished_model_is_left_alone_and_other_settings_are_refused(start, sample, tmp_path):
+    one = replace(SETTINGS, epochs=1)
+    first = train_dense(start, sample, tmp_path / "m", one)
+    stamp = (tmp_path / "m" / "model.safetensors").stat().st_mtime_ns
+    assert train_dense(start, sample, tmp_path / "m", one) == first
+    assert (tmp_path / "m" / "model.safetensors").stat().st_mtime_ns == stamp
+    with pytest.raises(InputError, match="m: expected an empty folder or a model with the same settings"):
+        train_dense(start, sample, tmp_path / "m", SETTINGS)
+
+
+def test_broken_checkpoint_is_named(start, sample, tmp_path):
+    (tmp_path / "m").mkdir()
+    (tmp_path / "m" / "checkpoint.safetensors").write_bytes(b"\x10\0\0\0")
+    with pytest.raises(
+        InputError, match=r"checkpoint.safetensors: expected a training checkpoint \(delete it"
+    ):
+        train_dense(start, sample, tmp_path / "m", SETTINGS)
+
+
+def test_diverged_training_stops(start, sample, tmp_path):
+    with pytest.raises(InputError, match=r"^expected a finite training loss, got (nan|inf) at step \d+$"):
+        train_dense(start, sample, tmp_path / "m", replace(SETTINGS, lr=1e30, clip=1e30, warmup=0.0))
+
+
+def test_data_without_val_split_is_refused(start, sample, tmp_path):
+    bare = replace(sample, splits={"train": sample.splits["train"]})
+    with pytest.raises(InputError, match="expected a val split to train with, got none"):
+        train_dense(start, bare, tmp_path / "m", SETTINGS)
+
+
+def test_batches_hold_every_window_once_and_waste_little():
+    lengths = list(range(1, 1001))
+    found = shuffled_batches(lengths, 8, (0, 0))
+    assert sorted(i for rows in found for i in rows) == list(range(1000))
+    padded = sum(len(rows) * max(lengths[i] for i in rows) for rows in found)
+    assert padded < 1.05 * sum(lengths)
+    assert found != shuffled_batches(lengths, 8, (0, 1))
+    assert found == shuffled_batches(lengths, 8, (0, 0))
