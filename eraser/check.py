@@ -42,6 +42,7 @@ from eraser.rules import (
     is_number,
     is_span,
     prediction_faults,
+    thresholds_of,
 )
 
 SUM_TOLERANCE = 1e-3  # probabilities are often written with three or four digits
@@ -89,10 +90,11 @@ def find_faults(inputs: Inputs, settings: Settings) -> list[Fault]:
     if not inputs.predictions:
         return [Fault("at least one prediction", "none", inputs.predictions_file)]
     blocks = Blocks.of(inputs.predictions)
+    first = thresholds_of(inputs.predictions[0][1])
     faults: list[Fault] = []
     for at, prediction in inputs.placed_predictions:
-        faults += prediction_faults(at, prediction, inputs.lengths, settings.aopc_thresholds)
-    faults += [*_repeated_faults(inputs), *_presence_faults(inputs), *_same_threshold_faults(inputs)]
+        faults += prediction_faults(at, prediction, inputs.lengths, settings.aopc_thresholds, first)
+    faults += [*_repeated_faults(inputs), *_presence_faults(inputs)]
     for at, annotation in inputs.placed_gold:
         faults += dict.fromkeys(evidence_faults(at, annotation, blocks, inputs.lengths))
     if blocks.hard:
@@ -139,23 +141,6 @@ def _presence_faults(inputs: Inputs) -> Iterator[Fault]:
                 yield at.fault(f"{field}, {others}", "none")
 
 
-def _thresholds(prediction: Record) -> set[float]:
-    """Return the thresholds; none where they are malformed, which is a fault already."""
-    try:
-        return {entry["threshold"] for entry in prediction[THRESHOLDED]}
-    except (KeyError, TypeError):
-        return set()
-
-
-def _same_threshold_faults(inputs: Inputs) -> Iterator[Fault]:
-    line, record = inputs.predictions[0]
-    first = _thresholds(record)
-    for at, prediction in inputs.placed_predictions:
-        own = _thresholds(prediction)
-        if own != first and own and first:
-            yield at.fault(f"the thresholds {shown(first)} of line {line}", shown(own))
-
-
 def _nothing_to_divide_by(inputs: Inputs) -> Iterator[Fault]:
     gold = (TOKENS.gold(e) for a in inputs.gold for e in evidences_of(a))
     if not any(isinstance(start, int) and isinstance(end, int) and start < end for start, end in gold):
@@ -175,10 +160,6 @@ def _spans(prediction: Record) -> Iterator[tuple[int, int]]:
                 yield span["start_token"], span["end_token"]
 
 
-def _by_id(inputs: Inputs) -> dict[object, tuple[At, Record]]:
-    return {p["annotation_id"]: (at, p) for at, p in inputs.placed_predictions if is_key(p)}
-
-
 def _class_faults(inputs: Inputs, settings: Settings) -> Iterator[Fault]:
     if strange := [(at, a[LABEL]) for at, a in inputs.placed_gold if not isinstance(a[LABEL], str)]:
         yield from (at.fault(f"a {LABEL} string", shown(label)) for at, label in strange)
@@ -187,7 +168,7 @@ def _class_faults(inputs: Inputs, settings: Settings) -> Iterator[Fault]:
         yield Fault("at least one annotation", "none", inputs.gold_file)
         return
     yield from _missing(inputs)
-    by_id = _by_id(inputs)
+    by_id = inputs.by_id
     found = [by_id[a["annotation_id"]] for a in inputs.gold if a["annotation_id"] in by_id]
     gold = {a[LABEL] for a in inputs.gold}
     allowed = sorted(gold | set(settings.extra_labels))
@@ -203,9 +184,8 @@ def _class_faults(inputs: Inputs, settings: Settings) -> Iterator[Fault]:
 
 def _missing(inputs: Inputs) -> Iterator[Fault]:
     """Yield the annotations without a prediction."""
-    there = _by_id(inputs)
     for at, annotation in inputs.placed_gold:
-        if annotation["annotation_id"] not in there:
+        if annotation["annotation_id"] not in inputs.by_id:
             expected = f"a prediction for every annotation of {inputs.gold_file}"
             yield Fault(expected, "none", inputs.predictions_file, None, at.id)
 
@@ -214,9 +194,8 @@ def _flip_faults(inputs: Inputs) -> Iterator[Fault]:
     """Yield what tokens_to_flip ends in; what the official scorer makes of it, it then drops."""
     if FLIP not in inputs.predictions[0][1]:
         return
-    by_id = _by_id(inputs)
     for gold_at, annotation in inputs.placed_gold:
-        at, prediction = by_id.get(annotation["annotation_id"], (gold_at, {FLIP: 0}))
+        at, prediction = inputs.by_id.get(annotation["annotation_id"], (gold_at, {FLIP: 0}))
         if not is_number(prediction.get(FLIP)):
             yield at.fault(f"a number of {FLIP}", shown(prediction.get(FLIP)))
         doc_ids = {e["docid"] for e in evidences_of(annotation)}

@@ -32,9 +32,8 @@ _MEASURES = ("precision", "recall", "f1-score")
 def class_scores(inputs: Inputs, settings: Settings) -> dict[str, Any]:
     """Return the block; what the first prediction does not have is None."""
     predictions = [prediction for _, prediction in inputs.predictions]
-    by_id = {p["annotation_id"]: p[LABEL] for p in predictions}
     truth = [a[LABEL] for a in inputs.gold]
-    said = [by_id[a["annotation_id"]] for a in inputs.gold]
+    said = [inputs.by_id[a["annotation_id"]][1][LABEL] for a in inputs.gold]
     scores: dict[str, Any] = {"accuracy": _accuracy(truth, said), "prf": _report(truth, said, settings)}
     with np.errstate(all="ignore"):  # odd distributions give NaN and Infinity, as they do officially
         for name, field in (("comprehensiveness", COMP), ("sufficiency", SUFF)):
@@ -121,15 +120,18 @@ def _divergences(of: Sequence[Sequence[float]], to: Sequence[Sequence[float]]) -
 
 def _aopc(predictions: list[Record], thresholds: Sequence[float]) -> dict[str, Any]:
     """Return the mean drop over thresholds; its points ascend, `aopc_thresholds` stay as they were given."""
-    names = {"comprehensiveness": COMP, "sufficiency": SUFF}
+    names = ("comprehensiveness", "sufficiency")
+    keys = [f"{name}_aopc{suffix}" for suffix in ("", "_points") for name in names]
     if THRESHOLDED not in predictions[0]:
-        keys = [f"{name}_aopc{suffix}" for name in names for suffix in ("", "_points")]
         return dict.fromkeys(["aopc_thresholds", *keys])
-    steps = [(p[LABEL], aopc_entries(p[THRESHOLDED], thresholds)) for p in predictions]
-    before = np.array([[p[SCORES][p[LABEL]]] for p in predictions], dtype=np.float64)
-    found: dict[str, Any] = {"aopc_thresholds": list(thresholds)}
-    for name, field in names.items():
-        drops = before - np.array([[e[field][label] for e in entries] for label, entries in steps])
-        found[f"{name}_aopc"] = float(drops.mean())
-        found[f"{name}_aopc_points"] = drops.mean(axis=0).tolist()
-    return found
+    before = np.array([p[SCORES][p[LABEL]] for p in predictions], dtype=np.float64)
+    after = [
+        entry[field][p[LABEL]]
+        for p in predictions
+        for entry in aopc_entries(p[THRESHOLDED], thresholds)
+        for field in (COMP, SUFF)
+    ]
+    shape = (len(predictions), len(thresholds), 2)
+    drops = before[:, None, None] - np.array(after, dtype=np.float64).reshape(shape)
+    values = [*drops.mean(axis=(0, 1)).tolist(), *drops.mean(axis=0).T.tolist()]
+    return {"aopc_thresholds": list(thresholds), **dict(zip(keys, values, strict=True))}

@@ -63,7 +63,9 @@ class Status:
 
 
 _ERASER = "https://www.eraserbenchmark.com/zipped/"
-_HATEXPLAIN = "https://raw.githubusercontent.com/hate-alert/HateXplain/01d742279dac941981f53806154481c0e15ee686/Data/"
+_HATEXPLAIN = (
+    "https://raw.githubusercontent.com/hate-alert/HateXplain/01d742279dac941981f53806154481c0e15ee686/Data/"
+)
 
 
 def _eraser(name: str, about: str, licence: str, sha256: str | None = None, *counts: int) -> Archive:

@@ -34,19 +34,21 @@ def load_hatexplain(source: Source, name: str = "hatexplain") -> Dataset:
     """
     posts, divisions = _read_json(source, POSTS), _read_json(source, DIVISIONS)
     documents: dict[str, Document] = {}
-    left_out: Counter[str] = Counter()
+    counts: Counter[str] = Counter()
     splits: dict[str, tuple[Example, ...]] = {}
     for split in SPLITS:
         examples = []
         for post_id in _post_ids(source, divisions.get(split) or [], posts):
-            document, example = _read_post(source, post_id, posts[post_id])
+            document, example, misaligned = _read_post(source, post_id, posts[post_id])
+            if misaligned:
+                counts[f"{split}: evidence left out where its length is not the post's, posts"] += 1
             if example is None:
-                left_out[split] += 1
+                counts[f"{split}: left out for want of a majority label, posts"] += 1
                 continue
             documents[document.id] = document
             examples.append(example)
         splits[split] = tuple(examples)
-    notes = [f"{s}: {n} posts without a majority label left out" for s, n in left_out.items()]
+    notes = [f"{what}: {n}" for what, n in counts.items()]
     if not splits["train"] and source.has(TRAIN_TEXT):
         splits["train"] = _read_train_text(source, documents)
         notes.append(f"train: {len(splits['train'])} texts without evidence, from {TRAIN_TEXT}")
@@ -73,8 +75,11 @@ def _post_ids(source: Source, ids: Any, posts: dict[str, Any]) -> list[str]:
     return ids
 
 
-def _read_post(source: Source, post_id: str, post: Any) -> tuple[Document, Example | None]:
-    """Return the post's document and example; no example where the annotators disagree."""
+def _read_post(source: Source, post_id: str, post: Any) -> tuple[Document, Example | None, bool]:
+    """Return the post's document, its example, and whether evidence was left out as misaligned.
+
+    No example where the annotators disagree; no evidence where a mark list is not as long as the post.
+    """
     place = source.place(POSTS)
     try:
         words = tuple(str(word) for word in post["post_tokens"])
@@ -84,18 +89,18 @@ def _read_post(source: Source, post_id: str, post: Any) -> tuple[Document, Examp
     except (KeyError, TypeError, ValueError) as error:
         expected = "post_tokens, annotators with labels, rationales of 0 and 1"
         raise InputError(Fault(expected, f"{type(error).__name__} {error}", place, None, post_id)) from None
-    if bad := [len(m) for m in marks if m.shape != (len(words),)]:
-        expected = f"rationales as long as the post ({len(words)} tokens)"
-        raise InputError(Fault(expected, f"lengths {bad}", place, None, post_id))
+    misaligned = any(m.shape != (len(words),) for m in marks)
+    marks = [] if misaligned else marks
     document = Document(post_id, (words,))
     top = votes.most_common(2)
     if not top or (len(top) == 2 and top[0][1] == top[1][1]):
-        return document, None
+        return document, None, misaligned
     annotators = tuple(_evidence(post_id, mask) for mask in marks)
     union = _evidence(post_id, np.any(marks, axis=0)) if marks else frozenset()
     gold = frozenset({union}) if union and top[0][0] in TOXIC else frozenset()
     tags = frozenset(t for t, n in targets.items() if n >= 2 and t != "None")
-    return document, Example(post_id, (post_id,), top[0][0], None, gold, annotators, tags)
+    example = Example(post_id, (post_id,), top[0][0], None, gold, annotators, tags)
+    return document, example, misaligned
 
 
 def _marks(rationale: list[int]) -> Mask:

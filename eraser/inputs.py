@@ -122,6 +122,12 @@ class Inputs:
         """Each prediction with its place."""
         return [(At.of(p, self.predictions_file, line), p) for line, p in self.predictions]
 
+    @cached_property
+    def by_id(self) -> dict[object, tuple[At, Record]]:
+        """The same by annotation_id, those without one that can be looked up left out."""
+        ids = ((p.get("annotation_id", []), at, p) for at, p in self.placed_predictions)
+        return {id: (at, p) for id, at, p in ids if type(id) not in (list, dict)}
+
 
 @dataclass(frozen=True, slots=True)
 class Blocks:

@@ -71,6 +71,8 @@ class Source:
 
     def text(self, name: str) -> str:
         """Return a file's text; any of LF, CR LF and CR ends a line, as in Python's text mode."""
+        if ".." in PurePosixPath(name).parts or PurePosixPath(name).is_absolute():
+            raise InputError(Fault("a file inside the data set", shown(name), self.path))
         try:
             data = (self.path / name).read_bytes() if self.path.is_dir() else self._members[self._root + name]
             return data.decode("utf-8").replace("\r\n", "\n").replace("\r", "\n")

@@ -157,10 +157,8 @@ def _best_ious(predicted: Ints, gold: Ints, n_gold: Ints) -> Floats:
 
 
 def _covered(spans: Ints, n_pairs: int) -> Ints:
-    """Return how many tokens the spans of each pair cover, overlaps counted once."""
+    """Return how many tokens the spans of each pair cover, overlaps counted once; one span must have any."""
     pair, start, end = spans[:, spans[1] < spans[2]]
-    if not len(pair):
-        return np.zeros(n_pairs, dtype=np.int64)
     # one number line for all pairs, each on a stretch of its own
     offset = pair * (end.max() - start.min()) - start.min()
     order = np.argsort(start + offset, kind="stable")

@@ -39,7 +39,9 @@ class Rankings:
 
 def _places(gold: Mask, scores: Floats) -> tuple[Ints, Ints, Ints, Ints]:
     """Return for each gold word n', n, tp' and tp, gold and scores [W]."""
-    words, marked = np.sort(scores), np.sort(scores[gold])
+    words, marked = scores.copy(), scores[gold]
+    words.sort()
+    marked.sort()
     if len(words) and np.isnan(words[-1]):
         raise ValueError("expected a score for every word, got NaN: leave out what the model never read")
     return (

@@ -7,7 +7,6 @@ happens to read it, the rule here is the stricter one.
 
 from __future__ import annotations
 
-import math
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -52,16 +51,20 @@ def is_token(value: object) -> bool:
 
 def is_key(record: Record) -> bool:
     """Return whether the record has an annotation_id that can be looked up."""
-    return not isinstance(record.get("annotation_id", []), list | dict)
+    return type(record.get("annotation_id", [])) not in (list, dict)
 
 
 # ── one prediction ──────────────────────────────────────────────────────────────────────────────────────
 
 
 def prediction_faults(
-    at: At, record: Record, lengths: Mapping[str, Sequence[int]], aopc: Sequence[float]
+    at: At,
+    record: Record,
+    lengths: Mapping[str, Sequence[int]],
+    aopc: Sequence[float],
+    first_thresholds: set[float],
 ) -> Iterator[Fault]:
-    """Yield what is wrong with a prediction by itself."""
+    """Yield what is wrong with a prediction; its thresholds must be those of the first, if that has any."""
     if not is_key(record):
         yield at.fault("an annotation_id string", shown(record.get("annotation_id")))
     rationales = record.get("rationales")
@@ -73,7 +76,11 @@ def prediction_faults(
         for unit in (TOKENS, SENTENCES):
             yield from _partial_faults(at, unit, rationales_of(record))
     shape = [*_label_shape_faults(at, record), *_threshold_shape_faults(at, record)]
-    yield from shape or [*_distribution_faults(at, record), *_aopc_faults(at, record, aopc)]
+    if shape:
+        yield from shape
+    else:
+        yield from _distribution_faults(at, record)
+        yield from _aopc_faults(at, record, aopc, first_thresholds)
 
 
 def _rationale_faults(at: At, rationale: Any, lengths: Mapping[str, Sequence[int]]) -> Iterator[Fault]:
@@ -139,8 +146,8 @@ def _soft_faults(at: At, unit: Unit, rationale: Record, n_units: int) -> Iterato
     elif len(scores) != n_units or not n_units:
         expected = f"{n_units} {unit.field}, one for each {unit.name} of {doc_id}"
         yield at.fault(expected if n_units else f"a {unit.name} in {doc_id} to score", str(len(scores)))
-    elif isinstance(scores, np.ndarray) and scores.dtype == np.float64 and math.isfinite(scores @ scores):
-        return  # one number tells of all: it is infinite or NaN if one of them is, rarely otherwise
+    elif isinstance(scores, np.ndarray) and scores.dtype == np.float64 and np.isfinite(scores).all():
+        return
     elif strange := [x for x in scores if not is_finite(x)]:
         yield at.fault(f"finite numbers in {unit.field} of {doc_id}", shown(strange[0]))
 
@@ -197,16 +204,26 @@ def _distribution_faults(at: At, record: Record) -> Iterator[Fault]:
             yield at.fault(f"a number in {field} for {strange[0]!r}", shown(scores[strange[0]]))
 
 
-def _aopc_faults(at: At, record: Record, thresholds: Sequence[float]) -> Iterator[Fault]:
+def thresholds_of(record: Record) -> set[float]:
+    """Return the thresholds; none where they are malformed, which is a fault already."""
+    try:
+        return {entry["threshold"] for entry in record[THRESHOLDED]}
+    except (KeyError, TypeError):
+        return set()
+
+
+def _aopc_faults(at: At, record: Record, aopc: Sequence[float], first: set[float]) -> Iterator[Fault]:
     if THRESHOLDED not in record:
         return
-    entries = [entry for entry in record[THRESHOLDED] if entry["threshold"] in thresholds]
-    if len(entries) != len(thresholds):
-        got = shown([e["threshold"] for e in record[THRESHOLDED]])
-        yield at.fault(f"{THRESHOLDED} with each AOPC threshold of {list(thresholds)} once", got)
-    label = record[LABEL]
-    for field in (COMP, SUFF):
-        for entry in entries:
+    label, entries = record[LABEL], record[THRESHOLDED]
+    if first and thresholds_of(record) != first:
+        yield at.fault(f"the thresholds of the first prediction, {first}", str(thresholds_of(record)))
+    chosen = [entry for entry in entries if entry["threshold"] in aopc]
+    if len(chosen) != len(aopc):
+        got = shown([entry["threshold"] for entry in entries])
+        yield at.fault(f"{THRESHOLDED} with each AOPC threshold of {list(aopc)} once", got)
+    for entry in chosen:
+        for field in (COMP, SUFF):
             scores = entry[field]
             if not (isinstance(scores, dict) and is_number(scores.get(label))):
                 expected = f"{field} at threshold {entry['threshold']} with a number for {label!r}"

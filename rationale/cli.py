@@ -60,12 +60,13 @@ def data_list(as_json: AsJson = False) -> None:
 @data_app.command("fetch")
 def data_fetch(
     names: Annotated[list[str], typer.Argument(help="Data sets, see `rationale data list`.")],
+    force: Annotated[bool, typer.Option(help="Fetch again what is there.")] = False,
 ) -> None:
     """Download data sets into the cache folder, check and unpack them."""
     from eraser.download import fetch
 
     for name in names:
-        typer.echo(f"{name}: {fetch(name)}")
+        typer.echo(f"{name}: {fetch(name, force=force)}")
 
 
 @data_app.command("describe")
@@ -249,9 +250,8 @@ def score_command(
     ] = None,
 ) -> None:
     """Score any system's predictions as the official ERASER scorer does; needs no torch."""
-    from eraser.official import score_official
-
     from eraser.load import Source
+    from eraser.official import score_official
     from eraser.write import write_text
 
     found = score_official(Source(data), split, predictions, extra_labels=tuple(extra_label or ()))
@@ -259,3 +259,21 @@ def score_command(
     if official is not None:
         write_text(official, text + "\n")
     typer.echo(text)
+
+
+@app.command("check")
+def check_command(
+    predictions: Annotated[Path, typer.Option(help="Official-format .jsonl file.")],
+    data: Annotated[Path, typer.Option(help="ERASER-format folder or .tar.gz.")],
+    split: str = "test",
+) -> None:
+    """List everything wrong with a prediction file; exit code 2 if the official scorer would refuse it."""
+    from eraser.check import check_predictions
+    from eraser.load import Source
+
+    found = check_predictions(Source(data), split, predictions)
+    for warning in found.warnings:
+        typer.echo(f"warning: {warning}")
+    if found.faults:
+        raise InputError(*found.faults)
+    typer.echo(f"{predictions}: no faults, {len(found.warnings)} warnings")

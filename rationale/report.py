@@ -19,6 +19,7 @@ from rationale.evaluate import Evaluation
 from rationale.results import (
     NO_BUDGET,
     headline,
+    markdown,
     measured,
     paired_table,
     ranking,
@@ -51,9 +52,33 @@ def write_run(evaluation: Evaluation, dataset: Dataset, folder: Path) -> pd.Data
     write_official(evaluation, dataset, folder)
     for name, table in (("scores", scores), ("paired", paired), ("curves", curves)):
         write_text(folder / f"{name}.csv", table.to_csv(index=False))
+    write_text(folder / "summary.md", summary(scores, paired, facts))
     write_json(folder / "scores.json", {"run": facts, "scores": records(scores), "paired": records(paired)})
     write_text(folder / "report.html", render(evaluation, scores, paired, facts, figures))
     return scores
+
+
+def summary(scores: pd.DataFrame, paired: pd.DataFrame, facts: dict[str, Any]) -> str:
+    """Return the run's main table in Markdown with what it stands on."""
+    accuracy = scores[scores.metric == "accuracy"].iloc[0]
+    s = facts["settings"]
+    parts = [
+        f"{s['dataset']} {s['split']}",
+        f"{facts['examples']} examples, {facts['with_human_evidence']} with human evidence",
+        f"{facts['words_unread']} of {facts['words']} words not read",
+        facts["device"],
+        f"accuracy {accuracy.value:.3f} [{accuracy.low:.3f}, {accuracy.high:.3f}]",
+        f"budget {facts['budgets'][0]}",
+        f"long texts: {s['long_texts']}, removal: {s['replace']}, ig_steps {s['ig_steps']}, seed {s['seed']}",
+    ]
+    lines = [
+        "; ".join(parts) + ".",
+        "",
+        markdown(scores, paired, facts["budgets"][0]),
+        f"Brackets: {facts['intervals']}. Bold: the best, and those whose paired difference to it spans 0.",
+        *(f"Note: {note}." for note in facts["notes"]),
+    ]
+    return "\n".join(lines) + "\n"
 
 
 def records(table: pd.DataFrame) -> list[dict[str, Any]]:

@@ -12,7 +12,7 @@ from eraser.metrics import METRICS, compare, measure, score
 from rationale.evaluate import Evaluation
 
 NO_BUDGET = "-"  # of metrics that look at the ranking or the label, not at the picked words
-PAIRED = (
+PAIRED = (  # metrics whose differences between methods are tested
     "token_f1",
     "false_positive_rate",
     "iou_f1_eraser",
@@ -98,21 +98,44 @@ def ranking(scores: pd.DataFrame, paired: pd.DataFrame, metric: str, budget: str
     )
 
 
+# what people ask for first: (metric, whether it depends on the budget)
+HEADLINE = (
+    ("token_f1", True),
+    ("false_positive_rate", True),
+    ("iou_f1_eraser", True),
+    ("average_precision", False),
+    ("comprehensiveness", True),
+    ("sufficiency", True),
+    ("aopc_comprehensiveness", False),
+    ("aopc_sufficiency", False),
+    ("cost", False),
+)
+
+
 def headline(scores: pd.DataFrame, budget: str) -> pd.DataFrame:
-    """Return methods × the columns people ask for first."""
-    wanted = [
-        ("token_f1", budget),
-        ("false_positive_rate", budget),
-        ("iou_f1_eraser", budget),
-        ("average_precision", NO_BUDGET),
-        ("comprehensiveness", budget),
-        ("sufficiency", budget),
-        ("aopc_comprehensiveness", NO_BUDGET),
-        ("aopc_sufficiency", NO_BUDGET),
-        ("cost", NO_BUDGET),
-    ]
+    """Return methods × the metrics of HEADLINE."""
     columns = {}
-    for metric, at in wanted:
-        rows = scores[(scores.metric == metric) & (scores.budget == at)]
+    for metric, has_budget in HEADLINE:
+        rows = scores[(scores.metric == metric) & (scores.budget == (budget if has_budget else NO_BUDGET))]
         columns[metric] = rows.set_index("method").value
     return pd.DataFrame(columns)
+
+
+def markdown(scores: pd.DataFrame, paired: pd.DataFrame, budget: str) -> str:
+    """Return HEADLINE as a Markdown table: value [interval], bold for the best and those tied with it."""
+    methods = list(dict.fromkeys(scores.method[scores.metric == "cost"]))
+    cells: dict[str, list[str]] = {method: [] for method in methods}
+    titles = []
+    for metric, has_budget in HEADLINE:
+        rows = ranking(scores, paired, metric, budget if has_budget else NO_BUDGET).set_index("method")
+        better = {"higher": "↑", "lower": "↓"}[rows.better.iloc[0]]
+        titles.append("ms" if metric == "cost" else f"{metric} {better}")
+        for method in methods:
+            row = rows.loc[method]
+            if metric == "cost":
+                cells[method].append(f"{row.value:.1f}")
+                continue
+            value = f"**{row.value:.3f}**" if row.tied else f"{row.value:.3f}"
+            cells[method].append(f"{value} [{row.low:.3f}, {row.high:.3f}]")
+    lines = [["method", *titles], ["---"] * (len(titles) + 1), *([m, *cells[m]] for m in methods)]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)

@@ -18,7 +18,6 @@ from rationale.parts import part
 from rationale.report import write_run
 from rationale.settings import EvaluateSettings
 
-
 ROOT = Path(__file__).parents[1]
 SETTINGS = EvaluateSettings(
     "sample", "tiny", methods=("attention", "gradient_x_input", "random"), limit=8, budgets=("ratio", "gold")
@@ -78,7 +77,7 @@ def test_what_changes_a_number_changes_its_part(classifier, sample, tmp_path, ma
         {"seed": 1},
         {"replace": "mask"},
         {"budgets": ("gold",)},
-        {"target": "POS"},
+        {"target": "NEG"},
         {"fractions": (0.1,)},
     ]
     base = replace(SETTINGS, methods=("random",), limit=2)

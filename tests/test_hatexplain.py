@@ -85,7 +85,7 @@ def test_posts_without_a_majority_are_left_out_with_a_note(tmp_path):
     dataset, examples = read(tmp_path, tie, post(), tie, post(()))
     assert [e.id for e in examples] == ["p1"]
     assert list(dataset.documents) == ["p1"]
-    assert dataset.notes == ("test: 3 posts without a majority label left out",)
+    assert dataset.notes == ("test: left out for want of a majority label, posts: 3",)
 
 
 def test_a_normal_post_has_no_gold_but_its_annotators_are_kept(tmp_path):
@@ -205,10 +205,13 @@ def test_a_post_that_is_not_whole(tmp_path, wrong, got):
     refused(folder, "{}/dataset.json: p0: " + WHOLE + got)
 
 
-def test_rationales_of_another_length_than_the_post(tmp_path):
+def test_rationales_of_another_length_than_the_post_are_left_out_and_counted(tmp_path):
     folder = make(tmp_path, {"p0": post(rationales=([1] * 5, [1] * 4, [0] * 6))}, {"test": ["p0"]})
-    message = "expected rationales as long as the post (5 tokens), got lengths [4, 6]"
-    refused(folder, "{}/dataset.json: p0: " + message)
+    loaded = load("hatexplain", folder)
+    (example,) = loaded.splits["test"]
+    assert example.gold == frozenset()
+    assert example.annotators == ()
+    assert loaded.notes == ("test: evidence left out where its length is not the post's, posts: 1",)
 
 
 def test_a_train_text_without_label(tmp_path):

@@ -258,7 +258,7 @@ def test_an_id_given_twice_in_a_split(tmp_path):
     refused(folder, "{}/test.jsonl:3: expected a new annotation_id string, got 'e1'")
 
 
-@pytest.mark.parametrize("id", [None, 7])
+@pytest.mark.parametrize("id", [None, 7, ["e1"]])
 def test_an_id_that_is_no_string(tmp_path, id):
     folder = make(tmp_path, test=[annotation(id)])
     refused(folder, f"{{}}/test.jsonl:1: expected a new annotation_id string, got {id}")
@@ -426,13 +426,15 @@ def test_an_archive_that_ends_early(tmp_path):
         load("tiny", path)
 
 
-@pytest.mark.parametrize("place", [0.1, 0.5, 0.9])
-def test_an_archive_with_a_damaged_stretch(tmp_path, place):
-    data = bytearray(archive_of_noise(tmp_path))
-    where = int(len(data) * place)
-    data[where : where + 64] = bytes(64)
+@pytest.mark.parametrize("percent", range(5, 100, 5))
+@pytest.mark.parametrize("stretch", [b"\x00", b"\xff"])
+def test_an_archive_with_a_damaged_stretch(tmp_path, percent, stretch):
+    """Damage shows as a broken stream, as a wrong checksum, or as an archive that seems to end early."""
+    damaged = bytearray(archive_of_noise(tmp_path))
+    where = len(damaged) * percent // 100
+    damaged[where : where + 64] = stretch * 64
     path = tmp_path / "damaged.tar.gz"
-    path.write_bytes(data)
+    path.write_bytes(damaged)
     with pytest.raises(InputError, match=r"/damaged\.tar\.gz: expected a readable tar archive, got \S"):
         load("tiny", path)
 
@@ -524,3 +526,10 @@ def test_real_data_has_the_documented_counts(name):
     zero_length = {("movies", "test"): 20}
     assert {s: described(dataset, s, zero_length.get((name, s), 0)) for s in dataset.splits} == REAL[name]
     assert dataset.query_matters is (name == "multirc")
+
+
+@pytest.mark.parametrize("docid", ["../../secret", "..", "a/../../../secret"])
+def test_a_document_outside_the_data_set_is_refused(tmp_path, docid):
+    (tmp_path / "secret").write_text("do not read")
+    folder = make(tmp_path, test=[annotation(docids=[docid])])
+    refused(folder, f"{folder}: expected a file inside the data set, got 'docs/{docid}'")

@@ -19,7 +19,8 @@ def run(*command, cwd, **environment):
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory):
     out = tmp_path_factory.mktemp("wheel")
-    done = run(sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(out), str(ROOT), cwd=out)
+    build = (sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(out), str(ROOT))
+    done = run(*build, cwd=out)
     assert done.returncode == 0, done.stdout + done.stderr
     (found,) = out.glob("*.whl")
     return found
@@ -50,9 +51,7 @@ def test_installed_wheel_scores_without_torch(wheel, tmp_path):
     assert "sample: labels NEG, POS" in described.stdout
     missing = run(rationale, "evaluate", cwd=tmp_path, RATIONALE_CACHE=str(tmp_path / "cache"))
     assert missing.returncode == 2
-    assert missing.stderr.strip() == (
-        "error: torch is not installed: pip install 'rationale-suite[models]'"
-    )
+    assert missing.stderr.strip() == ("error: torch is not installed: pip install 'rationale-suite[models]'")
     one = (
         '{"annotation_id": "a001.txt", "rationales": [{"docid": "a001.txt", '
         '"hard_rationale_predictions": [{"start_token": 31, "end_token": 37}]}]}\n'

@@ -120,7 +120,8 @@ def gradient_x_input(classifier: Classifier, request: Request) -> Tensor:
 
 def gradient_x_input_l2(classifier: Classifier, request: Request) -> Tensor:
     """Euclidean norm of e ⊙ ∂logit/∂e: how much the piece matters, whatever the direction."""
-    return _gradient_x_input(classifier, request).norm(dim=-1)
+    norm: Tensor = torch.linalg.vector_norm(_gradient_x_input(classifier, request), dim=-1)
+    return norm
 
 
 def integrated_gradients(classifier: Classifier, request: Request) -> Tensor:

@@ -131,7 +131,7 @@ class _Run:
             }
             progress["log"].append(entry)
             tqdm.write(json.dumps(entry), file=sys.stderr)
-            if score > progress["best"]:
+            if score >= progress["best"]:  # of equals the later, trained longer
                 progress["best"] = score
                 self.accelerator.unwrap_model(self.model).save_pretrained(self.out)
                 tokenizer.save_pretrained(self.out)
