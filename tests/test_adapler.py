@@ -10,7 +10,14 @@ import pytest
 import torch
 from transformers import BertConfig
 
-from rationale.models.adapler import AdaplerConfig, AdaplerForSequenceClassification, kl_losses, losses, saliency
+from rationale.models.adapler import (
+    AdaplerConfig,
+    AdaplerForSequenceClassification,
+    LossWeights,
+    kl_losses,
+    losses,
+    saliency,
+)
 
 ROOT = Path(__file__).parents[1]
 GOLDEN = Path(os.environ.get("RATIONALE_GOLDEN", ROOT.parent / "shared" / "golden")) / "adapler"
@@ -18,9 +25,17 @@ CASES = sorted(GOLDEN.glob("case_*.npz"))
 MISSING = f"no case_*.npz in {GOLDEN}"
 
 
+SHAPES = (
+    "vocab_size", "hidden_size", "num_attention_heads", "intermediate_size", "max_position_embeddings",
+    "num_hidden_layers", "type_vocab_size", "layer_norm_eps",
+)  # fmt: skip
+
+
 class Case:
     def __init__(self, path):
-        self.arrays, self.facts = np.load(path), json.loads(path.with_suffix(".json").read_text())
+        with np.load(path) as file:
+            self.arrays = dict(file)
+        self.facts = json.loads(path.with_suffix(".json").read_text())
 
     def tensor(self, key):
         return torch.from_numpy(np.asarray(self.arrays[key]))
@@ -28,13 +43,14 @@ class Case:
     def model(self, first=True):
         c = self.facts["config"]
         config = BertConfig(
-            **{k: c[k] for k in ("vocab_size", "hidden_size", "num_attention_heads", "intermediate_size",
-                                 "max_position_embeddings", "num_hidden_layers", "type_vocab_size", "layer_norm_eps")},
+            **{k: c[k] for k in SHAPES},
             num_labels=c["num_labels"], hidden_act="gelu", hidden_dropout_prob=0.0,
             attention_probs_dropout_prob=0.0, pad_token_id=c["pad_id"],
         )  # fmt: skip
-        model = AdaplerForSequenceClassification(AdaplerConfig(config.to_dict(), num_labels=c["num_labels"])).eval()
-        weights = {k[2:]: self.tensor(k) for k in self.arrays.files if k.startswith("w/")}
+        model = AdaplerForSequenceClassification(
+            AdaplerConfig(config.to_dict(), num_labels=c["num_labels"])
+        ).eval()
+        weights = {k[2:]: self.tensor(k) for k in self.arrays if k.startswith("w/")}
         state = {k if k.startswith("contribution") else f"model.{k}": v for k, v in weights.items()}
         state |= {"eta": self.tensor("p/eta"), "theta": self.tensor("p/theta")}
         state["first"] = self.tensor("p/theta_pr") if first else torch.ones(len(self.arrays["p/theta"]))
@@ -43,7 +59,9 @@ class Case:
 
     def compare(self, key, value):
         """Assert the array equals the golden one within the tolerance stored with it."""
-        kind, tolerance = next((k, t) for pattern, k, t in self.facts["tolerances"] if fnmatch.fnmatchcase(key, pattern))
+        kind, tolerance = next(
+            (k, t) for pattern, k, t in self.facts["tolerances"] if fnmatch.fnmatchcase(key, pattern)
+        )
         found = value.detach().numpy() if isinstance(value, torch.Tensor) else np.asarray(value)
         golden = self.arrays[key]
         assert found.shape == golden.shape, key
@@ -65,13 +83,15 @@ class Case:
         assert distance <= tolerance, (key, distance, tolerance)
 
 
-@pytest.fixture(params=CASES or [pytest.param(None, marks=pytest.mark.skip(reason=MISSING))], ids=lambda p: p and p.stem)
+@pytest.fixture(
+    params=CASES or [pytest.param(None, marks=pytest.mark.skip(reason=MISSING))], ids=lambda p: p and p.stem
+)
 def case(request):
     return Case(request.param)
 
 
 def hard_families(case):
-    keys = {tuple(k.split("/")[:2]) for k in case.arrays.files if k.startswith("hard")}
+    keys = {tuple(k.split("/")[:2]) for k in case.arrays if k.startswith("hard")}
     return sorted(keys)
 
 
@@ -79,7 +99,9 @@ def test_hard_mode_keeps_the_same_tokens(case):
     for family, k in hard_families(case):
         model = case.model(first=family != "hard_pr1")
         at = f"{family}/{k}"
-        ids, types, real = (case.tensor(f"{at}/{n}") for n in ("input_ids", "token_type_ids", "attention_mask"))
+        ids, types, real = (
+            case.tensor(f"{at}/{n}") for n in ("input_ids", "token_type_ids", "attention_mask")
+        )
         with torch.no_grad():
             out = model(ids[None], real[None], types[None])
         real = real.bool()
@@ -133,11 +155,11 @@ def test_losses_and_gradients(case, tag):
     model = case.model(first=tag != "lam10_pr1")
     lam = case.facts["lambdas"][tag.removesuffix("_pr1")]
     out = model.soft(ids, types, real, lam)
-    kl = kl_losses(out.steps, case.tensor("train/saliency_targets"), real, model.eta.detach(), model.theta.detach(), lam)
-    found = losses(
-        out.logits, case.tensor("soft/labels").long(), out.steps, kl, case.facts["gamma"], case.facts["phi"],
-        case.tensor("p/class_weights"),
-    )  # fmt: skip
+    kl = kl_losses(
+        out.steps, case.tensor("train/saliency_targets"), real, model.eta.detach(), model.theta.detach(), lam
+    )
+    weights = LossWeights(case.facts["gamma"], case.facts["phi"], case.tensor("p/class_weights"))
+    found = losses(out.logits, case.tensor("soft/labels").long(), out.steps, kl, weights)
     at = f"train/{tag}"
     for name, value in {
         "loss": found.task, "kl_head_losses": found.kl, "head_loss": found.head, "total_loss": found.total,
@@ -150,7 +172,7 @@ def test_losses_and_gradients(case, tag):
     case.compare(f"{at}/grad_theta_applied", first / (model.theta + 1e-7))
     named = dict(model.named_parameters())
     compared = 0
-    for key in case.arrays.files:
+    for key in case.arrays:
         if key.startswith(f"{at}/grad/"):
             name = key.removeprefix(f"{at}/grad/")
             weight = named[name if name.startswith("contribution") else f"model.{name}"]
@@ -158,3 +180,34 @@ def test_losses_and_gradients(case, tag):
             case.compare(key, torch.zeros_like(weight) if gradient is None else gradient)
             compared += 1
     assert compared > 10
+
+
+def test_four_optimiser_steps(case):
+    from rationale.training.adapler import AdaplerStep, AdaplerStepSettings
+
+    facts = case.facts["optim"]
+    ids, types, real = soft_inputs(case)
+    labels, targets = case.tensor("soft/labels").long(), case.tensor("train/saliency_targets")
+    model = case.model(first=False)
+    settings = AdaplerStepSettings(
+        gamma=case.facts["gamma"], phi=case.facts["phi"], lr=facts["init_lr"], threshold_lr=facts["zeta_lr"],
+        weight_decay=facts["weight_decay"], clip=facts["global_clipnorm"], eps=facts["adam_epsilon"],
+        warmup=facts["num_warmup_steps"] / facts["num_train_steps"],
+    )  # fmt: skip
+    step = AdaplerStep(model, settings, facts["num_train_steps"])
+    seen = {k: [] for k in ("losses", "eta_after", "theta_after", "lr", "zeta_lr")}
+    for _ in range(facts["steps"]):
+        found = step.losses(ids, types, real, labels, targets, facts["lam"])
+        seen["losses"].append([x.item() for x in (found.task, found.head, found.length)])
+        seen["lr"].append(step.optimizers[0].param_groups[0]["lr"])
+        seen["zeta_lr"].append(step.optimizers[1].param_groups[0]["lr"])
+        step.apply(found)
+        seen["eta_after"].append(model.eta.tolist())
+        seen["theta_after"].append(model.theta.tolist())
+    for name, values in seen.items():
+        case.compare(f"optim/{name}", np.array(values))
+    named = dict(model.named_parameters())
+    for key in case.arrays:
+        if key.startswith("optim/w_after/") and not key.endswith("scorer.bias"):
+            name = key.removeprefix("optim/w_after/")
+            case.compare(key, named[name if name.startswith("contribution") else f"model.{name}"])

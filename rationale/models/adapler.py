@@ -88,7 +88,9 @@ class SoftStep:
     length: Tensor  # [B] 1 + sum of the mask
 
 
-def soft_step(raw: Tensor, mask: Tensor, bias: Tensor, eta: Tensor, first: Tensor | float, lam: float) -> SoftStep:
+def soft_step(
+    raw: Tensor, mask: Tensor, bias: Tensor, eta: Tensor, first: Tensor | float, lam: float
+) -> SoftStep:
     """Fade the tokens below the threshold; `mask` and `bias` are those the layer receives."""
     scores = contribution(raw, mask)
     scaled = normalise(with_first(scores, first))
@@ -143,20 +145,28 @@ class Losses:
     combined: Tensor
 
 
+@dataclass(frozen=True)
+class LossWeights:
+    """γ weighs the KL, φ the lengths; `classes` [C] weighs the task loss by label."""
+
+    gamma: float
+    phi: float
+    classes: Tensor | None = None
+
+
 def losses(
-    logits: Tensor, labels: Tensor, steps: Sequence[SoftStep], kl: Tensor, gamma: float, phi: float,
-    class_weights: Tensor | None = None,
-) -> Losses:  # fmt: skip
+    logits: Tensor, labels: Tensor, steps: Sequence[SoftStep], kl: Tensor, weights: LossWeights
+) -> Losses:
     """Return CE + γ Σ (L − i) KL_i and CE + φ · mean summed length."""
     each = cross_entropy(logits, labels, reduction="none")
-    task = (each if class_weights is None else each * class_weights[labels]).mean()
-    weights = torch.arange(len(steps), 0, -1, device=kl.device, dtype=kl.dtype)
-    head = (weights * kl).sum()
+    task = (each if weights.classes is None else each * weights.classes[labels]).mean()
+    falling = torch.arange(len(steps), 0, -1, device=kl.device, dtype=kl.dtype)
+    head = (falling * kl).sum()
     length = torch.stack([s.length for s in steps]).sum(0).mean()
-    return Losses(task, kl, head, length, task + gamma * head, task + phi * length)
+    return Losses(task, kl, head, length, task + weights.gamma * head, task + weights.phi * length)
 
 
-class AdaplerConfig(PreTrainedConfig):
+class AdaplerConfig(PreTrainedConfig):  # type: ignore[no-untyped-call]
     """The encoder's own configuration, and how tokens are dropped.
 
     `dial` scales the thresholds at inference: 0 keeps every token, 1 is as trained, above 1 is faster.
@@ -165,7 +175,11 @@ class AdaplerConfig(PreTrainedConfig):
     model_type = "adapler"
 
     def __init__(
-        self, encoder: dict[str, Any] | None = None, predictor_width: int = 32, dial: float = 1.0, **kwargs: Any
+        self,
+        encoder: dict[str, Any] | None = None,
+        predictor_width: int = 32,
+        dial: float = 1.0,
+        **kwargs: Any,
     ) -> None:
         self.encoder = encoder or {}
         self.predictor_width = predictor_width
@@ -178,7 +192,7 @@ class AdaplerConfig(PreTrainedConfig):
         return AutoConfig.for_model(self.encoder["model_type"], **settings)
 
 
-class AdaplerForSequenceClassification(PreTrainedModel):
+class AdaplerForSequenceClassification(PreTrainedModel):  # type: ignore[no-untyped-call]
     """A sequence classifier with a contribution predictor and a threshold before each layer.
 
     In eval mode `forward` really removes tokens, for batches of any size; `soft` fades them, for training.
@@ -191,7 +205,8 @@ class AdaplerForSequenceClassification(PreTrainedModel):
 
     def __init__(self, config: AdaplerConfig) -> None:
         super().__init__(config)
-        self.model = AutoModelForSequenceClassification.from_config(config.encoder_config())
+        dense = AutoModelForSequenceClassification.from_config(config.encoder_config())  # type: ignore[no-untyped-call]
+        self.model: PreTrainedModel = dense
         check_encoder(self.model)
         n_layers, width = len(layers_of(self.model)), self.model.config.hidden_size
         self.contribution_predictors = nn.ModuleList(
@@ -200,13 +215,15 @@ class AdaplerForSequenceClassification(PreTrainedModel):
         self.eta = nn.Parameter(torch.full((n_layers,), 0.25))
         self.theta = nn.Parameter(torch.ones(n_layers - 1))
         self.first = nn.Parameter(torch.ones(n_layers - 1))
-        self.post_init()
+        self.post_init()  # type: ignore[no-untyped-call]
 
     def forward(
         self, input_ids: Tensor, attention_mask: Tensor | None = None, token_type_ids: Tensor | None = None
     ) -> Output:
         """Classify [B,T] with hard removal on the packed batch."""
-        real = torch.ones_like(input_ids, dtype=torch.bool) if attention_mask is None else attention_mask.bool()
+        real = (
+            torch.ones_like(input_ids, dtype=torch.bool) if attention_mask is None else attention_mask.bool()
+        )
         types = torch.zeros_like(input_ids) if token_type_ids is None else token_type_ids
         return run_packed(self.model, input_ids, types, real, self.choose)
 
@@ -265,7 +282,8 @@ def saliency(model: PreTrainedModel, ids: Tensor, types: Tensor, real: Tensor, l
             states = layer(states, bias)
         chosen = classify(model, states[:, 0]).gather(1, labels[:, None]).sum()
         (gradient,) = torch.autograd.grad(chosen, e)
-    return (e.detach() * gradient).norm(dim=-1) * real
+    size: Tensor = torch.linalg.vector_norm(e.detach() * gradient, dim=-1)
+    return size * real
 
 
 AutoConfig.register("adapler", AdaplerConfig)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -17,7 +18,8 @@ from transformers import PreTrainedModel
 from eraser import Fault, InputError
 from rationale.models.packed import NAME, Rows, rows_of
 
-Choose = Callable[[int, Tensor, Rows], tuple[Tensor, Tensor | None]]  # layer, states [P,D] → kept [P], score [P]
+# (layer, states [P,D], rows) → (kept [P], score [P])
+Choose = Callable[[int, Tensor, Rows], tuple[Tensor, Tensor | None]]
 
 
 @dataclass(frozen=True)
@@ -37,9 +39,14 @@ class Output:
     exit_layer: Tensor | None = None
 
 
+def base_of(model: PreTrainedModel) -> Any:
+    """Return the encoder inside a classifier; its parts differ by family and carry no types."""
+    return model.base_model
+
+
 def check_encoder(model: PreTrainedModel) -> None:
     """Refuse a model whose encoder cannot be run layer by layer."""
-    base = model.base_model
+    base = base_of(model)
     layers = getattr(getattr(base, "encoder", None), "layer", None)
     if not isinstance(layers, nn.ModuleList) or not hasattr(base, "embeddings"):
         expected = "an encoder with embeddings and encoder.layer (BERT, RoBERTa, ELECTRA, MiniLM, …)"
@@ -48,19 +55,19 @@ def check_encoder(model: PreTrainedModel) -> None:
 
 def layers_of(model: PreTrainedModel) -> nn.ModuleList:
     """Return the encoder's layers."""
-    layers: nn.ModuleList = model.base_model.encoder.layer
+    layers: nn.ModuleList = base_of(model).encoder.layer
     return layers
 
 
 def position_offset(model: PreTrainedModel) -> int:
     """Return the position of the first token: RoBERTa's come after the padding index."""
-    table = model.base_model.embeddings.position_embeddings
+    table = base_of(model).embeddings.position_embeddings
     return 0 if table.padding_idx is None else int(table.padding_idx) + 1
 
 
 def embed(model: PreTrainedModel, ids: Tensor, types: Tensor, positions: Tensor) -> Tensor:
     """Return the states that enter layer 0, for ids [B,T] or a packed row [1,P]."""
-    base = model.base_model
+    base = base_of(model)
     if model.config.type_vocab_size == 1:
         types = torch.zeros_like(types)
     states: Tensor = base.embeddings(
@@ -72,11 +79,11 @@ def embed(model: PreTrainedModel, ids: Tensor, types: Tensor, positions: Tensor)
 
 def classify(model: PreTrainedModel, first: Tensor) -> Tensor:
     """Return logits [B,C] from the last states of [CLS] [B,D], by the model's own pooler and head."""
-    pooler = getattr(model.base_model, "pooler", None)
-    if pooler is None:
-        logits: Tensor = model.classifier(first[:, None])
-        return logits
-    return model.classifier(model.dropout(pooler(first[:, None])))  # type: ignore[no-any-return]
+    head: Any = model
+    pooler = getattr(base_of(model), "pooler", None)
+    states = first[:, None]
+    logits: Tensor = head.classifier(states if pooler is None else head.dropout(pooler(states)))
+    return logits
 
 
 @contextmanager
@@ -90,9 +97,7 @@ def attention(model: PreTrainedModel, name: str) -> Iterator[None]:
         model.set_attn_implementation(before)
 
 
-def run_packed(
-    model: PreTrainedModel, ids: Tensor, types: Tensor, real: Tensor, choose: Choose
-) -> Output:
+def run_packed(model: PreTrainedModel, ids: Tensor, types: Tensor, real: Tensor, choose: Choose) -> Output:
     """Run the encoder over the real tokens only, dropping before each layer what `choose` does not keep.
 
     Args:

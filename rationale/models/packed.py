@@ -40,11 +40,13 @@ class Rows:
 def rows_of(lengths: tuple[int, ...], device: torch.device) -> Rows:
     """Return the rows of sequences of these lengths."""
     counts = torch.tensor(lengths, device=device)
-    owner = torch.repeat_interleave(torch.arange(len(lengths), device=device), counts, output_size=sum(lengths))
+    owner = torch.repeat_interleave(
+        torch.arange(len(lengths), device=device), counts, output_size=sum(lengths)
+    )
     return Rows(lengths, owner)
 
 
-def packed_attention(
+def packed_attention(  # noqa: PLR0913 (the signature transformers calls)
     module: nn.Module,
     query: Tensor,
     key: Tensor,
@@ -65,7 +67,9 @@ def packed_attention(
         return _varlen(query, key, value, rows, scaling), None
     parts = [
         scaled_dot_product_attention(q, k, v, dropout_p=dropout, scale=scaling)
-        for q, k, v in zip(*(t.split(rows.lengths, dim=2) for t in (query, key, value)), strict=True)
+        for q, k, v in zip(
+            *(torch.split(t, list(rows.lengths), dim=2) for t in (query, key, value)), strict=True
+        )
     ]
     return torch.cat(parts, dim=2).transpose(1, 2), None
 
@@ -76,7 +80,8 @@ def _varlen(query: Tensor, key: Tensor, value: Tensor, rows: Rows, scaling: floa
     ends = torch.tensor((0, *accumulate(rows.lengths)), dtype=torch.int32, device=query.device)
     longest = max(rows.lengths)
     q, k, v = (t[0].transpose(0, 1).contiguous() for t in (query, key, value))
-    return varlen_attn(q, k, v, ends, ends, longest, longest, scale=scaling)[None]
+    attended: Tensor = varlen_attn(q, k, v, ends, ends, longest, longest, scale=scaling)  # type: ignore[assignment]
+    return attended.unsqueeze(0)
 
 
 AttentionInterface.register(NAME, packed_attention)
