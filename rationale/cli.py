@@ -25,6 +25,12 @@ DatasetName = Annotated[str, typer.Option(help="sample, movies, multirc, hatexpl
 DataPath = Annotated[
     Path | None, typer.Option(help="Folder or .tar.gz of the data set; default the fetched copy.")
 ]
+ExtraLabels = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--extra-label", help="Label that may be predicted though gold lacks it (HateXplain: normal)."
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
@@ -244,10 +250,7 @@ def score_command(
     data: Annotated[Path, typer.Option(help="ERASER-format folder or .tar.gz.")],
     split: str = "test",
     official: Annotated[Path | None, typer.Option(help="Also write the official scorer's JSON here.")] = None,
-    extra_label: Annotated[
-        list[str] | None,
-        typer.Option(help="Label that may be predicted though gold lacks it (HateXplain: normal)."),
-    ] = None,
+    extra_label: ExtraLabels = None,
 ) -> None:
     """Score any system's predictions as the official ERASER scorer does; needs no torch."""
     from eraser.load import Source
@@ -266,12 +269,15 @@ def check_command(
     predictions: Annotated[Path, typer.Option(help="Official-format .jsonl file.")],
     data: Annotated[Path, typer.Option(help="ERASER-format folder or .tar.gz.")],
     split: str = "test",
+    extra_label: ExtraLabels = None,
 ) -> None:
     """List everything wrong with a prediction file; exit code 2 if the official scorer would refuse it."""
     from eraser.check import check_predictions
+    from eraser.inputs import Settings
     from eraser.load import Source
 
-    found = check_predictions(Source(data), split, predictions)
+    settings = Settings(extra_labels=tuple(extra_label or ()))
+    found = check_predictions(Source(data), split, predictions, settings)
     for warning in found.warnings:
         typer.echo(f"warning: {warning}")
     if found.faults:

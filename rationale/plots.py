@@ -17,6 +17,7 @@ from rationale.results import NO_BUDGET
 # Okabe and Ito's colours, told apart by colour-blind readers; markers tell them apart in grey
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999")
 MARKERS = "osD^vP*X"
+ARROWS = {"higher": "↑", "lower": "↓", "": ""}  # which way is better
 STYLE: Any = {
     "font.size": 9,
     "axes.spines.top": False,
@@ -60,9 +61,8 @@ def intervals(axes: Axes, scores: pd.DataFrame, metric: str, budget: str) -> Axe
     floor = rows[rows.method == "random"].value
     if len(floor):
         axes.axvline(float(floor.iloc[0]), color="#666666", linestyle="--", linewidth=1)
-    better = "lower is better" if lower else "higher is better"
     at = "" if budget == NO_BUDGET else f"budget {budget}, "
-    axes.set_xlabel(f"{metric} ({better})")
+    axes.set_xlabel(f"{metric} {ARROWS['lower' if lower else 'higher']}")
     axes.set_title(f"{at}n = {int(rows.n.max()) if len(rows) else 0}", fontsize=9)
     return axes
 
@@ -89,7 +89,7 @@ def scatter(axes: Axes, scores: pd.DataFrame, x: tuple[str, str], y: tuple[str, 
         )
     for side, name, label in ((sides[0], x, axes.set_xlabel), (sides[1], y, axes.set_ylabel)):
         direction = side.better.iloc[0] if len(side) else ""
-        label(f"{name[0]} ({direction} is better)")
+        label(f"{name[0]} {ARROWS[direction]}")
     if x[0] == "cost":
         axes.set_xscale("symlog", linthresh=0.1)
         axes.set_xlabel("cost (ms per example, median)")
@@ -110,7 +110,7 @@ def ablation_curves(axes: Axes, curves: pd.DataFrame, side: str) -> Axes:
         rows = curves[curves.method == method]
         axes.plot(rows.fraction * 100, rows[side], marker=marker, color=colour, label=method, markersize=4)
     axes.set_xlabel("share of the words (%)")
-    name = "comprehensiveness (higher is better)" if side == "without" else "sufficiency (lower is better)"
+    name = "comprehensiveness ↑" if side == "without" else "sufficiency ↓"
     axes.set_ylabel(name)
     axes.set_xscale("log")
     ticks = sorted({float(f) * 100 for f in curves.fraction})

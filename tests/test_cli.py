@@ -68,6 +68,36 @@ def test_score_prints_the_official_output(rationale, tmp_path):
     assert json.loads(out)["token_prf"]["instance_macro"] == {"f1": 1.0, "p": 1.0, "r": 1.0}
 
 
+def test_check_lists_every_fault_and_warning(rationale):
+    one = {
+        "annotation_id": "a001.txt",
+        "rationales": [{"docid": "a001.txt", "hard_rationale_predictions": []}],
+    }
+    other = {"annotation_id": "nobody", "rationales": []}
+    Path("p.jsonl").write_text(
+        json.dumps(one) + "\n{oops\n" + json.dumps(other) + "\n" + json.dumps(one) + "\n"
+    )
+    code, out, err = rationale("check", "--data", SAMPLE, "--predictions", "p.jsonl")
+    assert code == 2
+    assert "p.jsonl:2: expected" in err
+    assert "p.jsonl:4: a001.txt: expected" in err
+    assert "nobody" in out
+    Path("p.jsonl").write_text(
+        json.dumps(
+            one
+            | {
+                "rationales": [
+                    {"docid": "a001.txt", "hard_rationale_predictions": [{"start_token": 0, "end_token": 2}]}
+                ]
+            }
+        )
+        + "\n"
+    )
+    code, out, err = rationale("check", "--data", SAMPLE, "--predictions", "p.jsonl")
+    assert (code, err) == (0, "")
+    assert "p.jsonl: no faults" in out
+
+
 def broken_data(folder: Path, **changes) -> Path:
     shutil.copytree(SAMPLE, folder)
     file = folder / "test.jsonl"
