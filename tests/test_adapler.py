@@ -110,7 +110,7 @@ def test_hard_mode_keeps_the_same_tokens(case):
         alive = real.nonzero()[:, 0]
         for i, layer in enumerate(out.trace):
             kept = layer.kept[0].nonzero()[:, 0]
-            if family != "hard_padded":  # the official code keeps padding for ever (Q3)
+            if family != "hard_padded":  # the official code keeps padding for ever (C1)
                 case.compare(f"{at}/layer{i}/in_idx", alive)
                 case.compare(f"{at}/layer{i}/scores", layer.contribution[0][alive])
                 case.compare(f"{at}/layer{i}/kept_idx", kept)

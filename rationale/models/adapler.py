@@ -3,7 +3,7 @@
 Before layer i a small predictor scores every surviving token; scores S are a softmax over survivors; a
 token stays if S >= eta_i / n, n survivors. [CLS] always stays. Training fades tokens softly, steepness
 `lam`; inference removes them. The rule is `threshold` and `predict`; `soft_step` and `hard_step` call both.
-Quirk numbers (Qn) are those of the released code's analysis in docs/adapler.md.
+Quirks of the released code that are kept (K) or corrected (C) are numbered in docs/adapler.md.
 
 Axes: B sequence, T token, L layer, D hidden width, C class.
 """
@@ -117,8 +117,8 @@ def kl_losses(
     """Return KL(saliency ‖ predictor) of each layer [L], averaged over the batch.
 
     The target [B,T] is the same for all layers, masked by a mask of its own that fades as the scores say
-    (without the forward factor, Q8); theta [L-1] scales its [CLS] entry from layer 1 on (Q1). Gradients
-    reach the encoder and, through the target's mask, earlier predictors (Q7).
+    (without the forward factor, K3); theta [L-1] scales its [CLS] entry from layer 1 on (K1). Gradients
+    reach the encoder and, through the target's mask, earlier predictors (K2).
     """
     mask = real.float()
     losses = []
@@ -197,7 +197,7 @@ class AdaplerForSequenceClassification(PreTrainedModel):  # type: ignore[no-unty
 
     In eval mode `forward` really removes tokens, for batches of any size; `soft` fades them, for training.
     `eta` [L] are the thresholds, `theta` [L-1] scale [CLS] in the KL target; `first` [L-1] is the forward
-    factor on [CLS], which the released code keeps at 1 (Q1).
+    factor on [CLS], which the released code keeps at 1 (K1).
     """
 
     config_class = AdaplerConfig

@@ -65,12 +65,9 @@ def packed_attention(  # noqa: PLR0913 (the signature transformers calls)
     """
     if query.is_cuda and query.dtype in (torch.float16, torch.bfloat16):
         return _varlen(query, key, value, rows, scaling), None
-    parts = [
-        scaled_dot_product_attention(q, k, v, dropout_p=dropout, scale=scaling)
-        for q, k, v in zip(
-            *(torch.split(t, list(rows.lengths), dim=2) for t in (query, key, value)), strict=True
-        )
-    ]
+    lengths = list(rows.lengths)
+    sequences = zip(*(torch.split(t, lengths, dim=2) for t in (query, key, value)), strict=True)
+    parts = [scaled_dot_product_attention(q, k, v, dropout_p=dropout, scale=scaling) for q, k, v in sequences]
     return torch.cat(parts, dim=2).transpose(1, 2), None
 
 

@@ -1,7 +1,7 @@
-"""AdapLeR's training step: one soft forward pass, two losses, two optimisers (docs of the released code, §7).
+"""AdapLeR's training step: one soft forward pass, two losses, two optimisers (docs/adapler.md).
 
 `total` (task + γ · KL) trains all weights; `combined` (task + φ · length) trains the thresholds eta, and by
-proxy theta, which gets the gradient of the forward factor divided by itself (Q1).
+proxy theta, which gets the gradient of the forward factor divided by theta (K1).
 """
 
 from __future__ import annotations
