@@ -1,0 +1,1 @@
+"""Adaptive encoders: models that drop tokens, stop early, or are cut."""

@@ -1,0 +1,290 @@
+"""AdapLeR: an encoder that drops low-contribution tokens layer by layer (Modarressi et al., ACL 2022).
+
+Before layer i a small predictor scores every surviving token; scores S are a softmax over survivors; a
+token stays if S >= eta_i / n, n survivors. [CLS] always stays. Training fades tokens softly, steepness
+`lam`; inference removes them. The rule is `threshold` and `predict`; `soft_step` and `hard_step` call both.
+Quirks of the released code that are kept (K) or corrected (C) are numbered in docs/adapler.md.
+
+Axes: B sequence, T token, L layer, D hidden width, C class.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy, gelu
+from transformers import AutoConfig, AutoModelForSequenceClassification, PreTrainedConfig, PreTrainedModel
+
+from rationale.models.encoder import Output, check_encoder, classify, embed, layers_of, run_packed
+from rationale.models.packed import Rows
+
+BETA = 0.1  # slope of the gentle part of the soft removal
+TINY = 1e-15
+FLOOR = -10000.0  # of an attention bias
+FADED = 1e-6  # a mask below this is no longer updated
+CLIP = 1e-7  # of both sides of the KL
+
+
+class ContributionPredictor(nn.Module):
+    """D → 32 → GELU → 1: one number for each token."""
+
+    def __init__(self, width: int, hidden: int = 32) -> None:
+        super().__init__()
+        self.dense = nn.Linear(width, hidden)
+        self.scorer = nn.Linear(hidden, 1)
+
+    def forward(self, states: Tensor) -> Tensor:
+        """Return raw scores [..., T] of states [..., T, D]."""
+        raw: Tensor = self.scorer(gelu(self.dense(states)))[..., 0]
+        return raw
+
+
+def normalise(weights: Tensor) -> Tensor:
+    """Scale the last axis to sum 1."""
+    return weights / (weights.sum(-1, keepdim=True) + TINY)
+
+
+def with_first(weights: Tensor, first: Tensor | float) -> Tensor:
+    """Return weights [B,T] with position 0, [CLS], multiplied by `first`."""
+    head = weights[:, :1] * first
+    return torch.cat([head, weights[:, 1:]], dim=1)
+
+
+def contribution(raw: Tensor, mask: Tensor) -> Tensor:
+    """Return scores S [B,T] over the tokens still there; `mask` [B,T] in [0,1], [CLS] counted as 1."""
+    there = torch.cat([torch.ones_like(mask[:, :1]), mask[:, 1:]], dim=1)
+    return normalise(raw.softmax(-1) * there)
+
+
+def soft_removal(scores: Tensor, delta: Tensor, lam: float) -> Tensor:
+    """Return the attention bias g <= 0 of scores [B,T] at thresholds delta [B,1].
+
+    Below delta a steep line, above it a gentle one that reaches 0 at score 1; they meet at delta.
+    """
+    steep = lam / (delta + 1e-30) * (scores - delta) - BETA / lam
+    gentle = (scores - 1) * (BETA / lam) / (1 - delta + 1e-7)
+    return torch.minimum(steep, gentle).clamp(max=0.0).clamp(min=FLOOR)
+
+
+def fade(mask: Tensor, edit: Tensor) -> Tensor:
+    """Return the mask after an edit; tokens that have faded away are left as they are."""
+    return torch.where(mask > FADED, mask * edit.exp(), mask)
+
+
+@dataclass(frozen=True)
+class SoftStep:
+    """What soft removal did before one layer."""
+
+    scores: Tensor  # S [B,T]
+    scores_theta: Tensor  # S with [CLS] scaled by the forward factor
+    delta: Tensor  # [B]
+    edit: Tensor  # [B,T]
+    mask: Tensor  # [B,T] after the edit
+    bias: Tensor  # [B,T] accumulated attention bias on keys
+    length: Tensor  # [B] 1 + sum of the mask
+
+
+def soft_step(
+    raw: Tensor, mask: Tensor, bias: Tensor, eta: Tensor, first: Tensor | float, lam: float
+) -> SoftStep:
+    """Fade the tokens below the threshold; `mask` and `bias` are those the layer receives."""
+    scores = contribution(raw, mask)
+    scaled = normalise(with_first(scores, first))
+    delta = eta / (1 + mask.sum(-1))
+    edit = soft_removal(scaled, delta[:, None], lam) * mask
+    after = fade(mask, edit)
+    return SoftStep(scores, scaled, delta, edit, after, (bias + edit).clamp(min=FLOOR), 1 + after.sum(-1))
+
+
+def start_mask(real: Tensor) -> Tensor:
+    """Return the mask [B,T] before layer 0: 1 for real tokens but [CLS], which is never edited."""
+    mask = real.float()
+    return torch.cat([torch.zeros_like(mask[:, :1]), mask[:, 1:]], dim=1)
+
+
+def start_bias(real: Tensor) -> Tensor:
+    """Return the padding's attention bias [B,T]."""
+    return (~real).float() * FLOOR
+
+
+def kl_losses(
+    steps: Sequence[SoftStep], target: Tensor, real: Tensor, eta: Tensor, theta: Tensor, lam: float
+) -> Tensor:
+    """Return KL(saliency ‖ predictor) of each layer [L], averaged over the batch.
+
+    The target [B,T] is the same for all layers, masked by a mask of its own that fades as the scores say
+    (without the forward factor, K3); theta [L-1] scales its [CLS] entry from layer 1 on (K1). Gradients
+    reach the encoder and, through the target's mask, earlier predictors (K2).
+    """
+    mask = real.float()
+    losses = []
+    for i, step in enumerate(steps):
+        wanted = normalise(target * mask)
+        wanted = normalise(with_first(wanted, theta[i - 1] if i else 1.0)).clamp(CLIP, 1)
+        divergence = (wanted * (wanted / step.scores.clamp(CLIP, 1)).log()).sum(-1)
+        losses.append((divergence * mask[:, 1:].amax(-1).detach()).mean())
+        delta = eta[i] / (mask.sum(-1, keepdim=True) + TINY)
+        after = fade(mask, soft_removal(step.scores, delta, lam) * mask)
+        mask = torch.cat([torch.ones_like(mask[:, :1]), after[:, 1:]], dim=1)
+    return torch.stack(losses)
+
+
+@dataclass(frozen=True)
+class Losses:
+    """The two losses of a step: `total` trains the weights, `combined` the thresholds."""
+
+    task: Tensor
+    kl: Tensor  # [L]
+    head: Tensor
+    length: Tensor
+    total: Tensor
+    combined: Tensor
+
+
+@dataclass(frozen=True)
+class LossWeights:
+    """γ weighs the KL, φ the lengths; `classes` [C] weighs the task loss by label."""
+
+    gamma: float
+    phi: float
+    classes: Tensor | None = None
+
+
+def losses(
+    logits: Tensor, labels: Tensor, steps: Sequence[SoftStep], kl: Tensor, weights: LossWeights
+) -> Losses:
+    """Return CE + γ Σ (L − i) KL_i and CE + φ · mean summed length."""
+    each = cross_entropy(logits, labels, reduction="none")
+    task = (each if weights.classes is None else each * weights.classes[labels]).mean()
+    falling = torch.arange(len(steps), 0, -1, device=kl.device, dtype=kl.dtype)
+    head = (falling * kl).sum()
+    length = torch.stack([s.length for s in steps]).sum(0).mean()
+    return Losses(task, kl, head, length, task + weights.gamma * head, task + weights.phi * length)
+
+
+class AdaplerConfig(PreTrainedConfig):  # type: ignore[no-untyped-call]
+    """The encoder's own configuration, and how tokens are dropped.
+
+    `dial` scales the thresholds at inference: 0 keeps every token, 1 is as trained, above 1 is faster.
+    """
+
+    model_type = "adapler"
+
+    def __init__(
+        self,
+        encoder: dict[str, Any] | None = None,
+        predictor_width: int = 32,
+        dial: float = 1.0,
+        **kwargs: Any,
+    ) -> None:
+        self.encoder = encoder or {}
+        self.predictor_width = predictor_width
+        self.dial = dial
+        super().__init__(**kwargs)
+
+    def encoder_config(self) -> PreTrainedConfig:
+        """Return the wrapped classifier's configuration."""
+        settings = {k: v for k, v in self.encoder.items() if k != "model_type"}
+        return AutoConfig.for_model(self.encoder["model_type"], **settings)
+
+
+class AdaplerForSequenceClassification(PreTrainedModel):  # type: ignore[no-untyped-call]
+    """A sequence classifier with a contribution predictor and a threshold before each layer.
+
+    In eval mode `forward` really removes tokens, for batches of any size; `soft` fades them, for training.
+    `eta` [L] are the thresholds, `theta` [L-1] scale [CLS] in the KL target; `first` [L-1] is the forward
+    factor on [CLS], which the released code keeps at 1 (K1).
+    """
+
+    config_class = AdaplerConfig
+    base_model_prefix = "model"
+
+    def __init__(self, config: AdaplerConfig) -> None:
+        super().__init__(config)
+        dense = AutoModelForSequenceClassification.from_config(config.encoder_config())  # type: ignore[no-untyped-call]
+        self.model: PreTrainedModel = dense
+        check_encoder(self.model)
+        n_layers, width = len(layers_of(self.model)), self.model.config.hidden_size
+        self.contribution_predictors = nn.ModuleList(
+            ContributionPredictor(width, config.predictor_width) for _ in range(n_layers)
+        )
+        self.eta = nn.Parameter(torch.full((n_layers,), 0.25))
+        self.theta = nn.Parameter(torch.ones(n_layers - 1))
+        self.first = nn.Parameter(torch.ones(n_layers - 1))
+        self.post_init()  # type: ignore[no-untyped-call]
+
+    def forward(
+        self, input_ids: Tensor, attention_mask: Tensor | None = None, token_type_ids: Tensor | None = None
+    ) -> Output:
+        """Classify [B,T] with hard removal on the packed batch."""
+        real = (
+            torch.ones_like(input_ids, dtype=torch.bool) if attention_mask is None else attention_mask.bool()
+        )
+        types = torch.zeros_like(input_ids) if token_type_ids is None else token_type_ids
+        return run_packed(self.model, input_ids, types, real, self.choose)
+
+    def factor(self, layer: int) -> Tensor | float:
+        """Return the forward factor on [CLS] at a layer."""
+        return self.first[layer - 1].clamp(min=1e-3) if layer else 1.0
+
+    def choose(self, layer: int, states: Tensor, rows: Rows) -> tuple[Tensor, Tensor]:
+        """Return (kept [P], S [P]) of packed states [P,D]: the hard rule, S >= dial · eta / n."""
+        raw = self.contribution_predictors[layer](states).float()
+        n = len(rows.lengths)
+        first = torch.tensor(rows.starts, device=states.device)
+        highest = raw.new_full((n,), -torch.inf).scatter_reduce(0, rows.owner, raw, "amax")
+        weight = (raw - highest[rows.owner]).exp()
+        scores = weight / raw.new_zeros(n).index_add(0, rows.owner, weight)[rows.owner]
+        scaled = scores.clone()
+        scaled[first] = scaled[first] * self.factor(layer)
+        scaled = scaled / raw.new_zeros(n).index_add(0, rows.owner, scaled)[rows.owner]
+        counts = torch.tensor(rows.lengths, device=states.device, dtype=scaled.dtype)
+        kept = scaled >= (self.config.dial * self.eta[layer] / counts)[rows.owner]
+        kept[first] = True
+        return kept, scores
+
+    def soft(self, ids: Tensor, types: Tensor, real: Tensor, lam: float) -> SoftOutput:
+        """Classify right-padded [B,T] with soft removal of steepness `lam`."""
+        positions = torch.arange(ids.shape[1], device=ids.device)[None].expand_as(ids)
+        states = embed(self.model, ids, types, positions)
+        mask, bias = start_mask(real), start_bias(real)
+        steps, hidden = [], [states]
+        for i, layer in enumerate(layers_of(self.model)):
+            raw = self.contribution_predictors[i](states).float()
+            step = soft_step(raw, mask, bias, self.eta[i], self.factor(i), lam)
+            mask, bias = step.mask, step.bias
+            states = layer(states, bias[:, None, None].to(states.dtype))
+            steps.append(step)
+            hidden.append(states)
+        return SoftOutput(classify(self.model, states[:, 0]), tuple(steps), tuple(hidden))
+
+
+@dataclass(frozen=True)
+class SoftOutput:
+    """Logits [B,C], each layer's soft removal, and the states entering each layer and leaving the last."""
+
+    logits: Tensor
+    steps: tuple[SoftStep, ...]
+    hidden: tuple[Tensor, ...]
+
+
+def saliency(model: PreTrainedModel, ids: Tensor, types: Tensor, real: Tensor, labels: Tensor) -> Tensor:
+    """Return ‖e ⊙ ∂logit_label/∂e‖₂ [B,T] on the embedding output; 0 for padding."""
+    positions = torch.arange(ids.shape[1], device=ids.device)[None].expand_as(ids)
+    with torch.enable_grad():
+        e = embed(model, ids, types, positions).detach().requires_grad_()
+        states, bias = e, start_bias(real)[:, None, None]
+        for layer in layers_of(model):
+            states = layer(states, bias)
+        chosen = classify(model, states[:, 0]).gather(1, labels[:, None]).sum()
+        (gradient,) = torch.autograd.grad(chosen, e)
+    size: Tensor = torch.linalg.vector_norm(e.detach() * gradient, dim=-1)
+    return size * real
+
+
+AutoConfig.register("adapler", AdaplerConfig)
+AutoModelForSequenceClassification.register(AdaplerConfig, AdaplerForSequenceClassification)

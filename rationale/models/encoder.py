@@ -1,0 +1,135 @@
+"""Hugging Face's own encoder layers, run padded (soft removal) or packed (hard removal).
+
+Any encoder whose model has `embeddings` and `encoder.layer`, and whose layers hand their keyword arguments
+to the attention function: BERT, RoBERTa, ELECTRA, MiniLM and kin.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+from eraser import Fault, InputError
+from rationale.models.packed import NAME, Rows, rows_of
+
+# (layer, states [P,D], rows) → (kept [P], score [P])
+Choose = Callable[[int, Tensor, Rows], tuple[Tensor, Tensor | None]]
+
+
+@dataclass(frozen=True)
+class LayerTrace:
+    """Which tokens a layer worked on [B,T], in original positions, and their contribution scores."""
+
+    kept: Tensor
+    contribution: Tensor | None
+
+
+@dataclass(frozen=True)
+class Output:
+    """Logits [B,C] and what each layer kept; `exit_layer` [B] where sequences may stop early."""
+
+    logits: Tensor
+    trace: tuple[LayerTrace, ...]
+    exit_layer: Tensor | None = None
+
+
+def base_of(model: PreTrainedModel) -> Any:
+    """Return the encoder inside a classifier; its parts differ by family and carry no types."""
+    return model.base_model
+
+
+def check_encoder(model: PreTrainedModel) -> None:
+    """Refuse a model whose encoder cannot be run layer by layer."""
+    base = base_of(model)
+    layers = getattr(getattr(base, "encoder", None), "layer", None)
+    if not isinstance(layers, nn.ModuleList) or not hasattr(base, "embeddings"):
+        expected = "an encoder with embeddings and encoder.layer (BERT, RoBERTa, ELECTRA, MiniLM, …)"
+        raise InputError(Fault(expected, type(model).__name__))
+
+
+def layers_of(model: PreTrainedModel) -> nn.ModuleList:
+    """Return the encoder's layers."""
+    layers: nn.ModuleList = base_of(model).encoder.layer
+    return layers
+
+
+def position_offset(model: PreTrainedModel) -> int:
+    """Return the position of the first token: RoBERTa's come after the padding index."""
+    table = base_of(model).embeddings.position_embeddings
+    return 0 if table.padding_idx is None else int(table.padding_idx) + 1
+
+
+def embed(model: PreTrainedModel, ids: Tensor, types: Tensor, positions: Tensor) -> Tensor:
+    """Return the states that enter layer 0, for ids [B,T] or a packed row [1,P]."""
+    base = base_of(model)
+    if model.config.type_vocab_size == 1:
+        types = torch.zeros_like(types)
+    states: Tensor = base.embeddings(
+        input_ids=ids, token_type_ids=types, position_ids=positions + position_offset(model)
+    )
+    project = getattr(base, "embeddings_project", None)
+    return states if project is None else project(states)
+
+
+def classify(model: PreTrainedModel, first: Tensor) -> Tensor:
+    """Return logits [B,C] from the last states of [CLS] [B,D], by the model's own pooler and head."""
+    head: Any = model
+    pooler = getattr(base_of(model), "pooler", None)
+    states = first[:, None]
+    logits: Tensor = head.classifier(states if pooler is None else head.dropout(pooler(states)))
+    return logits
+
+
+@contextmanager
+def attention(model: PreTrainedModel, name: str) -> Iterator[None]:
+    """Run the model with another attention function."""
+    before = model.config._attn_implementation
+    model.set_attn_implementation(name)
+    try:
+        yield
+    finally:
+        model.set_attn_implementation(before)
+
+
+def run_packed(model: PreTrainedModel, ids: Tensor, types: Tensor, real: Tensor, choose: Choose) -> Output:
+    """Run the encoder over the real tokens only, dropping before each layer what `choose` does not keep.
+
+    Args:
+        model: a sequence classifier of check_encoder's kind, in eval mode.
+        ids: [B,T], padded anywhere.
+        types: token types [B,T].
+        real: True for text [B,T].
+        choose: the removal rule; must keep each sequence's first token.
+    """
+    lengths = tuple(real.sum(1).tolist())
+    rows = rows_of(lengths, ids.device)
+    place = real.flatten().nonzero()[:, 0]  # of each packed token in the padded batch
+    positions = (real.long().cumsum(1) - 1)[real]
+    states = embed(model, ids[real][None], types[real][None], positions[None])
+    trace = []
+    with attention(model, NAME):
+        for i, layer in enumerate(layers_of(model)):
+            kept, score = choose(i, states[0], rows)
+            trace.append(_trace(real, place, kept, score))
+            states, place, rows = states[:, kept], place[kept], rows.keep(kept)
+            states = layer(states, None, rows=rows)
+    first = states[0, torch.tensor(rows.starts, device=ids.device)]
+    return Output(classify(model, first), tuple(trace))
+
+
+def _trace(real: Tensor, place: Tensor, kept: Tensor, score: Tensor | None) -> LayerTrace:
+    """Scatter a packed layer's choice back to original positions [B,T]."""
+    where = torch.zeros(real.numel(), dtype=torch.bool, device=real.device)
+    where[place[kept]] = True
+    scores = None
+    if score is not None:
+        scores = torch.zeros(real.numel(), dtype=score.dtype, device=real.device)
+        scores[place] = score
+        scores = scores.view_as(real)
+    return LayerTrace(where.view_as(real), scores)

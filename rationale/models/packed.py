@@ -1,0 +1,84 @@
+"""A batch as one long row of tokens, and attention over it.
+
+Axes: P packed token (all sequences in one row), H head, d head width. A sequence is a run of `lengths[b]`
+tokens. Dropping tokens is indexing; nothing is ever padded.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import scaled_dot_product_attention
+from transformers import AttentionInterface
+
+NAME = "rationale_packed"
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Where each sequence lies in the packed row: lengths on the host, the owner of each token [P]."""
+
+    lengths: tuple[int, ...]
+    owner: Tensor
+
+    @property
+    def starts(self) -> tuple[int, ...]:
+        """The index of each sequence's first token."""
+        return (0, *accumulate(self.lengths))[:-1]
+
+    def keep(self, kept: Tensor) -> Rows:
+        """Return the rows after dropping the tokens where `kept` [P] is False; one host transfer."""
+        counts = torch.zeros(len(self.lengths), dtype=torch.long, device=kept.device)
+        counts.index_add_(0, self.owner, kept.long())
+        return Rows(tuple(counts.tolist()), self.owner[kept])
+
+
+def rows_of(lengths: tuple[int, ...], device: torch.device) -> Rows:
+    """Return the rows of sequences of these lengths."""
+    counts = torch.tensor(lengths, device=device)
+    owner = torch.repeat_interleave(
+        torch.arange(len(lengths), device=device), counts, output_size=sum(lengths)
+    )
+    return Rows(lengths, owner)
+
+
+def packed_attention(  # noqa: PLR0913 (the signature transformers calls)
+    module: nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,
+    rows: Rows,
+    scaling: float | None = None,
+    dropout: float = 0.0,
+    **_: Any,
+) -> tuple[Tensor, None]:
+    """Attend within each sequence of the row: query, key, value [1,H,P,d] → [1,P,H,d].
+
+    Registered with transformers as `rationale_packed`; `rows` reaches it through the layers' keyword
+    arguments. On CUDA in half precision one variable-length kernel does it; elsewhere a loop, which on a
+    CPU beats every padded form.
+    """
+    if query.is_cuda and query.dtype in (torch.float16, torch.bfloat16):
+        return _varlen(query, key, value, rows, scaling), None
+    lengths = list(rows.lengths)
+    sequences = zip(*(torch.split(t, lengths, dim=2) for t in (query, key, value)), strict=True)
+    parts = [scaled_dot_product_attention(q, k, v, dropout_p=dropout, scale=scaling) for q, k, v in sequences]
+    return torch.cat(parts, dim=2).transpose(1, 2), None
+
+
+def _varlen(query: Tensor, key: Tensor, value: Tensor, rows: Rows, scaling: float | None) -> Tensor:
+    from torch.nn.attention.varlen import varlen_attn
+
+    ends = torch.tensor((0, *accumulate(rows.lengths)), dtype=torch.int32, device=query.device)
+    longest = max(rows.lengths)
+    q, k, v = (t[0].transpose(0, 1).contiguous() for t in (query, key, value))
+    attended: Tensor = varlen_attn(q, k, v, ends, ends, longest, longest, scale=scaling)  # type: ignore[assignment]
+    return attended.unsqueeze(0)
+
+
+AttentionInterface.register(NAME, packed_attention)

@@ -1,0 +1,136 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from transformers import AutoConfig, AutoModelForSequenceClassification
+
+from eraser import InputError
+from rationale.models.adapler import AdaplerConfig, AdaplerForSequenceClassification
+from rationale.models.encoder import check_encoder
+from tests.conftest import FAMILIES, tiny_model
+
+PAD = 0
+
+
+@pytest.fixture(scope="module", params=FAMILIES)
+def adapler(request, tokenizer):
+    """A random model with predictors sharp enough that some tokens go and some stay."""
+    dense = tiny_model(request.param, tokenizer, ("NEG", "POS"))
+    torch.manual_seed(3)
+    model = AdaplerForSequenceClassification(AdaplerConfig(dense.config.to_dict(), num_labels=2))
+    model.model.load_state_dict(dense.state_dict())
+    for predictor in model.contribution_predictors:
+        torch.nn.init.normal_(predictor.dense.weight, std=0.5)
+        torch.nn.init.normal_(predictor.scorer.weight, std=0.3)
+    model.eta.data.fill_(0.6)
+    return model.eval().requires_grad_(False)
+
+
+def batch(lengths, side="right", seed=0):
+    width = max(lengths) + 2
+    ids = torch.full((len(lengths), width), PAD)
+    real = torch.zeros_like(ids, dtype=torch.bool)
+    for row, n in enumerate(lengths):
+        at = slice(0, n) if side == "right" else slice(width - n, width)
+        ids[row, at] = torch.randint(5, 1400, (n,), generator=torch.Generator().manual_seed(seed + n))
+        real[row, at] = True
+    return ids, real
+
+
+LENGTHS = (17, 9, 1, 30, 2)
+
+
+def kept_words(output, row, real):
+    """For each layer the kept places of a row, counted from its first real token."""
+    start = int(real[row].nonzero()[0])
+    return [(layer.kept[row].nonzero()[:, 0] - start).tolist() for layer in output.trace]
+
+
+def test_batched_equals_alone_and_left_padded_equals_right_padded(adapler):
+    ids, real = batch(LENGTHS)
+    left_ids, left_real = batch(LENGTHS, "left")
+    right, left = adapler(ids, real), adapler(left_ids, left_real)
+    assert torch.allclose(right.logits, left.logits, atol=1e-5)
+    for row, n in enumerate(LENGTHS):
+        alone = adapler(ids[row : row + 1, :n])
+        assert torch.allclose(alone.logits[0], right.logits[row], atol=1e-5)
+        expected = kept_words(alone, 0, torch.ones(1, n, dtype=torch.bool))
+        assert kept_words(right, row, real) == expected
+        assert kept_words(left, row, left_real) == expected
+
+
+def test_some_tokens_go_and_some_stay(adapler):
+    ids, real = batch(LENGTHS)
+    counts = [int(layer.kept.sum()) for layer in adapler(ids, real).trace]
+    assert len(LENGTHS) < counts[-1] < int(real.sum())
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.integers(1, 40), min_size=1, max_size=5), st.floats(0.05, 1.0), st.integers(0, 99))
+def test_first_token_stays_and_kept_sets_shrink(adapler, lengths, eta, seed):
+    adapler.eta.data.fill_(eta)
+    ids, real = batch(lengths, seed=seed)
+    output = adapler(ids, real)
+    adapler.eta.data.fill_(0.6)
+    before = real
+    for layer in output.trace:
+        assert layer.kept[:, 0].all()
+        assert not (layer.kept & ~before).any()
+        assert torch.allclose(layer.contribution.sum(1), torch.ones(len(lengths)), atol=1e-5)
+        before = layer.kept
+
+
+def test_soft_equals_hard_in_the_limit(adapler):
+    ids, real = batch(LENGTHS)
+    hard = adapler(ids, real)
+    soft = adapler.soft(ids, torch.zeros_like(ids), real, 1e20)
+    assert torch.allclose(soft.logits, hard.logits, atol=1e-4)
+    for step, layer in zip(soft.steps, hard.trace, strict=True):
+        alive = step.mask > 0.5
+        alive[:, 0] = True
+        assert (alive == layer.kept).all()
+
+
+def test_dial_at_zero_is_the_dense_model(adapler):
+    ids, real = batch(LENGTHS)
+    adapler.config.dial = 0.0
+    output = adapler(ids, real)
+    adapler.config.dial = 1.0
+    assert all((layer.kept == real).all() for layer in output.trace)
+    dense = adapler.model(input_ids=ids, attention_mask=real.long()).logits
+    assert torch.allclose(output.logits, dense, atol=1e-5)
+
+
+def test_higher_dial_keeps_no_more(adapler):
+    ids, real = batch(LENGTHS)
+    counts = []
+    for dial in (0.0, 0.5, 1.0, 2.0, 1e6):
+        adapler.config.dial = dial
+        counts.append(int(adapler(ids, real).trace[0].kept.sum()))
+    adapler.config.dial = 1.0
+    assert counts == sorted(counts, reverse=True)
+    assert counts[-1] == len(LENGTHS)
+
+
+def test_saved_and_loaded_by_auto_classes(adapler, tmp_path):
+    adapler.save_pretrained(tmp_path)
+    assert {p.name for p in tmp_path.iterdir()} == {"config.json", "model.safetensors"}
+    assert AutoConfig.from_pretrained(tmp_path).model_type == "adapler"
+    loaded = AutoModelForSequenceClassification.from_pretrained(tmp_path).eval()
+    ids, real = batch(LENGTHS)
+    assert torch.equal(loaded(ids, real).logits, adapler(ids, real).logits)
+
+
+def test_the_model_is_left_with_its_own_attention(adapler):
+    adapler(*batch((5,)))
+    assert adapler.model.config._attn_implementation == "sdpa"
+
+
+def test_a_model_without_layers_is_refused():
+    from transformers import DistilBertConfig, DistilBertForSequenceClassification
+
+    model = DistilBertForSequenceClassification(DistilBertConfig(n_layers=1, dim=8, n_heads=2, hidden_dim=8))
+    with pytest.raises(InputError, match=r"^expected an encoder with embeddings and .* got DistilBert"):
+        check_encoder(model)
