@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NoReturn
 
 import typer
 
@@ -35,19 +34,23 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def main() -> None:
-    """Run the command line; bad input is one line on standard error and exit code 2."""
+    """Run the command line; bad input is a line a fault on standard error, and exit code 2."""
     try:
         app()
     except InputError as error:
-        for line in str(error).splitlines():
-            print(f"error: {line}", file=sys.stderr)  # noqa: T201
-        raise SystemExit(2) from None
+        _fail(2, *(f"error: {line}" for line in str(error).splitlines()))
+    except OSError as error:  # a folder that is a file, no permission, a full disk
+        _fail(2, f"error: {error.filename}: expected a usable file or folder, got {error.strerror or error}")
     except ModuleNotFoundError as error:
-        print(f"error: {error.name} is not installed: pip install 'rationale-suite[models]'", file=sys.stderr)  # noqa: T201
-        raise SystemExit(2) from None
+        _fail(2, f"error: {error.name} is not installed: pip install 'rationale-suite[models]'")
     except KeyboardInterrupt:
-        print("stopped; run the same command again to go on", file=sys.stderr)  # noqa: T201
-        raise SystemExit(130) from None
+        _fail(130, "stopped; run the same command again to go on")
+
+
+def _fail(code: int, *lines: str) -> NoReturn:
+    for line in lines:
+        typer.echo(line, err=True)
+    raise SystemExit(code) from None
 
 
 @data_app.command("list")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
+import os
+import shutil
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -11,6 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
+from safetensors import SafetensorError
 from transformers import (
     AutoModelForSequenceClassification,
     AutoTokenizer,
@@ -218,6 +221,21 @@ def new_classifier(
     )
     check_tokenizer(tokenizer, model, path)
     return model, tokenizer
+
+
+def save_classifier(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
+    """Write weights, configuration and tokenizer; each file appears whole or not at all."""
+    partial = folder / ".partial"
+    shutil.rmtree(partial, ignore_errors=True)
+    try:
+        model.save_pretrained(partial)
+        tokenizer.save_pretrained(partial)
+        for file in partial.iterdir():
+            os.replace(file, folder / file.name)
+    except (OSError, SafetensorError) as error:
+        raise InputError(Fault("room on the disk for the model", str(error), folder)) from None
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
 
 
 def _first_line(error: Exception) -> str:

@@ -250,6 +250,15 @@ def test_full_disk_leaves_nothing_half_written(rationale, model_folder, monkeypa
     assert not [p for p in Path("r").rglob("*") if p.is_file()]
 
 
+def test_out_that_is_a_file_is_one_line(rationale, model_folder):
+    Path("taken").write_text("")
+    for command in (("evaluate", "--model"), ("train", "dense", "--backbone")):
+        code, _, err = rationale(*command, model_folder, "--out", "taken/m")
+        assert code == 2
+        assert err.strip().splitlines()[-1].startswith("error: taken/")
+        assert "Not a directory" in err
+
+
 def test_labels_can_be_named_for_models_that_do_not(rationale, model_folder):
     config = json.loads((model_folder / "config.json").read_text())
     config["id2label"] = {"0": "LABEL_0", "1": "LABEL_1"}

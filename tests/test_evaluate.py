@@ -7,16 +7,21 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from eraser import Dataset, Document, Example, InputError
-from eraser.load import Source
+from eraser.load import Source, load
 from eraser.metrics import METRICS
 from eraser.official import score_official
 from rationale import evaluate as module
 from rationale.evaluate import evaluate, fingerprint, seed_of
+from rationale.hf import Classifier
 from rationale.parts import part
 from rationale.report import write_run
 from rationale.settings import EvaluateSettings
+from rationale.text import Encoder
+from tests.conftest import tiny_model
+from tests.paths import data
 
 ROOT = Path(__file__).parents[1]
 SETTINGS = EvaluateSettings(
@@ -248,3 +253,19 @@ def test_word_of_one_and_ten_thousand(classifier, tmp_path):
     sizes = [p.rationale.sum() for p in found.predictions["attention", found.budgets[0]]]
     assert sizes == [1, 2000]
     assert found.words_unread == 0
+
+
+@pytest.mark.parametrize("name", ["movies", "multirc", "hatexplain", "hatexplain_eraser"])
+def test_real_data_goes_through(name, tokenizer, tmp_path):
+    real = load(name, data(name))
+    model = tiny_model("bert", tokenizer, real.labels).requires_grad_(False)
+    one = Classifier(model, Encoder(tokenizer, 128), real.labels, torch.device("cpu"))
+    settings = replace(SETTINGS, dataset=name, limit=2, fractions=(0.1,))
+    found = evaluate(one, real, settings, tmp_path)
+    write_run(found, real, tmp_path)
+    for item, prediction in zip(found.items, found.predictions["attention", "gold"], strict=True):
+        assert len(prediction.scores) == len(item.text.words)
+        assert prediction.rationale.sum() == item.truth.gold.sum()
+        assert (item.text.query is not None) == (name == "multirc")
+    assert found.words_unread == 0
+    assert (tmp_path / "report.html").exists()

@@ -96,3 +96,18 @@ def test_batches_hold_every_window_once_and_waste_little():
     assert padded < 1.05 * sum(lengths)
     assert found != shuffled_batches(lengths, 8, (0, 1))
     assert found == shuffled_batches(lengths, 8, (0, 0))
+
+
+def test_full_disk_is_said_and_leaves_no_half_model(start, sample, tmp_path, monkeypatch):
+    from safetensors import SafetensorError
+    from transformers import PreTrainedModel
+
+    def full(model, folder):
+        folder.mkdir()
+        (folder / "model.safetensors").write_bytes(b"half")
+        raise SafetensorError("Error while serializing: I/O error: No space left on device")
+
+    monkeypatch.setattr(PreTrainedModel, "save_pretrained", full)
+    with pytest.raises(InputError, match=r"m: expected room on the disk for the model, got .* No space left"):
+        train_dense(start, sample, tmp_path / "m", SETTINGS)
+    assert not list((tmp_path / "m").iterdir())

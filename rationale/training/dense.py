@@ -26,7 +26,16 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase, get_linear_sc
 
 from eraser import Dataset, Example, Fault, InputError
 from eraser.write import write_json
-from rationale.hf import SETTINGS, Classifier, Precision, longest, pick_device, read_settings, use_bf16
+from rationale.hf import (
+    SETTINGS,
+    Classifier,
+    Precision,
+    longest,
+    pick_device,
+    read_settings,
+    save_classifier,
+    use_bf16,
+)
 from rationale.predict import text_probs
 from rationale.text import Encoder, Window, length_batches
 from rationale.training.state import load_state, save_state
@@ -133,8 +142,7 @@ class _Run:
             tqdm.write(json.dumps(entry), file=sys.stderr)
             if score >= progress["best"]:  # of equals the later, trained longer
                 progress["best"] = score
-                self.accelerator.unwrap_model(self.model).save_pretrained(self.out)
-                tokenizer.save_pretrained(self.out)
+                save_classifier(self.accelerator.unwrap_model(self.model), tokenizer, self.out)
             progress.update(epoch=progress["epoch"] + 1, step=0, loss_sum=0.0)
             self._save()
         record |= {"val_accuracy": progress["best"], "log": progress["log"]}

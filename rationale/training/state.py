@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from eraser import Fault, InputError
+from eraser.write import write_whole
 
 
 def save_state(
@@ -29,9 +29,11 @@ def save_state(
     tensors["rng/cpu"] = torch.get_rng_state()
     if torch.cuda.is_available():
         tensors["rng/cuda"] = torch.cuda.get_rng_state()
-    partial = path.with_suffix(".partial")
-    save_file(tensors, partial, metadata={"progress": json.dumps(progress)})
-    os.replace(partial, path)
+    metadata = {"progress": json.dumps(progress)}
+    try:
+        write_whole(path, lambda partial: save_file(tensors, partial, metadata=metadata))
+    except SafetensorError as error:  # the library's own name for an I/O error
+        raise InputError(Fault("room on the disk", str(error), path)) from None
 
 
 def load_state(path: Path, model: nn.Module, optimizers: Mapping[str, Optimizer]) -> dict[str, Any]:
