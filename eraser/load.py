@@ -225,6 +225,9 @@ def _read_annotation(source: Source, record: dict[str, Any], place: str, line: i
     label, query = record.get("classification"), record.get("query")
     if not isinstance(label, str):
         raise InputError(Fault("a classification string", shown(label), place, line, id))
+    for what in (id, label, query or ""):
+        if isinstance(what, str) and not what.isascii() and not _is_unicode(what):
+            raise InputError(Fault("text without lone surrogates", ascii(what), place, line, ascii(id)))
     if not isinstance(query, str | None):
         raise InputError(Fault("a query string or null", shown(query), place, line, id))
     groups = _read_groups(record.get("evidences") or [], place, line, id)
@@ -244,6 +247,14 @@ def _read_groups(groups: Any, place: str, line: int, id: str) -> list[list[tuple
     if not isinstance(groups, list) or not all(isinstance(g, list | None) for g in groups):
         raise InputError(Fault("evidences as a list of lists", shown(groups), place, line, id))
     return [[_read_evidence(e, place, line, id) for e in g or []] for g in groups]
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _read_evidence(record: Any, place: str, line: int, id: str) -> tuple[str, int, int]:

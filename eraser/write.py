@@ -33,6 +33,14 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
             partial.unlink()
 
 
+def make_folder(path: Path) -> None:
+    """Make a folder, or say in one line why it cannot be."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(Fault("a folder to write to", f"{error.strerror}", path)) from None
+
+
 def write_text(path: Path, text: str) -> None:
     """Write UTF-8 text whole."""
     write_whole(path, lambda p: p.write_text(text, encoding="utf-8"))

@@ -40,9 +40,11 @@ def main() -> None:
     except InputError as error:
         _fail(2, *(f"error: {line}" for line in str(error).splitlines()))
     except OSError as error:  # a folder that is a file, no permission, a full disk
-        _fail(2, f"error: {error.filename}: expected a usable file or folder, got {error.strerror or error}")
+        place = "" if error.filename is None else f"{error.filename}: "
+        _fail(2, f"error: {place}expected a usable file or folder, got {error.strerror or error}")
     except ModuleNotFoundError as error:
-        _fail(2, f"error: {error.name} is not installed: pip install 'rationale-suite[models]'")
+        advice = "pip install 'rationale-suite[models]' (in a checkout: '.[models]')"
+        _fail(2, f"error: {error.name} is not installed: {advice}")
     except KeyboardInterrupt:
         _fail(130, "stopped; run the same command again to go on")
 
@@ -63,7 +65,8 @@ def data_list(as_json: AsJson = False) -> None:
         typer.echo(json.dumps([r.__dict__ if hasattr(r, "__dict__") else r for r in rows], default=str))
         return
     for row in rows:
-        typer.echo(f"{row.name:20} {row.state:10} {row.description}")
+        place = f" ({row.path})" if row.state == "here" else ""
+        typer.echo(f"{row.name:20} {row.state:10} {row.description}{place}")
 
 
 @data_app.command("fetch")
@@ -188,7 +191,7 @@ def evaluate_command(  # noqa: PLR0913 (one option each)
         dataset=dataset,
         model=model or _default_model(loaded, dataset),
         split=split,
-        methods=tuple(methods.split(",")) if methods else DEFAULT_METHODS,
+        methods=DEFAULT_METHODS if methods is None else tuple(methods.split(",")),
         budgets=tuple(budget or ("ratio", "gold")),
         target=target,
         limit=limit,

@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from tqdm.auto import tqdm
 
 from eraser import Ablation, Dataset, Example, Fault, InputError, Prediction, Text, Truth
 from eraser.types import Floats, Mask
+from eraser.write import make_folder
 from rationale.ablate import ablate, without_and_only
 from rationale.attribution import METHODS, Case, attribute
 from rationale.extract import Budget, extract, share_of, top_words
@@ -24,6 +26,7 @@ from rationale.settings import EvaluateSettings, digest
 from rationale.text import Window, words_read
 
 CHUNK = 64  # examples to a part
+PARTS_VERSION = 2  # to be raised by a change that makes a method give other numbers
 
 
 @dataclass(frozen=True)
@@ -57,8 +60,11 @@ def evaluate(
     settings.check(tuple(METHODS))
     check_labels(classifier, dataset.labels, settings.model)
     if not dataset.splits.get(settings.split):
-        expected = f"a split of {', '.join(dataset.splits)}"
+        expected = f"a split of {', '.join(s for s, e in dataset.splits.items() if e)} with examples"
         raise InputError(Fault(expected, repr(settings.split), dataset.source))
+    if settings.target not in (allowed := ("predicted", "gold", *classifier.labels)):
+        raise InputError(Fault(f"a target of {', '.join(allowed)}", repr(settings.target)))
+    make_folder(folder)
     share, note = _human_share(dataset, settings.split)
     budgets = settings.resolved_budgets(share)
     run = _Run(classifier, settings, budgets, folder / "parts", fingerprint(classifier))
@@ -67,7 +73,7 @@ def evaluate(
     items: list[Item] = []
     found: dict[tuple[str, str], list[Prediction]] = {}
     spent: dict[str, list[float]] = {m: [] for m in settings.methods}
-    for chunk in tqdm(chunks, desc="evaluate", unit="part", leave=False):
+    for chunk in tqdm(chunks, desc="evaluate", unit="part", leave=False, disable=None):
         batch = run.items(dataset, chunk)
         for method, budget, prediction, ms in run.chunk(batch):
             found.setdefault((method, budget), []).append(prediction)
@@ -82,9 +88,16 @@ def evaluate(
         {key: tuple(rows) for key, rows in found.items()},
         {m: float(np.median(values)) for m, values in spent.items()},
         unread,
-        f"{classifier.device.type}, {'bf16' if classifier.bf16 else 'float32'}",
+        _describe(classifier),
         (*dataset.notes, *note),
     )
+
+
+def _describe(classifier: Classifier) -> str:
+    """Return where the run took place, as a cost needs it."""
+    kind = classifier.device.type
+    where = torch.cuda.get_device_name() if kind == "cuda" else f"{kind}, {torch.get_num_threads()} threads"
+    return f"{where}, {'bf16' if classifier.bf16 else 'float32'}"
 
 
 def _human_share(dataset: Dataset, split: str) -> tuple[float, tuple[str, ...]]:
@@ -141,8 +154,10 @@ class _Run:
 
     def _part(self, items: Sequence[Item], name: str, depends: Any, compute: Callable[[], Rows]) -> Rows:
         """Return the part of that name for these items, computed if it is not on disk."""
-        texts = [(i.example.id, *(w.ids.tolist() for w in i.windows)) for i in items]
-        key = digest(self.model_hash, texts, depends, self.settings.replace, self.classifier.bf16)
+        texts = [(i.example.id, i.truth.n_words, [_as_lists(w) for w in i.windows]) for i in items]
+        encoder = self.classifier.encoder
+        run = (self.settings.replace, self.classifier.bf16, encoder.pad_id, encoder.mask_id)
+        key = digest(PARTS_VERSION, self.model_hash, texts, depends, run)
         return part(self.folder / f"{name}-{key}.parquet", compute)
 
     def _depends_on(self, method: str, items: Sequence[Item], targets: list[int]) -> Any:
@@ -160,9 +175,6 @@ class _Run:
         labels = self.classifier.labels
         if self.settings.target == "gold":
             return [labels.index(i.truth.label) for i in items]
-        if self.settings.target not in labels:
-            expected = f"a target: predicted, gold or one of {', '.join(labels)}"
-            raise InputError(Fault(expected, repr(self.settings.target)))
         return [labels.index(self.settings.target)] * len(items)
 
     def _predict(self, items: Sequence[Item]) -> Rows:
@@ -176,6 +188,7 @@ class _Run:
             Case(i.windows, i.truth.n_words, target, seed)
             for i, target, seed in zip(items, targets, seeds, strict=True)
         ]
+        attribute(self.classifier, method, cases[:1], self.settings.ig_steps)  # to warm up, not timed
         found = attribute(self.classifier, method, cases, self.settings.ig_steps)
         rationales = [self._rationales(item, a.scores) for item, a in zip(items, found, strict=True)]
         erasures = [
@@ -231,6 +244,10 @@ class _Run:
         )
 
 
+def _as_lists(window: Window) -> list[list[int]]:
+    return [window.ids.tolist(), window.word.tolist(), window.types.tolist()]
+
+
 def share_name(fraction: float) -> str:
     """Return how a part names the rationale of an ablation share."""
-    return f"share={fraction:g}"
+    return f"share={fraction!r}"

@@ -29,7 +29,7 @@ class Budget:
 
     def __str__(self) -> str:
         if self.kind == "ratio" and self.ratio is not None:
-            return f"ratio={self.ratio:.3g}"
+            return f"ratio={self.ratio!r}"  # in full: the name is part of a result's identity
         return f"match={self.method}" if self.kind == "match" else self.kind
 
 

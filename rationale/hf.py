@@ -23,10 +23,12 @@ from transformers import (
 from transformers.utils import logging as hf_logging
 
 from eraser import Fault, InputError
+from eraser.errors import shown
 from rationale.text import Batch, Encoder, LongTexts
 
 Precision = Literal["float32", "bf16", "auto"]
 SETTINGS = "rationale.json"  # beside the weights: how the model was trained and reads
+TOKENIZER_FILES = ("tokenizer.json", "vocab.txt", "vocab.json", "sentencepiece.bpe.model", "spiece.model")
 UNSET_LENGTH = 10**6  # tokenizers without a limit carry a huge model_max_length
 
 
@@ -84,6 +86,10 @@ def quiet() -> None:
 
 def load_tokenizer(path: str | Path) -> PreTrainedTokenizerBase:
     """Load a fast tokenizer; its `word_ids` are what aligns pieces with words."""
+    folder = Path(path)
+    if folder.is_dir() and not any((folder / name).is_file() for name in TOKENIZER_FILES):
+        # the library would make an empty one up, to which every word is unknown
+        raise InputError(Fault(f"a tokenizer ({', '.join(TOKENIZER_FILES)})", "none", path))
     try:
         tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
             path, use_fast=True, add_prefix_space=True, trust_remote_code=False
@@ -143,7 +149,8 @@ def load_classifier(
     tokenizer = load_tokenizer(path)
     check_tokenizer(tokenizer, model, path)
     names = _labels(model, labels, path)
-    length = min(max_length or read_settings(path).get("max_length") or 2**31, longest(model, tokenizer))
+    wanted = read_settings(path).get("max_length") if max_length is None else max_length
+    length = min(2**31 if wanted is None else wanted, longest(model, tokenizer))
     where = pick_device(device)
     model.to(where).eval()  # type: ignore[arg-type]
     model.requires_grad_(False)
@@ -154,7 +161,8 @@ def load_classifier(
 def _must_exist(path: str | Path) -> None:
     """Refuse a path that is neither a folder nor could be a hub id (`name` or `owner/name`)."""
     text = str(path)
-    looks_local = text.startswith((".", "/", "~")) or text.count("/") > 1
+    in_folder = "/" in text and Path(text).parent.is_dir()
+    looks_local = text.startswith((".", "/", "~")) or text.count("/") > 1 or in_folder
     if looks_local and not Path(text).is_dir():
         raise InputError(Fault("a model folder or hub id", "nothing there", path))
 
@@ -169,10 +177,11 @@ def check_tokenizer(tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel, 
 
 def longest(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> int:
     """Return the most pieces the model can read at once, special tokens included."""
-    config = model.config
-    positions = int(getattr(config, "max_position_embeddings", 512))
-    if model.config.model_type in {"roberta", "xlm-roberta", "camembert"}:
-        positions -= int(config.pad_token_id) + 1  # their positions start after the padding index
+    positions = int(getattr(model.config, "max_position_embeddings", 512))
+    embeddings = getattr(model.base_model, "embeddings", None)
+    padding = getattr(getattr(embeddings, "position_embeddings", None), "padding_idx", None)
+    if padding is not None:
+        positions -= int(padding) + 1  # RoBERTa and kin: positions start after the padding index
     limit = tokenizer.model_max_length
     return min(positions, int(limit)) if limit < UNSET_LENGTH else positions
 
@@ -202,10 +211,10 @@ def read_settings(path: str | Path) -> dict[str, Any]:
         return {}
     try:
         settings = json.loads(file.read_text(encoding="utf-8"))
-    except json.JSONDecodeError as error:
+    except ValueError as error:
         raise InputError(Fault("JSON", str(error), file)) from None
-    if not isinstance(settings, dict):
-        raise InputError(Fault("a JSON object", type(settings).__name__, file))
+    if not isinstance(settings, dict) or not isinstance(settings.get("max_length", 1), int):
+        raise InputError(Fault("a JSON object with a whole max_length", shown(settings), file))
     return settings
 
 

@@ -110,6 +110,9 @@ def write_official(evaluation: Evaluation, dataset: Dataset, folder: Path) -> No
     The official scorer counts a prediction for any other example as wrong.
     """
     budget = evaluation.budgets[0]
+    for old in (folder / "predictions").glob("*.jsonl"):
+        if old.stem not in evaluation.settings.methods:
+            old.unlink()  # of an earlier run into this folder: it would look like one of this run
     for method in evaluation.settings.methods:
         pairs = [
             (item.text, prediction)

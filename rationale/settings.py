@@ -39,32 +39,39 @@ class EvaluateSettings:
 
     def check(self, known_methods: tuple[str, ...]) -> None:
         """Refuse choices that cannot be carried out, all at once."""
-        faults = [
-            Fault(f"a method of {', '.join(known_methods)}", repr(m))
-            for m in self.methods
-            if m not in known_methods
+        unknown = [m for m in self.methods if m not in known_methods]
+        rules = [
+            *((False, f"a method of {', '.join(known_methods)}", repr(m)) for m in unknown),
+            (bool(self.methods and self.budgets), "at least one method and one budget", "none"),
+            (len(set(self.methods)) == len(self.methods), "each method once", ", ".join(self.methods)),
+            (self.limit is None or self.limit >= 1, "a limit of at least 1 example", str(self.limit)),
+            (self.max_length is None or self.max_length >= 1, "a max_length above 0", str(self.max_length)),
+            (self.ig_steps >= 1, "at least 1 step of integrated gradients", str(self.ig_steps)),
+            (self.seed >= 0, "a seed of at least 0", str(self.seed)),
         ]
-        if not self.methods or not self.budgets:
-            faults.append(Fault("at least one method and one budget", "none"))
-        if self.limit is not None and self.limit < 1:
-            faults.append(Fault("a limit of at least 1 example", str(self.limit)))
-        if self.ig_steps < 1:
-            faults.append(Fault("at least 1 step of integrated gradients", str(self.ig_steps)))
-        for name in self.budgets:
-            try:
-                parse_budget(name)
-            except InputError as error:
-                faults += error.faults
+        faults = [Fault(expected, got) for holds, expected, got in rules if not holds]
+        faults += [fault for name in self.budgets for fault in _budget_faults(name)]
         if faults:
             raise InputError(*faults)
 
     def resolved_budgets(self, human_share: float) -> tuple[Budget, ...]:
         """Return the budgets with `ratio` filled in by the mean human share."""
         budgets = [parse_budget(b) for b in self.budgets]
-        return tuple(
+        filled = [
             Budget("ratio", round(human_share, 4)) if b.kind == "ratio" and b.ratio is None else b
             for b in budgets
-        )
+        ]
+        return tuple(dict.fromkeys(filled))
+
+
+def _budget_faults(name: str) -> tuple[Fault, ...]:
+    try:
+        budget = parse_budget(name)
+    except InputError as error:
+        return error.faults
+    if budget.kind in ("own", "match"):  # for methods that choose words themselves; none does so far
+        return (Fault("a budget that ranking methods can fill: gold or ratio", name),)
+    return ()
 
 
 def digest(*values: Any) -> str:

@@ -108,6 +108,8 @@ class Encoder:
         """Return word ranges that fit beside specials and query, cut between sentences where possible."""
         specials = self.tokenizer.num_special_tokens_to_add(pair=bool(text.query))
         room = self.max_length - specials - n_query
+        if self.max_length < specials + MIN_ROOM:
+            raise InputError(Fault(f"a max_length of at least {specials + MIN_ROOM}", str(self.max_length)))
         if room < MIN_ROOM:
             expected = f"a query that leaves {MIN_ROOM} of {self.max_length} pieces to the text"
             raise InputError(Fault(expected, f"{n_query} pieces", id=text.example_id))

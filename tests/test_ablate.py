@@ -29,7 +29,7 @@ def slow_probs(classifier, windows):
 def test_batched_probabilities_equal_one_at_a_time(classifier, encoded):
     found = text_probs(classifier, encoded[1])
     for probs, windows in zip(found, encoded[1], strict=True):
-        assert probs.tolist() == pytest.approx(slow_probs(classifier, windows).tolist(), abs=1e-5)
+        assert probs.tolist() == pytest.approx(slow_probs(classifier, windows).tolist(), rel=1e-5, abs=1e-5)
 
 
 @pytest.mark.parametrize("how", ["delete", "mask"])
@@ -42,7 +42,7 @@ def test_ablation_equals_removing_by_hand(classifier, encoded, how):
     for n, (w, m) in enumerate(zip(windows, masks, strict=True)):
         for side, removed in enumerate((m, ~m)):
             expected = slow_probs(classifier, classifier.encoder.remove(w, removed, how))
-            assert found[2 * n + side].tolist() == pytest.approx(expected.tolist(), abs=1e-5)
+            assert found[2 * n + side].tolist() == pytest.approx(expected.tolist(), rel=1e-5, abs=1e-5)
 
 
 def test_removing_nothing_changes_nothing(classifier, encoded):

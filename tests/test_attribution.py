@@ -38,7 +38,7 @@ def test_alone_in_a_batch_and_padded_are_the_same(make_classifier, encoded, meth
     together = attribute(one_family, method, cases(encoded), ig_steps=5)
     for case, found in zip(cases(encoded), together, strict=True):
         (alone,) = attribute(one_family, method, [case], ig_steps=5)
-        assert found.scores == pytest.approx(alone.scores, abs=1e-5, nan_ok=True)
+        assert found.scores == pytest.approx(alone.scores, rel=1e-5, abs=1e-5, nan_ok=True)
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -73,7 +73,7 @@ def test_attention_equals_the_oracle(classifier, encoded):
     request, row = request_for(classifier, encoded)
     found = METHODS["attention"].scores(classifier, request)[row, : len(window)]
     expected = oracle.attention_row(classifier.model, torch.tensor(window.ids), torch.tensor(window.types))
-    assert found.tolist() == pytest.approx(expected, abs=1e-5)
+    assert found.tolist() == pytest.approx(expected, rel=1e-5, abs=1e-5)
 
 
 def test_rollout_equals_the_oracle(classifier, encoded):
@@ -81,8 +81,8 @@ def test_rollout_equals_the_oracle(classifier, encoded):
     request, row = request_for(classifier, encoded)
     found = METHODS["rollout"].scores(classifier, request)[row, : len(window)]
     expected = oracle.rollout_row(classifier.model, torch.tensor(window.ids), torch.tensor(window.types))
-    assert found.tolist() == pytest.approx(expected, abs=1e-5)
-    assert sum(expected) == pytest.approx(1, abs=1e-5)
+    assert found.tolist() == pytest.approx(expected, rel=1e-5, abs=1e-5)
+    assert sum(expected) == pytest.approx(1, rel=1e-5, abs=1e-5)
 
 
 @pytest.mark.parametrize("target", [0, 1])
@@ -94,8 +94,8 @@ def test_gradient_x_input_equals_the_oracle(classifier, encoded, target):
     )
     signed = METHODS["gradient_x_input"].scores(classifier, request)[row, : len(window)]
     norm = METHODS["gradient_x_input_l2"].scores(classifier, request)[row, : len(window)]
-    assert signed.tolist() == pytest.approx((e * gradient).sum(-1).tolist(), abs=1e-5)
-    assert norm.tolist() == pytest.approx((e * gradient).pow(2).sum(-1).sqrt().tolist(), abs=1e-5)
+    assert signed.tolist() == pytest.approx((e * gradient).sum(-1).tolist(), rel=1e-5, abs=1e-5)
+    assert norm.tolist() == pytest.approx((e * gradient).pow(2).sum(-1).sqrt().tolist(), rel=1e-5, abs=1e-5)
 
 
 def test_integrated_gradients_converge_to_the_oracle_and_are_complete(classifier, encoded):
@@ -206,6 +206,13 @@ def test_no_memory_for_one_window_says_so(classifier, encoded):
     request, _ = request_for(classifier, encoded)
     with pytest.raises(InputError, match="^cpu: expected memory for one window, got out of memory$"):
         halving(classifier, replace(METHODS["random"], scores=hungry), request)
+
+
+def test_scores_that_are_not_numbers_are_refused(make_classifier, encoded):
+    broken = make_classifier()
+    broken.model.classifier.weight.data[:] = float("nan")
+    with pytest.raises(InputError, match="^expected finite scores from gradient_x_input, got NaN"):
+        attribute(broken, "gradient_x_input", cases(encoded))
 
 
 @pytest.mark.parametrize(

@@ -166,10 +166,18 @@ def test_empty_text_names_the_example(rationale, tmp_path, model_folder):
         (("--methods", "attention,magic"), "error: expected a method of attention,"),
         (("--budget", "all"), "error: expected a budget: own, gold, ratio"),
         (("--device", "warp"), "error: expected a device torch can use, got 'warp'"),
-        (("--split", "dev"), "expected a split of train, val, test, got 'dev'"),
+        (("--split", "dev"), "expected a split of train, val, test with examples, got 'dev'"),
         (("--labels", "A,B,C"), "expected 2 labels, as the model has, got 3: ['A', 'B', 'C']"),
         (("--labels", "A,B"), "expected a model with the labels ['NEG', 'POS']"),
         (("--limit", "0"), "expected a limit of at least 1 example, got 0"),
+        (("--target", "BAD"), "expected a target of predicted, gold, NEG, POS, got 'BAD'"),
+        (("--methods", ""), "expected a method of attention,"),
+        (("--methods", "random,random"), "expected each method once, got random, random"),
+        (("--budget", "own"), "expected a budget that ranking methods can fill: gold or ratio, got own"),
+        (("--budget", "match=attention"), "expected a budget that ranking methods can fill"),
+        (("--seed", "-1"), "expected a seed of at least 0, got -1"),
+        (("--max-length", "0"), "expected a max_length above 0, got 0"),
+        (("--max-length", "4"), "expected a max_length of at least 10, got 4"),
     ],
 )
 def test_bad_option_is_one_line(rationale, model_folder, arguments, message):
@@ -209,6 +217,25 @@ def test_tokenizer_of_another_model_is_refused(rationale, model_folder):
     code, _, err = rationale("evaluate", "--model", model_folder)
     assert code == 2
     assert "expected a tokenizer with ids below 1500, got id 5000" in err
+
+
+def test_model_folder_without_tokenizer_is_refused(rationale, model_folder):
+    for file in model_folder.glob("tokenizer*"):
+        file.unlink()
+    code, _, err = rationale("evaluate", "--model", model_folder)
+    assert code == 2
+    assert "expected a tokenizer (tokenizer.json, vocab.txt," in err
+    code, _, err = rationale("train", "dense", "--backbone", model_folder, "--out", "m")
+    assert code == 2
+    assert "expected a tokenizer (tokenizer.json, vocab.txt," in err
+
+
+@pytest.mark.parametrize("text", ["{oops", '{"max_length": "256"}', "[]"])
+def test_broken_settings_beside_the_weights_are_named(rationale, model_folder, text):
+    (model_folder / "rationale.json").write_text(text)
+    code, _, err = rationale("evaluate", "--model", model_folder)
+    assert code == 2
+    assert f"{model_folder}/rationale.json: expected " in err
 
 
 def test_pickled_weights_are_refused(rationale, model_folder):

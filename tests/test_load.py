@@ -533,3 +533,10 @@ def test_a_document_outside_the_data_set_is_refused(tmp_path, docid):
     (tmp_path / "secret").write_text("do not read")
     folder = make(tmp_path, test=[annotation(docids=[docid])])
     refused(folder, f"{folder}: expected a file inside the data set, got 'docs/{docid}'")
+
+
+@pytest.mark.parametrize("field", ["annotation_id", "query", "classification"])
+def test_a_lone_surrogate_is_refused(tmp_path, field):
+    folder = make(tmp_path, test=[annotation() | {field: "\ud800"}])
+    with pytest.raises(InputError, match=r"test.jsonl:1: .* text without lone surrogates, got '.ud800'"):
+        load("tiny", folder)

@@ -111,3 +111,38 @@ def test_full_disk_is_said_and_leaves_no_half_model(start, sample, tmp_path, mon
     with pytest.raises(InputError, match=r"m: expected room on the disk for the model, got .* No space left"):
         train_dense(start, sample, tmp_path / "m", SETTINGS)
     assert not list((tmp_path / "m").iterdir())
+
+
+def test_checkpoint_of_other_data_is_not_resumed(start, sample, tmp_path, monkeypatch):
+    def dies(run):
+        run._save()
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(dense._Run, "_epoch", dies)
+        with pytest.raises(KeyboardInterrupt):
+            train_dense(start, sample, tmp_path / "m", SETTINGS)
+    other = replace(sample, splits={**sample.splits, "train": sample.splits["train"][1:]})
+    with pytest.raises(InputError, match="a checkpoint of this very run .* got one of another data set"):
+        train_dense(start, other, tmp_path / "m", SETTINGS)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"epochs": 0}, "expected epochs of at least 1, got 0"),
+        ({"batch_size": 0}, "expected batch_size of at least 1, got 0"),
+        ({"lr": float("nan")}, "expected a learning rate above 0, got nan"),
+        ({"seed": -1}, "expected seed of at least 0, got -1"),
+    ],
+)
+def test_settings_that_cannot_train_are_refused(start, sample, tmp_path, change, message):
+    with pytest.raises(InputError, match=f"^{message}$"):
+        train_dense(start, sample, tmp_path / "m", replace(SETTINGS, **change))
+    assert not (tmp_path / "m").exists()
+
+
+def test_one_process_may_train_in_two_precisions(start, sample, tmp_path):
+    one = replace(SETTINGS, epochs=1)
+    for precision in ("float32", "bf16", "float32"):
+        train_dense(start, sample, tmp_path / f"{precision}", replace(one, precision=precision))

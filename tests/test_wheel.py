@@ -51,7 +51,10 @@ def test_installed_wheel_scores_without_torch(wheel, tmp_path):
     assert "sample: labels NEG, POS" in described.stdout
     missing = run(rationale, "evaluate", cwd=tmp_path, RATIONALE_CACHE=str(tmp_path / "cache"))
     assert missing.returncode == 2
-    assert missing.stderr.strip() == ("error: torch is not installed: pip install 'rationale-suite[models]'")
+    expected = (
+        "error: torch is not installed: pip install 'rationale-suite[models]' (in a checkout: '.[models]')"
+    )
+    assert missing.stderr.strip() == expected
     one = (
         '{"annotation_id": "a001.txt", "rationales": [{"docid": "a001.txt", '
         '"hard_rationale_predictions": [{"start_token": 31, "end_token": 37}]}]}\n'

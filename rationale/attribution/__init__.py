@@ -66,6 +66,8 @@ def attribute(
         for row, i in enumerate(rows):
             pieces[i] = scores[row, : len(flat[i])]
             spent[owner[i]] += share * len(flat[i])
+    if bad := [i for i, scores in enumerate(pieces) if not np.isfinite(scores).all()]:
+        raise InputError(Fault(f"finite scores from {method}", f"NaN or infinity in {len(bad)} windows"))
     of_windows = iter(pieces)
     return [
         Attribution(
@@ -81,7 +83,9 @@ def halving(classifier: Classifier, method: Method, request: Request) -> torch.T
     """Return the method's piece scores [B,T]; out of memory, do one half after the other."""
     try:
         return method.scores(classifier, request)
-    except torch.OutOfMemoryError:
+    except RuntimeError as error:
+        if not (isinstance(error, torch.OutOfMemoryError) or "allocate memory" in str(error)):
+            raise
         rows = len(request.target)
         if rows == 1 and request.step_rows == 1:
             raise InputError(

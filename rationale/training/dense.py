@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 from accelerate import Accelerator
+from accelerate.state import AcceleratorState
 from accelerate.utils import set_seed
 from torch import nn
 from torch.optim import AdamW
@@ -37,6 +38,7 @@ from rationale.hf import (
     use_bf16,
 )
 from rationale.predict import text_probs
+from rationale.settings import digest
 from rationale.text import Encoder, Window, length_batches
 from rationale.training.state import load_state, save_state
 
@@ -60,6 +62,20 @@ class TrainSettings:
     device: str = "auto"
     seed: int = 0
     checkpoint_seconds: float = 120.0
+
+    def check(self) -> None:
+        """Refuse settings that cannot train, all at once."""
+        least = {"epochs": 1, "batch_size": 1, "max_length": 1, "seed": 0, "warmup": 0, "weight_decay": 0}
+        values = asdict(self)
+        faults = [
+            Fault(f"{name} of at least {low}", str(values[name]))
+            for name, low in least.items()
+            if not values[name] >= low
+        ]
+        if not 0 < self.lr < np.inf:
+            faults.append(Fault("a learning rate above 0", str(self.lr)))
+        if faults:
+            raise InputError(*faults)
 
 
 @dataclass(frozen=True)
@@ -87,10 +103,13 @@ def train_dense(
         settings: see TrainSettings.
         origin: what the model was started from, for the record.
     """
-    wanted = {**asdict(settings), "dataset": dataset.name, "backbone": origin}
+    settings.check()
+    examples = [e for s in ("train", "val") for e in dataset.splits.get(s, ())]
+    texts = digest([(e.id, e.label, e.query, dataset.text(e).words) for e in examples])
+    wanted = {**asdict(settings), "dataset": dataset.name, "backbone": origin, "texts": texts}
     done = read_settings(out)
     if done:
-        if done["training"] == wanted:
+        if done.get("training") == wanted:
             return done
         raise InputError(Fault("an empty folder or a model with the same settings", "other settings", out))
     for split in ("train", "val"):
@@ -101,6 +120,7 @@ def train_dense(
     model, tokenizer = start()
     length = min(settings.max_length, longest(model, tokenizer))
     run = _Run(model, Encoder(tokenizer, length), dataset, out, settings)
+    run.identity = wanted
     record = {"training": wanted, "max_length": length, "labels": list(dataset.labels)}
     return run.train(record, tokenizer)
 
@@ -114,6 +134,9 @@ class _Run:
         self.settings, self.out, self.dataset, self.encoder = settings, out, dataset, encoder
         device = pick_device(settings.device)
         bf16 = use_bf16(settings.precision, device)
+        if device.index is not None:
+            torch.cuda.set_device(device)
+        AcceleratorState._reset_state(True)  # else a second run keeps the precision of the first
         self.accelerator = Accelerator(mixed_precision="bf16" if bf16 else "no", cpu=device.type == "cpu")
         self.windows = _training_windows(encoder, dataset, dataset.splits["train"])
         optimizer = AdamW(_decay_groups(model, settings.weight_decay), lr=settings.lr)
@@ -124,6 +147,7 @@ class _Run:
         self.model, self.optimizer, self.schedule = self.accelerator.prepare(model, optimizer, schedule)
         self.classifier = Classifier(model, encoder, dataset.labels, self.accelerator.device, bf16)
         self.state_file = out / "checkpoint.safetensors"
+        self.identity: dict[str, Any] = {}
         self.progress: dict[str, Any] = {"epoch": 0, "step": 0, "best": -1.0, "log": [], "loss_sum": 0.0}
 
     def train(self, record: dict[str, Any], tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:
@@ -159,7 +183,11 @@ class _Run:
         )
         self.model.train()
         bar = tqdm(
-            total=self.steps, initial=progress["step"], desc=f"epoch {progress['epoch'] + 1}", leave=False
+            total=self.steps,
+            initial=progress["step"],
+            desc=f"epoch {progress['epoch'] + 1}",
+            leave=False,
+            disable=None,
         )
         for rows in order[progress["step"] :]:
             loss = self._step([self.windows[i] for i in rows])
@@ -198,15 +226,15 @@ class _Run:
 
     def _save(self) -> None:
         model = self.accelerator.unwrap_model(self.model)
-        progress = {**self.progress, "settings": asdict(self.settings)}
+        progress = {**self.progress, "run": self.identity}
         save_state(self.state_file, model, {"weights": self.optimizer.optimizer}, progress)
 
     def _resume(self) -> None:
         model = self.accelerator.unwrap_model(self.model)
-        progress = load_state(self.state_file, model, {"weights": self.optimizer.optimizer})
-        if progress.pop("settings") != asdict(self.settings):
-            raise InputError(Fault("a checkpoint of the same settings", "others", self.state_file))
-        self.progress = progress
+        self.progress = load_state(
+            self.state_file, model, {"weights": self.optimizer.optimizer}, self.identity
+        )
+        progress = self.progress
         done = progress["epoch"] * self.steps + progress["step"]
         scheduler: LambdaLR = self.schedule.scheduler
         scheduler.load_state_dict({**scheduler.state_dict(), "last_epoch": done, "_step_count": done + 1})

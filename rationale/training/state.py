@@ -36,14 +36,23 @@ def save_state(
         raise InputError(Fault("room on the disk", str(error), path)) from None
 
 
-def load_state(path: Path, model: nn.Module, optimizers: Mapping[str, Optimizer]) -> dict[str, Any]:
-    """Put a saved state back into model and optimisers; return its progress."""
+def load_state(
+    path: Path, model: nn.Module, optimizers: Mapping[str, Optimizer], run: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Put a saved state back into model and optimisers; return its progress.
+
+    Raises:
+        InputError: the file is broken, or of another run than `run` identifies.
+    """
     try:
         with safe_open(path, framework="pt") as file:
             progress: dict[str, Any] = json.loads(file.metadata()["progress"])
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (no mapping)
     except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
         raise InputError(Fault("a training checkpoint (delete it to start over)", str(error), path)) from None
+    if progress.pop("run", None) != run:
+        got = "one of another data set, backbone or settings"
+        raise InputError(Fault("a checkpoint of this very run (delete it to start over)", got, path))
     model.load_state_dict({k.removeprefix("model/"): v for k, v in tensors.items() if k.startswith("model/")})
     for name, optimizer in optimizers.items():
         moments: dict[int, dict[str, Tensor]] = {}
