@@ -159,9 +159,7 @@ def evaluate_command(  # noqa: PLR0913 (one option each)
     ] = None,
     budget: Annotated[
         list[str] | None,
-        typer.Option(
-            help="own, gold, ratio, ratio=R or match=METHOD; may be repeated, the first is the main one."
-        ),
+        typer.Option(help="ratio, ratio=R or gold; may be repeated, the first is the main one."),
     ] = None,
     target: Annotated[str, typer.Option(help="Class to explain: predicted, gold, or a label.")] = "predicted",
     labels: Annotated[

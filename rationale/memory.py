@@ -1,7 +1,7 @@
 """Keep freed memory for the next step.
 
 glibc hands large freed blocks back to the kernel and faults them in anew, page by page, for the next
-batch; on CPUs that was up to two thirds of a training step's time.
+batch. `benchmarks/freed_memory.py` measures what keeping them saves in time and costs in memory.
 """
 
 from __future__ import annotations
