@@ -123,6 +123,7 @@ def train_dense_command(  # noqa: PLR0913 (one option each)
     precision: Annotated[Literal["float32", "bf16", "auto"], typer.Option()] = "auto",
     device: str = "auto",
     seed: int = 0,
+    keep_epochs: Annotated[int, typer.Option(help="Best epochs kept, for `train adapler`.")] = 1,
 ) -> None:
     """Fine-tune a dense classifier; a killed run goes on where it stopped."""
     from eraser.load import load
@@ -140,9 +141,96 @@ def train_dense_command(  # noqa: PLR0913 (one option each)
         precision=precision,
         device=device,
         seed=seed,
+        keep_epochs=keep_epochs,
     )
     record = train_dense(lambda: new_classifier(backbone, loaded.labels), loaded, out, settings, backbone)
     typer.echo(f"{out}: val accuracy {record['val_accuracy']:.4f}")
+
+
+@train_app.command("adapler")
+def train_adapler_command(  # noqa: PLR0913 (one option each)
+    dense: Annotated[Path, typer.Option(help="Model of `train dense`: teacher, start and saliency.")],
+    out: Annotated[Path, typer.Option(help="Folder for the trained model.")],
+    dataset: DatasetName = "sample",
+    data: DataPath = None,
+    start: Annotated[Path | None, typer.Option(help="Train this encoder's weights instead.")] = None,
+    epochs: Annotated[int, typer.Option(help="Of soft removal, as published.")] = 5,
+    hard_epochs: Annotated[int, typer.Option(help="Of hard removal after it (ours).")] = 0,
+    speedup: Annotated[
+        float | None, typer.Option(help="Aim: times fewer operations; without it, phi alone decides.")
+    ] = None,
+    gamma: Annotated[float, typer.Option(help="Weight of the saliency loss.")] = 0.005,
+    phi: Annotated[float, typer.Option(help="Weight of the lengths.")] = 0.0005,
+    lr: Annotated[float, typer.Option(help="Of the weights, soft stage.")] = 3e-5,
+    hard_lr: Annotated[float, typer.Option(help="Of the weights, hard stage.")] = 3e-5,
+    threshold_lr: Annotated[float, typer.Option(help="Of the thresholds.")] = 5e-4,
+    predictor_lr: Annotated[float | None, typer.Option(help="Of the predictors; default lr.")] = None,
+    weight_decay: float = 0.01,
+    clip: Annotated[float, typer.Option(help="Largest norm of a gradient.")] = 1.0,
+    warmup: Annotated[float, typer.Option(help="Share of the steps.")] = 0.06,
+    distill: Annotated[
+        float, typer.Option(help="Share of the task loss that imitates the dense model.")
+    ] = 0.0,
+    temperature: Annotated[float, typer.Option(help="Of the distillation.")] = 2.0,
+    steepness: Annotated[
+        str | None, typer.Option(help="FIRST,GROWTH of lambda an epoch; default as published.")
+    ] = None,
+    eta: Annotated[float, typer.Option(help="Thresholds at the start.")] = 0.25,
+    target: Annotated[
+        str,
+        typer.Option(help="What predictors imitate: gradient_x_input (published), human, METHOD, A+B."),
+    ] = "gradient_x_input",
+    target_class: Annotated[Literal["gold", "predicted"], typer.Option()] = "gold",
+    saliency_epochs: Annotated[int, typer.Option(help="Best epochs whose saliency is averaged.")] = 3,
+    tolerance: Annotated[float, typer.Option(help="Accuracy on val that may be lost.")] = 0.01,
+    batch_size: int = 32,
+    precision: Annotated[Literal["float32", "bf16", "auto"], typer.Option()] = "auto",
+    device: str = "auto",
+    seed: int = 0,
+) -> None:
+    """Train a model that drops tokens layer by layer; a killed run goes on where it stopped."""
+    from eraser.load import load
+    from rationale.memory import keep_freed_memory
+    from rationale.training.adapler import AdaplerStepSettings
+    from rationale.training.shrink import AdaplerSettings, parse_steepness, train_adapler
+
+    keep_freed_memory()
+    step = AdaplerStepSettings(
+        gamma=gamma,
+        phi=phi,
+        lr=lr,
+        threshold_lr=threshold_lr,
+        predictor_lr=predictor_lr,
+        weight_decay=weight_decay,
+        clip=clip,
+        warmup=warmup,
+        distill=distill,
+        temperature=temperature,
+    )
+    settings = AdaplerSettings(
+        epochs=epochs,
+        hard_epochs=hard_epochs,
+        hard_lr=hard_lr,
+        speedup=speedup,
+        step=step,
+        steepness=parse_steepness(steepness),
+        eta=eta,
+        target=target,
+        target_class=target_class,
+        saliency_epochs=saliency_epochs,
+        tolerance=tolerance,
+        batch_size=batch_size,
+        precision=precision,
+        device=device,
+        seed=seed,
+    )
+    record = train_adapler(dense, load(dataset, data), out, settings, start)
+    kept = record["kept"]
+    fits = "within" if kept["within_tolerance"] else "NOT within"
+    typer.echo(
+        f"{out}: val accuracy {kept['val_accuracy']:.4f} (dense {record['dense_val_accuracy']:.4f}, "
+        f"{fits} the tolerance), {kept['speedup']:.2f} times fewer operations"
+    )
 
 
 @app.command("evaluate")

@@ -22,6 +22,7 @@ from transformers import (
 )
 from transformers.utils import logging as hf_logging
 
+import rationale.models.adapler  # noqa: F401 (registers it with the Auto classes)
 from eraser import Fault, InputError
 from eraser.errors import shown
 from rationale.text import Batch, Encoder, LongTexts
@@ -178,7 +179,7 @@ def check_tokenizer(tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel, 
 def longest(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> int:
     """Return the most pieces the model can read at once, special tokens included."""
     positions = int(getattr(model.config, "max_position_embeddings", 512))
-    embeddings = getattr(model.base_model, "embeddings", None)
+    embeddings = getattr(model.base_model.base_model, "embeddings", None)
     padding = getattr(getattr(embeddings, "position_embeddings", None), "padding_idx", None)
     if padding is not None:
         positions -= int(padding) + 1  # RoBERTa and kin: positions start after the padding index

@@ -183,7 +183,7 @@ def test_losses_and_gradients(case, tag):
 
 
 def test_four_optimiser_steps(case):
-    from rationale.training.adapler import AdaplerStep, AdaplerStepSettings
+    from rationale.training.adapler import AdaplerBatch, AdaplerStep, AdaplerStepSettings
 
     facts = case.facts["optim"]
     ids, types, real = soft_inputs(case)
@@ -197,11 +197,12 @@ def test_four_optimiser_steps(case):
     step = AdaplerStep(model, settings, facts["num_train_steps"])
     seen = {k: [] for k in ("losses", "eta_after", "theta_after", "lr", "zeta_lr")}
     for _ in range(facts["steps"]):
-        found = step.losses(ids, types, real, labels, targets, facts["lam"])
+        found = step.losses(AdaplerBatch(ids, types, real, labels, targets), facts["lam"])
         seen["losses"].append([x.item() for x in (found.task, found.head, found.length)])
         seen["lr"].append(step.optimizers[0].param_groups[0]["lr"])
         seen["zeta_lr"].append(step.optimizers[1].param_groups[0]["lr"])
-        step.apply(found)
+        step.backward(found)
+        step.apply()
         seen["eta_after"].append(model.eta.tolist())
         seen["theta_after"].append(model.theta.tolist())
     for name, values in seen.items():

@@ -16,12 +16,13 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy, gelu
+from torch.nn.functional import cross_entropy, gelu, kl_div
 from transformers import AutoConfig, AutoModelForSequenceClassification, PreTrainedConfig, PreTrainedModel
 
 from rationale.models.encoder import Output, check_encoder, classify, embed, layers_of, run_packed
 from rationale.models.packed import Rows
 
+ETA_MIN, ETA_MAX = 0.01, 1.0  # of thresholds in training
 BETA = 0.1  # slope of the gentle part of the soft removal
 TINY = 1e-15
 FLOOR = -10000.0  # of an attention bias
@@ -147,19 +148,40 @@ class Losses:
 
 @dataclass(frozen=True)
 class LossWeights:
-    """γ weighs the KL, φ the lengths; `classes` [C] weighs the task loss by label."""
+    """γ weighs the KL, φ the lengths; `classes` [C] weighs the task loss by label.
+
+    `distill` is the share of the task loss that follows a teacher's logits at `temperature` (ours).
+    """
 
     gamma: float
     phi: float
     classes: Tensor | None = None
+    distill: float = 0.0
+    temperature: float = 2.0
 
 
-def losses(
-    logits: Tensor, labels: Tensor, steps: Sequence[SoftStep], kl: Tensor, weights: LossWeights
-) -> Losses:
-    """Return CE + γ Σ (L − i) KL_i and CE + φ · mean summed length."""
+def task_loss(logits: Tensor, labels: Tensor, weights: LossWeights, teacher: Tensor | None = None) -> Tensor:
+    """Return cross-entropy, mixed with T² · KL(teacher ‖ model) at temperature T (Hinton 2015)."""
     each = cross_entropy(logits, labels, reduction="none")
     task = (each if weights.classes is None else each * weights.classes[labels]).mean()
+    if teacher is None or weights.distill == 0:
+        return task
+    t = weights.temperature
+    wanted, found = (teacher / t).log_softmax(-1), (logits / t).log_softmax(-1)
+    imitation = kl_div(found, wanted, reduction="batchmean", log_target=True) * t**2
+    return (1 - weights.distill) * task + weights.distill * imitation
+
+
+def losses(  # noqa: PLR0913 (what a step computed)
+    logits: Tensor,
+    labels: Tensor,
+    steps: Sequence[SoftStep],
+    kl: Tensor,
+    weights: LossWeights,
+    teacher: Tensor | None = None,
+) -> Losses:
+    """Return task + γ Σ (L − i) KL_i and task + φ · mean summed length."""
+    task = task_loss(logits, labels, weights, teacher)
     falling = torch.arange(len(steps), 0, -1, device=kl.device, dtype=kl.dtype)
     head = (falling * kl).sum()
     length = torch.stack([s.length for s in steps]).sum(0).mean()
@@ -185,6 +207,16 @@ class AdaplerConfig(PreTrainedConfig):  # type: ignore[no-untyped-call]
         self.predictor_width = predictor_width
         self.dial = dial
         super().__init__(**kwargs)
+
+    @property
+    def type_vocab_size(self) -> int:
+        """Return how many token types the encoder tells apart."""
+        return int(self.encoder.get("type_vocab_size", 0))
+
+    @property
+    def max_position_embeddings(self) -> int:
+        """Return the rows of the encoder's position table."""
+        return int(self.encoder.get("max_position_embeddings", 512))
 
     def encoder_config(self) -> PreTrainedConfig:
         """Return the wrapped classifier's configuration."""
@@ -216,6 +248,21 @@ class AdaplerForSequenceClassification(PreTrainedModel):  # type: ignore[no-unty
         self.theta = nn.Parameter(torch.ones(n_layers - 1))
         self.first = nn.Parameter(torch.ones(n_layers - 1))
         self.post_init()  # type: ignore[no-untyped-call]
+
+    @classmethod
+    def from_dense(
+        cls, dense: PreTrainedModel, predictor_width: int = 32
+    ) -> AdaplerForSequenceClassification:
+        """Return a model with the weights of a dense classifier and fresh predictors."""
+        config = AdaplerConfig(
+            dense.config.to_dict(),
+            predictor_width,
+            id2label=dense.config.id2label,
+            label2id=dense.config.label2id,
+        )
+        model = cls(config)
+        model.model.load_state_dict(dense.state_dict())
+        return model
 
     def forward(
         self, input_ids: Tensor, attention_mask: Tensor | None = None, token_type_ids: Tensor | None = None

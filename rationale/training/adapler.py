@@ -6,8 +6,8 @@ proxy theta, which gets the gradient of the forward factor divided by theta (K1)
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -15,35 +15,54 @@ from torch.optim import Adam, AdamW, Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
 from rationale.models.adapler import (
+    ETA_MAX,
+    ETA_MIN,
     AdaplerForSequenceClassification,
     Losses,
     LossWeights,
     kl_losses,
     losses,
 )
+from rationale.training.loop import decay_groups
 
-ETA_MIN, ETA_MAX = 0.01, 1.0
 CLIP_THETA = 1e-7  # added to theta where it divides
-NO_DECAY = ("LayerNorm", "layer_norm", "bias")
 
 
 @dataclass(frozen=True)
 class AdaplerStepSettings:
-    """The constants of a step; defaults are those of the released code's recipes."""
+    """The constants of a step; defaults are those of the released code's recipes, which do not distill."""
 
     gamma: float = 0.005
     phi: float = 0.0005
     lr: float = 3e-5
     threshold_lr: float = 5e-4
+    predictor_lr: float | None = None  # None: lr, as published
     weight_decay: float = 0.01
     clip: float = 1.0
     eps: float = 1e-12
     warmup: float = 0.06
+    distill: float = 0.0
+    temperature: float = 2.0
 
 
-def steepness(epoch: int, epochs: int) -> float:
-    """Return λ after a step of the epoch (from 0): 50·50^e for 3 epochs, 10·3^e for 10, else 10·10^e."""
-    first, growth = {3: (50, 50), 10: (10, 3)}.get(epochs, (10, 10))
+@dataclass(frozen=True)
+class AdaplerBatch:
+    """Padded windows [B,T], their labels [B], KL targets [B,T] and the dense model's logits [B,C]."""
+
+    ids: Tensor
+    types: Tensor
+    real: Tensor
+    labels: Tensor
+    saliency: Tensor
+    teacher: Tensor | None = None
+
+
+def steepness(epoch: int, epochs: int, schedule: tuple[float, float] | None = None) -> float:
+    """Return λ of the epoch (from 0): first · growth^epoch.
+
+    As published: 50·50^e for 3 epochs, 10·3^e for 10, else 10·10^e.
+    """
+    first, growth = schedule or {3: (50, 50), 10: (10, 3)}.get(epochs, (10, 10))
     return float(first * growth**epoch)
 
 
@@ -54,11 +73,14 @@ def linear(step: int, total: int, warmup: float) -> float:
     return max(0.0, (total - step) / (total - warmup))
 
 
-def _groups(named: Iterator[tuple[str, nn.Parameter]], decay: float) -> list[dict[str, object]]:
-    parameters = list(named)
-    plain = [p for n, p in parameters if any(part in n for part in NO_DECAY)]
-    decayed = [p for n, p in parameters if not any(part in n for part in NO_DECAY)]
-    return [{"params": decayed, "weight_decay": decay}, {"params": plain, "weight_decay": 0.0}]
+def _groups(weights: list[tuple[str, nn.Parameter]], settings: AdaplerStepSettings) -> list[dict[str, Any]]:
+    """Return the optimiser's groups; predictors apart only where they have a learning rate of their own."""
+    if settings.predictor_lr is None:
+        return decay_groups(weights, settings.weight_decay)
+    predictors = [w for w in weights if w[0].startswith("contribution_predictors")]
+    others = [w for w in weights if not w[0].startswith("contribution_predictors")]
+    own = [g | {"lr": settings.predictor_lr} for g in decay_groups(predictors, settings.weight_decay)]
+    return decay_groups(others, settings.weight_decay) + own
 
 
 class AdaplerStep:
@@ -69,9 +91,9 @@ class AdaplerStep:
     ) -> None:
         self.model, self.settings = model, settings
         self.thresholds = [model.eta, model.theta]
-        weights = ((n, p) for n, p in model.named_parameters() if n not in ("eta", "theta", "first"))
-        groups = _groups(weights, settings.weight_decay)
-        self.weights = [p for g in groups for p in g["params"]]  # type: ignore[attr-defined]
+        weights = [(n, p) for n, p in model.named_parameters() if n not in ("eta", "theta", "first")]
+        groups = _groups(weights, settings)
+        self.weights = [p for g in groups for p in g["params"]]
         self.optimizers: tuple[Optimizer, Optimizer] = (
             AdamW(groups, lr=settings.lr, eps=settings.eps),
             Adam(self.thresholds, lr=settings.threshold_lr, eps=settings.eps),
@@ -79,24 +101,27 @@ class AdaplerStep:
         warmup = settings.warmup * total
         self.schedules = [LambdaLR(o, lambda s: linear(s, total, warmup)) for o in self.optimizers]
 
-    def losses(
-        self, ids: Tensor, types: Tensor, real: Tensor, labels: Tensor, saliency: Tensor, lam: float
-    ) -> Losses:
-        """Return the losses of a batch; `saliency` [B,T] are the KL targets."""
+    def losses(self, batch: AdaplerBatch, lam: float, push: bool = True) -> Losses:
+        """Return the losses of a batch; without `push` the lengths weigh nothing."""
         model, s = self.model, self.settings
-        out = model.soft(ids, types, real, lam)
-        kl = kl_losses(out.steps, saliency, real, model.eta.detach(), model.theta.detach(), lam)
-        return losses(out.logits, labels, out.steps, kl, LossWeights(s.gamma, s.phi))
+        out = model.soft(batch.ids, batch.types, batch.real, lam)
+        kl = kl_losses(out.steps, batch.saliency, batch.real, model.eta.detach(), model.theta.detach(), lam)
+        weights = LossWeights(s.gamma, s.phi * push, distill=s.distill, temperature=s.temperature)
+        return losses(out.logits.float(), batch.labels, out.steps, kl, weights, batch.teacher)
 
-    def apply(self, found: Losses) -> None:
-        """Take one step with both optimisers."""
+    def backward(self, found: Losses, share: float = 1.0) -> None:
+        """Add the gradients of a micro-batch that is `share` of its batch."""
         model = self.model
         of_thresholds = torch.autograd.grad(found.combined, [model.eta, model.first], retain_graph=True)
         of_weights = torch.autograd.grad(found.total, self.weights, allow_unused=True)
-        for weight, gradient in zip(self.weights, of_weights, strict=True):
-            weight.grad = gradient
-        model.eta.grad = of_thresholds[0]
-        model.theta.grad = of_thresholds[1] / (model.theta.detach() + CLIP_THETA)
+        of_theta = of_thresholds[1] / (model.theta.detach() + CLIP_THETA)
+        pairs = zip([*self.weights, *self.thresholds], [*of_weights, of_thresholds[0], of_theta], strict=True)
+        for weight, gradient in pairs:
+            if gradient is not None:
+                weight.grad = gradient * share if weight.grad is None else weight.grad + gradient * share
+
+    def apply(self) -> None:
+        """Take one step with both optimisers."""
         for group, optimizer, schedule in zip(
             (self.weights, self.thresholds), self.optimizers, self.schedules, strict=True
         ):
@@ -105,4 +130,4 @@ class AdaplerStep:
             schedule.step()
             optimizer.zero_grad()
         with torch.no_grad():
-            model.eta.clamp_(ETA_MIN, ETA_MAX)
+            self.model.eta.clamp_(ETA_MIN, ETA_MAX)

@@ -6,9 +6,7 @@ windows. One seed fixes head, order of batches and dropout, also across a kill.
 
 from __future__ import annotations
 
-import json
-import sys
-import time
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -21,11 +19,9 @@ from accelerate.state import AcceleratorState
 from accelerate.utils import set_seed
 from torch import nn
 from torch.optim import AdamW
-from torch.optim.lr_scheduler import LambdaLR
-from tqdm.auto import tqdm
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, get_linear_schedule_with_warmup
 
-from eraser import Dataset, Example, Fault, InputError
+from eraser import Dataset, Fault, InputError
 from eraser.write import write_json
 from rationale.hf import (
     SETTINGS,
@@ -39,17 +35,26 @@ from rationale.hf import (
 )
 from rationale.predict import text_probs
 from rationale.settings import digest
-from rationale.text import Encoder, Window, length_batches
-from rationale.training.state import load_state, save_state
+from rationale.text import Encoder, length_batches
+from rationale.training.loop import (
+    MICRO_PIECES,
+    Loop,
+    TrainingWindow,
+    decay_groups,
+    resume_schedule,
+    shuffled_batches,
+    training_windows,
+)
 
-NO_DECAY = ("bias", "LayerNorm.weight", "layer_norm.weight")
-MICRO_PIECES = {"cpu": 8 * 512, "cuda": 128 * 512}  # whose activations are held at once
-POOL = 50  # batches shuffled together before sorting by length: little padding, still random
+EPOCHS = "epochs"  # the folder of the best epochs' models, by number
 
 
 @dataclass(frozen=True)
 class TrainSettings:
-    """How a classifier is trained; saved beside its weights."""
+    """How a classifier is trained; saved beside its weights.
+
+    The best epoch's model is the result; with `keep_epochs` above 1 so many best epochs stay in `epochs/`.
+    """
 
     epochs: int = 2
     lr: float = 5e-5
@@ -62,10 +67,19 @@ class TrainSettings:
     device: str = "auto"
     seed: int = 0
     checkpoint_seconds: float = 120.0
+    keep_epochs: int = 1
 
     def check(self) -> None:
         """Refuse settings that cannot train, all at once."""
-        least = {"epochs": 1, "batch_size": 1, "max_length": 1, "seed": 0, "warmup": 0, "weight_decay": 0}
+        least = {
+            "epochs": 1,
+            "keep_epochs": 1,
+            "batch_size": 1,
+            "max_length": 1,
+            "seed": 0,
+            "warmup": 0,
+            "weight_decay": 0,
+        }
         values = asdict(self)
         faults = [
             Fault(f"{name} of at least {low}", str(values[name]))
@@ -76,14 +90,6 @@ class TrainSettings:
             faults.append(Fault("a learning rate above 0", str(self.lr)))
         if faults:
             raise InputError(*faults)
-
-
-@dataclass(frozen=True)
-class TrainingWindow:
-    """One window and the index of its label."""
-
-    window: Window
-    label: int
 
 
 def train_dense(
@@ -119,8 +125,7 @@ def train_dense(
     set_seed(settings.seed)
     model, tokenizer = start()
     length = min(settings.max_length, longest(model, tokenizer))
-    run = _Run(model, Encoder(tokenizer, length), dataset, out, settings)
-    run.identity = wanted
+    run = _Run(model, Encoder(tokenizer, length), dataset, out, settings, wanted)
     record = {"training": wanted, "max_length": length, "labels": list(dataset.labels)}
     return run.train(record, tokenizer)
 
@@ -128,8 +133,14 @@ def train_dense(
 class _Run:
     """One training run: model, optimiser, schedule and where it stands."""
 
-    def __init__(
-        self, model: PreTrainedModel, encoder: Encoder, dataset: Dataset, out: Path, settings: TrainSettings
+    def __init__(  # noqa: PLR0913 (what a run is made of)
+        self,
+        model: PreTrainedModel,
+        encoder: Encoder,
+        dataset: Dataset,
+        out: Path,
+        settings: TrainSettings,
+        identity: dict[str, Any],
     ) -> None:
         self.settings, self.out, self.dataset, self.encoder = settings, out, dataset, encoder
         device = pick_device(settings.device)
@@ -138,68 +149,53 @@ class _Run:
             torch.cuda.set_device(device)
         AcceleratorState._reset_state(True)  # else a second run keeps the precision of the first
         self.accelerator = Accelerator(mixed_precision="bf16" if bf16 else "no", cpu=device.type == "cpu")
-        self.windows = _training_windows(encoder, dataset, dataset.splits["train"])
-        optimizer = AdamW(_decay_groups(model, settings.weight_decay), lr=settings.lr)
+        self.windows = training_windows(encoder, dataset, dataset.splits["train"])
+        optimizer = AdamW(decay_groups(model.named_parameters(), settings.weight_decay), lr=settings.lr)
         self.steps = -(-len(self.windows) // settings.batch_size)
         total = self.steps * settings.epochs
         warmup = round(settings.warmup * total)
         schedule = get_linear_schedule_with_warmup(optimizer, warmup, total)  # type: ignore[no-untyped-call]
         self.model, self.optimizer, self.schedule = self.accelerator.prepare(model, optimizer, schedule)
         self.classifier = Classifier(model, encoder, dataset.labels, self.accelerator.device, bf16)
-        self.state_file = out / "checkpoint.safetensors"
-        self.identity: dict[str, Any] = {}
-        self.progress: dict[str, Any] = {"epoch": 0, "step": 0, "best": -1.0, "log": [], "loss_sum": 0.0}
+        plain = self.accelerator.unwrap_model(self.model)
+        optimizers = {"weights": self.optimizer.optimizer}
+        file = out / "checkpoint.safetensors"
+        self.loop = Loop(file, plain, optimizers, identity, settings.checkpoint_seconds)
 
     def train(self, record: dict[str, Any], tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:
-        if self.state_file.exists():
-            self._resume()
-        progress = self.progress
+        self._resume()
+        progress = self.loop.progress
         while progress["epoch"] < self.settings.epochs:
-            self._epoch()
+            seed = (self.settings.seed, progress["epoch"])
+            order = shuffled_batches([len(w.window) for w in self.windows], self.settings.batch_size, seed)
+            self.model.train()
+            loss = self.loop.epoch(order, lambda rows: self._step([self.windows[i] for i in rows]))
+            self.model.eval()
             score = accuracy(self.classifier, self.dataset, "val")
-            entry = {
-                "epoch": progress["epoch"],
-                "train_loss": progress["loss_sum"] / self.steps,
-                "val_accuracy": score,
-            }
-            progress["log"].append(entry)
-            tqdm.write(json.dumps(entry), file=sys.stderr)
+            entry = {"epoch": progress["epoch"], "train_loss": loss, "val_accuracy": score}
+            self._keep_epoch([*progress["log"], entry], tokenizer)
             if score >= progress["best"]:  # of equals the later, trained longer
                 progress["best"] = score
                 save_classifier(self.accelerator.unwrap_model(self.model), tokenizer, self.out)
-            progress.update(epoch=progress["epoch"] + 1, step=0, loss_sum=0.0)
-            self._save()
+            self.loop.next_epoch(entry)
+            self.loop.save()
         record |= {"val_accuracy": progress["best"], "log": progress["log"]}
         write_json(self.out / SETTINGS, record)
-        self.state_file.unlink(missing_ok=True)
+        self.loop.file.unlink(missing_ok=True)
         return record
 
-    def _epoch(self) -> None:
-        progress, saved = self.progress, time.monotonic()
-        order = shuffled_batches(
-            [len(w.window) for w in self.windows],
-            self.settings.batch_size,
-            (self.settings.seed, progress["epoch"]),
-        )
-        self.model.train()
-        bar = tqdm(
-            total=self.steps,
-            initial=progress["step"],
-            desc=f"epoch {progress['epoch'] + 1}",
-            leave=False,
-            disable=None,
-        )
-        for rows in order[progress["step"] :]:
-            loss = self._step([self.windows[i] for i in rows])
-            progress["loss_sum"] += loss
-            progress["step"] += 1
-            bar.update()
-            bar.set_postfix(loss=f"{loss:.3f}")
-            if time.monotonic() - saved > self.settings.checkpoint_seconds:
-                self._save()
-                saved = time.monotonic()
-        bar.close()
-        self.model.eval()
+    def _keep_epoch(self, log: Sequence[dict[str, Any]], tokenizer: PreTrainedTokenizerBase) -> None:
+        """Save this epoch's model if it is one of the best `keep_epochs`, and forget one that is not now."""
+        if self.settings.keep_epochs == 1:
+            return
+        best = best_epochs(log, self.settings.keep_epochs)
+        if (epoch := log[-1]["epoch"]) in best:
+            folder = self.out / EPOCHS / str(epoch)
+            folder.mkdir(parents=True, exist_ok=True)
+            save_classifier(self.accelerator.unwrap_model(self.model), tokenizer, folder)
+        for folder in (self.out / EPOCHS).iterdir():
+            if int(folder.name) not in best:
+                shutil.rmtree(folder)
 
     def _step(self, rows: Sequence[TrainingWindow]) -> float:
         """Take one optimiser step on the mean loss of `rows`, in micro-batches that fit in memory."""
@@ -207,9 +203,7 @@ class _Run:
         value = 0.0
         for part in length_batches([len(r.window) for r in rows], limit):
             loss = self._loss([rows[i] for i in part]) * (len(part) / len(rows))
-            value += float(loss.detach())
-            if not np.isfinite(value):
-                raise InputError(Fault("a finite training loss", f"{value} at step {self.progress['step']}"))
+            value += self.loop.check_finite(float(loss.detach()), "training loss")
             self.accelerator.backward(loss)
         self.accelerator.clip_grad_norm_(self.model.parameters(), self.settings.clip)
         self.optimizer.step()
@@ -224,56 +218,18 @@ class _Run:
             logits = self.model(input_ids=batch.ids, **self.classifier.inputs(batch)).logits
         return nn.functional.cross_entropy(logits.float(), labels)
 
-    def _save(self) -> None:
-        model = self.accelerator.unwrap_model(self.model)
-        progress = {**self.progress, "run": self.identity}
-        save_state(self.state_file, model, {"weights": self.optimizer.optimizer}, progress)
-
     def _resume(self) -> None:
-        model = self.accelerator.unwrap_model(self.model)
-        self.progress = load_state(
-            self.state_file, model, {"weights": self.optimizer.optimizer}, self.identity
-        )
-        progress = self.progress
+        if not self.loop.resume():
+            return
+        progress = self.loop.progress
         done = progress["epoch"] * self.steps + progress["step"]
-        scheduler: LambdaLR = self.schedule.scheduler
-        scheduler.load_state_dict({**scheduler.state_dict(), "last_epoch": done, "_step_count": done + 1})
-        for group, base, rule in zip(
-            self.optimizer.param_groups, scheduler.base_lrs, scheduler.lr_lambdas, strict=True
-        ):
-            group["lr"] = base * rule(done)
-        tqdm.write(f"resumed at epoch {progress['epoch'] + 1}, step {progress['step']}", file=sys.stderr)
+        resume_schedule(self.schedule.scheduler, done)
 
 
-def _training_windows(
-    encoder: Encoder, dataset: Dataset, examples: Sequence[Example]
-) -> list[TrainingWindow]:
-    texts = encoder.encode([dataset.text(e) for e in examples])
-    index = {label: i for i, label in enumerate(dataset.labels)}
-    return [
-        TrainingWindow(window, index[example.label])
-        for example, windows in zip(examples, texts, strict=True)
-        for window in windows
-    ]
-
-
-def _decay_groups(model: nn.Module, decay: float) -> list[dict[str, Any]]:
-    """Split parameters into those that weight decay shrinks and those it leaves: biases and norms."""
-    named = list(model.named_parameters())
-    return [
-        {"params": [p for n, p in named if not n.endswith(NO_DECAY)], "weight_decay": decay},
-        {"params": [p for n, p in named if n.endswith(NO_DECAY)], "weight_decay": 0.0},
-    ]
-
-
-def shuffled_batches(lengths: Sequence[int], size: int, seed: tuple[int, int]) -> list[list[int]]:
-    """Return batches of `size` indices: shuffled, sorted by length within pools, shuffled again."""
-    random = np.random.default_rng(seed)
-    order = random.permutation(len(lengths))
-    pools = [order[i : i + POOL * size] for i in range(0, len(order), POOL * size)]
-    by_length = [i for pool in pools for i in sorted(pool.tolist(), key=lambda i: lengths[i])]
-    found = [by_length[i : i + size] for i in range(0, len(by_length), size)]
-    return [found[i] for i in random.permutation(len(found))]
+def best_epochs(log: Sequence[dict[str, Any]], k: int) -> list[int]:
+    """Return the `k` epochs of highest val accuracy, best first, of equals the later first."""
+    ranked = sorted(log, key=lambda e: (e["val_accuracy"], e["epoch"]), reverse=True)
+    return [int(e["epoch"]) for e in ranked[:k]]
 
 
 def accuracy(classifier: Classifier, dataset: Dataset, split: str) -> float:

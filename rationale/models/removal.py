@@ -1,0 +1,87 @@
+"""What a token-dropping model does to a split: accuracy, lengths at each layer, operations saved."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from eraser import Dataset
+from rationale.hf import Classifier
+from rationale.models.adapler import ETA_MAX, ETA_MIN
+from rationale.models.encoder import Output
+from rationale.models.flops import costs, kept_lengths
+from rationale.predict import batches
+from rationale.text import Window
+
+Floats = NDArray[np.float64]
+HALVINGS = 20
+
+
+@dataclass(frozen=True)
+class Removal:
+    """Accuracy of texts; operations dense / shrinking; mean tokens each layer [L] worked on."""
+
+    accuracy: float
+    speedup: float
+    lengths: Floats
+
+
+@torch.inference_mode()
+def run_windows(classifier: Classifier, windows: Sequence[Window]) -> tuple[Floats, NDArray[np.int64]]:
+    """Return class probabilities [window, C] and the tokens each layer worked on [L, window].
+
+    A dense model works on all of them.
+    """
+    probs = np.empty((len(windows), len(classifier.labels)))
+    layers = len(costs(classifier.model).token)
+    kept = np.tile(np.array([len(w) for w in windows]), (layers, 1))
+    for rows, batch in batches(classifier, windows):
+        with classifier.autocast():
+            output = classifier.model(input_ids=batch.ids, **classifier.inputs(batch))
+        probs[rows] = output.logits.float().softmax(-1).cpu().numpy()
+        if isinstance(output, Output):
+            kept[:, rows] = kept_lengths(output)
+    return probs, kept
+
+
+def measure_removal(classifier: Classifier, dataset: Dataset, split: str) -> Removal:
+    """Return what the model does on a split; a text's probabilities are the mean over its windows."""
+    examples = dataset.splits[split]
+    texts = classifier.encoder.encode([dataset.text(e) for e in examples])
+    flat = [w for windows in texts for w in windows]
+    probs, kept = run_windows(classifier, flat)
+    starts = np.cumsum([0, *map(len, texts)])[:-1]
+    said = np.add.reduceat(probs, starts, axis=0).argmax(1)
+    right = [classifier.labels[i] == e.label for i, e in zip(said, examples, strict=True)]
+    return Removal(float(np.mean(right)), speedup_of(classifier, flat, kept), kept.mean(1))
+
+
+def speedup_of(classifier: Classifier, windows: Sequence[Window], kept: NDArray[np.int64]) -> float:
+    """Return operations of the dense model / operations of the shrinking one, over all windows."""
+    price = costs(classifier.model)
+    lengths = [len(w) for w in windows]
+    return float(price.dense(lengths).sum() / price.shrinking(lengths, kept).sum())
+
+
+def scale_thresholds(classifier: Classifier, windows: Sequence[Window], speedup: float) -> float:
+    """Multiply all thresholds by one number so that the windows cost `speedup` times fewer operations.
+
+    Returns the speed-up reached; less where thresholds meet their upper limit of 1.
+    """
+    eta: Tensor = classifier.model.eta.data  # type: ignore[assignment]
+    trained = eta.clone()
+    low, high = np.log(1e-2), np.log(1e2)
+    reached = 1.0
+    for _ in range(HALVINGS):
+        middle = (low + high) / 2
+        eta.copy_((trained * float(np.exp(middle))).clamp(ETA_MIN, ETA_MAX))
+        reached = speedup_of(classifier, windows, run_windows(classifier, windows)[1])
+        if abs(reached / speedup - 1) < 0.005:
+            break
+        low, high = (middle, high) if reached < speedup else (low, middle)
+    return reached

@@ -1,0 +1,139 @@
+"""What training runs share: epochs of shuffled batches, checkpoints by the clock, going on after a kill."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch import nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LambdaLR
+from tqdm.auto import tqdm
+
+from eraser import Dataset, Example, Fault, InputError
+from rationale.text import Encoder, Window
+from rationale.training.state import load_state, save_state
+
+MICRO_PIECES = {"cpu": 8 * 512, "cuda": 128 * 512}  # whose activations are held at once
+NO_DECAY = ("LayerNorm", "layer_norm", "bias")
+POOL = 50  # batches shuffled together before sorting by length: little padding, still random
+
+
+@dataclass(frozen=True)
+class TrainingWindow:
+    """One window and the index of its label."""
+
+    window: Window
+    label: int
+
+
+class Loop:
+    """A run's progress, its state on disk, and one epoch of steps."""
+
+    def __init__(
+        self,
+        file: Path,
+        model: nn.Module,
+        optimizers: Mapping[str, Optimizer],
+        identity: Mapping[str, Any],
+        checkpoint_seconds: float,
+    ) -> None:
+        self.file, self.model, self.optimizers, self.identity = file, model, optimizers, identity
+        self.checkpoint_seconds = checkpoint_seconds
+        self.progress: dict[str, Any] = {"epoch": 0, "step": 0, "best": -1.0, "log": [], "loss_sum": 0.0}
+
+    def save(self) -> None:
+        """Write where the run stands."""
+        save_state(self.file, self.model, self.optimizers, {**self.progress, "run": self.identity})
+
+    def resume(self) -> bool:
+        """Go back to where an earlier run of the same identity stood; False where there was none."""
+        if not self.file.exists():
+            return False
+        self.progress = load_state(self.file, self.model, self.optimizers, self.identity)
+        say(f"resumed at epoch {self.progress['epoch'] + 1}, step {self.progress['step']}")
+        return True
+
+    def epoch(self, order: Sequence[list[int]], step: Callable[[list[int]], float]) -> float:
+        """Call `step` on each batch of indices not done yet; return the epoch's mean loss."""
+        progress, saved = self.progress, time.monotonic()
+        name = f"epoch {progress['epoch'] + 1}"
+        bar = tqdm(total=len(order), initial=progress["step"], desc=name, leave=False, disable=None)
+        for rows in order[progress["step"] :]:
+            loss = step(rows)
+            progress["loss_sum"] += loss
+            progress["step"] += 1
+            bar.update()
+            bar.set_postfix(loss=f"{loss:.3f}")
+            if time.monotonic() - saved > self.checkpoint_seconds:
+                self.save()
+                saved = time.monotonic()
+        bar.close()
+        return float(progress["loss_sum"] / len(order))
+
+    def next_epoch(self, entry: dict[str, Any]) -> None:
+        """Log an epoch and begin the next."""
+        self.progress["log"].append(entry)
+        say(json.dumps(entry))
+        self.progress.update(epoch=self.progress["epoch"] + 1, step=0, loss_sum=0.0)
+
+    def check_finite(self, value: float, term: str) -> float:
+        """Return the value.
+
+        Raises:
+            InputError: it is NaN or infinite; the last checkpoint stays as it was.
+        """
+        if np.isfinite(value):
+            return value
+        at = f"epoch {self.progress['epoch'] + 1}, step {self.progress['step'] + 1}"
+        raise InputError(
+            Fault(f"a finite {term} (the last good checkpoint is kept)", f"{value} at {at}", self.file.parent)
+        )
+
+
+def decay_groups(named: Iterable[tuple[str, nn.Parameter]], decay: float) -> list[dict[str, Any]]:
+    """Split parameters into those that weight decay shrinks and those it leaves: biases and norms."""
+    parameters = list(named)
+    plain = [p for n, p in parameters if any(part in n for part in NO_DECAY)]
+    decayed = [p for n, p in parameters if not any(part in n for part in NO_DECAY)]
+    return [{"params": decayed, "weight_decay": decay}, {"params": plain, "weight_decay": 0.0}]
+
+
+def resume_schedule(schedule: LambdaLR, done: int) -> None:
+    """Set a schedule, and its optimiser's learning rates, to where they stood after `done` steps."""
+    schedule.load_state_dict({**schedule.state_dict(), "last_epoch": done, "_step_count": done + 1})
+    groups = zip(schedule.optimizer.param_groups, schedule.base_lrs, schedule.lr_lambdas, strict=True)
+    for group, base, rule in groups:
+        group["lr"] = base * rule(done)
+
+
+def say(line: str) -> None:
+    """Print a line above the progress bar."""
+    tqdm.write(line, file=sys.stderr)
+
+
+def training_windows(encoder: Encoder, dataset: Dataset, examples: Sequence[Example]) -> list[TrainingWindow]:
+    """Return every window of the examples, each with its text's label."""
+    texts = encoder.encode([dataset.text(e) for e in examples])
+    index = {label: i for i, label in enumerate(dataset.labels)}
+    return [
+        TrainingWindow(window, index[example.label])
+        for example, windows in zip(examples, texts, strict=True)
+        for window in windows
+    ]
+
+
+def shuffled_batches(lengths: Sequence[int], size: int, seed: tuple[int, int]) -> list[list[int]]:
+    """Return batches of `size` indices: shuffled, sorted by length within pools, shuffled again."""
+    random = np.random.default_rng(seed)
+    order = random.permutation(len(lengths))
+    pools = [order[i : i + POOL * size] for i in range(0, len(order), POOL * size)]
+    by_length = [i for pool in pools for i in sorted(pool.tolist(), key=lambda i: lengths[i])]
+    found = [by_length[i : i + size] for i in range(0, len(by_length), size)]
+    return [found[i] for i in random.permutation(len(found))]

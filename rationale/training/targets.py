@@ -1,0 +1,163 @@
+"""What the contribution predictors learn to imitate: saliency of the training windows, computed once.
+
+`gradient_x_input` is the published target. Any attribution method will do, and `human` where people marked
+words; names joined by `+` are averaged, each scaled to sum 1 first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from eraser import Dataset, Fault, InputError
+from eraser.types import Mask
+from eraser.write import write_whole
+from rationale.attribution import halving
+from rationale.attribution.methods import METHODS, Method, Request
+from rationale.hf import Classifier
+from rationale.models.adapler import saliency
+from rationale.text import OUTSIDE, Batch, Window, length_batches
+from rationale.training.loop import MICRO_PIECES, TrainingWindow
+
+PUBLISHED, HUMAN = "gradient_x_input", "human"
+IG_STEPS = 8
+Floats = NDArray[np.float32]
+
+
+def _published(classifier: Classifier, request: Request) -> Tensor:
+    """‖e ⊙ ∂logit/∂e‖₂ on the embedding output, specials included."""
+    batch = request.batch
+    with classifier.autocast():
+        return saliency(classifier.model, batch.ids, batch.types, batch.real, request.target).float()
+
+
+def target_names() -> tuple[str, ...]:
+    """Return the names `--target` takes."""
+    return (PUBLISHED, HUMAN, *(m for m in METHODS if m not in (PUBLISHED, "random")))
+
+
+def parse_target(text: str) -> tuple[str, ...]:
+    """Return the parts of a target's name.
+
+    Raises:
+        InputError: one is unknown.
+    """
+    names = tuple(text.split("+"))
+    if unknown := [n for n in names if n not in target_names()]:
+        raise InputError(
+            Fault(f"a target of {', '.join(target_names())}, or several joined by +", repr(unknown[0]))
+        )
+    return names
+
+
+def saliency_targets(
+    classifiers: Sequence[Classifier],
+    dataset: Dataset,
+    windows: Sequence[TrainingWindow],
+    name: str,
+    predicted: bool = False,
+) -> list[Floats]:
+    """Return a target [T] for each window, the mean over classifiers (the best fine-tuned epochs).
+
+    Args:
+        classifiers: dense models.
+        dataset: whose train split the windows are, in order; `human` reads its evidence.
+        windows: what the predictors will be trained on.
+        name: see parse_target.
+        predicted: explain each model's own prediction instead of the label.
+    """
+    parts = [
+        _human(classifiers[0], dataset, windows)
+        if part == HUMAN
+        else _mean([_attribute(c, part, windows, predicted) for c in classifiers])
+        for part in parse_target(name)
+    ]
+    return parts[0] if len(parts) == 1 else _mean([[_normal(t) for t in part] for part in parts])
+
+
+def _mean(stacks: Sequence[Sequence[Floats]]) -> list[Floats]:
+    return [np.mean(same, axis=0) for same in zip(*stacks, strict=True)]
+
+
+def _normal(target: Floats) -> Floats:
+    scaled: Floats = target / max(float(target.sum()), 1e-15)
+    return scaled
+
+
+def _attribute(
+    classifier: Classifier, name: str, windows: Sequence[TrainingWindow], predicted: bool
+) -> list[Floats]:
+    method = Method(_published, "sum", False, True, "AdapLeR") if name == PUBLISHED else METHODS[name]
+    found: list[Floats] = [np.empty(0, dtype=np.float32)] * len(windows)
+    for rows, batch in window_batches(classifier, [w.window for w in windows], name):
+        target = torch.tensor([windows[i].label for i in rows], device=classifier.device)
+        if predicted:
+            target = logits_of(classifier, batch).argmax(-1)
+        request = Request(batch, target, tuple(rows), IG_STEPS, len(rows))
+        scores = halving(classifier, method, request).abs().float().cpu().numpy()
+        for row, i in enumerate(rows):
+            found[i] = scores[row, : len(windows[i].window)]
+    return found
+
+
+def _human(classifier: Classifier, dataset: Dataset, windows: Sequence[TrainingWindow]) -> list[Floats]:
+    """Return 1 on the pieces of words that people marked; 1 on all words where they marked none."""
+    examples = dataset.splits["train"]
+    counts = [len(w) for w in classifier.encoder.encode([dataset.text(e) for e in examples])]
+    golds = [dataset.truth(e).gold for e, n in zip(examples, counts, strict=True) for _ in range(n)]
+    if not any(g.any() for g in golds):
+        raise InputError(Fault("human evidence on train for target human", "none", dataset.source))
+    return [_marked(w.window, gold) for w, gold in zip(windows, golds, strict=True)]
+
+
+def _marked(window: Window, gold: Mask) -> Floats:
+    inside = window.word != OUTSIDE
+    marked = inside & gold[window.word]
+    chosen: Floats = (marked if marked.any() else inside).astype(np.float32)
+    return chosen
+
+
+@torch.inference_mode()
+def logits_of(classifier: Classifier, batch: Batch) -> Tensor:
+    """Return logits [B,C] of a batch."""
+    with classifier.autocast():
+        logits: Tensor = classifier.model(input_ids=batch.ids, **classifier.inputs(batch)).logits
+    return logits.float()
+
+
+def teacher_logits(classifier: Classifier, windows: Sequence[TrainingWindow]) -> Tensor:
+    """Return the dense model's logits [window, C]."""
+    found = torch.empty(len(windows), len(classifier.labels))
+    for rows, batch in window_batches(classifier, [w.window for w in windows], "teacher"):
+        found[rows] = logits_of(classifier, batch).cpu()
+    return found
+
+
+def window_batches(
+    classifier: Classifier, windows: Sequence[Window], name: str
+) -> tqdm[tuple[list[int], Batch]]:
+    """Return (indices, batch) of all windows, longest first, under a progress bar of that name."""
+    limit = MICRO_PIECES.get(classifier.device.type, MICRO_PIECES["cpu"])
+    rows = list(length_batches([len(w) for w in windows], limit))
+    batches = ((r, classifier.encoder.collate([windows[i] for i in r]).to(classifier.device)) for r in rows)
+    return tqdm(batches, total=len(rows), desc=name, leave=False, disable=None)
+
+
+def kept_on_disk(file: Path, compute: Callable[[], Sequence[Tensor]]) -> list[Tensor]:
+    """Return the tensors in `file`, computed and written first if it is not there."""
+    if not file.is_file():
+        tensors = compute()
+        flat = {
+            "values": torch.cat([t.flatten() for t in tensors]),
+            "lengths": torch.tensor([t.numel() for t in tensors]),
+        }
+        write_whole(file, lambda partial: save_file(flat, partial))
+    stored = load_file(file)
+    return list(torch.split(stored["values"], stored["lengths"].tolist()))
