@@ -13,6 +13,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from eraser.errors import Fault, InputError
+
 Mask = NDArray[np.bool_]
 Floats = NDArray[np.float64]
 
@@ -204,6 +206,17 @@ class Dataset:
         """Return what people said of `example`."""
         text = self.text(example)
         return Truth(example.label, len(text.words), text.spans(example.evidence))
+
+    def examples(self, split: str) -> tuple[Example, ...]:
+        """Return the examples of a split.
+
+        Raises:
+            InputError: it has none.
+        """
+        if not self.splits.get(split):
+            expected = f"a split of {', '.join(s for s, e in self.splits.items() if e)} with examples"
+            raise InputError(Fault(expected, repr(split), self.source))
+        return self.splits[split]
 
     def votes(self, example: Example) -> Floats:
         """Return for each word [W] the mean of the annotators' marks, where they are kept one by one."""

@@ -9,6 +9,8 @@ from typing import Annotated, Any, Literal, NoReturn
 import typer
 
 from eraser.errors import InputError
+from rationale.cli_options import AsJson, DataPath, DatasetName, ExtraLabels, Precision
+from rationale.cli_train import train_app, tune_app
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -16,21 +18,9 @@ app = typer.Typer(
     help="Which words decided, do people agree, can it be trusted, what did it cost?",
 )
 data_app = typer.Typer(no_args_is_help=True, help="Fetch, list and describe data sets.")
-train_app = typer.Typer(no_args_is_help=True, help="Train models.")
 app.add_typer(data_app, name="data")
 app.add_typer(train_app, name="train")
-
-DatasetName = Annotated[str, typer.Option(help="sample, movies, multirc, hatexplain, or a name of your own.")]
-DataPath = Annotated[
-    Path | None, typer.Option(help="Folder or .tar.gz of the data set; default the fetched copy.")
-]
-ExtraLabels = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--extra-label", help="Label that may be predicted though gold lacks it (HateXplain: normal)."
-    ),
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+app.add_typer(tune_app, name="tune")
 
 
 def main() -> None:
@@ -110,135 +100,16 @@ def data_describe(dataset: DatasetName = "sample", data: DataPath = None, as_jso
         typer.echo(f"  note: {note}")
 
 
-@train_app.command("dense")
-def train_dense_command(  # noqa: PLR0913 (one option each)
-    backbone: Annotated[str, typer.Option(help="Hub id or folder of a pretrained encoder.")],
-    out: Annotated[Path, typer.Option(help="Folder for the trained model.")],
-    dataset: DatasetName = "sample",
-    data: DataPath = None,
-    epochs: int = 2,
-    lr: float = 5e-5,
-    batch_size: int = 32,
-    max_length: Annotated[int, typer.Option(help="Pieces read at once; longer texts in windows.")] = 512,
-    precision: Annotated[Literal["float32", "bf16", "auto"], typer.Option()] = "auto",
-    device: str = "auto",
-    seed: int = 0,
-    keep_epochs: Annotated[int, typer.Option(help="Best epochs kept, for `train adapler`.")] = 1,
-) -> None:
-    """Fine-tune a dense classifier; a killed run goes on where it stopped."""
-    from eraser.load import load
-    from rationale.hf import new_classifier
-    from rationale.memory import keep_freed_memory
-    from rationale.training.dense import TrainSettings, train_dense
-
-    keep_freed_memory()
-    loaded = load(dataset, data)
-    settings = TrainSettings(
-        epochs=epochs,
-        lr=lr,
-        batch_size=batch_size,
-        max_length=max_length,
-        precision=precision,
-        device=device,
-        seed=seed,
-        keep_epochs=keep_epochs,
-    )
-    record = train_dense(lambda: new_classifier(backbone, loaded.labels), loaded, out, settings, backbone)
-    typer.echo(f"{out}: val accuracy {record['val_accuracy']:.4f}")
-
-
-@train_app.command("adapler")
-def train_adapler_command(  # noqa: PLR0913 (one option each)
-    dense: Annotated[Path, typer.Option(help="Model of `train dense`: teacher, start and saliency.")],
-    out: Annotated[Path, typer.Option(help="Folder for the trained model.")],
-    dataset: DatasetName = "sample",
-    data: DataPath = None,
-    start: Annotated[Path | None, typer.Option(help="Train this encoder's weights instead.")] = None,
-    epochs: Annotated[int, typer.Option(help="Of soft removal, as published.")] = 5,
-    hard_epochs: Annotated[int, typer.Option(help="Of hard removal after it (ours).")] = 0,
-    speedup: Annotated[
-        float | None, typer.Option(help="Aim: times fewer operations; without it, phi alone decides.")
-    ] = None,
-    gamma: Annotated[float, typer.Option(help="Weight of the saliency loss.")] = 0.005,
-    phi: Annotated[float, typer.Option(help="Weight of the lengths.")] = 0.0005,
-    lr: Annotated[float, typer.Option(help="Of the weights, soft stage.")] = 3e-5,
-    hard_lr: Annotated[float, typer.Option(help="Of the weights, hard stage.")] = 3e-5,
-    threshold_lr: Annotated[float, typer.Option(help="Of the thresholds.")] = 5e-4,
-    predictor_lr: Annotated[float | None, typer.Option(help="Of the predictors; default lr.")] = None,
-    weight_decay: float = 0.01,
-    clip: Annotated[float, typer.Option(help="Largest norm of a gradient.")] = 1.0,
-    warmup: Annotated[float, typer.Option(help="Share of the steps.")] = 0.06,
-    distill: Annotated[
-        float, typer.Option(help="Share of the task loss that imitates the dense model.")
-    ] = 0.0,
-    temperature: Annotated[float, typer.Option(help="Of the distillation.")] = 2.0,
-    steepness: Annotated[
-        str | None, typer.Option(help="FIRST,GROWTH of lambda an epoch; default as published.")
-    ] = None,
-    eta: Annotated[float, typer.Option(help="Thresholds at the start.")] = 0.25,
-    target: Annotated[
-        str,
-        typer.Option(help="What predictors imitate: gradient_x_input (published), human, METHOD, A+B."),
-    ] = "gradient_x_input",
-    target_class: Annotated[Literal["gold", "predicted"], typer.Option()] = "gold",
-    saliency_epochs: Annotated[int, typer.Option(help="Best epochs whose saliency is averaged.")] = 3,
-    tolerance: Annotated[float, typer.Option(help="Accuracy on val that may be lost.")] = 0.01,
-    batch_size: int = 32,
-    precision: Annotated[Literal["float32", "bf16", "auto"], typer.Option()] = "auto",
-    device: str = "auto",
-    seed: int = 0,
-) -> None:
-    """Train a model that drops tokens layer by layer; a killed run goes on where it stopped."""
-    from eraser.load import load
-    from rationale.memory import keep_freed_memory
-    from rationale.training.adapler import AdaplerStepSettings
-    from rationale.training.shrink import AdaplerSettings, parse_steepness, train_adapler
-
-    keep_freed_memory()
-    step = AdaplerStepSettings(
-        gamma=gamma,
-        phi=phi,
-        lr=lr,
-        threshold_lr=threshold_lr,
-        predictor_lr=predictor_lr,
-        weight_decay=weight_decay,
-        clip=clip,
-        warmup=warmup,
-        distill=distill,
-        temperature=temperature,
-    )
-    settings = AdaplerSettings(
-        epochs=epochs,
-        hard_epochs=hard_epochs,
-        hard_lr=hard_lr,
-        speedup=speedup,
-        step=step,
-        steepness=parse_steepness(steepness),
-        eta=eta,
-        target=target,
-        target_class=target_class,
-        saliency_epochs=saliency_epochs,
-        tolerance=tolerance,
-        batch_size=batch_size,
-        precision=precision,
-        device=device,
-        seed=seed,
-    )
-    record = train_adapler(dense, load(dataset, data), out, settings, start)
-    kept = record["kept"]
-    fits = "within" if kept["within_tolerance"] else "NOT within"
-    typer.echo(
-        f"{out}: val accuracy {kept['val_accuracy']:.4f} (dense {record['dense_val_accuracy']:.4f}, "
-        f"{fits} the tolerance), {kept['speedup']:.2f} times fewer operations"
-    )
-
-
 @app.command("evaluate")
 def evaluate_command(  # noqa: PLR0913 (one option each)
     dataset: DatasetName = "sample",
     data: DataPath = None,
     model: Annotated[
         str | None, typer.Option(help="Folder or hub id; the sample trains a small one of its own.")
+    ] = None,
+    dense: Annotated[
+        str | None,
+        typer.Option(help="Model that attention and gradients explain where --model drops tokens."),
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Run folder; default runs/DATASET-SPLIT.")] = None,
     split: str = "test",
@@ -247,7 +118,7 @@ def evaluate_command(  # noqa: PLR0913 (one option each)
     ] = None,
     budget: Annotated[
         list[str] | None,
-        typer.Option(help="ratio, ratio=R or gold; may be repeated, the first is the main one."),
+        typer.Option(help="ratio, ratio=R, gold, match=METHOD or own; may be repeated, the first leads."),
     ] = None,
     target: Annotated[str, typer.Option(help="Class to explain: predicted, gold, or a label.")] = "predicted",
     labels: Annotated[
@@ -258,7 +129,7 @@ def evaluate_command(  # noqa: PLR0913 (one option each)
     max_length: int | None = None,
     replace: Annotated[Literal["delete", "mask"], typer.Option(help="How words are removed.")] = "delete",
     ig_steps: int = 20,
-    precision: Annotated[Literal["float32", "bf16", "auto"], typer.Option()] = "float32",
+    precision: Precision = "float32",
     device: str = "auto",
     seed: int = 0,
     as_json: AsJson = False,
@@ -288,17 +159,15 @@ def evaluate_command(  # noqa: PLR0913 (one option each)
         precision=precision,
         device=device,
         seed=seed,
+        dense=dense,
     )
-    classifier = load_classifier(
-        settings.model,
-        labels=labels.split(",") if labels else None,
-        device=device,
-        precision=precision,
-        max_length=max_length,
-        long_texts=long_texts,
-    )
+    names = labels.split(",") if labels else None
+    reads: Any = {"max_length": max_length, "long_texts": long_texts}
+    where: Any = {"device": device, "precision": precision}
+    classifier = load_classifier(settings.model, labels=names, **where, **reads)
+    explained = None if dense is None else load_classifier(dense, labels=names, **where, **reads)
     folder = out or Path("runs") / f"{dataset}-{split}"
-    evaluation = evaluate(classifier, loaded, settings, folder)
+    evaluation = evaluate(classifier, loaded, settings, folder, explained)
     scores = write_run(evaluation, loaded, folder)
     if as_json:
         typer.echo(json.dumps(records(scores)))
@@ -334,6 +203,59 @@ def _print_run(scores: Any, budget: str, folder: Path) -> None:
         f"\naccuracy {accuracy.value:.3f} [{accuracy.low:.3f}, {accuracy.high:.3f}], n = {accuracy.n}; "
         f"budget {budget}; intervals and paired differences in {folder}/report.html"
     )
+
+
+@app.command("bench")
+def bench_command(  # noqa: PLR0913 (one option each)
+    model: Annotated[str, typer.Option(help="Folder or hub id of a model that drops tokens.")],
+    dataset: DatasetName = "sample",
+    data: DataPath = None,
+    split: str = "test",
+    windows: Annotated[int, typer.Option(help="How many windows of the split to time.")] = 256,
+    batch_size: int = 32,
+    rounds: int = 5,
+    threads: Annotated[int | None, typer.Option(help="CPU threads; default torch's own choice.")] = None,
+    dial: Annotated[
+        bool, typer.Option("--dial", help="Instead draw accuracy and agreement against speed.")
+    ] = False,
+    dials: Annotated[str | None, typer.Option(help="Dials to draw, comma-separated.")] = None,
+    out: Annotated[Path, typer.Option(help="Folder for dial.csv and dial.png.")] = Path("runs/dial"),
+    precision: Precision = "auto",
+    device: str = "auto",
+) -> None:
+    """Measure speed beside counted operations: Hugging Face dense, ours dense, ours with removal."""
+    import torch
+
+    from eraser.load import load
+    from rationale.bench import bench, table
+    from rationale.hf import load_classifier
+    from rationale.memory import keep_freed_memory
+
+    if threads is not None:
+        torch.set_num_threads(threads)
+    keep_freed_memory()
+    loaded = load(dataset, data)
+    examples = loaded.examples(split)
+    classifier = load_classifier(model, device=device, precision=precision)
+    if dial or dials:
+        _draw_dial(classifier, loaded, split, dials, out)
+        return
+    encoded = classifier.encoder.encode([loaded.text(e) for e in examples])
+    flat = [w for text in encoded for w in text][:windows]
+    typer.echo(table(bench(classifier, flat, batch_size, rounds)))
+
+
+def _draw_dial(classifier: Any, loaded: Any, split: str, dials: str | None, out: Path) -> None:
+    from eraser.write import write_text
+    from rationale.cli_train import numbers
+    from rationale.frontier import DIALS, dial_table
+    from rationale.plots import dial_figure, png
+
+    found = dial_table(classifier, loaded, split, DIALS if dials is None else numbers(dials))
+    write_text(out / "dial.csv", found.to_csv(index=False))
+    (out / "dial.png").write_bytes(png(dial_figure(found)))
+    typer.echo(found.round(3).to_string(index=False))
+    typer.echo(f"written: {out}/dial.csv, {out}/dial.png")
 
 
 @app.command("score")

@@ -4,29 +4,28 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from tqdm.auto import tqdm
 
 from eraser import Ablation, Dataset, Example, Fault, InputError, Prediction, Text, Truth
 from eraser.types import Floats, Mask
 from eraser.write import make_folder
 from rationale.ablate import ablate, without_and_only
-from rationale.attribution import METHODS, Case, attribute
+from rationale.attribution import METHODS, Attribution, Case, attribute
 from rationale.extract import Budget, extract, share_of, top_words
-from rationale.hf import Classifier, check_labels
+from rationale.hf import Classifier, check_labels, describe, without_removal
 from rationale.parts import Rows, part
 from rationale.predict import text_probs
 from rationale.settings import EvaluateSettings, digest
 from rationale.text import Window, words_read
 
 CHUNK = 64  # examples to a part
-PARTS_VERSION = 2  # to be raised by a change that makes a method give other numbers
+PARTS_VERSION = 3  # to be raised by a change that makes a method give other numbers
 
 
 @dataclass(frozen=True)
@@ -54,21 +53,28 @@ class Evaluation:
 
 
 def evaluate(
-    classifier: Classifier, dataset: Dataset, settings: EvaluateSettings, folder: Path
+    classifier: Classifier,
+    dataset: Dataset,
+    settings: EvaluateSettings,
+    folder: Path,
+    dense: Classifier | None = None,
 ) -> Evaluation:
-    """Run every method on the split, or take from `folder/parts` what an earlier run left there."""
-    settings.check(tuple(METHODS))
+    """Run every method on the split, or take from `folder/parts` what an earlier run left there.
+
+    Where the classifier drops tokens, methods other than its own explain `dense`, by default its own
+    weights with nothing removed; what is said without and with only a rationale is always its own answer.
+    """
+    settings.check(tuple(METHODS), tuple(name for name, m in METHODS.items() if m.own is not None))
+    explained = _explained(classifier, dense)
     check_labels(classifier, dataset.labels, settings.model)
-    if not dataset.splits.get(settings.split):
-        expected = f"a split of {', '.join(s for s, e in dataset.splits.items() if e)} with examples"
-        raise InputError(Fault(expected, repr(settings.split), dataset.source))
+    examples = dataset.examples(settings.split)[: settings.limit]
     if settings.target not in (allowed := ("predicted", "gold", *classifier.labels)):
         raise InputError(Fault(f"a target of {', '.join(allowed)}", repr(settings.target)))
     make_folder(folder)
     share, note = _human_share(dataset, settings.split)
     budgets = settings.resolved_budgets(share)
-    run = _Run(classifier, settings, budgets, folder / "parts", fingerprint(classifier))
-    examples = dataset.splits[settings.split][: settings.limit]
+    hashes = (fingerprint(classifier), fingerprint(explained))
+    run = _Run(classifier, explained, settings, budgets, folder / "parts", hashes)
     chunks = [examples[i : i + CHUNK] for i in range(0, len(examples), CHUNK)]
     items: list[Item] = []
     found: dict[tuple[str, str], list[Prediction]] = {}
@@ -88,16 +94,19 @@ def evaluate(
         {key: tuple(rows) for key, rows in found.items()},
         {m: float(np.median(values)) for m, values in spent.items()},
         unread,
-        _describe(classifier),
+        describe(classifier),
         (*dataset.notes, *note),
     )
 
 
-def _describe(classifier: Classifier) -> str:
-    """Return where the run took place, as a cost needs it."""
-    kind = classifier.device.type
-    where = torch.cuda.get_device_name() if kind == "cuda" else f"{kind}, {torch.get_num_threads()} threads"
-    return f"{where}, {'bf16' if classifier.bf16 else 'float32'}"
+def _explained(classifier: Classifier, dense: Classifier | None) -> Classifier:
+    """Return what attention and gradient methods explain; it must read the same pieces."""
+    if dense is None:
+        return without_removal(classifier)
+    same = dense.encoder.tokenizer.get_vocab() == classifier.encoder.tokenizer.get_vocab()
+    if not same or dense.labels != classifier.labels:
+        raise InputError(Fault("a dense model with the model's own vocabulary and labels", "other ones"))
+    return replace(without_removal(dense), encoder=classifier.encoder)
 
 
 def _human_share(dataset: Dataset, split: str) -> tuple[float, tuple[str, ...]]:
@@ -129,10 +138,11 @@ class _Run:
     """What all parts of a run share."""
 
     classifier: Classifier
+    explained: Classifier
     settings: EvaluateSettings
     budgets: tuple[Budget, ...]
     folder: Path
-    model_hash: str
+    model_hashes: tuple[str, str]
 
     def items(self, dataset: Dataset, examples: Sequence[Example]) -> list[Item]:
         """Return the examples with their texts, human evidence and windows."""
@@ -145,9 +155,15 @@ class _Run:
         whole = self._part(items, "predict", (), lambda: self._predict(items))
         probs = np.array([row["probs"] for row in whole])
         targets = self._targets(items, probs)
-        for method in self.settings.methods:
-            depends = self._depends_on(method, items, targets)
-            rows = self._part(items, method, depends, partial(self._explain, method, items, targets))
+        matched = {b.method for b in self.budgets if b.kind == "match"}
+        owns: dict[str, list[Mask]] = {}
+        for method in sorted(self.settings.methods, key=lambda m: m not in matched):  # those matched first
+            depends = self._depends_on(method, items, targets, owns)
+            rows = self._part(items, method, depends, partial(self._explain, method, items, targets, owns))
+            if method in matched:
+                owns[method] = [
+                    mask_of(row["own"], i.truth.n_words) for i, row in zip(items, rows, strict=True)
+                ]
             for item, p, row in zip(items, probs, rows, strict=True):
                 for budget in map(str, self.budgets):
                     yield method, budget, self._prediction(item, p, row, budget), row["ms"]
@@ -157,16 +173,19 @@ class _Run:
         texts = [(i.example.id, i.truth.n_words, [_as_lists(w) for w in i.windows]) for i in items]
         encoder = self.classifier.encoder
         run = (self.settings.replace, self.classifier.bf16, encoder.pad_id, encoder.mask_id)
-        key = digest(PARTS_VERSION, self.model_hash, texts, depends, run)
+        key = digest(PARTS_VERSION, self.model_hashes, texts, depends, run)
         return part(self.folder / f"{name}-{key}.parquet", compute)
 
-    def _depends_on(self, method: str, items: Sequence[Item], targets: list[int]) -> Any:
+    def _depends_on(
+        self, method: str, items: Sequence[Item], targets: list[int], owns: dict[str, list[Mask]]
+    ) -> Any:
         """Return what else a method's part depends on."""
         s = self.settings
         gold = [i.truth.gold.nonzero()[0].tolist() for i in items]
         steps = s.ig_steps if method == "integrated_gradients" else None
         seed = s.seed if method == "random" else None
-        return [list(map(str, self.budgets)), s.fractions, gold, targets, steps, seed]
+        sizes = {name: [int(own.sum()) for own in masks] for name, masks in owns.items()}
+        return [list(map(str, self.budgets)), s.fractions, gold, targets, steps, seed, sizes]
 
     def _targets(self, items: Sequence[Item], probs: Floats) -> list[int]:
         """Return the class to explain for each item."""
@@ -181,16 +200,22 @@ class _Run:
         probs = text_probs(self.classifier, [i.windows for i in items])
         return [{"id": i.example.id, "probs": p.tolist()} for i, p in zip(items, probs, strict=True)]
 
-    def _explain(self, method: str, items: Sequence[Item], targets: list[int]) -> Rows:
+    def _explain(
+        self, method: str, items: Sequence[Item], targets: list[int], owns: dict[str, list[Mask]]
+    ) -> Rows:
         """Attribute, extract and ablate one chunk with one method."""
         seeds = [seed_of(self.settings.seed, i.example.id) for i in items]
         cases = [
             Case(i.windows, i.truth.n_words, target, seed)
             for i, target, seed in zip(items, targets, seeds, strict=True)
         ]
-        attribute(self.classifier, method, cases[:1], self.settings.ig_steps)  # to warm up, not timed
-        found = attribute(self.classifier, method, cases, self.settings.ig_steps)
-        rationales = [self._rationales(item, a.scores) for item, a in zip(items, found, strict=True)]
+        classifier = self.classifier if METHODS[method].adaptive else self.explained
+        attribute(classifier, method, cases[:1], self.settings.ig_steps)  # to warm up, not timed
+        found = attribute(classifier, method, cases, self.settings.ig_steps)
+        rationales = [
+            self._rationales(item, a, {name: masks[n] for name, masks in owns.items()})
+            for n, (item, a) in enumerate(zip(items, found, strict=True))
+        ]
         erasures = [
             erasure
             for item, named in zip(items, rationales, strict=True)
@@ -203,6 +228,7 @@ class _Run:
                 "id": item.example.id,
                 "ms": a.milliseconds,
                 "scores": a.scores.tolist(),
+                "own": None if a.own is None else a.own.nonzero()[0].tolist(),
                 "rationales": [
                     {"name": name, "words": words.nonzero()[0].tolist()}
                     | {"without": next(answers), "only": next(answers)}
@@ -212,11 +238,15 @@ class _Run:
             for item, a, named in zip(items, found, rationales, strict=True)
         ]
 
-    def _rationales(self, item: Item, scores: Floats) -> dict[str, Mask]:
+    def _rationales(self, item: Item, found: Attribution, owns: dict[str, Mask]) -> dict[str, Mask]:
         """Return the rationale [W] of each budget and of each ablation share, by name."""
-        named = {str(b): extract(scores, b, gold=item.truth.gold) for b in self.budgets}
+        named = {}
+        for b in self.budgets:
+            match = found.own if b.kind == "match" and b.method not in owns else owns.get(b.method or "")
+            named[str(b)] = extract(found.scores, b, gold=item.truth.gold, own=found.own, match=match)
         shares = {
-            share_name(f): top_words(scores, share_of(item.truth.n_words, f)) for f in self.settings.fractions
+            share_name(f): top_words(found.scores, share_of(item.truth.n_words, f))
+            for f in self.settings.fractions
         }
         return named | shares
 
@@ -231,8 +261,7 @@ class _Run:
         def ablation(name: str, fraction: float) -> Ablation:
             return Ablation(fraction, by_label(by_name[name]["without"]), by_label(by_name[name]["only"]))
 
-        rationale = np.zeros(item.truth.n_words, dtype=bool)
-        rationale[by_name[budget]["words"]] = True
+        rationale = mask_of(by_name[budget]["words"], item.truth.n_words)
         return Prediction(
             item.example.id,
             labels[int(np.argmax(probs))],
@@ -246,6 +275,13 @@ class _Run:
 
 def _as_lists(window: Window) -> list[list[int]]:
     return [window.ids.tolist(), window.word.tolist(), window.types.tolist()]
+
+
+def mask_of(words: Iterable[int], n_words: int) -> Mask:
+    """Return the mask [W] that is True at these words."""
+    mask = np.zeros(n_words, dtype=bool)
+    mask[list(words)] = True
+    return mask
 
 
 def share_name(fraction: float) -> str:

@@ -8,7 +8,7 @@ import os
 import shutil
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,9 +22,9 @@ from transformers import (
 )
 from transformers.utils import logging as hf_logging
 
-import rationale.models.adapler  # noqa: F401 (registers it with the Auto classes)
 from eraser import Fault, InputError
 from eraser.errors import shown
+from rationale.models.adapler import AdaplerForSequenceClassification  # known to Auto classes from here
 from rationale.text import Batch, Encoder, LongTexts
 
 Precision = Literal["float32", "bf16", "auto"]
@@ -55,6 +55,20 @@ class Classifier:
         if getattr(self.model.config, "type_vocab_size", 0) > 1:
             arguments["token_type_ids"] = batch.types
         return arguments
+
+
+def without_removal(classifier: Classifier) -> Classifier:
+    """Return the classifier with nothing removed: the encoder inside a token-dropping model, or itself."""
+    if isinstance(classifier.model, AdaplerForSequenceClassification):
+        return replace(classifier, model=classifier.model.model)
+    return classifier
+
+
+def describe(classifier: Classifier) -> str:
+    """Return device, threads and precision, as every timing needs them."""
+    kind = classifier.device.type
+    where = torch.cuda.get_device_name() if kind == "cuda" else f"{kind}, {torch.get_num_threads()} threads"
+    return f"{where}, {'bf16' if classifier.bf16 else 'float32'}"
 
 
 def pick_device(name: str = "auto") -> torch.device:

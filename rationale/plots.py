@@ -120,6 +120,59 @@ def ablation_curves(axes: Axes, curves: pd.DataFrame, side: str) -> Axes:
     return axes
 
 
+def frontier(axes: Axes, table: pd.DataFrame, metric: str, label: str) -> Axes:
+    """Draw a metric against the times fewer operations, with its interval where the table has one."""
+    rows = table.sort_values("speedup")
+    spread = None
+    if f"{metric}_low" in rows:
+        ends = [rows[metric] - rows[f"{metric}_low"], rows[f"{metric}_high"] - rows[metric]]
+        spread = np.clip(np.stack(ends), 0, None)
+    axes.errorbar(
+        rows.speedup, rows[metric], yerr=spread, fmt="o-", color=COLOURS[0], capsize=2, markersize=4
+    )
+    axes.set_xlabel("times fewer operations than dense")
+    axes.set_ylabel(label)
+    return axes
+
+
+def kept_tokens(axes: Axes, table: pd.DataFrame, names: list[str]) -> Axes:
+    """Draw the mean number of tokens in each layer, a line for each row of the table."""
+    layers = [c for c in table.columns if c.startswith("layer_")]
+    for i, (name, (_, row)) in enumerate(zip(names, table.iterrows(), strict=True)):
+        colour, marker = COLOURS[i % len(COLOURS)], MARKERS[i % len(MARKERS)]
+        axes.plot(range(len(layers)), row[layers].astype(float), color=colour, marker=marker, label=name)
+    axes.set_xlabel("layer")
+    axes.set_xticks(range(len(layers)))
+    axes.set_ylabel("tokens worked on (mean)")
+    axes.set_ylim(bottom=0)
+    axes.legend(fontsize=7, frameon=False)
+    return axes
+
+
+def dial_figure(table: pd.DataFrame) -> Figure:
+    """Return accuracy, token F1 and false-positive rate against speed, and tokens in each layer."""
+    figure, axes = new_figure(4, width=3.4)
+    for ax, metric, arrow in zip(axes, ("accuracy", "token_f1", "false_positive_rate"), "↑↑↓", strict=False):
+        frontier(ax, table, metric, f"{metric} {arrow}")
+        n = int(table[f"{metric}_n"].max())
+        ax.set_title(f"n = {n}", fontsize=9)
+    kept_tokens(
+        axes[3], table, [f"dial {d:g} ({s:.1f}x)" for d, s in zip(table.dial, table.speedup, strict=True)]
+    )
+    return figure
+
+
+def tune_figure(table: pd.DataFrame) -> Figure:
+    """Return val accuracy against speed of every epoch, the frontier joined, and its tokens in each layer."""
+    figure, axes = new_figure(2, width=4.6)
+    axes[0].plot(table.speedup, table.val_accuracy, ".", color="#999999", label="every epoch")
+    best = table[table.frontier].sort_values("speedup")
+    frontier(axes[0], best, "val_accuracy", "val accuracy ↑")
+    axes[0].legend(fontsize=7, frameon=False)
+    kept_tokens(axes[1], best, [f"{r} ({s:.1f}x)" for r, s in zip(best.run, best.speedup, strict=True)])
+    return figure
+
+
 FigureMaker = Callable[[pd.DataFrame, pd.DataFrame, str], Figure]
 
 

@@ -19,7 +19,10 @@ DEFAULT_METHODS = ("attention", "rollout", "gradient_x_input", "integrated_gradi
 
 @dataclass(frozen=True)
 class EvaluateSettings:
-    """The choices of one run; `budgets[0]` is the one written to the official prediction files."""
+    """The choices of one run; `budgets[0]` is the one written to the official prediction files.
+
+    `dense` is the model that attention and gradient methods explain where `model` drops tokens.
+    """
 
     dataset: str
     model: str
@@ -35,10 +38,11 @@ class EvaluateSettings:
     precision: Precision = "float32"
     device: str = "auto"
     seed: int = 0
+    dense: str | None = None
     fractions: tuple[float, ...] = FRACTIONS
 
-    def check(self, known_methods: tuple[str, ...]) -> None:
-        """Refuse choices that cannot be carried out, all at once."""
+    def check(self, known_methods: tuple[str, ...], choosing: tuple[str, ...] = ()) -> None:
+        """Refuse what cannot be carried out; `choosing` are the methods that pick words themselves."""
         unknown = [m for m in self.methods if m not in known_methods]
         rules = [
             *((False, f"a method of {', '.join(known_methods)}", repr(m)) for m in unknown),
@@ -50,9 +54,24 @@ class EvaluateSettings:
             (self.seed >= 0, "a seed of at least 0", str(self.seed)),
         ]
         faults = [Fault(expected, got) for holds, expected, got in rules if not holds]
-        faults += [fault for name in self.budgets for fault in _budget_faults(name)]
+        faults += [fault for name in self.budgets for fault in self._budget_faults(name, choosing)]
         if faults:
             raise InputError(*faults)
+
+    def _budget_faults(self, name: str, choosing: tuple[str, ...]) -> tuple[Fault, ...]:
+        try:
+            budget = parse_budget(name)
+        except InputError as error:
+            return error.faults
+        if budget.kind == "match" and budget.method not in set(choosing) & set(self.methods):
+            expected = (
+                f"a budget match=METHOD with a method of this run that chooses words ({', '.join(choosing)})"
+            )
+            return (Fault(expected, name),)
+        if budget.kind == "own" and (ranking := [m for m in self.methods if m not in choosing]):
+            expected = "for budget own only methods that choose words themselves (match=METHOD serves all)"
+            return (Fault(expected, ", ".join(ranking)),)
+        return ()
 
     def resolved_budgets(self, human_share: float) -> tuple[Budget, ...]:
         """Return the budgets with `ratio` filled in by the mean human share."""
@@ -62,16 +81,6 @@ class EvaluateSettings:
             for b in budgets
         ]
         return tuple(dict.fromkeys(filled))
-
-
-def _budget_faults(name: str) -> tuple[Fault, ...]:
-    try:
-        budget = parse_budget(name)
-    except InputError as error:
-        return error.faults
-    if budget.kind in ("own", "match"):  # for methods that choose words themselves; none does so far
-        return (Fault("a budget that ranking methods can fill: gold or ratio", name),)
-    return ()
 
 
 def digest(*values: Any) -> str:

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from eraser import Fault, InputError
+from eraser.types import Mask
 from rationale.attribution.methods import IG_STEPS, METHODS, Method, Request
 from rationale.attribution.words import word_scores
 from rationale.hf import Classifier
@@ -26,12 +27,14 @@ MAX_PIECES = {"cpu": 8 * 512, "cuda": 128 * 512}  # of a batch whose gradients a
 class Attribution:
     """One score for each word [W]; NaN where no piece was read. `target` is the class explained.
 
-    `milliseconds` is the text's share, by pieces, of its batches' wall-clock time.
+    `own` [W] are the words that a method chose itself. `milliseconds` is the text's share, by pieces,
+    of its batches' wall-clock time.
     """
 
     scores: Floats
     target: int
     milliseconds: float
+    own: Mask | None = None
 
 
 @dataclass(frozen=True)
@@ -69,14 +72,14 @@ def attribute(
     if bad := [i for i, scores in enumerate(pieces) if not np.isfinite(scores).all()]:
         raise InputError(Fault(f"finite scores from {method}", f"NaN or infinity in {len(bad)} windows"))
     of_windows = iter(pieces)
-    return [
-        Attribution(
-            word_scores(case.windows, [next(of_windows) for _ in case.windows], case.n_words, chosen.reduce),
-            case.target,
-            float(ms),
-        )
-        for case, ms in zip(cases, spent, strict=True)
-    ]
+    bar = None if chosen.own is None else chosen.own(classifier)
+    attributions = []
+    for case, ms in zip(cases, spent, strict=True):
+        of_case = [next(of_windows) for _ in case.windows]
+        scores = word_scores(case.windows, of_case, case.n_words, chosen.reduce)
+        own = None if bar is None else scores >= bar  # NaN, an unread word, is not chosen
+        attributions.append(Attribution(scores, case.target, float(ms), own))
+    return attributions
 
 
 def halving(classifier: Classifier, method: Method, request: Request) -> torch.Tensor:

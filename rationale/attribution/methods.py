@@ -15,6 +15,7 @@ import torch
 from captum.attr import InputXGradient, IntegratedGradients
 from torch import Tensor
 
+from rationale.attribution import survivors as adaptive
 from rationale.hf import Classifier
 from rationale.text import OUTSIDE, Batch
 
@@ -38,13 +39,19 @@ Scores = Callable[[Classifier, Request], Tensor]
 
 @dataclass(frozen=True)
 class Method:
-    """A method: its function, how pieces become words, whether scores have a sign, where it is from."""
+    """A method: its function, how pieces become words, whether scores have a sign, where it is from.
+
+    `own` gives the score from which on a word is the method's own choice, for methods that choose;
+    `adaptive` marks what only a token-dropping model can do.
+    """
 
     scores: Scores
     reduce: Reduce
     signed: bool
     gradients: bool
     source: str
+    adaptive: bool = False
+    own: Callable[[Classifier], float] | None = None
 
 
 @contextmanager
@@ -151,6 +158,30 @@ def random(classifier: Classifier, request: Request) -> Tensor:
     return torch.from_numpy(scores)
 
 
+def attention_x_gradient(classifier: Classifier, request: Request) -> Tensor:
+    """Last layer's attention from [CLS] times its gradient, negatives cut off, mean over heads."""
+    batch = request.batch
+    with torch.enable_grad(), eager_attention(classifier), classifier.autocast():
+        vectors = embed(classifier, batch).requires_grad_()  # weights are frozen: the graph starts here
+        inputs = classifier.inputs(batch)
+        output = classifier.model(inputs_embeds=vectors, **inputs, output_attentions=True)
+        chosen = output.logits.float().gather(1, request.target[:, None]).sum()
+        (gradient,) = torch.autograd.grad(chosen, output.attentions[-1])
+    product = output.attentions[-1].detach().float() * gradient.float()
+    scores: Tensor = product.clamp(min=0).mean(1)[:, 0]
+    return scores
+
+
+def survivors(classifier: Classifier, request: Request) -> Tensor:
+    """How many layers of a token-dropping model each piece survived; its own choice: all of them."""
+    return adaptive.survivors(classifier, request.batch)
+
+
+def contribution(classifier: Classifier, request: Request) -> Tensor:
+    """Mean over layers of a token-dropping model's predicted contributions."""
+    return adaptive.contribution(classifier, request.batch)
+
+
 METHODS: dict[str, Method] = {
     "attention": Method(attention, "max", signed=False, gradients=False, source="HateXplain 2021"),
     "rollout": Method(rollout, "max", signed=False, gradients=False, source="arXiv 2005.00928"),
@@ -162,6 +193,21 @@ METHODS: dict[str, Method] = {
     ),
     "integrated_gradients": Method(
         integrated_gradients, "sum", signed=True, gradients=True, source="arXiv 1703.01365"
+    ),
+    "attention_x_gradient": Method(
+        attention_x_gradient, "max", signed=False, gradients=True, source="arXiv 2103.15679, one layer"
+    ),
+    "survivors": Method(
+        survivors,
+        "max",
+        signed=False,
+        gradients=False,
+        source="AdapLeR 2022",
+        adaptive=True,
+        own=adaptive.n_layers,
+    ),
+    "contribution": Method(
+        contribution, "max", signed=False, gradients=False, source="AdapLeR 2022", adaptive=True
     ),
     "random": Method(random, "max", signed=False, gradients=False, source="floor"),
 }

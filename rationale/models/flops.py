@@ -65,7 +65,7 @@ def costs(model: PreTrainedModel) -> Costs:
     inner: PreTrainedModel = getattr(model, "model", model) if hasattr(model, "choose") else model
     check_encoder(inner)
     base, layers = base_of(inner), layers_of(inner)
-    predictors: Sequence[nn.Module | None] = getattr(model, "contribution_predictors", [None] * len(layers))  # type: ignore[assignment]
+    predictors: Sequence[nn.Module | None] = getattr(model, "contribution_predictors", [None] * len(layers))
     return Costs(
         tuple(_linear(layer) for layer in layers),
         tuple(4 * _attention_width(layer) for layer in layers),  # queries by keys, weights by values
@@ -99,4 +99,5 @@ def official_bert_flops(lengths: ArrayLike, classes: int) -> Floats:
 def official_adapler_flops(kept: ArrayLike, classes: int) -> Floats:
     """Return the released code's count for AdapLeR on BERT-base, `kept` [12, sequence]."""
     n = np.asarray(kept, dtype=np.float64)
-    return 1183537 + 1537 * (classes - 1) + 6152 * n[0] + (3156 * n**2 + 14233554 * n).sum(0)
+    total: Floats = 1183537 + 1537 * (classes - 1) + 6152 * n[0] + (3156 * n**2 + 14233554 * n).sum(0)
+    return total

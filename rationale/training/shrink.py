@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,6 @@ from eraser.write import write_json
 from rationale.hf import (
     SETTINGS,
     Classifier,
-    Precision,
     load_classifier,
     load_model,
     read_settings,
@@ -40,10 +39,10 @@ from rationale.text import length_batches
 from rationale.training.adapler import (
     AdaplerBatch,
     AdaplerStep,
-    AdaplerStepSettings,
     linear,
     steepness,
 )
+from rationale.training.adapler_settings import AdaplerSettings
 from rationale.training.dense import EPOCHS
 from rationale.training.loop import (
     MICRO_PIECES,
@@ -55,69 +54,10 @@ from rationale.training.loop import (
     shuffled_batches,
     training_windows,
 )
-from rationale.training.targets import kept_on_disk, parse_target, saliency_targets, teacher_logits
+from rationale.training.targets import kept_on_disk, saliency_targets, teacher_logits
 
 SPEED_SMOOTHING = 0.9  # of the running mean that `speedup` compares with
 CALIBRATION = 512  # windows of train on which thresholds are scaled
-
-
-@dataclass(frozen=True)
-class AdaplerSettings:
-    """How AdapLeR is trained; saved beside its weights."""
-
-    epochs: int = 5
-    hard_epochs: int = 0
-    hard_lr: float = 3e-5
-    speedup: float | None = None
-    step: AdaplerStepSettings = field(default_factory=AdaplerStepSettings)
-    steepness: tuple[float, float] | None = None  # λ of the first epoch, and its growth; None: as published
-    eta: float = 0.25
-    target: str = "gradient_x_input"
-    target_class: str = "gold"
-    saliency_epochs: int = 3
-    tolerance: float = 0.01
-    batch_size: int = 32
-    precision: Precision = "auto"
-    device: str = "auto"
-    seed: int = 0
-    checkpoint_seconds: float = 120.0
-
-    def check(self) -> None:
-        """Refuse settings that cannot train, all at once."""
-        parse_target(self.target)
-        s = self.step
-        rules = [
-            (self.epochs >= 0, "epochs of at least 0", self.epochs),
-            (self.hard_epochs >= 0, "hard_epochs of at least 0", self.hard_epochs),
-            (self.epochs + self.hard_epochs >= 1, "at least 1 epoch", self.epochs + self.hard_epochs),
-            (0 < self.eta <= 1, "eta in (0, 1]", self.eta),
-            (0 <= s.distill <= 1, "distill in [0, 1]", s.distill),
-            (s.temperature > 0, "a temperature above 0", s.temperature),
-            (min(s.gamma, s.phi) >= 0, "gamma and phi of at least 0", (s.gamma, s.phi)),
-            (min(s.lr, self.hard_lr, s.threshold_lr) > 0, "learning rates above 0", (s.lr, self.hard_lr)),
-            (self.speedup is None or self.speedup >= 1, "a speedup of at least 1", self.speedup),
-            (self.target_class in ("gold", "predicted"), "target_class gold or predicted", self.target_class),
-            (self.batch_size >= 1, "batch_size of at least 1", self.batch_size),
-            (self.saliency_epochs >= 1, "saliency_epochs of at least 1", self.saliency_epochs),
-            (self.seed >= 0, "seed of at least 0", self.seed),
-        ]
-        if faults := [Fault(expected, str(got)) for holds, expected, got in rules if not holds]:
-            raise InputError(*faults)
-
-
-def parse_steepness(text: str | None) -> tuple[float, float] | None:
-    """Read FIRST,GROWTH.
-
-    >>> parse_steepness("10,3")
-    (10.0, 3.0)
-    """
-    if text is None:
-        return None
-    try:
-        first, growth = map(float, text.split(","))
-    except ValueError:
-        raise InputError(Fault("steepness as FIRST,GROWTH, two numbers", repr(text))) from None
-    return first, growth
 
 
 def train_adapler(

@@ -1,0 +1,58 @@
+"""Rationales of models that drop tokens: who survived, and the scores that decided it.
+
+One forward pass of the shrinking model; nothing else is computed.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from eraser import Fault, InputError
+from rationale.hf import Classifier
+from rationale.models.encoder import Output
+from rationale.text import Batch
+
+BELOW_ONE = 1 - 1e-6  # largest tie-break: never another layer's worth
+
+
+def run(classifier: Classifier, batch: Batch, method: str) -> Output:
+    """Run a token-dropping model.
+
+    Raises:
+        InputError: the model drops none.
+    """
+    with torch.inference_mode(), classifier.autocast():
+        output = classifier.model(input_ids=batch.ids, **classifier.inputs(batch))
+    if not isinstance(output, Output):
+        expected = f"a model that drops tokens, for method {method}"
+        raise InputError(Fault(expected, type(classifier.model).__name__))
+    return output
+
+
+def survivors(classifier: Classifier, batch: Batch) -> Tensor:
+    """Return for each piece the number of layers it survived [B,T], ties broken by contribution.
+
+    The tie-break is the score at the layer that dropped the piece, or at the last one.
+    """
+    output = run(classifier, batch, "survivors")
+    kept = torch.stack([layer.kept for layer in output.trace])
+    survived = kept.sum(0)
+    if output.trace[0].contribution is None:
+        return survived.float()
+    scores = torch.stack([layer.contribution for layer in output.trace])  # type: ignore[misc]
+    decisive = survived.clamp(max=len(kept) - 1)
+    return survived + scores.gather(0, decisive[None])[0].clamp(max=BELOW_ONE)
+
+
+def contribution(classifier: Classifier, batch: Batch) -> Tensor:
+    """Return the mean over layers of the predictors' scores [B,T]; 0 where a piece was gone."""
+    output = run(classifier, batch, "contribution")
+    if output.trace[0].contribution is None:
+        raise InputError(Fault("a model with contribution predictors", type(classifier.model).__name__))
+    return torch.stack([layer.contribution for layer in output.trace]).mean(0)  # type: ignore[misc]
+
+
+def n_layers(classifier: Classifier) -> float:
+    """Return the score from which on a piece survived to the end."""
+    return float(len(classifier.model.contribution_predictors))  # type: ignore[arg-type]

@@ -1,0 +1,35 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+DatasetName = Annotated[str, typer.Option(help="sample, movies, multirc, hatexplain, or a name of your own.")]
+DataPath = Annotated[
+    Path | None, typer.Option(help="Folder or .tar.gz of the data set; default the fetched copy.")
+]
+ExtraLabels = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--extra-label", help="Label that may be predicted though gold lacks it (HateXplain: normal)."
+    ),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Precision = Annotated[Literal["float32", "bf16", "auto"], typer.Option()]
+
+# training AdapLeR
+Dense = Annotated[Path, typer.Option(help="Model of `train dense`: teacher, start and saliency.")]
+Epochs = Annotated[int, typer.Option(help="Of soft removal, as published.")]
+HardEpochs = Annotated[int, typer.Option(help="Of hard removal after it (ours).")]
+HardLr = Annotated[float, typer.Option(help="Learning rate of the hard stage.")]
+ThresholdLr = Annotated[float, typer.Option(help="Learning rate of the thresholds.")]
+PredictorLr = Annotated[float | None, typer.Option(help="Learning rate of the predictors; default lr.")]
+Distill = Annotated[float, typer.Option(help="Share of the task loss that imitates the dense model.")]
+Steepness = Annotated[str | None, typer.Option(help="FIRST,GROWTH of lambda an epoch; default as published.")]
+Target = Annotated[
+    str, typer.Option(help="What predictors imitate: gradient_x_input (published), human, METHOD, A+B.")
+]
+Tolerance = Annotated[float, typer.Option(help="Accuracy on val that may be lost.")]

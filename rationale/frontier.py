@@ -1,0 +1,117 @@
+"""Accuracy and agreement against speed: one model at several dials, or many trained models."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from eraser import Dataset, Fault, InputError, Prediction
+from eraser.metrics import measure, score
+from eraser.write import make_folder, write_text
+from rationale.attribution import Case, attribute
+from rationale.hf import Classifier
+from rationale.models.removal import run_windows, speedup_of
+from rationale.training.adapler_settings import AdaplerSettings
+from rationale.training.shrink import train_adapler
+
+DIALS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 3.0)
+METRICS_SHOWN = ("accuracy", "token_f1", "false_positive_rate")
+
+
+def dial_table(
+    classifier: Classifier, dataset: Dataset, split: str, dials: Sequence[float] = DIALS, seed: int = 0
+) -> pd.DataFrame:
+    """Return a row for each dial: operations saved, tokens in each layer, and metrics with intervals.
+
+    The rationale is the survivors' own: the words with a piece in the last layer. The model's dial is put
+    back afterwards.
+
+    Raises:
+        InputError: a dial below 0.
+    """
+    if bad := [d for d in dials if not 0 <= d < np.inf]:
+        raise InputError(Fault("dials of at least 0", str(bad[0])))
+    before = classifier.model.config.dial
+    try:
+        rows = [_at(classifier, dataset, split, dial, seed) for dial in dials]
+    finally:
+        classifier.model.config.dial = before
+    return pd.DataFrame(rows)
+
+
+def _at(classifier: Classifier, dataset: Dataset, split: str, dial: float, seed: int) -> dict[str, Any]:
+    classifier.model.config.dial = dial
+    examples = dataset.splits[split]
+    texts = [dataset.text(e) for e in examples]
+    encoded = classifier.encoder.encode(texts)
+    flat = [w for windows in encoded for w in windows]
+    probs, kept = run_windows(classifier, flat)
+    starts = np.cumsum([0, *map(len, encoded)])[:-1]
+    said = np.add.reduceat(probs, starts, axis=0).argmax(1)
+    cases = [Case(w, len(t.words), int(i)) for w, t, i in zip(encoded, texts, said, strict=True)]
+    found = attribute(classifier, "survivors", cases)
+    truths = [dataset.truth(e) for e in examples]
+    predictions = [
+        Prediction(e.id, classifier.labels[i], {}, a.scores, a.own if a.own is not None else a.scores > 0)
+        for e, i, a in zip(examples, said, found, strict=True)
+    ]
+    row: dict[str, Any] = {"dial": dial, "speedup": speedup_of(classifier, flat, kept)}
+    row |= {f"layer_{i}": float(n) for i, n in enumerate(kept.mean(1))}
+    for name in METRICS_SHOWN:
+        s = score(name, measure(name, truths, predictions), seed)
+        row |= {name: s.value, f"{name}_low": s.low, f"{name}_high": s.high, f"{name}_n": s.n}
+    return row
+
+
+def tune(
+    dense: Path,
+    dataset: Dataset,
+    out: Path,
+    base: AdaplerSettings,
+    grid: Mapping[str, Sequence[float]],
+) -> pd.DataFrame:
+    """Train AdapLeR at every point of a grid (gamma, phi, lr, speedup); return every epoch of every run.
+
+    Each run has its folder in `out`, so that a killed search goes on where it stopped. `frontier` marks the
+    epochs that no other epoch beats in both accuracy and speed on val.
+    """
+    make_folder(out)
+    rows: list[dict[str, Any]] = []
+    for values in product(*grid.values()):
+        point = dict(zip(grid, values, strict=True))
+        name = "-".join(f"{k}={v:g}" for k, v in point.items())
+        record = train_adapler(dense, dataset, out / name, _at_point(base, point))
+        rows += [{"run": name, **point, **_flat(entry)} for entry in record["log"]]
+        table = pd.DataFrame(rows)
+        table["frontier"] = on_frontier(table.speedup.to_numpy(), table.val_accuracy.to_numpy())
+        write_text(out / "frontier.csv", table.to_csv(index=False))
+    return table
+
+
+def _at_point(base: AdaplerSettings, point: dict[str, float]) -> AdaplerSettings:
+    of_step = {k: v for k, v in point.items() if k != "speedup"}
+    speedup = point.get("speedup", base.speedup)
+    return replace(base, speedup=speedup, step=replace(base.step, **of_step))
+
+
+def _flat(entry: dict[str, Any]) -> dict[str, Any]:
+    kept = ("stage", "epoch", "val_accuracy", "speedup", "within_tolerance")
+    return {k: entry[k] for k in kept} | {f"layer_{i}": n for i, n in enumerate(entry["lengths"])}
+
+
+def on_frontier(speed: np.ndarray[Any, Any], accuracy: np.ndarray[Any, Any]) -> list[bool]:
+    """Return True for the points that no other point beats in one and equals or beats in the other.
+
+    >>> on_frontier(np.array([1.0, 2.0, 2.0, 3.0]), np.array([0.9, 0.8, 0.7, 0.8]))
+    [True, False, False, True]
+    """
+    return [
+        not bool(((speed >= s) & (accuracy >= a) & ((speed > s) | (accuracy > a))).any())
+        for s, a in zip(speed, accuracy, strict=True)
+    ]
