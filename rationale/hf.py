@@ -163,6 +163,9 @@ def load_classifier(
         raise InputError(Fault("a fine-tuned classifier", got, path))
     tokenizer = load_tokenizer(path)
     check_tokenizer(tokenizer, model, path)
+    if isinstance(model, AdaplerForSequenceClassification):
+        model.check_thresholds()
+        check_first_token(tokenizer, path)
     names = _labels(model, labels, path)
     wanted = read_settings(path).get("max_length") if max_length is None else max_length
     length = min(2**31 if wanted is None else wanted, longest(model, tokenizer))
@@ -188,6 +191,14 @@ def check_tokenizer(tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel, 
     largest = max(tokenizer.get_vocab().values(), default=-1)
     if largest >= rows:
         raise InputError(Fault(f"a tokenizer with ids below {rows}", f"id {largest}", path))
+
+
+def check_first_token(tokenizer: PreTrainedTokenizerBase, path: str | Path) -> None:
+    """Refuse a tokenizer that does not begin with [CLS]: the first token alone is never dropped."""
+    first = tokenizer("a").input_ids[0]
+    if tokenizer.cls_token_id is None or first != tokenizer.cls_token_id:
+        got = repr(tokenizer.convert_ids_to_tokens(first))
+        raise InputError(Fault("a tokenizer whose first token is [CLS]", got, path))
 
 
 def longest(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> int:

@@ -10,14 +10,8 @@ import pytest
 import torch
 from transformers import BertConfig
 
-from rationale.models.adapler import (
-    AdaplerConfig,
-    AdaplerForSequenceClassification,
-    LossWeights,
-    kl_losses,
-    losses,
-    saliency,
-)
+from rationale.models.adapler import AdaplerConfig, AdaplerForSequenceClassification, saliency
+from rationale.models.adapler_losses import LossWeights, kl_losses, losses
 
 ROOT = Path(__file__).parents[1]
 GOLDEN = Path(os.environ.get("RATIONALE_GOLDEN", ROOT.parent / "shared" / "golden")) / "adapler"

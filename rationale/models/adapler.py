@@ -10,16 +10,24 @@ Axes: B sequence, T token, L layer, D hidden width, C class.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy, gelu, kl_div
+from torch.nn.functional import gelu
 from transformers import AutoConfig, AutoModelForSequenceClassification, PreTrainedConfig, PreTrainedModel
 
-from rationale.models.encoder import Output, check_encoder, classify, embed, layers_of, run_packed
+from eraser import Fault, InputError
+from rationale.models.encoder import (
+    Output,
+    check_encoder,
+    check_lengths,
+    classify,
+    embed,
+    layers_of,
+    run_packed,
+)
 from rationale.models.packed import Rows
 
 ETA_MIN, ETA_MAX = 0.01, 1.0  # of thresholds in training
@@ -27,7 +35,6 @@ BETA = 0.1  # slope of the gentle part of the soft removal
 TINY = 1e-15
 FLOOR = -10000.0  # of an attention bias
 FADED = 1e-6  # a mask below this is no longer updated
-CLIP = 1e-7  # of both sides of the KL
 
 
 class ContributionPredictor(nn.Module):
@@ -110,82 +117,6 @@ def start_mask(real: Tensor) -> Tensor:
 def start_bias(real: Tensor) -> Tensor:
     """Return the padding's attention bias [B,T]."""
     return (~real).float() * FLOOR
-
-
-def kl_losses(
-    steps: Sequence[SoftStep], target: Tensor, real: Tensor, eta: Tensor, theta: Tensor, lam: float
-) -> Tensor:
-    """Return KL(saliency ‖ predictor) of each layer [L], averaged over the batch.
-
-    The target [B,T] is the same for all layers, masked by a mask of its own that fades as the scores say
-    (without the forward factor, K3); theta [L-1] scales its [CLS] entry from layer 1 on (K1). Gradients
-    reach the encoder and, through the target's mask, earlier predictors (K2).
-    """
-    mask = real.float()
-    losses = []
-    for i, step in enumerate(steps):
-        wanted = normalise(target * mask)
-        wanted = normalise(with_first(wanted, theta[i - 1] if i else 1.0)).clamp(CLIP, 1)
-        divergence = (wanted * (wanted / step.scores.clamp(CLIP, 1)).log()).sum(-1)
-        losses.append((divergence * mask[:, 1:].amax(-1).detach()).mean())
-        delta = eta[i] / (mask.sum(-1, keepdim=True) + TINY)
-        after = fade(mask, soft_removal(step.scores, delta, lam) * mask)
-        mask = torch.cat([torch.ones_like(mask[:, :1]), after[:, 1:]], dim=1)
-    return torch.stack(losses)
-
-
-@dataclass(frozen=True)
-class Losses:
-    """The two losses of a step: `total` trains the weights, `combined` the thresholds."""
-
-    task: Tensor
-    kl: Tensor  # [L]
-    head: Tensor
-    length: Tensor
-    total: Tensor
-    combined: Tensor
-
-
-@dataclass(frozen=True)
-class LossWeights:
-    """γ weighs the KL, φ the lengths; `classes` [C] weighs the task loss by label.
-
-    `distill` is the share of the task loss that follows a teacher's logits at `temperature` (ours).
-    """
-
-    gamma: float
-    phi: float
-    classes: Tensor | None = None
-    distill: float = 0.0
-    temperature: float = 2.0
-
-
-def task_loss(logits: Tensor, labels: Tensor, weights: LossWeights, teacher: Tensor | None = None) -> Tensor:
-    """Return cross-entropy, mixed with T² · KL(teacher ‖ model) at temperature T (Hinton 2015)."""
-    each = cross_entropy(logits, labels, reduction="none")
-    task = (each if weights.classes is None else each * weights.classes[labels]).mean()
-    if teacher is None or weights.distill == 0:
-        return task
-    t = weights.temperature
-    wanted, found = (teacher / t).log_softmax(-1), (logits / t).log_softmax(-1)
-    imitation = kl_div(found, wanted, reduction="batchmean", log_target=True) * t**2
-    return (1 - weights.distill) * task + weights.distill * imitation
-
-
-def losses(  # noqa: PLR0913 (what a step computed)
-    logits: Tensor,
-    labels: Tensor,
-    steps: Sequence[SoftStep],
-    kl: Tensor,
-    weights: LossWeights,
-    teacher: Tensor | None = None,
-) -> Losses:
-    """Return task + γ Σ (L − i) KL_i and task + φ · mean summed length."""
-    task = task_loss(logits, labels, weights, teacher)
-    falling = torch.arange(len(steps), 0, -1, device=kl.device, dtype=kl.dtype)
-    head = (falling * kl).sum()
-    length = torch.stack([s.length for s in steps]).sum(0).mean()
-    return Losses(task, kl, head, length, task + weights.gamma * head, task + weights.phi * length)
 
 
 class AdaplerConfig(PreTrainedConfig):  # type: ignore[no-untyped-call]
@@ -274,6 +205,11 @@ class AdaplerForSequenceClassification(PreTrainedModel):  # type: ignore[no-unty
         types = torch.zeros_like(input_ids) if token_type_ids is None else token_type_ids
         return run_packed(self.model, input_ids, types, real, self.choose)
 
+    def check_thresholds(self) -> None:
+        """Refuse thresholds outside (0, 1]: no training makes them."""
+        if bad := [x for x in self.eta.tolist() if not 0 < x <= ETA_MAX]:
+            raise InputError(Fault("thresholds eta in (0, 1]", str(bad[0])))
+
     def factor(self, layer: int) -> Tensor | float:
         """Return the forward factor on [CLS] at a layer."""
         return self.first[layer - 1].clamp(min=1e-3) if layer else 1.0
@@ -296,6 +232,7 @@ class AdaplerForSequenceClassification(PreTrainedModel):  # type: ignore[no-unty
 
     def soft(self, ids: Tensor, types: Tensor, real: Tensor, lam: float) -> SoftOutput:
         """Classify right-padded [B,T] with soft removal of steepness `lam`."""
+        check_lengths(self.model, [ids.shape[1]])
         positions = torch.arange(ids.shape[1], device=ids.device)[None].expand_as(ids)
         states = embed(self.model, ids, types, positions)
         mask, bias = start_mask(real), start_bias(real)

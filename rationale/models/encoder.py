@@ -6,7 +6,7 @@ to the attention function: BERT, RoBERTa, ELECTRA, MiniLM and kin.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -65,6 +65,17 @@ def position_offset(model: PreTrainedModel) -> int:
     return 0 if table.padding_idx is None else int(table.padding_idx) + 1
 
 
+def check_lengths(model: PreTrainedModel, lengths: Sequence[int]) -> None:
+    """Refuse an empty sequence, and one longer than the position table."""
+    room = int(base_of(model).embeddings.position_embeddings.num_embeddings) - position_offset(model)
+    if lengths and min(lengths) < 1:
+        raise InputError(Fault("at least one token in each sequence", "an empty one"))
+    if lengths and max(lengths) > room:
+        raise InputError(
+            Fault(f"at most {room} tokens in a sequence (the position table)", str(max(lengths)))
+        )
+
+
 def embed(model: PreTrainedModel, ids: Tensor, types: Tensor, positions: Tensor) -> Tensor:
     """Return the states that enter layer 0, for ids [B,T] or a packed row [1,P]."""
     base = base_of(model)
@@ -108,6 +119,7 @@ def run_packed(model: PreTrainedModel, ids: Tensor, types: Tensor, real: Tensor,
         choose: the removal rule; must keep each sequence's first token.
     """
     lengths = tuple(real.sum(1).tolist())
+    check_lengths(model, lengths)
     rows = rows_of(lengths, ids.device)
     place = real.flatten().nonzero()[:, 0]  # of each packed token in the padded batch
     positions = (real.long().cumsum(1) - 1)[real]

@@ -14,15 +14,8 @@ from torch import Tensor, nn
 from torch.optim import Adam, AdamW, Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
-from rationale.models.adapler import (
-    ETA_MAX,
-    ETA_MIN,
-    AdaplerForSequenceClassification,
-    Losses,
-    LossWeights,
-    kl_losses,
-    losses,
-)
+from rationale.models.adapler import ETA_MAX, ETA_MIN, AdaplerForSequenceClassification
+from rationale.models.adapler_losses import Losses, LossWeights, kl_losses, losses
 from rationale.training.loop import decay_groups
 
 CLIP_THETA = 1e-7  # added to theta where it divides

@@ -27,12 +27,14 @@ from eraser.write import write_json
 from rationale.hf import (
     SETTINGS,
     Classifier,
+    check_first_token,
     load_classifier,
     load_model,
     read_settings,
     save_classifier,
 )
-from rationale.models.adapler import AdaplerForSequenceClassification, LossWeights, task_loss
+from rationale.models.adapler import AdaplerForSequenceClassification
+from rationale.models.adapler_losses import LossWeights, task_loss
 from rationale.models.removal import Removal, measure_removal, scale_thresholds
 from rationale.settings import digest
 from rationale.text import length_batches
@@ -86,6 +88,9 @@ def train_adapler(
             return done
         raise InputError(Fault("an empty folder or a model with the same settings", "other settings", out))
     teacher = load_classifier(dense, device=settings.device, precision=settings.precision)
+    check_first_token(teacher.encoder.tokenizer, dense)
+    if teacher.labels != dataset.labels:
+        raise InputError(Fault(f"labels {list(dataset.labels)}", str(list(teacher.labels)), dense))
     windows = training_windows(teacher.encoder, dataset, dataset.splits["train"])
     targets, logits = _taught(dense, teacher, dataset, windows, settings)
     set_seed(settings.seed)
@@ -260,8 +265,8 @@ class _SoftStage:
             share = len(part) / len(rows)
             with run.classifier.autocast():
                 found = self.step.losses(run.batch(part), lam, push)
-            for term in ("task", "head", "length"):
-                self.loop.check_finite(float(getattr(found, term).detach()), f"{term} loss")
+            for term, value in (("task", found.task), ("saliency", found.head), ("length", found.length)):
+                self.loop.check_finite(float(value.detach()), f"{term} loss")
             self.step.backward(found, share)
             task, length = (
                 task + share * float(found.task.detach()),

@@ -1,0 +1,93 @@
+"""What AdapLeR is trained on: task, saliency and length losses (docs/adapler.md).
+
+Axes: B sequence, T token, L layer, C class.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy, kl_div
+
+from rationale.models.adapler import TINY, SoftStep, fade, normalise, soft_removal, with_first
+
+CLIP = 1e-7  # of both sides of the KL
+
+
+def kl_losses(
+    steps: Sequence[SoftStep], target: Tensor, real: Tensor, eta: Tensor, theta: Tensor, lam: float
+) -> Tensor:
+    """Return KL(saliency ‖ predictor) of each layer [L], averaged over the batch.
+
+    The target [B,T] is the same for all layers, masked by a mask of its own that fades as the scores say
+    (without the forward factor, K3); theta [L-1] scales its [CLS] entry from layer 1 on (K1). Gradients
+    reach the encoder and, through the target's mask, earlier predictors (K2).
+    """
+    mask = real.float()
+    losses = []
+    for i, step in enumerate(steps):
+        wanted = normalise(target * mask)
+        wanted = normalise(with_first(wanted, theta[i - 1] if i else 1.0)).clamp(CLIP, 1)
+        divergence = (wanted * (wanted / step.scores.clamp(CLIP, 1)).log()).sum(-1)
+        losses.append((divergence * mask[:, 1:].amax(-1).detach()).mean())
+        delta = eta[i] / (mask.sum(-1, keepdim=True) + TINY)
+        after = fade(mask, soft_removal(step.scores, delta, lam) * mask)
+        mask = torch.cat([torch.ones_like(mask[:, :1]), after[:, 1:]], dim=1)
+    return torch.stack(losses)
+
+
+@dataclass(frozen=True)
+class Losses:
+    """The two losses of a step: `total` trains the weights, `combined` the thresholds."""
+
+    task: Tensor
+    kl: Tensor  # [L]
+    head: Tensor
+    length: Tensor
+    total: Tensor
+    combined: Tensor
+
+
+@dataclass(frozen=True)
+class LossWeights:
+    """γ weighs the KL, φ the lengths; `classes` [C] weighs the task loss by label.
+
+    `distill` is the share of the task loss that follows a teacher's logits at `temperature` (ours).
+    """
+
+    gamma: float
+    phi: float
+    classes: Tensor | None = None
+    distill: float = 0.0
+    temperature: float = 2.0
+
+
+def task_loss(logits: Tensor, labels: Tensor, weights: LossWeights, teacher: Tensor | None = None) -> Tensor:
+    """Return cross-entropy, mixed with T² · KL(teacher ‖ model) at temperature T (Hinton 2015)."""
+    each = cross_entropy(logits, labels, reduction="none")
+    task = (each if weights.classes is None else each * weights.classes[labels]).mean()
+    if teacher is None or weights.distill == 0:
+        return task
+    t = weights.temperature
+    wanted, found = (teacher / t).log_softmax(-1), (logits / t).log_softmax(-1)
+    imitation = kl_div(found, wanted, reduction="batchmean", log_target=True) * t**2
+    return (1 - weights.distill) * task + weights.distill * imitation
+
+
+def losses(  # noqa: PLR0913 (what a step computed)
+    logits: Tensor,
+    labels: Tensor,
+    steps: Sequence[SoftStep],
+    kl: Tensor,
+    weights: LossWeights,
+    teacher: Tensor | None = None,
+) -> Losses:
+    """Return task + γ Σ (L − i) KL_i and task + φ · mean summed length."""
+    task = task_loss(logits, labels, weights, teacher)
+    falling = torch.arange(len(steps), 0, -1, device=kl.device, dtype=kl.dtype)
+    head = (falling * kl).sum()
+    length = torch.stack([s.length for s in steps]).sum(0).mean()
+    return Losses(task, kl, head, length, task + weights.gamma * head, task + weights.phi * length)
