@@ -205,6 +205,17 @@ def _print_run(scores: Any, budget: str, folder: Path) -> None:
     )
 
 
+@app.command("compress")
+def compress_command(
+    model: Annotated[Path, typer.Option(help="Folder of a trained classifier.")],
+    out: Annotated[Path, typer.Option(help="Folder for the small copy.")],
+) -> None:
+    """Store a model in about a quarter of its size: matrices in eight bits, the rest in sixteen."""
+    from rationale.compress import compress
+
+    typer.echo(f"{out}: {compress(model, out) / 1e6:.1f} MB")
+
+
 @app.command("bench")
 def bench_command(  # noqa: PLR0913 (one option each)
     model: Annotated[str, typer.Option(help="Folder or hub id of a model that drops tokens.")],

@@ -14,7 +14,7 @@ from eraser import Fault, InputError
 from eraser.types import Mask
 from rationale.attribution.methods import IG_STEPS, METHODS, Method, Request
 from rationale.attribution.words import word_scores
-from rationale.hf import Classifier
+from rationale.hf import Classifier, without_removal
 from rationale.text import Batch, Window, length_batches
 
 __all__ = ["METHODS", "Attribution", "Case", "attribute"]
@@ -50,8 +50,12 @@ class Case:
 def attribute(
     classifier: Classifier, method: str, cases: Sequence[Case], ig_steps: int = IG_STEPS
 ) -> list[Attribution]:
-    """Score every word of every text with a method of METHODS, all windows together, longest first."""
+    """Score every word of every text with a method of METHODS, all windows together, longest first.
+
+    Of a token-dropping model, all methods but its own explain the encoder with nothing removed.
+    """
     chosen = METHODS[method]
+    classifier = classifier if chosen.adaptive else without_removal(classifier)
     owner = [n for n, case in enumerate(cases) for _ in case.windows]
     flat = [window for case in cases for window in case.windows]
     pieces: list[Floats] = [np.empty(0)] * len(flat)

@@ -17,7 +17,8 @@ from torch import Tensor
 
 from rationale.attribution import survivors as adaptive
 from rationale.hf import Classifier
-from rationale.text import OUTSIDE, Batch
+from rationale.predict import window_probs
+from rationale.text import OUTSIDE, Batch, Window
 
 IG_STEPS = 20  # Gauss-Legendre nodes, which converge fast
 Reduce = Literal["sum", "max", "max_magnitude", "first"]
@@ -172,6 +173,30 @@ def attention_x_gradient(classifier: Classifier, request: Request) -> Tensor:
     return scores
 
 
+def leave_one_out(classifier: Classifier, request: Request) -> Tensor:
+    """How much the class's probability falls when a word's pieces are deleted; a pass for each word."""
+    rows = [_window(request.batch, row) for row in range(len(request.target))]
+    words = [(row, int(w)) for row, window in enumerate(rows) for w in np.unique(window.word) if w != OUTSIDE]
+    shorter = [_without_word(rows[row], word) for row, word in words]
+    probs = window_probs(classifier, [*rows, *shorter])
+    target = request.target.cpu().numpy()
+    scores = np.zeros(request.batch.ids.shape)
+    for (row, word), left in zip(words, probs[len(rows) :], strict=True):
+        pieces = np.flatnonzero(rows[row].word == word)
+        scores[row, pieces] = probs[row, target[row]] - left[target[row]]
+    return torch.from_numpy(scores)
+
+
+def _window(batch: Batch, row: int) -> Window:
+    real = batch.real[row]
+    return Window(*(t[row][real].cpu().numpy() for t in (batch.ids, batch.word, batch.types)))
+
+
+def _without_word(window: Window, word: int) -> Window:
+    kept = window.word != word
+    return Window(window.ids[kept], window.word[kept], window.types[kept])
+
+
 def survivors(classifier: Classifier, request: Request) -> Tensor:
     """How many layers of a token-dropping model each piece survived; its own choice: all of them."""
     return adaptive.survivors(classifier, request.batch)
@@ -196,6 +221,9 @@ METHODS: dict[str, Method] = {
     ),
     "attention_x_gradient": Method(
         attention_x_gradient, "max", signed=False, gradients=True, source="arXiv 2103.15679, one layer"
+    ),
+    "leave_one_out": Method(
+        leave_one_out, "max_magnitude", signed=True, gradients=False, source="arXiv 1612.08220"
     ),
     "survivors": Method(
         survivors,
