@@ -105,7 +105,7 @@ def evaluate_command(  # noqa: PLR0913 (one option each)
     dataset: DatasetName = "sample",
     data: DataPath = None,
     model: Annotated[
-        str | None, typer.Option(help="Folder or hub id; the sample trains a small one of its own.")
+        str | None, typer.Option(help="Folder or hub id; for the sample the shipped movies model.")
     ] = None,
     dense: Annotated[
         str | None,
@@ -114,7 +114,7 @@ def evaluate_command(  # noqa: PLR0913 (one option each)
     out: Annotated[Path | None, typer.Option(help="Run folder; default runs/DATASET-SPLIT.")] = None,
     split: str = "test",
     methods: Annotated[
-        str | None, typer.Option(help="Comma-separated; default the five standard ones.")
+        str | None, typer.Option(help="Comma-separated; default the standard ones for the model.")
     ] = None,
     budget: Annotated[
         list[str] | None,
@@ -137,35 +137,35 @@ def evaluate_command(  # noqa: PLR0913 (one option each)
     """Score rationale methods against human evidence; an interrupted run goes on where it stopped."""
     from eraser.load import load
     from rationale.evaluate import evaluate
-    from rationale.hf import load_classifier
+    from rationale.hf import drops_tokens, load_classifier
     from rationale.memory import keep_freed_memory
     from rationale.report import records, write_run
-    from rationale.settings import DEFAULT_METHODS, EvaluateSettings
+    from rationale.settings import EvaluateSettings, defaults
 
     keep_freed_memory()
     loaded = load(dataset, data)
-    settings = EvaluateSettings(
-        dataset=dataset,
-        model=model or _default_model(loaded, dataset),
-        split=split,
-        methods=DEFAULT_METHODS if methods is None else tuple(methods.split(",")),
-        budgets=tuple(budget or ("ratio", "gold")),
-        target=target,
-        limit=limit,
-        long_texts=long_texts,
-        max_length=max_length,
-        replace=replace,
-        ig_steps=ig_steps,
-        precision=precision,
-        device=device,
-        seed=seed,
-        dense=dense,
-    )
+    path = model or _default_model(dataset)
     names = labels.split(",") if labels else None
     reads: Any = {"max_length": max_length, "long_texts": long_texts}
     where: Any = {"device": device, "precision": precision}
-    classifier = load_classifier(settings.model, labels=names, **where, **reads)
+    classifier = load_classifier(path, labels=names, **where, **reads)
     explained = None if dense is None else load_classifier(dense, labels=names, **where, **reads)
+    usual_methods, usual_budgets = defaults(drops_tokens(classifier))
+    settings = EvaluateSettings(
+        dataset=dataset,
+        model=path,
+        split=split,
+        methods=usual_methods if methods is None else tuple(methods.split(",")),
+        budgets=tuple(budget or usual_budgets),
+        target=target,
+        limit=limit,
+        replace=replace,
+        ig_steps=ig_steps,
+        seed=seed,
+        dense=dense,
+        **where,
+        **reads,
+    )
     folder = out or Path("runs") / f"{dataset}-{split}"
     evaluation = evaluate(classifier, loaded, settings, folder, explained)
     scores = write_run(evaluation, loaded, folder)
@@ -175,12 +175,12 @@ def evaluate_command(  # noqa: PLR0913 (one option each)
         _print_run(scores, evaluation.budgets[0], folder)
 
 
-def _default_model(loaded: Any, dataset: str) -> str:
+def _default_model(dataset: str) -> str:
+    from rationale.hf import SHIPPED
+
     if dataset != "sample":
         raise typer.BadParameter("is needed for every data set but the sample", param_hint="--model")
-    from rationale.sample_model import sample_model
-
-    return str(sample_model(loaded))
+    return str(SHIPPED)
 
 
 def _print_run(scores: Any, budget: str, folder: Path) -> None:

@@ -18,7 +18,8 @@ from eraser.write import make_folder
 from rationale.ablate import ablate, without_and_only
 from rationale.attribution import METHODS, Attribution, Case, attribute
 from rationale.extract import Budget, extract, share_of, top_words
-from rationale.hf import Classifier, check_labels, describe, without_removal
+from rationale.hf import Classifier, check_labels, describe, drops_tokens, without_removal
+from rationale.models.removal import run_windows, speedup_of
 from rationale.parts import Rows, part
 from rationale.predict import text_probs
 from rationale.settings import EvaluateSettings, digest
@@ -95,8 +96,19 @@ def evaluate(
         {m: float(np.median(values)) for m, values in spent.items()},
         unread,
         describe(classifier),
-        (*dataset.notes, *note),
+        (*dataset.notes, *note, *_saved(classifier, items)),
     )
+
+
+def _saved(classifier: Classifier, items: Sequence[Item]) -> tuple[str, ...]:
+    """Return how many operations a token-dropping model saved on these texts."""
+    if not drops_tokens(classifier):
+        return ()
+    windows = [w for item in items for w in item.windows]
+    _, kept = run_windows(classifier, windows)
+    tokens = " ".join(f"{n:.1f}" for n in kept.mean(1))
+    times = speedup_of(classifier, windows, kept)
+    return (f"{times:.2f} times fewer operations than with nothing removed; tokens in each layer {tokens}",)
 
 
 def _explained(classifier: Classifier, dense: Classifier | None) -> Classifier:

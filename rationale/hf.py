@@ -29,6 +29,7 @@ from rationale.text import Batch, Encoder, LongTexts
 
 Precision = Literal["float32", "bf16", "auto"]
 SETTINGS = "rationale.json"  # beside the weights: how the model was trained and reads
+SHIPPED = Path(__file__).parent / "movies_model"  # AdapLeR trained on ERASER movies; see its README.md
 TOKENIZER_FILES = ("tokenizer.json", "vocab.txt", "vocab.json", "sentencepiece.bpe.model", "spiece.model")
 UNSET_LENGTH = 10**6  # tokenizers without a limit carry a huge model_max_length
 
@@ -55,6 +56,11 @@ class Classifier:
         if getattr(self.model.config, "type_vocab_size", 0) > 1:
             arguments["token_type_ids"] = batch.types
         return arguments
+
+
+def drops_tokens(classifier: Classifier) -> bool:
+    """Return whether the model drops tokens."""
+    return isinstance(classifier.model, AdaplerForSequenceClassification)
 
 
 def without_removal(classifier: Classifier) -> Classifier:

@@ -15,6 +15,8 @@ from rationale.text import LongTexts
 
 FRACTIONS = (0.01, 0.05, 0.1, 0.2, 0.5)
 DEFAULT_METHODS = ("attention", "rollout", "gradient_x_input", "integrated_gradients", "random")
+DEFAULT_BUDGETS = ("ratio", "gold")
+CHOOSERS = ("survivors", "contribution")  # added for models that drop tokens, and the size they chose
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,7 @@ class EvaluateSettings:
     model: str
     split: str = "test"
     methods: tuple[str, ...] = DEFAULT_METHODS
-    budgets: tuple[str, ...] = ("ratio", "gold")
+    budgets: tuple[str, ...] = DEFAULT_BUDGETS
     target: str = "predicted"
     limit: int | None = None
     long_texts: LongTexts = "window"
@@ -81,6 +83,13 @@ class EvaluateSettings:
             for b in budgets
         ]
         return tuple(dict.fromkeys(filled))
+
+
+def defaults(drops_tokens: bool) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the methods and budgets of a run that names none."""
+    if drops_tokens:
+        return (*CHOOSERS, *DEFAULT_METHODS), (*DEFAULT_BUDGETS, "match=survivors")
+    return DEFAULT_METHODS, DEFAULT_BUDGETS
 
 
 def digest(*values: Any) -> str:
