@@ -22,6 +22,7 @@ Precision = Annotated[Literal["float32", "bf16", "auto"], typer.Option()]
 
 # training AdapLeR
 Dense = Annotated[Path, typer.Option(help="Model of `train dense`: teacher, start and saliency.")]
+PredictorEpochs = Annotated[int, typer.Option(help="Of the predictors alone, before all (ours).")]
 Epochs = Annotated[int, typer.Option(help="Of soft removal, as published.")]
 HardEpochs = Annotated[int, typer.Option(help="Of hard removal after it (ours).")]
 HardLr = Annotated[float, typer.Option(help="Learning rate of the hard stage.")]

@@ -17,6 +17,7 @@ from rationale.cli_options import (
     HardEpochs,
     HardLr,
     Precision,
+    PredictorEpochs,
     PredictorLr,
     Steepness,
     Target,
@@ -72,6 +73,7 @@ def train_adapler_command(  # noqa: PLR0913 (one option each)
     dataset: DatasetName = "sample",
     data: DataPath = None,
     start: Annotated[Path | None, typer.Option(help="Train this encoder's weights instead.")] = None,
+    predictor_epochs: PredictorEpochs = 0,
     epochs: Epochs = 5,
     hard_epochs: HardEpochs = 0,
     speedup: Annotated[
@@ -127,6 +129,7 @@ def tune_adapler_command(  # noqa: PLR0913 (one option each)
     phi: Annotated[str, typer.Option(help="Values, comma-separated.")] = "0.0005,0.005,0.05",
     lr: Annotated[str, typer.Option(help="Values, comma-separated.")] = "3e-5",
     speedup: Annotated[str | None, typer.Option(help="Aims, comma-separated.")] = None,
+    predictor_epochs: PredictorEpochs = 0,
     epochs: Epochs = 5,
     hard_epochs: HardEpochs = 0,
     hard_lr: HardLr = 3e-5,

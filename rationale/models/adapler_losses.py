@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy, kl_div
 
 from rationale.models.adapler import TINY, SoftStep, fade, normalise, soft_removal, with_first
+from rationale.models.packed import Rows
 
 CLIP = 1e-7  # of both sides of the KL
 
@@ -37,6 +38,17 @@ def kl_losses(
         after = fade(mask, soft_removal(step.scores, delta, lam) * mask)
         mask = torch.cat([torch.ones_like(mask[:, :1]), after[:, 1:]], dim=1)
     return torch.stack(losses)
+
+
+def packed_kl(target: Tensor, scores: Tensor, rows: Rows) -> Tensor:
+    """Return KL(saliency ‖ predictor) over the tokens that reach a layer, mean over sequences (ours).
+
+    Target and scores are packed [P]; the target is scaled to sum 1 in each sequence.
+    """
+    n = len(rows.lengths)
+    total = target.new_zeros(n).index_add(0, rows.owner, target)
+    wanted = (target / (total[rows.owner] + TINY)).clamp(CLIP, 1)
+    return (wanted * (wanted / scores.clamp(CLIP, 1)).log()).sum() / n
 
 
 @dataclass(frozen=True)

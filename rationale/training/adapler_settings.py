@@ -16,6 +16,7 @@ from rationale.training.targets import parse_target
 class AdaplerSettings:
     """How AdapLeR is trained; saved beside its weights."""
 
+    predictor_epochs: int = 0
     epochs: int = 5
     hard_epochs: int = 0
     hard_lr: float = 3e-5
@@ -37,10 +38,10 @@ class AdaplerSettings:
         """Refuse settings that cannot train, all at once."""
         parse_target(self.target)
         s = self.step
+        stages = (self.predictor_epochs, self.epochs, self.hard_epochs)
         rules = [
-            (self.epochs >= 0, "epochs of at least 0", self.epochs),
-            (self.hard_epochs >= 0, "hard_epochs of at least 0", self.hard_epochs),
-            (self.epochs + self.hard_epochs >= 1, "at least 1 epoch", self.epochs + self.hard_epochs),
+            (min(stages) >= 0, "epochs of at least 0", stages),
+            (sum(stages) >= 1, "at least 1 epoch", stages),
             (0 < self.eta <= 1, "eta in (0, 1]", self.eta),
             (0 <= s.distill <= 1, "distill in [0, 1]", s.distill),
             (s.temperature > 0, "a temperature above 0", s.temperature),
