@@ -137,7 +137,7 @@ def evaluate_command(  # noqa: PLR0913 (one option each)
     """Score rationale methods against human evidence; an interrupted run goes on where it stopped."""
     from eraser.load import load
     from rationale.evaluate import evaluate
-    from rationale.hf import drops_tokens, load_classifier
+    from rationale.hf import cast_once, drops_tokens, load_classifier
     from rationale.memory import keep_freed_memory
     from rationale.report import records, write_run
     from rationale.settings import EvaluateSettings, defaults
@@ -148,8 +148,8 @@ def evaluate_command(  # noqa: PLR0913 (one option each)
     names = labels.split(",") if labels else None
     reads: Any = {"max_length": max_length, "long_texts": long_texts}
     where: Any = {"device": device, "precision": precision}
-    classifier = load_classifier(path, labels=names, **where, **reads)
-    explained = None if dense is None else load_classifier(dense, labels=names, **where, **reads)
+    classifier = cast_once(load_classifier(path, labels=names, **where, **reads))
+    explained = None if dense is None else cast_once(load_classifier(dense, labels=names, **where, **reads))
     usual_methods, usual_budgets = defaults(drops_tokens(classifier))
     settings = EvaluateSettings(
         dataset=dataset,
@@ -239,7 +239,7 @@ def bench_command(  # noqa: PLR0913 (one option each)
 
     from eraser.load import load
     from rationale.bench import bench, table
-    from rationale.hf import load_classifier
+    from rationale.hf import cast_once, load_classifier
     from rationale.memory import keep_freed_memory
 
     if threads is not None:
@@ -247,7 +247,7 @@ def bench_command(  # noqa: PLR0913 (one option each)
     keep_freed_memory()
     loaded = load(dataset, data)
     examples = loaded.examples(split)
-    classifier = load_classifier(model, device=device, precision=precision)
+    classifier = cast_once(load_classifier(model, device=device, precision=precision))
     if dial or dials:
         _draw_dial(classifier, loaded, split, dials, out)
         return

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from tqdm.auto import tqdm
 
 from eraser import Ablation, Dataset, Example, Fault, InputError, Prediction, Text, Truth
@@ -136,7 +137,7 @@ def fingerprint(classifier: Classifier) -> str:
     hash = hashlib.sha256(repr(sorted(config.items(), key=lambda kv: kv[0])).encode())
     for name, weight in sorted(classifier.model.state_dict().items()):
         hash.update(name.encode())
-        hash.update(weight.detach().cpu().contiguous().view(-1).numpy().tobytes())
+        hash.update(weight.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
     return hash.hexdigest()
 
 

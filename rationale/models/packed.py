@@ -1,12 +1,13 @@
 """A batch as one long row of tokens, and attention over it.
 
 Axes: P packed token (all sequences in one row), H head, d head width. A sequence is a run of `lengths[b]`
-tokens. Dropping tokens is indexing; nothing is ever padded.
+tokens. Dropping tokens is indexing; no layer works on padding, but for the attention of short sequences.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import accumulate
 from typing import Any
 
@@ -16,6 +17,7 @@ from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface
 
 NAME = "rationale_packed"
+SHORT = 16  # tokens: up to here one padded product beats fused attention a sequence, on a CPU
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,12 @@ class Rows:
     def starts(self) -> tuple[int, ...]:
         """The index of each sequence's first token."""
         return (0, *accumulate(self.lengths))[:-1]
+
+    @cached_property
+    def slot(self) -> Tensor:
+        """The place of each token [P] within its sequence."""
+        starts = torch.tensor(self.starts, device=self.owner.device)
+        return torch.arange(len(self.owner), device=self.owner.device) - starts[self.owner]
 
     def keep(self, kept: Tensor) -> Rows:
         """Return the rows after dropping the tokens where `kept` [P] is False; one host transfer."""
@@ -61,14 +69,36 @@ def packed_attention(  # noqa: PLR0913 (the signature transformers calls)
 
     Registered with transformers as `rationale_packed`; `rows` reaches it through the layers' keyword
     arguments. On CUDA in half precision one variable-length kernel does it; elsewhere a loop, which on a
-    CPU beats every padded form.
+    CPU beats every padded form, but for short sequences, where a call costs more than padding.
     """
     if query.is_cuda and query.dtype in (torch.float16, torch.bfloat16):
         return _varlen(query, key, value, rows, scaling), None
+    if max(rows.lengths) <= SHORT and len(rows.lengths) > 1:
+        return _padded(query, key, value, rows, dropout, scaling), None
     lengths = list(rows.lengths)
     sequences = zip(*(torch.split(t, lengths, dim=2) for t in (query, key, value)), strict=True)
     parts = [scaled_dot_product_attention(q, k, v, dropout_p=dropout, scale=scaling) for q, k, v in sequences]
     return torch.cat(parts, dim=2).transpose(1, 2), None
+
+
+def _padded(
+    query: Tensor, key: Tensor, value: Tensor, rows: Rows, dropout: float, scaling: float | None
+) -> Tensor:
+    """Attend on [B,H,T,d], T the longest sequence, in plain products, cheapest when T is small."""
+    shape = (len(rows.lengths), max(rows.lengths))
+    real = torch.zeros(shape, dtype=torch.bool, device=query.device)
+    real[rows.owner, rows.slot] = True
+
+    def spread(packed: Tensor) -> Tensor:
+        padded = packed.new_zeros(*shape, packed.shape[1], packed.shape[3])
+        padded[rows.owner, rows.slot] = packed[0].transpose(0, 1)
+        return padded.transpose(1, 2)
+
+    scale = query.shape[-1] ** -0.5 if scaling is None else scaling
+    weights = spread(query) @ spread(key).transpose(-1, -2) * scale
+    weights = weights.masked_fill(~real[:, None, None], -torch.inf).softmax(-1)
+    attended = nn.functional.dropout(weights, dropout) @ spread(value)
+    return attended.transpose(1, 2)[rows.owner, rows.slot][None]
 
 
 def _varlen(query: Tensor, key: Tensor, value: Tensor, rows: Rows, scaling: float | None) -> Tensor:
