@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, NoReturn
 
 import typer
 
-from eraser.errors import InputError
+from eraser.errors import Fault, InputError
 from rationale.cli_options import AsJson, DataPath, DatasetName, ExtraLabels, Precision
 from rationale.cli_train import train_app, tune_app
 
@@ -242,6 +242,8 @@ def bench_command(  # noqa: PLR0913 (one option each)
     from rationale.hf import cast_once, load_classifier
     from rationale.memory import keep_freed_memory
 
+    if windows < 1 or (threads is not None and threads < 1):
+        raise InputError(Fault("at least 1 window and 1 thread", f"{windows}, {threads}"))
     if threads is not None:
         torch.set_num_threads(threads)
     keep_freed_memory()

@@ -44,6 +44,6 @@ def compress(model: Path, out: Path) -> int:
     make_folder(out)
     weights = {k: small(k, v) for k, v in load_file(model / WEIGHTS).items()}
     write_whole(out / WEIGHTS, lambda p: save_file(weights, p, metadata={"format": "pt"}))
-    for file in sorted(model.glob("*.json")):
+    for file in sorted(f for f in model.iterdir() if f.is_file() and f.suffix != ".safetensors"):
         write_whole(out / file.name, lambda p, file=file: shutil.copyfile(file, p))  # type: ignore[misc]
     return sum(f.stat().st_size for f in out.iterdir())

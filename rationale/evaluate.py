@@ -119,6 +119,9 @@ def _explained(classifier: Classifier, dense: Classifier | None) -> Classifier:
     same = dense.encoder.tokenizer.get_vocab() == classifier.encoder.tokenizer.get_vocab()
     if not same or dense.labels != classifier.labels:
         raise InputError(Fault("a dense model with the model's own vocabulary and labels", "other ones"))
+    room, wanted = dense.encoder.max_length, classifier.encoder.max_length
+    if room < wanted:
+        raise InputError(Fault(f"a dense model that reads {wanted} pieces, as the model does", str(room)))
     return replace(without_removal(dense), encoder=classifier.encoder)
 
 

@@ -15,7 +15,7 @@ from eraser import Dataset, Fault, InputError, Prediction
 from eraser.metrics import measure, score
 from eraser.write import make_folder, write_text
 from rationale.attribution import Case, attribute
-from rationale.hf import Classifier
+from rationale.hf import Classifier, drops_tokens
 from rationale.models.removal import run_windows, speedup_of
 from rationale.training.adapler_settings import AdaplerSettings
 from rationale.training.shrink import train_adapler
@@ -37,6 +37,9 @@ def dial_table(
     """
     if bad := [d for d in dials if not 0 <= d < np.inf]:
         raise InputError(Fault("dials of at least 0", str(bad[0])))
+    if not drops_tokens(classifier):
+        raise InputError(Fault("a model that drops tokens", type(classifier.model).__name__))
+    dataset.examples(split)
     before = classifier.model.config.dial
     try:
         rows = [_at(classifier, dataset, split, dial, seed) for dial in dials]

@@ -183,7 +183,7 @@ def load_classifier(
     tokenizer = load_tokenizer(path)
     check_tokenizer(tokenizer, model, path)
     if isinstance(model, AdaplerForSequenceClassification):
-        model.check_thresholds()
+        model.check_thresholds(path)
         check_first_token(tokenizer, path)
     names = _labels(model, labels, path)
     wanted = read_settings(path).get("max_length") if max_length is None else max_length

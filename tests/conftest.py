@@ -1,11 +1,15 @@
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import tokenizers
 import torch
+from tokenizers import normalizers, pre_tokenizers, trainers
+from tokenizers.models import WordPiece
+from tokenizers.processors import TemplateProcessing
 from transformers import (
     BertConfig,
     BertForSequenceClassification,
@@ -13,6 +17,7 @@ from transformers import (
     ElectraForSequenceClassification,
     PreTrainedModel,
     PreTrainedTokenizerBase,
+    PreTrainedTokenizerFast,
     RobertaConfig,
     RobertaForSequenceClassification,
 )
@@ -20,11 +25,19 @@ from transformers import (
 from eraser import Dataset
 from eraser.load import load
 from rationale.hf import Classifier
-from rationale.sample_model import sample_tokenizer
+from rationale.models.adapler import AdaplerForSequenceClassification
 from rationale.text import Encoder
 
-os.environ["HF_HUB_OFFLINE"] = "1"
 torch.set_num_threads(1)
+
+SPECIALS = {
+    "pad_token": "[PAD]",
+    "unk_token": "[UNK]",
+    "cls_token": "[CLS]",
+    "sep_token": "[SEP]",
+    "mask_token": "[MASK]",
+}
+
 
 FAMILIES: dict[str, tuple[type, type]] = {
     "bert": (BertConfig, BertForSequenceClassification),
@@ -41,6 +54,23 @@ def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="session")
 def sample() -> Dataset:
     return load("sample")
+
+
+def sample_tokenizer(dataset: Dataset) -> PreTrainedTokenizerBase:
+    """A WordPiece tokenizer learned from the train split."""
+    inner = tokenizers.Tokenizer(WordPiece(unk_token="[UNK]"))
+    inner.normalizer = normalizers.BertNormalizer(lowercase=True)
+    inner.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    trainer = trainers.WordPieceTrainer(
+        vocab_size=1500, special_tokens=list(SPECIALS.values()), show_progress=False
+    )
+    texts = (" ".join(dataset.text(e).words) for e in dataset.splits["train"])
+    inner.train_from_iterator(texts, trainer)
+    ends = [(t, inner.token_to_id(t)) for t in ("[CLS]", "[SEP]")]
+    inner.post_processor = TemplateProcessing(
+        single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=ends
+    )
+    return PreTrainedTokenizerFast(tokenizer_object=inner, model_max_length=256, **SPECIALS)
 
 
 @pytest.fixture(scope="session")
@@ -69,6 +99,17 @@ def tiny_model(family: str, tokenizer: PreTrainedTokenizerBase, labels: tuple[st
     return model_class(config).eval()
 
 
+def dropping(dense: PreTrainedModel, eta: float = 0.6) -> AdaplerForSequenceClassification:
+    """A model around a dense one, with predictors sharp enough that some tokens go and some stay."""
+    model = AdaplerForSequenceClassification.from_dense(dense)
+    torch.manual_seed(3)
+    for predictor in model.contribution_predictors:
+        torch.nn.init.normal_(predictor.dense.weight, std=0.5)
+        torch.nn.init.normal_(predictor.scorer.weight, std=0.3)
+    model.eta.data.fill_(eta)
+    return model.eval().requires_grad_(False)
+
+
 @pytest.fixture(scope="session")
 def make_classifier(
     tokenizer: PreTrainedTokenizerBase,
@@ -84,6 +125,12 @@ def make_classifier(
 @pytest.fixture(scope="session")
 def classifier(make_classifier: Callable[..., Classifier]) -> Classifier:
     return make_classifier()
+
+
+@pytest.fixture
+def adaptive(classifier: Classifier) -> Classifier:
+    """`classifier` with removal, its very weights inside."""
+    return replace(classifier, model=dropping(classifier.model))
 
 
 @pytest.fixture

@@ -12,10 +12,23 @@ from rationale.attribution import METHODS, Case, attribute, halving
 from rationale.attribution.methods import Request
 from rationale.attribution.words import word_scores
 from rationale.hf import Classifier
+from rationale.predict import text_probs
 from rationale.text import OUTSIDE, Window
+from tests.conftest import dropping
 from tests.oracles import attribution as oracle
 
 FAMILIES = ("bert", "roberta", "electra")
+
+
+@pytest.fixture(scope="module")
+def fit(make_classifier):
+    """Return a classifier of the family that the method can explain."""
+
+    def make(method, family="bert"):
+        dense = make_classifier(family)
+        return replace(dense, model=dropping(dense.model)) if METHODS[method].adaptive else dense
+
+    return make
 
 
 @pytest.fixture(scope="module")
@@ -33,8 +46,8 @@ def cases(encoded, target=1):
 
 @pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("method", METHODS)
-def test_alone_in_a_batch_and_padded_are_the_same(make_classifier, encoded, method, family):
-    one_family = make_classifier(family)
+def test_alone_in_a_batch_and_padded_are_the_same(fit, encoded, method, family):
+    one_family = fit(method, family)
     together = attribute(one_family, method, cases(encoded), ig_steps=5)
     for case, found in zip(cases(encoded), together, strict=True):
         (alone,) = attribute(one_family, method, [case], ig_steps=5)
@@ -42,18 +55,18 @@ def test_alone_in_a_batch_and_padded_are_the_same(make_classifier, encoded, meth
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_every_read_word_has_a_score(classifier, encoded, method):
+def test_every_read_word_has_a_score(fit, encoded, method):
     for found, text in zip(
-        attribute(classifier, method, cases(encoded), ig_steps=2), encoded[0], strict=True
+        attribute(fit(method), method, cases(encoded), ig_steps=2), encoded[0], strict=True
     ):
         assert found.scores.shape == (len(text.words),)
         assert np.isfinite(found.scores).all()
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_unread_words_are_nan(classifier, encoded, method):
+def test_unread_words_are_nan(fit, encoded, method):
     texts, windows = encoded
-    (found,) = attribute(classifier, method, [Case(windows[0][:1], len(texts[0].words) + 3, 1)], ig_steps=2)
+    (found,) = attribute(fit(method), method, [Case(windows[0][:1], len(texts[0].words) + 3, 1)], ig_steps=2)
     assert np.isnan(found.scores[-3:]).all()
 
 
@@ -113,6 +126,17 @@ def test_integrated_gradients_converge_to_the_oracle_and_are_complete(classifier
             for i in (ids, blank)
         )
     assert float(found.sum()) == pytest.approx(float(full - base), abs=2e-2)
+
+
+def test_leave_one_out_is_the_fall_in_probability_without_the_word(classifier, encoded):
+    (case,) = cases(encoded)[:1]
+    case = replace(case, windows=case.windows[:1])
+    (found,) = attribute(classifier, "leave_one_out", [case])
+    ((_, whole),) = text_probs(classifier, [case.windows])
+    for word in sorted(set(case.windows[0].word.tolist()) - {OUTSIDE}):
+        without = np.arange(case.n_words) == word
+        ((_, left),) = text_probs(classifier, [classifier.encoder.remove(case.windows, without)])
+        assert found.scores[word] == pytest.approx(whole - left, abs=1e-5)
 
 
 class Bag(torch.nn.Module):

@@ -29,7 +29,8 @@ def test_commands_in_the_documents_exist():
     import typer
 
     group = typer.main.get_command(app)
-    names = {"train dense", *group.commands} | {f"data {n}" for n in group.commands["data"].commands}
+    nested = {f"{g} {n}" for g, c in group.commands.items() for n in getattr(c, "commands", ())}
+    names = nested | {*group.commands}
     for document in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")):
         blocks = re.findall(r"```bash\n(.*?)```", document.read_text(encoding="utf-8"), flags=re.S)
         for line in "\n".join(blocks).replace("\\\n", " ").splitlines():

@@ -7,25 +7,16 @@ from hypothesis import strategies as st
 from transformers import AutoConfig, AutoModelForSequenceClassification
 
 from eraser import InputError
-from rationale.models.adapler import AdaplerConfig, AdaplerForSequenceClassification
+from rationale.models import packed
 from rationale.models.encoder import check_encoder
-from tests.conftest import FAMILIES, tiny_model
+from tests.conftest import FAMILIES, dropping, tiny_model
 
 PAD = 0
 
 
 @pytest.fixture(scope="module", params=FAMILIES)
 def adapler(request, tokenizer):
-    """A random model with predictors sharp enough that some tokens go and some stay."""
-    dense = tiny_model(request.param, tokenizer, ("NEG", "POS"))
-    torch.manual_seed(3)
-    model = AdaplerForSequenceClassification(AdaplerConfig(dense.config.to_dict(), num_labels=2))
-    model.model.load_state_dict(dense.state_dict())
-    for predictor in model.contribution_predictors:
-        torch.nn.init.normal_(predictor.dense.weight, std=0.5)
-        torch.nn.init.normal_(predictor.scorer.weight, std=0.3)
-    model.eta.data.fill_(0.6)
-    return model.eval().requires_grad_(False)
+    return dropping(tiny_model(request.param, tokenizer, ("NEG", "POS")))
 
 
 def batch(lengths, side="right", seed=0):
@@ -59,6 +50,16 @@ def test_batched_equals_alone_and_left_padded_equals_right_padded(adapler):
         expected = kept_words(alone, 0, torch.ones(1, n, dtype=torch.bool))
         assert kept_words(right, row, real) == expected
         assert kept_words(left, row, left_real) == expected
+
+
+def test_attention_padded_for_short_sequences_is_that_of_each_alone(adapler, monkeypatch):
+    ids, real = batch(LENGTHS)
+    found = []
+    for longest in (0, 10**6):
+        monkeypatch.setattr(packed, "SHORT", longest)
+        found.append(adapler(ids, real))
+    assert torch.allclose(found[0].logits, found[1].logits, atol=1e-5)
+    assert all((a.kept == b.kept).all() for a, b in zip(found[0].trace, found[1].trace, strict=True))
 
 
 def test_some_tokens_go_and_some_stay(adapler):

@@ -9,7 +9,8 @@ from transformers import AutoModelForSequenceClassification
 from eraser import InputError
 from rationale.hf import load_classifier, read_settings
 from rationale.training import dense
-from rationale.training.dense import TrainSettings, accuracy, shuffled_batches, train_dense
+from rationale.training.dense import TrainSettings, accuracy, train_dense
+from rationale.training.loop import Loop, shuffled_batches
 from tests.conftest import tiny_model
 
 SETTINGS = TrainSettings(epochs=2, lr=1e-3, batch_size=16, max_length=128, precision="float32", device="cpu")
@@ -78,7 +79,9 @@ def test_broken_checkpoint_is_named(start, sample, tmp_path):
 
 
 def test_diverged_training_stops(start, sample, tmp_path):
-    with pytest.raises(InputError, match=r"^expected a finite training loss, got (nan|inf) at step \d+$"):
+    kept = r"\(the last good checkpoint is kept\)"
+    message = rf"m: expected a finite training loss {kept}, got (nan|inf) at epoch 1, step \d+$"
+    with pytest.raises(InputError, match=message):
         train_dense(start, sample, tmp_path / "m", replace(SETTINGS, lr=1e30, clip=1e30, warmup=0.0))
 
 
@@ -114,12 +117,12 @@ def test_full_disk_is_said_and_leaves_no_half_model(start, sample, tmp_path, mon
 
 
 def test_checkpoint_of_other_data_is_not_resumed(start, sample, tmp_path, monkeypatch):
-    def dies(run):
-        run._save()
+    def dies(loop, *_):
+        loop.save()
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(dense._Run, "_epoch", dies)
+        patch.setattr(Loop, "epoch", dies)
         with pytest.raises(KeyboardInterrupt):
             train_dense(start, sample, tmp_path / "m", SETTINGS)
     other = replace(sample, splits={**sample.splits, "train": sample.splits["train"][1:]})

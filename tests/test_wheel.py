@@ -32,7 +32,7 @@ def test_wheel_holds_the_packages_and_nothing_else(wheel):
     assert {t for t in tops if not t.endswith(".dist-info")} == {"eraser", "rationale"}
     for needed in (
         "eraser/py.typed", "rationale/py.typed", "rationale/report.html", "eraser/sample/test.jsonl",
-        "eraser/sample/docs/a001.txt", "eraser/sample/README.md",
+        "eraser/sample/docs/a001.txt", "eraser/sample/README.md", "rationale/movies_model/model.safetensors",
     ):  # fmt: skip
         assert needed in names
     assert any(n.endswith("LICENSE") for n in names)

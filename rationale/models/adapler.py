@@ -11,6 +11,7 @@ Axes: B sequence, T token, L layer, D hidden width, C class.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -205,10 +206,10 @@ class AdaplerForSequenceClassification(PreTrainedModel):  # type: ignore[no-unty
         types = torch.zeros_like(input_ids) if token_type_ids is None else token_type_ids
         return run_packed(self.model, input_ids, types, real, self.choose)
 
-    def check_thresholds(self) -> None:
+    def check_thresholds(self, path: str | Path) -> None:
         """Refuse thresholds outside (0, 1]: no training makes them."""
         if bad := [x for x in self.eta.tolist() if not 0 < x <= ETA_MAX]:
-            raise InputError(Fault("thresholds eta in (0, 1]", str(bad[0])))
+            raise InputError(Fault("thresholds eta in (0, 1]", str(bad[0]), path))
 
     def factor(self, layer: int) -> Tensor | float:
         """Return the forward factor on [CLS] at a layer."""

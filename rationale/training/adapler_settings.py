@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
@@ -38,16 +39,23 @@ class AdaplerSettings:
         """Refuse settings that cannot train, all at once."""
         parse_target(self.target)
         s = self.step
+        rates = (s.lr, self.hard_lr, s.threshold_lr, s.lr if s.predictor_lr is None else s.predictor_lr)
+        steepness = self.steepness
         stages = (self.predictor_epochs, self.epochs, self.hard_epochs)
         rules = [
             (min(stages) >= 0, "epochs of at least 0", stages),
             (sum(stages) >= 1, "at least 1 epoch", stages),
             (0 < self.eta <= 1, "eta in (0, 1]", self.eta),
             (0 <= s.distill <= 1, "distill in [0, 1]", s.distill),
-            (s.temperature > 0, "a temperature above 0", s.temperature),
-            (min(s.gamma, s.phi) >= 0, "gamma and phi of at least 0", (s.gamma, s.phi)),
-            (min(s.lr, self.hard_lr, s.threshold_lr) > 0, "learning rates above 0", (s.lr, self.hard_lr)),
-            (self.speedup is None or self.speedup >= 1, "a speedup of at least 1", self.speedup),
+            (0 < s.temperature < math.inf, "a temperature above 0", s.temperature),
+            (_all(s.gamma, s.phi, least=0), "gamma and phi of at least 0", (s.gamma, s.phi)),
+            (all(0 < r < math.inf for r in rates), "learning rates above 0", rates),
+            (s.clip > 0, "clip above 0", s.clip),
+            (_all(s.weight_decay, least=0), "weight_decay of at least 0", s.weight_decay),
+            (0 <= s.warmup < 1, "warmup in [0, 1)", s.warmup),
+            (_all(self.tolerance, least=0), "tolerance of at least 0", self.tolerance),
+            (not steepness or min(steepness) > 0, "a steepness above 0", steepness),
+            (self.speedup is None or 1 <= self.speedup < math.inf, "a speedup of at least 1", self.speedup),
             (self.target_class in ("gold", "predicted"), "target_class gold or predicted", self.target_class),
             (self.batch_size >= 1, "batch_size of at least 1", self.batch_size),
             (self.saliency_epochs >= 1, "saliency_epochs of at least 1", self.saliency_epochs),
@@ -55,6 +63,11 @@ class AdaplerSettings:
         ]
         if faults := [Fault(expected, str(got)) for holds, expected, got in rules if not holds]:
             raise InputError(*faults)
+
+
+def _all(*values: float, least: float) -> bool:
+    """Return whether all are finite and at least so large."""
+    return all(least <= v < math.inf for v in values)
 
 
 def parse_steepness(text: str | None) -> tuple[float, float] | None:

@@ -19,6 +19,7 @@ from eraser import Dataset, Fault, InputError
 from eraser.write import write_json
 from rationale.hf import SETTINGS, Classifier, check_first_token, load_classifier, load_model, read_settings
 from rationale.models.adapler import AdaplerForSequenceClassification
+from rationale.models.encoder import check_encoder
 from rationale.models.removal import measure_removal
 from rationale.settings import digest
 from rationale.training.adapler_settings import AdaplerSettings
@@ -53,7 +54,10 @@ def train_adapler(
         if done.get("training") == wanted:
             return done
         raise InputError(Fault("an empty folder or a model with the same settings", "other settings", out))
+    if not dense.is_dir():
+        raise InputError(Fault("the folder of a dense model", "nothing there", dense))
     teacher = load_classifier(dense, device=settings.device, precision=settings.precision)
+    check_encoder(teacher.model)
     check_first_token(teacher.encoder.tokenizer, dense)
     if teacher.labels != dataset.labels:
         raise InputError(Fault(f"labels {list(dataset.labels)}", str(list(teacher.labels)), dense))
@@ -84,6 +88,8 @@ def _taught(
 ) -> tuple[list[Tensor], list[Tensor]]:
     """Return KL targets and teacher logits of the windows, computed once and kept beside the dense model."""
     folders = sorted((dense / EPOCHS).glob("[0-9]*")) or [dense]
+    if folders != [dense] and "log" not in read_settings(dense):
+        raise InputError(Fault("a model whose training is finished", f"no {SETTINGS}", dense))
     if len(folders) > s.saliency_epochs:
         log = {str(e["epoch"]): e["val_accuracy"] for e in read_settings(dense)["log"]}
         folders = sorted(folders, key=lambda f: log[f.name], reverse=True)[: s.saliency_epochs]

@@ -23,7 +23,7 @@ from rationale.models.adapler_losses import LossWeights, packed_kl, task_loss
 from rationale.models.encoder import run_packed
 from rationale.models.packed import Rows
 from rationale.models.removal import Removal, measure_removal, scale_thresholds
-from rationale.text import length_batches
+from rationale.text import Window, length_batches
 from rationale.training.adapler import AdaplerBatch, AdaplerStep, linear, steepness
 from rationale.training.adapler_settings import AdaplerSettings
 from rationale.training.loop import (
@@ -38,7 +38,7 @@ from rationale.training.loop import (
 CHECKPOINT = ".checkpoint.safetensors"
 SPEED_SMOOTHING = 0.9  # of the running mean that `speedup` compares with
 REACHED = 0.95  # of the wanted speed-up: val is not the text on which thresholds were scaled
-CALIBRATION = 512  # windows of train on which thresholds are scaled
+CALIBRATION = 2**15  # pieces of train, at least, on which thresholds are scaled
 
 
 @dataclass
@@ -70,6 +70,7 @@ class Run:
     def close_epoch(self, loop: Loop, entry: dict[str, Any]) -> None:
         """Measure the model on val, keep it if it is the best so far, and log."""
         self.model.eval()  # type: ignore[no-untyped-call]
+        loop.check_finite(sum(float(p.detach().sum()) for p in self.model.parameters()), "sum of weights")
         found = measure_removal(self.classifier, self.dataset, "val")
         entry |= {
             "val_accuracy": found.accuracy,
@@ -112,6 +113,13 @@ class Run:
         teacher = torch.stack([self.logits[i] for i in rows]).to(device)
         return AdaplerBatch(batch.ids, batch.types, batch.real, labels, saliency.to(device), teacher)
 
+    def some_windows(self, pieces: int) -> list[Window]:
+        """Return random windows of at least so many pieces in all, or all windows; always the same."""
+        order = np.random.default_rng(self.settings.seed).permutation(len(self.windows))
+        lengths = np.array([len(self.windows[i].window) for i in order])
+        enough = int(np.searchsorted(lengths.cumsum(), pieces)) + 1
+        return [self.windows[i].window for i in order[:enough]]
+
     def order(self, epoch: int, stage: int) -> list[list[int]]:
         """Return the batches of an epoch."""
         lengths = [len(w.window) for w in self.windows]
@@ -145,10 +153,12 @@ class Stage:
         for schedule in self.schedules:
             resume_schedule(schedule, progress["epoch"] * steps + progress["step"])
         while progress["epoch"] < self.epochs:
-            entry = {"stage": self.name, "epoch": progress["epoch"]}
-            entry |= self.begin_epoch(progress["epoch"], fresh=progress["step"] == 0)
+            fresh = progress["step"] == 0
+            begun = self.begin_epoch(progress["epoch"], fresh)
+            if fresh:
+                progress["begun"] = {"stage": self.name, "epoch": progress["epoch"], **begun}
             loss = self.loop.epoch(self.run.order(progress["epoch"], self.seed), self.step)
-            self.run.close_epoch(self.loop, entry | {"train_loss": loss})
+            self.run.close_epoch(self.loop, progress["begun"] | {"train_loss": loss})
 
     def begin_epoch(self, epoch: int, fresh: bool) -> dict[str, Any]:
         """Prepare an epoch, `fresh` or gone on with; return what its log entry should say."""
@@ -287,10 +297,8 @@ class HardStage(PackedStage):
         found: dict[str, Any] = {}
         if fresh and wanted is not None:
             run.model.eval()  # type: ignore[no-untyped-call]
-            random = np.random.default_rng(run.settings.seed)
-            picked = random.permutation(len(run.windows))[:CALIBRATION]
-            windows = [run.windows[i].window for i in picked]
-            found = {"scaled_to": round(scale_thresholds(run.classifier, windows, wanted), 3)}
+            reached = scale_thresholds(run.classifier, run.some_windows(CALIBRATION), wanted)
+            found = {"scaled_to": round(reached, 3)}
         run.model.train()
         return found
 

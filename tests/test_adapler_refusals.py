@@ -1,0 +1,215 @@
+from __future__ import annotations
+
+import json
+import shutil
+from copy import deepcopy
+from dataclasses import replace
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from transformers import DistilBertConfig, DistilBertForSequenceClassification
+
+from eraser import InputError
+from rationale.hf import check_first_token, load_classifier, save_classifier
+from rationale.training.adapler_settings import AdaplerSettings
+from rationale.training.shrink import train_adapler
+from tests.conftest import FAMILIES, dropping, tiny_model
+
+SETTINGS = AdaplerSettings(epochs=1, batch_size=64, precision="float32", device="cpu", target="human")
+
+
+@pytest.fixture
+def few(sample):
+    return replace(sample, splits={k: examples[:4] for k, examples in sample.splits.items()})
+
+
+@pytest.fixture
+def adapler_folder(model_folder, tokenizer):
+    """The folder of a saved token-dropping model."""
+    folder = model_folder.parent / "adapler"
+    folder.mkdir()
+    save_classifier(dropping(tiny_model("bert", tokenizer, ("NEG", "POS"))), tokenizer, folder)
+    return folder
+
+
+def without_specials(folder):
+    """Let the folder's tokenizer put nothing around a text."""
+    file = folder / "tokenizer.json"
+    record = json.loads(file.read_text())
+    record["post_processor"] = None
+    file.write_text(json.dumps(record))
+
+
+def refused(call, *arguments, **options):
+    with pytest.raises(InputError) as error:
+        call(*arguments, **options)
+    return str(error.value)
+
+
+def test_tokenizer_that_does_not_begin_with_cls_is_refused(model_folder, adapler_folder, few, tmp_path):
+    for folder in (model_folder, adapler_folder):
+        without_specials(folder)
+    expected = "expected a tokenizer whose first token is [CLS], got 'a'"
+    assert (
+        refused(train_adapler, model_folder, few, tmp_path / "m", SETTINGS) == f"{model_folder}: {expected}"
+    )
+    assert refused(load_classifier, adapler_folder) == f"{adapler_folder}: {expected}"
+    assert load_classifier(model_folder).labels == ("NEG", "POS")  # a dense model needs none
+    assert not (tmp_path / "m").exists()
+
+
+def test_tokenizer_that_begins_with_another_special_token_is_refused(tokenizer):
+    other = deepcopy(tokenizer)
+    check_first_token(other, "here")
+    other.cls_token = "[MASK]"
+    expected = "here: expected a tokenizer whose first token is [CLS], got '[CLS]'"
+    assert refused(check_first_token, other, "here") == expected
+    other.cls_token = None
+    assert refused(check_first_token, other, "here") == expected
+
+
+@pytest.mark.parametrize(
+    ("bad", "shown"), [(0.0, "0.0"), (-0.5, "-0.5"), (1.5, "1.5"), (float("nan"), "nan")]
+)
+def test_checkpoint_with_a_threshold_outside_its_range_is_refused(adapler_folder, bad, shown):
+    file = adapler_folder / "model.safetensors"
+    weights = load_file(file)
+    weights["eta"] = torch.tensor([0.5, bad, 1.0])
+    save_file(weights, file, metadata={"format": "pt"})
+    assert (
+        refused(load_classifier, adapler_folder)
+        == f"{adapler_folder}: expected thresholds eta in (0, 1], got {shown}"
+    )
+
+
+def test_thresholds_at_both_ends_of_what_training_makes_are_taken(adapler_folder):
+    file = adapler_folder / "model.safetensors"
+    save_file({**load_file(file), "eta": torch.tensor([0.01, 0.5, 1.0])}, file, metadata={"format": "pt"})
+    assert load_classifier(adapler_folder).model.eta.tolist() == pytest.approx([0.01, 0.5, 1.0])
+
+
+@pytest.mark.parametrize(
+    ("lost", "named"),
+    [
+        ("contribution_predictors.1.dense.bias", "contribution_predictors.1.dense.bias"),
+        ("contribution", "contribution_predictors.0.dense.bias, contribution_predictors.0.dense.weight, "
+                         "contribution_predictors.0.scorer.bias"),
+        ("eta", "eta"),
+        ("model.classifier", "model.classifier.bias, model.classifier.weight"),
+    ],
+)  # fmt: skip
+def test_checkpoint_without_weights_it_needs_is_refused(adapler_folder, lost, named):
+    file = adapler_folder / "model.safetensors"
+    kept = {k: v for k, v in load_file(file).items() if not k.startswith(lost)}
+    save_file(kept, file, metadata={"format": "pt"})
+    expected = f"{adapler_folder}: expected a fine-tuned classifier, got no weights for {named}"
+    assert refused(load_classifier, adapler_folder) == expected
+
+
+@pytest.fixture
+def distilbert(tokenizer, tmp_path):
+    folder = tmp_path / "distilbert"
+    config = DistilBertConfig(
+        vocab_size=len(tokenizer), n_layers=1, dim=8, n_heads=2, hidden_dim=8, max_position_embeddings=130,
+        id2label={0: "NEG", 1: "POS"}, label2id={"NEG": 0, "POS": 1},
+    )  # fmt: skip
+    DistilBertForSequenceClassification(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+def test_encoder_that_cannot_be_run_by_layers_is_refused(distilbert, model_folder, few, tmp_path):
+    expected = (
+        "expected an encoder with embeddings and encoder.layer (BERT, RoBERTa, ELECTRA, MiniLM, …), "
+        "got DistilBertForSequenceClassification"
+    )
+    assert refused(train_adapler, distilbert, few, tmp_path / "one", SETTINGS) == expected
+    assert refused(train_adapler, model_folder, few, tmp_path / "two", SETTINGS, distilbert) == expected
+    assert not (tmp_path / "one").exists()
+    assert not (tmp_path / "two").exists()
+
+
+def test_dense_model_with_other_labels_is_refused(model_folder, few, tmp_path):
+    config = json.loads((model_folder / "config.json").read_text())
+    config |= {"id2label": {"0": "POS", "1": "NEG"}, "label2id": {"POS": 0, "NEG": 1}}
+    (model_folder / "config.json").write_text(json.dumps(config))
+    expected = f"{model_folder}: expected labels ['NEG', 'POS'], got ['POS', 'NEG']"
+    assert refused(train_adapler, model_folder, few, tmp_path / "m", SETTINGS) == expected
+
+
+@pytest.mark.parametrize("split", ["train", "val"])
+def test_data_without_a_split_is_refused(model_folder, few, tmp_path, split):
+    bare = replace(few, splits={k: v for k, v in few.splits.items() if k != split})
+    expected = f"{few.source}: expected a {split} split to train with, got none"
+    assert refused(train_adapler, model_folder, bare, tmp_path / "m", SETTINGS) == expected
+
+
+def test_models_own_folder_is_no_place_for_another(model_folder, few):
+    settings = {"max_length": 64, "training": {"epochs": 1}}
+    (model_folder / "rationale.json").write_text(json.dumps(settings))
+    before = (model_folder / "model.safetensors").read_bytes()
+    expected = "expected an empty folder or a model with the same settings, got other settings"
+    assert refused(train_adapler, model_folder, few, model_folder, SETTINGS) == f"{model_folder}: {expected}"
+    assert (model_folder / "model.safetensors").read_bytes() == before
+
+
+def test_model_that_never_was_is_refused(few, model_folder, tmp_path):
+    gone = tmp_path / "gone"
+    shutil.rmtree(gone, ignore_errors=True)
+    expected = f"{gone}: expected a model folder or hub id, got nothing there"
+    assert refused(train_adapler, gone, few, tmp_path / "m", SETTINGS) == expected
+
+
+@pytest.fixture(scope="module", params=FAMILIES)
+def adapler(request, tokenizer):
+    return dropping(tiny_model(request.param, tokenizer, ("NEG", "POS")))
+
+
+def room_of(model):
+    """Return how many tokens the position table of the tiny models holds: RoBERTa's skips the padding's."""
+    return 129 if model.model.config.model_type == "roberta" else 130
+
+
+def test_sequence_longer_than_the_position_table_is_refused_hard_and_soft(adapler):
+    room = room_of(adapler)
+    for n in (room, room + 1):
+        ids = torch.full((2, n), 7)
+        real = torch.ones_like(ids, dtype=torch.bool)
+        real[0, 5:] = False
+        calls = (lambda: adapler(ids, real), lambda: adapler.soft(ids, ids * 0, real, 10.0))  # noqa: B023
+        for call in calls:
+            if n == room:
+                assert torch.isfinite(call().logits).all()
+                continue
+            expected = f"expected at most {room} tokens in a sequence (the position table), got {n}"
+            assert refused(call) == expected
+
+
+def test_padding_beyond_the_position_table_costs_hard_removal_nothing(adapler):
+    ids = torch.arange(5, 25)[None]
+    padded = torch.nn.functional.pad(ids, (0, 500))
+    expected = adapler(ids).logits
+    assert torch.allclose(adapler(padded, padded > 0).logits, expected, atol=1e-5)
+
+
+def test_one_token_alone_is_classified_alike_hard_and_soft(adapler):
+    ids, real = torch.tensor([[2]]), torch.ones(1, 1, dtype=torch.bool)
+    hard = adapler(ids)
+    assert [layer.kept.tolist() for layer in hard.trace] == [[[True]]] * 3
+    assert [layer.contribution.tolist() for layer in hard.trace] == [[[1.0]]] * 3
+    for lam in (10.0, 1e20):
+        soft = adapler.soft(ids, torch.zeros_like(ids), real, lam)
+        assert torch.allclose(soft.logits, hard.logits, atol=1e-5)
+        assert [float(step.length[0]) for step in soft.steps] == [1.0] * 3
+    assert torch.allclose(adapler.model(input_ids=ids).logits, hard.logits, atol=1e-5)
+
+
+def test_empty_sequence_is_refused(adapler):
+    expected = "expected at least one token in each sequence, got an empty one"
+    ids = torch.full((2, 4), 7)
+    real = torch.tensor([[True] * 4, [False] * 4])
+    assert refused(adapler, ids, real) == expected
+    none = torch.zeros(1, 0, dtype=torch.long)
+    assert refused(adapler, none) == expected
+    assert refused(adapler.soft, none, none, none.bool(), 10.0) == expected

@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import pytest
+
+from eraser import InputError
+from rationale.training.adapler import AdaplerStepSettings
+from rationale.training.adapler_settings import AdaplerSettings, adapler_settings, parse_steepness
+from rationale.training.targets import parse_target, target_names
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"epochs": -1, "hard_epochs": 2}, "expected epochs of at least 0, got (0, -1, 2)"),
+        ({"hard_epochs": -1}, "expected epochs of at least 0, got (0, 5, -1)"),
+        ({"predictor_epochs": -1}, "expected epochs of at least 0, got (-1, 5, 0)"),
+        ({"epochs": 0}, "expected at least 1 epoch, got (0, 0, 0)"),
+        ({"eta": 0.0}, "expected eta in (0, 1], got 0.0"),
+        ({"eta": 1.5}, "expected eta in (0, 1], got 1.5"),
+        ({"eta": float("nan")}, "expected eta in (0, 1], got nan"),
+        ({"distill": 1.1}, "expected distill in [0, 1], got 1.1"),
+        ({"temperature": 0.0}, "expected a temperature above 0, got 0.0"),
+        ({"gamma": -1.0}, "expected gamma and phi of at least 0, got (-1.0, 0.0005)"),
+        ({"phi": -1.0}, "expected gamma and phi of at least 0, got (0.005, -1.0)"),
+        ({"lr": 0.0}, "expected learning rates above 0, got (0.0, 3e-05"),
+        ({"hard_lr": -1.0}, "expected learning rates above 0, got (3e-05, -1.0"),
+        ({"predictor_lr": -1.0}, "expected learning rates above 0, got "),
+        ({"hard_lr": float("nan")}, "expected learning rates above 0, got "),
+        ({"phi": float("nan")}, "expected gamma and phi of at least 0, got (0.005, nan)"),
+        ({"clip": 0.0}, "expected clip above 0, got 0.0"),
+        ({"weight_decay": -0.1}, "expected weight_decay of at least 0, got -0.1"),
+        ({"warmup": 1.0}, "expected warmup in [0, 1), got 1.0"),
+        ({"tolerance": float("nan")}, "expected tolerance of at least 0, got nan"),
+        ({"steepness": (0.0, 3.0)}, "expected a steepness above 0, got (0.0, 3.0)"),
+        ({"threshold_lr": 0.0}, "expected learning rates above 0, got "),
+        ({"speedup": 0.5}, "expected a speedup of at least 1, got 0.5"),
+        ({"speedup": float("nan")}, "expected a speedup of at least 1, got nan"),
+        ({"target_class": "best"}, "expected target_class gold or predicted, got best"),
+        ({"batch_size": 0}, "expected batch_size of at least 1, got 0"),
+        ({"saliency_epochs": 0}, "expected saliency_epochs of at least 1, got 0"),
+        ({"seed": -1}, "expected seed of at least 0, got -1"),
+    ],
+)
+def test_settings_that_cannot_train_are_refused(change, message):
+    with pytest.raises(InputError) as error:
+        adapler_settings(change).check()
+    assert str(error.value).startswith(message)
+    assert len(error.value.faults) == 1
+    AdaplerSettings().check()
+
+
+def test_all_faults_of_settings_are_told_at_once():
+    with pytest.raises(InputError) as error:
+        adapler_settings({"eta": 2.0, "seed": -1, "batch_size": 0}).check()
+    assert len(str(error.value).splitlines()) == 3
+
+
+def test_settings_by_name_reach_the_run_and_the_step():
+    found = adapler_settings({"gamma": 0.5, "predictor_lr": 0.1, "epochs": 7, "dataset": "sample"})
+    step = AdaplerStepSettings(gamma=0.5, predictor_lr=0.1)
+    assert found == AdaplerSettings(epochs=7, step=step)
+
+
+def test_steepness_is_read_or_refused():
+    assert parse_steepness(None) is None
+    assert parse_steepness("50,2.5") == (50.0, 2.5)
+    for text in ("50", "1,2,3", "a,b", ""):
+        with pytest.raises(InputError) as error:
+            parse_steepness(text)
+        assert str(error.value) == f"expected steepness as FIRST,GROWTH, two numbers, got {text!r}"
+
+
+def test_target_is_read_or_refused():
+    assert target_names()[:4] == ("gradient_x_input", "human", "attention", "rollout")
+    assert "random" not in target_names()
+    assert parse_target("gradient_x_input") == ("gradient_x_input",)
+    assert parse_target("human+attention") == ("human", "attention")
+    for text, bad in (("huamn", "huamn"), ("human+", ""), ("human+random", "random"), ("", "")):
+        with pytest.raises(InputError) as error:
+            parse_target(text)
+        assert str(error.value).startswith(
+            "expected a target of gradient_x_input, human, attention, rollout,"
+        )
+        assert str(error.value).endswith(f", or several joined by +, got {bad!r}")
+    with pytest.raises(InputError, match="expected a target of .* got 'huamn'$"):
+        adapler_settings({"target": "huamn"}).check()
