@@ -157,7 +157,7 @@ def test_models_own_folder_is_no_place_for_another(model_folder, few):
 def test_model_that_never_was_is_refused(few, model_folder, tmp_path):
     gone = tmp_path / "gone"
     shutil.rmtree(gone, ignore_errors=True)
-    expected = f"{gone}: expected a model folder or hub id, got nothing there"
+    expected = f"{gone}: expected the folder of a dense model, got nothing there"
     assert refused(train_adapler, gone, few, tmp_path / "m", SETTINGS) == expected
 
 

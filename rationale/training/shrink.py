@@ -26,7 +26,7 @@ from rationale.training.adapler_settings import AdaplerSettings
 from rationale.training.dense import EPOCHS
 from rationale.training.loop import TrainingWindow, say, training_windows
 from rationale.training.stages import CHECKPOINT, Run, train_stages
-from rationale.training.targets import kept_on_disk, saliency_targets, teacher_logits
+from rationale.training.targets import HUMAN, kept_on_disk, parse_target, saliency_targets, teacher_logits
 
 
 def train_adapler(
@@ -47,7 +47,10 @@ def train_adapler(
     for split in ("train", "val"):
         if not dataset.splits.get(split):
             raise InputError(Fault(f"a {split} split to train with", "none", dataset.source))
-    texts = digest([(e.id, e.label, e.query, dataset.text(e).words) for e in dataset.splits["train"]])
+    examples = [e for split in ("train", "val") for e in dataset.splits[split]]
+    texts = digest(
+        [(e.id, e.label, e.query, dataset.text(e).words) for e in examples], _marks(dataset, settings)
+    )
     wanted = {**asdict(settings), "dense": str(dense), "start": str(start or dense), "texts": texts}
     wanted = json.loads(json.dumps(wanted))
     if done := read_settings(out):
@@ -83,6 +86,13 @@ def _started(start: Path, teacher: Classifier) -> Any:
     )[0]
 
 
+def _marks(dataset: Dataset, settings: AdaplerSettings) -> list[list[int]]:
+    """Return the words that people marked on train, where the target depends on them."""
+    if HUMAN not in parse_target(settings.target):
+        return []
+    return [dataset.truth(e).gold.nonzero()[0].tolist() for e in dataset.splits["train"]]
+
+
 def _taught(
     dense: Path, teacher: Classifier, dataset: Dataset, windows: Sequence[TrainingWindow], s: AdaplerSettings
 ) -> tuple[list[Tensor], list[Tensor]]:
@@ -94,8 +104,14 @@ def _taught(
         log = {str(e["epoch"]): e["val_accuracy"] for e in read_settings(dense)["log"]}
         folders = sorted(folders, key=lambda f: log[f.name], reverse=True)[: s.saliency_epochs]
     of_windows = digest([(w.window.ids.tolist(), w.label) for w in windows], teacher.bf16)
+    marks = _marks(dataset, s)
     key = digest(
-        of_windows, s.target, s.target_class, [f.name for f in folders], read_settings(dense).get("log")
+        of_windows,
+        marks,
+        s.target,
+        s.target_class,
+        [f.name for f in folders],
+        read_settings(dense).get("log"),
     )
 
     def compute() -> list[Tensor]:
