@@ -2,7 +2,7 @@
 # Make the shipped model, rationale/movies_model, from a pretrained encoder and ERASER movies:
 #   scripts/make_movies_model.sh BACKBONE [DATA]
 # BACKBONE is sentence-transformers/all-MiniLM-L6-v2 or a folder that holds it; DATA a folder or .tar.gz of
-# ERASER movies, by default the copy that `rationale data fetch movies` keeps. About two hours on one CPU core
+# ERASER movies, by default the copy that `rationale data fetch movies` keeps. About an hour and a half on one CPU core
 # with bf16; stopped, it goes on where it was.
 set -eu
 backbone=$1
