@@ -19,8 +19,8 @@ help: ## List the targets
 	$(PIP) -e '.[dev]'
 	@touch $@ .venv/models
 
-evaluate: .venv/models ## Score five rationale methods on the bundled sample; writes runs/sample-test
-	$(BIN)/rationale evaluate --dataset sample --out runs/sample-test
+evaluate: .venv/models ## Score seven rationale methods on the bundled sample; writes runs/sample-test
+	$(BIN)/rationale evaluate --dataset sample --precision auto --ig-steps 10 --out runs/sample-test
 
 test: .venv/dev ## Run all tests
 	$(BIN)/python -m pytest
