@@ -9,7 +9,22 @@ from typing import Annotated, Any, Literal, NoReturn
 import typer
 
 from eraser.errors import Fault, InputError
-from rationale.cli_options import AsJson, DataPath, DatasetName, ExtraLabels, Precision
+from rationale.cli_options import (
+    AsJson,
+    Budgets,
+    DataPath,
+    DatasetName,
+    DenseModel,
+    Explained,
+    ExtraLabels,
+    LabelNames,
+    Limit,
+    Methods,
+    ModelPath,
+    Precision,
+    Replacement,
+    RunFolder,
+)
 from rationale.cli_train import train_app, tune_app
 
 app = typer.Typer(
@@ -104,30 +119,18 @@ def data_describe(dataset: DatasetName = "sample", data: DataPath = None, as_jso
 def evaluate_command(  # noqa: PLR0913 (one option each)
     dataset: DatasetName = "sample",
     data: DataPath = None,
-    model: Annotated[
-        str | None, typer.Option(help="Folder or hub id; for the sample the shipped movies model.")
-    ] = None,
-    dense: Annotated[
-        str | None,
-        typer.Option(help="Model that attention and gradients explain where --model drops tokens."),
-    ] = None,
-    out: Annotated[Path | None, typer.Option(help="Run folder; default runs/DATASET-SPLIT.")] = None,
+    model: ModelPath = None,
+    dense: DenseModel = None,
+    out: RunFolder = None,
     split: str = "test",
-    methods: Annotated[
-        str | None, typer.Option(help="Comma-separated; default the standard ones for the model.")
-    ] = None,
-    budget: Annotated[
-        list[str] | None,
-        typer.Option(help="ratio, ratio=R, gold, match=METHOD or own; may be repeated, the first leads."),
-    ] = None,
-    target: Annotated[str, typer.Option(help="Class to explain: predicted, gold, or a label.")] = "predicted",
-    labels: Annotated[
-        str | None, typer.Option(help="Names of the model's outputs in order, comma-separated.")
-    ] = None,
-    limit: Annotated[int | None, typer.Option(help="Only the first N examples of the split.")] = None,
+    methods: Methods = None,
+    budget: Budgets = None,
+    target: Explained = "predicted",
+    labels: LabelNames = None,
+    limit: Limit = None,
     long_texts: Annotated[Literal["window", "truncate"], typer.Option()] = "window",
     max_length: int | None = None,
-    replace: Annotated[Literal["delete", "mask"], typer.Option(help="How words are removed.")] = "delete",
+    replace: Replacement = "delete",
     ig_steps: int = 20,
     precision: Precision = "float32",
     device: str = "auto",
@@ -139,7 +142,7 @@ def evaluate_command(  # noqa: PLR0913 (one option each)
     from rationale.evaluate import evaluate
     from rationale.hf import cast_once, drops_tokens, load_classifier
     from rationale.memory import keep_freed_memory
-    from rationale.report import records, write_run
+    from rationale.report import write_run
     from rationale.settings import EvaluateSettings, defaults
 
     keep_freed_memory()
@@ -151,28 +154,20 @@ def evaluate_command(  # noqa: PLR0913 (one option each)
     classifier = cast_once(load_classifier(path, labels=names, **where, **reads))
     explained = None if dense is None else cast_once(load_classifier(dense, labels=names, **where, **reads))
     usual_methods, usual_budgets = defaults(drops_tokens(classifier))
-    settings = EvaluateSettings(
-        dataset=dataset,
-        model=path,
-        split=split,
-        methods=usual_methods if methods is None else tuple(methods.split(",")),
-        budgets=tuple(budget or usual_budgets),
-        target=target,
-        limit=limit,
-        replace=replace,
-        ig_steps=ig_steps,
-        seed=seed,
-        dense=dense,
-        **where,
-        **reads,
-    )
+    picked = usual_methods if methods is None else tuple(methods.split(","))
+    choices: Any = {
+        "target": target,
+        "limit": limit,
+        "replace": replace,
+        "ig_steps": ig_steps,
+        "dense": dense,
+    }
+    budgets = tuple(budget or usual_budgets)
+    settings = EvaluateSettings(dataset, path, split, picked, budgets, seed=seed, **choices, **where, **reads)
     folder = out or Path("runs") / f"{dataset}-{split}"
     evaluation = evaluate(classifier, loaded, settings, folder, explained)
     scores = write_run(evaluation, loaded, folder)
-    if as_json:
-        typer.echo(json.dumps(records(scores)))
-    else:
-        _print_run(scores, evaluation.budgets[0], folder)
+    _print_run(scores, evaluation.budgets[0], folder, as_json)
 
 
 def _default_model(dataset: str) -> str:
@@ -183,9 +178,13 @@ def _default_model(dataset: str) -> str:
     return str(SHIPPED)
 
 
-def _print_run(scores: Any, budget: str, folder: Path) -> None:
+def _print_run(scores: Any, budget: str, folder: Path, as_json: bool) -> None:
+    from rationale.report import records
     from rationale.results import headline
 
+    if as_json:
+        typer.echo(json.dumps(records(scores)))
+        return
     accuracy = scores[scores.metric == "accuracy"].iloc[0]
     table = headline(scores, budget)
     names = {

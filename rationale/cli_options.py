@@ -20,6 +20,28 @@ ExtraLabels = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Precision = Annotated[Literal["float32", "bf16", "auto"], typer.Option()]
 
+# evaluation
+ModelPath = Annotated[
+    str | None, typer.Option(help="Folder or hub id; for the sample the shipped movies model.")
+]
+DenseModel = Annotated[
+    str | None, typer.Option(help="Model that attention and gradients explain where --model drops tokens.")
+]
+RunFolder = Annotated[Path | None, typer.Option(help="Run folder; default runs/DATASET-SPLIT.")]
+Methods = Annotated[
+    str | None, typer.Option(help="Comma-separated; default the standard ones for the model.")
+]
+Budgets = Annotated[
+    list[str] | None,
+    typer.Option(help="ratio, ratio=R, gold, match=METHOD or own; may be repeated, the first leads."),
+]
+Explained = Annotated[str, typer.Option(help="Class to explain: predicted, gold, or a label.")]
+LabelNames = Annotated[
+    str | None, typer.Option(help="Names of the model's outputs in order, comma-separated.")
+]
+Limit = Annotated[int | None, typer.Option(help="Only the first N examples of the split.")]
+Replacement = Annotated[Literal["delete", "mask"], typer.Option(help="How words are removed.")]
+
 # training AdapLeR
 Dense = Annotated[Path, typer.Option(help="Model of `train dense`: teacher, start and saliency.")]
 PredictorEpochs = Annotated[int, typer.Option(help="Of the predictors alone, before all (ours).")]
