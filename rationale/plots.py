@@ -14,9 +14,20 @@ from matplotlib.figure import Figure
 
 from rationale.results import NO_BUDGET
 
-# Okabe and Ito's colours, told apart by colour-blind readers; markers tell them apart in grey
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999")
-MARKERS = "osD^vP*X"
+# Okabe and Ito's colours and two of Tol's, told apart by colour-blind readers; markers tell in grey
+COLOURS = (
+    "#0072B2",
+    "#D55E00",
+    "#009E73",
+    "#CC79A7",
+    "#E69F00",
+    "#56B4E9",
+    "#000000",
+    "#999999",
+    "#882255",
+    "#44AA99",
+)
+MARKERS = "osD^vP*Xph"
 ARROWS = {"higher": "↑", "lower": "↓", "": ""}  # which way is better
 STYLE: Any = {
     "font.size": 9,
