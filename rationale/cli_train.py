@@ -160,7 +160,8 @@ def tune_adapler_command(  # noqa: PLR0913 (one option each)
     base = adapler_settings({k: v for k, v in values.items() if k not in grid and k != "speedup"})
     table = tune(dense, load(dataset, data), out, base, grid)
     (out / "frontier.png").write_bytes(png(tune_figure(table)))
-    typer.echo(table[table.frontier].sort_values("speedup").round(4).to_string(index=False))
+    best = table[table.frontier].sort_values("speedup")
+    typer.echo(best.to_string(index=False, float_format="{:.4g}".format))
 
 
 def numbers(text: str) -> list[float]:
