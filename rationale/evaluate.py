@@ -17,7 +17,7 @@ from eraser import Ablation, Dataset, Example, Fault, InputError, Prediction, Te
 from eraser.types import Floats, Mask
 from eraser.write import make_folder
 from rationale.ablate import ablate, without_and_only
-from rationale.attribution import METHODS, Attribution, Case, attribute
+from rationale.attribution import METHODS, Attribution, Case, attribute, method_named
 from rationale.extract import Budget, extract, share_of, top_words
 from rationale.hf import Classifier, check_labels, describe, drops_tokens, without_removal
 from rationale.models.removal import run_windows, speedup_of
@@ -66,7 +66,8 @@ def evaluate(
     Where the classifier drops tokens, methods other than its own explain `dense`, by default its own
     weights with nothing removed; what is said without and with only a rationale is always its own answer.
     """
-    settings.check(tuple(METHODS), tuple(name for name, m in METHODS.items() if m.own is not None))
+    named = {name: m for name in (*METHODS, *settings.methods) if (m := method_named(name)) is not None}
+    settings.check(tuple(named), tuple(name for name, m in named.items() if m.own is not None))
     explained = _explained(classifier, dense)
     check_labels(classifier, dataset.labels, settings.model)
     examples = dataset.examples(settings.split)[: settings.limit]
@@ -99,6 +100,11 @@ def evaluate(
         describe(classifier),
         (*dataset.notes, *note, *_saved(classifier, items)),
     )
+
+
+def _is_adaptive(method: str) -> bool:
+    found = method_named(method)
+    return found is not None and found.adaptive
 
 
 def _saved(classifier: Classifier, items: Sequence[Item]) -> tuple[str, ...]:
@@ -225,7 +231,7 @@ class _Run:
             Case(i.windows, i.truth.n_words, target, seed)
             for i, target, seed in zip(items, targets, seeds, strict=True)
         ]
-        classifier = self.classifier if METHODS[method].adaptive else self.explained
+        classifier = self.classifier if _is_adaptive(method) else self.explained
         attribute(classifier, method, cases[:1], self.settings.ig_steps)  # to warm up, not timed
         found = attribute(classifier, method, cases, self.settings.ig_steps)
         rationales = [

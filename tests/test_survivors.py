@@ -216,3 +216,28 @@ def test_attention_x_gradient_needs_no_trainable_weights_and_leaves_none(classif
     free = replace(classifier, model=deepcopy(classifier.model).requires_grad_(True))
     assert torch.equal(METHODS["attention_x_gradient"].scores(free, asked), frozen)
     assert all(p.grad is None for p in free.model.parameters())
+
+
+def test_survivors_at_a_layer_choose_what_reached_it(adaptive, sample):
+    texts = [sample.text(e) for e in sample.splits["test"][:4]]
+    cases = [
+        Case(windows, len(text.words), 0)
+        for windows, text in zip(adaptive.encoder.encode(texts), texts, strict=True)
+    ]
+    layers = len(adaptive.model.contribution_predictors)
+    by_layer = [attribute(adaptive, f"survivors@{k}", cases) for k in range(1, layers + 1)]
+    last = attribute(adaptive, "survivors", cases)
+    for n, case in enumerate(cases):
+        assert (by_layer[-1][n].own == last[n].own).all()
+        for found, k in zip(by_layer, range(layers), strict=True):
+            reached = np.zeros(case.n_words, dtype=bool)
+            for window in case.windows:
+                batch = adaptive.encoder.collate([window])
+                kept = adaptive.model(input_ids=batch.ids, **adaptive.inputs(batch)).trace[k].kept[0]
+                words = window.word[kept.numpy()]
+                reached[words[words >= 0]] = True
+            assert (found[n].own == reached).all()
+    with pytest.raises(InputError, match=r"^expected a layer of 1 to 3 after survivors@, got 9$"):
+        attribute(adaptive, "survivors@9", cases)
+    with pytest.raises(InputError, match="expected a method of attention, .* got 'survivors@x'"):
+        attribute(adaptive, "survivors@x", cases)

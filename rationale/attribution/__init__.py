@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 
 from eraser import Fault, InputError
 from eraser.types import Mask
-from rationale.attribution.methods import IG_STEPS, METHODS, Method, Request
+from rationale.attribution.methods import IG_STEPS, METHODS, Method, Request, method_named
 from rationale.attribution.words import word_scores
 from rationale.hf import Classifier, without_removal
 from rationale.text import Batch, Window, length_batches
 
-__all__ = ["METHODS", "Attribution", "Case", "attribute"]
+__all__ = ["METHODS", "Attribution", "Case", "attribute", "method_named"]
 
 Floats = NDArray[np.float64]
 MAX_PIECES = {"cpu": 8 * 512, "cuda": 128 * 512}  # of a batch whose gradients are kept
@@ -54,7 +54,9 @@ def attribute(
 
     Of a token-dropping model, all methods but its own explain the encoder with nothing removed.
     """
-    chosen = METHODS[method]
+    chosen = method_named(method)
+    if chosen is None:
+        raise InputError(Fault(f"a method of {', '.join(METHODS)}", repr(method)))
     classifier = classifier if chosen.adaptive else without_removal(classifier)
     owner = [n for n, case in enumerate(cases) for _ in case.windows]
     flat = [window for case in cases for window in case.windows]

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -239,3 +240,11 @@ METHODS: dict[str, Method] = {
     ),
     "random": Method(random, "max", signed=False, gradients=False, source="floor"),
 }
+
+
+def method_named(name: str) -> Method | None:
+    """Return a method of METHODS, or `survivors@K`, whose own choice is what reached layer K; else None."""
+    base, at, layer = name.partition("@")
+    if base == "survivors" and at and layer.isdecimal():
+        return replace(METHODS[base], own=partial(adaptive.at_layer, int(layer)))
+    return METHODS.get(name)

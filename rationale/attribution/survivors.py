@@ -56,3 +56,15 @@ def contribution(classifier: Classifier, batch: Batch) -> Tensor:
 def n_layers(classifier: Classifier) -> float:
     """Return the score from which on a piece survived to the end."""
     return float(len(classifier.model.contribution_predictors))  # type: ignore[arg-type]
+
+
+def at_layer(layer: int, classifier: Classifier) -> float:
+    """Return the score from which on a piece reached that layer, the first being 1.
+
+    Raises:
+        InputError: the model has no such layer.
+    """
+    last = int(n_layers(classifier))
+    if not 1 <= layer <= last:
+        raise InputError(Fault(f"a layer of 1 to {last} after survivors@", str(layer)))
+    return float(layer)
