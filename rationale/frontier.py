@@ -17,6 +17,7 @@ from eraser.write import make_folder, write_text
 from rationale.attribution import Case, attribute
 from rationale.hf import Classifier, drops_tokens
 from rationale.models.removal import run_windows, speedup_of
+from rationale.predict import of_texts
 from rationale.training.adapler_settings import AdaplerSettings
 from rationale.training.shrink import train_adapler
 
@@ -55,8 +56,7 @@ def _at(classifier: Classifier, dataset: Dataset, split: str, dial: float, seed:
     encoded = classifier.encoder.encode(texts)
     flat = [w for windows in encoded for w in windows]
     probs, kept = run_windows(classifier, flat)
-    starts = np.cumsum([0, *map(len, encoded)])[:-1]
-    said = np.add.reduceat(probs, starts, axis=0).argmax(1)
+    said = of_texts(probs, encoded).argmax(1)
     cases = [Case(w, len(t.words), int(i)) for w, t, i in zip(encoded, texts, said, strict=True)]
     found = attribute(classifier, "survivors", cases)
     truths = [dataset.truth(e) for e in examples]

@@ -44,6 +44,11 @@ def text_probs(classifier: Classifier, texts: Sequence[Sequence[Window]]) -> Flo
     probs = window_probs(classifier, flat)
     if not np.isfinite(probs).all():
         raise InputError(Fault("finite logits from the model", "NaN or infinity"))
+    return of_texts(probs, texts)
+
+
+def of_texts(probs: Floats, texts: Sequence[Sequence[Window]]) -> Floats:
+    """Return the mean over each text's windows [text, C] of the windows' probabilities, in their order."""
     starts = np.cumsum([0, *map(len, texts)])[:-1]
     counts = np.array([len(t) for t in texts])
     means: Floats = np.add.reduceat(probs, starts, axis=0) / counts[:, None]

@@ -178,7 +178,7 @@ def leave_one_out(classifier: Classifier, request: Request) -> Tensor:
     """How much the class's probability falls when a word's pieces are deleted; a pass for each word."""
     rows = [_window(request.batch, row) for row in range(len(request.target))]
     words = [(row, int(w)) for row, window in enumerate(rows) for w in np.unique(window.word) if w != OUTSIDE]
-    shorter = [_without_word(rows[row], word) for row, word in words]
+    shorter = [_without_word(classifier, rows[row], word) for row, word in words]
     probs = window_probs(classifier, [*rows, *shorter])
     target = request.target.cpu().numpy()
     scores = np.zeros(request.batch.ids.shape)
@@ -193,9 +193,9 @@ def _window(batch: Batch, row: int) -> Window:
     return Window(*(t[row][real].cpu().numpy() for t in (batch.ids, batch.word, batch.types)))
 
 
-def _without_word(window: Window, word: int) -> Window:
-    kept = window.word != word
-    return Window(window.ids[kept], window.word[kept], window.types[kept])
+def _without_word(classifier: Classifier, window: Window, word: int) -> Window:
+    removed = np.arange(window.word.max() + 1) == word
+    return classifier.encoder.remove([window], removed)[0]
 
 
 def survivors(classifier: Classifier, request: Request) -> Tensor:

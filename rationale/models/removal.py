@@ -15,7 +15,7 @@ from rationale.hf import Classifier
 from rationale.models.adapler import ETA_MAX, ETA_MIN
 from rationale.models.encoder import Output
 from rationale.models.flops import costs, kept_lengths
-from rationale.predict import batches
+from rationale.predict import batches, of_texts
 from rationale.text import Window
 
 Floats = NDArray[np.float64]
@@ -55,8 +55,7 @@ def measure_removal(classifier: Classifier, dataset: Dataset, split: str) -> Rem
     texts = classifier.encoder.encode([dataset.text(e) for e in examples])
     flat = [w for windows in texts for w in windows]
     probs, kept = run_windows(classifier, flat)
-    starts = np.cumsum([0, *map(len, texts)])[:-1]
-    said = np.add.reduceat(probs, starts, axis=0).argmax(1)
+    said = of_texts(probs, texts).argmax(1)
     right = [classifier.labels[i] == e.label for i, e in zip(said, examples, strict=True)]
     return Removal(float(np.mean(right)), speedup_of(classifier, flat, kept), kept.mean(1))
 
