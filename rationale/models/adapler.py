@@ -218,16 +218,14 @@ class AdaplerForSequenceClassification(PreTrainedModel):  # type: ignore[no-unty
     def choose(self, layer: int, states: Tensor, rows: Rows) -> tuple[Tensor, Tensor]:
         """Return (kept [P], S [P]) of packed states [P,D]: the hard rule, S >= dial · eta / n."""
         raw = self.contribution_predictors[layer](states).float()
-        n = len(rows.lengths)
-        first = torch.tensor(rows.starts, device=states.device)
+        n, first = len(rows.lengths), rows.first
         highest = raw.new_full((n,), -torch.inf).scatter_reduce(0, rows.owner, raw, "amax")
         weight = (raw - highest[rows.owner]).exp()
         scores = weight / raw.new_zeros(n).index_add(0, rows.owner, weight)[rows.owner]
-        scaled = scores.clone()
-        scaled[first] = scaled[first] * self.factor(layer)
-        scaled = scaled / raw.new_zeros(n).index_add(0, rows.owner, scaled)[rows.owner]
-        counts = torch.tensor(rows.lengths, device=states.device, dtype=scaled.dtype)
-        kept = scaled >= (self.config.dial * self.eta[layer] / counts)[rows.owner]
+        # Scaling [CLS] by a factor f and normalising again divides all others by 1 + (f - 1)·S of [CLS].
+        rescaled = 1 + (self.factor(layer) - 1) * scores[first]
+        threshold = self.config.dial * self.eta[layer] / rows.counts * rescaled
+        kept = scores >= threshold[rows.owner]
         kept[first] = True
         return kept, scores
 

@@ -131,8 +131,7 @@ def run_packed(model: PreTrainedModel, ids: Tensor, types: Tensor, real: Tensor,
             trace.append(_trace(real, place, kept, score))
             states, place, rows = states[:, kept], place[kept], rows.keep(kept)
             states = layer(states, None, rows=rows)
-    first = states[0, torch.tensor(rows.starts, device=ids.device)]
-    return Output(classify(model, first), tuple(trace))
+    return Output(classify(model, states[0, rows.first]), tuple(trace))
 
 
 def _trace(real: Tensor, place: Tensor, kept: Tensor, score: Tensor | None) -> LayerTrace:

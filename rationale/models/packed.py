@@ -27,16 +27,22 @@ class Rows:
     lengths: tuple[int, ...]
     owner: Tensor
 
-    @property
-    def starts(self) -> tuple[int, ...]:
-        """The index of each sequence's first token."""
-        return (0, *accumulate(self.lengths))[:-1]
+    @cached_property
+    def counts(self) -> Tensor:
+        """The lengths as a tensor [B]."""
+        return torch.tensor(self.lengths, device=self.owner.device)
 
     @cached_property
-    def slot(self) -> Tensor:
-        """The place of each token [P] within its sequence."""
-        starts = torch.tensor(self.starts, device=self.owner.device)
-        return torch.arange(len(self.owner), device=self.owner.device) - starts[self.owner]
+    def first(self) -> Tensor:
+        """The index of each sequence's first token [B]."""
+        return torch.tensor((0, *accumulate(self.lengths))[:-1], device=self.owner.device)
+
+    @cached_property
+    def padded(self) -> tuple[Tensor, Tensor]:
+        """Where to read a padded batch [B,T] from, and which places are real; padding reads the last token."""
+        slots = torch.arange(max(self.lengths), device=self.owner.device)
+        last = self.counts[:, None] - 1
+        return self.first[:, None] + slots.minimum(last), slots <= last
 
     def keep(self, kept: Tensor) -> Rows:
         """Return the rows after dropping the tokens where `kept` [P] is False; one host transfer."""
@@ -85,20 +91,18 @@ def _padded(
     query: Tensor, key: Tensor, value: Tensor, rows: Rows, dropout: float, scaling: float | None
 ) -> Tensor:
     """Attend on [B,H,T,d], T the longest sequence, in plain products, cheapest when T is small."""
-    shape = (len(rows.lengths), max(rows.lengths))
-    real = torch.zeros(shape, dtype=torch.bool, device=query.device)
-    real[rows.owner, rows.slot] = True
+    source, real = rows.padded
 
     def spread(packed: Tensor) -> Tensor:
-        padded = packed.new_zeros(*shape, packed.shape[1], packed.shape[3])
-        padded[rows.owner, rows.slot] = packed[0].transpose(0, 1)
-        return padded.transpose(1, 2)
+        heads, width = packed.shape[1], packed.shape[3]
+        padded = packed[0].transpose(0, 1).index_select(0, source.flatten())
+        return padded.view(*source.shape, heads, width).transpose(1, 2)
 
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
     weights = spread(query) @ spread(key).transpose(-1, -2) * scale
     weights = weights.masked_fill(~real[:, None, None], -torch.inf).softmax(-1)
     attended = nn.functional.dropout(weights, dropout) @ spread(value)
-    return attended.transpose(1, 2)[rows.owner, rows.slot][None]
+    return attended.transpose(1, 2)[real][None]
 
 
 def _varlen(query: Tensor, key: Tensor, value: Tensor, rows: Rows, scaling: float | None) -> Tensor:
