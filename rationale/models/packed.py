@@ -39,7 +39,7 @@ class Rows:
 
     @cached_property
     def padded(self) -> tuple[Tensor, Tensor]:
-        """Where to read a padded batch [B,T] from, and which places are real; padding reads the last token."""
+        """Where to read a padded batch [B,T] from, and which are real; padding reads the last token."""
         slots = torch.arange(max(self.lengths), device=self.owner.device)
         last = self.counts[:, None] - 1
         return self.first[:, None] + slots.minimum(last), slots <= last
