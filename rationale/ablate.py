@@ -1,4 +1,4 @@
-"""The model again: without the rationale, and with only the rationale."""
+"""The model again on parts of a text: without the rationale, with only the rationale, with some words."""
 
 from __future__ import annotations
 
@@ -6,10 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
 from eraser.types import Floats, Mask
 from rationale.hf import Classifier
-from rationale.predict import text_probs
-from rationale.text import Window
+from rationale.predict import text_probs, window_logits
+from rationale.text import OUTSIDE, Window
 
 Removal = Literal["delete", "mask"]
 
@@ -32,13 +35,30 @@ def ablate(classifier: Classifier, erasures: Sequence[Erasure], how: Removal = "
 
     All are read together, sorted by length, whatever method or share they come from; equal ones once.
     """
-    slots: dict[tuple[int, bytes], int] = {}
-    texts: list[tuple[Window, ...]] = []
-    slot = []
-    for erasure in erasures:
-        key = (id(erasure.windows), erasure.removed.tobytes())
-        if key not in slots:
-            slots[key] = len(texts)
-            texts.append(classifier.encoder.remove(erasure.windows, erasure.removed, how))
-        slot.append(slots[key])
-    return text_probs(classifier, texts)[slot]
+    return text_probs(classifier, [classifier.encoder.remove(e.windows, e.removed, how) for e in erasures])
+
+
+def coalition_logits(
+    classifier: Classifier, windows: Sequence[Window], present: Sequence[Mask], how: Removal = "delete"
+) -> list[Floats]:
+    """Return for each window the logits [coalition, C] of the texts that only some of its words make.
+
+    Args:
+        classifier: what is asked.
+        windows: each a text of its own.
+        present: for each window a mask [coalition, word of `words_of(window)`], True where a word stays.
+        how: see Encoder.remove.
+    """
+    texts = []
+    for window, masks in zip(windows, present, strict=True):
+        words = words_of(window)
+        removed = np.zeros((len(masks), int(window.word.max()) + 1), dtype=bool)
+        removed[:, words] = ~masks
+        texts += [classifier.encoder.remove([window], row, how)[0] for row in removed]
+    logits = window_logits(classifier, texts)
+    return np.split(logits, np.cumsum([len(m) for m in present])[:-1])
+
+
+def words_of(window: Window) -> NDArray[np.int64]:
+    """Return the words of the text that the window reads a piece of, in order."""
+    return np.unique(window.word[window.word != OUTSIDE])

@@ -22,12 +22,13 @@ from rationale.extract import Budget, extract, share_of, top_words
 from rationale.hf import Classifier, check_labels, describe, drops_tokens, without_removal
 from rationale.models.removal import run_windows, speedup_of
 from rationale.parts import Rows, part
+from rationale.passes import Passes
 from rationale.predict import text_probs
 from rationale.settings import EvaluateSettings, digest
 from rationale.text import Window, words_read
 
 CHUNK = 64  # examples to a part
-PARTS_VERSION = 3  # to be raised by a change that makes a method give other numbers
+PARTS_VERSION = 4  # to be raised by a change that makes a method give other numbers
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,7 @@ def evaluate(
     spent: dict[str, list[float]] = {m: [] for m in settings.methods}
     for chunk in tqdm(chunks, desc="evaluate", unit="part", leave=False, disable=None):
         batch = run.items(dataset, chunk)
+        run = run.afresh()
         for method, budget, prediction, ms in run.chunk(batch):
             found.setdefault((method, budget), []).append(prediction)
             if budget == str(budgets[0]):
@@ -166,6 +168,13 @@ class _Run:
     folder: Path
     model_hashes: tuple[str, str]
 
+    def afresh(self) -> _Run:
+        """Return the run with nothing remembered of earlier examples."""
+        passes = Passes()
+        same = self.explained.model is self.classifier.model
+        explained = replace(self.explained, passes=passes if same else Passes())
+        return replace(self, classifier=replace(self.classifier, passes=passes), explained=explained)
+
     def items(self, dataset: Dataset, examples: Sequence[Example]) -> list[Item]:
         """Return the examples with their texts, human evidence and windows."""
         texts = [dataset.text(e) for e in examples]
@@ -204,10 +213,10 @@ class _Run:
         """Return what else a method's part depends on."""
         s = self.settings
         gold = [i.truth.gold.nonzero()[0].tolist() for i in items]
-        steps = s.ig_steps if method == "integrated_gradients" else None
-        seed = s.seed if method == "random" else None
+        found = method_named(method)
+        used = {name: getattr(s, name) for name in (found.uses if found else ())}
         sizes = {name: [int(own.sum()) for own in masks] for name, masks in owns.items()}
-        return [list(map(str, self.budgets)), s.fractions, gold, targets, steps, seed, sizes]
+        return [list(map(str, self.budgets)), s.fractions, gold, targets, used, sizes]
 
     def _targets(self, items: Sequence[Item], probs: Floats) -> list[int]:
         """Return the class to explain for each item."""
@@ -232,8 +241,9 @@ class _Run:
             for i, target, seed in zip(items, targets, seeds, strict=True)
         ]
         classifier = self.classifier if _is_adaptive(method) else self.explained
-        attribute(classifier, method, cases[:1], self.settings.ig_steps)  # to warm up, not timed
-        found = attribute(classifier, method, cases, self.settings.ig_steps)
+        how = self.settings.attribution
+        attribute(replace(classifier, passes=None), method, cases[:1], how)  # to warm up, not timed
+        found = attribute(classifier, method, cases, how)
         rationales = [
             self._rationales(item, a, {name: masks[n] for name, masks in owns.items()})
             for n, (item, a) in enumerate(zip(items, found, strict=True))
@@ -250,6 +260,7 @@ class _Run:
                 "id": item.example.id,
                 "ms": a.milliseconds,
                 "scores": a.scores.tolist(),
+                "delta": a.delta,
                 "own": None if a.own is None else a.own.nonzero()[0].tolist(),
                 "rationales": [
                     {"name": name, "words": words.nonzero()[0].tolist()}

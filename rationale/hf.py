@@ -26,6 +26,7 @@ from transformers.utils import logging as hf_logging
 from eraser import Fault, InputError
 from eraser.errors import shown
 from rationale.models.adapler import AdaplerForSequenceClassification  # known to Auto classes from here
+from rationale.passes import Passes
 from rationale.text import Batch, Encoder, LongTexts
 
 Precision = Literal["float32", "bf16", "auto"]
@@ -37,13 +38,17 @@ UNSET_LENGTH = 10**6  # tokenizers without a limit carry a huge model_max_length
 
 @dataclass(frozen=True)
 class Classifier:
-    """A model, the encoder that feeds it, its labels in the order of its logits, and its precision."""
+    """A model, the encoder that feeds it, its labels in the order of its logits, and its precision.
+
+    `passes`, where given, remembers what the model answered.
+    """
 
     model: PreTrainedModel
     encoder: Encoder
     labels: tuple[str, ...]
     device: torch.device
     bf16: bool = False
+    passes: Passes | None = None
 
     def autocast(self) -> AbstractContextManager[Any]:
         """Return the context in which the model runs."""
@@ -79,7 +84,7 @@ def drops_tokens(classifier: Classifier) -> bool:
 def without_removal(classifier: Classifier) -> Classifier:
     """Return the classifier with nothing removed: the encoder inside a token-dropping model, or itself."""
     if isinstance(classifier.model, AdaplerForSequenceClassification):
-        return replace(classifier, model=classifier.model.model)
+        return replace(classifier, model=classifier.model.model, passes=None)  # another model's answers
     return classifier
 
 

@@ -1,15 +1,19 @@
-"""Run a classifier over many windows: longest first, in batches of equal work, probabilities out."""
+"""Run a classifier over many windows: longest first, in batches of equal work, each window once."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
+from hashlib import blake2b
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.special import softmax
 
 from eraser import Fault, InputError
 from rationale.hf import Classifier
+from rationale.passes import Passes
 from rationale.text import Batch, Window, length_batches
 
 Floats = NDArray[np.float64]
@@ -23,15 +27,37 @@ def batches(classifier: Classifier, windows: Sequence[Window]) -> Iterator[tuple
         yield rows, classifier.encoder.collate([windows[i] for i in rows]).to(classifier.device)
 
 
+def window_logits(classifier: Classifier, windows: Sequence[Window]) -> Floats:
+    """Return logits [window, C]. Equal windows are read once, known ones (`classifier.passes`) not again."""
+    keys = [_key(window) for window in windows]
+    passes = classifier.passes or Passes()
+    new = {key: window for key, window in zip(keys, windows, strict=True) if key not in passes.answers}
+    _read(classifier, passes, tuple(new), list(new.values()))
+    asked = [passes.answers[key][0] if key in new else passes.take(key) for key in keys]
+    return np.stack(asked) if asked else np.empty((0, len(classifier.labels)))
+
+
 @torch.inference_mode()
-def window_probs(classifier: Classifier, windows: Sequence[Window]) -> Floats:
-    """Return class probabilities [window, C]."""
-    found = np.empty((len(windows), len(classifier.labels)))
+def _read(classifier: Classifier, passes: Passes, keys: Sequence[bytes], windows: Sequence[Window]) -> None:
+    """Put the logits of windows that were never read into `passes`."""
     for rows, batch in batches(classifier, windows):
+        begin = time.perf_counter()
         with classifier.autocast():
             logits = classifier.model(input_ids=batch.ids, **classifier.inputs(batch)).logits
-        found[rows] = logits.float().softmax(-1).cpu().numpy()
-    return found
+        found = logits.double().cpu().numpy()
+        seconds = (time.perf_counter() - begin) / len(rows)
+        for row, i in enumerate(rows):
+            passes.put(keys[i], found[row], seconds)
+
+
+def _key(window: Window) -> bytes:
+    return blake2b(window.ids.tobytes() + window.types.tobytes(), digest_size=16).digest()
+
+
+def window_probs(classifier: Classifier, windows: Sequence[Window]) -> Floats:
+    """Return class probabilities [window, C]."""
+    probs: Floats = softmax(window_logits(classifier, windows), axis=-1)
+    return probs
 
 
 def text_probs(classifier: Classifier, texts: Sequence[Sequence[Window]]) -> Floats:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from eraser import Fault, InputError
 from rationale.ablate import Removal
+from rationale.attribution.request import AttributionSettings, Explain
 from rationale.extract import Budget, parse_budget
 from rationale.hf import Precision
 from rationale.text import LongTexts
@@ -36,7 +37,12 @@ class EvaluateSettings:
     long_texts: LongTexts = "window"
     max_length: int | None = None
     replace: Removal = "delete"
+    explain: Explain = "logit"
     ig_steps: int = 20
+    gradient_shap_samples: int = 20
+    lime_samples: int = 100
+    shap_samples: int = 500
+    occlusion_words: int = 3
     precision: Precision = "float32"
     device: str = "auto"
     seed: int = 0
@@ -52,13 +58,18 @@ class EvaluateSettings:
             (len(set(self.methods)) == len(self.methods), "each method once", ", ".join(self.methods)),
             (self.limit is None or self.limit >= 1, "a limit of at least 1 example", str(self.limit)),
             (self.max_length is None or self.max_length >= 1, "a max_length above 0", str(self.max_length)),
-            (self.ig_steps >= 1, "at least 1 step of integrated gradients", str(self.ig_steps)),
             (self.seed >= 0, "a seed of at least 0", str(self.seed)),
         ]
         faults = [Fault(expected, got) for holds, expected, got in rules if not holds]
+        faults += self.attribution.faults()
         faults += [fault for name in self.budgets for fault in self._budget_faults(name, choosing)]
         if faults:
             raise InputError(*faults)
+
+    @property
+    def attribution(self) -> AttributionSettings:
+        """What the methods are told."""
+        return AttributionSettings(**{f.name: getattr(self, f.name) for f in fields(AttributionSettings)})
 
     def _budget_faults(self, name: str, choosing: tuple[str, ...]) -> tuple[Fault, ...]:
         try:

@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from eraser import InputError
-from rationale.ablate import Erasure, ablate, without_and_only
+from rationale.ablate import Erasure, ablate, coalition_logits, without_and_only, words_of
+from rationale.passes import Passes
 from rationale.predict import text_probs, window_probs
+from rationale.text import OUTSIDE
 
 
 @pytest.fixture(scope="module")
@@ -51,20 +55,42 @@ def test_removing_nothing_changes_nothing(classifier, encoded):
     assert ablate(classifier, none) == pytest.approx(text_probs(classifier, windows), abs=1e-7)
 
 
-def test_equal_erasures_are_read_once(classifier, encoded, monkeypatch):
+def test_equal_erasures_are_read_once(make_classifier, encoded):
+    one, read = make_classifier(), []
+    one.model.register_forward_hook(lambda *found: read.append(len(found[-1].logits)))
     texts, windows = encoded
-    read = []
-    from rationale import ablate as module
-
-    def counting(one, groups):
-        read.extend(groups)
-        return text_probs(one, groups)
-
-    monkeypatch.setattr(module, "text_probs", counting)
     erasure = Erasure(windows[0], np.arange(len(texts[0].words)) < 3)
-    found = ablate(classifier, [erasure] * 5)
-    assert len(read) == 1
+    found = ablate(one, [erasure] * 5)
+    assert sum(read) == len(windows[0])
     assert (found == found[0]).all()
+
+
+def test_known_windows_are_not_read_again_and_their_cost_counts_as_saved(make_classifier, encoded):
+    plain, read = make_classifier(), []
+    plain.model.register_forward_hook(lambda *found: read.append(len(found[-1].logits)))
+    one = replace(plain, passes=Passes())
+    first = text_probs(one, encoded[1])
+    assert one.passes.saved == 0
+    again = text_probs(one, encoded[1])
+    assert sum(read) == sum(map(len, encoded[1]))
+    assert (again == first).all()
+    assert one.passes.saved == pytest.approx(sum(seconds for _, seconds in one.passes.answers.values()))
+    assert (text_probs(plain, encoded[1]) == first).all()
+
+
+def test_coalitions_equal_removing_by_hand(classifier, encoded):
+    _, windows = encoded
+    two = [windows[0][0], windows[1][-1]]
+    rng = np.random.default_rng(0)
+    present = [rng.random((5, len(words_of(w)))) < 0.5 for w in two]
+    for window, masks, found in zip(two, present, coalition_logits(classifier, two, present), strict=True):
+        assert found.shape == (5, 2)
+        for mask, logits in zip(masks, found, strict=True):
+            kept = [w == OUTSIDE or mask[words_of(window).tolist().index(w)] for w in window.word]
+            ids = torch.tensor(window.ids[kept])[None]
+            types = torch.tensor(window.types[kept])[None]
+            slow = classifier.model(input_ids=ids, token_type_ids=types).logits[0]
+            assert logits.tolist() == pytest.approx(slow.tolist(), rel=1e-4, abs=1e-5)
 
 
 def test_nan_logits_are_refused(make_classifier, encoded):

@@ -8,14 +8,15 @@ import pytest
 import torch
 
 from eraser import InputError
-from rationale.attribution import METHODS, Case, attribute
-from rationale.attribution.methods import Request
+from rationale.attribution import METHODS, AttributionSettings, Case, attribute
+from rationale.attribution.request import Request
 from rationale.attribution.survivors import contribution, survivors
 from rationale.hf import without_removal
 from rationale.models.adapler import AdaplerForSequenceClassification
 from rationale.text import OUTSIDE, Encoder
 from tests.conftest import FAMILIES, dropping
 
+QUICK = AttributionSettings(ig_steps=1, lime_samples=5, shap_samples=5, gradient_shap_samples=1)
 RANKING = [name for name, method in METHODS.items() if method.own is None]
 
 
@@ -139,7 +140,7 @@ def test_word_counts_as_its_strongest_piece_and_an_unread_one_is_not_chosen(adap
 
 @pytest.mark.parametrize("method", RANKING)
 def test_methods_that_rank_choose_nothing(adaptive, encoded, method):
-    assert all(found.own is None for found in attribute(adaptive, method, cases(encoded)[:2], ig_steps=1))
+    assert all(found.own is None for found in attribute(adaptive, method, cases(encoded)[:2], QUICK))
 
 
 @pytest.mark.parametrize("method", ["survivors", "contribution"])

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from eraser import InputError
-from rationale.attribution.methods import METHODS, Request
+from rationale.attribution.methods import METHODS
+from rationale.attribution.request import Request
 from rationale.models.adapler import saliency
 from rationale.text import OUTSIDE
 from rationale.training import shrink

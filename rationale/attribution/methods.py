@@ -1,41 +1,28 @@
 """Attribution methods: each a function (classifier, request) → one score per word piece [B,T].
 
-To add one: a function here and a line in METHODS.
+To add one: a function and a line in METHODS.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal
 
 import numpy as np
 import torch
-from captum.attr import InputXGradient, IntegratedGradients
 from torch import Tensor
 
+from rationale.attribution import attention as attn
+from rationale.attribution import gradients as grad
+from rationale.attribution import perturbation as pert
 from rationale.attribution import survivors as adaptive
+from rationale.attribution.request import AttributionSettings, Request
 from rationale.hf import Classifier
-from rationale.predict import window_probs
-from rationale.text import OUTSIDE, Batch, Window
+from rationale.text import OUTSIDE, Window
 
-IG_STEPS = 20  # Gauss-Legendre nodes, which converge fast
 Reduce = Literal["sum", "max", "max_magnitude", "first"]
-
-
-@dataclass(frozen=True)
-class Request:
-    """What is to be explained: padded windows, the class of each [B], a seed for each [B]."""
-
-    batch: Batch
-    target: Tensor
-    seeds: tuple[int, ...]
-    ig_steps: int = IG_STEPS
-    step_rows: int = 16
-
-
 Scores = Callable[[Classifier, Request], Tensor]
 
 
@@ -43,111 +30,20 @@ Scores = Callable[[Classifier, Request], Tensor]
 class Method:
     """A method: its function, how pieces become words, whether scores have a sign, where it is from.
 
-    `own` gives the score from which on a word is the method's own choice, for methods that choose;
+    `uses` names the settings its scores depend on (`seed` too). `empty` makes the window its scores count
+    from, for methods whose scores should add up: to what is explained of the text less that of the empty
+    one. `own` gives the score from which on a word is the method's own choice, for methods that choose;
     `adaptive` marks what only a token-dropping model can do.
     """
 
     scores: Scores
     reduce: Reduce
     signed: bool
-    gradients: bool
     source: str
+    uses: tuple[str, ...] = ()
+    empty: Callable[[Classifier, Window, AttributionSettings], Window] | None = None
     adaptive: bool = False
     own: Callable[[Classifier], float] | None = None
-
-
-@contextmanager
-def eager_attention(classifier: Classifier) -> Iterator[None]:
-    """Let the model return its attention weights, which fused attention never forms."""
-    before = classifier.model.config._attn_implementation
-    classifier.model.set_attn_implementation("eager")
-    try:
-        yield
-    finally:
-        classifier.model.set_attn_implementation(before)
-
-
-def attention_maps(classifier: Classifier, batch: Batch) -> tuple[Tensor, ...]:
-    """Return for each layer the attention [B,H,T,T] from row to column."""
-    with torch.inference_mode(), eager_attention(classifier), classifier.autocast():
-        output = classifier.model(input_ids=batch.ids, **classifier.inputs(batch), output_attentions=True)
-    return tuple(a.float() for a in output.attentions)
-
-
-def attention(classifier: Classifier, request: Request) -> Tensor:
-    """Last layer's attention from the first position ([CLS]), mean over heads."""
-    return attention_maps(classifier, request.batch)[-1].mean(1)[:, 0]
-
-
-def rollout(classifier: Classifier, request: Request) -> Tensor:
-    """Attention multiplied through the layers, half of each layer passing by on the residual path.
-
-    A~ = (A + I) / 2 with A the head mean; scores = row [CLS] of A~_L … A~_1 (Abnar, Zuidema 2020, eq. 1).
-    """
-    maps = attention_maps(classifier, request.batch)
-    identity = torch.eye(maps[0].shape[-1], device=maps[0].device)
-    flow = identity.expand(len(maps[0]), -1, -1)
-    for layer in maps:
-        flow = (layer.mean(1) + identity) / 2 @ flow
-    return flow[:, 0]
-
-
-def embed(classifier: Classifier, batch: Batch) -> Tensor:
-    """Return the word embeddings [B,T,D] of a batch."""
-    vectors: Tensor = classifier.model.get_input_embeddings()(batch.ids).detach()
-    return vectors
-
-
-def logits_of(classifier: Classifier) -> Callable[..., Tensor]:
-    """Return the function (embeddings, attention mask, token types) → logits [B,C] that captum calls."""
-    takes_types = getattr(classifier.model.config, "type_vocab_size", 0) > 1
-
-    def forward(embeddings: Tensor, real: Tensor, types: Tensor) -> Tensor:
-        extra = {"token_type_ids": types} if takes_types else {}
-        with classifier.autocast():
-            logits = classifier.model(inputs_embeds=embeddings, attention_mask=real, **extra).logits
-        return logits.float()  # type: ignore[no-any-return]
-
-    return forward
-
-
-def _gradient_x_input(classifier: Classifier, request: Request) -> Tensor:
-    """Return e ⊙ ∂logit/∂e [B,T,D], e the word embeddings."""
-    batch = request.batch
-    product: Tensor = InputXGradient(logits_of(classifier)).attribute(
-        embed(classifier, batch).requires_grad_(),
-        target=request.target,
-        additional_forward_args=(batch.real.long(), batch.types),
-    )
-    return product.detach()
-
-
-def gradient_x_input(classifier: Classifier, request: Request) -> Tensor:
-    """Sum over dimensions of e ⊙ ∂logit/∂e: first-order effect of the piece on the logit."""
-    return _gradient_x_input(classifier, request).sum(-1)
-
-
-def gradient_x_input_l2(classifier: Classifier, request: Request) -> Tensor:
-    """Euclidean norm of e ⊙ ∂logit/∂e: how much the piece matters, whatever the direction."""
-    norm: Tensor = torch.linalg.vector_norm(_gradient_x_input(classifier, request), dim=-1)
-    return norm
-
-
-def integrated_gradients(classifier: Classifier, request: Request) -> Tensor:
-    """Gradients averaged on the straight way from [PAD]-for-every-word to the text (Sundararajan 2017)."""
-    batch = request.batch
-    pad = torch.full_like(batch.ids, classifier.encoder.pad_id)
-    blank = torch.where(batch.word == OUTSIDE, batch.ids, pad)  # specials and query stay
-    baseline: Tensor = classifier.model.get_input_embeddings()(blank).detach()
-    scores: Tensor = IntegratedGradients(logits_of(classifier)).attribute(
-        embed(classifier, batch),
-        baselines=baseline,
-        target=request.target,
-        additional_forward_args=(batch.real.long(), batch.types),
-        n_steps=request.ig_steps,
-        internal_batch_size=max(request.step_rows, len(batch.ids)),
-    )
-    return scores.detach().float().sum(-1)
 
 
 def random(classifier: Classifier, request: Request) -> Tensor:
@@ -160,42 +56,10 @@ def random(classifier: Classifier, request: Request) -> Tensor:
     return torch.from_numpy(scores)
 
 
-def attention_x_gradient(classifier: Classifier, request: Request) -> Tensor:
-    """Last layer's attention from [CLS] times its gradient, negatives cut off, mean over heads."""
-    batch = request.batch
-    with torch.enable_grad(), eager_attention(classifier), classifier.autocast():
-        vectors = embed(classifier, batch).requires_grad_()  # weights are frozen: the graph starts here
-        inputs = classifier.inputs(batch)
-        output = classifier.model(inputs_embeds=vectors, **inputs, output_attentions=True)
-        chosen = output.logits.float().gather(1, request.target[:, None]).sum()
-        (gradient,) = torch.autograd.grad(chosen, output.attentions[-1])
-    product = output.attentions[-1].detach().float() * gradient.float()
-    scores: Tensor = product.clamp(min=0).mean(1)[:, 0]
-    return scores
-
-
-def leave_one_out(classifier: Classifier, request: Request) -> Tensor:
-    """How much the class's probability falls when a word's pieces are deleted; a pass for each word."""
-    rows = [_window(request.batch, row) for row in range(len(request.target))]
-    words = [(row, int(w)) for row, window in enumerate(rows) for w in np.unique(window.word) if w != OUTSIDE]
-    shorter = [_without_word(classifier, rows[row], word) for row, word in words]
-    probs = window_probs(classifier, [*rows, *shorter])
-    target = request.target.cpu().numpy()
-    scores = np.zeros(request.batch.ids.shape)
-    for (row, word), left in zip(words, probs[len(rows) :], strict=True):
-        pieces = np.flatnonzero(rows[row].word == word)
-        scores[row, pieces] = probs[row, target[row]] - left[target[row]]
-    return torch.from_numpy(scores)
-
-
-def _window(batch: Batch, row: int) -> Window:
-    real = batch.real[row]
-    return Window(*(t[row][real].cpu().numpy() for t in (batch.ids, batch.word, batch.types)))
-
-
-def _without_word(classifier: Classifier, window: Window, word: int) -> Window:
-    removed = np.arange(window.word.max() + 1) == word
-    return classifier.encoder.remove([window], removed)[0]
+def position(classifier: Classifier, request: Request) -> Tensor:
+    """The text's first words first: 1 / (1 + place of the word)."""
+    word = request.batch.word.double()
+    return torch.where(word == OUTSIDE, 0.0, 1 / (1 + word.clamp(min=0)))
 
 
 def survivors(classifier: Classifier, request: Request) -> Tensor:
@@ -208,37 +72,52 @@ def contribution(classifier: Classifier, request: Request) -> Tensor:
     return adaptive.contribution(classifier, request.batch)
 
 
+def _padded(classifier: Classifier, window: Window, settings: AttributionSettings) -> Window:
+    return grad.blank_window(classifier, window)
+
+
+def _weights(scores: Scores, source: str, uses: tuple[str, ...] = ()) -> Method:
+    return Method(scores, "max", False, source, uses)
+
+
+def _effects(
+    scores: Scores,
+    source: str,
+    uses: tuple[str, ...],
+    empty: Callable[[Classifier, Window, AttributionSettings], Window] | None = None,
+) -> Method:
+    return Method(scores, "sum", True, source, uses, empty)
+
+
+_TAKEN = ("explain", "replace")
 METHODS: dict[str, Method] = {
-    "attention": Method(attention, "max", signed=False, gradients=False, source="HateXplain 2021"),
-    "rollout": Method(rollout, "max", signed=False, gradients=False, source="arXiv 2005.00928"),
-    "gradient_x_input": Method(
-        gradient_x_input, "sum", signed=True, gradients=True, source="arXiv 1605.01713"
+    "attention": _weights(attn.attention, "HateXplain 2021"),
+    "attention_max": _weights(attn.attention_max, "largest head"),
+    "attention_layers": _weights(attn.attention_layers, "mean of layers"),
+    "rollout": _weights(attn.rollout, "arXiv 2005.00928"),
+    "value_norm": _weights(attn.value_norm, "arXiv 2004.10102"),
+    "attention_x_gradient": _weights(attn.attention_x_gradient, "arXiv 2103.15679, one layer", ("explain",)),
+    "saliency": _weights(grad.saliency, "arXiv 1312.6034", ("explain",)),
+    "gradient_x_input": _effects(grad.gradient_x_input, "arXiv 1605.01713", ("explain",)),
+    "gradient_x_input_l1": _weights(grad.gradient_x_input_l1, "arXiv 1605.01713", ("explain",)),
+    "gradient_x_input_l2": _weights(grad.gradient_x_input_l2, "arXiv 1605.01713", ("explain",)),
+    "integrated_gradients": _effects(
+        grad.integrated_gradients, "arXiv 1703.01365", ("explain", "ig_steps"), _padded
     ),
-    "gradient_x_input_l2": Method(
-        gradient_x_input_l2, "max", signed=False, gradients=True, source="arXiv 1605.01713"
+    "gradient_shap": _effects(
+        grad.gradient_shap, "arXiv 1705.07874", ("explain", "gradient_shap_samples", "seed"), _padded
     ),
-    "integrated_gradients": Method(
-        integrated_gradients, "sum", signed=True, gradients=True, source="arXiv 1703.01365"
+    "deeplift": _effects(grad.deeplift, "arXiv 1704.02685", ("explain",), _padded),
+    "leave_one_out": _effects(pert.leave_one_out, "arXiv 1612.08220", _TAKEN),
+    "occlusion": _effects(pert.occlusion, "arXiv 1311.2901", (*_TAKEN, "occlusion_words")),
+    "lime": _effects(pert.lime, "arXiv 1602.04938", (*_TAKEN, "lime_samples", "seed")),
+    "kernel_shap": _effects(
+        pert.kernel_shap, "arXiv 1705.07874", (*_TAKEN, "shap_samples", "seed"), pert.empty_window
     ),
-    "attention_x_gradient": Method(
-        attention_x_gradient, "max", signed=False, gradients=True, source="arXiv 2103.15679, one layer"
-    ),
-    "leave_one_out": Method(
-        leave_one_out, "max_magnitude", signed=True, gradients=False, source="arXiv 1612.08220"
-    ),
-    "survivors": Method(
-        survivors,
-        "max",
-        signed=False,
-        gradients=False,
-        source="AdapLeR 2022",
-        adaptive=True,
-        own=adaptive.n_layers,
-    ),
-    "contribution": Method(
-        contribution, "max", signed=False, gradients=False, source="AdapLeR 2022", adaptive=True
-    ),
-    "random": Method(random, "max", signed=False, gradients=False, source="floor"),
+    "survivors": replace(_weights(survivors, "AdapLeR 2022"), adaptive=True, own=adaptive.n_layers),
+    "contribution": replace(_weights(contribution, "AdapLeR 2022"), adaptive=True),
+    "position": _weights(position, "floor"),
+    "random": _weights(random, "floor", ("seed",)),
 }
 
 

@@ -20,7 +20,8 @@ from eraser import Dataset, Fault, InputError
 from eraser.types import Mask
 from eraser.write import write_whole
 from rationale.attribution import halving
-from rationale.attribution.methods import METHODS, Method, Request
+from rationale.attribution.methods import METHODS, Method
+from rationale.attribution.request import AttributionSettings, Request
 from rationale.hf import Classifier
 from rationale.models.adapler import saliency
 from rationale.text import OUTSIDE, Batch, Window, length_batches
@@ -94,13 +95,13 @@ def _normal(target: Floats) -> Floats:
 def _attribute(
     classifier: Classifier, name: str, windows: Sequence[TrainingWindow], predicted: bool
 ) -> list[Floats]:
-    method = Method(_published, "sum", False, True, "AdapLeR") if name == PUBLISHED else METHODS[name]
+    method = Method(_published, "sum", False, "AdapLeR") if name == PUBLISHED else METHODS[name]
     found: list[Floats] = [np.empty(0, dtype=np.float32)] * len(windows)
     for rows, batch in window_batches(classifier, [w.window for w in windows], name):
         target = torch.tensor([windows[i].label for i in rows], device=classifier.device)
         if predicted:
             target = logits_of(classifier, batch).argmax(-1)
-        request = Request(batch, target, tuple(rows), IG_STEPS, len(rows))
+        request = Request(batch, target, tuple(rows), AttributionSettings(ig_steps=IG_STEPS), len(rows))
         scores = halving(classifier, method, request).abs().float().cpu().numpy()
         for row, i in enumerate(rows):
             found[i] = scores[row, : len(windows[i].window)]

@@ -1,0 +1,119 @@
+"""Attention as attribution: what [CLS] looks at. Encoders of BERT's kind.
+
+Every function returns scores [B,T]. All but attention × gradient come from one forward pass, made once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from rationale.attribution.request import Request, explained
+from rationale.hf import Classifier
+from rationale.models.encoder import layers_of
+from rationale.passes import once
+from rationale.text import Batch
+
+
+@contextmanager
+def eager_attention(classifier: Classifier) -> Iterator[None]:
+    """Let the model return its attention weights, which fused attention never forms."""
+    before = classifier.model.config._attn_implementation
+    classifier.model.set_attn_implementation("eager")
+    try:
+        yield
+    finally:
+        classifier.model.set_attn_implementation(before)
+
+
+def _summaries(classifier: Classifier, request: Request) -> dict[str, Tensor]:
+    """Return every score [B,T] that one forward pass with attention weights gives."""
+    return once(classifier.passes, request.key("attention"), partial(_summarise, classifier, request.batch))
+
+
+def _summarise(classifier: Classifier, batch: Batch) -> dict[str, Tensor]:
+    with torch.inference_mode(), eager_attention(classifier), classifier.autocast():
+        output = classifier.model(
+            input_ids=batch.ids,
+            **classifier.inputs(batch),
+            output_attentions=True,
+            output_hidden_states=True,
+        )
+        maps = tuple(a.float() for a in output.attentions)
+        norms = _value_norms(classifier, output.hidden_states[-2], maps[-1][:, :, 0])
+    return {
+        "last": maps[-1].mean(1)[:, 0],
+        "max": maps[-1].amax(1)[:, 0],
+        "layers": torch.stack([m[:, :, 0] for m in maps]).mean((0, 2)),
+        "rollout": _flow(maps),
+        "value_norm": norms,
+    }
+
+
+def _flow(maps: tuple[Tensor, ...]) -> Tensor:
+    identity = torch.eye(maps[0].shape[-1], device=maps[0].device)
+    flow = identity.expand(len(maps[0]), -1, -1)
+    for layer in maps:
+        flow = (layer.mean(1) + identity) / 2 @ flow
+    return flow[:, 0]
+
+
+def _value_norms(classifier: Classifier, entering: Tensor, weights: Tensor) -> Tensor:
+    """Return ‖Σ_h α_h W_O v_h‖ [B,T] from the states [B,T,D] entering the last layer and its α [B,H,T]."""
+    layer: Any = layers_of(classifier.model)[-1]
+    values: Tensor = layer.attention.self.value(entering).float()
+    by_head = values.unflatten(-1, (weights.shape[1], -1)) * weights.transpose(1, 2)[..., None]  # type: ignore[no-untyped-call]
+    projection: Tensor = layer.attention.output.dense.weight.float()
+    norms: Tensor = torch.linalg.vector_norm(by_head.flatten(-2) @ projection.T, dim=-1)
+    return norms
+
+
+def attention(classifier: Classifier, request: Request) -> Tensor:
+    """Last layer's attention from the first position ([CLS]), mean over heads."""
+    return _summaries(classifier, request)["last"]
+
+
+def attention_max(classifier: Classifier, request: Request) -> Tensor:
+    """Last layer's attention from the first position, largest of the heads."""
+    return _summaries(classifier, request)["max"]
+
+
+def attention_layers(classifier: Classifier, request: Request) -> Tensor:
+    """Attention from the first position, mean over all layers and heads."""
+    return _summaries(classifier, request)["layers"]
+
+
+def rollout(classifier: Classifier, request: Request) -> Tensor:
+    """Attention multiplied through the layers, half of each layer passing by on the residual path.
+
+    A~ = (A + I) / 2 with A the head mean; scores = row [CLS] of A~_L … A~_1 (Abnar, Zuidema 2020, eq. 1).
+    """
+    return _summaries(classifier, request)["rollout"]
+
+
+def value_norm(classifier: Classifier, request: Request) -> Tensor:
+    """Length of what the last layer carries from the piece to [CLS]: weight times projected value.
+
+    The heads' vectors are added before the norm is taken (Kobayashi et al. 2020, eq. 5).
+    """
+    return _summaries(classifier, request)["value_norm"]
+
+
+def attention_x_gradient(classifier: Classifier, request: Request) -> Tensor:
+    """Last layer's attention from [CLS] times its gradient, negatives cut off, mean over heads."""
+    batch = request.batch
+    with torch.enable_grad(), eager_attention(classifier), classifier.autocast():
+        # The weights are frozen: the graph starts at the embeddings.
+        vectors = classifier.model.get_input_embeddings()(batch.ids).detach().requires_grad_()
+        inputs = classifier.inputs(batch)
+        output = classifier.model(inputs_embeds=vectors, **inputs, output_attentions=True)
+        chosen = explained(output.logits.float(), request.target, request.settings.explain).sum()
+        (gradient,) = torch.autograd.grad(chosen, output.attentions[-1])
+    product = output.attentions[-1].detach().float() * gradient.float()
+    scores: Tensor = product.clamp(min=0).mean(1)[:, 0]
+    return scores

@@ -1,0 +1,151 @@
+"""Attribution by gradients with respect to the word embeddings e → scores [B,T], by captum where it can."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import replace
+
+import numpy as np
+import torch
+from captum.attr import DeepLift, IntegratedGradients, Saliency
+from torch import Tensor, nn
+
+from rationale.attribution.request import Request, explained
+from rationale.hf import Classifier
+from rationale.passes import once
+from rationale.text import OUTSIDE, Window
+
+
+def embed(classifier: Classifier, ids: Tensor) -> Tensor:
+    """Return the word embeddings [B,T,D] of ids [B,T]."""
+    vectors: Tensor = classifier.model.get_input_embeddings()(ids).detach()
+    return vectors
+
+
+def blank_window(classifier: Classifier, window: Window) -> Window:
+    """Return the baseline of path methods: padding for every word; special tokens and query stay."""
+    return replace(window, ids=np.where(window.word == OUTSIDE, window.ids, classifier.encoder.pad_id))
+
+
+def _blank(classifier: Classifier, request: Request) -> Tensor:
+    """Return the baseline's embeddings [B,T,D]."""
+    batch = request.batch
+    pad = torch.full_like(batch.ids, classifier.encoder.pad_id)
+    return embed(classifier, torch.where(batch.word == OUTSIDE, batch.ids, pad))
+
+
+class Explained(nn.Module):
+    """(embeddings, real, types, target) → what is explained [B]: a module, as DeepLIFT hooks modules."""
+
+    def __init__(self, classifier: Classifier, request: Request) -> None:
+        super().__init__()
+        self.model = classifier.model
+        self.autocast = classifier.autocast
+        self.explain = request.settings.explain
+        self.takes_types = getattr(classifier.model.config, "type_vocab_size", 0) > 1
+
+    def forward(self, embeddings: Tensor, real: Tensor, types: Tensor, target: Tensor) -> Tensor:
+        """Run the model from its word embeddings on."""
+        extra = {"token_type_ids": types} if self.takes_types else {}
+        with self.autocast():
+            logits = self.model(inputs_embeds=embeddings, attention_mask=real, **extra).logits
+        return explained(logits.float(), target, self.explain)
+
+
+def _arguments(request: Request) -> tuple[Tensor, Tensor, Tensor]:
+    return request.batch.real.long(), request.batch.types, request.target
+
+
+def _gradient(
+    classifier: Classifier, request: Request, at: Tensor, arguments: tuple[Tensor, Tensor, Tensor]
+) -> Tensor:
+    """Return the gradient [B,T,D] at embeddings [B,T,D]."""
+    found: Tensor = Saliency(Explained(classifier, request)).attribute(
+        at.requires_grad_(), abs=False, additional_forward_args=arguments
+    )
+    return found.detach()
+
+
+def _first_order(classifier: Classifier, request: Request) -> dict[str, Tensor]:
+    """Return every score [B,T] that one backward pass gives."""
+
+    def compute() -> dict[str, Tensor]:
+        e = embed(classifier, request.batch.ids)
+        gradient = _gradient(classifier, request, e, _arguments(request))
+        product = e.detach() * gradient
+        return {
+            "norm": torch.linalg.vector_norm(gradient, dim=-1),
+            "sum": product.sum(-1),
+            "l1": product.abs().sum(-1),
+            "l2": torch.linalg.vector_norm(product, dim=-1),
+        }
+
+    return once(classifier.passes, request.key("gradient"), compute)
+
+
+def saliency(classifier: Classifier, request: Request) -> Tensor:
+    """Euclidean norm of the gradient: how steeply the answer changes with the piece."""
+    return _first_order(classifier, request)["norm"]
+
+
+def gradient_x_input(classifier: Classifier, request: Request) -> Tensor:
+    """Sum over dimensions of e ⊙ gradient: first-order effect of the piece."""
+    return _first_order(classifier, request)["sum"]
+
+
+def gradient_x_input_l1(classifier: Classifier, request: Request) -> Tensor:
+    """Sum of absolute values of e ⊙ gradient."""
+    return _first_order(classifier, request)["l1"]
+
+
+def gradient_x_input_l2(classifier: Classifier, request: Request) -> Tensor:
+    """Euclidean norm of e ⊙ gradient: how much the piece matters, whatever the direction."""
+    return _first_order(classifier, request)["l2"]
+
+
+def integrated_gradients(classifier: Classifier, request: Request) -> Tensor:
+    """Gradients averaged on the straight way from [PAD]-for-every-word to the text (Sundararajan 2017)."""
+    scores: Tensor = IntegratedGradients(Explained(classifier, request)).attribute(
+        embed(classifier, request.batch.ids),
+        baselines=_blank(classifier, request),
+        additional_forward_args=_arguments(request),
+        n_steps=request.settings.ig_steps,
+        internal_batch_size=max(request.step_rows, len(request.target)),
+    )
+    return scores.detach().float().sum(-1)
+
+
+def gradient_shap(classifier: Classifier, request: Request) -> Tensor:
+    """Gradients averaged at random points of that straight way (Lundberg, Lee 2017; one baseline, no noise).
+
+    captum draws from one global generator, so that a text's scores would depend on its neighbours: here
+    each text has its own.
+    """
+    samples, rows = request.settings.gradient_shap_samples, request.rows
+    drawn = [np.random.default_rng(request.seeds[row]).random(samples) for row in rows]
+    at = torch.tensor(np.array(drawn), dtype=torch.float32, device=request.target.device)
+    e, blank = embed(classifier, request.batch.ids), _blank(classifier, request)
+    total = torch.zeros_like(e)
+    size = max(1, request.step_rows // len(rows))
+    for part in torch.split(at, size, dim=1):
+        points = blank[:, None] + part[:, :, None, None] * (e - blank)[:, None]
+        real, types, target = (a.repeat_interleave(part.shape[1], 0) for a in _arguments(request))
+        gradient = _gradient(classifier, request, points.flatten(0, 1), (real, types, target))
+        total += gradient.view_as(points).sum(1)
+    return ((e - blank) * total / samples).float().sum(-1)
+
+
+def deeplift(classifier: Classifier, request: Request) -> Tensor:
+    """DeepLIFT's rescale rule against the same baseline (Shrikumar et al. 2017).
+
+    captum has no rule for GELU, layer normalisation and fused attention: they pass plain gradients, so that
+    on such encoders the scores need not add up; the delta that is reported says by how much.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Setting forward, backward hooks")  # which it takes away again
+        scores: Tensor = DeepLift(Explained(classifier, request)).attribute(
+            embed(classifier, request.batch.ids).requires_grad_(),
+            baselines=_blank(classifier, request),
+            additional_forward_args=_arguments(request),
+        )
+    return scores.detach().float().sum(-1)

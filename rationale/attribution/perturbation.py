@@ -1,0 +1,131 @@
+"""Attribution by taking words away: all pieces of a word together, removed or masked. Scores [B,T].
+
+captum's own methods decide which words to take away and what to make of the answers. Each is run twice
+with the same random numbers: first its questions are noted, then those of all windows are answered
+together by the engine that serves the faithfulness metrics too, then it hears the answers. A word's
+score is divided among its pieces, so that they sum to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from captum._utils.models.linear_model import SkLearnRidge
+from captum.attr import FeatureAblation, KernelShap, Lime, Occlusion
+from numpy.typing import NDArray
+from torch import Tensor
+
+from eraser.types import Floats
+from rationale.ablate import coalition_logits, words_of
+from rationale.attribution.request import AttributionSettings, Request, explained_values
+from rationale.hf import Classifier
+from rationale.text import Window
+
+Answer = Callable[[Tensor], Tensor]  # words present [N,K] → what is explained [N]
+Explainer = Callable[[Answer, Tensor, AttributionSettings], Tensor]  # …, all words present [1,K] → [1,K]
+
+
+def empty_window(classifier: Classifier, window: Window, settings: AttributionSettings) -> Window:
+    """Return the window without its words: what Shapley values are counted from."""
+    removed = np.ones(int(window.word.max()) + 1, dtype=bool)
+    return classifier.encoder.remove([window], removed, settings.replace)[0]
+
+
+def _perturb(explainer: Explainer, classifier: Classifier, request: Request) -> Tensor:
+    windows, s = request.windows(), request.settings
+    questions = [_ask(explainer, w, seed, s) for w, seed in zip(windows, request.seeds, strict=True)]
+    logits = coalition_logits(classifier, windows, questions, s.replace)
+    scores = torch.zeros(request.batch.ids.shape, dtype=torch.float64)
+    for row, window in enumerate(windows):
+        values = explained_values(logits[row], int(request.target[row]), s.explain)
+        found = _hear(explainer, window, request.seeds[row], s, values)
+        at = np.searchsorted(words_of(window), window.word)
+        inside = window.word >= 0
+        pieces = np.bincount(at[inside], minlength=len(found))
+        scores[row, : len(window)][torch.from_numpy(inside)] = torch.from_numpy((found / pieces)[at[inside]])
+    return scores
+
+
+def _run(explainer: Explainer, answer: Answer, window: Window, seed: int, s: AttributionSettings) -> Tensor:
+    """Run a method on one window, with random numbers of its own."""
+    words = len(words_of(window))
+    if not words:
+        return torch.zeros(1, 0)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed % 2**63)
+        return explainer(answer, torch.ones(1, words, dtype=torch.float64), s)
+
+
+def _ask(explainer: Explainer, window: Window, seed: int, s: AttributionSettings) -> NDArray[np.bool_]:
+    """Return the words present in each question [N,K] that the method will ask."""
+    asked: list[Tensor] = []
+
+    def note(present: Tensor) -> Tensor:
+        asked.append(present.bool())
+        return torch.zeros(len(present), dtype=torch.float64)
+
+    _run(explainer, note, window, seed, s)
+    return torch.cat(asked).numpy() if asked else np.zeros((0, 0), dtype=bool)
+
+
+def _hear(explainer: Explainer, window: Window, seed: int, s: AttributionSettings, values: Tensor) -> Floats:
+    """Return the method's score of each word [K], given the answers [N] to its questions in order."""
+    given = 0
+
+    def answer(present: Tensor) -> Tensor:
+        nonlocal given
+        given += len(present)
+        return values[given - len(present) : given]
+
+    return _run(explainer, answer, window, seed, s)[0].double().numpy()
+
+
+def _leave_one_out(answer: Answer, words: Tensor, s: AttributionSettings) -> Tensor:
+    found: Tensor = FeatureAblation(answer).attribute(words, perturbations_per_eval=words.shape[1])
+    return found
+
+
+def _occlusion(answer: Answer, words: Tensor, s: AttributionSettings) -> Tensor:
+    shape = (min(s.occlusion_words, words.shape[1]),)
+    found: Tensor = Occlusion(answer).attribute(
+        words, sliding_window_shapes=shape, perturbations_per_eval=words.shape[1]
+    )
+    return found
+
+
+def _lime(answer: Answer, words: Tensor, s: AttributionSettings) -> Tensor:
+    found: Tensor = Lime(answer, interpretable_model=SkLearnRidge(alpha=1.0)).attribute(
+        words, n_samples=s.lime_samples, perturbations_per_eval=s.lime_samples
+    )
+    return found
+
+
+def _kernel_shap(answer: Answer, words: Tensor, s: AttributionSettings) -> Tensor:
+    if words.shape[1] == 1:
+        return _leave_one_out(answer, words, s)  # its Shapley value; captum draws from no coalitions
+    found: Tensor = KernelShap(answer).attribute(
+        words, n_samples=s.shap_samples, perturbations_per_eval=s.shap_samples
+    )
+    return found
+
+
+def leave_one_out(classifier: Classifier, request: Request) -> Tensor:
+    """How much what is explained falls when the word is taken away; a pass for each word."""
+    return _perturb(_leave_one_out, classifier, request)
+
+
+def occlusion(classifier: Classifier, request: Request) -> Tensor:
+    """How much it falls when a phrase that slides over the word is taken away, mean over such phrases."""
+    return _perturb(_occlusion, classifier, request)
+
+
+def lime(classifier: Classifier, request: Request) -> Tensor:
+    """Weights of a ridge regression on random subsets of the words, near ones counting more."""
+    return _perturb(_lime, classifier, request)
+
+
+def kernel_shap(classifier: Classifier, request: Request) -> Tensor:
+    """Shapley values of the words, by weighted regression on random subsets."""
+    return _perturb(_kernel_shap, classifier, request)

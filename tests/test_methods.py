@@ -1,0 +1,309 @@
+"""What every attribution method must find, and what each is by its definition."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from transformers import BertConfig, BertForSequenceClassification
+
+from eraser import InputError, Text
+from rationale.attribution import METHODS, AttributionSettings, Case, attribute
+from rationale.attribution.request import explained
+from rationale.hf import Classifier
+from rationale.passes import Passes
+from rationale.text import Window
+from tests.conftest import dropping
+
+QUICK = AttributionSettings(ig_steps=4, gradient_shap_samples=3, lime_samples=12, shap_samples=20)
+THOROUGH = AttributionSettings(ig_steps=20, lime_samples=1500, shap_samples=1500)
+FLOORS = ("position", "random")
+EXPLAINING = [name for name, method in METHODS.items() if "explain" in method.uses]
+TAKING = [name for name, method in METHODS.items() if "replace" in method.uses]
+WORDS = ("a", "film", "of", "quiet", "charm", "and", "boring", "talk", "in", "the", "end")
+
+
+def case_of(classifier, words, seed=0, target=1):
+    (windows,) = classifier.encoder.encode([Text("t", tuple(words), {"t": 0}, (0,))])
+    return Case(windows, len(words), target, seed)
+
+
+class Bag(torch.nn.Module):
+    """Logits linear in the sum of word embeddings: the one model whose attributions are known exactly."""
+
+    config = SimpleNamespace(type_vocab_size=1)
+
+    def __init__(self, n):
+        super().__init__()
+        torch.manual_seed(1)
+        self.table = torch.nn.Embedding(n, 5)
+        self.weight = torch.randn(5, 2)
+        self.requires_grad_(False)
+
+    def get_input_embeddings(self):
+        return self.table
+
+    def forward(self, input_ids=None, attention_mask=None, inputs_embeds=None):
+        e = self.table(input_ids) if inputs_embeds is None else inputs_embeds
+        return SimpleNamespace(logits=(e * attention_mask[..., None]).sum(1) @ self.weight)
+
+
+@pytest.fixture
+def bag(classifier, tokenizer):
+    return Classifier(Bag(len(tokenizer)), classifier.encoder, ("NEG", "POS"), torch.device("cpu"))
+
+
+def per_word(bag, case, of_piece):
+    """Return the sum of `of_piece(embedding)` over each word's pieces."""
+    found = np.zeros(case.n_words)
+    for window in case.windows:
+        for piece, word in zip(window.ids, window.word, strict=True):
+            if word >= 0:
+                found[word] += float(of_piece(bag.model.table.weight[piece]))
+    return found
+
+
+EXACT = {  # name → what a piece of embedding e is worth on the linear model with weight w, padding p
+    "gradient_x_input": lambda e, w, p: e @ w,
+    "integrated_gradients": lambda e, w, p: (e - p) @ w,
+    "gradient_shap": lambda e, w, p: (e - p) @ w,
+    "deeplift": lambda e, w, p: (e - p) @ w,
+    "leave_one_out": lambda e, w, p: e @ w,
+    "kernel_shap": lambda e, w, p: e @ w,
+    "lime": lambda e, w, p: e @ w,
+}
+
+
+@pytest.mark.parametrize("method", EXACT)
+def test_on_a_linear_model_the_closed_form(bag, method):
+    case = case_of(bag, WORDS)
+    (found,) = attribute(bag, method, [case], THOROUGH)
+    pad = bag.model.table.weight[bag.encoder.pad_id]
+    expected = per_word(bag, case, lambda e: EXACT[method](e, bag.model.weight[:, 1], pad))
+    near = 0.1 if method == "lime" else 1e-2 if method == "kernel_shap" else 1e-4  # ridge and regression
+    assert found.scores == pytest.approx(expected, abs=near)
+
+
+@pytest.mark.parametrize(
+    ("method", "of_piece"),
+    [
+        ("saliency", lambda e, w: w.norm()),
+        ("gradient_x_input_l1", lambda e, w: (e * w).abs().sum()),
+        ("gradient_x_input_l2", lambda e, w: (e * w).norm()),
+    ],
+)
+def test_on_a_linear_model_the_unsigned_ones_too(bag, method, of_piece):
+    case = case_of(bag, WORDS)
+    (found,) = attribute(bag, method, [case])
+    weight = bag.model.weight[:, 1]
+    expected = np.zeros(case.n_words)
+    for piece, word in zip(case.windows[0].ids, case.windows[0].word, strict=True):
+        if word >= 0:
+            expected[word] = max(expected[word], float(of_piece(bag.model.table.weight[piece], weight)))
+    assert found.scores == pytest.approx(expected, abs=1e-4)
+
+
+@pytest.mark.parametrize("width", [1, 2, 3, 50])
+def test_occlusion_is_the_mean_over_phrases_that_cover_the_word(bag, width):
+    case = case_of(bag, WORDS)
+    (found,) = attribute(bag, "occlusion", [case], AttributionSettings(occlusion_words=width))
+    worth = per_word(bag, case, lambda e: e @ bag.model.weight[:, 1])
+    width = min(width, len(WORDS))
+    phrases = [range(i, i + width) for i in range(len(WORDS) - width + 1)]
+    expected = [np.mean([worth[list(p)].sum() for p in phrases if word in p]) for word in range(len(WORDS))]
+    assert found.scores == pytest.approx(expected, abs=1e-4)
+
+
+def attentive(tokenizer):
+    """A one-layer BERT whose [CLS] looks at one dimension of the words, which is its answer too."""
+    width, heads = 32, 4
+    config = BertConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=width,
+        num_hidden_layers=1,
+        num_attention_heads=heads,
+        intermediate_size=8,
+        max_position_embeddings=64,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+    torch.manual_seed(0)
+    model = BertForSequenceClassification(config).eval().requires_grad_(False)
+    table = model.bert.embeddings.word_embeddings.weight
+    table.data[:, -1] = 0
+    table.data[tokenizer("boring", add_special_tokens=False)["input_ids"], -1] = 1
+    attend = model.bert.encoder.layer[0].attention
+    attend.self.query.weight.data.zero_()
+    attend.self.query.bias.data.fill_(1)
+    attend.self.key.weight.data.zero_()
+    attend.self.key.weight.data[:, -1] = 0.3
+    for linear in (attend.self.value, attend.output.dense, model.bert.pooler.dense):
+        linear.weight.data.copy_(torch.eye(width))
+    model.classifier.weight.data.zero_()
+    model.classifier.weight.data[1, -1] = 3
+    return model
+
+
+@pytest.mark.parametrize("replaced", ["delete", "mask"])
+@pytest.mark.parametrize("method", [m for m in METHODS if m not in FLOORS])
+def test_a_planted_decisive_word_is_found_first(classifier, tokenizer, method, replaced):
+    assert len(tokenizer("boring", add_special_tokens=False)["input_ids"]) == 1
+    model = attentive(tokenizer)
+    if METHODS[method].adaptive:
+        model = dropping(model, eta=0.9)
+        for predictor in model.contribution_predictors:
+            predictor.dense.weight.data.zero_()
+            predictor.dense.weight.data[:, -1] = 1
+            predictor.scorer.weight.data.fill_(1)
+    planted = replace(classifier, model=model)
+    case = case_of(planted, WORDS)
+    settings = AttributionSettings(lime_samples=200, shap_samples=200, occlusion_words=1, replace=replaced)
+    (found,) = attribute(planted, method, [case], settings)
+    assert WORDS[int(np.argmax(found.scores))] == "boring"
+    assert (found.scores == found.scores.max()).sum() == 1
+
+
+@pytest.mark.parametrize("explain", ["logit", "probability", "margin"])
+def test_leave_one_out_is_the_fall_of_what_is_explained(classifier, explain):
+    case = case_of(classifier, WORDS)
+    (window,) = case.windows
+
+    def value(w):
+        ids, types = torch.tensor(w.ids)[None], torch.tensor(w.types)[None]
+        negative, positive = classifier.model(input_ids=ids, token_type_ids=types).logits[0].tolist()
+        by_hand = {"logit": positive, "margin": positive - negative}
+        return by_hand.get(explain, 1 / (1 + np.exp(negative - positive)))
+
+    (found,) = attribute(classifier, "leave_one_out", [case], AttributionSettings(explain=explain))
+    for word in range(len(WORDS)):
+        left = window.word != word
+        without = Window(window.ids[left], window.word[left], window.types[left])
+        assert found.scores[word] == pytest.approx(value(window) - value(without), abs=1e-5)
+
+
+def test_margin_is_over_the_best_other_class():
+    logits = torch.tensor([[1.0, 4.0, 2.5], [1.0, 4.0, 2.5]])
+    assert explained(logits, torch.tensor([1, 0]), "margin").tolist() == [1.5, -3.0]
+
+
+@pytest.mark.parametrize("method", EXPLAINING)
+def test_what_is_explained_matters(classifier, method):
+    case = case_of(classifier, WORDS)
+    found = [
+        attribute(classifier, method, [case], replace(QUICK, explain=explain))[0].scores
+        for explain in ("logit", "probability", "margin")
+    ]
+    assert not np.allclose(found[0], found[1])
+    assert not np.allclose(found[0], found[2])
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_method_depends_on_the_settings_it_names_and_on_no_others(classifier, method):
+    one = replace(classifier, model=dropping(classifier.model)) if METHODS[method].adaptive else classifier
+    case = case_of(one, WORDS)
+    words = {"explain": "probability", "replace": "mask"}
+    plain = attribute(one, method, [case], QUICK)[0].scores
+    for field in fields(AttributionSettings):
+        value = words[field.name] if field.name in words else getattr(QUICK, field.name) + 2
+        changed = replace(QUICK, **{field.name: value})
+        same = np.array_equal(attribute(one, method, [case], changed)[0].scores, plain)
+        assert same == (field.name not in METHODS[method].uses), field.name
+    reseeded = attribute(one, method, [replace(case, seed=7)], QUICK)[0].scores
+    assert np.array_equal(reseeded, plain) == ("seed" not in METHODS[method].uses)
+
+
+@pytest.mark.parametrize("method", [m for m in METHODS if METHODS[m].empty is not None])
+@pytest.mark.parametrize("explain", ["logit", "probability"])
+def test_delta_is_what_the_scores_miss(classifier, encoder_texts, method, explain):
+    settings = replace(QUICK, explain=explain)
+    for case in encoder_texts:
+        (found,) = attribute(classifier, method, [case], settings)
+        expected = np.nansum(found.scores)
+        for window in case.windows:
+            blank = METHODS[method].empty(classifier, window, settings)
+            for sign, w in ((-1, window), (1, blank)):
+                ids, types = torch.tensor(w.ids)[None], torch.tensor(w.types)[None]
+                logits = classifier.model(input_ids=ids, token_type_ids=types).logits
+                expected += sign * float(explained(logits, torch.tensor([1]), explain))
+        assert found.delta == pytest.approx(expected, abs=1e-3)
+
+
+@pytest.fixture(scope="module")
+def encoder_texts(sample, classifier):
+    texts = [sample.text(e) for e in sample.splits["test"][:2]]
+    encoded = classifier.encoder.encode(texts)
+    return [Case(w, len(t.words), 1, seed=n) for n, (t, w) in enumerate(zip(texts, encoded, strict=True))]
+
+
+@pytest.mark.parametrize("method", ["integrated_gradients", "kernel_shap"])
+def test_complete_methods_add_up(classifier, encoder_texts, method):
+    settings = AttributionSettings(ig_steps=150, shap_samples=400)
+    for found in attribute(classifier, method, encoder_texts, settings):
+        assert abs(found.delta) < 0.02 * np.nansum(np.abs(found.scores))
+
+
+def test_methods_without_a_promise_have_no_delta(classifier):
+    assert attribute(classifier, "saliency", [case_of(classifier, WORDS)])[0].delta is None
+
+
+@pytest.mark.parametrize("method", TAKING)
+@pytest.mark.parametrize("words", [("boring",), ("boring", "talk")])
+def test_one_and_two_words(classifier, method, words):
+    case = case_of(classifier, words)
+    (found,) = attribute(classifier, method, [case], QUICK)
+    assert np.isfinite(found.scores).all()
+    assert (found.scores != 0).any()
+
+
+def test_shapley_value_of_two_words_by_hand(classifier):
+    case = case_of(classifier, ("boring", "talk"))
+    (window,) = case.windows
+
+    def value(*kept):
+        left = [w < 0 or w in kept for w in window.word]
+        ids, types = torch.tensor(window.ids[left])[None], torch.tensor(window.types[left])[None]
+        return float(classifier.model(input_ids=ids, token_type_ids=types).logits[0, 1])
+
+    first = (value(0) - value() + value(0, 1) - value(1)) / 2
+    second = (value(1) - value() + value(0, 1) - value(0)) / 2
+    (found,) = attribute(classifier, "kernel_shap", [case], replace(QUICK, shap_samples=5000))
+    assert found.scores == pytest.approx([first, second], abs=0.05 * abs(first - second) + 1e-3)
+
+
+def test_passes_are_shared_between_methods_and_still_paid_for(make_classifier):
+    plain, read = make_classifier(), []
+    plain.model.register_forward_hook(lambda *found: read.append(len(found[-1].logits)))
+    case = case_of(plain, WORDS)
+    one = replace(plain, passes=Passes())
+    (first,) = attribute(one, "leave_one_out", [case])
+    once = sum(read)
+    (again,) = attribute(one, "occlusion", [case], AttributionSettings(occlusion_words=1))
+    assert sum(read) == once == len(WORDS) + 1
+    assert np.allclose(again.scores, first.scores)
+    shared = [attribute(one, m, [case])[0] for m in ("saliency", "gradient_x_input", "attention", "rollout")]
+    assert sum(read) == once + 2
+    for method, found in zip(("saliency", "gradient_x_input", "attention", "rollout"), shared, strict=True):
+        assert np.allclose(found.scores, attribute(plain, method, [case])[0].scores)
+    named = {key: value for key, value in one.passes.answers.items() if isinstance(key, tuple)}
+    computed = {key[0]: seconds for key, (_, seconds) in named.items()}
+    assert shared[1].milliseconds >= 1000 * computed["gradient"]
+    assert shared[3].milliseconds >= 1000 * computed["attention"]
+
+
+def test_another_class_is_not_taken_for_the_same(classifier):
+    one = replace(classifier, passes=Passes())
+    found = [attribute(one, "gradient_x_input", [case_of(one, WORDS, target=t)])[0].scores for t in (0, 1)]
+    assert not np.allclose(*found)
+
+
+def test_settings_that_cannot_be_carried_out_are_all_named(classifier):
+    bad = AttributionSettings(explain="odds", ig_steps=0, lime_samples=0)  # type: ignore[arg-type]
+    with pytest.raises(InputError) as error:
+        attribute(classifier, "attention", [case_of(classifier, WORDS)], bad)
+    assert str(error.value).splitlines() == [
+        "expected at least 1 for integrated gradients, steps, got 0",
+        "expected at least 1 for LIME, samples, got 0",
+        "expected explain as one of logit, probability, margin, got 'odds'",
+    ]
