@@ -23,6 +23,7 @@ from rationale.cli_options import (
     Target,
     ThresholdLr,
     Tolerance,
+    WordDrop,
 )
 
 train_app = typer.Typer(no_args_is_help=True, help="Train models.")
@@ -83,6 +84,7 @@ def train_adapler_command(  # noqa: PLR0913 (one option each)
     phi: Annotated[float, typer.Option(help="Weight of the lengths.")] = 0.0005,
     lr: Annotated[float, typer.Option(help="Of the weights, soft stage.")] = 3e-5,
     hard_lr: HardLr = 3e-5,
+    word_drop: WordDrop = 0.0,
     threshold_lr: ThresholdLr = 5e-4,
     predictor_lr: PredictorLr = None,
     weight_decay: float = 0.01,
@@ -133,6 +135,7 @@ def tune_adapler_command(  # noqa: PLR0913 (one option each)
     epochs: Epochs = 5,
     hard_epochs: HardEpochs = 0,
     hard_lr: HardLr = 3e-5,
+    word_drop: WordDrop = 0.0,
     threshold_lr: ThresholdLr = 5e-4,
     predictor_lr: PredictorLr = None,
     distill: Distill = 0.0,

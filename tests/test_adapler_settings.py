@@ -19,6 +19,8 @@ from rationale.training.targets import parse_target, target_names
         ({"eta": 1.5}, "expected eta in (0, 1], got 1.5"),
         ({"eta": float("nan")}, "expected eta in (0, 1], got nan"),
         ({"distill": 1.1}, "expected distill in [0, 1], got 1.1"),
+        ({"word_drop": 1.0, "distill": 1.0}, "expected word_drop in [0, 1), got 1.0"),
+        ({"word_drop": 0.1}, "expected distill 1 with word_drop (labels are of whole texts), got 0.0"),
         ({"temperature": 0.0}, "expected a temperature above 0, got 0.0"),
         ({"gamma": -1.0}, "expected gamma and phi of at least 0, got (-1.0, 0.0005)"),
         ({"phi": -1.0}, "expected gamma and phi of at least 0, got (0.005, -1.0)"),
@@ -71,15 +73,15 @@ def test_steepness_is_read_or_refused():
 
 
 def test_target_is_read_or_refused():
-    assert target_names()[:4] == ("gradient_x_input", "human", "attention", "rollout")
-    assert "random" not in target_names()
+    assert target_names()[:4] == ("gradient_x_input", "human", "attention", "attention_max")
+    assert not {"random", "position"} & set(target_names())
     assert parse_target("gradient_x_input") == ("gradient_x_input",)
     assert parse_target("human+attention") == ("human", "attention")
     for text, bad in (("huamn", "huamn"), ("human+", ""), ("human+random", "random"), ("", "")):
         with pytest.raises(InputError) as error:
             parse_target(text)
         assert str(error.value).startswith(
-            "expected a target of gradient_x_input, human, attention, rollout,"
+            "expected a target of gradient_x_input, human, attention, attention_max,"
         )
         assert str(error.value).endswith(f", or several joined by +, got {bad!r}")
     with pytest.raises(InputError, match="expected a target of .* got 'huamn'$"):

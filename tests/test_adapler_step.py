@@ -19,7 +19,8 @@ from rationale.models.removal import Removal, measure_removal, scale_thresholds
 from rationale.training.adapler import AdaplerBatch, AdaplerStep, AdaplerStepSettings, linear, steepness
 from rationale.training.adapler_settings import AdaplerSettings
 from rationale.training.loop import training_windows
-from rationale.training.stages import HardStage, PredictorStage, Run, SoftStage
+from rationale.training.run import Run
+from rationale.training.stages import HardStage, PredictorStage, SoftStage
 from tests.conftest import dropping, tiny_model
 from tests.paths import golden
 
@@ -223,8 +224,8 @@ def run(adaptive, sample, tmp_path):
     logits = [torch.randn(2, generator=random) for _ in windows]
     constants = AdaplerSettings(predictor_epochs=1, hard_epochs=1, batch_size=8, device="cpu")
     return Run(
-        replace(adaptive, model=model), few, windows, targets, logits, tmp_path, constants,
-        Removal(1.0, 1.0, np.ones(3)), {},
+        replace(adaptive, model=model), without_removal(adaptive), few, windows, targets, logits, tmp_path,
+        constants, Removal(1.0, 1.0, np.ones(3)), {},
     )  # fmt: skip
 
 
@@ -249,6 +250,45 @@ def test_packed_stages_compare_each_layers_scores_with_the_saliency_that_reached
             assert bool(alive.all()) != remove
     run.model.config.dial = dial
     assert float(kl.detach()) == pytest.approx(expected, rel=1e-4)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.4, 0.999])
+def test_shorter_batch_lacks_whole_words_and_the_dense_model_judges_what_is_left(run, share):
+    run.settings = replace(run.settings, word_drop=share)
+    for i, w in enumerate(run.windows):  # every piece another: it says where it was
+        ids = np.array([w.window.ids[0], *range(10, 8 + len(w.window)), w.window.ids[-1]])
+        run.windows[i] = replace(w, window=replace(w.window, ids=ids))
+    rows = list(range(len(run.windows)))
+    assert max(int(run.windows[i].window.word.max()) for i in rows) > 128  # beyond any window's length
+    batch = run.shorter_batch(rows, epoch=0)
+    gone = words = 0
+    for row, i in enumerate(rows):
+        window, n = run.windows[i].window, int(batch.real[row].sum())
+        ids, types = batch.ids[row : row + 1, :n], batch.types[row : row + 1, :n]
+        left = np.array([window.ids.tolist().index(piece) for piece in ids[0].tolist()])
+        assert (np.diff(left) > 0).all()
+        assert {0, len(window) - 1} <= set(left.tolist())
+        missing = {int(w) for w in window.word} - {int(window.word[at]) for at in left}
+        assert (
+            np.isin(np.arange(len(window)), left).tolist() == (~np.isin(window.word, list(missing))).tolist()
+        )
+        gone, words = gone + len(missing), words + len(set(window.word.tolist())) - 1
+        assert batch.saliency[row, :n].tolist() == run.targets[i][left].tolist()
+        slow = run.teacher.model(input_ids=ids, token_type_ids=types).logits[0]
+        assert batch.teacher[row].tolist() == pytest.approx(slow.tolist(), abs=1e-5)
+    assert gone / words == pytest.approx(share, abs=0.1)
+
+
+def test_shorter_batch_is_drawn_from_seed_epoch_and_rows(run):
+    run.settings = replace(run.settings, word_drop=0.5)
+
+    def ids(rows, epoch):
+        return run.shorter_batch(rows, epoch).ids.tolist()
+
+    assert ids([0, 1], 0) == ids([0, 1], 0)
+    assert ids([0, 1], 0) != ids([0, 1], 1)
+    run.settings = replace(run.settings, seed=1)
+    assert ids([0, 1], 0) != ids([0, 1], 2)
 
 
 def test_saliency_moves_predictors_only_and_the_task_the_encoder_only(run):

@@ -13,7 +13,7 @@ from eraser import InputError
 from rationale.hf import load_classifier, read_settings
 from rationale.models.removal import Removal, measure_removal
 from rationale.training import dense as dense_module
-from rationale.training import shrink, stages
+from rationale.training import run, shrink, stages
 from rationale.training.adapler import AdaplerStep, AdaplerStepSettings
 from rationale.training.adapler_settings import AdaplerSettings
 from rationale.training.dense import EPOCHS, TrainSettings, best_epochs, train_dense
@@ -152,6 +152,29 @@ def test_killed_run_goes_on_to_the_very_same_weights(dense, few, whole, tmp_path
     assert not list((tmp_path / "cut").glob("*checkpoint*"))
 
 
+def test_words_left_out_are_the_same_after_a_kill(dense, few, tmp_path, monkeypatch):
+    settings = replace(OFTEN, epochs=0, predictor_epochs=0, word_drop=0.3, step=replace(STEP, distill=1.0))
+    train_adapler(dense, few, tmp_path / "whole", settings)
+    hard, calls = STAGES["hard"], []
+    step = hard.step
+
+    def dies(self, *arguments):
+        calls.append(arguments)
+        if len(calls) == 4:
+            raise KeyboardInterrupt
+        return step(self, *arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(hard, "step", dies)
+        with pytest.raises(KeyboardInterrupt):
+            train_adapler(dense, few, tmp_path / "cut", settings)
+    train_adapler(dense, few, tmp_path / "cut", settings)
+    assert same(tmp_path / "cut", weights(tmp_path / "whole"))
+    plain = replace(settings, word_drop=0.0)
+    train_adapler(dense, few, tmp_path / "plain", plain)
+    assert not same(tmp_path / "plain", weights(tmp_path / "whole"))
+
+
 def test_finished_run_is_left_alone_and_other_settings_are_refused(dense, few, whole, tmp_path):
     folder, record = whole
     stamp = (folder / "model.safetensors").stat().st_mtime_ns
@@ -267,7 +290,7 @@ def test_epoch_kept_is_the_best_of_both_stages(dense, few, tmp_path, monkeypatch
         return next(answers)
 
     monkeypatch.setattr(shrink, "measure_removal", lambda *_: Removal(0.8, 1.0, np.ones(3)))
-    monkeypatch.setattr(stages, "measure_removal", scripted)
+    monkeypatch.setattr(run, "measure_removal", scripted)
     settings = replace(stage_only(epochs=2, hard_epochs=2), tolerance=0.1, speedup=wanted, batch_size=16)
     record = train_adapler(dense, few, tmp_path / "m", settings)
     order = [("soft", 0), ("soft", 1), ("hard", 0), ("hard", 1)]

@@ -22,6 +22,7 @@ class AdaplerSettings:
     hard_epochs: int = 0
     hard_lr: float = 3e-5
     speedup: float | None = None
+    word_drop: float = 0.0  # share of the words left out at random in the hard stage
     step: AdaplerStepSettings = field(default_factory=AdaplerStepSettings)
     steepness: tuple[float, float] | None = None  # λ of the first epoch, and its growth; None: as published
     eta: float = 0.25
@@ -46,6 +47,12 @@ class AdaplerSettings:
             (min(stages) >= 0, "epochs of at least 0", stages),
             (sum(stages) >= 1, "at least 1 epoch", stages),
             (0 < self.eta <= 1, "eta in (0, 1]", self.eta),
+            (0 <= self.word_drop < 1, "word_drop in [0, 1)", self.word_drop),
+            (
+                not self.word_drop or s.distill == 1,
+                "distill 1 with word_drop (labels are of whole texts)",
+                s.distill,
+            ),
             (0 <= s.distill <= 1, "distill in [0, 1]", s.distill),
             (0 < s.temperature < math.inf, "a temperature above 0", s.temperature),
             (_all(s.gamma, s.phi, least=0), "gamma and phi of at least 0", (s.gamma, s.phi)),

@@ -25,7 +25,8 @@ from rationale.settings import digest
 from rationale.training.adapler_settings import AdaplerSettings
 from rationale.training.dense import EPOCHS
 from rationale.training.loop import TrainingWindow, say, training_windows
-from rationale.training.stages import CHECKPOINT, Run, train_stages
+from rationale.training.run import CHECKPOINT, Run
+from rationale.training.stages import train_stages
 from rationale.training.targets import HUMAN, kept_on_disk, parse_target, saliency_targets, teacher_logits
 
 
@@ -74,7 +75,16 @@ def train_adapler(
     model.requires_grad_(True).to(teacher.device)  # type: ignore[arg-type]
     reference = measure_removal(teacher, dataset, "val")
     run = Run(
-        replace(teacher, model=model), dataset, windows, targets, logits, out, settings, reference, wanted
+        replace(teacher, model=model),
+        teacher,
+        dataset,
+        windows,
+        targets,
+        logits,
+        out,
+        settings,
+        reference,
+        wanted,
     )
     return _train(run)
 

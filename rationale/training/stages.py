@@ -6,8 +6,6 @@ Each stage is a step on a batch; `train_stages` runs them in turn, and goes on i
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,123 +14,16 @@ from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
-from eraser import Dataset
-from rationale.hf import Classifier, save_classifier
-from rationale.models.adapler import AdaplerForSequenceClassification
 from rationale.models.adapler_losses import LossWeights, packed_kl, task_loss
 from rationale.models.encoder import run_packed
 from rationale.models.packed import Rows
-from rationale.models.removal import Removal, measure_removal, scale_thresholds
-from rationale.text import Window, length_batches
+from rationale.models.removal import scale_thresholds
 from rationale.training.adapler import AdaplerBatch, AdaplerStep, linear, steepness
-from rationale.training.adapler_settings import AdaplerSettings
-from rationale.training.loop import (
-    MICRO_PIECES,
-    Loop,
-    TrainingWindow,
-    decay_groups,
-    resume_schedule,
-    shuffled_batches,
-)
+from rationale.training.loop import decay_groups, resume_schedule
+from rationale.training.run import Run
 
-CHECKPOINT = ".checkpoint.safetensors"
 SPEED_SMOOTHING = 0.9  # of the running mean that `speedup` compares with
-REACHED = 0.95  # of the wanted speed-up: val is not the text on which thresholds were scaled
 CALIBRATION = 2**15  # pieces of train, at least, on which thresholds are scaled
-
-
-@dataclass
-class Run:
-    """One training run: what it learns from, and its two stages."""
-
-    classifier: Classifier
-    dataset: Dataset
-    windows: Sequence[TrainingWindow]
-    targets: Sequence[Tensor]
-    logits: Sequence[Tensor]
-    out: Path
-    settings: AdaplerSettings
-    reference: Removal
-    identity: dict[str, Any]
-
-    @property
-    def steps(self) -> int:
-        """Return how many batches an epoch has."""
-        return -(-len(self.windows) // self.settings.batch_size)
-
-    @property
-    def model(self) -> AdaplerForSequenceClassification:
-        """Return the model in training."""
-        found = self.classifier.model
-        assert isinstance(found, AdaplerForSequenceClassification)
-        return found
-
-    def close_epoch(self, loop: Loop, entry: dict[str, Any]) -> None:
-        """Measure the model on val, keep it if it is the best so far, and log."""
-        self.model.eval()  # type: ignore[no-untyped-call]
-        loop.check_finite(sum(float(p.detach().sum()) for p in self.model.parameters()), "sum of weights")
-        found = measure_removal(self.classifier, self.dataset, "val")
-        entry |= {
-            "val_accuracy": found.accuracy,
-            "speedup": round(found.speedup, 3),
-            "lengths": [round(float(x), 2) for x in found.lengths],
-            "eta": [round(x, 4) for x in self.model.eta.tolist()],
-            "within_tolerance": found.accuracy > self.reference.accuracy - self.settings.tolerance,
-        }
-        rank = self.rank(found)
-        if rank >= loop.progress["best"]:
-            loop.progress |= {"best": rank, "kept": entry}
-            save_classifier(self.model, self.classifier.encoder.tokenizer, self.out)
-        loop.next_epoch(entry)
-        loop.save()
-
-    def rank(self, found: Removal) -> list[float]:
-        """Return how good an epoch is, the first number first.
-
-        The fastest of those within the tolerance; while there is none, the most accurate. Where a speed-up
-        is wanted: the most accurate of those that reach it.
-        """
-        wanted, tolerated = self.settings.speedup, self.reference.accuracy - self.settings.tolerance
-        if wanted is not None:
-            return [float(found.speedup >= REACHED * wanted), found.accuracy]
-        return [1.0, found.speedup] if found.accuracy > tolerated else [0.0, found.accuracy]
-
-    def parts(self, rows: list[int]) -> list[list[int]]:
-        """Return the micro-batches of a batch."""
-        limit = MICRO_PIECES.get(self.classifier.device.type, MICRO_PIECES["cpu"])
-        return [
-            [rows[i] for i in p] for p in length_batches([len(self.windows[i].window) for i in rows], limit)
-        ]
-
-    def batch(self, rows: list[int]) -> AdaplerBatch:
-        """Return windows as the losses take them."""
-        device = self.classifier.device
-        batch = self.classifier.encoder.collate([self.windows[i].window for i in rows]).to(device)
-        saliency = nn.utils.rnn.pad_sequence([self.targets[i] for i in rows], batch_first=True)
-        labels = torch.tensor([self.windows[i].label for i in rows], device=device)
-        teacher = torch.stack([self.logits[i] for i in rows]).to(device)
-        return AdaplerBatch(batch.ids, batch.types, batch.real, labels, saliency.to(device), teacher)
-
-    def some_windows(self, pieces: int) -> list[Window]:
-        """Return random windows of at least so many pieces in all, or all windows; always the same."""
-        order = np.random.default_rng(self.settings.seed).permutation(len(self.windows))
-        lengths = np.array([len(self.windows[i].window) for i in order])
-        enough = int(np.searchsorted(lengths.cumsum(), pieces)) + 1
-        return [self.windows[i].window for i in order[:enough]]
-
-    def order(self, epoch: int, stage: int) -> list[list[int]]:
-        """Return the batches of an epoch."""
-        lengths = [len(w.window) for w in self.windows]
-        return shuffled_batches(
-            lengths, self.settings.batch_size, (self.settings.seed + 10**6 * stage, epoch)
-        )
-
-    def loop(self, name: str, optimizers: dict[str, Optimizer]) -> Loop:
-        """Return the loop of a stage."""
-        file = self.out / f"{name}{CHECKPOINT}"
-        loop = Loop(file, self.model, optimizers, self.identity, self.settings.checkpoint_seconds)
-        loop.progress |= {"best": [-1.0, 0.0], "kept": None}
-        return loop
 
 
 class Stage:
@@ -306,8 +197,10 @@ class HardStage(PackedStage):
         """Take one step: the task on the shrunk batch, and the saliency of what reached each layer."""
         s, run, value = self.run.settings.step, self.run, 0.0
         weights = LossWeights(0.0, 0.0, distill=s.distill, temperature=s.temperature)
+        epoch = self.loop.progress["epoch"]
         for part in run.parts(rows):
-            batch, share = run.batch(part), len(part) / len(rows)
+            batch = run.shorter_batch(part, epoch) if run.settings.word_drop else run.batch(part)
+            share = len(part) / len(rows)
             logits, kl = self.forward(batch, remove=True)
             task = task_loss(logits, batch.labels, weights, batch.teacher)
             self.loop.check_finite(float(kl.detach()), "saliency loss")

@@ -41,7 +41,7 @@ def _published(classifier: Classifier, request: Request) -> Tensor:
 
 def target_names() -> tuple[str, ...]:
     """Return the names `--target` takes."""
-    return (PUBLISHED, HUMAN, *(m for m in METHODS if m not in (PUBLISHED, "random")))
+    return (PUBLISHED, HUMAN, *(m for m in METHODS if m not in (PUBLISHED, *FLOORS)))
 
 
 def parse_target(text: str) -> tuple[str, ...]:

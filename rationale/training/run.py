@@ -1,0 +1,139 @@
+"""One AdapLeR training run: what it learns from, and how it closes an epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from eraser import Dataset
+from rationale.hf import Classifier, save_classifier
+from rationale.models.adapler import AdaplerForSequenceClassification
+from rationale.models.removal import Removal, measure_removal
+from rationale.text import OUTSIDE, Window, length_batches
+from rationale.training.adapler import AdaplerBatch
+from rationale.training.adapler_settings import AdaplerSettings
+from rationale.training.loop import MICRO_PIECES, Loop, TrainingWindow, shuffled_batches
+from rationale.training.targets import logits_of
+
+CHECKPOINT = ".checkpoint.safetensors"
+REACHED = 0.95  # of the wanted speed-up: val is not the text on which thresholds were scaled
+
+
+@dataclass
+class Run:
+    """One training run: what it learns from, and its two stages."""
+
+    classifier: Classifier
+    teacher: Classifier
+    dataset: Dataset
+    windows: Sequence[TrainingWindow]
+    targets: Sequence[Tensor]
+    logits: Sequence[Tensor]
+    out: Path
+    settings: AdaplerSettings
+    reference: Removal
+    identity: dict[str, Any]
+
+    @property
+    def steps(self) -> int:
+        """Return how many batches an epoch has."""
+        return -(-len(self.windows) // self.settings.batch_size)
+
+    @property
+    def model(self) -> AdaplerForSequenceClassification:
+        """Return the model in training."""
+        found = self.classifier.model
+        assert isinstance(found, AdaplerForSequenceClassification)
+        return found
+
+    def close_epoch(self, loop: Loop, entry: dict[str, Any]) -> None:
+        """Measure the model on val, keep it if it is the best so far, and log."""
+        self.model.eval()  # type: ignore[no-untyped-call]
+        loop.check_finite(sum(float(p.detach().sum()) for p in self.model.parameters()), "sum of weights")
+        found = measure_removal(self.classifier, self.dataset, "val")
+        entry |= {
+            "val_accuracy": found.accuracy,
+            "speedup": round(found.speedup, 3),
+            "lengths": [round(float(x), 2) for x in found.lengths],
+            "eta": [round(x, 4) for x in self.model.eta.tolist()],
+            "within_tolerance": found.accuracy > self.reference.accuracy - self.settings.tolerance,
+        }
+        rank = self.rank(found)
+        if rank >= loop.progress["best"]:
+            loop.progress |= {"best": rank, "kept": entry}
+            save_classifier(self.model, self.classifier.encoder.tokenizer, self.out)
+        loop.next_epoch(entry)
+        loop.save()
+
+    def rank(self, found: Removal) -> list[float]:
+        """Return how good an epoch is, the first number first.
+
+        The fastest of those within the tolerance; while there is none, the most accurate. Where a speed-up
+        is wanted: the most accurate of those that reach it.
+        """
+        wanted, tolerated = self.settings.speedup, self.reference.accuracy - self.settings.tolerance
+        if wanted is not None:
+            return [float(found.speedup >= REACHED * wanted), found.accuracy]
+        return [1.0, found.speedup] if found.accuracy > tolerated else [0.0, found.accuracy]
+
+    def parts(self, rows: list[int]) -> list[list[int]]:
+        """Return the micro-batches of a batch."""
+        limit = MICRO_PIECES.get(self.classifier.device.type, MICRO_PIECES["cpu"])
+        return [
+            [rows[i] for i in p] for p in length_batches([len(self.windows[i].window) for i in rows], limit)
+        ]
+
+    def batch(self, rows: list[int]) -> AdaplerBatch:
+        """Return windows as the losses take them."""
+        device = self.classifier.device
+        batch = self.classifier.encoder.collate([self.windows[i].window for i in rows]).to(device)
+        saliency = nn.utils.rnn.pad_sequence([self.targets[i] for i in rows], batch_first=True)
+        labels = torch.tensor([self.windows[i].label for i in rows], device=device)
+        teacher = torch.stack([self.logits[i] for i in rows]).to(device)
+        return AdaplerBatch(batch.ids, batch.types, batch.real, labels, saliency.to(device), teacher)
+
+    def shorter_batch(self, rows: list[int], epoch: int) -> AdaplerBatch:
+        """Return windows without some of their words, and what the dense model says of them as they are now.
+
+        The words are drawn anew each epoch, from the rows alone: a run gone on with draws the same.
+        """
+        s, device = self.settings, self.classifier.device
+        rng = np.random.default_rng((s.seed, epoch, *rows))
+        whole = [self.windows[i].window for i in rows]
+        stays = [rng.random(int(w.word.max()) + 2) >= s.word_drop for w in whole]
+        kept = [(w.word == OUTSIDE) | stay[w.word] for w, stay in zip(whole, stays, strict=True)]
+        shorter = [Window(w.ids[k], w.word[k], w.types[k]) for w, k in zip(whole, kept, strict=True)]
+        batch = self.classifier.encoder.collate(shorter).to(device)
+        targets = [self.targets[i][torch.from_numpy(k)] for i, k in zip(rows, kept, strict=True)]
+        saliency = nn.utils.rnn.pad_sequence(targets, batch_first=True).to(device)
+        labels = torch.tensor([self.windows[i].label for i in rows], device=device)
+        teacher = logits_of(self.teacher, batch)
+        return AdaplerBatch(batch.ids, batch.types, batch.real, labels, saliency, teacher)
+
+    def some_windows(self, pieces: int) -> list[Window]:
+        """Return random windows of at least so many pieces in all, or all windows; always the same."""
+        order = np.random.default_rng(self.settings.seed).permutation(len(self.windows))
+        lengths = np.array([len(self.windows[i].window) for i in order])
+        enough = int(np.searchsorted(lengths.cumsum(), pieces)) + 1
+        return [self.windows[i].window for i in order[:enough]]
+
+    def order(self, epoch: int, stage: int) -> list[list[int]]:
+        """Return the batches of an epoch."""
+        lengths = [len(w.window) for w in self.windows]
+        return shuffled_batches(
+            lengths, self.settings.batch_size, (self.settings.seed + 10**6 * stage, epoch)
+        )
+
+    def loop(self, name: str, optimizers: dict[str, Optimizer]) -> Loop:
+        """Return the loop of a stage."""
+        file = self.out / f"{name}{CHECKPOINT}"
+        loop = Loop(file, self.model, optimizers, self.identity, self.settings.checkpoint_seconds)
+        loop.progress |= {"best": [-1.0, 0.0], "kept": None}
+        return loop
