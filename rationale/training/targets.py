@@ -28,6 +28,7 @@ from rationale.text import OUTSIDE, Batch, Window, length_batches
 from rationale.training.loop import MICRO_PIECES, TrainingWindow
 
 PUBLISHED, HUMAN = "gradient_x_input", "human"
+FLOORS = ("position", "random")  # they say nothing about the model
 IG_STEPS = 8
 Floats = NDArray[np.float32]
 
