@@ -6,8 +6,12 @@ sufficiency is better; nothing is clipped (DeYoung et al. 2020, section 4.2).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import numpy as np
+
 from eraser.agreement import Columns
-from eraser.types import Ablation, Prediction, Truth
+from eraser.types import Ablation, Bounds, Prediction, Truth
 
 
 def _drops(prediction: Prediction, ablations: tuple[Ablation, ...]) -> tuple[list[float], list[float]]:
@@ -41,6 +45,55 @@ def aopc_sufficiency(truth: Truth, prediction: Prediction) -> Columns:
     """Return the mean sufficiency over the shares of words kept."""
     _, only = _drops(prediction, prediction.ablations)
     return (sum(only) / len(only),) if only else None
+
+
+def bounds_of(predictions: Sequence[Prediction]) -> Bounds:
+    """Return the range of AOPC over predictions that order one example's words differently."""
+    without, only = zip(*(_drops(p, p.ablations) for p in predictions), strict=True)
+    means = [[sum(drops) / len(drops) for drops in side] for side in (without, only)]
+    return Bounds(*((min(side), max(side)) for side in means))
+
+
+def normalised_aopc_comprehensiveness(truth: Truth, prediction: Prediction) -> Columns:
+    """Return where AOPC comprehensiveness lies between the worst (0) and best (1) ordering found.
+
+    The plain one cannot be compared between models: each has a range of its own (Edin et al. 2024,
+    arXiv 2408.08137). The bounds here are those of the orderings tried, not of all orderings.
+    """
+    bounds = prediction.bounds
+    return (
+        None
+        if bounds is None
+        else _between(aopc_comprehensiveness(truth, prediction), bounds.comprehensiveness)
+    )
+
+
+def normalised_aopc_sufficiency(truth: Truth, prediction: Prediction) -> Columns:
+    """Return where AOPC sufficiency lies between the best (0) and worst (1) ordering found."""
+    if prediction.bounds is None:
+        return None
+    return _between(aopc_sufficiency(truth, prediction), prediction.bounds.sufficiency)
+
+
+def _between(columns: Columns, bounds: tuple[float, float]) -> Columns:
+    low, high = bounds
+    return None if columns is None or high <= low else ((columns[0] - low) / (high - low),)
+
+
+def tau_leave_one_out(truth: Truth, prediction: Prediction) -> Columns:
+    """Return Kendall's tau-b between the scores and the fall without each word alone, over read words.
+
+    None where either is constant.
+    """
+    if prediction.leave_one_out is None:
+        return None
+    from scipy.stats import kendalltau  # slow to import, and only this metric needs it
+
+    read = ~np.isnan(prediction.scores) & ~np.isnan(prediction.leave_one_out)
+    scores, falls = prediction.scores[read], prediction.leave_one_out[read]
+    if len(scores) < 2 or np.ptp(scores) == 0 or np.ptp(falls) == 0:
+        return None
+    return (float(kendalltau(scores, falls).statistic),)
 
 
 def accuracy(truth: Truth, prediction: Prediction) -> Columns:

@@ -53,6 +53,7 @@ class Metric:
 
 
 ERASER = "DeYoung et al. 2020"
+EDIN = "Edin et al. 2024, bounds of the orderings tried"
 
 METRICS: dict[str, Metric] = {
     "accuracy": Metric(f.accuracy, mean, True, (0, 1), "share of examples", "label", ERASER),
@@ -78,6 +79,15 @@ METRICS: dict[str, Metric] = {
         f.aopc_comprehensiveness, mean, True, (-1, 1), "probability", "ablations", ERASER
     ),
     "aopc_sufficiency": Metric(f.aopc_sufficiency, mean, False, (-1, 1), "probability", "ablations", ERASER),
+    "normalised_aopc_comprehensiveness": Metric(
+        f.normalised_aopc_comprehensiveness, mean, True, (0, 1), "share of range", "ablations", EDIN
+    ),
+    "normalised_aopc_sufficiency": Metric(
+        f.normalised_aopc_sufficiency, mean, False, (0, 1), "share of range", "ablations", EDIN
+    ),
+    "tau_leave_one_out": Metric(
+        f.tau_leave_one_out, mean, True, (-1, 1), "rank correlation", "scores", "Attanasio et al. 2023"
+    ),
 }
 
 

@@ -152,11 +152,20 @@ class Ablation:
 
 
 @dataclass(frozen=True)
+class Bounds:
+    """The lowest and highest AOPC that any ordering tried for one example and model reached."""
+
+    comprehensiveness: tuple[float, float]
+    sufficiency: tuple[float, float]
+
+
+@dataclass(frozen=True)
 class Prediction:
     """What a model said of one example: label, word scores [W], rationale [W], probabilities.
 
     `scores` is NaN where the model never read the word; such a word is never in `rationale`.
     `at_rationale` is what the model says without, and with only, the rationale itself.
+    `leave_one_out` [W] is how much the model's answer falls without each word alone.
     """
 
     example_id: str
@@ -166,6 +175,8 @@ class Prediction:
     rationale: Mask
     at_rationale: Ablation | None = None
     ablations: tuple[Ablation, ...] = ()
+    leave_one_out: Floats | None = None
+    bounds: Bounds | None = None
 
 
 @dataclass(frozen=True)

@@ -40,7 +40,7 @@ UNSET_LENGTH = 10**6  # tokenizers without a limit carry a huge model_max_length
 class Classifier:
     """A model, the encoder that feeds it, its labels in the order of its logits, and its precision.
 
-    `passes`, where given, remembers what the model answered.
+    `passes`, where given, keeps what methods share.
     """
 
     model: PreTrainedModel

@@ -1,38 +1,29 @@
-"""Every pass once: what a model has already answered, and what the first asking cost.
+"""Every pass once: what methods share, and what the first asking cost.
 
-A run explains the same texts with many methods, and asks the same shortened texts again for the metrics.
+One forward pass with attention weights gives five methods' scores, one backward pass four. Only what does
+not depend on who asked before is kept, so that a run that is gone on with gives the same numbers.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+T = TypeVar("T")
 
+
+@dataclass
 class Passes:
-    """Answers by key, kept for as long as a run works on the same texts.
+    """Answers by key with the seconds each cost, for as long as a run works on the same texts.
 
-    `saved` are the seconds that answers taken from here cost when they were first computed: a method's own
-    cost is the time it took and what it saved, whoever asked first.
+    `saved` sums the seconds of answers taken from here: a method's own cost is the time it took and what it
+    saved, whoever asked first.
     """
 
-    def __init__(self) -> None:
-        self.answers: dict[Hashable, tuple[Any, float]] = {}
-        self.saved = 0.0
-
-    def put(self, key: Hashable, answer: Any, seconds: float) -> None:
-        """Remember an answer and what it cost."""
-        self.answers[key] = (answer, seconds)
-
-    def take(self, key: Hashable) -> Any:
-        """Return a known answer; its cost counts as saved."""
-        answer, seconds = self.answers[key]
-        self.saved += seconds
-        return answer
-
-
-T = TypeVar("T")
+    answers: dict[Hashable, tuple[Any, float]] = field(default_factory=dict)
+    saved: float = 0.0
 
 
 def once(passes: Passes | None, key: Hashable, compute: Callable[[], T]) -> T:
@@ -40,9 +31,10 @@ def once(passes: Passes | None, key: Hashable, compute: Callable[[], T]) -> T:
     if passes is None:
         return compute()
     if key in passes.answers:
-        found: T = passes.take(key)
-        return found
-    begin, before = time.perf_counter(), passes.saved
+        known: tuple[T, float] = passes.answers[key]
+        passes.saved += known[1]
+        return known[0]
+    begin = time.perf_counter()
     answer = compute()
-    passes.put(key, answer, time.perf_counter() - begin + passes.saved - before)
+    passes.answers[key] = (answer, time.perf_counter() - begin)
     return answer

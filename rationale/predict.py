@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Sequence
-from hashlib import blake2b
 
 import numpy as np
 import torch
@@ -13,7 +11,6 @@ from scipy.special import softmax
 
 from eraser import Fault, InputError
 from rationale.hf import Classifier
-from rationale.passes import Passes
 from rationale.text import Batch, Window, length_batches
 
 Floats = NDArray[np.float64]
@@ -27,31 +24,18 @@ def batches(classifier: Classifier, windows: Sequence[Window]) -> Iterator[tuple
         yield rows, classifier.encoder.collate([windows[i] for i in rows]).to(classifier.device)
 
 
-def window_logits(classifier: Classifier, windows: Sequence[Window]) -> Floats:
-    """Return logits [window, C]. Equal windows are read once, known ones (`classifier.passes`) not again."""
-    keys = [_key(window) for window in windows]
-    passes = classifier.passes or Passes()
-    new = {key: window for key, window in zip(keys, windows, strict=True) if key not in passes.answers}
-    _read(classifier, passes, tuple(new), list(new.values()))
-    asked = [passes.answers[key][0] if key in new else passes.take(key) for key in keys]
-    return np.stack(asked) if asked else np.empty((0, len(classifier.labels)))
-
-
 @torch.inference_mode()
-def _read(classifier: Classifier, passes: Passes, keys: Sequence[bytes], windows: Sequence[Window]) -> None:
-    """Put the logits of windows that were never read into `passes`."""
-    for rows, batch in batches(classifier, windows):
-        begin = time.perf_counter()
+def window_logits(classifier: Classifier, windows: Sequence[Window]) -> Floats:
+    """Return logits [window, C]; equal windows are read once."""
+    keys = [window.ids.tobytes() + window.types.tobytes() for window in windows]
+    place = {key: n for n, key in enumerate(dict.fromkeys(keys))}
+    different = [windows[i] for i in np.unique([place[key] for key in keys], return_index=True)[1]]
+    found = np.empty((len(different), len(classifier.labels)))
+    for rows, batch in batches(classifier, different):
         with classifier.autocast():
             logits = classifier.model(input_ids=batch.ids, **classifier.inputs(batch)).logits
-        found = logits.double().cpu().numpy()
-        seconds = (time.perf_counter() - begin) / len(rows)
-        for row, i in enumerate(rows):
-            passes.put(keys[i], found[row], seconds)
-
-
-def _key(window: Window) -> bytes:
-    return blake2b(window.ids.tobytes() + window.types.tobytes(), digest_size=16).digest()
+        found[rows] = logits.double().cpu().numpy()
+    return found[[place[key] for key in keys]]
 
 
 def window_probs(classifier: Classifier, windows: Sequence[Window]) -> Floats:

@@ -1,14 +1,11 @@
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import torch
 
 from eraser import InputError
 from rationale.ablate import Erasure, ablate, coalition_logits, without_and_only, words_of
-from rationale.passes import Passes
 from rationale.predict import text_probs, window_probs
 from rationale.text import OUTSIDE
 
@@ -63,19 +60,6 @@ def test_equal_erasures_are_read_once(make_classifier, encoded):
     found = ablate(one, [erasure] * 5)
     assert sum(read) == len(windows[0])
     assert (found == found[0]).all()
-
-
-def test_known_windows_are_not_read_again_and_their_cost_counts_as_saved(make_classifier, encoded):
-    plain, read = make_classifier(), []
-    plain.model.register_forward_hook(lambda *found: read.append(len(found[-1].logits)))
-    one = replace(plain, passes=Passes())
-    first = text_probs(one, encoded[1])
-    assert one.passes.saved == 0
-    again = text_probs(one, encoded[1])
-    assert sum(read) == sum(map(len, encoded[1]))
-    assert (again == first).all()
-    assert one.passes.saved == pytest.approx(sum(seconds for _, seconds in one.passes.answers.values()))
-    assert (text_probs(plain, encoded[1]) == first).all()
 
 
 def test_coalitions_equal_removing_by_hand(classifier, encoded):

@@ -13,8 +13,9 @@ from eraser import Dataset, Document, Example, InputError
 from eraser.load import Source, load
 from eraser.metrics import METRICS
 from eraser.official import score_official
-from rationale import evaluate as module
-from rationale.evaluate import evaluate, fingerprint, seed_of
+from rationale import chunk as module
+from rationale.chunk import seed_of
+from rationale.evaluate import evaluate, fingerprint
 from rationale.hf import Classifier
 from rationale.parts import part
 from rationale.report import write_run
@@ -154,7 +155,7 @@ def test_bad_choices_are_refused_all_at_once(classifier, sample, tmp_path):
         evaluate(classifier, sample, bad, tmp_path)
     lines = str(error.value).splitlines()
     assert len(lines) == 4
-    assert lines[0].startswith("expected a method of attention, rollout,")
+    assert lines[0].startswith("expected a method of attention, attention_max,")
     assert lines[0].endswith("got 'attentoin'")
     with pytest.raises(InputError, match="expected a split of train, val, test with examples, got 'dev'"):
         evaluate(classifier, sample, replace(SETTINGS, split="dev"), tmp_path)

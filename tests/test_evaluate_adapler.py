@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from eraser import InputError
-from rationale import evaluate as module
+from rationale import chunk as module
 from rationale.attribution import Case, attribute
 from rationale.evaluate import evaluate
 from rationale.hf import load_classifier, save_classifier, without_removal

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -85,3 +87,57 @@ def test_what_was_not_ablated_is_undefined_and_counted():
 @pytest.mark.parametrize(("label", "expected"), [("POS", 0.0), ("NEG", 1.0)])
 def test_accuracy_compares_labels_and_not_probabilities(label, expected):
     assert f.accuracy(TRUTH, predicts(0.875, label=label)) == (expected,)
+
+
+@checked
+@given(
+    st.lists(
+        st.lists(st.tuples(probabilities, probabilities), min_size=2, max_size=2), min_size=1, max_size=5
+    )
+)
+def test_normalised_aopc_is_the_place_between_the_worst_and_the_best_ordering_tried(orderings):
+    tried = [predicts(0.5, None, *(ablation(*pair) for pair in pairs)) for pairs in orderings]
+    bounds = f.bounds_of(tried)
+    for of, normalised, (low, high) in (
+        (f.aopc_comprehensiveness, f.normalised_aopc_comprehensiveness, bounds.comprehensiveness),
+        (f.aopc_sufficiency, f.normalised_aopc_sufficiency, bounds.sufficiency),
+    ):
+        plain = [of(TRUTH, p)[0] for p in tried]
+        assert (low, high) == (min(plain), max(plain))
+        for value, prediction in zip(plain, tried, strict=True):
+            found = normalised(TRUTH, replace(prediction, bounds=bounds))
+            if high == low:
+                assert found is None
+            else:
+                assert found == pytest.approx(((value - low) / (high - low),))
+                assert 0 <= found[0] <= 1
+
+
+def slow_tau_b(x, y):
+    """Kendall 1945: (concordant − discordant) / sqrt(pairs untied in x · pairs untied in y)."""
+    pairs = [(i, j) for i in range(len(x)) for j in range(i)]
+    signs = [(np.sign(x[i] - x[j]), np.sign(y[i] - y[j])) for i, j in pairs]
+    untied_x, untied_y = sum(a != 0 for a, _ in signs), sum(b != 0 for _, b in signs)
+    return sum(a * b for a, b in signs) / np.sqrt(untied_x * untied_y)
+
+
+@checked
+@given(st.lists(st.tuples(st.integers(-3, 3), st.integers(-3, 3)), min_size=2, max_size=9))
+def test_tau_equals_the_slow_definition_over_read_words(pairs):
+    x, y = (np.array(side, dtype=float) for side in zip(*pairs, strict=True))
+    prediction = replace(
+        predicts(0.5), scores=np.append(x, [np.nan, 9.0]), leave_one_out=np.append(y, [9.0, np.nan])
+    )
+    found = f.tau_leave_one_out(TRUTH, prediction)
+    if len(set(x)) == 1 or len(set(y)) == 1:
+        assert found is None
+    else:
+        assert found == pytest.approx((slow_tau_b(x, y),))
+
+
+def test_without_leave_one_out_neither_tau_nor_a_normalised_value():
+    prediction = predicts(0.5, None, ablation(0.25, 0.75))
+    for metric in (
+        f.tau_leave_one_out, f.normalised_aopc_comprehensiveness, f.normalised_aopc_sufficiency
+    ):  # fmt: skip
+        assert metric(TRUTH, prediction) is None

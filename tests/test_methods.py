@@ -268,8 +268,10 @@ def test_shapley_value_of_two_words_by_hand(classifier):
 
     first = (value(0) - value() + value(0, 1) - value(1)) / 2
     second = (value(1) - value() + value(0, 1) - value(0)) / 2
+    together = value(0, 1) - value(0) - value(1) + value()  # what uneven draws of the two words are wrong by
     (found,) = attribute(classifier, "kernel_shap", [case], replace(QUICK, shap_samples=5000))
-    assert found.scores == pytest.approx([first, second], abs=0.05 * abs(first - second) + 1e-3)
+    assert found.scores == pytest.approx([first, second], abs=0.05 * abs(together))
+    assert found.scores.sum() == pytest.approx(first + second, abs=1e-3)
 
 
 def test_passes_are_shared_between_methods_and_still_paid_for(make_classifier):
@@ -277,14 +279,10 @@ def test_passes_are_shared_between_methods_and_still_paid_for(make_classifier):
     plain.model.register_forward_hook(lambda *found: read.append(len(found[-1].logits)))
     case = case_of(plain, WORDS)
     one = replace(plain, passes=Passes())
-    (first,) = attribute(one, "leave_one_out", [case])
-    once = sum(read)
-    (again,) = attribute(one, "occlusion", [case], AttributionSettings(occlusion_words=1))
-    assert sum(read) == once == len(WORDS) + 1
-    assert np.allclose(again.scores, first.scores)
-    shared = [attribute(one, m, [case])[0] for m in ("saliency", "gradient_x_input", "attention", "rollout")]
-    assert sum(read) == once + 2
-    for method, found in zip(("saliency", "gradient_x_input", "attention", "rollout"), shared, strict=True):
+    names = ("saliency", "gradient_x_input", "attention", "rollout")
+    shared = [attribute(one, m, [case])[0] for m in names]
+    assert sum(read) == 2
+    for method, found in zip(names, shared, strict=True):
         assert np.allclose(found.scores, attribute(plain, method, [case])[0].scores)
     named = {key: value for key, value in one.passes.answers.items() if isinstance(key, tuple)}
     computed = {key[0]: seconds for key, (_, seconds) in named.items()}
