@@ -4,26 +4,20 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Any, Literal, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 
 from eraser.errors import Fault, InputError
+from rationale.cli_compare import compare_command
+from rationale.cli_data import import_command
+from rationale.cli_evaluate import evaluate_command
 from rationale.cli_options import (
     AsJson,
-    Budgets,
     DataPath,
     DatasetName,
-    DenseModel,
-    Explained,
     ExtraLabels,
-    LabelNames,
-    Limit,
-    Methods,
-    ModelPath,
     Precision,
-    Replacement,
-    RunFolder,
 )
 from rationale.cli_train import train_app, tune_app
 
@@ -34,8 +28,11 @@ app = typer.Typer(
 )
 data_app = typer.Typer(no_args_is_help=True, help="Fetch, list and describe data sets.")
 app.add_typer(data_app, name="data")
+data_app.command("import")(import_command)
 app.add_typer(train_app, name="train")
 app.add_typer(tune_app, name="tune")
+app.command("evaluate")(evaluate_command)
+app.command("compare")(compare_command)
 
 
 def main() -> None:
@@ -113,95 +110,6 @@ def data_describe(dataset: DatasetName = "sample", data: DataPath = None, as_jso
         typer.echo(f"  {split:6}" + "  ".join(f"{k} {v}" for k, v in row.items()))
     for note in loaded.notes:
         typer.echo(f"  note: {note}")
-
-
-@app.command("evaluate")
-def evaluate_command(  # noqa: PLR0913 (one option each)
-    dataset: DatasetName = "sample",
-    data: DataPath = None,
-    model: ModelPath = None,
-    dense: DenseModel = None,
-    out: RunFolder = None,
-    split: str = "test",
-    methods: Methods = None,
-    budget: Budgets = None,
-    target: Explained = "predicted",
-    labels: LabelNames = None,
-    limit: Limit = None,
-    long_texts: Annotated[Literal["window", "truncate"], typer.Option()] = "window",
-    max_length: int | None = None,
-    replace: Replacement = "delete",
-    ig_steps: int = 20,
-    precision: Precision = "float32",
-    device: str = "auto",
-    seed: int = 0,
-    as_json: AsJson = False,
-) -> None:
-    """Score rationale methods against human evidence; an interrupted run goes on where it stopped."""
-    from eraser.load import load
-    from rationale.evaluate import evaluate
-    from rationale.hf import cast_once, drops_tokens, load_classifier
-    from rationale.memory import keep_freed_memory
-    from rationale.report import write_run
-    from rationale.settings import EvaluateSettings, defaults
-
-    keep_freed_memory()
-    loaded = load(dataset, data)
-    path = model or _default_model(dataset)
-    names = labels.split(",") if labels else None
-    reads: Any = {"max_length": max_length, "long_texts": long_texts}
-    where: Any = {"device": device, "precision": precision}
-    classifier = cast_once(load_classifier(path, labels=names, **where, **reads))
-    explained = None if dense is None else cast_once(load_classifier(dense, labels=names, **where, **reads))
-    usual_methods, usual_budgets = defaults(drops_tokens(classifier))
-    picked = usual_methods if methods is None else tuple(methods.split(","))
-    choices: Any = {
-        "target": target,
-        "limit": limit,
-        "replace": replace,
-        "ig_steps": ig_steps,
-        "dense": dense,
-    }
-    budgets = tuple(budget or usual_budgets)
-    settings = EvaluateSettings(dataset, path, split, picked, budgets, seed=seed, **choices, **where, **reads)
-    folder = out or Path("runs") / f"{dataset}-{split}"
-    evaluation = evaluate(classifier, loaded, settings, folder, explained)
-    scores = write_run(evaluation, loaded, folder)
-    _print_run(scores, evaluation.budgets[0], folder, as_json)
-
-
-def _default_model(dataset: str) -> str:
-    from rationale.hf import SHIPPED
-
-    if dataset != "sample":
-        raise typer.BadParameter("is needed for every data set but the sample", param_hint="--model")
-    return str(SHIPPED)
-
-
-def _print_run(scores: Any, budget: str, folder: Path, as_json: bool) -> None:
-    from rationale.report import records
-    from rationale.results import headline
-
-    if as_json:
-        typer.echo(json.dumps(records(scores)))
-        return
-    accuracy = scores[scores.metric == "accuracy"].iloc[0]
-    table = headline(scores, budget)
-    names = {
-        "false_positive_rate": "fpr",
-        "average_precision": "avg_prec",
-        "comprehensiveness": "comp",
-        "sufficiency": "suff",
-        "aopc_comprehensiveness": "aopc_comp",
-        "aopc_sufficiency": "aopc_suff",
-        "iou_f1_eraser": "iou_f1",
-        "cost": "ms",
-    }
-    typer.echo(table.rename(columns=names).round(3).to_string())
-    typer.echo(
-        f"\naccuracy {accuracy.value:.3f} [{accuracy.low:.3f}, {accuracy.high:.3f}], n = {accuracy.n}; "
-        f"budget {budget}; intervals and paired differences in {folder}/report.html"
-    )
 
 
 @app.command("compress")

@@ -29,13 +29,16 @@ DenseModel = Annotated[
 ]
 RunFolder = Annotated[Path | None, typer.Option(help="Run folder; default runs/DATASET-SPLIT.")]
 Methods = Annotated[
-    str | None, typer.Option(help="Comma-separated; default the standard ones for the model.")
+    str | None, typer.Option(help="Comma-separated, or all; default the standard ones for the model.")
 ]
 Budgets = Annotated[
     list[str] | None,
-    typer.Option(help="ratio, ratio=R, gold, match=METHOD or own; may be repeated, the first leads."),
+    typer.Option(help="ratio, ratio=R, gold, top=N, match=METHOD or own; may be repeated, the first leads."),
 ]
 Explained = Annotated[str, typer.Option(help="Class to explain: predicted, gold, or a label.")]
+Explains = Annotated[
+    Literal["logit", "probability", "margin"], typer.Option(help="What methods explain of that class.")
+]
 LabelNames = Annotated[
     str | None, typer.Option(help="Names of the model's outputs in order, comma-separated.")
 ]

@@ -11,8 +11,8 @@ import numpy as np
 from eraser import Fault, InputError
 from eraser.types import Floats, Mask
 
-Kind = Literal["own", "gold", "ratio", "match"]
-FORMS = "own, gold, ratio, ratio=R with 0 < R <= 1, or match=METHOD"
+Kind = Literal["own", "gold", "ratio", "match", "top"]
+FORMS = "own, gold, ratio, ratio=R with 0 < R <= 1, top=N with N >= 1, or match=METHOD"
 
 
 @dataclass(frozen=True)
@@ -20,16 +20,20 @@ class Budget:
     """How many words a rationale may have.
 
     `own`: what the method itself decided. `gold`: as many as the human rationale. `ratio`: that share
-    of the words (without a number: the mean human share on train). `match`: as many as that method's own.
+    of the words (without a number: the mean human share on train). `top`: that many words. `match`: as
+    many as that method's own.
     """
 
     kind: Kind
     ratio: float | None = None
     method: str | None = None
+    words: int | None = None
 
     def __str__(self) -> str:
         if self.kind == "ratio" and self.ratio is not None:
             return f"ratio={self.ratio!r}"  # in full: the name is part of a result's identity
+        if self.kind == "top":
+            return f"top={self.words}"
         return f"match={self.method}" if self.kind == "match" else self.kind
 
 
@@ -37,7 +41,7 @@ def parse_budget(text: str) -> Budget:
     """Read a budget's name.
 
     >>> parse_budget("ratio=0.2")
-    Budget(kind='ratio', ratio=0.2, method=None)
+    Budget(kind='ratio', ratio=0.2, method=None, words=None)
     """
     kind, _, value = text.partition("=")
     if kind == "match" and value:
@@ -46,6 +50,8 @@ def parse_budget(text: str) -> Budget:
         return Budget(kind)  # type: ignore[arg-type]
     if text == "ratio":
         return Budget("ratio")
+    if kind == "top" and value.isdecimal() and int(value) >= 1:
+        return Budget("top", words=int(value))
     try:
         ratio = float(value)
     except ValueError:
@@ -98,6 +104,8 @@ def extract(
             expected = f"a choice of words by {budget.method} to match"
             raise InputError(Fault(expected, "a method that only ranks"))
         return top_words(scores, int(match.sum()))
+    if budget.words is not None:
+        return top_words(scores, budget.words)
     if budget.kind == "gold":
         return top_words(scores, int(gold.sum()))
     if budget.ratio is None:

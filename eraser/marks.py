@@ -1,0 +1,164 @@
+"""What people marked in a text, in any of the forms they hand it over in → a mask over its words.
+
+Axes: W word of the text, as `text.split()` cuts it. Spans are [start, end), end excluded.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from eraser.errors import Fault, InputError, shown
+from eraser.types import Mask, Span, mask_of
+
+Form = Literal["auto", "chars", "tokens", "marks", "none"]
+Spans = tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True)
+class Marked:
+    """A text, the mask [W] of its marked words, and how many spans marked them.
+
+    Of the spans, `cut` begin or end inside a word, which is marked whole, and `bare` touch no word.
+    """
+
+    text: str
+    gold: Mask
+    spans: int = 0
+    cut: int = 0
+    bare: int = 0
+
+
+def read_marks(text: str, value: Any, form: Form, marks: tuple[str, str]) -> Marked:
+    """Return which words of a text are marked.
+
+    Args:
+        text: with the opening and closing `marks` in it, if the form is `marks`.
+        value: for `chars` a list of [start, end) in Unicode code points of the text, for `tokens` such a list
+            in words, or a 0 or 1 for each word; None where nothing is marked.
+        form: any but `auto`.
+        marks: what opens and what closes a span.
+
+    Raises:
+        InputError: one fault for each span out of range, or for the first mark without its other half.
+    """
+    if form == "marks":
+        return mark_characters(*take_out_marks(text, *marks))
+    n_words = len(text.split())
+    if form == "none" or value is None:
+        return Marked(text, np.zeros(n_words, dtype=bool))
+    if form == "chars":
+        return mark_characters(text, _pairs(value, len(text), "characters"))
+    if isinstance(value, list) and value and not any(isinstance(v, list) for v in value):
+        return Marked(text, _bits(value, n_words))
+    spans = _pairs(value, n_words, "words")
+    return Marked(text, mask_of(tuple(Span(a, b) for a, b in spans), n_words), len(spans))
+
+
+def form_of(rows: Sequence[tuple[str, Any]], marks: tuple[str, str]) -> Form:
+    """Return the form of (text, value) rows, `auto` where pairs of numbers may be words or characters.
+
+    They are taken for characters where half of them or more end beyond the last word's number.
+    """
+    values = [value for _, value in rows if value is not None]
+    if not values:
+        return "marks" if any(all(mark in text for mark in marks) for text, _ in rows) else "none"
+    pairs = [(p, text) for text, value in rows if isinstance(value, list) for p in value if _is_pair(p)]
+    if not pairs:
+        return "tokens"
+    beyond = sum(end > len(text.split()) for (_, end), text in pairs)
+    return "chars" if 2 * beyond >= len(pairs) else "auto"
+
+
+def take_out_marks(text: str, opening: str, closing: str) -> tuple[str, Spans]:
+    """Return the text without its marks, and the characters of it that stood between them.
+
+    Raises:
+        InputError: a mark without its other half, or one span inside another.
+
+    >>> take_out_marks("a [[truly awful]] film", "[[", "]]")
+    ('a truly awful film', ((2, 13),))
+    """
+    either = "|".join(map(re.escape, sorted((opening, closing), key=len, reverse=True)))
+    parts, length, after = (
+        [],
+        0,
+        0,
+    )  # of the text without marks; where the last mark ends in the text with them
+    spans, opened = [], None
+    for found in re.finditer(either, text):
+        parts.append(text[after : found.start()])
+        length, after = length + len(parts[-1]), found.end()
+        if opened is None and found[0] == opening:
+            opened = (length, found)
+        elif opened is None:
+            raise _unpaired(f"{closing} without {opening}", found, (opening, closing))
+        elif found[0] == closing:
+            spans.append((opened[0], length))
+            opened = None
+        else:
+            raise _unpaired(f"{opening} inside another", found, (opening, closing))
+    if opened is not None:
+        raise _unpaired(f"{opening} without {closing}", opened[1], (opening, closing))
+    return "".join([*parts, text[after:]]), tuple(spans)
+
+
+def _unpaired(what: str, found: re.Match[str], marks: tuple[str, str]) -> InputError:
+    place = f"{what} at character {found.start()}: {shown(found.string[found.start() :], 30)}"
+    return InputError(Fault(f"marks {marks[0]} and {marks[1]} in pairs", place))
+
+
+def mark_characters(text: str, spans: Spans) -> Marked:
+    """Return the words that spans of characters touch.
+
+    >>> found = mark_characters("a truly awful film", ((3, 13),))
+    >>> found.gold.tolist(), found.cut
+    ([False, True, True, False], 1)
+    """
+    places = np.array([found.span() for found in re.finditer(r"\S+", text)]).reshape(-1, 2)
+    gold, cut, bare = np.zeros(len(places), dtype=bool), 0, 0
+    for start, end in spans:
+        touched = (places[:, 0] < end) & (places[:, 1] > start)
+        gold |= touched
+        cut += bool(((places[touched, 0] < start) | (places[touched, 1] > end)).any())
+        bare += not touched.any()
+    return Marked(text, gold, len(spans), cut, bare)
+
+
+def _is_pair(value: Any) -> bool:
+    return isinstance(value, list) and len(value) == 2 and all(type(n) is int for n in value)
+
+
+def _pairs(value: Any, limit: int, unit: str) -> Spans:
+    if not isinstance(value, list):
+        raise InputError(Fault(f"a list of [start, end) in {unit}", shown(value)))
+    if wrong := [p for p in value if not (_is_pair(p) and 0 <= p[0] < p[1] <= limit)]:
+        expected = f"[start, end) in {unit}, 0 <= start < end <= {limit}"
+        raise InputError(*(Fault(expected, shown(pair)) for pair in wrong))
+    return tuple((start, end) for start, end in value)
+
+
+def _bits(value: list[Any], n_words: int) -> Mask:
+    """Return the mask [W] of a list with a 0 or 1 for each word."""
+    if len(value) != n_words or not all(v in (0, 1) for v in value):
+        expected = f"a 0 or 1 for each of {n_words} words, or a list of [start, end) in words"
+        raise InputError(Fault(expected, f"{len(value)} items {shown(value)}"))
+    return np.array(value, dtype=bool)
+
+
+def sentences_of(text: str) -> tuple[tuple[str, ...], ...]:
+    """Cut at line breaks; a text of one line instead after each word that ends in `.`, `!` or `?`.
+
+    >>> sentences_of("Dull . Not bad!  No")
+    (('Dull', '.'), ('Not', 'bad!'), ('No',))
+    """
+    lines = tuple(tuple(line.split()) for line in text.splitlines() if line.split())
+    if len(lines) != 1:
+        return lines
+    (words,) = lines
+    ends = [i for i, word in enumerate(words, start=1) if word[-1] in ".!?" or i == len(words)]
+    return tuple(words[a:b] for a, b in zip([0, *ends], ends, strict=False))

@@ -1,0 +1,289 @@
+"""A user's own CSV, TSV or JSONL files → Dataset → a folder in ERASER format.
+
+A row is a text, a label and, where people marked words, a rationale (eraser/marks.py). A word is what
+`text.split()` gives; a document is a row's text, under the row's id.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import combinations
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+
+from eraser.errors import Fault, InputError, shown
+from eraser.load import SPLITS
+from eraser.marks import Form, Marked, form_of, read_marks, sentences_of
+from eraser.tables import Columns, Record, read_records
+from eraser.types import Dataset, Document, Evidence, Example, runs
+from eraser.write import gold_record, write_whole
+
+WHOLE = "row"  # in place of a split: a file with the rows of all splits
+SPLIT_NAMES = {split: split for split in SPLITS} | dict.fromkeys(("validation", "valid", "dev"), "val")
+MAX_FAULTS = 20  # that are told one by one
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How to read files: their columns, the form of the rationales, and how to divide one file in three.
+
+    Raises:
+        InputError: settings that cannot be used, a fault each.
+    """
+
+    columns: Columns = field(default_factory=Columns)
+    form: Form = "auto"
+    marks: tuple[str, str] = ("[[", "]]")
+    shares: tuple[float, ...] = (0.8, 0.1, 0.1)
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        faults = []
+        if len(self.shares) != 3 or min(self.shares) < 0 or not self.shares[0] or _far(sum(self.shares), 1):
+            expected = "three shares, for train, val and test, that sum to 1, the first above 0"
+            faults.append(Fault(expected, _listed(self.shares)))
+        if not all(mark.strip() for mark in self.marks):
+            faults.append(Fault("an opening and a closing mark", shown(self.marks)))
+        if not 0 <= self.seed < 2**32:
+            faults.append(Fault("a seed from 0 to 4294967295", str(self.seed)))
+        if self.form in ("marks", "none") and (column := self.columns.rationale) is not None:
+            faults.append(Fault(f"no column of rationales, as their form is {self.form}", shown(column)))
+        if faults:
+            raise InputError(*faults)
+
+
+def _far(one: float, other: float) -> bool:
+    return not abs(one - other) < 1e-6  # also of NaN
+
+
+def _listed(numbers: Iterable[float]) -> str:
+    return ",".join(f"{n:g}" for n in numbers)
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """A row that is as it should be."""
+
+    id: str
+    split: str
+    label: str
+    query: str
+    marked: Marked
+
+
+# Rows → examples
+
+
+def read_own(name: str, files: Mapping[str, Path], how: Reading) -> Dataset:
+    """Read a user's own files.
+
+    Args:
+        name: what to call the data set.
+        files: by split (train, val, test), or one file under WHOLE: divided by a column that names each
+            row's split, or by chance into `how.shares`, the labels in like shares.
+        how: columns and forms.
+
+    Raises:
+        InputError: the faults of all files, in their order; of more than MAX_FAULTS the first ones.
+    """
+    faults: list[Fault] = []
+    records: list[Record] = []
+    for split, path in files.items():
+        try:
+            records += read_records(split, path, how.columns, faults)
+        except InputError as error:
+            faults += error.faults
+    places = list(files.values())
+    faults += _twice(records)
+    form = _form(records, how, faults) if records else how.form
+    entries = [entry for record in records if (entry := _entry(record, how, form, faults)) is not None]
+    labels = {entry.label for entry in entries}
+    if not faults and len(labels) < 2:
+        faults.append(Fault("at least two labels", f"{labels.pop()!r} in every row", places[0]))
+    if faults:
+        faults.sort(key=lambda fault: (places.index(Path(fault.file or places[0])), fault.line or 0))
+        more = [Fault("no other faults", f"{len(faults) - MAX_FAULTS} more")]
+        raise InputError(*faults[:MAX_FAULTS], *more[: len(faults) > MAX_FAULTS])
+    if WHOLE in files and how.columns.split is None:
+        entries = _divided(entries, how, files[WHOLE])
+    return _dataset(name, entries, _notes(records, entries, form))
+
+
+def _twice(records: Sequence[Record]) -> Iterator[Fault]:
+    first: dict[str, Record] = {}
+    for record in records:
+        if (before := first.setdefault(record.id, record)) is not record:
+            got = f"one that {before.file}:{before.line} has"
+            yield from record.placed(Fault("an id of its own", got)).faults
+
+
+def _form(records: Sequence[Record], how: Reading, faults: list[Fault]) -> Form:
+    """Return the form of the rationales; `none`, and a fault, where it cannot be told or has no column."""
+    column = how.columns.rationale or ("rationale" if how.form in ("chars", "tokens") else None)
+    if column and not any("rationale" in record.columns for record in records):
+        faults.append(Fault(f"a column {column!r} in at least one file", "none", records[0].file))
+        return "none"
+    if how.form != "auto":
+        return how.form
+    rows = [(text if isinstance(text := r.fields["text"], str) else "", _told_later(r)) for r in records]
+    if (form := form_of(rows, how.marks)) == "auto":
+        expected = "to be told whether rationales are chars or tokens (--rationale-form)"
+        faults.append(Fault(expected, "pairs of numbers that may be either", records[0].file))
+        return "none"
+    return form
+
+
+def _told_later(record: Record) -> Any:
+    """Return a rationale, or what stands there if it cannot be read: a fault when the entry is made."""
+    try:
+        return record.rationale()
+    except InputError:
+        return record.fields["rationale"]
+
+
+def _entry(record: Record, how: Reading, form: Form, faults: list[Fault]) -> _Entry | None:
+    """Return a row's entry, or None and its faults."""
+    wrong: list[Fault] = []
+
+    def tried(read: Callable[[], T]) -> T | None:
+        try:
+            return read()
+        except InputError as error:
+            wrong.extend(error.faults)
+            return None
+
+    text = tried(lambda: record.string("text"))
+    label = tried(lambda: record.string("label"))
+    query = "" if record.is_blank("query") else tried(lambda: record.string("query"))
+    split = tried(lambda: _split_of(record))
+    marked = None if text is None else tried(lambda: _marked(record, text, how, form))
+    faults += wrong
+    if label is None or query is None or split is None or marked is None:
+        return None
+    return _Entry(record.id, split, label, query, marked)
+
+
+def _split_of(record: Record) -> str:
+    if "split" not in record.columns:
+        return record.split
+    if (found := SPLIT_NAMES.get(record.string("split").lower())) is None:
+        raise record.placed(Fault(f"a split of {', '.join(SPLIT_NAMES)}", shown(record.fields["split"])))
+    return found
+
+
+def _marked(record: Record, text: str, how: Reading, form: Form) -> Marked:
+    value = record.rationale() if form in ("chars", "tokens") else None
+    try:
+        found = read_marks(text, value, form, how.marks)
+    except InputError as error:
+        raise record.placed(*error.faults) from None
+    if not len(found.gold):
+        raise record.placed(Fault("a text with words beside its marks", shown(text)))
+    return found
+
+
+def _divided(entries: Sequence[_Entry], how: Reading, path: Path) -> list[_Entry]:
+    """Return the entries, in their order, with a split each: by chance, every label in like shares."""
+    from sklearn.model_selection import train_test_split  # slow to import
+
+    rest, splits = np.arange(len(entries)), ["train"] * len(entries)
+    labels = np.array([entry.label for entry in entries])
+    for split, share in zip(("val", "test"), how.shares[1:], strict=True):
+        size = round(share * len(entries))
+        if share == 0:
+            continue
+        try:
+            rest, picked = train_test_split(
+                rest, test_size=size, stratify=labels[rest], random_state=how.seed
+            )
+        except ValueError:
+            expected = f"rows of each label for each share of {_listed(how.shares)} (or --split-column)"
+            counts = ", ".join(f"{n} of {label!r}" for label, n in sorted(Counter(labels.tolist()).items()))
+            raise InputError(Fault(expected, counts, path)) from None
+        for i in picked:
+            splits[i] = split
+    return [replace(entry, split=split) for entry, split in zip(entries, splits, strict=True)]
+
+
+def _notes(records: Sequence[Record], entries: Sequence[_Entry], form: Form) -> Iterator[str]:
+    """Yield what the user should know of how the rows were read."""
+    yield f"form of the rationales: {form}"
+    if form in ("marks", "none") and not all(record.is_blank("rationale") for record in records):
+        yield "the column of rationales was not read"
+    spans, cut = sum(e.marked.spans for e in entries), sum(e.marked.cut for e in entries)
+    if cut:
+        yield f"spans that begin or end inside a word, and mark all of it: {cut} of {spans}"
+    if bare := sum(e.marked.bare for e in entries):
+        yield f"spans that touch no word: {bare} of {spans}"
+    texts = {s: {e.marked.text for e in entries if e.split == s} for s in SPLITS}
+    for one, other in combinations(SPLITS, 2):
+        if both := len(texts[one] & texts[other]):
+            yield f"texts both in {one} and in {other}: {both}"
+    labels = {s: {e.label for e in entries if e.split == s} for s in SPLITS}
+    for split in SPLITS[1:]:
+        if labels["train"] and (new := sorted(labels[split] - labels["train"])):
+            yield f"labels in {split} and not in train: {', '.join(new)}"
+
+
+def _dataset(name: str, entries: Sequence[_Entry], notes: Iterable[str]) -> Dataset:
+    """Return the entries as a data set; what is marked in a text is one group, each run of words a span."""
+    documents, splits = {}, {split: list[Example]() for split in SPLITS}
+    for e in entries:
+        documents[e.id] = Document(e.id, sentences_of(e.marked.text))
+        group = frozenset(Evidence(e.id, span) for span in runs(e.marked.gold))
+        gold = frozenset({group} if group else ())
+        splits[e.split].append(Example(e.id, (e.id,), e.label, e.query, gold))
+    return Dataset(name, documents, {s: tuple(found) for s, found in splits.items() if found}, tuple(notes))
+
+
+# Examples → a folder
+
+
+def refuse_taken(folder: Path) -> None:
+    """Refuse a folder to write to that has anything in it.
+
+    Raises:
+        InputError: it has, or is a file, or is the current folder, which would be replaced under the shell.
+    """
+    if folder.resolve() == Path.cwd():
+        raise InputError(Fault("a folder other than the current one", "the current one", folder))
+    if folder.exists() and not folder.is_dir():
+        raise InputError(Fault("a folder that is empty or not there", "a file", folder))
+    if folder.is_dir() and (there := sorted(path.name for path in folder.iterdir())):
+        raise InputError(Fault("a folder that is empty or not there", f"one with {shown(there)}", folder))
+
+
+def write_eraser(dataset: Dataset, folder: Path) -> None:
+    """Write docs.jsonl and a .jsonl file for each split; the folder appears whole or not at all.
+
+    Raises:
+        InputError: something is there already, or it cannot be written.
+    """
+    refuse_taken(folder)
+    words = {document.id: document.words for document in dataset.documents.values()}
+    texts = {d.id: "\n".join(map(" ".join, d.sentences)) for d in dataset.documents.values()}
+    records: dict[str, Iterable[Mapping[str, Any]]] = {
+        "docs": ({"docid": id, "document": text} for id, text in texts.items()),
+        **{s: [gold_record(e, words) for e in examples] for s, examples in dataset.splits.items()},
+    }
+    made: list[Path] = []
+
+    def write(partial: Path) -> None:
+        made.append(partial)
+        partial.mkdir()
+        for name, rows in records.items():
+            lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+            (partial / f"{name}.jsonl").write_text("".join(lines), encoding="utf-8")
+
+    try:
+        write_whole(folder.resolve(), write)
+    finally:
+        for partial in made:
+            shutil.rmtree(partial, ignore_errors=True)
