@@ -1,0 +1,261 @@
+"""How much CPU our explanations and their scores take beside ferret-xai's, on the same texts and model.
+
+The peer's half: `Benchmark.explain` with its six default explainers, then `evaluate_explanations` with its
+six default metrics and the words people marked. All is at the peer's defaults but LIME's number of samples:
+`--lime-samples`, where the peer would take min(pieces², 5000); with 5000, long texts are at its default.
+Texts: the first reviews of the split with a marked word among the words whose pieces fit. One thread each.
+Both halves warm up on a short text before they are timed, and explain the class that the model predicts.
+A pass is one row through the model, whatever the batch; passes that read the same are counted as one
+distinct pass of their half.
+
+ferret-xai is no dependency of ours and cannot share our environment. It runs in its own, where this works
+(Python 3.11; give pip a CPU wheel of torch, by --find-links or --extra-index-url, or it may fetch CUDA):
+
+    python3.11 -m venv peer-env
+    peer-env/bin/pip install torch==2.13.0 ferret-xai==0.4.2 'pyarrow<20'
+    python -m benchmarks.peers --model models/movies-dense --peer-python peer-env/bin/python
+
+Without the last pin pip chooses a pyarrow that refuses the numpy ferret asks for. `--peer-results FILE`
+keeps what the peer took, to be used again while model, texts, threads and samples are the same.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from benchmarks.ferret_half import Half, Reading, Timed
+from benchmarks.our_half import THREADS, ours
+
+SHARED = Path(__file__).resolve().parents[1].parent / "shared"
+FERRET = Path(__file__).with_name("ferret_half.py")
+TARGETS = {"ours, float32": 2.5, "ours, bf16": 5.0}
+
+
+# --- the input
+
+
+def words_that_fit(word_of_piece: Sequence[int | None], n_words: int, room: int) -> int:
+    """Return how many of the first words have all their pieces among the first `room` pieces.
+
+    >>> words_that_fit([0, 1, 1, 2], 3, 2)
+    1
+    """
+    if len(word_of_piece) <= room:
+        return n_words
+    cut = word_of_piece[room]
+    return n_words if cut is None else cut
+
+
+def read(tokenizer: Any, name: str, words: Sequence[str], marked: Sequence[bool], limit: int) -> Reading:
+    """Cut a text to the words whose pieces fit in `limit` with the special tokens."""
+    whole = tokenizer(list(words), is_split_into_words=True, add_special_tokens=False, verbose=False)
+    room = limit - tokenizer.num_special_tokens_to_add()
+    kept = tuple(words[: words_that_fit(whole.word_ids(), len(words), room)])
+    encoded = tokenizer(list(kept), is_split_into_words=True)
+    pieces = tuple(int(marked[w]) for w in encoded.word_ids() if w is not None)
+    return Reading(name, kept, tuple(encoded["input_ids"]), pieces)
+
+
+def readings(options: argparse.Namespace) -> list[Reading]:
+    """Return what is read of the first reviews of the split with a marked word in it."""
+    from eraser import InputError
+    from eraser.load import load
+    from rationale.hf import load_tokenizer
+
+    try:
+        dataset = load("movies", options.data, [options.split])
+        tokenizer = load_tokenizer(options.model)
+    except InputError as error:
+        sys.exit(f"peers.py: {error}")
+    found: list[Reading] = []
+    for example in dataset.examples(options.split):
+        if len(found) == options.n:
+            break
+        gold = dataset.truth(example).gold.tolist()
+        reading = read(tokenizer, example.id, dataset.text(example).words, gold, options.max_pieces)
+        found += [reading] * any(reading.marked)
+    if len(found) < options.n:
+        sys.exit(f"peers.py: {len(found)} reviews of {options.split} have a marked word, --n is {options.n}")
+    return found
+
+
+def digest(*parts: bytes) -> str:
+    """Return a short name of the bytes."""
+    return hashlib.sha256(b"\0".join(parts)).hexdigest()[:16]
+
+
+def settings(model: Path, texts: Sequence[Reading], lime_samples: int) -> dict[str, Any]:
+    """Return what must be the same for the peer's results to be used again."""
+    files = [model / "config.json", *sorted(model.glob("*.safetensors")), model / "tokenizer.json"]
+    return {
+        "model": digest(*(file.read_bytes() for file in files)),
+        "texts": digest(*(json.dumps(asdict(text)).encode() for text in texts)),
+        "n": len(texts),
+        "lime_samples": lime_samples,
+        "threads": THREADS,
+    }
+
+
+def complaint(problem: str) -> str:
+    """Return the one line that says what is missing.
+
+    >>> complaint("no Python")
+    'peers.py: no Python (its docstring says how to install the peer)'
+    """
+    return f"peers.py: {' '.join(problem.split())} (its docstring says how to install the peer)"
+
+
+def call_peer(python: str, job: dict[str, Any]) -> dict[str, Any]:
+    """Measure the peer in its own environment; stop with one line where that does not work."""
+    alone = {"OMP_NUM_THREADS": str(THREADS), "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
+    with tempfile.TemporaryDirectory() as folder:
+        job_file, results = Path(folder) / "job.json", Path(folder) / "results.json"
+        job_file.write_text(json.dumps(job), encoding="utf-8")
+        # -I: without our PYTHONPATH and this folder
+        command = [python, "-I", "-W", "ignore", str(FERRET), str(job_file), str(results)]
+        try:
+            done = subprocess.run(
+                command, env=os.environ | alone, stderr=subprocess.PIPE, text=True, check=False
+            )
+        except OSError as error:
+            sys.exit(complaint(f"cannot run --peer-python {python}: {error.strerror}"))
+        if done.returncode or not results.is_file():
+            last = (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]
+            sys.exit(complaint(f"--peer-python {python}: {last}"))
+        found: dict[str, Any] = json.loads(results.read_text(encoding="utf-8"))
+    return found
+
+
+def recorded(file: Path | None, wanted: dict[str, Any]) -> dict[str, Any] | None:
+    """Return the peer's results kept in the file, if they are of the same model, texts and settings."""
+    if file is None or not file.is_file():
+        return None
+    record: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    return record if record["settings"] == wanted else None
+
+
+def peer(options: argparse.Namespace, texts: Sequence[Reading]) -> tuple[dict[str, Any], bool]:
+    """Return what the peer took, and whether that was measured now."""
+    wanted = settings(options.model, texts, options.lime_samples)
+    if record := recorded(options.peer_results, wanted):
+        return record, False
+    if options.peer_python is None:
+        sys.exit(complaint("no --peer-python, and no --peer-results of this model and these texts"))
+    job = {"model": str(options.model.resolve()), "texts": [asdict(t) for t in texts], "settings": wanted}
+    record = call_peer(options.peer_python, job)
+    if options.peer_results is not None:
+        options.peer_results.write_text(json.dumps(record, indent=1), encoding="utf-8")
+    return record, True
+
+
+# --- the report
+
+
+def of_record(record: dict[str, Any]) -> list[Timed]:
+    """Return what a record says each text took."""
+    return [Timed(t["id"], Half(**t["explain"]), Half(**t["evaluate"])) for t in record["texts"]]
+
+
+def total(took: Sequence[Timed]) -> float:
+    """Return the CPU seconds of both halves of all texts."""
+    return sum(one.explain.cpu_s + one.evaluate.cpu_s for one in took)
+
+
+def row(name: str, took: Sequence[Timed], against: Sequence[Timed]) -> str:
+    """Return a line of the table: medians a text, and how many times as fast in total."""
+
+    def median(value: Callable[[Timed], float]) -> float:
+        return statistics.median(map(value, took))
+
+    columns = (
+        f"{name:18}",
+        f"{median(lambda t: t.explain.cpu_s):9.2f}",
+        f"{median(lambda t: t.evaluate.cpu_s):10.2f}",
+        f"{median(lambda t: t.explain.cpu_s + t.evaluate.cpu_s):7.2f}",
+        f"{total(took):7.2f}",
+        f"{median(lambda t: t.explain.passes + t.evaluate.passes):7.0f}",
+        f"{total(against) / total(took):7.2f}",
+    )
+    target = f" (target: {TARGETS[name]})" if name in TARGETS else ""
+    return " ".join(columns) + target
+
+
+def table(peer_name: str, runs: dict[str, list[Timed]]) -> str:
+    """Return the table; the peer's run is the one called `peer_name`."""
+    names = f"{'explain':>9} {'evaluate':>10} {'both':>7} {'sum':>7} {'passes':>7} {'ratio':>7}"
+    return "\n".join(
+        [f"{'CPU s a text':18} {names}", *(row(name, took, runs[peer_name]) for name, took in runs.items())]
+    )
+
+
+def detail(took: Sequence[Timed]) -> str:
+    """Return where the peer's passes go, as medians a text."""
+    lines = []
+    for name in ("explain", "evaluate"):
+        halves: list[Half] = [getattr(one, name) for one in took]
+        figures = {f: statistics.median(getattr(h, f) for h in halves) for f in asdict(halves[0])}
+        lines.append(
+            f"  {name:8} {figures['passes']:.0f} passes, {figures['distinct']:.0f} distinct, "
+            f"{figures['with_gradient']:.0f} with gradient, {figures['pieces']:.0f} pieces; "
+            f"{figures['wall_s']:.2f} s by the clock"
+        )
+    return "\n".join(lines)
+
+
+def options_of(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--model", type=Path, required=True, help="folder of a fine-tuned classifier")
+    parser.add_argument("--data", type=Path, default=SHARED / "data" / "movies.tar.gz")
+    parser.add_argument("--split", default="test")
+    parser.add_argument("--n", type=int, default=3, help="reviews")
+    parser.add_argument("--max-pieces", type=int, default=128, help="of a review, special tokens included")
+    parser.add_argument("--lime-samples", type=int, default=100, help="LIME's samples, on both sides")
+    parser.add_argument("--peer-python", help="python of an environment with ferret-xai")
+    parser.add_argument("--peer-results", type=Path, help="where the peer's results are kept for later runs")
+    parser.add_argument("--out", type=Path, help="JSON with everything measured")
+    options = parser.parse_args(arguments)
+    if options.n < 1:
+        parser.error("--n must be at least 1")
+    if not options.model.is_dir():
+        parser.error(f"--model {options.model}: no such folder")
+    return options
+
+
+def main() -> None:
+    """Measure and print."""
+    options = options_of()
+    texts = readings(options)
+    record, now = peer(options, texts)
+    name = f"ferret-xai {record['versions']['ferret-xai']}"
+    runs = {name: of_record(record)}
+    for precision in ("float32", "bf16"):
+        runs[f"ours, {precision}"] = ours(options.model, texts, precision, options.lime_samples)
+    lengths = [len(text.ids) for text in texts]
+    print(
+        f"{len(texts)} texts of {min(lengths)} to {max(lengths)} pieces, {THREADS} thread, "
+        f"{options.lime_samples} LIME samples; {name} {'measured now' if now else 'recorded in another run'}"
+    )
+    print(table(name, runs))
+    print(f"{name}:\n{detail(runs[name])}")
+    if options.out is not None:
+        ours_by_name = {key: [asdict(t) for t in took] for key, took in runs.items() if key != name}
+        options.out.write_text(
+            json.dumps({"peer": record, "measured_now": now, "ours": ours_by_name}, indent=1),
+            encoding="utf-8",
+        )
+
+
+if __name__ == "__main__":
+    main()
