@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -33,10 +34,12 @@ class Estimate:
         return not (self.low > 0 or self.high < 0)
 
 
+@lru_cache(maxsize=4)  # asked again for every number of a run
 def resamples(n: int, seed: int = 0, count: int = RESAMPLES) -> Floats:
-    """Return how often each of `n` examples is drawn in each resample [count, n]."""
-    drawn = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=count)
-    return drawn.astype(np.float64)
+    """Return how often each of `n` examples is drawn in each resample [count, n], read-only."""
+    drawn = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=count).astype(np.float64)
+    drawn.flags.writeable = False
+    return drawn
 
 
 def _means(columns: Floats, weights: Floats) -> Floats:

@@ -74,14 +74,28 @@ def _examples(evaluation: Evaluation) -> list[Example]:
     return [item.example for item in evaluation.items]
 
 
-PEOPLE_TABLES: dict[str, Callable[[Evaluation, Dataset], pd.DataFrame | None]] = {
-    "fairness": fairness,
-    "annotators": annotators,
-    "hatexplain_protocol": hatexplain_protocol,
+Make = Callable[[Evaluation, Dataset], pd.DataFrame | None]
+PEOPLE_TABLES: dict[str, tuple[Make, str]] = {
+    "fairness": (
+        fairness,
+        "How well P(hatespeech) + P(offensive) tells toxic posts from others: among posts about a community "
+        "(subgroup), its harmless posts against toxic ones about others (BPSN: low where harmless talk looks "
+        "toxic), its toxic posts against harmless ones about others (BNSP: low where attacks look harmless).",
+    ),
+    "annotators": (
+        annotators,
+        "Each annotator against the others, a yardstick for agreement with people, and each method against "
+        "every annotator alone.",
+    ),
+    "hatexplain_protocol": (
+        hatexplain_protocol,
+        "As HateXplain's own code has it: toxic posts, union of the marks, five highest words, each a span "
+        "of its own.",
+    ),
 }
 
 
 def people_tables(evaluation: Evaluation, dataset: Dataset) -> dict[str, pd.DataFrame]:
     """Return every table of PEOPLE_TABLES that the data give."""
-    made = {name: make(evaluation, dataset) for name, make in PEOPLE_TABLES.items()}
+    made = {name: make(evaluation, dataset) for name, (make, _) in PEOPLE_TABLES.items()}
     return {name: table for name, table in made.items() if table is not None}

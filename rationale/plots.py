@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterable
 from io import BytesIO
 from typing import Any
 
@@ -11,8 +11,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
 
-from rationale.results import NO_BUDGET
+from rationale.results import NO_BUDGET, SURVIVORS
 
 # Okabe and Ito's colours and two of Tol's, told apart by colour-blind readers; markers tell in grey
 COLOURS = (
@@ -28,6 +29,7 @@ COLOURS = (
     "#44AA99",
 )
 MARKERS = "osD^vP*Xph"
+LEAST_MS = 1e-3  # what a cost of nothing is drawn at, on a logarithmic axis
 ARROWS = {"higher": "↑", "lower": "↓", "": ""}  # which way is better
 STYLE: Any = {
     "font.size": 9,
@@ -56,8 +58,17 @@ def png(figure: Figure) -> bytes:
     return buffer.getvalue()
 
 
-def _look(methods: list[str]) -> dict[str, tuple[str, str]]:
-    return {m: (COLOURS[i % len(COLOURS)], MARKERS[i % len(MARKERS)]) for i, m in enumerate(methods)}
+def look(methods: Iterable[str]) -> dict[str, tuple[str, str]]:
+    """Return each method's colour and marker, the same in every figure of a run, up to 100 of them."""
+    names = sorted(set(methods))
+    n = len(COLOURS)
+    return {m: (COLOURS[i % n], MARKERS[(i + i // n) % len(MARKERS)]) for i, m in enumerate(names)}
+
+
+def shared_legend(figure: Figure) -> None:
+    """Name the lines of the first axes once, beside all axes."""
+    handles, labels = figure.axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside right center", fontsize=7, frameon=False, labelspacing=0.3)
 
 
 def intervals(axes: Axes, scores: pd.DataFrame, metric: str, budget: str) -> Axes:
@@ -79,32 +90,31 @@ def intervals(axes: Axes, scores: pd.DataFrame, metric: str, budget: str) -> Axe
 
 
 def scatter(axes: Axes, scores: pd.DataFrame, x: tuple[str, str], y: tuple[str, str]) -> Axes:
-    """Draw one metric against another, each (metric, budget), with intervals; one mark a method."""
+    """Draw one metric against another, each (metric, budget), with intervals; one mark a method.
+
+    `label_marks` writes the names.
+    """
     sides = [scores[(scores.metric == m) & (scores.budget == b)].set_index("method") for m, b in (x, y)]
-    methods = [m for m in sides[0].index if m in sides[1].index]
-    for method, (colour, marker) in _look(methods).items():
-        one, other = sides[0].loc[method], sides[1].loc[method]
-        error = [
+    known = [side[side.value.notna()] for side in sides]
+    looks = look(sides[0].index)
+    for method in (m for m in known[0].index if m in known[1].index):
+        colour, marker = looks[method]
+        one, other = known[0].loc[method], known[1].loc[method]
+        spread = [
             None if np.isnan(s.low) else np.clip([[s.value - s.low], [s.high - s.value]], 0, None)
             for s in (one, other)
         ]
-        axes.errorbar(
-            one.value,
-            other.value,
-            xerr=error[0],
-            yerr=error[1],
-            fmt=marker,
-            color=colour,
-            label=method,
-            capsize=2,
-        )
+        at = max(one.value, LEAST_MS) if x[0] == "cost" else one.value
+        style: Any = {"fmt": marker, "color": colour, "capsize": 2, "markersize": 5, "elinewidth": 1}
+        axes.errorbar(at, other.value, xerr=spread[0], yerr=spread[1], label=method, **style)
     for side, name, label in ((sides[0], x, axes.set_xlabel), (sides[1], y, axes.set_ylabel)):
-        direction = side.better.iloc[0] if len(side) else ""
-        label(f"{name[0]} {ARROWS[direction]}")
+        if len(side):
+            label(f"{name[0]} {ARROWS[side.better.iloc[0]]}, n = {int(side.n.max())}")
     if x[0] == "cost":
-        axes.set_xscale("symlog", linthresh=0.1)
-        axes.set_xlabel("cost (ms per example, median)")
-    axes.legend(fontsize=7, frameon=False)
+        axes.set_xscale("log")
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda ms, _: f"{ms:g}"))
+        axes.set_xlabel("cost (ms per example, median) ↓")
+    axes.margins(x=0.18, y=0.12)  # room for names
     return axes
 
 
@@ -116,8 +126,9 @@ def ablation_curves(axes: Axes, curves: pd.DataFrame, side: str) -> Axes:
         curves: columns method, fraction, without, only (drops).
         side: `without` (comprehensiveness) or `only` (sufficiency).
     """
-    look = _look(list(dict.fromkeys(curves.method)))
-    for method, (colour, marker) in look.items():
+    looks = look(curves.method)
+    for method in dict.fromkeys(curves.method):
+        colour, marker = looks[method]
         rows = curves[curves.method == method]
         axes.plot(rows.fraction * 100, rows[side], marker=marker, color=colour, label=method, markersize=4)
     axes.set_xlabel("share of the words (%)")
@@ -127,7 +138,50 @@ def ablation_curves(axes: Axes, curves: pd.DataFrame, side: str) -> Axes:
     ticks = sorted({float(f) * 100 for f in curves.fraction})
     axes.set_xticks(ticks, [f"{t:g}" for t in ticks])
     axes.minorticks_off()
-    axes.legend(fontsize=7, frameon=False)
+    return axes
+
+
+def heat_map(axes: Axes, agreement: pd.DataFrame) -> Axes:
+    """Draw the mean τ-b of every two methods, the number in its cell."""
+    methods = list(dict.fromkeys([*agreement.method, *agreement.other]))
+    values = np.full((len(methods), len(methods)), np.nan)
+    for one, other, tau in zip(agreement.method, agreement.other, agreement.tau, strict=True):
+        i, j = methods.index(one), methods.index(other)
+        values[i, j] = values[j, i] = tau
+    axes.imshow(values, cmap="PuOr", vmin=-1, vmax=1)  # NaN stays white
+    for (i, j), tau in np.ndenumerate(values):
+        if i != j:
+            text = "–" if np.isnan(tau) else f"{round(tau, 2) + 0.0:.2f}"
+            axes.text(j, i, text, ha="center", va="center", fontsize=7, color="w" if abs(tau) > 0.6 else "k")
+    places = range(len(methods))
+    axes.set_xticks(places, methods, rotation=45, ha="right", rotation_mode="anchor")
+    axes.set_yticks(places, methods)
+    axes.grid(visible=False)
+    least, most = int(agreement.n.min()), int(agreement.n.max())
+    n = f"{most}" if least == most else f"{least} to {most}"
+    axes.set_title(f"mean Kendall's τ-b, n = {n}", fontsize=9)
+    return axes
+
+
+def layer_curves(axes: Axes, layers: pd.DataFrame, metric: str) -> Axes:
+    """Draw a metric of the words that reached each layer, and of every other method's as many.
+
+    The band is the 95 % interval of the survivors.
+    """
+    rows = layers[layers.metric == metric]
+    looks = look(rows.method)
+    for method in dict.fromkeys(rows.method):
+        of_method, (colour, marker) = rows[rows.method == method], looks[method]
+        own = method == SURVIVORS
+        style: Any = {"color": colour, "marker": marker, "markersize": 4, "linewidth": 2.5 if own else 1.2}
+        axes.plot(of_method.layer, of_method.value, label=method, zorder=3 if own else 2, **style)
+        if own:
+            axes.fill_between(of_method.layer, of_method.low, of_method.high, color=colour, alpha=0.2)
+    shares = rows.drop_duplicates("layer").set_index("layer").words
+    axes.set_xticks(list(shares.index), [f"{layer}\n{share:.0%}" for layer, share in shares.items()])
+    axes.set_xlabel("layer, and the share of the words that reached it")
+    axes.set_ylabel(f"{metric} {'↓' if metric == 'false_positive_rate' else '↑'}")
+    axes.set_title(f"n = {int(rows.n.max())}", fontsize=9)
     return axes
 
 
@@ -182,38 +236,3 @@ def tune_figure(table: pd.DataFrame) -> Figure:
     axes[0].legend(fontsize=7, frameon=False)
     kept_tokens(axes[1], best, [f"{r} ({s:.1f}x)" for r, s in zip(best.run, best.speedup, strict=True)])
     return figure
-
-
-FigureMaker = Callable[[pd.DataFrame, pd.DataFrame, str], Figure]
-
-
-def agreement_figure(scores: pd.DataFrame, curves: pd.DataFrame, budget: str) -> Figure:
-    """Return agreement with people: token F1, false-positive rate, average precision."""
-    figure, axes = new_figure(3, width=3.6)
-    wanted = (("token_f1", budget), ("false_positive_rate", budget), ("average_precision", NO_BUDGET))
-    for ax, (metric, at) in zip(axes, wanted, strict=True):
-        intervals(ax, scores, metric, at)
-    return figure
-
-
-def faithfulness_figure(scores: pd.DataFrame, curves: pd.DataFrame, budget: str) -> Figure:
-    """Return comprehensiveness and sufficiency over the shares of words."""
-    figure, axes = new_figure(2, width=4.6)
-    ablation_curves(axes[0], curves, "without")
-    ablation_curves(axes[1], curves, "only")
-    return figure
-
-
-def tradeoff_figure(scores: pd.DataFrame, curves: pd.DataFrame, budget: str) -> Figure:
-    """Return agreement against faithfulness, and against cost."""
-    figure, axes = new_figure(2, width=4.6)
-    scatter(axes[0], scores, ("average_precision", NO_BUDGET), ("aopc_comprehensiveness", NO_BUDGET))
-    scatter(axes[1], scores, ("cost", NO_BUDGET), ("average_precision", NO_BUDGET))
-    return figure
-
-
-FIGURES: dict[str, FigureMaker] = {
-    "agreement": agreement_figure,
-    "faithfulness": faithfulness_figure,
-    "tradeoff": tradeoff_figure,
-}

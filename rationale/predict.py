@@ -14,7 +14,7 @@ from rationale.hf import Classifier
 from rationale.text import Batch, Window, length_batches
 
 Floats = NDArray[np.float64]
-MAX_PIECES = {"cpu": 16 * 512, "cuda": 256 * 512}  # of one padded batch: past this nothing gets faster
+MAX_PIECES = {"cpu": 2 * 512, "cuda": 256 * 512}  # of one padded batch: small ones stay in the caches
 
 
 def batches(classifier: Classifier, windows: Sequence[Window]) -> Iterator[tuple[list[int], Batch]]:

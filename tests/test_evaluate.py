@@ -183,7 +183,9 @@ def test_run_folder_holds_everything_and_agrees_with_the_official_scorer(evaluat
         assert (tmp_path / name).stat().st_size > 100, name
     assert {p.name for p in (tmp_path / "figures").iterdir()} == {
         "agreement.png",
+        "cost.png",
         "faithfulness.png",
+        "methods.png",
         "tradeoff.png",
     }
     budget = evaluation.budgets[0]

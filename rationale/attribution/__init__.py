@@ -23,7 +23,7 @@ from rationale.text import Batch, Window, length_batches
 __all__ = ["METHODS", "Attribution", "AttributionSettings", "Case", "attribute", "method_named"]
 
 Floats = NDArray[np.float64]
-MAX_PIECES = {"cpu": 8 * 512, "cuda": 128 * 512}  # of a batch whose gradients are kept
+MAX_PIECES = {"cpu": 2 * 512, "cuda": 128 * 512}  # of a gradient batch: small ones stay in caches
 
 
 @dataclass(frozen=True)

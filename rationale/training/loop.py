@@ -20,7 +20,7 @@ from eraser import Dataset, Example, Fault, InputError
 from rationale.text import Encoder, Window
 from rationale.training.state import load_state, save_state
 
-MICRO_PIECES = {"cpu": 8 * 512, "cuda": 128 * 512}  # whose activations are held at once
+MICRO_PIECES = {"cpu": 2 * 512, "cuda": 128 * 512}  # whose activations are held at once
 NO_DECAY = ("LayerNorm", "layer_norm", "bias")
 POOL = 50  # batches shuffled together before sorting by length: little padding, still random
 

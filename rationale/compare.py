@@ -1,0 +1,210 @@
+"""Runs side by side: the same examples, metrics and methods, with paired differences."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from eraser import Fault, InputError
+from eraser.agreement import Columns
+from eraser.metrics import METRICS, compare, score
+from eraser.write import write_text
+from rationale.results import PAIRED, PER_EXAMPLE, markdown_table
+
+COMPARED = ("accuracy", *PAIRED)
+A_RUN = "a folder written by `rationale evaluate`"
+Key = tuple[str, str, str]  # (metric, budget, method)
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a run's folder says: its facts, the ids of its examples, and what was measured on each."""
+
+    name: str
+    facts: dict[str, Any]
+    ids: tuple[str, ...]
+    measured: dict[Key, dict[str, tuple[float, ...]]]
+
+    def columns(self, key: Key, ids: Sequence[str]) -> list[Columns]:
+        """Return the metric's columns of these examples; None where it is undefined."""
+        return [self.measured[key].get(i) for i in ids]
+
+
+def read_run(folder: Path) -> Run:
+    """Read a run's folder.
+
+    Raises:
+        InputError: it is none, or one written before runs kept their numbers example by example.
+    """
+    try:
+        facts = json.loads((folder / "scores.json").read_text(encoding="utf-8"))["run"]
+        _ = facts["settings"]["dataset"], facts["settings"]["split"]
+    except FileNotFoundError:
+        raise InputError(Fault(A_RUN, "no scores.json there", folder)) from None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(Fault(A_RUN, f"a scores.json that cannot be read ({error})", folder)) from None
+    path = folder / PER_EXAMPLE
+    if not path.is_file():
+        expected = f"a run with {PER_EXAMPLE} (evaluate again into this folder: what is done is kept)"
+        raise InputError(Fault(expected, "an older run without", folder))
+    names = ("example", "metric", "budget", "method", "values")
+    try:
+        table = pq.read_table(path, columns=list(names))
+        rows = zip(*(table[name].to_pylist() for name in names), strict=True)
+    except (pa.ArrowException, OSError, KeyError) as error:
+        raise InputError(Fault(f"the {PER_EXAMPLE} of a run", f"{error}", path)) from None
+    measured: dict[Key, dict[str, tuple[float, ...]]] = {}
+    for example, metric, budget, method, values in rows:
+        measured.setdefault((metric, budget, method), {})[example] = tuple(values)
+    ids = dict.fromkeys(example for of_key in measured.values() for example in of_key)
+    return Run(str(folder), facts, tuple(ids), measured)
+
+
+def read_runs(folders: Sequence[Path]) -> list[Run]:
+    """Read runs to be compared, two or more, of one data set and split."""
+    if len(folders) < 2:
+        raise InputError(Fault("at least two runs to compare", str(len(folders))))
+    if len({folder.resolve() for folder in folders}) < len(folders):
+        raise InputError(Fault("each run once", ", ".join(map(str, folders))))
+    runs = [read_run(folder) for folder in folders]
+    first = runs[0]
+    for what in ("dataset", "split"):
+        theirs, ours = {r.name: r.facts["settings"][what] for r in runs}, first.facts["settings"][what]
+        other = next((r for r in runs if theirs[r.name] != ours), None)
+        if other is not None:
+            raise InputError(
+                Fault(f"runs of one {what}: {first.name} has {ours!r}", f"{theirs[other.name]!r}", other.name)
+            )
+    return runs
+
+
+def common_ids(runs: Sequence[Run]) -> tuple[str, ...]:
+    """Return the ids that all runs have, in the first run's order.
+
+    Raises:
+        InputError: there are none.
+    """
+    shared = set.intersection(*(set(run.ids) for run in runs))
+    if not shared:
+        names = ", ".join(run.name for run in runs)
+        raise InputError(Fault("runs with examples in common", f"none that is in all of {names}"))
+    return tuple(i for i in runs[0].ids if i in shared)
+
+
+def compare_runs(runs: Sequence[Run], metrics: Sequence[str] = COMPARED, seed: int = 0) -> pd.DataFrame:
+    """Return a row for each metric, budget, method and pair of runs: both values and their difference.
+
+    Values, differences and intervals are over the examples that all runs have and both define; where only
+    one run has the method, its value stands alone. `tie` where the difference may be 0.
+
+    Raises:
+        InputError: a metric that is not measured, no examples in common, or nothing to compare.
+    """
+    if unknown := [m for m in metrics if m not in METRICS]:
+        raise InputError(*(Fault(f"a metric of {', '.join(METRICS)}", repr(m)) for m in unknown))
+    ids = common_ids(runs)
+    keys = list(dict.fromkeys(key for run in runs for key in run.measured))
+    rows = [
+        _row(key, one, other, ids, seed)
+        for one, other in combinations(runs, 2)
+        for metric in dict.fromkeys(metrics)
+        for key in keys
+        if key[0] == metric and (key in one.measured or key in other.measured)
+    ]
+    if not rows:
+        raise InputError(Fault(f"runs that measured {', '.join(metrics)}", "none that did"))
+    return pd.DataFrame(rows)
+
+
+def _row(key: Key, one: Run, other: Run, ids: Sequence[str], seed: int) -> dict[str, Any]:
+    metric, budget, method = key
+    ours, theirs = (run.columns(key, ids) if key in run.measured else None for run in (one, other))
+    both = [columns for columns in (ours, theirs) if columns is not None]
+    kept = [i for i in range(len(ids)) if all(columns[i] is not None for columns in both)]
+    row: dict[str, Any] = {"metric": metric, "budget": budget, "method": method}
+    row |= {"run": one.name, "other": other.name}
+    for name, columns in (("", ours), ("other_", theirs)):
+        s = None if columns is None else score(metric, [columns[i] for i in kept], seed)
+        row |= {f"{name}value": s.value if s else np.nan}
+        row |= {f"{name}low": s.low if s else np.nan, f"{name}high": s.high if s else np.nan}
+    d = None if ours is None or theirs is None else compare(metric, ours, theirs, seed)
+    row |= {"difference": d.value if d else np.nan}
+    row |= {"difference_low": d.low if d else np.nan, "difference_high": d.high if d else np.nan}
+    return row | {"n": len(kept), "tie": d.spans_zero if d else None}
+
+
+def page(runs: Sequence[Run], table: pd.DataFrame) -> str:
+    """Return the comparison in Markdown: what the runs are, then a table for each pair.
+
+    What only one of the two measured stands below the rest.
+    """
+    ids = common_ids(runs)
+    settings = runs[0].facts["settings"]
+    counts = ", ".join(f"{len(ids)} of {len(run.ids)} in {run.name}" for run in runs)
+    lines = [f"{settings['dataset']} {settings['split']}; examples compared: {counts}.", ""]
+    if changed := _changed(runs):
+        header = ["run", *changed]
+        texts = [[run.name, *(_text(run.facts["settings"].get(c)) for c in changed)] for run in runs]
+        lines += ["Settings that differ:", "", markdown_table(pd.DataFrame(texts, columns=header))]
+    for (one, other), rows in table.groupby(["run", "other"], sort=False):
+        paired_first = rows.sort_values("difference", key=lambda d: d.isna(), kind="stable")
+        shown = pd.DataFrame([_shown(row) for _, row in paired_first.iterrows()])
+        shown = shown.rename(columns={"value": str(one), "other": str(other)})
+        lines += [f"{one} − {other}:", "", markdown_table(shown)]
+    lines.append(f"Brackets: {runs[0].facts['intervals']}; a difference whose interval spans 0 is a tie.")
+    return "\n".join(lines) + "\n"
+
+
+def _text(value: object) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def _changed(runs: Sequence[Run]) -> list[str]:
+    """Return the settings in which the runs differ."""
+    all_settings = [run.facts["settings"] for run in runs]
+    names = dict.fromkeys(name for settings in all_settings for name in settings)
+    return [n for n in names if any(s.get(n) != all_settings[0].get(n) for s in all_settings)]
+
+
+def _shown(row: pd.Series[Any]) -> dict[str, str]:
+    """Return a row of the table as it is printed."""
+    higher = METRICS[row.metric].higher_is_better
+    arrow = {True: " ↑", False: " ↓", None: ""}[higher]
+    verdict = ""
+    if pd.notna(row.tie) and row.tie:
+        verdict = "tie"
+    elif pd.notna(row.tie) and higher is not None:
+        verdict = f"{row.run if (row.difference > 0) == higher else row.other} better"
+    return {
+        "metric": row.metric + arrow,
+        "budget": row.budget,
+        "method": row.method,
+        "value": _number(row.value, row.low, row.high),
+        "other": _number(row.other_value, row.other_low, row.other_high),
+        "difference": _number(row.difference, row.difference_low, row.difference_high),
+        "n": str(row.n),
+        "": verdict,
+    }
+
+
+def _number(value: float, low: float, high: float) -> str:
+    return "–" if np.isnan(value) else f"{value:.3f} [{low:.3f}, {high:.3f}]"
+
+
+def write_comparison(folders: Sequence[Path], metrics: Sequence[str], folder: Path) -> str:
+    """Compare runs, write compare.csv and compare.md, and return the latter's text."""
+    runs = read_runs(folders)
+    table = compare_runs(runs, metrics)
+    text = page(runs, table)
+    write_text(folder / "compare.csv", table.to_csv(index=False))
+    write_text(folder / "compare.md", text)
+    return text
