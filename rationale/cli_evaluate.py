@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -69,13 +70,13 @@ def evaluate_command(  # noqa: PLR0913 (one option each)
     where: Any = {"device": device, "precision": precision}
     classifier = cast_once(load_classifier(path, labels=names, **where, **reads))
     explained = None if dense is None else cast_once(load_classifier(dense, labels=names, **where, **reads))
-    usual_methods, usual_budgets = defaults(drops_tokens(classifier))
-    picked = _picked(methods, usual_methods, drops_tokens(classifier))
-    work = ("explain", "ig_steps", "gradient_shap_samples", "lime_samples", "shap_samples", "occlusion_words")
-    choices: Any = {"target": target, "limit": limit, "replace": replace, "dense": dense}
-    choices |= {name: given[name] for name in work}
-    budgets = tuple(budget or usual_budgets)
-    settings = EvaluateSettings(dataset, path, split, picked, budgets, seed=seed, **choices, **where, **reads)
+    drops = drops_tokens(classifier)
+    usual_methods, usual_budgets = defaults(drops)
+    given |= {"model": path, "methods": _picked(methods, usual_methods, drops)}
+    given |= {"budgets": tuple(budget or usual_budgets)}
+    settings = EvaluateSettings(
+        **{f.name: given[f.name] for f in fields(EvaluateSettings) if f.name in given}
+    )
     folder = out or Path("runs") / f"{dataset}-{split}"
     evaluation = evaluate(classifier, loaded, settings, folder, explained)
     scores = write_run(evaluation, loaded, folder)

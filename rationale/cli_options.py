@@ -52,6 +52,9 @@ Epochs = Annotated[int, typer.Option(help="Of soft removal, as published.")]
 HardEpochs = Annotated[int, typer.Option(help="Of hard removal after it (ours).")]
 HardLr = Annotated[float, typer.Option(help="Learning rate of the hard stage.")]
 WordDrop = Annotated[float, typer.Option(help="Share of words left out at random, hard stage (ours).")]
+TeacherEpochs = Annotated[
+    int, typer.Option(help="Best dense epochs whose mean probability is distilled (ours).")
+]
 ThresholdLr = Annotated[float, typer.Option(help="Learning rate of the thresholds.")]
 PredictorLr = Annotated[float | None, typer.Option(help="Learning rate of the predictors; default lr.")]
 Distill = Annotated[float, typer.Option(help="Share of the task loss that imitates the dense model.")]

@@ -40,6 +40,7 @@ from rationale.training.targets import parse_target, target_names
         ({"target_class": "best"}, "expected target_class gold or predicted, got best"),
         ({"batch_size": 0}, "expected batch_size of at least 1, got 0"),
         ({"saliency_epochs": 0}, "expected saliency_epochs of at least 1, got 0"),
+        ({"teacher_epochs": 0}, "expected teacher_epochs of at least 1, got 0"),
         ({"seed": -1}, "expected seed of at least 0, got -1"),
     ],
 )

@@ -224,7 +224,7 @@ def run(adaptive, sample, tmp_path):
     logits = [torch.randn(2, generator=random) for _ in windows]
     constants = AdaplerSettings(predictor_epochs=1, hard_epochs=1, batch_size=8, device="cpu")
     return Run(
-        replace(adaptive, model=model), without_removal(adaptive), few, windows, targets, logits, tmp_path,
+        replace(adaptive, model=model), (without_removal(adaptive),), few, windows, targets, logits, tmp_path,
         constants, Removal(1.0, 1.0, np.ones(3)), {},
     )  # fmt: skip
 
@@ -274,7 +274,7 @@ def test_shorter_batch_lacks_whole_words_and_the_dense_model_judges_what_is_left
         )
         gone, words = gone + len(missing), words + len(set(window.word.tolist())) - 1
         assert batch.saliency[row, :n].tolist() == run.targets[i][left].tolist()
-        slow = run.teacher.model(input_ids=ids, token_type_ids=types).logits[0]
+        slow = run.teachers[0].model(input_ids=ids, token_type_ids=types).logits[0]
         assert batch.teacher[row].tolist() == pytest.approx(slow.tolist(), abs=1e-5)
     assert gone / words == pytest.approx(share, abs=0.1)
 

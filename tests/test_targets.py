@@ -135,8 +135,15 @@ def test_joined_targets_are_the_mean_of_shares(two, few, windows):
     assert [float(t.sum()) for t in found] == pytest.approx([1.0] * len(found), rel=1e-5)
 
 
+def test_several_teachers_say_the_mean_of_their_probabilities(two, windows):
+    alone = [teacher_logits([one], windows).softmax(-1) for one in two]
+    found = teacher_logits(two, windows)
+    assert torch.allclose(found.exp(), (alone[0] + alone[1]) / 2, atol=1e-6)
+    assert not torch.allclose(alone[0], alone[1], atol=1e-3)
+
+
 def test_teacher_logits_are_the_models_own(two, windows):
-    found = teacher_logits(two[0], windows)
+    found = teacher_logits(two[:1], windows)
     for w, logits in zip(windows, found, strict=True):
         ids, types = torch.tensor(w.window.ids)[None], torch.tensor(w.window.types)[None]
         with torch.no_grad():

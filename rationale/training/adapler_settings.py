@@ -29,6 +29,7 @@ class AdaplerSettings:
     target: str = "gradient_x_input"
     target_class: str = "gold"
     saliency_epochs: int = 3
+    teacher_epochs: int = 1  # best epochs of the dense model whose mean probability is distilled
     tolerance: float = 0.01
     batch_size: int = 32
     precision: Precision = "auto"
@@ -66,6 +67,7 @@ class AdaplerSettings:
             (self.target_class in ("gold", "predicted"), "target_class gold or predicted", self.target_class),
             (self.batch_size >= 1, "batch_size of at least 1", self.batch_size),
             (self.saliency_epochs >= 1, "saliency_epochs of at least 1", self.saliency_epochs),
+            (self.teacher_epochs >= 1, "teacher_epochs of at least 1", self.teacher_epochs),
             (self.seed >= 0, "seed of at least 0", self.seed),
         ]
         if faults := [Fault(expected, str(got)) for holds, expected, got in rules if not holds]:

@@ -20,7 +20,7 @@ from rationale.text import OUTSIDE, Window, length_batches
 from rationale.training.adapler import AdaplerBatch
 from rationale.training.adapler_settings import AdaplerSettings
 from rationale.training.loop import MICRO_PIECES, Loop, TrainingWindow, shuffled_batches
-from rationale.training.targets import logits_of
+from rationale.training.targets import taught_logits
 
 CHECKPOINT = ".checkpoint.safetensors"
 REACHED = 0.95  # of the wanted speed-up: val is not the text on which thresholds were scaled
@@ -31,7 +31,7 @@ class Run:
     """One training run: what it learns from, and its two stages."""
 
     classifier: Classifier
-    teacher: Classifier
+    teachers: tuple[Classifier, ...]
     dataset: Dataset
     windows: Sequence[TrainingWindow]
     targets: Sequence[Tensor]
@@ -114,7 +114,7 @@ class Run:
         targets = [self.targets[i][torch.from_numpy(k)] for i, k in zip(rows, kept, strict=True)]
         saliency = nn.utils.rnn.pad_sequence(targets, batch_first=True).to(device)
         labels = torch.tensor([self.windows[i].label for i in rows], device=device)
-        teacher = logits_of(self.teacher, batch)
+        teacher = taught_logits(self.teachers, batch)
         return AdaplerBatch(batch.ids, batch.types, batch.real, labels, saliency, teacher)
 
     def some_windows(self, pieces: int) -> list[Window]:

@@ -66,7 +66,10 @@ def train_adapler(
     if teacher.labels != dataset.labels:
         raise InputError(Fault(f"labels {list(dataset.labels)}", str(list(teacher.labels)), dense))
     windows = training_windows(teacher.encoder, dataset, dataset.splits["train"])
-    targets, logits = _taught(dense, teacher, dataset, windows, settings)
+    teachers: tuple[Classifier, ...] = (teacher,)
+    if settings.teacher_epochs > 1:
+        teachers = _of_epochs(_best_epochs(dense, settings.teacher_epochs), teacher, settings)
+    targets, logits = _taught(dense, teachers, dataset, windows, settings)
     set_seed(settings.seed)
     model = AdaplerForSequenceClassification.from_dense(
         teacher.model if start is None else _started(start, teacher)
@@ -76,7 +79,7 @@ def train_adapler(
     reference = measure_removal(teacher, dataset, "val")
     run = Run(
         replace(teacher, model=model),
-        teacher,
+        teachers,
         dataset,
         windows,
         targets,
@@ -104,16 +107,15 @@ def _marks(dataset: Dataset, settings: AdaplerSettings) -> list[list[int]]:
 
 
 def _taught(
-    dense: Path, teacher: Classifier, dataset: Dataset, windows: Sequence[TrainingWindow], s: AdaplerSettings
+    dense: Path,
+    teachers: tuple[Classifier, ...],
+    dataset: Dataset,
+    windows: Sequence[TrainingWindow],
+    s: AdaplerSettings,
 ) -> tuple[list[Tensor], list[Tensor]]:
     """Return KL targets and teacher logits of the windows, computed once and kept beside the dense model."""
-    folders = sorted((dense / EPOCHS).glob("[0-9]*")) or [dense]
-    if folders != [dense] and "log" not in read_settings(dense):
-        raise InputError(Fault("a model whose training is finished", f"no {SETTINGS}", dense))
-    if len(folders) > s.saliency_epochs:
-        log = {str(e["epoch"]): e["val_accuracy"] for e in read_settings(dense)["log"]}
-        folders = sorted(folders, key=lambda f: log[f.name], reverse=True)[: s.saliency_epochs]
-    of_windows = digest([(w.window.ids.tolist(), w.label) for w in windows], teacher.bf16)
+    folders = _best_epochs(dense, s.saliency_epochs)
+    of_windows = digest([(w.window.ids.tolist(), w.label) for w in windows], teachers[0].bf16)
     marks = _marks(dataset, s)
     key = digest(
         of_windows,
@@ -126,16 +128,36 @@ def _taught(
 
     def compute() -> list[Tensor]:
         say(f"saliency targets: {s.target} of {', '.join(map(str, folders))}")
-        models = [load_classifier(f, device=s.device, precision=s.precision) for f in folders]
-        models = [replace(m, encoder=teacher.encoder) for m in models]
+        models = _of_epochs(folders, teachers[0], s)
         found = saliency_targets(models, dataset, windows, s.target, s.target_class == "predicted")
         return [torch.from_numpy(t) for t in found]
 
     targets = kept_on_disk(dense / "targets" / f"{key}.safetensors", compute)
+    of_teachers = [f.name for f in _best_epochs(dense, s.teacher_epochs)]
     logits = kept_on_disk(
-        dense / "targets" / f"logits-{of_windows}.safetensors", lambda: list(teacher_logits(teacher, windows))
+        dense / "targets" / f"logits-{digest(of_windows, of_teachers)}.safetensors",
+        lambda: list(teacher_logits(teachers, windows)),
     )
     return targets, logits
+
+
+def _best_epochs(dense: Path, count: int) -> list[Path]:
+    """Return the folders of the dense model's best epochs, best first; its own where it kept none."""
+    folders = sorted((dense / EPOCHS).glob("[0-9]*"))
+    if not folders:
+        return [dense]
+    if "log" not in read_settings(dense):
+        raise InputError(Fault("a model whose training is finished", f"no {SETTINGS}", dense))
+    if len(folders) > count:
+        log = {str(e["epoch"]): e["val_accuracy"] for e in read_settings(dense)["log"]}
+        folders = sorted(folders, key=lambda f: log[f.name], reverse=True)[:count]
+    return folders
+
+
+def _of_epochs(folders: Sequence[Path], like: Classifier, s: AdaplerSettings) -> tuple[Classifier, ...]:
+    """Return the models of epochs, which read as the finished one does."""
+    models = [load_classifier(f, device=s.device, precision=s.precision) for f in folders]
+    return tuple(replace(m, encoder=like.encoder) for m in models)
 
 
 def _train(run: Run) -> dict[str, Any]:

@@ -6,6 +6,7 @@ words; names joined by `+` are averaged, each scaled to sum 1 first.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -134,11 +135,19 @@ def logits_of(classifier: Classifier, batch: Batch) -> Tensor:
     return logits.float()
 
 
-def teacher_logits(classifier: Classifier, windows: Sequence[TrainingWindow]) -> Tensor:
-    """Return the dense model's logits [window, C]."""
-    found = torch.empty(len(windows), len(classifier.labels))
-    for rows, batch in window_batches(classifier, [w.window for w in windows], "teacher"):
-        found[rows] = logits_of(classifier, batch).cpu()
+def taught_logits(teachers: Sequence[Classifier], batch: Batch) -> Tensor:
+    """Return the logits [B,C] of one teacher; of several the logarithm of their mean probability."""
+    if len(teachers) == 1:
+        return logits_of(teachers[0], batch)
+    said = torch.stack([logits_of(t, batch).log_softmax(-1) for t in teachers])
+    return said.logsumexp(0) - math.log(len(teachers))
+
+
+def teacher_logits(teachers: Sequence[Classifier], windows: Sequence[TrainingWindow]) -> Tensor:
+    """Return what the teachers say of each window [window, C]."""
+    found = torch.empty(len(windows), len(teachers[0].labels))
+    for rows, batch in window_batches(teachers[0], [w.window for w in windows], "teacher"):
+        found[rows] = taught_logits(teachers, batch).cpu()
     return found
 
 
