@@ -58,11 +58,11 @@ def our_text(classifier: Classifier, text: Reading, lime_samples: int) -> Timed:
     probs = text_probs(classifier, [windows])[0]
     case = Case(windows, len(text.words), int(probs.argmax()))
     how = AttributionSettings(ig_steps=50, lime_samples=lime_samples, shap_samples=500)
-    sharing = replace(classifier, passes=Passes())
+    sharing = replace(classifier, passes=Passes(logits={}))
     explain, found = timed(
         lambda: {m: attribute(sharing, m, [case], how)[0].scores for m in EXPLAINERS}, classifier.model
     )
-    evaluate, _ = timed(lambda: our_metrics(classifier, case, probs, found, text.marked), classifier.model)
+    evaluate, _ = timed(lambda: our_metrics(sharing, case, probs, found, text.marked), classifier.model)
     return Timed(text.id, explain, evaluate)
 
 

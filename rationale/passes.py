@@ -1,7 +1,7 @@
 """Every pass once: what methods share, and what the first asking cost.
 
-One forward pass with attention weights gives five methods' scores, one backward pass four. Only what does
-not depend on who asked before is kept, so that a run that is gone on with gives the same numbers.
+One forward pass with attention weights gives five methods' scores, one backward pass four; the texts that
+leave_one_out reads are some of those that kernel SHAP draws.
 """
 
 from __future__ import annotations
@@ -19,10 +19,13 @@ class Passes:
     """Answers by key with the seconds each cost, for as long as a run works on the same texts.
 
     `saved` sums the seconds of answers taken from here: a method's own cost is the time it took and what it
-    saved, whoever asked first.
+    saved, whoever asked first. `logits` is for `window_logits`, window by window, where it is not None: the
+    last digits of a window's logits depend on the batch it was read in, so that an evaluation, which must
+    give the same numbers when it is gone on with, does without.
     """
 
     answers: dict[Hashable, tuple[Any, float]] = field(default_factory=dict)
+    logits: dict[bytes, Any] | None = None
     saved: float = 0.0
 
 

@@ -24,18 +24,24 @@ def batches(classifier: Classifier, windows: Sequence[Window]) -> Iterator[tuple
         yield rows, classifier.encoder.collate([windows[i] for i in rows]).to(classifier.device)
 
 
-@torch.inference_mode()
 def window_logits(classifier: Classifier, windows: Sequence[Window]) -> Floats:
-    """Return logits [window, C]; equal windows are read once."""
+    """Return logits [window, C]; equal windows are read once, those in `passes.logits` not at all."""
     keys = [window.ids.tobytes() + window.types.tobytes() for window in windows]
-    place = {key: n for n, key in enumerate(dict.fromkeys(keys))}
-    different = [windows[i] for i in np.unique([place[key] for key in keys], return_index=True)[1]]
-    found = np.empty((len(different), len(classifier.labels)))
-    for rows, batch in batches(classifier, different):
+    kept = None if classifier.passes is None else classifier.passes.logits
+    known: dict[bytes, Floats] = {} if kept is None else kept
+    new = {key: window for key, window in zip(keys, windows, strict=True) if key not in known}
+    known |= zip(new, _read(classifier, list(new.values())), strict=True)  # in place: `passes` keeps them
+    return np.stack([known[key] for key in keys]) if keys else np.empty((0, len(classifier.labels)))
+
+
+@torch.inference_mode()
+def _read(classifier: Classifier, windows: Sequence[Window]) -> Floats:
+    found = np.empty((len(windows), len(classifier.labels)))
+    for rows, batch in batches(classifier, windows):
         with classifier.autocast():
             logits = classifier.model(input_ids=batch.ids, **classifier.inputs(batch)).logits
         found[rows] = logits.double().cpu().numpy()
-    return found[[place[key] for key in keys]]
+    return found
 
 
 def window_probs(classifier: Classifier, windows: Sequence[Window]) -> Floats:

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from eraser import InputError
 from rationale.ablate import Erasure, ablate, coalition_logits, without_and_only, words_of
+from rationale.passes import Passes
 from rationale.predict import text_probs, window_probs
 from rationale.text import OUTSIDE
 
@@ -60,6 +63,19 @@ def test_equal_erasures_are_read_once(make_classifier, encoded):
     found = ablate(one, [erasure] * 5)
     assert sum(read) == len(windows[0])
     assert (found == found[0]).all()
+
+
+def test_logits_that_passes_keep_are_not_computed_again(make_classifier, encoded):
+    plain, read = make_classifier(), []
+    plain.model.register_forward_hook(lambda *found: read.append(len(found[-1].logits)))
+    keeping = replace(plain, passes=Passes(logits={}))
+    first = window_probs(keeping, encoded[1][0])
+    more = window_probs(keeping, [*encoded[1][0], encoded[1][1][0]])
+    assert sum(read) == len(encoded[1][0]) + 1
+    assert (more[:-1] == first).all()
+    assert more == pytest.approx(window_probs(plain, [*encoded[1][0], encoded[1][1][0]]), abs=1e-6)
+    window_probs(replace(plain, passes=Passes()), encoded[1][0] * 2)
+    assert sum(read) == 3 * len(encoded[1][0]) + 2
 
 
 def test_coalitions_equal_removing_by_hand(classifier, encoded):

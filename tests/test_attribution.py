@@ -139,6 +139,14 @@ def test_attention_leaves_the_model_as_it_was(classifier, encoded):
     assert classifier.model.config._attn_implementation == "sdpa"
 
 
+@pytest.mark.parametrize("method", ["gradient_x_input", "integrated_gradients", "gradient_shap", "deeplift"])
+def test_gradients_in_bf16_take_the_other_attention_and_are_nearly_the_same(classifier, encoded, method):
+    exact = attribute(classifier, method, cases(encoded)[:1], QUICK)[0].scores
+    rounded = attribute(replace(classifier, bf16=True), method, cases(encoded)[:1], QUICK)[0].scores
+    assert np.corrcoef(exact, rounded)[0, 1] > 0.99
+    assert classifier.model.config._attn_implementation == "sdpa"
+
+
 def test_out_of_memory_halves_rows_then_steps(classifier, encoded):
     seen = []
 

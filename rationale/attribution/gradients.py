@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 
 import numpy as np
@@ -10,6 +11,7 @@ import torch
 from captum.attr import DeepLift, IntegratedGradients, Saliency
 from torch import Tensor, nn
 
+from rationale.attribution.attention import eager_attention
 from rationale.attribution.request import Request, explained
 from rationale.hf import Classifier
 from rationale.passes import once
@@ -56,13 +58,20 @@ def _arguments(request: Request) -> tuple[Tensor, Tensor, Tensor]:
     return request.batch.real.long(), request.batch.types, request.target
 
 
+def _backward(classifier: Classifier) -> AbstractContextManager[None]:
+    """Return the context for passes with gradients: fused attention is slow backwards in bf16 on a CPU."""
+    slow = classifier.bf16 and classifier.device.type == "cpu"
+    return eager_attention(classifier) if slow else nullcontext()
+
+
 def _gradient(
     classifier: Classifier, request: Request, at: Tensor, arguments: tuple[Tensor, Tensor, Tensor]
 ) -> Tensor:
     """Return the gradient [B,T,D] at embeddings [B,T,D]."""
-    found: Tensor = Saliency(Explained(classifier, request)).attribute(
-        at.requires_grad_(), abs=False, additional_forward_args=arguments
-    )
+    with _backward(classifier):
+        found: Tensor = Saliency(Explained(classifier, request)).attribute(
+            at.requires_grad_(), abs=False, additional_forward_args=arguments
+        )
     return found.detach()
 
 
@@ -105,13 +114,14 @@ def gradient_x_input_l2(classifier: Classifier, request: Request) -> Tensor:
 
 def integrated_gradients(classifier: Classifier, request: Request) -> Tensor:
     """Gradients averaged on the straight way from [PAD]-for-every-word to the text (Sundararajan 2017)."""
-    scores: Tensor = IntegratedGradients(Explained(classifier, request)).attribute(
-        embed(classifier, request.batch.ids),
-        baselines=_blank(classifier, request),
-        additional_forward_args=_arguments(request),
-        n_steps=request.settings.ig_steps,
-        internal_batch_size=max(request.step_rows, len(request.target)),
-    )
+    with _backward(classifier):
+        scores: Tensor = IntegratedGradients(Explained(classifier, request)).attribute(
+            embed(classifier, request.batch.ids),
+            baselines=_blank(classifier, request),
+            additional_forward_args=_arguments(request),
+            n_steps=request.settings.ig_steps,
+            internal_batch_size=max(request.step_rows, len(request.target)),
+        )
     return scores.detach().float().sum(-1)
 
 
@@ -141,7 +151,7 @@ def deeplift(classifier: Classifier, request: Request) -> Tensor:
     captum has no rule for GELU, layer normalisation and fused attention: they pass plain gradients, so that
     on such encoders the scores need not add up; the delta that is reported says by how much.
     """
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), _backward(classifier):
         warnings.filterwarnings("ignore", "Setting forward, backward hooks")  # which it takes away again
         scores: Tensor = DeepLift(Explained(classifier, request)).attribute(
             embed(classifier, request.batch.ids).requires_grad_(),
