@@ -59,7 +59,10 @@ def test_continuous_integration_and_hooks_run_make_check():
     assert set(re.findall(r"entry: make (\w+)", hooks)) == {"lint", "types", "test"}
 
 
-def test_readme_names_every_method():
-    words = README.replace("×", "_x_").replace(" ", "").lower()
+def test_readme_and_protocol_name_every_method():
     for name in METHODS:
-        assert name.removesuffix("_l2").replace("_x_", "_x_").replace("_", "") in words.replace("_", ""), name
+        assert f"`{name}`" in README, name
+    protocol = (ROOT / "docs" / "protocol.md").read_text()
+    for name in METHODS:
+        short = "`_" + name.rpartition("_")[2] + "`"  # gradient_x_input, `_l1`
+        assert f"`{name}`" in protocol or short in protocol, name
