@@ -19,8 +19,9 @@ from eraser.faithfulness import bounds_of
 from eraser.types import Bounds, Floats, Mask
 from rationale.ablate import ablate, without_and_only
 from rationale.attribution import Attribution, Case, attribute, method_named
+from rationale.attribution.methods import Method
 from rationale.extract import Budget, extract, share_of, top_words
-from rationale.hf import Classifier
+from rationale.hf import Classifier, describe
 from rationale.parts import Rows, part
 from rationale.passes import Passes
 from rationale.predict import text_probs
@@ -28,7 +29,7 @@ from rationale.settings import EvaluateSettings, digest
 from rationale.text import Window
 
 LEAVE_ONE_OUT = "leave_one_out"  # what tau and the bounds of normalised AOPC need
-PARTS_VERSION = 4  # to be raised by a change that makes a method give other numbers
+PARTS_VERSION = 5  # to be raised by a change that makes a method give other numbers
 
 
 @dataclass(frozen=True)
@@ -41,9 +42,11 @@ class Item:
     windows: tuple[Window, ...]
 
 
-def _is_adaptive(method: str) -> bool:
+def named(method: str) -> Method:
+    """Return a method that `EvaluateSettings.check` has let pass."""
     found = method_named(method)
-    return found is not None and found.adaptive
+    assert found is not None
+    return found
 
 
 def seed_of(seed: int, example_id: str) -> int:
@@ -93,18 +96,43 @@ class Run:
 
     def _by_method(self, items: Sequence[Item], targets: list[int]) -> dict[str, Rows]:
         """Return each method's rows, in the order of the settings."""
-        matched = {b.method for b in self.budgets if b.kind == "match"}
-        owns: dict[str, list[Mask]] = {}
-        found = {}
-        for method in sorted(self.settings.methods, key=lambda m: m not in matched):  # those matched first
-            depends = self._depends_on(method, items, targets, owns)
-            rows = self._part(items, method, depends, partial(self._explain, method, items, targets, owns))
-            if method in matched:
-                owns[method] = [
-                    mask_of(row["own"], i.truth.n_words) for i, row in zip(items, rows, strict=True)
-                ]
-            found[method] = rows
-        return {method: found[method] for method in self.settings.methods}
+        matched = sorted({b.method for b in self.budgets if b.kind == "match" and b.method is not None})
+        owns = {m: self._own_choices(m, items, targets) for m in matched}
+        return {
+            method: self._part(
+                items,
+                method,
+                self._depends_on(method, items, targets, owns),
+                partial(self._explain, method, items, targets, owns),
+            )
+            for method in self.settings.methods
+        }
+
+    def _own_choices(self, method: str, items: Sequence[Item], targets: list[int]) -> list[Mask]:
+        """Return the words [W] of each item that a method chooses itself."""
+        depends = [targets, {name: getattr(self.settings, name) for name in named(method).uses}]
+
+        def compute() -> Rows:
+            found = self._attribute(method, items, targets)
+            return [
+                {"id": i.example.id, "own": a.own.nonzero()[0].tolist()}
+                for i, a in zip(items, found, strict=True)
+                if a.own is not None
+            ]
+
+        rows = self._part(items, f"{method}-own", depends, compute)
+        return [mask_of(row["own"], i.truth.n_words) for i, row in zip(items, rows, strict=True)]
+
+    def _attribute(self, method: str, items: Sequence[Item], targets: list[int]) -> list[Attribution]:
+        seeds = [seed_of(self.settings.seed, i.example.id) for i in items]
+        cases = [
+            Case(i.windows, i.truth.n_words, target, seed)
+            for i, target, seed in zip(items, targets, seeds, strict=True)
+        ]
+        classifier = self.classifier if named(method).adaptive else self.explained
+        how = self.settings.attribution
+        attribute(replace(classifier, passes=None), method, cases[:1], how)  # to warm up, not timed
+        return attribute(classifier, method, cases, how)
 
     def _reversed(self, items: Sequence[Item], rows: Rows) -> Rows:
         """Return the ablations of leave_one_out's ordering turned round: likely the worst there is."""
@@ -135,7 +163,8 @@ class Run:
         """Return the part of that name for these items, computed if it is not on disk."""
         texts = [(i.example.id, i.truth.n_words, [_as_lists(w) for w in i.windows]) for i in items]
         encoder = self.classifier.encoder
-        run = (self.settings.replace, self.classifier.bf16, encoder.pad_id, encoder.mask_id)
+        precisions = (self.classifier.bf16, self.explained.bf16)
+        run = (self.settings.replace, precisions, encoder.pad_id, encoder.mask_id)
         key = digest(PARTS_VERSION, self.model_hashes, texts, depends, run)
         return part(self.folder / f"{name}-{key}.parquet", compute)
 
@@ -145,8 +174,7 @@ class Run:
         """Return what else a method's part depends on."""
         s = self.settings
         gold = [i.truth.gold.nonzero()[0].tolist() for i in items]
-        found = method_named(method)
-        used = {name: getattr(s, name) for name in (found.uses if found else ())}
+        used = {name: getattr(s, name) for name in named(method).uses}
         sizes = {name: [int(own.sum()) for own in masks] for name, masks in owns.items()}
         return [list(map(str, self.budgets)), s.fractions, gold, targets, used, sizes]
 
@@ -167,15 +195,7 @@ class Run:
         self, method: str, items: Sequence[Item], targets: list[int], owns: dict[str, list[Mask]]
     ) -> Rows:
         """Attribute, extract and ablate one chunk with one method."""
-        seeds = [seed_of(self.settings.seed, i.example.id) for i in items]
-        cases = [
-            Case(i.windows, i.truth.n_words, target, seed)
-            for i, target, seed in zip(items, targets, seeds, strict=True)
-        ]
-        classifier = self.classifier if _is_adaptive(method) else self.explained
-        how = self.settings.attribution
-        attribute(replace(classifier, passes=None), method, cases[:1], how)  # to warm up, not timed
-        found = attribute(classifier, method, cases, how)
+        found = self._attribute(method, items, targets)
         rationales = [
             self._rationales(item, a, {name: masks[n] for name, masks in owns.items()})
             for n, (item, a) in enumerate(zip(items, found, strict=True))
@@ -184,6 +204,7 @@ class Run:
             {
                 "id": item.example.id,
                 "ms": a.milliseconds,
+                "where": describe(self.classifier),
                 "scores": a.scores.tolist(),
                 "delta": a.delta,
                 "own": None if a.own is None else a.own.nonzero()[0].tolist(),
@@ -219,11 +240,11 @@ class Run:
 
     def _rationales(self, item: Item, found: Attribution, owns: dict[str, Mask]) -> dict[str, Mask]:
         """Return the rationale [W] of each budget and of each ablation share, by name."""
-        named = {}
+        picked = {}
         for b in self.budgets:
-            match = found.own if b.kind == "match" and b.method not in owns else owns.get(b.method or "")
-            named[str(b)] = extract(found.scores, b, gold=item.truth.gold, own=found.own, match=match)
-        return named | self._shares(item, found.scores)
+            match = owns.get(b.method or "")
+            picked[str(b)] = extract(found.scores, b, gold=item.truth.gold, own=found.own, match=match)
+        return picked | self._shares(item, found.scores)
 
     def _ablation(self, row: dict[str, Any], name: str, fraction: float) -> Ablation:
         (of_name,) = (r for r in row["rationales"] if r["name"] == name)
@@ -241,13 +262,14 @@ class Run:
         labels = self.classifier.labels
         (words,) = (r["words"] for r in row["rationales"] if r["name"] == budget)
         rationale = mask_of(words, item.truth.n_words)
+        asked = budget != "gold" or bool(item.truth.spans)  # as many words as nobody marked: no question
         return Prediction(
             item.example.id,
             labels[int(np.argmax(probs))],
             dict(zip(labels, map(float, probs), strict=True)),
             np.array(row["scores"], dtype=np.float64),
             rationale,
-            self._ablation(row, budget, float(rationale.mean())),
+            self._ablation(row, budget, float(rationale.mean())) if asked else None,
             self._ablations(row),
         )
 

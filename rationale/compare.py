@@ -139,7 +139,7 @@ def _row(key: Key, one: Run, other: Run, ids: Sequence[str], seed: int) -> dict[
     d = None if ours is None or theirs is None else compare(metric, ours, theirs, seed)
     row |= {"difference": d.value if d else np.nan}
     row |= {"difference_low": d.low if d else np.nan, "difference_high": d.high if d else np.nan}
-    return row | {"n": len(kept), "tie": d.spans_zero if d else None}
+    return row | {"n": len(kept), "tie": d.spans_zero if d and d.n else None}
 
 
 def page(runs: Sequence[Run], table: pd.DataFrame) -> str:

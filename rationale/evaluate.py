@@ -15,7 +15,7 @@ from eraser import Dataset, Fault, InputError, Prediction
 from eraser.write import make_folder
 from rationale.attribution import METHODS, method_named
 from rationale.chunk import Item, Run
-from rationale.hf import Classifier, check_labels, describe, drops_tokens, without_removal
+from rationale.hf import Classifier, check_labels, drops_tokens, without_removal
 from rationale.models.removal import run_windows, speedup_of
 from rationale.settings import EvaluateSettings
 from rationale.text import words_read
@@ -66,6 +66,7 @@ def evaluate(
     found: dict[tuple[str, str], list[Prediction]] = {}
     spent: dict[str, list[float]] = {m: [] for m in settings.methods}
     missed: dict[str, list[float]] = {}
+    places: set[str] = set()
     for chunk in tqdm(chunks, desc="evaluate", unit="part", leave=False, disable=None):
         batch = run.items(dataset, chunk)
         run = run.afresh()
@@ -73,6 +74,7 @@ def evaluate(
             found.setdefault((method, budget), []).append(prediction)
             if budget == str(budgets[0]):
                 spent[method].append(row["ms"])
+                places.add(row["where"])
                 if row["delta"] is not None:
                     missed.setdefault(method, []).append(abs(row["delta"]))
         items += batch
@@ -84,7 +86,7 @@ def evaluate(
         {key: tuple(rows) for key, rows in found.items()},
         {m: float(np.median(values)) for m, values in spent.items()},
         unread,
-        describe(classifier),
+        "; ".join(sorted(places)),
         (*dataset.notes, *note, *_saved(classifier, items), *_missed(missed, settings.explain)),
     )
 
@@ -103,7 +105,7 @@ def _saved(classifier: Classifier, items: Sequence[Item]) -> tuple[str, ...]:
 def _missed(deltas: dict[str, list[float]], explain: str) -> tuple[str, ...]:
     """Return by how much the scores of methods that should be complete miss what they should sum to."""
     return tuple(
-        f"{method}: scores miss what they should sum to by {np.median(missed):.2g} of the {explain} (median)"
+        f"{method}: scores miss what they should sum to by {np.median(missed):.2g} (median, of the {explain})"
         for method, missed in deltas.items()
     )
 

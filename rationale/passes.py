@@ -11,6 +11,8 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+import torch
+
 T = TypeVar("T")
 
 
@@ -29,6 +31,13 @@ class Passes:
     saved: float = 0.0
 
 
+def now() -> float:
+    """Return the time in seconds when all work asked of a GPU is done."""
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return time.perf_counter()
+
+
 def once(passes: Passes | None, key: Hashable, compute: Callable[[], T]) -> T:
     """Return the answer of that key, computed where it is not known; without `passes`, always computed."""
     if passes is None:
@@ -37,7 +46,7 @@ def once(passes: Passes | None, key: Hashable, compute: Callable[[], T]) -> T:
         known: tuple[T, float] = passes.answers[key]
         passes.saved += known[1]
         return known[0]
-    begin = time.perf_counter()
+    begin = now()
     answer = compute()
-    passes.answers[key] = (answer, time.perf_counter() - begin)
+    passes.answers[key] = (answer, now() - begin)
     return answer

@@ -10,9 +10,9 @@ from dataclasses import asdict
 
 import pandas as pd
 
-from eraser import Dataset, Example
+from eraser import Dataset, Example, InputError
 from eraser.annotators import annotator_agreement, human_ceiling
-from eraser.bias import score_bias
+from eraser.bias import NO_COMMUNITY, score_bias
 from eraser.hatexplain import TOXIC
 from eraser.hatexplain_protocol import TOP, score_hatexplain
 from rationale.evaluate import Evaluation
@@ -25,14 +25,15 @@ def fairness(evaluation: Evaluation, dataset: Dataset) -> pd.DataFrame | None:
     examples = _examples(evaluation)
     said = evaluation.predictions[evaluation.settings.methods[0], evaluation.budgets[0]]
     labels = {e.label in TOXIC for e in examples}
-    if not any(e.tags for e in examples) or labels != {True, False}:
+    if not any(e.tags - NO_COMMUNITY for e in examples) or labels != {True, False}:
         return None
     bias = score_bias(examples, said, seed=evaluation.settings.seed)
     communities = pd.DataFrame([asdict(c) for c in bias.communities]).rename(columns={"name": "community"})
     means = pd.DataFrame([asdict(m) for m in bias.means])
-    rows = {"community": "generalised mean, power -5", "n": bias.n, "n_toxic": pd.NA}
+    rows = {"community": "generalised mean, power -5", "n": bias.n_targeted, "n_toxic": pd.NA}
     for _, mean in means.iterrows():
         rows |= {mean.metric: mean.value, f"{mean.metric}_low": mean.low, f"{mean.metric}_high": mean.high}
+        rows |= {f"{mean.metric}_communities": mean.n}
     return pd.concat([pd.DataFrame([rows]), communities], ignore_index=True)
 
 
@@ -95,7 +96,15 @@ PEOPLE_TABLES: dict[str, tuple[Make, str]] = {
 }
 
 
+def _made(make: Make, evaluation: Evaluation, dataset: Dataset) -> pd.DataFrame | None:
+    """Return a table; in its place why it cannot be made: hours of computing must not end here."""
+    try:
+        return make(evaluation, dataset)
+    except InputError as error:
+        return pd.DataFrame({"not made": str(error).splitlines()})
+
+
 def people_tables(evaluation: Evaluation, dataset: Dataset) -> dict[str, pd.DataFrame]:
     """Return every table of PEOPLE_TABLES that the data give."""
-    made = {name: make(evaluation, dataset) for name, (make, _) in PEOPLE_TABLES.items()}
+    made = {name: _made(make, evaluation, dataset) for name, (make, _) in PEOPLE_TABLES.items()}
     return {name: table for name, table in made.items() if table is not None}

@@ -113,9 +113,9 @@ def paired_table(evaluation: Evaluation, columns: Measured) -> pd.DataFrame:
             found = compare(
                 metric, columns[metric, budget, one], columns[metric, budget, other], evaluation.settings.seed
             )
-            rows.append(
-                (metric, budget, one, other, found.value, found.low, found.high, found.n, found.spans_zero)
-            )
+            if found.n:
+                ends = (found.value, found.low, found.high, found.n, found.spans_zero)
+                rows.append((metric, budget, one, other, *ends))
     names = ["metric", "budget", "method", "other", "difference", "low", "high", "n", "tie"]
     return pd.DataFrame(rows, columns=names)
 

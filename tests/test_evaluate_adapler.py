@@ -166,3 +166,14 @@ def test_saved_model_is_evaluated_and_reported_alike(adaptive, tokenizer, sample
     chosen = scores[(scores.metric == "token_f1") & (scores.budget == "match=survivors")]
     assert sorted(chosen.method) == sorted(SETTINGS.methods)
     assert (tmp_path / "one" / "predictions" / "survivors.jsonl").is_file()
+
+
+def test_each_match_budget_has_the_size_of_its_own_method(adaptive, sample, tmp_path):
+    budgets = ("match=survivors", "match=survivors@2")
+    settings = replace(SETTINGS, methods=("survivors", "survivors@2", "random"), budgets=budgets, limit=3)
+    found = evaluate(adaptive, sample, settings, tmp_path)
+    sizes = {key: [int(p.rationale.sum()) for p in rows] for key, rows in found.predictions.items()}
+    for budget in budgets:
+        own = sizes[budget.removeprefix("match="), budget]
+        assert all(sizes[method, budget] == own for method in settings.methods)
+    assert sizes["random", budgets[0]] != sizes["random", budgets[1]]

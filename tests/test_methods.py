@@ -8,7 +8,12 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from transformers import BertConfig, BertForSequenceClassification
+from transformers import (
+    BertConfig,
+    BertForSequenceClassification,
+    DistilBertConfig,
+    DistilBertForSequenceClassification,
+)
 
 from eraser import InputError, Text
 from rationale.attribution import METHODS, AttributionSettings, Case, attribute
@@ -214,20 +219,40 @@ def test_a_method_depends_on_the_settings_it_names_and_on_no_others(classifier, 
     assert np.array_equal(reseeded, plain) == ("seed" not in METHODS[method].uses)
 
 
-@pytest.mark.parametrize("method", [m for m in METHODS if METHODS[m].empty is not None])
+def slow_span(classifier, method, window, explain):
+    """The answer less that of the empty text, one pass each; for path methods from the word embeddings."""
+    real = torch.tensor(window.word) >= 0
+    ids, types = torch.tensor(window.ids), torch.tensor(window.types)
+    if method == "kernel_shap":
+        inputs = [{"input_ids": ids[None]}, {"input_ids": ids[~real][None]}]
+        kinds = [types[None], types[~real][None]]
+    else:
+        table = classifier.model.get_input_embeddings()
+        blank = torch.where(real, classifier.encoder.pad_id, ids)
+        inputs = [{"inputs_embeds": table(i)[None]} for i in (ids, blank)]
+        kinds = [types[None]] * 2
+    extra = [{"token_type_ids": k} if classifier.model.config.type_vocab_size > 1 else {} for k in kinds]
+    values = [
+        float(explained(classifier.model(**i, **e).logits, torch.tensor([1]), explain))
+        for i, e in zip(inputs, extra, strict=True)
+    ]
+    return values[0] - values[1]
+
+
+@pytest.mark.parametrize("family", ["bert", "roberta", "electra"])
+@pytest.mark.parametrize("method", [m for m in METHODS if METHODS[m].span is not None])
 @pytest.mark.parametrize("explain", ["logit", "probability"])
-def test_delta_is_what_the_scores_miss(classifier, encoder_texts, method, explain):
-    settings = replace(QUICK, explain=explain)
+def test_delta_is_what_the_scores_of_each_window_miss(
+    make_classifier, encoder_texts, method, explain, family
+):
+    one, settings = make_classifier(family), replace(QUICK, explain=explain)
     for case in encoder_texts:
-        (found,) = attribute(classifier, method, [case], settings)
-        expected = np.nansum(found.scores)
+        (found,) = attribute(one, method, [case], settings)
+        expected = 0.0
         for window in case.windows:
-            blank = METHODS[method].empty(classifier, window, settings)
-            for sign, w in ((-1, window), (1, blank)):
-                ids, types = torch.tensor(w.ids)[None], torch.tensor(w.types)[None]
-                logits = classifier.model(input_ids=ids, token_type_ids=types).logits
-                expected += sign * float(explained(logits, torch.tensor([1]), explain))
-        assert found.delta == pytest.approx(expected, abs=1e-3)
+            (alone,) = attribute(one, method, [replace(case, windows=(window,))], settings)
+            expected += abs(np.nansum(alone.scores) - slow_span(one, method, window, explain))
+        assert found.delta == pytest.approx(expected, abs=2e-3)
 
 
 @pytest.fixture(scope="module")
@@ -241,7 +266,7 @@ def encoder_texts(sample, classifier):
 def test_complete_methods_add_up(classifier, encoder_texts, method):
     settings = AttributionSettings(ig_steps=150, shap_samples=400)
     for found in attribute(classifier, method, encoder_texts, settings):
-        assert abs(found.delta) < 0.02 * np.nansum(np.abs(found.scores))
+        assert found.delta < 0.02 * np.nansum(np.abs(found.scores))
 
 
 def test_methods_without_a_promise_have_no_delta(classifier):
@@ -305,3 +330,31 @@ def test_settings_that_cannot_be_carried_out_are_all_named(classifier):
         "expected at least 1 for LIME, samples, got 0",
         "expected explain as one of logit, probability, margin, got 'odds'",
     ]
+
+
+def test_attention_needs_no_bert_but_value_norms_do(classifier, tokenizer):
+    torch.manual_seed(0)
+    config = DistilBertConfig(
+        vocab_size=len(tokenizer), dim=32, n_layers=2, n_heads=4, hidden_dim=48, max_position_embeddings=64
+    )
+    model = DistilBertForSequenceClassification(config).eval().requires_grad_(False)
+    distil = replace(classifier, model=model)
+    case = case_of(distil, WORDS)
+    for method in METHODS:
+        if METHODS[method].adaptive or method == "value_norm":
+            continue
+        (found,) = attribute(distil, method, [case], QUICK)
+        assert np.isfinite(found.scores).all(), method
+    with pytest.raises(InputError) as error:
+        attribute(distil, "value_norm", [case])
+    expected = "expected an encoder with layers as BERT's, for method value_norm"
+    assert str(error.value) == f"{expected}, got DistilBertForSequenceClassification"
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_text_whose_words_have_no_pieces_has_no_scores(classifier, method):
+    one = replace(classifier, model=dropping(classifier.model)) if METHODS[method].adaptive else classifier
+    case = case_of(one, ("\ufffd",))
+    assert not case.windows[0].has_words
+    (found,) = attribute(one, method, [case], QUICK)
+    assert np.isnan(found.scores).all()

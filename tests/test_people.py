@@ -55,7 +55,7 @@ def test_fairness_is_of_all_posts_and_the_first_methods_probabilities(run, posts
     table = people_tables(run, posts)["fairness"]
     bias = score_bias(posts.splits["test"], run.predictions["random", "top=5"])
     assert table.community.tolist()[1:] == [c.name for c in bias.communities]
-    assert table.n.tolist() == [30, *(c.n for c in bias.communities)]
+    assert table.n.tolist() == [bias.n_targeted, *(c.n for c in bias.communities)]
     for mean in bias.means:
         found = table.iloc[0][[mean.metric, f"{mean.metric}_low", f"{mean.metric}_high"]].tolist()
         assert found == [mean.value, mean.low, mean.high]
@@ -115,3 +115,12 @@ def test_data_without_any_marks_are_evaluated_and_write_no_official_predictions(
     summary = (tmp_path / "summary.md").read_text()
     assert "nan" not in summary
     assert "| – |" in summary
+
+
+def test_a_table_that_cannot_be_made_says_why_and_ends_nothing(run, posts, tmp_path):
+    odd = tuple(replace(i, example=replace(i.example, tags=frozenset({"Other"}))) for i in run.items)
+    assert "fairness" not in people_tables(replace(run, items=odd), posts)
+    nobody = {key: tuple(replace(p, label="unsure") for p in rows) for key, rows in run.predictions.items()}
+    table = people_tables(replace(run, predictions=nobody), posts)["hatexplain_protocol"]
+    assert table.columns.tolist() == ["not made"]
+    assert "unsure" in table["not made"][0]

@@ -61,5 +61,15 @@ def test_a_runs_notes_tell_what_complete_methods_missed(classifier, sample, tmp_
     deltas = [
         abs(a.delta) for a in attribute(classifier, "integrated_gradients", cases, settings.attribution)
     ]
-    expected = f"by {np.median(deltas):.2g} of the logit (median)"
+    expected = f"by {np.median(deltas):.2g} (median, of the logit)"
     assert note == f"integrated_gradients: scores miss what they should sum to {expected}"
+
+
+def test_examples_nobody_marked_do_not_count_under_budget_gold(classifier, sample, tmp_path):
+    first, *others = sample.splits["test"][:3]
+    bare = replace(sample, splits=dict(sample.splits) | {"test": (replace(first, gold=frozenset()), *others)})
+    found = evaluate(classifier, bare, replace(SETTINGS, methods=("random",)), tmp_path)
+    for budget, n in (("gold", 2), (found.budgets[0], 3)):
+        truths = [item.truth for item in found.items]
+        for metric in ("comprehensiveness", "sufficiency"):
+            assert score(metric, measure(metric, truths, found.predictions["random", budget])).n == n

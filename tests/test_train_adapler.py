@@ -175,6 +175,17 @@ def test_words_left_out_are_the_same_after_a_kill(dense, few, tmp_path, monkeypa
     assert not same(tmp_path / "plain", weights(tmp_path / "whole"))
 
 
+def test_several_epochs_teach_together_where_so_many_were_kept(dense, few, tmp_path):
+    step = replace(STEP, distill=1.0)
+    settings = replace(SETTINGS, epochs=0, predictor_epochs=0, step=step)
+    alone = train_adapler(dense, few, tmp_path / "alone", settings)
+    both = train_adapler(dense, few, tmp_path / "both", replace(settings, teacher_epochs=2))
+    assert both["log"][0]["train_loss"] != alone["log"][0]["train_loss"]
+    with pytest.raises(InputError) as error:
+        train_adapler(dense, few, tmp_path / "three", replace(settings, teacher_epochs=3))
+    assert str(error.value) == f"{dense}: expected 3 epochs kept by train dense --keep-epochs, got 2"
+
+
 def test_finished_run_is_left_alone_and_other_settings_are_refused(dense, few, whole, tmp_path):
     folder, record = whole
     stamp = (folder / "model.safetensors").stat().st_mtime_ns

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -13,11 +12,10 @@ from numpy.typing import NDArray
 from eraser import Fault, InputError
 from eraser.types import Mask
 from rationale.attribution.methods import METHODS, Method, method_named
-from rationale.attribution.request import AttributionSettings, Request, explained_values
+from rationale.attribution.request import AttributionSettings, Request
 from rationale.attribution.words import word_scores
 from rationale.hf import Classifier, without_removal
-from rationale.passes import Passes
-from rationale.predict import window_logits
+from rationale.passes import Passes, now
 from rationale.text import Batch, Window, length_batches
 
 __all__ = ["METHODS", "Attribution", "AttributionSettings", "Case", "attribute", "method_named"]
@@ -31,8 +29,8 @@ class Attribution:
     """One score for each word [W]; NaN where no piece was read. `target` is the class explained.
 
     `own` [W] are the words that a method chose itself. `milliseconds` is the text's share, by pieces,
-    of its batches' wall-clock time. `delta` is what the scores of a method that should be complete sum to,
-    less what they should sum to, over the text's windows.
+    of its batches' wall-clock time. `delta` is by how much the scores of a method that promises it miss what
+    they should sum to, added up over the text's windows.
     """
 
     scores: Floats
@@ -61,8 +59,8 @@ def attribute(
     """Score every word of every text with a method of METHODS, all windows together, longest first.
 
     Of a token-dropping model, all methods but its own explain the encoder with nothing removed. Where
-    `classifier.passes` is given, passes that an earlier method made are not made again, and their cost is
-    counted all the same.
+    `classifier.passes` is given, what an earlier method summarised is not computed again, and its cost is
+    counted all the same (not that of `passes.logits`).
     """
     chosen = method_named(method)
     if chosen is None:
@@ -71,29 +69,29 @@ def attribute(
     if faults := settings.faults():
         raise InputError(*faults)
     classifier = classifier if chosen.adaptive else without_removal(classifier)
-    pieces, spent = _of_windows(classifier, chosen, cases, settings)
+    pieces, spent, missed = _of_windows(classifier, chosen, cases, settings)
     if bad := [i for i, scores in enumerate(pieces) if not np.isfinite(scores).all()]:
         raise InputError(Fault(f"finite scores from {method}", f"NaN or infinity in {len(bad)} windows"))
-    deltas = _deltas(classifier, chosen, cases, pieces, settings)
     of_windows = iter(pieces)
     bar = None if chosen.own is None else chosen.own(classifier)
     attributions = []
-    for case, ms, delta in zip(cases, spent, deltas, strict=True):
+    for case, ms, miss in zip(cases, spent, missed, strict=True):
         of_case = [next(of_windows) for _ in case.windows]
         scores = word_scores(case.windows, of_case, case.n_words, chosen.reduce)
         own = None if bar is None else scores >= bar  # NaN, an unread word, is not chosen
+        delta = None if chosen.span is None else float(miss)
         attributions.append(Attribution(scores, case.target, float(ms), own, delta))
     return attributions
 
 
 def _of_windows(
     classifier: Classifier, method: Method, cases: Sequence[Case], settings: AttributionSettings
-) -> tuple[list[Floats], Floats]:
-    """Return the piece scores of each window, and the milliseconds that each case took."""
+) -> tuple[list[Floats], Floats, Floats]:
+    """Return the piece scores of each window, and for each case the milliseconds and the sum of |delta|."""
     owner = [n for n, case in enumerate(cases) for _ in case.windows]
     flat = [window for case in cases for window in case.windows]
     pieces: list[Floats] = [np.empty(0)] * len(flat)
-    spent = np.zeros(len(cases))
+    spent, missed = np.zeros(len(cases)), np.zeros(len(cases))
     limit = MAX_PIECES.get(classifier.device.type, MAX_PIECES["cpu"])
     passes = classifier.passes or Passes()
     for rows in length_batches([len(w) for w in flat], limit):
@@ -102,39 +100,16 @@ def _of_windows(
         target = torch.tensor([case.target for case in owners], device=classifier.device)
         step_rows = max(1, limit // batch.ids.shape[1])
         request = Request(batch, target, tuple(case.seed for case in owners), settings, step_rows)
-        begin, saved = time.perf_counter(), passes.saved
+        begin, saved = now(), passes.saved
         scores = halving(classifier, method, request).double().cpu().numpy()
-        seconds = time.perf_counter() - begin + passes.saved - saved
+        seconds = now() - begin + passes.saved - saved
+        span = None if method.span is None else method.span(classifier, request).double().cpu().numpy()
         share = seconds * 1000 / sum(len(flat[i]) for i in rows)
         for row, i in enumerate(rows):
             pieces[i] = scores[row, : len(flat[i])]
             spent[owner[i]] += share * len(flat[i])
-    return pieces, spent
-
-
-def _deltas(
-    classifier: Classifier,
-    method: Method,
-    cases: Sequence[Case],
-    pieces: Sequence[Floats],
-    settings: AttributionSettings,
-) -> list[float | None]:
-    """Return for each case by how much the scores miss what a complete method's sum to; None for others."""
-    if method.empty is None:
-        return [None] * len(cases)
-    flat = [window for case in cases for window in case.windows]
-    baselines = [method.empty(classifier, window, settings) for window in flat]
-    logits = window_logits(classifier, [*flat, *baselines])
-    of_windows = iter(zip(pieces, logits[: len(flat)], logits[len(flat) :], strict=True))
-    deltas: list[float | None] = []
-    for case in cases:
-        delta = 0.0
-        for _ in case.windows:
-            scores, full, empty = next(of_windows)
-            values = explained_values(np.stack([full, empty]), case.target, settings.explain)
-            delta += float(scores.sum()) - float(values[0] - values[1])
-        deltas.append(delta)
-    return deltas
+            missed[owner[i]] += 0.0 if span is None else abs(scores[row].sum() - span[row])
+    return pieces, spent, missed
 
 
 def halving(classifier: Classifier, method: Method, request: Request) -> torch.Tensor:

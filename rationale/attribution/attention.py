@@ -1,4 +1,4 @@
-"""Attention as attribution: what [CLS] looks at. Encoders of BERT's kind.
+"""Attention as attribution: what the first position ([CLS]) looks at.
 
 Every function returns scores [B,T]. All but attention × gradient come from one forward pass, made once.
 """
@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from eraser import Fault, InputError
 from rationale.attribution.request import Request, explained
 from rationale.hf import Classifier
 from rationale.models.encoder import layers_of
@@ -45,32 +46,18 @@ def _summarise(classifier: Classifier, batch: Batch) -> dict[str, Tensor]:
             output_hidden_states=True,
         )
         maps = tuple(a.float() for a in output.attentions)
-        norms = _value_norms(classifier, output.hidden_states[-2], maps[-1][:, :, 0])
+    flow = torch.zeros_like(maps[0][:, 0, 0])
+    flow[:, 0] = 1
+    for layer in reversed(maps):
+        flow = (torch.einsum("bs,bst->bt", flow, layer.mean(1)) + flow) / 2
     return {
         "last": maps[-1].mean(1)[:, 0],
         "max": maps[-1].amax(1)[:, 0],
         "layers": torch.stack([m[:, :, 0] for m in maps]).mean((0, 2)),
-        "rollout": _flow(maps),
-        "value_norm": norms,
+        "rollout": flow,
+        "by_head": maps[-1][:, :, 0],
+        "entering": output.hidden_states[-2],
     }
-
-
-def _flow(maps: tuple[Tensor, ...]) -> Tensor:
-    identity = torch.eye(maps[0].shape[-1], device=maps[0].device)
-    flow = identity.expand(len(maps[0]), -1, -1)
-    for layer in maps:
-        flow = (layer.mean(1) + identity) / 2 @ flow
-    return flow[:, 0]
-
-
-def _value_norms(classifier: Classifier, entering: Tensor, weights: Tensor) -> Tensor:
-    """Return ‖Σ_h α_h W_O v_h‖ [B,T] from the states [B,T,D] entering the last layer and its α [B,H,T]."""
-    layer: Any = layers_of(classifier.model)[-1]
-    values: Tensor = layer.attention.self.value(entering).float()
-    by_head = values.unflatten(-1, (weights.shape[1], -1)) * weights.transpose(1, 2)[..., None]  # type: ignore[no-untyped-call]
-    projection: Tensor = layer.attention.output.dense.weight.float()
-    norms: Tensor = torch.linalg.vector_norm(by_head.flatten(-2) @ projection.T, dim=-1)
-    return norms
 
 
 def attention(classifier: Classifier, request: Request) -> Tensor:
@@ -99,9 +86,24 @@ def rollout(classifier: Classifier, request: Request) -> Tensor:
 def value_norm(classifier: Classifier, request: Request) -> Tensor:
     """Length of what the last layer carries from the piece to [CLS]: weight times projected value.
 
-    The heads' vectors are added before the norm is taken (Kobayashi et al. 2020, eq. 5).
+    ‖Σ_h α_h W_O v_h‖: the heads' vectors are added before the norm is taken (Kobayashi et al. 2020, eq. 5).
+
+    Raises:
+        InputError: the encoder's layers are not built as BERT's are.
     """
-    return _summaries(classifier, request)["value_norm"]
+    try:
+        layer: Any = layers_of(classifier.model)[-1]
+        to_value, projection = layer.attention.self.value, layer.attention.output.dense.weight.float()
+    except AttributeError:
+        expected = "an encoder with layers as BERT's, for method value_norm"
+        raise InputError(Fault(expected, type(classifier.model).__name__)) from None
+    known = _summaries(classifier, request)
+    with torch.inference_mode(), classifier.autocast():
+        values: Tensor = to_value(known["entering"]).float()
+    weights = known["by_head"].transpose(1, 2)
+    by_head = values.view(*weights.shape, -1) * weights[..., None]
+    norms: Tensor = torch.linalg.vector_norm(by_head.flatten(-2) @ projection.T, dim=-1)
+    return norms
 
 
 def attention_x_gradient(classifier: Classifier, request: Request) -> Tensor:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import replace
 
 import numpy as np
 import torch
@@ -15,18 +14,13 @@ from rationale.attribution.attention import eager_attention
 from rationale.attribution.request import Request, explained
 from rationale.hf import Classifier
 from rationale.passes import once
-from rationale.text import OUTSIDE, Window
+from rationale.text import OUTSIDE
 
 
 def embed(classifier: Classifier, ids: Tensor) -> Tensor:
     """Return the word embeddings [B,T,D] of ids [B,T]."""
     vectors: Tensor = classifier.model.get_input_embeddings()(ids).detach()
     return vectors
-
-
-def blank_window(classifier: Classifier, window: Window) -> Window:
-    """Return the baseline of path methods: padding for every word; special tokens and query stay."""
-    return replace(window, ids=np.where(window.word == OUTSIDE, window.ids, classifier.encoder.pad_id))
 
 
 def _blank(classifier: Classifier, request: Request) -> Tensor:
@@ -52,6 +46,15 @@ class Explained(nn.Module):
         with self.autocast():
             logits = self.model(inputs_embeds=embeddings, attention_mask=real, **extra).logits
         return explained(logits.float(), target, self.explain)
+
+
+@torch.no_grad()
+def span(classifier: Classifier, request: Request) -> Tensor:
+    """Return what the scores of path methods should sum to [B]: the answer less that of the empty text."""
+    answer = Explained(classifier, request)
+    full, blank = embed(classifier, request.batch.ids), _blank(classifier, request)
+    value: Tensor = answer(full, *_arguments(request)) - answer(blank, *_arguments(request))
+    return value
 
 
 def _arguments(request: Request) -> tuple[Tensor, Tensor, Tensor]:

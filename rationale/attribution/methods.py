@@ -18,9 +18,9 @@ from rationale.attribution import attention as attn
 from rationale.attribution import gradients as grad
 from rationale.attribution import perturbation as pert
 from rationale.attribution import survivors as adaptive
-from rationale.attribution.request import AttributionSettings, Request
+from rationale.attribution.request import Request
 from rationale.hf import Classifier
-from rationale.text import OUTSIDE, Window
+from rationale.text import OUTSIDE
 
 Reduce = Literal["sum", "max", "max_magnitude", "first"]
 Scores = Callable[[Classifier, Request], Tensor]
@@ -30,10 +30,9 @@ Scores = Callable[[Classifier, Request], Tensor]
 class Method:
     """A method: its function, how pieces become words, whether scores have a sign, where it is from.
 
-    `uses` names the settings its scores depend on (`seed` too). `empty` makes the window its scores count
-    from, for methods whose scores should add up: to what is explained of the text less that of the empty
-    one. `own` gives the score from which on a word is the method's own choice, for methods that choose;
-    `adaptive` marks what only a token-dropping model can do.
+    `uses` names the settings its scores depend on (`seed` too). `span` is what the scores of a window should
+    sum to, for methods that promise that. `own` gives the score from which on a word is the method's own
+    choice, for methods that choose; `adaptive` marks what only a token-dropping model can do.
     """
 
     scores: Scores
@@ -41,7 +40,7 @@ class Method:
     signed: bool
     source: str
     uses: tuple[str, ...] = ()
-    empty: Callable[[Classifier, Window, AttributionSettings], Window] | None = None
+    span: Scores | None = None
     adaptive: bool = False
     own: Callable[[Classifier], float] | None = None
 
@@ -72,10 +71,6 @@ def contribution(classifier: Classifier, request: Request) -> Tensor:
     return adaptive.contribution(classifier, request.batch)
 
 
-def _padded(classifier: Classifier, window: Window, settings: AttributionSettings) -> Window:
-    return grad.blank_window(classifier, window)
-
-
 def _weights(scores: Scores, source: str, uses: tuple[str, ...] = ()) -> Method:
     return Method(scores, "max", False, source, uses)
 
@@ -84,9 +79,9 @@ def _effects(
     scores: Scores,
     source: str,
     uses: tuple[str, ...],
-    empty: Callable[[Classifier, Window, AttributionSettings], Window] | None = None,
+    span: Scores | None = None,
 ) -> Method:
-    return Method(scores, "sum", True, source, uses, empty)
+    return Method(scores, "sum", True, source, uses, span)
 
 
 _TAKEN = ("explain", "replace")
@@ -102,17 +97,17 @@ METHODS: dict[str, Method] = {
     "gradient_x_input_l1": _weights(grad.gradient_x_input_l1, "arXiv 1605.01713", ("explain",)),
     "gradient_x_input_l2": _weights(grad.gradient_x_input_l2, "arXiv 1605.01713", ("explain",)),
     "integrated_gradients": _effects(
-        grad.integrated_gradients, "arXiv 1703.01365", ("explain", "ig_steps"), _padded
+        grad.integrated_gradients, "arXiv 1703.01365", ("explain", "ig_steps"), grad.span
     ),
     "gradient_shap": _effects(
-        grad.gradient_shap, "arXiv 1705.07874", ("explain", "gradient_shap_samples", "seed"), _padded
+        grad.gradient_shap, "arXiv 1705.07874", ("explain", "gradient_shap_samples", "seed"), grad.span
     ),
-    "deeplift": _effects(grad.deeplift, "arXiv 1704.02685", ("explain",), _padded),
+    "deeplift": _effects(grad.deeplift, "arXiv 1704.02685", ("explain",), grad.span),
     "leave_one_out": _effects(pert.leave_one_out, "arXiv 1612.08220", _TAKEN),
     "occlusion": _effects(pert.occlusion, "arXiv 1311.2901", (*_TAKEN, "occlusion_words")),
     "lime": _effects(pert.lime, "arXiv 1602.04938", (*_TAKEN, "lime_samples", "seed")),
     "kernel_shap": _effects(
-        pert.kernel_shap, "arXiv 1705.07874", (*_TAKEN, "shap_samples", "seed"), pert.empty_window
+        pert.kernel_shap, "arXiv 1705.07874", (*_TAKEN, "shap_samples", "seed"), pert.span
     ),
     "survivors": replace(_weights(survivors, "AdapLeR 2022"), adaptive=True, own=adaptive.n_layers),
     "contribution": replace(_weights(contribution, "AdapLeR 2022"), adaptive=True),

@@ -27,10 +27,16 @@ Answer = Callable[[Tensor], Tensor]  # words present [N,K] → what is explained
 Explainer = Callable[[Answer, Tensor, AttributionSettings], Tensor]  # …, all words present [1,K] → [1,K]
 
 
-def empty_window(classifier: Classifier, window: Window, settings: AttributionSettings) -> Window:
-    """Return the window without its words: what Shapley values are counted from."""
-    removed = np.ones(int(window.word.max()) + 1, dtype=bool)
-    return classifier.encoder.remove([window], removed, settings.replace)[0]
+def span(classifier: Classifier, request: Request) -> Tensor:
+    """Return what Shapley values should sum to [B]: the answer less that without any word."""
+    windows = request.windows()
+    ends = [np.array([[True], [False]]).repeat(len(words_of(w)), axis=1) for w in windows]
+    logits = coalition_logits(classifier, windows, ends, request.settings.replace)
+    values = [
+        explained_values(of_window, int(target), request.settings.explain)
+        for of_window, target in zip(logits, request.target, strict=True)
+    ]
+    return torch.stack([full - empty for full, empty in values])
 
 
 def _perturb(explainer: Explainer, classifier: Classifier, request: Request) -> Tensor:

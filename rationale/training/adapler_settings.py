@@ -54,6 +54,8 @@ class AdaplerSettings:
                 "distill 1 with word_drop (labels are of whole texts)",
                 s.distill,
             ),
+            (not self.word_drop or self.hard_epochs > 0, "hard_epochs with word_drop", self.hard_epochs),
+            (self.teacher_epochs <= 1 or s.distill > 0, "distill above 0 with teacher_epochs", s.distill),
             (0 <= s.distill <= 1, "distill in [0, 1]", s.distill),
             (0 < s.temperature < math.inf, "a temperature above 0", s.temperature),
             (_all(s.gamma, s.phi, least=0), "gamma and phi of at least 0", (s.gamma, s.phi)),

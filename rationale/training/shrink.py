@@ -23,7 +23,7 @@ from rationale.models.encoder import check_encoder
 from rationale.models.removal import measure_removal
 from rationale.settings import digest
 from rationale.training.adapler_settings import AdaplerSettings
-from rationale.training.dense import EPOCHS
+from rationale.training.dense import EPOCHS, best_epochs
 from rationale.training.loop import TrainingWindow, say, training_windows
 from rationale.training.run import CHECKPOINT, Run
 from rationale.training.stages import train_stages
@@ -66,9 +66,7 @@ def train_adapler(
     if teacher.labels != dataset.labels:
         raise InputError(Fault(f"labels {list(dataset.labels)}", str(list(teacher.labels)), dense))
     windows = training_windows(teacher.encoder, dataset, dataset.splits["train"])
-    teachers: tuple[Classifier, ...] = (teacher,)
-    if settings.teacher_epochs > 1:
-        teachers = _of_epochs(_best_epochs(dense, settings.teacher_epochs), teacher, settings)
+    teachers = _teachers(dense, teacher, settings)
     targets, logits = _taught(dense, teachers, dataset, windows, settings)
     set_seed(settings.seed)
     model = AdaplerForSequenceClassification.from_dense(
@@ -134,11 +132,23 @@ def _taught(
 
     targets = kept_on_disk(dense / "targets" / f"{key}.safetensors", compute)
     of_teachers = [f.name for f in _best_epochs(dense, s.teacher_epochs)]
+    of_logits = digest(of_windows, of_teachers, read_settings(dense).get("log"))
     logits = kept_on_disk(
-        dense / "targets" / f"logits-{digest(of_windows, of_teachers)}.safetensors",
+        dense / "targets" / f"logits-{of_logits}.safetensors",
         lambda: list(teacher_logits(teachers, windows)),
     )
     return targets, logits
+
+
+def _teachers(dense: Path, teacher: Classifier, s: AdaplerSettings) -> tuple[Classifier, ...]:
+    """Return whose mean probability is distilled: the dense model's, or several of its epochs'."""
+    if s.teacher_epochs == 1:
+        return (teacher,)
+    found = _best_epochs(dense, s.teacher_epochs)
+    if len(found) < s.teacher_epochs:
+        expected = f"{s.teacher_epochs} epochs kept by train dense --keep-epochs"
+        raise InputError(Fault(expected, str(len(found)), dense))
+    return _of_epochs(found, teacher, s)
 
 
 def _best_epochs(dense: Path, count: int) -> list[Path]:
@@ -148,10 +158,8 @@ def _best_epochs(dense: Path, count: int) -> list[Path]:
         return [dense]
     if "log" not in read_settings(dense):
         raise InputError(Fault("a model whose training is finished", f"no {SETTINGS}", dense))
-    if len(folders) > count:
-        log = {str(e["epoch"]): e["val_accuracy"] for e in read_settings(dense)["log"]}
-        folders = sorted(folders, key=lambda f: log[f.name], reverse=True)[:count]
-    return folders
+    best = [str(epoch) for epoch in best_epochs(read_settings(dense)["log"], len(folders))]
+    return sorted(folders, key=lambda f: best.index(f.name))[:count]
 
 
 def _of_epochs(folders: Sequence[Path], like: Classifier, s: AdaplerSettings) -> tuple[Classifier, ...]:

@@ -43,7 +43,11 @@ def _published(classifier: Classifier, request: Request) -> Tensor:
 
 def target_names() -> tuple[str, ...]:
     """Return the names `--target` takes."""
-    return (PUBLISHED, HUMAN, *(m for m in METHODS if m not in (PUBLISHED, *FLOORS)))
+    return (
+        PUBLISHED,
+        HUMAN,
+        *(m for m, of in METHODS.items() if not of.adaptive and m not in (PUBLISHED, *FLOORS)),
+    )
 
 
 def parse_target(text: str) -> tuple[str, ...]:
