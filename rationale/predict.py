@@ -10,16 +10,18 @@ from numpy.typing import NDArray
 from scipy.special import softmax
 
 from eraser import Fault, InputError
-from rationale.hf import Classifier
+from rationale.hf import Classifier, drops_tokens
 from rationale.text import Batch, Window, length_batches
 
 Floats = NDArray[np.float64]
 MAX_PIECES = {"cpu": 2 * 512, "cuda": 256 * 512}  # of one padded batch: small ones stay in the caches
+DROPPING = 8  # times as many for a model that drops tokens: few are left in its later layers
 
 
 def batches(classifier: Classifier, windows: Sequence[Window]) -> Iterator[tuple[list[int], Batch]]:
     """Yield (indices into `windows`, batch) in batches of equal work."""
     limit = MAX_PIECES.get(classifier.device.type, MAX_PIECES["cpu"])
+    limit *= DROPPING if drops_tokens(classifier) else 1
     for rows in length_batches([len(w) for w in windows], limit):
         yield rows, classifier.encoder.collate([windows[i] for i in rows]).to(classifier.device)
 

@@ -16,6 +16,7 @@ from rationale.attribution.request import AttributionSettings, Request
 from rationale.attribution.words import word_scores
 from rationale.hf import Classifier, without_removal
 from rationale.passes import Passes, now
+from rationale.predict import DROPPING
 from rationale.text import Batch, Window, length_batches
 
 __all__ = ["METHODS", "Attribution", "AttributionSettings", "Case", "attribute", "method_named"]
@@ -93,6 +94,7 @@ def _of_windows(
     pieces: list[Floats] = [np.empty(0)] * len(flat)
     spent, missed = np.zeros(len(cases)), np.zeros(len(cases))
     limit = MAX_PIECES.get(classifier.device.type, MAX_PIECES["cpu"])
+    limit *= DROPPING if method.adaptive else 1
     passes = classifier.passes or Passes()
     for rows in length_batches([len(w) for w in flat], limit):
         batch = classifier.encoder.collate([flat[i] for i in rows]).to(classifier.device)
