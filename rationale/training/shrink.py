@@ -120,7 +120,7 @@ def _taught(
         marks,
         s.target,
         s.target_class,
-        [f.name for f in folders],
+        sorted(f.name for f in folders),
         read_settings(dense).get("log"),
     )
 
@@ -131,7 +131,7 @@ def _taught(
         return [torch.from_numpy(t) for t in found]
 
     targets = kept_on_disk(dense / "targets" / f"{key}.safetensors", compute)
-    of_teachers = [f.name for f in _best_epochs(dense, s.teacher_epochs)]
+    of_teachers = sorted(f.name for f in _best_epochs(dense, s.teacher_epochs))
     of_logits = digest(of_windows, of_teachers, read_settings(dense).get("log"))
     logits = kept_on_disk(
         dense / "targets" / f"logits-{of_logits}.safetensors",
