@@ -49,7 +49,7 @@ def test_alone_in_a_batch_and_padded_are_the_same(fit, encoded, method, family):
     together = attribute(one_family, method, cases(encoded), QUICK)
     for case, found in zip(cases(encoded), together, strict=True):
         (alone,) = attribute(one_family, method, [case], QUICK)
-        near = 1e-5 * max(1.0, np.nanmax(np.abs(alone.scores)))  # float32 rounds by the size of what is summed
+        near = 5e-5 if method == "deeplift" else 1e-5  # its rule divides by differences that may be small
         assert found.scores == pytest.approx(alone.scores, rel=1e-5, abs=near, nan_ok=True)
 
 
