@@ -130,7 +130,7 @@ class Run:
             for i, target, seed in zip(items, targets, seeds, strict=True)
         ]
         classifier = self.classifier if named(method).adaptive else self.explained
-        how = self.settings.attribution
+        how = self.settings
         attribute(replace(classifier, passes=None), method, cases[:1], how)  # to warm up, not timed
         return attribute(classifier, method, cases, how)
 

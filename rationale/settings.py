@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from eraser import Fault, InputError
-from rationale.ablate import Removal
-from rationale.attribution.request import AttributionSettings, Explain
+from rationale.attribution.request import AttributionSettings
 from rationale.extract import Budget, parse_budget
 from rationale.hf import Precision
 from rationale.text import LongTexts
@@ -21,7 +20,7 @@ CHOOSERS = ("survivors", "contribution")  # added for models that drop tokens, a
 
 
 @dataclass(frozen=True)
-class EvaluateSettings:
+class EvaluateSettings(AttributionSettings):
     """The choices of one run; `budgets[0]` is the one written to the official prediction files.
 
     `dense` is the model that attention and gradient methods explain where `model` drops tokens.
@@ -36,13 +35,6 @@ class EvaluateSettings:
     limit: int | None = None
     long_texts: LongTexts = "window"
     max_length: int | None = None
-    replace: Removal = "delete"
-    explain: Explain = "logit"
-    ig_steps: int = 20
-    gradient_shap_samples: int = 20
-    lime_samples: int = 100
-    shap_samples: int = 500
-    occlusion_words: int = 3
     precision: Precision = "float32"
     device: str = "auto"
     seed: int = 0
@@ -61,15 +53,10 @@ class EvaluateSettings:
             (self.seed >= 0, "a seed of at least 0", str(self.seed)),
         ]
         faults = [Fault(expected, got) for holds, expected, got in rules if not holds]
-        faults += self.attribution.faults()
+        faults += self.faults()
         faults += [fault for name in self.budgets for fault in self._budget_faults(name, choosing)]
         if faults:
             raise InputError(*faults)
-
-    @property
-    def attribution(self) -> AttributionSettings:
-        """What the methods are told."""
-        return AttributionSettings(**{f.name: getattr(self, f.name) for f in fields(AttributionSettings)})
 
     def _budget_faults(self, name: str, choosing: tuple[str, ...]) -> tuple[Fault, ...]:
         try:

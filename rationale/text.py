@@ -164,8 +164,8 @@ class Encoder:
         if how == "mask":
             if self.mask_id is None:
                 raise InputError(Fault("a tokenizer with a mask token", "none"))
-            return tuple(replace(w, ids=np.where(_covers(w, removed), self.mask_id, w.ids)) for w in windows)
-        kept = tuple(_delete(w, removed) for w in windows)
+            return tuple(replace(w, ids=np.where(covers(w, removed), self.mask_id, w.ids)) for w in windows)
+        kept = tuple(without(w, removed) for w in windows)
         return tuple(w for w in kept if w.has_words) or kept[:1]
 
     def collate(self, windows: Sequence[Window]) -> Batch:
@@ -184,14 +184,15 @@ class Encoder:
         return Batch(*(torch.from_numpy(a) for a in (ids, real, word, types)))
 
 
-def _covers(window: Window, words: Mask) -> Mask:
+def covers(window: Window, words: Mask) -> Mask:
     """Return the mask [T] of pieces whose word is in `words` [W]."""
     covered: Mask = (window.word != OUTSIDE) & words[window.word]
     return covered
 
 
-def _delete(window: Window, removed: Mask) -> Window:
-    kept = ~_covers(window, removed)
+def without(window: Window, removed: Mask) -> Window:
+    """Return the window without the pieces of the words where `removed` [W] is True."""
+    kept = ~covers(window, removed)
     return Window(window.ids[kept], window.word[kept], window.types[kept])
 
 

@@ -58,9 +58,7 @@ def test_a_runs_notes_tell_what_complete_methods_missed(classifier, sample, tmp_
         Case(i.windows, i.truth.n_words, ("NEG", "POS").index(p.label))
         for i, p in zip(found.items, found.predictions["saliency", "gold"], strict=True)
     ]
-    deltas = [
-        abs(a.delta) for a in attribute(classifier, "integrated_gradients", cases, settings.attribution)
-    ]
+    deltas = [abs(a.delta) for a in attribute(classifier, "integrated_gradients", cases, settings)]
     expected = f"by {np.median(deltas):.2g} (median, of the logit)"
     assert note == f"integrated_gradients: scores miss what they should sum to {expected}"
 

@@ -17,7 +17,7 @@ Explain = Literal["logit", "probability", "margin"]
 EXPLAIN: tuple[Explain, ...] = ("logit", "probability", "margin")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class AttributionSettings:
     """What is explained, and how much work methods that sample may do for one window.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from eraser import Dataset
 from rationale.hf import Classifier, save_classifier
 from rationale.models.adapler import AdaplerForSequenceClassification
 from rationale.models.removal import Removal, measure_removal
-from rationale.text import OUTSIDE, Window, length_batches
+from rationale.text import Window, covers, length_batches, without
 from rationale.training.adapler import AdaplerBatch
 from rationale.training.adapler_settings import AdaplerSettings
 from rationale.training.loop import MICRO_PIECES, Loop, TrainingWindow, shuffled_batches
@@ -92,30 +92,31 @@ class Run:
 
     def batch(self, rows: list[int]) -> AdaplerBatch:
         """Return windows as the losses take them."""
-        device = self.classifier.device
-        batch = self.classifier.encoder.collate([self.windows[i].window for i in rows]).to(device)
-        saliency = nn.utils.rnn.pad_sequence([self.targets[i] for i in rows], batch_first=True)
-        labels = torch.tensor([self.windows[i].label for i in rows], device=device)
-        teacher = torch.stack([self.logits[i] for i in rows]).to(device)
-        return AdaplerBatch(batch.ids, batch.types, batch.real, labels, saliency.to(device), teacher)
+        batch = self._batch(rows, [self.windows[i].window for i in rows], [self.targets[i] for i in rows])
+        return replace(batch, teacher=torch.stack([self.logits[i] for i in rows]).to(batch.ids.device))
 
     def shorter_batch(self, rows: list[int], epoch: int) -> AdaplerBatch:
         """Return windows without some of their words, and what the dense model says of them as they are now.
 
         The words are drawn anew each epoch, from the rows alone: a run gone on with draws the same.
         """
-        s, device = self.settings, self.classifier.device
-        rng = np.random.default_rng((s.seed, epoch, *rows))
-        whole = [self.windows[i].window for i in rows]
-        stays = [rng.random(int(w.word.max()) + 2) >= s.word_drop for w in whole]
-        kept = [(w.word == OUTSIDE) | stay[w.word] for w, stay in zip(whole, stays, strict=True)]
-        shorter = [Window(w.ids[k], w.word[k], w.types[k]) for w, k in zip(whole, kept, strict=True)]
-        batch = self.classifier.encoder.collate(shorter).to(device)
-        targets = [self.targets[i][torch.from_numpy(k)] for i, k in zip(rows, kept, strict=True)]
-        saliency = nn.utils.rnn.pad_sequence(targets, batch_first=True).to(device)
+        rng = np.random.default_rng((self.settings.seed, epoch, *rows))
+        shorter, targets = [], []
+        for i in rows:
+            window = self.windows[i].window
+            removed = rng.random(int(window.word.max()) + 2) < self.settings.word_drop
+            shorter += [without(window, removed)]
+            targets += [self.targets[i][torch.from_numpy(~covers(window, removed))]]
+        batch = self._batch(rows, shorter, targets)
+        read = self.classifier.encoder.collate(shorter).to(batch.ids.device)
+        return replace(batch, teacher=taught_logits(self.teachers, read))
+
+    def _batch(self, rows: list[int], windows: Sequence[Window], targets: Sequence[Tensor]) -> AdaplerBatch:
+        device = self.classifier.device
+        batch = self.classifier.encoder.collate(windows).to(device)
+        saliency = nn.utils.rnn.pad_sequence(list(targets), batch_first=True).to(device)
         labels = torch.tensor([self.windows[i].label for i in rows], device=device)
-        teacher = taught_logits(self.teachers, batch)
-        return AdaplerBatch(batch.ids, batch.types, batch.real, labels, saliency, teacher)
+        return AdaplerBatch(batch.ids, batch.types, batch.real, labels, saliency)
 
     def some_windows(self, pieces: int) -> list[Window]:
         """Return random windows of at least so many pieces in all, or all windows; always the same."""
