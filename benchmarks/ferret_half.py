@@ -10,6 +10,7 @@ import hashlib
 import importlib.metadata
 import importlib.util
 import json
+import platform
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -92,6 +93,13 @@ def timed(work: Callable[[], Any], model: Any) -> tuple[Half, Any]:
     return Half(cpu, wall, passes.rows, len(passes.seen), passes.with_gradient, passes.pieces), result
 
 
+def cpu_name(about: Path = Path("/proc/cpuinfo")) -> str:
+    """Return what the CPU calls itself, or its architecture where it does not say."""
+    lines = about.read_text(encoding="utf-8").splitlines() if about.is_file() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
+
+
 def check_pieces(tokenizer: Any, texts: Sequence[Reading]) -> None:
     """Stop unless the peer's tokenizer reads exactly the pieces that ours does."""
     for text in texts:
@@ -148,6 +156,7 @@ def as_peer(job: Path, results: Path) -> None:
     record = {
         "settings": given["settings"],
         "versions": {"python": sys.version.split()[0]} | {p: importlib.metadata.version(p) for p in PACKAGES},
+        "cpu": cpu_name(),
         "texts": [asdict(took) for took, _ in found],
         "scores": [scores for _, scores in found],
     }

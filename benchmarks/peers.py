@@ -16,7 +16,8 @@ ferret-xai is no dependency of ours and cannot share our environment. It runs in
     python -m benchmarks.peers --model models/movies-dense --peer-python peer-env/bin/python
 
 Without the last pin pip chooses a pyarrow that refuses the numpy ferret asks for. `--peer-results FILE`
-keeps what the peer took, to be used again while model, texts, threads and samples are the same.
+keeps what the peer took, with its versions and CPU, to be used again while model, texts, threads and samples
+are the same.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from benchmarks.ferret_half import Half, Reading, Timed
+from benchmarks.ferret_half import Half, Reading, Timed, cpu_name
 from benchmarks.our_half import THREADS, ours
 
 SHARED = Path(__file__).resolve().parents[1].parent / "shared"
@@ -162,6 +163,15 @@ def peer(options: argparse.Namespace, texts: Sequence[Reading]) -> tuple[dict[st
 # --- the report
 
 
+def origin(record: dict[str, Any], now: bool, here: str) -> str:
+    """Return which versions of the peer were measured, and on which CPU: `here` is the one ours runs on."""
+    versions = record["versions"]
+    peer_name = f"ferret-xai {versions['ferret-xai']} (torch {versions['torch']})"
+    if now:
+        return f"{peer_name} measured now on {here}"
+    return f"{peer_name} recorded in another run on {record.get('cpu', 'an unnamed CPU')}, ours on {here}"
+
+
 def of_record(record: dict[str, Any]) -> list[Timed]:
     """Return what a record says each text took."""
     return [Timed(t["id"], Half(**t["explain"]), Half(**t["evaluate"])) for t in record["texts"]]
@@ -238,21 +248,21 @@ def main() -> None:
     options = options_of()
     texts = readings(options)
     record, now = peer(options, texts)
-    name = f"ferret-xai {record['versions']['ferret-xai']}"
+    name, here = f"ferret-xai {record['versions']['ferret-xai']}", cpu_name()
     runs = {name: of_record(record)}
     for precision in ("float32", "bf16"):
         runs[f"ours, {precision}"] = ours(options.model, texts, precision, options.lime_samples)
     lengths = [len(text.ids) for text in texts]
     print(
         f"{len(texts)} texts of {min(lengths)} to {max(lengths)} pieces, {THREADS} thread, "
-        f"{options.lime_samples} LIME samples; {name} {'measured now' if now else 'recorded in another run'}"
+        f"{options.lime_samples} LIME samples; {origin(record, now, here)}"
     )
     print(table(name, runs))
     print(f"{name}:\n{detail(runs[name])}")
     if options.out is not None:
         ours_by_name = {key: [asdict(t) for t in took] for key, took in runs.items() if key != name}
         options.out.write_text(
-            json.dumps({"peer": record, "measured_now": now, "ours": ours_by_name}, indent=1),
+            json.dumps({"peer": record, "measured_now": now, "cpu": here, "ours": ours_by_name}, indent=1),
             encoding="utf-8",
         )
 

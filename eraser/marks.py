@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import inf
 from typing import Any, Literal
 
 import numpy as np
@@ -53,10 +54,20 @@ def read_marks(text: str, value: Any, form: Form, marks: tuple[str, str]) -> Mar
         return Marked(text, np.zeros(n_words, dtype=bool))
     if form == "chars":
         return mark_characters(text, _pairs(value, len(text), "characters"))
-    if isinstance(value, list) and value and not any(isinstance(v, list) for v in value):
+    if _is_by_word(value):
         return Marked(text, _bits(value, n_words))
     spans = _pairs(value, n_words, "words")
     return Marked(text, mask_of(tuple(Span(a, b) for a, b in spans), n_words), len(spans))
+
+
+def check_spans(value: Any, form: Form) -> None:
+    """Refuse what would be wrong beside any text, where the text, or with `auto` the form, is not known.
+
+    Raises:
+        InputError: it is no list, or a fault for each span that is no [start, end).
+    """
+    if value is not None and (form == "chars" or not _is_by_word(value)):
+        _pairs(value, None, {"chars": "characters", "tokens": "words"}.get(form, "words or characters"))
 
 
 def form_of(rows: Sequence[tuple[str, Any]], marks: tuple[str, str]) -> Form:
@@ -70,6 +81,7 @@ def form_of(rows: Sequence[tuple[str, Any]], marks: tuple[str, str]) -> Form:
     pairs = [(p, text) for text, value in rows if isinstance(value, list) for p in value if _is_pair(p)]
     if not pairs:
         return "tokens"
+    pairs = [(p, text) for p, text in pairs if text.strip()]  # a row without a text tells nothing
     beyond = sum(end > len(text.split()) for (_, end), text in pairs)
     return "chars" if 2 * beyond >= len(pairs) else "auto"
 
@@ -133,11 +145,17 @@ def _is_pair(value: Any) -> bool:
     return isinstance(value, list) and len(value) == 2 and all(type(n) is int for n in value)
 
 
-def _pairs(value: Any, limit: int, unit: str) -> Spans:
+def _is_by_word(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and not any(isinstance(v, list) for v in value)
+
+
+def _pairs(value: Any, limit: int | None, unit: str) -> Spans:
+    """Return spans within the first `limit` words or characters; None: however many there are."""
     if not isinstance(value, list):
         raise InputError(Fault(f"a list of [start, end) in {unit}", shown(value)))
-    if wrong := [p for p in value if not (_is_pair(p) and 0 <= p[0] < p[1] <= limit)]:
-        expected = f"[start, end) in {unit}, 0 <= start < end <= {limit}"
+    end, upper = (inf, "") if limit is None else (limit, f" <= {limit}")
+    if wrong := [p for p in value if not (_is_pair(p) and 0 <= p[0] < p[1] <= end)]:
+        expected = f"[start, end) in {unit}, 0 <= start < end{upper}"
         raise InputError(*(Fault(expected, shown(pair)) for pair in wrong))
     return tuple((start, end) for start, end in value)
 

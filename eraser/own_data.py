@@ -19,7 +19,7 @@ import numpy as np
 
 from eraser.errors import Fault, InputError, shown
 from eraser.load import SPLITS
-from eraser.marks import Form, Marked, form_of, read_marks, sentences_of
+from eraser.marks import Form, Marked, check_spans, form_of, read_marks, sentences_of
 from eraser.tables import Columns, Record, read_records
 from eraser.types import Dataset, Document, Evidence, Example, runs
 from eraser.write import gold_record, write_whole
@@ -125,7 +125,7 @@ def _twice(records: Sequence[Record]) -> Iterator[Fault]:
 
 
 def _form(records: Sequence[Record], how: Reading, faults: list[Fault]) -> Form:
-    """Return the form of the rationales; `none`, and a fault, where it cannot be told or has no column."""
+    """Return the form of the rationales; with a fault, `auto` if none can be told, `none` with no column."""
     column = how.columns.rationale or ("rationale" if how.form in ("chars", "tokens") else None)
     if column and not any("rationale" in record.columns for record in records):
         faults.append(Fault(f"a column {column!r} in at least one file", "none", records[0].file))
@@ -136,7 +136,6 @@ def _form(records: Sequence[Record], how: Reading, faults: list[Fault]) -> Form:
     if (form := form_of(rows, how.marks)) == "auto":
         expected = "to be told whether rationales are chars or tokens (--rationale-form)"
         faults.append(Fault(expected, "pairs of numbers that may be either", records[0].file))
-        return "none"
     return form
 
 
@@ -163,9 +162,9 @@ def _entry(record: Record, how: Reading, form: Form, faults: list[Fault]) -> _En
     label = tried(lambda: record.string("label"))
     query = "" if record.is_blank("query") else tried(lambda: record.string("query"))
     split = tried(lambda: _split_of(record))
-    marked = None if text is None else tried(lambda: _marked(record, text, how, form))
+    marked = tried(lambda: _marked(record, text, how, form))
     faults += wrong
-    if label is None or query is None or split is None or marked is None:
+    if text is None or label is None or query is None or split is None or marked is None:
         return None
     return _Entry(record.id, split, label, query, marked)
 
@@ -178,9 +177,13 @@ def _split_of(record: Record) -> str:
     return found
 
 
-def _marked(record: Record, text: str, how: Reading, form: Form) -> Marked:
-    value = record.rationale() if form in ("chars", "tokens") else None
+def _marked(record: Record, text: str | None, how: Reading, form: Form) -> Marked | None:
+    """Return what is marked in a row's text; None where it has none, or the form could not be told."""
+    value = None if form in ("marks", "none") else record.rationale()
     try:
+        if text is None or form == "auto":
+            check_spans(value, form)
+            return None
         found = read_marks(text, value, form, how.marks)
     except InputError as error:
         raise record.placed(*error.faults) from None

@@ -124,7 +124,7 @@ def _json_rows(path: Path, faults: list[Fault]) -> list[Row]:
 
 
 def read_records(split: str, path: Path, columns: Columns, faults: list[Fault]) -> list[Record]:
-    """Return the rows of a file; `faults` takes those of single rows.
+    """Return the rows of a file; `faults` takes those of single rows. A row without its id has a made one.
 
     Raises:
         InputError: the file cannot be read, has no rows, or wants a column; rationales may be in other files.
@@ -142,9 +142,10 @@ def read_records(split: str, path: Path, columns: Columns, faults: list[Fault]) 
         fields = {what: row.get(name) for what, name in names.items()}
         record = Record(path, line, f"{split}-{number:05d}", split, fields, names)
         try:
-            found.append(replace(record, id=record.string("id")) if "id" in names else record)
+            record = replace(record, id=record.string("id")) if "id" in names else record
         except InputError as error:
             faults += error.faults
+        found.append(record)
     return found
 
 

@@ -1,33 +1,34 @@
 """Measured speed beside counted operations, on the same inputs in one run.
 
-Three ways to run one model: `dense` is Hugging Face's own forward pass with fused attention on padded
-batches; `packed` is ours with nothing removed; `removal` really drops tokens. Rounds alternate between
-them, so that a slow minute of the machine hits all alike.
+Ways to run one model, each with one part more: `dense` is Hugging Face's own forward pass with fused
+attention on padded batches; `packed` is ours with nothing removed; `cut` is with the matrices cut; `removal`
+really drops tokens; `exit` lets texts stop early. A cut model's dense original gets random weights, which
+take the same time. Rounds alternate between the ways, so that a slow minute of the machine hits all alike.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from tqdm.auto import tqdm
+from transformers import PreTrainedModel
 
 from eraser import Fault, InputError
-from rationale.hf import Classifier, describe, without_removal
+from rationale.hf import Classifier, cast_once, describe
 from rationale.memory import peak_megabytes
-from rationale.models.adapler import AdaplerForSequenceClassification
+from rationale.models.adaptive import AdaptiveForSequenceClassification, keep_all, plain
 from rationale.models.encoder import Output, run_packed
 from rationale.models.flops import costs, kept_lengths
-from rationale.models.packed import Rows
+from rationale.models.pruning import build, original
 from rationale.text import Batch, Window
 
 Floats = NDArray[np.float64]
-WAYS = ("dense", "packed", "removal")
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ class Bench:
     """What was measured, and where."""
 
     timings: tuple[Timing, ...]
-    lengths: Floats  # mean tokens each layer worked on [L]
+    lengths: Floats  # mean tokens each layer worked on [L], in the last way
     windows: int
     batch_size: int
     tokens: float  # mean of a window
@@ -69,13 +70,11 @@ class Bench:
 
 
 def bench(classifier: Classifier, windows: Sequence[Window], batch_size: int = 32, rounds: int = 5) -> Bench:
-    """Time the three ways over all windows, sorted by length, in batches of `batch_size`.
+    """Time all ways over all windows, sorted by length, in batches of `batch_size`.
 
     Raises:
-        InputError: the model drops no tokens, or there is nothing to time.
+        InputError: the model is as dense as can be, or there is nothing to time.
     """
-    if not isinstance(classifier.model, AdaplerForSequenceClassification):
-        raise InputError(Fault("a model that drops tokens", type(classifier.model).__name__))
     if rounds < 1 or batch_size < 1 or not windows:
         got = f"{rounds}, {batch_size}, {len(windows)}"
         raise InputError(Fault("at least 1 round, a batch size of 1 and 1 window", got))
@@ -84,41 +83,70 @@ def bench(classifier: Classifier, windows: Sequence[Window], batch_size: int = 3
         classifier.encoder.collate(ordered[i : i + batch_size]).to(classifier.device)
         for i in range(0, len(ordered), batch_size)
     ]
-    runs = _ways(classifier)
-    seconds: dict[str, list[float]] = {way: [] for way in WAYS}
+    ways = ways_of(classifier)
+    seconds: dict[str, list[float]] = {way.name: [] for way in ways}
     with torch.inference_mode(), classifier.autocast():
-        kept = np.concatenate([kept_lengths(runs["removal"](b)) for b in batches], axis=1)
-        for way in WAYS:  # warm up
-            runs[way](batches[-1])
+        found = {way.name: way.count(batches, ordered) for way in ways}
+        for way in ways:  # warm up
+            way.run(batches[-1])
         for _ in tqdm(range(rounds), desc="bench", leave=False, disable=None):
-            for way in WAYS:
-                seconds[way].append(_seconds(runs[way], batches, classifier.device))
-        memory = {way: peak_megabytes(_of(runs[way], batches[-1]), classifier.device) for way in WAYS}
-    lengths = np.array([len(w) for w in ordered])
-    price = costs(classifier.model)
-    dense = float(price.dense(lengths).sum())
-    flops = {"dense": dense, "packed": dense, "removal": float(price.shrinking(lengths, kept).sum())}
-    timings = tuple(Timing(way, tuple(seconds[way]), flops[way], memory[way]) for way in WAYS)
-    return Bench(timings, kept.mean(1), len(ordered), batch_size, float(lengths.mean()), describe(classifier))
+            for way in ways:
+                seconds[way.name].append(_seconds(way.run, batches, classifier.device))
+        memory = {way.name: peak_megabytes(_of(way.run, batches[-1]), classifier.device) for way in ways}
+    timings = tuple(Timing(w, tuple(seconds[w]), flops, memory[w]) for w, (flops, _) in found.items())
+    mean = float(np.mean([len(w) for w in ordered]))
+    kept = found[ways[-1].name][1]
+    return Bench(timings, kept.mean(1), len(ordered), batch_size, mean, describe(classifier))
 
 
-def _ways(classifier: Classifier) -> dict[str, Callable[[Batch], Any]]:
-    dense, model = without_removal(classifier), classifier.model
+@dataclass(frozen=True)
+class Way:
+    """One way to run: its name, the model with this part and all before, and how a batch is run."""
 
-    def keep_all(layer: int, states: torch.Tensor, rows: Rows) -> tuple[torch.Tensor, None]:
-        return torch.ones(len(states), dtype=torch.bool, device=states.device), None
+    name: str
+    model: PreTrainedModel
+    run: Callable[[Batch], Any]
 
-    def run_dense(batch: Batch) -> Any:
-        return dense.model(input_ids=batch.ids, **dense.inputs(batch))
+    def count(self, batches: Sequence[Batch], windows: Sequence[Window]) -> tuple[float, Floats]:
+        """Return the operations of all batches, and the tokens each layer worked on [L, window]."""
+        price, lengths = costs(self.model), np.array([len(w) for w in windows])
+        if not isinstance(self.model, AdaptiveForSequenceClassification):
+            return float(price.dense(lengths).sum()), np.tile(lengths.astype(float), (len(price.token), 1))
+        kept = np.concatenate([kept_lengths(self.run(batch)) for batch in batches], axis=1)
+        return float(price.shrinking(lengths, kept).sum()), kept.astype(float)
 
-    def run_all(batch: Batch) -> Output:
-        return run_packed(dense.model, batch.ids, batch.types, batch.real, keep_all)
 
-    def run_removal(batch: Batch) -> Output:
-        output: Output = model(input_ids=batch.ids, **classifier.inputs(batch))
-        return output
+def ways_of(classifier: Classifier) -> tuple[Way, ...]:
+    """Return the ways to run a model, from dense to all that it does."""
+    model, inner = classifier.model, plain(classifier.model)
+    dense = inner
+    if is_cut := getattr(inner.config, "cut", None) is not None:
+        dense = build(original(inner.config)).to(classifier.device).eval()  # type: ignore[arg-type]
+        cast_once(replace(classifier, model=dense))
+    ways = [_whole(classifier, "dense", dense), _packed("packed", dense)]
+    if is_cut:
+        ways.append(_packed("cut", inner))
+    wrappers = []
+    while isinstance(model, AdaptiveForSequenceClassification):
+        wrappers.append(model)
+        model = model.model
+    ways += [_whole(classifier, "removal" if w.removes else "exit", w) for w in reversed(wrappers)]
+    if len(ways) == 2:  # noqa: PLR2004 (dense and packed)
+        raise InputError(
+            Fault("a model that drops tokens, stops early or is cut", type(classifier.model).__name__)
+        )
+    return tuple(ways)
 
-    return {"dense": run_dense, "packed": run_all, "removal": run_removal}
+
+def _whole(classifier: Classifier, name: str, model: PreTrainedModel) -> Way:
+    return Way(name, model, lambda batch: model(input_ids=batch.ids, **classifier.inputs(batch)))
+
+
+def _packed(name: str, model: PreTrainedModel) -> Way:
+    def run(batch: Batch) -> Output:
+        return run_packed(model, batch.ids, batch.types, batch.real, keep_all)
+
+    return Way(name, model, run)
 
 
 def _of(run: Callable[[Batch], Any], batch: Batch) -> Callable[[], object]:
@@ -151,9 +179,10 @@ def table(found: Bench) -> str:
             f"{found.ratio(t.way, lambda t: t.median):6.2f} {f'[{low:.2f}, {high:.2f}]':>15} "
             f"{found.windows / t.median:10.1f} {t.megabytes:10.0f}"
         )
+    last = found.timings[-1].way
     of_flops, of_time = (
-        found.ratio("removal", lambda t: t.flops),
-        found.ratio("removal", lambda t: t.median),
+        found.ratio(last, lambda t: t.flops),
+        found.ratio(last, lambda t: t.median),
     )
     lines.append(f"wall-clock speed-up / FLOPs speed-up: {of_time / of_flops:.3f}")
     return "\n".join(lines)

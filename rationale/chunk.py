@@ -180,12 +180,12 @@ class Run:
 
     def _targets(self, items: Sequence[Item], probs: Floats) -> list[int]:
         """Return the class to explain for each item."""
-        if self.settings.target == "predicted":
-            return [int(i) for i in probs.argmax(1)]
         labels = self.classifier.labels
+        if (label := self.settings.target_label(labels)) is not None:
+            return [labels.index(label)] * len(items)
         if self.settings.target == "gold":
             return [labels.index(i.truth.label) for i in items]
-        return [labels.index(self.settings.target)] * len(items)
+        return [int(i) for i in probs.argmax(1)]
 
     def _predict(self, items: Sequence[Item]) -> Rows:
         probs = text_probs(self.classifier, [i.windows for i in items])

@@ -20,6 +20,7 @@ from rationale.cli_options import (
     Precision,
 )
 from rationale.cli_train import train_app, tune_app
+from rationale.cli_train_adaptive import train_dact_command, train_inforcoef_command, train_prune_command
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -29,6 +30,9 @@ app = typer.Typer(
 data_app = typer.Typer(no_args_is_help=True, help="Fetch, list and describe data sets.")
 app.add_typer(data_app, name="data")
 data_app.command("import")(import_command)
+train_app.command("dact")(train_dact_command)
+train_app.command("inforcoef")(train_inforcoef_command)
+train_app.command("prune")(train_prune_command)
 app.add_typer(train_app, name="train")
 app.add_typer(tune_app, name="tune")
 app.command("evaluate")(evaluate_command)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import fields
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -24,7 +24,12 @@ from rationale.cli_options import (
     Precision,
     Replacement,
     RunFolder,
+    Sample,
 )
+
+if TYPE_CHECKING:  # torch is imported when a command runs
+    from rationale.hf import Classifier
+    from rationale.settings import EvaluateSettings
 
 
 def evaluate_command(  # noqa: PLR0913 (one option each)
@@ -39,6 +44,7 @@ def evaluate_command(  # noqa: PLR0913 (one option each)
     target: Explained = "predicted",
     labels: LabelNames = None,
     limit: Limit = None,
+    sample: Sample = None,
     long_texts: Annotated[Literal["window", "truncate"], typer.Option()] = "window",
     max_length: int | None = None,
     replace: Replacement = "delete",
@@ -56,31 +62,40 @@ def evaluate_command(  # noqa: PLR0913 (one option each)
     """Score rationale methods against human evidence; an interrupted run goes on where it stopped."""
     from eraser.load import load
     from rationale.evaluate import evaluate
-    from rationale.hf import cast_once, drops_tokens, load_classifier
     from rationale.memory import keep_freed_memory
     from rationale.report import write_run
-    from rationale.settings import EvaluateSettings, defaults
 
     given = locals()
     keep_freed_memory()
     loaded = load(dataset, data)
-    path = model or _default_model(dataset)
-    names = labels.split(",") if labels else None
-    reads: Any = {"max_length": max_length, "long_texts": long_texts}
-    where: Any = {"device": device, "precision": precision}
-    classifier = cast_once(load_classifier(path, labels=names, **where, **reads))
-    explained = None if dense is None else cast_once(load_classifier(dense, labels=names, **where, **reads))
-    drops = drops_tokens(classifier)
-    usual_methods, usual_budgets = defaults(drops)
-    given |= {"model": path, "methods": _picked(methods, usual_methods, drops)}
-    given |= {"budgets": tuple(budget or usual_budgets)}
-    settings = EvaluateSettings(
-        **{f.name: given[f.name] for f in fields(EvaluateSettings) if f.name in given}
-    )
+    given["model"] = model or _default_model(dataset)
+    classifier = _classifier(given["model"], given)
+    explained = None if dense is None else _classifier(dense, given)
     folder = out or Path("runs") / f"{dataset}-{split}"
-    evaluation = evaluate(classifier, loaded, settings, folder, explained)
+    evaluation = evaluate(classifier, loaded, _settings(given, classifier), folder, explained)
     scores = write_run(evaluation, loaded, folder)
     _print_run(scores, evaluation.budgets[0], folder, as_json)
+
+
+def _classifier(path: str, given: dict[str, Any]) -> Classifier:
+    """Return a model that reads and runs as the options say."""
+    from rationale.hf import cast_once, load_classifier
+
+    how = {name: given[name] for name in ("max_length", "long_texts", "device", "precision")}
+    names = given["labels"].split(",") if given["labels"] else None
+    return cast_once(load_classifier(path, labels=names, **how))
+
+
+def _settings(given: dict[str, Any], classifier: Classifier) -> EvaluateSettings:
+    """Return the options as settings, with the methods and budgets that suit the model if none are named."""
+    from rationale.hf import drops_tokens
+    from rationale.settings import EvaluateSettings, defaults
+
+    drops = drops_tokens(classifier)
+    methods, budgets = defaults(drops)
+    given = given | {"methods": _picked(given["methods"], methods, drops)}
+    given |= {"budgets": tuple(given["budget"] or budgets)}
+    return EvaluateSettings(**{f.name: given[f.name] for f in fields(EvaluateSettings) if f.name in given})
 
 
 def _picked(methods: str | None, usual: tuple[str, ...], drops: bool) -> tuple[str, ...]:

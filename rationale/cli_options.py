@@ -35,7 +35,9 @@ Budgets = Annotated[
     list[str] | None,
     typer.Option(help="ratio, ratio=R, gold, top=N, match=METHOD or own; may be repeated, the first leads."),
 ]
-Explained = Annotated[str, typer.Option(help="Class to explain: predicted, gold, or a label.")]
+Explained = Annotated[
+    str, typer.Option(help="Class to explain: predicted, gold, or a label (label:gold for one of that name).")
+]
 Explains = Annotated[
     Literal["logit", "probability", "margin"], typer.Option(help="What methods explain of that class.")
 ]
@@ -43,9 +45,19 @@ LabelNames = Annotated[
     str | None, typer.Option(help="Names of the model's outputs in order, comma-separated.")
 ]
 Limit = Annotated[int | None, typer.Option(help="Only the first N examples of the split.")]
+Sample = Annotated[
+    int | None, typer.Option(help="Only N examples of the split, drawn by chance with --seed.")
+]
 Replacement = Annotated[Literal["delete", "mask"], typer.Option(help="How words are removed.")]
 
-# training AdapLeR
+# training
+Compose = Annotated[
+    Path | None,
+    typer.Option(help="Model to build on instead of --dense: a cut one, one that drops tokens, pretrained."),
+]
+Lr = Annotated[float, typer.Option(help="Of the weights.")]
+Speedup = Annotated[float | None, typer.Option(help="Aim in the hard stage: times fewer operations.")]
+AdaptiveEpochs = Annotated[int, typer.Option(help="Of the published training.")]
 Dense = Annotated[Path, typer.Option(help="Model of `train dense`: teacher, start and saliency.")]
 PredictorEpochs = Annotated[int, typer.Option(help="Of the predictors alone, before all (ours).")]
 Epochs = Annotated[int, typer.Option(help="Of soft removal, as published.")]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
 from eraser.errors import Fault, InputError
 from rationale.cli_options import (
+    Compose,
     DataPath,
     DatasetName,
     Dense,
@@ -74,7 +75,7 @@ def train_adapler_command(  # noqa: PLR0913 (one option each)
     out: Annotated[Path, typer.Option(help="Folder for the trained model.")],
     dataset: DatasetName = "sample",
     data: DataPath = None,
-    start: Annotated[Path | None, typer.Option(help="Train this encoder's weights instead.")] = None,
+    compose: Compose = None,
     predictor_epochs: PredictorEpochs = 0,
     epochs: Epochs = 5,
     hard_epochs: HardEpochs = 0,
@@ -108,13 +109,18 @@ def train_adapler_command(  # noqa: PLR0913 (one option each)
     """Train a model that drops tokens layer by layer; a killed run goes on where it stopped."""
     from eraser.load import load
     from rationale.memory import keep_freed_memory
-    from rationale.training.adapler_settings import adapler_settings, parse_steepness
-    from rationale.training.shrink import train_adapler
+    from rationale.training.adapler_settings import AdaplerSettings, parse_steepness
+    from rationale.training.train_adapler import train_adapler
 
     keep_freed_memory()
     values = locals()
     values["steepness"] = parse_steepness(steepness)
-    record = train_adapler(dense, load(dataset, data), out, adapler_settings(values), start)
+    record = train_adapler(dense, load(dataset, data), out, AdaplerSettings.of(values), compose)
+    tell(out, record)
+
+
+def tell(out: Path, record: dict[str, Any]) -> None:
+    """Print what a training of an adaptive model came to."""
     kept = record["kept"]
     fits = "within" if kept["within_tolerance"] else "NOT within"
     typer.echo(
@@ -155,7 +161,7 @@ def tune_adapler_command(  # noqa: PLR0913 (one option each)
     from rationale.frontier import tune
     from rationale.memory import keep_freed_memory
     from rationale.plots import png, tune_figure
-    from rationale.training.adapler_settings import adapler_settings, parse_steepness
+    from rationale.training.adapler_settings import AdaplerSettings, parse_steepness
 
     keep_freed_memory()
     grid = {"gamma": numbers(gamma), "phi": numbers(phi), "lr": numbers(lr)}
@@ -163,7 +169,7 @@ def tune_adapler_command(  # noqa: PLR0913 (one option each)
         grid["speedup"] = numbers(speedup)
     values = locals()
     values["steepness"] = parse_steepness(steepness)
-    base = adapler_settings({k: v for k, v in values.items() if k not in grid and k != "speedup"})
+    base = AdaplerSettings.of({k: v for k, v in values.items() if k not in grid and k != "speedup"})
     table = tune(dense, load(dataset, data), out, base, grid)
     (out / "frontier.png").write_bytes(png(tune_figure(table)))
     best = table[table.frontier].sort_values("speedup")

@@ -11,11 +11,11 @@ import numpy as np
 import torch
 from tqdm.auto import tqdm
 
-from eraser import Dataset, Fault, InputError, Prediction
+from eraser import Dataset, Example, Fault, InputError, Prediction
 from eraser.write import make_folder
 from rationale.attribution import METHODS, method_named
-from rationale.chunk import Item, Run
-from rationale.hf import Classifier, check_labels, drops_tokens, without_removal
+from rationale.chunk import Item, Run, seed_of
+from rationale.hf import Classifier, check_labels, spares, without_removal
 from rationale.models.removal import run_windows, speedup_of
 from rationale.settings import EvaluateSettings
 from rationale.text import words_read
@@ -53,9 +53,8 @@ def evaluate(
     settings.check(tuple(named), tuple(name for name, m in named.items() if m.own is not None))
     explained = _explained(classifier, dense)
     check_labels(classifier, dataset.labels, settings.model)
-    examples = dataset.examples(settings.split)[: settings.limit]
-    if settings.target not in (allowed := ("predicted", "gold", *classifier.labels)):
-        raise InputError(Fault(f"a target of {', '.join(allowed)}", repr(settings.target)))
+    examples = chosen(dataset.examples(settings.split), settings)
+    settings.target_label(classifier.labels)  # refused before a folder is made
     make_folder(folder)
     share, note = _human_share(dataset, settings.split)
     budgets = settings.resolved_budgets(share)
@@ -91,15 +90,32 @@ def evaluate(
     )
 
 
+def chosen(examples: Sequence[Example], settings: EvaluateSettings) -> Sequence[Example]:
+    """Return the first `limit` examples, or a `sample`, in their order; all where there are fewer.
+
+    With one seed a smaller sample is part of a larger one.
+    """
+    if settings.sample is None:
+        return examples[: settings.limit]
+    drawn = sorted(examples, key=lambda e: seed_of(settings.seed, f"sample:{e.id}"))[: settings.sample]
+    ids = {e.id for e in drawn}
+    return [e for e in examples if e.id in ids]
+
+
 def _saved(classifier: Classifier, items: Sequence[Item]) -> tuple[str, ...]:
-    """Return how many operations a token-dropping model saved on these texts."""
-    if not drops_tokens(classifier):
+    """Return how many operations a model saved on these texts, where it was made to save some."""
+    if not spares(classifier):
         return ()
     windows = [w for item in items for w in item.windows]
     _, kept = run_windows(classifier, windows)
     tokens = " ".join(f"{n:.1f}" for n in kept.mean(1))
     times = speedup_of(classifier, windows, kept)
-    return (f"{times:.2f} times fewer operations than with nothing removed; tokens in each layer {tokens}",)
+    notes = [f"{times:.2f} times fewer operations than the dense model; tokens in each layer {tokens}"]
+    layers = (kept > 0).sum(0)
+    if (layers < len(kept)).any():
+        by_layer = " ".join(str(int((layers == n + 1).sum())) for n in range(len(kept)))
+        notes.append(f"mean exit layer {layers.mean():.2f} of {len(kept)}; windows by exit layer {by_layer}")
+    return tuple(notes)
 
 
 def _missed(deltas: dict[str, list[float]], explain: str) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ from rationale.hf import Classifier, drops_tokens
 from rationale.models.removal import run_windows, speedup_of
 from rationale.predict import of_texts
 from rationale.training.adapler_settings import AdaplerSettings
-from rationale.training.shrink import train_adapler
+from rationale.training.train_adapler import train_adapler
 
 DIALS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 3.0)
 METRICS_SHOWN = ("accuracy", "token_f1", "false_positive_rate")

@@ -25,7 +25,10 @@ from transformers.utils import logging as hf_logging
 
 from eraser import Fault, InputError
 from eraser.errors import shown
-from rationale.models.adapler import AdaplerForSequenceClassification  # known to Auto classes from here
+from rationale.models import dact, inforcoef  # noqa: F401 (known to Auto classes from here)
+from rationale.models.adapler import AdaplerForSequenceClassification
+from rationale.models.adaptive import AdaptiveForSequenceClassification
+from rationale.models.pruning import PrunedForSequenceClassification
 from rationale.passes import Passes
 from rationale.text import Batch, Encoder, LongTexts
 
@@ -78,13 +81,20 @@ def cast_once(classifier: Classifier) -> Classifier:
 
 def drops_tokens(classifier: Classifier) -> bool:
     """Return whether the model drops tokens."""
-    return isinstance(classifier.model, AdaplerForSequenceClassification)
+    return isinstance(classifier.model, AdaptiveForSequenceClassification) and classifier.model.drops_tokens
+
+
+def spares(classifier: Classifier) -> bool:
+    """Return whether the model works less than the dense one it was made from: adaptive, or cut."""
+    adaptive = isinstance(classifier.model, AdaptiveForSequenceClassification)
+    return adaptive or getattr(classifier.model.config, "cut", None) is not None
 
 
 def without_removal(classifier: Classifier) -> Classifier:
-    """Return the classifier with nothing removed: the encoder inside a token-dropping model, or itself."""
-    if isinstance(classifier.model, AdaplerForSequenceClassification):
-        return replace(classifier, model=classifier.model.model, passes=None)  # another model's answers
+    """Return the classifier with nothing removed and every layer run, or itself where it never does less."""
+    if isinstance(classifier.model, AdaptiveForSequenceClassification):
+        model = classifier.model.unshortened()
+        return replace(classifier, model=model, passes=None)  # another model's answers
     return classifier
 
 
@@ -182,14 +192,17 @@ def load_classifier(
     """
     _must_exist(path)
     model, invented = load_model(path)
+    if isinstance(model, PrunedForSequenceClassification):
+        model = model.model
     if invented:
         got = f"no weights for {', '.join(sorted(invented)[:3])}"
         raise InputError(Fault("a fine-tuned classifier", got, path))
     tokenizer = load_tokenizer(path)
     check_tokenizer(tokenizer, model, path)
+    if isinstance(model, AdaptiveForSequenceClassification):
+        check_first_token(tokenizer, path)
     if isinstance(model, AdaplerForSequenceClassification):
         model.check_thresholds(path)
-        check_first_token(tokenizer, path)
     names = _labels(model, labels, path)
     wanted = read_settings(path).get("max_length") if max_length is None else max_length
     length = min(2**31 if wanted is None else wanted, longest(model, tokenizer))
@@ -284,6 +297,8 @@ def new_classifier(
 
 def save_classifier(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
     """Write weights, configuration and tokenizer; each file appears whole or not at all."""
+    if getattr(model.config, "cut", None) is not None:
+        model = PrunedForSequenceClassification.from_dense(model)
     partial = folder / ".partial"
     shutil.rmtree(partial, ignore_errors=True)
     try:

@@ -108,8 +108,9 @@ def stands_on(scores: pd.DataFrame, facts: dict[str, Any]) -> str:
     """Return in one line what the run's main table stands on."""
     accuracy = scores[scores.metric == "accuracy"].iloc[0]
     s = facts["settings"]
+    only = "".join(f", {name} {s[name]}" for name in ("limit", "sample") if s[name] is not None)
     parts = [
-        f"{s['dataset']} {s['split']}",
+        f"{s['dataset']} {s['split']}{only}",
         f"{facts['examples']} examples, {facts['with_human_evidence']} with human evidence",
         f"{facts['words_unread']} of {facts['words']} words not read",
         facts["device"],

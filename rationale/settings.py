@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -16,6 +17,8 @@ from rationale.text import LongTexts
 FRACTIONS = (0.01, 0.05, 0.1, 0.2, 0.5)
 DEFAULT_METHODS = ("attention", "rollout", "gradient_x_input", "integrated_gradients", "random")
 DEFAULT_BUDGETS = ("ratio", "gold")
+OF_EACH_TEXT = ("predicted", "gold")  # targets that may be another class for each text
+LABEL = "label:"  # before a target that is a label, which may then be called `gold`
 CHOOSERS = ("survivors", "contribution")  # added for models that drop tokens, and the size they chose
 
 
@@ -23,7 +26,8 @@ CHOOSERS = ("survivors", "contribution")  # added for models that drop tokens, a
 class EvaluateSettings(AttributionSettings):
     """The choices of one run; `budgets[0]` is the one written to the official prediction files.
 
-    `dense` is the model that attention and gradient methods explain where `model` drops tokens.
+    `dense` is the model that attention and gradient methods explain where `model` drops tokens. `limit`
+    takes the first examples of the split, `sample` as many by chance, drawn with `seed`.
     """
 
     dataset: str
@@ -33,6 +37,7 @@ class EvaluateSettings(AttributionSettings):
     budgets: tuple[str, ...] = DEFAULT_BUDGETS
     target: str = "predicted"
     limit: int | None = None
+    sample: int | None = None
     long_texts: LongTexts = "window"
     max_length: int | None = None
     precision: Precision = "float32"
@@ -44,11 +49,14 @@ class EvaluateSettings(AttributionSettings):
     def check(self, known_methods: tuple[str, ...], choosing: tuple[str, ...] = ()) -> None:
         """Refuse what cannot be carried out; `choosing` are the methods that pick words themselves."""
         unknown = [m for m in self.methods if m not in known_methods]
+        both = f"both: {self.limit} and {self.sample}"
         rules = [
             *((False, f"a method of {', '.join(known_methods)}", repr(m)) for m in unknown),
             (bool(self.methods and self.budgets), "at least one method and one budget", "none"),
             (len(set(self.methods)) == len(self.methods), "each method once", ", ".join(self.methods)),
             (self.limit is None or self.limit >= 1, "a limit of at least 1 example", str(self.limit)),
+            (self.sample is None or self.sample >= 1, "a sample of at least 1 example", str(self.sample)),
+            (None in (self.limit, self.sample), "a limit or a sample", both),
             (self.max_length is None or self.max_length >= 1, "a max_length above 0", str(self.max_length)),
             (self.seed >= 0, "a seed of at least 0", str(self.seed)),
         ]
@@ -81,6 +89,20 @@ class EvaluateSettings(AttributionSettings):
             for b in budgets
         ]
         return tuple(dict.fromkeys(filled))
+
+    def target_label(self, labels: Sequence[str]) -> str | None:
+        """Return the label to explain; None for a target that may be another class for each text.
+
+        Raises:
+            InputError: the model has no such label.
+        """
+        if self.target in OF_EACH_TEXT:
+            return None
+        for name in (self.target.removeprefix(LABEL), self.target):
+            if name in labels:
+                return name
+        targets = (*OF_EACH_TEXT, *(LABEL + x if x in OF_EACH_TEXT else x for x in labels))
+        raise InputError(Fault(f"a target of {', '.join(targets)}", repr(self.target)))
 
 
 def defaults(drops_tokens: bool) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -177,7 +177,8 @@ def test_losses_and_gradients(case, tag):
 
 
 def test_four_optimiser_steps(case):
-    from rationale.training.adapler import AdaplerBatch, AdaplerStep, AdaplerStepSettings
+    from rationale.training.adapler import AdaplerStep, AdaplerStepSettings
+    from rationale.training.run import TrainingBatch
 
     facts = case.facts["optim"]
     ids, types, real = soft_inputs(case)
@@ -191,7 +192,7 @@ def test_four_optimiser_steps(case):
     step = AdaplerStep(model, settings, facts["num_train_steps"])
     seen = {k: [] for k in ("losses", "eta_after", "theta_after", "lr", "zeta_lr")}
     for _ in range(facts["steps"]):
-        found = step.losses(AdaplerBatch(ids, types, real, labels, targets), facts["lam"])
+        found = step.losses(TrainingBatch(ids, types, real, labels, targets), facts["lam"])
         seen["losses"].append([x.item() for x in (found.task, found.head, found.length)])
         seen["lr"].append(step.optimizers[0].param_groups[0]["lr"])
         seen["zeta_lr"].append(step.optimizers[1].param_groups[0]["lr"])

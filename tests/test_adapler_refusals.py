@@ -13,7 +13,7 @@ from transformers import DistilBertConfig, DistilBertForSequenceClassification
 from eraser import InputError
 from rationale.hf import check_first_token, load_classifier, save_classifier
 from rationale.training.adapler_settings import AdaplerSettings
-from rationale.training.shrink import train_adapler
+from rationale.training.train_adapler import train_adapler
 from tests.conftest import FAMILIES, dropping, tiny_model
 
 SETTINGS = AdaplerSettings(epochs=1, batch_size=64, precision="float32", device="cpu", target="human")

@@ -4,7 +4,7 @@ import pytest
 
 from eraser import InputError
 from rationale.training.adapler import AdaplerStepSettings
-from rationale.training.adapler_settings import AdaplerSettings, adapler_settings, parse_steepness
+from rationale.training.adapler_settings import AdaplerSettings, parse_steepness
 from rationale.training.targets import parse_target, target_names
 
 
@@ -51,7 +51,7 @@ from rationale.training.targets import parse_target, target_names
 )
 def test_settings_that_cannot_train_are_refused(change, message):
     with pytest.raises(InputError) as error:
-        adapler_settings(change).check()
+        AdaplerSettings.of(change).check()
     assert str(error.value).startswith(message)
     assert len(error.value.faults) == 1
     AdaplerSettings().check()
@@ -59,12 +59,12 @@ def test_settings_that_cannot_train_are_refused(change, message):
 
 def test_all_faults_of_settings_are_told_at_once():
     with pytest.raises(InputError) as error:
-        adapler_settings({"eta": 2.0, "seed": -1, "batch_size": 0}).check()
+        AdaplerSettings.of({"eta": 2.0, "seed": -1, "batch_size": 0}).check()
     assert len(str(error.value).splitlines()) == 3
 
 
 def test_settings_by_name_reach_the_run_and_the_step():
-    found = adapler_settings({"gamma": 0.5, "predictor_lr": 0.1, "epochs": 7, "dataset": "sample"})
+    found = AdaplerSettings.of({"gamma": 0.5, "predictor_lr": 0.1, "epochs": 7, "dataset": "sample"})
     step = AdaplerStepSettings(gamma=0.5, predictor_lr=0.1)
     assert found == AdaplerSettings(epochs=7, step=step)
 
@@ -91,4 +91,4 @@ def test_target_is_read_or_refused():
         )
         assert str(error.value).endswith(f", or several joined by +, got {bad!r}")
     with pytest.raises(InputError, match="expected a target of .* got 'huamn'$"):
-        adapler_settings({"target": "huamn"}).check()
+        AdaplerSettings.of({"target": "huamn"}).check()

@@ -16,11 +16,11 @@ from rationale.models.adapler_losses import LossWeights, kl_losses, packed_kl, t
 from rationale.models.flops import costs, kept_lengths
 from rationale.models.packed import rows_of
 from rationale.models.removal import Removal, measure_removal, scale_thresholds
-from rationale.training.adapler import AdaplerBatch, AdaplerStep, AdaplerStepSettings, linear, steepness
+from rationale.training.adapler import AdaplerStep, AdaplerStepSettings, linear, steepness
 from rationale.training.adapler_settings import AdaplerSettings
+from rationale.training.adapler_stages import HardStage, PredictorStage, SoftStage, imitation
 from rationale.training.loop import training_windows
-from rationale.training.run import Run
-from rationale.training.stages import HardStage, PredictorStage, SoftStage
+from rationale.training.run import Run, TrainingBatch
 from tests.conftest import dropping, tiny_model
 from tests.paths import golden
 
@@ -41,7 +41,7 @@ def batch_of(lengths=(9, 5, 7), classes=2):
     saliency = torch.rand(shape, generator=random) * real
     labels = torch.arange(len(lengths)) % classes
     teacher = torch.randn(len(lengths), classes, generator=random)
-    return AdaplerBatch(ids, torch.zeros_like(ids), real, labels, saliency, teacher)
+    return TrainingBatch(ids, torch.zeros_like(ids), real, labels, saliency, teacher)
 
 
 # --- schedules
@@ -113,7 +113,7 @@ def test_micro_batches_add_up_to_their_batch(model, sizes):
     for size in sizes:
         rows = slice(start, start + size)
         fields = ("ids", "types", "real", "labels", "saliency", "teacher")
-        part = AdaplerBatch(*(getattr(batch, name)[rows] for name in fields))
+        part = TrainingBatch(*(getattr(batch, name)[rows] for name in fields))
         whole.backward(whole.losses(part, 10.0), size / 3)
         start += size
     found = {n: p.grad for n, p in model.named_parameters() if p.grad is not None}
@@ -231,10 +231,10 @@ def run(adaptive, sample, tmp_path):
 
 @pytest.mark.parametrize("remove", [True, False])
 def test_packed_stages_compare_each_layers_scores_with_the_saliency_that_reached_it(run, remove):
-    stage = (HardStage if remove else PredictorStage)(run)
+    stage = (HardStage if remove else PredictorStage)(run, 0)
     rows = list(range(len(run.windows)))
     batch = run.batch(rows)
-    logits, kl = stage.forward(batch, remove)
+    logits, kl = imitation(stage, batch, remove)
     expected, dial = 0.0, run.model.config.dial
     run.model.config.dial = dial if remove else 0.0
     with torch.no_grad():
@@ -292,7 +292,7 @@ def test_shorter_batch_is_drawn_from_seed_epoch_and_rows(run):
 
 
 def test_saliency_moves_predictors_only_and_the_task_the_encoder_only(run):
-    logits, kl = HardStage(run).forward(run.batch([0, 1, 2]), remove=True)
+    logits, kl = imitation(HardStage(run, 2), run.batch([0, 1, 2]), remove=True)
     named = dict(run.model.named_parameters())
 
     def moved(loss):
@@ -308,7 +308,7 @@ def test_saliency_moves_predictors_only_and_the_task_the_encoder_only(run):
 )
 def test_lengths_are_pushed_until_the_running_speedup_is_reached(run, monkeypatch, wanted, speed, pushed):
     run.settings = replace(run.settings, speedup=wanted, epochs=1)
-    stage, seen, real = SoftStage(run), [], AdaplerStep.losses
+    stage, seen, real = SoftStage(run, 1), [], AdaplerStep.losses
     stage.begin_epoch(0, True)
     stage.loop.progress["speed"] = speed
 

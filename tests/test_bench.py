@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from eraser import InputError
 from rationale import frontier
 from rationale.attribution import Case, attribute
-from rationale.bench import WAYS, Bench, Timing, bench, table
+from rationale.bench import Bench, Timing, bench, table, ways_of
 from rationale.frontier import dial_table, on_frontier, tune
 from rationale.hf import without_removal
 from rationale.models.flops import costs, kept_lengths
@@ -29,6 +29,9 @@ PNG = b"\x89PNG\r\n\x1a\n"
 def few(sample):
     sizes = {"train": 6, "val": 6, "test": 8}
     return replace(sample, splits={k: sample.splits[k][:n] for k, n in sizes.items()})
+
+
+WAYS = ("dense", "packed", "removal")
 
 
 def windows_of(classifier, dataset, split="test"):
@@ -60,10 +63,8 @@ def test_bench_counts_what_costs_count_and_times_every_round(adaptive, few):
 
 
 def test_three_ways_are_the_model_without_and_with_removal(adaptive, few):
-    from rationale.bench import _ways
-
     batch = adaptive.encoder.collate(windows_of(adaptive, few))
-    ways = _ways(adaptive)
+    ways = {way.name: way.run for way in ways_of(adaptive)}
     with torch.no_grad():
         found = {way: ways[way](batch) for way in WAYS}
         dense = adaptive.model.model(
@@ -111,7 +112,7 @@ def test_table_says_how_and_what_was_measured():
 def test_model_that_drops_nothing_is_not_timed(classifier, few):
     with pytest.raises(InputError) as error:
         bench(classifier, windows_of(classifier, few))
-    assert str(error.value) == "expected a model that drops tokens, got BertForSequenceClassification"
+    assert str(error.value) == "expected a model that drops tokens, stops early or is cut, got BertForSequenceClassification"
 
 
 @pytest.mark.parametrize(
@@ -270,18 +271,18 @@ def test_tune_trains_every_point_once_and_writes_every_epoch(model_folder, few, 
 
 
 def test_killed_search_goes_on_and_a_finished_one_trains_nothing(model_folder, few, tmp_path, monkeypatch):
-    from rationale.training import shrink
+    from rationale.training import adaptive
 
-    real, trained = shrink._train, []
+    real, trained = adaptive._train, []
 
-    def second_dies(run):
+    def second_dies(run, stages):
         trained.append(run.out.name)
         if len(trained) == 2:
             raise KeyboardInterrupt
-        return real(run)
+        return real(run, stages)
 
     grid = {"gamma": [0.005, 0.5]}
-    monkeypatch.setattr(shrink, "_train", second_dies)
+    monkeypatch.setattr(adaptive, "_train", second_dies)
     with pytest.raises(KeyboardInterrupt):
         tune(model_folder, few, tmp_path, TUNE, grid)
     assert len(pd.read_csv(tmp_path / "frontier.csv")) == 1

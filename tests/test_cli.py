@@ -170,6 +170,9 @@ def test_empty_text_names_the_example(rationale, tmp_path, model_folder):
         (("--labels", "A,B,C"), "expected 2 labels, as the model has, got 3: ['A', 'B', 'C']"),
         (("--labels", "A,B"), "expected a model with the labels ['NEG', 'POS']"),
         (("--limit", "0"), "expected a limit of at least 1 example, got 0"),
+        (("--sample", "0"), "expected a sample of at least 1 example, got 0"),
+        (("--limit", "4", "--sample", "5"), "expected a limit or a sample, got both: 4 and 5"),
+        (("--target", "label:BAD"), "expected a target of predicted, gold, NEG, POS, got 'label:BAD'"),
         (("--target", "BAD"), "expected a target of predicted, gold, NEG, POS, got 'BAD'"),
         (("--methods", ""), "expected a method of attention,"),
         (("--methods", "random,random"), "expected each method once, got random, random"),
@@ -296,6 +299,15 @@ def test_labels_can_be_named_for_models_that_do_not(rationale, model_folder):
         "evaluate", "--model", model_folder, "--labels", "NEG,POS", "--limit", 2, "--methods", "random"
     )
     assert code == 0, err
+
+
+def test_a_sample_and_an_explicit_label_arrive(rationale, model_folder):
+    options = ("--sample", 3, "--seed", 1, "--target", "label:NEG", "--methods", "random", "--out", "r")
+    code, out, err = rationale("evaluate", "--model", model_folder, *options)
+    assert code == 0, err
+    assert ", n = 3;" in out
+    settings = json.loads(Path("r/scores.json").read_text())["run"]["settings"]
+    assert [settings[name] for name in ("sample", "limit", "seed", "target")] == [3, None, 1, "label:NEG"]
 
 
 def test_describe_and_list(rationale):

@@ -107,7 +107,7 @@ def test_nothing_removed_costs_the_dense_model_and_the_predictors(model):
     price, layers = costs(model), len(costs(model).token)
     everything = np.tile(LENGTHS, (layers, 1))
     bare = costs(model.model)
-    assert bare.predictor == (0,) * layers
+    assert bare.remover == (0,) * layers
     assert bare.shrinking(LENGTHS, everything).tolist() == bare.dense(LENGTHS).tolist()
     assert price.dense(LENGTHS).tolist() == bare.dense(LENGTHS).tolist()
     predictors = layers * 2 * (32 * 32 + 32) * np.array(LENGTHS)
@@ -118,7 +118,7 @@ def test_nothing_removed_costs_the_dense_model_and_the_predictors(model):
 @given(st.integers(1, 60), st.lists(st.integers(1, 60), min_size=3, max_size=3))
 def test_costs_add_up_by_hand(n, kept):
     """Three layers: what enters a predictor is what the layer before kept."""
-    price = Costs(token=(3, 5, 7), pair=(2, 4, 6), predictor=(11, 13, 17), embedding=19, head=23)
+    price = Costs((3, 5, 7), (2, 4, 6), remover=(11, 13, 17), exit=(0, 0, 0), embedding=19, head=23)
     expected = 19 * n + 23
     for i, before in enumerate([n, *kept[:-1]]):
         expected += (11, 13, 17)[i] * before + (3, 5, 7)[i] * kept[i] + (2, 4, 6)[i] * kept[i] ** 2

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from eraser import InputError
-from eraser.marks import form_of, mark_characters, read_marks, sentences_of, take_out_marks
+from eraser.marks import check_spans, form_of, mark_characters, read_marks, sentences_of, take_out_marks
 
 MARKS = ("[[", "]]")
 TEXT = "A truly awful film."  # 4 words, 19 characters
@@ -99,6 +99,25 @@ def test_a_rationale_of_another_form_is_told(value, form, line):
 
 
 @pytest.mark.parametrize(
+    ("value", "form", "line"),
+    [
+        ([[9, 9], [0, 5]], "chars", "[start, end) in characters, 0 <= start < end, got [9, 9]"),
+        ([0, 1], "chars", "[start, end) in characters, 0 <= start < end, got 0\n"),
+        ([[-1, 2]], "tokens", "[start, end) in words, 0 <= start < end, got [-1, 2]"),
+        ("awful", "auto", "a list of [start, end) in words or characters, got 'awful'"),
+    ],
+)
+def test_spans_wrong_beside_any_text_are_told(value, form, line):
+    with pytest.raises(InputError, match=rf"\Aexpected {re.escape(line)}"):
+        check_spans(value, form)
+
+
+@pytest.mark.parametrize(("value", "form"), [(None, "chars"), ([[0, 99]], "auto"), ([0, 2], "tokens")])
+def test_spans_that_some_text_could_have_pass(value, form):
+    check_spans(value, form)
+
+
+@pytest.mark.parametrize(
     ("rows", "form"),
     [
         ([("a [[b]]", None), ("c", None)], "marks"),
@@ -108,6 +127,7 @@ def test_a_rationale_of_another_form_is_told(value, form, line):
         ([("a bad film", [[2, 5]]), ("good film", [[0, 1]])], "chars"),
         ([("a bad film", [[2, 3]]), ("good film", [[0, 1]])], "auto"),
         ([("a bad film", [[1, 2]]), ("good film", [[0, 1]]), ("bad", [[0, 3]])], "auto"),
+        ([("", [[2, 3]]), ("good film", [[0, 1]])], "auto"),
     ],
 )
 def test_the_form_is_told_from_the_rows_or_left_open(rows, form):

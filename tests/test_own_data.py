@@ -210,11 +210,20 @@ def test_of_many_faults_the_first_are_told_and_the_others_counted(tmp_path):
 
 
 def test_pairs_that_may_be_words_or_characters_are_not_guessed_at(tmp_path):
-    files = {"test": save(tmp_path / "x.csv", [row | {"rationale": [[0, 1]]} for row in FILMS])}
+    rows = [row | {"rationale": [[0, 1]]} for row in (*FILMS, *FILMS[:2])]
+    rows[3] |= {"id": "d", "rationale": [[1, 1]]}
+    rows[4] |= {"id": "e", "text": "", "rationale": [[2, 3]]}
+    files = {"test": save(tmp_path / "x.csv", rows)}
     told = (
         "expected to be told whether rationales are chars or tokens (--rationale-form), got pairs of numbers"
     )
-    refused(files, Reading(), f"{{}}: {told} that may be either")
+    refused(
+        files,
+        Reading(),
+        f"{{}}: {told} that may be either",
+        "{}:5: d: expected [start, end) in words or characters, 0 <= start < end, got [1, 1]",
+        "{}:6: e: expected a non-empty string in column 'text', got ''",
+    )
 
 
 def test_rationales_in_words_of_their_own_are_not_passed_over(tmp_path):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import platform
 import sys
 from dataclasses import asdict
 
@@ -8,7 +9,7 @@ import pytest
 import torch
 
 from benchmarks import peers
-from benchmarks.ferret_half import Half, Passes, Reading, Timed
+from benchmarks.ferret_half import Half, Passes, Reading, Timed, cpu_name
 
 
 def timed(name: str, explain: float, evaluate: float) -> Timed:
@@ -81,6 +82,46 @@ def test_detail_says_where_the_passes_went():
         "  explain  700 passes, 640 distinct, 102 with gradient, 9000 pieces; 20.00 s by the clock"
     )
     assert evaluate.startswith("  evaluate 850 passes, 200 distinct, 0 with gradient")
+
+
+# --- what was measured where
+
+
+def test_the_cpu_is_called_what_it_calls_itself_or_its_architecture(tmp_path):
+    (tmp_path / "two").write_text("flags\t: fpu\nmodel name\t: AMD EPYC 9\nmodel name\t: AMD EPYC 9\n")
+    (tmp_path / "none").write_text("Features\t: fp\n")
+    assert cpu_name(tmp_path / "two") == "AMD EPYC 9"
+    assert cpu_name(tmp_path / "none") == cpu_name(tmp_path / "nowhere") == platform.machine()
+
+
+VERSIONS = {"ferret-xai": "0.4.2", "torch": "2.13.0"}
+
+
+@pytest.mark.parametrize(
+    ("record", "now", "said"),
+    [
+        ({"cpu": "here"}, True, "measured now on here"),
+        ({"cpu": "Xeon"}, False, "recorded in another run on Xeon, ours on here"),
+        ({}, False, "recorded in another run on an unnamed CPU, ours on here"),
+    ],
+)
+def test_versions_and_cpus_are_named(record, now, said):
+    found = peers.origin({"versions": VERSIONS} | record, now, "here")
+    assert found == f"ferret-xai 0.4.2 (torch 2.13.0) {said}"
+
+
+def test_a_record_is_printed_and_passed_on_with_its_cpu(tmp_path, monkeypatch, capsys):
+    record = {"versions": VERSIONS, "cpu": "Xeon", "texts": [asdict(timed("a", 1, 2))]}
+    monkeypatch.setattr(peers, "readings", lambda _: [Reading("a", ("good",), (1, 2, 3), (1,))])
+    monkeypatch.setattr(peers, "peer", lambda *_: (record, False))
+    monkeypatch.setattr(peers, "ours", lambda *_: [timed("a", 1, 1)])
+    out = tmp_path / "out.json"
+    monkeypatch.setattr(sys, "argv", ["peers.py", "--model", str(tmp_path), "--out", str(out)])
+    peers.main()
+    said = "ferret-xai 0.4.2 (torch 2.13.0) recorded in another run on Xeon, ours on"
+    assert f"100 LIME samples; {said} {cpu_name()}\n" in capsys.readouterr().out
+    saved = json.loads(out.read_text())
+    assert (saved["peer"], saved["cpu"]) == (record, cpu_name())
 
 
 # --- the peer

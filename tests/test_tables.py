@@ -83,6 +83,25 @@ def test_a_field_of_another_type_is_told(tmp_path, changes, told):
     refused(files, Reading(form="chars"), f"{{}}:1: {told}")
 
 
+def test_faults_of_marks_are_told_beside_those_of_empty_fields(tmp_path):
+    rows = [
+        FILMS[0] | {"id": "", "rationale": [[2, 99]]},
+        FILMS[0] | {"id": "b", "text": "", "rationale": [[2, 99], [3, 1]]},
+        FILMS[0] | {"id": "c", "text": " ", "label": "", "rationale": "awful"},
+    ]
+    refused(
+        {"train": save(tmp_path / "x.csv", rows)},
+        Reading(),
+        "{}:2: train-00001: expected a non-empty string in column 'id', got ''",
+        "{}:2: train-00001: expected [start, end) in characters, 0 <= start < end <= 19, got [2, 99]",
+        "{}:3: b: expected a non-empty string in column 'text', got ''",
+        "{}:3: b: expected [start, end) in characters, 0 <= start < end, got [3, 1]",
+        "{}:4: c: expected a non-empty string in column 'text', got ' '",
+        "{}:4: c: expected a non-empty string in column 'label', got ''",
+        "{}:4: c: expected a rationale as a JSON list, got 'awful'",
+    )
+
+
 @pytest.mark.parametrize(
     ("name", "content", "lines"),
     [

@@ -11,12 +11,13 @@ from rationale.attribution.methods import METHODS
 from rationale.attribution.request import Request
 from rationale.models.adapler import saliency
 from rationale.text import OUTSIDE
-from rationale.training import shrink
+from rationale.training import adaptive
+from rationale.training import train_adapler as adapler
 from rationale.training.adapler_settings import AdaplerSettings
 from rationale.training.dense import EPOCHS, TrainSettings, train_dense
 from rationale.training.loop import training_windows
-from rationale.training.shrink import train_adapler
 from rationale.training.targets import kept_on_disk, saliency_targets, teacher_logits
+from rationale.training.train_adapler import train_adapler
 from tests.conftest import tiny_model
 
 
@@ -185,13 +186,13 @@ SETTINGS = AdaplerSettings(
 def test_targets_are_shared_by_runs_of_one_dense_model_and_made_anew_for_another_target(
     dense, few, tmp_path, monkeypatch
 ):
-    calls, real = [], shrink.saliency_targets
+    calls, real = [], adapler.saliency_targets
 
     def counted(classifiers, dataset, windows, name, predicted):
         calls.append((len(classifiers), name, predicted))
         return real(classifiers, dataset, windows, name, predicted)
 
-    monkeypatch.setattr(shrink, "saliency_targets", counted)
+    monkeypatch.setattr(adapler, "saliency_targets", counted)
     changes = [
         {}, {"seed": 1}, {"eta": 0.5}, {"target": "rollout"}, {"target_class": "predicted"},
         {"saliency_epochs": 2},
@@ -209,10 +210,11 @@ def test_targets_are_shared_by_runs_of_one_dense_model_and_made_anew_for_another
 def test_best_epochs_of_the_dense_model_are_the_source(dense, few, tmp_path, monkeypatch):
     """Whatever the last epochs scored, the two that scored best are explained."""
     said = {"log": [{"epoch": e, "val_accuracy": a} for e, a in ((0, 0.9), (1, 0.2), (2, 0.7))]}
-    real, loaded = shrink.load_classifier, []
-    monkeypatch.setattr(shrink, "read_settings", lambda path: said if path == dense else {})
+    real, loaded = adaptive.load_classifier, []
+    for module in (adaptive, adapler):
+        monkeypatch.setattr(module, "read_settings", lambda path: said if path == dense else {})
     monkeypatch.setattr(
-        shrink, "load_classifier", lambda path, **rest: loaded.append(path) or real(path, **rest)
+        adaptive, "load_classifier", lambda path, **rest: loaded.append(path) or real(path, **rest)
     )
     train_adapler(dense, few, tmp_path / "m", replace(SETTINGS, saliency_epochs=2))
     assert loaded == [dense, dense / EPOCHS / "0", dense / EPOCHS / "2"]

@@ -12,13 +12,14 @@ from safetensors.torch import load_file
 from eraser import InputError
 from rationale.hf import load_classifier, read_settings
 from rationale.models.removal import Removal, measure_removal
+from rationale.training import adaptive, run
 from rationale.training import dense as dense_module
-from rationale.training import run, shrink, stages
+from rationale.training import stage as stages
 from rationale.training.adapler import AdaplerStep, AdaplerStepSettings
 from rationale.training.adapler_settings import AdaplerSettings
-from rationale.training.dense import EPOCHS, TrainSettings, best_epochs, train_dense
-from rationale.training.shrink import train_adapler
-from rationale.training.stages import STAGES
+from rationale.training.adapler_stages import ADAPLER_STAGES
+from rationale.training.dense import EPOCHS, TrainSettings, train_dense
+from rationale.training.train_adapler import train_adapler
 from tests.conftest import tiny_model
 
 DENSE = TrainSettings(
@@ -128,9 +129,9 @@ def test_hard_stage_leaves_the_thresholds_and_trains_all_else(dense, few, tmp_pa
     assert len(moved(tmp_path / "soft", tmp_path / "both")) > 0.9 * len(others)
 
 
-@pytest.mark.parametrize(("stage", "call"), [("predictors", 2), ("soft", 6), ("hard", 1), ("hard", 6)])
-def test_killed_run_goes_on_to_the_very_same_weights(dense, few, whole, tmp_path, monkeypatch, stage, call):
-    owner, calls = STAGES[stage], []
+def killed(monkeypatch, stage, call, *run):
+    """Train until the `call`-th step of a stage, and die there as Ctrl-C would have it."""
+    owner, calls = ADAPLER_STAGES[stage], []
     step = owner.step
 
     def dies(self, *arguments):
@@ -142,7 +143,12 @@ def test_killed_run_goes_on_to_the_very_same_weights(dense, few, whole, tmp_path
     with monkeypatch.context() as patch:
         patch.setattr(owner, "step", dies)
         with pytest.raises(KeyboardInterrupt):
-            train_adapler(dense, few, tmp_path / "cut", OFTEN)
+            train_adapler(*run)
+
+
+@pytest.mark.parametrize(("stage", "call"), [("predictors", 2), ("soft", 6), ("hard", 1), ("hard", 6)])
+def test_killed_run_goes_on_to_the_very_same_weights(dense, few, whole, tmp_path, monkeypatch, stage, call):
+    killed(monkeypatch, stage, call, dense, few, tmp_path / "cut", OFTEN)
     assert (tmp_path / "cut" / f"{stage}.checkpoint.safetensors").exists() == (call > 1)
     resumed = train_adapler(dense, few, tmp_path / "cut", OFTEN)
     folder, record = whole
@@ -155,19 +161,7 @@ def test_killed_run_goes_on_to_the_very_same_weights(dense, few, whole, tmp_path
 def test_words_left_out_are_the_same_after_a_kill(dense, few, tmp_path, monkeypatch):
     settings = replace(OFTEN, epochs=0, predictor_epochs=0, word_drop=0.3, step=replace(STEP, distill=1.0))
     train_adapler(dense, few, tmp_path / "whole", settings)
-    hard, calls = STAGES["hard"], []
-    step = hard.step
-
-    def dies(self, *arguments):
-        calls.append(arguments)
-        if len(calls) == 4:
-            raise KeyboardInterrupt
-        return step(self, *arguments)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(hard, "step", dies)
-        with pytest.raises(KeyboardInterrupt):
-            train_adapler(dense, few, tmp_path / "cut", settings)
+    killed(monkeypatch, "hard", 4, dense, few, tmp_path / "cut", settings)
     train_adapler(dense, few, tmp_path / "cut", settings)
     assert same(tmp_path / "cut", weights(tmp_path / "whole"))
     plain = replace(settings, word_drop=0.0)
@@ -202,13 +196,7 @@ def test_finished_run_is_left_alone_and_other_settings_are_refused(dense, few, w
 
 
 def test_checkpoint_of_other_settings_is_not_resumed(dense, few, tmp_path, monkeypatch):
-    def dies(self, *arguments):
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(STAGES["hard"], "step", dies)
-        with pytest.raises(KeyboardInterrupt):
-            train_adapler(dense, few, tmp_path / "m", OFTEN)
+    killed(monkeypatch, "hard", 1, dense, few, tmp_path / "m", OFTEN)
     with pytest.raises(
         InputError, match=r"soft\.checkpoint\.safetensors: expected a checkpoint of this very"
     ):
@@ -300,7 +288,7 @@ def test_epoch_kept_is_the_best_of_both_stages(dense, few, tmp_path, monkeypatch
         states.append({k: v.clone() for k, v in classifier.model.state_dict().items()})
         return next(answers)
 
-    monkeypatch.setattr(shrink, "measure_removal", lambda *_: Removal(0.8, 1.0, np.ones(3)))
+    monkeypatch.setattr(adaptive, "measure_removal", lambda *_: Removal(0.8, 1.0, np.ones(3)))
     monkeypatch.setattr(run, "measure_removal", scripted)
     settings = replace(stage_only(epochs=2, hard_epochs=2), tolerance=0.1, speedup=wanted, batch_size=16)
     record = train_adapler(dense, few, tmp_path / "m", settings)
@@ -327,21 +315,6 @@ def test_other_weights_may_be_trained_towards_the_dense_models_saliency(dense, f
         assert torch.allclose(found[f"model.{name}"], weight, rtol=0, atol=1e-25), name
     assert record["training"]["start"] == str(start)
     assert record["training"]["dense"] == str(dense)
-
-
-@pytest.mark.parametrize(
-    ("scores", "k", "expected"),
-    [
-        ([0.5, 0.9, 0.7], 2, [1, 2]),
-        ([0.5, 0.9, 0.9], 1, [2]),
-        ([0.9, 0.9, 0.9], 2, [2, 1]),
-        ([0.5], 3, [0]),
-        ([0.9, 0.5, 0.8, 0.8], 3, [0, 3, 2]),
-    ],
-)
-def test_best_epochs_come_first_and_of_equals_the_later(scores, k, expected):
-    log = [{"epoch": i, "val_accuracy": s} for i, s in enumerate(scores)]
-    assert best_epochs(log, k) == expected
 
 
 def test_exactly_the_best_epochs_models_stay(few, tokenizer, tmp_path, monkeypatch):

@@ -9,7 +9,7 @@ from transformers import AutoModelForSequenceClassification
 from eraser import InputError
 from rationale.hf import load_classifier, read_settings
 from rationale.training import dense
-from rationale.training.dense import TrainSettings, accuracy, train_dense
+from rationale.training.dense import TrainSettings, accuracy, best_epochs, train_dense
 from rationale.training.loop import Loop, shuffled_batches
 from tests.conftest import tiny_model
 
@@ -149,3 +149,18 @@ def test_one_process_may_train_in_two_precisions(start, sample, tmp_path):
     one = replace(SETTINGS, epochs=1)
     for precision in ("float32", "bf16", "float32"):
         train_dense(start, sample, tmp_path / f"{precision}", replace(one, precision=precision))
+
+
+@pytest.mark.parametrize(
+    ("scores", "k", "expected"),
+    [
+        ([0.5, 0.9, 0.7], 2, [1, 2]),
+        ([0.5, 0.9, 0.9], 1, [2]),
+        ([0.9, 0.9, 0.9], 2, [2, 1]),
+        ([0.5], 3, [0]),
+        ([0.9, 0.5, 0.8, 0.8], 3, [0, 3, 2]),
+    ],
+)
+def test_best_epochs_come_first_and_of_equals_the_later(scores, k, expected):
+    log = [{"epoch": i, "val_accuracy": s} for i, s in enumerate(scores)]
+    assert best_epochs(log, k) == expected

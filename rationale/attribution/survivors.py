@@ -10,7 +10,8 @@ from torch import Tensor
 
 from eraser import Fault, InputError
 from rationale.hf import Classifier
-from rationale.models.encoder import Output
+from rationale.models.adaptive import plain
+from rationale.models.encoder import Output, layers_of
 from rationale.text import Batch
 
 BELOW_ONE = 1 - 1e-6  # largest tie-break: never another layer's worth
@@ -55,7 +56,7 @@ def contribution(classifier: Classifier, batch: Batch) -> Tensor:
 
 def n_layers(classifier: Classifier) -> float:
     """Return the score from which on a piece survived to the end."""
-    return float(len(classifier.model.contribution_predictors))  # type: ignore[arg-type]
+    return float(len(layers_of(plain(classifier.model))))
 
 
 def at_layer(layer: int, classifier: Classifier) -> float:

@@ -10,6 +10,7 @@ Axes: B sequence, T token, L layer, D hidden width, C class.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,19 +18,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import gelu
-from transformers import AutoConfig, AutoModelForSequenceClassification, PreTrainedConfig, PreTrainedModel
+from transformers import AutoConfig, AutoModelForSequenceClassification, PreTrainedModel
 
 from eraser import Fault, InputError
-from rationale.models.encoder import (
-    Output,
-    check_encoder,
-    check_lengths,
-    classify,
-    embed,
-    layers_of,
-    run_packed,
-)
+from rationale.models.adaptive import AdaptiveForSequenceClassification, plain
+from rationale.models.encoder import check_lengths, classify, embed, layers_of, width_of
 from rationale.models.packed import Rows
+from rationale.models.wrapped import WrappedConfig
 
 ETA_MIN, ETA_MAX = 0.01, 1.0  # of thresholds in training
 BETA = 0.1  # slope of the gentle part of the soft removal
@@ -120,7 +115,7 @@ def start_bias(real: Tensor) -> Tensor:
     return (~real).float() * FLOOR
 
 
-class AdaplerConfig(PreTrainedConfig):  # type: ignore[no-untyped-call]
+class AdaplerConfig(WrappedConfig):  # type: ignore[no-untyped-call]
     """The encoder's own configuration, and how tokens are dropped.
 
     `dial` scales the thresholds at inference: 0 keeps every token, 1 is as trained, above 1 is faster.
@@ -135,28 +130,12 @@ class AdaplerConfig(PreTrainedConfig):  # type: ignore[no-untyped-call]
         dial: float = 1.0,
         **kwargs: Any,
     ) -> None:
-        self.encoder = encoder or {}
         self.predictor_width = predictor_width
         self.dial = dial
-        super().__init__(**kwargs)
-
-    @property
-    def type_vocab_size(self) -> int:
-        """Return how many token types the encoder tells apart."""
-        return int(self.encoder.get("type_vocab_size", 0))
-
-    @property
-    def max_position_embeddings(self) -> int:
-        """Return the rows of the encoder's position table."""
-        return int(self.encoder.get("max_position_embeddings", 512))
-
-    def encoder_config(self) -> PreTrainedConfig:
-        """Return the wrapped classifier's configuration."""
-        settings = {k: v for k, v in self.encoder.items() if k != "model_type"}
-        return AutoConfig.for_model(self.encoder["model_type"], **settings)
+        super().__init__(encoder, **kwargs)
 
 
-class AdaplerForSequenceClassification(PreTrainedModel):  # type: ignore[no-untyped-call]
+class AdaplerForSequenceClassification(AdaptiveForSequenceClassification):
     """A sequence classifier with a contribution predictor and a threshold before each layer.
 
     In eval mode `forward` really removes tokens, for batches of any size; `soft` fades them, for training.
@@ -165,14 +144,11 @@ class AdaplerForSequenceClassification(PreTrainedModel):  # type: ignore[no-unty
     """
 
     config_class = AdaplerConfig
-    base_model_prefix = "model"
+    removes = True
 
     def __init__(self, config: AdaplerConfig) -> None:
         super().__init__(config)
-        dense = AutoModelForSequenceClassification.from_config(config.encoder_config())  # type: ignore[no-untyped-call]
-        self.model: PreTrainedModel = dense
-        check_encoder(self.model)
-        n_layers, width = len(layers_of(self.model)), self.model.config.hidden_size
+        n_layers, width = len(layers_of(plain(self))), width_of(plain(self))
         self.contribution_predictors = nn.ModuleList(
             ContributionPredictor(width, config.predictor_width) for _ in range(n_layers)
         )
@@ -181,30 +157,22 @@ class AdaplerForSequenceClassification(PreTrainedModel):  # type: ignore[no-unty
         self.first = nn.Parameter(torch.ones(n_layers - 1))
         self.post_init()  # type: ignore[no-untyped-call]
 
-    @classmethod
-    def from_dense(
-        cls, dense: PreTrainedModel, predictor_width: int = 32
-    ) -> AdaplerForSequenceClassification:
-        """Return a model with the weights of a dense classifier and fresh predictors."""
-        config = AdaplerConfig(
-            dense.config.to_dict(),
-            predictor_width,
-            id2label=dense.config.id2label,
-            label2id=dense.config.label2id,
-        )
-        model = cls(config)
-        model.model.load_state_dict(dense.state_dict())
-        return model
+    def removers(self) -> Sequence[nn.Module]:
+        """Return the contribution predictors."""
+        return tuple(self.contribution_predictors)
 
-    def forward(
-        self, input_ids: Tensor, attention_mask: Tensor | None = None, token_type_ids: Tensor | None = None
-    ) -> Output:
-        """Classify [B,T] with hard removal on the packed batch."""
-        real = (
-            torch.ones_like(input_ids, dtype=torch.bool) if attention_mask is None else attention_mask.bool()
-        )
-        types = torch.zeros_like(input_ids) if token_type_ids is None else token_type_ids
-        return run_packed(self.model, input_ids, types, real, self.choose)
+    @property
+    def thresholds(self) -> Tensor:
+        """Return a copy of eta [L]."""
+        return self.eta.detach().clone()
+
+    def set_thresholds(self, values: Tensor) -> None:
+        """Set eta [L], within its limits."""
+        self.eta.data.copy_(values.clamp(ETA_MIN, ETA_MAX))
+
+    def described(self) -> dict[str, Any]:
+        """Return the thresholds."""
+        return {"eta": [round(x, 4) for x in self.eta.tolist()]}
 
     def check_thresholds(self, path: str | Path) -> None:
         """Refuse thresholds outside (0, 1]: no training makes them."""
@@ -231,19 +199,20 @@ class AdaplerForSequenceClassification(PreTrainedModel):  # type: ignore[no-unty
 
     def soft(self, ids: Tensor, types: Tensor, real: Tensor, lam: float) -> SoftOutput:
         """Classify right-padded [B,T] with soft removal of steepness `lam`."""
-        check_lengths(self.model, [ids.shape[1]])
+        dense = plain(self)
+        check_lengths(dense, [ids.shape[1]])
         positions = torch.arange(ids.shape[1], device=ids.device)[None].expand_as(ids)
-        states = embed(self.model, ids, types, positions)
+        states = embed(dense, ids, types, positions)
         mask, bias = start_mask(real), start_bias(real)
         steps, hidden = [], [states]
-        for i, layer in enumerate(layers_of(self.model)):
+        for i, layer in enumerate(layers_of(dense)):
             raw = self.contribution_predictors[i](states).float()
             step = soft_step(raw, mask, bias, self.eta[i], self.factor(i), lam)
             mask, bias = step.mask, step.bias
             states = layer(states, bias[:, None, None].to(states.dtype))
             steps.append(step)
             hidden.append(states)
-        return SoftOutput(classify(self.model, states[:, 0]), tuple(steps), tuple(hidden))
+        return SoftOutput(classify(dense, states[:, 0]), tuple(steps), tuple(hidden))
 
 
 @dataclass(frozen=True)

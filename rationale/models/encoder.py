@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -22,6 +22,19 @@ from rationale.models.packed import NAME, Rows, rows_of
 Choose = Callable[[int, Tensor, Rows], tuple[Tensor, Tensor | None]]
 
 
+class Halting(Protocol):
+    """Who decides, for one batch, which sequences stop before the last layer."""
+
+    def stops(self, layer: int, first: Tensor, running: Tensor) -> Tensor | None:
+        """Return True for those that stop after the layer [N], from their [CLS] states [N,D].
+
+        `running` [N] says which of the batch they are. None: nobody.
+        """
+
+    def logits(self) -> Tensor:
+        """Return the answers [B,C], once all have stopped."""
+
+
 @dataclass(frozen=True)
 class LayerTrace:
     """Which tokens a layer worked on [B,T], in original positions, and their contribution scores."""
@@ -32,7 +45,10 @@ class LayerTrace:
 
 @dataclass(frozen=True)
 class Output:
-    """Logits [B,C] and what each layer kept; `exit_layer` [B] where sequences may stop early."""
+    """Logits [B,C] and what each layer kept.
+
+    `exit_layer` [B], where sequences may stop early, is how many layers each ran; later ones kept nothing.
+    """
 
     logits: Tensor
     trace: tuple[LayerTrace, ...]
@@ -57,6 +73,12 @@ def layers_of(model: PreTrainedModel) -> nn.ModuleList:
     """Return the encoder's layers."""
     layers: nn.ModuleList = base_of(model).encoder.layer
     return layers
+
+
+def width_of(model: PreTrainedModel) -> int:
+    """Return D, the width of the states between layers, which a cut model's configuration does not tell."""
+    norms = (m for m in layers_of(model)[0].modules() if isinstance(m, nn.LayerNorm))
+    return int(next(norms).normalized_shape[0])
 
 
 def position_offset(model: PreTrainedModel) -> int:
@@ -88,12 +110,25 @@ def embed(model: PreTrainedModel, ids: Tensor, types: Tensor, positions: Tensor)
     return states if project is None else project(states)
 
 
+class Head(nn.Module):
+    """A classifier's pooler, where it has one, and its head: [CLS] states [B,D] → logits [B,C]."""
+
+    def __init__(self, model: PreTrainedModel) -> None:
+        super().__init__()
+        own: Any = model
+        pooler = getattr(base_of(model), "pooler", None)
+        self.pooler = nn.Identity() if pooler is None else nn.Sequential(pooler, own.dropout)
+        self.classifier = own.classifier
+
+    def forward(self, first: Tensor) -> Tensor:
+        """Return logits [B,C]."""
+        logits: Tensor = self.classifier(self.pooler(first[:, None]))
+        return logits
+
+
 def classify(model: PreTrainedModel, first: Tensor) -> Tensor:
     """Return logits [B,C] from the last states of [CLS] [B,D], by the model's own pooler and head."""
-    head: Any = model
-    pooler = getattr(base_of(model), "pooler", None)
-    states = first[:, None]
-    logits: Tensor = head.classifier(states if pooler is None else head.dropout(pooler(states)))
+    logits: Tensor = Head(model)(first)
     return logits
 
 
@@ -108,7 +143,14 @@ def attention(model: PreTrainedModel, name: str) -> Iterator[None]:
         model.set_attn_implementation(before)
 
 
-def run_packed(model: PreTrainedModel, ids: Tensor, types: Tensor, real: Tensor, choose: Choose) -> Output:
+def run_packed(
+    model: PreTrainedModel,
+    ids: Tensor,
+    types: Tensor,
+    real: Tensor,
+    choose: Choose,
+    halting: Halting | None = None,
+) -> Output:
     """Run the encoder over the real tokens only, dropping before each layer what `choose` does not keep.
 
     Args:
@@ -117,6 +159,7 @@ def run_packed(model: PreTrainedModel, ids: Tensor, types: Tensor, real: Tensor,
         types: token types [B,T].
         real: True for text [B,T].
         choose: the removal rule; must keep each sequence's first token.
+        halting: the rule for whole sequences, which leave the batch when they stop.
     """
     lengths = tuple(real.sum(1).tolist())
     check_lengths(model, lengths)
@@ -124,14 +167,32 @@ def run_packed(model: PreTrainedModel, ids: Tensor, types: Tensor, real: Tensor,
     place = real.flatten().nonzero()[:, 0]  # of each packed token in the padded batch
     positions = (real.long().cumsum(1) - 1)[real]
     states = embed(model, ids[real][None], types[real][None], positions[None])
-    trace = []
+    layers, trace = layers_of(model), []
+    running = torch.arange(len(lengths), device=ids.device)
+    exit_layer = torch.full_like(running, len(layers))
     with attention(model, NAME):
-        for i, layer in enumerate(layers_of(model)):
+        for i, layer in enumerate(layers):
             kept, score = choose(i, states[0], rows)
             trace.append(_trace(real, place, kept, score))
             states, place, rows = states[:, kept], place[kept], rows.keep(kept)
             states = layer(states, None, rows=rows)
-    return Output(classify(model, states[0, rows.first]), tuple(trace))
+            stop = None if halting is None else halting.stops(i, states[0, rows.first], running)
+            if stop is None:
+                continue
+            exit_layer[running[stop]] = i + 1
+            running, stays, rows = running[~stop], ~stop[rows.owner], rows.leave(stop)
+            if not rows.lengths:
+                break
+            states, place = states[:, stays], place[stays]
+    if halting is None:
+        return Output(classify(model, states[0, rows.first]), tuple(trace))
+    unused = LayerTrace(torch.zeros_like(real), _no_scores(trace[-1].contribution))
+    trace += [unused] * (len(layers) - len(trace))
+    return Output(halting.logits(), tuple(trace), exit_layer)
+
+
+def _no_scores(scores: Tensor | None) -> Tensor | None:
+    return None if scores is None else torch.zeros_like(scores)
 
 
 def _trace(real: Tensor, place: Tensor, kept: Tensor, score: Tensor | None) -> LayerTrace:

@@ -11,11 +11,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import nn
 from transformers import PreTrainedModel
 
-from rationale.models.encoder import Output, base_of, check_encoder, layers_of
+from rationale.models.adaptive import AdaptiveForSequenceClassification, plain
+from rationale.models.encoder import Head, Output, base_of, check_encoder, layers_of
+from rationale.models.pruning import build, original
 
 Floats = NDArray[np.float64]
 
@@ -33,7 +36,8 @@ class Costs:
 
     token: tuple[int, ...]
     pair: tuple[int, ...]
-    predictor: tuple[int, ...]  # a token that enters a layer's removal
+    remover: tuple[int, ...]  # a token that enters a layer's removal
+    exit: tuple[int, ...]  # a sequence that ran a layer
     embedding: int  # a token
     head: int  # a sequence
 
@@ -50,38 +54,50 @@ class Costs:
     def shrinking(self, lengths: ArrayLike, kept: ArrayLike) -> Floats:
         """Return the operations of a model that works on `kept` [L, sequence] of `lengths` tokens.
 
-        A layer's predictor runs on the tokens that reach it, before its removal.
+        What decides a layer's removal runs on the tokens that reach it; of sequences that have stopped, whose
+        `kept` is 0, nothing.
         """
         n, kept = np.asarray(lengths, dtype=np.float64), np.asarray(kept, dtype=np.float64)
         total = self.embedding * n + self.head
         for i, after in enumerate(kept):
             before = kept[i - 1] if i else n
-            total = total + self.predictor[i] * before + self.layer(i, after)
+            total = (
+                total + self.layer(i, after) + np.where(after > 0, self.remover[i] * before + self.exit[i], 0)
+            )
         return total
 
 
 def costs(model: PreTrainedModel) -> Costs:
-    """Return the costs of a classifier, or of an adaptive model around one (`model.model`)."""
-    inner: PreTrainedModel = getattr(model, "model", model) if hasattr(model, "choose") else model
+    """Return the costs of a classifier, or of an adaptive model around one."""
+    inner = plain(model)
     check_encoder(inner)
-    base, layers = base_of(inner), layers_of(inner)
-    predictors: Sequence[nn.Module | None] = getattr(model, "contribution_predictors", [None] * len(layers))
+    layers = list(layers_of(inner))
+    nothing: list[nn.Module | None] = [None] * len(layers)
+    removers: Sequence[nn.Module | None] = ()
+    exits: Sequence[nn.Module | None] = ()
+    if isinstance(model, AdaptiveForSequenceClassification):
+        removers, exits = model.removers(), model.exits()
     return Costs(
         tuple(_linear(layer) for layer in layers),
         tuple(4 * _attention_width(layer) for layer in layers),  # queries by keys, weights by values
-        tuple(map(_linear, predictors)),
-        _linear(getattr(base, "embeddings_project", None)),
-        _linear(getattr(base, "pooler", None)) + _linear(getattr(inner, "classifier", None)),
+        tuple(map(_linear, removers or nothing)),
+        tuple(map(_linear, exits or nothing)),
+        _linear(getattr(base_of(inner), "embeddings_project", None)),
+        0 if exits else _linear(Head(inner)),
     )
+
+
+def full_costs(model: PreTrainedModel) -> Costs:
+    """Return the costs of the dense model that a classifier was made from, before anything was cut."""
+    with torch.device("meta"):
+        return costs(build(original(plain(model).config)))
 
 
 def _attention_width(layer: nn.Module) -> int:
-    """Return the summed width of a layer's heads."""
-    return next(
-        m.out_features
-        for name, m in layer.named_modules()
-        if name.endswith("query") and isinstance(m, nn.Linear)
-    )
+    """Return the summed width of a layer's heads; 0 where all were cut."""
+    widths = (m.out_features for name, m in layer.named_modules()
+              if name.endswith("query") and isinstance(m, nn.Linear))  # fmt: skip
+    return next(widths, 0)
 
 
 def kept_lengths(output: Output) -> NDArray[np.int64]:

@@ -50,6 +50,15 @@ class Rows:
         counts.index_add_(0, self.owner, kept.long())
         return Rows(tuple(counts.tolist()), self.owner[kept])
 
+    def leave(self, stop: Tensor) -> Rows:
+        """Return the rows after the sequences where `stop` [B] is True have left; one host transfer."""
+        gone = stop.tolist()
+        lengths = tuple(n for n, out in zip(self.lengths, gone, strict=True) if not out)
+        if len(lengths) == len(self.lengths):
+            return self
+        renamed = (~stop).long().cumsum(0) - 1
+        return Rows(lengths, renamed[self.owner[~stop[self.owner]]])
+
 
 def rows_of(lengths: tuple[int, ...], device: torch.device) -> Rows:
     """Return the rows of sequences of these lengths."""

@@ -8,23 +8,22 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from eraser import Dataset
 from rationale.hf import Classifier
-from rationale.models.adapler import ETA_MAX, ETA_MIN
-from rationale.models.encoder import Output
-from rationale.models.flops import costs, kept_lengths
+from rationale.models.adaptive import AdaptiveForSequenceClassification, plain
+from rationale.models.encoder import Output, layers_of
+from rationale.models.flops import costs, full_costs, kept_lengths
 from rationale.predict import batches, of_texts
 from rationale.text import Window
 
 Floats = NDArray[np.float64]
-HALVINGS = 20
+HALVINGS, WIDEST = 20, 10.0  # of the search for a factor on thresholds, in natural logarithms
 
 
 @dataclass(frozen=True)
 class Removal:
-    """Accuracy of texts; operations dense / shrinking; mean tokens each layer [L] worked on."""
+    """Accuracy of texts; operations dense / this model; mean tokens each layer [L] worked on."""
 
     accuracy: float
     speedup: float
@@ -38,7 +37,7 @@ def run_windows(classifier: Classifier, windows: Sequence[Window]) -> tuple[Floa
     A dense model works on all of them.
     """
     probs = np.empty((len(windows), len(classifier.labels)))
-    layers = len(costs(classifier.model).token)
+    layers = len(layers_of(plain(classifier.model)))
     kept = np.tile(np.array([len(w) for w in windows]), (layers, 1))
     for rows, batch in batches(classifier, windows):
         with classifier.autocast():
@@ -61,10 +60,9 @@ def measure_removal(classifier: Classifier, dataset: Dataset, split: str) -> Rem
 
 
 def speedup_of(classifier: Classifier, windows: Sequence[Window], kept: NDArray[np.int64]) -> float:
-    """Return operations of the dense model / operations of the shrinking one, over all windows."""
-    price = costs(classifier.model)
-    lengths = [len(w) for w in windows]
-    return float(price.dense(lengths).sum() / price.shrinking(lengths, kept).sum())
+    """Return operations of the dense model / operations of this one, over all windows."""
+    model, lengths = classifier.model, [len(w) for w in windows]
+    return float(full_costs(model).dense(lengths).sum() / costs(model).shrinking(lengths, kept).sum())
 
 
 def scale_thresholds(classifier: Classifier, windows: Sequence[Window], speedup: float) -> float:
@@ -72,13 +70,14 @@ def scale_thresholds(classifier: Classifier, windows: Sequence[Window], speedup:
 
     Returns the speed-up reached; less where thresholds meet their upper limit of 1.
     """
-    eta: Tensor = classifier.model.eta.data  # type: ignore[assignment]
-    trained = eta.clone()
-    low, high = np.log(1e-2), np.log(1e2)
+    model = classifier.model
+    assert isinstance(model, AdaptiveForSequenceClassification)
+    trained = model.thresholds
+    low, high = -WIDEST, WIDEST
     reached = 1.0
     for _ in range(HALVINGS):
         middle = (low + high) / 2
-        eta.copy_((trained * float(np.exp(middle))).clamp(ETA_MIN, ETA_MAX))
+        model.set_thresholds(trained * float(np.exp(middle)))
         reached = speedup_of(classifier, windows, run_windows(classifier, windows)[1])
         if abs(reached / speedup - 1) < 0.005:
             break

@@ -10,44 +10,27 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.optim import Adam, AdamW, Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
 from rationale.models.adapler import ETA_MAX, ETA_MIN, AdaplerForSequenceClassification
 from rationale.models.adapler_losses import Losses, LossWeights, kl_losses, losses
-from rationale.training.loop import decay_groups
+from rationale.training.loop import decay_groups, linear
+from rationale.training.run import TrainingBatch
+from rationale.training.settings import StepSettings
 
 CLIP_THETA = 1e-7  # added to theta where it divides
 
 
 @dataclass(frozen=True)
-class AdaplerStepSettings:
-    """The constants of a step; defaults are those of the released code's recipes, which do not distill."""
+class AdaplerStepSettings(StepSettings):
+    """The constants of a step; defaults are those of the released code's recipes."""
 
     gamma: float = 0.005
     phi: float = 0.0005
-    lr: float = 3e-5
     threshold_lr: float = 5e-4
     predictor_lr: float | None = None  # None: lr, as published
-    weight_decay: float = 0.01
-    clip: float = 1.0
-    eps: float = 1e-12
-    warmup: float = 0.06
-    distill: float = 0.0
-    temperature: float = 2.0
-
-
-@dataclass(frozen=True)
-class AdaplerBatch:
-    """Padded windows [B,T], their labels [B], KL targets [B,T] and the dense model's logits [B,C]."""
-
-    ids: Tensor
-    types: Tensor
-    real: Tensor
-    labels: Tensor
-    saliency: Tensor
-    teacher: Tensor | None = None
 
 
 def steepness(epoch: int, epochs: int, schedule: tuple[float, float] | None = None) -> float:
@@ -57,13 +40,6 @@ def steepness(epoch: int, epochs: int, schedule: tuple[float, float] | None = No
     """
     first, growth = schedule or {3: (50, 50), 10: (10, 3)}.get(epochs, (10, 10))
     return float(first * growth**epoch)
-
-
-def linear(step: int, total: int, warmup: float) -> float:
-    """Return the learning rate's factor: up from 0 over `warmup` steps, down to 0 at `total`."""
-    if step < warmup:
-        return step / warmup
-    return max(0.0, (total - step) / (total - warmup))
 
 
 def _groups(weights: list[tuple[str, nn.Parameter]], settings: AdaplerStepSettings) -> list[dict[str, Any]]:
@@ -94,10 +70,11 @@ class AdaplerStep:
         warmup = settings.warmup * total
         self.schedules = [LambdaLR(o, lambda s: linear(s, total, warmup)) for o in self.optimizers]
 
-    def losses(self, batch: AdaplerBatch, lam: float, push: bool = True) -> Losses:
+    def losses(self, batch: TrainingBatch, lam: float, push: bool = True) -> Losses:
         """Return the losses of a batch; without `push` the lengths weigh nothing."""
         model, s = self.model, self.settings
         out = model.soft(batch.ids, batch.types, batch.real, lam)
+        assert batch.saliency is not None
         kl = kl_losses(out.steps, batch.saliency, batch.real, model.eta.detach(), model.theta.detach(), lam)
         weights = LossWeights(s.gamma, s.phi * push, distill=s.distill, temperature=s.temperature)
         return losses(out.logits.float(), batch.labels, out.steps, kl, weights, batch.teacher)

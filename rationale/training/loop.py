@@ -105,6 +105,13 @@ def decay_groups(named: Iterable[tuple[str, nn.Parameter]], decay: float) -> lis
     return [{"params": decayed, "weight_decay": decay}, {"params": plain, "weight_decay": 0.0}]
 
 
+def linear(step: int, total: int, warmup: float) -> float:
+    """Return the learning rate's factor: up from 0 over `warmup` steps, down to 0 at `total`."""
+    if step < warmup:
+        return step / warmup
+    return max(0.0, (total - step) / (total - warmup))
+
+
 def resume_schedule(schedule: LambdaLR, done: int) -> None:
     """Set a schedule, and its optimiser's learning rates, to where they stood after `done` steps."""
     schedule.load_state_dict({**schedule.state_dict(), "last_epoch": done, "_step_count": done + 1})

@@ -1,4 +1,4 @@
-"""One AdapLeR training run: what it learns from, and how it closes an epoch."""
+"""One training run of an adaptive model: what it learns from, and how it closes an epoch."""
 
 from __future__ import annotations
 
@@ -11,24 +11,36 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
+from transformers import PreTrainedModel
 
 from eraser import Dataset
 from rationale.hf import Classifier, save_classifier
-from rationale.models.adapler import AdaplerForSequenceClassification
+from rationale.models.adaptive import AdaptiveForSequenceClassification
 from rationale.models.removal import Removal, measure_removal
 from rationale.text import Window, covers, length_batches, without
-from rationale.training.adapler import AdaplerBatch
-from rationale.training.adapler_settings import AdaplerSettings
 from rationale.training.loop import MICRO_PIECES, Loop, TrainingWindow, shuffled_batches
+from rationale.training.settings import AdaptiveSettings
 from rationale.training.targets import taught_logits
 
 CHECKPOINT = ".checkpoint.safetensors"
 REACHED = 0.95  # of the wanted speed-up: val is not the text on which thresholds were scaled
 
 
+@dataclass(frozen=True)
+class TrainingBatch:
+    """Padded windows [B,T], labels [B], what predictors should imitate [B,T], the teacher's logits [B,C]."""
+
+    ids: Tensor
+    types: Tensor
+    real: Tensor
+    labels: Tensor
+    saliency: Tensor | None = None
+    teacher: Tensor | None = None
+
+
 @dataclass
 class Run:
-    """One training run: what it learns from, and its two stages."""
+    """One training run: what it learns from, and how; `targets` is empty where nobody imitates saliency."""
 
     classifier: Classifier
     teachers: tuple[Classifier, ...]
@@ -37,7 +49,7 @@ class Run:
     targets: Sequence[Tensor]
     logits: Sequence[Tensor]
     out: Path
-    settings: AdaplerSettings
+    settings: AdaptiveSettings
     reference: Removal
     identity: dict[str, Any]
 
@@ -47,24 +59,16 @@ class Run:
         return -(-len(self.windows) // self.settings.batch_size)
 
     @property
-    def model(self) -> AdaplerForSequenceClassification:
+    def model(self) -> PreTrainedModel:
         """Return the model in training."""
-        found = self.classifier.model
-        assert isinstance(found, AdaplerForSequenceClassification)
-        return found
+        return self.classifier.model
 
     def close_epoch(self, loop: Loop, entry: dict[str, Any]) -> None:
         """Measure the model on val, keep it if it is the best so far, and log."""
         self.model.eval()  # type: ignore[no-untyped-call]
         loop.check_finite(sum(float(p.detach().sum()) for p in self.model.parameters()), "sum of weights")
-        found = measure_removal(self.classifier, self.dataset, "val")
-        entry |= {
-            "val_accuracy": found.accuracy,
-            "speedup": round(found.speedup, 3),
-            "lengths": [round(float(x), 2) for x in found.lengths],
-            "eta": [round(x, 4) for x in self.model.eta.tolist()],
-            "within_tolerance": found.accuracy > self.reference.accuracy - self.settings.tolerance,
-        }
+        found, described = self.measured(self.classifier)
+        entry |= described
         rank = self.rank(found)
         if rank >= loop.progress["best"]:
             loop.progress |= {"best": rank, "kept": entry}
@@ -72,16 +76,28 @@ class Run:
         loop.next_epoch(entry)
         loop.save()
 
+    def measured(self, classifier: Classifier) -> tuple[Removal, dict[str, Any]]:
+        """Return what a model does on val, and how a log tells it."""
+        found, model = measure_removal(classifier, self.dataset, "val"), classifier.model
+        own = model.described() if isinstance(model, AdaptiveForSequenceClassification) else {}
+        return found, {
+            "val_accuracy": found.accuracy,
+            "speedup": round(found.speedup, 3),
+            "lengths": [round(float(x), 2) for x in found.lengths],
+            **own,
+            "within_tolerance": found.accuracy > self.reference.accuracy - self.settings.tolerance,
+        }
+
     def rank(self, found: Removal) -> list[float]:
         """Return how good an epoch is, the first number first.
 
-        The fastest of those within the tolerance; while there is none, the most accurate. Where a speed-up
-        is wanted: the most accurate of those that reach it.
+        The fastest of those within the tolerance, of equals the most accurate; while there is none, the most
+        accurate. Where a speed-up is wanted: the most accurate of those that reach it.
         """
         wanted, tolerated = self.settings.speedup, self.reference.accuracy - self.settings.tolerance
         if wanted is not None:
             return [float(found.speedup >= REACHED * wanted), found.accuracy]
-        return [1.0, found.speedup] if found.accuracy > tolerated else [0.0, found.accuracy]
+        return [1.0, found.speedup, found.accuracy] if found.accuracy > tolerated else [0.0, found.accuracy]
 
     def parts(self, rows: list[int]) -> list[list[int]]:
         """Return the micro-batches of a batch."""
@@ -90,12 +106,13 @@ class Run:
             [rows[i] for i in p] for p in length_batches([len(self.windows[i].window) for i in rows], limit)
         ]
 
-    def batch(self, rows: list[int]) -> AdaplerBatch:
+    def batch(self, rows: list[int]) -> TrainingBatch:
         """Return windows as the losses take them."""
-        batch = self._batch(rows, [self.windows[i].window for i in rows], [self.targets[i] for i in rows])
+        windows = [self.windows[i].window for i in rows]
+        batch = self._batch(rows, windows, [self.targets[i] for i in rows] if self.targets else [])
         return replace(batch, teacher=torch.stack([self.logits[i] for i in rows]).to(batch.ids.device))
 
-    def shorter_batch(self, rows: list[int], epoch: int) -> AdaplerBatch:
+    def shorter_batch(self, rows: list[int], epoch: int) -> TrainingBatch:
         """Return windows without some of their words, and what the dense model says of them as they are now.
 
         The words are drawn anew each epoch, from the rows alone: a run gone on with draws the same.
@@ -106,17 +123,18 @@ class Run:
             window = self.windows[i].window
             removed = rng.random(int(window.word.max()) + 2) < self.settings.word_drop
             shorter += [without(window, removed)]
-            targets += [self.targets[i][torch.from_numpy(~covers(window, removed))]]
+            if self.targets:
+                targets += [self.targets[i][torch.from_numpy(~covers(window, removed))]]
         batch = self._batch(rows, shorter, targets)
         read = self.classifier.encoder.collate(shorter).to(batch.ids.device)
         return replace(batch, teacher=taught_logits(self.teachers, read))
 
-    def _batch(self, rows: list[int], windows: Sequence[Window], targets: Sequence[Tensor]) -> AdaplerBatch:
+    def _batch(self, rows: list[int], windows: Sequence[Window], targets: Sequence[Tensor]) -> TrainingBatch:
         device = self.classifier.device
         batch = self.classifier.encoder.collate(windows).to(device)
-        saliency = nn.utils.rnn.pad_sequence(list(targets), batch_first=True).to(device)
+        saliency = nn.utils.rnn.pad_sequence(list(targets), batch_first=True).to(device) if targets else None
         labels = torch.tensor([self.windows[i].label for i in rows], device=device)
-        return AdaplerBatch(batch.ids, batch.types, batch.real, labels, saliency)
+        return TrainingBatch(batch.ids, batch.types, batch.real, labels, saliency)
 
     def some_windows(self, pieces: int) -> list[Window]:
         """Return random windows of at least so many pieces in all, or all windows; always the same."""
@@ -132,9 +150,9 @@ class Run:
             lengths, self.settings.batch_size, (self.settings.seed + 10**6 * stage, epoch)
         )
 
-    def loop(self, name: str, optimizers: dict[str, Optimizer]) -> Loop:
-        """Return the loop of a stage."""
+    def loop(self, name: str, module: nn.Module, optimizers: dict[str, Optimizer]) -> Loop:
+        """Return the loop of a stage that trains a module."""
         file = self.out / f"{name}{CHECKPOINT}"
-        loop = Loop(file, self.model, optimizers, self.identity, self.settings.checkpoint_seconds)
+        loop = Loop(file, module, optimizers, self.identity, self.settings.checkpoint_seconds)
         loop.progress |= {"best": [-1.0, 0.0], "kept": None}
         return loop

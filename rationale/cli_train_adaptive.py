@@ -1,0 +1,133 @@
+"""The commands `rationale train dact`, `inforcoef` and `prune`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from rationale.cli_options import (
+    AdaptiveEpochs,
+    Compose,
+    DataPath,
+    DatasetName,
+    Dense,
+    Distill,
+    HardEpochs,
+    HardLr,
+    Lr,
+    Precision,
+    Speedup,
+    TeacherEpochs,
+    Tolerance,
+    WordDrop,
+)
+from rationale.cli_train import tell
+
+Out = Annotated[Path, typer.Option(help="Folder for the trained model.")]
+Temperature = Annotated[float, typer.Option(help="Of the distillation.")]
+
+
+def train_dact_command(  # noqa: PLR0913 (one option each)
+    dense: Dense,
+    out: Out,
+    dataset: DatasetName = "sample",
+    data: DataPath = None,
+    compose: Compose = None,
+    epochs: AdaptiveEpochs = 3,
+    tau: Annotated[float, typer.Option(help="Weight of the ponder cost; larger stops earlier.")] = 5e-3,
+    exit_rule: Annotated[
+        Literal["published", "tight"], typer.Option(help="Neither changes a class.")
+    ] = "published",
+    shared_head: Annotated[bool, typer.Option("--shared-head", help="One head for all layers.")] = False,
+    lr: Lr = 3e-5,
+    halting_lr: Annotated[float, typer.Option(help="Of heads and halting units.")] = 1e-3,
+    distill: Distill = 0.0,
+    temperature: Temperature = 2.0,
+    teacher_epochs: TeacherEpochs = 1,
+    word_drop: WordDrop = 0.0,
+    tolerance: Tolerance = 0.01,
+    batch_size: int = 32,
+    precision: Precision = "auto",
+    device: str = "auto",
+    seed: int = 0,
+) -> None:
+    """Train a model whose texts stop at the layer that decides them (DACT-BERT)."""
+    from rationale.training.dact import DactSettings, train_dact
+
+    _run(train_dact, DactSettings, locals())
+
+
+def train_inforcoef_command(  # noqa: PLR0913 (one option each)
+    dense: Dense,
+    out: Out,
+    dataset: DatasetName = "sample",
+    data: DataPath = None,
+    compose: Compose = None,
+    epochs: AdaptiveEpochs = 3,
+    hard_epochs: HardEpochs = 0,
+    speedup: Speedup = None,
+    norm: Annotated[float, typer.Option(help="Weight of the size of what passes.")] = 4e-4,
+    entropy: Annotated[float, typer.Option(help="Weight of the masks' negative entropy.")] = 4e-4,
+    bottleneck: Annotated[
+        Literal["corrected", "as_released"], typer.Option(help="The form of both terms.")
+    ] = "corrected",
+    lr: Lr = 2e-5,
+    sampler_lr: Annotated[float | None, typer.Option(help="Of the samplers; default lr.")] = None,
+    hard_lr: HardLr = 3e-5,
+    distill: Distill = 0.0,
+    temperature: Temperature = 2.0,
+    teacher_epochs: TeacherEpochs = 1,
+    word_drop: WordDrop = 0.0,
+    tolerance: Tolerance = 0.01,
+    batch_size: int = 32,
+    precision: Precision = "auto",
+    device: str = "auto",
+    seed: int = 0,
+) -> None:
+    """Train samplers that drop tokens layer by layer (Infor-Coef)."""
+    from rationale.training.inforcoef import InforCoefSettings, train_inforcoef
+
+    _run(train_inforcoef, InforCoefSettings, locals())
+
+
+def train_prune_command(  # noqa: PLR0913 (one option each)
+    dense: Dense,
+    out: Out,
+    dataset: DatasetName = "sample",
+    data: DataPath = None,
+    compose: Compose = None,
+    epochs: Annotated[int, typer.Option(help="With gates, while the sparsity rises.")] = 4,
+    hard_epochs: Annotated[int, typer.Option(help="Of fine-tuning what the gates left.")] = 2,
+    sparsity: Annotated[float, typer.Option(help="Share of the encoder's matrices that goes.")] = 0.8,
+    sparsity_warmup: Annotated[float, typer.Option(help="Share of the epochs in which it rises.")] = 0.5,
+    layers: Annotated[float, typer.Option(help="Share of the loss that imitates states, not answers.")] = 0.9,
+    lr: Lr = 3e-5,
+    hard_lr: HardLr = 3e-5,
+    gate_lr: Annotated[float, typer.Option(help="Of the gates.")] = 0.1,
+    multiplier_lr: Annotated[float, typer.Option(help="Of the Lagrangian's multipliers.")] = 0.1,
+    distill: Distill = 1.0,
+    temperature: Temperature = 2.0,
+    teacher_epochs: TeacherEpochs = 1,
+    word_drop: WordDrop = 0.0,
+    tolerance: Tolerance = 0.01,
+    batch_size: int = 32,
+    precision: Precision = "auto",
+    device: str = "auto",
+    seed: int = 0,
+) -> None:
+    """Cut heads, FFN units, hidden dimensions and sublayers out of a model (CoFi, Infor-Coef)."""
+    from rationale.training.prune import PruneSettings, train_prune
+
+    _run(train_prune, PruneSettings, locals())
+
+
+def _run(train: Any, settings: Any, values: dict[str, Any]) -> None:
+    """Train with the options of a command."""
+    from eraser.load import load
+    from rationale.memory import keep_freed_memory
+
+    keep_freed_memory()
+    loaded = load(values["dataset"], values["data"])
+    tell(values["out"], train(values["dense"], loaded, values["out"], settings.of(values), values["compose"]))

@@ -1,0 +1,173 @@
+"""Infor-Coef: an encoder that samples which tokens go on (Tan 2023).
+
+Before each layer a sampler gives every token but [CLS] two numbers (drop, keep). Training draws a mask by
+Gumbel softmax, straight-through; a dropped token stays dropped and gets no attention. Inference keeps where
+keep wins, without noise, and really removes the rest (the released code leaves the noise on and only masks).
+
+Axes: B sequence, T token, P packed token, L layer, D hidden width, H head, C class.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import gumbel_softmax
+from transformers import AttentionInterface, AutoConfig, AutoModelForSequenceClassification
+
+from rationale.models.adaptive import AdaptiveForSequenceClassification, plain
+from rationale.models.encoder import attention, check_lengths, classify, embed, layers_of, width_of
+from rationale.models.packed import Rows
+from rationale.models.wrapped import WrappedConfig
+
+NAME = "rationale_masked"
+KEEPING = 5.0  # bias at the start: (−5, +5) keeps everything
+
+
+class TokenSampler(nn.Module):
+    """LayerNorm → D×D → LayerNorm → GELU → (drop, keep): two numbers for each token."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.before = nn.LayerNorm(width)
+        self.dense = nn.Linear(width, width)
+        self.after = nn.LayerNorm(width)
+        self.scorer = nn.Linear(width, 2)
+
+    def forward(self, states: Tensor) -> Tensor:
+        """Return z [..., T, 2] of states [..., T, D]."""
+        hidden = nn.functional.gelu(self.after(self.dense(self.before(states))))
+        z: Tensor = self.scorer(hidden)
+        return z.float()
+
+    def reset(self) -> None:
+        """Begin with keeping everything."""
+        nn.init.normal_(self.scorer.weight, std=0.02)
+        with torch.no_grad():
+            self.scorer.bias.copy_(torch.tensor([-KEEPING, KEEPING]))
+
+
+def masked_attention(  # noqa: PLR0913 (the signature transformers calls)
+    module: nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,
+    passes: Tensor,
+    scaling: float | None = None,
+    dropout: float = 0.0,
+    **_: Any,
+) -> tuple[Tensor, None]:
+    """Attend [B,H,T,d] to the keys that pass: weights ∝ passes · exp(logit); `passes` [B,T] has a gradient.
+
+    A product, not a bias: the logarithm of 0 has no gradient.
+    """
+    scale = query.shape[-1] ** -0.5 if scaling is None else scaling
+    logits = (query @ key.transpose(-1, -2)).float() * scale
+    highest = logits.masked_fill(passes[:, None, None] == 0, -torch.inf).amax(-1, keepdim=True)
+    weights = (logits - highest).clamp(max=0).exp() * passes[:, None, None]
+    weights = nn.functional.dropout(weights / weights.sum(-1, keepdim=True), dropout)
+    return (weights.to(value.dtype) @ value).transpose(1, 2), None
+
+
+AttentionInterface.register(NAME, masked_attention)
+
+
+@dataclass(frozen=True)
+class SampledLayer:
+    """What sampling did before one layer: the states [B,T,D] that met it, s [B,T] and the mask [B,T].
+
+    `s` is the sampled probability to keep, times the mask before: what is dropped stays so. [CLS]: 1.
+    """
+
+    states: Tensor
+    s: Tensor
+    passes: Tensor  # 0 or 1, with the gradient of s
+
+
+@dataclass(frozen=True)
+class SampledOutput:
+    """Logits [B,C] and each layer's sampling."""
+
+    logits: Tensor
+    layers: tuple[SampledLayer, ...]
+
+
+class InforCoefConfig(WrappedConfig):  # type: ignore[no-untyped-call]
+    """The model inside, and how easily tokens are dropped.
+
+    `dial`: a token goes on where keep's odds exp(z_keep − z_drop) reach it: 0 keeps every token, 1 is as
+    trained, above 1 is faster.
+    """
+
+    model_type = "inforcoef"
+
+    def __init__(self, encoder: dict[str, Any] | None = None, dial: float = 1.0, **kwargs: Any) -> None:
+        self.dial = dial
+        super().__init__(encoder, **kwargs)
+
+
+class InforCoefForSequenceClassification(AdaptiveForSequenceClassification):
+    """A sequence classifier with a token sampler before each layer."""
+
+    config_class = InforCoefConfig
+    removes = True
+
+    def __init__(self, config: InforCoefConfig) -> None:
+        super().__init__(config)
+        dense = plain(self)
+        self.samplers = nn.ModuleList(TokenSampler(width_of(dense)) for _ in layers_of(dense))
+        self.post_init()  # type: ignore[no-untyped-call]
+        for sampler in self.samplers:
+            sampler.reset()  # type: ignore[operator]
+
+    def removers(self) -> Sequence[nn.Module]:
+        """Return the samplers."""
+        return tuple(self.samplers)
+
+    @property
+    def thresholds(self) -> Tensor:
+        """Return the odds [L] that dropping has by bias; larger ones drop more."""
+        return torch.stack([s.scorer.bias[0].detach() for s in self.samplers]).exp()  # type: ignore[union-attr, index]
+
+    @torch.no_grad()
+    def set_thresholds(self, values: Tensor) -> None:
+        """Set the odds [L] that dropping has by bias."""
+        for sampler, value in zip(self.samplers, values, strict=True):
+            sampler.scorer.bias[0] = value.log()  # type: ignore[union-attr, operator]
+
+    def choose(self, layer: int, states: Tensor, rows: Rows) -> tuple[Tensor, Tensor]:
+        """Return (kept [P], probability to keep [P]) of packed states [P,D]: keep where it wins."""
+        z = self.samplers[layer](states)
+        odds = z[:, 1] - z[:, 0]
+        dial = torch.tensor(float(self.config.dial), device=odds.device)
+        kept = odds >= dial.log()  # ln 0 = −inf: every token
+        kept[rows.first] = True
+        return kept, odds.sigmoid()
+
+    def soft(self, ids: Tensor, types: Tensor, real: Tensor) -> SampledOutput:
+        """Classify right-padded [B,T] with sampled masks; torch's generator draws them."""
+        dense = plain(self)
+        check_lengths(dense, [ids.shape[1]])
+        positions = torch.arange(ids.shape[1], device=ids.device)[None].expand_as(ids)
+        states = embed(dense, ids, types, positions)
+        passes = real.float()
+        first = torch.zeros_like(passes)
+        first[:, 0] = 1
+        found = []
+        with attention(dense, NAME):
+            for sampler, layer in zip(self.samplers, layers_of(dense), strict=True):
+                s = gumbel_softmax(sampler(states), tau=1.0)[..., 1]
+                s = torch.maximum(s * passes.detach(), first)
+                drawn = (s > 0.5).float()  # noqa: PLR2004 (the larger of two that sum to 1)
+                passes = passes * (drawn - s.detach() + s)
+                found.append(SampledLayer(states, s, passes))
+                states = layer(states, None, passes=passes)
+        return SampledOutput(classify(dense, states[:, 0]), tuple(found))
+
+
+AutoConfig.register("inforcoef", InforCoefConfig)
+AutoModelForSequenceClassification.register(InforCoefConfig, InforCoefForSequenceClassification)

@@ -1,0 +1,53 @@
+"""Infor-Coef's information bottleneck: how much passes through, and how undecided the masks are.
+
+Axes: B sequence, T token, L layer, D hidden width.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from rationale.models.inforcoef import SampledLayer
+
+TINY = 1e-12  # under a logarithm
+
+
+def x_log_x(x: Tensor) -> Tensor:
+    """Return x ln x, 0 at 0."""
+    return x * x.clamp(min=TINY).log()
+
+
+def bottleneck(layers: Sequence[SampledLayer], real: Tensor) -> tuple[Tensor, Tensor]:
+    """Return (N, E), each token with its own s: means over layers and real tokens.
+
+    N of ‖s h‖² / D, the size of what passes; E of s ln s + (1 − s) ln(1 − s), negative entropy.
+    """
+    size = torch.stack(
+        [_mean((step.s[..., None] * step.states.float()).square().mean(-1), real) for step in layers]
+    )
+    entropy = torch.stack([_mean(x_log_x(step.s) + x_log_x(1 - step.s), real) for step in layers])
+    return size.mean(), entropy.mean()
+
+
+def bottleneck_as_released(layers: Sequence[SampledLayer], real: Tensor) -> tuple[Tensor, Tensor]:
+    """Return (N, E) as the released code computes them, mistakes included.
+
+    N: one Frobenius norm over the whole batch tensor per layer, padding too; E: the logarithm of 1 − s is
+    that of the batch's first item, for every item.
+    """
+    size = torch.stack([torch.linalg.vector_norm(step.s[..., None] * step.states.float()) for step in layers])
+    entropy = torch.stack([
+        (x_log_x(step.s) + (1 - step.s) * (1 - step.s[:1]).clamp(min=TINY).log()).mean() for step in layers
+    ])  # fmt: skip
+    return size.mean(), entropy.mean()
+
+
+def _mean(values: Tensor, real: Tensor) -> Tensor:
+    return (values * real).sum() / real.sum()
+
+
+Bottleneck = Callable[[Sequence[SampledLayer], Tensor], tuple[Tensor, Tensor]]
+BOTTLENECKS: dict[str, Bottleneck] = {"corrected": bottleneck, "as_released": bottleneck_as_released}

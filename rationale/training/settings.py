@@ -1,0 +1,98 @@
+"""The constants that training runs of all adaptive models share; what is ours is off by default."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, Self
+
+from eraser import Fault, InputError
+from rationale.hf import Precision
+
+Rule = tuple[bool, str, Any]  # (holds, what was expected, what came)
+
+
+@dataclass(frozen=True)
+class StepSettings:
+    """The constants of an optimiser's step."""
+
+    lr: float = 3e-5
+    weight_decay: float = 0.01
+    clip: float = 1.0
+    eps: float = 1e-12
+    warmup: float = 0.06
+    distill: float = 0.0
+    temperature: float = 2.0
+
+    def rules(self) -> list[Rule]:
+        """Return what must hold."""
+        return [
+            (0 <= self.distill <= 1, "distill in [0, 1]", self.distill),
+            (0 < self.temperature < math.inf, "a temperature above 0", self.temperature),
+            (self.clip > 0, "clip above 0", self.clip),
+            (0 <= self.weight_decay < math.inf, "weight_decay of at least 0", self.weight_decay),
+            (0 <= self.warmup < 1, "warmup in [0, 1)", self.warmup),
+        ]
+
+
+@dataclass(frozen=True)
+class AdaptiveSettings:
+    """How an adaptive model is trained; saved beside its weights."""
+
+    epochs: int = 3
+    hard_epochs: int = 0
+    hard_lr: float = 3e-5
+    speedup: float | None = None
+    word_drop: float = 0.0  # share of the words left out at random; with a live teacher
+    step: StepSettings = field(default_factory=StepSettings)
+    teacher_epochs: int = 1  # best epochs of the dense model whose mean probability is distilled
+    tolerance: float = 0.01
+    batch_size: int = 32
+    precision: Precision = "auto"
+    device: str = "auto"
+    seed: int = 0
+    checkpoint_seconds: float = 120.0
+
+    def rules(self) -> list[Rule]:
+        """Return what must hold."""
+        s = self.step
+        return [
+            *s.rules(),
+            (min(self.stages()) >= 0, "epochs of at least 0", self.stages()),
+            (sum(self.stages()) >= 1, "at least 1 epoch", self.stages()),
+            (all(0 < r < math.inf for r in self.rates()), "learning rates above 0", self.rates()),
+            (0 <= self.word_drop < 1, "word_drop in [0, 1)", self.word_drop),
+            (
+                not self.word_drop or s.distill == 1,
+                "distill 1 with word_drop (labels are of whole texts)",
+                s.distill,
+            ),
+            (self.teacher_epochs <= 1 or s.distill > 0, "distill above 0 with teacher_epochs", s.distill),
+            (0 <= self.tolerance < math.inf, "tolerance of at least 0", self.tolerance),
+            (self.speedup is None or 1 <= self.speedup < math.inf, "a speedup of at least 1", self.speedup),
+            (self.batch_size >= 1, "batch_size of at least 1", self.batch_size),
+            (self.teacher_epochs >= 1, "teacher_epochs of at least 1", self.teacher_epochs),
+            (self.seed >= 0, "seed of at least 0", self.seed),
+        ]
+
+    def stages(self) -> tuple[int, ...]:
+        """Return the epochs of each stage."""
+        return (self.epochs, self.hard_epochs)
+
+    def rates(self) -> tuple[float, ...]:
+        """Return the learning rates."""
+        return (self.step.lr, self.hard_lr)
+
+    def check(self) -> None:
+        """Refuse settings that cannot train, all at once."""
+        if faults := [Fault(expected, str(got)) for holds, expected, got in self.rules() if not holds]:
+            raise InputError(*faults)
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> Self:
+        """Return settings from values by name, wherever they belong; other names are passed over."""
+        step = cls().step
+        of_step = {f.name: values[f.name] for f in fields(step) if f.name in values}
+        of_run = {f.name: values[f.name] for f in fields(cls) if f.name in values}
+        return cls(**of_run | {"step": replace(step, **of_step)})

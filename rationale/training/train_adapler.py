@@ -1,0 +1,65 @@
+"""Train AdapLeR: a fine-tuned model → saliency targets → stages → the fastest model that is good enough.
+
+The soft stage is the published training; the others are ours and off by default (docs/adapler.md).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+from eraser import Dataset
+from rationale.hf import Classifier, read_settings
+from rationale.models.adapler import AdaplerForSequenceClassification
+from rationale.settings import digest
+from rationale.training.adapler_settings import AdaplerSettings
+from rationale.training.adapler_stages import ADAPLER_STAGES
+from rationale.training.adaptive import Recipe, best_folders, digest_of, of_epochs, train_adaptive
+from rationale.training.loop import TrainingWindow, say
+from rationale.training.targets import HUMAN, kept_on_disk, parse_target, saliency_targets
+
+
+def train_adapler(
+    dense: Path, dataset: Dataset, out: Path, settings: AdaplerSettings, start: Path | None = None
+) -> dict[str, Any]:
+    """Train AdapLeR, see train_adaptive; saliency comes from the dense model's best epochs."""
+    return train_adaptive(ADAPLER, dense, dataset, out, settings, start)
+
+
+def _model(inner: PreTrainedModel, settings: AdaplerSettings) -> AdaplerForSequenceClassification:
+    model = AdaplerForSequenceClassification.around(inner)
+    nn.init.constant_(model.eta, settings.eta)
+    return model
+
+
+def _marks(dataset: Dataset, settings: AdaplerSettings) -> list[list[int]]:
+    """Return the words that people marked on train, where the target depends on them."""
+    if HUMAN not in parse_target(settings.target):
+        return []
+    return [dataset.truth(e).gold.nonzero()[0].tolist() for e in dataset.splits["train"]]
+
+
+def _saliency(
+    dense: Path, teacher: Classifier, dataset: Dataset, windows: Sequence[TrainingWindow], s: AdaplerSettings
+) -> list[Tensor]:
+    """Return KL targets of the windows, computed once and kept beside the dense model."""
+    folders = best_folders(dense, s.saliency_epochs)
+    log = read_settings(dense).get("log")
+    names = sorted(f.name for f in folders)
+    key = digest(digest_of(windows, teacher), _marks(dataset, s), s.target, s.target_class, names, log)
+
+    def compute() -> list[Tensor]:
+        say(f"saliency targets: {s.target} of {', '.join(map(str, folders))}")
+        models = of_epochs(folders, teacher, s)
+        found = saliency_targets(models, dataset, windows, s.target, s.target_class == "predicted")
+        return [torch.from_numpy(t) for t in found]
+
+    return kept_on_disk(dense / "targets" / f"{key}.safetensors", compute)
+
+
+ADAPLER = Recipe(_model, ADAPLER_STAGES, _saliency, _marks)

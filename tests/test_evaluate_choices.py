@@ -1,0 +1,95 @@
+"""Which examples of a split are scored, and which class is explained."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import replace
+
+import pytest
+
+from eraser import InputError
+from rationale.evaluate import chosen, evaluate
+from rationale.report import write_run
+from rationale.settings import EvaluateSettings
+
+SETTINGS = EvaluateSettings("sample", "tiny", methods=("attention", "gradient_x_input", "random"))
+
+
+def test_targets(classifier, sample, tmp_path):
+    for target in ("predicted", "gold", "NEG"):
+        evaluate(classifier, sample, replace(SETTINGS, target=target, limit=2), tmp_path)
+    with pytest.raises(InputError, match="^expected a target of predicted, gold, NEG, POS, got 'BAD'$"):
+        evaluate(classifier, sample, replace(SETTINGS, target="BAD"), tmp_path)
+
+
+def test_a_class_called_gold_is_explained_as_any_other(classifier, sample, tmp_path):
+    names = {"NEG": "gold", "POS": "predicted"}
+    splits = {s: tuple(replace(e, label=names[e.label]) for e in of) for s, of in sample.splits.items()}
+    renamed, one = replace(sample, splits=splits), replace(classifier, labels=tuple(names.values()))
+    base = replace(SETTINGS, methods=("gradient_x_input",), limit=4)
+
+    def scores(dataset, classifier, target):
+        found = evaluate(classifier, dataset, replace(base, target=target), tmp_path)
+        return [p.scores.tolist() for p in found.predictions["gradient_x_input", "gold"]]
+
+    of_neg, of_pos = (scores(sample, classifier, target) for target in names)
+    assert of_neg != of_pos
+    assert scores(sample, classifier, "label:NEG") == of_neg
+    assert scores(renamed, one, "label:gold") == of_neg
+    assert scores(renamed, one, "label:predicted") == of_pos
+    assert scores(renamed, one, "gold") == scores(sample, classifier, "gold")
+
+
+@pytest.mark.parametrize(
+    ("target", "labels", "found"),
+    [
+        ("gold", ["gold", "x"], None),
+        ("predicted", ["gold", "x"], None),
+        ("x", ["gold", "x"], "x"),
+        ("label:x", ["gold", "x"], "x"),
+        ("label:x", ["label:x", "y"], "label:x"),
+        ("label:x", ["label:x", "x"], "x"),
+        ("label:label:x", ["label:x", "x"], "label:x"),
+    ],
+)
+def test_a_target_names_a_label_or_looks_at_each_text(target, labels, found):
+    assert replace(SETTINGS, target=target).target_label(labels) == found
+
+
+def test_an_unknown_label_is_told_with_those_there_are():
+    line = "expected a target of predicted, gold, label:gold, x, got 'label:y'"
+    with pytest.raises(InputError, match=rf"\A{line}\Z"):
+        replace(SETTINGS, target="label:y").target_label(["gold", "x"])
+
+
+def drawn(dataset, n, seed=0):
+    return [e.id for e in chosen(dataset.splits["test"], replace(SETTINGS, sample=n, seed=seed))]
+
+
+def test_a_sample_depends_on_the_seed_keeps_the_order_and_grows(sample):
+    ids = [e.id for e in sample.splits["test"]]
+    ten = drawn(sample, 10)
+    assert len(ten) == 10
+    assert ten == [i for i in ids if i in ten] != ids[:10]
+    assert ten == drawn(sample, 10) != drawn(sample, 10, seed=1)
+    assert set(drawn(sample, 5)) < set(ten)
+    assert drawn(sample, len(ids)) == drawn(sample, 10**6) == ids
+    assert [e.id for e in chosen(sample.splits["test"], replace(SETTINGS, limit=10**6))] == ids
+
+
+def test_a_sample_is_as_likely_to_hold_one_example_as_another(sample):
+    """Each of 40 is drawn in a quarter of 400 draws of ten: 100 times, standard deviation 8.7."""
+    counts = Counter(i for seed in range(400) for i in drawn(sample, 10, seed=seed))
+    assert len(counts) == 40
+    assert 60 < min(counts.values()) < max(counts.values()) < 140
+
+
+def test_a_sample_is_what_the_run_scores_and_says(classifier, sample, tmp_path):
+    settings = replace(SETTINGS, methods=("random",), sample=3)
+    found = evaluate(classifier, sample, settings, tmp_path)
+    write_run(found, sample, tmp_path)
+    assert [i.example.id for i in found.items] == drawn(sample, 3)
+    assert json.loads((tmp_path / "scores.json").read_text())["run"]["settings"]["sample"] == 3
+    assert (tmp_path / "summary.md").read_text().startswith("sample test, sample 3; 3 examples, ")
+    assert '<td>sample</td><td class="text">3</td>' in (tmp_path / "report.html").read_text()
