@@ -19,6 +19,7 @@ from rationale.cli_options import (
     ExtraLabels,
     Precision,
 )
+from rationale.cli_speeds import speeds_command
 from rationale.cli_train import train_app, tune_app
 from rationale.cli_train_adaptive import train_dact_command, train_inforcoef_command, train_prune_command
 
@@ -37,6 +38,7 @@ app.add_typer(train_app, name="train")
 app.add_typer(tune_app, name="tune")
 app.command("evaluate")(evaluate_command)
 app.command("compare")(compare_command)
+app.command("speeds")(speeds_command)
 
 
 def main() -> None:

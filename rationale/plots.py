@@ -200,6 +200,40 @@ def frontier(axes: Axes, table: pd.DataFrame, metric: str, label: str) -> Axes:
     return axes
 
 
+def speed_lines(axes: Axes, table: pd.DataFrame, x: str, label: str) -> Axes:
+    """Draw accuracy, with its interval, against a column of speed-ups, a line for each model."""
+    names = list(dict.fromkeys(table.model))
+    for i, name in enumerate(names):
+        rows = table[table.model == name].sort_values(x)
+        ends = [rows.accuracy - rows.accuracy_low, rows.accuracy_high - rows.accuracy]
+        axes.errorbar(
+            rows[x],
+            rows.accuracy,
+            yerr=np.clip(np.stack(ends), 0, None),
+            fmt=f"{MARKERS[i % len(MARKERS)]}-",
+            color=COLOURS[i % len(COLOURS)],
+            capsize=2,
+            markersize=4,
+            label=name,
+        )
+    axes.set_xscale("log")
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}"))
+    axes.xaxis.set_minor_formatter(FuncFormatter(lambda v, _: f"{v:g}" if f"{v:g}"[0] in "235" else ""))
+    axes.set_xlabel(label)
+    axes.set_ylabel("accuracy ↑")
+    return axes
+
+
+def speed_figure(table: pd.DataFrame) -> Figure:
+    """Return accuracy against operations counted, and against time measured."""
+    figure, axes = new_figure(2, width=4.8)
+    speed_lines(axes[0], table, "flops", "times fewer operations than dense (counted)")
+    speed_lines(axes[1], table, "wall", "times faster than dense (measured)")
+    axes[0].set_title(f"n = {int(table.n.max())}", fontsize=9)
+    axes[1].legend(fontsize=7, frameon=False)
+    return figure
+
+
 def kept_tokens(axes: Axes, table: pd.DataFrame, names: list[str]) -> Axes:
     """Draw the mean number of tokens in each layer, a line for each row of the table."""
     layers = [c for c in table.columns if c.startswith("layer_")]

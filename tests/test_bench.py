@@ -112,7 +112,8 @@ def test_table_says_how_and_what_was_measured():
 def test_model_that_drops_nothing_is_not_timed(classifier, few):
     with pytest.raises(InputError) as error:
         bench(classifier, windows_of(classifier, few))
-    assert str(error.value) == "expected a model that drops tokens, stops early or is cut, got BertForSequenceClassification"
+    expected = "expected a model that drops tokens, stops early or is cut, got BertForSequenceClassification"
+    assert str(error.value) == expected
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,9 @@
 """Rationales of models that drop tokens: who survived, and the scores that decided it.
 
-One forward pass of the shrinking model; nothing else is computed.
+One forward pass of the shrinking model; nothing else is computed. Where texts may stop early, what survived
+all the layers that its text ran counts as having survived all there are.
+
+Axes: B window, T piece, L layer.
 """
 
 from __future__ import annotations
@@ -9,7 +12,7 @@ import torch
 from torch import Tensor
 
 from eraser import Fault, InputError
-from rationale.hf import Classifier
+from rationale.hf import Classifier, drops_tokens
 from rationale.models.adaptive import plain
 from rationale.models.encoder import Output, layers_of
 from rationale.text import Batch
@@ -23,35 +26,45 @@ def run(classifier: Classifier, batch: Batch, method: str) -> Output:
     Raises:
         InputError: the model drops none.
     """
-    with torch.inference_mode(), classifier.autocast():
-        output = classifier.model(input_ids=batch.ids, **classifier.inputs(batch))
-    if not isinstance(output, Output):
+    if not drops_tokens(classifier):
         expected = f"a model that drops tokens, for method {method}"
         raise InputError(Fault(expected, type(classifier.model).__name__))
+    with torch.inference_mode(), classifier.autocast():
+        output: Output = classifier.model(input_ids=batch.ids, **classifier.inputs(batch))
     return output
+
+
+def layers_run(output: Output) -> Tensor:
+    """Return how many layers each window ran [B]."""
+    if output.exit_layer is not None:
+        return output.exit_layer
+    kept = output.trace[0].kept
+    return torch.full((len(kept),), len(output.trace), device=kept.device)
 
 
 def survivors(classifier: Classifier, batch: Batch) -> Tensor:
     """Return for each piece the number of layers it survived [B,T], ties broken by contribution.
 
-    The tie-break is the score at the layer that dropped the piece, or at the last one.
+    The tie-break is the score at the layer that dropped the piece, or at the last one its text ran.
     """
     output = run(classifier, batch, "survivors")
-    kept = torch.stack([layer.kept for layer in output.trace])
+    kept, ran = torch.stack([layer.kept for layer in output.trace]), layers_run(output)[:, None]
     survived = kept.sum(0)
+    layers = torch.where(survived == ran, len(kept), survived)
     if output.trace[0].contribution is None:
-        return survived.float()
+        return layers.float()
     scores = torch.stack([layer.contribution for layer in output.trace])  # type: ignore[misc]
-    decisive = survived.clamp(max=len(kept) - 1)
-    return survived + scores.gather(0, decisive[None])[0].clamp(max=BELOW_ONE)
+    decisive = survived.minimum(ran - 1)
+    return layers + scores.gather(0, decisive[None])[0].clamp(max=BELOW_ONE)
 
 
 def contribution(classifier: Classifier, batch: Batch) -> Tensor:
-    """Return the mean over layers of the predictors' scores [B,T]; 0 where a piece was gone."""
+    """Return the mean over the layers run of the predictors' scores [B,T]; 0 where a piece was gone."""
     output = run(classifier, batch, "contribution")
     if output.trace[0].contribution is None:
         raise InputError(Fault("a model with contribution predictors", type(classifier.model).__name__))
-    return torch.stack([layer.contribution for layer in output.trace]).mean(0)  # type: ignore[misc]
+    total = torch.stack([layer.contribution for layer in output.trace]).sum(0)  # type: ignore[misc]
+    return total / layers_run(output)[:, None]
 
 
 def n_layers(classifier: Classifier) -> float:
@@ -60,7 +73,7 @@ def n_layers(classifier: Classifier) -> float:
 
 
 def at_layer(layer: int, classifier: Classifier) -> float:
-    """Return the score from which on a piece reached that layer, the first being 1.
+    """Return the score from which on a piece reached that layer, the first being 1, or its text's last.
 
     Raises:
         InputError: the model has no such layer.

@@ -90,6 +90,12 @@ class AdaptiveForSequenceClassification(PreTrainedModel):  # type: ignore[no-unt
         """Set the thresholds [L], as near as they may be."""
         raise NotImplementedError
 
+    def set_dial(self, dial: float) -> None:
+        """Turn the dial of this model and of those inside: 0 dense, 1 as trained, above 1 faster."""
+        self.config.dial = dial
+        if isinstance(self.model, AdaptiveForSequenceClassification):
+            self.model.set_dial(dial)
+
     def described(self) -> dict[str, Any]:
         """Return what a training log should say of this model's own parts."""
         return {}

@@ -49,12 +49,19 @@ EXIT_RULES: dict[str, ExitRule] = {"published": published_rule, "tight": tight_r
 
 
 class Accumulator:
-    """The answers a [B,C] and weights p [B] of a batch, layer by layer; `rule` None: nobody stops."""
+    """The answers a [B,C] and weights p [B] of a batch, layer by layer; `rule` None: nobody stops.
+
+    `dial` divides p in the rule: above 1 texts stop before their class is certain.
+    """
 
     def __init__(
-        self, layers: int, read: Callable[[int, Tensor], tuple[Tensor, Tensor]], rule: ExitRule | None
+        self,
+        layers: int,
+        read: Callable[[int, Tensor], tuple[Tensor, Tensor]],
+        rule: ExitRule | None,
+        dial: float = 1.0,
     ) -> None:
-        self.layers, self.read, self.rule = layers, read, rule
+        self.layers, self.read, self.rule, self.dial = layers, read, rule, dial
         self.answer = self.p = torch.empty(0)
         self.ponder: list[Tensor] = []  # p_n of each layer, of the sequences running there
 
@@ -70,18 +77,28 @@ class Accumulator:
             self.p = self.p.index_copy(0, running, h * before)
         self.ponder.append(self.p[running])
         left = self.layers - 1 - layer
-        if self.rule is None or not left:
+        if self.rule is None or not self.dial or not left:
             return None
         best = self.answer[running].topk(2, dim=-1).values
-        return self.rule(best[:, 0], best[:, 1], self.p[running], left)
+        p = (self.p[running] / self.dial).clamp(max=1)
+        return self.rule(best[:, 0], best[:, 1], p, left)
 
     def logits(self) -> Tensor:
         """Return ln a [B,C]: a is a distribution already."""
         return (self.answer + TINY).log()
 
 
+def read(head: nn.Module, unit: nn.Module, first: Tensor) -> tuple[Tensor, Tensor]:
+    """Return y [N,C] and h [N] after a layer, from [CLS] states [N,D]."""
+    h = logsigmoid(unit(first)[:, 0].float()).exp()
+    return head(first).float().softmax(-1), h
+
+
 class DactConfig(WrappedConfig):  # type: ignore[no-untyped-call]
-    """The model inside, the rule by which sequences stop, and whether all layers share one head."""
+    """The model inside, the rule by which sequences stop, and whether all layers share one head.
+
+    `dial`: 0 runs every layer, 1 is as trained and never changes a class, above 1 is faster.
+    """
 
     model_type = "dact"
 
@@ -90,11 +107,12 @@ class DactConfig(WrappedConfig):  # type: ignore[no-untyped-call]
         encoder: dict[str, Any] | None = None,
         exit_rule: str = "published",
         shared_head: bool = False,
+        dial: float = 1.0,
         **kwargs: Any,
     ) -> None:
         if exit_rule not in EXIT_RULES:
             raise InputError(Fault(f"an exit rule of {', '.join(EXIT_RULES)}", repr(exit_rule)))
-        self.exit_rule, self.shared_head = exit_rule, shared_head
+        self.exit_rule, self.shared_head, self.dial = exit_rule, shared_head, dial
         super().__init__(encoder, **kwargs)
 
 
@@ -129,8 +147,7 @@ class DactForSequenceClassification(AdaptiveForSequenceClassification):
     def read(self, layer: int, first: Tensor) -> tuple[Tensor, Tensor]:
         """Return y [N,C] and h [N] after a layer, from [CLS] states [N,D]."""
         head = self.heads[layer] if layer < len(self.heads) else Head(plain(self))
-        h = logsigmoid(self.halting_units[layer](first)[:, 0].float()).exp()
-        return head(first).float().softmax(-1), h
+        return read(head, self.halting_units[layer], first)
 
     def exits(self) -> Sequence[nn.Module]:
         """Return each layer's head and halting unit."""
@@ -141,7 +158,7 @@ class DactForSequenceClassification(AdaptiveForSequenceClassification):
     def accumulator(self, halts: bool) -> Accumulator:
         """Return a fresh accumulator, which lets sequences stop or not."""
         rule = EXIT_RULES[self.config.exit_rule] if halts else None
-        return Accumulator(len(self.halting_units), self.read, rule)
+        return Accumulator(len(self.halting_units), self.read, rule, self.config.dial)
 
     def halting(self) -> Accumulator:
         """Return who decides for one batch which sequences stop."""
@@ -155,14 +172,18 @@ class DactForSequenceClassification(AdaptiveForSequenceClassification):
 class FullDepth(nn.Module):
     """A DACT model with every layer run on every token, behind Hugging Face's own interface.
 
-    Its logits are ln a_N, whose largest is the class that early exits give too.
+    Its logits are ln a_N, whose largest is the class that early exits give too. What several layers would
+    share, or the encoder too has run, is copied: DeepLIFT wants every module used once.
     """
 
     def __init__(self, model: DactForSequenceClassification) -> None:
         super().__init__()
-        self.dact = model
         self.inner = plain(model)
         self.config = self.inner.config
+        self.halting_units = model.halting_units
+        copies = len(model.halting_units) - len(model.heads)
+        own = [copy.deepcopy(Head(self.inner)) for _ in range(copies)]
+        self.heads = nn.ModuleList([*model.heads, *own])
 
     @property
     def base_model(self) -> Any:
@@ -180,7 +201,7 @@ class FullDepth(nn.Module):
     def forward(self, output_hidden_states: bool = False, **inputs: Any) -> SequenceClassifierOutput:
         """Classify [B,T], from ids or from word embeddings."""
         found = self.base_model(**inputs, output_hidden_states=True)
-        accumulator = self.dact.accumulator(halts=False)
+        accumulator = Accumulator(len(self.heads), self._read, rule=None)
         running = torch.arange(len(found.hidden_states[0]), device=found.hidden_states[0].device)
         for layer, states in enumerate(found.hidden_states[1:]):
             accumulator.stops(layer, states[:, 0], running)
@@ -189,6 +210,9 @@ class FullDepth(nn.Module):
             hidden_states=found.hidden_states if output_hidden_states else None,
             attentions=found.attentions,
         )
+
+    def _read(self, layer: int, first: Tensor) -> tuple[Tensor, Tensor]:
+        return read(self.heads[layer], self.halting_units[layer], first)
 
 
 AutoConfig.register("dact", DactConfig)

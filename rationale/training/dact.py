@@ -11,6 +11,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from eraser import Dataset, Fault, InputError
+from rationale.models.adaptive import AdaptiveForSequenceClassification
 from rationale.models.dact import EXIT_RULES, DactForSequenceClassification
 from rationale.training.adaptive import Recipe, train_adaptive
 from rationale.training.loop import decay_groups
@@ -43,7 +44,7 @@ class DactSettings(AdaptiveSettings):
 
 
 def _model(inner: PreTrainedModel, settings: DactSettings) -> DactForSequenceClassification:
-    if isinstance(inner, DactForSequenceClassification):
+    if isinstance(inner, AdaptiveForSequenceClassification) and inner.exits():
         raise InputError(Fault("a model without early exits to build on", type(inner).__name__))
     return DactForSequenceClassification.around(
         inner, exit_rule=settings.exit_rule, shared_head=settings.shared_head

@@ -1,0 +1,82 @@
+"""The command `rationale speeds`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from eraser.errors import Fault, InputError
+from rationale.cli_options import DataPath, DatasetName, Precision
+
+SHOWN = (
+    *("model", "dial", "flops", "wall", "exit_layer"),
+    *("accuracy", "accuracy_low", "accuracy_high", "loss", "loss_low", "loss_high"),
+)
+
+
+def speeds_command(  # noqa: PLR0913 (one option each)
+    models: Annotated[list[str], typer.Argument(help="Trained models, each FOLDER or NAME=FOLDER.")],
+    dense: Annotated[str, typer.Option(help="The dense model that they are compared with.")],
+    dataset: DatasetName = "sample",
+    data: DataPath = None,
+    split: str = "test",
+    dials: Annotated[str, typer.Option(help="Comma-separated, for models that have one.")] = "1",
+    windows: Annotated[int, typer.Option(help="How many windows of the split to time.")] = 256,
+    batch_size: int = 32,
+    rounds: int = 3,
+    threads: Annotated[int | None, typer.Option(help="CPU threads; default torch's own choice.")] = None,
+    out: Annotated[Path, typer.Option(help="Folder for speeds.csv, areas.csv, speeds.png.")] = Path(
+        "runs/speeds"
+    ),
+    precision: Precision = "auto",
+    device: str = "auto",
+    seed: int = 0,
+) -> None:
+    """Accuracy of many models against operations counted and time measured, and the area under each line."""
+    import torch
+
+    from eraser.load import load
+    from eraser.write import make_folder, write_text
+    from rationale.cli_train import numbers
+    from rationale.memory import keep_freed_memory
+    from rationale.plots import png, speed_figure
+    from rationale.speeds import SpeedSettings, area, speed_table
+
+    if threads is not None:
+        torch.set_num_threads(threads)
+    keep_freed_memory()
+    loaded = load(dataset, data)
+    settings = SpeedSettings(split, tuple(numbers(dials)), windows, batch_size, rounds, seed)
+    settings.check()
+    found = {n: _loaded(path, device, precision) for n, path in _named(models).items()}
+    table = speed_table(_loaded(dense, device, precision), found, loaded, settings)
+    labels = [e.label for e in loaded.splits[split]]
+    areas = area(table, max(map(labels.count, set(labels))) / len(labels))
+    make_folder(out)
+    write_text(out / "speeds.csv", table.to_csv(index=False))
+    write_text(out / "areas.csv", areas.to_csv(index_label="model", header=["area"]))
+    (out / "speeds.png").write_bytes(png(speed_figure(table)))
+    typer.echo(f"{loaded.name} {split}, n = {len(labels)}; {table['where'].dropna().iloc[0]}")
+    typer.echo(table[list(SHOWN)].round(3).to_string(index=False))
+    typer.echo("area under accuracy over the share of dense operations")
+    typer.echo(areas.round(4).to_string())
+
+
+def _named(models: list[str]) -> dict[str, str]:
+    """Read NAME=FOLDER; a folder without a name gets its own."""
+    pairs = [
+        (name, path) if path else (Path(name).name, name)
+        for name, _, path in (m.partition("=") for m in models)
+    ]
+    names = [name for name, _ in pairs]
+    if twice := [n for n in names if names.count(n) > 1 or n == "dense"]:
+        raise InputError(Fault("models of different names, none of them dense", twice[0]))
+    return dict(pairs)
+
+
+def _loaded(path: str, device: str, precision: Any) -> Any:
+    from rationale.hf import cast_once, load_classifier
+
+    return cast_once(load_classifier(path, device=device, precision=precision))

@@ -1,0 +1,147 @@
+"""Many models side by side: accuracy against operations counted and against time measured, in one run.
+
+A model is a line of points, one for each dial. What a line is worth is the area under it: accuracy over the
+share of the dense model's operations, from 0 to 1, the best point that needs no more counting at each share
+(after DACT-BERT, arXiv 2109.11745; below the cheapest point nothing is known but the commonest label).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from tqdm.auto import tqdm
+
+from eraser import Dataset, Fault, InputError, Prediction
+from eraser.metrics import compare, measure, score
+from rationale.bench import bench
+from rationale.hf import Classifier, check_labels
+from rationale.models.adaptive import AdaptiveForSequenceClassification
+from rationale.models.removal import run_windows, speedup_of
+from rationale.predict import of_texts
+from rationale.text import Window
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class SpeedSettings:
+    """What is measured: accuracy on a split, time on its first `windows` windows."""
+
+    split: str = "test"
+    dials: tuple[float, ...] = (1.0,)
+    windows: int = 256
+    batch_size: int = 32
+    rounds: int = 3
+    seed: int = 0
+
+    def check(self) -> None:
+        """Refuse what cannot be measured."""
+        if bad := [d for d in self.dials if not 0 <= d < np.inf]:
+            raise InputError(Fault("dials of at least 0", str(bad[0])))
+
+
+def speed_table(
+    dense: Classifier, models: Mapping[str, Classifier], dataset: Dataset, settings: SpeedSettings
+) -> pd.DataFrame:
+    """Return a row for the dense model and one for each model and dial.
+
+    `flops` and `wall` are times fewer operations and times faster than dense, `loss` the accuracy lost to it,
+    paired. Accuracies have 95 % bootstrap intervals, `wall` the least and most over rounds. Models without a
+    dial have one point.
+    """
+    settings.check()
+    examples = dataset.examples(settings.split)
+    for name, model in models.items():
+        check_labels(model, dataset.labels, name)
+    right = _right(dense, dataset, settings)[0]
+    accuracy = score("accuracy", right, settings.seed)
+    rows: list[dict[str, Any]] = [{"model": "dense", "dial": np.nan, "flops": 1.0, "wall": 1.0, "loss": 0.0}]
+    rows[0] |= {"accuracy": accuracy.value, "accuracy_low": accuracy.low, "accuracy_high": accuracy.high}
+    rows[0] |= {"n": len(examples)}
+    points = [(n, d) for n, m in models.items() for d in (settings.dials if _has_dial(m) else (np.nan,))]
+    for name, dial in tqdm(points, desc="speeds", leave=False, disable=None):
+        rows.append({"model": name, "dial": dial, **_point(models[name], dial, dataset, right, settings)})
+    return pd.DataFrame(rows)
+
+
+def _has_dial(classifier: Classifier) -> bool:
+    return isinstance(classifier.model, AdaptiveForSequenceClassification)
+
+
+def _point(
+    classifier: Classifier, dial: float, dataset: Dataset, dense_right: Sequence[Any], s: SpeedSettings
+) -> dict[str, Any]:
+    """Return what one model does at one dial."""
+    model = classifier.model
+    if isinstance(model, AdaptiveForSequenceClassification):
+        model.set_dial(dial)
+    right, windows, kept = _right(classifier, dataset, s)
+    accuracy, loss = score("accuracy", right, s.seed), compare("accuracy", dense_right, right, s.seed)
+    timed = bench(classifier, windows[: s.windows], s.batch_size, s.rounds)
+    last = timed.timings[-1].way
+    low, high = timed.spread(last)
+    if isinstance(model, AdaptiveForSequenceClassification):
+        model.set_dial(1.0)
+    return {
+        "flops": speedup_of(classifier, windows, kept),
+        "wall": timed.ratio(last, lambda t: t.median),
+        "wall_low": low,
+        "wall_high": high,
+        "wall_of_flops": timed.ratio(last, lambda t: t.median) / timed.ratio(last, lambda t: t.flops),
+        "accuracy": accuracy.value,
+        "accuracy_low": accuracy.low,
+        "accuracy_high": accuracy.high,
+        "loss": loss.value,
+        "loss_low": loss.low,
+        "loss_high": loss.high,
+        "n": len(right),
+        "exit_layer": float((kept > 0).sum(0).mean()),
+        "tokens": " ".join(f"{n:.1f}" for n in kept.mean(1)),
+        "where": timed.where,
+    }
+
+
+def _right(
+    classifier: Classifier, dataset: Dataset, s: SpeedSettings
+) -> tuple[list[Any], list[Window], NDArray[np.int64]]:
+    """Return accuracy's columns of each example, the windows, and the tokens each layer worked on."""
+    examples = dataset.splits[s.split]
+    texts = classifier.encoder.encode([dataset.text(e) for e in examples])
+    windows = [w for of_text in texts for w in of_text]
+    probs, kept = run_windows(classifier, windows)
+    said = of_texts(probs, texts).argmax(1)
+    nothing = np.zeros(0)
+    predictions = [
+        Prediction(e.id, classifier.labels[i], {}, nothing, nothing > 0)
+        for e, i in zip(examples, said, strict=True)
+    ]
+    return measure("accuracy", [dataset.truth(e) for e in examples], predictions), windows, kept
+
+
+def area(table: pd.DataFrame, commonest: float) -> pd.Series[float]:
+    """Return each model's area under accuracy over the share of dense operations.
+
+    `commonest` is the share of the commonest label: what can be had for nothing.
+    """
+    return pd.Series({
+        str(name): _area(1 / rows.flops.to_numpy(), rows.accuracy.to_numpy(), commonest)
+        for name, rows in table.groupby("model", sort=False)
+    })  # fmt: skip
+
+
+def _area(share: Floats, accuracy: Floats, commonest: float) -> float:
+    """Return the area under the steps of the best accuracy at no more than each share.
+
+    >>> round(_area(np.array([0.5]), np.array([0.8]), 0.4), 2)
+    0.6
+    """
+    inside = share < 1
+    at = np.concatenate([[0.0], np.sort(share[inside]), [1.0]])
+    order = accuracy[inside][np.argsort(share[inside])]
+    best = np.maximum.accumulate(np.concatenate([[commonest], order]))
+    return float((np.diff(at) * best).sum())
