@@ -37,6 +37,7 @@ def train_dact_command(  # noqa: PLR0913 (one option each)
     compose: Compose = None,
     epochs: AdaptiveEpochs = 3,
     tau: Annotated[float, typer.Option(help="Weight of the ponder cost; larger stops earlier.")] = 5e-3,
+    heads: Annotated[float, typer.Option(help="Weight of the layers' own task losses (ours).")] = 0.0,
     exit_rule: Annotated[
         Literal["published", "tight"], typer.Option(help="Neither changes a class.")
     ] = "published",

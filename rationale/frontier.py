@@ -15,7 +15,8 @@ from eraser import Dataset, Fault, InputError, Prediction
 from eraser.metrics import measure, score
 from eraser.write import make_folder, write_text
 from rationale.attribution import Case, attribute
-from rationale.hf import Classifier, drops_tokens
+from rationale.hf import Classifier
+from rationale.models.adaptive import AdaptiveForSequenceClassification
 from rationale.models.removal import run_windows, speedup_of
 from rationale.predict import of_texts
 from rationale.training.adapler_settings import AdaplerSettings
@@ -38,19 +39,21 @@ def dial_table(
     """
     if bad := [d for d in dials if not 0 <= d < np.inf]:
         raise InputError(Fault("dials of at least 0", str(bad[0])))
-    if not drops_tokens(classifier):
-        raise InputError(Fault("a model that drops tokens", type(classifier.model).__name__))
+    model = classifier.model
+    if not isinstance(model, AdaptiveForSequenceClassification) or not model.drops_tokens:
+        raise InputError(Fault("a model that drops tokens", type(model).__name__))
     dataset.examples(split)
-    before = classifier.model.config.dial
+    before, rows = model.config.dial, []
     try:
-        rows = [_at(classifier, dataset, split, dial, seed) for dial in dials]
+        for dial in dials:
+            model.set_dial(dial)
+            rows.append({"dial": dial, **_row(classifier, dataset, split, seed)})
     finally:
-        classifier.model.config.dial = before
+        model.set_dial(before)
     return pd.DataFrame(rows)
 
 
-def _at(classifier: Classifier, dataset: Dataset, split: str, dial: float, seed: int) -> dict[str, Any]:
-    classifier.model.config.dial = dial
+def _row(classifier: Classifier, dataset: Dataset, split: str, seed: int) -> dict[str, Any]:
     examples = dataset.splits[split]
     texts = [dataset.text(e) for e in examples]
     encoded = classifier.encoder.encode(texts)
@@ -64,7 +67,7 @@ def _at(classifier: Classifier, dataset: Dataset, split: str, dial: float, seed:
         Prediction(e.id, classifier.labels[i], {}, a.scores, a.own if a.own is not None else a.scores > 0)
         for e, i, a in zip(examples, said, found, strict=True)
     ]
-    row: dict[str, Any] = {"dial": dial, "speedup": speedup_of(classifier, flat, kept)}
+    row: dict[str, Any] = {"speedup": speedup_of(classifier, flat, kept)}
     row |= {f"layer_{i}": float(n) for i, n in enumerate(kept.mean(1))}
     for name in METRICS_SHOWN:
         s = score(name, measure(name, truths, predictions), seed)

@@ -7,51 +7,89 @@ import torch
 from torch import nn
 from transformers import AutoConfig, AutoModelForSequenceClassification
 
-from eraser import InputError
 from rationale.models.adaptive import plain
 from rationale.models.dact import (
     EXIT_RULES,
     Accumulator,
-    DactConfig,
     DactForSequenceClassification,
     FullDepth,
 )
-from rationale.models.encoder import Head, layers_of
+from rationale.models.encoder import Head, run_packed
 from rationale.models.pruning import cut
 from rationale.text import Encoder
 from tests.conftest import FAMILIES, dropping, tiny_model
 from tests.oracles import dact as oracle
+from tests.steady import steady_tokenizer
 from tests.test_gates import random_openings, tiny
 from tests.test_packed import LENGTHS, batch
 
 RULES = tuple(EXIT_RULES)
 N, MANY = 12, 1500
-NEVER = 100.0  # bias of a halting unit: h = 1
+SURE = 100.0  # before σ: 1; −SURE: 0
 
 
 @torch.no_grad()
-def exiting(inner, rule="published", bias=-1.0, **settings):
-    """A model around another one, with heads that differ and halting units of all opinions."""
+def exiting(inner, rule="published", **settings):
+    """A model around another one whose answers, and opinions on going on, differ between texts."""
     model = DactForSequenceClassification.around(inner, exit_rule=rule, **settings)
+    model.eval().requires_grad_(False)
     torch.manual_seed(5)
     for weight in model.heads.parameters():
         weight.add_(torch.randn_like(weight) * 0.2)
-    for unit in model.halting_units:
-        nn.init.normal_(unit.weight, std=0.3)
-        nn.init.constant_(unit.bias, bias)
-    return model.eval().requires_grad_(False)
+    states = first_states(model, *batch(range(2, 34)))
+    heads = [*model.heads, *[Head(plain(model))] * (len(states) - len(model.heads))]
+    for head, unit, first in zip(heads, model.halting_units, states, strict=True):
+        nn.init.normal_(unit.weight)
+        spread(unit, unit, first, middle=-1.0)
+        spread(head, [m for m in head.modules() if isinstance(m, nn.Linear)][-1], first)
+    return model
+
+
+def spread(module, linear, first, middle=0.0):
+    """Scale the module's answers, which a linear gives, to this middle and a deviation of 2."""
+    linear.weight.mul_(2 / module(first).std(0)[:, None])
+    linear.bias.add_(middle - module(first).mean(0))
+
+
+def first_states(model, ids, real):
+    """Return the states of [CLS] [L,B,D] after each layer where nobody stops."""
+    seen = []
+
+    def read(layer, first):
+        seen.append(first)
+        return model.read(layer, first)
+
+    run_packed(plain(model), ids, ids * 0, real, model.choose, Accumulator(99, read, None))
+    return torch.stack(seen)
 
 
 def deep(family, tokenizer, layers=6):
     config = tiny_model(family, tokenizer, ("NEG", "POS")).config
     config.num_hidden_layers = layers
-    torch.manual_seed(1)
+    torch.manual_seed(4)
     return AutoModelForSequenceClassification.from_config(config).eval()
+
+
+@pytest.fixture(scope="module")
+def tokenizer(sample):
+    return steady_tokenizer(sample)
 
 
 @pytest.fixture(scope="module", params=FAMILIES)
 def dense(request, tokenizer):
     return tiny_model(request.param, tokenizer, ("NEG", "POS"))
+
+
+def stack():
+    """An exiting model around AdapLeR around a cut model."""
+    return exiting(dropping(cut(tiny("bert"), random_openings(1))))
+
+
+def never(model):
+    for unit in model.halting_units:
+        nn.init.zeros_(unit.weight)
+        nn.init.constant_(unit.bias, SURE)
+    return model
 
 
 # the equations, on random numbers
@@ -148,11 +186,130 @@ def by_hand(model, dense):
     layers = [answer_after(dense, n, head) for n, head in enumerate(heads, start=1)]
     ys = [y.tolist() for y, _ in layers]
     hs = [
-        [oracle_sigmoid(float(u @ unit.weight[0]) + float(unit.bias)) for u in first]
+        [oracle.sigmoid(float(u @ unit.weight[0]) + float(unit.bias)) for u in first]
         for unit, (_, first) in zip(model.halting_units, layers, strict=True)
     ]
     return list(zip(zip(*ys, strict=True), zip(*hs, strict=True), strict=True))
 
 
-def oracle_sigmoid(x):
-    return float(torch.tensor(x, dtype=torch.float64).sigmoid())
+def test_answers_are_those_of_shorter_models_added_up(dense):
+    """y_n is what Hugging Face's own model says with n layers and that layer's head."""
+    model = exiting(dense)
+    ids, real = batch(LENGTHS)
+    accumulator = model.accumulator(halts=False)
+    full = run_packed(dense, ids, torch.zeros_like(ids), real, model.choose, accumulator)
+    padded = FullDepth(model)(input_ids=ids, attention_mask=real.long())
+    for row, (ys, hs) in enumerate(by_hand(model, dense)):
+        found = oracle.accumulate(ys, hs)
+        assert [float(p.detach()[row]) for p in accumulator.ponder] == pytest.approx(
+            [p for _, p in found], abs=1e-5
+        )
+        for logits in (full.logits, padded.logits):
+            assert logits[row].exp().tolist() == pytest.approx(found[-1][0], abs=1e-5)
+    assert full.exit_layer.tolist() == [3] * len(LENGTHS)
+    assert all((layer.kept == real).all() for layer in full.trace)
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_texts_stop_where_the_rule_says(dense, rule):
+    model = exiting(dense, rule)
+    ids, real = batch(LENGTHS)
+    output = model(ids, real)
+    for row, (ys, hs) in enumerate(by_hand(model, dense)):
+        n = oracle.exit_layer(rule, ys, hs)
+        assert int(output.exit_layer[row]) == n
+        assert output.logits[row].exp().tolist() == pytest.approx(
+            oracle.accumulate(ys, hs)[n - 1][0], abs=1e-5
+        )
+    assert len(set(output.exit_layer.tolist())) > 1
+
+
+@torch.no_grad()
+def test_every_head_begins_as_the_models_own_and_halting_units_undecided(dense):
+    own = Head(dense)
+    for shared in (False, True):
+        model = DactForSequenceClassification.around(dense, shared_head=shared).eval()
+        assert len(model.heads) == (0 if shared else 2)
+        for n in (1, 2, 3):
+            expected, first = answer_after(dense, n, own)
+            y, h = model.read(n - 1, first)
+            assert torch.allclose(y, expected, atol=1e-6)
+            assert h.tolist() == [0.5] * len(LENGTHS)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_early_exits_change_no_class_of_the_sample(family, tokenizer, sample):
+    """Though the first layer's answers are of another class for some."""
+    dense, encoder = deep(family, tokenizer), Encoder(tokenizer, 128)
+    texts = encoder.encode([sample.text(e) for e in sample.splits["test"][:16]])
+    b = encoder.collate([w for windows in texts for w in windows])
+    stopped = {}
+    for rule in RULES:
+        model = exiting(dense, rule)
+        found = model(b.ids, b.real, b.types)
+        full = FullDepth(model)(input_ids=b.ids, attention_mask=b.real.long()).logits
+        off = run_packed(plain(model), b.ids, b.types, b.real, model.choose, model.accumulator(halts=False))
+        assert torch.allclose(off.logits.exp(), full.exp(), atol=1e-5)
+        assert torch.equal(found.logits.argmax(-1), full.argmax(-1))
+        first, _ = model.read(0, first_states(model, b.ids, b.real)[0])
+        assert (first.argmax(-1) != full.argmax(-1)).any()
+        stopped[rule] = found.exit_layer
+        assert len(stopped[rule].unique()) >= 3
+    assert (stopped["tight"] <= stopped["published"]).all()
+    assert (stopped["tight"] < stopped["published"]).any()
+
+
+def test_larger_dial_stops_no_text_later(dense):
+    """The dial moves the exits and nothing else: what a text has said so far stays."""
+    model, (ids, real), found = exiting(dense), batch(range(2, 34)), []
+    accumulator = model.accumulator(halts=False)
+    run_packed(plain(model), ids, ids * 0, real, model.choose, accumulator)
+    for dial in (0.0, 1e-9, 0.3, 1.0, 3.0, 1e9):
+        model.config.dial = dial
+        found.append(model(ids, real))
+    exits = torch.stack([output.exit_layer for output in found])
+    assert (exits[0] == 3).all()
+    assert torch.allclose(found[0].logits, accumulator.logits(), atol=1e-5)
+    assert (exits.diff(dim=0) <= 0).all()
+    assert len(exits.float().mean(1).unique()) > 3
+    assert (exits[-1] == 1).all()
+    first, _ = model.read(0, first_states(model, ids, real)[0])
+    assert torch.allclose(found[-1].logits.exp(), first, atol=1e-5)
+
+
+def test_one_head_for_all_layers_is_the_models_own(dense):
+    model = exiting(dense, shared_head=True)
+    assert len(model.heads) == 0
+    heads, _ = zip(*model.exits(), strict=True)
+    assert [h.classifier for h in heads] == [plain(model).classifier] * 3
+    ids, real = batch(LENGTHS)
+    logits = FullDepth(model)(input_ids=ids, attention_mask=real.long()).logits
+    for row, (ys, hs) in enumerate(by_hand(model, dense)):
+        assert logits[row].exp().tolist() == pytest.approx(oracle.accumulate(ys, hs)[-1][0], abs=1e-5)
+
+
+@pytest.mark.parametrize("kind", [*FAMILIES, "stack"])
+def test_saved_and_loaded_by_auto_classes(kind, tokenizer, tmp_path):
+    model = stack() if kind == "stack" else exiting(tiny_model(kind, tokenizer, ("NEG", "POS")))
+    model.save_pretrained(tmp_path)
+    assert {p.name for p in tmp_path.iterdir()} == {"config.json", "model.safetensors"}
+    assert AutoConfig.from_pretrained(tmp_path).model_type == "dact"
+    loaded, info = AutoModelForSequenceClassification.from_pretrained(tmp_path, output_loading_info=True)
+    assert not any(info[k] for k in ("missing_keys", "unexpected_keys", "mismatched_keys"))
+    ids, real = batch(LENGTHS)
+    found, expected = loaded.eval()(ids, real), model(ids, real)
+    assert torch.allclose(found.logits, expected.logits, atol=1e-5)
+    assert torch.equal(found.exit_layer, expected.exit_layer)
+    assert all(torch.equal(a.kept, b.kept) for a, b in zip(found.trace, expected.trace, strict=True))
+    assert type(loaded.model) is type(model.model)
+    assert getattr(plain(loaded).config, "cut", None) == getattr(plain(model).config, "cut", None)
+    assert loaded.config.id2label == plain(model).config.id2label
+
+
+def test_choices_are_saved_too(tokenizer, tmp_path):
+    dense = tiny_model("bert", tokenizer, ("NEG", "POS"))
+    exiting(dense, "tight", shared_head=True, dial=1.5).save_pretrained(tmp_path)
+    loaded = AutoModelForSequenceClassification.from_pretrained(tmp_path)
+    assert (loaded.config.shared_head, len(loaded.heads)) == (True, 0)
+    assert (loaded.halting().rule, loaded.halting().dial) == (EXIT_RULES["tight"], 1.5)
+    assert loaded.accumulator(halts=False).rule is None

@@ -96,6 +96,17 @@ class AdaptiveForSequenceClassification(PreTrainedModel):  # type: ignore[no-unt
         if isinstance(self.model, AdaptiveForSequenceClassification):
             self.model.set_dial(dial)
 
+    def save_pretrained(self, *args: Any, **kwargs: Any) -> None:
+        """Write weights and configuration, that of the model inside as it is now."""
+        inner: PreTrainedModel | None = self
+        models = []
+        while isinstance(inner, AdaptiveForSequenceClassification):
+            models.append(inner)
+            inner = inner.model
+        for model in reversed(models):
+            model.config.encoder = model.model.config.to_dict()
+        super().save_pretrained(*args, **kwargs)
+
     def described(self) -> dict[str, Any]:
         """Return what a training log should say of this model's own parts."""
         return {}

@@ -26,7 +26,6 @@ from rationale.models.encoder import Head, layers_of, width_of
 from rationale.models.wrapped import WrappedConfig
 
 TINY = 1e-30  # under a logarithm
-CAUTIOUS = 3.0  # bias of the halting units at the start: h = 0.95, later layers matter
 
 # (a_n of the top class, of the runner-up, p_n, layers left) → True where no later layer can change the class
 ExitRule = Callable[[Tensor, Tensor, Tensor, int], Tensor]
@@ -63,7 +62,8 @@ class Accumulator:
     ) -> None:
         self.layers, self.read, self.rule, self.dial = layers, read, rule, dial
         self.answer = self.p = torch.empty(0)
-        self.ponder: list[Tensor] = []  # p_n of each layer, of the sequences running there
+        self.answers: list[Tensor] = []  # y_n of each layer, of the sequences running there
+        self.ponder: list[Tensor] = []  # and p_n
 
     def stops(self, layer: int, first: Tensor, running: Tensor) -> Tensor | None:
         """Take in a layer; return True [N] for the sequences whose class is certain."""
@@ -75,6 +75,7 @@ class Accumulator:
             a = before[:, None] * y + (1 - before[:, None]) * self.answer[running]
             self.answer = self.answer.index_copy(0, running, a)
             self.p = self.p.index_copy(0, running, h * before)
+        self.answers.append(y)
         self.ponder.append(self.p[running])
         left = self.layers - 1 - layer
         if self.rule is None or not self.dial or not left:
@@ -134,7 +135,7 @@ class DactForSequenceClassification(AdaptiveForSequenceClassification):
         self.post_init()  # type: ignore[no-untyped-call]
         for unit in self.halting_units:
             nn.init.zeros_(unit.weight)  # type: ignore[arg-type]
-            nn.init.constant_(unit.bias, CAUTIOUS)  # type: ignore[arg-type]
+            nn.init.zeros_(unit.bias)  # type: ignore[arg-type]
 
     @classmethod
     def around(cls, inner: PreTrainedModel, **settings: Any) -> DactForSequenceClassification:

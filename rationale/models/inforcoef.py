@@ -32,14 +32,14 @@ class TokenSampler(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.layer_norm_in = nn.LayerNorm(width)
+        self.before = nn.LayerNorm(width)
         self.dense = nn.Linear(width, width)
-        self.layer_norm_out = nn.LayerNorm(width)
+        self.after = nn.LayerNorm(width)
         self.scorer = nn.Linear(width, 2)
 
     def forward(self, states: Tensor) -> Tensor:
         """Return z [..., T, 2] of states [..., T, D]."""
-        hidden = nn.functional.gelu(self.layer_norm_out(self.dense(self.layer_norm_in(states))))
+        hidden = nn.functional.gelu(self.after(self.dense(self.before(states))))
         z: Tensor = self.scorer(hidden)
         return z.float()
 

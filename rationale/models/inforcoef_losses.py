@@ -13,6 +13,7 @@ from torch import Tensor
 from rationale.models.inforcoef import SampledLayer
 
 TINY = 1e-12  # under a logarithm
+EDGE = 1e-6  # from 0 and from 1: where the released code stops masks before it takes logarithms
 
 
 def x_log_x(x: Tensor) -> Tensor:
@@ -39,9 +40,8 @@ def bottleneck_as_released(layers: Sequence[SampledLayer], real: Tensor) -> tupl
     that of the batch's first item, for every item.
     """
     size = torch.stack([torch.linalg.vector_norm(step.s[..., None] * step.states.float()) for step in layers])
-    entropy = torch.stack([
-        (x_log_x(step.s) + (1 - step.s) * (1 - step.s[:1]).clamp(min=TINY).log()).mean() for step in layers
-    ])  # fmt: skip
+    kept = [step.s.clamp(EDGE, 1 - EDGE) for step in layers]
+    entropy = torch.stack([(s * s.log() + (1 - s) * (1 - s[:1]).log()).mean() for s in kept])
     return size.mean(), entropy.mean()
 
 

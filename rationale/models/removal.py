@@ -18,7 +18,7 @@ from rationale.predict import batches, of_texts
 from rationale.text import Window
 
 Floats = NDArray[np.float64]
-HALVINGS, WIDEST = 20, 10.0  # of the search for a factor on thresholds, in natural logarithms
+HALVINGS, WIDEST = 22, 40.0  # of the search for a factor on thresholds, in natural logarithms: odds are wide
 
 
 @dataclass(frozen=True)

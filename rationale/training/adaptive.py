@@ -122,6 +122,8 @@ def _begin(  # noqa: PLR0913 (what a run is made of)
 
 def _started(start: Path, teacher: Classifier) -> PreTrainedModel:
     """Return the model of a folder, with the teacher's labels where it has none yet."""
+    if not start.is_dir():  # the library would ask the hub for it
+        raise InputError(Fault("the folder of a model to build on", "nothing there", start))
     config = teacher.model.config
     model, _ = load_model(
         start, num_labels=len(teacher.labels), id2label=config.id2label, label2id=config.label2id

@@ -12,7 +12,7 @@ from transformers import PreTrainedModel
 
 from eraser import Dataset, Fault, InputError
 from rationale.models.adaptive import AdaptiveForSequenceClassification
-from rationale.models.dact import EXIT_RULES, DactForSequenceClassification
+from rationale.models.dact import EXIT_RULES, TINY, DactForSequenceClassification
 from rationale.training.adaptive import Recipe, train_adaptive
 from rationale.training.loop import decay_groups
 from rationale.training.run import Run, TrainingBatch
@@ -22,9 +22,14 @@ from rationale.training.stage import PackedStage
 
 @dataclass(frozen=True)
 class DactSettings(AdaptiveSettings):
-    """How DACT-BERT is trained: `tau` weighs the ponder cost Σ p_n, published between 1e-3 and 5e-2."""
+    """How DACT-BERT is trained: `tau` weighs the ponder cost Σ p_n, published between 1e-3 and 5e-2.
+
+    `heads` (ours) weighs the mean task loss of the layers' own answers: without it heads whose answers weigh
+    little in a_N learn little.
+    """
 
     tau: float = 5e-3
+    heads: float = 0.0
     halting_lr: float = 1e-3  # of heads and halting units, which start from nothing or nearly
     exit_rule: str = "published"
     shared_head: bool = False
@@ -38,6 +43,7 @@ class DactSettings(AdaptiveSettings):
         return [
             *super().rules(),
             (0 <= self.tau < float("inf"), "tau of at least 0", self.tau),
+            (0 <= self.heads < float("inf"), "heads of at least 0", self.heads),
             (self.exit_rule in EXIT_RULES, f"an exit rule of {', '.join(EXIT_RULES)}", self.exit_rule),
             (self.hard_epochs == 0, "hard_epochs 0 for DACT, which has one stage", self.hard_epochs),
         ]
@@ -71,8 +77,12 @@ class DactStage(PackedStage):
         """Return the task loss of a_N and the ponder cost."""
         accumulator = self.model.accumulator(halts=False)
         logits = self.forward(batch, self.model.choose, accumulator).logits
-        ponder = torch.stack(accumulator.ponder).sum(0).mean()
-        return {"task": self.task(logits, batch), "ponder": self.settings.tau * ponder}
+        s, ponder = self.settings, torch.stack(accumulator.ponder).sum(0).mean()
+        terms = {"task": self.task(logits, batch), "ponder": s.tau * ponder}
+        if s.heads:
+            own = [self.task((y + TINY).log(), batch) for y in accumulator.answers]
+            terms["heads"] = s.heads * torch.stack(own).mean()
+        return terms
 
 
 DACT = Recipe(_model, {"dact": DactStage})

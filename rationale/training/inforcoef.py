@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from rationale.models.inforcoef_losses import BOTTLENECKS
 from rationale.training.adaptive import Recipe, train_adaptive
 from rationale.training.loop import decay_groups
 from rationale.training.run import Run, TrainingBatch
-from rationale.training.settings import AdaptiveSettings, Rule
+from rationale.training.settings import AdaptiveSettings, Rule, StepSettings
 from rationale.training.stage import PackedStage, RemovalStage
 
 
@@ -27,6 +27,7 @@ class InforCoefSettings(AdaptiveSettings):
     The norm counts from the second epoch on. `bottleneck` names the form of both terms.
     """
 
+    step: StepSettings = field(default_factory=lambda: StepSettings(lr=2e-5))
     norm: float = 4e-4
     entropy: float = 4e-4
     bottleneck: str = "corrected"

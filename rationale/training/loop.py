@@ -99,9 +99,11 @@ class Loop:
 
 def decay_groups(named: Iterable[tuple[str, nn.Parameter]], decay: float) -> list[dict[str, Any]]:
     """Split parameters into those that weight decay shrinks and those it leaves: biases and norms."""
-    parameters = list(named)
-    plain = [p for n, p in parameters if any(part in n for part in NO_DECAY)]
-    decayed = [p for n, p in parameters if not any(part in n for part in NO_DECAY)]
+    plain: list[nn.Parameter] = []
+    decayed: list[nn.Parameter] = []
+    for name, parameter in named:
+        vector = parameter.dim() < 2 or any(part in name for part in NO_DECAY)  # noqa: PLR2004 (no matrix)
+        (plain if vector else decayed).append(parameter)
     return [{"params": decayed, "weight_decay": decay}, {"params": plain, "weight_decay": 0.0}]
 
 

@@ -13,9 +13,10 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from eraser import Dataset
+from eraser import Dataset, Fault, InputError
 from rationale.hf import Classifier, read_settings
 from rationale.models.adapler import AdaplerForSequenceClassification
+from rationale.models.adaptive import AdaptiveForSequenceClassification
 from rationale.settings import digest
 from rationale.training.adapler_settings import AdaplerSettings
 from rationale.training.adapler_stages import ADAPLER_STAGES
@@ -32,6 +33,8 @@ def train_adapler(
 
 
 def _model(inner: PreTrainedModel, settings: AdaplerSettings) -> AdaplerForSequenceClassification:
+    if isinstance(inner, AdaptiveForSequenceClassification):
+        raise InputError(Fault("a dense or cut model to build on", type(inner).__name__))
     model = AdaplerForSequenceClassification.around(inner)
     nn.init.constant_(model.eta, settings.eta)
     return model

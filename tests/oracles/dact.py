@@ -5,6 +5,12 @@
 
 from __future__ import annotations
 
+import math
+
+
+def sigmoid(x):
+    return 1 / (1 + math.exp(-x))
+
 
 def accumulate(ys, hs):
     """Return (a_n, p_n) for each layer."""

@@ -28,14 +28,17 @@ def bottleneck(layers, real):
 
 
 def bottleneck_as_released(layers, real):
-    """Padding counts; one root over the whole batch; ln(1 - s) is that of the first item of the batch."""
+    """Padding counts; one root over the whole batch; ln(1 - s) is that of the first item of the batch.
+
+    The logarithms are of numbers at least 1e-6 from 0 and 1.
+    """
     size = entropy = 0.0
     for s, states in layers:
         squares = of_entropy = 0.0
         for row in range(len(s)):
             for token in range(len(s[row])):
-                keep, first = s[row][token], s[0][token]
-                squares += sum((keep * h) ** 2 for h in states[row][token])
+                squares += sum((s[row][token] * h) ** 2 for h in states[row][token])
+                keep, first = (min(max(x, 1e-6), 1 - 1e-6) for x in (s[row][token], s[0][token]))
                 of_entropy += x_log(keep, keep) + x_log(1 - keep, 1 - first)
         size, entropy = size + math.sqrt(squares), entropy + of_entropy / (len(s) * len(s[0]))
     return size / len(layers), entropy / len(layers)

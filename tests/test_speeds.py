@@ -1,0 +1,117 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from typer.testing import CliRunner
+
+from eraser import Dataset, InputError
+from rationale.cli import app
+from rationale.hf import save_classifier, without_removal
+from rationale.models.dact import DactForSequenceClassification
+from rationale.models.removal import measure_removal
+from rationale.plots import speed_figure
+from rationale.speeds import SpeedSettings, area, speed_table
+from rationale.training.dense import accuracy
+
+FEW = 8
+SETTINGS = SpeedSettings(dials=(0.0, 1.0, 2.0), windows=4, batch_size=2, rounds=2)
+
+
+@pytest.fixture(scope="module")
+def few(sample: Dataset) -> Dataset:
+    return replace(sample, splits={**sample.splits, "test": sample.splits["test"][:FEW]})
+
+
+@pytest.fixture
+def table(adaptive, few) -> pd.DataFrame:
+    stopping = DactForSequenceClassification.around(adaptive.model).eval()
+    models = {"drops": adaptive, "stops": replace(adaptive, model=stopping)}
+    return speed_table(without_removal(adaptive), models, few, SETTINGS)
+
+
+def test_a_row_for_dense_and_for_each_model_and_dial(table):
+    assert table.model.tolist() == ["dense", *["drops"] * 3, *["stops"] * 3]
+    assert table.dial.tolist()[1:] == [0.0, 1.0, 2.0] * 2
+    assert (table.n == FEW).all()
+    first = table.iloc[0]
+    assert (first.flops, first.wall, first.loss) == (1.0, 1.0, 0.0)
+
+
+def test_counts_and_accuracies_are_those_of_the_models_alone(table, adaptive, few):
+    dense = accuracy(without_removal(adaptive), few, "test")
+    assert table.iloc[0].accuracy == dense
+    for row in table[table.model == "drops"].itertuples():
+        adaptive.model.set_dial(row.dial)
+        found = measure_removal(adaptive, few, "test")
+        assert (row.flops, row.accuracy) == (found.speedup, found.accuracy)
+        assert row.loss == pytest.approx(dense - found.accuracy)
+        assert row.tokens == " ".join(f"{n:.1f}" for n in found.lengths)
+        assert row.exit_layer == 3
+    adaptive.model.set_dial(1.0)
+    zero = table[(table.model == "drops") & (table.dial == 0)].iloc[0]
+    assert zero.accuracy == dense
+    assert zero.flops < 1  # the predictors cost, and nothing is saved
+
+
+def test_dials_are_put_back(table, adaptive):
+    assert adaptive.model.config.dial == 1.0
+
+
+def test_figure_has_a_line_for_each_model_counted_and_measured(table):
+    axes = speed_figure(table).axes
+    assert [ax.get_xlabel().split(" than")[0] for ax in axes] == ["times fewer operations", "times faster"]
+    names = axes[1].get_legend_handles_labels()[1]
+    assert names == ["dense", "drops", "stops"]
+
+
+@given(st.lists(st.tuples(st.floats(0.5, 30), st.floats(0, 1)), min_size=1, max_size=6), st.floats(0, 1))
+def test_area_is_the_mean_over_shares_of_the_best_point_within_each(points, commonest):
+    rows = pd.DataFrame({"model": "m", "flops": [f for f, _ in points], "accuracy": [a for _, a in points]})
+    shares = (np.arange(20_000) + 0.5) / 20_000
+    best = [max([commonest, *(a for f, a in points if 1 / f <= x and f > 1)]) for x in shares]
+    assert area(rows, commonest)["m"] == pytest.approx(np.mean(best), abs=1e-3)
+
+
+def test_dials_below_zero_and_models_of_other_labels_are_refused(adaptive, few):
+    with pytest.raises(InputError) as error:
+        speed_table(adaptive, {"m": adaptive}, few, replace(SETTINGS, dials=(-1.0,)))
+    assert str(error.value) == "expected dials of at least 0, got -1.0"
+    other = replace(adaptive, labels=("a", "b"))
+    with pytest.raises(InputError, match="other: expected a model with the labels"):
+        speed_table(adaptive, {"other": other}, few, SETTINGS)
+
+
+def test_command_writes_table_areas_and_figure(adaptive, tmp_path):
+    save_classifier(adaptive.model, adaptive.encoder.tokenizer, tmp_path / "drops")
+    dense = without_removal(adaptive)
+    save_classifier(dense.model, dense.encoder.tokenizer, tmp_path / "dense")
+    options = [
+        "--dense",
+        str(tmp_path / "dense"),
+        "--windows",
+        "4",
+        "--rounds",
+        "1",
+        "--out",
+        str(tmp_path / "s"),
+    ]
+    options += ["--device", "cpu", "--precision", "float32", "--dials", "0.5,1"]
+    done = CliRunner().invoke(app, ["speeds", f"mine={tmp_path / 'drops'}", *options])
+    assert done.exit_code == 0, done.output
+    assert "sample test, n = 40; cpu" in done.output
+    written = pd.read_csv(tmp_path / "s" / "speeds.csv")
+    assert written.model.tolist() == ["dense", "mine", "mine"]
+    areas = pd.read_csv(tmp_path / "s" / "areas.csv", index_col="model").area
+    assert areas["mine"] == pytest.approx(area(written, 0.5)["mine"])
+    assert (tmp_path / "s" / "speeds.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_two_models_of_one_name_are_refused(tmp_path):
+    done = CliRunner().invoke(app, ["speeds", "a=x", "a=y", "--dense", "d"])
+    assert isinstance(done.exception, InputError)
+    assert str(done.exception) == "expected models of different names, none of them dense, got a"
