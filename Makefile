@@ -4,7 +4,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help evaluate test check lint types format clean
+.PHONY: help evaluate app test test-browser check lint types format clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -14,16 +14,27 @@ help: ## List the targets
 	$(PIP) -e '.[models]'
 	@touch $@
 
+.venv/app: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(PIP) -e '.[app]'
+	@touch $@ .venv/models
+
 .venv/dev: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(PIP) -e '.[dev]'
-	@touch $@ .venv/models
+	@touch $@ .venv/app .venv/models
 
 evaluate: .venv/models ## Score seven rationale methods on the bundled sample; writes runs/sample-test
 	$(BIN)/rationale evaluate --dataset sample --precision auto --ig-steps 10 --out runs/sample-test
 
+app: .venv/app ## Open the viewer, with the runs that are there
+	$(BIN)/rationale app $(if $(wildcard runs),--run runs)
+
 test: .venv/dev ## Run all tests
 	$(BIN)/python -m pytest
+
+test-browser: .venv/dev ## Use the viewer in headless Chromium
+	$(BIN)/python -m pytest -rs -s tests/browser
 
 lint: .venv/dev ## Style and faults (ruff)
 	$(BIN)/ruff check

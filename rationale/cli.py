@@ -9,6 +9,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from eraser.errors import Fault, InputError
+from rationale.cli_app import app_command
 from rationale.cli_compare import compare_command
 from rationale.cli_data import import_command
 from rationale.cli_evaluate import evaluate_command
@@ -39,6 +40,7 @@ app.add_typer(tune_app, name="tune")
 app.command("evaluate")(evaluate_command)
 app.command("compare")(compare_command)
 app.command("speeds")(speeds_command)
+app.command("app")(app_command)
 
 
 def main() -> None:

@@ -11,14 +11,15 @@ import torch
 from transformers import AutoConfig, AutoModelForSequenceClassification
 
 from rationale.attribution import Case, attribute
-from rationale.hf import load_classifier, save_classifier
+from rationale.hf import Classifier, load_classifier, save_classifier
 from rationale.models.flops import costs, kept_lengths
 from rationale.models.gates import Openings
 from rationale.models.inforcoef import InforCoefForSequenceClassification, TokenSampler
 from rationale.models.pruning import cut
 from rationale.models.removal import scale_thresholds
-from rationale.text import OUTSIDE
+from rationale.text import OUTSIDE, Encoder
 from tests.conftest import FAMILIES, tiny_model
+from tests.steady import steady_tokenizer
 from tests.test_flops import counted, text
 from tests.test_packed import LENGTHS, batch, kept_words
 from tests.test_survivors import slow_contribution, slow_survivors
@@ -45,11 +46,26 @@ def sampling(inner, scale=0.5, keeping=0.7):
     return model.eval().requires_grad_(False)
 
 
+def classifier_of(tokenizer):
+    model = tiny_model("bert", tokenizer, LABELS).requires_grad_(False)
+    return Classifier(model, Encoder(tokenizer, 128), LABELS, torch.device("cpu"))
+
+
 KINDS = (*FAMILIES, "cut")
 
 
 def inner_of(kind, tokenizer):
     return cut_model(tokenizer) if kind == "cut" else tiny_model(kind, tokenizer, LABELS)
+
+
+@pytest.fixture(scope="module")
+def tokenizer(sample):
+    return steady_tokenizer(sample)
+
+
+@pytest.fixture(scope="module")
+def classifier(tokenizer):
+    return classifier_of(tokenizer)
 
 
 @pytest.fixture(scope="module", params=KINDS)
@@ -103,7 +119,7 @@ def test_a_sampler_is_the_papers_and_begins_with_keeping():
         torch.nn.init.normal_(parameter)
     found = sampler(states).tolist()
     for row, z in zip(states.tolist(), found, strict=True):
-        hidden = norm(linear(norm(row, sampler.layer_norm_in), sampler.dense), sampler.layer_norm_out)
+        hidden = norm(linear(norm(row, sampler.before), sampler.dense), sampler.after)
         hidden = [0.5 * x * (1 + math.erf(x / math.sqrt(2))) for x in hidden]
         assert z == pytest.approx(linear(hidden, sampler.scorer), abs=1e-4)
     wide = TokenSampler(200)
@@ -252,6 +268,16 @@ def test_thresholds_are_scaled_to_the_wanted_speedup(bert, classifier, sample, w
     assert dense / shrunk == pytest.approx(reached, rel=1e-3)
     factors = bert.thresholds / trained
     assert torch.allclose(factors, factors[0].expand(3), rtol=1e-4)
+
+
+@pytest.mark.parametrize("confident", [0.0, 20.0])
+def test_samplers_that_keep_everything_can_be_scaled_too(classifier, sample, confident):
+    """Their odds are e^10 at the start, and larger where training left the masks decided."""
+    model = InforCoefForSequenceClassification.around(classifier.model).eval().requires_grad_(False)
+    model.set_thresholds(model.thresholds * np.exp(-confident))
+    one = replace(classifier, model=model)
+    windows = [w for e in sample.splits["test"][:6] for w in one.encoder.encode([sample.text(e)])[0]]
+    assert scale_thresholds(one, windows, 3.0) == pytest.approx(3.0, rel=0.03)
 
 
 def test_operations_with_removal_are_those_torch_counts(model):

@@ -29,8 +29,9 @@ def wheel(tmp_path_factory):
 def test_wheel_holds_the_packages_and_nothing_else(wheel):
     names = zipfile.ZipFile(wheel).namelist()
     tops = {n.split("/")[0] for n in names}
-    assert {t for t in tops if not t.endswith(".dist-info")} == {"eraser", "rationale"}
+    assert {t for t in tops if not t.endswith(".dist-info")} == {"app", "eraser", "rationale"}
     for needed in (
+        "app/words.css", "app/frame.css", "app/pages/viewer.py", "app/py.typed",
         "eraser/py.typed", "rationale/py.typed", "rationale/report.html", "eraser/sample/test.jsonl",
         "eraser/sample/docs/a001.txt", "eraser/sample/README.md", "rationale/movies_model/model.safetensors",
     ):  # fmt: skip

@@ -1,0 +1,213 @@
+"""What the viewer computes for one text; nothing here draws.
+
+Everything about a text is computed together, so that another layer or method is only drawing. Axes: W word,
+L layer; counts by layer begin with what is there before the first [L+1].
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+
+from app.state import Held
+from eraser import Fault, InputError, Text
+from eraser.types import Floats, Mask
+from rationale.ablate import Erasure, Removal, ablate
+from rationale.attribution import METHODS, AttributionSettings, Case, attribute
+from rationale.hf import Classifier, drops_tokens, without_removal
+from rationale.models.adaptive import keep_all, plain
+from rationale.models.encoder import Output, layers_of, run_packed
+from rationale.models.flops import costs, full_costs, kept_lengths
+from rationale.passes import Passes
+from rationale.predict import batches, text_probs
+from rationale.text import OUTSIDE, Batch, Ints, Window
+
+MAX_WORDS = 12_000  # of a text that is explained while someone waits
+ROUNDS, ROUNDS_UP_TO = 4, 512  # a text of no more pieces is timed so often, the fastest shown
+SLOW = frozenset({
+    *("integrated_gradients", "gradient_shap", "deeplift"),
+    *("leave_one_out", "occlusion", "lime", "kernel_shap"),
+})  # fmt: skip
+SETTINGS = AttributionSettings()
+
+
+@dataclass(frozen=True)
+class Layers:
+    """What each layer of an adaptive model worked on, beside the same text with nothing removed.
+
+    `kept` [L+1,W] are the words with a piece there, `tokens` [L+1] their pieces and special tokens. `flops`
+    and `dense_flops` [L+1] are operations up to and with each layer; `seconds` and `dense_seconds` likewise,
+    measured.
+    """
+
+    kept: Mask
+    tokens: tuple[int, ...]
+    flops: Floats
+    dense_flops: Floats
+    seconds: Floats
+    dense_seconds: Floats
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One text as a model reads it at one dial; `layers` is None for models without removal."""
+
+    words: tuple[str, ...]
+    pieces: tuple[tuple[str, ...], ...]
+    probs: Mapping[str, float]
+    label: str
+    windows: tuple[Window, ...]
+    layers: Layers | None
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A method's score for each word [W], the words it chose itself, and what it cost."""
+
+    scores: Floats
+    own: Mask | None
+    signed: bool
+    milliseconds: float
+
+
+def methods_of(held: Held) -> tuple[str, ...]:
+    """Return the methods that fit a model, its own first, those that take seconds last."""
+    own = [m for m in METHODS if METHODS[m].adaptive and drops_tokens(held.classifier)]
+    others = [m for m in METHODS if not METHODS[m].adaptive]
+    return (*own, *(m for m in others if m not in SLOW), *(m for m in others if m in SLOW))
+
+
+def text_of(words: Sequence[str], query: str | None = None, starts: Sequence[int] = (0,)) -> Text:
+    """Return words as a text to be encoded.
+
+    Raises:
+        InputError: there are none, or too many to wait for.
+    """
+    if not words:
+        raise InputError(Fault("a text with words", "an empty one"))
+    if len(words) > MAX_WORDS:
+        raise InputError(Fault(f"a text of at most {MAX_WORDS} words", f"{len(words)}"))
+    return Text("text", tuple(words), {"text": 0}, tuple(starts), query)
+
+
+def read(held: Held, text: Text, dial: float) -> Reading:
+    """Return what a model says of a text at a dial, and how it came to it."""
+    (windows,) = held.classifier.encoder.encode([text])
+    with held.turned(dial) as classifier:
+        probs = text_probs(classifier, [windows])[0]
+        layers = _layers(classifier, windows, len(text.words)) if held.adaptive else None
+    by_label = dict(zip(classifier.labels, map(float, probs), strict=True))
+    pieces = _pieces(classifier, windows, len(text.words))
+    return Reading(text.words, pieces, by_label, classifier.labels[int(probs.argmax())], windows, layers)
+
+
+def score(held: Held, reading: Reading, methods: Sequence[str], dial: float, label: str) -> dict[str, Scored]:
+    """Return each method's scores of a text for a label; methods that can share passes do."""
+    case = Case(reading.windows, len(reading.words), held.classifier.labels.index(label))
+    found = {}
+    with held.turned(dial) as classifier:
+        adaptive = replace(classifier, passes=Passes())
+        dense = replace(without_removal(classifier), passes=Passes(logits={}))
+        for name in methods:
+            of_method = adaptive if METHODS[name].adaptive else dense
+            (a,) = attribute(of_method, name, [case], SETTINGS)
+            found[name] = Scored(a.scores, a.own, METHODS[name].signed, a.milliseconds)
+    return found
+
+
+def after_removal(
+    held: Held, reading: Reading, out: Sequence[int], how: Removal, dial: float
+) -> dict[str, float]:
+    """Return the class probabilities of a text with words deleted or masked."""
+    removed = np.zeros(len(reading.words), dtype=bool)
+    removed[list(out)] = True
+    with held.turned(dial) as classifier:
+        probs = ablate(classifier, [Erasure(reading.windows, removed)], how)[0]
+    return dict(zip(held.classifier.labels, map(float, probs), strict=True))
+
+
+def _pieces(classifier: Classifier, windows: Sequence[Window], n_words: int) -> tuple[tuple[str, ...], ...]:
+    found: list[list[str]] = [[] for _ in range(n_words)]
+    for window in windows:
+        names = classifier.encoder.tokenizer.convert_ids_to_tokens(window.ids.tolist())
+        for word, name in zip(window.word.tolist(), names, strict=True):
+            if word != OUTSIDE:
+                found[word].append(name)
+    return tuple(map(tuple, found))
+
+
+@torch.inference_mode()
+def _layers(classifier: Classifier, windows: Sequence[Window], n_words: int) -> Layers:
+    """Return what the layers kept and cost, once with removal and once without."""
+    model, depth = classifier.model, len(layers_of(plain(classifier.model)))
+    kept = np.zeros((depth + 1, n_words), dtype=bool)
+    lengths = np.array([len(w) for w in windows])
+    tokens = np.tile(lengths, (depth + 1, 1))
+    rounds = ROUNDS if lengths.sum() <= ROUNDS_UP_TO else 1
+    seconds, dense_seconds = np.zeros((2, depth + 1))
+    for rows, batch in batches(classifier, windows):
+        with classifier.autocast():
+            output, took = _timed(model, partial(_removing, classifier, batch), rounds)
+            _, dense_took = _timed(model, partial(_dense, classifier, batch), rounds)
+        seconds, dense_seconds = seconds + took, dense_seconds + dense_took
+        tokens[1:, rows] = kept_lengths(output)
+        _mark_kept(kept, batch, output)
+    flops, dense_flops = _operations(model, lengths, tokens)
+    return Layers(kept, tuple(int(n) for n in tokens.sum(1)), flops, dense_flops, seconds, dense_seconds)
+
+
+def _operations(model: Any, lengths: Ints, tokens: Ints) -> tuple[Floats, Floats]:
+    """Return operations up to and with each layer [L+1], of the model and of the dense one, heads aside."""
+    cost, full = costs(model), full_costs(model)
+    depth, heads = len(tokens), cost.head * len(lengths)
+    ours = [cost.shrinking(lengths, tokens[1 : k + 1]).sum() - heads for k in range(depth)]
+    layer = float(full.layer(0, lengths).sum())
+    dense = [full.embedding * lengths.sum() + k * layer for k in range(depth)]
+    return np.array(ours), np.array(dense)
+
+
+def _removing(classifier: Classifier, batch: Batch) -> Output:
+    output: Output = classifier.model(input_ids=batch.ids, **classifier.inputs(batch))
+    return output
+
+
+def _dense(classifier: Classifier, batch: Batch) -> Output:
+    return run_packed(plain(classifier.model), batch.ids, batch.types, batch.real, keep_all)
+
+
+def _mark_kept(kept: Mask, batch: Batch, output: Output) -> None:
+    """Set the words [L+1,W] of which a layer, or the text itself, has a piece."""
+    words = batch.word.cpu().numpy()
+    stays = [batch.real.cpu().numpy(), *(layer.kept.cpu().numpy() for layer in output.trace)]
+    for layer, mask in enumerate(stays):
+        kept[layer, words[mask & (words != OUTSIDE)]] = True
+
+
+def _timed(model: Any, run: Callable[[], Output], rounds: int) -> tuple[Output, Floats]:
+    """Return a run's output, and the seconds until each layer was done [L+1], each in its fastest round."""
+    laps: list[float] = []
+    layers = layers_of(plain(model))
+
+    def lap(*_: object) -> None:
+        laps.append(time.perf_counter())
+
+    handles = [layer.register_forward_hook(lap) for layer in layers]
+    found = []
+    try:
+        for _ in range(rounds):
+            laps.clear()
+            begin = time.perf_counter()
+            output = run()
+            ends = [begin, *laps]
+            found.append([t - begin for t in ends] + [ends[-1] - begin] * (len(layers) - len(laps)))
+    finally:
+        for handle in handles:
+            handle.remove()
+    fastest = np.diff(np.array(found), axis=1).min(axis=0)  # whoever else is at work only adds
+    return output, np.concatenate([[0.0], np.cumsum(fastest)])

@@ -1,0 +1,101 @@
+"""A highlighted text as a file: stand-alone HTML, LaTeX, PNG, and the official JSON line."""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+import warnings
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from markupsafe import Markup
+from matplotlib.font_manager import FontProperties
+from matplotlib.patches import Rectangle
+
+from app.colours import INK, MARKS, PAPER, shade
+from app.html import page
+from eraser import Prediction, Text
+from eraser.types import Floats, Mask
+from eraser.write import official_record
+from rationale.plots import new_figure, png
+
+COLUMNS = 88  # characters a line of a picture
+CHAR, LINE = 0.088, 0.24  # inches: a character's width, a line's height
+LATEX = str.maketrans({
+    "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#", "%": r"\%",
+    "_": r"\_",
+    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
+    '"': r"\textquotedbl{}", "|": r"\textbar{}",
+})  # fmt: skip
+
+
+def as_html(title: str, legend: Markup, body: Markup) -> str:
+    """Return a page that needs no network and no script."""
+    heading = Markup("<h1>{}</h1>").format(title)
+    return str(page(title, heading + legend + body))
+
+
+def as_latex(words: Sequence[str], shades: Sequence[str], title: str) -> str:
+    r"""Return a fragment for a document with \usepackage[T1]{fontenc} and \usepackage{xcolor}."""
+    head = f"% {' '.join(title.split())}\n% \\usepackage[T1]{{fontenc}} \\usepackage{{xcolor}}\n"
+    set_ = r"{\setlength{\fboxsep}{1.5pt}\raggedright" + "\n"
+    return head + set_ + "\n".join(map(_latex_word, words, shades)) + "\n\\par}\n"
+
+
+def _latex_word(word: str, colour: str) -> str:
+    text = word.translate(LATEX)
+    return text if colour == PAPER.light else rf"\colorbox[HTML]{{{colour[1:].upper()}}}{{\strut {text}}}"
+
+
+def as_png(words: Sequence[str], shades: Sequence[str], title: str) -> bytes:
+    """Return a picture of the text in a font of one width; signs the font lacks are boxes."""
+    places, lines = _places(words)
+    figure, (axes,) = new_figure(1, width=(COLUMNS + 4) * CHAR, height=(lines + 3) * LINE)
+    axes.set(xlim=(-1, COLUMNS + 1), ylim=(lines + 0.5, -1.6))
+    axes.axis("off")
+    font = FontProperties(family="monospace", size=9.5)
+    axes.text(0, -1, title, size=10, weight="bold", va="center", color=INK.light, parse_math=False)
+    for word, colour, (row, column, width) in zip(words, shades, places, strict=True):
+        axes.add_patch(Rectangle((column - 0.25, row - 0.42), width + 0.5, 0.84, color=colour, linewidth=0))
+        axes.text(
+            column,
+            row,
+            word,
+            fontproperties=font,
+            va="center",
+            color=INK.light,
+            parse_math=False,
+            clip_on=True,
+        )
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")
+        return png(figure)
+
+
+def _places(words: Sequence[str]) -> tuple[list[tuple[int, int, int]], int]:
+    """Return (line, column, width) of each word, and the number of lines."""
+    row = column = 0
+    places = []
+    for word in words:
+        width = sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in word)
+        if column and column + width > COLUMNS:
+            row, column = row + 1, 0
+        places.append((row, column, width))
+        column += width + 1
+    return places, row + 1
+
+
+def shades_of(steps: Sequence[int]) -> list[str]:
+    """Return each word's colour on paper."""
+    return [shade(step).light for step in steps]
+
+
+def mark_colour(kind: str) -> str:
+    """Return the colour of hit, missed or extra on paper; of other words, paper's."""
+    return MARKS[kind].light if kind else PAPER.light
+
+
+def as_jsonl(text: Text, label: str, probs: Mapping[str, float], scores: Floats, picked: Mask) -> str:
+    """Return a line of an official ERASER prediction file."""
+    prediction = Prediction(text.example_id, label, probs, scores, picked & ~np.isnan(scores))
+    return json.dumps(official_record(text, prediction), ensure_ascii=False) + "\n"

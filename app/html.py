@@ -1,0 +1,244 @@
+"""The only maker of HTML: pure functions, every text of a user or a data set escaped by markupsafe.
+
+Axes: W word of a text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from markupsafe import Markup
+
+from app.colours import BAR, GONE, INK, LINE, MARKS, PAPER, STEPS, shade
+from eraser.types import Floats, Mask
+
+FOR, AGAINST = "speaks for the label", "against it"
+TOLD = {"hit": "people and model", "missed": "people only", "extra": "model only"}
+
+
+@dataclass(frozen=True)
+class Shown:
+    """How one word stands on the page: its text, its CSS classes, and what is told of it."""
+
+    text: str
+    classes: str
+    told: str
+
+
+def steps(scores: Floats) -> list[int]:
+    """Return for each word [W] its shade, -STEPS to STEPS, the strongest score full; NaN is 0."""
+    known = np.nan_to_num(np.asarray(scores, dtype=np.float64))
+    strongest = np.abs(known).max(initial=0.0)
+    if strongest == 0:
+        return [0] * len(known)
+    sizes = np.ceil(np.abs(known) / strongest * STEPS - 1e-9)
+    return [int(s) for s in np.sign(known) * sizes]
+
+
+def ranks(scores: Floats) -> list[int | None]:
+    """Return each word's rank [W], 1 the highest score, ties in the text's order; None where unread."""
+    order = np.argsort(-np.asarray(scores, dtype=np.float64), kind="stable")
+    found: list[int | None] = [None] * len(scores)
+    for rank, i in enumerate(order, start=1):
+        found[i] = None if np.isnan(scores[i]) else rank
+    return found
+
+
+def told_of(scores: Floats, pieces: Sequence[Sequence[str]]) -> list[str]:
+    """Return what is told of each word [W]: score, rank, pieces."""
+    n = int((~np.isnan(scores)).sum())
+    return [
+        "not read: beyond what the model reads"
+        if rank is None
+        else f"score {score:+.3g} · rank {rank} of {n} · pieces {' | '.join(of_word)}"
+        for score, rank, of_word in zip(scores, ranks(scores), pieces, strict=True)
+    ]
+
+
+def highlighted(
+    words: Sequence[str],
+    scores: Floats,
+    pieces: Sequence[Sequence[str]],
+    kept: Mask | None = None,
+    out: Iterable[int] = (),
+) -> Markup:
+    """Return a text, its words coloured by score.
+
+    Args:
+        words: the text's.
+        scores: one a word, NaN where unread.
+        pieces: each word's word pieces.
+        kept: words [W] that the model still works on; the others fade.
+        out: words that were taken out.
+    """
+    removed = set(out)
+    classes = [_step_class(step) for step in steps(scores)]
+    for i in range(len(words)):
+        if kept is not None and not kept[i]:
+            classes[i] = "gone"
+        if i in removed:
+            classes[i] = "out"
+    told = told_of(scores, pieces)
+    return _text([Shown(*row) for row in zip(words, classes, told, strict=True)])
+
+
+def stacked(
+    words: Sequence[str], by_method: Mapping[str, Floats], kept: Mask | None = None, out: Iterable[int] = ()
+) -> Markup:
+    """Return a text, under each word a bar for each method in turn; `kept` and `out` as in `highlighted`."""
+    removed = set(out)
+    shades = [steps(scores) for scores in by_method.values()]
+    rows = []
+    for i, word in enumerate(words):
+        told = " · ".join(f"{method} {scores[i]:+.3g}" for method, scores in by_method.items())
+        bars = Markup("").join(Markup('<i class="{}"></i>').format(_step_class(s[i]) or "p0") for s in shades)
+        faded = "" if kept is None or kept[i] else " gone"
+        rows.append(_word(Shown(word, "stack" + (" out" if i in removed else faded), told), i, bars))
+    return Markup('<div class="text stacks">{}</div>').format(Markup(" ").join(rows))
+
+
+def stack_legend(methods: Sequence[str]) -> Markup:
+    """Return which bar belongs to which method."""
+    names = Markup("").join(
+        Markup('<span role="listitem"><b>{}</b> {}</span>').format(n, m)
+        for n, m in enumerate(methods, start=1)
+    )
+    return Markup('<div class="legend" role="list"><span>bars from the top:</span>{}</div>').format(names)
+
+
+def marked(words: Sequence[str], gold: Mask, picked: Mask, told: Sequence[str] | None = None) -> Markup:
+    """Return a text, its words coloured as hit, missed or extra."""
+    kinds = mark_kinds(gold, picked)
+    said = told or [TOLD.get(kind, "nobody") for kind in kinds]
+    return _text([Shown(*row) for row in zip(words, kinds, said, strict=True)])
+
+
+def mark_kinds(gold: Mask, picked: Mask) -> list[str]:
+    """Return hit, missed, extra or "" for each word [W].
+
+    >>> mark_kinds(np.array([True, True, False]), np.array([True, False, True]))
+    ['hit', 'missed', 'extra']
+    """
+    names = {(True, True): "hit", (True, False): "missed", (False, True): "extra"}
+    return [names.get((bool(g), bool(p)), "") for g, p in zip(gold, picked, strict=True)]
+
+
+def mark_legend() -> Markup:
+    """Return what the colours of `marked` mean."""
+    items = [(kind, kind, of_whom) for kind, of_whom in TOLD.items()]
+    return _legend(Markup('<b class="w {}">{}</b> {}').format(*item) for item in items)
+
+
+def score_legend(signed: bool, fading: bool = False) -> Markup:
+    """Return what the colours of `highlighted` mean."""
+    items = [_ramp(range(1, STEPS + 1), f"more: {FOR}" if signed else "higher score")]
+    if signed:
+        items.append(_ramp(range(-1, -STEPS - 1, -1), f"more: {AGAINST}"))
+    if fading:
+        items.append(Markup('<b class="w gone">{}</b> {}').format("word", "dropped by the model"))
+    return _legend(items)
+
+
+def probabilities(
+    probs: Mapping[str, float], before: Mapping[str, float] | None = None, what: str = "Probabilities"
+) -> Markup:
+    """Return a bar for each label, with its change from `before`."""
+    top = max(probs, key=lambda label: probs[label])
+    rows = []
+    for label, p in probs.items():
+        change = "" if before is None else f"{round(p - before[label], 3) + 0.0:+.3f}"
+        row = Markup(
+            '<tr class="{}"><th scope="row">{}</th><td class="bar"><span style="width:{:.1f}%"></span></td>'
+            '<td class="n">{:.3f}</td><td class="n">{}</td></tr>'
+        )
+        rows.append(row.format("top" if label == top else "", label, 100 * p, p, change))
+    return Markup('<table class="probs" aria-label="{}">{}</table>').format(what, Markup("").join(rows))
+
+
+def verdict(label: str, probability: float) -> Markup:
+    """Return what the model decided."""
+    return Markup('<p class="verdict"><b>{}</b> {:.3f}</p>').format(label, probability)
+
+
+def judgement(label: str, predicted: str, tags: Iterable[str] = ()) -> Markup:
+    """Return what people and the model decided, and whom a text is about."""
+    right = "agrees" if label == predicted else "is wrong"
+    said = Markup('<p class="verdict">People say <b>{}</b>; the model {}: <b>{}</b></p>')
+    about = Markup("").join(Markup("<small>about {}</small> ").format(tag) for tag in tags)
+    return said.format(label, right, predicted) + about
+
+
+def note(text: str) -> Markup:
+    """Return a remark: of names and numbers, which Markdown might read as more than they are."""
+    return Markup('<p class="note">{}</p>').format(text)
+
+
+def plain(text: str) -> Markup:
+    """Return a text as it is."""
+    return Markup('<p class="text">{}</p>').format(text)
+
+
+def facts(pairs: Iterable[tuple[str, str, str]]) -> Markup:
+    """Return (number, what it is, more) side by side."""
+    items = (Markup("<div><b>{}</b><span>{}</span><small>{}</small></div>").format(*pair) for pair in pairs)
+    return Markup('<div class="facts">{}</div>').format(Markup("").join(items))
+
+
+def framed() -> Markup:
+    """Return the style of the viewer's pages, which stands on each once."""
+    return Markup("<style>{}{}</style>").format(Markup(STYLE), Markup(_file("frame.css")))
+
+
+def page(title: str, body: Markup) -> Markup:
+    """Return a whole page that needs nothing else, light or dark as its reader prefers."""
+    whole = Markup(
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{}</title>'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        '<style>{}{}</style></head><body class="page">{}</body></html>\n'
+    )
+    return whole.format(title, Markup(PAGE_STYLE), Markup(STYLE), body)
+
+
+def _text(shown: Iterable[Shown]) -> Markup:
+    """Return the words of a text, each of which can be pointed at and told of."""
+    words = Markup(" ").join(_word(one, i) for i, one in enumerate(shown))
+    return Markup('<div class="text">{}</div>').format(words)
+
+
+def _word(one: Shown, index: int, more: Markup | str = "") -> Markup:
+    """Return one word; `bdi` keeps a word's own direction from turning its neighbours."""
+    tag = '<span class="w {}" data-i="{}" title="{}"><bdi>{}</bdi>{}</span>'
+    return Markup(tag).format(one.classes, index, f"{one.text} · {one.told}", one.text, more)
+
+
+def _legend(items: Iterable[Markup]) -> Markup:
+    each = Markup("").join(Markup('<span role="listitem">{}</span>').format(item) for item in items)
+    return Markup('<div class="legend" role="list">{}</div>').format(each)
+
+
+def _ramp(shades: Iterable[int], says: str) -> Markup:
+    bars = Markup("").join(Markup('<i class="{}"></i>').format(_step_class(s)) for s in shades)
+    return Markup('<span class="ramp">{}</span> {}').format(bars, says)
+
+
+def _step_class(step: int) -> str:
+    return "" if step == 0 else f"{'p' if step > 0 else 'n'}{abs(step)}"
+
+
+def _variables() -> str:
+    """Return the colours as CSS, for a page (:root) and for a part with styles of its own (:host)."""
+    named = {"paper": PAPER, "ink": INK, "gone": GONE, "line": LINE, "bar": BAR, **MARKS}
+    both = [s for s in range(-STEPS, STEPS + 1) if s]
+    shades = "".join(f".{_step_class(s)}{{background:{shade(s).css}}}" for s in both)
+    return f":root,:host{{{''.join(f'--{name}:{c.css};' for name, c in named.items())}}}{shades}"
+
+
+def _file(name: str) -> str:
+    return (Path(__file__).parent / name).read_text(encoding="utf-8")
+
+
+STYLE = _variables() + _file("words.css")
+PAGE_STYLE = ":root{color-scheme:light dark}body{max-width:46rem;margin:2rem auto;padding:0 1rem}"

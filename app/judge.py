@@ -1,0 +1,124 @@
+"""What the viewer computes for the examples of a data set: a model's rationale beside people's marks.
+
+Axes: W word of an example.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from app.explain import SETTINGS
+from app.state import AS_TRAINED, Held
+from eraser import Dataset, Example, Prediction
+from eraser.agreement import Columns
+from eraser.metrics import measure
+from eraser.types import Floats, Mask, mask_of
+from rationale.attribution import METHODS, Case, attribute
+from rationale.extract import extract, parse_budget
+from rationale.hf import without_removal
+from rationale.passes import Passes
+from rationale.predict import text_probs
+
+SHOWN = ("token_f1", "token_precision", "token_recall", "false_positive_rate", "average_precision")
+
+
+@dataclass(frozen=True)
+class Judged:
+    """One example: what people and the model said, and how well its words agree with theirs."""
+
+    id: str
+    label: str
+    tags: tuple[str, ...]
+    predicted: str
+    probs: Mapping[str, float]
+    scores: Floats
+    picked: Mask
+    gold: Mask
+    agreement: Mapping[str, float | None]
+
+    @property
+    def wrong(self) -> bool:
+        """Whether the model's label is not the people's."""
+        return self.predicted != self.label
+
+
+def budgets_of(method: str) -> tuple[str, ...]:
+    """Return how many words a method's rationale may have, the most telling first."""
+    chooses = METHODS[method].own is not None
+    return (*(("own",) if chooses else ()), "gold", "ratio=0.1", "ratio=0.2", "ratio=0.3")
+
+
+def judge(
+    held: Held, dataset: Dataset, examples: Sequence[Example], method: str, budget: str
+) -> list[Judged]:
+    """Return what a model and people said of examples; the rationale explains the predicted label."""
+    texts = [dataset.text(e) for e in examples]
+    encoded = held.classifier.encoder.encode(texts)
+    with held.turned(AS_TRAINED) as classifier:
+        probs = text_probs(classifier, encoded)
+        said = probs.argmax(1)
+        explained = classifier if METHODS[method].adaptive else without_removal(classifier)
+        cases = [Case(w, len(t.words), int(i)) for w, t, i in zip(encoded, texts, said, strict=True)]
+        found = attribute(replace(explained, passes=Passes()), method, cases, SETTINGS)
+    labels = held.classifier.labels
+    rows = []
+    for example, p, a in zip(examples, probs, found, strict=True):
+        truth = dataset.truth(example)
+        picked = extract(a.scores, parse_budget(budget), gold=truth.gold, own=a.own)
+        by_label = dict(zip(labels, map(float, p), strict=True))
+        prediction = Prediction(example.id, labels[int(p.argmax())], by_label, a.scores, picked)
+        agreement = {m: _number(measure(m, [truth], [prediction])[0]) for m in SHOWN}
+        rows.append(
+            Judged(
+                example.id, example.label, tuple(sorted(example.tags)), prediction.label, by_label, a.scores,
+                picked, truth.gold, agreement,
+            )
+        )  # fmt: skip
+    return rows
+
+
+def _number(columns: Columns) -> float | None:
+    return None if columns is None else float(columns[0])
+
+
+ORDERS = {
+    "in the data set's order": None,
+    "lowest token F1 first": ("token_f1", False),
+    "highest false-positive rate first": ("false_positive_rate", True),
+}
+
+
+@dataclass(frozen=True)
+class Filter:
+    """Which examples are browsed, and in what order."""
+
+    wrong_only: bool = False
+    labels: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    search: str = ""
+    order: str = next(iter(ORDERS))
+
+    def of(self, judged: Sequence[Judged], words: Mapping[str, str]) -> list[Judged]:
+        """Return the examples that pass; `words` is each one's text in lower case."""
+        wanted = self.search.casefold()
+        found = [
+            j
+            for j in judged
+            if (j.wrong or not self.wrong_only)
+            and (not self.labels or j.label in self.labels)
+            and (not self.tags or set(j.tags) & set(self.tags))
+            and (not wanted or wanted in words[j.id] or wanted in j.id.casefold())
+        ]
+        order = ORDERS[self.order]
+        if order is None:
+            return found
+        metric, high = order
+        known = [j for j in found if j.agreement[metric] is not None]
+        return sorted(known, key=lambda j: (j.agreement[metric] or 0.0) * (-1 if high else 1))
+
+
+def annotator_masks(dataset: Dataset, example: Example) -> list[Mask]:
+    """Return each annotator's own marks [W], where a data set keeps them."""
+    text = dataset.text(example)
+    return [mask_of(text.spans(a), len(text.words)) for a in example.annotators]

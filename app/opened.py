@@ -1,0 +1,113 @@
+"""What a session has open: a model, a data set, run folders, each chosen from what was given at start."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import streamlit as st
+
+from app.start import MODEL_FILE, RUN_FILE, Start, folders_with
+from app.state import Held, HeldData, dataset, fetched, held, shipped
+from eraser import Dataset, Fault, InputError
+
+HATEFUL = "hatexplain"
+SHIPPED_NAME = "movies, as shipped"
+
+
+@dataclass(frozen=True)
+class Opened:
+    """The model, the data set, and the folders that may be looked into."""
+
+    start: Start
+    held: Held
+    model_name: str
+    data: HeldData
+    runs: tuple[str, ...]
+
+
+def may_hurt(data: Dataset) -> bool:
+    """Return whether a data set holds hateful posts: several people marked them, or its name says so."""
+    several = any(len(e.annotators) > 1 for examples in data.splits.values() for e in examples)
+    return several or HATEFUL in data.name.casefold()
+
+
+def complain(error: InputError, what: str) -> None:
+    """Say on the page what is wrong, every fault on a line, nothing of it read as markup."""
+    st.error(what, icon=":material/error:")
+    st.code(str(error), language=None, wrap_lines=True)
+
+
+def open_all(start: Start) -> Opened | None:
+    """Draw the choices in the sidebar and return what is open; None, said on the page, where that fails."""
+    with st.sidebar:
+        st.subheader("What is open")
+        models = _choices(start, start.models, MODEL_FILE, "model")
+        named = {SHIPPED_NAME: shipped()} | short_names(models)
+        given = min(1, len(models))  # what was given at start leads
+        name = st.selectbox("Model", list(named), index=given, key="model", persist_state="session")
+        sets = _datasets(start)
+        of_set = st.selectbox(
+            "Data set", list(sets), index=len(sets) - 1, key="dataset", persist_state="session"
+        )
+        _more(start)
+    runs = _choices(start, start.runs, RUN_FILE, "run")
+    try:
+        model = held(named[name])
+    except InputError as error:
+        complain(error, "The model cannot be opened.")
+        return None
+    try:
+        data = dataset(of_set, sets[of_set])
+    except InputError as error:
+        complain(error, "The data set cannot be read.")
+        return None
+    return Opened(start, model, name, data, tuple(runs))
+
+
+def _datasets(start: Start) -> dict[str, str | None]:
+    """Return the data sets there are: the sample, those fetched, the given one last."""
+    found: dict[str, str | None] = dict.fromkeys(["sample", *fetched()])
+    found.pop(start.dataset, None)
+    return found | {start.dataset: start.data}
+
+
+def _choices(start: Start, given: tuple[str, ...], file: str, kind: str) -> list[str]:
+    """Return the folders of a kind: found among the given ones, hub ids, and those a session added."""
+    hub = [g for g in given if not Path(g).exists()]
+    added = [path for of_kind, path in st.session_state.get("added", []) if of_kind == kind]
+    return list(dict.fromkeys([*folders_with(given, file), *hub, *added]))
+
+
+def short_names(paths: list[str]) -> dict[str, str]:
+    """Return paths by their last part as their name, or by more of it where that is not enough."""
+    names = [Path(p).name for p in paths]
+    return {p if names.count(n) > 1 else n: p for p, n in zip(paths, names, strict=True)}
+
+
+def _more(start: Start) -> None:
+    """Let a session open another folder inside those given at start."""
+    with st.expander("Open another folder"):
+        if not start.roots:
+            st.caption("Start the viewer with --model, --data or --run FOLDER to open folders inside it.")
+            return
+        path = st.text_input("Model or run folder, inside those given at start", key="path")
+        if not path:
+            return
+        try:
+            kind, found = _kind(start.inside(path))
+        except InputError as error:
+            complain(error, "Not opened.")
+            return
+        added = st.session_state.setdefault("added", [])
+        if (kind, str(found)) not in added:
+            added.append((kind, str(found)))
+            st.rerun()
+        st.caption(f"Open: a {kind}.")
+
+
+def _kind(folder: Path) -> tuple[str, Path]:
+    for kind, file in (("model", MODEL_FILE), ("run", RUN_FILE)):
+        if (folder / file).is_file():
+            return kind, folder
+    raise InputError(Fault(f"a folder with {MODEL_FILE} or {RUN_FILE}", "one without", folder))

@@ -1,0 +1,1 @@
+"""The viewer's pages: each takes what is open and draws itself."""

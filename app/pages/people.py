@@ -1,0 +1,210 @@
+"""Page 2: human evidence beside a model's rationale, example by example."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import streamlit as st
+
+from app import cached, export, html
+from app.explain import SLOW, methods_of
+from app.judge import ORDERS, Filter, Judged, annotator_masks, budgets_of
+from app.opened import Opened, may_hurt
+from app.show import offer
+from app.words import show_words
+from eraser import Dataset, Example
+from rationale.hf import check_labels
+
+BUDGETS = {
+    "own": "the method's own choice",
+    "gold": "as many words as people marked",
+    "ratio=0.1": "10 % of the words",
+    "ratio=0.2": "20 % of the words",
+    "ratio=0.3": "30 % of the words",
+}
+AT_ONCE = 100  # examples judged without being asked to
+SIZES = (25, AT_ONCE, 250, 1000, 5000)
+NAMES = {
+    "token_f1": "token F1",
+    "false_positive_rate": "false-positive rate",
+    "average_precision": "average precision",
+}
+VIEWS = ("together", "side by side")
+
+
+def people_page(opened: Opened) -> None:
+    """Draw the page."""
+    data = opened.data.dataset
+    if not _warned(data):
+        return
+    check_labels(opened.held.classifier, data.labels, opened.model_name)
+    split, method, budget, size = _asked(opened)
+    examples = data.splits[split][:size]
+    judged = _judged(opened, split, method, budget, len(examples))
+    found = _filtered(data, examples, judged)
+    if not found:
+        st.info("No example passes these filters. Loosen one of them.")
+        return
+    one = _chosen(found)
+    example = next(e for e in examples if e.id == one.id)
+    _shown(data, example, one, method)
+    _exports(data, examples, found, one, method)
+
+
+def _warned(data: Dataset) -> bool:
+    """Return whether the reader has agreed to see what may hurt."""
+    if not may_hurt(data):
+        return True
+    st.warning(
+        "**Content warning.** These posts hold slurs, hate and violence, as people wrote them. "
+        "They are shown word for word.", icon=":material/warning:",
+    )  # fmt: skip
+    return st.checkbox("Show the posts", key="warned", persist_state="session")
+
+
+def _asked(opened: Opened) -> tuple[str, str, str, int]:
+    """Return split, method, budget and how many examples."""
+    splits = [s for s, examples in opened.data.dataset.splits.items() if examples]
+    first = splits.index("test") if "test" in splits else 0
+    columns = st.container(key="controls").columns(4, gap="medium")
+    split = columns[0].selectbox("Split", splits, index=first, key="split", bind="query-params")
+    method = columns[1].selectbox(
+        "Rationale by", methods_of(opened.held), key="method", bind="query-params",
+        format_func=lambda m: f"{m} (slow)" if m in SLOW else m,
+    )  # fmt: skip
+    budget = columns[2].selectbox(
+        "Its size", budgets_of(method), key="budget", format_func=BUDGETS.__getitem__, persist_state="session"
+    )
+    n = len(opened.data.dataset.splits[split])
+    sizes = [s for s in SIZES if s < n] + [n]
+    usual = sizes.index(min(n, AT_ONCE))
+    size = columns[3].selectbox(
+        "Examples", sizes, index=usual, format_func=lambda s: f"first {s}" if s < n else f"all {n}",
+        help="How many are read and judged: filters and orders look at these.",
+    )  # fmt: skip
+    return split, method, budget, size
+
+
+def _judged(opened: Opened, split: str, method: str, budget: str, size: int) -> list[Judged]:
+    """Judge in small steps, so that the page says how far it is and others get their turn."""
+    steps = range(0, size, cached.STEP)
+    found: list[Judged] = []
+    bar = None
+    for start in steps:
+        found += cached.judged(opened.held, opened.data, split, method, budget, start)
+        if len(steps) > 1 and start + cached.STEP < size:
+            bar = bar or st.empty()
+            bar.progress((start + cached.STEP) / size, f"{start + cached.STEP} of {size} examples read")
+    if bar is not None:
+        bar.empty()
+    return found[:size]
+
+
+def _filtered(data: Dataset, examples: Sequence[Example], judged: Sequence[Judged]) -> list[Judged]:
+    with st.expander("Filter, order, search", icon=":material/filter_list:"):
+        left, middle, right = st.columns(3, gap="medium")
+        search = left.text_input("Search in text or id", key="search", persist_state="session") or ""
+        labels = middle.multiselect(
+            "Label", data.labels, key="labels", placeholder="any", persist_state="session"
+        )
+        order = right.selectbox("Order", list(ORDERS), key="order", persist_state="session")
+        tags = sorted({t for j in judged for t in j.tags})
+        wrong = left.toggle("Wrong predictions only", key="wrong", persist_state="session")
+        chosen: list[str] = []
+        if tags:
+            chosen = middle.multiselect(
+                "Target community", tags, key="tags", placeholder="any", persist_state="session"
+            )
+    words = {e.id: " ".join(data.text(e).words).casefold() for e in examples}
+    return Filter(wrong, tuple(labels), tuple(chosen), search, order).of(judged, words)
+
+
+def _chosen(found: Sequence[Judged]) -> Judged:
+    """Return the example in hand; the buttons move it on."""
+    ids = [j.id for j in found]
+    if st.session_state.get("example") not in ids and st.query_params.get("example") not in ids:
+        st.session_state.example = ids[0]
+
+    def move(by: int) -> None:
+        at = ids.index(st.session_state.example) if st.session_state.example in ids else 0
+        st.session_state.example = ids[(at + by) % len(ids)]
+
+    left, middle, right = st.container(key="mover").columns([2, 5, 2], vertical_alignment="bottom")
+    with middle:
+        chosen = st.selectbox("Example", ids, key="example", bind="query-params")
+    at = ids.index(chosen)
+    left.button("Previous", on_click=move, args=(-1,), width="stretch", shortcut="Alt+ArrowLeft")
+    right.button("Next", on_click=move, args=(1,), width="stretch", shortcut="Alt+ArrowRight")
+    st.caption(f"{at + 1} of {len(ids)} examples that pass the filters")
+    return found[at]
+
+
+def _shown(data: Dataset, example: Example, one: Judged, method: str) -> None:
+    """Draw one example: numbers, legend, words."""
+    text = data.text(example)
+    left, right = st.columns([3, 4], gap="large")
+    with left:
+        st.html(html.judgement(one.label, one.predicted, one.tags))
+        st.html(html.probabilities(one.probs))
+    right.html(html.facts(_facts(one)))
+    if text.query:
+        st.caption("Query")
+        st.html(html.plain(text.query))
+    st.html(html.mark_legend())
+    view = st.segmented_control(
+        "View", VIEWS, default=VIEWS[0], required=True, key="view", persist_state="session",
+        label_visibility="collapsed",
+    )  # fmt: skip
+    told = [f"score {s:+.3g}" for s in one.scores]
+    if view == VIEWS[0]:
+        show_words(html.marked(text.words, one.gold, one.picked, told), "marked")
+    else:
+        people, model = st.columns(2, gap="large")
+        with people:
+            st.caption("People marked")
+            show_words(html.marked(text.words, one.gold, one.gold & False), "words-people")
+        with model:
+            st.caption(f"The model's words, by {method}")
+            show_words(html.marked(text.words, one.gold & False, one.picked, told), "words-model")
+    for number, mask in enumerate(annotator_masks(data, example), start=1):
+        n = int(mask.sum())
+        with st.expander(f"Annotator {number}: {n} word{'s' * (n != 1)} marked", expanded=True):
+            show_words(html.marked(text.words, mask, one.picked), f"annotator-{number}")
+
+
+def _facts(one: Judged) -> list[tuple[str, str, str]]:
+    """Return the numbers of one example."""
+    n = len(one.gold)
+    facts = [
+        (f"{int(one.gold.sum())} of {n}", "words people marked", f"{one.gold.mean():.0%}"),
+        (f"{int(one.picked.sum())} of {n}", "words of the model", f"{one.picked.mean():.0%}"),
+    ]
+    for metric, name in NAMES.items():
+        value = one.agreement[metric]
+        known = value is not None
+        facts.append((f"{value:.3f}" if known else "–", name, "" if known else "no marks by people"))
+    return facts
+
+
+def _exports(
+    data: Dataset, examples: Sequence[Example], found: Sequence[Judged], one: Judged, method: str
+) -> None:
+    """Offer this example, and the selection, as files."""
+    by_id = {e.id: e for e in examples}
+
+    def lines(rows: Sequence[Judged]) -> str:
+        return "".join(
+            export.as_jsonl(data.text(by_id[j.id]), j.predicted, j.probs, j.scores, j.picked) for j in rows
+        )
+
+    words = data.text(by_id[one.id]).words
+    title = f"{data.name} {one.id}, {method}: {one.predicted}, people say {one.label}"
+    colours = [export.mark_colour(kind) for kind in html.mark_kinds(one.gold, one.picked)]
+    body = html.marked(words, one.gold, one.picked)
+    files: dict[str, tuple[Callable[[], str | bytes], str]] = {
+        "This example, HTML": (lambda: export.as_html(title, html.mark_legend(), body), "html"),
+        "This example, LaTeX": (lambda: export.as_latex(words, colours, title), "tex"),
+        "This example, PNG": (lambda: export.as_png(words, colours, title), "png"),
+        f"All {len(found)} that pass, official JSONL": (lambda: lines(found), "jsonl"),
+    }
+    offer(files, method)

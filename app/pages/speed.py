@@ -1,0 +1,161 @@
+"""Page 4: accuracy against speed, and where the operations go."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+from matplotlib.figure import Figure
+
+from app import cached
+from app.opened import Opened, complain
+from app.runs import CURVES, draw_curve
+from app.show import show_figure
+from app.start import folders_with
+from app.state import stamp
+from eraser import InputError
+from rationale.hf import check_labels, describe
+from rationale.plots import COLOURS, new_figure, speed_lines
+
+DIALS = (0.0, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 3.0)
+USUAL = (0.5, 1.0, 1.5)
+SIZES = (16, 32, 64, 128, 256)
+PARTS = {
+    "matrices": "weights times tokens",
+    "attention": "tokens times tokens",
+    "deciding": "deciding who stays",
+}
+
+
+def speed_page(opened: Opened) -> None:
+    """Draw the page."""
+    measure, layers, files = st.tabs(
+        ["Measure this model", "Where the operations go", "Curves in run folders"],
+        key="part", bind="query-params",
+    )  # fmt: skip
+    for tab, draw in ((measure, _measure), (layers, _layers), (files, _files)):
+        if tab.open:
+            with tab:
+                draw(opened)
+
+
+def _size(opened: Opened, key: str) -> tuple[str, int]:
+    """Return a split and how many of its examples."""
+    splits = [s for s, examples in opened.data.dataset.splits.items() if examples]
+    first = splits.index("test") if "test" in splits else 0
+    left, right = st.columns(2, gap="medium")
+    split = left.selectbox("Split", splits, index=first, key=f"{key}-split", persist_state="session")
+    n = len(opened.data.dataset.splits[split])
+    sizes = [s for s in SIZES if s < n] + [n]
+    size = right.selectbox(
+        "Examples", sizes, index=min(1, len(sizes) - 1), key=f"{key}-size",
+        format_func=lambda s: f"{s}, spread over the split" if s < n else f"all {n}",
+    )  # fmt: skip
+    return split, size
+
+
+def _measure(opened: Opened) -> None:
+    """Measure accuracy, operations and time at some dials, when asked to."""
+    held, data = opened.held, opened.data
+    if not held.adaptive:
+        st.info("This model has no dial: it drops no words and stops at no layer. Open one that does.")
+        return
+    check_labels(held.classifier, data.dataset.labels, opened.model_name)
+    split, size = _size(opened, "measure")
+    dials = st.multiselect(
+        "Dials", DIALS, default=USUAL, key="dials", persist_state="session",
+        help="1 is as trained; 0 drops nothing; above 1 is faster.",
+    )  # fmt: skip
+    asked = ("measured", held.key, data.key, split, size, tuple(sorted(dials)))
+    if st.button("Measure", type="primary", disabled=not dials):
+        st.session_state.measured = asked
+    if st.session_state.get("measured") != asked:
+        st.caption(
+            "Reads the examples at each dial, and times batches beside the model with nothing dropped."
+        )
+        return
+    rows, bar = [], st.progress(0.0, "Measuring …")
+    for i, dial in enumerate(sorted(dials)):
+        rows.append(cached.speed(held, data, split, size, dial))
+        bar.progress((i + 1) / len(dials), f"dial {dial:g} measured")
+    bar.empty()
+    table = pd.concat(rows, ignore_index=True).drop_duplicates(["model", "dial"]).reset_index(drop=True)
+    on = f"{data.dataset.name} {split}, n = {size}; {describe(held.classifier)}. Bars: 95 % intervals."
+    sides = {"flops": "Operations, counted", "wall": "Time, measured"}
+    for column, (side, says) in zip(st.columns(2, gap="large"), sides.items(), strict=True):
+        with column:
+            make = partial(frontier_figure, table, side, says)
+            show_figure(f"accuracy-{side}", f"{says}: {on}", table, make, asked)
+    st.dataframe(
+        table[["model", "dial", "flops", "wall", "accuracy", "accuracy_low", "accuracy_high", "tokens"]],
+        hide_index=True, column_config={"flops": "times fewer operations", "wall": "times faster"},
+    )  # fmt: skip
+
+
+def _layers(opened: Opened) -> None:
+    """Show each layer's operations beside the dense model's."""
+    if not opened.held.adaptive:
+        st.info("This model works on every token in every layer: all layers cost the same.")
+        return
+    split, size = _size(opened, "layers")
+    table = cached.shares(opened.held, opened.data, split, size)
+    saved = table.dense.sum() / table[list(PARTS)].to_numpy().sum()
+    says = (
+        f"Operations of each layer, counted, mean of {size} texts of {opened.data.dataset.name} {split}. "
+        f"Outline: the dense model. The layers together: {saved:.2f} times fewer."
+    )
+    make = partial(layer_figure, table)
+    show_figure("layers", says, table, make, (opened.held.key, opened.data.key, split, size))
+    st.dataframe(table, hide_index=True, column_config={
+        c: st.column_config.NumberColumn(format="%.4f") for c in ("dense", *PARTS)
+    })  # fmt: skip
+    st.caption("In GFLOPs a text; a multiply-add is two. Embedding and head are left out.")
+
+
+def frontier_figure(table: pd.DataFrame, side: str, says: str) -> Figure:
+    """Return accuracy against one kind of speed-up."""
+    figure, (axes,) = new_figure(1, width=5.2, height=3.6)
+    speed_lines(axes, table, side, f"times less than dense ({says.lower()})")
+    axes.legend(fontsize=7, frameon=False)
+    return figure
+
+
+def layer_figure(table: pd.DataFrame) -> Figure:
+    """Return stacked bars for each layer beside the dense model's outline."""
+    figure, (axes,) = new_figure(1, width=7.2, height=3.4)
+    below = np.zeros(len(table))
+    for colour, (part, says) in zip(COLOURS, PARTS.items(), strict=False):
+        axes.bar(table.layer, table[part], bottom=below, color=colour, label=says, width=0.6)
+        below = below + table[part].to_numpy()
+    axes.bar(
+        table.layer, table.dense, fill=False, edgecolor="#777777", linewidth=1.2, label="dense", width=0.72
+    )
+    axes.set_xlabel("layer")
+    axes.set_xticks(list(table.layer))
+    axes.set_ylabel("GFLOPs a text")
+    axes.grid(visible=False, axis="x")
+    figure.legend(loc="outside upper center", ncols=4, fontsize=8, frameon=False)
+    return figure
+
+
+def _files(opened: Opened) -> None:
+    """Draw the CSVs of speeds that lie in the folders given at start."""
+    found = [Path(f) / name for name in CURVES for f in folders_with(opened.start.runs, name)]
+    if not found:
+        writers = ", ".join(f"`{c.by}`" for c in CURVES.values())
+        st.info(f"None found. {writers} write them; start the viewer with `--run` and their folder.")
+        return
+    names = {f"{p.parent.name} · {p.name}": p for p in found}
+    chosen = st.selectbox("Measured before", list(names), key="curve", persist_state="session")
+    path = names[chosen]
+    try:
+        table, _ = draw_curve(path)
+    except InputError as error:
+        complain(error, "This cannot be drawn.")
+        return
+    show_figure(path.stem, f"Written by `{CURVES[path.name].by}`.", table,
+                lambda: draw_curve(path)[1], (str(path), stamp(path)), wide=True)  # fmt: skip
+    st.dataframe(table, hide_index=True)

@@ -1,0 +1,100 @@
+"""A figure on the page, in the page's colours, with its files: PNG, SVG and the numbers as CSV."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from io import BytesIO
+from threading import RLock
+
+import matplotlib as mpl
+import pandas as pd
+import streamlit as st
+from matplotlib.colors import to_hex
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.spines import Spine
+from matplotlib.text import Text
+
+from app import html
+from app.colours import INK, LINE, PAPER, contrast
+from rationale.plots import png
+
+DRAWING = RLock()  # matplotlib's settings are the process's
+LEGIBLE = 3.0  # contrast of a line or mark with the paper
+
+
+def repaint(figure: Figure, theme: str) -> Figure:
+    """Turn a figure drawn on white into the theme's paper and ink; colours that would vanish become ink."""
+    paper, ink, line = (getattr(c, theme) for c in (PAPER, INK, LINE))
+    figure.set_facecolor(paper)
+    for axes in figure.axes:
+        axes.set_facecolor(paper)
+        axes.tick_params(which="both", colors=ink)
+        axes.grid(color=line) if axes.xaxis.get_gridlines()[0].get_visible() else None
+    for text in figure.findobj(Text):
+        text.set_color(ink)
+    for spine in figure.findobj(Spine):
+        spine.set_edgecolor(line)
+    for mark in figure.findobj(Line2D):
+        colour = to_hex(mark.get_color())
+        if colour in ("#000000", "#222222") and contrast(colour, paper) < LEGIBLE:
+            mark.set_color(ink)
+    return figure
+
+
+def svg(figure: Figure) -> bytes:
+    """Return the figure as SVG, its text as text."""
+    buffer = BytesIO()
+    with mpl.rc_context({"svg.fonttype": "none"}):
+        figure.savefig(buffer, format="svg")
+    return buffer.getvalue()
+
+
+@st.cache_data(max_entries=128, show_spinner="Drawing …")
+def _drawn(key: tuple[object, ...], theme: str, _make: Callable[[], Figure]) -> tuple[bytes, bytes, bytes]:
+    """Return (for the page, PNG, SVG); files are always on white."""
+    with DRAWING:
+        figure = _make()
+        files = png(figure), svg(figure)
+        shown = files[0] if theme == "light" else png(repaint(figure, theme))
+    return shown, *files
+
+
+def show_figure(
+    name: str,
+    says: str,
+    table: pd.DataFrame,
+    make: Callable[[], Figure],
+    key: tuple[object, ...],
+    wide: bool = False,
+) -> None:
+    """Draw a figure with what it says and its files.
+
+    Args:
+        name: of the files.
+        says: the sentence below it, and its text for those who cannot see it.
+        table: the numbers that it shows.
+        make: draws it.
+        key: what it depends on.
+        wide: of several panels, which a narrow page lets the reader push sideways.
+    """
+    theme = "dark" if st.context.theme.type == "dark" else "light"
+    shown, as_png, as_svg = _drawn((name, *key), theme, make)
+    with st.container(key=f"{'wide' if wide else 'figure'}-{name}"):
+        st.image(shown, width="stretch")
+    st.html(html.note(says))
+    with st.container(horizontal=True):
+        for kind, data in (("PNG", as_png), ("SVG", as_svg), ("CSV", table.to_csv(index=False))):
+            st.download_button(
+                kind, data, f"{name}.{kind.lower()}", key=f"{name}-{kind}", on_click="ignore",
+                icon=":material/download:", type="tertiary",
+            )  # fmt: skip
+
+
+def offer(files: Mapping[str, tuple[Callable[[], str | bytes], str]], stem: str) -> None:
+    """Offer files by name, each with what makes it when it is asked for, and its ending."""
+    with st.popover("Export", icon=":material/download:"):
+        for name, (make, ending) in files.items():
+            st.download_button(
+                name, make, f"{stem}.{ending}", key=f"file-{ending}", on_click="ignore", width="stretch"
+            )

@@ -1,0 +1,55 @@
+"""What the viewer measures of a model's speed on a data set. Axes: L layer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+
+from app.state import AS_TRAINED, Held
+from eraser import Dataset, Example
+from rationale.hf import without_removal
+from rationale.models.flops import costs, full_costs
+from rationale.models.removal import run_windows
+from rationale.speeds import SpeedSettings, speed_table
+
+WINDOWS, ROUNDS = 64, 3  # that are timed
+GIGA = 1e9
+
+
+def spread(examples: Sequence[Example], size: int) -> tuple[Example, ...]:
+    """Return that many examples at equal steps: a file sorted by label has its labels at either end.
+
+    >>> spread("abcdefg", 3)
+    ('a', 'c', 'e')
+    """
+    step = max(1, len(examples) // size)
+    return tuple(examples[::step][:size])
+
+
+def measure_speed(held: Held, dataset: Dataset, split: str, size: int, dial: float) -> pd.DataFrame:
+    """Return `rationale speeds`' rows of the model at a dial, beside itself with nothing removed."""
+    few = replace(dataset, splits={**dataset.splits, split: spread(dataset.splits[split], size)})
+    settings = SpeedSettings(split, (dial,), WINDOWS, rounds=ROUNDS)
+    with held.turned(dial) as classifier:
+        return speed_table(without_removal(classifier), {"this model": classifier}, few, settings)
+
+
+def layer_shares(held: Held, dataset: Dataset, split: str, size: int) -> pd.DataFrame:
+    """Return each layer's operations, in GFLOPs a text: dense, and this model's by what they are for."""
+    texts = held.classifier.encoder.encode([dataset.text(e) for e in spread(dataset.splits[split], size)])
+    windows = [w for text in texts for w in text]
+    with held.turned(AS_TRAINED) as classifier:
+        _, kept = run_windows(classifier, windows)
+    cost, full = costs(held.classifier.model), full_costs(held.classifier.model)
+    n = np.array([len(w) for w in windows])
+    before = np.concatenate([n[None], kept[:-1]])
+    rows = []
+    for i, after in enumerate(kept):
+        deciding = np.where(after > 0, cost.remover[i] * before[i] + cost.exit[i], 0)
+        parts = (full.layer(i, n), cost.token[i] * after, cost.pair[i] * after**2, deciding)
+        rows.append((i + 1, float(after.mean()), *(float(p.sum()) / len(texts) / GIGA for p in parts)))
+    names = ["layer", "tokens", "dense", "matrices", "attention", "deciding"]
+    return pd.DataFrame(rows, columns=names)

@@ -1,0 +1,76 @@
+"""The command `rationale app`: the viewer, a Streamlit server on this machine alone."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from eraser.errors import Fault, InputError
+from rationale.cli_options import DataPath, DatasetName
+
+
+def app_command(
+    model: Annotated[
+        list[str] | None, typer.Option(help="Model folder, or a folder of them; default the shipped one.")
+    ] = None,
+    dataset: DatasetName = "sample",
+    data: DataPath = None,
+    run: Annotated[
+        list[str] | None, typer.Option(help="Run folder of `rationale evaluate`, or a folder of them.")
+    ] = None,
+    port: Annotated[int, typer.Option(help="Of the page, on this machine alone.")] = 8501,
+    browser: Annotated[bool, typer.Option(help="Open the page in a browser.")] = True,
+) -> None:
+    """Open the viewer: what the model used, next to what people marked."""
+    if find_spec("streamlit") is None:
+        raise ModuleNotFoundError("streamlit", name="streamlit")
+    from app.start import VARIABLE, Start
+
+    models, runs = tuple(model or ()), tuple(run or ())
+    _must_exist([*(m for m in models if _is_local(m)), *runs, *([] if data is None else [str(data)])])
+    start = Start(models, dataset, None if data is None else str(data), runs)
+    command = [sys.executable, "-m", "streamlit", "run", *server(port, browser)]
+    found = subprocess.run(command, env=os.environ | {VARIABLE: start.as_json()}, check=False)
+    raise typer.Exit(found.returncode)
+
+
+def server(port: int, browser: bool) -> list[str]:
+    """Return what Streamlit is told: this machine alone, nothing sent anywhere, the viewer's colours."""
+    import app.pages
+    from app.colours import BAR, INK, PANEL, PAPER
+
+    told: dict[str, object] = {
+        "server.address": "localhost",
+        "server.port": port,
+        "server.headless": not browser,
+        "server.fileWatcherType": "none",
+        "browser.gatherUsageStats": False,
+        "client.toolbarMode": "minimal",
+        "client.showErrorDetails": "none",
+    }
+    colours = {
+        "primaryColor": BAR,
+        "backgroundColor": PAPER,
+        "secondaryBackgroundColor": PANEL,
+        "textColor": INK,
+    }
+    for theme in ("light", "dark"):
+        told |= {f"theme.{theme}.{name}": getattr(colour, theme) for name, colour in colours.items()}
+    script = Path(app.pages.__file__).parent / "viewer.py"
+    return [str(script), *(f"--{k}={str(v).lower() if isinstance(v, bool) else v}" for k, v in told.items())]
+
+
+def _is_local(path: str) -> bool:
+    """Return whether a model is a folder here rather than a hub id (`owner/name`)."""
+    return Path(path).exists() or path.startswith((".", "/", "~")) or path.count("/") != 1
+
+
+def _must_exist(paths: list[str]) -> None:
+    if missing := [p for p in paths if not Path(p).exists()]:
+        raise InputError(*(Fault("a folder", "nothing there", p) for p in missing))

@@ -1,0 +1,159 @@
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+
+from app import html
+from app.colours import AGAINST, BAR, FOR, GONE, INK, MARKS, PANEL, PAPER, STEPS, contrast, shade
+
+NASTY = (
+    "<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "&amp;", "'", "שלום", "مرحبا",
+    "👩\u200d💻", "\u202eevil", "a\u200db", "${x}", "{0}", "{}", "%s", "</style>", "javascript:alert(1)",
+)  # fmt: skip
+TAGS = {"div", "span", "bdi", "i", "b", "table", "tr", "th", "td", "p", "small", "style"}
+ATTRIBUTES = {"class", "data-i", "title", "style", "scope", "aria-label", "role"}
+
+
+class Reader(HTMLParser):
+    """What a browser would make of it: tags, attributes, the text of words."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.attributes: list[tuple[str, str | None]] = []
+        self.words: list[str] = []
+        self.inside = False
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.attributes += attrs
+        self.inside = tag == "bdi"
+        if self.inside:
+            self.words.append("")
+
+    def handle_endtag(self, tag):
+        self.inside = False if tag == "bdi" else self.inside
+
+    def handle_data(self, data):
+        if self.inside:
+            self.words[-1] += data
+
+
+def read(markup):
+    reader = Reader()
+    reader.feed(str(markup))
+    reader.close()
+    return reader
+
+
+def scores(n):
+    return np.linspace(-1, 1, n)
+
+
+def all_of(words):
+    n = len(words)
+    pieces = [(w,) for w in words]
+    gold = np.arange(n) % 2 == 0
+    return {
+        "highlighted": html.highlighted(words, scores(n), pieces, gold, [0]),
+        "stacked": html.stacked(words, {w: scores(n) for w in words[:4]}, gold, [1]),
+        "marked": html.marked(words, gold, np.arange(n) % 3 == 0, words),
+        "stack_legend": html.stack_legend(words[:4]),
+        "probabilities": html.probabilities(dict.fromkeys(words, 0.5), dict.fromkeys(words, 0.4), words[1]),
+        "verdict": html.verdict(words[0], 0.5),
+        "judgement": html.judgement(words[0], words[1], words),
+        "plain": html.plain(" ".join(words)),
+        "note": html.note(" ".join(words)),
+        "facts": html.facts([(w, w, w) for w in words]),
+    }
+
+
+@pytest.mark.parametrize("name", all_of(NASTY))
+def test_no_text_becomes_markup(name):
+    reader = read(all_of(NASTY)[name])
+    assert set(reader.tags) <= TAGS
+    assert {a for a, _ in reader.attributes} <= ATTRIBUTES
+    styles = [v for a, v in reader.attributes if a == "style"]
+    assert all(re.fullmatch(r"width:\d+\.\d%", v) for v in styles)
+
+
+@pytest.mark.parametrize("name", ["highlighted", "stacked", "marked"])
+def test_words_arrive_as_they_were(name):
+    assert read(all_of(NASTY)[name]).words == list(NASTY)
+
+
+def test_what_is_told_arrives_as_it_was():
+    body = html.highlighted(NASTY, scores(len(NASTY)), [(w,) for w in NASTY])
+    titles = [value for name, value in read(body).attributes if name == "title"]
+    assert all(t.startswith(f"{w} · score ") and t.endswith(f"pieces {w}")
+               for t, w in zip(titles, NASTY, strict=True))  # fmt: skip
+
+
+def test_a_page_escapes_its_title_and_keeps_its_body():
+    page = str(html.page(NASTY[0], html.plain("x")))
+    assert "<script" not in page
+    assert "http" not in page
+    assert page.count("<p") == 1
+
+
+def test_ten_thousand_words():
+    words = [f"w{i}" for i in range(10_000)]
+    reader = read(html.highlighted(words, np.zeros(10_000), [("p",)] * 10_000))
+    assert reader.words == words
+
+
+def test_steps_scale_to_the_strongest_and_leave_unread_words_bare():
+    assert html.steps(np.array([1.0, -0.5, 0.0, np.nan, 1e-9])) == [STEPS, -STEPS // 2, 0, 0, 1]
+    assert html.steps(np.zeros(2)) == [0, 0]
+    assert html.steps(np.array([])) == []
+
+
+def test_ranks_put_the_highest_first_and_skip_unread_words():
+    assert html.ranks(np.array([0.1, 0.5, np.nan, 0.5])) == [3, 1, None, 2]
+
+
+def test_what_is_told_of_a_word():
+    told = html.told_of(np.array([0.5, np.nan]), [("un", "##fit"), ()])
+    assert told == ["score +0.5 · rank 1 of 1 · pieces un | ##fit", "not read: beyond what the model reads"]
+
+
+def test_words_that_are_gone_fade_and_those_taken_out_are_struck():
+    body = str(
+        html.highlighted(["a", "b", "c"], np.ones(3), [("a",)] * 3, np.array([True, False, True]), [2])
+    )
+    assert re.findall(r'class="w ([^"]*)"', body) == ["p8", "gone", "out"]
+
+
+def test_probabilities_show_change_from_before():
+    body = str(html.probabilities({"NEG": 0.25, "POS": 0.75}, {"NEG": 0.5, "POS": 0.5}))
+    assert re.findall(r'<td class="n">([^<]*)</td>', body) == ["0.250", "-0.250", "0.750", "+0.250"]
+    assert '<tr class="top"><th scope="row">POS' in body
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_every_word_is_legible(theme):
+    ink = getattr(INK, theme)
+    grounds = [shade(s) for s in range(-STEPS, STEPS + 1)] + [*MARKS.values(), PANEL]
+    worst = min(contrast(ink, getattr(ground, theme)) for ground in grounds)
+    assert worst >= 4.5, f"WCAG contrast {worst:.2f}"
+    for muted in (GONE, BAR):
+        assert contrast(getattr(muted, theme), getattr(PAPER, theme)) >= 4.5
+
+
+def test_colours_for_and_against_differ_in_more_than_hue():
+    """Deuteranopes confuse red with green, not orange with blue; the marks differ in their underlines too."""
+    for theme in ("light", "dark"):
+        orange, blue = (getattr(c, theme) for c in (FOR, AGAINST))
+        assert int(orange[1:3], 16) > int(orange[5:7], 16)
+        assert int(blue[1:3], 16) < int(blue[5:7], 16)
+    underlines = re.findall(r"\.(hit|missed|extra) \{[^}]*border-bottom: 2px (\w+)", html.STYLE)
+    assert dict(underlines) == {"hit": "solid", "missed": "dashed", "extra": "dotted"}
+
+
+def test_styles_fetch_nothing():
+    for style in (html.STYLE, str(html.framed()), html.PAGE_STYLE):
+        assert "url(" not in style
+        assert "@import" not in style

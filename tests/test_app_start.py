@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from app.start import VARIABLE, Start, folders_with
+from eraser import InputError
+from rationale import cli_app
+from rationale.cli import app
+
+
+def test_what_was_given_arrives(monkeypatch):
+    given = Start(("m",), "movies", "d", ("r", "s"))
+    monkeypatch.setenv(VARIABLE, given.as_json())
+    assert Start.from_environment() == given
+    monkeypatch.delenv(VARIABLE)
+    assert Start.from_environment() == Start()
+
+
+def test_a_path_inside_is_taken_and_one_outside_refused(tmp_path):
+    root, outside = tmp_path / "root", tmp_path / "outside"
+    (root / "in").mkdir(parents=True)
+    outside.mkdir()
+    (root / "link").symlink_to(outside)
+    start = Start(models=(str(root),))
+    assert start.inside(str(root / "in")) == (root / "in").resolve()
+    assert start.inside(str(root)) == root.resolve()
+    for path in (outside, root / "link", root / ".." / "outside", Path("/"), Path("/etc/passwd")):
+        with pytest.raises(InputError, match="expected a path inside the folders given at start, got"):
+            start.inside(str(path))
+    for path in ("", "no such\0thing", str(root / "nothing")):
+        with pytest.raises(InputError, match="expected a path"):
+            start.inside(path)
+
+
+def test_without_folders_nothing_is_inside(tmp_path):
+    with pytest.raises(InputError, match="inside the folders given at start"):
+        Start().inside(str(tmp_path))
+
+
+def test_folders_are_found_and_links_out_are_not(tmp_path):
+    root, outside = tmp_path / "root", tmp_path / "outside"
+    for folder in (root / "a", root / "b" / "c", root / "x" / "y" / "z", outside):
+        folder.mkdir(parents=True)
+        (folder / "config.json").write_text("{}")
+    (root / "link").symlink_to(outside)
+    assert folders_with((str(root),), "config.json") == [str(root / "a"), str(root / "b" / "c")]
+    assert folders_with((str(root / "a"),), "config.json") == [str(root / "a")]
+    assert folders_with((str(tmp_path / "none"),), "config.json") == []
+
+
+@pytest.fixture
+def started(monkeypatch):
+    calls = []
+
+    def run(command, env, check):
+        calls.append((command, env))
+        return subprocess.CompletedProcess(command, 0)
+
+    monkeypatch.setattr(cli_app.subprocess, "run", run)
+    return calls
+
+
+def test_command_starts_a_server_for_this_machine_alone(started, tmp_path):
+    options = ["app", "--model", str(tmp_path), "--run", str(tmp_path), "--port", "8599", "--no-browser"]
+    done = CliRunner().invoke(app, options)
+    assert done.exit_code == 0, done.output
+    ((command, environment),) = started
+    assert {"--server.address=localhost", "--server.port=8599", "--server.headless=true"} <= set(command)
+    assert {"--browser.gatherUsageStats=false", "--client.showErrorDetails=none"} <= set(command)
+    assert Path(command[4]).name == "viewer.py"
+    assert Path(command[4]).is_file()
+    assert Start(models=(str(tmp_path),), runs=(str(tmp_path),)).as_json() == environment[VARIABLE]
+
+
+@pytest.mark.parametrize("option", ["--model", "--run", "--data"])
+def test_command_refuses_what_is_not_there(started, option, tmp_path):
+    done = CliRunner().invoke(app, ["app", option, str(tmp_path / "nothing")])
+    assert isinstance(done.exception, InputError)
+    assert str(done.exception) == f"{tmp_path}/nothing: expected a folder, got nothing there"
+    assert not started
+
+
+def test_command_takes_a_hub_id(started):
+    assert CliRunner().invoke(app, ["app", "--model", "owner/name"]).exit_code == 0
+    assert '"owner/name"' in started[0][1][VARIABLE]
+
+
+def test_command_says_what_to_install(started, monkeypatch):
+    monkeypatch.setattr(cli_app, "find_spec", lambda name: None)
+    done = CliRunner().invoke(app, ["app"])
+    assert isinstance(done.exception, ModuleNotFoundError)
+    assert done.exception.name == "streamlit"

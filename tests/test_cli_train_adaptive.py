@@ -1,0 +1,129 @@
+"""The commands that train adaptive models: one for each recipe, with the settings' own defaults."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from dataclasses import asdict, fields
+from pathlib import Path
+
+import pytest
+
+from rationale.cli import train_app
+from rationale.hf import load_classifier
+from rationale.training.adapler_settings import AdaplerSettings
+from rationale.training.dact import DactSettings
+from rationale.training.inforcoef import InforCoefSettings
+from rationale.training.prune import PruneSettings
+from rationale.training.recipes import RECIPES
+from tests.steady import steady_tokenizer
+from tests.test_cli import run
+from tests.test_train_adaptive import few_of, save_cut, save_dense
+
+PLAIN = ("--device", "cpu", "--precision", "float32")
+BRIEF = ("--epochs", 1, "--hard-epochs", 1, "--batch-size", 64, "--tolerance", 1.0, *PLAIN)
+KINDS = {
+    "adapler": AdaplerSettings, "dact": DactSettings, "inforcoef": InforCoefSettings, "prune": PruneSettings,
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def tokenizer(sample):
+    return steady_tokenizer(sample)
+
+
+@pytest.fixture
+def rationale(capsys, monkeypatch, tmp_path, sample, tokenizer):
+    """Run the command in a folder with a dense and a cut model, on a few texts of the sample."""
+    from eraser import load
+
+    monkeypatch.setattr(load, "load", lambda name, data=None: few_of(sample))
+    monkeypatch.chdir(tmp_path)
+    save_dense(tokenizer, tmp_path)
+    save_cut(tokenizer, tmp_path)
+    return lambda *arguments: run(capsys, monkeypatch, *arguments)
+
+
+def test_each_recipe_is_a_command_whose_defaults_are_its_settings_own():
+    commands = {c.name: c.callback for c in train_app.registered_commands}
+    assert set(RECIPES) == set(KINDS) == set(commands) - {"dense"}
+    for name, kind in KINDS.items():
+        options = {k: p.default for k, p in inspect.signature(commands[name]).parameters.items()}
+        own = {f.name: getattr(kind(), f.name) for f in fields(kind)} | asdict(kind().step)
+        both = options.keys() & own.keys()
+        assert {"epochs", "lr", "distill", "batch_size", "seed"} <= both
+        assert {k: options[k] for k in both} == {k: own[k] for k in both}, name
+        assert set(options) - set(own) == {"dense", "out", "dataset", "data", "compose"}, name
+
+
+ASKED = {
+    "inforcoef": (
+        "--compose small --bottleneck as_released --norm 0.5 --entropy 0.25 --sampler-lr 0.01 --speedup 5",
+        {"bottleneck": "as_released", "norm": 0.5, "entropy": 0.25, "sampler_lr": 0.01, "speedup": 5.0,
+         "start": "small"},
+        {"lr": 2e-5},
+    ),
+    "prune": (
+        "--sparsity 0.4 --sparsity-warmup 0.25 --layers 0.2 --gate-lr 0.2 --multiplier-lr 0.3 "
+        "--temperature 3 --word-drop 0.2",
+        {"sparsity": 0.4, "sparsity_warmup": 0.25, "layers": 0.2, "gate_lr": 0.2, "multiplier_lr": 0.3,
+         "word_drop": 0.2, "start": "dense"},
+        {"temperature": 3.0, "distill": 1.0},
+    ),
+    "adapler": (
+        "--compose small --target attention --speedup 5",
+        {"target": "attention", "start": "small", "speedup": 5.0},
+        {"distill": 0.0},
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ASKED)
+def test_command_trains_what_was_asked_for_and_says_how_good_it_is(rationale, name):
+    options, run_settings, step_settings = ASKED[name]
+    command = ("train", name, "--dense", "dense", "--out", "m", *options.split(), *BRIEF)
+    code, out, err = rationale(*command)
+    assert code == 0, err
+    record = json.loads(Path("m/rationale.json").read_text())
+    kept, asked = record["kept"], record["training"]
+    assert out == (
+        f"m: val accuracy {kept['val_accuracy']:.4f} (dense {record['dense_val_accuracy']:.4f}, "
+        f"within the tolerance), {kept['speedup']:.2f} times fewer operations\n"
+    )
+    assert {k: asked[k] for k in run_settings} == run_settings
+    assert {k: asked["step"][k] for k in step_settings} == step_settings
+    assert len(record["log"]) == 2
+    assert load_classifier("m", device="cpu").labels == ("NEG", "POS")
+    assert rationale(*command) == (0, out, "")  # finished: nothing is trained
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("inforcoef", ("--norm", -1), "expected norm and entropy of at least 0, got (-1.0, 0.0004)"),
+        (
+            "inforcoef",
+            ("--word-drop", 0.1),
+            "expected distill 1 with word_drop (labels are of whole texts), got 0.0",
+        ),
+        ("prune", ("--sparsity", 1.5), "expected sparsity in (0, 1), got 1.5"),
+        ("prune", ("--hard-epochs", 0), "expected at least 1 epoch of each stage, got (4, 0)"),
+        ("prune", ("--compose", "small"), "expected a dense model to cut, got BertForSequenceClassification"),
+        (
+            "inforcoef",
+            ("--dense", "nowhere"),
+            "nowhere: expected the folder of a dense model, got nothing there",
+        ),
+        (
+            "prune",
+            ("--compose", "nowhere"),
+            "nowhere: expected the folder of a model to build on, got nothing there",
+        ),
+    ],
+)
+def test_what_cannot_be_trained_is_one_line(rationale, name, options, message):
+    code, out, err = rationale("train", name, "--dense", "dense", "--out", "m", *PLAIN, *options)
+    assert (code, out) == (2, "")
+    assert err.startswith(f"error: {message}")
+    assert len(err.splitlines()) == 1
+    assert not Path("m").exists()
