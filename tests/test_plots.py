@@ -9,7 +9,18 @@ from matplotlib.colors import to_hex
 from matplotlib.text import Text
 
 from rationale.figures import FIGURES, cost_figure, label_marks, layers_figure, methods_figure
-from rationale.plots import LEAST_MS, heat_map, intervals, layer_curves, look, new_figure, png, scatter
+from rationale.plots import (
+    LEAST_MS,
+    groups,
+    heat_map,
+    intervals,
+    layer_curves,
+    layer_parts,
+    look,
+    new_figure,
+    png,
+    scatter,
+)
 from rationale.results import NO_BUDGET, Tables
 
 AP, AOPC, COST = (("average_precision", "-"), ("aopc_comprehensiveness", "-"), ("cost", "-"))
@@ -182,3 +193,27 @@ def test_figures_without_numbers_are_none():
     bare = all_parts(layer_rows()[:0], AGREEMENT[:0])
     assert layers_figure(bare, "gold") is None
     assert methods_figure(bare, "gold") is None
+
+
+def test_parts_of_layers_are_stacked_beside_dense():
+    table = pd.DataFrame(
+        {"layer": [1, 2], "dense": [4.0, 4.0], "matrices": [2.0, 1.0], "deciding": [0.5, 0.25]}
+    )
+    _, (axes,) = new_figure()
+    assert layer_parts(axes, table) is axes
+    bars = {c.get_label(): [(b.get_y(), b.get_height()) for b in c] for c in axes.containers}
+    assert bars == {
+        "dense": [(0, 4), (0, 4)], "matrices": [(0, 2), (0, 1)], "deciding": [(2, 0.5), (1, 0.25)]
+    }  # fmt: skip
+
+
+def test_groups_are_marks_with_intervals_and_their_n():
+    rows = [("a", "f1", 0.5, 0.4, 0.7, 9), ("b", "f1", 0.25, 0.2, 0.3, 8), ("b", "fpr", 0.1, 0.0, 0.2, 7)]
+    _, (axes,) = new_figure()
+    groups(axes, pd.DataFrame(rows, columns=["group", "metric", "value", "low", "high", "n"]))
+    points = {c.get_label(): c.lines[0].get_xdata().tolist() for c in axes.containers}
+    assert points == {"a, n = 9": [0.5], "b, n = 7 to 8": [0.25, 0.1]}
+    first = axes.containers[0]
+    ((low, high),) = [[p[0] for p in s] for bars in first.lines[2] for s in bars.get_segments()]
+    assert (low, high) == pytest.approx((0.4, 0.7))
+    assert [t.get_text() for t in axes.get_yticklabels()] == ["f1", "fpr"]

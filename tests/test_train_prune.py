@@ -21,7 +21,7 @@ from rationale.models.encoder import layers_of
 from rationale.models.flops import costs, kept_lengths
 from rationale.models.inforcoef import InforCoefForSequenceClassification
 from rationale.models.removal import measure_removal
-from rationale.training import adaptive
+from rationale.training import adaptive, prune
 from rationale.training.prune import CUT, CutStage, GateStage, PruneSettings, nearest_layers, train_prune
 from rationale.training.settings import StepSettings
 from tests.conftest import dropping, tiny_model
@@ -182,7 +182,7 @@ def test_a_copy_of_the_dense_model_has_nothing_to_learn(run):
     )
 
 
-def test_the_gates_stage_imitates_answers_and_the_nearest_states(run):
+def test_the_gates_stage_imitates_answers_and_the_nearest_states(run, monkeypatch):
     """Student states are those that leave each layer but the last; of three layers one is imitated."""
     torch.manual_seed(0)
     with torch.no_grad():
@@ -193,6 +193,9 @@ def test_the_gates_stage_imitates_answers_and_the_nearest_states(run):
     stage.lagrangian.linear.data.fill_(2.0)
     stage.lagrangian.quadratic.data.fill_(3.0)
     stage.loop.progress |= {"epoch": 1, "step": 0}
+    compared = []
+    watch = lambda *states: compared.append(states) or nearest_layers(*states)  # noqa: E731
+    monkeypatch.setattr(prune, "nearest_layers", watch)
     found = {k: float(t.detach()) for k, t in stage.losses(part).items()}
     states, answers = [], []
     with torch.no_grad():
@@ -202,6 +205,7 @@ def test_the_gates_stage_imitates_answers_and_the_nearest_states(run):
             states.append([h[part.real] for h in output.hidden_states])
             answers.append(output.logits)
         mapped = [stage.map(h).tolist() for h in states[0][1:3]]
+    assert [len(x) for x in compared[0]] == [2, 1]
     imitation = oracle.nearest_layers(mapped, [states[1][2].tolist()])
     assert found["layer"] == pytest.approx(0.3 * imitation, rel=1e-4)
     taught = task_loss(answers[0], part.labels, LossWeights(0.0, 0.0, distill=1.0), answers[1])
