@@ -297,6 +297,7 @@ def new_classifier(
 
 def save_classifier(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
     """Write weights, configuration and tokenizer; each file appears whole or not at all."""
+    quiet()
     if getattr(model.config, "cut", None) is not None:
         model = PrunedForSequenceClassification.from_dense(model)
     partial = folder / ".partial"

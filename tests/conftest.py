@@ -24,7 +24,7 @@ from transformers import (
 
 from eraser import Dataset
 from eraser.load import load
-from rationale.hf import Classifier
+from rationale.hf import Classifier, quiet
 from rationale.models.adapler import AdaplerForSequenceClassification
 from rationale.text import Encoder
 
@@ -136,6 +136,7 @@ def adaptive(classifier: Classifier) -> Classifier:
 @pytest.fixture
 def model_folder(tmp_path: Path, tokenizer: PreTrainedTokenizerBase) -> Path:
     folder = tmp_path / "model"
+    quiet()  # else the library's progress bar is the first thing a command seems to print
     tiny_model("bert", tokenizer, ("NEG", "POS")).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder

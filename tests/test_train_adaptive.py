@@ -112,6 +112,13 @@ def killed(monkeypatch, owner, call, train, *run):
             train(*run)
 
 
+def steps_of(monkeypatch, owner):
+    """Return a list that grows with each step of a stage."""
+    seen, step = [], owner.step
+    monkeypatch.setattr(owner, "step", lambda self, rows: seen.append(rows) or step(self, rows))
+    return seen
+
+
 # --- Infor-Coef's stages
 
 
@@ -144,7 +151,9 @@ def test_both_stages_make_a_model_that_loads_and_removes(whole, few):
 def test_killed_run_goes_on_to_the_very_same_weights(dense, few, whole, tmp_path, monkeypatch, owner, call):
     killed(monkeypatch, owner, call, train_inforcoef, dense, few, tmp_path / "m", OFTEN)
     assert (tmp_path / "m" / f"{owner.name}.checkpoint.safetensors").exists() == (call > 1)
+    steps = steps_of(monkeypatch, owner)
     resumed = train_inforcoef(dense, few, tmp_path / "m", OFTEN)
+    assert len(steps) == 4 - (call - 1)  # two epochs of two steps, less those done before
     folder, record = whole
     assert resumed["log"] == record["log"]
     assert resumed["kept"] == record["kept"]

@@ -29,7 +29,17 @@ from tests.oracles import inforcoef as oracle
 from tests.steady import steady_tokenizer
 from tests.test_inforcoef import classifier_of, sampling
 from tests.test_packed import LENGTHS, batch
-from tests.test_train_adaptive import PLAIN, few_of, killed, same, save_cut, save_dense, saved, weights
+from tests.test_train_adaptive import (
+    PLAIN,
+    few_of,
+    killed,
+    same,
+    save_cut,
+    save_dense,
+    saved,
+    steps_of,
+    weights,
+)
 
 SETTINGS = PruneSettings(
     epochs=2, hard_epochs=2, hard_lr=1e-3, step=StepSettings(lr=1e-3, distill=1.0), sparsity=0.5, gate_lr=8.0,
@@ -96,7 +106,9 @@ def test_killed_run_goes_on_to_the_very_same_weights(dense, few, whole, tmp_path
         )
         assert (tmp_path / "m" / "cut.checkpoint.safetensors").exists() == (call > 1)
         monkeypatch.delattr(GateStage, "losses")
+    steps = steps_of(monkeypatch, owner)
     resumed = train_prune(dense, few, tmp_path / "m", OFTEN)
+    assert len(steps) == 4 - (call - 1)  # two epochs of two steps, less those done before
     folder, record = whole
     assert resumed["log"] == record["log"]
     assert resumed["kept"] == record["kept"]
