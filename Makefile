@@ -4,7 +4,10 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help evaluate app test test-browser check lint types format clean
+# With real data or other models the bundled sample's notebooks stay as they are.
+NOTEBOOKS := $(if $(RATIONALE_DATA)$(RATIONALE_MODELS),runs/notebooks,notebooks)
+
+.PHONY: help evaluate app notebooks test test-browser check lint types format clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -24,11 +27,22 @@ help: ## List the targets
 	$(PIP) -e '.[dev]'
 	@touch $@ .venv/app .venv/models
 
+.venv/notebooks: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(PIP) -e '.[notebooks]'
+	@touch $@ .venv/models
+
 evaluate: .venv/models ## Score seven rationale methods on the bundled sample; writes runs/sample-test
 	$(BIN)/rationale evaluate --dataset sample --precision auto --ig-steps 10 --out runs/sample-test
 
 app: .venv/app ## Open the viewer, with the runs that are there
 	$(BIN)/rationale app $(if $(wildcard runs),--run runs)
+
+notebooks: .venv/notebooks ## Run the notebooks, on RATIONALE_DATA and RATIONALE_MODELS where they are set
+	@[ $(NOTEBOOKS) = notebooks ] || { mkdir -p $(NOTEBOOKS) && cp notebooks/*.py notebooks/jupytext.toml $(NOTEBOOKS); }
+	$(BIN)/jupytext --quiet --to ipynb $(NOTEBOOKS)/[0-9]_*.py
+	$(BIN)/python -m pytest -o addopts= -o filterwarnings= --nbmake --overwrite --durations=0 $(NOTEBOOKS)/[0-9]_*.ipynb
+	$(BIN)/python notebooks/tidy.py $(NOTEBOOKS)/[0-9]_*.ipynb
 
 test: .venv/dev ## Run all tests
 	$(BIN)/python -m pytest

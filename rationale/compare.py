@@ -19,6 +19,7 @@ from eraser.agreement import Columns
 from eraser.metrics import METRICS, compare, score
 from eraser.write import write_text
 from rationale.results import PAIRED, PER_EXAMPLE, markdown_table
+from rationale.rich import fragment
 
 COMPARED = ("accuracy", *PAIRED)
 A_RUN = "a folder written by `rationale evaluate`"
@@ -142,26 +143,66 @@ def _row(key: Key, one: Run, other: Run, ids: Sequence[str], seed: int) -> dict[
     return row | {"n": len(kept), "tie": d.spans_zero if d and d.n else None}
 
 
+@dataclass(frozen=True, repr=False)
+class Comparison:
+    """Runs and the table that sets them side by side; a notebook shows it with every text escaped."""
+
+    runs: tuple[Run, ...]
+    table: pd.DataFrame
+
+    def __repr__(self) -> str:
+        return page(self.runs, self.table)
+
+    def _repr_html_(self) -> str:
+        pairs = [(name, list(t.columns), t.to_numpy().tolist()) for name, t in _pairs(self.table)]
+        return fragment("comparison.html", title=_basis(self.runs), pairs=pairs, legend=_legend(self.runs[0]))
+
+
+def compared(folders: Sequence[Path], metrics: Sequence[str] = COMPARED, seed: int = 0) -> Comparison:
+    """Read runs and set them side by side.
+
+    Raises:
+        InputError: as `read_runs` and `compare_runs` do.
+    """
+    runs = read_runs(folders)
+    return Comparison(tuple(runs), compare_runs(runs, metrics, seed))
+
+
 def page(runs: Sequence[Run], table: pd.DataFrame) -> str:
     """Return the comparison in Markdown: what the runs are, then a table for each pair.
 
     What only one of the two measured stands below the rest.
     """
-    ids = common_ids(runs)
-    settings = runs[0].facts["settings"]
-    counts = ", ".join(f"{len(ids)} of {len(run.ids)} in {run.name}" for run in runs)
-    lines = [f"{settings['dataset']} {settings['split']}; examples compared: {counts}.", ""]
+    lines = [_basis(runs), ""]
     if changed := _changed(runs):
         header = ["run", *changed]
         texts = [[run.name, *(_text(run.facts["settings"].get(c)) for c in changed)] for run in runs]
         lines += ["Settings that differ:", "", markdown_table(pd.DataFrame(texts, columns=header))]
+    for name, shown in _pairs(table):
+        lines += [f"{name}:", "", markdown_table(shown)]
+    lines.append(_legend(runs[0]))
+    return "\n".join(lines) + "\n"
+
+
+def _basis(runs: Sequence[Run]) -> str:
+    """Return in a line what a comparison stands on."""
+    n, settings = len(common_ids(runs)), runs[0].facts["settings"]
+    counts = ", ".join(f"{n} of {len(run.ids)} in {run.name}" for run in runs)
+    return f"{settings['dataset']} {settings['split']}; examples compared: {counts}."
+
+
+def _legend(run: Run) -> str:
+    return f"Brackets: {run.facts['intervals']}; a difference whose interval spans 0 is a tie."
+
+
+def _pairs(table: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
+    """Return for each pair of runs its name and its rows as printed."""
+    found = []
     for (one, other), rows in table.groupby(["run", "other"], sort=False):
         paired_first = rows.sort_values("difference", key=lambda d: d.isna(), kind="stable")
         shown = pd.DataFrame([_shown(row) for _, row in paired_first.iterrows()])
-        shown = shown.rename(columns={"value": str(one), "other": str(other)})
-        lines += [f"{one} − {other}:", "", markdown_table(shown)]
-    lines.append(f"Brackets: {runs[0].facts['intervals']}; a difference whose interval spans 0 is a tie.")
-    return "\n".join(lines) + "\n"
+        found.append((f"{one} − {other}", shown.rename(columns={"value": str(one), "other": str(other)})))
+    return found
 
 
 def _text(value: object) -> str:
@@ -202,9 +243,8 @@ def _number(value: float, low: float, high: float) -> str:
 
 def write_comparison(folders: Sequence[Path], metrics: Sequence[str], folder: Path) -> str:
     """Compare runs, write compare.csv and compare.md, and return the latter's text."""
-    runs = read_runs(folders)
-    table = compare_runs(runs, metrics)
-    text = page(runs, table)
-    write_text(folder / "compare.csv", table.to_csv(index=False))
+    found = compared(folders, metrics)
+    text = page(found.runs, found.table)
+    write_text(folder / "compare.csv", found.table.to_csv(index=False))
     write_text(folder / "compare.md", text)
     return text

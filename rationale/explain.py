@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
+
 from eraser import Fault, InputError, Text
 from eraser.types import Floats
 from rationale.attribution import METHODS, Case, attribute
 from rationale.extract import top_words
 from rationale.hf import Classifier
 from rationale.predict import text_probs
+from rationale.rich import fragment
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,15 @@ class Explanation:
         picked = top_words(self.scores, size).nonzero()[0]
         ranked = sorted(picked, key=lambda i: (-self.scores[i], i))
         return [(self.words[i], float(self.scores[i])) for i in ranked]
+
+    def _repr_html_(self) -> str:
+        """Return the text with its words coloured by score, the strongest full, for notebooks."""
+        strongest = float(np.nanmax(np.abs(self.scores), initial=0.0)) or 1.0
+        words = [
+            (word, None, 0.0) if np.isnan(score) else (word, float(score), float(score) / strongest)
+            for word, score in zip(self.words, self.scores, strict=True)
+        ]
+        return fragment("explanation.html", found=self, words=words)
 
 
 def explain(

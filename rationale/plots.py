@@ -29,6 +29,7 @@ COLOURS = (
     "#44AA99",
 )
 MARKERS = "osD^vP*Xph"
+HATCHES = ("", "///", "xxx", "...")  # of bars, told apart in grey
 LEAST_MS = 1e-3  # what a cost of nothing is drawn at, on a logarithmic axis
 ARROWS = {"higher": "↑", "lower": "↓", "": ""}  # which way is better
 STYLE: Any = {
@@ -245,6 +246,50 @@ def kept_tokens(axes: Axes, table: pd.DataFrame, names: list[str]) -> Axes:
     axes.set_ylabel("tokens worked on (mean)")
     axes.set_ylim(bottom=0)
     axes.legend(fontsize=7, frameon=False)
+    return axes
+
+
+def groups(axes: Axes, table: pd.DataFrame) -> Axes:
+    """Draw metrics of groups of examples, each group a mark with its 95 % interval, n in the legend.
+
+    Args:
+        axes: where to draw.
+        table: columns group, metric, value, low, high, n.
+    """
+    metrics, names = list(dict.fromkeys(table.metric)), list(dict.fromkeys(table.group))
+    for i, name in enumerate(names):
+        rows = table[table.group == name]
+        y = np.array([metrics.index(m) for m in rows.metric]) + 0.24 * (i - (len(names) - 1) / 2)
+        spread = np.clip(np.stack([rows.value - rows.low, rows.high - rows.value]), 0, None)
+        least, most = int(rows.n.min()), int(rows.n.max())
+        n = f"{most}" if least == most else f"{least} to {most}"
+        style: Any = {"fmt": MARKERS[i % len(MARKERS)], "color": COLOURS[i % len(COLOURS)], "capsize": 3}
+        axes.errorbar(rows.value, y, xerr=spread, label=f"{name}, n = {n}", markersize=5, **style)
+    axes.set_yticks(range(len(metrics)), metrics)
+    axes.invert_yaxis()
+    axes.legend(fontsize=7, frameon=False)
+    return axes
+
+
+def layer_parts(axes: Axes, table: pd.DataFrame) -> Axes:
+    """Draw each layer's operations, by what they are for, beside the dense model's.
+
+    `shared_legend` names the parts.
+
+    Args:
+        axes: where to draw.
+        table: columns `layer`, `dense`, and one for each part, in GFLOPs a window.
+    """
+    parts = [name for name in table.columns if name not in ("layer", "dense")]
+    axes.bar(table.layer - 0.2, table.dense, 0.38, color="#dddddd", edgecolor="#666666", label="dense")
+    below = np.zeros(len(table))
+    for name, colour, hatch in zip(parts, COLOURS, HATCHES, strict=False):
+        style: Any = {"color": colour, "hatch": hatch, "edgecolor": "white", "linewidth": 0}
+        axes.bar(table.layer + 0.2, table[name], 0.38, bottom=below, label=name, **style)
+        below = below + table[name].to_numpy()
+    axes.set_xticks(list(table.layer))
+    axes.set_xlabel("layer")
+    axes.set_ylabel("GFLOPs a window (mean) ↓")
     return axes
 
 
