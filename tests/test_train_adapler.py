@@ -120,7 +120,8 @@ def test_first_stage_moves_the_predictors_alone_and_their_loss_falls(dense, few,
 
 
 def test_hard_stage_leaves_the_thresholds_and_trains_all_else(dense, few, tmp_path, monkeypatch):
-    monkeypatch.setattr(run, "measure_removal", lambda *_: Removal(1.0, 2.0, np.ones(3)))  # of equals the later
+    alike = Removal(1.0, 2.0, np.ones(3))  # of equals the later is kept
+    monkeypatch.setattr(run, "measure_removal", lambda *_: alike)
     train_adapler(dense, few, tmp_path / "soft", stage_only(epochs=1))
     record = train_adapler(dense, few, tmp_path / "both", stage_only(epochs=1, hard_epochs=1))
     assert [(e["stage"], e["epoch"]) for e in record["log"]] == [("soft", 0), ("hard", 0)]
