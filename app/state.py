@@ -46,14 +46,8 @@ class Held:
             if not isinstance(model, AdaptiveForSequenceClassification):
                 yield self.classifier
                 return
-            adaptive = (m for m in model.modules() if isinstance(m, AdaptiveForSequenceClassification))
-            before = [(m.config, m.config.dial) for m in adaptive]
-            try:
-                model.set_dial(dial)
+            with model.turned(dial):
                 yield self.classifier
-            finally:
-                for config, its in before:
-                    config.dial = its
 
 
 def stamp(path: Path) -> Stamp:

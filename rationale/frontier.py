@@ -43,13 +43,10 @@ def dial_table(
     if not isinstance(model, AdaptiveForSequenceClassification) or not model.drops_tokens:
         raise InputError(Fault("a model that drops tokens", type(model).__name__))
     dataset.examples(split)
-    before, rows = model.config.dial, []
-    try:
-        for dial in dials:
-            model.set_dial(dial)
+    rows = []
+    for dial in dials:
+        with model.turned(dial):
             rows.append({"dial": dial, **_row(classifier, dataset, split, seed)})
-    finally:
-        model.set_dial(before)
     return pd.DataFrame(rows)
 
 

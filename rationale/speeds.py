@@ -8,6 +8,7 @@ share of the dense model's operations, from 0 to 1, the best point that needs no
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,8 +66,14 @@ def speed_table(
     rows[0] |= {"n": len(examples)}
     points = [(n, d) for n, m in models.items() for d in (settings.dials if _has_dial(m) else (np.nan,))]
     for name, dial in tqdm(points, desc="speeds", leave=False, disable=None):
-        rows.append({"model": name, "dial": dial, **_point(models[name], dial, dataset, right, settings)})
+        with _turned(models[name], dial):
+            rows.append({"model": name, "dial": dial, **_point(models[name], dataset, right, settings)})
     return pd.DataFrame(rows)
+
+
+def _turned(classifier: Classifier, dial: float) -> AbstractContextManager[None]:
+    model = classifier.model
+    return model.turned(dial) if isinstance(model, AdaptiveForSequenceClassification) else nullcontext()
 
 
 def _has_dial(classifier: Classifier) -> bool:
@@ -74,19 +81,14 @@ def _has_dial(classifier: Classifier) -> bool:
 
 
 def _point(
-    classifier: Classifier, dial: float, dataset: Dataset, dense_right: Sequence[Any], s: SpeedSettings
+    classifier: Classifier, dataset: Dataset, dense_right: Sequence[Any], s: SpeedSettings
 ) -> dict[str, Any]:
-    """Return what one model does at one dial."""
-    model = classifier.model
-    if isinstance(model, AdaptiveForSequenceClassification):
-        model.set_dial(dial)
+    """Return what one model does, as its dial stands."""
     right, windows, kept = _right(classifier, dataset, s)
     accuracy, loss = score("accuracy", right, s.seed), compare("accuracy", dense_right, right, s.seed)
     timed = bench(classifier, windows[: s.windows], s.batch_size, s.rounds)
     last = timed.timings[-1].way
     low, high = timed.spread(last)
-    if isinstance(model, AdaptiveForSequenceClassification):
-        model.set_dial(1.0)
     return {
         "flops": speedup_of(classifier, windows, kept),
         "wall": timed.ratio(last, lambda t: t.median),

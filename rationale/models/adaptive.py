@@ -7,7 +7,8 @@ of its own: so policies compose.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Self
 
 import torch
@@ -48,10 +49,14 @@ class AdaptiveForSequenceClassification(PreTrainedModel):  # type: ignore[no-unt
         return model
 
     @property
+    def inner(self) -> AdaptiveForSequenceClassification | None:
+        """Return the adaptive model inside, where there is one."""
+        return self.model if isinstance(self.model, AdaptiveForSequenceClassification) else None
+
+    @property
     def drops_tokens(self) -> bool:
         """Return whether tokens are dropped, by this model or by one inside."""
-        inner = self.model
-        return self.removes or (isinstance(inner, AdaptiveForSequenceClassification) and inner.drops_tokens)
+        return self.removes or (self.inner is not None and self.inner.drops_tokens)
 
     def forward(
         self, input_ids: Tensor, attention_mask: Tensor | None = None, token_type_ids: Tensor | None = None
@@ -65,21 +70,20 @@ class AdaptiveForSequenceClassification(PreTrainedModel):  # type: ignore[no-unt
 
     def choose(self, layer: int, states: Tensor, rows: Rows) -> tuple[Tensor, Tensor | None]:
         """Return (kept [P], score [P]) of packed states [P,D] before a layer."""
-        if isinstance(self.model, AdaptiveForSequenceClassification):
-            return self.model.choose(layer, states, rows)
-        return keep_all(layer, states, rows)
+        choose = keep_all if self.inner is None else self.inner.choose
+        return choose(layer, states, rows)
 
     def halting(self) -> Halting | None:
         """Return who decides, for one batch, which sequences stop; None where none ever does."""
-        return self.model.halting() if isinstance(self.model, AdaptiveForSequenceClassification) else None
+        return None if self.inner is None else self.inner.halting()
 
     def removers(self) -> Sequence[nn.Module | None]:
         """Return what chooses before each layer [L], on the tokens that reach it; or nothing."""
-        return self.model.removers() if isinstance(self.model, AdaptiveForSequenceClassification) else ()
+        return () if self.inner is None else self.inner.removers()
 
     def exits(self) -> Sequence[nn.Module]:
         """Return what answers and halts after each layer [L], on [CLS]; or nothing."""
-        return self.model.exits() if isinstance(self.model, AdaptiveForSequenceClassification) else ()
+        return () if self.inner is None else self.inner.exits()
 
     @property
     def thresholds(self) -> Tensor:
@@ -93,18 +97,30 @@ class AdaptiveForSequenceClassification(PreTrainedModel):  # type: ignore[no-unt
     def set_dial(self, dial: float) -> None:
         """Turn the dial of this model and of those inside: 0 dense, 1 as trained, above 1 faster."""
         self.config.dial = dial
-        if isinstance(self.model, AdaptiveForSequenceClassification):
-            self.model.set_dial(dial)
+        if self.inner is not None:
+            self.inner.set_dial(dial)
+
+    @contextmanager
+    def turned(self, dial: float) -> Iterator[None]:
+        """Run at a dial; afterwards every model has its own again."""
+        models = [m for m in self.modules() if isinstance(m, AdaptiveForSequenceClassification)]
+        before = [m.config.dial for m in models]
+        try:
+            self.set_dial(dial)
+            yield
+        finally:
+            for model, its in zip(models, before, strict=True):
+                model.config.dial = its
+
+    def refresh(self) -> None:
+        """Let the configuration tell that of the model inside as it is now."""
+        if self.inner is not None:
+            self.inner.refresh()
+        self.config.encoder = self.model.config.to_dict()
 
     def save_pretrained(self, *args: Any, **kwargs: Any) -> None:
         """Write weights and configuration, that of the model inside as it is now."""
-        inner: PreTrainedModel | None = self
-        models = []
-        while isinstance(inner, AdaptiveForSequenceClassification):
-            models.append(inner)
-            inner = inner.model
-        for model in reversed(models):
-            model.config.encoder = model.model.config.to_dict()
+        self.refresh()
         super().save_pretrained(*args, **kwargs)
 
     def described(self) -> dict[str, Any]:
@@ -113,8 +129,7 @@ class AdaptiveForSequenceClassification(PreTrainedModel):  # type: ignore[no-unt
 
     def unshortened(self) -> Any:
         """Return the model with nothing removed and every layer run, as attribution methods explain it."""
-        inner = self.model
-        return inner.unshortened() if isinstance(inner, AdaptiveForSequenceClassification) else inner
+        return self.model if self.inner is None else self.inner.unshortened()
 
 
 def keep_all(layer: int, states: Tensor, rows: Rows) -> tuple[Tensor, None]:
