@@ -17,8 +17,7 @@ from eraser.write import make_folder, write_text
 from rationale.attribution import Case, attribute
 from rationale.hf import Classifier
 from rationale.models.adaptive import AdaptiveForSequenceClassification
-from rationale.models.removal import run_windows, speedup_of
-from rationale.predict import of_texts
+from rationale.models.removal import answers, speedup_of
 from rationale.training.adapler_settings import AdaplerSettings
 from rationale.training.train_adapler import train_adapler
 
@@ -52,20 +51,16 @@ def dial_table(
 
 def _row(classifier: Classifier, dataset: Dataset, split: str, seed: int) -> dict[str, Any]:
     examples = dataset.splits[split]
-    texts = [dataset.text(e) for e in examples]
-    encoded = classifier.encoder.encode(texts)
-    flat = [w for windows in encoded for w in windows]
-    probs, kept = run_windows(classifier, flat)
-    said = of_texts(probs, encoded).argmax(1)
-    cases = [Case(w, len(t.words), int(i)) for w, t, i in zip(encoded, texts, said, strict=True)]
-    found = attribute(classifier, "survivors", cases)
+    model = answers(classifier, dataset, split)
     truths = [dataset.truth(e) for e in examples]
+    cases = [Case(w, t.n_words, int(i)) for w, t, i in zip(model.texts, truths, model.said, strict=True)]
+    found = attribute(classifier, "survivors", cases)
     predictions = [
         Prediction(e.id, classifier.labels[i], {}, a.scores, a.own if a.own is not None else a.scores > 0)
-        for e, i, a in zip(examples, said, found, strict=True)
+        for e, i, a in zip(examples, model.said, found, strict=True)
     ]
-    row: dict[str, Any] = {"speedup": speedup_of(classifier, flat, kept)}
-    row |= {f"layer_{i}": float(n) for i, n in enumerate(kept.mean(1))}
+    row: dict[str, Any] = {"speedup": speedup_of(classifier, model.windows, model.kept)}
+    row |= {f"layer_{i}": float(n) for i, n in enumerate(model.kept.mean(1))}
     for name in METRICS_SHOWN:
         s = score(name, measure(name, truths, predictions), seed)
         row |= {name: s.value, f"{name}_low": s.low, f"{name}_high": s.high, f"{name}_n": s.n}

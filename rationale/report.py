@@ -10,7 +10,6 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -37,9 +36,10 @@ from rationale.results import (
     ranking,
     summary_cells,
 )
+from rationale.rich import fragment
 from rationale.settings import as_record
 
-TEMPLATE = Path(__file__).parent / "report.html"
+TEMPLATE = "report.html"
 RANKED = (
     ("token_f1", True),
     ("false_positive_rate", True),
@@ -247,8 +247,8 @@ def render(
     for metric, has_budget in RANKED:
         for at in evaluation.budgets if has_budget else (NO_BUDGET,):
             rankings.append((metric, at, records(ranking(scores, paired, metric, at))))
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
-    return environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
+    return fragment(
+        TEMPLATE,
         facts=facts,
         budget=budget,
         accuracy=records(scores[scores.metric == "accuracy"])[0],

@@ -1,4 +1,4 @@
-"""Rich display in notebooks: small HTML fragments from templates that escape every text."""
+"""HTML from templates that escape every text: the report, and rich display in notebooks."""
 
 from __future__ import annotations
 

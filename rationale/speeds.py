@@ -22,9 +22,7 @@ from eraser.metrics import compare, measure, score
 from rationale.bench import bench
 from rationale.hf import Classifier, check_labels
 from rationale.models.adaptive import AdaptiveForSequenceClassification
-from rationale.models.removal import run_windows, speedup_of
-from rationale.predict import of_texts
-from rationale.text import Window
+from rationale.models.removal import Answers, answers, speedup_of
 
 Floats = NDArray[np.float64]
 
@@ -59,7 +57,7 @@ def speed_table(
     examples = dataset.examples(settings.split)
     for name, model in models.items():
         check_labels(model, dataset.labels, name)
-    right = _right(dense, dataset, settings)[0]
+    right = _right(dense, dataset, settings.split, answers(dense, dataset, settings.split))
     accuracy = score("accuracy", right, settings.seed)
     rows: list[dict[str, Any]] = [{"model": "dense", "dial": np.nan, "flops": 1.0, "wall": 1.0, "loss": 0.0}]
     rows[0] |= {"accuracy": accuracy.value, "accuracy_low": accuracy.low, "accuracy_high": accuracy.high}
@@ -84,13 +82,14 @@ def _point(
     classifier: Classifier, dataset: Dataset, dense_right: Sequence[Any], s: SpeedSettings
 ) -> dict[str, Any]:
     """Return what one model does, as its dial stands."""
-    right, windows, kept = _right(classifier, dataset, s)
+    found = answers(classifier, dataset, s.split)
+    right, kept = _right(classifier, dataset, s.split, found), found.kept
     accuracy, loss = score("accuracy", right, s.seed), compare("accuracy", dense_right, right, s.seed)
-    timed = bench(classifier, windows[: s.windows], s.batch_size, s.rounds)
+    timed = bench(classifier, found.windows[: s.windows], s.batch_size, s.rounds)
     last = timed.timings[-1].way
     low, high = timed.spread(last)
     return {
-        "flops": speedup_of(classifier, windows, kept),
+        "flops": speedup_of(classifier, found.windows, kept),
         "wall": timed.ratio(last, lambda t: t.median),
         "wall_low": low,
         "wall_high": high,
@@ -108,21 +107,14 @@ def _point(
     }
 
 
-def _right(
-    classifier: Classifier, dataset: Dataset, s: SpeedSettings
-) -> tuple[list[Any], list[Window], NDArray[np.int64]]:
-    """Return accuracy's columns of each example, the windows, and the tokens each layer worked on."""
-    examples = dataset.splits[s.split]
-    texts = classifier.encoder.encode([dataset.text(e) for e in examples])
-    windows = [w for of_text in texts for w in of_text]
-    probs, kept = run_windows(classifier, windows)
-    said = of_texts(probs, texts).argmax(1)
-    nothing = np.zeros(0)
+def _right(classifier: Classifier, dataset: Dataset, split: str, found: Answers) -> list[Any]:
+    """Return accuracy's columns of each example."""
+    examples, nothing = dataset.splits[split], np.zeros(0)
     predictions = [
         Prediction(e.id, classifier.labels[i], {}, nothing, nothing > 0)
-        for e, i in zip(examples, said, strict=True)
+        for e, i in zip(examples, found.said, strict=True)
     ]
-    return measure("accuracy", [dataset.truth(e) for e in examples], predictions), windows, kept
+    return measure("accuracy", [dataset.truth(e) for e in examples], predictions)
 
 
 def area(table: pd.DataFrame, commonest: float) -> pd.Series[float]:

@@ -2,7 +2,7 @@
 
 Before layer i a small predictor scores every surviving token; scores S are a softmax over survivors; a
 token stays if S >= eta_i / n, n survivors. [CLS] always stays. Training fades tokens softly, steepness
-`lam`; inference removes them. The rule is `threshold` and `predict`; `soft_step` and `hard_step` call both.
+`lam`; inference removes them. The rule is `soft_step` for training and `choose` for inference.
 Quirks of the released code that are kept (K) or corrected (C) are numbered in docs/adapler.md.
 
 Axes: B sequence, T token, L layer, D hidden width, C class.

@@ -48,15 +48,30 @@ def run_windows(classifier: Classifier, windows: Sequence[Window]) -> tuple[Floa
     return probs, kept
 
 
+@dataclass(frozen=True)
+class Answers:
+    """What a model says of a split: windows by text, the class of each text, tokens each layer worked on."""
+
+    texts: list[tuple[Window, ...]]
+    said: NDArray[np.int64]  # [text]
+    windows: list[Window]
+    kept: NDArray[np.int64]  # [L, window]
+
+
+def answers(classifier: Classifier, dataset: Dataset, split: str) -> Answers:
+    """Run a split; a text's probabilities are the mean over its windows."""
+    texts = classifier.encoder.encode([dataset.text(e) for e in dataset.splits[split]])
+    windows = [w for of_text in texts for w in of_text]
+    probs, kept = run_windows(classifier, windows)
+    return Answers(texts, of_texts(probs, texts).argmax(1), windows, kept)
+
+
 def measure_removal(classifier: Classifier, dataset: Dataset, split: str) -> Removal:
-    """Return what the model does on a split; a text's probabilities are the mean over its windows."""
-    examples = dataset.splits[split]
-    texts = classifier.encoder.encode([dataset.text(e) for e in examples])
-    flat = [w for windows in texts for w in windows]
-    probs, kept = run_windows(classifier, flat)
-    said = of_texts(probs, texts).argmax(1)
-    right = [classifier.labels[i] == e.label for i, e in zip(said, examples, strict=True)]
-    return Removal(float(np.mean(right)), speedup_of(classifier, flat, kept), kept.mean(1))
+    """Return what the model does on a split."""
+    found = answers(classifier, dataset, split)
+    right = [classifier.labels[i] == e.label for i, e in zip(found.said, dataset.splits[split], strict=True)]
+    speedup = speedup_of(classifier, found.windows, found.kept)
+    return Removal(float(np.mean(right)), speedup, found.kept.mean(1))
 
 
 def speedup_of(classifier: Classifier, windows: Sequence[Window], kept: NDArray[np.int64]) -> float:
