@@ -107,20 +107,22 @@ def train_adapler_command(  # noqa: PLR0913 (one option each)
     seed: int = 0,
 ) -> None:
     """Train a model that drops tokens layer by layer; a killed run goes on where it stopped."""
+    from rationale.training.adapler_settings import parse_steepness
+
+    train_recipe("adapler", locals() | {"steepness": parse_steepness(steepness)})
+
+
+def train_recipe(name: str, values: dict[str, Any]) -> None:
+    """Train a line of RECIPES with a command's options; print what it came to."""
     from eraser.load import load
     from rationale.memory import keep_freed_memory
-    from rationale.training.adapler_settings import AdaplerSettings, parse_steepness
-    from rationale.training.train_adapler import train_adapler
+    from rationale.training.adaptive import train_adaptive
+    from rationale.training.recipes import RECIPES
 
     keep_freed_memory()
-    values = locals()
-    values["steepness"] = parse_steepness(steepness)
-    record = train_adapler(dense, load(dataset, data), out, AdaplerSettings.of(values), compose)
-    tell(out, record)
-
-
-def tell(out: Path, record: dict[str, Any]) -> None:
-    """Print what a training of an adaptive model came to."""
+    recipe, out, loaded = RECIPES[name], values["out"], load(values["dataset"], values["data"])
+    settings = recipe.settings.of(values)
+    record = train_adaptive(recipe, values["dense"], loaded, out, settings, values["compose"])
     kept = record["kept"]
     fits = "within" if kept["within_tolerance"] else "NOT within"
     typer.echo(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
 
@@ -23,7 +23,7 @@ from rationale.cli_options import (
     Tolerance,
     WordDrop,
 )
-from rationale.cli_train import tell
+from rationale.cli_train import train_recipe
 
 Out = Annotated[Path, typer.Option(help="Folder for the trained model.")]
 Temperature = Annotated[float, typer.Option(help="Of the distillation.")]
@@ -55,9 +55,7 @@ def train_dact_command(  # noqa: PLR0913 (one option each)
     seed: int = 0,
 ) -> None:
     """Train a model whose texts stop at the layer that decides them (DACT-BERT)."""
-    from rationale.training.dact import DactSettings, train_dact
-
-    _run(train_dact, DactSettings, locals())
+    train_recipe("dact", locals())
 
 
 def train_inforcoef_command(  # noqa: PLR0913 (one option each)
@@ -88,9 +86,7 @@ def train_inforcoef_command(  # noqa: PLR0913 (one option each)
     seed: int = 0,
 ) -> None:
     """Train samplers that drop tokens layer by layer (Infor-Coef)."""
-    from rationale.training.inforcoef import InforCoefSettings, train_inforcoef
-
-    _run(train_inforcoef, InforCoefSettings, locals())
+    train_recipe("inforcoef", locals())
 
 
 def train_prune_command(  # noqa: PLR0913 (one option each)
@@ -119,16 +115,4 @@ def train_prune_command(  # noqa: PLR0913 (one option each)
     seed: int = 0,
 ) -> None:
     """Cut heads, FFN units, hidden dimensions and sublayers out of a model (CoFi, Infor-Coef)."""
-    from rationale.training.prune import PruneSettings, train_prune
-
-    _run(train_prune, PruneSettings, locals())
-
-
-def _run(train: Any, settings: Any, values: dict[str, Any]) -> None:
-    """Train with the options of a command."""
-    from eraser.load import load
-    from rationale.memory import keep_freed_memory
-
-    keep_freed_memory()
-    loaded = load(values["dataset"], values["data"])
-    tell(values["out"], train(values["dense"], loaded, values["out"], settings.of(values), values["compose"]))
+    train_recipe("prune", locals())

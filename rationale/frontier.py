@@ -19,7 +19,8 @@ from rationale.hf import Classifier
 from rationale.models.adaptive import AdaptiveForSequenceClassification
 from rationale.models.removal import answers, speedup_of
 from rationale.training.adapler_settings import AdaplerSettings
-from rationale.training.train_adapler import train_adapler
+from rationale.training.adaptive import train_adaptive
+from rationale.training.train_adapler import ADAPLER
 
 DIALS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 3.0)
 METRICS_SHOWN = ("accuracy", "token_f1", "false_positive_rate")
@@ -84,7 +85,7 @@ def tune(
     for values in product(*grid.values()):
         point = dict(zip(grid, values, strict=True))
         name = "-".join(f"{k}={v:g}" for k, v in point.items())
-        record = train_adapler(dense, dataset, out / name, _at_point(base, point))
+        record = train_adaptive(ADAPLER, dense, dataset, out / name, _at_point(base, point))
         rows += [{"run": name, **_named(point), **_flat(entry)} for entry in record["log"]]
         table = pd.DataFrame(rows)
         table["frontier"] = on_frontier(table.speedup.to_numpy(), table.val_accuracy.to_numpy())

@@ -252,13 +252,13 @@ TUNE = AdaplerSettings(
 
 def test_tune_trains_every_point_once_and_writes_every_epoch(model_folder, few, tmp_path, monkeypatch):
     grid = {"gamma": [0.005, 0.5], "speedup": [2.0]}
-    real, asked = frontier.train_adapler, []
+    real, asked = frontier.train_adaptive, []
 
-    def recorded(dense, dataset, out, constants):
+    def recorded(recipe, dense, dataset, out, constants):
         asked.append((out.name, constants.step.gamma, constants.speedup, constants.step.lr))
-        return real(dense, dataset, out, constants)
+        return real(recipe, dense, dataset, out, constants)
 
-    monkeypatch.setattr(frontier, "train_adapler", recorded)
+    monkeypatch.setattr(frontier, "train_adaptive", recorded)
     found = tune(model_folder, few, tmp_path / "t", TUNE, grid)
     names = ["gamma=0.005-speedup=2", "gamma=0.5-speedup=2"]
     assert asked == [(names[0], 0.005, 2.0, 1e-3), (names[1], 0.5, 2.0, 1e-3)]

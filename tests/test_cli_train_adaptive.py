@@ -16,7 +16,6 @@ from rationale.training.dact import DactSettings
 from rationale.training.inforcoef import InforCoefSettings
 from rationale.training.prune import PruneSettings
 from rationale.training.recipes import RECIPES
-from tests.steady import steady_tokenizer
 from tests.test_cli import run
 from tests.test_train_adaptive import few_of, save_cut, save_dense
 
@@ -25,11 +24,6 @@ BRIEF = ("--epochs", 1, "--hard-epochs", 1, "--batch-size", 64, "--tolerance", 1
 KINDS = {
     "adapler": AdaplerSettings, "dact": DactSettings, "inforcoef": InforCoefSettings, "prune": PruneSettings,
 }  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def tokenizer(sample):
-    return steady_tokenizer(sample)
 
 
 @pytest.fixture

@@ -19,7 +19,6 @@ from rationale.models.pruning import cut
 from rationale.text import Encoder
 from tests.conftest import FAMILIES, dropping, tiny_model
 from tests.oracles import dact as oracle
-from tests.steady import steady_tokenizer
 from tests.test_gates import random_openings, tiny
 from tests.test_packed import LENGTHS, batch
 
@@ -68,11 +67,6 @@ def deep(family, tokenizer, layers=6):
     config.num_hidden_layers = layers
     torch.manual_seed(4)
     return AutoModelForSequenceClassification.from_config(config).eval()
-
-
-@pytest.fixture(scope="module")
-def tokenizer(sample):
-    return steady_tokenizer(sample)
 
 
 @pytest.fixture(scope="module", params=FAMILIES)

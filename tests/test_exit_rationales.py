@@ -15,16 +15,10 @@ from rationale.hf import Classifier, without_removal
 from rationale.models.dact import DactForSequenceClassification, FullDepth
 from rationale.text import OUTSIDE, Encoder
 from tests.conftest import FAMILIES, dropping, tiny_model
-from tests.steady import steady_tokenizer
 from tests.test_dact import exiting, never
 
 QUICK = AttributionSettings(ig_steps=2, gradient_shap_samples=2, lime_samples=8, shap_samples=8)
 ENCODERS = [name for name, method in METHODS.items() if not method.adaptive]
-
-
-@pytest.fixture(scope="module")
-def tokenizer(sample):
-    return steady_tokenizer(sample)
 
 
 @pytest.fixture(scope="module")

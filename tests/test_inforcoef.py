@@ -19,7 +19,6 @@ from rationale.models.pruning import cut
 from rationale.models.removal import scale_thresholds
 from rationale.text import OUTSIDE, Encoder
 from tests.conftest import FAMILIES, tiny_model
-from tests.steady import steady_tokenizer
 from tests.test_flops import counted, text
 from tests.test_packed import LENGTHS, batch, kept_words
 from tests.test_survivors import slow_contribution, slow_survivors
@@ -56,11 +55,6 @@ KINDS = (*FAMILIES, "cut")
 
 def inner_of(kind, tokenizer):
     return cut_model(tokenizer) if kind == "cut" else tiny_model(kind, tokenizer, LABELS)
-
-
-@pytest.fixture(scope="module")
-def tokenizer(sample):
-    return steady_tokenizer(sample)
 
 
 @pytest.fixture(scope="module")

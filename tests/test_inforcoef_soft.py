@@ -16,16 +16,10 @@ from rationale.models.inforcoef import (
 )
 from rationale.models.inforcoef_losses import BOTTLENECKS
 from tests.oracles import inforcoef as oracle
-from tests.steady import steady_tokenizer
 from tests.test_inforcoef import KINDS, everyone, inner_of, sampling, soft
 from tests.test_packed import LENGTHS, batch
 
 CERTAIN = 1e5  # scale of logits at which no noise changes a mask
-
-
-@pytest.fixture(scope="module")
-def tokenizer(sample):
-    return steady_tokenizer(sample)
 
 
 @pytest.fixture(scope="module", params=KINDS)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -14,10 +15,11 @@ from rationale.text import OUTSIDE
 from rationale.training import adaptive
 from rationale.training import train_adapler as adapler
 from rationale.training.adapler_settings import AdaplerSettings
+from rationale.training.adaptive import train_adaptive
 from rationale.training.dense import EPOCHS, TrainSettings, train_dense
 from rationale.training.loop import training_windows
 from rationale.training.targets import kept_on_disk, saliency_targets, teacher_logits
-from rationale.training.train_adapler import train_adapler
+from rationale.training.train_adapler import ADAPLER
 from tests.conftest import tiny_model
 
 
@@ -178,6 +180,7 @@ def dense(tokenizer, few, tmp_path_factory):
     return folder
 
 
+train_adapler = partial(train_adaptive, ADAPLER)
 SETTINGS = AdaplerSettings(
     epochs=0, hard_epochs=1, batch_size=64, precision="float32", device="cpu", target="attention"
 )

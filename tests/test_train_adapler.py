@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -18,14 +19,16 @@ from rationale.training import stage as stages
 from rationale.training.adapler import AdaplerStep, AdaplerStepSettings
 from rationale.training.adapler_settings import AdaplerSettings
 from rationale.training.adapler_stages import ADAPLER_STAGES
+from rationale.training.adaptive import train_adaptive
 from rationale.training.dense import EPOCHS, TrainSettings, train_dense
-from rationale.training.train_adapler import train_adapler
+from rationale.training.train_adapler import ADAPLER
 from tests.conftest import tiny_model
 
 DENSE = TrainSettings(
     epochs=2, lr=1e-3, batch_size=8, max_length=64, precision="float32", device="cpu", keep_epochs=2
 )
 STEP = AdaplerStepSettings(lr=1e-3, threshold_lr=5e-2, predictor_lr=1e-2, phi=0.01, distill=0.5)
+train_adapler = partial(train_adaptive, ADAPLER)
 SETTINGS = AdaplerSettings(
     predictor_epochs=1, epochs=2, hard_epochs=2, hard_lr=1e-3, speedup=2.0, step=STEP, batch_size=8,
     tolerance=1.0, precision="float32", device="cpu",

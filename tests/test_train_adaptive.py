@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, replace
+from functools import partial
 
 import pytest
 import torch
@@ -18,16 +19,18 @@ from rationale.models.pruning import cut
 from rationale.models.removal import measure_removal
 from rationale.training import adaptive
 from rationale.training.adapler_settings import AdaplerSettings
-from rationale.training.inforcoef import InforCoefSettings, SampledStage, train_inforcoef
+from rationale.training.adaptive import train_adaptive
+from rationale.training.inforcoef import INFORCOEF, InforCoefSettings, SampledStage
 from rationale.training.prune import PruneSettings
 from rationale.training.settings import StepSettings
 from rationale.training.stage import RemovalStage
-from rationale.training.train_adapler import train_adapler
+from rationale.training.train_adapler import ADAPLER
 from tests.conftest import dropping, tiny_model
-from tests.steady import steady_tokenizer
 
 STEP = StepSettings(lr=1e-3)
 PLAIN = {"batch_size": 8, "tolerance": 1.0, "precision": "float32", "device": "cpu"}
+train_inforcoef = partial(train_adaptive, INFORCOEF)
+train_adapler = partial(train_adaptive, ADAPLER)
 SETTINGS = InforCoefSettings(
     epochs=2, hard_epochs=2, hard_lr=1e-3, speedup=1.5, step=STEP, sampler_lr=0.05, norm=1.0, **PLAIN
 )
@@ -57,11 +60,6 @@ def save_cut(tokenizer, folder):
     ones[0][:, 2:], ones[1][:, 20:], ones[2][::2] = 0, 0, 0
     model = cut(tiny_model("bert", tokenizer, ("NEG", "POS")), Openings(*ones))
     return saved(model, tokenizer, folder / "small")
-
-
-@pytest.fixture(scope="module")
-def tokenizer(sample):
-    return steady_tokenizer(sample)
 
 
 @pytest.fixture(scope="module")

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -18,27 +19,23 @@ from rationale.models.adaptive import plain
 from rationale.models.dact import DactConfig, DactForSequenceClassification
 from rationale.models.encoder import run_packed
 from rationale.models.removal import measure_removal
-from rationale.training.dact import DactSettings, DactStage, train_dact
+from rationale.training.adaptive import train_adaptive
+from rationale.training.dact import DACT, DactSettings, DactStage
 from rationale.training.run import TrainingBatch
 from rationale.training.settings import StepSettings
 from tests.conftest import dropping, tiny_model
 from tests.oracles import dact as oracle
-from tests.steady import steady_tokenizer
 from tests.test_cli import run
 from tests.test_dact import by_hand, exiting
 from tests.test_packed import LENGTHS, batch
 
+train_dact = partial(train_adaptive, DACT)
 SETTINGS = DactSettings(
     epochs=3, halting_lr=0.05, step=StepSettings(lr=1e-3), batch_size=8, tolerance=1.0,
     precision="float32", device="cpu",
 )  # fmt: skip
 OFTEN = replace(SETTINGS, checkpoint_seconds=0.0)
 LABELS = ("NEG", "POS")
-
-
-@pytest.fixture(scope="module")
-def tokenizer(sample):
-    return steady_tokenizer(sample)
 
 
 @pytest.fixture(scope="module")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -22,11 +23,11 @@ from rationale.models.flops import costs, kept_lengths
 from rationale.models.inforcoef import InforCoefForSequenceClassification
 from rationale.models.removal import measure_removal
 from rationale.training import adaptive, prune
-from rationale.training.prune import CUT, CutStage, GateStage, PruneSettings, nearest_layers, train_prune
+from rationale.training.adaptive import train_adaptive
+from rationale.training.prune import CUT, PRUNE, CutStage, GateStage, PruneSettings, nearest_layers
 from rationale.training.settings import StepSettings
 from tests.conftest import dropping, tiny_model
 from tests.oracles import inforcoef as oracle
-from tests.steady import steady_tokenizer
 from tests.test_inforcoef import classifier_of, sampling
 from tests.test_packed import LENGTHS, batch
 from tests.test_train_adaptive import (
@@ -41,16 +42,12 @@ from tests.test_train_adaptive import (
     weights,
 )
 
+train_prune = partial(train_adaptive, PRUNE)
 SETTINGS = PruneSettings(
     epochs=2, hard_epochs=2, hard_lr=1e-3, step=StepSettings(lr=1e-3, distill=1.0), sparsity=0.5, gate_lr=8.0,
     sparsity_warmup=0.0, multiplier_lr=1.0, **PLAIN,
 )  # fmt: skip
 OFTEN = replace(SETTINGS, checkpoint_seconds=0.0)
-
-
-@pytest.fixture(scope="module")
-def tokenizer(sample):
-    return steady_tokenizer(sample)
 
 
 @pytest.fixture(scope="module")

@@ -32,12 +32,13 @@ from rationale.training.targets import kept_on_disk, teacher_logits
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a kind of model is made around another one, in which stages it is trained, and what it imitates.
+    """How a kind of model is set, made around another one, in which stages it is trained, what it imitates.
 
     `imitates` returns what predictors should imitate, a tensor [T] a window, or nothing; `marks` what else of
     the data set the training depends on.
     """
 
+    settings: type[AdaptiveSettings]
     model: Callable[[PreTrainedModel, Any], PreTrainedModel]
     stages: Stages
     imitates: Callable[[Path, Classifier, Dataset, Sequence[TrainingWindow], Any], list[Tensor]] | None = None

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from eraser import Dataset, Fault, InputError
+from eraser import Fault, InputError
 from rationale.models.adaptive import AdaptiveForSequenceClassification
 from rationale.models.dact import EXIT_RULES, TINY, DactForSequenceClassification
-from rationale.training.adaptive import Recipe, train_adaptive
+from rationale.training.adaptive import Recipe
 from rationale.training.loop import decay_groups
 from rationale.training.run import Run, TrainingBatch
 from rationale.training.settings import AdaptiveSettings, Rule
@@ -85,11 +83,4 @@ class DactStage(PackedStage):
         return terms
 
 
-DACT = Recipe(_model, {"dact": DactStage})
-
-
-def train_dact(
-    dense: Path, dataset: Dataset, out: Path, settings: DactSettings, start: Path | None = None
-) -> dict[str, Any]:
-    """Train DACT-BERT, see train_adaptive."""
-    return train_adaptive(DACT, dense, dataset, out, settings, start)
+DACT = Recipe(DactSettings, _model, {"dact": DactStage})

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
 
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from eraser import Dataset, Fault, InputError
+from eraser import Fault, InputError
 from rationale.models.adaptive import AdaptiveForSequenceClassification
 from rationale.models.inforcoef import InforCoefForSequenceClassification
 from rationale.models.inforcoef_losses import BOTTLENECKS
-from rationale.training.adaptive import Recipe, train_adaptive
+from rationale.training.adaptive import Recipe
 from rationale.training.loop import decay_groups
 from rationale.training.run import Run, TrainingBatch
 from rationale.training.settings import AdaptiveSettings, Rule, StepSettings
@@ -78,11 +76,4 @@ class SampledStage(PackedStage):
         return {"task": self.task(found.logits, batch), "norm": norm * size, "entropy": s.entropy * entropy}
 
 
-INFORCOEF = Recipe(_model, {"sampled": SampledStage, "hard": RemovalStage})
-
-
-def train_inforcoef(
-    dense: Path, dataset: Dataset, out: Path, settings: InforCoefSettings, start: Path | None = None
-) -> dict[str, Any]:
-    """Train Infor-Coef's token samplers, see train_adaptive."""
-    return train_adaptive(INFORCOEF, dense, dataset, out, settings, start)
+INFORCOEF = Recipe(InforCoefSettings, _model, {"sampled": SampledStage, "hard": RemovalStage})

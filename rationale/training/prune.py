@@ -9,7 +9,6 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -17,14 +16,14 @@ from torch import Tensor, nn
 from torch.nn.functional import mse_loss
 from transformers import PreTrainedModel
 
-from eraser import Dataset, Fault, InputError
+from eraser import Fault, InputError
 from rationale.hf import load_classifier, save_classifier
 from rationale.models.adaptive import AdaptiveForSequenceClassification, keep_all
 from rationale.models.encoder import Output, layers_of, run_packed
 from rationale.models.gates import Gates, Lagrangian, gated, target
 from rationale.models.packed import Rows
 from rationale.models.pruning import cut
-from rationale.training.adaptive import Recipe, train_adaptive
+from rationale.training.adaptive import Recipe
 from rationale.training.loop import decay_groups
 from rationale.training.run import Run, TrainingBatch
 from rationale.training.settings import AdaptiveSettings, Rule, StepSettings
@@ -176,11 +175,4 @@ class CutStage(PackedStage):
         return {"task": self.task(self.forward(batch, keep_all).logits, batch)}
 
 
-PRUNE = Recipe(_model, {"gates": GateStage, "cut": CutStage})
-
-
-def train_prune(
-    dense: Path, dataset: Dataset, out: Path, settings: PruneSettings, start: Path | None = None
-) -> dict[str, Any]:
-    """Cut a dense model, see train_adaptive."""
-    return train_adaptive(PRUNE, dense, dataset, out, settings, start)
+PRUNE = Recipe(PruneSettings, _model, {"gates": GateStage, "cut": CutStage})

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -20,16 +19,9 @@ from rationale.models.adaptive import AdaptiveForSequenceClassification
 from rationale.settings import digest
 from rationale.training.adapler_settings import AdaplerSettings
 from rationale.training.adapler_stages import ADAPLER_STAGES
-from rationale.training.adaptive import Recipe, best_folders, digest_of, of_epochs, train_adaptive
+from rationale.training.adaptive import Recipe, best_folders, digest_of, of_epochs
 from rationale.training.loop import TrainingWindow, say
 from rationale.training.targets import HUMAN, kept_on_disk, parse_target, saliency_targets
-
-
-def train_adapler(
-    dense: Path, dataset: Dataset, out: Path, settings: AdaplerSettings, start: Path | None = None
-) -> dict[str, Any]:
-    """Train AdapLeR, see train_adaptive; saliency comes from the dense model's best epochs."""
-    return train_adaptive(ADAPLER, dense, dataset, out, settings, start)
 
 
 def _model(inner: PreTrainedModel, settings: AdaplerSettings) -> AdaplerForSequenceClassification:
@@ -65,4 +57,4 @@ def _saliency(
     return kept_on_disk(dense / "targets" / f"{key}.safetensors", compute)
 
 
-ADAPLER = Recipe(_model, ADAPLER_STAGES, _saliency, _marks)
+ADAPLER = Recipe(AdaplerSettings, _model, ADAPLER_STAGES, _saliency, _marks)
