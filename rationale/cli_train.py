@@ -46,15 +46,19 @@ def train_dense_command(  # noqa: PLR0913 (one option each)
     device: str = "auto",
     seed: int = 0,
     keep_epochs: Annotated[int, typer.Option(help="Best epochs kept, for `train adapler`.")] = 1,
+    only_evidence: Annotated[
+        bool, typer.Option("--evidence-only", help="Read nothing but the words people marked.")
+    ] = False,
 ) -> None:
     """Fine-tune a dense classifier; a killed run goes on where it stopped."""
+    from eraser.evidence import evidence_only
     from eraser.load import load
     from rationale.hf import new_classifier
     from rationale.memory import keep_freed_memory
     from rationale.training.dense import TrainSettings, train_dense
 
     keep_freed_memory()
-    loaded = load(dataset, data)
+    loaded = evidence_only(load(dataset, data)) if only_evidence else load(dataset, data)
     settings = TrainSettings(
         epochs=epochs,
         lr=lr,

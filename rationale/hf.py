@@ -284,7 +284,7 @@ def read_settings(path: str | Path) -> dict[str, Any]:
 def new_classifier(
     path: str | Path, labels: Sequence[str]
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    """Load a pretrained encoder with a fresh head for `labels`, to be trained."""
+    """Load a pretrained encoder to train; its head is new unless it has one for as many labels."""
     _must_exist(path)
     tokenizer = load_tokenizer(path)
     names = dict(enumerate(labels))

@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import load_file
 
 from rationale import cli
 from rationale.hf import load_classifier
@@ -50,6 +52,25 @@ def test_evaluate_train_score_as_a_user_would(rationale, model_folder, tmp_path)
     rows = json.loads(out)
     assert {r["method"] for r in rows} == {"attention", "random", "model"}
     assert all(r["low"] is None or r["low"] <= r["value"] + 1e-9 for r in rows)
+
+
+def test_a_model_trained_on_evidence_alone_can_be_trained_on(rationale, model_folder, monkeypatch, tmp_path):
+    from rationale.training import dense
+
+    read = []
+    real = dense.training_windows
+    monkeypatch.setattr(dense, "training_windows", lambda e, d, x: read.append(d) or real(e, d, x))
+    short = ("--epochs", 1, "--precision", "float32", "--lr", 1e-30)
+    code, _, err = rationale(
+        "train", "dense", "--backbone", model_folder, "--out", "e", *short, "--evidence-only"
+    )
+    assert code == 0, err
+    code, _, err = rationale("train", "dense", *short, "e", "--out", "m")
+    assert code == 0, err
+    evidence, whole = (sum(len(x.words) for x in d.documents.values()) for d in read)
+    assert evidence < 0.5 * whole
+    head = [load_file(tmp_path / f / "model.safetensors")["classifier.weight"] for f in "em"]
+    assert torch.allclose(*head, atol=1e-6)  # the head goes on, it is not drawn anew
 
 
 def test_score_prints_the_official_output(rationale, tmp_path):

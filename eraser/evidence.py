@@ -1,0 +1,41 @@
+"""A data set of nothing but what people marked: what a model can learn when it need not search."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from eraser.errors import Fault, InputError
+from eraser.types import Dataset, Document, Evidence, Example, Span, runs
+
+
+def evidence_only(dataset: Dataset) -> Dataset:
+    """Return the examples with evidence, each reduced to its marked words; a note a split counts the rest.
+
+    Each run of marked words is a sentence of the new text, and all of it is evidence.
+
+    Raises:
+        InputError: where no example of a split has evidence.
+    """
+    documents: dict[str, Document] = {}
+    splits: dict[str, tuple[Example, ...]] = {}
+    notes = list(dataset.notes)
+    for split, examples in dataset.splits.items():
+        marked = [e for e in examples if e.evidence]
+        if examples and not marked:
+            raise InputError(Fault(f"examples with evidence in {split}", "none", dataset.source))
+        if len(marked) < len(examples):
+            notes.append(f"{split}: {len(examples) - len(marked)} texts without evidence left out")
+        documents |= {e.id: _document(dataset, e) for e in marked}
+        splits[split] = tuple(_example(e, documents[e.id]) for e in marked)
+    return replace(dataset, documents=documents, splits=splits, notes=tuple(notes))
+
+
+def _document(dataset: Dataset, example: Example) -> Document:
+    words = dataset.text(example).words
+    marked = runs(dataset.truth(example).gold)
+    return Document(example.id, tuple(words[span.start : span.end] for span in marked))
+
+
+def _example(example: Example, document: Document) -> Example:
+    everything = frozenset({Evidence(document.id, Span(0, len(document.words)))})
+    return replace(example, doc_ids=(document.id,), gold=frozenset({everything}), annotators=())
