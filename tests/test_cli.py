@@ -60,10 +60,8 @@ def test_a_model_trained_on_evidence_alone_can_be_trained_on(rationale, model_fo
     read = []
     real = dense.training_windows
     monkeypatch.setattr(dense, "training_windows", lambda e, d, x: read.append(d) or real(e, d, x))
-    short = ("--epochs", 1, "--precision", "float32", "--lr", 1e-30)
-    code, _, err = rationale(
-        "train", "dense", "--backbone", model_folder, "--out", "e", *short, "--evidence-only"
-    )
+    short = ("--epochs", 1, "--precision", "float32", "--lr", 1e-30, "--backbone")
+    code, _, err = rationale("train", "dense", *short, model_folder, "--out", "e", "--evidence-only")
     assert code == 0, err
     code, _, err = rationale("train", "dense", *short, "e", "--out", "m")
     assert code == 0, err
