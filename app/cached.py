@@ -8,70 +8,92 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from app.explain import SLOW, Reading, Scored, after_removal, methods_of, read, score, text_of
-from app.judge import Judged, judge
+from app.explain import (
+    SLOW,
+    Given,
+    Reading,
+    Scored,
+    Times,
+    after_removal,
+    methods_of,
+    read,
+    score,
+    text_of,
+    times_of,
+)
+from app.judge import How, Judged, judge, judged_of, resized
 from app.runs import Run, read_run
 from app.speed import layer_shares, measure_speed
 from app.state import AS_TRAINED, Held, HeldData, Stamp
+from app.stored import Stored, read_stored
 from rationale.ablate import Removal
 from rationale.attribution import METHODS
 
-Words = tuple[str, ...]
 BY_CONTENT: dict[Any, Any] = {Held: lambda held: held.key, HeldData: lambda data: data.key}
 STEP = 8  # examples judged at once
 ENTRIES = 256
 
 
 @st.cache_data(hash_funcs=BY_CONTENT, max_entries=ENTRIES, show_spinner="Reading …")
-def reading(held: Held, words: Words, dial: float) -> Reading:
+def reading(held: Held, given: Given, dial: float) -> Reading:
     """Return what a model says of a text at a dial."""
-    return read(held, text_of(words), dial)
+    return read(held, text_of(*given), dial)
 
 
-@st.cache_data(hash_funcs=BY_CONTENT, max_entries=ENTRIES, show_spinner="Computing …")
-def _of_dial(held: Held, words: Words, label: str, dial: float) -> dict[str, Scored]:
-    own = [m for m in methods_of(held) if METHODS[m].adaptive]
-    return score(held, reading(held, words, dial), own, dial, label)
+@st.cache_data(hash_funcs=BY_CONTENT, max_entries=ENTRIES, show_spinner=False)
+def times(held: Held, given: Given, dial: float) -> Times:
+    """Return how long the layers took, measured once for each text and dial."""
+    return times_of(held, reading(held, given, dial), dial)
 
 
-@st.cache_data(hash_funcs=BY_CONTENT, max_entries=ENTRIES, show_spinner="Computing …")
-def _quick(held: Held, words: Words, label: str) -> dict[str, Scored]:
-    quick = [m for m in methods_of(held) if not METHODS[m].adaptive and m not in SLOW]
-    return score(held, reading(held, words, AS_TRAINED), quick, AS_TRAINED, label)
+@st.cache_data(hash_funcs=BY_CONTENT, max_entries=16 * ENTRIES, show_spinner="Computing …")
+def _scored(held: Held, given: Given, label: str, dial: float, method: str) -> Scored:
+    return score(held, reading(held, given, dial), [method], dial, label)[method]
 
 
-@st.cache_data(hash_funcs=BY_CONTENT, max_entries=ENTRIES, show_spinner="This method takes a while …")
-def _slow(held: Held, words: Words, label: str, method: str) -> Scored:
-    return score(held, reading(held, words, AS_TRAINED), [method], AS_TRAINED, label)[method]
-
-
-def scored(held: Held, words: Words, label: str, dial: float, *methods: str) -> dict[str, Scored]:
-    """Return the methods' scores; all quick ones are computed together, slow ones when they are asked for."""
-    known = _of_dial(held, words, label, dial) | _quick(held, words, label)
-    return {m: known[m] if m in known else _slow(held, words, label, m) for m in methods}
+def scored(held: Held, given: Given, label: str, dial: float, *methods: str) -> dict[str, Scored]:
+    """Return the methods' scores, each computed when it is first asked for; the dial is of a model's own."""
+    dials = {m: dial if METHODS[m].adaptive else AS_TRAINED for m in methods}
+    return {m: _scored(held, given, label, at, m) for m, at in dials.items()}
 
 
 @st.cache_resource(hash_funcs=BY_CONTENT, show_spinner="Warming up …")
 def warmed(held: Held) -> bool:
     """Explain a word, so that what libraries load at first use is there before a reader waits for it."""
-    words = ("warm",)
-    _quick(held, words, reading(held, words, AS_TRAINED).label)
+    warm = read(held, text_of(["warm"]), AS_TRAINED)
+    score(held, warm, [m for m in methods_of(held) if m not in SLOW], AS_TRAINED, warm.label)
+    if held.adaptive:
+        times_of(held, warm, AS_TRAINED)
     return True
 
 
 @st.cache_data(hash_funcs=BY_CONTENT, max_entries=ENTRIES, show_spinner=False)
 def without_words(
-    held: Held, words: Words, out: tuple[int, ...], how: Removal, dial: float
+    held: Held, given: Given, out: tuple[int, ...], how: Removal, dial: float
 ) -> dict[str, float]:
     """Return the class probabilities of a text with words deleted or masked."""
-    return after_removal(held, reading(held, words, dial), out, how, dial)
+    return after_removal(held, reading(held, given, dial), out, how, dial)
 
 
 @st.cache_data(hash_funcs=BY_CONTENT, max_entries=64 * ENTRIES, show_spinner=False)
-def judged(held: Held, data: HeldData, split: str, method: str, budget: str, start: int) -> list[Judged]:
+def judged(held: Held, data: HeldData, split: str, how: How, start: int) -> list[Judged]:
     """Return STEP examples of a split, judged."""
     examples = data.dataset.splits[split][start : start + STEP]
-    return judge(held, data.dataset, examples, method, budget)
+    return judge(held, data.dataset, examples, how)
+
+
+@st.cache_resource(hash_funcs=BY_CONTENT, max_entries=ENTRIES // 8, show_spinner="Reading the run …")
+def stored(file: str, at: Stamp, data: HeldData) -> Stored:
+    """Return what a run holds of a method."""
+    return read_stored(Path(file), data.dataset)
+
+
+@st.cache_data(hash_funcs=BY_CONTENT, max_entries=ENTRIES, show_spinner="Comparing …")
+def stored_judged(file: str, at: Stamp, data: HeldData, budget: str, size: int) -> list[Judged]:
+    """Return the first `size` examples of a run's method, judged; nothing is computed by a model."""
+    found, dataset = stored(file, at, data), data.dataset
+    there = [e for e in dataset.splits[found.split] if e.id in found.predictions]
+    return [judged_of(dataset, e, resized(dataset, e, found.predictions[e.id], budget)) for e in there[:size]]
 
 
 @st.cache_data(max_entries=ENTRIES, show_spinner=False)

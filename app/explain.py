@@ -1,7 +1,8 @@
 """What the viewer computes for one text; nothing here draws.
 
-Everything about a text is computed together, so that another layer or method is only drawing. Axes: W word,
-L layer; counts by layer begin with what is there before the first [L+1].
+What the model says, with what each layer kept, is one answer, a method's scores another, measured times a
+third: a page shows each as soon as it is there, and another layer is only drawing. Axes: W word, L layer;
+counts by layer begin with what is there before the first [L+1].
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -26,6 +27,7 @@ from rationale.models.encoder import Output, layers_of, run_packed
 from rationale.models.flops import costs, full_costs, kept_lengths
 from rationale.passes import Passes
 from rationale.predict import batches, text_probs
+from rationale.settings import LABEL, OF_EACH_TEXT
 from rationale.text import OUTSIDE, Batch, Ints, Window
 
 MAX_WORDS = 12_000  # of a text that is explained while someone waits
@@ -35,6 +37,15 @@ SLOW = frozenset({
     *("leave_one_out", "occlusion", "lime", "kernel_shap"),
 })  # fmt: skip
 SETTINGS = AttributionSettings()
+PREDICTED, GOLD = OF_EACH_TEXT
+
+
+class Given(NamedTuple):
+    """A text as it is given: its words, a query that goes before it, the words that begin its sentences."""
+
+    words: tuple[str, ...]
+    query: str | None = None
+    starts: tuple[int, ...] = (0,)
 
 
 @dataclass(frozen=True)
@@ -42,14 +53,19 @@ class Layers:
     """What each layer of an adaptive model worked on, beside the same text with nothing removed.
 
     `kept` [L+1,W] are the words with a piece there, `tokens` [L+1] their pieces and special tokens. `flops`
-    and `dense_flops` [L+1] are operations up to and with each layer; `seconds` and `dense_seconds` likewise,
-    measured.
+    and `dense_flops` [L+1] are operations up to and with each layer.
     """
 
     kept: Mask
     tokens: tuple[int, ...]
     flops: Floats
     dense_flops: Floats
+
+
+@dataclass(frozen=True)
+class Times:
+    """Measured seconds up to and with each layer [L+1], with removal and with nothing removed."""
+
     seconds: Floats
     dense_seconds: Floats
 
@@ -81,6 +97,15 @@ def methods_of(held: Held) -> tuple[str, ...]:
     own = [m for m in METHODS if METHODS[m].adaptive and drops_tokens(held.classifier)]
     others = [m for m in METHODS if not METHODS[m].adaptive]
     return (*own, *(m for m in others if m not in SLOW), *(m for m in others if m in SLOW))
+
+
+def targets_of(labels: Sequence[str], *of_each: str) -> dict[str, str]:
+    """Return the classes that can be explained by name: those of `of_each` text, then the model's labels.
+
+    >>> targets_of(["NEG", "gold"], PREDICTED)
+    {'predicted': 'predicted', 'NEG': 'NEG', 'label:gold': 'gold'}
+    """
+    return {t: t for t in of_each} | {LABEL + x if x in OF_EACH_TEXT else x: x for x in labels}
 
 
 def text_of(words: Sequence[str], query: str | None = None, starts: Sequence[int] = (0,)) -> Text:
@@ -144,22 +169,33 @@ def _pieces(classifier: Classifier, windows: Sequence[Window], n_words: int) -> 
 
 @torch.inference_mode()
 def _layers(classifier: Classifier, windows: Sequence[Window], n_words: int) -> Layers:
-    """Return what the layers kept and cost, once with removal and once without."""
-    model, depth = classifier.model, len(layers_of(plain(classifier.model)))
+    """Return what the layers kept and cost."""
+    depth = len(layers_of(plain(classifier.model)))
     kept = np.zeros((depth + 1, n_words), dtype=bool)
     lengths = np.array([len(w) for w in windows])
     tokens = np.tile(lengths, (depth + 1, 1))
-    rounds = ROUNDS if lengths.sum() <= ROUNDS_UP_TO else 1
-    seconds, dense_seconds = np.zeros((2, depth + 1))
     for rows, batch in batches(classifier, windows):
         with classifier.autocast():
-            output, took = _timed(model, partial(_removing, classifier, batch), rounds)
-            _, dense_took = _timed(model, partial(_dense, classifier, batch), rounds)
-        seconds, dense_seconds = seconds + took, dense_seconds + dense_took
+            output = _removing(classifier, batch)
         tokens[1:, rows] = kept_lengths(output)
         _mark_kept(kept, batch, output)
-    flops, dense_flops = _operations(model, lengths, tokens)
-    return Layers(kept, tuple(int(n) for n in tokens.sum(1)), flops, dense_flops, seconds, dense_seconds)
+    flops, dense_flops = _operations(classifier.model, lengths, tokens)
+    return Layers(kept, tuple(int(n) for n in tokens.sum(1)), flops, dense_flops)
+
+
+@torch.inference_mode()
+def times_of(held: Held, reading: Reading, dial: float) -> Times:
+    """Measure the layers, with removal and without."""
+    pieces = sum(map(len, reading.windows))
+    rounds = ROUNDS if pieces <= ROUNDS_UP_TO else 1
+    with held.turned(dial) as classifier:
+        model = classifier.model
+        seconds, dense_seconds = np.zeros((2, len(layers_of(plain(model))) + 1))
+        for _, batch in batches(classifier, reading.windows):
+            with classifier.autocast():
+                seconds = seconds + _timed(model, partial(_removing, classifier, batch), rounds)
+                dense_seconds = dense_seconds + _timed(model, partial(_dense, classifier, batch), rounds)
+    return Times(seconds, dense_seconds)
 
 
 def _operations(model: Any, lengths: Ints, tokens: Ints) -> tuple[Floats, Floats]:
@@ -189,8 +225,8 @@ def _mark_kept(kept: Mask, batch: Batch, output: Output) -> None:
         kept[layer, words[mask & (words != OUTSIDE)]] = True
 
 
-def _timed(model: Any, run: Callable[[], Output], rounds: int) -> tuple[Output, Floats]:
-    """Return a run's output, and the seconds until each layer was done [L+1], each in its fastest round."""
+def _timed(model: Any, run: Callable[[], Output], rounds: int) -> Floats:
+    """Return the seconds until each layer was done [L+1], each in its fastest round."""
     laps: list[float] = []
     layers = layers_of(plain(model))
 
@@ -203,11 +239,11 @@ def _timed(model: Any, run: Callable[[], Output], rounds: int) -> tuple[Output, 
         for _ in range(rounds):
             laps.clear()
             begin = time.perf_counter()
-            output = run()
+            run()
             ends = [begin, *laps]
             found.append([t - begin for t in ends] + [ends[-1] - begin] * (len(layers) - len(laps)))
     finally:
         for handle in handles:
             handle.remove()
     fastest = np.diff(np.array(found), axis=1).min(axis=0)  # whoever else is at work only adds
-    return output, np.concatenate([[0.0], np.cumsum(fastest)])
+    return np.concatenate([[0.0], np.cumsum(fastest)])

@@ -15,7 +15,6 @@ from markupsafe import Markup
 from app.colours import BAR, GONE, INK, LINE, MARKS, PAPER, STEPS, shade
 from eraser.types import Floats, Mask
 
-FOR, AGAINST = "speaks for the label", "against it"
 TOLD = {"hit": "people and model", "missed": "people only", "extra": "model only"}
 
 
@@ -132,11 +131,11 @@ def mark_legend() -> Markup:
     return _legend(Markup('<b class="w {}">{}</b> {}').format(*item) for item in items)
 
 
-def score_legend(signed: bool, fading: bool = False) -> Markup:
-    """Return what the colours of `highlighted` mean."""
-    items = [_ramp(range(1, STEPS + 1), f"more: {FOR}" if signed else "higher score")]
-    if signed:
-        items.append(_ramp(range(-1, -STEPS - 1, -1), f"more: {AGAINST}"))
+def score_legend(label: str | None, fading: bool = False) -> Markup:
+    """Return what the colours of `highlighted` mean; `label` is the class that signed scores speak for."""
+    items = [_ramp(range(1, STEPS + 1), "higher score" if label is None else f"speaks for {label}")]
+    if label is not None:
+        items.append(_ramp(range(-1, -STEPS - 1, -1), f"speaks against {label}"))
     if fading:
         items.append(Markup('<b class="w gone">{}</b> {}').format("word", "dropped by the model"))
     return _legend(items)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from app.explain import SETTINGS
+from app.explain import GOLD, PREDICTED, SETTINGS, targets_of
 from app.state import AS_TRAINED, Held
 from eraser import Dataset, Example, Prediction
 from eraser.agreement import Columns
@@ -20,7 +20,18 @@ from rationale.hf import without_removal
 from rationale.passes import Passes
 from rationale.predict import text_probs
 
+OWN_CHOICE, AS_STORED = "own", "stored"
+BUDGET_SIZES = ("gold", "ratio=0.1", "ratio=0.2", "ratio=0.3")
 SHOWN = ("token_f1", "token_precision", "token_recall", "false_positive_rate", "average_precision")
+
+
+@dataclass(frozen=True)
+class How:
+    """How rationales are made: the method, their size, and the class explained (or PREDICTED, GOLD)."""
+
+    method: str
+    budget: str
+    target: str = PREDICTED
 
 
 @dataclass(frozen=True)
@@ -46,36 +57,53 @@ class Judged:
 def budgets_of(method: str) -> tuple[str, ...]:
     """Return how many words a method's rationale may have, the most telling first."""
     chooses = METHODS[method].own is not None
-    return (*(("own",) if chooses else ()), "gold", "ratio=0.1", "ratio=0.2", "ratio=0.3")
+    return (*((OWN_CHOICE,) if chooses else ()), *BUDGET_SIZES)
 
 
-def judge(
-    held: Held, dataset: Dataset, examples: Sequence[Example], method: str, budget: str
-) -> list[Judged]:
-    """Return what a model and people said of examples; the rationale explains the predicted label."""
+def judge(held: Held, dataset: Dataset, examples: Sequence[Example], how: How) -> list[Judged]:
+    """Return what a model and people said of examples."""
     texts = [dataset.text(e) for e in examples]
     encoded = held.classifier.encoder.encode(texts)
+    method, labels = METHODS[how.method], held.classifier.labels
     with held.turned(AS_TRAINED) as classifier:
         probs = text_probs(classifier, encoded)
-        said = probs.argmax(1)
-        explained = classifier if METHODS[method].adaptive else without_removal(classifier)
-        cases = [Case(w, len(t.words), int(i)) for w, t, i in zip(encoded, texts, said, strict=True)]
-        found = attribute(replace(explained, passes=Passes()), method, cases, SETTINGS)
-    labels = held.classifier.labels
+        explained = classifier if method.adaptive else without_removal(classifier)
+        targets = [_target(how.target, e, p, labels) for e, p in zip(examples, probs, strict=True)]
+        cases = [Case(w, len(t.words), i) for w, t, i in zip(encoded, texts, targets, strict=True)]
+        found = attribute(replace(explained, passes=Passes()), how.method, cases, SETTINGS)
     rows = []
     for example, p, a in zip(examples, probs, found, strict=True):
-        truth = dataset.truth(example)
-        picked = extract(a.scores, parse_budget(budget), gold=truth.gold, own=a.own)
+        gold = dataset.truth(example).gold
+        picked = extract(a.scores, parse_budget(how.budget), gold=gold, own=a.own)
         by_label = dict(zip(labels, map(float, p), strict=True))
         prediction = Prediction(example.id, labels[int(p.argmax())], by_label, a.scores, picked)
-        agreement = {m: _number(measure(m, [truth], [prediction])[0]) for m in SHOWN}
-        rows.append(
-            Judged(
-                example.id, example.label, tuple(sorted(example.tags)), prediction.label, by_label, a.scores,
-                picked, truth.gold, agreement,
-            )
-        )  # fmt: skip
+        rows.append(judged_of(dataset, example, prediction))
     return rows
+
+
+def _target(target: str, example: Example, probs: Floats, labels: Sequence[str]) -> int:
+    """Return the index of the class that is explained."""
+    if target == PREDICTED:
+        return int(probs.argmax())
+    return labels.index(example.label if target == GOLD else targets_of(labels)[target])
+
+
+def resized(dataset: Dataset, example: Example, prediction: Prediction, budget: str) -> Prediction:
+    """Return a stored prediction with a rationale of another size; AS_STORED is the one it has."""
+    if budget == AS_STORED:
+        return prediction
+    gold = dataset.truth(example).gold
+    return replace(prediction, rationale=extract(prediction.scores, parse_budget(budget), gold=gold))
+
+
+def judged_of(dataset: Dataset, example: Example, prediction: Prediction) -> Judged:
+    """Return what a prediction and people said of an example."""
+    truth = dataset.truth(example)
+    return Judged(
+        example.id, example.label, tuple(sorted(example.tags)), prediction.label, prediction.probs,
+        prediction.scores, prediction.rationale, truth.gold,
+        {m: _number(measure(m, [truth], [prediction])[0]) for m in SHOWN},
+    )  # fmt: skip
 
 
 def _number(columns: Columns) -> float | None:

@@ -69,7 +69,7 @@ def read_run(folder: Path) -> Run:
     }
     people = {n: read_csv(folder / f"{n}.csv", (), False) for n in PEOPLE_TABLES}
     there = {n: table for n, table in people.items() if not table.empty}
-    return Run(folder.name, Tables(**tables), there, _facts(folder / "scores.json"))
+    return Run(folder.name, Tables(**tables), there, facts_of(folder))
 
 
 def read_csv(path: Path, needed: Sequence[str], must: bool = True) -> pd.DataFrame:
@@ -93,7 +93,13 @@ def _told(error: Exception) -> str:
     return f"{type(error).__name__}: {error}"
 
 
-def _facts(path: Path) -> dict[str, Any]:
+def facts_of(folder: Path) -> dict[str, Any]:
+    """Return what a run's numbers stand on; nothing where it does not say.
+
+    Raises:
+        InputError: its scores.json cannot be read.
+    """
+    path = folder / "scores.json"
     if not path.is_file():
         return {}
     try:

@@ -17,6 +17,7 @@ from matplotlib.text import Text
 
 from app import html
 from app.colours import INK, LINE, PAPER, contrast
+from app.explain import SLOW
 from rationale.plots import png
 
 DRAWING = RLock()  # matplotlib's settings are the process's
@@ -89,6 +90,11 @@ def show_figure(
                 kind, data, f"{name}.{kind.lower()}", key=f"{name}-{kind}", on_click="ignore",
                 icon=":material/download:", type="tertiary",
             )  # fmt: skip
+
+
+def method_name(method: str) -> str:
+    """Return how a method is listed on all pages: the address holds it so."""
+    return f"{method} (slow)" if method in SLOW else method
 
 
 def offer(files: Mapping[str, tuple[Callable[[], str | bytes], str]], stem: str) -> None:

@@ -9,8 +9,20 @@ import numpy as np
 import pytest
 import torch
 
-from app.explain import MAX_WORDS, SLOW, after_removal, methods_of, read, score, text_of
-from app.judge import ORDERS, Filter, budgets_of, judge
+from app.explain import (
+    GOLD,
+    MAX_WORDS,
+    PREDICTED,
+    SLOW,
+    after_removal,
+    methods_of,
+    read,
+    score,
+    targets_of,
+    text_of,
+    times_of,
+)
+from app.judge import ORDERS, Filter, How, budgets_of, judge
 from app.speed import layer_shares, measure_speed, spread
 from app.state import Held
 from eraser import InputError
@@ -65,9 +77,54 @@ def test_layers_agree_with_the_survivors_and_the_count(held):
     n, kept = [layers.tokens[0]], np.array(layers.tokens[1:])[:, None]
     assert layers.flops[-1] + cost.head == pytest.approx(cost.shrinking(n, kept)[0])
     assert layers.dense_flops[-1] + cost.head == pytest.approx(cost.dense(n)[0])
-    for times in (layers.seconds, layers.dense_seconds):
-        assert (np.diff(times) >= 0).all()
-        assert times[0] == 0
+
+
+def test_times_grow_from_layer_to_layer(held):
+    reading = read(held, text_of(WORDS), 1.0)
+    times = times_of(held, reading, 1.0)
+    for of_layers in (times.seconds, times.dense_seconds):
+        assert of_layers.shape == (4,)
+        assert (np.diff(of_layers) >= 0).all()
+        assert of_layers[0] == 0 < of_layers[-1]
+
+
+def test_a_query_is_read_and_gets_no_scores(held):
+    asked = read(held, text_of(WORDS, "is it fun ?"), 1.0)
+    wanted = explain(held.classifier, TEXT, "gradient_x_input", query="is it fun ?")
+    assert asked.probs == pytest.approx(wanted.probs)
+    assert asked.probs != pytest.approx(read(held, text_of(WORDS), 1.0).probs)
+    scores = score(held, asked, ["gradient_x_input"], 1.0, asked.label)["gradient_x_input"].scores
+    np.testing.assert_allclose(scores, wanted.scores, atol=1e-6)
+    assert len(scores) == len(WORDS)
+    assert asked.layers.kept.shape == (4, len(WORDS))
+
+
+def test_sentences_decide_where_a_long_text_is_cut(held):
+    words = WORDS * 12
+    starts = tuple(range(0, len(words), 50))
+
+    def of(*starts):
+        windows = read(held, text_of(words, None, starts), 1.0).windows
+        assert len(windows) > 1
+        return {int(w.word.max()) + 1 for w in windows[:-1]}
+
+    assert of(*starts) <= set(starts)
+    assert not of(0) <= set(starts)
+
+
+def test_another_class_is_explained(held):
+    reading = read(held, text_of(WORDS), 1.0)
+    (other,) = set(reading.probs) - {reading.label}
+    found = score(held, reading, ["gradient_x_input"], 1.0, other)["gradient_x_input"].scores
+    wanted = explain(held.classifier, TEXT, "gradient_x_input", target=other).scores
+    np.testing.assert_allclose(found, wanted, atol=1e-6)
+    own = score(held, reading, ["gradient_x_input"], 1.0, reading.label)["gradient_x_input"].scores
+    assert not np.allclose(found, own)
+
+
+def test_targets_are_the_labels_and_what_each_text_decides():
+    assert targets_of(("NEG", "POS"), PREDICTED, GOLD) == {n: n for n in ("predicted", "gold", "NEG", "POS")}
+    assert targets_of(("gold", "x"), GOLD) == {"gold": "gold", "label:gold": "gold", "x": "x"}
 
 
 def test_dial_of_nothing_drops_nothing_and_is_put_back(held):
@@ -151,7 +208,7 @@ def test_no_text_and_too_much_text_are_refused():
 
 def test_judged_as_the_library_scores(held, sample):
     examples = sample.splits["test"][:3]
-    found = judge(held, sample, examples, "survivors", "own")
+    found = judge(held, sample, examples, How("survivors", "own"))
     encoded = held.classifier.encoder.encode([sample.text(e) for e in examples])
     probs = text_probs(held.classifier, encoded)
     cases = [Case(w, len(j.gold), 0) for w, j in zip(encoded, found, strict=True)]
@@ -165,6 +222,21 @@ def test_judged_as_the_library_scores(held, sample):
         assert j.agreement["token_f1"] == pytest.approx(2 * hit / (j.picked.sum() + j.gold.sum()))
 
 
+def test_the_class_that_is_judged_can_be_chosen(dense, sample):
+    examples = sample.splits["test"][:6]
+    by_target = {
+        t: judge(dense, sample, examples, How("gradient_x_input", "gold", t))
+        for t in ("predicted", "gold", "NEG", "POS")
+    }
+    assert {e.label for e in examples} == {"NEG", "POS"}
+    for n, e in enumerate(examples):
+        said = by_target["predicted"][n].predicted
+        assert {of[n].predicted for of in by_target.values()} == {said}
+        np.testing.assert_array_equal(by_target["predicted"][n].scores, by_target[said][n].scores)
+        np.testing.assert_array_equal(by_target["gold"][n].scores, by_target[e.label][n].scores)
+        assert not np.allclose(by_target["NEG"][n].scores, by_target["POS"][n].scores)
+
+
 def test_budgets_fit_the_method():
     assert budgets_of("survivors")[0] == "own"
     assert "own" not in budgets_of("attention")
@@ -172,7 +244,7 @@ def test_budgets_fit_the_method():
 
 def test_filters_and_orders(dense, sample):
     examples = sample.splits["test"][:12]
-    judged = judge(dense, sample, examples, "attention", "gold")
+    judged = judge(dense, sample, examples, How("attention", "gold"))
     words = {e.id: " ".join(sample.text(e).words).casefold() for e in examples}
     assert Filter().of(judged, words) == judged
     assert all(j.wrong for j in Filter(wrong_only=True).of(judged, words))

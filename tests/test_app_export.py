@@ -15,7 +15,7 @@ WORDS = ("50%", "of_{x}", "<b>", "日本語", "👩\u200d💻", r"\input{x}", "f
 
 def test_html_stands_alone():
     body = html.highlighted(WORDS, np.ones(len(WORDS)), [("p",)] * len(WORDS))
-    page = export.as_html("a <title>", html.score_legend(True), body)
+    page = export.as_html("a <title>", html.score_legend("POS"), body)
     assert page.startswith("<!doctype html>")
     assert "a &lt;title&gt;" in page
     for fetched in ("<script", "http:", "https:", "<link", "@import"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import cast
 
 import numpy as np
@@ -11,11 +12,22 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from app import cached, export, html
-from app.explain import SLOW, Layers, Reading, Scored, methods_of, text_of
+from app.explain import (
+    PREDICTED,
+    Given,
+    Layers,
+    Reading,
+    Scored,
+    Times,
+    methods_of,
+    targets_of,
+    text_of,
+)
 from app.opened import Opened, may_hurt
-from app.show import offer
+from app.show import method_name, offer
 from app.state import AS_TRAINED, Held
 from app.words import show_words
+from eraser import Example
 from eraser.types import Mask
 from rationale.ablate import Removal
 from rationale.extract import share_of, top_words
@@ -28,79 +40,125 @@ MOST_LISTED = 2000  # words in the list of those that can be taken out
 SHARE = 0.2  # of the words, as a rationale of a method that only ranks
 
 
+@dataclass(frozen=True)
+class Asked:
+    """What to show: a method and those beside it, the class they explain (PREDICTED or a label), the dial."""
+
+    method: str
+    others: tuple[str, ...]
+    target: str
+    dial: float
+
+    def label(self, reading: Reading) -> str:
+        """Return the label that is explained."""
+        return reading.label if self.target == PREDICTED else targets_of(list(reading.probs))[self.target]
+
+
 def explain_page(opened: Opened) -> None:
-    """Draw the page."""
-    cached.warmed(opened.held)
-    words = tuple(_typed(opened).split())
-    if not words:
+    """Draw the page: the words as soon as they have scores, then what has to be measured."""
+    held = opened.held
+    given = _typed(opened)
+    cached.warmed(held)
+    if not given.words:
         st.info("Type or paste a text, or take an example; its words are coloured by what the model used.")
         return
-    text_of(words)  # refuses one that is too long before anything is drawn
-    method, others, dial, slider = _asked(opened.held)
-    reading = cached.reading(opened.held, words, dial)
+    text_of(*given)  # refuses one that is too long before anything is drawn
+    asked, slider = _asked(held)
+    reading = cached.reading(held, given, asked.dial)
     with slider:
         layer = _layer(reading)
     places = [st.container() for _ in range(2)]
-    out, how = _out(words)
-    found = cached.scored(opened.held, words, reading.label, dial, *dict.fromkeys([method, *others]))
+    out, how = _out(given.words)
+    label = asked.label(reading)
+    found = cached.scored(held, given, label, asked.dial, asked.method, *asked.others)
     with places[0]:
-        after = cached.without_words(opened.held, words, out, how, dial) if out else None
+        after = cached.without_words(held, given, out, how, asked.dial) if out else None
         left, right = st.columns([3, 4], gap="large")
         with left:
-            _prediction(reading, after, len(out), how)
-        if reading.layers is not None:
-            right.html(html.facts(_facts(reading.layers, layer, found[method])))
+            _prediction(reading, after, len(out), how, label)
+        numbers = right.empty()
+    if reading.layers is not None:
+        numbers.html(html.facts(_facts(reading.layers, None, layer, found[asked.method])))
     with places[1]:
-        _words(reading, found, method, others, layer, out)
-    _exports(opened, reading, found[method], method)
+        _words(reading, found, asked, layer, out)
+    _exports(opened, given, reading, found[asked.method], asked)
+    if reading.layers is not None:
+        times = cached.times(held, given, asked.dial)
+        numbers.html(html.facts(_facts(reading.layers, times, layer, found[asked.method])))
 
 
-def _typed(opened: Opened) -> str:
-    """Return the text in hand: typed, or an example's."""
+def _typed(opened: Opened) -> Given:
+    """Return the text in hand: typed, or an example's, with the example's sentences and query."""
     data = opened.data.dataset
     agreed = not may_hurt(data) or st.session_state.get("warned", False)
     by_id = {e.id: e for examples in data.splits.values() for e in examples} if agreed else {}
 
+    def fill(example: Example) -> None:
+        text = data.text(example)
+        st.session_state.text, st.session_state.query = " ".join(text.words), text.query or ""
+
     def take() -> None:
         chosen = by_id.get(st.session_state.example)
         if chosen is not None:
-            st.session_state.text = " ".join(data.text(chosen).words)
+            fill(chosen)
 
     wanted = st.query_params.get("example")
     if "text" not in st.session_state and wanted in by_id:
-        st.session_state.text = " ".join(data.text(by_id[wanted]).words)
+        fill(by_id[wanted])
     left, right = st.columns([5, 2], gap="large", vertical_alignment="top")
     with right:
-        st.selectbox(
+        chosen = st.selectbox(
             "Or an example", [OWN, *by_id], key="example", bind="query-params", on_change=take,
             help=None if agreed else "See the content warning on the page People first.",
         )  # fmt: skip
     with left:
-        return st.text_area(
+        typed = st.text_area(
             "Text", key="text", height=120, persist_state="session",
             placeholder="Never dull : a warm , moving film .",
         ) or ""  # fmt: skip
+        query = _query(data.query_matters)
+    words = tuple(typed.split())
+    if chosen in by_id and (text := data.text(by_id[chosen])).words == words:
+        return Given(words, query, text.sentence_starts)
+    return Given(words, query)
 
 
-def _asked(held: Held) -> tuple[str, list[str], float, DeltaGenerator]:
-    """Return the method, those beside it, the dial, and the place of the layer slider."""
+def _query(matters: bool) -> str | None:
+    """Return the query, where the data set asks some or one is left of another."""
+    if not (matters or st.session_state.get("query")):
+        return None
+    with st.expander("Query", icon=":material/help:", expanded=True):
+        typed = st.text_area(
+            "Query", key="query", height=68, persist_state="session", label_visibility="collapsed",
+            placeholder="What is asked of the text.",
+            help="Goes before the text, as in the data set's examples. It is read, but gets no scores.",
+        )  # fmt: skip
+    return (typed or "").strip() or None
+
+
+def _asked(held: Held) -> tuple[Asked, DeltaGenerator]:
+    """Return what is to be shown, and the place of the layer slider."""
     methods = methods_of(held)
-    columns = st.container(key="controls").columns(4 if held.adaptive else [1, 1, 2], gap="medium")
+    columns = st.container(key="controls").columns(5 if held.adaptive else 4, gap="medium")
     method = columns[0].selectbox(
-        "Highlight by", methods, key="method", bind="query-params",
-        format_func=lambda m: f"{m} (takes seconds)" if m in SLOW else m,
-    )  # fmt: skip
+        "Highlight by", methods, key="method", bind="query-params", format_func=method_name
+    )
     others = columns[1].multiselect(
         "Compare with", [m for m in methods if m != method], key="compare", max_selections=MOST - 1,
         persist_state="session", placeholder="up to three more", wrap=True,
     )  # fmt: skip
+    target = columns[2].selectbox(
+        "Class", targets_of(held.classifier.labels, PREDICTED), key="class", bind="query-params",
+        help="The class whose probability the words speak for: the one predicted, or one you choose. "
+        "Methods that only rank words by use (survivors, attention) are the same for each.",
+    )  # fmt: skip
     dial = AS_TRAINED
     if held.adaptive:
-        dial = columns[2].select_slider(
+        dial = columns[3].select_slider(
             "Speed dial", DIALS, AS_TRAINED, key="dial", bind="query-params",
             help="Scales the thresholds: 0 drops nothing, 1 is as trained, above 1 is faster.",
         )  # fmt: skip
-    return method, others, dial, columns[-1]
+    return Asked(method, tuple(others), target, dial), columns[-1]
 
 
 def _layer(reading: Reading) -> int:
@@ -135,23 +193,22 @@ def _out_key(words: tuple[str, ...]) -> str:
     return "out-" + hashlib.sha256("\n".join(words).encode("utf-8", "surrogatepass")).hexdigest()[:12]
 
 
-def _prediction(reading: Reading, after: dict[str, float] | None, n_out: int, how: str) -> None:
+def _prediction(
+    reading: Reading, after: dict[str, float] | None, n_out: int, how: str, explained: str
+) -> None:
     shown = reading.probs if after is None else after
     label = max(shown, key=lambda name: shown[name])
     st.html(html.verdict(label, shown[label]))
     st.html(html.probabilities(shown, None if after is None else reading.probs))
+    if explained != reading.label:
+        st.html(html.note(f"The words below are explained for {explained}, not for {reading.label}."))
     if after is not None:
         past = {"delete": "deleted", "mask": "masked"}[how]
         st.caption(f"With {n_out} word{'s' * (n_out > 1)} {past}; beside it the change from the whole text.")
 
 
 def _words(
-    reading: Reading,
-    found: dict[str, Scored],
-    method: str,
-    others: list[str],
-    layer: int,
-    out: tuple[int, ...],
+    reading: Reading, found: dict[str, Scored], asked: Asked, layer: int, out: tuple[int, ...]
 ) -> None:
     """Draw the text: one method in full, or several as bars under each word."""
     key = _out_key(reading.words)
@@ -161,44 +218,50 @@ def _words(
         st.session_state[key] = [i for i in chosen if i != index] if index in chosen else [*chosen, index]
 
     kept = None if reading.layers is None else reading.layers.kept[layer]
-    if others:
-        by_method = {m: found[m].scores for m in (method, *others)}
-        body, legend = html.stacked(reading.words, by_method, kept, out), html.stack_legend(list(by_method))
-        legend += html.score_legend(any(found[m].signed for m in by_method), fading=layer > 0)
+    shown = {m: found[m] for m in (asked.method, *asked.others)}
+    speaks = asked.label(reading) if any(s.signed for s in shown.values()) else None
+    legend = html.score_legend(speaks, fading=layer > 0)
+    if asked.others:
+        body = html.stacked(reading.words, {m: s.scores for m, s in shown.items()}, kept, out)
+        legend = html.stack_legend(list(shown)) + legend
     else:
-        body = html.highlighted(reading.words, found[method].scores, reading.pieces, kept, out)
-        legend = html.score_legend(found[method].signed, fading=layer > 0)
+        body = html.highlighted(reading.words, found[asked.method].scores, reading.pieces, kept, out)
     st.html(legend)
     show_words(body, "words", toggle)
 
 
-def _facts(layers: Layers, layer: int, scored: Scored) -> list[tuple[str, str, str]]:
-    """Return the numbers of a layer."""
+def _facts(layers: Layers, times: Times | None, layer: int, scored: Scored) -> list[tuple[str, str, str]]:
+    """Return the numbers of a layer; those of time stay open until they are measured."""
     now, begin = layers.tokens[layer], layers.tokens[0]
     facts = [(f"{now} of {begin}", "tokens in this layer", f"{now / begin:.0%}")]
     if layer:
         worked, dense = layers.flops[layer] / GIGA, layers.dense_flops[layer] / GIGA
-        took, would = layers.seconds[layer] * 1000, layers.dense_seconds[layer] * 1000
         done = f"{worked:.3f} of {dense:.3f} GFLOPs"
         facts.append((f"{1 - worked / dense:.0%}", "operations saved so far", done))
-        facts.append(
-            (f"{1 - took / would:.0%}", "time saved so far", f"{took:.1f} of {would:.1f} ms, measured")
-        )
-    times = layers.dense_seconds[-1] / layers.seconds[-1]
+        saved, done = "…", "being measured"
+        if times is not None:
+            took, would = times.seconds[layer] * 1000, times.dense_seconds[layer] * 1000
+            saved, done = f"{1 - took / would:.0%}", f"{took:.1f} of {would:.1f} ms, measured"
+        facts.append((saved, "time saved so far", done))
     fewer = layers.dense_flops[-1] / layers.flops[-1]
-    facts.append((f"{fewer:.2f}x", "fewer operations in all", f"time {times:.2f}x, measured"))
+    faster = "…" if times is None else f"{times.dense_seconds[-1] / times.seconds[-1]:.2f}x"
+    facts.append((f"{fewer:.2f}x", "fewer operations in all", f"time {faster}, measured"))
     facts.append((f"{scored.milliseconds:.0f} ms", "to compute the scores", "measured"))
     return facts
 
 
-def _exports(opened: Opened, reading: Reading, scored: Scored, method: str) -> None:
+def _exports(opened: Opened, given: Given, reading: Reading, scored: Scored, asked: Asked) -> None:
     """Offer the highlight as files, each made when it is asked for."""
     words, scores = reading.words, scored.scores
+    label, method = asked.label(reading), asked.method
     title = f"{opened.model_name}, {method}: {reading.label} {reading.probs[reading.label]:.3f}"
+    if label != reading.label:
+        title += f", explained: {label}"
 
     def page() -> str:
         body = html.highlighted(words, scores, reading.pieces)
-        return export.as_html(title, html.score_legend(scored.signed), body)
+        legend = html.score_legend(label if scored.signed else None)
+        return export.as_html(title, legend, body if given.query is None else html.note(given.query) + body)
 
     def line() -> str:
         picked = scored.own if scored.own is not None else _top(scored)

@@ -3,25 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from app import cached, export, html
-from app.explain import SLOW, methods_of
-from app.judge import ORDERS, Filter, Judged, annotator_masks, budgets_of
-from app.opened import Opened, may_hurt
-from app.show import offer
+from app.explain import GOLD, PREDICTED, methods_of, targets_of
+from app.judge import (
+    AS_STORED,
+    BUDGET_SIZES,
+    ORDERS,
+    OWN_CHOICE,
+    Filter,
+    How,
+    Judged,
+    annotator_masks,
+    budgets_of,
+)
+from app.opened import Opened, may_hurt, short_names
+from app.show import method_name, offer
+from app.state import stamp
+from app.stored import origin_of, stored_methods
 from app.words import show_words
-from eraser import Dataset, Example
+from eraser import Dataset, Example, Fault, InputError
 from rationale.hf import check_labels
 
 BUDGETS = {
-    "own": "the method's own choice",
+    OWN_CHOICE: "the method's own choice",
     "gold": "as many words as people marked",
     "ratio=0.1": "10 % of the words",
     "ratio=0.2": "20 % of the words",
     "ratio=0.3": "30 % of the words",
 }
+LIVE = "the open model, now"
 AT_ONCE = 100  # examples judged without being asked to
 SIZES = (25, AT_ONCE, 250, 1000, 5000)
 NAMES = {
@@ -32,23 +49,32 @@ NAMES = {
 VIEWS = ("together", "side by side")
 
 
+@dataclass(frozen=True)
+class Asked:
+    """Which rationales to show, of which examples, and where they come from."""
+
+    method: str
+    examples: tuple[Example, ...]
+    judged: Callable[[], list[Judged]]
+    origin: str
+
+
 def people_page(opened: Opened) -> None:
     """Draw the page."""
     data = opened.data.dataset
     if not _warned(data):
         return
-    check_labels(opened.held.classifier, data.labels, opened.model_name)
-    split, method, budget, size = _asked(opened)
-    examples = data.splits[split][:size]
-    judged = _judged(opened, split, method, budget, len(examples))
-    found = _filtered(data, examples, judged)
+    asked = _asked(opened)
+    judged = asked.judged()
+    found = _filtered(data, asked.examples, judged)
     if not found:
         st.info("No example passes these filters. Loosen one of them.")
         return
     one = _chosen(found)
-    example = next(e for e in examples if e.id == one.id)
-    _shown(data, example, one, method)
-    _exports(data, examples, found, one, method)
+    example = next(e for e in asked.examples if e.id == one.id)
+    st.html(html.note(asked.origin))
+    _shown(data, example, one, asked.method)
+    _exports(data, asked.examples, found, one, asked.method)
 
 
 def _warned(data: Dataset) -> bool:
@@ -62,36 +88,93 @@ def _warned(data: Dataset) -> bool:
     return st.checkbox("Show the posts", key="warned", persist_state="session")
 
 
-def _asked(opened: Opened) -> tuple[str, str, str, int]:
-    """Return split, method, budget and how many examples."""
-    splits = [s for s, examples in opened.data.dataset.splits.items() if examples]
-    first = splits.index("test") if "test" in splits else 0
-    columns = st.container(key="controls").columns(4, gap="medium")
-    split = columns[0].selectbox("Split", splits, index=first, key="split", bind="query-params")
-    method = columns[1].selectbox(
-        "Rationale by", methods_of(opened.held), key="method", bind="query-params",
-        format_func=lambda m: f"{m} (slow)" if m in SLOW else m,
+def _asked(opened: Opened) -> Asked:
+    """Return what is to be shown: what the open model says, or what a run holds."""
+    runs = {n: p for n, p in short_names(list(opened.runs)).items() if stored_methods(Path(p))}
+    runs = {f"run {name}": path for name, path in runs.items()}
+    columns = [c for row in range(2) for c in st.container(key=f"controls-{row}").columns(3, gap="medium")]
+    source = columns[0].selectbox(
+        "Rationales from", [LIVE, *runs], key="source", bind="query-params",
+        help="A run keeps the rationales that `rationale evaluate` computed: slow methods cost nothing here.",
     )  # fmt: skip
-    budget = columns[2].selectbox(
-        "Its size", budgets_of(method), key="budget", format_func=BUDGETS.__getitem__, persist_state="session"
+    if source in runs:
+        return _asked_of_run(opened, source, Path(runs[source]), columns)
+    return _asked_of_model(opened, columns)
+
+
+def _asked_of_model(opened: Opened, columns: Sequence[DeltaGenerator]) -> Asked:
+    """Ask for what the open model says."""
+    data, classifier = opened.data.dataset, opened.held.classifier
+    check_labels(classifier, data.labels, opened.model_name)
+    method = columns[1].selectbox(
+        "Rationale by", methods_of(opened.held), key="method", bind="query-params", format_func=method_name
     )
-    n = len(opened.data.dataset.splits[split])
+    target = columns[2].selectbox(
+        "Class", targets_of(classifier.labels, PREDICTED, GOLD), key="class", bind="query-params",
+        help="The class that is explained: the predicted one, the people's (gold), or one you choose.",
+    )  # fmt: skip
+    splits = [s for s, examples in data.splits.items() if examples]
+    first = splits.index("test") if "test" in splits else 0
+    split = columns[3].selectbox("Split", splits, index=first, key="split", bind="query-params")
+    budget = columns[4].selectbox(
+        "Size of a rationale", budgets_of(method), key="budget", format_func=BUDGETS.__getitem__,
+        persist_state="session",
+    )  # fmt: skip
+    size = _size(columns[5], len(data.splits[split]))
+    how = How(method, budget, target)
+    origin = f"Computed by {opened.model_name}, {_of_class(target)}."
+    return Asked(method, data.splits[split][:size], partial(_judged, opened, split, how, size), origin)
+
+
+def _asked_of_run(opened: Opened, source: str, folder: Path, columns: Sequence[DeltaGenerator]) -> Asked:
+    """Ask for what a run holds."""
+    files, origin, dataset = stored_methods(folder), origin_of(folder), opened.data.dataset
+    method = columns[1].selectbox("Rationale by", list(files), key="method", bind="query-params",
+                                  format_func=method_name)  # fmt: skip
+    columns[2].selectbox("Class", [origin.target], disabled=True, help="As the run was made.")
+    file = files[method]
+    at = stamp(file)
+    try:
+        stored = cached.stored(str(file), at, opened.data)
+    except InputError as error:
+        expected = f"a run on the texts of {dataset.name}, the data set that is open"
+        first = Fault(expected, "predictions that do not fit them", folder)
+        raise InputError(first, *error.faults) from None
+    columns[3].selectbox("Split", [stored.split], disabled=True, help="As the run was made.")
+    names = {AS_STORED: f"as in the run: {BUDGETS.get(origin.budget, origin.budget)}"} | BUDGETS
+    budget = columns[4].selectbox(
+        "Size of a rationale", (AS_STORED, *BUDGET_SIZES), key="stored-budget", persist_state="session",
+        format_func=names.__getitem__,
+    )  # fmt: skip
+    there = [e for e in dataset.splits[stored.split] if e.id in stored.predictions]
+    size = _size(columns[5], len(there))
+    judged = partial(cached.stored_judged, str(file), at, opened.data, budget, size)
+    says = f"Stored in {source}: computed by {origin.model}, {_of_class(origin.target)}."
+    return Asked(method, tuple(there[:size]), judged, says)
+
+
+def _of_class(target: str) -> str:
+    each = {PREDICTED: "for the predicted class", GOLD: "for the class that people gave"}
+    return each.get(target, f"for the class {target}")
+
+
+def _size(column: DeltaGenerator, n: int) -> int:
+    """Return how many of n examples."""
     sizes = [s for s in SIZES if s < n] + [n]
-    usual = sizes.index(min(n, AT_ONCE))
-    size = columns[3].selectbox(
-        "Examples", sizes, index=usual, format_func=lambda s: f"first {s}" if s < n else f"all {n}",
+    return column.selectbox(
+        "Examples", sizes, index=sizes.index(min(n, AT_ONCE)),
+        format_func=lambda s: f"first {s}" if s < n else f"all {n}",
         help="How many are read and judged: filters and orders look at these.",
     )  # fmt: skip
-    return split, method, budget, size
 
 
-def _judged(opened: Opened, split: str, method: str, budget: str, size: int) -> list[Judged]:
+def _judged(opened: Opened, split: str, how: How, size: int) -> list[Judged]:
     """Judge in small steps, so that the page says how far it is and others get their turn."""
     steps = range(0, size, cached.STEP)
     found: list[Judged] = []
     bar = None
     for start in steps:
-        found += cached.judged(opened.held, opened.data, split, method, budget, start)
+        found += cached.judged(opened.held, opened.data, split, how, start)
         if len(steps) > 1 and start + cached.STEP < size:
             bar = bar or st.empty()
             bar.progress((start + cached.STEP) / size, f"{start + cached.STEP} of {size} examples read")
