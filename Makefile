@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 # With real data or other models the bundled sample's notebooks stay as they are.
 NOTEBOOKS := $(if $(RATIONALE_DATA)$(RATIONALE_MODELS),runs/notebooks,notebooks)
 
-.PHONY: help evaluate app notebooks test test-browser check lint types format clean
+.PHONY: help evaluate app notebooks docs test test-browser check lint types format clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -25,11 +25,16 @@ help: ## List the targets
 .venv/dev: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(PIP) -e '.[dev]'
-	@touch $@ .venv/app .venv/models
+	@touch $@ .venv/app .venv/docs .venv/models
 
 .venv/notebooks: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(PIP) -e '.[notebooks]'
+	@touch $@ .venv/models
+
+.venv/docs: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(PIP) -e '.[docs]'
 	@touch $@ .venv/models
 
 evaluate: .venv/models ## Score seven rationale methods on the bundled sample; writes runs/sample-test
@@ -43,6 +48,9 @@ notebooks: .venv/notebooks ## Run the notebooks, on RATIONALE_DATA and RATIONALE
 	$(BIN)/jupytext --quiet --to ipynb $(NOTEBOOKS)/[0-9]_*.py
 	$(BIN)/python -m pytest -o addopts= -o filterwarnings= --nbmake --overwrite --durations=0 $(NOTEBOOKS)/[0-9]_*.ipynb
 	$(BIN)/python notebooks/tidy.py $(NOTEBOOKS)/[0-9]_*.ipynb
+
+docs: .venv/docs ## Build the documentation site into site/, warnings as errors
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
 
 test: .venv/dev ## Run all tests
 	$(BIN)/python -m pytest
@@ -64,4 +72,4 @@ format: .venv/dev ## Let ruff format and mend the code
 	$(BIN)/ruff format
 
 clean: ## Remove the environment and what tools left behind
-	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv build dist site .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,185 @@
+"""What the documentation site makes from the code when it is built: tables, commands, equations, pages.
+
+mkdocs calls the functions named on_… (mkdocs.yml). A page asks for a table by a line `<!-- made: NAME -->`.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+ROOT = Path(__file__).parents[1]
+PAGES = {"LOG.md": "log.md", "CHANGELOG.md": "changelog.md"}  # of the repository's root → of the site
+MADE = re.compile(r"^<!-- made: (\w+) -->$", flags=re.M)
+OUTSIDE = re.compile(r"\[([^\]]+)\]\((?:\.\./)+([^)#]+)\)")  # a link out of docs/
+MATHS = re.compile(r'<(div|span) class="arithmatex">\\[\[(](.*?)\\[\])]</\1>', flags=re.S)
+
+
+def on_files(files: Any, config: Any) -> Any:
+    """Add the pages that lie outside docs/."""
+    from mkdocs.structure.files import File
+
+    for name, page in PAGES.items():
+        files.append(File.generated(config, page, content=(ROOT / name).read_text(encoding="utf-8")))
+    return files
+
+
+def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:
+    """Fill in what is made from the code; links out of docs/ lead to their page, or are text alone."""
+    text = MADE.sub(lambda match: TABLES[match[1]](), markdown)
+    return OUTSIDE.sub(lambda match: _link(match[0], match[1], match[2], page.file.src_uri), text)
+
+
+def _link(whole: str, text: str, target: str, page: str) -> str:
+    if target in PAGES:
+        return f"[{text}]({'../' * page.count('/')}{PAGES[target]})"
+    return whole if (ROOT / "docs" / target).exists() and "/" in page else text
+
+
+def on_page_content(content: str, page: Any, config: Any, files: Any) -> str:
+    """Turn TeX into MathML, which browsers show without a script."""
+    from latex2mathml.converter import convert
+
+    def shown(match: re.Match[str]) -> str:
+        display = "block" if match[1] == "div" else "inline"
+        return str(convert(html.unescape(match[2]).strip(), display=display))
+
+    return MATHS.sub(shown, content)
+
+
+def methods_table() -> str:
+    """Return METHODS, a row each."""
+    from rationale.attribution import METHODS
+
+    return _table(
+        ("method", "what a piece's score is", "a word's", "sign", "settings it depends on", "source"),
+        (
+            (f"`{name}`", _says(m.scores), m.reduce, "±" if m.signed else "+", _names(m.uses), m.source)
+            for name, m in METHODS.items()
+        ),
+    )
+
+
+def metrics_table() -> str:
+    """Return METRICS, a row each."""
+    from eraser.metrics import METRICS
+
+    better = {True: "higher", False: "lower", None: "–"}
+    return _table(
+        ("metric", "of one example", "folded by", "better", "range", "unit", "of", "source"),
+        (
+            (
+                f"`{name}`",
+                _says(m.measure),
+                m.fold.__name__,
+                better[m.higher_is_better],
+                f"{m.range[0]} to {m.range[1]}",
+                m.unit,
+                m.needs,
+                m.source,
+            )
+            for name, m in METRICS.items()
+        ),
+    )
+
+
+def recipes_table() -> str:
+    """Return RECIPES, a row each."""
+    from rationale.training.recipes import RECIPES
+
+    return _table(
+        ("recipe", "settings", "stages", "settings beyond those that all share"),
+        (
+            (f"`train {name}`", r.settings.__name__, " → ".join(r.stages), _names(_own(r.settings)))
+            for name, r in RECIPES.items()
+        ),
+    )
+
+
+def data_table() -> str:
+    """Return the data sets that can be fetched, a row each."""
+    from eraser.download import ARCHIVES
+
+    return _table(
+        ("data set", "what it is", "licence", "examples"),
+        (
+            (f"`{name}`", a.about, a.licence, ", ".join(f"{s} {n:,}" for s, n in (a.counts or {}).items()))
+            for name, a in ARCHIVES.items()
+        ),
+    )
+
+
+def commands() -> str:
+    """Return every command of `rationale`, with its options, as `--help` knows them."""
+    import typer
+
+    from rationale.cli import app
+
+    return "\n".join(_command("rationale", typer.main.get_command(app)))
+
+
+def _command(name: str, command: Any) -> Iterator[str]:
+    if hasattr(command, "commands"):
+        for part, inner in command.commands.items():
+            yield from _command(f"{name} {part}", inner)
+        return
+    kinds = get_type_hints(command.callback)
+    rows = [
+        (f"`{' '.join(p.opts)}`" if p.opts[0].startswith("-") else f"`{p.name.upper()}`",
+         _kind(kinds[p.name]), _default(p), p.help or "")
+        for p in command.params
+    ]  # fmt: skip
+    yield f"## {name}\n\n{command.help}\n\n" + _table(("option", "value", "default", ""), rows)
+
+
+def _kind(hint: Any) -> str:
+    """Return what an option takes, from the type of the function's argument."""
+    if get_origin(hint) is Literal:
+        return ", ".join(f"`{choice}`" for choice in get_args(hint))
+    if inner := [h for h in get_args(hint) if h is not type(None)]:
+        several = " …" if get_origin(hint) is list else ""
+        return _kind(inner[0]) + several
+    return {bool: "flag", Path: "path", str: "text", int: "whole number", float: "number"}[hint]
+
+
+def _default(parameter: Any) -> str:
+    if parameter.required:
+        return "needed"
+    value = parameter.default
+    return "" if value is None or value is False or not str(value) else f"`{value}`"
+
+
+TABLES: dict[str, Callable[[], str]] = {
+    "methods": methods_table,
+    "metrics": metrics_table,
+    "recipes": recipes_table,
+    "data": data_table,
+    "commands": commands,
+}
+
+
+def _says(function: Callable[..., Any]) -> str:
+    """Return the first sentence of a docstring, without the word that begins it by custom."""
+    first = (function.__doc__ or "").split("\n\n")[0]
+    text = " ".join(first.split()).removeprefix("Return ").rstrip(".")
+    return text[:1].upper() + text[1:]
+
+
+def _own(settings: type[Any]) -> list[str]:
+    from rationale.training.settings import AdaptiveSettings
+
+    shared = {f.name for f in fields(AdaptiveSettings)}
+    return [f.name for f in fields(settings) if f.name not in shared]
+
+
+def _names(names: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(c.replace("|", "\\|") for c in line) + " |" for line in lines) + "\n"
