@@ -31,7 +31,7 @@ from rationale.settings import LABEL, OF_EACH_TEXT
 from rationale.text import OUTSIDE, Batch, Ints, Window
 
 MAX_WORDS = 12_000  # of a text that is explained while someone waits
-ROUNDS, ROUNDS_UP_TO = 4, 512  # a text of no more pieces is timed so often, the fastest shown
+ROUNDS, ROUNDS_UP_TO = 3, 512  # a text of no more pieces is timed so often, the fastest shown
 SLOW = frozenset({
     *("integrated_gradients", "gradient_shap", "deeplift"),
     *("leave_one_out", "occlusion", "lime", "kernel_shap"),

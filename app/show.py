@@ -17,7 +17,6 @@ from matplotlib.text import Text
 
 from app import html
 from app.colours import INK, LINE, PAPER, contrast
-from app.explain import SLOW
 from rationale.plots import png
 
 DRAWING = RLock()  # matplotlib's settings are the process's
@@ -30,8 +29,7 @@ def repaint(figure: Figure, theme: str) -> Figure:
     figure.set_facecolor(paper)
     for axes in figure.axes:
         axes.set_facecolor(paper)
-        axes.tick_params(which="both", colors=ink)
-        axes.grid(color=line) if axes.xaxis.get_gridlines()[0].get_visible() else None
+        axes.tick_params(which="both", color=ink, labelcolor=ink, grid_color=line)
     for text in figure.findobj(Text):
         text.set_color(ink)
     for spine in figure.findobj(Spine):
@@ -90,11 +88,6 @@ def show_figure(
                 kind, data, f"{name}.{kind.lower()}", key=f"{name}-{kind}", on_click="ignore",
                 icon=":material/download:", type="tertiary",
             )  # fmt: skip
-
-
-def method_name(method: str) -> str:
-    """Return how a method is listed on all pages: the address holds it so."""
-    return f"{method} (slow)" if method in SLOW else method
 
 
 def offer(files: Mapping[str, tuple[Callable[[], str | bytes], str]], stem: str) -> None:

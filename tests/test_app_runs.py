@@ -70,6 +70,19 @@ def test_repainted_text_is_ink_and_ground_is_paper(folder):
     assert to_hex(figure.axes[0].xaxis.label.get_color()) == INK.dark
 
 
+def test_a_grid_of_one_direction_is_repainted_too():
+    import matplotlib.pyplot as plt
+    from matplotlib.colors import to_hex
+
+    from app.colours import LINE
+
+    figure, axes = plt.subplots()
+    axes.grid(axis="y", color="#dddddd")
+    repaint(figure, "dark")
+    assert {to_hex(line.get_color()) for line in axes.yaxis.get_gridlines()} == {LINE.dark}
+    plt.close(figure)
+
+
 def test_several_runs_name_their_methods(folder, tmp_path):
     one, two = read_run(folder), read_run(write(tmp_path / "runs" / "two", ("attention", "random")))
     assert set(together([one]).method) == {"model", "survivors", "attention", "random"}

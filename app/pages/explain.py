@@ -9,6 +9,7 @@ from typing import cast
 
 import numpy as np
 import streamlit as st
+from markupsafe import Markup
 from streamlit.delta_generator import DeltaGenerator
 
 from app import cached, export, html
@@ -24,7 +25,8 @@ from app.explain import (
     text_of,
 )
 from app.opened import Opened, may_hurt
-from app.show import method_name, offer
+from app.says import method_name, method_says
+from app.show import offer
 from app.state import AS_TRAINED, Held
 from app.words import show_words
 from eraser import Example
@@ -139,7 +141,7 @@ def _query(matters: bool) -> str | None:
 def _asked(held: Held) -> tuple[Asked, DeltaGenerator]:
     """Return what is to be shown, and the place of the layer slider."""
     methods = methods_of(held)
-    columns = st.container(key="controls").columns(5 if held.adaptive else 4, gap="medium")
+    columns = st.container(key="controls").columns([3, 4, 2], gap="medium")
     method = columns[0].selectbox(
         "Highlight by", methods, key="method", bind="query-params", format_func=method_name
     )
@@ -148,17 +150,19 @@ def _asked(held: Held) -> tuple[Asked, DeltaGenerator]:
         persist_state="session", placeholder="up to three more", wrap=True,
     )  # fmt: skip
     target = columns[2].selectbox(
-        "Class", targets_of(held.classifier.labels, PREDICTED), key="class", bind="query-params",
+        "Class explained", targets_of(held.classifier.labels, PREDICTED), key="class", bind="query-params",
         help="The class whose probability the words speak for: the one predicted, or one you choose. "
         "Methods that only rank words by use (survivors, attention) are the same for each.",
     )  # fmt: skip
-    dial = AS_TRAINED
-    if held.adaptive:
-        dial = columns[3].select_slider(
+    if not held.adaptive:
+        return Asked(method, tuple(others), target, AS_TRAINED), st.container()
+    left, right = st.container(key="sliders").columns(2, gap="large")
+    with left:
+        dial = st.select_slider(
             "Speed dial", DIALS, AS_TRAINED, key="dial", bind="query-params",
             help="Scales the thresholds: 0 drops nothing, 1 is as trained, above 1 is faster.",
         )  # fmt: skip
-    return Asked(method, tuple(others), target, dial), columns[-1]
+    return Asked(method, tuple(others), target, dial), right
 
 
 def _layer(reading: Reading) -> int:
@@ -226,7 +230,8 @@ def _words(
         legend = html.stack_legend(list(shown)) + legend
     else:
         body = html.highlighted(reading.words, found[asked.method].scores, reading.pieces, kept, out)
-    st.html(legend)
+    says = Markup("").join(html.note(method_says(m)) for m in shown)
+    st.html(says + legend)
     show_words(body, "words", toggle)
 
 

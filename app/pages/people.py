@@ -24,7 +24,8 @@ from app.judge import (
     budgets_of,
 )
 from app.opened import Opened, may_hurt, short_names
-from app.show import method_name, offer
+from app.says import method_name, method_says
+from app.show import offer
 from app.state import stamp
 from app.stored import origin_of, stored_methods
 from app.words import show_words
@@ -32,13 +33,13 @@ from eraser import Dataset, Example, Fault, InputError
 from rationale.hf import check_labels
 
 BUDGETS = {
-    OWN_CHOICE: "the method's own choice",
-    "gold": "as many words as people marked",
+    OWN_CHOICE: "the method's own",
+    "gold": "as many as people",
     "ratio=0.1": "10 % of the words",
     "ratio=0.2": "20 % of the words",
     "ratio=0.3": "30 % of the words",
 }
-LIVE = "the open model, now"
+LIVE = "the open model"
 AT_ONCE = 100  # examples judged without being asked to
 SIZES = (25, AT_ONCE, 250, 1000, 5000)
 NAMES = {
@@ -72,7 +73,7 @@ def people_page(opened: Opened) -> None:
         return
     one = _chosen(found)
     example = next(e for e in asked.examples if e.id == one.id)
-    st.html(html.note(asked.origin))
+    st.html(html.note(asked.origin) + html.note(method_says(asked.method)))
     _shown(data, example, one, asked.method)
     _exports(data, asked.examples, found, one, asked.method)
 
@@ -110,7 +111,7 @@ def _asked_of_model(opened: Opened, columns: Sequence[DeltaGenerator]) -> Asked:
         "Rationale by", methods_of(opened.held), key="method", bind="query-params", format_func=method_name
     )
     target = columns[2].selectbox(
-        "Class", targets_of(classifier.labels, PREDICTED, GOLD), key="class", bind="query-params",
+        "Class explained", targets_of(classifier.labels, PREDICTED, GOLD), key="class", bind="query-params",
         help="The class that is explained: the predicted one, the people's (gold), or one you choose.",
     )  # fmt: skip
     splits = [s for s, examples in data.splits.items() if examples]
@@ -118,7 +119,7 @@ def _asked_of_model(opened: Opened, columns: Sequence[DeltaGenerator]) -> Asked:
     split = columns[3].selectbox("Split", splits, index=first, key="split", bind="query-params")
     budget = columns[4].selectbox(
         "Size of a rationale", budgets_of(method), key="budget", format_func=BUDGETS.__getitem__,
-        persist_state="session",
+        persist_state="session", help="How many words; as many as people marked, or a share of the text.",
     )  # fmt: skip
     size = _size(columns[5], len(data.splits[split]))
     how = How(method, budget, target)
@@ -131,7 +132,7 @@ def _asked_of_run(opened: Opened, source: str, folder: Path, columns: Sequence[D
     files, origin, dataset = stored_methods(folder), origin_of(folder), opened.data.dataset
     method = columns[1].selectbox("Rationale by", list(files), key="method", bind="query-params",
                                   format_func=method_name)  # fmt: skip
-    columns[2].selectbox("Class", [origin.target], disabled=True, help="As the run was made.")
+    columns[2].selectbox("Class explained", [origin.target], disabled=True, help="As the run was made.")
     file = files[method]
     at = stamp(file)
     try:

@@ -108,9 +108,10 @@ def _layers(opened: Opened) -> None:
         f"Outline: the dense model. The layers together: {saved:.2f} times fewer."
     )
     make = partial(layer_figure, table)
-    show_figure("layers", says, table, make, (opened.held.key, opened.data.key, split, size))
+    show_figure("layers", says, table, make, (opened.held.key, opened.data.key, split, size), True)
     st.dataframe(table, hide_index=True, column_config={
-        c: st.column_config.NumberColumn(format="%.4f") for c in ("dense", *PARTS)
+        c: st.column_config.NumberColumn(format="%.1f" if c == "tokens" else "%.4f")
+        for c in ("tokens", "dense", *PARTS)
     })  # fmt: skip
     st.caption("In GFLOPs a text; a multiply-add is two. Embedding and head are left out.")
 

@@ -13,6 +13,7 @@ from app.pages.explain import explain_page
 from app.pages.people import people_page
 from app.pages.scores import scores_page
 from app.pages.speed import speed_page
+from app.says import PAGES as PAGES_SAY
 from app.start import Start
 from eraser import InputError
 
@@ -32,11 +33,13 @@ def main() -> None:
         "Page", list(PAGES), default="Explain", required=True, key="page", bind="query-params",
         label_visibility="collapsed",
     )  # fmt: skip
+    name = name or "Explain"
+    st.html(html.note(PAGES_SAY[name]))
     opened = open_all(Start.from_environment())
     if opened is None:
         return
     try:
-        PAGES[name or "Explain"](opened)
+        PAGES[name](opened)
     except InputError as error:
         complain(error, "This cannot be shown.")
 

@@ -9,6 +9,7 @@ import os
 import re
 import shutil
 import socket
+import statistics
 import subprocess
 import sys
 import time
@@ -18,7 +19,9 @@ from pathlib import Path
 
 import pytest
 
+from eraser.load import load
 from tests.test_app_runs import write
+from tests.test_app_stored import write_stored
 
 pytestmark = pytest.mark.slow
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -34,6 +37,7 @@ REVIEW = (
     "of the best comedies I have seen in years , and I would gladly watch it again tomorrow with all "
     "of my friends ."
 )
+REVIEWS = [f"{start} {REVIEW}" for start in ("Frankly ,", "Well ,", "Listen :", "Yes ,", "Surprise !")]
 SIZES = {"wide": (1280, 900), "narrow": (390, 844)}
 WAIT_MS = 90_000
 TOO_LONG_S = 20  # what is a fault on any machine; the aim is 1 s and 0.3 s on two idle cores
@@ -43,7 +47,7 @@ TOO_LONG_S = 20  # what is a fault on any machine; the aim is 1 s and 0.3 s on t
 def url(tmp_path_factory):
     """A server of its own, stopped at the end."""
     folder = tmp_path_factory.mktemp("browser")
-    write(folder / "runs" / "one")
+    write_stored(write(folder / "runs" / "one"), load("sample"))
     with socket.socket() as free:
         free.bind(("localhost", 0))
         port = free.getsockname()[1]
@@ -99,6 +103,7 @@ def open_page(chromium, url):
             "request",
             lambda r: None if r.url.startswith((url, "data:", "blob:", "ws:")) else faults.append(r.url),
         )
+        page.on("response", lambda r: faults.append(f"{r.status} {r.url}") if r.status >= 400 else None)
         page.on("console", lambda m: faults.append(m.text) if m.type == "error" else None)
         page.on("pageerror", lambda e: faults.append(str(e)))
         page.goto(f"{url}/{query}")
@@ -137,13 +142,42 @@ def words(page):
     return page.locator(".w[data-i]")
 
 
-def type_review(page):
+def ready(page):
+    """Wait until the model is loaded and warm: nobody types a review sooner."""
+    page.get_by_text("Type or paste a text").or_(words(page).first).first.wait_for()
+
+
+def type_review(page, review=REVIEW):
+    """Type a review; return the seconds until its words are on the page."""
+    ready(page)
     box = page.get_by_label("Text", exact=True)
-    box.fill(REVIEW)
+    box.fill(review)
     begin = time.perf_counter()
     box.press("Control+Enter")
-    words(page).first.wait_for()
+    page.wait_for_function(FIRST_WORD, arg=review.split()[0])
     return time.perf_counter() - begin
+
+
+def choose(page, label, option):
+    """Choose in a list; return the seconds until the words are drawn anew."""
+    page.get_by_role("combobox", name=label).click()
+    before = page.evaluate(TEXT_OF)
+    wanted = page.get_by_role("option", name=option, exact=True)
+    wanted.wait_for()
+    begin = time.perf_counter()
+    wanted.click()
+    page.wait_for_function(f"(before) => ({TEXT_OF})() !== before", arg=before)
+    return time.perf_counter() - begin
+
+
+TEXT_OF = """
+() => [...document.querySelectorAll('*')].map((e) => e.shadowRoot?.querySelector('.text')?.innerHTML)
+  .find(Boolean) ?? ''
+"""
+FIRST_WORD = """
+(first) => [...document.querySelectorAll('*')].some(
+  (e) => e.shadowRoot?.querySelector('.w[data-i="0"]')?.textContent === first)
+"""
 
 
 FADED = """
@@ -184,15 +218,17 @@ def download(page, name):
 
 def test_type_slide_dial_compare_and_download(open_page):
     page = open_page()
-    first = type_review(page)
-    again = open_page()
-    warm = type_review(again)
+    firsts = []
+    for review in REVIEWS:
+        firsts.append(type_review(page, review))
+        page.get_by_text(re.compile(r"^time \d")).wait_for()
     switches = [slide(page) for _ in range(3)]
-    shown = ", ".join(f"{s:.2f} s" for s in switches)
-    sys.stdout.write(
-        f"\nfirst highlight {first:.2f} s, of a known text {warm:.2f} s; layer switches {shown}\n"
-    )
-    assert max(first, *switches) < TOO_LONG_S
+    methods = [choose(page, "Highlight by", m) for m in ("attention", "gradient_x_input", "survivors")]
+    for what, times in {"first highlight": firsts, "layer": switches, "method": methods}.items():
+        shown = ", ".join(f"{s:.2f}" for s in times)
+        sys.stdout.write(f"\n{what}: median {statistics.median(times):.2f} s of {shown}")
+    sys.stdout.write(f"\nload {', '.join(f'{x:.1f}' for x in os.getloadavg())}\n")
+    assert max(*firsts, *switches, *methods) < TOO_LONG_S
     assert "layer=3" in page.url
     kept = words(page).count() - page.locator(".w.gone").count()
     page.get_by_role("slider", name="Speed dial").press("ArrowRight")
@@ -245,6 +281,28 @@ def test_a_shared_address_opens_the_same(open_page):
     words(page).first.wait_for()
     assert "Lantern" in words(page).all_inner_texts()
     assert page.get_by_role("slider", name="Layer").input_value() == "2"
+
+
+def test_a_class_is_chosen_and_kept_in_the_address(open_page):
+    page = open_page("?page=Explain&example=a001.txt&method=gradient_x_input")
+    words(page).first.wait_for()
+    page.get_by_text("speaks for POS").wait_for()
+    choose(page, "Class explained", "NEG")
+    page.get_by_text("speaks for NEG").wait_for()
+    page.wait_for_url("**class=NEG**")
+    again = open_page(page.url.split("/")[-1])
+    again.get_by_text("explained for NEG, not for POS").wait_for()
+
+
+def test_a_runs_rationales_are_shown(open_page):
+    page = open_page("?page=People&source=run+one")
+    page.get_by_text("Stored in run one: computed by a-model").wait_for()
+    words(page).first.wait_for()
+    choose(page, "Size of a rationale", "30 % of the words")
+    page.get_by_role("combobox", name="Rationale by").click()
+    page.get_by_role("option", name="lime (slow)", exact=True).click()
+    page.wait_for_url("**method=lime**")
+    shoot(page, "stored")
 
 
 def test_people_browses_and_exports(open_page):

@@ -1,0 +1,45 @@
+"""What the methods and pages are about, in words for someone who sees them for the first time."""
+
+from __future__ import annotations
+
+from app.explain import SLOW
+
+PAGES = {
+    "Explain": "Which words did the model use for a text, and how much work did it save on the others?",
+    "People": "Words that people marked as evidence, beside the rationale: the words that the model used.",
+    "Scores": "How well the methods of a run agree with people, and with what the model does.",
+    "Speed": "What dropping words saves in operations and time, and what it costs in accuracy.",
+}
+METHODS_SAY = {
+    "survivors": "how many layers of the model worked on the word before dropping it",
+    "contribution": "how much the model itself expected the word to matter, mean of its layers",
+    "attention": "how much the last layer looks at the word",
+    "attention_max": "how much the last layer looks at the word, by the head that looks most",
+    "attention_layers": "how much the layers look at the word, mean of all",
+    "rollout": "attention followed back through all layers to the word",
+    "value_norm": "how much the last layer takes over from the word",
+    "attention_x_gradient": "how much the last layer looks at the word, where that moves the answer",
+    "saliency": "how steeply the answer changes with the word",
+    "gradient_x_input": "what the word adds to the answer, at first approximation",
+    "gradient_x_input_l1": "how much the word moves the answer either way, summed over its parts",
+    "gradient_x_input_l2": "how much the word moves the answer either way, as a length",
+    "integrated_gradients": "what the word adds to the answer on the way from an empty text to this one",
+    "gradient_shap": "what the word adds to the answer at random points between an empty text and this one",
+    "deeplift": "what the word adds to the answer, compared with an empty text",
+    "leave_one_out": "how far the answer falls without the word",
+    "occlusion": "how far the answer falls without a phrase around the word",
+    "lime": "the word's weight in a simple model of the answer, fitted on parts of the text",
+    "kernel_shap": "the word's fair share of the answer (Shapley value), estimated from parts of the text",
+    "position": "only where the word stands, first words first: a floor that methods must beat",
+    "random": "nothing, drawn by chance: a floor that methods must beat",
+}
+
+
+def method_name(method: str) -> str:
+    """Return how a method is listed on all pages: the address holds it so."""
+    return f"{method} (slow)" if method in SLOW else method
+
+
+def method_says(method: str) -> str:
+    """Return what a method's score of a word is; of one that is not ours, its name alone."""
+    return f"{method}: {METHODS_SAY[method]}." if method in METHODS_SAY else f"{method}."

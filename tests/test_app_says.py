@@ -1,0 +1,15 @@
+from __future__ import annotations
+
+from app.explain import SLOW
+from app.says import METHODS_SAY, method_name, method_says
+from rationale.attribution import METHODS
+
+
+def test_every_method_is_told_in_words():
+    assert set(METHODS_SAY) == set(METHODS)
+    assert method_says("random").startswith("random: nothing, drawn by chance")
+    assert method_says("<mine>") == "<mine>."
+
+
+def test_slow_methods_are_named_so():
+    assert {m for m in METHODS if method_name(m).endswith("(slow)")} == SLOW
