@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 # With real data or other models the bundled sample's notebooks stay as they are.
 NOTEBOOKS := $(if $(RATIONALE_DATA)$(RATIONALE_MODELS),runs/notebooks,notebooks)
 
-.PHONY: help evaluate app notebooks docs test test-browser check lint types format clean
+.PHONY: help evaluate app notebooks docs test test-browser test-faults check lint types format clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -57,6 +57,9 @@ test: .venv/dev ## Run all tests
 
 test-browser: .venv/dev ## Use the viewer in headless Chromium
 	$(BIN)/python -m pytest -rs -s tests/browser
+
+test-faults: .venv/dev ## Kill processes, fill disks, run twice at once; what was done must be kept
+	$(BIN)/python -m pytest -m faults
 
 lint: .venv/dev ## Style and faults (ruff)
 	$(BIN)/ruff check

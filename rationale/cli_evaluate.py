@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import fields
+from dataclasses import replace as replaced  # `replace` is an option
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from rationale.cli_options import (
+    Address,
     AsJson,
     Budgets,
     DataPath,
@@ -24,11 +26,15 @@ from rationale.cli_options import (
     Precision,
     Replacement,
     RunFolder,
+    RunnerName,
     Sample,
+    Workers,
 )
 
 if TYPE_CHECKING:  # torch is imported when a command runs
+    from rationale.evaluate import Plan
     from rationale.hf import Classifier
+    from rationale.runners import Job
     from rationale.settings import EvaluateSettings
 
 
@@ -57,24 +63,50 @@ def evaluate_command(  # noqa: PLR0913 (one option each)
     precision: Precision = "float32",
     device: str = "auto",
     seed: int = 0,
+    chunk: Annotated[int, typer.Option(help="Examples to a part on disk.")] = 64,
+    runner: RunnerName = "local",
+    workers: Workers = 1,
+    address: Address = None,
     as_json: AsJson = False,
 ) -> None:
     """Score rationale methods against human evidence; an interrupted run goes on where it stopped."""
     from eraser.load import load
-    from rationale.evaluate import evaluate
+    from rationale.evaluate import collect, plan
     from rationale.memory import keep_freed_memory
     from rationale.report import write_run
+    from rationale.runners import RUNNERS, check_runner
 
     given = locals()
+    check_runner(runner, workers, address)
     keep_freed_memory()
     loaded = load(dataset, data)
     given["model"] = model or _default_model(dataset)
     classifier = _classifier(given["model"], given)
     explained = None if dense is None else _classifier(dense, given)
     folder = out or Path("runs") / f"{dataset}-{split}"
-    evaluation = evaluate(classifier, loaded, _settings(given, classifier), folder, explained)
+    planned = plan(classifier, loaded, _settings(given, classifier), folder, explained)
+    RUNNERS[runner](_job(given, planned), planned, workers, address)
+    evaluation = collect(planned)
     scores = write_run(evaluation, loaded, folder)
     _print_run(scores, evaluation.budgets[0], folder, as_json)
+
+
+def _job(given: dict[str, Any], planned: Plan) -> Job:
+    """Return what a worker needs to know of the run; paths are absolute, for it may start elsewhere."""
+    import torch
+
+    from rationale.runners import Job
+
+    s, data = planned.run.settings, given["data"]
+    elsewhere = replaced(s, model=_absolute(s.model), dense=None if s.dense is None else _absolute(s.dense))
+    labels = tuple(given["labels"].split(",")) if given["labels"] else None
+    folder = str(planned.run.folder.parent.resolve())
+    return Job(elsewhere, folder, data and _absolute(str(data)), labels, torch.get_num_threads())
+
+
+def _absolute(path: str) -> str:
+    """Return a folder's full path; a hub id as it is."""
+    return str(Path(path).resolve()) if Path(path).exists() else path
 
 
 def _classifier(path: str, given: dict[str, Any]) -> Classifier:

@@ -49,6 +49,9 @@ Sample = Annotated[
     int | None, typer.Option(help="Only N examples of the split, drawn by chance with --seed.")
 ]
 Replacement = Annotated[Literal["delete", "mask"], typer.Option(help="How words are removed.")]
+RunnerName = Annotated[str, typer.Option(help="Where it is computed: local, accelerate or ray.")]
+Workers = Annotated[int, typer.Option(help="Processes that compute, each with a model of its own.")]
+Address = Annotated[str | None, typer.Option(help="Of a Ray cluster that is there; default one of its own.")]
 
 # training
 Compose = Annotated[

@@ -20,7 +20,21 @@ from rationale.models.removal import run_windows, speedup_of
 from rationale.settings import EvaluateSettings
 from rationale.text import words_read
 
-CHUNK = 64  # examples to a part
+
+@dataclass(frozen=True)
+class Plan:
+    """A run whose settings were checked, and the examples of each of its chunks."""
+
+    run: Run
+    dataset: Dataset
+    chunks: tuple[tuple[Example, ...], ...]
+    notes: tuple[str, ...]
+
+    def compute(self, number: int) -> None:
+        """Compute the parts of one chunk that the run's folder lacks."""
+        run = self.run.afresh()
+        for _ in run.chunk(run.items(self.dataset, self.chunks[number])):
+            pass  # what it yields is read again from the parts
 
 
 @dataclass(frozen=True)
@@ -37,14 +51,14 @@ class Evaluation:
     notes: tuple[str, ...]
 
 
-def evaluate(
+def plan(
     classifier: Classifier,
     dataset: Dataset,
     settings: EvaluateSettings,
     folder: Path,
     dense: Classifier | None = None,
-) -> Evaluation:
-    """Run every method on the split, or take from `folder/parts` what an earlier run left there.
+) -> Plan:
+    """Refuse settings that cannot be carried out; return what a run in `folder` consists of.
 
     Where the classifier drops tokens, methods other than its own explain `dense`, by default its own
     weights with nothing removed; what is said without and with only a rationale is always its own answer.
@@ -60,18 +74,35 @@ def evaluate(
     budgets = settings.resolved_budgets(share)
     hashes = (fingerprint(classifier), fingerprint(explained))
     run = Run(classifier, explained, settings, budgets, folder / "parts", hashes)
-    chunks = [examples[i : i + CHUNK] for i in range(0, len(examples), CHUNK)]
+    chunks = tuple(tuple(examples[i : i + settings.chunk]) for i in range(0, len(examples), settings.chunk))
+    return Plan(run, dataset, chunks, (*dataset.notes, *note))
+
+
+def evaluate(
+    classifier: Classifier,
+    dataset: Dataset,
+    settings: EvaluateSettings,
+    folder: Path,
+    dense: Classifier | None = None,
+) -> Evaluation:
+    """Run every method on the split, or take from `folder/parts` what an earlier run left there; see plan."""
+    return collect(plan(classifier, dataset, settings, folder, dense))
+
+
+def collect(planned: Plan) -> Evaluation:
+    """Return everything measured; parts that are not in the folder yet are computed."""
+    run, settings = planned.run, planned.run.settings
     items: list[Item] = []
     found: dict[tuple[str, str], list[Prediction]] = {}
     spent: dict[str, list[float]] = {m: [] for m in settings.methods}
     missed: dict[str, list[float]] = {}
     places: set[str] = set()
-    for chunk in tqdm(chunks, desc="evaluate", unit="part", leave=False, disable=None):
-        batch = run.items(dataset, chunk)
+    for chunk in tqdm(planned.chunks, desc="evaluate", unit="part", leave=False, disable=None):
+        batch = run.items(planned.dataset, chunk)
         run = run.afresh()
         for method, budget, prediction, row in run.chunk(batch):
             found.setdefault((method, budget), []).append(prediction)
-            if budget == str(budgets[0]):
+            if budget == str(run.budgets[0]):
                 spent[method].append(row["ms"])
                 places.add(row["where"])
                 if row["delta"] is not None:
@@ -80,13 +111,13 @@ def evaluate(
     unread = sum(int((~words_read(i.windows, i.truth.n_words)).sum()) for i in items)
     return Evaluation(
         settings,
-        tuple(map(str, budgets)),
+        tuple(map(str, run.budgets)),
         tuple(items),
         {key: tuple(rows) for key, rows in found.items()},
         {m: float(np.median(values)) for m, values in spent.items()},
         unread,
         "; ".join(sorted(places)),
-        (*dataset.notes, *note, *_saved(classifier, items), *_missed(missed, settings.explain)),
+        (*planned.notes, *_saved(run.classifier, items), *_missed(missed, settings.explain)),
     )
 
 

@@ -22,11 +22,11 @@ def part(path: Path, compute: Callable[[], Rows]) -> Rows:
     """Return the part's rows: read if it is there and whole, else computed and written."""
     if path.exists():
         try:
-            rows: Rows = pq.read_table(path).to_pylist()
+            rows: Rows = pq.read_table(path, page_checksum_verification=True).to_pylist()
             return rows
-        except (pa.ArrowException, OSError):  # cut short by something outside: compute it again
+        except (pa.ArrowException, OSError):  # cut short or changed from outside: compute it again
             path.unlink(missing_ok=True)
     rows = compute()
     table = pa.Table.from_pylist(rows)
-    write_whole(path, lambda p: pq.write_table(table, p))
+    write_whole(path, lambda p: pq.write_table(table, p, write_page_checksum=True))
     return rows

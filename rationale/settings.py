@@ -27,7 +27,8 @@ class EvaluateSettings(AttributionSettings):
     """The choices of one run; `budgets[0]` is the one written to the official prediction files.
 
     `dense` is the model that attention and gradient methods explain where `model` drops tokens. `limit`
-    takes the first examples of the split, `sample` as many by chance, drawn with `seed`.
+    takes the first examples of the split, `sample` as many by chance, drawn with `seed`. `chunk` examples
+    are a part on disk, and the work that a worker takes at once.
     """
 
     dataset: str
@@ -45,6 +46,7 @@ class EvaluateSettings(AttributionSettings):
     seed: int = 0
     dense: str | None = None
     fractions: tuple[float, ...] = FRACTIONS
+    chunk: int = 64
 
     def check(self, known_methods: tuple[str, ...], choosing: tuple[str, ...] = ()) -> None:
         """Refuse what cannot be carried out; `choosing` are the methods that pick words themselves."""
@@ -59,6 +61,7 @@ class EvaluateSettings(AttributionSettings):
             (None in (self.limit, self.sample), "a limit or a sample", both),
             (self.max_length is None or self.max_length >= 1, "a max_length above 0", str(self.max_length)),
             (self.seed >= 0, "a seed of at least 0", str(self.seed)),
+            (self.chunk >= 1, "a chunk of at least 1 example", str(self.chunk)),
         ]
         faults = [Fault(expected, got) for holds, expected, got in rules if not holds]
         faults += self.faults()

@@ -134,10 +134,14 @@ def adaptive(classifier: Classifier) -> Classifier:
     return replace(classifier, model=dropping(classifier.model))
 
 
-@pytest.fixture
-def model_folder(tmp_path: Path, tokenizer: PreTrainedTokenizerBase) -> Path:
-    folder = tmp_path / "model"
+def save_tiny(folder: Path, tokenizer: PreTrainedTokenizerBase) -> None:
+    """Write a random model and its tokenizer."""
     quiet()  # else the library's progress bar is the first thing a command seems to print
     tiny_model("bert", tokenizer, ("NEG", "POS")).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
-    return folder
+
+
+@pytest.fixture
+def model_folder(tmp_path: Path, tokenizer: PreTrainedTokenizerBase) -> Path:
+    save_tiny(tmp_path / "model", tokenizer)
+    return tmp_path / "model"

@@ -1,0 +1,191 @@
+"""Where the parts of a run are computed: here, by several processes of one machine, on a Ray cluster.
+
+A chunk of examples is a unit of work; its parts are files named by their content (parts.py). So it matters
+neither who computed a part, nor in which order, nor how often a worker died: what is read is the same.
+To add a runner: one function (job, chunks, workers, address) and a line in RUNNERS.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterable
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import asdict, dataclass
+from functools import cache
+from multiprocessing import get_context
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import torch
+from tqdm.auto import tqdm
+
+from eraser import Fault, InputError
+from eraser.load import load
+from eraser.write import write_json
+from rationale.evaluate import Plan, plan
+from rationale.hf import cast_once, load_classifier
+from rationale.memory import keep_freed_memory
+from rationale.settings import EvaluateSettings
+
+
+@dataclass(frozen=True)
+class Job:
+    """All that another process needs to know of a run; paths must lead to the same files there."""
+
+    settings: EvaluateSettings
+    folder: str
+    data: str | None = None
+    labels: tuple[str, ...] | None = None
+    threads: int = 1  # of each worker; sums of floats may depend on it
+
+    def plan(self, device: str | None = None) -> Plan:
+        """Load data and models; return the run."""
+        s = self.settings
+        how: dict[str, Any] = {n: getattr(s, n) for n in ("max_length", "long_texts", "precision")}
+        how |= {"labels": self.labels, "device": device or s.device}
+        model, *dense = (cast_once(load_classifier(m, **how)) for m in (s.model, s.dense) if m is not None)
+        dataset = load(s.dataset, None if self.data is None else Path(self.data))
+        return plan(model, dataset, s, Path(self.folder), *dense)
+
+    def write(self, path: Path) -> None:
+        """Write the job for a process that is started with a file's name."""
+        write_json(path, asdict(self))
+
+    @classmethod
+    def read(cls, path: Path) -> Job:
+        """Read what `write` wrote."""
+        record = json.loads(path.read_text(encoding="utf-8"))
+        settings = EvaluateSettings(**{k: _frozen(v) for k, v in record.pop("settings").items()})
+        return cls(settings, **{k: _frozen(v) for k, v in record.items()})
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+@cache
+def opened(job: Job, device: str | None = None) -> Plan:
+    """Return the job's run, opened once in each process."""
+    torch.set_num_threads(job.threads)
+    keep_freed_memory()
+    return job.plan(device)
+
+
+def compute(job: Job, number: int) -> int:
+    """Compute one chunk's parts in this process; return its number."""
+    opened(job).compute(number)
+    return number
+
+
+def local(job: Job, planned: Plan, workers: int, address: str | None) -> None:
+    """Compute in processes of this machine; with one worker nothing is left to do before parts are read."""
+    if workers == 1:
+        return
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        futures = [pool.submit(compute, job, n) for n in range(len(planned.chunks))]
+        try:
+            _watch((f.result() for f in as_completed(futures)), len(futures))
+        except BrokenProcessPool:
+            raise _died(job) from None
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def accelerate(job: Job, planned: Plan, workers: int, address: str | None) -> None:
+    """Compute in processes that Accelerate starts, one a GPU of this machine, each every n-th chunk."""
+    kind = ["--cpu"] if planned.run.classifier.device.type == "cpu" else ["--multi_gpu"] * (workers > 1)
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / "job.json"
+        job.write(file)
+        command = [sys.executable, "-m", "accelerate.commands.launch", *kind, "--num_machines", "1"]
+        command += ["--num_processes", str(workers), "--main_process_port", "0"]
+        command += ["--mixed_precision", "no", "--dynamo_backend", "no"]
+        command += ["--num_cpu_threads_per_process", str(job.threads)]
+        done = subprocess.run([*command, "--module", "rationale.runners", str(file)], check=False)
+    if done.returncode:
+        raise _died(job)
+
+
+def ray(job: Job, planned: Plan, workers: int, address: str | None) -> None:
+    """Compute on a Ray cluster (Ray Data), one actor a worker; a dead worker's chunks are done by another."""
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is sent anywhere
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    import ray as cluster
+    from ray.data import ActorPoolStrategy, DataContext
+
+    on_gpu, chunks = planned.run.classifier.device.type == "cuda", len(planned.chunks)
+    own: dict[str, Any] = {} if address else {"num_cpus": workers, "include_dashboard": False}
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
+    cluster.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **own)
+    try:
+        DataContext.get_current().enable_progress_bars = False
+        numbers = cluster.data.from_items([{"chunk": n} for n in range(chunks)], override_num_blocks=chunks)
+        done = numbers.map_batches(
+            _Actor,
+            fn_constructor_args=(job,),
+            batch_size=1,
+            compute=ActorPoolStrategy(size=workers),
+            num_cpus=0 if on_gpu else 1,
+            num_gpus=1 if on_gpu else 0,
+        )
+        _watch(done.iter_rows(), chunks)
+    finally:
+        cluster.shutdown()
+
+
+class _Actor:
+    """A worker under Ray: opens the job once, computes the chunks it is given."""
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+
+    def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
+        for number in batch["chunk"]:
+            compute(self.job, int(number))
+        return batch
+
+
+def _watch(done: Iterable[Any], chunks: int) -> None:
+    for _ in tqdm(done, total=chunks, desc="compute", unit="chunk", leave=False, disable=None):
+        pass
+
+
+def _died(job: Job) -> InputError:
+    expected = "workers that finish (what they computed is kept: the same command goes on)"
+    return InputError(Fault(expected, "one that died", job.folder))
+
+
+Runner = Callable[[Job, Plan, int, str | None], None]
+RUNNERS: dict[str, Runner] = {"local": local, "accelerate": accelerate, "ray": ray}
+
+
+def check_runner(name: str, workers: int, address: str | None) -> None:
+    """Refuse an unknown runner, no worker, and an address for a runner that has none."""
+    rules = (
+        (name in RUNNERS, f"a runner of {', '.join(RUNNERS)}", repr(name)),
+        (workers >= 1, "at least 1 worker", str(workers)),
+        (address is None or name == "ray", "an address for the runner ray alone", f"runner {name}"),
+    )
+    if faults := [Fault(expected, got) for holds, expected, got in rules if not holds]:
+        raise InputError(*faults)
+
+
+def main(file: str) -> None:
+    """Compute this process's share of a job's chunks; started by `accelerate launch`."""
+    from accelerate import PartialState
+
+    job = Job.read(Path(file))
+    state = PartialState(cpu=not torch.cuda.is_available() or job.settings.device == "cpu")
+    planned = opened(job, str(state.device) if state.device.type == "cuda" else None)
+    for number in range(state.process_index, len(planned.chunks), state.num_processes):
+        planned.compute(number)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from eraser import InputError
+from rationale.runners import RUNNERS, Job, check_runner
+from rationale.settings import EvaluateSettings
+from tests.conftest import save_tiny
+from tests.faults.processes import run, tables
+
+SETTINGS = EvaluateSettings("sample", "model", methods=("attention", "random"), budgets=("ratio",), limit=3)
+
+
+@pytest.fixture(scope="module")
+def evaluate(tmp_path_factory, tokenizer):
+    folder = tmp_path_factory.mktemp("runners")
+    save_tiny(folder / "model", tokenizer)
+    methods = ("--methods", "attention,integrated_gradients,random", "--ig-steps", 2, "--budget", "ratio")
+    return ("evaluate", "--model", folder / "model", *methods, "--chunk", 6, "--out")
+
+
+@pytest.fixture(scope="module")
+def here(evaluate, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("here")
+    run(*evaluate, folder)
+    return tables(folder)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("runner", "workers"), [
+    ("local", 2), ("accelerate", 1), ("accelerate", 2), ("ray", 1), ("ray", 2),
+])  # fmt: skip
+def test_the_tables_are_the_same_bit_for_bit(evaluate, here, tmp_path, runner, workers):
+    run(*evaluate, tmp_path, "--runner", runner, "--workers", workers)
+    assert tables(tmp_path) == here
+    assert len(list((tmp_path / "parts").glob("*.parquet"))) == 4 * 7
+
+
+def test_workers_leave_nothing_to_compute(model_folder, sample, tmp_path, monkeypatch):
+    from rationale import chunk
+    from rationale.evaluate import collect
+
+    settings = replace(SETTINGS, model=str(model_folder), chunk=1)
+    planned = Job(settings, str(tmp_path / "r")).plan()
+    RUNNERS["local"](Job(settings, str(tmp_path / "r")), planned, 2, None)
+    monkeypatch.setattr(chunk, "attribute", None)
+    monkeypatch.setattr(chunk, "text_probs", None)
+    assert len(collect(planned).items) == 3
+
+
+def test_a_job_is_read_as_it_was_written(tmp_path):
+    job = Job(replace(SETTINGS, fractions=(0.1,)), "/r", "/d", ("NEG", "POS"), 3)
+    job.write(tmp_path / "job.json")
+    assert Job.read(tmp_path / "job.json") == job
+    plain = Job(SETTINGS, "/r")
+    plain.write(tmp_path / "job.json")
+    assert Job.read(tmp_path / "job.json") == plain
+
+
+def test_all_faults_are_named_at_once():
+    with pytest.raises(InputError) as error:
+        check_runner("slurm", 0, "auto")
+    assert str(error.value).splitlines() == [
+        "expected a runner of local, accelerate, ray, got 'slurm'",
+        "expected at least 1 worker, got 0",
+        "expected an address for the runner ray alone, got runner slurm",
+    ]
+    for name in RUNNERS:
+        check_runner(name, 1, None)
+    check_runner("ray", 2, "auto")
