@@ -4,18 +4,27 @@ import json
 import shutil
 from copy import deepcopy
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from transformers import DistilBertConfig, DistilBertForSequenceClassification
+from transformers import (
+    DistilBertConfig,
+    DistilBertForSequenceClassification,
+    MPNetConfig,
+    MPNetForSequenceClassification,
+)
 
 from eraser import InputError
 from rationale.hf import check_first_token, load_classifier, save_classifier
+from rationale.models.encoder import check_encoder
 from rationale.training.adapler_settings import AdaplerSettings
-from rationale.training.train_adapler import train_adapler
+from rationale.training.adaptive import train_adaptive
+from rationale.training.train_adapler import ADAPLER
 from tests.conftest import FAMILIES, dropping, tiny_model
 
+train_adapler = partial(train_adaptive, ADAPLER)
 SETTINGS = AdaplerSettings(epochs=1, batch_size=64, precision="float32", device="cpu", target="human")
 
 
@@ -128,6 +137,21 @@ def test_encoder_that_cannot_be_run_by_layers_is_refused(distilbert, model_folde
     assert refused(train_adapler, model_folder, few, tmp_path / "two", SETTINGS, distilbert) == expected
     assert not (tmp_path / "one").exists()
     assert not (tmp_path / "two").exists()
+
+
+def test_encoder_whose_attention_cannot_be_replaced_is_refused(tokenizer):
+    config = MPNetConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=8,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=8,
+    )
+    expected = (
+        "expected an encoder whose attention function can be replaced (transformers' AttentionInterface), "
+        "got MPNetForSequenceClassification"
+    )
+    assert refused(check_encoder, MPNetForSequenceClassification(config)) == expected
 
 
 def test_dense_model_with_other_labels_is_refused(model_folder, few, tmp_path):

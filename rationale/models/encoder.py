@@ -67,6 +67,9 @@ def check_encoder(model: PreTrainedModel) -> None:
     if not isinstance(layers, nn.ModuleList) or not hasattr(base, "embeddings"):
         expected = "an encoder with embeddings and encoder.layer (BERT, RoBERTa, ELECTRA, MiniLM, …)"
         raise InputError(Fault(expected, type(model).__name__))
+    if not getattr(model, "_supports_attention_backend", False):  # MPNet, DeBERTa: ours would not be called
+        expected = "an encoder whose attention function can be replaced (transformers' AttentionInterface)"
+        raise InputError(Fault(expected, type(model).__name__))
 
 
 def layers_of(model: PreTrainedModel) -> nn.ModuleList:
