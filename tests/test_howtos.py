@@ -110,7 +110,7 @@ def test_adaptive_model(tmp_path, monkeypatch, tokenizer):
     dense = tmp_path / "models/dense"
     dense.mkdir(parents=True)
     save_classifier(tiny_model("bert", tokenizer, ("NEG", "POS")), tokenizer, dense)
-    (dense / "rationale.json").write_text(json.dumps({"max_length": 64}))
+    (dense / "rationale.json").write_text(json.dumps({"max_length": 128}))
     do(HOWTOS / "adaptive-model.md", tmp_path, monkeypatch)
     record = json.loads((tmp_path / "models/unusual/rationale.json").read_text())
     assert [e["stage"] for e in record["log"]] == ["hard"]
