@@ -120,13 +120,15 @@ def _classifier(path: str, given: dict[str, Any]) -> Classifier:
 
 def _settings(given: dict[str, Any], classifier: Classifier) -> EvaluateSettings:
     """Return the options as settings, with the methods and budgets that suit the model if none are named."""
+    from rationale.extract import parse_budget
     from rationale.hf import drops_tokens
     from rationale.settings import EvaluateSettings, defaults
 
     drops = drops_tokens(classifier)
     methods, budgets = defaults(drops)
-    given = given | {"methods": _picked(given["methods"], methods, drops)}
-    given |= {"budgets": tuple(given["budget"] or budgets)}
+    picked = _picked(given["methods"], methods, drops)
+    suited = [b for b in budgets if parse_budget(b).method in (None, *picked)]
+    given = given | {"methods": picked, "budgets": tuple(given["budget"] or suited)}
     return EvaluateSettings(**{f.name: given[f.name] for f in fields(EvaluateSettings) if f.name in given})
 
 

@@ -149,6 +149,15 @@ def test_tune_adapler_writes_the_frontier_as_table_and_figure(rationale, model_f
     assert (code, err) == (2, "error: expected numbers, comma-separated, got 'x'\n")
 
 
+def test_budgets_that_nobody_named_suit_the_methods_that_were(rationale, adapler_folder):
+    code, out, err = rationale(
+        "evaluate", "--model", adapler_folder, "--methods", "random", "--limit", "2", "--json", "--out", "r",
+        "--device", "cpu",
+    )  # fmt: skip
+    assert code == 0, err
+    assert {r["budget"] for r in json.loads(out)} == {"ratio=0.211", "gold", "-"}
+
+
 def test_evaluate_matches_the_models_own_choice(rationale, adapler_folder, model_folder):
     code, out, err = rationale(
         "evaluate", "--model", adapler_folder, "--dense", model_folder, "--methods", "survivors,random",
