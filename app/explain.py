@@ -31,7 +31,7 @@ from rationale.settings import LABEL, OF_EACH_TEXT
 from rationale.text import OUTSIDE, Batch, Ints, Window
 
 MAX_WORDS = 12_000  # of a text that is explained while someone waits
-ROUNDS, ROUNDS_UP_TO = 3, 512  # a text of no more pieces is timed so often, the fastest shown
+ROUNDS, ROUNDS_UP_TO = 4, 512  # a text of no more pieces is timed so often, the fastest shown
 SLOW = frozenset({
     *("integrated_gradients", "gradient_shap", "deeplift"),
     *("leave_one_out", "occlusion", "lime", "kernel_shap"),
@@ -189,13 +189,15 @@ def times_of(held: Held, reading: Reading, dial: float) -> Times:
     pieces = sum(map(len, reading.windows))
     rounds = ROUNDS if pieces <= ROUNDS_UP_TO else 1
     with held.turned(dial) as classifier:
-        model = classifier.model
-        seconds, dense_seconds = np.zeros((2, len(layers_of(plain(model))) + 1))
+        layers = list(layers_of(plain(classifier.model)))
+        found = np.zeros((2, len(layers) + 1))
         for _, batch in batches(classifier, reading.windows):
-            with classifier.autocast():
-                seconds = seconds + _timed(model, partial(_removing, classifier, batch), rounds)
-                dense_seconds = dense_seconds + _timed(model, partial(_dense, classifier, batch), rounds)
-    return Times(seconds, dense_seconds)
+            runs = partial(_removing, classifier, batch), partial(_dense, classifier, batch)
+            with classifier.autocast():  # in turns: whoever else is at work slows both
+                laps = [[_laps(layers, run) for run in runs] for _ in range(rounds)]
+            fastest = np.diff(np.array(laps)).min(axis=0)  # others only add
+            found[:, 1:] += fastest.cumsum(axis=1)
+    return Times(*found)
 
 
 def _operations(model: Any, lengths: Ints, tokens: Ints) -> tuple[Floats, Floats]:
@@ -225,25 +227,18 @@ def _mark_kept(kept: Mask, batch: Batch, output: Output) -> None:
         kept[layer, words[mask & (words != OUTSIDE)]] = True
 
 
-def _timed(model: Any, run: Callable[[], Output], rounds: int) -> Floats:
-    """Return the seconds until each layer was done [L+1], each in its fastest round."""
-    laps: list[float] = []
-    layers = layers_of(plain(model))
+def _laps(layers: Sequence[Any], run: Callable[[], Output]) -> list[float]:
+    """Return when a run began, and when each layer was done [L+1]; one that is not reached takes no time."""
+    laps = [time.perf_counter()]
 
     def lap(*_: object) -> None:
         laps.append(time.perf_counter())
 
     handles = [layer.register_forward_hook(lap) for layer in layers]
-    found = []
     try:
-        for _ in range(rounds):
-            laps.clear()
-            begin = time.perf_counter()
-            run()
-            ends = [begin, *laps]
-            found.append([t - begin for t in ends] + [ends[-1] - begin] * (len(layers) - len(laps)))
+        laps[0] = time.perf_counter()
+        run()
     finally:
         for handle in handles:
             handle.remove()
-    fastest = np.diff(np.array(found), axis=1).min(axis=0)  # whoever else is at work only adds
-    return np.concatenate([[0.0], np.cumsum(fastest)])
+    return laps + [laps[-1]] * (len(layers) + 1 - len(laps))

@@ -42,4 +42,8 @@ def method_name(method: str) -> str:
 
 def method_says(method: str) -> str:
     """Return what a method's score of a word is; of one that is not ours, its name alone."""
-    return f"{method}: {METHODS_SAY[method]}." if method in METHODS_SAY else f"{method}."
+    return (
+        f"{method}: {METHODS_SAY[method]}."
+        if method in METHODS_SAY
+        else f"{method}: not a method of this project."
+    )

@@ -20,7 +20,7 @@ from eraser.rules import prediction_faults
 from eraser.types import Floats, Mask, Span, mask_of
 from rationale.attribution import METHODS
 
-MOST_FAULTS = 5  # that are told: a file of other texts has one in every line
+MOST_FAULTS = 2  # that are told: a file of other texts has one in every line
 SUFFIX = ".jsonl"
 
 
@@ -34,8 +34,9 @@ class Stored:
 
 @dataclass(frozen=True)
 class Origin:
-    """How a run came to its rationales: the model, the class explained, the size of a rationale."""
+    """How a run came to its rationales: the texts, the model, the class explained, a rationale's size."""
 
+    texts: str
     model: str
     target: str
     budget: str
@@ -58,7 +59,8 @@ def origin_of(folder: Path) -> Origin:
     settings = facts.get("settings")
     known = settings if isinstance(settings, dict) else {}
     budget = next(iter(facts.get("budgets") or []), "?")
-    return Origin(str(known.get("model", "?")), str(known.get("target", "?")), str(budget))
+    texts = f"{known.get('dataset', '?')} {known.get('split', '')}".strip()
+    return Origin(texts, str(known.get("model", "?")), str(known.get("target", "?")), str(budget))
 
 
 def read_stored(path: Path, dataset: Dataset) -> Stored:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from app.judge import AS_STORED, judged_of, resized
-from app.stored import MOST_FAULTS, origin_of, read_stored, stored_methods
+from app.stored import MOST_FAULTS, Origin, origin_of, read_stored, stored_methods
 from eraser import Dataset, Document, Evidence, Example, InputError, Prediction, Span
 from eraser.write import write_json, write_predictions
 
@@ -78,9 +78,9 @@ def test_the_size_of_a_stored_rationale_can_be_changed(folder, sample):
 
 def test_origin_is_told(folder, tmp_path):
     origin = origin_of(folder)
-    assert (origin.model, origin.target, origin.budget) == ("a-model", "gold", "ratio=0.2")
+    assert origin == Origin("sample test", "a-model", "gold", "ratio=0.2")
     origin = origin_of(tmp_path)
-    assert (origin.model, origin.target, origin.budget) == ("?", "?", "?")
+    assert origin == Origin("?", "?", "?", "?")
     write_json(tmp_path / "scores.json", {"run": {"settings": 3, "budgets": None}})
     assert origin_of(tmp_path).model == "?"
 

@@ -65,23 +65,20 @@ def explain_page(opened: Opened) -> None:
         st.info("Type or paste a text, or take an example; its words are coloured by what the model used.")
         return
     text_of(*given)  # refuses one that is too long before anything is drawn
-    asked, slider = _asked(held)
+    asked, left, right = _asked(held)
     reading = cached.reading(held, given, asked.dial)
-    with slider:
+    with right:
         layer = _layer(reading)
-    places = [st.container() for _ in range(2)]
+    numbers, text = st.empty(), st.container()
     out, how = _out(given.words)
     label = asked.label(reading)
     found = cached.scored(held, given, label, asked.dial, asked.method, *asked.others)
-    with places[0]:
-        after = cached.without_words(held, given, out, how, asked.dial) if out else None
-        left, right = st.columns([3, 4], gap="large")
-        with left:
-            _prediction(reading, after, len(out), how, label)
-        numbers = right.empty()
+    after = cached.without_words(held, given, out, how, asked.dial) if out else None
+    with left:
+        _prediction(reading, after, len(out), how, label)
     if reading.layers is not None:
         numbers.html(html.facts(_facts(reading.layers, None, layer, found[asked.method])))
-    with places[1]:
+    with text:
         _words(reading, found, asked, layer, out)
     _exports(opened, given, reading, found[asked.method], asked)
     if reading.layers is not None:
@@ -138,8 +135,8 @@ def _query(matters: bool) -> str | None:
     return (typed or "").strip() or None
 
 
-def _asked(held: Held) -> tuple[Asked, DeltaGenerator]:
-    """Return what is to be shown, and the place of the layer slider."""
+def _asked(held: Held) -> tuple[Asked, DeltaGenerator, DeltaGenerator]:
+    """Return what is to be shown, the place of the prediction, and that of the layer slider."""
     methods = methods_of(held)
     columns = st.container(key="controls").columns([3, 4, 2], gap="medium")
     method = columns[0].selectbox(
@@ -154,15 +151,14 @@ def _asked(held: Held) -> tuple[Asked, DeltaGenerator]:
         help="The class whose probability the words speak for: the one predicted, or one you choose. "
         "Methods that only rank words by use (survivors, attention) are the same for each.",
     )  # fmt: skip
-    if not held.adaptive:
-        return Asked(method, tuple(others), target, AS_TRAINED), st.container()
-    left, right = st.container(key="sliders").columns(2, gap="large")
-    with left:
-        dial = st.select_slider(
+    left, right = st.columns(2, gap="large")
+    dial = AS_TRAINED
+    if held.adaptive:
+        dial = right.select_slider(
             "Speed dial", DIALS, AS_TRAINED, key="dial", bind="query-params",
             help="Scales the thresholds: 0 drops nothing, 1 is as trained, above 1 is faster.",
         )  # fmt: skip
-    return Asked(method, tuple(others), target, dial), right
+    return Asked(method, tuple(others), target, dial), left, right
 
 
 def _layer(reading: Reading) -> int:

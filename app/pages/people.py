@@ -65,15 +65,17 @@ def people_page(opened: Opened) -> None:
     data = opened.data.dataset
     if not _warned(data):
         return
-    asked = _asked(opened)
+    top = st.container(key="controls").columns(3, gap="medium")
+    more = st.expander("Class, split, filter, order, search", icon=":material/filter_list:")
+    asked = _asked(opened, [*top, *more.container(key="controls-more").columns(3, gap="medium")])
     judged = asked.judged()
-    found = _filtered(data, asked.examples, judged)
+    with more:
+        found = _filtered(data, asked.examples, judged)
     if not found:
         st.info("No example passes these filters. Loosen one of them.")
         return
-    one = _chosen(found)
+    one = _chosen(found, f"{asked.origin} {method_says(asked.method)}")
     example = next(e for e in asked.examples if e.id == one.id)
-    st.html(html.note(asked.origin) + html.note(method_says(asked.method)))
     _shown(data, example, one, asked.method)
     _exports(data, asked.examples, found, one, asked.method)
 
@@ -89,11 +91,10 @@ def _warned(data: Dataset) -> bool:
     return st.checkbox("Show the posts", key="warned", persist_state="session")
 
 
-def _asked(opened: Opened) -> Asked:
-    """Return what is to be shown: what the open model says, or what a run holds."""
+def _asked(opened: Opened, columns: Sequence[DeltaGenerator]) -> Asked:
+    """Return what is to be shown: what the open model says, or what a run holds; three places lead."""
     runs = {n: p for n, p in short_names(list(opened.runs)).items() if stored_methods(Path(p))}
     runs = {f"run {name}": path for name, path in runs.items()}
-    columns = [c for row in range(2) for c in st.container(key=f"controls-{row}").columns(3, gap="medium")]
     source = columns[0].selectbox(
         "Rationales from", [LIVE, *runs], key="source", bind="query-params",
         help="A run keeps the rationales that `rationale evaluate` computed: slow methods cost nothing here.",
@@ -110,14 +111,14 @@ def _asked_of_model(opened: Opened, columns: Sequence[DeltaGenerator]) -> Asked:
     method = columns[1].selectbox(
         "Rationale by", methods_of(opened.held), key="method", bind="query-params", format_func=method_name
     )
-    target = columns[2].selectbox(
+    target = columns[3].selectbox(
         "Class explained", targets_of(classifier.labels, PREDICTED, GOLD), key="class", bind="query-params",
         help="The class that is explained: the predicted one, the people's (gold), or one you choose.",
     )  # fmt: skip
     splits = [s for s, examples in data.splits.items() if examples]
     first = splits.index("test") if "test" in splits else 0
-    split = columns[3].selectbox("Split", splits, index=first, key="split", bind="query-params")
-    budget = columns[4].selectbox(
+    split = columns[4].selectbox("Split", splits, index=first, key="split", bind="query-params")
+    budget = columns[2].selectbox(
         "Size of a rationale", budgets_of(method), key="budget", format_func=BUDGETS.__getitem__,
         persist_state="session", help="How many words; as many as people marked, or a share of the text.",
     )  # fmt: skip
@@ -132,18 +133,18 @@ def _asked_of_run(opened: Opened, source: str, folder: Path, columns: Sequence[D
     files, origin, dataset = stored_methods(folder), origin_of(folder), opened.data.dataset
     method = columns[1].selectbox("Rationale by", list(files), key="method", bind="query-params",
                                   format_func=method_name)  # fmt: skip
-    columns[2].selectbox("Class explained", [origin.target], disabled=True, help="As the run was made.")
+    columns[3].selectbox("Class explained", [origin.target], disabled=True, help="As the run was made.")
     file = files[method]
     at = stamp(file)
     try:
         stored = cached.stored(str(file), at, opened.data)
     except InputError as error:
         expected = f"a run on the texts of {dataset.name}, the data set that is open"
-        first = Fault(expected, "predictions that do not fit them", folder)
+        first = Fault(expected, f"one on {origin.texts} that does not fit", folder)
         raise InputError(first, *error.faults) from None
-    columns[3].selectbox("Split", [stored.split], disabled=True, help="As the run was made.")
+    columns[4].selectbox("Split", [stored.split], disabled=True, help="As the run was made.")
     names = {AS_STORED: f"as in the run: {BUDGETS.get(origin.budget, origin.budget)}"} | BUDGETS
-    budget = columns[4].selectbox(
+    budget = columns[2].selectbox(
         "Size of a rationale", (AS_STORED, *BUDGET_SIZES), key="stored-budget", persist_state="session",
         format_func=names.__getitem__,
     )  # fmt: skip
@@ -185,26 +186,25 @@ def _judged(opened: Opened, split: str, how: How, size: int) -> list[Judged]:
 
 
 def _filtered(data: Dataset, examples: Sequence[Example], judged: Sequence[Judged]) -> list[Judged]:
-    with st.expander("Filter, order, search", icon=":material/filter_list:"):
-        left, middle, right = st.columns(3, gap="medium")
-        search = left.text_input("Search in text or id", key="search", persist_state="session") or ""
-        labels = middle.multiselect(
-            "Label", data.labels, key="labels", placeholder="any", persist_state="session"
+    left, middle, right = st.columns(3, gap="medium")
+    search = left.text_input("Search in text or id", key="search", persist_state="session") or ""
+    labels = middle.multiselect(
+        "Label", data.labels, key="labels", placeholder="any", persist_state="session"
+    )
+    order = right.selectbox("Order", list(ORDERS), key="order", persist_state="session")
+    tags = sorted({t for j in judged for t in j.tags})
+    wrong = left.toggle("Wrong predictions only", key="wrong", persist_state="session")
+    chosen: list[str] = []
+    if tags:
+        chosen = middle.multiselect(
+            "Target community", tags, key="tags", placeholder="any", persist_state="session"
         )
-        order = right.selectbox("Order", list(ORDERS), key="order", persist_state="session")
-        tags = sorted({t for j in judged for t in j.tags})
-        wrong = left.toggle("Wrong predictions only", key="wrong", persist_state="session")
-        chosen: list[str] = []
-        if tags:
-            chosen = middle.multiselect(
-                "Target community", tags, key="tags", placeholder="any", persist_state="session"
-            )
     words = {e.id: " ".join(data.text(e).words).casefold() for e in examples}
     return Filter(wrong, tuple(labels), tuple(chosen), search, order).of(judged, words)
 
 
-def _chosen(found: Sequence[Judged]) -> Judged:
-    """Return the example in hand; the buttons move it on."""
+def _chosen(found: Sequence[Judged], says: str) -> Judged:
+    """Return the example in hand, and say what its rationale is; the buttons move it on."""
     ids = [j.id for j in found]
     if st.session_state.get("example") not in ids and st.query_params.get("example") not in ids:
         st.session_state.example = ids[0]
@@ -219,7 +219,7 @@ def _chosen(found: Sequence[Judged]) -> Judged:
     at = ids.index(chosen)
     left.button("Previous", on_click=move, args=(-1,), width="stretch", shortcut="Alt+ArrowLeft")
     right.button("Next", on_click=move, args=(1,), width="stretch", shortcut="Alt+ArrowRight")
-    st.caption(f"{at + 1} of {len(ids)} examples that pass the filters")
+    st.html(html.note(f"{at + 1} of {len(ids)} examples that pass the filters. {says}"))
     return found[at]
 
 
