@@ -82,9 +82,9 @@ class Source:
             raise InputError(Fault("a readable file", "none", self.place(name))) from None
 
 
-def parse_json_lines(text: str, place: str) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Yield (line number from 1, object) for each line that is not blank."""
-    for number, line in enumerate(text.split("\n"), start=1):
+def parse_json_lines(text: str, place: str, before: int = 0) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield (line number, object) for each line that is not blank; `before` lines stand before them."""
+    for number, line in enumerate(text.split("\n"), start=before + 1):
         if not line.strip():
             continue
         try:

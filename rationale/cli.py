@@ -10,6 +10,7 @@ import typer
 
 from eraser.errors import Fault, InputError
 from rationale.cli_app import app_command
+from rationale.cli_attribute import attribute_command
 from rationale.cli_compare import compare_command
 from rationale.cli_data import import_command
 from rationale.cli_evaluate import evaluate_command
@@ -38,6 +39,7 @@ train_app.command("prune")(train_prune_command)
 app.add_typer(train_app, name="train")
 app.add_typer(tune_app, name="tune")
 app.command("evaluate")(evaluate_command)
+app.command("attribute")(attribute_command)
 app.command("compare")(compare_command)
 app.command("speeds")(speeds_command)
 app.command("app")(app_command)

@@ -29,12 +29,13 @@ from rationale.cli_options import (
     RunnerName,
     Sample,
     Workers,
+    absolute,
 )
 
 if TYPE_CHECKING:  # torch is imported when a command runs
     from rationale.evaluate import Plan
     from rationale.hf import Classifier
-    from rationale.runners import Job
+    from rationale.jobs import EvaluateJob
     from rationale.settings import EvaluateSettings
 
 
@@ -91,22 +92,17 @@ def evaluate_command(  # noqa: PLR0913 (one option each)
     _print_run(scores, evaluation.budgets[0], folder, as_json)
 
 
-def _job(given: dict[str, Any], planned: Plan) -> Job:
+def _job(given: dict[str, Any], planned: Plan) -> EvaluateJob:
     """Return what a worker needs to know of the run; paths are absolute, for it may start elsewhere."""
     import torch
 
-    from rationale.runners import Job
+    from rationale.jobs import EvaluateJob
 
     s, data = planned.run.settings, given["data"]
-    elsewhere = replaced(s, model=_absolute(s.model), dense=None if s.dense is None else _absolute(s.dense))
+    elsewhere = replaced(s, model=absolute(s.model), dense=None if s.dense is None else absolute(s.dense))
     labels = tuple(given["labels"].split(",")) if given["labels"] else None
     folder = str(planned.run.folder.parent.resolve())
-    return Job(elsewhere, folder, data and _absolute(str(data)), labels, torch.get_num_threads())
-
-
-def _absolute(path: str) -> str:
-    """Return a folder's full path; a hub id as it is."""
-    return str(Path(path).resolve()) if Path(path).exists() else path
+    return EvaluateJob(elsewhere, folder, labels, torch.get_num_threads(), data and absolute(str(data)))
 
 
 def _classifier(path: str, given: dict[str, Any]) -> Classifier:

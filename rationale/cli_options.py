@@ -78,3 +78,8 @@ Target = Annotated[
     str, typer.Option(help="What predictors imitate: gradient_x_input (published), human, METHOD, A+B.")
 ]
 Tolerance = Annotated[float, typer.Option(help="Accuracy on val that may be lost.")]
+
+
+def absolute(path: str) -> str:
+    """Return a file's or folder's full path, for a worker may start elsewhere; a hub id as it is."""
+    return str(Path(path).resolve()) if Path(path).exists() else path

@@ -30,6 +30,14 @@ class Plan:
     chunks: tuple[tuple[Example, ...], ...]
     notes: tuple[str, ...]
 
+    def __len__(self) -> int:
+        return len(self.chunks)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the models are."""
+        return self.run.classifier.device
+
     def compute(self, number: int) -> None:
         """Compute the parts of one chunk that the run's folder lacks."""
         run = self.run.afresh()
@@ -65,7 +73,7 @@ def plan(
     """
     named = {name: m for name in (*METHODS, *settings.methods) if (m := method_named(name)) is not None}
     settings.check(tuple(named), tuple(name for name, m in named.items() if m.own is not None))
-    explained = _explained(classifier, dense)
+    explained = explained_by(classifier, dense)
     check_labels(classifier, dataset.labels, settings.model)
     examples = chosen(dataset.examples(settings.split), settings)
     settings.target_label(classifier.labels)  # refused before a folder is made
@@ -157,8 +165,8 @@ def _missed(deltas: dict[str, list[float]], explain: str) -> tuple[str, ...]:
     )
 
 
-def _explained(classifier: Classifier, dense: Classifier | None) -> Classifier:
-    """Return what attention and gradient methods explain; it must read the same pieces."""
+def explained_by(classifier: Classifier, dense: Classifier | None) -> Classifier:
+    """Return what attention and gradient methods explain: another model must read the same pieces."""
     if dense is None:
         return without_removal(classifier)
     same = dense.encoder.tokenizer.get_vocab() == classifier.encoder.tokenizer.get_vocab()

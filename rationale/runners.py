@@ -2,12 +2,11 @@
 
 A chunk of examples is a unit of work; its parts are files named by their content (parts.py). So it matters
 neither who computed a part, nor in which order, nor how often a worker died: what is read is the same.
-To add a runner: one function (job, chunks, workers, address) and a line in RUNNERS.
+To add a runner: one function (job, work, workers, address) and a line in RUNNERS.
 """
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import subprocess
@@ -15,8 +14,6 @@ import sys
 from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import asdict, dataclass
-from functools import cache
 from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -26,69 +23,15 @@ import torch
 from tqdm.auto import tqdm
 
 from eraser import Fault, InputError
-from eraser.load import load
-from eraser.write import write_json
-from rationale.evaluate import Plan, plan
-from rationale.hf import cast_once, load_classifier
-from rationale.memory import keep_freed_memory
-from rationale.settings import EvaluateSettings
+from rationale.jobs import Job, Work, compute, opened, read_job
 
 
-@dataclass(frozen=True)
-class Job:
-    """All that another process needs to know of a run; paths must lead to the same files there."""
-
-    settings: EvaluateSettings
-    folder: str
-    data: str | None = None
-    labels: tuple[str, ...] | None = None
-    threads: int = 1  # of each worker; sums of floats may depend on it
-
-    def plan(self, device: str | None = None) -> Plan:
-        """Load data and models; return the run."""
-        s = self.settings
-        how: dict[str, Any] = {n: getattr(s, n) for n in ("max_length", "long_texts", "precision")}
-        how |= {"labels": self.labels, "device": device or s.device}
-        model, *dense = (cast_once(load_classifier(m, **how)) for m in (s.model, s.dense) if m is not None)
-        dataset = load(s.dataset, None if self.data is None else Path(self.data))
-        return plan(model, dataset, s, Path(self.folder), *dense)
-
-    def write(self, path: Path) -> None:
-        """Write the job for a process that is started with a file's name."""
-        write_json(path, asdict(self))
-
-    @classmethod
-    def read(cls, path: Path) -> Job:
-        """Read what `write` wrote."""
-        record = json.loads(path.read_text(encoding="utf-8"))
-        settings = EvaluateSettings(**{k: _frozen(v) for k, v in record.pop("settings").items()})
-        return cls(settings, **{k: _frozen(v) for k, v in record.items()})
-
-
-def _frozen(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
-
-
-@cache
-def opened(job: Job, device: str | None = None) -> Plan:
-    """Return the job's run, opened once in each process."""
-    torch.set_num_threads(job.threads)
-    keep_freed_memory()
-    return job.plan(device)
-
-
-def compute(job: Job, number: int) -> int:
-    """Compute one chunk's parts in this process; return its number."""
-    opened(job).compute(number)
-    return number
-
-
-def local(job: Job, planned: Plan, workers: int, address: str | None) -> None:
+def local(job: Job, work: Work, workers: int, address: str | None) -> None:
     """Compute in processes of this machine; with one worker nothing is left to do before parts are read."""
     if workers == 1:
         return
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        futures = [pool.submit(compute, job, n) for n in range(len(planned.chunks))]
+        futures = [pool.submit(compute, job, n) for n in range(len(work))]
         try:
             _watch((f.result() for f in as_completed(futures)), len(futures))
         except BrokenProcessPool:
@@ -97,9 +40,9 @@ def local(job: Job, planned: Plan, workers: int, address: str | None) -> None:
             pool.shutdown(wait=False, cancel_futures=True)
 
 
-def accelerate(job: Job, planned: Plan, workers: int, address: str | None) -> None:
+def accelerate(job: Job, work: Work, workers: int, address: str | None) -> None:
     """Compute in processes that Accelerate starts, one a GPU of this machine, each every n-th chunk."""
-    kind = ["--cpu"] if planned.run.classifier.device.type == "cpu" else ["--multi_gpu"] * (workers > 1)
+    kind = ["--cpu"] if work.device.type == "cpu" else ["--multi_gpu"] * (workers > 1)
     with TemporaryDirectory() as folder:
         file = Path(folder) / "job.json"
         job.write(file)
@@ -112,14 +55,14 @@ def accelerate(job: Job, planned: Plan, workers: int, address: str | None) -> No
         raise _died(job)
 
 
-def ray(job: Job, planned: Plan, workers: int, address: str | None) -> None:
+def ray(job: Job, work: Work, workers: int, address: str | None) -> None:
     """Compute on a Ray cluster (Ray Data), one actor a worker; a dead worker's chunks are done by another."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is sent anywhere
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     import ray as cluster
     from ray.data import ActorPoolStrategy, DataContext
 
-    on_gpu, chunks = planned.run.classifier.device.type == "cuda", len(planned.chunks)
+    on_gpu, chunks = work.device.type == "cuda", len(work)
     own: dict[str, Any] = {} if address else {"num_cpus": workers, "include_dashboard": False}
     logging.getLogger("ray.data").setLevel(logging.ERROR)
     cluster.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **own)
@@ -161,7 +104,7 @@ def _died(job: Job) -> InputError:
     return InputError(Fault(expected, "one that died", job.folder))
 
 
-Runner = Callable[[Job, Plan, int, str | None], None]
+Runner = Callable[[Job, Work, int, str | None], None]
 RUNNERS: dict[str, Runner] = {"local": local, "accelerate": accelerate, "ray": ray}
 
 
@@ -180,11 +123,11 @@ def main(file: str) -> None:
     """Compute this process's share of a job's chunks; started by `accelerate launch`."""
     from accelerate import PartialState
 
-    job = Job.read(Path(file))
+    job = read_job(Path(file))
     state = PartialState(cpu=not torch.cuda.is_available() or job.settings.device == "cpu")
-    planned = opened(job, str(state.device) if state.device.type == "cuda" else None)
-    for number in range(state.process_index, len(planned.chunks), state.num_processes):
-        planned.compute(number)
+    work = opened(job, str(state.device) if state.device.type == "cuda" else None)
+    for number in range(state.process_index, len(work), state.num_processes):
+        work.compute(number)
 
 
 if __name__ == "__main__":

@@ -5,8 +5,10 @@ from dataclasses import replace
 import pytest
 
 from eraser import InputError
-from rationale.runners import RUNNERS, Job, check_runner
+from rationale.jobs import AttributeJob, EvaluateJob, read_job
+from rationale.runners import RUNNERS, check_runner
 from rationale.settings import EvaluateSettings
+from rationale.stream import StreamSettings
 from tests.conftest import save_tiny
 from tests.faults.processes import run, tables
 
@@ -43,20 +45,22 @@ def test_workers_leave_nothing_to_compute(model_folder, sample, tmp_path, monkey
     from rationale.evaluate import collect
 
     settings = replace(SETTINGS, model=str(model_folder), chunk=1)
-    planned = Job(settings, str(tmp_path / "r")).plan()
-    RUNNERS["local"](Job(settings, str(tmp_path / "r")), planned, 2, None)
+    planned = EvaluateJob(settings, str(tmp_path / "r")).open()
+    RUNNERS["local"](EvaluateJob(settings, str(tmp_path / "r")), planned, 2, None)
     monkeypatch.setattr(chunk, "attribute", None)
     monkeypatch.setattr(chunk, "text_probs", None)
     assert len(collect(planned).items) == 3
 
 
 def test_a_job_is_read_as_it_was_written(tmp_path):
-    job = Job(replace(SETTINGS, fractions=(0.1,)), "/r", "/d", ("NEG", "POS"), 3)
-    job.write(tmp_path / "job.json")
-    assert Job.read(tmp_path / "job.json") == job
-    plain = Job(SETTINGS, "/r")
-    plain.write(tmp_path / "job.json")
-    assert Job.read(tmp_path / "job.json") == plain
+    texts = StreamSettings(file="/f", model="m", methods=("random",))
+    for job in (
+        EvaluateJob(replace(SETTINGS, fractions=(0.1,)), "/r", ("NEG", "POS"), 3, "/d"),
+        EvaluateJob(SETTINGS, "/r"),
+        AttributeJob(texts, "/r"),
+    ):
+        job.write(tmp_path / "job.json")
+        assert read_job(tmp_path / "job.json") == job
 
 
 def test_all_faults_are_named_at_once():

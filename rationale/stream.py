@@ -1,0 +1,233 @@
+"""Texts of a JSON-lines file, as many as there are → what the model says, and a score for each word.
+
+The file is read by its line offsets, a chunk at a time: neither texts nor answers are ever held together.
+A part is one chunk of lines with all methods, one Parquet file with a row for each text and method.
+"""
+
+from __future__ import annotations
+
+import json
+from array import array
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import torch
+
+from eraser import Fault, InputError, Text
+from eraser.errors import shown
+from eraser.load import parse_json_lines
+from eraser.types import Floats
+from eraser.write import make_folder, write_json
+from rationale.attribution import METHODS, Attribution, Case, attribute
+from rationale.attribution.request import AttributionSettings
+from rationale.chunk import PARTS_VERSION, seed_of
+from rationale.evaluate import explained_by, fingerprint
+from rationale.hf import Classifier, describe
+from rationale.parts import Rows, part
+from rationale.passes import Passes
+from rationale.predict import text_probs
+from rationale.settings import digest
+from rationale.text import LongTexts
+
+MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True)
+class StreamSettings(AttributionSettings):
+    """How the texts of a file are explained: each for the class the model predicts."""
+
+    file: str
+    model: str
+    methods: tuple[str, ...]
+    dense: str | None = None
+    text: str = "text"
+    query: str | None = None
+    long_texts: LongTexts = "window"
+    max_length: int | None = None
+    precision: str = "float32"
+    device: str = "auto"
+    seed: int = 0
+    chunk: int = 256
+
+    def check(self) -> None:
+        """Refuse what cannot be carried out, all at once."""
+        known = f"a method of {', '.join(METHODS)}"
+        faults = [Fault(known, repr(method)) for method in self.methods if method not in METHODS]
+        if not self.methods:
+            faults.append(Fault("at least one method", "none"))
+        if self.chunk < 1:
+            faults.append(Fault("a chunk of at least 1 text", str(self.chunk)))
+        if faults := faults + self.faults():
+            raise InputError(*faults)
+
+
+@dataclass(frozen=True)
+class Lines:
+    """A JSON-lines file and where each chunk of its lines begins."""
+
+    path: Path
+    chunk: int
+
+    @cached_property
+    def starts(self) -> array[int]:
+        """Byte offsets of the chunks, and the end of the file."""
+        starts = array("Q", [0])
+        try:
+            with self.path.open("rb") as file:
+                for number, _ in enumerate(iter(file.readline, b""), start=1):
+                    if number % self.chunk == 0:
+                        starts.append(file.tell())
+                if file.tell() > starts[-1]:
+                    starts.append(file.tell())
+        except OSError as error:
+            raise InputError(Fault("a readable file", f"{error.strerror}", self.path)) from None
+        if len(starts) == 1:
+            raise InputError(Fault("a JSON object on each line", "an empty file", self.path))
+        return starts
+
+    def __len__(self) -> int:
+        return len(self.starts) - 1
+
+    def read(self, number: int) -> bytes:
+        """Return the lines of one chunk."""
+        with self.path.open("rb") as file:
+            file.seek(self.starts[number])
+            return file.read(self.starts[number + 1] - self.starts[number])
+
+
+@dataclass(frozen=True)
+class Stream:
+    """A run over a file: computes the part of one chunk."""
+
+    classifier: Classifier
+    explained: Classifier
+    settings: StreamSettings
+    lines: Lines
+    folder: Path
+    model_hashes: tuple[str, str]
+
+    def __len__(self) -> int:
+        return len(self.lines)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the models are."""
+        return self.classifier.device
+
+    def compute(self, number: int) -> None:
+        """Compute one chunk's part unless the folder has it."""
+        part(self.path(number), lambda: self._rows(number))
+
+    def path(self, number: int) -> Path:
+        """Return where a chunk's part is: its name holds all it depends on."""
+        s = replace(self.settings, file="", model="", dense=None, device="", chunk=1)
+        texts = sha256(self.lines.read(number)).hexdigest()
+        key = digest(PARTS_VERSION, self.model_hashes, vars(s), texts)
+        return self.folder / f"{number:08d}-{key}.parquet"
+
+    def texts(self, number: int) -> list[Text]:
+        """Return the texts of one chunk; each fault names its line."""
+        place, before = str(self.lines.path), number * self.lines.chunk
+        try:
+            chunk = self.lines.read(number).decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise InputError(Fault("UTF-8 text", str(error), place, before + 1)) from None
+        return [self._text(r, place, line) for line, r in parse_json_lines(chunk, place, before)]
+
+    def _text(self, record: dict[str, Any], place: str, line: int) -> Text:
+        s = self.settings
+        texts = {name: record.get(name) for name in (s.text, s.query) if name is not None}
+        for name, value in texts.items():
+            if not isinstance(value, str) or (name == s.text and not value.split()):
+                raise InputError(Fault(f"a text with words in {name!r}", shown(value), place, line))
+        words = tuple(texts[s.text].split())  # type: ignore[union-attr]
+        query = None if s.query is None else texts[s.query]
+        return Text(str(record.get("id", line)), words, {"text": 0}, (0,), query)
+
+    def _rows(self, number: int) -> Rows:
+        texts, passes = self.texts(number), Passes()
+        classifier = replace(self.classifier, passes=passes)
+        explained = classifier if self._same else replace(self.explained, passes=Passes())
+        windows = classifier.encoder.encode(texts)
+        probs = text_probs(classifier, windows)
+        cases = [
+            Case(w, len(t.words), int(p.argmax()), seed_of(self.settings.seed, t.example_id))
+            for w, t, p in zip(windows, texts, probs, strict=True)
+        ]
+        rows: Rows = []
+        for method in self.settings.methods:
+            asked = classifier if METHODS[method].adaptive else explained
+            found = attribute(asked, method, cases, self.settings)
+            rows += [self._row(method, t, p, a) for t, p, a in zip(texts, probs, found, strict=True)]
+        return rows
+
+    @property
+    def _same(self) -> bool:
+        return self.explained.model is self.classifier.model
+
+    def _row(self, method: str, text: Text, probs: Floats, found: Attribution) -> dict[str, Any]:
+        labels = self.classifier.labels
+        return {
+            "id": text.example_id,
+            "method": method,
+            "label": labels[int(probs.argmax())],
+            "probs": probs.tolist(),
+            "words": list(text.words),
+            "scores": found.scores.tolist(),
+            "ms": found.milliseconds,
+            "where": describe(self.classifier),
+        }
+
+
+def stream(
+    classifier: Classifier, settings: StreamSettings, folder: Path, dense: Classifier | None = None
+) -> Stream:
+    """Refuse settings that cannot be carried out; return the run over a file."""
+    settings.check()
+    lines = Lines(Path(settings.file), settings.chunk)
+    len(lines)  # refused before a folder is made
+    explained = explained_by(classifier, dense)
+    make_folder(folder)
+    hashes = (fingerprint(classifier), fingerprint(explained))
+    return Stream(classifier, explained, settings, lines, folder / "parts", hashes)
+
+
+def collect(run: Stream) -> dict[str, Any]:
+    """Compute what is missing; write the manifest: counts, and the parts in the order of the file."""
+    labels: Counter[str] = Counter()
+    spent: dict[str, list[float]] = {m: [0.0, 0] for m in run.settings.methods}
+    names, unread, words = [], 0, 0
+    for number in range(len(run)):
+        run.compute(number)
+        path = run.path(number)
+        names.append(path.name)
+        for row in pq.read_table(path, columns=["method", "label", "scores", "ms"]).to_pylist():
+            spent[row["method"]][0] += row["ms"]
+            spent[row["method"]][1] += 1
+            if row["method"] == run.settings.methods[0]:
+                labels[row["label"]] += 1
+                words += len(row["scores"])
+                unread += int(np.isnan(row["scores"]).sum())
+    cost = {m: total / n for m, (total, n) in spent.items()}
+    counts = {"texts": labels.total(), "labels": dict(labels), "words": words, "words_unread": unread}
+    found = {"settings": vars(run.settings), **counts, "ms_per_text": cost, "parts": names}
+    write_json(run.folder.parent / MANIFEST, found)
+    return found
+
+
+def read_stream(folder: Path, methods: Sequence[str] | None = None) -> Iterator[dict[str, Any]]:
+    """Yield the rows of a finished run, in the order of the file, one part in memory at a time."""
+    file = folder / MANIFEST
+    if not file.is_file():
+        raise InputError(Fault("a finished run of `rationale attribute`", f"no {MANIFEST}", folder))
+    for name in json.loads(file.read_text(encoding="utf-8"))["parts"]:
+        for row in pq.read_table(folder / "parts" / name).to_pylist():
+            if methods is None or row["method"] in methods:
+                yield row

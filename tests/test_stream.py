@@ -1,0 +1,192 @@
+from __future__ import annotations
+
+import json
+import resource
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from eraser import InputError
+from rationale.explain import explain
+from rationale.stream import MANIFEST, Lines, StreamSettings, collect, read_stream, stream
+from tests.conftest import save_tiny
+from tests.faults.processes import kill_when, run, start
+
+TEXTS = ["A warm , moving film .", "Dull .", "Never dull , always good and warm", "So it goes", "An end"]
+METHODS = ("integrated_gradients", "attention", "random")
+
+
+@pytest.fixture
+def file(tmp_path):
+    path = tmp_path / "texts.jsonl"
+    path.write_text("".join(json.dumps({"id": f"t{i}", "text": t}) + "\n" for i, t in enumerate(TEXTS)))
+    return path
+
+
+def settings(file, **change):
+    return replace(StreamSettings(file=str(file), model="m", methods=METHODS, chunk=2), **change)
+
+
+def test_each_text_is_explained_as_alone(classifier, file, tmp_path):
+    found = collect(stream(classifier, settings(file), tmp_path / "out"))
+    assert (found["texts"], found["words_unread"], len(found["parts"])) == (5, 0, 3)
+    assert found["words"] == sum(len(t.split()) for t in TEXTS)
+    assert json.loads((tmp_path / "out" / MANIFEST).read_text())["texts"] == 5
+    for method in METHODS[:2]:
+        rows = list(read_stream(tmp_path / "out", [method]))
+        assert [r["id"] for r in rows] == [f"t{i}" for i in range(5)]
+        for text, row in zip(TEXTS, rows, strict=True):
+            alone = explain(classifier, text, method)
+            assert tuple(row["words"]) == alone.words
+            assert row["label"] == alone.label
+            np.testing.assert_allclose(row["scores"], alone.scores, atol=1e-5)
+            np.testing.assert_allclose(row["probs"], list(alone.probs.values()), atol=1e-6)
+    assert len(list(read_stream(tmp_path / "out"))) == 15
+
+
+def test_the_order_of_lines_and_the_size_of_chunks_change_nothing(classifier, file, tmp_path):
+    first = collect(stream(classifier, settings(file), tmp_path / "a"))
+    file.write_text("".join(reversed(file.read_text().splitlines(keepends=True))))
+    second = collect(stream(classifier, settings(file, chunk=5), tmp_path / "b"))
+    assert first["labels"] == second["labels"]
+    rows = [
+        sorted(((r["id"], r["method"], r["scores"]) for r in read_stream(tmp_path / name)), key=str)
+        for name in "ab"
+    ]
+    for one, other in zip(*rows, strict=True):
+        assert one[:2] == other[:2]
+        np.testing.assert_allclose(one[2], other[2], atol=1e-5)
+
+
+def test_what_is_there_is_not_computed_again(classifier, file, tmp_path, monkeypatch):
+    from rationale import stream as module
+
+    collect(stream(classifier, settings(file), tmp_path / "out"))
+    monkeypatch.setattr(module, "attribute", None)
+    found = collect(stream(classifier, settings(file), tmp_path / "out"))
+    assert found["texts"] == 5
+    with file.open("a") as more:
+        more.write(json.dumps({"text": "One more"}) + "\n")
+    with pytest.raises(TypeError):  # the last chunk is another one now, and has to be computed
+        collect(stream(classifier, settings(file), tmp_path / "out"))
+
+
+def test_a_query_is_read_and_has_no_scores(classifier, tmp_path):
+    path = tmp_path / "q.jsonl"
+    path.write_text(json.dumps({"t": "A warm film", "q": "Is it good ?"}) + "\n")
+    asked = settings(path, text="t", query="q", methods=("attention",))
+    collect(stream(classifier, asked, tmp_path / "out"))
+    (row,) = read_stream(tmp_path / "out")
+    assert row["id"] == "1"
+    alone = explain(classifier, "A warm film", "attention", query="Is it good ?")
+    np.testing.assert_allclose(row["scores"], alone.scores, atol=1e-6)
+    assert not np.allclose(row["scores"], explain(classifier, "A warm film", "attention").scores)
+
+
+@pytest.mark.parametrize(("line", "message"), [
+    ('{"text": 3}', r"texts\.jsonl:6: expected a text with words in 'text', got 3"),
+    ('{"text": " "}', r"texts\.jsonl:6: expected a text with words in 'text', got"),
+    ('{"other": "a"}', r"texts\.jsonl:6: expected a text with words in 'text', got None"),
+    ("{", r"texts\.jsonl:6: expected one JSON object, got"),
+    ("[1]", r"texts\.jsonl:6: expected one JSON object, got"),
+])  # fmt: skip
+def test_a_bad_line_is_named_and_what_was_before_it_is_kept(classifier, file, tmp_path, line, message):
+    with file.open("a") as more:
+        more.write(line + "\n")
+    with pytest.raises(InputError, match=message):
+        collect(stream(classifier, settings(file), tmp_path / "out"))
+    assert len(list((tmp_path / "out" / "parts").glob("*.parquet"))) == 2
+    with pytest.raises(InputError, match="expected a finished run of `rationale attribute`, got no manifest"):
+        list(read_stream(tmp_path / "out"))
+
+
+def test_bytes_that_are_no_text(classifier, file, tmp_path):
+    file.write_bytes(file.read_bytes() + b"\xff\n")
+    with pytest.raises(InputError, match=r"texts\.jsonl:5: expected UTF-8 text"):
+        collect(stream(classifier, settings(file), tmp_path / "out"))
+
+
+def test_settings_and_files_that_cannot_be_used(classifier, file, tmp_path):
+    bad = settings(file, methods=("magic",), chunk=0, ig_steps=0)
+    with pytest.raises(InputError) as error:
+        stream(classifier, bad, tmp_path / "out")
+    assert len(str(error.value).splitlines()) == 3
+    assert "'magic'" in str(error.value)
+    empty = tmp_path / "empty.jsonl"
+    empty.write_text("")
+    for path, message in ((empty, "got an empty file"), (tmp_path / "none", "expected a readable file")):
+        with pytest.raises(InputError, match=message):
+            stream(classifier, settings(path), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("chunk", [1, 2, 3, 5, 100])
+@pytest.mark.parametrize("end", ["", "\n"])
+def test_chunks_are_the_file(tmp_path, chunk, end):
+    path = tmp_path / "x"
+    path.write_bytes(("a\n\nb\r\nc\nd" + end).encode())
+    lines = Lines(path, chunk)
+    assert b"".join(lines.read(n) for n in range(len(lines))) == path.read_bytes()
+    assert len(lines) == -(-5 // chunk)
+    assert all(lines.read(n).count(b"\n") == chunk for n in range(len(lines) - 1))
+
+
+RATIONALE = "from rationale.cli import main; main()"
+
+
+def many(path, n):
+    with path.open("w") as file:
+        for i in range(n):
+            file.write(f'{{"id": "{i}", "text": "film number {i} was good and {i % 7} times moving"}}\n')
+
+
+def peak(command):
+    """Run a command; return the most memory any process of it held, in MB."""
+    code = (
+        "import resource, subprocess, sys; subprocess.run(sys.argv[1:], check=True); "
+        "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024)"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", code, sys.executable, "-c", RATIONALE, *map(str, command)],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert found.returncode == 0, found.stderr
+    return float(found.stdout.splitlines()[-1])
+
+
+@pytest.mark.slow
+def test_two_hundred_thousand_texts_need_no_more_memory_than_two_thousand(tmp_path, tokenizer):
+    save_tiny(tmp_path / "model", tokenizer)
+    command = ("attribute", "--model", tmp_path / "model", "--methods", "random", "--chunk", 1000)
+    few, lots = tmp_path / "few.jsonl", tmp_path / "lots.jsonl"
+    many(few, 2_000)
+    many(lots, 200_000)
+    small = peak((*command, "--file", few, "--out", tmp_path / "a"))
+    large = peak((*command, "--file", lots, "--out", tmp_path / "b"))
+    assert json.loads((tmp_path / "b" / MANIFEST).read_text())["texts"] == 200_000
+    assert large < small + 60, (small, large)  # the texts alone are 12 MB, their rows as objects above 300
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert sum(1 for _ in read_stream(tmp_path / "b")) == 200_000
+    assert (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024 < 60
+
+
+@pytest.mark.slow
+@pytest.mark.faults
+def test_killed_and_gone_on_with_by_two_workers(tmp_path, tokenizer):
+    save_tiny(tmp_path / "model", tokenizer)
+    many(tmp_path / "t.jsonl", 600)
+    command = ("attribute", "--model", tmp_path / "model", "--file", tmp_path / "t.jsonl", "--chunk", 10)
+    command += ("--methods", "attention", "--out")
+    run(*command, tmp_path / "whole")
+    parts = tmp_path / "cut" / "parts"
+    kill_when(start(*command, tmp_path / "cut"), lambda: len(list(parts.glob("*.parquet"))) > 4)
+    assert not (tmp_path / "cut" / MANIFEST).exists()
+    run(*command, tmp_path / "cut", "--runner", "local", "--workers", 2)
+    one, other = (
+        [(r["id"], r["scores"], r["probs"]) for r in read_stream(tmp_path / name)]
+        for name in ("whole", "cut")
+    )
+    assert one == other
