@@ -80,10 +80,10 @@ def explain_page(opened: Opened) -> None:
         numbers.html(html.facts(_facts(reading.layers, None, layer, found[asked.method])))
     with text:
         _words(reading, found, asked, layer, out)
-    _exports(opened, given, reading, found[asked.method], asked)
     if reading.layers is not None:
         times = cached.times(held, given, asked.dial)
         numbers.html(html.facts(_facts(reading.layers, times, layer, found[asked.method])))
+    _exports(opened, given, reading, found[asked.method], asked)
 
 
 def _typed(opened: Opened) -> Given:

@@ -200,6 +200,7 @@ def slide(page):
 
 def open_exports(page):
     """Open the list of files; a page that is just being redrawn may close it again."""
+    page.locator("[data-test-script-state=notRunning]").wait_for()  # files of a page that is redrawn may go
     button = page.get_by_role("button", name="Export")
     for _ in range(5):
         if button.get_attribute("aria-expanded") != "true":
