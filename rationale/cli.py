@@ -135,7 +135,10 @@ def compress_command(
 
 @app.command("bench")
 def bench_command(  # noqa: PLR0913 (one option each)
-    model: Annotated[str, typer.Option(help="Folder or hub id of a model that drops tokens.")],
+    model: Annotated[str | None, typer.Option(help="Folder or hub id of a model that drops tokens.")] = None,
+    suite: Annotated[
+        str | None, typer.Option(help="Instead a grid of sizes, lengths and batches: gpu or cpu.")
+    ] = None,
     dataset: DatasetName = "sample",
     data: DataPath = None,
     split: str = "test",
@@ -147,7 +150,7 @@ def bench_command(  # noqa: PLR0913 (one option each)
         bool, typer.Option("--dial", help="Instead draw accuracy and agreement against speed.")
     ] = False,
     dials: Annotated[str | None, typer.Option(help="Dials to draw, comma-separated.")] = None,
-    out: Annotated[Path, typer.Option(help="Folder for dial.csv and dial.png.")] = Path("runs/dial"),
+    out: Annotated[Path, typer.Option(help="Folder for what is drawn or measured.")] = Path("runs/bench"),
     precision: Precision = "auto",
     device: str = "auto",
 ) -> None:
@@ -164,6 +167,11 @@ def bench_command(  # noqa: PLR0913 (one option each)
     if threads is not None:
         torch.set_num_threads(threads)
     keep_freed_memory()
+    if suite is not None:
+        _run_suite(suite, device, out)
+        return
+    if model is None:
+        raise InputError(Fault("a model (--model) or a grid (--suite)", "neither"))
     loaded = load(dataset, data)
     examples = loaded.examples(split)
     classifier = cast_once(load_classifier(model, device=device, precision=precision))
@@ -173,6 +181,25 @@ def bench_command(  # noqa: PLR0913 (one option each)
     encoded = classifier.encoder.encode([loaded.text(e) for e in examples])
     flat = [w for text in encoded for w in text][:windows]
     typer.echo(table(bench(classifier, flat, batch_size, rounds)))
+
+
+def _run_suite(name: str, device: str, out: Path) -> None:
+    from eraser.write import write_json, write_text
+    from rationale.bench_suite import SUITES, as_table, run_suite, where
+    from rationale.hf import pick_device
+
+    place = pick_device(device)
+    if name not in SUITES:
+        raise InputError(Fault(f"a suite of {', '.join(SUITES)}", repr(name)))
+    if name == "gpu" and device == "auto" and place.type == "cpu":
+        raise InputError(Fault("a GPU (or --device cpu, which takes very long)", "none"))
+    facts, cells = where(place), []
+    for cell in run_suite(SUITES[name], place):
+        cells.append(cell)
+        write_json(out / f"{name}.json", facts | {"cells": [c.__dict__ for c in cells]})
+    table = as_table(cells)
+    write_text(out / f"{name}.csv", table.to_csv(index=False))
+    typer.echo(f"{facts['device']}, torch {facts['torch']}\n{table.round(2).to_string(index=False)}")
 
 
 def _draw_dial(classifier: Any, loaded: Any, split: str, dials: str | None, out: Path) -> None:

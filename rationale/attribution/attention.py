@@ -45,7 +45,11 @@ def _summarise(classifier: Classifier, batch: Batch) -> dict[str, Tensor]:
             output_attentions=True,
             output_hidden_states=True,
         )
-        maps = tuple(a.float() for a in output.attentions)
+        maps = tuple(
+            a.float() for a in output.attentions
+        )  # of layers that have heads: a cut one may have none
+    if not maps:
+        raise InputError(Fault("an encoder with attention", "one whose heads are all cut away"))
     flow = torch.zeros_like(maps[0][:, 0, 0])
     flow[:, 0] = 1
     for layer in reversed(maps):
@@ -53,7 +57,7 @@ def _summarise(classifier: Classifier, batch: Batch) -> dict[str, Tensor]:
     return {
         "last": maps[-1].mean(1)[:, 0],
         "max": maps[-1].amax(1)[:, 0],
-        "layers": torch.stack([m[:, :, 0] for m in maps]).mean((0, 2)),
+        "layers": torch.cat([m[:, :, 0] for m in maps], 1).mean(1),
         "rollout": flow,
         "by_head": maps[-1][:, :, 0],
         "entering": output.hidden_states[-2],

@@ -1,0 +1,230 @@
+"""A grid of measurements in one run: model sizes × sequence lengths × batch sizes × ways to run.
+
+Big models get random weights: time does not depend on what they say. A shrinking model's thresholds are
+scaled until it does the wanted share of the dense operations. Rounds alternate between the ways.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor, nn
+from transformers import BertConfig, BertForSequenceClassification, PreTrainedModel
+
+from rationale.hf import SHIPPED, describe, load_classifier
+from rationale.memory import peak_megabytes
+from rationale.models.adapler import AdaplerForSequenceClassification
+from rationale.models.adaptive import AdaptiveForSequenceClassification, keep_all, plain
+from rationale.models.dact import DactForSequenceClassification
+from rationale.models.encoder import run_packed
+from rationale.models.flops import costs, kept_lengths
+
+SIZES = {  # width, layers, heads, FFN width: BERT's own (Devlin et al. 2019)
+    "base": (768, 12, 12, 3072),
+    "large": (1024, 24, 16, 4096),
+}
+NOT_SPECIAL = 1000  # ids from here on are words in BERT's vocabulary
+
+
+@dataclass(frozen=True)
+class Suite:
+    """The grid: `models` are names of SIZES or `shipped`; `shares` of the dense operations that are left."""
+
+    models: tuple[str, ...] = ("base", "large", "shipped")
+    lengths: tuple[int, ...] = (64, 128, 256, 512)
+    batch_sizes: tuple[int, ...] = (1, 8, 32, 128, 512)
+    shares: tuple[float, ...] = (0.5, 0.2, 0.1)
+    rounds: int = 20
+    compiled: bool = True
+
+
+SUITES: dict[str, Suite] = {
+    "gpu": Suite(),
+    "cpu": Suite(("shipped",), (64, 256), (1, 32), (0.2,), 5, compiled=False),
+}
+Run = Callable[[Tensor, Tensor], Any]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One way to run one model on batches of one shape; NaN where memory did not suffice."""
+
+    model: str
+    length: int
+    batch_size: int
+    way: str
+    flops_times: float
+    wall_times: float
+    ratio: float
+    examples_per_s: float
+    tokens_per_s: float
+    p50_ms: float
+    p99_ms: float
+    megabytes: float
+
+
+def run_suite(suite: Suite, device: torch.device, seed: int = 0) -> Iterator[Cell]:
+    """Yield a cell for each way, shape and model; the first way of a shape is dense, the yardstick."""
+    bf16 = device.type == "cuda" or torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    for name in suite.models:
+        dense = dense_model(name, device, bf16)
+        longest = int(dense.config.max_position_embeddings)
+        for length in (n for n in suite.lengths if n <= longest):
+            ways = ways_to_run(dense, length, suite, seed)
+            for batch_size in suite.batch_sizes:
+                ids = _ids(dense, (batch_size, length), seed)
+                with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=bf16):
+                    cells = list(_cells(name, ids, ways, suite.rounds))
+                yield from cells
+
+
+def dense_model(name: str, device: torch.device, bf16: bool) -> PreTrainedModel:
+    """Return a dense model of that size, its matrices in bf16 where it runs so."""
+    if name == "shipped":
+        model = plain(load_classifier(SHIPPED, device=str(device)).model)
+    else:
+        torch.manual_seed(0)
+        width, layers, heads, ffn = SIZES[name]
+        config = BertConfig(
+            hidden_size=width, num_hidden_layers=layers, num_attention_heads=heads, intermediate_size=ffn
+        )
+        model = BertForSequenceClassification(config)
+    model = _still(model, device)
+    for module in model.modules():
+        if bf16 and isinstance(module, nn.Linear):
+            module.to(torch.bfloat16)
+    return model
+
+
+def ways_to_run(
+    dense: PreTrainedModel, length: int, suite: Suite, seed: int
+) -> dict[str, tuple[PreTrainedModel, Run]]:
+    """Return name → (model, how it is run on ids and real [B,T])."""
+
+    def whole(model: PreTrainedModel, ids: Tensor, real: Tensor) -> Any:
+        return model(input_ids=ids, attention_mask=real)
+
+    def packed(ids: Tensor, real: Tensor) -> Any:
+        return run_packed(dense, ids, torch.zeros_like(ids), real, keep_all)
+
+    ways: dict[str, tuple[PreTrainedModel, Run]] = {"dense": (dense, partial(whole, dense))}
+    if suite.compiled:
+        compiled: Any = torch.compile(dense, mode="reduce-overhead")
+        ways["compiled"] = (dense, partial(whole, compiled))
+    ways["packed"] = (dense, packed)
+    for share in suite.shares:
+        model = shrinking(dense, length, share, seed)
+        ways[f"adapler {share:g}"] = (model, partial(whole, model))
+    exiting = _still(DactForSequenceClassification.around(dense), dense.device)
+    ways["dact"] = (exiting, partial(whole, exiting))
+    smallest = shrinking(dense, length, suite.shares[-1], seed)
+    stack = _still(DactForSequenceClassification.around(smallest), dense.device)
+    ways[f"adapler {suite.shares[-1]:g} + dact"] = (stack, partial(whole, stack))
+    return ways
+
+
+def shrinking(
+    dense: PreTrainedModel, length: int, share: float, seed: int
+) -> AdaplerForSequenceClassification:
+    """Return a model that does about that share of the dense operations on texts of one length."""
+    model = AdaplerForSequenceClassification.around(dense)
+    _still(model, dense.device)
+    torch.manual_seed(seed)
+    for predictor in model.contribution_predictors:
+        nn.init.normal_(predictor.scorer.weight, std=1.0)  # type: ignore[union-attr, arg-type]
+    ids = _ids(dense, (8, length), seed + 1)
+    low, high = 0.0, 64.0
+    for _ in range(12):
+        model.set_dial((low + high) / 2)
+        left = 1 / flops_times(model, ids)
+        low, high = (model.config.dial, high) if left > share else (low, model.config.dial)
+    return model
+
+
+def _still(model: PreTrainedModel, device: torch.device) -> PreTrainedModel:
+    """Put a model where it runs, ready to answer and not to learn."""
+    model.to(device)  # type: ignore[arg-type]
+    model.eval()  # type: ignore[no-untyped-call]
+    model.requires_grad_(False)
+    return model
+
+
+def flops_times(model: PreTrainedModel, ids: Tensor) -> float:
+    """Return how many times fewer operations a model does than the dense one inside it."""
+    if not isinstance(model, AdaptiveForSequenceClassification):
+        return 1.0
+    lengths = np.full(len(ids), ids.shape[1])
+    with torch.inference_mode(), torch.autocast(ids.device.type, torch.bfloat16):
+        kept = kept_lengths(model(input_ids=ids, attention_mask=torch.ones_like(ids, dtype=torch.bool)))
+    dense = float(costs(plain(model)).dense(lengths).sum())
+    return dense / float(costs(model).shrinking(lengths, kept).sum())
+
+
+def _ids(model: PreTrainedModel, shape: tuple[int, int], seed: int) -> Tensor:
+    """Return random words after [CLS]."""
+    generator = torch.Generator().manual_seed(seed)
+    ids = torch.randint(NOT_SPECIAL, int(model.config.vocab_size), shape, generator=generator)
+    ids[:, 0] = 101
+    return ids.to(model.device)
+
+
+def _cells(
+    name: str, ids: Tensor, ways: dict[str, tuple[PreTrainedModel, Run]], rounds: int
+) -> Iterator[Cell]:
+    real = torch.ones_like(ids, dtype=torch.bool)
+    seconds: dict[str, list[float]] = {}
+    memory: dict[str, float] = {}
+    for way, (_, run) in ways.items():
+        with suppress(torch.OutOfMemoryError):
+            for _ in range(3):  # warm up, compile, capture
+                run(ids, real)
+            memory[way] = peak_megabytes(partial(run, ids, real), ids.device)
+            seconds[way] = []
+    for _ in range(rounds):
+        for way in seconds:
+            seconds[way].append(_time(partial(ways[way][1], ids, real), ids.device))
+    for way, (model, _) in ways.items():
+        spent = np.array(seconds.get(way, [np.nan]))
+        middle, base = float(np.median(spent)), float(np.median(seconds.get("dense", [np.nan])))
+        operations = flops_times(model, ids)
+        yield Cell(
+            name,
+            ids.shape[1],
+            len(ids),
+            way,
+            operations,
+            base / middle,
+            base / middle / operations,
+            len(ids) / middle,
+            ids.numel() / middle,
+            middle * 1000,
+            float(np.quantile(spent, 0.99)) * 1000,
+            memory.get(way, np.nan),
+        )
+
+
+def _time(run: Callable[[], Any], device: torch.device) -> float:
+    begin = time.perf_counter()
+    run()
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter() - begin
+
+
+def as_table(cells: Sequence[Cell]) -> pd.DataFrame:
+    """Return the cells as a table."""
+    return pd.DataFrame([asdict(cell) for cell in cells])
+
+
+def where(device: torch.device) -> dict[str, str]:
+    """Return what a reader needs to know of the machine."""
+    classifier = load_classifier(SHIPPED, device=str(device), precision="auto")
+    return {"device": describe(classifier), "torch": torch.__version__}

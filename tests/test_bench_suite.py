@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from rationale import bench_suite
+from rationale.bench_suite import SUITES, Suite, as_table, dense_model, flops_times, run_suite, shrinking
+from tests.test_cli import rationale  # noqa: F401 (a fixture)
+
+CPU = torch.device("cpu")
+SMALL = Suite(("tiny", "tiny long"), (16, 64), (1, 4), (0.5, 0.2), 3, compiled=False)
+
+
+@pytest.fixture
+def _tiny(monkeypatch):
+    monkeypatch.setitem(bench_suite.SIZES, "tiny", (32, 3, 2, 64))
+    monkeypatch.setitem(bench_suite.SIZES, "tiny long", (32, 6, 2, 64))
+
+
+@pytest.mark.usefixtures("_tiny")
+def test_every_cell_of_the_grid_is_measured():
+    table = as_table(list(run_suite(SMALL, CPU)))
+    ways = ["dense", "packed", "adapler 0.5", "adapler 0.2", "dact", "adapler 0.2 + dact"]
+    shapes = [(m, n, b) for m in SMALL.models for n in (16, 64) for b in (1, 4)]
+    assert [tuple(r) for r in table[["model", "length", "batch_size"]].drop_duplicates().to_numpy()] == shapes
+    assert table.way.tolist() == ways * len(shapes)
+    dense = table[table.way == "dense"]
+    assert (dense.flops_times == 1).all()
+    assert (dense.wall_times == 1).all()
+    np.testing.assert_allclose(table.ratio, table.wall_times / table.flops_times)
+    np.testing.assert_allclose(table.tokens_per_s, table.examples_per_s * table.length)
+    np.testing.assert_allclose(table.p50_ms, 1000 * table.batch_size / table.examples_per_s)
+    assert (table.p50_ms <= table.p99_ms).all()
+
+
+@pytest.mark.usefixtures("_tiny")
+@pytest.mark.parametrize("share", [0.6, 0.3])
+def test_a_shrinking_model_does_the_wanted_share_of_the_operations(share):
+    dense = dense_model("tiny long", CPU, bf16=False)
+    model = shrinking(dense, 128, share, seed=0)
+    ids = bench_suite._ids(dense, (16, 128), seed=5)
+    assert 1 / flops_times(model, ids) == pytest.approx(share, abs=0.1)
+
+
+@pytest.mark.usefixtures("_tiny")
+def test_what_does_not_fit_is_marked_and_the_rest_measured(monkeypatch):
+    real = bench_suite.run_packed
+
+    def too_large(*_):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(bench_suite, "run_packed", too_large)
+    table = as_table(list(run_suite(replace(SMALL, models=("tiny",), lengths=(16,), batch_sizes=(1,)), CPU)))
+    assert table.set_index("way").p50_ms.isna().sum() == 1
+    assert np.isnan(table.set_index("way").p50_ms["packed"])
+    assert real is not too_large
+
+
+@pytest.mark.usefixtures("_tiny")
+def test_the_command_writes_what_it_prints(rationale, monkeypatch, tmp_path):  # noqa: F811
+    monkeypatch.setitem(SUITES, "cpu", replace(SMALL, models=("tiny",), lengths=(16,)))
+    code, out, err = rationale("bench", "--suite", "cpu", "--device", "cpu", "--out", "b")
+    assert code == 0, err
+    assert out.startswith("cpu, 1 threads, ")
+    record = json.loads((tmp_path / "b" / "cpu.json").read_text())
+    assert record["device"].startswith("cpu, 1 threads, ")
+    assert len(record["cells"]) == len(pd.read_csv(tmp_path / "b" / "cpu.csv")) == 12
+
+
+def test_what_the_command_refuses(rationale):  # noqa: F811
+    for arguments, message in (
+        (("--suite", "tpu"), "expected a suite of gpu, cpu, got 'tpu'"),
+        ((), "expected a model (--model) or a grid (--suite), got neither"),
+    ):
+        code, _, err = rationale("bench", *arguments)
+        assert (code, err.strip()) == (2, f"error: {message}")
+    if not torch.cuda.is_available():
+        code, _, err = rationale("bench", "--suite", "gpu")
+        assert (code, err.strip()) == (
+            2,
+            "error: expected a GPU (or --device cpu, which takes very long), got none",
+        )
