@@ -27,7 +27,8 @@ def with_heads(classifier, counts):
 
 
 def cases_of(classifier, sample):
-    texts = [replace(t, words=t.words[:n]) for n, t in zip((9, 5), map(sample.text, sample.splits["test"]))]
+    first, second = map(sample.text, sample.splits["test"][:2])
+    texts = [replace(first, words=first.words[:9]), replace(second, words=second.words[:5])]
     encoded = classifier.encoder.encode(texts)
     return [Case(w, len(t.words), 1, seed=n) for n, (t, w) in enumerate(zip(texts, encoded, strict=True))]
 
@@ -63,9 +64,10 @@ def test_the_mean_is_over_all_heads_there_are(classifier, sample, counts):
 
 def test_a_model_without_any_head_has_no_attention(classifier, sample):
     small = with_heads(classifier, (0, 0, 0))
-    with pytest.raises(
-        InputError, match="expected an encoder with attention, got one whose heads are all cut"
-    ):
-        attribute(small, "rollout", cases_of(classifier, sample))
+    for method in ("attention", "rollout", "attention_x_gradient"):
+        with pytest.raises(
+            InputError, match="an encoder with attention, got one whose heads are all cut away"
+        ):
+            attribute(small, method, cases_of(classifier, sample))
     with pytest.raises(InputError, match="for method value_norm"):
         attribute(small, "value_norm", cases_of(classifier, sample))

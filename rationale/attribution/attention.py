@@ -45,11 +45,7 @@ def _summarise(classifier: Classifier, batch: Batch) -> dict[str, Tensor]:
             output_attentions=True,
             output_hidden_states=True,
         )
-        maps = tuple(
-            a.float() for a in output.attentions
-        )  # of layers that have heads: a cut one may have none
-    if not maps:
-        raise InputError(Fault("an encoder with attention", "one whose heads are all cut away"))
+        maps = tuple(a.float() for a in _weights(output))
     flow = torch.zeros_like(maps[0][:, 0, 0])
     flow[:, 0] = 1
     for layer in reversed(maps):
@@ -62,6 +58,14 @@ def _summarise(classifier: Classifier, batch: Batch) -> dict[str, Tensor]:
         "by_head": maps[-1][:, :, 0],
         "entering": output.hidden_states[-2],
     }
+
+
+def _weights(output: Any) -> tuple[Tensor, ...]:
+    """Return each layer's weights [B,H,T,T]; a layer whose heads are all cut away is left out."""
+    if not output.attentions:
+        raise InputError(Fault("an encoder with attention", "one whose heads are all cut away"))
+    weights: tuple[Tensor, ...] = output.attentions
+    return weights
 
 
 def attention(classifier: Classifier, request: Request) -> Tensor:
@@ -119,7 +123,8 @@ def attention_x_gradient(classifier: Classifier, request: Request) -> Tensor:
         inputs = classifier.inputs(batch)
         output = classifier.model(inputs_embeds=vectors, **inputs, output_attentions=True)
         chosen = explained(output.logits.float(), request.target, request.settings.explain).sum()
-        (gradient,) = torch.autograd.grad(chosen, output.attentions[-1])
-    product = output.attentions[-1].detach().float() * gradient.float()
+        last = _weights(output)[-1]
+        (gradient,) = torch.autograd.grad(chosen, last)
+    product = last.detach().float() * gradient.float()
     scores: Tensor = product.clamp(min=0).mean(1)[:, 0]
     return scores
