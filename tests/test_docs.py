@@ -139,7 +139,7 @@ def test_readme_and_protocol_name_every_method():
 
 
 def test_python_is_on_pages_that_are_done():
-    done = {"README.md", "tutorial.md", "faq.md", *(p.name for p in HOWTOS.glob("*.md"))}
+    done = {"README.md", "tutorial.md", "faq.md", "scale.md", *(p.name for p in HOWTOS.glob("*.md"))}
     assert {d.name for d in DOCUMENTS if any(b.language == "python" for b in blocks(d))} <= done
 
 
@@ -160,3 +160,15 @@ def test_tutorial(tmp_path, monkeypatch):
 def test_faq_python(tmp_path, monkeypatch):
     names = do(ROOT / "docs" / "faq.md", tmp_path, monkeypatch, languages=("python",))
     assert names["found"].target == "NEG"
+
+
+def test_scale_python(classifier, tmp_path, monkeypatch):
+    from rationale.stream import StreamSettings, collect, stream
+
+    names = do(ROOT / "docs" / "scale.md", tmp_path, monkeypatch, languages=("python",))
+    file = tmp_path / "t.jsonl"
+    file.write_text('{"text": "A warm , moving film ."}\n{"text": "Dull ."}\n')
+    settings = StreamSettings(file=str(file), model="m", methods=("random",), chunk=1)
+    collect(stream(classifier, settings, tmp_path / "out"))
+    assert names["words_above"](tmp_path / "out", float("-inf")) == 8
+    assert names["words_above"](tmp_path / "out", float("inf")) == 0

@@ -388,6 +388,7 @@ fetch("toy", progress=False, table={"toy": toy})
 """
 
 
+@pytest.mark.faults
 def test_killed_while_downloading(server: Server) -> None:
     server.files[f"/{TAR}"] = File(TOY, stalls=True)
     process = subprocess.Popen([sys.executable, "-c", KILLED, server.url(TAR)])
