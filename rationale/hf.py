@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import shutil
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -25,6 +26,7 @@ from transformers.utils import logging as hf_logging
 
 from eraser import Fault, InputError
 from eraser.errors import shown
+from rationale.model_folder import check_answer, check_folder, first_line
 from rationale.models import dact, inforcoef  # noqa: F401 (known to Auto classes from here)
 from rationale.models.adapler import AdaplerForSequenceClassification
 from rationale.models.adaptive import AdaptiveForSequenceClassification
@@ -36,6 +38,7 @@ Precision = Literal["float32", "bf16", "auto"]
 SETTINGS = "rationale.json"  # beside the weights: how the model was trained and reads
 SHIPPED = Path(__file__).parent / "movies_model"  # AdapLeR trained on ERASER movies; see its README.md
 TOKENIZER_FILES = ("tokenizer.json", "vocab.txt", "vocab.json", "sentencepiece.bpe.model", "spiece.model")
+LAYER = re.compile(r"\blayers?\.\d+\.")  # in the name of a layer's weight
 UNSET_LENGTH = 10**6  # tokenizers without a limit carry a huge model_max_length
 
 
@@ -144,7 +147,7 @@ def load_tokenizer(path: str | Path) -> PreTrainedTokenizerBase:
             path, use_fast=True, add_prefix_space=True, trust_remote_code=False
         )
     except Exception as error:  # the library raises many kinds for one cause
-        raise InputError(Fault("a tokenizer", _first_line(error), path)) from None
+        raise InputError(Fault("a tokenizer", first_line(error), path)) from None
     if not tokenizer.is_fast:
         raise InputError(Fault("a fast tokenizer (tokenizer.json)", type(tokenizer).__name__, path))
     if tokenizer.pad_token_id is None:
@@ -153,8 +156,14 @@ def load_tokenizer(path: str | Path) -> PreTrainedTokenizerBase:
 
 
 def load_model(path: str | Path, **config: Any) -> tuple[PreTrainedModel, set[str]]:
-    """Load a sequence classifier from safetensors; also return the names of weights it had to invent."""
+    """Load a sequence classifier from safetensors; also return the names of weights it had to invent.
+
+    Raises:
+        InputError: it would run code or read outside its folder, or its weights are not its configuration's.
+    """
     quiet()
+    if Path(path).is_dir():
+        check_folder(Path(path), config)
     try:
         model, info = AutoModelForSequenceClassification.from_pretrained(
             path,
@@ -162,12 +171,18 @@ def load_model(path: str | Path, **config: Any) -> tuple[PreTrainedModel, set[st
             use_safetensors=True,
             trust_remote_code=False,
             output_loading_info=True,
+            ignore_mismatched_sizes=True,  # refused below, by name
             **config,
         )
     except Exception as error:
         raise InputError(
-            Fault("a model folder or hub id with safetensors", _first_line(error), path)
+            Fault("a model folder or hub id with safetensors", first_line(error), path)
         ) from None
+    for name, stored, described in sorted(info["mismatched_keys"]):
+        expected = f"{name} of shape {list(described)}, as config.json says"
+        raise InputError(Fault(expected, str(list(stored)), path))
+    if unused := sorted(name for name in info["unexpected_keys"] if LAYER.search(name)):
+        raise InputError(Fault("a configuration with all stored layers", f"one without {unused[0]}", path))
     return model, set(info["missing_keys"])
 
 
@@ -209,6 +224,7 @@ def load_classifier(
     where = pick_device(device)
     model.to(where).eval()  # type: ignore[arg-type]
     model.requires_grad_(False)
+    check_answer(model, tokenizer, len(names), path)
     encoder = Encoder(tokenizer, length, long_texts)
     return Classifier(model, encoder, names, where, use_bf16(precision, where))
 
@@ -252,11 +268,11 @@ def longest(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> int:
 def _labels(model: PreTrainedModel, given: Sequence[str] | None, path: str | Path) -> tuple[str, ...]:
     names = model.config.id2label or {}
     own = tuple(str(name) for _, name in sorted(names.items(), key=lambda item: int(item[0])))
-    if given is None:
-        return own
-    if len(given) != len(own):
-        raise InputError(Fault(f"{len(own)} labels, as the model has", f"{len(given)}: {list(given)}", path))
-    return tuple(given)
+    if len(set(found := own if given is None else tuple(given))) < len(found):
+        raise InputError(Fault("labels that differ", shown(list(found), 100), path))
+    if len(found) != len(own):
+        raise InputError(Fault(f"{len(own)} labels, as the model has", f"{len(found)}: {list(found)}", path))
+    return found
 
 
 def check_labels(classifier: Classifier, wanted: Sequence[str], where: str | Path) -> None:
@@ -311,7 +327,3 @@ def save_classifier(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, 
         raise InputError(Fault("room on the disk for the model", str(error), folder)) from None
     finally:
         shutil.rmtree(partial, ignore_errors=True)
-
-
-def _first_line(error: Exception) -> str:
-    return f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')}"
