@@ -29,7 +29,7 @@ from rationale.settings import EvaluateSettings, digest
 from rationale.text import Window
 
 LEAVE_ONE_OUT = "leave_one_out"  # what tau and the bounds of normalised AOPC need
-PARTS_VERSION = 5  # to be raised by a change that makes a method give other numbers
+PARTS_VERSION = 5  # to be raised by a change that makes a method of this package give other numbers
 
 
 @dataclass(frozen=True)
@@ -176,7 +176,8 @@ class Run:
         gold = [i.truth.gold.nonzero()[0].tolist() for i in items]
         used = {name: getattr(s, name) for name in named(method).uses}
         sizes = {name: [int(own.sum()) for own in masks] for name, masks in owns.items()}
-        return [list(map(str, self.budgets)), s.fractions, gold, targets, used, sizes]
+        own_code = [named(method).code] if named(method).code else []
+        return [list(map(str, self.budgets)), s.fractions, gold, targets, used, sizes, *own_code]
 
     def _targets(self, items: Sequence[Item], probs: Floats) -> list[int]:
         """Return the class to explain for each item."""

@@ -129,7 +129,8 @@ class Stream:
         """Return where a chunk's part is: its name holds all it depends on."""
         s = replace(self.settings, file="", model="", dense=None, device="", chunk=1)
         texts = sha256(self.lines.read(number)).hexdigest()
-        key = digest(PARTS_VERSION, self.model_hashes, vars(s), texts)
+        code = [METHODS[method].code for method in s.methods]
+        key = digest(PARTS_VERSION, self.model_hashes, vars(s), texts, code)
         return self.folder / f"{number:08d}-{key}.parquet"
 
     def texts(self, number: int) -> list[Text]:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import linecache
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from eraser.load import Source, load
 from eraser.metrics import METRICS
 from eraser.official import score_official
 from rationale import chunk as module
+from rationale.attribution.methods import Method
 from rationale.chunk import seed_of
 from rationale.evaluate import evaluate, fingerprint
 from rationale.hf import Classifier
@@ -292,3 +294,26 @@ def test_real_data_goes_through(name, tokenizer, tmp_path):
         assert (item.text.query is not None) == (name == "multirc")
     assert found.words_unread == 0
     assert (tmp_path / "report.html").exists()
+
+
+def test_a_users_method_that_was_edited_is_computed_again(classifier, sample, tmp_path, monkeypatch):
+    from rationale.attribution import METHODS
+
+    settings = replace(SETTINGS, methods=("mine",), limit=2)
+
+    def mine_is(body):
+        path = tmp_path / "mine.py"
+        path.write_text(f"def mine(classifier, request):\n    return {body}\n")
+        linecache.clearcache()
+        names = {"__name__": "mine"}
+        exec(compile(path.read_text(), str(path), "exec"), names)
+        monkeypatch.setitem(METHODS, "mine", Method(names["mine"], "sum", False, "a test"))
+        found = evaluate(classifier, sample, settings, tmp_path / "r")
+        return [p.scores.tolist() for p in found.predictions["mine", "gold"]]
+
+    first = mine_is("request.batch.word.double()")
+    assert mine_is("request.batch.word.double()") == first
+    assert len(list((tmp_path / "r" / "parts").glob("mine-*"))) == 1
+    assert mine_is("-request.batch.word.double()") != first
+    assert len(list((tmp_path / "r" / "parts").glob("mine-*"))) == 2
+    assert all(m.code == "" for name, m in METHODS.items() if name != "mine")

@@ -5,6 +5,7 @@ To add one: a function and a line in METHODS.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -43,6 +44,16 @@ class Method:
     span: Scores | None = None
     adaptive: bool = False
     own: Callable[[Classifier], float] | None = None
+
+    @property
+    def code(self) -> str:
+        """The text of a function that is not this package's: its parts on disk depend on it."""
+        if not inspect.isfunction(self.scores) or self.scores.__module__.startswith("rationale."):
+            return ""
+        try:
+            return inspect.getsource(self.scores)
+        except OSError:  # typed at a prompt
+            return self.scores.__code__.co_code.hex()
 
 
 def random(classifier: Classifier, request: Request) -> Tensor:
