@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rationale.hf import without_removal
+from rationale.models import removal
 from rationale.models.adapler_losses import LossWeights, kl_losses, packed_kl, task_loss
 from rationale.models.flops import costs, kept_lengths
 from rationale.models.packed import rows_of
@@ -373,6 +374,19 @@ def test_thresholds_are_scaled_to_the_wanted_speedup(adaptive, sample, wanted):
     assert dense / shrunk == pytest.approx(reached, rel=1e-3)
     times = adaptive.model.eta[2] / trained[2]
     assert torch.allclose(adaptive.model.eta, (trained * times).clamp(0.01, 1.0), rtol=1e-5)
+
+
+def test_of_all_thresholds_tried_the_nearest_are_kept(adaptive, sample, monkeypatch):
+    windows = adaptive.encoder.encode([sample.text(sample.splits["test"][0])])[0]
+    speeds = iter([1.2, 2.1, 5.0, 4.0, *[9.0] * 50])
+    monkeypatch.setattr(removal, "speedup_of", lambda *_: next(speeds))
+    seen = []
+    real = type(adaptive.model).set_thresholds
+    monkeypatch.setattr(
+        type(adaptive.model), "set_thresholds", lambda m, v: (seen.append(v.clone()), real(m, v))[1]
+    )
+    assert scale_thresholds(adaptive, windows, 2.2) == 2.1
+    assert torch.equal(seen[-1], seen[1])
 
 
 def test_speedup_out_of_reach_leaves_all_thresholds_at_their_limit(adaptive, sample):

@@ -19,6 +19,7 @@ from rationale.text import Window
 
 Floats = NDArray[np.float64]
 HALVINGS, WIDEST = 22, 40.0  # of the search for a factor on thresholds, in natural logarithms: odds are wide
+CLOSE = 0.005  # enough: how far from the wanted speed-up, as a share of it
 
 
 @dataclass(frozen=True)
@@ -89,12 +90,15 @@ def scale_thresholds(classifier: Classifier, windows: Sequence[Window], speedup:
     assert isinstance(model, AdaptiveForSequenceClassification)
     trained = model.thresholds
     low, high = -WIDEST, WIDEST
-    reached = 1.0
+    tried: list[tuple[float, float, float]] = []  # how far off, the factor, the speed-up
     for _ in range(HALVINGS):
         middle = (low + high) / 2
         model.set_thresholds(trained * float(np.exp(middle)))
         reached = speedup_of(classifier, windows, run_windows(classifier, windows)[1])
-        if abs(reached / speedup - 1) < 0.005:
+        tried.append((abs(reached / speedup - 1), float(np.exp(middle)), reached))
+        if tried[-1][0] < CLOSE:
             break
         low, high = (middle, high) if reached < speedup else (low, middle)
+    _, factor, reached = min(reversed(tried), key=lambda t: t[0])  # of equals the last: nearest the limit
+    model.set_thresholds(trained * factor)
     return reached
