@@ -55,7 +55,8 @@ def main() -> None:
         place = "" if error.filename is None else f"{error.filename}: "
         _fail(2, f"error: {place}expected a usable file or folder, got {error.strerror or error}")
     except ModuleNotFoundError as error:
-        advice = "pip install 'rationale-suite[models]' (in a checkout: '.[models]')"
+        extra = {"ray": "ray", "streamlit": "app"}.get(error.name or "", "models")
+        advice = f"pip install 'rationale-suite[{extra}]' (in a checkout: '.[{extra}]')"
         _fail(2, f"error: {error.name} is not installed: {advice}")
     except KeyboardInterrupt:
         _fail(130, "stopped; run the same command again to go on")

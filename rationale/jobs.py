@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Protocol
 
 import torch
 
+from eraser import Fault, InputError
 from eraser.load import load
 from eraser.write import write_json
 from rationale.evaluate import plan
@@ -110,7 +111,10 @@ def opened(job: Job, device: str | None = None) -> Work:
     return job.open(device)
 
 
-def compute(job: Job, number: int) -> int:
-    """Compute one chunk's parts in this process; return its number."""
-    opened(job).compute(number)
-    return number
+def compute(job: Job, number: int, device: str | None = None) -> tuple[Fault, ...]:
+    """Compute one chunk's parts in this process; return what was wrong with its input."""
+    try:
+        opened(job, device).compute(number)
+    except InputError as error:  # as a value: not every way to a worker and back keeps an exception's type
+        return error.faults
+    return ()

@@ -7,6 +7,7 @@ To add a runner: one function (job, work, workers, address) and a line in RUNNER
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import subprocess
@@ -14,6 +15,7 @@ import sys
 from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from dataclasses import asdict
 from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -23,6 +25,7 @@ import torch
 from tqdm.auto import tqdm
 
 from eraser import Fault, InputError
+from eraser.write import write_text
 from rationale.jobs import Job, Work, compute, opened, read_job
 
 
@@ -34,8 +37,8 @@ def local(job: Job, work: Work, workers: int, address: str | None) -> None:
         futures = [pool.submit(compute, job, n) for n in range(len(work))]
         try:
             _watch((f.result() for f in as_completed(futures)), len(futures))
-        except BrokenProcessPool:
-            raise _died(job) from None
+        except BrokenProcessPool as error:
+            raise _died(job, error) from None
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
 
@@ -50,9 +53,12 @@ def accelerate(job: Job, work: Work, workers: int, address: str | None) -> None:
         command += ["--num_processes", str(workers), "--main_process_port", "0"]
         command += ["--mixed_precision", "no", "--dynamo_backend", "no"]
         command += ["--num_cpu_threads_per_process", str(job.threads)]
-        done = subprocess.run([*command, "--module", "rationale.runners", str(file)], check=False)
+        command += ["--module", "rationale.runners", str(file)]
+        done = subprocess.run(command, check=False, stderr=subprocess.PIPE, text=True)
+        for found in Path(folder).glob("faults-*.json"):
+            raise InputError(*_faults(found.read_text(encoding="utf-8")))
     if done.returncode:
-        raise _died(job)
+        raise _died(job, done.stderr)
 
 
 def ray(job: Job, work: Work, workers: int, address: str | None) -> None:
@@ -64,7 +70,7 @@ def ray(job: Job, work: Work, workers: int, address: str | None) -> None:
 
     on_gpu, chunks = work.device.type == "cuda", len(work)
     own: dict[str, Any] = {} if address else {"num_cpus": workers, "include_dashboard": False}
-    logging.getLogger("ray.data").setLevel(logging.ERROR)
+    logging.getLogger("ray.data").setLevel(logging.CRITICAL)
     cluster.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **own)
     try:
         DataContext.get_current().enable_progress_bars = False
@@ -77,7 +83,9 @@ def ray(job: Job, work: Work, workers: int, address: str | None) -> None:
             num_cpus=0 if on_gpu else 1,
             num_gpus=1 if on_gpu else 0,
         )
-        _watch(done.iter_rows(), chunks)
+        _watch((_faults(row["faults"]) for row in done.iter_rows()), chunks)
+    except cluster.exceptions.RayError as error:
+        raise _died(job, error) from None
     finally:
         cluster.shutdown()
 
@@ -89,19 +97,27 @@ class _Actor:
         self.job = job
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
-        for number in batch["chunk"]:
-            compute(self.job, int(number))
-        return batch
+        return {"faults": [_text(compute(self.job, int(number))) for number in batch["chunk"]]}
 
 
-def _watch(done: Iterable[Any], chunks: int) -> None:
-    for _ in tqdm(done, total=chunks, desc="compute", unit="chunk", leave=False, disable=None):
-        pass
+def _watch(done: Iterable[tuple[Fault, ...]], chunks: int) -> None:
+    for faults in tqdm(done, total=chunks, desc="compute", unit="chunk", leave=False, disable=None):
+        if faults:
+            raise InputError(*faults)
 
 
-def _died(job: Job) -> InputError:
+def _text(faults: Iterable[Fault]) -> str:
+    return json.dumps([asdict(fault) for fault in faults], default=str)
+
+
+def _faults(text: str) -> tuple[Fault, ...]:
+    return tuple(Fault(**record) for record in json.loads(text))
+
+
+def _died(job: Job, why: object) -> InputError:
     expected = "workers that finish (what they computed is kept: the same command goes on)"
-    return InputError(Fault(expected, "one that died", job.folder))
+    last = (str(why).strip().splitlines() or ["nothing said"])[-1]
+    return InputError(Fault(expected, f"one that died: {last}", job.folder))
 
 
 Runner = Callable[[Job, Work, int, str | None], None]
@@ -125,9 +141,11 @@ def main(file: str) -> None:
 
     job = read_job(Path(file))
     state = PartialState(cpu=not torch.cuda.is_available() or job.settings.device == "cpu")
-    work = opened(job, str(state.device) if state.device.type == "cuda" else None)
-    for number in range(state.process_index, len(work), state.num_processes):
-        work.compute(number)
+    device = str(state.device) if state.device.type == "cuda" else None
+    for number in range(state.process_index, len(opened(job, device)), state.num_processes):
+        if faults := compute(job, number, device):
+            write_text(Path(file).with_name(f"faults-{number}.json"), _text(faults))
+            return
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from eraser import InputError
 from rationale.explain import explain
 from rationale.stream import MANIFEST, Lines, StreamSettings, collect, read_stream, stream
 from tests.conftest import save_tiny
-from tests.faults.processes import kill_when, run, start
+from tests.faults.processes import finish, kill_when, run, start
 
 TEXTS = ["A warm , moving film .", "Dull .", "Never dull , always good and warm", "So it goes", "An end"]
 METHODS = ("integrated_gradients", "attention", "random")
@@ -190,3 +190,40 @@ def test_killed_and_gone_on_with_by_two_workers(tmp_path, tokenizer):
         for name in ("whole", "cut")
     )
     assert one == other
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("runner", ["local", "accelerate", "ray"])
+def test_whoever_meets_a_bad_line_its_message_is_the_same(file, tmp_path, tokenizer, runner):
+    save_tiny(tmp_path / "model", tokenizer)
+    with file.open("a") as more:
+        more.write('{"text": 3}\n')
+    command = (
+        "attribute",
+        "--model",
+        tmp_path / "model",
+        "--file",
+        file,
+        "--methods",
+        "random",
+        "--chunk",
+        2,
+    )
+    process = start(*command, "--out", tmp_path / "out", "--runner", runner, "--workers", 2)
+    *_, last = finish(process, 2).strip().splitlines()
+    assert last == f"error: {file}:6: expected a text with words in 'text', got 3"
+
+
+def test_a_missing_library_is_named_with_its_extra(capsys, monkeypatch):
+    from rationale import cli
+
+    for name, extra in (("ray", "ray"), ("streamlit", "app"), ("torch", "models")):
+
+        def missing(name=name):
+            raise ModuleNotFoundError(name, name=name)
+
+        monkeypatch.setattr(cli, "app", missing)
+        with pytest.raises(SystemExit):
+            cli.main()
+        expected = f"error: {name} is not installed: pip install 'rationale-suite[{extra}]'"
+        assert capsys.readouterr().err.startswith(expected)
