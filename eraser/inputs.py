@@ -261,20 +261,13 @@ def read_lengths(source: Source, doc_ids: Iterable[str]) -> dict[str, tuple[int,
     """Return how many words each sentence of the named documents has; documents not there are left out."""
     wanted = sorted(set(doc_ids))
     if not source.has("docs.jsonl"):
-        texts = {d: source.text(f"docs/{d}") for d in wanted if _has(source, f"docs/{d}")}
+        texts = {d: source.text(f"docs/{d}") for d in wanted if source.has(f"docs/{d}")}
         return {d: tuple(map(len, cut_sentences(text))) for d, text in texts.items()}
-    if (source.path / "docs").exists() or any(_has(source, f"docs/{d}") for d in wanted):
+    if (source.path / "docs").exists() or any(source.has(f"docs/{d}") for d in wanted):
         raise InputError(Fault("either docs.jsonl or a docs folder", "both", source.path))
     texts = _texts_of_jsonl(source)
     cut = {d: cut_sentences_of_jsonl(texts[d]) for d in wanted if d in texts}
     return {d: tuple(map(len, sentences)) for d, sentences in cut.items()}
-
-
-def _has(source: Source, name: str) -> bool:
-    try:
-        return source.has(name)
-    except OSError:  # the name is longer than a file's name may be
-        return False
 
 
 def _texts_of_jsonl(source: Source) -> dict[str, str]:

@@ -66,7 +66,10 @@ class Source:
     def has(self, name: str) -> bool:
         """Return whether the file is there."""
         if self.path.is_dir():
-            return (self.path / name).is_file()
+            try:
+                return (self.path / name).is_file()
+            except OSError:  # the name is longer than a file's name may be
+                return False
         return self._root + name in self._members
 
     def text(self, name: str) -> str:

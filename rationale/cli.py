@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sys
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -47,6 +49,8 @@ app.command("app")(app_command)
 
 def main() -> None:
     """Run the command line; bad input is a line a fault on standard error, and exit code 2."""
+    if isinstance(sys.stdout, TextIOWrapper):  # a file's name or an id may be what no encoding can write
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         app()
     except InputError as error:

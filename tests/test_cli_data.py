@@ -164,3 +164,16 @@ def test_imported_data_without_any_rationale_is_evaluated(rationale, model_folde
     assert code == 0, err
     assert "accuracy" in out
     assert (Path("run") / "report.html").stat().st_size > 1000
+
+
+def test_an_id_that_no_encoding_can_write_is_told_all_the_same(rationale):
+    record = {"annotation_id": "a\ud800", "classification": "X", "query": "", "evidences": []}
+    Path("data/docs").mkdir(parents=True)
+    gold = [record | {"annotation_id": "a"}]
+    Path("data/test.jsonl").write_text("".join(json.dumps(row) + "\n" for row in gold))
+    said = {"classification": "X", "classification_scores": {"X": 1.0}, "rationales": []}
+    made = [said | {"annotation_id": id} for id in ("a", "a\ud800")]
+    Path("p.jsonl").write_text("".join(json.dumps(row) + "\n" for row in made))
+    code, out, _ = rationale("check", "--data", "data", "--predictions", "p.jsonl")
+    assert code == 0
+    assert "warning: p.jsonl:2: a\\ud800: expected an annotation_id of data/test.jsonl" in out

@@ -540,3 +540,11 @@ def test_a_lone_surrogate_is_refused(tmp_path, field):
     folder = make(tmp_path, test=[annotation() | {field: "\ud800"}])
     with pytest.raises(InputError, match=r"test.jsonl:1: .* text without lone surrogates, got '.ud800'"):
         load("tiny", folder)
+
+
+def test_an_id_longer_than_a_name_of_a_file_is_a_fault_of_its_line(tmp_path):
+    record = {"annotation_id": "x" * 300, "classification": "POS", "evidences": []}
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "test.jsonl").write_text(json.dumps(record))
+    with pytest.raises(InputError, match=r"test\.jsonl:1: x{300}: expected docids or evidence that names"):
+        load("x", tmp_path)
