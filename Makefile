@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 # With real data or other models the bundled sample's notebooks stay as they are.
 NOTEBOOKS := $(if $(RATIONALE_DATA)$(RATIONALE_MODELS),runs/notebooks,notebooks)
 
-.PHONY: help evaluate app notebooks docs test test-browser test-faults check lint types format clean
+.PHONY: help evaluate app notebooks docs test test-browser test-faults fuzz audit check lint types format clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -37,6 +37,11 @@ help: ## List the targets
 	$(PIP) -e '.[docs]'
 	@touch $@ .venv/models
 
+.venv/audit: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(PIP) -e '.[audit]'
+	@touch $@ .venv/models
+
 evaluate: .venv/models ## Score seven rationale methods on the bundled sample; writes runs/sample-test
 	$(BIN)/rationale evaluate --dataset sample --precision auto --ig-steps 10 --out runs/sample-test
 
@@ -60,6 +65,12 @@ test-browser: .venv/dev ## Use the viewer in headless Chromium
 
 test-faults: .venv/dev ## Kill processes, fill disks, run twice at once; what was done must be kept
 	$(BIN)/python -m pytest -m faults
+
+fuzz: .venv/dev ## Try a hundred thousand spoilt inputs, other ones each time: a right answer or a clear error
+	RATIONALE_FUZZ=$${RATIONALE_FUZZ:-20} $(BIN)/python -m pytest tests/fuzz
+
+audit: .venv/audit ## Known vulnerabilities and licences of what is installed
+	$(BIN)/python scripts/audit.py
 
 lint: .venv/dev ## Style and faults (ruff)
 	$(BIN)/ruff check

@@ -40,6 +40,19 @@ def test_wheel_holds_the_packages_and_nothing_else(wheel):
 
 
 @pytest.mark.slow
+def test_two_builds_are_the_same_to_the_byte(wheel, tmp_path):
+    builds = []
+    for name in ("one", "other"):
+        build = (sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(tmp_path / name))
+        done = run(*build, str(ROOT), cwd=tmp_path, SOURCE_DATE_EPOCH="1700000000")
+        assert done.returncode == 0, done.stdout + done.stderr
+        builds.append((tmp_path / name / wheel.name).read_bytes())
+    assert builds[0] == builds[1]
+    dates = {info.date_time for info in zipfile.ZipFile(tmp_path / "one" / wheel.name).infolist()}
+    assert dates == {(2023, 11, 14, 22, 13, 20)}
+
+
+@pytest.mark.slow
 def test_installed_wheel_scores_without_torch(wheel, tmp_path):
     assert run(sys.executable, "-m", "venv", "env", cwd=tmp_path).returncode == 0
     python = str(tmp_path / "env/bin/python")

@@ -58,9 +58,8 @@ def test_a_whole_folder_loads(whole):
 @fuzz(60)
 @given(st.data())
 def test_configurations(whole, data):
-    name = data.draw(
-        st.sampled_from(("config.json", "config.json", "rationale.json", "tokenizer_config.json"))
-    )
+    names = ("config.json", "config.json", "rationale.json", "tokenizer_config.json")
+    name = data.draw(st.sampled_from(names))
     record = data.draw(spoilt(json.loads((whole / name).read_text())))
     (copied(whole) / name).write_text(json.dumps(record))
     answer_of(load_and_read, whole.parent / "spoilt")

@@ -1,0 +1,52 @@
+"""Say which installed packages have known vulnerabilities, and under which licences they all are.
+
+Exit code 1: there are vulnerabilities. 3: the service that knows of them did not answer, so nothing is known.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections import defaultdict
+from importlib.metadata import Distribution, distributions
+
+UNREACHED = 3
+
+
+def licence(package: Distribution) -> str:
+    """Return what a package says its licence is, in a few words."""
+    told = package.metadata
+    if expression := told.get("License-Expression"):
+        return expression
+    classes = [c.split(" :: ")[-1] for c in told.get_all("Classifier") or [] if c.startswith("License ::")]
+    first = next(iter((told.get("License") or "").strip().splitlines()), "")
+    return ", ".join(classes) or first[:60] or "not told"
+
+
+def print_licences() -> None:
+    """Print each licence with the packages that are under it."""
+    found: dict[str, set[str]] = defaultdict(set)
+    for package in distributions():
+        found[licence(package)].add(f"{package.metadata['Name']} {package.version}")
+    for name, packages in sorted(found.items()):
+        print(f"{name} ({len(packages)}): {', '.join(sorted(packages, key=str.lower))}")
+
+
+def vulnerabilities() -> int:
+    """Print what the service knows of the installed packages; return the exit code."""
+    options = ("--skip-editable", "--progress-spinner", "off", "--timeout", "20")
+    command = [sys.executable, "-m", "pip_audit", *options]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    print(done.stdout, end="")
+    summary = [line for line in done.stderr.splitlines() if line.startswith(("Found ", "No known "))]
+    if summary:
+        print(summary[-1])
+        return done.returncode
+    last = next(iter(done.stderr.strip().splitlines()[-1:]), "no answer")
+    print(f"vulnerabilities: not known, since the service did not answer ({last[:200]})")
+    return UNREACHED
+
+
+if __name__ == "__main__":
+    print_licences()
+    sys.exit(vulnerabilities())

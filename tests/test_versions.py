@@ -1,0 +1,107 @@
+"""The versions that pyproject.toml allows, and those that constraints.txt pins, fit each other."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+
+ROOT = Path(__file__).parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+
+def script(name):
+    spec = importlib.util.spec_from_file_location(name, ROOT / "scripts" / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def plain(name):
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def all_requirements():
+    return script("lowest").requirements(list(PROJECT["optional-dependencies"]))
+
+
+def test_every_requirement_says_its_lowest_version():
+    lowest = script("lowest")
+    assert lowest.lowest("ray[data]>=2.40") == "ray==2.40"
+    assert lowest.lowest("torch>=2.11,<2.16") == "torch==2.11"
+    assert all("==" in lowest.lowest(line) for line in all_requirements())
+    with pytest.raises(ValueError, match=r"\Aexpected NAME>=VERSION, got 'numpy'\Z"):
+        lowest.lowest("numpy")
+
+
+def test_the_lowest_version_is_one_that_is_allowed():
+    for line in all_requirements():
+        low = script("lowest").lowest(line).split("==")[1]
+        assert Requirement(line).specifier.contains(low, prereleases=True), line
+
+
+def test_a_package_named_twice_has_one_lowest_version():
+    found = {}
+    for line in all_requirements():
+        found.setdefault(plain(Requirement(line).name), set()).add(script("lowest").lowest(line))
+    assert {name: lows for name, lows in found.items() if len(lows) > 1} == {}
+
+
+def test_what_is_pinned_is_allowed():
+    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    pins = {plain(line.split("==")[0]): line.split("==")[1] for line in lines if "==" in line}
+    pinned = [(r, pins[plain(r.name)]) for r in map(Requirement, all_requirements()) if plain(r.name) in pins]
+    assert [f"{r} but {version}" for r, version in pinned if version not in r.specifier] == []
+
+
+def test_the_core_needs_no_model_libraries():
+    names = {plain(Requirement(line).name) for line in script("lowest").requirements([])}
+    assert names == {"numpy", "pandas", "scikit-learn", "platformdirs", "tqdm", "typer"}
+
+
+@pytest.mark.parametrize(
+    ("told", "licence"),
+    [
+        ({"License-Expression": "MIT", "License": "long"}, "MIT"),
+        ({"License": "Apache-2.0\nand more"}, "Apache-2.0"),
+        ({"Classifier": "License :: OSI Approved :: BSD License"}, "BSD License"),
+        ({}, "not told"),
+    ],
+)
+def test_licences_are_read_wherever_a_package_tells_them(told, licence):
+    from email.message import Message
+
+    class Package:
+        metadata = Message()
+
+    Package.metadata = Message()
+    for key, value in told.items():
+        Package.metadata[key] = value
+    assert script("audit").licence(Package) == licence
+
+
+@pytest.mark.parametrize(
+    ("err", "code", "found", "said"),
+    [
+        ("No known vulnerabilities found\n", 0, 0, "No known vulnerabilities found"),
+        ("Found 2 known vulnerabilities in 1 package\n", 1, 1, "Found 2 known vulnerabilities in 1 package"),
+        (
+            "Traceback\nConnectionError: x",
+            1,
+            3,
+            "since the service did not answer (ConnectionError: x)",
+        ),
+    ],
+)
+def test_an_audit_without_an_answer_is_not_a_clean_one(err, code, found, said, monkeypatch, capsys):
+    import subprocess
+
+    audit = script("audit")
+    done = subprocess.CompletedProcess([], code, "", err)
+    monkeypatch.setattr(audit.subprocess, "run", lambda *_, **__: done)
+    assert audit.vulnerabilities() == found
+    assert said in capsys.readouterr().out
