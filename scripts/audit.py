@@ -1,10 +1,11 @@
 """Say which installed packages have known vulnerabilities, and under which licences they all are.
 
-Exit code 1: there are vulnerabilities. 3: the service that knows of them did not answer, so nothing is known.
+Exit code 1: there are vulnerabilities. 3: the service that knows of them did not answer, or for none of them, so nothing is known.
 """
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections import defaultdict
@@ -34,17 +35,24 @@ def print_licences() -> None:
 
 def vulnerabilities() -> int:
     """Print what the service knows of the installed packages; return the exit code."""
-    options = ("--skip-editable", "--progress-spinner", "off", "--timeout", "20")
+    options = ("--skip-editable", "--progress-spinner", "off", "--timeout", "20", "--format", "json")
     command = [sys.executable, "-m", "pip_audit", *options]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
-    print(done.stdout, end="")
-    summary = [line for line in done.stderr.splitlines() if line.startswith(("Found ", "No known "))]
-    if summary:
-        print(summary[-1])
-        return done.returncode
-    last = next(iter(done.stderr.strip().splitlines()[-1:]), "no answer")
-    print(f"vulnerabilities: not known, since the service did not answer ({last[:200]})")
-    return UNREACHED
+    try:
+        packages = json.loads(done.stdout)["dependencies"]
+    except (ValueError, KeyError):
+        last = next(iter(done.stderr.strip().splitlines()[-1:]), "no answer")
+        print(f"vulnerabilities: not known, since the service did not answer ({last[:200]})")
+        return UNREACHED
+    skipped = [package["name"] for package in packages if "skip_reason" in package]
+    bad = [(p["name"], p["version"], v["id"]) for p in packages for v in p.get("vulns", ())]
+    for name, version, vulnerability in bad:
+        print(f"{name} {version}: {vulnerability}")
+    audited = len(packages) - len(skipped)
+    print(f"vulnerabilities: {len(bad)} in {audited} packages; {len(skipped)} the service does not know")
+    if not audited:  # a mirror that is asked in the service's place knows none
+        return UNREACHED
+    return int(bool(bad))
 
 
 if __name__ == "__main__":

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import re
+import subprocess
 import tomllib
 from pathlib import Path
 
@@ -84,24 +86,24 @@ def test_licences_are_read_wherever_a_package_tells_them(told, licence):
     assert script("audit").licence(Package) == licence
 
 
+CLEAN = {"name": "a", "version": "1", "vulns": []}
+BAD = {"name": "b", "version": "2", "vulns": [{"id": "CVE-1"}, {"id": "CVE-2"}]}
+UNKNOWN = {"name": "c", "skip_reason": "not found"}
+
+
 @pytest.mark.parametrize(
-    ("err", "code", "found", "said"),
+    ("packages", "code", "said"),
     [
-        ("No known vulnerabilities found\n", 0, 0, "No known vulnerabilities found"),
-        ("Found 2 known vulnerabilities in 1 package\n", 1, 1, "Found 2 known vulnerabilities in 1 package"),
-        (
-            "Traceback\nConnectionError: x",
-            1,
-            3,
-            "since the service did not answer (ConnectionError: x)",
-        ),
+        ([CLEAN, UNKNOWN], 0, "vulnerabilities: 0 in 1 packages; 1 the service does not know"),
+        ([CLEAN, BAD], 1, "b 2: CVE-1\nb 2: CVE-2\nvulnerabilities: 2 in 2 packages; 0 the service"),
+        ([UNKNOWN], 3, "vulnerabilities: 0 in 0 packages; 1 the service does not know"),
+        (None, 3, "vulnerabilities: not known, since the service did not answer (ConnectionError: x)"),
     ],
 )
-def test_an_audit_without_an_answer_is_not_a_clean_one(err, code, found, said, monkeypatch, capsys):
-    import subprocess
-
+def test_an_audit_without_an_answer_is_not_a_clean_one(packages, code, said, monkeypatch, capsys):
     audit = script("audit")
-    done = subprocess.CompletedProcess([], code, "", err)
+    out = "" if packages is None else json.dumps({"dependencies": packages})
+    done = subprocess.CompletedProcess([], 1, out, "Traceback\nConnectionError: x")
     monkeypatch.setattr(audit.subprocess, "run", lambda *_, **__: done)
-    assert audit.vulnerabilities() == found
+    assert audit.vulnerabilities() == code
     assert said in capsys.readouterr().out
