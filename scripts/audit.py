@@ -1,6 +1,7 @@
 """Say which installed packages have known vulnerabilities, and under which licences they all are.
 
-Exit code 1: there are vulnerabilities. 3: the service that knows of them did not answer, or for none of them, so nothing is known.
+Exit code 1: there are vulnerabilities. 3: the service that knows of them did not answer, or knows none of the
+packages, so nothing is known.
 """
 
 from __future__ import annotations
