@@ -32,7 +32,7 @@ from rationale.models.adapler import AdaplerForSequenceClassification
 from rationale.models.adaptive import AdaptiveForSequenceClassification
 from rationale.models.pruning import PrunedForSequenceClassification
 from rationale.passes import Passes
-from rationale.text import Batch, Encoder, LongTexts
+from rationale.text import MIN_ROOM, Batch, Encoder, LongTexts
 
 Precision = Literal["float32", "bf16", "auto"]
 SETTINGS = "rationale.json"  # beside the weights: how the model was trained and reads
@@ -221,6 +221,8 @@ def load_classifier(
     names = _labels(model, labels, path)
     wanted = read_settings(path).get("max_length") if max_length is None else max_length
     length = min(2**31 if wanted is None else wanted, longest(model, tokenizer))
+    if max_length is None:  # else Encoder judges what was asked for
+        check_room(length, tokenizer, path)
     where = pick_device(device)
     model.to(where).eval()  # type: ignore[arg-type]
     model.requires_grad_(False)
@@ -246,6 +248,13 @@ def check_tokenizer(tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel, 
         raise InputError(Fault(f"a tokenizer with ids below {rows}", f"id {largest}", path))
 
 
+def check_room(length: int, tokenizer: PreTrainedTokenizerBase, path: str | Path) -> None:
+    """Refuse to read so few pieces at once that nearly every word would be cut apart."""
+    least = tokenizer.num_special_tokens_to_add(pair=False) + MIN_ROOM
+    if length < least:
+        raise InputError(Fault(f"a max_length of at least {least}", str(length), path))
+
+
 def check_first_token(tokenizer: PreTrainedTokenizerBase, path: str | Path) -> None:
     """Refuse a tokenizer that does not begin with [CLS]: the first token alone is never dropped."""
     first = tokenizer("a").input_ids[0]
@@ -262,6 +271,8 @@ def longest(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> int:
     if padding is not None:
         positions -= int(padding) + 1  # RoBERTa and kin: positions start after the padding index
     limit = tokenizer.model_max_length
+    if isinstance(limit, bool) or not isinstance(limit, int | float):
+        raise InputError(Fault("a tokenizer whose model_max_length is a number", shown(limit)))
     return min(positions, int(limit)) if limit < UNSET_LENGTH else positions
 
 

@@ -213,3 +213,17 @@ def test_a_backbone_is_checked_as_well(model_folder):
     change(model_folder, hidden_size=10**9)
     with pytest.raises(InputError, match="expected a configuration of about the"):
         new_classifier(model_folder, ("NEG", "POS"))
+
+
+@pytest.mark.parametrize(("file", "key", "value", "message"), [
+    ("tokenizer_config.json", "model_max_length", False, "whose model_max_length is a number, got False"),
+    ("tokenizer_config.json", "model_max_length", "", "whose model_max_length is a number, got ''"),
+    ("tokenizer_config.json", "model_max_length", 9, "model: expected a max_length of at least 10, got 9"),
+    ("rationale.json", "max_length", 3, "model: expected a max_length of at least 10, got 3"),
+])  # fmt: skip
+def test_a_model_that_could_read_hardly_a_word_is_refused(model_folder, file, key, value, message):
+    path = model_folder / file
+    record = json.loads(path.read_text()) if path.exists() else {}
+    path.write_text(json.dumps(record | {key: value}))
+    with pytest.raises(InputError, match=re.escape(message)):
+        load_classifier(model_folder, device="cpu")
