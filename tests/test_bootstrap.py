@@ -167,7 +167,10 @@ def test_columns_of_different_examples_are_not_paired():
         difference(np.zeros((3, 1)), np.zeros((2, 1)), mean)
 
 
-@pytest.mark.parametrize("fold", {m.fold for m in METRICS.values()}, ids=lambda fold: fold.__name__)
+FOLDS = sorted({m.fold for m in METRICS.values()}, key=lambda fold: fold.__name__)
+
+
+@pytest.mark.parametrize("fold", FOLDS, ids=lambda fold: fold.__name__)
 def test_folds_give_one_value_for_each_resample(fold):
     means = np.random.default_rng(0).random((50, 3))
     means[0, :2] = 0
