@@ -58,8 +58,8 @@ notebooks: .venv/notebooks ## Run the notebooks, on RATIONALE_DATA and RATIONALE
 docs: .venv/docs ## Build the documentation site into site/, warnings as errors
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
 
-test: .venv/dev ## Run all tests, JOBS files at a time
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile
+test: .venv/dev ## Run all tests but those of faults, JOBS files at a time
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -m "not faults"
 
 test-browser: .venv/dev ## Use the viewer in headless Chromium
 	$(BIN)/python -m pytest -rs -s tests/browser
