@@ -27,7 +27,7 @@ from rationale.models.encoder import Output, layers_of, run_packed
 from rationale.models.flops import costs, full_costs, kept_lengths
 from rationale.passes import Passes
 from rationale.predict import batches, text_probs
-from rationale.settings import LABEL, OF_EACH_TEXT
+from rationale.settings import OF_EACH_TEXT
 from rationale.text import OUTSIDE, Batch, Ints, Window
 
 MAX_WORDS = 12_000  # of a text that is explained while someone waits
@@ -97,15 +97,6 @@ def methods_of(held: Held) -> tuple[str, ...]:
     own = [m for m in METHODS if METHODS[m].adaptive and drops_tokens(held.classifier)]
     others = [m for m in METHODS if not METHODS[m].adaptive]
     return (*own, *(m for m in others if m not in SLOW), *(m for m in others if m in SLOW))
-
-
-def targets_of(labels: Sequence[str], *of_each: str) -> dict[str, str]:
-    """Return the classes that can be explained by name: those of `of_each` text, then the model's labels.
-
-    >>> targets_of(["NEG", "gold"], PREDICTED)
-    {'predicted': 'predicted', 'NEG': 'NEG', 'label:gold': 'gold'}
-    """
-    return {t: t for t in of_each} | {LABEL + x if x in OF_EACH_TEXT else x: x for x in labels}
 
 
 def text_of(words: Sequence[str], query: str | None = None, starts: Sequence[int] = (0,)) -> Text:

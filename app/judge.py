@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from app.explain import GOLD, PREDICTED, SETTINGS, targets_of
+from app.explain import GOLD, PREDICTED, SETTINGS
 from app.state import AS_TRAINED, Held
 from eraser import Dataset, Example, Prediction
 from eraser.agreement import Columns
@@ -19,6 +19,7 @@ from rationale.extract import extract, parse_budget
 from rationale.hf import without_removal
 from rationale.passes import Passes
 from rationale.predict import text_probs
+from rationale.settings import targets_of
 
 OWN_CHOICE, AS_STORED = "own", "stored"
 BUDGET_SIZES = ("gold", "ratio=0.1", "ratio=0.2", "ratio=0.3")

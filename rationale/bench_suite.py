@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 from transformers import BertConfig, BertForSequenceClassification, PreTrainedModel
 
-from rationale.hf import SHIPPED, describe, load_classifier
+from rationale.hf import SHIPPED, describe, load_classifier, round_matrices
 from rationale.memory import peak_megabytes
 from rationale.models.adapler import AdaplerForSequenceClassification
 from rationale.models.adaptive import AdaptiveForSequenceClassification, keep_all, plain
@@ -98,9 +98,8 @@ def dense_model(name: str, device: torch.device, bf16: bool) -> PreTrainedModel:
         )
         model = BertForSequenceClassification(config)
     model = _still(model, device)
-    for module in model.modules():
-        if bf16 and isinstance(module, nn.Linear):
-            module.to(torch.bfloat16)
+    if bf16:
+        round_matrices(model)
     return model
 
 

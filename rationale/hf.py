@@ -76,10 +76,15 @@ def cast_once(classifier: Classifier) -> Classifier:
     The same numbers come out. Only for models that are not trained further.
     """
     if classifier.bf16:
-        for module in classifier.model.modules():
-            if isinstance(module, nn.Linear):
-                module.to(torch.bfloat16)
+        round_matrices(classifier.model)
     return classifier
+
+
+def round_matrices(model: nn.Module) -> None:
+    """Round the matrices of a model's linear layers to bf16."""
+    for module in model.modules():
+        if isinstance(module, nn.Linear):
+            module.to(torch.bfloat16)
 
 
 def drops_tokens(classifier: Classifier) -> bool:

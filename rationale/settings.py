@@ -104,8 +104,17 @@ class EvaluateSettings(AttributionSettings):
         for name in (self.target.removeprefix(LABEL), self.target):
             if name in labels:
                 return name
-        targets = (*OF_EACH_TEXT, *(LABEL + x if x in OF_EACH_TEXT else x for x in labels))
+        targets = targets_of(labels, *OF_EACH_TEXT)
         raise InputError(Fault(f"a target of {', '.join(targets)}", repr(self.target)))
+
+
+def targets_of(labels: Sequence[str], *of_each: str) -> dict[str, str]:
+    """Return the classes that can be explained by name: those of `of_each` text, then the model's labels.
+
+    >>> targets_of(["NEG", "gold"], "predicted")
+    {'predicted': 'predicted', 'NEG': 'NEG', 'label:gold': 'gold'}
+    """
+    return {t: t for t in of_each} | {LABEL + x if x in OF_EACH_TEXT else x: x for x in labels}
 
 
 def defaults(drops_tokens: bool) -> tuple[tuple[str, ...], tuple[str, ...]]:

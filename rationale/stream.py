@@ -123,7 +123,12 @@ class Stream:
 
     def compute(self, number: int) -> None:
         """Compute one chunk's part unless the folder has it."""
-        part(self.path(number), lambda: self._rows(number))
+        self.part(number)
+
+    def part(self, number: int) -> tuple[Path, Rows]:
+        """Return where a chunk's part is, and its rows, computed if the folder lacks it."""
+        path = self.path(number)
+        return path, part(path, lambda: self._rows(number))
 
     def path(self, number: int) -> Path:
         """Return where a chunk's part is: its name holds all it depends on."""
@@ -206,10 +211,9 @@ def collect(run: Stream) -> dict[str, Any]:
     spent: dict[str, list[float]] = {m: [0.0, 0] for m in run.settings.methods}
     names, unread, words = [], 0, 0
     for number in range(len(run)):
-        run.compute(number)
-        path = run.path(number)
+        path, rows = run.part(number)
         names.append(path.name)
-        for row in pq.read_table(path, columns=["method", "label", "scores", "ms"]).to_pylist():
+        for row in rows:
             spent[row["method"]][0] += row["ms"]
             spent[row["method"]][1] += 1
             if row["method"] == run.settings.methods[0]:

@@ -18,7 +18,6 @@ from app.explain import (
     methods_of,
     read,
     score,
-    targets_of,
     text_of,
     times_of,
 )
@@ -31,6 +30,7 @@ from rationale.explain import explain
 from rationale.hf import without_removal
 from rationale.models.flops import costs
 from rationale.predict import text_probs
+from rationale.settings import targets_of
 from tests.conftest import dropping, tiny_model
 
 TEXT = "a warm , moving film . never dull , and the cast is a joy"

@@ -21,7 +21,6 @@ from app.explain import (
     Scored,
     Times,
     methods_of,
-    targets_of,
     text_of,
 )
 from app.opened import Opened, may_hurt
@@ -33,6 +32,7 @@ from eraser import Example
 from eraser.types import Mask
 from rationale.ablate import Removal
 from rationale.extract import share_of, top_words
+from rationale.settings import targets_of
 
 OWN = "your own text"
 DIALS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 3.0)

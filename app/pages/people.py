@@ -11,7 +11,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from app import cached, export, html
-from app.explain import GOLD, PREDICTED, methods_of, targets_of
+from app.explain import GOLD, PREDICTED, methods_of
 from app.judge import (
     AS_STORED,
     BUDGET_SIZES,
@@ -31,6 +31,7 @@ from app.stored import origin_of, stored_methods
 from app.words import show_words
 from eraser import Dataset, Example, Fault, InputError
 from rationale.hf import check_labels
+from rationale.settings import targets_of
 
 BUDGETS = {
     OWN_CHOICE: "the method's own",
