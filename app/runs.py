@@ -12,9 +12,10 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from eraser import Fault, InputError
+from rationale.measured import NO_BUDGET
 from rationale.people import PEOPLE_TABLES
 from rationale.plots import dial_figure, speed_figure, tune_figure
-from rationale.results import NO_BUDGET, Tables
+from rationale.results import Tables
 
 COLUMNS: Mapping[str, tuple[str, ...]] = {
     "scores": ("method", "budget", "metric", "value", "low", "high", "n", "better", "unit"),

@@ -1,7 +1,9 @@
 """How sure is an aggregate? Percentile bootstrap over examples, paired between methods.
 
 A metric's per-example columns [N,K] are averaged, then folded to one number, so a resample is one
-matrix product. NaN in a column means that the example has no say in it.
+matrix product. NaN in a column means that the example has no say in it. Above GROUPS examples, groups of
+them, put together by chance, are drawn in their place: a mean varies with them as it does with single
+examples, and neither memory nor time for a resample grows with N.
 """
 
 from __future__ import annotations
@@ -11,12 +13,14 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from numpy.typing import NDArray
 
 from eraser.types import Floats
 
 Fold = Callable[[Floats], Floats]  # column means [..., K] → values [...]
 RESAMPLES = 1000
 LEVEL = 0.95
+GROUPS = 4096  # the spread of as many means is known to 1 %
 
 
 @dataclass(frozen=True)
@@ -42,32 +46,60 @@ def resamples(n: int, seed: int = 0, count: int = RESAMPLES) -> Floats:
     return drawn
 
 
-def _means(columns: Floats, weights: Floats) -> Floats:
-    """Return weighted column means [R,K] over the examples where the column has a value."""
-    known = ~np.isnan(columns)
-    total = weights @ np.where(known, columns, 0.0)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        means: Floats = total / (weights @ known.astype(np.float64))
-    return means
+@dataclass(frozen=True)
+class _Sums:
+    """Sums over each group of examples, and how many have a value there, both [G,K]."""
+
+    total: Floats
+    known: Floats
+
+    @classmethod
+    def of(cls, columns: Floats, seed: int) -> _Sums:
+        """Sum columns [N,K] by group; with no more examples than GROUPS each is its own."""
+        known = ~np.isnan(columns)
+        values, counts = np.where(known, columns, 0.0), known.astype(np.float64)
+        if (n := len(columns)) <= GROUPS:
+            return cls(values, counts)
+        group = _groups(n, seed)
+        total, n_known = (
+            np.stack([np.bincount(group, c, GROUPS) for c in of.T], 1).astype(np.float64)
+            for of in (values, counts)
+        )
+        return cls(total, n_known)
+
+    def means(self, weights: Floats) -> Floats:
+        """Return weighted column means [R,K]."""
+        with np.errstate(invalid="ignore", divide="ignore"):
+            means: Floats = (weights @ self.total) / (weights @ self.known)
+        return means
+
+
+@lru_cache(maxsize=1)
+def _groups(n: int, seed: int) -> NDArray[np.int64]:
+    """Return the group of each example [n], all of one size or one less."""
+    return np.random.default_rng(seed).permutation(n) % GROUPS
 
 
 def estimate(columns: Floats, fold: Fold, seed: int = 0) -> Estimate:
     """Return the folded value of columns [N,K] with its interval."""
-    return _estimate(lambda weights: fold(_means(columns, weights)), len(columns), seed)
+    sums = _Sums.of(columns, seed)
+    return _estimate(lambda weights: fold(sums.means(weights)), len(columns), seed)
 
 
 def difference(ours: Floats, theirs: Floats, fold: Fold, seed: int = 0) -> Estimate:
     """Return fold(ours) − fold(theirs) with its interval; row i of both is the same example."""
     if ours.shape != theirs.shape:
         raise ValueError(f"paired columns need one shape, got {ours.shape} and {theirs.shape}")
-    return _estimate(lambda w: fold(_means(ours, w)) - fold(_means(theirs, w)), len(ours), seed)
+    one, other = _Sums.of(ours, seed), _Sums.of(theirs, seed)
+    return _estimate(lambda w: fold(one.means(w)) - fold(other.means(w)), len(ours), seed)
 
 
 def _estimate(value_of: Callable[[Floats], Floats], n: int, seed: int) -> Estimate:
     if n == 0:
         return Estimate(np.nan, np.nan, np.nan, 0)
-    value = float(value_of(np.ones((1, n)))[0])
-    drawn = value_of(resamples(n, seed))
+    drawn_from = min(n, GROUPS)
+    value = float(value_of(np.ones((1, drawn_from)))[0])
+    drawn = value_of(resamples(drawn_from, seed))
     drawn = drawn[~np.isnan(drawn)]
     tail = (1 - LEVEL) / 2
     low, high = np.quantile(drawn, [tail, 1 - tail]) if len(drawn) else (np.nan, np.nan)

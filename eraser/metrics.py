@@ -15,8 +15,10 @@ import numpy as np
 from eraser import agreement as a
 from eraser import faithfulness as f
 from eraser.bootstrap import Estimate, Fold, difference, estimate
-from eraser.types import Floats, Prediction, Truth
+from eraser.types import Floats, Mask, Prediction, Truth
 
+Measured = Sequence[a.Columns] | Floats  # what `measure` found, or the same as an array (`rows_of`)
+NOTHING = Estimate(np.nan, np.nan, np.nan, 0)
 Needs = Literal["label", "rationale", "scores", "ablations"]
 
 
@@ -109,18 +111,31 @@ def measure(metric: str, truths: Sequence[Truth], predictions: Sequence[Predicti
     return [of(t, p) for t, p in zip(truths, predictions, strict=True)]
 
 
-def score(metric: str, columns: Sequence[a.Columns], seed: int = 0) -> Score:
+def score(metric: str, columns: Measured, seed: int = 0) -> Score:
     """Fold what `measure` found, with a bootstrap interval over examples."""
-    defined = [c for c in columns if c is not None]
-    found = estimate(np.array(defined), METRICS[metric].fold, seed) if defined else None
-    value, low, high = (found.value, found.low, found.high) if found else (np.nan,) * 3
-    return Score(metric, value, low, high, len(defined), len(columns) - len(defined))
+    rows = rows_of(columns)
+    found = estimate(rows[defined(rows)], METRICS[metric].fold, seed)
+    return Score(metric, found.value, found.low, found.high, found.n, len(rows) - found.n)
 
 
-def compare(metric: str, ours: Sequence[a.Columns], theirs: Sequence[a.Columns], seed: int = 0) -> Estimate:
+def compare(metric: str, ours: Measured, theirs: Measured, seed: int = 0) -> Estimate:
     """Return ours − theirs over the examples where both are defined, with a paired interval."""
-    both = [(x, y) for x, y in zip(ours, theirs, strict=True) if x is not None and y is not None]
-    if not both:
-        return Estimate(np.nan, np.nan, np.nan, 0)
-    x, y = (np.array(side) for side in zip(*both, strict=True))
-    return difference(x, y, METRICS[metric].fold, seed)
+    x, y = rows_of(ours), rows_of(theirs)
+    if len(x) != len(y):
+        raise ValueError(f"both need the same examples, got {len(x)} and {len(y)}")
+    both = defined(x) & defined(y)
+    return difference(x[both], y[both], METRICS[metric].fold, seed) if both.any() else NOTHING
+
+
+def rows_of(columns: Measured) -> Floats:
+    """Return the columns of examples as an array [N,K]: a row of NaN where the metric is undefined."""
+    if isinstance(columns, np.ndarray):
+        return columns
+    width = max((len(c) for c in columns if c is not None), default=1)
+    undefined = (np.nan,) * width
+    return np.array([undefined if c is None else c for c in columns], dtype=np.float64).reshape(-1, width)
+
+
+def defined(rows: Floats) -> Mask:
+    """Return the examples [N] that have a value in any column of rows [N,K]."""
+    return np.asarray(~np.isnan(rows).all(axis=1))

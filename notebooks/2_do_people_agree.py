@@ -23,13 +23,14 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 from IPython.display import display
-from subjects import hatexplain, movies, shown, tables_of
+from subjects import hatexplain, movies, shown
 
 from eraser import Prediction
 from eraser.metrics import measure, score
 from rationale.evaluate import Evaluation
 from rationale.figures import FIGURES
 from rationale.plots import layer_curves, new_figure, shared_legend
+from rationale.results import tables_of
 
 METHODS = ("survivors", "attention", "rollout", "gradient_x_input", "random")
 subjects = [s for s in (movies(), hatexplain()) if s is not None]

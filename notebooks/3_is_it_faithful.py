@@ -21,9 +21,10 @@
 # %%
 # %matplotlib inline
 import pandas as pd
-from subjects import movies, shown, tables_of
+from subjects import movies, shown
 
 from rationale.figures import FIGURES
+from rationale.results import tables_of
 
 FEW = 8
 METHODS = ("survivors", "attention", "integrated_gradients", "leave_one_out", "random")

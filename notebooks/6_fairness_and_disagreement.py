@@ -22,11 +22,12 @@ from IPython.display import display
 from subjects import hatexplain, movies
 
 from eraser.metrics import score
-from rationale.disagreement import furthest_apart, furthest_from_people, method_taus
+from rationale.disagreement import furthest_apart, furthest_from_people
 from rationale.explain import Explanation
+from rationale.measured import NO_BUDGET, TAU, measured
 from rationale.people import PEOPLE_TABLES, people_tables
 from rationale.plots import groups, heat_map, new_figure
-from rationale.results import NO_BUDGET, agreement_table, measured
+from rationale.results import agreement_table
 
 METHODS = ("survivors", "attention", "gradient_x_input")
 subject = hatexplain() or movies()
@@ -103,8 +104,7 @@ for index, value in furthest_from_people(precision, 1):
 # Mean Kendall's τ-b between the methods' word rankings, and the example where it is lowest.
 
 # %%
-taus = method_taus(evaluation)
-agreement = agreement_table(METHODS, taus, evaluation.settings.seed)
+agreement = agreement_table(METHODS, columns, evaluation.settings.seed)
 figure, (axes,) = new_figure(1, width=3.6, height=3.4)
 heat_map(axes, agreement)
 figure
@@ -113,6 +113,7 @@ figure
 agreement.style.hide(axis="index").format(precision=3)
 
 # %%
+taus = [of_pair for (metric, _, _), of_pair in columns.items() if metric == TAU]
 n_words = [item.truth.n_words for item in evaluation.items]
 for index, value in furthest_apart(taus, n_words, 1):
     print(f"example {index}: mean τ-b {value:.3f}")

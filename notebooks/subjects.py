@@ -15,10 +15,8 @@ import pandas as pd
 
 from eraser import Dataset
 from eraser.load import load
-from rationale.disagreement import method_taus
 from rationale.evaluate import Evaluation, evaluate
 from rationale.hf import SHIPPED, Classifier, load_classifier
-from rationale.results import Tables, all_tables, measured
 from rationale.settings import EvaluateSettings
 
 MANY = 100  # examples of a real data set, drawn by chance
@@ -46,11 +44,6 @@ class Subject:
         asked = EvaluateSettings(self.dataset.name, self.title, methods=methods, seed=SEED, **settings)
         with tempfile.TemporaryDirectory() as folder:
             return evaluate(self.classifier, self.dataset, asked, Path(folder), self.dense)
-
-
-def tables_of(evaluation: Evaluation) -> Tables:
-    """Return an evaluation's tables, with intervals."""
-    return all_tables(evaluation, measured(evaluation), method_taus(evaluation))
 
 
 def shown(scores: pd.DataFrame, metrics: tuple[str, ...], budget: str) -> pd.DataFrame:

@@ -21,11 +21,13 @@ from rationale.ablate import ablate, without_and_only
 from rationale.attribution import Attribution, Case, attribute, method_named
 from rationale.attribution.methods import Method
 from rationale.extract import Budget, extract, share_of, top_words
-from rationale.hf import Classifier, describe
+from rationale.hf import Classifier, describe, spares
+from rationale.models.removal import run_windows
 from rationale.parts import Rows, part
 from rationale.passes import Passes
 from rationale.predict import text_probs
 from rationale.settings import EvaluateSettings, digest
+from rationale.spared import Spared, spared
 from rationale.text import Window
 
 LEAVE_ONE_OUT = "leave_one_out"  # what tau and the bounds of normalised AOPC need
@@ -93,6 +95,19 @@ class Run:
                 for budget in map(str, self.budgets):
                     prediction = self._prediction(item, p, row, budget)
                     yield method, budget, replace(prediction, leave_one_out=known, bounds=bounds), row
+
+    def spared(self, items: Sequence[Item]) -> Spared | None:
+        """Return what a model saved on these texts, where it was made to save something."""
+        if not spares(self.classifier):
+            return None
+        windows = [w for item in items for w in item.windows]
+
+        def compute() -> Rows:
+            _, kept = run_windows(self.classifier, windows)
+            return [{"kept": of_window.tolist()} for of_window in kept.T]
+
+        kept = np.array([row["kept"] for row in self._part(items, "kept", (), compute)]).T
+        return spared(self.classifier, [len(w) for w in windows], kept)
 
     def _by_method(self, items: Sequence[Item], targets: list[int]) -> dict[str, Rows]:
         """Return each method's rows, in the order of the settings."""

@@ -72,7 +72,7 @@ def evaluate_command(  # noqa: PLR0913 (one option each)
 ) -> None:
     """Score rationale methods against human evidence; an interrupted run goes on where it stopped."""
     from eraser.load import load
-    from rationale.evaluate import collect, plan
+    from rationale.evaluate import plan
     from rationale.memory import keep_freed_memory
     from rationale.report import write_run
     from rationale.runners import RUNNERS, check_runner
@@ -87,9 +87,8 @@ def evaluate_command(  # noqa: PLR0913 (one option each)
     folder = out or Path("runs") / f"{dataset}-{split}"
     planned = plan(classifier, loaded, _settings(given, classifier), folder, explained)
     RUNNERS[runner](_job(given, planned), planned, workers, address)
-    evaluation = collect(planned)
-    scores = write_run(evaluation, loaded, folder)
-    _print_run(scores, evaluation.budgets[0], folder, as_json)
+    scores = write_run(planned.batches(), loaded, folder)
+    _print_run(scores, str(planned.run.budgets[0]), folder, as_json)
 
 
 def _job(given: dict[str, Any], planned: Plan) -> EvaluateJob:

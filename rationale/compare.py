@@ -11,19 +11,17 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from eraser import Fault, InputError
-from eraser.agreement import Columns
-from eraser.metrics import METRICS, compare, score
+from eraser.metrics import METRICS, compare, defined, score
+from eraser.types import Floats
 from eraser.write import write_text
-from rationale.results import PAIRED, PER_EXAMPLE, markdown_table
+from rationale.columns import PER_EXAMPLE, ColumnsFile, Key
+from rationale.results import PAIRED, markdown_table
 from rationale.rich import fragment
 
 COMPARED = ("accuracy", *PAIRED)
 A_RUN = "a folder written by `rationale evaluate`"
-Key = tuple[str, str, str]  # (metric, budget, method)
 
 
 @dataclass(frozen=True)
@@ -32,12 +30,17 @@ class Run:
 
     name: str
     facts: dict[str, Any]
-    ids: tuple[str, ...]
-    measured: dict[Key, dict[str, tuple[float, ...]]]
+    measured: ColumnsFile
 
-    def columns(self, key: Key, ids: Sequence[str]) -> list[Columns]:
-        """Return the metric's columns of these examples; None where it is undefined."""
-        return [self.measured[key].get(i) for i in ids]
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """The examples, in their order."""
+        return self.measured.ids
+
+    def columns(self, key: Key, ids: Sequence[str]) -> Floats:
+        """Return the metric's columns of these examples [N,K]; NaN where it is undefined."""
+        place = {id: i for i, id in enumerate(self.ids)}
+        return self.measured[key][[place[id] for id in ids]]
 
 
 def read_run(folder: Path) -> Run:
@@ -57,17 +60,7 @@ def read_run(folder: Path) -> Run:
     if not path.is_file():
         expected = f"a run with {PER_EXAMPLE} (evaluate again into this folder: what is done is kept)"
         raise InputError(Fault(expected, "an older run without", folder))
-    names = ("example", "metric", "budget", "method", "values")
-    try:
-        table = pq.read_table(path, columns=list(names))
-        rows = zip(*(table[name].to_pylist() for name in names), strict=True)
-    except (pa.ArrowException, OSError, KeyError) as error:
-        raise InputError(Fault(f"the {PER_EXAMPLE} of a run", f"{error}", path)) from None
-    measured: dict[Key, dict[str, tuple[float, ...]]] = {}
-    for example, metric, budget, method, values in rows:
-        measured.setdefault((metric, budget, method), {})[example] = tuple(values)
-    ids = dict.fromkeys(example for of_key in measured.values() for example in of_key)
-    return Run(str(folder), facts, tuple(ids), measured)
+    return Run(str(folder), facts, ColumnsFile(path))
 
 
 def read_runs(folders: Sequence[Path]) -> list[Run]:
@@ -129,18 +122,17 @@ def compare_runs(runs: Sequence[Run], metrics: Sequence[str] = COMPARED, seed: i
 def _row(key: Key, one: Run, other: Run, ids: Sequence[str], seed: int) -> dict[str, Any]:
     metric, budget, method = key
     ours, theirs = (run.columns(key, ids) if key in run.measured else None for run in (one, other))
-    both = [columns for columns in (ours, theirs) if columns is not None]
-    kept = [i for i in range(len(ids)) if all(columns[i] is not None for columns in both)]
+    kept = np.all([defined(columns) for columns in (ours, theirs) if columns is not None], axis=0)
     row: dict[str, Any] = {"metric": metric, "budget": budget, "method": method}
     row |= {"run": one.name, "other": other.name}
     for name, columns in (("", ours), ("other_", theirs)):
-        s = None if columns is None else score(metric, [columns[i] for i in kept], seed)
+        s = None if columns is None else score(metric, columns[kept], seed)
         row |= {f"{name}value": s.value if s else np.nan}
         row |= {f"{name}low": s.low if s else np.nan, f"{name}high": s.high if s else np.nan}
     d = None if ours is None or theirs is None else compare(metric, ours, theirs, seed)
     row |= {"difference": d.value if d else np.nan}
     row |= {"difference_low": d.low if d else np.nan, "difference_high": d.high if d else np.nan}
-    return row | {"n": len(kept), "tie": d.spans_zero if d and d.n else None}
+    return row | {"n": int(kept.sum()), "tie": d.spans_zero if d and d.n else None}
 
 
 @dataclass(frozen=True, repr=False)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import combinations
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -59,15 +58,19 @@ def furthest_from_people(by_method: Sequence[Sequence[Columns]], n: int) -> list
     return sorted(found, key=lambda pair: pair[1])[:n]
 
 
-def furthest_apart(taus: Floats, n_words: Sequence[int], n: int) -> list[Found]:
-    """Return the n examples whose τ [N,M,M], mean over pairs of methods, is lowest, that first.
+def furthest_apart(pairs: Sequence[Sequence[Columns]], n_words: Sequence[int], n: int) -> list[Found]:
+    """Return the n examples whose τ, mean over pairs of methods, is lowest, that first.
 
     Texts of fewer than MIN_WORDS words, and pairs whose τ is undefined, have no say.
+
+    Args:
+        pairs: for each two methods the column of τ of each example.
+        n_words: of each example.
+        n: how many.
     """
-    pairs = list(combinations(range(taus.shape[-1]), 2))
     found = []
-    for i, (tau, words) in enumerate(zip(taus, n_words, strict=True)):
-        known = [tau[pair] for pair in pairs if not np.isnan(tau[pair])]
+    for i, words in enumerate(n_words):
+        known = [tau[0] for pair in pairs if (tau := pair[i]) is not None]
         if known and words >= MIN_WORDS:
             found.append((i, float(np.mean(known))))
     return sorted(found, key=lambda pair: pair[1])[:n]

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from heapq import nsmallest
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,23 +17,62 @@ from eraser import Dataset, Example, Fault, InputError, Prediction
 from eraser.write import make_folder
 from rationale.attribution import METHODS, method_named
 from rationale.chunk import Item, Run, seed_of
-from rationale.hf import Classifier, check_labels, spares, without_removal
-from rationale.models.removal import run_windows, speedup_of
+from rationale.hf import Classifier, check_labels, without_removal
+from rationale.models.adaptive import plain
+from rationale.models.encoder import layers_of
 from rationale.settings import EvaluateSettings
+from rationale.spared import Spared
 from rationale.text import words_read
 
 
 @dataclass(frozen=True)
+class Evaluation:
+    """What was measured of some examples of a run, or of all: predictions by (method, budget), and cost.
+
+    Of each method the milliseconds of every example, and by how much its scores miss what they should sum
+    to (None where nothing is promised).
+    """
+
+    settings: EvaluateSettings
+    budgets: tuple[str, ...]
+    items: tuple[Item, ...]
+    predictions: dict[tuple[str, str], tuple[Prediction, ...]]
+    milliseconds: dict[str, tuple[float, ...]]
+    deltas: dict[str, tuple[float | None, ...]]
+    words_unread: int
+    layers: int  # of the model
+    devices: frozenset[str]
+    notes: tuple[str, ...] = ()
+    spared: Spared | None = None
+
+
+def joined(batches: Sequence[Evaluation]) -> Evaluation:
+    """Return the batches of one run, at least one, as one."""
+    first, *rest = batches
+    keys, methods = first.predictions, first.milliseconds
+    return replace(
+        first,
+        items=tuple(item for b in batches for item in b.items),
+        predictions={key: tuple(p for b in batches for p in b.predictions[key]) for key in keys},
+        milliseconds={m: tuple(ms for b in batches for ms in b.milliseconds[m]) for m in methods},
+        deltas={m: tuple(d for b in batches for d in b.deltas[m]) for m in methods},
+        words_unread=sum(b.words_unread for b in batches),
+        devices=first.devices.union(*(b.devices for b in rest)),
+        spared=None if first.spared is None else sum((b.spared for b in rest if b.spared), first.spared),
+    )
+
+
+@dataclass(frozen=True)
 class Plan:
-    """A run whose settings were checked, and the examples of each of its chunks."""
+    """A run whose settings were checked, and its examples, computed chunk by chunk."""
 
     run: Run
     dataset: Dataset
-    chunks: tuple[tuple[Example, ...], ...]
+    examples: Sequence[Example]
     notes: tuple[str, ...]
 
     def __len__(self) -> int:
-        return len(self.chunks)
+        return -(-len(self.examples) // self.run.settings.chunk)
 
     @property
     def device(self) -> torch.device:
@@ -40,23 +81,37 @@ class Plan:
 
     def compute(self, number: int) -> None:
         """Compute the parts of one chunk that the run's folder lacks."""
-        run = self.run.afresh()
-        for _ in run.chunk(run.items(self.dataset, self.chunks[number])):
-            pass  # what it yields is read again from the parts
+        self.batch(number)  # read again from the parts when all are there
 
+    def batch(self, number: int) -> Evaluation:
+        """Return what was measured of one chunk; parts that are not in the folder yet are computed."""
+        run, settings = self.run.afresh(), self.run.settings
+        first = number * settings.chunk
+        items = run.items(self.dataset, self.examples[first : first + settings.chunk])
+        found: dict[tuple[str, str], list[Prediction]] = {}
+        rows: dict[str, list[dict[str, Any]]] = {m: [] for m in settings.methods}
+        for method, budget, prediction, row in run.chunk(items):
+            found.setdefault((method, budget), []).append(prediction)
+            if budget == str(run.budgets[0]):
+                rows[method].append(row)
+        return Evaluation(
+            settings,
+            tuple(map(str, run.budgets)),
+            tuple(items),
+            {key: tuple(of_key) for key, of_key in found.items()},
+            {m: tuple(row["ms"] for row in of_method) for m, of_method in rows.items()},
+            {m: tuple(row["delta"] for row in of_method) for m, of_method in rows.items()},
+            sum(int((~words_read(i.windows, i.truth.n_words)).sum()) for i in items),
+            len(layers_of(plain(run.classifier.model))),
+            frozenset(row["where"] for of_method in rows.values() for row in of_method),
+            self.notes,
+            run.spared(items),
+        )
 
-@dataclass(frozen=True)
-class Evaluation:
-    """Everything measured: predictions by (method, budget), cost, and what was not read."""
-
-    settings: EvaluateSettings
-    budgets: tuple[str, ...]
-    items: tuple[Item, ...]
-    predictions: dict[tuple[str, str], tuple[Prediction, ...]]
-    milliseconds: dict[str, float]
-    words_unread: int
-    device: str
-    notes: tuple[str, ...]
+    def batches(self) -> Iterator[Evaluation]:
+        """Yield what was measured, chunk by chunk."""
+        numbers = tqdm(range(len(self)), desc="evaluate", unit="chunk", leave=False, disable=None)
+        return map(self.batch, numbers)
 
 
 def plan(
@@ -82,8 +137,7 @@ def plan(
     budgets = settings.resolved_budgets(share)
     hashes = (fingerprint(classifier), fingerprint(explained))
     run = Run(classifier, explained, settings, budgets, folder / "parts", hashes)
-    chunks = tuple(tuple(examples[i : i + settings.chunk]) for i in range(0, len(examples), settings.chunk))
-    return Plan(run, dataset, chunks, (*dataset.notes, *note))
+    return Plan(run, dataset, examples, (*dataset.notes, *note))
 
 
 def evaluate(
@@ -93,40 +147,11 @@ def evaluate(
     folder: Path,
     dense: Classifier | None = None,
 ) -> Evaluation:
-    """Run every method on the split, or take from `folder/parts` what an earlier run left there; see plan."""
-    return collect(plan(classifier, dataset, settings, folder, dense))
+    """Run every method on the split, or take from `folder/parts` what an earlier run left there; see plan.
 
-
-def collect(planned: Plan) -> Evaluation:
-    """Return everything measured; parts that are not in the folder yet are computed."""
-    run, settings = planned.run, planned.run.settings
-    items: list[Item] = []
-    found: dict[tuple[str, str], list[Prediction]] = {}
-    spent: dict[str, list[float]] = {m: [] for m in settings.methods}
-    missed: dict[str, list[float]] = {}
-    places: set[str] = set()
-    for chunk in tqdm(planned.chunks, desc="evaluate", unit="part", leave=False, disable=None):
-        batch = run.items(planned.dataset, chunk)
-        run = run.afresh()
-        for method, budget, prediction, row in run.chunk(batch):
-            found.setdefault((method, budget), []).append(prediction)
-            if budget == str(run.budgets[0]):
-                spent[method].append(row["ms"])
-                places.add(row["where"])
-                if row["delta"] is not None:
-                    missed.setdefault(method, []).append(abs(row["delta"]))
-        items += batch
-    unread = sum(int((~words_read(i.windows, i.truth.n_words)).sum()) for i in items)
-    return Evaluation(
-        settings,
-        tuple(map(str, run.budgets)),
-        tuple(items),
-        {key: tuple(rows) for key, rows in found.items()},
-        {m: float(np.median(values)) for m, values in spent.items()},
-        unread,
-        "; ".join(sorted(places)),
-        (*planned.notes, *_saved(run.classifier, items), *_missed(missed, settings.explain)),
-    )
+    All of it is held in memory; `plan(…).batches()` is not.
+    """
+    return joined(list(plan(classifier, dataset, settings, folder, dense).batches()))
 
 
 def chosen(examples: Sequence[Example], settings: EvaluateSettings) -> Sequence[Example]:
@@ -135,34 +160,9 @@ def chosen(examples: Sequence[Example], settings: EvaluateSettings) -> Sequence[
     With one seed a smaller sample is part of a larger one.
     """
     if settings.sample is None:
-        return examples[: settings.limit]
-    drawn = sorted(examples, key=lambda e: seed_of(settings.seed, f"sample:{e.id}"))[: settings.sample]
-    ids = {e.id for e in drawn}
-    return [e for e in examples if e.id in ids]
-
-
-def _saved(classifier: Classifier, items: Sequence[Item]) -> tuple[str, ...]:
-    """Return how many operations a model saved on these texts, where it was made to save some."""
-    if not spares(classifier):
-        return ()
-    windows = [w for item in items for w in item.windows]
-    _, kept = run_windows(classifier, windows)
-    tokens = " ".join(f"{n:.1f}" for n in kept.mean(1))
-    times = speedup_of(classifier, windows, kept)
-    notes = [f"{times:.2f} times fewer operations than the dense model; tokens in each layer {tokens}"]
-    layers = (kept > 0).sum(0)
-    if (layers < len(kept)).any():
-        by_layer = " ".join(str(int((layers == n + 1).sum())) for n in range(len(kept)))
-        notes.append(f"mean exit layer {layers.mean():.2f} of {len(kept)}; windows by exit layer {by_layer}")
-    return tuple(notes)
-
-
-def _missed(deltas: dict[str, list[float]], explain: str) -> tuple[str, ...]:
-    """Return by how much the scores of methods that should be complete miss what they should sum to."""
-    return tuple(
-        f"{method}: scores miss what they should sum to by {np.median(missed):.2g} (median, of the {explain})"
-        for method, missed in deltas.items()
-    )
+        return examples if settings.limit is None else examples[: settings.limit]
+    order = ((seed_of(settings.seed, f"sample:{e.id}"), i) for i, e in enumerate(examples))
+    return [examples[i] for i in sorted(i for _, i in nsmallest(settings.sample, order))]
 
 
 def explained_by(classifier: Classifier, dense: Classifier | None) -> Classifier:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from matplotlib.figure import Figure
 
 from rationale.figures_labels import label_marks
+from rationale.measured import NO_BUDGET, OF_LAYERS
 from rationale.plots import (
     ablation_curves,
     heat_map,
@@ -17,7 +18,7 @@ from rationale.plots import (
     scatter,
     shared_legend,
 )
-from rationale.results import NO_BUDGET, OF_LAYERS, Tables
+from rationale.results import Tables
 
 AGREES = ("average_precision", NO_BUDGET)
 TRUSTED = ("aopc_comprehensiveness", NO_BUDGET)

@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
-from rationale.results import NO_BUDGET, SURVIVORS
+from rationale.measured import NO_BUDGET, SURVIVORS
 
 # Okabe and Ito's colours and two of Tol's, told apart by colour-blind readers; markers tell in grey
 COLOURS = (

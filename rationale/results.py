@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import combinations
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from eraser.agreement import Columns
 from eraser.bootstrap import estimate
-from eraser.metrics import METRICS, compare, mean, measure, score
-from eraser.types import Floats
-from rationale.extract import top_words
+from eraser.metrics import METRICS, compare, defined, mean, rows_of, score
+from rationale.columns import Columns
+from rationale.measured import DELTA, DROPS, NO_BUDGET, OF_LAYERS, TAU, WORDS, by_layer, measured, timed
 
 if TYPE_CHECKING:  # tables that are on disk are read without torch
     from rationale.evaluate import Evaluation
+    from rationale.settings import EvaluateSettings
 
-NO_BUDGET = "-"  # of metrics that look at the ranking or the label, not at the picked words
 PAIRED = (  # metrics whose differences between methods are tested
     "token_f1",
     "false_positive_rate",
@@ -29,10 +29,7 @@ PAIRED = (  # metrics whose differences between methods are tested
     "aopc_comprehensiveness",
     "aopc_sufficiency",
 )
-SURVIVORS = "survivors"  # the method whose score counts the layers a word reached
-OF_LAYERS = ("false_positive_rate", "token_f1")
-PER_EXAMPLE = "per_example.parquet"  # of a run's folder
-Measured = dict[tuple[str, str, str], list[Columns]]  # (metric, budget, method) → columns of each example
+COST_UNIT = "ms per example (median)"
 
 
 @dataclass(frozen=True)
@@ -46,73 +43,49 @@ class Tables:
     agreement: pd.DataFrame
 
 
-def all_tables(evaluation: Evaluation, columns: Measured, taus: Floats) -> Tables:
-    """Return the tables of what `measured` and `method_taus` found."""
+def all_tables(settings: EvaluateSettings, columns: Columns, times: Columns) -> Tables:
+    """Return the tables of what was `measured` and `timed`."""
+    methods, seed = settings.methods, settings.seed
     return Tables(
-        score_table(evaluation, columns),
-        paired_table(evaluation, columns),
-        curve_table(evaluation),
-        layer_table(evaluation),
-        agreement_table(evaluation.settings.methods, taus, evaluation.settings.seed),
+        score_table(columns, times, seed),
+        paired_table(methods, columns, seed),
+        curve_table(columns),
+        layer_table(methods, columns, seed),
+        agreement_table(methods, columns, seed),
     )
 
 
-def measured(evaluation: Evaluation) -> Measured:
-    """Measure every metric on every example, once."""
-    truths = [item.truth for item in evaluation.items]
-    first = evaluation.budgets[0]
-    found: Measured = {}
-    for (method, budget), predictions in evaluation.predictions.items():
-        for name, metric in METRICS.items():
-            if metric.needs == "label":
-                found[name, NO_BUDGET, "model"] = measure(name, truths, predictions)
-            elif metric.needs == "rationale":
-                found[name, budget, method] = measure(name, truths, predictions)
-            elif budget == first:
-                found[name, NO_BUDGET, method] = measure(name, truths, predictions)
-    return found
+def tables_of(evaluation: Evaluation) -> Tables:
+    """Return the tables of an evaluation that is in memory."""
+    return all_tables(evaluation.settings, measured(evaluation), timed(evaluation))
 
 
-def example_table(evaluation: Evaluation, columns: Measured) -> dict[str, list[Any]]:
-    """Return what was measured as columns, a row for each example that a metric is defined for.
-
-    `values` are the numbers whose means over examples the metric folds: runs can be compared from them.
-    """
-    ids = [item.example.id for item in evaluation.items]
-    table: dict[str, list[Any]] = {n: [] for n in ("example", "metric", "budget", "method", "values")}
-    for key, of_examples in columns.items():
-        known = [i for i, values in enumerate(of_examples) if values is not None]
-        table["example"] += [ids[i] for i in known]
-        for name, value in zip(("metric", "budget", "method"), key, strict=True):
-            table[name] += [value] * len(known)
-        table["values"] += [of_examples[i] for i in known]
-    return table
-
-
-def score_table(evaluation: Evaluation, columns: Measured) -> pd.DataFrame:
+def score_table(columns: Columns, times: Columns, seed: int) -> pd.DataFrame:
     """Return one row for each metric, budget and method, and one for each method's cost."""
     rows = []
     for (name, budget, method), of_examples in columns.items():
+        if name not in METRICS:
+            continue
         metric = METRICS[name]
         better = {True: "higher", False: "lower", None: ""}[metric.higher_is_better]
-        s = score(name, of_examples, evaluation.settings.seed)
+        s = score(name, of_examples, seed)
         rows.append((method, budget, name, s.value, s.low, s.high, s.n, s.left_out, better, metric.unit))
-    n = len(evaluation.items)
-    for method, ms in evaluation.milliseconds.items():
-        rows.append((method, NO_BUDGET, "cost", ms, np.nan, np.nan, n, 0, "lower", "ms per example (median)"))
+    for (name, budget, method), of_examples in times.items():
+        ms = rows_of(of_examples)
+        median = float(np.median(ms))
+        rows.append((method, budget, name, median, np.nan, np.nan, len(ms), 0, "lower", COST_UNIT))
     names = ["method", "budget", "metric", "value", "low", "high", "n", "left_out", "better", "unit"]
     return pd.DataFrame(rows, columns=names)
 
 
-def paired_table(evaluation: Evaluation, columns: Measured) -> pd.DataFrame:
+def paired_table(methods: Sequence[str], columns: Columns, seed: int) -> pd.DataFrame:
     """Return the difference of every two methods on every metric of PAIRED; `tie` where it may be 0."""
     rows = []
     places = sorted({(metric, budget) for metric, budget, _ in columns if metric in PAIRED})
     for metric, budget in places:
-        for one, other in combinations(evaluation.settings.methods, 2):
-            found = compare(
-                metric, columns[metric, budget, one], columns[metric, budget, other], evaluation.settings.seed
-            )
+        of_methods = {method: rows_of(columns[metric, budget, method]) for method in methods}
+        for one, other in combinations(methods, 2):
+            found = compare(metric, of_methods[one], of_methods[other], seed)
             if found.n:
                 ends = (found.value, found.low, found.high, found.n, found.spans_zero)
                 rows.append((metric, budget, one, other, *ends))
@@ -120,65 +93,66 @@ def paired_table(evaluation: Evaluation, columns: Measured) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=names)
 
 
-def curve_table(evaluation: Evaluation) -> pd.DataFrame:
+def curve_table(columns: Columns) -> pd.DataFrame:
     """Return the mean drop of the predicted class's probability at each share of words."""
     rows = []
-    for method in evaluation.settings.methods:
-        predictions = evaluation.predictions[method, evaluation.budgets[0]]
-        for i, fraction in enumerate(evaluation.settings.fractions):
-            drops = [
-                (p.probs[p.label] - a.without[p.label], p.probs[p.label] - a.only[p.label])
-                for p in predictions
-                for a in [p.ablations[i]]
-            ]
-            without, only = np.mean(drops, axis=0)
-            rows.append((method, fraction, float(without), float(only), len(drops)))
+    for name, fraction, method in columns:
+        if name == DROPS:
+            drops = rows_of(columns[name, fraction, method])
+            without, only = drops.mean(axis=0)
+            rows.append((method, float(fraction), float(without), float(only), len(drops)))
     return pd.DataFrame(rows, columns=["method", "fraction", "without", "only", "n"])
 
 
-def agreement_table(methods: tuple[str, ...], taus: Floats, seed: int) -> pd.DataFrame:
-    """Return the mean τ-b [N,M,M] over examples of every two methods; `left_out` where one was constant."""
+def agreement_table(methods: Sequence[str], columns: Columns, seed: int) -> pd.DataFrame:
+    """Return the mean τ-b over examples of every two methods; `left_out` where one was constant."""
     rows = []
-    for (i, one), (j, other) in combinations(enumerate(methods), 2):
-        of_examples = taus[:, i, j]
-        known = of_examples[~np.isnan(of_examples)]
-        found = estimate(known[:, None], mean, seed)
-        left_out = len(of_examples) - len(known)
-        rows.append((one, other, found.value, found.low, found.high, found.n, left_out))
+    for one, other in combinations(methods, 2):
+        taus = rows_of(columns[TAU, other, one])
+        found = estimate(taus[defined(taus)], mean, seed)
+        rows.append((one, other, found.value, found.low, found.high, found.n, len(taus) - found.n))
     return pd.DataFrame(rows, columns=["method", "other", "tau", "low", "high", "n", "left_out"])
 
 
-def layer_table(evaluation: Evaluation) -> pd.DataFrame:
+def layer_table(methods: Sequence[str], columns: Columns, seed: int) -> pd.DataFrame:
     """Return how well the words that reached each layer agree with people, beside other methods' as many.
 
     `words` is their mean share of the text, `difference` is to the survivors (its interval: `tie`).
     """
     rows = []
-    first, seed = evaluation.budgets[0], evaluation.settings.seed
-    marked = [i for i, item in enumerate(evaluation.items) if item.truth.spans]
-    truths = [evaluation.items[i].truth for i in marked]
-    methods = evaluation.settings.methods if SURVIVORS in evaluation.settings.methods else ()
-    predictions = {m: [evaluation.predictions[m, first][i] for i in marked] for m in methods}
-    reached = [np.nan_to_num(p.scores) for p in predictions.get(SURVIVORS, ())]
-    for layer in range(1, int(max((s.max() for s in reached), default=0)) + 1):
-        sizes = [int((s >= layer).sum()) for s in reached]
-        words = float(np.mean([n / t.n_words for n, t in zip(sizes, truths, strict=True)]))
-        found: dict[tuple[str, str], list[Columns]] = {}
-        for method, of_method in predictions.items():
-            picked = [
-                replace(p, rationale=top_words(p.scores, n)) for p, n in zip(of_method, sizes, strict=True)
-            ]
-            found |= {(metric, method): measure(metric, truths, picked) for metric in OF_LAYERS}
-        for (metric, method), columns in found.items():
-            s = score(metric, columns, seed)
-            d = compare(metric, columns, found[metric, SURVIVORS], seed)
-            rows.append(
-                (layer, words, metric, method, s.value, s.low, s.high, s.n)
-                + (d.value, d.low, d.high, d.spans_zero)
-            )
+    for name, layer, survivors in columns:
+        if name != WORDS:
+            continue
+        shares = rows_of(columns[name, layer, survivors])
+        if not (known := shares[defined(shares)]).any():
+            continue  # nothing reached it, or people marked no word of any example
+        words = float(known.mean())
+        for method in methods:
+            for metric in OF_LAYERS:
+                place = by_layer(metric), layer
+                of_method, of_survivors = columns[*place, method], columns[*place, survivors]
+                s = score(metric, of_method, seed)
+                d = compare(metric, of_method, of_survivors, seed)
+                rows.append(
+                    (int(layer), words, metric, method, s.value, s.low, s.high, s.n)
+                    + (d.value, d.low, d.high, d.spans_zero)
+                )
     names = ["layer", "words", "metric", "method", "value", "low", "high", "n"]
     names += ["difference", "difference_low", "difference_high", "tie"]
     return pd.DataFrame(rows, columns=names)
+
+
+def misses(columns: Columns, explain: str) -> tuple[str, ...]:
+    """Return by how much the scores of methods that should be complete miss what they should sum to."""
+    found = []
+    for name, at, method in columns:
+        deltas = rows_of(columns[name, at, method]) if name == DELTA else np.empty((0, 1))
+        if (missed := deltas[defined(deltas)]).size:
+            median = np.median(missed)
+            found.append(
+                f"{method}: scores miss what they should sum to by {median:.2g} (median, of the {explain})"
+            )
+    return tuple(found)
 
 
 def ranking(scores: pd.DataFrame, paired: pd.DataFrame, metric: str, budget: str) -> pd.DataFrame:

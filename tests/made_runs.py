@@ -7,11 +7,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from eraser import Ablation, Dataset, Document, Example, Prediction, Span
 from eraser.types import Evidence
+from rationale.columns import ColumnsWriter
 from rationale.evaluate import Evaluation, Item
 from rationale.extract import top_words
 from rationale.settings import EvaluateSettings
@@ -59,8 +58,10 @@ def made(
 
     predictions = {(m, "gold"): tuple(prediction(m, i) for i in range(len(ids))) for m in scores}
     settings = EvaluateSettings("made", "a/model", methods=tuple(scores), budgets=("gold",), fractions=(0.5,))
-    ms = {method: 10.0**i for i, method in enumerate(scores)}
-    return Evaluation(settings, ("gold",), items, predictions, ms, 0, "cpu", ("a note",)), dataset
+    ms = {method: (10.0**i,) * len(ids) for i, method in enumerate(scores)}
+    none: dict[str, tuple[float | None, ...]] = {method: (None,) * len(ids) for method in scores}
+    cpu = frozenset({"cpu"})
+    return Evaluation(settings, ("gold",), items, predictions, ms, none, 0, 3, cpu, ("a note",)), dataset
 
 
 Values = Mapping[str, tuple[float, ...]]  # by id of example
@@ -74,8 +75,7 @@ def run_folder(folder: Path, measured: Mapping[tuple[str, str, str], Values], **
         "intervals": "95 % percentile bootstrap",
     }
     (folder / "scores.json").write_text(json.dumps({"run": facts}))
-    rows = [(i, *key, list(v)) for key, of_key in measured.items() for i, v in of_key.items()]
-    names = ("example", "metric", "budget", "method", "values")
-    columns = dict(zip(names, map(list, zip(*rows, strict=True)), strict=True))
-    pq.write_table(pa.table(columns), folder / "per_example.parquet")
+    ids = list(dict.fromkeys(i for of_key in measured.values() for i in of_key))
+    with ColumnsWriter(folder / "per_example.parquet") as writer:
+        writer.add(ids, {key: [of_key.get(i) for i in ids] for key, of_key in measured.items()})
     return folder

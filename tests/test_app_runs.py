@@ -8,12 +8,11 @@ import pytest
 from app.runs import CURVES, draw_curve, read_csv, read_run, together
 from app.show import repaint, svg
 from eraser import InputError
-from rationale.disagreement import method_taus
 from rationale.figures import FIGURES
 from rationale.frontier import METRICS_SHOWN
 from rationale.plots import png
 from rationale.report import write_tables
-from rationale.results import all_tables, measured
+from rationale.results import tables_of
 from tests.made_runs import made
 
 
@@ -21,7 +20,7 @@ def write(folder, methods=("survivors", "attention", "random")):
     """A run's folder as `rationale evaluate` writes its tables, from numbers made by hand."""
     scores = {m: [[3.0, 1.0, 2.0, 0.5 + i], [1.0, 3.0, 0.2, 2.0]] for i, m in enumerate(methods)}
     evaluation, _ = made(scores, [{0}, {1, 3}])
-    tables = all_tables(evaluation, measured(evaluation), method_taus(evaluation))
+    tables = tables_of(evaluation)
     facts = {
         "settings": {
             "dataset": "made", "split": "test", "limit": None, "sample": None, "long_texts": "window",

@@ -12,6 +12,8 @@ from rationale.ablate import ablate, without_and_only
 from rationale.attribution import Case, attribute
 from rationale.evaluate import evaluate
 from rationale.extract import share_of, top_words
+from rationale.measured import measured
+from rationale.results import misses
 from rationale.settings import EvaluateSettings
 
 SETTINGS = EvaluateSettings("sample", "tiny", limit=3, budgets=("ratio", "gold"))
@@ -53,7 +55,7 @@ def score_of(evaluation, method, metric):
 def test_a_runs_notes_tell_what_complete_methods_missed(classifier, sample, tmp_path):
     settings = replace(SETTINGS, methods=("saliency", "integrated_gradients"), limit=2, ig_steps=3)
     found = evaluate(classifier, sample, settings, tmp_path)
-    (note,) = (n for n in found.notes if "sum to" in n)
+    (note,) = misses(measured(found), settings.explain)
     cases = [
         Case(i.windows, i.truth.n_words, ("NEG", "POS").index(p.label))
         for i, p in zip(found.items, found.predictions["saliency", "gold"], strict=True)

@@ -7,11 +7,12 @@ from dataclasses import replace
 from html.parser import HTMLParser
 
 import pandas as pd
-import pyarrow.parquet as pq
 import pytest
 
 from eraser.metrics import compare
-from rationale.report import marked_words, write_run
+from rationale.columns import ColumnsFile
+from rationale.fold import marked_words
+from rationale.report import write_run
 from tests.made_runs import made
 
 SCORES = {
@@ -63,7 +64,7 @@ def test_folder_holds_tables_figures_and_one_page(run):
     tables = {f"{n}.csv" for n in ("scores", "paired", "curves", "layers", "agreement")}
     drawn = {"agreement", "tradeoff", "cost", "faithfulness", "methods", "layers"}
     assert names == tables | {f"figures/{n}.png" for n in drawn} | {
-        "summary.md", "summary.tex", "scores.json", "report.html", "per_example.parquet",
+        "summary.md", "summary.tex", "scores.json", "report.html", "per_example.parquet", "times.parquet",
         "predictions/survivors.jsonl", "predictions/attention.jsonl", "predictions/random.jsonl",
     }  # fmt: skip
     layers = pd.read_csv(run / "layers.csv")
@@ -125,14 +126,10 @@ def test_numbers_can_be_traced_to_settings_and_versions(run):
 
 
 def test_values_of_examples_give_the_paired_table(run):
-    rows = pq.read_table(run / "per_example.parquet").to_pandas()
+    columns = ColumnsFile(run / "per_example.parquet")
     paired = pd.read_csv(run / "paired.csv")
     for row in paired.itertuples():
-        place = rows[(rows.metric == row.metric) & (rows.budget == row.budget)]
-        ours, theirs = (
-            [tuple(v) for v in place[place.method == m].sort_values("example")["values"]]
-            for m in (row.method, row.other)
-        )
+        ours, theirs = (columns[row.metric, row.budget, m] for m in (row.method, row.other))
         assert compare(row.metric, ours, theirs).value == pytest.approx(row.difference)
 
 

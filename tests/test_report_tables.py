@@ -7,20 +7,19 @@ import pandas as pd
 import pytest
 from scipy.stats import kendalltau
 
-from eraser.metrics import METRICS
+from eraser.metrics import METRICS, defined
 from rationale import results
-from rationale.disagreement import BLOCK, furthest_apart, furthest_from_people, kendall, method_taus
+from rationale.columns import ColumnsFile, ColumnsWriter
+from rationale.disagreement import BLOCK, furthest_apart, furthest_from_people, kendall
+from rationale.measured import measured
 from rationale.results import (
     agreement_table,
-    all_tables,
-    example_table,
     latex,
-    layer_table,
     markdown,
-    measured,
     ranking,
     score_table,
     summary_cells,
+    tables_of,
 )
 from tests.made_runs import made
 
@@ -61,9 +60,8 @@ def test_table_of_agreement_means_over_examples_and_counts_the_undefined():
     one = [[1, 2, 3], [1, 2, 3], [1, 2, 3]]
     other = [[1, 2, 3], [1, 3, 2], [7, 7, 7]]
     evaluation, _ = made({"one": one, "other": other, "third": one}, [{0}, {0}, {0}])
-    table = agreement_table(("one", "other", "third"), method_taus(evaluation), 0).set_index(
-        ["method", "other"]
-    )
+    methods = ("one", "other", "third")
+    table = agreement_table(methods, measured(evaluation), 0).set_index(["method", "other"])
     assert list(table.index) == [("one", "other"), ("one", "third"), ("other", "third")]
     row = table.loc[("one", "other")]
     assert row.tau == pytest.approx((1 + 1 / 3) / 2)
@@ -83,15 +81,12 @@ def test_furthest_from_people_are_those_of_lowest_mean_precision():
 
 
 def test_furthest_apart_leaves_out_short_texts_and_undefined_pairs():
-    def taus(a, b, c):
-        return [[1, a, b], [a, 1, c], [b, c, 1]]
-
-    nan = np.nan
-    found = furthest_apart(
-        np.array([taus(0.5, 0.5, 0.5), taus(-1, -1, -1), taus(0.9, nan, -0.5), taus(nan, nan, nan)]),
-        [5, 4, 20, 9],
-        3,
-    )
+    of_pairs = [
+        [(0.5,), (-1,), (0.9,), None],
+        [(0.5,), (-1,), None, None],
+        [(0.5,), (-1,), (-0.5,), None],
+    ]
+    found = furthest_apart(of_pairs, [5, 4, 20, 9], 3)
     assert found == [(2, pytest.approx(0.2)), (0, pytest.approx(0.5))]
 
 
@@ -104,7 +99,7 @@ def test_layers_by_hand():
         {"survivors": [[2.5, 1.2, 1.9, 0.3]], "late": [[0.0, 0.1, 0.2, 0.3]], "unread": [[np.nan] * 3 + [1]]},
         [{0, 1}],
     )
-    table = layer_table(evaluation)
+    table = tables_of(evaluation).layers
     assert sorted(set(zip(table.layer, table.words, strict=True))) == [(1, 0.75), (2, 0.25)]
     value = {(r.layer, r.metric, r.method): r.value for r in table.itertuples()}
     assert value == {
@@ -129,10 +124,10 @@ def test_layers_by_hand():
 
 def test_layers_stand_on_marked_examples_only_and_need_survivors():
     scores = [[1.5, 0.5], [2.5, 2.4]]
-    table = layer_table(made({"survivors": scores}, [{0}, set()])[0])
+    table = tables_of(made({"survivors": scores}, [{0}, set()])[0]).layers
     assert table.layer.tolist() == [1, 1]  # layer 2 is reached in a text nobody marked
     assert set(table.n) == {1}
-    assert layer_table(made({"attention": scores}, [{0}, {0}])[0]).empty
+    assert tables_of(made({"attention": scores}, [{0}, {0}])[0]).layers.empty
 
 
 # ── ranks ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -194,8 +189,7 @@ def tables():
     }
     falls = {"good_one&": [0.3, 0.4, 0.5], "random": [-0.2, -0.1, -0.3]}
     evaluation, _ = made(scores, [{0}, {0, 1}, {0}], falls=falls)
-    columns = measured(evaluation)
-    return evaluation, columns, all_tables(evaluation, columns, method_taus(evaluation))
+    return evaluation, measured(evaluation), tables_of(evaluation)
 
 
 def test_latex_says_what_markdown_says(tables):
@@ -225,29 +219,30 @@ def test_pipes_in_names_do_not_break_markdown_tables():
 
 def test_undefined_numbers_print_as_a_dash(tables):
     evaluation, _ = made({"a": [[1, 2]], "random": [[2, 1]]}, [set()])
-    columns = measured(evaluation)
-    found = all_tables(evaluation, columns, method_taus(evaluation))
+    found = tables_of(evaluation)
     row = markdown(summary_cells(found.scores, found.paired, "gold")).splitlines()[2]
     assert [cell.strip() for cell in row.split("|")][1:5] == ["a", "–", "–", "–"]
     assert "nan" not in row
 
 
-def test_values_of_examples_fold_to_the_scores(tables):
-    evaluation, columns, found = tables
-    rows = pd.DataFrame(example_table(evaluation, columns))
-    assert set(rows.example) == {"e0", "e1", "e2"}
+def test_values_of_examples_fold_to_the_scores(tables, tmp_path):
+    _, columns, found = tables
+    with ColumnsWriter(tmp_path / "c.parquet") as writer:
+        writer.add(["e0", "e1", "e2"], columns)
+    rows = ColumnsFile(tmp_path / "c.parquet")
+    assert rows.ids == ("e0", "e1", "e2")
     scores = found.scores[(found.scores.metric != "cost") & (found.scores.n > 0)]
     for row in scores.itertuples():
-        of_row = rows[(rows.metric == row.metric) & (rows.budget == row.budget) & (rows.method == row.method)]
+        of_row = rows[row.metric, row.budget, row.method]
+        of_row = of_row[defined(of_row)]
         assert len(of_row) == row.n
-        means = np.nanmean(np.array(of_row["values"].tolist()), axis=0)
-        assert METRICS[row.metric].fold(means) == pytest.approx(row.value), row.metric
+        assert METRICS[row.metric].fold(np.nanmean(of_row, axis=0)) == pytest.approx(row.value), row.metric
 
 
 def test_examples_a_metric_is_undefined_for_have_no_values():
     evaluation, _ = made({"a": [[1, 2], [2, 1]]}, [{0}, set()])
-    rows = pd.DataFrame(example_table(evaluation, measured(evaluation)))
-    assert rows[rows.metric == "token_f1"].example.tolist() == ["e0"]
-    assert rows[rows.metric == "accuracy"].example.tolist() == ["e0", "e1"]
-    left_out = score_table(evaluation, measured(evaluation)).set_index("metric").left_out
+    columns = measured(evaluation)
+    assert [row is None for row in columns["token_f1", "gold", "a"]] == [False, True]
+    assert columns["accuracy", "-", "model"] == [(1.0,), (1.0,)]
+    left_out = score_table(columns, {}, 0).set_index("metric").left_out
     assert (left_out["token_f1"], left_out["accuracy"]) == (1, 0)

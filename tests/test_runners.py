@@ -42,14 +42,13 @@ def test_the_tables_are_the_same_bit_for_bit(evaluate, here, tmp_path, runner, w
 
 def test_workers_leave_nothing_to_compute(model_folder, sample, tmp_path, monkeypatch):
     from rationale import chunk
-    from rationale.evaluate import collect
 
     settings = replace(SETTINGS, model=str(model_folder), chunk=1)
     planned = EvaluateJob(settings, str(tmp_path / "r")).open()
     RUNNERS["local"](EvaluateJob(settings, str(tmp_path / "r")), planned, 2, None)
     monkeypatch.setattr(chunk, "attribute", None)
     monkeypatch.setattr(chunk, "text_probs", None)
-    assert len(collect(planned).items) == 3
+    assert sum(len(batch.items) for batch in planned.batches()) == 3
 
 
 def test_a_job_is_read_as_it_was_written(tmp_path):

@@ -20,9 +20,10 @@ from eraser import InputError
 from eraser.metrics import METRICS
 from rationale.figures import AGREES, COST, FIGURES, TRUSTED
 from rationale.figures_labels import label_marks
+from rationale.measured import NO_BUDGET
 from rationale.people import PEOPLE_TABLES
 from rationale.plots import new_figure, scatter
-from rationale.results import HEADLINE, NO_BUDGET, headline, ranking
+from rationale.results import HEADLINE, headline, ranking
 
 EMPTY = """No run is open. A run is a folder that `rationale evaluate` wrote; make one on the sample with
 

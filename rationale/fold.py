@@ -1,0 +1,213 @@
+"""The batches of a run, one after another → what its tables, pages and files stand on, in one pass.
+
+Nothing that grows with the number of examples stays in memory: columns go to per_example.parquet, official
+predictions to their files. Of the examples themselves only those worth a look are kept, and those with single
+annotators or communities (people.py).
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from itertools import combinations, groupby
+from pathlib import Path
+from typing import Any, TextIO
+
+from eraser.agreement import Columns as Row
+from eraser.write import official_record, whole
+from rationale.columns import PER_EXAMPLE, TIMES, ColumnsFile, ColumnsWriter, Key
+from rationale.disagreement import MIN_WORDS, Found, furthest_apart, furthest_from_people
+from rationale.evaluate import Evaluation, joined
+from rationale.measured import NO_BUDGET, TAU, measured, timed
+from rationale.results import misses
+from rationale.settings import EvaluateSettings
+from rationale.spared import Spared
+
+N_EXAMPLES = 3  # of each kind
+Shown = tuple[float | None, dict[str, Any]]  # why an example is worth a look, and what the page shows of it
+
+
+@dataclass
+class Worth:
+    """The examples worth a look, so far."""
+
+    far: list[Shown] = field(default_factory=list)
+    apart: list[Shown] = field(default_factory=list)
+    marked: list[Shown] = field(default_factory=list)
+
+    def add(self, evaluation: Evaluation, columns: Mapping[Key, list[Row]]) -> None:
+        """Look through some more."""
+        names = evaluation.settings.methods
+        methods = [m for m in names if m != "random"] or list(names)
+        precision = {m: columns["average_precision", NO_BUDGET, m] for m in methods}
+        pairs = [columns[TAU, other, one] for one, other in combinations(methods, 2)]
+        sizes = [item.truth.n_words for item in evaluation.items]
+        marked: Sequence[Found] = [(i, 0.0) for i, item in enumerate(evaluation.items) if item.truth.spans]
+
+        def shown(found: Sequence[Found]) -> list[Shown]:
+            return [(number, _example(evaluation, precision, i, number)) for i, number in found]
+
+        self.far = _lowest(self.far + shown(furthest_from_people(list(precision.values()), N_EXAMPLES)))
+        self.apart = _lowest(self.apart + shown(furthest_apart(pairs, sizes, N_EXAMPLES)))
+        first = [(None, _example(evaluation, precision, i, None)) for i, _ in marked[:N_EXAMPLES]]
+        self.marked = (self.marked + first)[:N_EXAMPLES]
+
+    def sections(self) -> list[dict[str, Any]]:
+        """The examples by why they are worth a look: title, what the number is, examples."""
+        told = (
+            (
+                "Where methods and people disagree most",
+                "mean average precision of methods but random, lowest first",
+                self.far,
+            ),
+            (
+                "Where methods disagree most with each other",
+                f"mean Kendall's τ-b of methods but random, lowest first, {MIN_WORDS} words or more",
+                self.apart,
+            ),
+            ("First examples", "with human evidence", self.marked),
+        )
+        return [{"title": t, "number": n, "examples": [e for _, e in found]} for t, n, found in told]
+
+
+def _lowest(found: list[Shown]) -> list[Shown]:
+    return sorted(found, key=lambda pair: pair[0] or 0.0)[:N_EXAMPLES]
+
+
+def _example(
+    evaluation: Evaluation, precision: Mapping[str, list[Row]], index: int, number: float | None
+) -> dict[str, Any]:
+    """Return one example as the page shows it, a row a method with its average precision."""
+    item, first = evaluation.items[index], next(iter(precision))
+    return {
+        "item": item,
+        "number": number,
+        "predicted": evaluation.predictions[first, evaluation.budgets[0]][index].label,
+        "rows": [
+            (
+                method,
+                None if (row := of_method[index]) is None else row[0],
+                marked_words(evaluation, method, index),
+            )
+            for method, of_method in precision.items()
+        ],
+    }
+
+
+def marked_words(evaluation: Evaluation, method: str, index: int) -> list[tuple[str, str]]:
+    """Return (words, hit | missed | extra | '') of one example, people against the method.
+
+    Words after one another that are alike stand together.
+    """
+    item = evaluation.items[index]
+    picked = evaluation.predictions[method, evaluation.budgets[0]][index].rationale
+    kinds = {(True, True): "hit", (True, False): "missed", (False, True): "extra", (False, False): ""}
+    marks = [kinds[bool(g), bool(p)] for g, p in zip(item.truth.gold, picked, strict=True)]
+    alike = groupby(zip(item.text.words, marks, strict=True), key=lambda pair: pair[1])
+    return [(" ".join(word for word, _ in pairs), kind) for kind, pairs in alike]
+
+
+class Official(ExitStack):
+    """The official prediction file of each method, for the examples that have human evidence.
+
+    The official scorer counts a prediction for any other example as wrong, and has no use for an empty file.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self.folder = folder
+        self.files: dict[str, TextIO] = {}
+
+    def add(self, evaluation: Evaluation) -> None:
+        """Write the predictions of some more examples."""
+        marked = [i for i, item in enumerate(evaluation.items) if item.truth.spans]
+        for method in evaluation.settings.methods if marked else ():
+            file, of_method = self._file(method), evaluation.predictions[method, evaluation.budgets[0]]
+            for i in marked:
+                record = official_record(evaluation.items[i].text, of_method[i])
+                file.write(json.dumps(record, ensure_ascii=False) + "\n")
+
+    def _file(self, method: str) -> TextIO:
+        if method not in self.files:
+            path = self.enter_context(whole(self.folder / f"{method}.jsonl"))
+            self.files[method] = self.enter_context(path.open("w", encoding="utf-8"))
+        return self.files[method]
+
+    def remove_others(self) -> None:
+        """Take away files of an earlier run into this folder: they would look like some of this run."""
+        for old in self.folder.glob("*.jsonl"):
+            if old.stem not in self.files:
+                old.unlink()
+
+
+@dataclass(frozen=True)
+class Folded:
+    """What a run has to show, but for the tables made of its columns."""
+
+    settings: EvaluateSettings
+    budgets: tuple[str, ...]
+    counts: Mapping[str, int]
+    device: str
+    notes: tuple[str, ...]
+    columns: ColumnsFile
+    times: ColumnsFile
+    sections: list[dict[str, Any]]
+    people: Evaluation | None
+
+
+def fold(batches: Iterable[Evaluation], folder: Path) -> Folded:
+    """Write the columns and the official predictions of all batches; return what else they say."""
+    worth, people, counts = Worth(), list[Evaluation](), Counter[str]()
+    devices, saved = set[str](), list[Spared]()
+    with (
+        whole(folder / PER_EXAMPLE) as path,
+        ColumnsWriter(path) as writer,
+        whole(folder / TIMES) as times_path,
+        ColumnsWriter(times_path) as times,
+        Official(folder / "predictions") as official,
+    ):
+        for batch in batches:
+            columns = measured(batch)
+            ids = [item.example.id for item in batch.items]
+            writer.add(ids, columns)
+            times.add(ids, timed(batch))
+            official.add(batch)
+            worth.add(batch, columns)
+            counts.update(_counts(batch))
+            devices |= batch.devices
+            saved = [sum(saved, batch.spared)] if batch.spared else []
+            people += _with_people(batch)
+    official.remove_others()
+    found = ColumnsFile(folder / PER_EXAMPLE)
+    notes = (*batch.notes, *(n for s in saved for n in s.notes), *misses(found, batch.settings.explain))
+    return Folded(
+        batch.settings,
+        batch.budgets,
+        counts,
+        "; ".join(sorted(devices)),
+        notes,
+        found,
+        ColumnsFile(folder / TIMES),
+        worth.sections(),
+        joined(people) if people else None,
+    )
+
+
+def _counts(evaluation: Evaluation) -> dict[str, int]:
+    return {
+        "examples": len(evaluation.items),
+        "with_human_evidence": sum(bool(i.truth.spans) for i in evaluation.items),
+        "words": sum(i.truth.n_words for i in evaluation.items),
+        "words_unread": evaluation.words_unread,
+    }
+
+
+def _with_people(evaluation: Evaluation) -> list[Evaluation]:
+    """Return the part of a batch that people.py is about, if there is one."""
+    kept = [i for i, item in enumerate(evaluation.items) if item.example.annotators or item.example.tags]
+    predictions = {key: tuple(of_key[i] for i in kept) for key, of_key in evaluation.predictions.items()}
+    part = replace(evaluation, items=tuple(evaluation.items[i] for i in kept), predictions=predictions)
+    return [part] if kept else []
