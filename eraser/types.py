@@ -6,7 +6,7 @@ Spans are in words, end excluded. A mask's name says what True means: `gold`, `r
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -185,7 +185,7 @@ class Dataset:
 
     name: str
     documents: Mapping[str, Document]
-    splits: Mapping[str, tuple[Example, ...]]
+    splits: Mapping[str, Sequence[Example]]
     notes: tuple[str, ...] = ()
     source: str = field(default="", compare=False)
 
@@ -197,8 +197,9 @@ class Dataset:
     @cached_property
     def query_matters(self) -> bool:
         """True when examples differ in their query: one that never varies tells a model nothing."""
-        queries = {e.query for examples in self.splits.values() for e in examples}
-        return len(queries - {None, ""}) > 1
+        queries = (e.query for examples in self.splits.values() for e in examples if e.query)
+        first = next(queries, None)
+        return any(query != first for query in queries)
 
     def text(self, example: Example) -> Text:
         """Return the words of `example`, its documents in order."""
@@ -218,7 +219,7 @@ class Dataset:
         text = self.text(example)
         return Truth(example.label, len(text.words), text.spans(example.evidence))
 
-    def examples(self, split: str) -> tuple[Example, ...]:
+    def examples(self, split: str) -> Sequence[Example]:
         """Return the examples of a split.
 
         Raises:
@@ -237,5 +238,6 @@ class Dataset:
 
     def human_share(self, split: str) -> float:
         """Return the mean share of gold words over the examples of `split` that have any."""
-        shares = [t.gold.mean() for t in map(self.truth, self.splits[split]) if t.spans]
-        return float(np.mean(shares)) if shares else float("nan")
+        marked = (t for t in map(self.truth, self.splits[split]) if t.spans)
+        shares = np.fromiter((t.gold.mean() for t in marked), np.float64)
+        return float(np.mean(shares)) if len(shares) else float("nan")

@@ -87,7 +87,7 @@ class Plan:
         """Return what was measured of one chunk; parts that are not in the folder yet are computed."""
         run, settings = self.run.afresh(), self.run.settings
         first = number * settings.chunk
-        items = run.items(self.dataset, self.examples[first : first + settings.chunk])
+        items = run.items(self.dataset, tuple(self.examples[first : first + settings.chunk]))
         found: dict[tuple[str, str], list[Prediction]] = {}
         rows: dict[str, list[dict[str, Any]]] = {m: [] for m in settings.methods}
         for method, budget, prediction, row in run.chunk(items):

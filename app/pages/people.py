@@ -126,7 +126,7 @@ def _asked_of_model(opened: Opened, columns: Sequence[DeltaGenerator]) -> Asked:
     size = _size(columns[5], len(data.splits[split]))
     how = How(method, budget, target)
     origin = f"Computed by {opened.model_name}, {_of_class(target)}."
-    return Asked(method, data.splits[split][:size], partial(_judged, opened, split, how, size), origin)
+    return Asked(method, tuple(data.splits[split][:size]), partial(_judged, opened, split, how, size), origin)
 
 
 def _asked_of_run(opened: Opened, source: str, folder: Path, columns: Sequence[DeltaGenerator]) -> Asked:

@@ -1,0 +1,252 @@
+"""Large ERASER folders → the same Dataset, read from disk when it is asked for.
+
+In memory stay, for each line of a file, where it begins and the hashes of its id: some 30 bytes an example.
+Every line is checked once when the data set is opened; the lines of an example are parsed each time it is
+used. Archives and HateXplain's own JSON have to be read whole and are no large data.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eraser.annotations import Annotation, example_of, read_annotation
+from eraser.errors import Fault, InputError, shown
+from eraser.load import Source, cut_sentences, cut_sentences_of_jsonl, parse_json_lines
+from eraser.types import Dataset, Document, Example
+
+LARGE = 32 * 2**20  # bytes of a folder's .jsonl files; as objects they are ten times as many
+MAX_FAULTS = 100  # after which no more are looked for
+REMEMBERED = 256  # documents
+Offsets = NDArray[np.uint64]
+
+
+def is_large(source: Source, splits: Sequence[str]) -> bool:
+    """Return whether a folder is read from disk when it is asked for."""
+    names = ("docs.jsonl", *(f"{s}.jsonl" for s in splits))
+    sizes = [(source.path / n).stat().st_size for n in names if source.path.is_dir() and source.has(n)]
+    return bool(sizes) and sum(sizes) > LARGE
+
+
+def load_large(source: Source, name: str, splits: Sequence[str]) -> Dataset:
+    """Check every line; return the data set."""
+    documents: Documents = _Jsonl(source) if source.has("docs.jsonl") else _Folder(source)
+    opened = _Opened(source, documents)
+    faults: list[Fault] = []
+    notes: list[str] = []
+    examples = {s: _checked(opened, s, faults, notes) for s in splits}
+    if faults:
+        raise InputError(*dict.fromkeys(faults))  # several examples may want one document
+    return Dataset(name, documents, examples, tuple(notes), str(source.path))
+
+
+def lines_of(path: Path, place: str) -> Iterator[tuple[int, int, dict[str, Any]]]:
+    """Yield (where it begins, its number, its object) for each line that is not blank."""
+    begins = 0
+    with path.open("rb") as file:
+        for number, raw in enumerate(file, start=1):
+            for record in _parsed(raw, place, number):
+                yield begins, number, record
+            begins += len(raw)
+
+
+def _parsed(raw: bytes, place: str, number: int) -> Iterator[dict[str, Any]]:
+    try:
+        text = raw.decode("utf-8").replace("\r\n", "\n")
+    except UnicodeDecodeError as error:
+        raise InputError(Fault("UTF-8 text", str(error), place, number)) from None
+    return (record for _, record in parse_json_lines(text, place, number - 1))
+
+
+def _line_at(path: Path, place: str, begins: int, number: int) -> dict[str, Any]:
+    """Return the object of a line that was there when the file was opened."""
+    with path.open("rb") as file:
+        file.seek(begins)
+        for record in _parsed(file.readline(), place, number):
+            return record
+    raise InputError(Fault("the file that was opened", "a changed one", place, number))
+
+
+def _hash(name: str) -> int:
+    """Return 64 bits of a name; the name itself is compared wherever two may be the same."""
+    return int.from_bytes(blake2b(name.encode("utf-8", "surrogatepass"), digest_size=8).digest())
+
+
+# ── documents ───────────────────────────────────────────────────────────────────────────────────────────
+
+
+class Documents(Mapping[str, Document]):
+    """Documents by id; those used last are remembered. One that cannot be read is an InputError."""
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+        self._remembered = lru_cache(REMEMBERED)(self.read)
+
+    def read(self, doc_id: str) -> Document:
+        """Read a document."""
+        raise NotImplementedError
+
+    def __getitem__(self, doc_id: str) -> Document:
+        return self._remembered(doc_id)
+
+    def __contains__(self, doc_id: object) -> bool:
+        try:
+            return isinstance(doc_id, str) and self[doc_id] is not None
+        except InputError:
+            return False
+
+
+class _Folder(Documents):
+    """docs/<docid>."""
+
+    def read(self, doc_id: str) -> Document:
+        return Document(doc_id, cut_sentences(self.source.text(f"docs/{doc_id}")))
+
+    def __iter__(self) -> Iterator[str]:
+        return (path.name for path in sorted((self.source.path / "docs").iterdir()))
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
+class _Jsonl(Documents):
+    """docs.jsonl; of several with one id the last counts."""
+
+    def __init__(self, source: Source) -> None:
+        super().__init__(source)
+        self.path, self.place = source.path / "docs.jsonl", source.place("docs.jsonl")
+        begins, numbers, hashes = array("Q"), array("Q"), array("Q")
+        for start, number, record in lines_of(self.path, self.place):
+            if not isinstance(record.get("docid"), str) or not isinstance(record.get("document"), str):
+                raise InputError(Fault('"docid" and "document" strings', shown(record), self.place, number))
+            begins.append(start)
+            numbers.append(number)
+            hashes.append(_hash(record["docid"]))
+        order = np.argsort(np.asarray(hashes), kind="stable")
+        self.hashes, self.begins, self.numbers = (np.asarray(a)[order] for a in (hashes, begins, numbers))
+
+    def read(self, doc_id: str) -> Document:
+        hash = np.uint64(_hash(doc_id))
+        first, end = (int(np.searchsorted(self.hashes, hash, side)) for side in ("left", "right"))
+        for i in reversed(range(first, end)):
+            record = _line_at(self.path, self.place, int(self.begins[i]), int(self.numbers[i]))
+            if record.get("docid") == doc_id:
+                return Document(doc_id, cut_sentences_of_jsonl(record["document"]))
+        raise InputError(Fault("a line with this docid", "none", self.place, None, doc_id))
+
+    def __iter__(self) -> Iterator[str]:
+        return (record["docid"] for _, _, record in lines_of(self.path, self.place))
+
+    def __len__(self) -> int:
+        return len(self.hashes)
+
+
+# ── examples ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True)
+class _Opened:
+    source: Source
+    documents: Documents
+
+    def annotation(self, record: dict[str, Any], split: str, number: int) -> Annotation:
+        return read_annotation(self.source, record, self.source.place(f"{split}.jsonl"), number)
+
+    def check(
+        self, record: dict[str, Any], split: str, number: int, faults: list[Fault]
+    ) -> tuple[str | None, Annotation | None]:
+        """Return a line's id and fields where they are as they should be."""
+        id, place = record.get("annotation_id"), self.source.place(f"{split}.jsonl")
+        if not isinstance(id, str):
+            faults.append(Fault("a new annotation_id string", shown(id), place, number))
+            return None, None
+        try:
+            row = self.annotation(record, split, number)
+            self.example(row, faults)
+        except InputError as error:
+            faults += error.faults
+            return id, None
+        return id, row
+
+    def example(self, row: Annotation, faults: list[Fault]) -> Example:
+        before = len(faults)
+        for doc_id in row.doc_ids:
+            try:
+                _ = self.documents[doc_id]
+            except InputError as error:
+                faults += error.faults
+        return example_of(row, self.documents if len(faults) == before else {}, faults)
+
+
+@dataclass(frozen=True)
+class Examples(Sequence[Example]):
+    """The examples of a split; a slice is another such sequence."""
+
+    opened: _Opened
+    split: str
+    begins: Offsets
+    numbers: Offsets
+
+    def __len__(self) -> int:
+        return len(self.begins)
+
+    @overload
+    def __getitem__(self, index: int) -> Example: ...
+    @overload
+    def __getitem__(self, index: slice) -> Examples: ...
+    def __getitem__(self, index: int | slice) -> Example | Examples:
+        if isinstance(index, slice):
+            return Examples(self.opened, self.split, self.begins[index], self.numbers[index])
+        name, number = f"{self.split}.jsonl", int(self.numbers[index])
+        source, faults = self.opened.source, list[Fault]()
+        record = _line_at(source.path / name, source.place(name), int(self.begins[index]), number)
+        found = self.opened.example(self.opened.annotation(record, self.split, number), faults)
+        if faults:
+            raise InputError(*faults)
+        return found
+
+
+def _checked(opened: _Opened, split: str, faults: list[Fault], notes: list[str]) -> Examples:
+    """Read a split once: where its lines begin; `faults` and `notes` take what there is to say."""
+    begins, numbers, hashes, counts = array("Q"), array("Q"), array("Q"), Counter[str]()
+    path, wrong = opened.source.path / f"{split}.jsonl", list[Fault]()
+    try:
+        for start, number, record in lines_of(path, str(path)):
+            id, row = opened.check(record, split, number, wrong)
+            if id is not None:
+                begins.append(start)
+                numbers.append(number)
+                hashes.append(_hash(id))
+            counts["zero-length evidence spans left out"] += row.zero_length if row else 0
+            counts["examples without evidence"] += bool(row and not row.evidences)
+            if len(wrong) >= MAX_FAULTS:
+                break
+    except InputError as error:  # a line that is not JSON ends the file, as one fault among the others
+        wrong += error.faults
+    found = Examples(opened, split, np.asarray(begins), np.asarray(numbers))
+    wrong += _twice(found, np.asarray(hashes))
+    faults += sorted(wrong, key=lambda f: (f.line is None, f.line or 0))
+    notes += [f"{split}: {n} {what}" for what, n in counts.items() if n]
+    return found
+
+
+def _twice(examples: Examples, hashes: Offsets) -> Iterator[Fault]:
+    """Yield a fault for each id that an earlier line has."""
+    values, counts = np.unique(hashes, return_counts=True)
+    source, name = examples.opened.source, f"{examples.split}.jsonl"
+    path, place, seen = source.path / name, source.place(name), set[str]()
+    for i in np.flatnonzero(np.isin(hashes, values[counts > 1])):
+        number = int(examples.numbers[i])
+        id = _line_at(path, place, int(examples.begins[i]), number)["annotation_id"]
+        if id in seen:
+            yield Fault("a new annotation_id string", shown(id), place, number)
+        seen.add(id)
