@@ -9,8 +9,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
-from functools import partial
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property, partial
+from itertools import product
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,13 +21,16 @@ import torch
 from torch import Tensor, nn
 from transformers import BertConfig, BertForSequenceClassification, PreTrainedModel
 
-from rationale.hf import SHIPPED, describe, load_classifier, round_matrices
+from rationale.chunk import PARTS_VERSION
+from rationale.hf import SHIPPED, describe, load_classifier, pick_device, round_matrices
 from rationale.memory import peak_megabytes
 from rationale.models.adapler import AdaplerForSequenceClassification
 from rationale.models.adaptive import AdaptiveForSequenceClassification, keep_all, plain
 from rationale.models.dact import DactForSequenceClassification
 from rationale.models.encoder import run_packed
 from rationale.models.flops import costs, kept_lengths
+from rationale.parts import part
+from rationale.settings import digest
 
 SIZES = {  # width, layers, heads, FFN width: BERT's own (Devlin et al. 2019)
     "base": (768, 12, 12, 3072),
@@ -44,6 +49,8 @@ class Suite:
     shares: tuple[float, ...] = (0.5, 0.2, 0.1)
     rounds: int = 20
     compiled: bool = True
+    device: str = "auto"
+    seed: int = 0
 
 
 SUITES: dict[str, Suite] = {
@@ -71,19 +78,60 @@ class Cell:
     megabytes: float
 
 
-def run_suite(suite: Suite, device: torch.device, seed: int = 0) -> Iterator[Cell]:
-    """Yield a cell for each way, shape and model; the first way of a shape is dense, the yardstick."""
+@dataclass(frozen=True)
+class SuiteRun:
+    """A suite whose cells are measured, one model and length after another; each is a part on disk."""
+
+    suite: Suite
+    folder: Path
+
+    @property
+    def shapes(self) -> tuple[tuple[str, int], ...]:
+        """Model and length of each chunk."""
+        return tuple(product(self.suite.models, self.suite.lengths))
+
+    def __len__(self) -> int:
+        return len(self.shapes)
+
+    @cached_property
+    def device(self) -> torch.device:
+        """Where it is measured."""
+        return pick_device(self.suite.device)
+
+    @cached_property
+    def where(self) -> dict[str, str]:
+        """What a reader needs to know of the machine."""
+        classifier = load_classifier(SHIPPED, device=str(self.device), precision="auto")
+        return {"device": describe(classifier), "torch": torch.__version__}
+
+    def compute(self, number: int) -> None:
+        """Measure the cells of one chunk unless the folder has them."""
+        self.cells(number)
+
+    def cells(self, number: int) -> list[Cell]:
+        """Return the cells of one chunk, measured if the folder lacks them."""
+        name, length = self.shapes[number]
+        each = replace(self.suite, models=(), lengths=(), device="")
+        key = digest(PARTS_VERSION, vars(each), name, length, self.where)
+        rows = part(
+            self.folder / "parts" / f"bench-{name}-{length}-{key}.parquet",
+            lambda: [asdict(cell) for cell in measure(self.suite, name, length, self.device)],
+        )
+        return [Cell(**row) for row in rows]
+
+
+def measure(suite: Suite, name: str, length: int, device: torch.device) -> Iterator[Cell]:
+    """Yield a cell for each batch size and way; the first way is dense, the yardstick."""
     bf16 = device.type == "cuda" or torch.ops.mkldnn._is_mkldnn_bf16_supported()
-    for name in suite.models:
-        dense = dense_model(name, device, bf16)
-        longest = int(dense.config.max_position_embeddings)
-        for length in (n for n in suite.lengths if n <= longest):
-            ways = ways_to_run(dense, length, suite, seed)
-            for batch_size in suite.batch_sizes:
-                ids = _ids(dense, (batch_size, length), seed)
-                with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=bf16):
-                    cells = list(_cells(name, ids, ways, suite.rounds))
-                yield from cells
+    dense = dense_model(name, device, bf16)
+    if length > int(dense.config.max_position_embeddings):
+        return
+    ways = ways_to_run(dense, length, suite)
+    for batch_size in suite.batch_sizes:
+        ids = _ids(dense, (batch_size, length), suite.seed)
+        with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=bf16):
+            cells = list(_cells(name, ids, ways, suite.rounds))
+        yield from cells
 
 
 def dense_model(name: str, device: torch.device, bf16: bool) -> PreTrainedModel:
@@ -103,9 +151,7 @@ def dense_model(name: str, device: torch.device, bf16: bool) -> PreTrainedModel:
     return model
 
 
-def ways_to_run(
-    dense: PreTrainedModel, length: int, suite: Suite, seed: int
-) -> dict[str, tuple[PreTrainedModel, Run]]:
+def ways_to_run(dense: PreTrainedModel, length: int, suite: Suite) -> dict[str, tuple[PreTrainedModel, Run]]:
     """Return name → (model, how it is run on ids and real [B,T])."""
 
     def whole(model: PreTrainedModel, ids: Tensor, real: Tensor) -> Any:
@@ -120,11 +166,11 @@ def ways_to_run(
         ways["compiled"] = (dense, partial(whole, compiled))
     ways["packed"] = (dense, packed)
     for share in suite.shares:
-        model = shrinking(dense, length, share, seed)
+        model = shrinking(dense, length, share, suite.seed)
         ways[f"adapler {share:g}"] = (model, partial(whole, model))
     exiting = _still(DactForSequenceClassification.around(dense), dense.device)
     ways["dact"] = (exiting, partial(whole, exiting))
-    smallest = shrinking(dense, length, suite.shares[-1], seed)
+    smallest = shrinking(dense, length, suite.shares[-1], suite.seed)
     stack = _still(DactForSequenceClassification.around(smallest), dense.device)
     ways[f"adapler {suite.shares[-1]:g} + dact"] = (stack, partial(whole, stack))
     return ways
@@ -221,9 +267,3 @@ def _time(run: Callable[[], Any], device: torch.device) -> float:
 def as_table(cells: Sequence[Cell]) -> pd.DataFrame:
     """Return the cells as a table."""
     return pd.DataFrame([asdict(cell) for cell in cells])
-
-
-def where(device: torch.device) -> dict[str, str]:
-    """Return what a reader needs to know of the machine."""
-    classifier = load_classifier(SHIPPED, device=str(device), precision="auto")
-    return {"device": describe(classifier), "torch": torch.__version__}

@@ -10,9 +10,10 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from eraser.errors import Fault, InputError
+from eraser.errors import InputError
 from rationale.cli_app import app_command
 from rationale.cli_attribute import attribute_command
+from rationale.cli_bench import bench_command
 from rationale.cli_compare import compare_command
 from rationale.cli_data import import_command
 from rationale.cli_evaluate import evaluate_command
@@ -21,7 +22,6 @@ from rationale.cli_options import (
     DataPath,
     DatasetName,
     ExtraLabels,
-    Precision,
 )
 from rationale.cli_speeds import speeds_command
 from rationale.cli_train import train_app, tune_app
@@ -42,6 +42,7 @@ app.add_typer(train_app, name="train")
 app.add_typer(tune_app, name="tune")
 app.command("evaluate")(evaluate_command)
 app.command("attribute")(attribute_command)
+app.command("bench")(bench_command)
 app.command("compare")(compare_command)
 app.command("speeds")(speeds_command)
 app.command("app")(app_command)
@@ -136,88 +137,6 @@ def compress_command(
     from rationale.compress import compress
 
     typer.echo(f"{out}: {compress(model, out) / 1e6:.1f} MB")
-
-
-@app.command("bench")
-def bench_command(  # noqa: PLR0913 (one option each)
-    model: Annotated[str | None, typer.Option(help="Folder or hub id of a model that drops tokens.")] = None,
-    suite: Annotated[
-        str | None, typer.Option(help="Instead a grid of sizes, lengths and batches: gpu or cpu.")
-    ] = None,
-    dataset: DatasetName = "sample",
-    data: DataPath = None,
-    split: str = "test",
-    windows: Annotated[int, typer.Option(help="How many windows of the split to time.")] = 256,
-    batch_size: int = 32,
-    rounds: int = 5,
-    threads: Annotated[int | None, typer.Option(help="CPU threads; default torch's own choice.")] = None,
-    dial: Annotated[
-        bool, typer.Option("--dial", help="Instead draw accuracy and agreement against speed.")
-    ] = False,
-    dials: Annotated[str | None, typer.Option(help="Dials to draw, comma-separated.")] = None,
-    out: Annotated[Path, typer.Option(help="Folder for what is drawn or measured.")] = Path("runs/bench"),
-    precision: Precision = "auto",
-    device: str = "auto",
-) -> None:
-    """Measure speed beside counted operations: Hugging Face dense, ours dense, ours with removal."""
-    import torch
-
-    from eraser.load import load
-    from rationale.bench import bench, table
-    from rationale.hf import cast_once, load_classifier
-    from rationale.memory import keep_freed_memory
-
-    if windows < 1 or (threads is not None and threads < 1):
-        raise InputError(Fault("at least 1 window and 1 thread", f"{windows}, {threads}"))
-    if threads is not None:
-        torch.set_num_threads(threads)
-    keep_freed_memory()
-    if suite is not None:
-        _run_suite(suite, device, out)
-        return
-    if model is None:
-        raise InputError(Fault("a model (--model) or a grid (--suite)", "neither"))
-    loaded = load(dataset, data)
-    examples = loaded.examples(split)
-    classifier = cast_once(load_classifier(model, device=device, precision=precision))
-    if dial or dials:
-        _draw_dial(classifier, loaded, split, dials, out)
-        return
-    encoded = classifier.encoder.encode([loaded.text(e) for e in examples])
-    flat = [w for text in encoded for w in text][:windows]
-    typer.echo(table(bench(classifier, flat, batch_size, rounds)))
-
-
-def _run_suite(name: str, device: str, out: Path) -> None:
-    from eraser.write import write_json, write_text
-    from rationale.bench_suite import SUITES, as_table, run_suite, where
-    from rationale.hf import pick_device
-
-    place = pick_device(device)
-    if name not in SUITES:
-        raise InputError(Fault(f"a suite of {', '.join(SUITES)}", repr(name)))
-    if name == "gpu" and device == "auto" and place.type == "cpu":
-        raise InputError(Fault("a GPU (or --device cpu, which takes very long)", "none"))
-    facts, cells = where(place), []
-    for cell in run_suite(SUITES[name], place):
-        cells.append(cell)
-        write_json(out / f"{name}.json", facts | {"cells": [c.__dict__ for c in cells]})
-    table = as_table(cells)
-    write_text(out / f"{name}.csv", table.to_csv(index=False))
-    typer.echo(f"{facts['device']}, torch {facts['torch']}\n{table.round(2).to_string(index=False)}")
-
-
-def _draw_dial(classifier: Any, loaded: Any, split: str, dials: str | None, out: Path) -> None:
-    from eraser.write import write_text
-    from rationale.cli_train import numbers
-    from rationale.frontier import DIALS, dial_table
-    from rationale.plots import dial_figure, png
-
-    found = dial_table(classifier, loaded, split, DIALS if dials is None else numbers(dials))
-    write_text(out / "dial.csv", found.to_csv(index=False))
-    (out / "dial.png").write_bytes(png(dial_figure(found)))
-    typer.echo(found.round(3).to_string(index=False))
-    typer.echo(f"written: {out}/dial.csv, {out}/dial.png")
 
 
 @app.command("score")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
@@ -13,6 +13,7 @@ import torch
 from eraser import Fault, InputError
 from eraser.load import load
 from eraser.write import write_json
+from rationale.bench_suite import Suite, SuiteRun
 from rationale.evaluate import plan
 from rationale.hf import Classifier, cast_once, load_classifier
 from rationale.memory import keep_freed_memory
@@ -88,7 +89,18 @@ class AttributeJob(Job):
         return stream(model, self.settings, Path(self.folder), dense)
 
 
-JOBS = {job.__name__: job for job in (EvaluateJob, AttributeJob)}
+@dataclass(frozen=True)
+class SuiteJob(Job):
+    """`rationale bench --suite`."""
+
+    settings_type = Suite
+
+    def open(self, device: str | None = None) -> SuiteRun:  # noqa: D102
+        suite = replace(self.settings, device=device or self.settings.device)
+        return SuiteRun(suite, Path(self.folder))
+
+
+JOBS = {job.__name__: job for job in (EvaluateJob, AttributeJob, SuiteJob)}
 
 
 def read_job(path: Path) -> Job:

@@ -9,7 +9,16 @@ import pytest
 import torch
 
 from rationale import bench_suite
-from rationale.bench_suite import SUITES, Suite, as_table, dense_model, flops_times, run_suite, shrinking
+from rationale.bench_suite import (
+    SUITES,
+    Suite,
+    SuiteRun,
+    as_table,
+    dense_model,
+    flops_times,
+    measure,
+    shrinking,
+)
 from tests.test_cli import rationale  # noqa: F401 (a fixture)
 
 CPU = torch.device("cpu")
@@ -23,8 +32,9 @@ def _tiny(monkeypatch):
 
 
 @pytest.mark.usefixtures("_tiny")
-def test_every_cell_of_the_grid_is_measured():
-    table = as_table(list(run_suite(SMALL, CPU)))
+def test_every_cell_of_the_grid_is_measured(tmp_path):
+    run = SuiteRun(SMALL, tmp_path)
+    table = as_table([cell for number in range(len(run)) for cell in run.cells(number)])
     ways = ["dense", "packed", "adapler 0.5", "adapler 0.2", "dact", "adapler 0.2 + dact"]
     shapes = [(m, n, b) for m in SMALL.models for n in (16, 64) for b in (1, 4)]
     assert [tuple(r) for r in table[["model", "length", "batch_size"]].drop_duplicates().to_numpy()] == shapes
@@ -55,7 +65,7 @@ def test_what_does_not_fit_is_marked_and_the_rest_measured(monkeypatch):
         raise torch.OutOfMemoryError("CUDA out of memory")
 
     monkeypatch.setattr(bench_suite, "run_packed", too_large)
-    table = as_table(list(run_suite(replace(SMALL, models=("tiny",), lengths=(16,), batch_sizes=(1,)), CPU)))
+    table = as_table(list(measure(replace(SMALL, batch_sizes=(1,)), "tiny", 16, CPU)))
     assert table.set_index("way").p50_ms.isna().sum() == 1
     assert np.isnan(table.set_index("way").p50_ms["packed"])
     assert real is not too_large
@@ -72,10 +82,41 @@ def test_the_command_writes_what_it_prints(rationale, monkeypatch, tmp_path):  #
     assert len(record["cells"]) == len(pd.read_csv(tmp_path / "b" / "cpu.csv")) == 12
 
 
+@pytest.mark.usefixtures("_tiny")
+def test_what_was_measured_is_kept(tmp_path, monkeypatch):
+    run = SuiteRun(replace(SMALL, batch_sizes=(1,)), tmp_path)
+    run.compute(1)
+    cells = run.cells(1)
+    assert {cell.length for cell in cells} == {64}
+    monkeypatch.setattr(bench_suite, "dense_model", None)
+    assert run.cells(1) == cells
+    for change in ({"rounds": 4}, {"shares": (0.5,)}, {"seed": 1}):
+        with pytest.raises(TypeError):
+            SuiteRun(replace(run.suite, **change), tmp_path).cells(1)
+    wider = SuiteRun(replace(run.suite, models=("tiny", "base"), lengths=(64,)), tmp_path)
+    assert wider.cells(0) == cells
+
+
+@pytest.mark.usefixtures("_tiny")
+def test_texts_longer_than_a_model_reads_have_no_cells(tmp_path):
+    run = SuiteRun(replace(SMALL, models=("tiny",), lengths=(513,)), tmp_path)
+    assert run.cells(0) == run.cells(0) == []
+
+
+@pytest.mark.slow
+def test_two_workers_measure_a_chunk_each(rationale, monkeypatch, tmp_path):  # noqa: F811
+    monkeypatch.setitem(SUITES, "cpu", replace(SMALL, models=("shipped",), batch_sizes=(1,), rounds=1))
+    code, _, err = rationale("bench", "--suite", "cpu", "--device", "cpu", "--out", "b", "--workers", "2")
+    assert code == 0, err
+    assert len(list((tmp_path / "b" / "parts").iterdir())) == 2
+    assert pd.read_csv(tmp_path / "b" / "cpu.csv").length.unique().tolist() == [16, 64]
+
+
 def test_what_the_command_refuses(rationale):  # noqa: F811
     for arguments, message in (
         (("--suite", "tpu"), "expected a suite of gpu, cpu, got 'tpu'"),
         ((), "expected a model (--model) or a grid (--suite), got neither"),
+        (("--suite", "cpu", "--workers", "0"), "expected at least 1 worker, got 0"),
     ):
         code, _, err = rationale("bench", *arguments)
         assert (code, err.strip()) == (2, f"error: {message}")

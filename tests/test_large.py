@@ -178,7 +178,5 @@ def test_a_file_that_was_changed_meanwhile_is_told(tmp_path, large):
     folder = make(tmp_path, test=[annotation("e1"), annotation("e2")])
     found = load("tiny", folder)
     (folder / "test.jsonl").write_text("\n")
-    with pytest.raises(
-        InputError, match=r"test\.jsonl:2: expected the file that was opened, got a ch"
-    ):
+    with pytest.raises(InputError, match=r"test\.jsonl:2: expected the file that was opened, got a ch"):
         _ = found.splits["test"][1]

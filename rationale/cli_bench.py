@@ -1,0 +1,103 @@
+"""The command `rationale bench`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from eraser.errors import Fault, InputError
+from rationale.cli_options import Address, DataPath, DatasetName, Precision, RunnerName, Workers
+
+
+def bench_command(  # noqa: PLR0913 (one option each)
+    model: Annotated[str | None, typer.Option(help="Folder or hub id of a model that drops tokens.")] = None,
+    suite: Annotated[
+        str | None, typer.Option(help="Instead a grid of sizes, lengths and batches: gpu or cpu.")
+    ] = None,
+    dataset: DatasetName = "sample",
+    data: DataPath = None,
+    split: str = "test",
+    windows: Annotated[int, typer.Option(help="How many windows of the split to time.")] = 256,
+    batch_size: int = 32,
+    rounds: int = 5,
+    threads: Annotated[int | None, typer.Option(help="CPU threads; default torch's own choice.")] = None,
+    dial: Annotated[
+        bool, typer.Option("--dial", help="Instead draw accuracy and agreement against speed.")
+    ] = False,
+    dials: Annotated[str | None, typer.Option(help="Dials to draw, comma-separated.")] = None,
+    out: Annotated[Path, typer.Option(help="Folder for what is drawn or measured.")] = Path("runs/bench"),
+    precision: Precision = "auto",
+    device: str = "auto",
+    runner: RunnerName = "local",
+    workers: Workers = 1,
+    address: Address = None,
+) -> None:
+    """Measure speed beside counted operations: Hugging Face dense, ours dense, ours with removal."""
+    import torch
+
+    from eraser.load import load
+    from rationale.bench import bench, table
+    from rationale.hf import cast_once, load_classifier
+    from rationale.memory import keep_freed_memory
+
+    if windows < 1 or (threads is not None and threads < 1):
+        raise InputError(Fault("at least 1 window and 1 thread", f"{windows}, {threads}"))
+    if threads is not None:
+        torch.set_num_threads(threads)
+    keep_freed_memory()
+    if suite is not None:
+        _run_suite(suite, device, out, (runner, workers, address))
+        return
+    if model is None:
+        raise InputError(Fault("a model (--model) or a grid (--suite)", "neither"))
+    loaded = load(dataset, data)
+    examples = loaded.examples(split)
+    classifier = cast_once(load_classifier(model, device=device, precision=precision))
+    if dial or dials:
+        _draw_dial(classifier, loaded, split, dials, out)
+        return
+    encoded = classifier.encoder.encode([loaded.text(e) for e in examples])
+    flat = [w for text in encoded for w in text][:windows]
+    typer.echo(table(bench(classifier, flat, batch_size, rounds)))
+
+
+def _run_suite(name: str, device: str, out: Path, how: tuple[str, int, str | None]) -> None:
+    """Measure a grid; workers on one device would share its time, so each should have its own."""
+    import torch
+
+    from eraser.write import write_json, write_text
+    from rationale.bench_suite import SUITES, as_table
+    from rationale.hf import pick_device
+    from rationale.jobs import SuiteJob
+    from rationale.runners import RUNNERS, check_runner
+
+    check_runner(*how)
+    if name not in SUITES:
+        raise InputError(Fault(f"a suite of {', '.join(SUITES)}", repr(name)))
+    if name == "gpu" and device == "auto" and pick_device(device).type == "cpu":
+        raise InputError(Fault("a GPU (or --device cpu, which takes very long)", "none"))
+    runner, workers, address = how
+    job = SuiteJob(replace(SUITES[name], device=device), str(out.resolve()), threads=torch.get_num_threads())
+    run = job.open()
+    RUNNERS[runner](job, run, workers, address)
+    table = as_table([cell for number in range(len(run)) for cell in run.cells(number)])
+    cells = table.astype(object).where(table.notna(), None).to_dict("records")
+    write_json(out / f"{name}.json", {**run.where, "cells": cells})
+    write_text(out / f"{name}.csv", table.to_csv(index=False))
+    typer.echo(f"{run.where['device']}, torch {run.where['torch']}\n{table.round(2).to_string(index=False)}")
+
+
+def _draw_dial(classifier: Any, loaded: Any, split: str, dials: str | None, out: Path) -> None:
+    from eraser.write import write_text
+    from rationale.cli_train import numbers
+    from rationale.frontier import DIALS, dial_table
+    from rationale.plots import dial_figure, png
+
+    found = dial_table(classifier, loaded, split, DIALS if dials is None else numbers(dials))
+    write_text(out / "dial.csv", found.to_csv(index=False))
+    (out / "dial.png").write_bytes(png(dial_figure(found)))
+    typer.echo(found.round(3).to_string(index=False))
+    typer.echo(f"written: {out}/dial.csv, {out}/dial.png")
