@@ -181,3 +181,47 @@ def test_folds_give_one_value_for_each_resample(fold):
     assert fold(means.reshape(5, 10, 3)).tolist() == [
         pytest.approx(alone[k : k + 10], nan_ok=True) for k in range(0, 50, 10)
     ]
+
+
+# ── many examples ───────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def many():
+    """Columns of precision and recall that vary together, a fifth of the first unknown."""
+    rng = np.random.default_rng(1)
+    recall = rng.beta(2, 3, 20_000)
+    precision = np.clip(recall + rng.normal(0, 0.2, 20_000), 0, 1)
+    precision[::5] = np.nan
+    return np.stack([precision, recall], axis=1)
+
+
+@pytest.mark.parametrize("fold", [mean, f1_of_means])
+def test_groups_of_examples_have_the_interval_of_the_examples(many, monkeypatch, fold):
+    grouped = estimate(many, fold)
+    monkeypatch.setattr("eraser.bootstrap.GROUPS", len(many))
+    single = estimate(many, fold)
+    assert grouped.n == single.n == 20_000
+    assert grouped.value == pytest.approx(single.value, rel=1e-12)
+    assert grouped.high - grouped.low == pytest.approx(single.high - single.low, rel=0.12)  # of two draws
+
+
+def test_groups_are_chance_and_not_order(many):
+    ordered = many[np.argsort(many[:, 1])]
+    one, other = estimate(ordered, mean), estimate(many, mean)
+    assert one.value == pytest.approx(other.value)
+    assert one.high - one.low == pytest.approx(other.high - other.low, rel=0.12)
+
+
+def test_paired_differences_of_many_are_paired(many):
+    found = difference(many + 0.01, many, mean)
+    assert (found.value, found.low, found.high) == pytest.approx((0.01,) * 3)
+
+
+def test_memory_of_a_resample_has_an_end():
+    from eraser.bootstrap import GROUPS
+
+    resamples.cache_clear()
+    estimate(np.ones((GROUPS + 1, 1)), mean)
+    assert resamples(GROUPS, 0).shape == (RESAMPLES, GROUPS)
+    assert resamples.cache_info().hits == 1
