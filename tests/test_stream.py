@@ -1,14 +1,12 @@
 from __future__ import annotations
 
 import json
-import resource
-import subprocess
-import sys
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from benchmarks.memory import texts_file
 from eraser import InputError
 from rationale.explain import explain
 from rationale.stream import MANIFEST, Lines, StreamSettings, collect, read_stream, stream
@@ -134,50 +132,11 @@ def test_chunks_are_the_file(tmp_path, chunk, end):
     assert all(lines.read(n).count(b"\n") == chunk for n in range(len(lines) - 1))
 
 
-RATIONALE = "from rationale.cli import main; main()"
-
-
-def many(path, n):
-    with path.open("w") as file:
-        for i in range(n):
-            file.write(f'{{"id": "{i}", "text": "film number {i} was good and {i % 7} times moving"}}\n')
-
-
-def peak(command):
-    """Run a command; return the most memory any process of it held, in MB."""
-    code = (
-        "import resource, subprocess, sys; subprocess.run(sys.argv[1:], check=True); "
-        "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024)"
-    )
-    found = subprocess.run(
-        [sys.executable, "-c", code, sys.executable, "-c", RATIONALE, *map(str, command)],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert found.returncode == 0, found.stderr
-    return float(found.stdout.splitlines()[-1])
-
-
-@pytest.mark.slow
-def test_two_hundred_thousand_texts_need_no_more_memory_than_two_thousand(tmp_path, tokenizer):
-    save_tiny(tmp_path / "model", tokenizer)
-    command = ("attribute", "--model", tmp_path / "model", "--methods", "random", "--chunk", 1000)
-    few, lots = tmp_path / "few.jsonl", tmp_path / "lots.jsonl"
-    many(few, 2_000)
-    many(lots, 200_000)
-    small = peak((*command, "--file", few, "--out", tmp_path / "a"))
-    large = peak((*command, "--file", lots, "--out", tmp_path / "b"))
-    assert json.loads((tmp_path / "b" / MANIFEST).read_text())["texts"] == 200_000
-    assert large < small + 60, (small, large)  # the texts alone are 12 MB, their rows as objects above 300
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    assert sum(1 for _ in read_stream(tmp_path / "b")) == 200_000
-    assert (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024 < 60
-
-
 @pytest.mark.slow
 @pytest.mark.faults
 def test_killed_and_gone_on_with_by_two_workers(tmp_path, tokenizer):
     save_tiny(tmp_path / "model", tokenizer)
-    many(tmp_path / "t.jsonl", 600)
+    texts_file(tmp_path / "t.jsonl", 600)
     command = ("attribute", "--model", tmp_path / "model", "--file", tmp_path / "t.jsonl", "--chunk", 10)
     command += ("--methods", "attention", "--out")
     run(*command, tmp_path / "whole")
