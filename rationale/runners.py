@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterable
@@ -71,7 +72,12 @@ def ray(job: Job, work: Work, workers: int, address: str | None) -> None:
     on_gpu, chunks = work.device.type == "cuda", len(work)
     own: dict[str, Any] = {} if address else {"num_cpus": workers, "include_dashboard": False}
     logging.getLogger("ray.data").setLevel(logging.CRITICAL)
-    cluster.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **own)
+    try:
+        if address and address != "auto":
+            _answers(address)
+        cluster.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **own)
+    except (OSError, ValueError) as error:  # also a cluster that wants a token
+        raise InputError(Fault(f"a Ray cluster at {address}", _last(error))) from None
     try:
         DataContext.get_current().enable_progress_bars = False
         numbers = cluster.data.from_items([{"chunk": n} for n in range(chunks)], override_num_blocks=chunks)
@@ -88,6 +94,12 @@ def ray(job: Job, work: Work, workers: int, address: str | None) -> None:
         raise _died(job, error) from None
     finally:
         cluster.shutdown()
+
+
+def _answers(address: str) -> None:
+    """Raise an OSError at once where nobody listens: Ray itself goes on asking for minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    socket.create_connection((host, int(port)), timeout=10).close()
 
 
 class _Actor:
@@ -116,8 +128,11 @@ def _faults(text: str) -> tuple[Fault, ...]:
 
 def _died(job: Job, why: object) -> InputError:
     expected = "workers that finish (what they computed is kept: the same command goes on)"
-    last = (str(why).strip().splitlines() or ["nothing said"])[-1]
-    return InputError(Fault(expected, f"one that died: {last}", job.folder))
+    return InputError(Fault(expected, f"one that died: {_last(why)}", job.folder))
+
+
+def _last(said: object) -> str:
+    return (str(said).strip().splitlines() or ["nothing said"])[-1]
 
 
 Runner = Callable[[Job, Work, int, str | None], None]
