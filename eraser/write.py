@@ -34,6 +34,17 @@ def whole(path: Path) -> Iterator[Path]:
             partial.unlink()
 
 
+def remove_left(folder: Path) -> None:
+    """Remove what writers of this machine that were killed left in a folder."""
+    for partial in folder.glob(".*.*.partial"):
+        try:
+            os.kill(int(partial.suffixes[-2][1:]), 0)  # asks only whether the process is there
+        except ProcessLookupError:
+            partial.unlink(missing_ok=True)
+        except (ValueError, OverflowError, PermissionError):
+            continue  # not one of ours, or another user's process
+
+
 def write_whole(path: Path, write: Callable[[Path], object]) -> None:
     """Call `write` on a temporary neighbour of `path`, then rename it; a failure leaves nothing behind."""
     with whole(path) as partial:

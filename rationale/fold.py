@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from eraser.agreement import Columns as Row
-from eraser.write import official_record, whole
+from eraser.write import official_record, remove_left, whole
 from rationale.columns import PER_EXAMPLE, TIMES, ColumnsFile, ColumnsWriter, Key
 from rationale.disagreement import MIN_WORDS, Found, furthest_apart, furthest_from_people
 from rationale.evaluate import Evaluation, joined
@@ -160,6 +160,8 @@ class Folded:
 
 def fold(batches: Iterable[Evaluation], folder: Path) -> Folded:
     """Write the columns and the official predictions of all batches; return what else they say."""
+    remove_left(folder)
+    remove_left(folder / "predictions")
     worth, people, counts = Worth(), list[Evaluation](), Counter[str]()
     devices, saved = set[str](), list[Spared]()
     with (

@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import re
+import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +14,15 @@ import pytest
 
 from eraser import Ablation, Dataset, Document, Evidence, Example, InputError, Prediction, Span, Text
 from eraser.load import Source, load, load_eraser
-from eraser.write import gold_record, official_record, write_json, write_predictions, write_text, write_whole
+from eraser.write import (
+    gold_record,
+    official_record,
+    remove_left,
+    write_json,
+    write_predictions,
+    write_text,
+    write_whole,
+)
 
 NAN = float("nan")
 TEXT = Text("e1", ("Great", "fun", "A", "film", "."), {"b": 0, "a": 2}, (0, 2))
@@ -282,3 +291,14 @@ def test_annotations_written_and_loaded_again_are_the_same(tmp_path):
 def test_the_bundled_sample_written_and_loaded_again_is_the_same(tmp_path):
     dataset = load("sample")
     assert load_eraser(save(dataset, tmp_path), "sample") == dataset
+
+
+def test_what_killed_writers_left_is_removed_and_nothing_else(tmp_path):
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    kept = (f".a.csv.{os.getpid()}.partial", "a.csv", ".b.partial", ".c.text.partial", f".d.{10**30}.partial")
+    for name in (*kept, f".a.csv.{gone.pid}.partial"):
+        (tmp_path / name).touch()
+    remove_left(tmp_path)
+    assert {p.name for p in tmp_path.iterdir()} == set(kept)
+    remove_left(tmp_path / "nowhere")
