@@ -69,6 +69,7 @@ def train_inforcoef_command(  # noqa: PLR0913 (one option each)
     speedup: Speedup = None,
     norm: Annotated[float, typer.Option(help="Weight of the size of what passes.")] = 4e-4,
     entropy: Annotated[float, typer.Option(help="Weight of the masks' negative entropy.")] = 4e-4,
+    share: Annotated[float, typer.Option(help="Weight of the share of tokens kept (released code).")] = 0.0,
     bottleneck: Annotated[
         Literal["corrected", "as_released"], typer.Option(help="The form of both terms.")
     ] = "corrected",

@@ -52,8 +52,8 @@ def test_each_recipe_is_a_command_whose_defaults_are_its_settings_own():
 
 ASKED = {
     "inforcoef": (
-        "--compose small --bottleneck as_released --norm 0.5 --entropy 0.25 --sampler-lr 0.01 --speedup 5",
-        {"bottleneck": "as_released", "norm": 0.5, "entropy": 0.25, "sampler_lr": 0.01, "speedup": 5.0,
+        "--compose small --bottleneck as_released --norm 0.5 --entropy 0.25 --share 0.125 --sampler-lr 0.01 --speedup 5",
+        {"bottleneck": "as_released", "norm": 0.5, "entropy": 0.25, "share": 0.125, "sampler_lr": 0.01, "speedup": 5.0,
          "start": "small"},
         {"lr": 2e-5},
     ),
@@ -94,7 +94,11 @@ def test_command_trains_what_was_asked_for_and_says_how_good_it_is(rationale, na
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
-        ("inforcoef", ("--norm", -1), "expected norm and entropy of at least 0, got (-1.0, 0.0004)"),
+        (
+            "inforcoef",
+            ("--norm", -1),
+            "expected norm, entropy and share of at least 0, got (-1.0, 0.0004, 0.0)",
+        ),
         (
             "inforcoef",
             ("--word-drop", 0.1),

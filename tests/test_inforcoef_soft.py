@@ -14,7 +14,7 @@ from rationale.models.inforcoef import (
     SampledLayer,
     masked_attention,
 )
-from rationale.models.inforcoef_losses import BOTTLENECKS
+from rationale.models.inforcoef_losses import BOTTLENECKS, share_kept
 from tests.oracles import inforcoef as oracle
 from tests.test_inforcoef import KINDS, everyone, inner_of, sampling, soft
 from tests.test_packed import LENGTHS, batch
@@ -39,13 +39,16 @@ def bert(tokenizer):
 def test_bottlenecks_are_those_of_the_slow_oracle(name):
     random = torch.Generator().manual_seed(0)
     real = torch.tensor([[1, 1, 1, 1], [1, 1, 0, 0], [1, 0, 0, 0]], dtype=torch.bool)
-    layers = []
-    for _ in range(2):
-        s = torch.rand(3, 4, generator=random) * real
-        s[:, 0], s[0, 2] = 1.0, 0.0  # [CLS], and a token dropped for certain
-        layers.append(SampledLayer(torch.randn(3, 4, 5, generator=random), s, (s > 0.5).float()))
+    layers, before = [], real.float()
+    for _ in range(3):
+        own = torch.rand(3, 4, generator=random)
+        own[:, 0], own[0, 2] = 1.0, 0.0  # [CLS], and a token dropped for certain
+        s = own * before
+        before = before * (s > 0.5)
+        layers.append(SampledLayer(torch.randn(3, 4, 5, generator=random), own, s, before))
     found = BOTTLENECKS[name](layers, real)
-    slow = [(x.s.double().tolist(), x.states.double().tolist()) for x in layers]
+    of = {"corrected": "s", "as_released": "own"}[name]
+    slow = [(getattr(x, of).double().tolist(), x.states.double().tolist()) for x in layers]
     wanted = {"corrected": oracle.bottleneck, "as_released": oracle.bottleneck_as_released}[name]
     assert [float(x) for x in found] == pytest.approx(wanted(slow, real.tolist()), rel=1e-5)
 
@@ -55,12 +58,12 @@ def padded_and_turned(name):
     random = torch.Generator().manual_seed(1)
     real = torch.tensor([[1, 1, 1], [1, 1, 0]], dtype=torch.bool)
     layer = SampledLayer(
-        torch.randn(2, 3, 4, generator=random), torch.rand(2, 3, generator=random) * real, real
+        torch.randn(2, 3, 4, generator=random), *[torch.rand(2, 3, generator=random) * real] * 2, real
     )
     wider = SampledLayer(
-        *(torch.cat([x, torch.zeros_like(x[:, :2])], 1) for x in (layer.states, layer.s, real))
+        *(torch.cat([x, torch.zeros_like(x[:, :2])], 1) for x in (layer.states, layer.own, layer.s, real))
     )
-    turned = SampledLayer(layer.states.flip(0), layer.s.flip(0), real)
+    turned = SampledLayer(layer.states.flip(0), layer.own.flip(0), layer.s.flip(0), real)
     more = torch.cat([real, torch.zeros(2, 2, dtype=torch.bool)], 1)
     loss = BOTTLENECKS[name]
     return [torch.stack(loss([x], r)) for x, r in ((layer, real), (wider, more), (turned, real.flip(0)))]
@@ -79,9 +82,16 @@ def test_padding_and_order_change_only_the_released_form():
 def test_bottlenecks_have_finite_gradients_where_the_entropy_has_none(name):
     s = torch.tensor([[1.0, 0.0, 0.5], [1.0, 1e-20, 1.0]], requires_grad=True)
     states = torch.ones(2, 3, 4, requires_grad=True)
-    sum(BOTTLENECKS[name]([SampledLayer(states, s, s)], torch.ones(2, 3, dtype=torch.bool))).backward()
+    sum(BOTTLENECKS[name]([SampledLayer(states, s, s, s)], torch.ones(2, 3, dtype=torch.bool))).backward()
     assert torch.isfinite(s.grad).all()
     assert torch.isfinite(states.grad).all()
+
+
+def test_the_share_of_tokens_kept_is_over_real_ones():
+    real = torch.tensor([[1, 1, 1, 1], [1, 1, 0, 0]], dtype=torch.bool)
+    kept = torch.tensor([[1.0, 0, 1, 0], [1, 0, 0, 0]]), torch.tensor([[1.0, 0, 0, 0], [1, 0, 0, 0]])
+    layers = [SampledLayer(torch.zeros(2, 4, 3), x, x, x) for x in kept]
+    assert float(share_kept(layers, real)) == pytest.approx((3 / 6 + 2 / 6) / 2)
 
 
 # --- attention

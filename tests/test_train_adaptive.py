@@ -176,7 +176,7 @@ def watched(monkeypatch, stage):
 def test_the_norm_counts_from_the_second_epoch_on_and_both_terms_as_weighed(
     dense, few, tmp_path, monkeypatch, form
 ):
-    one = replace(SETTINGS, hard_epochs=0, speedup=None, bottleneck=form, norm=3.0, entropy=7.0)
+    one = replace(SETTINGS, hard_epochs=0, speedup=None, bottleneck=form, norm=3.0, entropy=7.0, share=0.5)
     seen, terms = watched(monkeypatch, SampledStage), []
 
     def recorded(layers, real):
@@ -191,6 +191,7 @@ def test_the_norm_counts_from_the_second_epoch_on_and_both_terms_as_weighed(
         assert found["norm"] == pytest.approx(3.0 * size if epoch else 0.0, rel=1e-6)
         assert found["entropy"] == pytest.approx(7.0 * entropy, rel=1e-6)
         assert size > 0 > entropy
+        assert 0 < found["share"] <= 0.5
 
 
 def test_the_norm_makes_the_model_drop_tokens_from_the_second_epoch_on(dense, few, tmp_path):
@@ -200,6 +201,12 @@ def test_the_norm_makes_the_model_drop_tokens_from_the_second_epoch_on(dense, fe
     assert pushed[0] == log[0]
     assert log[1]["speedup"] == log[0]["speedup"] < 1  # the samplers' own work, and nothing saved
     assert pushed[1]["speedup"] > 2
+
+
+def test_the_share_of_tokens_makes_the_model_drop_them_at_once(dense, few, tmp_path):
+    free = replace(SETTINGS, hard_epochs=0, speedup=None, norm=0.0, entropy=0.0, sampler_lr=0.3)
+    log = train_inforcoef(dense, few, tmp_path / "pushed", replace(free, share=30.0))["log"]
+    assert log[0]["speedup"] > 2
 
 
 def test_samplers_have_a_rate_of_their_own_and_norms_and_biases_do_not_decay(
@@ -265,11 +272,15 @@ def test_samplers_are_not_put_around_a_model_that_is_adaptive(dense, few, tokeni
 @pytest.mark.parametrize(
     ("kind", "change", "message"),
     [
-        (InforCoefSettings, {"norm": -1.0}, "expected norm and entropy of at least 0, got (-1.0, 0.0004)"),
+        (
+            InforCoefSettings,
+            {"norm": -1.0},
+            "expected norm, entropy and share of at least 0, got (-1.0, 0.0004, 0.0)",
+        ),
         (
             InforCoefSettings,
             {"entropy": float("nan")},
-            "expected norm and entropy of at least 0, got (0.0004, nan)",
+            "expected norm, entropy and share of at least 0, got (0.0004, nan, 0.0)",
         ),
         (
             InforCoefSettings,

@@ -78,12 +78,14 @@ AttentionInterface.register(NAME, masked_attention)
 
 @dataclass(frozen=True)
 class SampledLayer:
-    """What sampling did before one layer: the states [B,T,D] that met it, s [B,T] and the mask [B,T].
+    """What sampling did before one layer: the states [B,T,D] that met it, own, s and the mask [B,T].
 
-    `s` is the sampled probability to keep, times the mask before: what is dropped stays so. [CLS]: 1.
+    `own` is the sampled probability to keep, [CLS]'s is 1; `s` is that times the mask before: what is dropped
+    stays so.
     """
 
     states: Tensor
+    own: Tensor
     s: Tensor
     passes: Tensor  # 0 or 1, with the gradient of s
 
@@ -160,11 +162,11 @@ class InforCoefForSequenceClassification(AdaptiveForSequenceClassification):
         found = []
         with attention(dense, NAME):
             for sampler, layer in zip(self.samplers, layers_of(dense), strict=True):
-                s = gumbel_softmax(sampler(states), tau=1.0)[..., 1]
-                s = torch.maximum(s * passes.detach(), first)
+                own = torch.maximum(gumbel_softmax(sampler(states), tau=1.0)[..., 1], first)
+                s = torch.maximum(own * passes.detach(), first)
                 drawn = (s > 0.5).float()  # noqa: PLR2004 (the larger of two that sum to 1)
                 passes = passes * (drawn - s.detach() + s)
-                found.append(SampledLayer(states, s, passes))
+                found.append(SampledLayer(states, own, s, passes))
                 states = layer(states, None, passes=passes)
         return SampledOutput(classify(dense, states[:, 0]), tuple(found))
 

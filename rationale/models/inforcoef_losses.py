@@ -36,13 +36,28 @@ def bottleneck(layers: Sequence[SampledLayer], real: Tensor) -> tuple[Tensor, Te
 def bottleneck_as_released(layers: Sequence[SampledLayer], real: Tensor) -> tuple[Tensor, Tensor]:
     """Return (N, E) as the released code computes them, mistakes included.
 
-    N: one Frobenius norm over the whole batch tensor per layer, padding too; E: the logarithm of 1 − s is
-    that of the batch's first item, for every item.
+    s is the product of all layers' own up to here, whatever was dropped. N: one Frobenius norm over the whole
+    batch tensor per layer, padding too; E: the logarithm of 1 − s is that of the batch's first item, for
+    every item.
     """
-    size = torch.stack([torch.linalg.vector_norm(step.s[..., None] * step.states.float()) for step in layers])
-    kept = [step.s.clamp(EDGE, 1 - EDGE) for step in layers]
+    soft = torch.stack([step.own for step in layers]).cumprod(0)
+    size = torch.stack(
+        [
+            torch.linalg.vector_norm(s[..., None] * step.states.float())
+            for s, step in zip(soft, layers, strict=True)
+        ]
+    )
+    kept = soft.clamp(EDGE, 1 - EDGE)
     entropy = torch.stack([(s * s.log() + (1 - s) * (1 - s[:1]).log()).mean() for s in kept])
     return size.mean(), entropy.mean()
+
+
+def share_kept(layers: Sequence[SampledLayer], real: Tensor) -> Tensor:
+    """Return the mean over layers of the share of real tokens that pass.
+
+    The released code adds such a term to its loss; the paper does not have it. There padding counts.
+    """
+    return torch.stack([step.passes.sum() / real.sum() for step in layers]).mean()
 
 
 def _mean(values: Tensor, real: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ from transformers import PreTrainedModel
 from eraser import Fault, InputError
 from rationale.models.adaptive import AdaptiveForSequenceClassification
 from rationale.models.inforcoef import InforCoefForSequenceClassification
-from rationale.models.inforcoef_losses import BOTTLENECKS
+from rationale.models.inforcoef_losses import BOTTLENECKS, share_kept
 from rationale.training.adaptive import Recipe
 from rationale.training.loop import decay_groups
 from rationale.training.run import Run, TrainingBatch
@@ -22,12 +22,14 @@ from rationale.training.stage import PackedStage, RemovalStage
 class InforCoefSettings(AdaptiveSettings):
     """How Infor-Coef's samplers are trained; `norm` and `entropy` weigh the bottleneck.
 
-    The norm counts from the second epoch on. `bottleneck` names the form of both terms.
+    The norm counts from the second epoch on. `bottleneck` names the form of both terms. `share` weighs the
+    share of tokens that are kept, which the released code's loss has beside what the paper gives.
     """
 
     step: StepSettings = field(default_factory=lambda: StepSettings(lr=2e-5))
     norm: float = 4e-4
     entropy: float = 4e-4
+    share: float = 0.0
     bottleneck: str = "corrected"
     sampler_lr: float | None = None  # None: lr, as published
 
@@ -37,10 +39,10 @@ class InforCoefSettings(AdaptiveSettings):
 
     def rules(self) -> list[Rule]:
         """Return what must hold."""
-        weights = (self.norm, self.entropy)
+        weights = (self.norm, self.entropy, self.share)
         return [
             *super().rules(),
-            (all(0 <= w < float("inf") for w in weights), "norm and entropy of at least 0", weights),
+            (all(0 <= w < float("inf") for w in weights), "norm, entropy and share of at least 0", weights),
             (self.bottleneck in BOTTLENECKS, f"a bottleneck of {', '.join(BOTTLENECKS)}", self.bottleneck),
         ]
 
@@ -67,13 +69,15 @@ class SampledStage(PackedStage):
         super().__init__(run, place, s.epochs, groups + [g | {"lr": lr} for g in fresh], s.step.lr)
 
     def losses(self, batch: TrainingBatch) -> dict[str, Tensor]:
-        """Return the task loss, and the two terms of the bottleneck."""
+        """Return the task loss, the two terms of the bottleneck, and the share of tokens kept."""
         s = self.settings
         with self.run.classifier.autocast():
             found = self.model.soft(batch.ids, batch.types, batch.real)
         size, entropy = BOTTLENECKS[s.bottleneck](found.layers, batch.real)
         norm = s.norm if self.loop.progress["epoch"] else 0.0
-        return {"task": self.task(found.logits, batch), "norm": norm * size, "entropy": s.entropy * entropy}
+        share = share_kept(found.layers, batch.real)
+        weighed = {"norm": norm * size, "entropy": s.entropy * entropy, "share": s.share * share}
+        return {"task": self.task(found.logits, batch), **weighed}
 
 
 INFORCOEF = Recipe(InforCoefSettings, _model, {"sampled": SampledStage, "hard": RemovalStage})

@@ -30,10 +30,12 @@ def bottleneck(layers, real):
 def bottleneck_as_released(layers, real):
     """Padding counts; one root over the whole batch; ln(1 - s) is that of the first item of the batch.
 
-    The logarithms are of numbers at least 1e-6 from 0 and 1.
+    Layers are (own [B,T], h [B,T,D]); s is the product of own over the layers up to here. The logarithms are
+    of numbers at least 1e-6 from 0 and 1.
     """
-    size = entropy = 0.0
-    for s, states in layers:
+    size, entropy, s = 0.0, 0.0, [[1.0] * len(row) for row in real]
+    for own, states in layers:
+        s = [[a * b for a, b in zip(x, y, strict=True)] for x, y in zip(s, own, strict=True)]
         squares = of_entropy = 0.0
         for row in range(len(s)):
             for token in range(len(s[row])):
