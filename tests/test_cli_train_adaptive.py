@@ -52,9 +52,10 @@ def test_each_recipe_is_a_command_whose_defaults_are_its_settings_own():
 
 ASKED = {
     "inforcoef": (
-        "--compose small --bottleneck as_released --norm 0.5 --entropy 0.25 --share 0.125 --sampler-lr 0.01 --speedup 5",
-        {"bottleneck": "as_released", "norm": 0.5, "entropy": 0.25, "share": 0.125, "sampler_lr": 0.01, "speedup": 5.0,
-         "start": "small"},
+        "--compose small --bottleneck as_released --norm 0.5 --entropy 0.25 --share 0.125 --sampler-lr 0.01 "
+        "--speedup 5",
+        {"bottleneck": "as_released", "norm": 0.5, "entropy": 0.25, "share": 0.125, "sampler_lr": 0.01,
+         "speedup": 5.0, "start": "small"},
         {"lr": 2e-5},
     ),
     "prune": (
