@@ -73,7 +73,7 @@ def evaluate(model: Path, folder: Path, n: int) -> list[object]:
     data = eraser_folder(folder / f"data-{n}", n)
     return [
         *("evaluate", "--dataset", "made", "--data", data, "--model", model, "--out", folder / f"run-{n}"),
-        *("--methods", "random", "--budget", "gold", "--chunk", 1000),
+        *("--methods", "random,position", "--budget", "gold", "--chunk", 1000),
     ]
 
 

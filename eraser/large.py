@@ -7,12 +7,14 @@ used. Archives and HateXplain's own JSON have to be read whole and are no large 
 
 from __future__ import annotations
 
+import os
 from array import array
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import blake2b
+from itertools import islice
 from pathlib import Path
 from typing import Any, overload
 
@@ -40,40 +42,62 @@ def is_large(source: Source, splits: Sequence[str]) -> bool:
 def load_large(source: Source, name: str, splits: Sequence[str]) -> Dataset:
     """Check every line; return the data set."""
     documents: Documents = _Jsonl(source) if source.has("docs.jsonl") else _Folder(source)
-    opened = _Opened(source, documents)
     faults: list[Fault] = []
     notes: list[str] = []
-    examples = {s: _checked(opened, s, faults, notes) for s in splits}
+    opened = {s: _Opened(source, documents, Lines.of(source.path / f"{s}.jsonl")) for s in splits}
+    examples = {s: _checked(of_split, s, faults, notes) for s, of_split in opened.items()}
     if faults:
         raise InputError(*dict.fromkeys(faults))  # several examples may want one document
     return Dataset(name, documents, examples, tuple(notes), str(source.path))
 
 
-def lines_of(path: Path, place: str) -> Iterator[tuple[int, int, dict[str, Any]]]:
-    """Yield (where it begins, its number, its object) for each line that is not blank."""
-    begins = 0
-    with path.open("rb") as file:
-        for number, raw in enumerate(file, start=1):
-            for record in _parsed(raw, place, number):
-                yield begins, number, record
-            begins += len(raw)
+@dataclass(frozen=True)
+class Lines:
+    """A JSON-lines file as it was when it was opened: size and time of its last change."""
 
+    path: Path
+    size: int
+    changed: int
 
-def _parsed(raw: bytes, place: str, number: int) -> Iterator[dict[str, Any]]:
-    try:
-        text = raw.decode("utf-8").replace("\r\n", "\n")
-    except UnicodeDecodeError as error:
-        raise InputError(Fault("UTF-8 text", str(error), place, number)) from None
-    return (record for _, record in parse_json_lines(text, place, number - 1))
+    @classmethod
+    def of(cls, path: Path) -> Lines:
+        """Open a file that is there."""
+        found = path.stat()
+        return cls(path, found.st_size, found.st_mtime_ns)
 
+    def all(self) -> Iterator[tuple[int, int, dict[str, Any]]]:
+        """Yield (where it begins, its number, its object) for each line that is not blank."""
+        begins = 0
+        with self.path.open("rb") as file:
+            for number, raw in enumerate(file, start=1):
+                for record in self._parsed(raw, number):
+                    yield begins, number, record
+                begins += len(raw)
 
-def _line_at(path: Path, place: str, begins: int, number: int) -> dict[str, Any]:
-    """Return the object of a line that was there when the file was opened."""
-    with path.open("rb") as file:
-        file.seek(begins)
-        for record in _parsed(file.readline(), place, number):
-            return record
-    raise InputError(Fault("the file that was opened", "a changed one", place, number))
+    def at(self, begins: int, number: int) -> dict[str, Any]:
+        """Return the object of a line.
+
+        Raises:
+            InputError: the file was changed, or is gone.
+        """
+        try:
+            with self.path.open("rb") as file:
+                now = os.fstat(file.fileno())
+                if (now.st_size, now.st_mtime_ns) == (self.size, self.changed):
+                    file.seek(begins)
+                    return next(self._parsed(file.readline(), number))
+        except OSError as error:
+            raise InputError(Fault("the file that was opened", f"{error.strerror}", self.path)) from None
+        raise InputError(Fault("the file that was opened", "a changed one", self.path))
+
+    def _parsed(self, raw: bytes, number: int) -> Iterator[dict[str, Any]]:
+        try:
+            text = raw.decode("utf-8").replace("\r\n", "\n")
+        except UnicodeDecodeError as error:
+            raise InputError(Fault("UTF-8 text", str(error), self.path, number)) from None
+        if "\r" in text:
+            raise InputError(Fault("lines of a large file that end in LF or CR LF", "CR", self.path, number))
+        return (record for _, record in parse_json_lines(text, str(self.path), number - 1))
 
 
 def _hash(name: str) -> int:
@@ -87,9 +111,14 @@ def _hash(name: str) -> int:
 class Documents(Mapping[str, Document]):
     """Documents by id; those used last are remembered. One that cannot be read is an InputError."""
 
+    __eq__, __hash__ = object.__eq__, object.__hash__
+
     def __init__(self, source: Source) -> None:
         self.source = source
         self._remembered = lru_cache(REMEMBERED)(self.read)
+
+    def __reduce__(self) -> tuple[type[Documents], tuple[Source]]:
+        return type(self), (self.source,)
 
     def read(self, doc_id: str) -> Document:
         """Read a document."""
@@ -112,10 +141,13 @@ class _Folder(Documents):
         return Document(doc_id, cut_sentences(self.source.text(f"docs/{doc_id}")))
 
     def __iter__(self) -> Iterator[str]:
-        return (path.name for path in sorted((self.source.path / "docs").iterdir()))
+        return (path.name for path in sorted((self.source.path / "docs").glob("*")) if path.is_file())
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
+
+    def __repr__(self) -> str:
+        return f"{self.source.path}/docs"
 
 
 class _Jsonl(Documents):
@@ -123,11 +155,12 @@ class _Jsonl(Documents):
 
     def __init__(self, source: Source) -> None:
         super().__init__(source)
-        self.path, self.place = source.path / "docs.jsonl", source.place("docs.jsonl")
+        self.lines = Lines.of(source.path / "docs.jsonl")
         begins, numbers, hashes = array("Q"), array("Q"), array("Q")
-        for start, number, record in lines_of(self.path, self.place):
+        for start, number, record in self.lines.all():
             if not isinstance(record.get("docid"), str) or not isinstance(record.get("document"), str):
-                raise InputError(Fault('"docid" and "document" strings', shown(record), self.place, number))
+                wrong = Fault('"docid" and "document" strings', shown(record), self.lines.path, number)
+                raise InputError(wrong)
             begins.append(start)
             numbers.append(number)
             hashes.append(_hash(record["docid"]))
@@ -138,46 +171,44 @@ class _Jsonl(Documents):
         hash = np.uint64(_hash(doc_id))
         first, end = (int(np.searchsorted(self.hashes, hash, side)) for side in ("left", "right"))
         for i in reversed(range(first, end)):
-            record = _line_at(self.path, self.place, int(self.begins[i]), int(self.numbers[i]))
-            if record.get("docid") == doc_id:
+            record = self.lines.at(int(self.begins[i]), int(self.numbers[i]))
+            if record["docid"] == doc_id:
                 return Document(doc_id, cut_sentences_of_jsonl(record["document"]))
-        raise InputError(Fault("a line with this docid", "none", self.place, None, doc_id))
+        raise InputError(Fault("a line with this docid", "none", self.lines.path, None, doc_id))
 
     def __iter__(self) -> Iterator[str]:
-        return (record["docid"] for _, _, record in lines_of(self.path, self.place))
+        return iter(dict.fromkeys(record["docid"] for _, _, record in self.lines.all()))
 
     def __len__(self) -> int:
-        return len(self.hashes)
+        return sum(1 for _ in self)
+
+    def __repr__(self) -> str:
+        return repr(self.lines)
 
 
 # ── examples ────────────────────────────────────────────────────────────────────────────────────────────
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Opened:
+    """A split's file and the documents it needs."""
+
     source: Source
     documents: Documents
+    lines: Lines
 
-    def annotation(self, record: dict[str, Any], split: str, number: int) -> Annotation:
-        return read_annotation(self.source, record, self.source.place(f"{split}.jsonl"), number)
-
-    def check(
-        self, record: dict[str, Any], split: str, number: int, faults: list[Fault]
-    ) -> tuple[str | None, Annotation | None]:
-        """Return a line's id and fields where they are as they should be."""
-        id, place = record.get("annotation_id"), self.source.place(f"{split}.jsonl")
-        if not isinstance(id, str):
-            faults.append(Fault("a new annotation_id string", shown(id), place, number))
-            return None, None
+    def check(self, record: dict[str, Any], number: int, faults: list[Fault]) -> Annotation | None:
+        """Return a line's fields where they are as they should be."""
         try:
-            row = self.annotation(record, split, number)
+            row = read_annotation(self.source, record, str(self.lines.path), number)
             self.example(row, faults)
         except InputError as error:
             faults += error.faults
-            return id, None
-        return id, row
+            return None
+        return row
 
     def example(self, row: Annotation, faults: list[Fault]) -> Example:
+        """Return the example; `faults` takes what is wrong with its documents and evidence."""
         before = len(faults)
         for doc_id in row.doc_ids:
             try:
@@ -187,12 +218,11 @@ class _Opened:
         return example_of(row, self.documents if len(faults) == before else {}, faults)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Examples(Sequence[Example]):
     """The examples of a split; a slice is another such sequence."""
 
     opened: _Opened
-    split: str
     begins: Offsets
     numbers: Offsets
 
@@ -205,11 +235,12 @@ class Examples(Sequence[Example]):
     def __getitem__(self, index: slice) -> Examples: ...
     def __getitem__(self, index: int | slice) -> Example | Examples:
         if isinstance(index, slice):
-            return Examples(self.opened, self.split, self.begins[index], self.numbers[index])
-        name, number = f"{self.split}.jsonl", int(self.numbers[index])
-        source, faults = self.opened.source, list[Fault]()
-        record = _line_at(source.path / name, source.place(name), int(self.begins[index]), number)
-        found = self.opened.example(self.opened.annotation(record, self.split, number), faults)
+            return Examples(self.opened, self.begins[index], self.numbers[index])
+        lines, number, faults = self.opened.lines, int(self.numbers[index]), list[Fault]()
+        record = lines.at(int(self.begins[index]), number)
+        found = self.opened.example(
+            read_annotation(self.opened.source, record, str(lines.path), number), faults
+        )
         if faults:
             raise InputError(*faults)
         return found
@@ -218,23 +249,26 @@ class Examples(Sequence[Example]):
 def _checked(opened: _Opened, split: str, faults: list[Fault], notes: list[str]) -> Examples:
     """Read a split once: where its lines begin; `faults` and `notes` take what there is to say."""
     begins, numbers, hashes, counts = array("Q"), array("Q"), array("Q"), Counter[str]()
-    path, wrong = opened.source.path / f"{split}.jsonl", list[Fault]()
+    path, wrong = opened.lines.path, list[Fault]()
     try:
-        for start, number, record in lines_of(path, str(path)):
-            id, row = opened.check(record, split, number, wrong)
-            if id is not None:
+        for start, number, record in opened.lines.all():
+            id = record.get("annotation_id")
+            if isinstance(id, str):
                 begins.append(start)
                 numbers.append(number)
                 hashes.append(_hash(id))
-            counts["zero-length evidence spans left out"] += row.zero_length if row else 0
-            counts["examples without evidence"] += bool(row and not row.evidences)
+                row = opened.check(record, number, wrong)
+                counts["zero-length evidence spans left out"] += row.zero_length if row else 0
+                counts["examples without evidence"] += bool(row and not row.evidences)
+            else:
+                wrong.append(Fault("a new annotation_id string", shown(id), path, number))
             if len(wrong) >= MAX_FAULTS:
                 break
     except InputError as error:  # a line that is not JSON ends the file, as one fault among the others
         wrong += error.faults
-    found = Examples(opened, split, np.asarray(begins), np.asarray(numbers))
-    wrong += _twice(found, np.asarray(hashes))
-    faults += sorted(wrong, key=lambda f: (f.line is None, f.line or 0))
+    found = Examples(opened, np.asarray(begins), np.asarray(numbers))
+    wrong += islice(_twice(found, np.asarray(hashes)), MAX_FAULTS)
+    faults += sorted(wrong, key=lambda f: (f.line is None, f.line or 0))[:MAX_FAULTS]
     notes += [f"{split}: {n} {what}" for what, n in counts.items() if n]
     return found
 
@@ -242,11 +276,10 @@ def _checked(opened: _Opened, split: str, faults: list[Fault], notes: list[str])
 def _twice(examples: Examples, hashes: Offsets) -> Iterator[Fault]:
     """Yield a fault for each id that an earlier line has."""
     values, counts = np.unique(hashes, return_counts=True)
-    source, name = examples.opened.source, f"{examples.split}.jsonl"
-    path, place, seen = source.path / name, source.place(name), set[str]()
+    lines, seen = examples.opened.lines, set[str]()
     for i in np.flatnonzero(np.isin(hashes, values[counts > 1])):
         number = int(examples.numbers[i])
-        id = _line_at(path, place, int(examples.begins[i]), number)["annotation_id"]
+        id = lines.at(int(examples.begins[i]), number)["annotation_id"]
         if id in seen:
-            yield Fault("a new annotation_id string", shown(id), place, number)
+            yield Fault("a new annotation_id string", shown(id), lines.path, number)
         seen.add(id)

@@ -8,26 +8,33 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from socket import gethostname
 from typing import Any
+from zlib import crc32
 
 import numpy as np
 
 from eraser.errors import Fault, InputError
 from eraser.types import Example, Prediction, Span, Text, runs
 
+HOST = f"{crc32(gethostname().encode()):08x}"  # in the names of files that are being written
+
 
 @contextmanager
 def whole(path: Path) -> Iterator[Path]:
     """Lend a temporary neighbour of `path` to write to, then rename it; a failure leaves nothing behind."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    partial = path.with_name(f".{path.name}.{os.getpid()}-{HOST}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield partial
         os.replace(partial, path)
     except OSError as error:
+        at = Path(error.filename or partial)
+        if at not in (partial, *path.parents) and partial not in at.parents:
+            raise  # of something else that was done meanwhile
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
         raise InputError(
-            Fault("room on the disk" if full else "a writable place", f"{error.strerror}", path)
+            Fault("room on the disk" if full else "a writable place", f"{error.strerror or error}", path)
         ) from None
     finally:
         with suppress(OSError):
@@ -36,11 +43,12 @@ def whole(path: Path) -> Iterator[Path]:
 
 def remove_left(folder: Path) -> None:
     """Remove what writers of this machine that were killed left in a folder."""
-    for partial in folder.glob(".*.*.partial"):
+    for partial in folder.glob(f".*.*-{HOST}.partial"):
         try:
-            os.kill(int(partial.suffixes[-2][1:]), 0)  # asks only whether the process is there
+            os.kill(int(partial.name.split(".")[-2].split("-")[0]), 0)  # asks only whether it is there
         except ProcessLookupError:
-            partial.unlink(missing_ok=True)
+            with suppress(OSError):
+                partial.unlink()
         except (ValueError, OverflowError, PermissionError):
             continue  # not one of ours, or another user's process
 

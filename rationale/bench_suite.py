@@ -6,11 +6,13 @@ scaled until it does the wanted share of the dense operations. Rounds alternate 
 
 from __future__ import annotations
 
+import platform
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property, partial
+from importlib.metadata import version
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -29,7 +31,7 @@ from rationale.models.adaptive import AdaptiveForSequenceClassification, keep_al
 from rationale.models.dact import DactForSequenceClassification
 from rationale.models.encoder import run_packed
 from rationale.models.flops import costs, kept_lengths
-from rationale.parts import part
+from rationale.parts import Rows, part
 from rationale.settings import digest
 
 SIZES = {  # width, layers, heads, FFN width: BERT's own (Devlin et al. 2019)
@@ -102,7 +104,13 @@ class SuiteRun:
     def where(self) -> dict[str, str]:
         """What a reader needs to know of the machine."""
         classifier = load_classifier(SHIPPED, device=str(self.device), precision="auto")
-        return {"device": describe(classifier), "torch": torch.__version__}
+        versions = {"torch": torch.__version__, "rationale-suite": version("rationale-suite")}
+        return {"device": describe(classifier), "processor": platform.processor(), **versions}
+
+    @property
+    def measured(self) -> int:
+        """How many chunks the folder has already."""
+        return sum(self._path(number).exists() for number in range(len(self)))
 
     def compute(self, number: int) -> None:
         """Measure the cells of one chunk unless the folder has them."""
@@ -111,13 +119,17 @@ class SuiteRun:
     def cells(self, number: int) -> list[Cell]:
         """Return the cells of one chunk, measured if the folder lacks them."""
         name, length = self.shapes[number]
+
+        def compute() -> Rows:
+            return [asdict(cell) for cell in measure(self.suite, name, length, self.device)]
+
+        return [Cell(**row) for row in part(self._path(number), compute)]
+
+    def _path(self, number: int) -> Path:
+        name, length = self.shapes[number]
         each = replace(self.suite, models=(), lengths=(), device="")
         key = digest(PARTS_VERSION, vars(each), name, length, self.where)
-        rows = part(
-            self.folder / "parts" / f"bench-{name}-{length}-{key}.parquet",
-            lambda: [asdict(cell) for cell in measure(self.suite, name, length, self.device)],
-        )
-        return [Cell(**row) for row in rows]
+        return self.folder / "parts" / f"bench-{name}-{length}-{key}.parquet"
 
 
 def measure(suite: Suite, name: str, length: int, device: torch.device) -> Iterator[Cell]:

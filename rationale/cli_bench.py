@@ -48,6 +48,8 @@ def bench_command(  # noqa: PLR0913 (one option each)
     if threads is not None:
         torch.set_num_threads(threads)
     keep_freed_memory()
+    if suite is None and (runner, workers, address) != ("local", 1, None):
+        raise InputError(Fault("a runner, workers and an address with --suite alone", "no suite"))
     if suite is not None:
         _run_suite(suite, device, out, (runner, workers, address))
         return
@@ -82,6 +84,8 @@ def _run_suite(name: str, device: str, out: Path, how: tuple[str, int, str | Non
     runner, workers, address = how
     job = SuiteJob(replace(SUITES[name], device=device), str(out.resolve()), threads=torch.get_num_threads())
     run = job.open()
+    if run.measured:
+        typer.echo(f"measured earlier: {run.measured} of {len(run)} parts in {run.folder}/parts", err=True)
     RUNNERS[runner](job, run, workers, address)
     table = as_table([cell for number in range(len(run)) for cell in run.cells(number)])
     cells = table.astype(object).where(table.notna(), None).to_dict("records")

@@ -48,10 +48,12 @@ class ColumnsWriter:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: object, trace: TracebackType | None) -> None:
-        if kind is None and self._ids:
-            self._write()
-        if self._file is not None:
-            self._file.close()
+        try:
+            if kind is None and self._ids:
+                self._write()
+        finally:
+            if self._file is not None:
+                self._file.close()
 
     def _write(self) -> None:
         found = {" / ".join(key): _lists(blocks) for key, blocks in self._waiting.items()}
@@ -91,11 +93,15 @@ class ColumnsFile(Mapping[Key, Floats]):
         return tuple(self._column(EXAMPLE).to_pylist())
 
     @cached_property
-    def _names(self) -> list[str]:
+    def _file(self) -> pq.ParquetFile:
         try:
-            return list(pq.read_schema(self.path).names)
+            return pq.ParquetFile(self.path, page_checksum_verification=True)
         except (pa.ArrowException, OSError) as error:
             raise self._broken(str(error)) from None
+
+    @cached_property
+    def _names(self) -> tuple[str, ...]:
+        return tuple(self._file.schema_arrow.names)
 
     def __iter__(self) -> Iterator[Key]:
         return (tuple(name.split(" / ", 2)) for name in self._names if name != EXAMPLE)  # type: ignore[misc]
@@ -104,7 +110,7 @@ class ColumnsFile(Mapping[Key, Floats]):
         return len(self._names) - 1
 
     def __contains__(self, key: object) -> bool:
-        return key in set(self)
+        return isinstance(key, tuple) and " / ".join(key) in self._names
 
     def __getitem__(self, key: Key) -> Floats:
         name = " / ".join(key)
@@ -118,10 +124,10 @@ class ColumnsFile(Mapping[Key, Floats]):
 
     def _column(self, name: str) -> pa.Array:
         try:
-            table = pq.read_table(self.path, columns=[name], page_checksum_verification=True)
+            table = self._file.read(columns=[name])
         except (pa.ArrowException, OSError) as error:
             raise self._broken(str(error)) from None
         return table[name].combine_chunks()
 
     def _broken(self, got: str) -> InputError:
-        return InputError(Fault(f"the {PER_EXAMPLE} of a run", got, self.path))
+        return InputError(Fault(f"the {self.path.name} of a run", got, self.path))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -39,8 +40,11 @@ class Run:
 
     def columns(self, key: Key, ids: Sequence[str]) -> Floats:
         """Return the metric's columns of these examples [N,K]; NaN where it is undefined."""
-        place = {id: i for i, id in enumerate(self.ids)}
-        return self.measured[key][[place[id] for id in ids]]
+        return self.measured[key][[self._place[id] for id in ids]]
+
+    @cached_property
+    def _place(self) -> dict[str, int]:
+        return {id: i for i, id in enumerate(self.ids)}
 
 
 def read_run(folder: Path) -> Run:

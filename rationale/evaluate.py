@@ -81,7 +81,7 @@ class Plan:
 
     def compute(self, number: int) -> None:
         """Compute the parts of one chunk that the run's folder lacks."""
-        self.batch(number)  # read again from the parts when all are there
+        self.batch(number)  # what it returns is read again from the parts when all are there
 
     def batch(self, number: int) -> Evaluation:
         """Return what was measured of one chunk; parts that are not in the folder yet are computed."""

@@ -1,8 +1,8 @@
 """The batches of a run, one after another → what its tables, pages and files stand on, in one pass.
 
 Nothing that grows with the number of examples stays in memory: columns go to per_example.parquet, official
-predictions to their files. Of the examples themselves only those worth a look are kept, and those with single
-annotators or communities (people.py).
+predictions to their files. Of the examples themselves only those worth a look are kept; all, where the data
+have single annotators or communities (people.py).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import combinations, groupby
 from pathlib import Path
 from typing import Any, TextIO
@@ -158,8 +158,11 @@ class Folded:
     people: Evaluation | None
 
 
-def fold(batches: Iterable[Evaluation], folder: Path) -> Folded:
-    """Write the columns and the official predictions of all batches; return what else they say."""
+def fold(batches: Iterable[Evaluation], folder: Path, keep: bool) -> Folded:
+    """Write the columns and the official predictions of all batches; return what else they say.
+
+    `keep`: whether the batches themselves are wanted too (as `people`).
+    """
     remove_left(folder)
     remove_left(folder / "predictions")
     worth, people, counts = Worth(), list[Evaluation](), Counter[str]()
@@ -180,11 +183,12 @@ def fold(batches: Iterable[Evaluation], folder: Path) -> Folded:
             worth.add(batch, columns)
             counts.update(_counts(batch))
             devices |= batch.devices
-            saved = [sum(saved, batch.spared)] if batch.spared else []
-            people += _with_people(batch)
+            saved += [batch.spared] if batch.spared else []
+            people += [batch] if keep else []
     official.remove_others()
     found = ColumnsFile(folder / PER_EXAMPLE)
-    notes = (*batch.notes, *(n for s in saved for n in s.notes), *misses(found, batch.settings.explain))
+    of_removal = sum(saved[1:], saved[0]).notes if saved else ()
+    notes = (*batch.notes, *of_removal, *misses(found, batch.settings.explain))
     return Folded(
         batch.settings,
         batch.budgets,
@@ -205,11 +209,3 @@ def _counts(evaluation: Evaluation) -> dict[str, int]:
         "words": sum(i.truth.n_words for i in evaluation.items),
         "words_unread": evaluation.words_unread,
     }
-
-
-def _with_people(evaluation: Evaluation) -> list[Evaluation]:
-    """Return the part of a batch that people.py is about, if there is one."""
-    kept = [i for i, item in enumerate(evaluation.items) if item.example.annotators or item.example.tags]
-    predictions = {key: tuple(of_key[i] for i in kept) for key, of_key in evaluation.predictions.items()}
-    part = replace(evaluation, items=tuple(evaluation.items[i] for i in kept), predictions=predictions)
-    return [part] if kept else []

@@ -96,6 +96,11 @@ PEOPLE_TABLES: dict[str, tuple[Make, str]] = {
 }
 
 
+def tells_of_people(dataset: Dataset) -> bool:
+    """Return whether any example has single annotators or communities."""
+    return any(e.annotators or e.tags for examples in dataset.splits.values() for e in examples)
+
+
 def _made(make: Make, evaluation: Evaluation, dataset: Dataset) -> pd.DataFrame | None:
     """Return a table; in its place why it cannot be made: hours of computing must not end here."""
     try:

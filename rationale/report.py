@@ -18,7 +18,7 @@ from rationale.evaluate import Evaluation
 from rationale.figures import FIGURES
 from rationale.fold import Folded, fold
 from rationale.measured import NO_BUDGET
-from rationale.people import PEOPLE_TABLES, people_tables
+from rationale.people import PEOPLE_TABLES, people_tables, tells_of_people
 from rationale.plots import png
 from rationale.results import Tables, all_tables, headline, latex, markdown, ranking, summary_cells
 from rationale.rich import fragment
@@ -43,7 +43,8 @@ def write_run(evaluation: Evaluation | Iterable[Evaluation], dataset: Dataset, f
         dataset: that was evaluated.
         folder: to write to.
     """
-    found = fold([evaluation] if isinstance(evaluation, Evaluation) else evaluation, folder)
+    batches = [evaluation] if isinstance(evaluation, Evaluation) else evaluation
+    found = fold(batches, folder, keep=tells_of_people(dataset))
     tables = all_tables(found.settings, found.columns, found.times)
     facts = run_facts(found)
     budget = found.budgets[0]

@@ -63,10 +63,8 @@ def tables_of(evaluation: Evaluation) -> Tables:
 def score_table(columns: Columns, times: Columns, seed: int) -> pd.DataFrame:
     """Return one row for each metric, budget and method, and one for each method's cost."""
     rows = []
-    for (name, budget, method), of_examples in columns.items():
-        if name not in METRICS:
-            continue
-        metric = METRICS[name]
+    for name, budget, method in (key for key in columns if key[0] in METRICS):
+        metric, of_examples = METRICS[name], columns[name, budget, method]
         better = {True: "higher", False: "lower", None: ""}[metric.higher_is_better]
         s = score(name, of_examples, seed)
         rows.append((method, budget, name, s.value, s.low, s.high, s.n, s.left_out, better, metric.unit))
@@ -146,7 +144,9 @@ def misses(columns: Columns, explain: str) -> tuple[str, ...]:
     """Return by how much the scores of methods that should be complete miss what they should sum to."""
     found = []
     for name, at, method in columns:
-        deltas = rows_of(columns[name, at, method]) if name == DELTA else np.empty((0, 1))
+        if name != DELTA:
+            continue
+        deltas = rows_of(columns[name, at, method])
         if (missed := deltas[defined(deltas)]).size:
             median = np.median(missed)
             found.append(

@@ -21,6 +21,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+from urllib.parse import urlsplit
 
 import torch
 from tqdm.auto import tqdm
@@ -73,10 +74,9 @@ def ray(job: Job, work: Work, workers: int, address: str | None) -> None:
     own: dict[str, Any] = {} if address else {"num_cpus": workers, "include_dashboard": False}
     logging.getLogger("ray.data").setLevel(logging.CRITICAL)
     try:
-        if address and address != "auto":
-            _answers(address)
+        _answers(address)
         cluster.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **own)
-    except (OSError, ValueError) as error:  # also a cluster that wants a token
+    except (OSError, ValueError, OverflowError) as error:  # also a cluster that wants a token
         raise InputError(Fault(f"a Ray cluster at {address}", _last(error))) from None
     try:
         DataContext.get_current().enable_progress_bars = False
@@ -96,10 +96,13 @@ def ray(job: Job, work: Work, workers: int, address: str | None) -> None:
         cluster.shutdown()
 
 
-def _answers(address: str) -> None:
+def _answers(address: str | None) -> None:
     """Raise an OSError at once where nobody listens: Ray itself goes on asking for minutes."""
-    host, _, port = address.removeprefix("ray://").rpartition(":")
-    socket.create_connection((host, int(port)), timeout=10).close()
+    place = urlsplit(f"//{(address or '').removeprefix('ray://')}")
+    if place.hostname and place.port:
+        socket.create_connection((place.hostname, place.port), timeout=10).close()
+    elif address not in (None, "auto", "local"):
+        raise ValueError("no host:port")
 
 
 class _Actor:

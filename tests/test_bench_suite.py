@@ -75,8 +75,10 @@ def test_what_does_not_fit_is_marked_and_the_rest_measured(monkeypatch):
 def test_the_command_writes_what_it_prints(rationale, monkeypatch, tmp_path):  # noqa: F811
     monkeypatch.setitem(SUITES, "cpu", replace(SMALL, models=("tiny",), lengths=(16,)))
     code, out, err = rationale("bench", "--suite", "cpu", "--device", "cpu", "--out", "b")
-    assert code == 0, err
+    assert (code, err) == (0, "")
     assert out.startswith("cpu, 1 threads, ")
+    again = rationale("bench", "--suite", "cpu", "--device", "cpu", "--out", "b")
+    assert again == (0, out, f"measured earlier: 1 of 1 parts in {tmp_path}/b/parts\n")
     record = json.loads((tmp_path / "b" / "cpu.json").read_text())
     assert record["device"].startswith("cpu, 1 threads, ")
     assert len(record["cells"]) == len(pd.read_csv(tmp_path / "b" / "cpu.csv")) == 12
@@ -117,6 +119,7 @@ def test_what_the_command_refuses(rationale):  # noqa: F811
         (("--suite", "tpu"), "expected a suite of gpu, cpu, got 'tpu'"),
         ((), "expected a model (--model) or a grid (--suite), got neither"),
         (("--suite", "cpu", "--workers", "0"), "expected at least 1 worker, got 0"),
+        (("--workers", "2"), "expected a runner, workers and an address with --suite alone, got no suite"),
     ):
         code, _, err = rationale("bench", *arguments)
         assert (code, err.strip()) == (2, f"error: {message}")

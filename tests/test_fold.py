@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from rationale.columns import PER_EXAMPLE, TIMES, ColumnsFile
@@ -45,6 +46,22 @@ def test_batches_write_what_the_whole_writes(classifier, adaptive, sample, tmp_p
             np.testing.assert_array_equal(one[key], other[key])
     assert ("layers.csv" in found) == drops
     assert (whole.spared is None) != drops
+
+
+def test_what_people_tell_counts_every_example_of_the_run(classifier, sample, tmp_path):
+    """Of seven examples four have single annotators; two of them a community."""
+    examples = list(sample.splits["test"])
+    for i in (0, 3, 4, 6):
+        one = examples[i].evidence
+        examples[i] = replace(examples[i], annotators=(one, one), tags=frozenset({"Women"} if i < 4 else ()))
+    told = replace(sample, splits={**sample.splits, "test": tuple(examples)})
+    planned = plan(classifier, told, SETTINGS, tmp_path / "run")
+    batches = list(planned.batches())
+    write_run(iter(batches), told, tmp_path / "batches")
+    write_run(joined(batches), told, tmp_path / "whole")
+    table = pd.read_csv(tmp_path / "batches" / "annotators.csv")
+    assert (table.n + table.left_out == 7).all()
+    assert table.equals(pd.read_csv(tmp_path / "whole" / "annotators.csv"))
 
 
 def test_every_example_is_measured_alike_alone(classifier, sample, tmp_path):

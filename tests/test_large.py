@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 from dataclasses import replace
 
 import numpy as np
@@ -161,8 +162,9 @@ def test_an_id_given_twice_is_told_with_its_line(tmp_path, large):
     assert str(caught.value).splitlines() == [told.format(3), told.format(4)]
 
 
-def test_faults_end_at_a_hundred(tmp_path, large):
-    folder = make(tmp_path, test=[annotation(f"e{i}", classification=None) for i in range(300)])
+@pytest.mark.parametrize("fields", [{"classification": None}, {"id": "e"}])
+def test_faults_end_at_a_hundred(tmp_path, large, fields):
+    folder = make(tmp_path, test=[annotation(**({"id": f"e{i}"} | fields)) for i in range(300)])
     with pytest.raises(InputError) as caught:
         load("tiny", folder)
     assert len(caught.value.faults) == 100
@@ -177,6 +179,30 @@ def test_a_byte_that_is_no_utf8_is_told_with_its_line(tmp_path, large):
 def test_a_file_that_was_changed_meanwhile_is_told(tmp_path, large):
     folder = make(tmp_path, test=[annotation("e1"), annotation("e2")])
     found = load("tiny", folder)
-    (folder / "test.jsonl").write_text("\n")
-    with pytest.raises(InputError, match=r"test\.jsonl:2: expected the file that was opened, got a ch"):
+    (folder / "test.jsonl").write_text(json_lines([annotation("e3"), annotation("e4")]))
+    with pytest.raises(InputError, match=r"test\.jsonl: expected the file that was opened, got a ch"):
         _ = found.splits["test"][1]
+    (folder / "test.jsonl").unlink()
+    with pytest.raises(InputError, match=r"test\.jsonl: expected the file that was opened, got No such file"):
+        _ = found.splits["test"][1]
+
+
+def test_a_lone_carriage_return_is_told(tmp_path, large):
+    folder = make(tmp_path, test=json_lines([annotation("e1"), annotation("e2")]).replace("\n", "\r"))
+    with pytest.raises(InputError) as caught:
+        load("tiny", folder)
+    told = "expected lines of a large file that end in LF or CR LF, got CR"
+    assert str(caught.value) == f"{folder}/test.jsonl:1: {told}"
+
+
+@pytest.mark.parametrize("write", [make, with_docs_jsonl])
+def test_what_is_read_as_it_is_used_can_be_compared_and_sent(tmp_path, large, write):
+    folder = write(tmp_path, test=[annotation("e1"), annotation("e2")])
+    found = load("tiny", folder)
+    assert found == found  # noqa: PLR0124
+    assert found != load("tiny", folder)  # as two open files are
+    assert len({found.documents, found.splits["test"]}) == 2
+    sent = pickle.loads(pickle.dumps(found))
+    assert held(sent) == held(found)
+    assert repr(load("tiny", folder).splits) == repr(found.splits)
+    assert str(folder) in repr(found.documents)

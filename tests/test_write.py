@@ -15,9 +15,11 @@ import pytest
 from eraser import Ablation, Dataset, Document, Evidence, Example, InputError, Prediction, Span, Text
 from eraser.load import Source, load, load_eraser
 from eraser.write import (
+    HOST,
     gold_record,
     official_record,
     remove_left,
+    whole,
     write_json,
     write_predictions,
     write_text,
@@ -296,9 +298,21 @@ def test_the_bundled_sample_written_and_loaded_again_is_the_same(tmp_path):
 def test_what_killed_writers_left_is_removed_and_nothing_else(tmp_path):
     gone = subprocess.Popen(["true"])
     gone.wait()
-    kept = (f".a.csv.{os.getpid()}.partial", "a.csv", ".b.partial", ".c.text.partial", f".d.{10**30}.partial")
-    for name in (*kept, f".a.csv.{gone.pid}.partial"):
+    kept = (
+        f".a.csv.{os.getpid()}-{HOST}.partial", f".a.csv.{gone.pid}-0.partial", "a.csv", f"..-{HOST}.partial",
+        f".b.text-{HOST}.partial", f".c.{10**30}-{HOST}.partial",
+    )  # fmt: skip
+    for name in (*kept, f".a.csv.{gone.pid}-{HOST}.partial"):
         (tmp_path / name).touch()
     remove_left(tmp_path)
     assert {p.name for p in tmp_path.iterdir()} == set(kept)
     remove_left(tmp_path / "nowhere")
+
+
+def test_a_failure_of_something_else_meanwhile_is_not_told_as_ones_own(tmp_path):
+    with pytest.raises(FileNotFoundError, match="elsewhere"), whole(tmp_path / "a.csv"):
+        (tmp_path / "elsewhere").read_text()
+    with pytest.raises(InputError) as caught, whole(tmp_path / "a.csv"):
+        raise OSError("no number")
+    assert str(caught.value) == f"{tmp_path / 'a.csv'}: expected a writable place, got no number"
+    assert list(tmp_path.iterdir()) == []

@@ -79,7 +79,15 @@ def test_nodes_share_the_work_and_one_may_die(evaluate, cluster, tmp_path):
     assert tables(tmp_path / "there") == tables(tmp_path / "here")
 
 
-@pytest.mark.parametrize(("address", "got"), [("127.0.0.1:9", "[Errno 111]"), ("nowhere", "invalid literal")])
+@pytest.mark.parametrize(
+    ("address", "got"),
+    [
+        ("127.0.0.1:9", "[Errno 111]"),
+        ("[::1]:9", "[Errno "),
+        ("127.0.0.1:99999", "Port out of range"),
+        ("nowhere", "no host:port"),
+    ],
+)
 def test_an_address_where_no_cluster_is(evaluate, tmp_path, address, got):
     error = finish(start(*evaluate, tmp_path, "--runner", "ray", "--address", address), 2)
     assert f"error: expected a Ray cluster at {address}, got {got}" in error
