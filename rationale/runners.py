@@ -75,7 +75,7 @@ def ray(job: Job, work: Work, workers: int, address: str | None) -> None:
     logging.getLogger("ray.data").setLevel(logging.CRITICAL)
     try:
         _answers(address)
-        cluster.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **own)
+        cluster.init(address=address or "local", log_to_driver=False, logging_level=logging.ERROR, **own)
     except (OSError, ValueError, OverflowError) as error:  # also a cluster that wants a token
         raise InputError(Fault(f"a Ray cluster at {address}", _last(error))) from None
     try:

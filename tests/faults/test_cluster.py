@@ -77,6 +77,8 @@ def test_nodes_share_the_work_and_one_may_die(evaluate, cluster, tmp_path):
     kill(second)
     finish(process)
     assert tables(tmp_path / "there") == tables(tmp_path / "here")
+    run(*evaluate, tmp_path / "own", "--runner", "ray", **TOKEN)  # without an address a cluster of its own
+    assert tables(tmp_path / "own") == tables(tmp_path / "here")
 
 
 @pytest.mark.parametrize(
