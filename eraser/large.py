@@ -1,8 +1,8 @@
 """Large ERASER folders → the same Dataset, read from disk when it is asked for.
 
-In memory stay, for each line of a file, where it begins and the hashes of its id: some 30 bytes an example.
-Every line is checked once when the data set is opened; the lines of an example are parsed each time it is
-used. Archives and HateXplain's own JSON have to be read whole and are no large data.
+In memory stay, for each line of a file, where it begins and its number, and for documents a hash of their id:
+some 20 bytes each. Every line is checked once when the data set is opened; the lines of an example are parsed
+each time it is used. Archives and HateXplain's own JSON have to be read whole and are no large data.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def load_large(source: Source, name: str, splits: Sequence[str]) -> Dataset:
     documents: Documents = _Jsonl(source) if source.has("docs.jsonl") else _Folder(source)
     faults: list[Fault] = []
     notes: list[str] = []
-    opened = {s: _Opened(source, documents, Lines.of(source.path / f"{s}.jsonl")) for s in splits}
+    opened = {s: _Opened(source, documents, JsonLines.of(source.path / f"{s}.jsonl")) for s in splits}
     examples = {s: _checked(of_split, s, faults, notes) for s, of_split in opened.items()}
     if faults:
         raise InputError(*dict.fromkeys(faults))  # several examples may want one document
@@ -52,7 +52,7 @@ def load_large(source: Source, name: str, splits: Sequence[str]) -> Dataset:
 
 
 @dataclass(frozen=True)
-class Lines:
+class JsonLines:
     """A JSON-lines file as it was when it was opened: size and time of its last change."""
 
     path: Path
@@ -60,7 +60,7 @@ class Lines:
     changed: int
 
     @classmethod
-    def of(cls, path: Path) -> Lines:
+    def of(cls, path: Path) -> JsonLines:
         """Open a file that is there."""
         found = path.stat()
         return cls(path, found.st_size, found.st_mtime_ns)
@@ -155,7 +155,7 @@ class _Jsonl(Documents):
 
     def __init__(self, source: Source) -> None:
         super().__init__(source)
-        self.lines = Lines.of(source.path / "docs.jsonl")
+        self.lines = JsonLines.of(source.path / "docs.jsonl")
         begins, numbers, hashes = array("Q"), array("Q"), array("Q")
         for start, number, record in self.lines.all():
             if not isinstance(record.get("docid"), str) or not isinstance(record.get("document"), str):
@@ -195,7 +195,7 @@ class _Opened:
 
     source: Source
     documents: Documents
-    lines: Lines
+    lines: JsonLines
 
     def check(self, record: dict[str, Any], number: int, faults: list[Fault]) -> Annotation | None:
         """Return a line's fields where they are as they should be."""

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from socket import gethostname
-from typing import Any
+from typing import Any, TextIO
 from zlib import crc32
 
 import numpy as np
@@ -124,8 +124,14 @@ def _rationale(doc_id: str, start: int, end: int, prediction: Prediction) -> dic
 
 def write_predictions(path: Path, pairs: Iterable[tuple[Text, Prediction]]) -> None:
     """Write an official prediction file, one line an example."""
-    lines = (json.dumps(official_record(t, p), ensure_ascii=False) for t, p in pairs)
-    write_text(path, "".join(line + "\n" for line in lines))
+    with whole(path) as partial, partial.open("w", encoding="utf-8") as file:
+        add_predictions(file, pairs)
+
+
+def add_predictions(file: TextIO, pairs: Iterable[tuple[Text, Prediction]]) -> None:
+    """Write more lines of an official prediction file."""
+    for text, prediction in pairs:
+        file.write(json.dumps(official_record(text, prediction), ensure_ascii=False) + "\n")
 
 
 def gold_record(example: Example, words: Mapping[str, tuple[str, ...]]) -> dict[str, Any]:

@@ -1,27 +1,32 @@
-"""Take out of executed notebooks what is only of the moment: progress bars and times of day.
+"""Take out of executed notebooks what is only of the moment: progress bars, times, names made by chance.
 
 Usage: python tidy.py NOTEBOOK...
 """
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
 import nbformat
 
 PROGRESS = "application/vnd.jupyter.widget-view+json"
+TABLE = re.compile(r"\bT_[0-9a-f]{5}(?=_|\b)")  # the id that pandas draws for a styled table
 
 
 def tidy(path: Path) -> None:
-    """Rewrite a notebook without progress bars and times."""
+    """Rewrite a notebook without progress bars and times; cells and tables are numbered."""
     notebook = nbformat.read(path, as_version=4)
     notebook.metadata.pop("widgets", None)
-    for cell in notebook.cells:
+    for number, cell in enumerate(notebook.cells):
+        cell.id = f"cell-{number}"
         cell.metadata.pop("execution", None)
         if cell.cell_type == "code":
             cell.outputs = [o for o in cell.outputs if PROGRESS not in o.get("data", {})]
-    nbformat.write(notebook, path)
+    text = nbformat.writes(notebook)
+    tables = list(dict.fromkeys(TABLE.findall(text)))
+    path.write_text(TABLE.sub(lambda found: f"T_{tables.index(found[0])}", text) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

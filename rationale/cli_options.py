@@ -78,6 +78,7 @@ Target = Annotated[
     str, typer.Option(help="What predictors imitate: gradient_x_input (published), human, METHOD, A+B.")
 ]
 Tolerance = Annotated[float, typer.Option(help="Accuracy on val that may be lost.")]
+OnlyEvidence = Annotated[bool, typer.Option("--evidence-only", help="Read only the words people marked.")]
 
 
 def absolute(path: str) -> str:

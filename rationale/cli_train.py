@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from eraser.errors import Fault, InputError
+from eraser import Dataset, Fault, InputError
 from rationale.cli_options import (
     Compose,
     DataPath,
@@ -17,6 +17,7 @@ from rationale.cli_options import (
     Epochs,
     HardEpochs,
     HardLr,
+    OnlyEvidence,
     Precision,
     PredictorEpochs,
     PredictorLr,
@@ -46,19 +47,15 @@ def train_dense_command(  # noqa: PLR0913 (one option each)
     device: str = "auto",
     seed: int = 0,
     keep_epochs: Annotated[int, typer.Option(help="Best epochs kept, for `train adapler`.")] = 1,
-    only_evidence: Annotated[
-        bool, typer.Option("--evidence-only", help="Read nothing but the words people marked.")
-    ] = False,
+    only_evidence: OnlyEvidence = False,
 ) -> None:
     """Fine-tune a dense classifier; a killed run goes on where it stopped."""
-    from eraser.evidence import evidence_only
-    from eraser.load import load
     from rationale.hf import new_classifier
     from rationale.memory import keep_freed_memory
     from rationale.training.dense import TrainSettings, train_dense
 
     keep_freed_memory()
-    loaded = evidence_only(load(dataset, data)) if only_evidence else load(dataset, data)
+    loaded = _loaded(locals())
     settings = TrainSettings(
         epochs=epochs,
         lr=lr,
@@ -109,6 +106,7 @@ def train_adapler_command(  # noqa: PLR0913 (one option each)
     precision: Precision = "auto",
     device: str = "auto",
     seed: int = 0,
+    only_evidence: OnlyEvidence = False,
 ) -> None:
     """Train a model that drops tokens layer by layer; a killed run goes on where it stopped."""
     from rationale.training.adapler_settings import parse_steepness
@@ -118,13 +116,12 @@ def train_adapler_command(  # noqa: PLR0913 (one option each)
 
 def train_recipe(name: str, values: dict[str, Any]) -> None:
     """Train a line of RECIPES with a command's options; print what it came to."""
-    from eraser.load import load
     from rationale.memory import keep_freed_memory
     from rationale.training.adaptive import train_adaptive
     from rationale.training.recipes import RECIPES
 
     keep_freed_memory()
-    recipe, out, loaded = RECIPES[name], values["out"], load(values["dataset"], values["data"])
+    recipe, out, loaded = RECIPES[name], values["out"], _loaded(values)
     settings = recipe.settings.of(values)
     record = train_adaptive(recipe, values["dense"], loaded, out, settings, values["compose"])
     kept = record["kept"]
@@ -133,6 +130,15 @@ def train_recipe(name: str, values: dict[str, Any]) -> None:
         f"{out}: val accuracy {kept['val_accuracy']:.4f} (dense {record['dense_val_accuracy']:.4f}, "
         f"{fits} the tolerance), {kept['speedup']:.2f} times fewer operations"
     )
+
+
+def _loaded(values: dict[str, Any]) -> Dataset:
+    """Return the data set of a command's options."""
+    from eraser.evidence import evidence_only
+    from eraser.load import load
+
+    dataset = load(values["dataset"], values["data"])
+    return evidence_only(dataset) if values["only_evidence"] else dataset
 
 
 @tune_app.command("adapler")

@@ -17,6 +17,7 @@ from rationale.cli_options import (
     HardEpochs,
     HardLr,
     Lr,
+    OnlyEvidence,
     Precision,
     Speedup,
     TeacherEpochs,
@@ -53,6 +54,7 @@ def train_dact_command(  # noqa: PLR0913 (one option each)
     precision: Precision = "auto",
     device: str = "auto",
     seed: int = 0,
+    only_evidence: OnlyEvidence = False,
 ) -> None:
     """Train a model whose texts stop at the layer that decides them (DACT-BERT)."""
     train_recipe("dact", locals())
@@ -85,6 +87,7 @@ def train_inforcoef_command(  # noqa: PLR0913 (one option each)
     precision: Precision = "auto",
     device: str = "auto",
     seed: int = 0,
+    only_evidence: OnlyEvidence = False,
 ) -> None:
     """Train samplers that drop tokens layer by layer (Infor-Coef)."""
     train_recipe("inforcoef", locals())
@@ -114,6 +117,7 @@ def train_prune_command(  # noqa: PLR0913 (one option each)
     precision: Precision = "auto",
     device: str = "auto",
     seed: int = 0,
+    only_evidence: OnlyEvidence = False,
 ) -> None:
     """Cut heads, FFN units, hidden dimensions and sublayers out of a model (CoFi, Infor-Coef)."""
     train_recipe("prune", locals())

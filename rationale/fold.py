@@ -7,7 +7,6 @@ have single annotators or communities (people.py).
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
@@ -17,7 +16,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from eraser.agreement import Columns as Row
-from eraser.write import official_record, remove_left, whole
+from eraser.write import add_predictions, remove_left, whole
 from rationale.columns import PER_EXAMPLE, TIMES, ColumnsFile, ColumnsWriter, Key
 from rationale.disagreement import MIN_WORDS, Found, furthest_apart, furthest_from_people
 from rationale.evaluate import Evaluation, joined
@@ -45,14 +44,14 @@ class Worth:
         precision = {m: columns["average_precision", NO_BUDGET, m] for m in methods}
         pairs = [columns[TAU, other, one] for one, other in combinations(methods, 2)]
         sizes = [item.truth.n_words for item in evaluation.items]
-        marked: Sequence[Found] = [(i, 0.0) for i, item in enumerate(evaluation.items) if item.truth.spans]
+        marked = [i for i, item in enumerate(evaluation.items) if item.truth.spans]
 
         def shown(found: Sequence[Found]) -> list[Shown]:
             return [(number, _example(evaluation, precision, i, number)) for i, number in found]
 
         self.far = _lowest(self.far + shown(furthest_from_people(list(precision.values()), N_EXAMPLES)))
         self.apart = _lowest(self.apart + shown(furthest_apart(pairs, sizes, N_EXAMPLES)))
-        first = [(None, _example(evaluation, precision, i, None)) for i, _ in marked[:N_EXAMPLES]]
+        first = [(None, _example(evaluation, precision, i, None)) for i in marked[:N_EXAMPLES]]
         self.marked = (self.marked + first)[:N_EXAMPLES]
 
     def sections(self) -> list[dict[str, Any]]:
@@ -125,10 +124,8 @@ class Official(ExitStack):
         """Write the predictions of some more examples."""
         marked = [i for i, item in enumerate(evaluation.items) if item.truth.spans]
         for method in evaluation.settings.methods if marked else ():
-            file, of_method = self._file(method), evaluation.predictions[method, evaluation.budgets[0]]
-            for i in marked:
-                record = official_record(evaluation.items[i].text, of_method[i])
-                file.write(json.dumps(record, ensure_ascii=False) + "\n")
+            of_method = evaluation.predictions[method, evaluation.budgets[0]]
+            add_predictions(self._file(method), ((evaluation.items[i].text, of_method[i]) for i in marked))
 
     def _file(self, method: str) -> TextIO:
         if method not in self.files:
@@ -166,7 +163,8 @@ def fold(batches: Iterable[Evaluation], folder: Path, keep: bool) -> Folded:
     remove_left(folder)
     remove_left(folder / "predictions")
     worth, people, counts = Worth(), list[Evaluation](), Counter[str]()
-    devices, saved = set[str](), list[Spared]()
+    devices = set[str]()
+    saved: Spared | None = None
     with (
         whole(folder / PER_EXAMPLE) as path,
         ColumnsWriter(path) as writer,
@@ -183,12 +181,11 @@ def fold(batches: Iterable[Evaluation], folder: Path, keep: bool) -> Folded:
             worth.add(batch, columns)
             counts.update(_counts(batch))
             devices |= batch.devices
-            saved += [batch.spared] if batch.spared else []
+            saved = batch.spared if saved is None or batch.spared is None else saved + batch.spared
             people += [batch] if keep else []
     official.remove_others()
     found = ColumnsFile(folder / PER_EXAMPLE)
-    of_removal = sum(saved[1:], saved[0]).notes if saved else ()
-    notes = (*batch.notes, *of_removal, *misses(found, batch.settings.explain))
+    notes = (*batch.notes, *(saved.notes if saved else ()), *misses(found, batch.settings.explain))
     return Folded(
         batch.settings,
         batch.budgets,

@@ -105,4 +105,4 @@ def _layers(evaluation: Evaluation) -> dict[Key, list[Row]]:
 
 def by_layer(metric: str) -> str:
     """Return how a metric of the words that reached a layer is called."""
-    return f"{metric}by_layer"
+    return f"{metric}_by_layer"

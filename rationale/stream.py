@@ -69,7 +69,7 @@ class StreamSettings(AttributionSettings):
 
 
 @dataclass(frozen=True)
-class Lines:
+class LineChunks:
     """A JSON-lines file and where each chunk of its lines begins."""
 
     path: Path
@@ -109,7 +109,7 @@ class Stream:
     classifier: Classifier
     explained: Classifier
     settings: StreamSettings
-    lines: Lines
+    lines: LineChunks
     folder: Path
     model_hashes: tuple[str, str]
 
@@ -197,7 +197,7 @@ def stream(
 ) -> Stream:
     """Refuse settings that cannot be carried out; return the run over a file."""
     settings.check()
-    lines = Lines(Path(settings.file), settings.chunk)
+    lines = LineChunks(Path(settings.file), settings.chunk)
     len(lines)  # refused before a folder is made
     explained = explained_by(classifier, dense)
     make_folder(folder)

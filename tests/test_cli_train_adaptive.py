@@ -7,6 +7,7 @@ import json
 from dataclasses import asdict, fields
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from rationale.cli import train_app
@@ -21,6 +22,7 @@ from tests.test_train_adaptive import few_of, save_cut, save_dense
 
 PLAIN = ("--device", "cpu", "--precision", "float32")
 BRIEF = ("--epochs", 1, "--hard-epochs", 1, "--batch-size", 64, "--tolerance", 1.0, *PLAIN)
+OF_FILES = {"dense", "out", "dataset", "data", "compose", "only_evidence"}
 KINDS = {
     "adapler": AdaplerSettings, "dact": DactSettings, "inforcoef": InforCoefSettings, "prune": PruneSettings,
 }  # fmt: skip
@@ -47,7 +49,9 @@ def test_each_recipe_is_a_command_whose_defaults_are_its_settings_own():
         both = options.keys() & own.keys()
         assert {"epochs", "lr", "distill", "batch_size", "seed"} <= both
         assert {k: options[k] for k in both} == {k: own[k] for k in both}, name
-        assert set(options) - set(own) == {"dense", "out", "dataset", "data", "compose"}, name
+        assert set(options) - set(own) == {"dense", "out", "dataset", "data", "compose", "only_evidence"}, (
+            name
+        )
 
 
 ASKED = {
@@ -90,6 +94,26 @@ def test_command_trains_what_was_asked_for_and_says_how_good_it_is(rationale, na
     assert len(record["log"]) == 2
     assert load_classifier("m", device="cpu").labels == ("NEG", "POS")
     assert rationale(*command) == (0, out, "")  # finished: nothing is trained
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_model_can_be_trained_on_marked_words_alone(rationale, monkeypatch, name):
+    from rationale.training import adaptive
+
+    read = []
+    real = adaptive.training_windows
+    monkeypatch.setattr(adaptive, "training_windows", lambda e, d, x: read.append((d, x)) or real(e, d, x))
+    stages = () if name == "dact" else ("--hard-epochs", 1)
+    command = ("train", name, "--dense", "dense", "--epochs", 1, *stages, "--tolerance", 1.0, *PLAIN)
+    for out, options in (("whole", ()), ("marked", ("--evidence-only",))):
+        code, _, err = rationale(*command, *options, "--out", out)
+        assert code == 0, err
+    (whole, of_whole), (marked, of_marked) = read
+    assert [x.id for x in of_marked] == [x.id for x in of_whole if x.evidence]
+    for example in of_marked:
+        before = next(x for x in of_whole if x.id == example.id)
+        gold = whole.truth(before).gold
+        assert marked.text(example).words == tuple(np.array(whole.text(before).words, object)[gold])
 
 
 @pytest.mark.parametrize(

@@ -89,3 +89,26 @@ def test_places_are_recognised(text):
 @pytest.mark.parametrize("text", ["warm / cold", "<b>x</b></td>", "token_f1/rate", "https://a.org/b", "1/2"])
 def test_other_slashes_are_not(text):
     assert PATH.search(text) is None
+
+
+def test_what_chance_named_is_numbered(tmp_path):
+    nbformat = pytest.importorskip("nbformat", reason="comes with the extra 'notebooks'")
+    from notebooks.tidy import PROGRESS, tidy
+
+    def written(first: str, second: str, cell: str) -> bytes:
+        shown = {"text/html": f"<table id='T_{first}'><td id='T_{first}_row0'>T_x</table><p id='T_{second}'>"}
+        outputs = [
+            nbformat.v4.new_output("display_data", shown),
+            nbformat.v4.new_output("display_data", {PROGRESS: {}, "text/plain": "50%"}),
+        ]
+        code = nbformat.v4.new_code_cell("x", outputs=outputs, id=cell, metadata={"execution": {"at": cell}})
+        nbformat.write(nbformat.v4.new_notebook(cells=[code]), tmp_path / "n.ipynb")
+        tidy(tmp_path / "n.ipynb")
+        tidy(tmp_path / "n.ipynb")  # a second time changes nothing
+        return (tmp_path / "n.ipynb").read_bytes()
+
+    text = written("0a1b2", "c3d4e", "one")
+    assert text == written("fffff", "00000", "two")
+    (cell,) = json.loads(text)["cells"]
+    (output,) = cell["outputs"]
+    assert output["data"]["text/html"] == ["<table id='T_0'><td id='T_0_row0'>T_x</table><p id='T_1'>"]

@@ -9,7 +9,7 @@ import pytest
 from benchmarks.memory import texts_file
 from eraser import InputError
 from rationale.explain import explain
-from rationale.stream import MANIFEST, Lines, StreamSettings, collect, read_stream, stream
+from rationale.stream import MANIFEST, LineChunks, StreamSettings, collect, read_stream, stream
 from tests.conftest import save_tiny
 from tests.faults.processes import finish, kill_when, run, start
 
@@ -126,7 +126,7 @@ def test_settings_and_files_that_cannot_be_used(classifier, file, tmp_path):
 def test_chunks_are_the_file(tmp_path, chunk, end):
     path = tmp_path / "x"
     path.write_bytes(("a\n\nb\r\nc\nd" + end).encode())
-    lines = Lines(path, chunk)
+    lines = LineChunks(path, chunk)
     assert b"".join(lines.read(n) for n in range(len(lines))) == path.read_bytes()
     assert len(lines) == -(-5 // chunk)
     assert all(lines.read(n).count(b"\n") == chunk for n in range(len(lines) - 1))
