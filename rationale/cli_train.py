@@ -97,6 +97,7 @@ def train_adapler_command(  # noqa: PLR0913 (one option each)
     temperature: Annotated[float, typer.Option(help="Of the distillation.")] = 2.0,
     steepness: Steepness = None,
     eta: Annotated[float, typer.Option(help="Thresholds at the start.")] = 0.25,
+    eta_max: Annotated[float, typer.Option(help="Largest threshold, hard stage (above 1 ours).")] = 1.0,
     target: Target = "gradient_x_input",
     target_class: Annotated[Literal["gold", "predicted"], typer.Option()] = "gold",
     saliency_epochs: Annotated[int, typer.Option(help="Best epochs whose saliency is averaged.")] = 3,

@@ -393,3 +393,12 @@ def test_speedup_out_of_reach_leaves_all_thresholds_at_their_limit(adaptive, sam
     windows = adaptive.encoder.encode([sample.text(sample.splits["test"][0])])[0]
     assert scale_thresholds(adaptive, windows, 1e6) < 1e6
     assert adaptive.model.eta.tolist() == [1.0, 1.0, 1.0]
+
+
+def test_a_higher_limit_lets_thresholds_rise_to_what_was_aimed_at(adaptive, sample, monkeypatch):
+    windows = [w for e in sample.splits["test"] for w in adaptive.encoder.encode([sample.text(e)])[0]]
+    fastest = scale_thresholds(adaptive, windows, 1e6)
+    adaptive.model.eta.data.fill_(0.5)
+    monkeypatch.setattr(adaptive.model.config, "eta_max", 4.0)
+    assert scale_thresholds(adaptive, windows, 1.2 * fastest) == pytest.approx(1.2 * fastest, rel=0.01)
+    assert 1 < adaptive.model.eta.max() < 4

@@ -97,6 +97,18 @@ def test_hard_removal_with_high_thresholds_makes_a_faster_model(dense, few, tmp_
     assert len(windows) <= counts[-1] <= counts[0] < int(batch.real.sum())
 
 
+def test_a_limit_above_1_is_trained_with_and_kept(dense, few, tmp_path):
+    limited = replace(stage_only(hard_epochs=1), eta=1.0, speedup=100.0)
+    one = train_adapler(dense, few, tmp_path / "one", limited)
+    four = train_adapler(dense, few, tmp_path / "four", replace(limited, eta_max=4.0))
+    assert one["kept"]["eta"] == [1.0] * 3
+    assert four["kept"]["eta"] == [4.0] * 3
+    assert four["kept"]["speedup"] > one["kept"]["speedup"]
+    loaded = load_classifier(tmp_path / "four", device="cpu")
+    assert loaded.model.eta.tolist() == [4.0] * 3
+    assert measure_removal(loaded, few, "val").speedup == pytest.approx(four["kept"]["speedup"], abs=1e-3)
+
+
 def stage_only(**epochs):
     none = {"predictor_epochs": 0, "epochs": 0, "hard_epochs": 0}
     return replace(SETTINGS, **none | epochs, speedup=None)

@@ -26,7 +26,7 @@ from rationale.models.encoder import check_lengths, classify, embed, layers_of, 
 from rationale.models.packed import Rows
 from rationale.models.wrapped import WrappedConfig
 
-ETA_MIN, ETA_MAX = 0.01, 1.0  # of thresholds in training
+ETA_MIN, ETA_MAX = 0.01, 1.0  # of thresholds in the published training
 BETA = 0.1  # slope of the gentle part of the soft removal
 TINY = 1e-15
 FLOOR = -10000.0  # of an attention bias
@@ -119,6 +119,7 @@ class AdaplerConfig(WrappedConfig):  # type: ignore[no-untyped-call]
     """The encoder's own configuration, and how tokens are dropped.
 
     `dial` scales the thresholds at inference: 0 keeps every token, 1 is as trained, above 1 is faster.
+    `eta_max` is how far thresholds may be scaled for an aimed speed-up.
     """
 
     model_type = "adapler"
@@ -128,10 +129,12 @@ class AdaplerConfig(WrappedConfig):  # type: ignore[no-untyped-call]
         encoder: dict[str, Any] | None = None,
         predictor_width: int = 32,
         dial: float = 1.0,
+        eta_max: float = ETA_MAX,
         **kwargs: Any,
     ) -> None:
         self.predictor_width = predictor_width
         self.dial = dial
+        self.eta_max = eta_max
         super().__init__(encoder, **kwargs)
 
 
@@ -168,16 +171,17 @@ class AdaplerForSequenceClassification(AdaptiveForSequenceClassification):
 
     def set_thresholds(self, values: Tensor) -> None:
         """Set eta [L], within its limits."""
-        self.eta.data.copy_(values.clamp(ETA_MIN, ETA_MAX))
+        self.eta.data.copy_(values.clamp(ETA_MIN, self.config.eta_max))
 
     def described(self) -> dict[str, Any]:
         """Return the thresholds."""
         return {"eta": [round(x, 4) for x in self.eta.tolist()]}
 
     def check_thresholds(self, path: str | Path) -> None:
-        """Refuse thresholds outside (0, 1]: no training makes them."""
-        if bad := [x for x in self.eta.tolist() if not 0 < x <= ETA_MAX]:
-            raise InputError(Fault("thresholds eta in (0, 1]", str(bad[0]), path))
+        """Refuse thresholds outside (0, eta_max]: no training makes them."""
+        most = self.config.eta_max
+        if bad := [x for x in self.eta.tolist() if not 0 < x <= most]:
+            raise InputError(Fault(f"thresholds eta in (0, {most:g}]", str(bad[0]), path))
 
     def factor(self, layer: int) -> Tensor | float:
         """Return the forward factor on [CLS] at a layer."""

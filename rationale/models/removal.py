@@ -84,7 +84,7 @@ def speedup_of(classifier: Classifier, windows: Sequence[Window], kept: NDArray[
 def scale_thresholds(classifier: Classifier, windows: Sequence[Window], speedup: float) -> float:
     """Multiply all thresholds by one number so that the windows cost `speedup` times fewer operations.
 
-    Returns the speed-up reached; less where thresholds meet their upper limit of 1.
+    Returns the speed-up reached; less where thresholds meet their upper limit.
     """
     model = classifier.model
     assert isinstance(model, AdaptiveForSequenceClassification)

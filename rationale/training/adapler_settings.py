@@ -20,6 +20,7 @@ class AdaplerSettings(AdaptiveSettings):
     step: AdaplerStepSettings = field(default_factory=AdaplerStepSettings)
     steepness: tuple[float, float] | None = None  # λ of the first epoch, and its growth; None: as published
     eta: float = 0.25
+    eta_max: float = 1.0  # in the hard stage; the soft one keeps to the released code's 1
     target: str = "gradient_x_input"
     target_class: str = "gold"
     saliency_epochs: int = 3
@@ -40,6 +41,7 @@ class AdaplerSettings(AdaptiveSettings):
         return [
             *super().rules(),
             (0 < self.eta <= 1, "eta in (0, 1]", self.eta),
+            (1 <= self.eta_max < math.inf, "eta_max of at least 1", self.eta_max),
             (not self.word_drop or self.hard_epochs > 0, "hard_epochs with word_drop", self.hard_epochs),
             (all(0 <= w < math.inf for w in weights), "gamma and phi of at least 0", weights),
             (not steepness or min(steepness) > 0, "a steepness above 0", steepness),
