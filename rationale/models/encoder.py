@@ -137,13 +137,17 @@ def classify(model: PreTrainedModel, first: Tensor) -> Tensor:
 
 @contextmanager
 def attention(model: PreTrainedModel, name: str) -> Iterator[None]:
-    """Run the model with another attention function."""
+    """Run the model with another attention function.
+
+    The layers read it from the configuration they share. `set_attn_implementation` looks through all modules
+    for others, which takes longer than a layer of a short batch.
+    """
     before = model.config._attn_implementation
-    model.set_attn_implementation(name)
+    model.config._attn_implementation = name
     try:
         yield
     finally:
-        model.set_attn_implementation(before)
+        model.config._attn_implementation = before
 
 
 def run_packed(
