@@ -139,7 +139,7 @@ def _loaded(values: dict[str, Any]) -> Dataset:
     from eraser.load import load
 
     dataset = load(values["dataset"], values["data"])
-    return evidence_only(dataset) if values["only_evidence"] else dataset
+    return evidence_only(dataset) if values.get("only_evidence") else dataset
 
 
 @tune_app.command("adapler")
