@@ -72,6 +72,11 @@ def write_text(path: Path, text: str) -> None:
     write_whole(path, lambda p: p.write_text(text, encoding="utf-8"))
 
 
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write bytes whole."""
+    write_whole(path, lambda p: p.write_bytes(content))
+
+
 def write_json(path: Path, value: Any) -> None:
     """Write JSON whole."""
     write_text(path, json.dumps(value, indent=1, ensure_ascii=False) + "\n")

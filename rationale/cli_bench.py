@@ -95,13 +95,13 @@ def _run_suite(name: str, device: str, out: Path, how: tuple[str, int, str | Non
 
 
 def _draw_dial(classifier: Any, loaded: Any, split: str, dials: str | None, out: Path) -> None:
-    from eraser.write import write_text
+    from eraser.write import write_bytes, write_text
     from rationale.cli_train import numbers
     from rationale.frontier import DIALS, dial_table
     from rationale.plots import dial_figure, png
 
     found = dial_table(classifier, loaded, split, DIALS if dials is None else numbers(dials))
     write_text(out / "dial.csv", found.to_csv(index=False))
-    (out / "dial.png").write_bytes(png(dial_figure(found)))
+    write_bytes(out / "dial.png", png(dial_figure(found)))
     typer.echo(found.round(3).to_string(index=False))
     typer.echo(f"written: {out}/dial.csv, {out}/dial.png")

@@ -11,7 +11,7 @@ from eraser.errors import Fault, InputError
 from rationale.cli_options import DataPath, DatasetName, Precision
 
 SHOWN = (
-    *("model", "dial", "flops", "wall", "exit_layer"),
+    *("model", "dial", "flops", "wall", "wall_of_flops", "exit_layer"),
     *("accuracy", "accuracy_low", "accuracy_high", "loss", "loss_low", "loss_high"),
 )
 
@@ -38,7 +38,7 @@ def speeds_command(  # noqa: PLR0913 (one option each)
     import torch
 
     from eraser.load import load
-    from eraser.write import make_folder, write_text
+    from eraser.write import make_folder, write_bytes, write_text
     from rationale.cli_train import numbers
     from rationale.memory import keep_freed_memory
     from rationale.plots import png, speed_figure
@@ -57,7 +57,7 @@ def speeds_command(  # noqa: PLR0913 (one option each)
     make_folder(out)
     write_text(out / "speeds.csv", table.to_csv(index=False))
     write_text(out / "areas.csv", areas.to_csv(index_label="model", header=["area"]))
-    (out / "speeds.png").write_bytes(png(speed_figure(table)))
+    write_bytes(out / "speeds.png", png(speed_figure(table)))
     typer.echo(f"{loaded.name} {split}, n = {len(labels)}; {table['where'].dropna().iloc[0]}")
     typer.echo(table[list(SHOWN)].round(3).to_string(index=False))
     typer.echo("area under accuracy over the share of dense operations")

@@ -171,6 +171,7 @@ def tune_adapler_command(  # noqa: PLR0913 (one option each)
 ) -> None:
     """Train AdapLeR over a grid, write the accuracy-speed frontier on val as CSV and PNG."""
     from eraser.load import load
+    from eraser.write import write_bytes
     from rationale.frontier import tune
     from rationale.memory import keep_freed_memory
     from rationale.plots import png, tune_figure
@@ -184,7 +185,7 @@ def tune_adapler_command(  # noqa: PLR0913 (one option each)
     values["steepness"] = parse_steepness(steepness)
     base = AdaplerSettings.of({k: v for k, v in values.items() if k not in grid and k != "speedup"})
     table = tune(dense, load(dataset, data), out, base, grid)
-    (out / "frontier.png").write_bytes(png(tune_figure(table)))
+    write_bytes(out / "frontier.png", png(tune_figure(table)))
     best = table[table.frontier].sort_values("speedup")
     typer.echo(best.to_string(index=False, float_format="{:.4g}".format))
 

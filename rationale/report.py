@@ -13,7 +13,7 @@ import pandas as pd
 
 from eraser import Dataset
 from eraser.bootstrap import GROUPS
-from eraser.write import write_json, write_text, write_whole
+from eraser.write import write_bytes, write_json, write_text
 from rationale.evaluate import Evaluation
 from rationale.figures import FIGURES
 from rationale.fold import Folded, fold
@@ -86,7 +86,7 @@ def write_images(images: dict[str, bytes], folder: Path) -> None:
     """Write the figures as PNG, and take away those of an earlier run that this one does not have."""
     for name in FIGURES:
         if name in images:
-            write_whole(folder / f"{name}.png", lambda p, data=images[name]: p.write_bytes(data))  # type: ignore[misc]
+            write_bytes(folder / f"{name}.png", images[name])
         else:
             (folder / f"{name}.png").unlink(missing_ok=True)
 
