@@ -60,6 +60,14 @@ def test_blocks_know_their_file_and_line(tmp_path):
     assert list(commands(shell)) == [["rationale", "score", "--split", "t"]]
 
 
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.name)
+def test_no_two_commands_of_a_page_write_to_one_folder(document):
+    """A folder with a model of other settings is refused, one with a run of others written over."""
+    shell = (b for b in blocks(document) if b.language == "bash")
+    outs = [w[w.index("--out") + 1] for block in shell for w in commands(block) if "--out" in w]
+    assert not {out for out in outs if outs.count(out) > 1}
+
+
 @pytest.mark.parametrize(
     ("document", "block"), SHELL, ids=lambda x: getattr(x, "name", getattr(x, "line", ""))
 )
