@@ -22,8 +22,8 @@ from eraser.types import Floats, Mask
 from rationale.ablate import Erasure, Removal, ablate
 from rationale.attribution import METHODS, AttributionSettings, Case, attribute
 from rationale.hf import Classifier, drops_tokens, without_removal
-from rationale.models.adaptive import keep_all, plain
-from rationale.models.encoder import Output, layers_of, run_packed
+from rationale.models.adaptive import plain
+from rationale.models.encoder import Output, keep_all, layers_of, run_packed
 from rationale.models.flops import costs, full_costs, kept_lengths
 from rationale.passes import Passes
 from rationale.predict import batches, text_probs

@@ -22,8 +22,8 @@ from transformers import PreTrainedModel
 from eraser import Fault, InputError
 from rationale.hf import Classifier, cast_once, describe
 from rationale.memory import peak_megabytes
-from rationale.models.adaptive import AdaptiveForSequenceClassification, keep_all, plain
-from rationale.models.encoder import Output, run_packed
+from rationale.models.adaptive import AdaptiveForSequenceClassification, plain
+from rationale.models.encoder import Output, keep_all, run_packed
 from rationale.models.flops import costs, kept_lengths
 from rationale.models.pruning import build, original
 from rationale.text import Batch, Window

@@ -27,9 +27,9 @@ from rationale.chunk import PARTS_VERSION
 from rationale.hf import SHIPPED, describe, load_classifier, pick_device, round_matrices
 from rationale.memory import peak_megabytes
 from rationale.models.adapler import AdaplerForSequenceClassification
-from rationale.models.adaptive import AdaptiveForSequenceClassification, keep_all, plain
+from rationale.models.adaptive import AdaptiveForSequenceClassification, plain
 from rationale.models.dact import DactForSequenceClassification
-from rationale.models.encoder import run_packed
+from rationale.models.encoder import keep_all, run_packed
 from rationale.models.flops import costs, kept_lengths
 from rationale.parts import Rows, part
 from rationale.settings import digest

@@ -44,6 +44,8 @@ def speeds_command(  # noqa: PLR0913 (one option each)
     from rationale.plots import png, speed_figure
     from rationale.speeds import SpeedSettings, area, speed_table
 
+    if threads is not None and threads < 1:
+        raise InputError(Fault("at least 1 thread", str(threads)))
     if threads is not None:
         torch.set_num_threads(threads)
     keep_freed_memory()
@@ -66,10 +68,8 @@ def speeds_command(  # noqa: PLR0913 (one option each)
 
 def _named(models: list[str]) -> dict[str, str]:
     """Read NAME=FOLDER; a folder without a name gets its own."""
-    pairs = [
-        (name, path) if path else (Path(name).name, name)
-        for name, _, path in (m.partition("=") for m in models)
-    ]
+    named = [("", m) if Path(m).is_dir() or "=" not in m else m.split("=", 1) for m in models]
+    pairs = [(name or Path(path).name, path) for name, path in named]
     names = [name for name, _ in pairs]
     if twice := [n for n in names if names.count(n) > 1 or n == "dense"]:
         raise InputError(Fault("models of different names, none of them dense", twice[0]))

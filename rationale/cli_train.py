@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -139,7 +140,13 @@ def _loaded(values: dict[str, Any]) -> Dataset:
     from eraser.load import load
 
     dataset = load(values["dataset"], values["data"])
-    return evidence_only(dataset) if values.get("only_evidence") else dataset
+    if not values.get("only_evidence"):
+        return dataset
+    read = {split: dataset.splits[split] for split in ("train", "val") if split in dataset.splits}
+    found = evidence_only(replace(dataset, splits=read))
+    for note in found.notes[len(dataset.notes) :]:
+        typer.echo(f"note: {note}", err=True)
+    return found
 
 
 @tune_app.command("adapler")

@@ -40,7 +40,7 @@ def train_dact_command(  # noqa: PLR0913 (one option each)
     tau: Annotated[float, typer.Option(help="Weight of the ponder cost; larger stops earlier.")] = 5e-3,
     heads: Annotated[float, typer.Option(help="Weight of the layers' own task losses (ours).")] = 0.0,
     exit_rule: Annotated[
-        Literal["published", "tight"], typer.Option(help="Neither changes a class.")
+        Literal["published", "tight"], typer.Option(help="Neither changes a window's class.")
     ] = "published",
     shared_head: Annotated[bool, typer.Option("--shared-head", help="One head for all layers.")] = False,
     lr: Lr = 3e-5,

@@ -20,8 +20,9 @@ from tqdm.auto import tqdm
 from eraser import Dataset, Fault, InputError, Prediction
 from eraser.metrics import compare, measure, score
 from rationale.bench import bench
-from rationale.hf import Classifier, check_labels
+from rationale.hf import Classifier, check_labels, spares
 from rationale.models.adaptive import AdaptiveForSequenceClassification
+from rationale.models.flops import costs, full_costs
 from rationale.models.removal import Answers, answers, speedup_of
 
 Floats = NDArray[np.float64]
@@ -40,6 +41,8 @@ class SpeedSettings:
 
     def check(self) -> None:
         """Refuse what cannot be measured."""
+        if min(sizes := (self.windows, self.batch_size, self.rounds)) < 1:
+            raise InputError(Fault("at least 1 window, a batch size of 1 and 1 round", str(sizes)))
         if bad := [d for d in self.dials if not 0 <= d < np.inf]:
             raise InputError(Fault("dials of at least 0", str(bad[0])))
 
@@ -55,8 +58,7 @@ def speed_table(
     """
     settings.check()
     examples = dataset.examples(settings.split)
-    for name, model in models.items():
-        check_labels(model, dataset.labels, name)
+    _check_models(dense, models, dataset)
     right = _right(dense, dataset, settings.split, answers(dense, dataset, settings.split))
     accuracy = score("accuracy", right, settings.seed)
     rows: list[dict[str, Any]] = [{"model": "dense", "dial": np.nan, "loss": 0.0}]
@@ -68,6 +70,17 @@ def speed_table(
         with _turned(models[name], dial):
             rows.append({"model": name, "dial": dial, **_point(models[name], dataset, right, settings)})
     return pd.DataFrame(rows)
+
+
+def _check_models(dense: Classifier, models: Mapping[str, Classifier], dataset: Dataset) -> None:
+    """Refuse what would be compared with something else than it was made from."""
+    for name, model in {"dense": dense, **models}.items():
+        check_labels(model, dataset.labels, name)
+        if spares(model) == (name == "dense"):
+            expected = "a dense model" if name == "dense" else "an adaptive or cut model"
+            raise InputError(Fault(expected, type(model.model).__name__, name))
+        if full_costs(model.model) != costs(dense.model):
+            raise InputError(Fault("a model of the dense model's sizes", "one of others", name))
 
 
 def _turned(classifier: Classifier, dial: float) -> AbstractContextManager[None]:

@@ -16,8 +16,15 @@ from rationale.training.targets import parse_target, target_names
         ({"predictor_epochs": -1}, "expected epochs of at least 0, got (-1, 5, 0)"),
         ({"epochs": 0}, "expected at least 1 epoch, got (0, 0, 0)"),
         ({"eta": 0.0}, "expected eta in (0, 1], got 0.0"),
-        ({"eta_max": 0.5}, "expected eta_max of at least 1, got 0.5"),
-        ({"eta_max": float("inf")}, "expected eta_max of at least 1, got inf"),
+        (
+            {"eta_max": 0.5, "hard_epochs": 1, "speedup": 2.0},
+            "expected eta_max of at least 1, got 0.5",
+        ),
+        (
+            {"eta_max": 2.0, "hard_epochs": 1},
+            "expected hard_epochs and a speedup with eta_max, got (1, None)",
+        ),
+        ({"eta_max": 2.0, "speedup": 3.0}, "expected hard_epochs and a speedup with eta_max, got (0, 3.0)"),
         ({"eta": 1.5}, "expected eta in (0, 1], got 1.5"),
         ({"eta": float("nan")}, "expected eta in (0, 1], got nan"),
         ({"distill": 1.1}, "expected distill in [0, 1], got 1.1"),

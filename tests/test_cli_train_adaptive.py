@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -114,6 +114,21 @@ def test_a_model_can_be_trained_on_marked_words_alone(rationale, monkeypatch, na
         before = next(x for x in of_whole if x.id == example.id)
         gold = whole.truth(before).gold
         assert marked.text(example).words == tuple(np.array(whole.text(before).words, object)[gold])
+
+
+def test_texts_left_out_for_want_of_marks_are_told(rationale, monkeypatch):
+    from eraser import load
+
+    whole = load.load("sample")
+    bare = {"train": whole.splits["train"][:2], "test": whole.splits["test"]}  # test is not read in training
+    splits = {s: tuple(replace(e, gold=frozenset()) for e in e_s) for s, e_s in bare.items()}
+    splits = {**whole.splits, "train": (*whole.splits["train"], *splits["train"]), "test": splits["test"]}
+    twice = replace(whole, splits=splits)
+    monkeypatch.setattr(load, "load", lambda name, data=None: twice)
+    command = ("train", "dact", "--dense", "dense", "--epochs", 1, "--tolerance", 1.0, *PLAIN)
+    code, _, err = rationale(*command, "--evidence-only", "--out", "m")
+    assert code == 0
+    assert "note: train: 2 texts without evidence left out\n" in err
 
 
 @pytest.mark.parametrize(

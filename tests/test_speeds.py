@@ -1,16 +1,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from transformers import BertConfig, BertForSequenceClassification
 from typer.testing import CliRunner
 
 from eraser import Dataset, InputError
 from rationale.cli import app
+from rationale.cli_speeds import _named
 from rationale.hf import save_classifier, without_removal
 from rationale.models.dact import DactForSequenceClassification
 from rationale.models.removal import measure_removal
@@ -77,13 +80,64 @@ def test_area_is_the_mean_over_shares_of_the_best_point_within_each(points, comm
     assert area(rows, commonest)["m"] == pytest.approx(np.mean(best), abs=1e-3)
 
 
-def test_dials_below_zero_and_models_of_other_labels_are_refused(adaptive, few):
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"dials": (-1.0,)}, "expected dials of at least 0, got -1.0"),
+        (
+            {"windows": -1},
+            "expected at least 1 window, a batch size of 1 and 1 round, got (-1, 2, 2)",
+        ),
+        ({"rounds": 0}, "expected at least 1 window, a batch size of 1 and 1 round, got (4, 2, 0)"),
+    ],
+)
+def test_what_cannot_be_measured_is_refused(adaptive, few, settings, message):
     with pytest.raises(InputError) as error:
-        speed_table(adaptive, {"m": adaptive}, few, replace(SETTINGS, dials=(-1.0,)))
-    assert str(error.value) == "expected dials of at least 0, got -1.0"
-    other = replace(adaptive, labels=("a", "b"))
-    with pytest.raises(InputError, match="other: expected a model with the labels"):
-        speed_table(adaptive, {"other": other}, few, SETTINGS)
+        speed_table(without_removal(adaptive), {"m": adaptive}, few, replace(SETTINGS, **settings))
+    assert str(error.value) == message
+
+
+def test_models_that_do_not_belong_together_are_refused_before_any_is_run(adaptive, few, tokenizer):
+    def refused(dense, **models) -> str:
+        with pytest.raises(InputError) as error:
+            speed_table(dense, models, few, SETTINGS)
+        return str(error.value)
+
+    dense = without_removal(adaptive)
+    named = replace(adaptive, labels=("a", "b"))
+    assert refused(dense, m=named).startswith("m: expected a model with the labels")
+    assert refused(without_removal(named), m=adaptive).startswith("dense: expected a model with the labels")
+    kind = "AdaplerForSequenceClassification"
+    assert refused(adaptive, m=adaptive) == f"dense: expected a dense model, got {kind}"
+    assert (
+        refused(dense, m=dense) == "m: expected an adaptive or cut model, got BertForSequenceClassification"
+    )
+    config = BertConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=16,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=24,
+    )
+    smaller = DactForSequenceClassification.around(BertForSequenceClassification(config).eval())
+    found = refused(dense, m=adaptive, small=replace(adaptive, model=smaller))
+    assert found == "small: expected a model of the dense model's sizes, got one of others"
+
+
+def test_a_folder_with_an_equals_sign_is_one_model(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    folder = Path("runs/gamma=0.1-lr=1")
+    folder.mkdir(parents=True)
+    assert _named([str(folder), f"mine={folder}", "x"]) == {
+        "gamma=0.1-lr=1": str(folder),
+        "mine": str(folder),
+        "x": "x",
+    }
+
+
+def test_no_threads_are_refused(tmp_path):
+    done = CliRunner().invoke(app, ["speeds", "a=x", "--dense", "d", "--threads", "0"])
+    assert str(done.exception) == "expected at least 1 thread, got 0"
 
 
 def test_command_writes_table_areas_and_figure(adaptive, tmp_path):

@@ -289,7 +289,12 @@ def test_samplers_are_not_put_around_a_model_that_is_adaptive(dense, few, tokeni
         ),
         (InforCoefSettings, {"sampler_lr": 0.0}, "expected learning rates above 0, got "),
         (InforCoefSettings, {"epochs": 0}, "expected at least 1 epoch, got (0, 0)"),
-        (InforCoefSettings, {"speedup": 0.5}, "expected a speedup of at least 1, got 0.5"),
+        (
+            InforCoefSettings,
+            {"speedup": 0.5, "hard_epochs": 1},
+            "expected a speedup of at least 1, got 0.5",
+        ),
+        (InforCoefSettings, {"speedup": 4.0}, "expected hard_epochs with speedup, got 0"),
         (
             InforCoefSettings,
             {"word_drop": 0.1},

@@ -21,6 +21,7 @@ from torch.nn.functional import gelu
 from transformers import AutoConfig, AutoModelForSequenceClassification, PreTrainedModel
 
 from eraser import Fault, InputError
+from eraser.errors import shown
 from rationale.models.adaptive import AdaptiveForSequenceClassification, plain
 from rationale.models.encoder import check_lengths, classify, embed, layers_of, width_of
 from rationale.models.packed import Rows
@@ -180,6 +181,8 @@ class AdaplerForSequenceClassification(AdaptiveForSequenceClassification):
     def check_thresholds(self, path: str | Path) -> None:
         """Refuse thresholds outside (0, eta_max]: no training makes them."""
         most = self.config.eta_max
+        if type(most) not in (int, float) or not ETA_MAX <= most < torch.inf:
+            raise InputError(Fault(f"eta_max of at least {ETA_MAX:g} in config.json", shown(most), path))
         if bad := [x for x in self.eta.tolist() if not 0 < x <= most]:
             raise InputError(Fault(f"thresholds eta in (0, {most:g}]", str(bad[0]), path))
 

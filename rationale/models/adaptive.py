@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from rationale.models.encoder import Halting, Output, check_encoder, run_packed
+from rationale.models.encoder import Halting, Output, check_encoder, keep_all, run_packed
 from rationale.models.packed import Rows
 from rationale.models.pruning import build
 from rationale.models.wrapped import WrappedConfig
@@ -130,8 +130,3 @@ class AdaptiveForSequenceClassification(PreTrainedModel):  # type: ignore[no-unt
     def unshortened(self) -> Any:
         """Return the model with nothing removed and every layer run, as attribution methods explain it."""
         return self.model if self.inner is None else self.inner.unshortened()
-
-
-def keep_all(layer: int, states: Tensor, rows: Rows) -> tuple[Tensor, None]:
-    """Drop nothing."""
-    return torch.ones(len(states), dtype=torch.bool, device=states.device), None

@@ -98,7 +98,7 @@ def read(head: nn.Module, unit: nn.Module, first: Tensor) -> tuple[Tensor, Tenso
 class DactConfig(WrappedConfig):  # type: ignore[no-untyped-call]
     """The model inside, the rule by which sequences stop, and whether all layers share one head.
 
-    `dial`: 0 runs every layer, 1 is as trained and never changes a class, above 1 is faster.
+    `dial`: 0 runs every layer, 1 is as trained and changes no window's class, above 1 is faster.
     """
 
     model_type = "dact"

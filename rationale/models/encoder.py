@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 import torch
@@ -18,6 +19,7 @@ from transformers import PreTrainedModel
 from eraser import Fault, InputError
 from rationale.models.packed import NAME, Rows, rows_of
 
+CLOSE = 0.02  # of logits, as a share: rounding of half-precision weights stays far below
 # (layer, states [P,D], rows) → (kept [P], score [P])
 Choose = Callable[[int, Tensor, Rows], tuple[Tensor, Tensor | None]]
 
@@ -70,6 +72,32 @@ def check_encoder(model: PreTrainedModel) -> None:
     if not getattr(model, "_supports_attention_backend", False):  # MPNet, DeBERTa: ours would not be called
         expected = "an encoder whose attention function can be replaced (transformers' AttentionInterface)"
         raise InputError(Fault(expected, type(model).__name__))
+
+
+@torch.inference_mode()
+def check_packed(model: PreTrainedModel, where: Path) -> None:
+    """Refuse a model in eval mode whose answers are not embeddings, layers and head alone.
+
+    RoBERTa-PreLayerNorm has one more norm after its layers, MobileBERT's embeddings read neighbours.
+    """
+    ids = torch.arange(5, 15, device=model.device).view(2, 5) % model.config.vocab_size
+    real = torch.tensor([[1, 1, 1, 1, 1], [1, 1, 1, 0, 0]], device=model.device, dtype=torch.bool)
+    expected = "a model whose answer is that of its embeddings, layers and head (BERT, RoBERTa, ELECTRA, …)"
+    try:
+        own = model(input_ids=ids, attention_mask=real.long()).logits.float()
+        ours = run_packed(model, ids, torch.zeros_like(ids), real, keep_all).logits.float()
+    except Exception as error:  # whatever layers of another kind say to it
+        raise InputError(
+            Fault(expected, f"{type(error).__name__} in {type(model).__name__}", where)
+        ) from None
+    if (apart := float((own - ours).abs().max())) > CLOSE * (1 + float(own.abs().max())):
+        got = f"logits {apart:.2g} apart in {type(model).__name__}"
+        raise InputError(Fault(expected, got, where))
+
+
+def keep_all(layer: int, states: Tensor, rows: Rows) -> tuple[Tensor, None]:
+    """Drop nothing."""
+    return torch.ones(len(states), dtype=torch.bool, device=states.device), None
 
 
 def layers_of(model: PreTrainedModel) -> nn.ModuleList:

@@ -42,6 +42,11 @@ class AdaplerSettings(AdaptiveSettings):
             *super().rules(),
             (0 < self.eta <= 1, "eta in (0, 1]", self.eta),
             (1 <= self.eta_max < math.inf, "eta_max of at least 1", self.eta_max),
+            (
+                self.eta_max == 1 or (self.hard_epochs > 0 and self.speedup is not None),
+                "hard_epochs and a speedup with eta_max",
+                (self.hard_epochs, self.speedup),
+            ),
             (not self.word_drop or self.hard_epochs > 0, "hard_epochs with word_drop", self.hard_epochs),
             (all(0 <= w < math.inf for w in weights), "gamma and phi of at least 0", weights),
             (not steepness or min(steepness) > 0, "a steepness above 0", steepness),

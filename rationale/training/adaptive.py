@@ -13,12 +13,20 @@ from typing import Any
 
 from accelerate.utils import set_seed
 from torch import Tensor
-from transformers import PreTrainedModel
+from transformers import AutoConfig, PreTrainedModel
 
 from eraser import Dataset, Fault, InputError
 from eraser.write import write_json
-from rationale.hf import SETTINGS, Classifier, check_first_token, load_classifier, load_model, read_settings
-from rationale.models.encoder import check_encoder
+from rationale.hf import (
+    SETTINGS,
+    Classifier,
+    check_first_token,
+    check_tokenizer,
+    load_classifier,
+    load_model,
+    read_settings,
+)
+from rationale.models.encoder import check_encoder, check_packed
 from rationale.models.pruning import PrunedForSequenceClassification
 from rationale.models.removal import measure_removal
 from rationale.settings import digest
@@ -96,6 +104,7 @@ def _begin(  # noqa: PLR0913 (what a run is made of)
         raise InputError(Fault("the folder of a dense model", "nothing there", dense))
     teacher = load_classifier(dense, device=settings.device, precision=settings.precision)
     check_encoder(teacher.model)
+    check_packed(teacher.model, dense)
     check_first_token(teacher.encoder.tokenizer, dense)
     if teacher.labels != dataset.labels:
         raise InputError(Fault(f"labels {list(dataset.labels)}", str(list(teacher.labels)), dense))
@@ -126,9 +135,16 @@ def _started(start: Path, teacher: Classifier) -> PreTrainedModel:
     if not start.is_dir():  # the library would ask the hub for it
         raise InputError(Fault("the folder of a model to build on", "nothing there", start))
     config = teacher.model.config
-    model, _ = load_model(
+    model, missing = load_model(
         start, num_labels=len(teacher.labels), id2label=config.id2label, label2id=config.label2id
     )
+    check_tokenizer(teacher.encoder.tokenizer, model, start)
+    stored = AutoConfig.from_pretrained(start, trust_remote_code=False).id2label
+    if not missing and stored != config.id2label:
+        names = list(teacher.labels)
+        raise InputError(
+            Fault(f"a model with labels {names}, in this order", str(list(stored.values())), start)
+        )
     return model.model if isinstance(model, PrunedForSequenceClassification) else model
 
 

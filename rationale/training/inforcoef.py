@@ -43,6 +43,7 @@ class InforCoefSettings(AdaptiveSettings):
         return [
             *super().rules(),
             (all(0 <= w < float("inf") for w in weights), "norm, entropy and share of at least 0", weights),
+            (self.speedup is None or self.hard_epochs > 0, "hard_epochs with speedup", self.hard_epochs),
             (self.bottleneck in BOTTLENECKS, f"a bottleneck of {', '.join(BOTTLENECKS)}", self.bottleneck),
         ]
 

@@ -18,9 +18,9 @@ from transformers import PreTrainedModel
 
 from eraser import Fault, InputError
 from rationale.hf import load_classifier, save_classifier
-from rationale.models.adaptive import AdaptiveForSequenceClassification, keep_all
-from rationale.models.encoder import Output, layers_of, run_packed
-from rationale.models.gates import Gates, Lagrangian, gated, target
+from rationale.models.adaptive import AdaptiveForSequenceClassification
+from rationale.models.encoder import Output, keep_all, layers_of, run_packed
+from rationale.models.gates import Gates, Lagrangian, dimensions, gated, target
 from rationale.models.packed import Rows
 from rationale.models.pruning import cut
 from rationale.training.adaptive import Recipe
@@ -92,6 +92,10 @@ class GateStage(PackedStage):
     def __init__(self, run: Run, place: int) -> None:
         assert isinstance(run.settings, PruneSettings)
         self.settings, model = run.settings, run.model
+        teacher, own = dimensions(run.teachers[0].model), dimensions(model)
+        if (own.layers, own.hidden) != (teacher.layers, teacher.hidden):
+            expected = f"a model of the dense one's {teacher.layers} layers of width {teacher.hidden}"
+            raise InputError(Fault(expected, f"{own.layers} of width {own.hidden}"))
         self.gates, self.lagrangian = Gates.of(model), Lagrangian().to(model.device)
         width = model.config.hidden_size
         self.map = nn.Linear(width, width, bias=False).to(model.device)
