@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import hypothesis
 import pytest
 import tokenizers
 import torch
@@ -29,6 +30,8 @@ from rationale.models.adapler import AdaplerForSequenceClassification
 from rationale.text import Encoder
 
 torch.set_num_threads(1)
+hypothesis.settings.register_profile("patient", deadline=None)  # a busy machine fails no test
+hypothesis.settings.load_profile("patient")
 
 SPECIALS = {
     "pad_token": "[PAD]",
