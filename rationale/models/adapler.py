@@ -24,7 +24,7 @@ from eraser import Fault, InputError
 from eraser.errors import shown
 from rationale.models.adaptive import AdaptiveForSequenceClassification, plain
 from rationale.models.encoder import check_lengths, classify, embed, layers_of, width_of
-from rationale.models.packed import Rows
+from rationale.models.packed import Rows, in_steps
 from rationale.models.wrapped import WrappedConfig
 
 ETA_MIN, ETA_MAX = 0.01, 1.0  # of thresholds in the published training
@@ -192,7 +192,7 @@ class AdaplerForSequenceClassification(AdaptiveForSequenceClassification):
 
     def choose(self, layer: int, states: Tensor, rows: Rows) -> tuple[Tensor, Tensor]:
         """Return (kept [P], S [P]) of packed states [P,D]: the hard rule, S >= dial · eta / n."""
-        raw = self.contribution_predictors[layer](states).float()
+        raw = in_steps(self.contribution_predictors[layer], states).float()
         n, first = len(rows.lengths), rows.first
         highest = raw.new_full((n,), -torch.inf).scatter_reduce(0, rows.owner, raw, "amax")
         weight = (raw - highest[rows.owner]).exp()

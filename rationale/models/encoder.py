@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -17,7 +18,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from eraser import Fault, InputError
-from rationale.models.packed import NAME, Rows, rows_of
+from rationale.models.packed import NAME, Rows, in_steps, rows_of
 
 CLOSE = 0.02  # of logits, as a share: rounding of half-precision weights stays far below
 # (layer, states [P,D], rows) → (kept [P], score [P])
@@ -210,7 +211,7 @@ def run_packed(
             kept, score = choose(i, states[0], rows)
             trace.append(_trace(real, place, kept, score))
             states, place, rows = states[:, kept], place[kept], rows.keep(kept)
-            states = layer(states, None, rows=rows)
+            states = in_steps(partial(layer, rows=rows), states)
             stop = None if halting is None else halting.stops(i, states[0, rows.first], running)
             if stop is None:
                 continue

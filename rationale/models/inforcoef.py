@@ -20,7 +20,7 @@ from transformers import AttentionInterface, AutoConfig, AutoModelForSequenceCla
 
 from rationale.models.adaptive import AdaptiveForSequenceClassification, plain
 from rationale.models.encoder import attention, check_lengths, classify, embed, layers_of, width_of
-from rationale.models.packed import Rows
+from rationale.models.packed import Rows, in_steps
 from rationale.models.wrapped import WrappedConfig
 
 NAME = "rationale_masked"
@@ -143,7 +143,7 @@ class InforCoefForSequenceClassification(AdaptiveForSequenceClassification):
 
     def choose(self, layer: int, states: Tensor, rows: Rows) -> tuple[Tensor, Tensor]:
         """Return (kept [P], probability to keep [P]) of packed states [P,D]: keep where it wins."""
-        z = self.samplers[layer](states)
+        z = in_steps(self.samplers[layer], states)
         odds = z[:, 1] - z[:, 0]
         dial = torch.tensor(float(self.config.dial), device=odds.device)
         kept = odds >= dial.log()  # ln 0 = −inf: every token

@@ -1,11 +1,13 @@
 """A batch as one long row of tokens, and attention over it.
 
 Axes: P packed token (all sequences in one row), H head, d head width. A sequence is a run of `lengths[b]`
-tokens. Dropping tokens is indexing; no layer works on padding, but for the attention of short sequences.
+tokens. Dropping tokens is indexing; no layer works on padding, but for the attention of short sequences and
+a few rows of filling (`in_steps`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
@@ -18,6 +20,8 @@ from transformers import AttentionInterface
 
 NAME = "rationale_packed"
 SHORT = 16  # tokens: up to here one padded product beats fused attention a sequence, on a CPU
+LEAST_STEP, MOST_STEP = 16, 256  # rows: see step_of
+HALF = (torch.float16, torch.bfloat16)
 
 
 @dataclass(frozen=True)
@@ -69,6 +73,29 @@ def rows_of(lengths: tuple[int, ...], device: torch.device) -> Rows:
     return Rows(lengths, owner)
 
 
+def step_of(tokens: int) -> int:
+    """Return the step to whose next multiple a row of so many tokens is filled: an eighth of them at most."""
+    return min(max(LEAST_STEP, 1 << max(0, tokens.bit_length() - 4)), MOST_STEP)
+
+
+def in_steps(work: Callable[[Tensor], Tensor], states: Tensor) -> Tensor:
+    """Return work(states) for packed states [...,P,D], computed on P filled up with zeros to a whole step.
+
+    On a CPU oneDNN compiles each half-precision product anew for every P it has not met, which takes longer
+    than a short batch's product itself; and every batch and layer of a model that drops tokens has another P.
+    `work` treats rows alone, but for attention, which passes over the filling (`packed_attention`).
+    """
+    tokens = states.shape[-2]
+    filling = -tokens % step_of(tokens) if _compiles(states) else 0
+    if not filling:
+        return work(states)
+    return work(nn.functional.pad(states, (0, 0, 0, filling))).narrow(states.dim() - 2, 0, tokens)
+
+
+def _compiles(states: Tensor) -> bool:
+    return states.device.type == "cpu" and (torch.is_autocast_enabled("cpu") or states.dtype in HALF)
+
+
 def packed_attention(  # noqa: PLR0913 (the signature transformers calls)
     module: nn.Module,
     query: Tensor,
@@ -82,18 +109,28 @@ def packed_attention(  # noqa: PLR0913 (the signature transformers calls)
 ) -> tuple[Tensor, None]:
     """Attend within each sequence of the row: query, key, value [1,H,P,d] → [1,P,H,d].
 
+    Tokens after the last sequence are filling: they attend to nothing and come back as any numbers.
+
     Registered with transformers as `rationale_packed`; `rows` reaches it through the layers' keyword
     arguments. On CUDA in half precision one variable-length kernel does it; elsewhere a loop, which on a
     CPU beats every padded form, but for short sequences, where a call costs more than padding.
     """
-    if query.is_cuda and query.dtype in (torch.float16, torch.bfloat16):
+    if query.is_cuda and query.dtype in HALF:
         return _varlen(query, key, value, rows, scaling), None
-    if max(rows.lengths) <= SHORT and len(rows.lengths) > 1:
-        return _padded(query, key, value, rows, dropout, scaling), None
+    filling = query[:, :, sum(rows.lengths) :].transpose(1, 2)
+    attend = _padded if max(rows.lengths) <= SHORT and len(rows.lengths) > 1 else _one_by_one
+    attended = attend(query, key, value, rows, dropout, scaling)
+    return torch.cat([attended, filling], dim=1) if filling.shape[1] else attended, None
+
+
+def _one_by_one(
+    query: Tensor, key: Tensor, value: Tensor, rows: Rows, dropout: float, scaling: float | None
+) -> Tensor:
     lengths = list(rows.lengths)
-    sequences = zip(*(torch.split(t, lengths, dim=2) for t in (query, key, value)), strict=True)
+    its = (torch.split(t[:, :, : sum(lengths)], lengths, dim=2) for t in (query, key, value))
+    sequences = zip(*its, strict=True)
     parts = [scaled_dot_product_attention(q, k, v, dropout_p=dropout, scale=scaling) for q, k, v in sequences]
-    return torch.cat(parts, dim=2).transpose(1, 2), None
+    return torch.cat(parts, dim=2).transpose(1, 2)
 
 
 def _padded(
