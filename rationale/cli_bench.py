@@ -9,7 +9,16 @@ from typing import Annotated, Any
 import typer
 
 from eraser.errors import Fault, InputError
-from rationale.cli_options import Address, DataPath, DatasetName, Precision, RunnerName, Workers
+from rationale.cli_options import (
+    Address,
+    DataPath,
+    DatasetName,
+    Precision,
+    RunnerName,
+    Threads,
+    Workers,
+    use_threads,
+)
 
 
 def bench_command(  # noqa: PLR0913 (one option each)
@@ -23,7 +32,7 @@ def bench_command(  # noqa: PLR0913 (one option each)
     windows: Annotated[int, typer.Option(help="How many windows of the split to time.")] = 256,
     batch_size: int = 32,
     rounds: int = 5,
-    threads: Annotated[int | None, typer.Option(help="CPU threads; default torch's own choice.")] = None,
+    threads: Threads = None,
     dial: Annotated[
         bool, typer.Option("--dial", help="Instead draw accuracy and agreement against speed.")
     ] = False,
@@ -36,17 +45,14 @@ def bench_command(  # noqa: PLR0913 (one option each)
     address: Address = None,
 ) -> None:
     """Measure speed beside counted operations: Hugging Face dense, ours dense, ours with removal."""
-    import torch
-
     from eraser.load import load
     from rationale.bench import bench, table
     from rationale.hf import cast_once, load_classifier
     from rationale.memory import keep_freed_memory
 
-    if windows < 1 or (threads is not None and threads < 1):
-        raise InputError(Fault("at least 1 window and 1 thread", f"{windows}, {threads}"))
-    if threads is not None:
-        torch.set_num_threads(threads)
+    if windows < 1:
+        raise InputError(Fault("at least 1 window", str(windows)))
+    use_threads(threads)
     keep_freed_memory()
     if suite is None and (runner, workers, address) != ("local", 1, None):
         raise InputError(Fault("a runner, workers and an address with --suite alone", "no suite"))

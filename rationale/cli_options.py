@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 
 import typer
 
+from eraser import Fault, InputError
+
 DatasetName = Annotated[str, typer.Option(help="sample, movies, multirc, hatexplain, or a name of your own.")]
 DataPath = Annotated[
     Path | None, typer.Option(help="Folder or .tar.gz of the data set; default the fetched copy.")
@@ -52,6 +54,8 @@ Replacement = Annotated[Literal["delete", "mask"], typer.Option(help="How words 
 RunnerName = Annotated[str, typer.Option(help="Where it is computed: local, accelerate or ray.")]
 Workers = Annotated[int, typer.Option(help="Processes that compute, each with a model of its own.")]
 Address = Annotated[str | None, typer.Option(help="Of a Ray cluster that is there; default one of its own.")]
+# timing
+Threads = Annotated[int | None, typer.Option(help="CPU threads; default torch's own choice.")]
 
 # training
 Compose = Annotated[
@@ -84,3 +88,14 @@ OnlyEvidence = Annotated[bool, typer.Option("--evidence-only", help="Read only t
 def absolute(path: str) -> str:
     """Return a file's or folder's full path, for a worker may start elsewhere; a hub id as it is."""
     return str(Path(path).resolve()) if Path(path).exists() else path
+
+
+def use_threads(threads: int | None) -> None:
+    """Let torch compute with so many CPU threads; None leaves it its choice."""
+    import torch
+
+    if threads is None:
+        return
+    if threads < 1:
+        raise InputError(Fault("at least 1 thread", str(threads)))
+    torch.set_num_threads(threads)

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from eraser.errors import Fault, InputError
-from rationale.cli_options import DataPath, DatasetName, Precision
+from rationale.cli_options import DataPath, DatasetName, Precision, Threads, use_threads
 
 SHOWN = (
     *("model", "dial", "flops", "wall", "wall_of_flops", "exit_layer"),
@@ -26,7 +26,7 @@ def speeds_command(  # noqa: PLR0913 (one option each)
     windows: Annotated[int, typer.Option(help="How many windows of the split to time.")] = 256,
     batch_size: int = 32,
     rounds: int = 3,
-    threads: Annotated[int | None, typer.Option(help="CPU threads; default torch's own choice.")] = None,
+    threads: Threads = None,
     out: Annotated[Path, typer.Option(help="Folder for speeds.csv, areas.csv, speeds.png.")] = Path(
         "runs/speeds"
     ),
@@ -35,8 +35,6 @@ def speeds_command(  # noqa: PLR0913 (one option each)
     seed: int = 0,
 ) -> None:
     """Accuracy of many models against operations counted and time measured, and the area under each line."""
-    import torch
-
     from eraser.load import load
     from eraser.write import make_folder, write_bytes, write_text
     from rationale.cli_train import numbers
@@ -44,10 +42,7 @@ def speeds_command(  # noqa: PLR0913 (one option each)
     from rationale.plots import png, speed_figure
     from rationale.speeds import SpeedSettings, area, speed_table
 
-    if threads is not None and threads < 1:
-        raise InputError(Fault("at least 1 thread", str(threads)))
-    if threads is not None:
-        torch.set_num_threads(threads)
+    use_threads(threads)
     keep_freed_memory()
     loaded = load(dataset, data)
     settings = SpeedSettings(split, tuple(numbers(dials)), windows, batch_size, rounds, seed)

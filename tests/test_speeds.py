@@ -135,8 +135,9 @@ def test_a_folder_with_an_equals_sign_is_one_model(tmp_path, monkeypatch):
     }
 
 
-def test_no_threads_are_refused(tmp_path):
-    done = CliRunner().invoke(app, ["speeds", "a=x", "--dense", "d", "--threads", "0"])
+@pytest.mark.parametrize("command", [["speeds", "a=x", "--dense", "d"], ["bench", "--model", "m"]])
+def test_no_threads_are_refused(command):
+    done = CliRunner().invoke(app, [*command, "--threads", "0"])
     assert str(done.exception) == "expected at least 1 thread, got 0"
 
 
