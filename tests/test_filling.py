@@ -87,14 +87,14 @@ def test_half_precision_on_a_cpu_is_filled_and_float32_is_not(model):
 
 
 @given(st.integers(1, 10**6))
-def test_filling_is_an_eighth_at_most_but_in_the_shortest_rows(tokens):
+def test_filling_is_a_sixteenth_at_most_but_in_the_shortest_rows(tokens):
     filling = -tokens % step_of(tokens)
-    assert filling < LEAST_STEP or filling <= tokens / 8
+    assert filling < LEAST_STEP or filling <= tokens / 16
 
 
 def test_rows_of_up_to_sixteen_thousand_tokens_have_few_sizes():
     sizes = {tokens + -tokens % step_of(tokens) for tokens in range(1, 2**14 + 1)}
-    assert len(sizes) < 110  # of 16,384; oneDNN keeps 1,024 kernels, a layer takes about six
+    assert len(sizes) < 130  # of 16,384; oneDNN keeps 1,024 kernels, a layer takes about six
 
 
 def test_work_of_one_number_a_row_is_cut_back_on_the_rows_axis():

@@ -74,8 +74,8 @@ def rows_of(lengths: tuple[int, ...], device: torch.device) -> Rows:
 
 
 def step_of(tokens: int) -> int:
-    """Return the step to whose next multiple a row of so many tokens is filled: an eighth of them at most."""
-    return min(max(LEAST_STEP, 1 << max(0, tokens.bit_length() - 4)), MOST_STEP)
+    """Return the step to whose next multiple a row of so many tokens is filled: a sixteenth of them at most."""
+    return min(max(LEAST_STEP, 1 << max(0, tokens.bit_length() - 5)), MOST_STEP)
 
 
 def in_steps(work: Callable[[Tensor], Tensor], states: Tensor) -> Tensor:
