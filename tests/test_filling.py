@@ -12,11 +12,11 @@ from torch import nn
 
 from rationale.models import packed
 from rationale.models.inforcoef import InforCoefForSequenceClassification
-from rationale.models.packed import LEAST_STEP, in_steps, step_of
+from rationale.models.packed import LEAST_STEP, LONG, in_steps, step_of
 from tests.conftest import FAMILIES, dropping, tiny_model
 from tests.test_packed import batch
 
-SHORT, LONG = (3, 14, 1, 9), (17, 9, 1, 30, 2)  # both ways to attend
+FEW, MANY = (3, 14, 1, 9), (17, 9, 1, 30, 2)  # both ways to attend
 
 
 def samples(model):
@@ -49,7 +49,7 @@ def always_filled(monkeypatch):
     monkeypatch.setattr(packed, "_compiles", lambda states: True)
 
 
-@pytest.mark.parametrize("lengths", [SHORT, LONG])
+@pytest.mark.parametrize("lengths", [FEW, MANY])
 def test_filled_rows_change_no_answer_and_no_gradient(model, lengths, monkeypatch):
     ids, real = batch(lengths)
     model.requires_grad_(True)
@@ -75,26 +75,27 @@ def test_filled_rows_change_no_answer_and_no_gradient(model, lengths, monkeypatc
 
 
 def test_half_precision_on_a_cpu_is_filled_and_float32_is_not(model):
-    ids, real = batch(LONG)
+    ids, real = batch(MANY)
     met = rows_worked_on(model)
     with torch.inference_mode():
         model(ids, real)
-        assert met[0] == sum(LONG)
+        assert met[0] == sum(MANY)
         met.clear()
         with torch.autocast("cpu", torch.bfloat16):
             model(ids, real)
     assert all(rows % LEAST_STEP == 0 for rows in met)
 
 
-@given(st.integers(1, 10**6))
+@given(st.integers(1, LONG))
 def test_filling_is_a_sixteenth_at_most_but_in_the_shortest_rows(tokens):
     filling = -tokens % step_of(tokens)
     assert filling < LEAST_STEP or filling <= tokens / 16
 
 
-def test_rows_of_up_to_sixteen_thousand_tokens_have_few_sizes():
-    sizes = {tokens + -tokens % step_of(tokens) for tokens in range(1, 2**14 + 1)}
-    assert len(sizes) < 130  # of 16,384; oneDNN keeps 1,024 kernels, a layer takes about six
+def test_rows_have_few_sizes_and_long_ones_their_own():
+    sizes = {tokens + -tokens % step_of(tokens) for tokens in range(1, LONG + 1)}
+    assert len(sizes) < 70  # of 2,048; oneDNN keeps 1,024 kernels, a layer takes about six
+    assert step_of(LONG + 1) == 1
 
 
 def test_work_of_one_number_a_row_is_cut_back_on_the_rows_axis():

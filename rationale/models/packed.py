@@ -20,7 +20,7 @@ from transformers import AttentionInterface
 
 NAME = "rationale_packed"
 SHORT = 16  # tokens: up to here one padded product beats fused attention a sequence, on a CPU
-LEAST_STEP, MOST_STEP = 16, 256  # rows: see step_of
+LEAST_STEP, LONG = 16, 2048  # rows: see step_of; longer ones cost more to copy than products to compile
 HALF = (torch.float16, torch.bfloat16)
 
 
@@ -74,8 +74,8 @@ def rows_of(lengths: tuple[int, ...], device: torch.device) -> Rows:
 
 
 def step_of(tokens: int) -> int:
-    """Return the step to whose next multiple a row of so many tokens is filled: a sixteenth of them at most."""
-    return min(max(LEAST_STEP, 1 << max(0, tokens.bit_length() - 5)), MOST_STEP)
+    """Return the step to whose next multiple a row of so many tokens is filled, at most a sixteenth."""
+    return 1 if tokens > LONG else max(LEAST_STEP, 1 << max(0, tokens.bit_length() - 5))
 
 
 def in_steps(work: Callable[[Tensor], Tensor], states: Tensor) -> Tensor:
@@ -117,20 +117,18 @@ def packed_attention(  # noqa: PLR0913 (the signature transformers calls)
     """
     if query.is_cuda and query.dtype in HALF:
         return _varlen(query, key, value, rows, scaling), None
-    filling = query[:, :, sum(rows.lengths) :].transpose(1, 2)
     attend = _padded if max(rows.lengths) <= SHORT and len(rows.lengths) > 1 else _one_by_one
-    attended = attend(query, key, value, rows, dropout, scaling)
-    return torch.cat([attended, filling], dim=1) if filling.shape[1] else attended, None
+    return attend(query, key, value, rows, dropout, scaling), None
 
 
 def _one_by_one(
     query: Tensor, key: Tensor, value: Tensor, rows: Rows, dropout: float, scaling: float | None
 ) -> Tensor:
-    lengths = list(rows.lengths)
-    its = (torch.split(t[:, :, : sum(lengths)], lengths, dim=2) for t in (query, key, value))
-    sequences = zip(*its, strict=True)
+    lengths = [*rows.lengths, query.shape[2] - sum(rows.lengths)]
+    split = (torch.split(t, lengths, dim=2) for t in (query, key, value))
+    *sequences, (filling, _, _) = zip(*split, strict=True)
     parts = [scaled_dot_product_attention(q, k, v, dropout_p=dropout, scale=scaling) for q, k, v in sequences]
-    return torch.cat(parts, dim=2).transpose(1, 2)
+    return torch.cat([*parts, filling], dim=2).transpose(1, 2)
 
 
 def _padded(
@@ -148,7 +146,8 @@ def _padded(
     weights = spread(query) @ spread(key).transpose(-1, -2) * scale
     weights = weights.masked_fill(~real[:, None, None], -torch.inf).softmax(-1)
     attended = nn.functional.dropout(weights, dropout) @ spread(value)
-    return attended.transpose(1, 2)[real][None]
+    filling = query[:, :, sum(rows.lengths) :].transpose(1, 2)
+    return torch.cat([attended.transpose(1, 2)[real][None], filling], dim=1)
 
 
 def _varlen(query: Tensor, key: Tensor, value: Tensor, rows: Rows, scaling: float | None) -> Tensor:
