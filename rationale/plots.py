@@ -211,7 +211,7 @@ def speed_lines(axes: Axes, table: pd.DataFrame, x: str, label: str) -> Axes:
             rows[x],
             rows.accuracy,
             yerr=np.clip(np.stack(ends), 0, None),
-            fmt=f"{MARKERS[i % len(MARKERS)]}-",
+            fmt=f"{MARKERS[(i + i // len(COLOURS)) % len(MARKERS)]}-",
             color=COLOURS[i % len(COLOURS)],
             capsize=2,
             markersize=4,
@@ -231,7 +231,7 @@ def speed_figure(table: pd.DataFrame) -> Figure:
     speed_lines(axes[0], table, "flops", "times fewer operations than dense (counted)")
     speed_lines(axes[1], table, "wall", "times faster than dense (measured)")
     axes[0].set_title(f"n = {int(table.n.max())}", fontsize=9)
-    axes[1].legend(fontsize=7, frameon=False)
+    shared_legend(figure)
     return figure
 
 

@@ -17,7 +17,7 @@ from rationale.cli_speeds import _named
 from rationale.hf import save_classifier, without_removal
 from rationale.models.dact import DactForSequenceClassification
 from rationale.models.removal import measure_removal
-from rationale.plots import speed_figure
+from rationale.plots import MARKERS, speed_figure
 from rationale.speeds import SpeedSettings, area, speed_table
 from rationale.training.dense import accuracy
 
@@ -70,6 +70,13 @@ def test_figure_has_a_line_for_each_model_counted_and_measured(table):
     assert [ax.get_xlabel().split(" than")[0] for ax in axes] == ["times fewer operations", "times faster"]
     names = axes[1].get_legend_handles_labels()[1]
     assert names == ["dense", "drops", "stops"]
+
+
+def test_a_dozen_models_look_all_different(table):
+    one = table[table.model == "dense"]
+    many = pd.concat([one.assign(model=f"m{i}") for i in range(12)])
+    lines = [line for line in speed_figure(many).axes[0].lines if line.get_marker() in MARKERS]
+    assert len({(line.get_color(), line.get_marker()) for line in lines}) == len(lines) == 12
 
 
 @given(st.lists(st.tuples(st.floats(0.5, 30), st.floats(0, 1)), min_size=1, max_size=6), st.floats(0, 1))

@@ -146,8 +146,9 @@ def _padded(
     weights = spread(query) @ spread(key).transpose(-1, -2) * scale
     weights = weights.masked_fill(~real[:, None, None], -torch.inf).softmax(-1)
     attended = nn.functional.dropout(weights, dropout) @ spread(value)
+    packed = attended.transpose(1, 2)[real][None]
     filling = query[:, :, sum(rows.lengths) :].transpose(1, 2)
-    return torch.cat([attended.transpose(1, 2)[real][None], filling], dim=1)
+    return torch.cat([packed, filling], dim=1) if filling.shape[1] else packed
 
 
 def _varlen(query: Tensor, key: Tensor, value: Tensor, rows: Rows, scaling: float | None) -> Tensor:
