@@ -60,7 +60,7 @@ def png(figure: Figure) -> bytes:
 
 
 def look(methods: Iterable[str]) -> dict[str, tuple[str, str]]:
-    """Return each method's colour and marker, the same in every figure of a run, up to 100 of them."""
+    """Return each method's or model's colour and marker, the same in every figure of a run, up to 100."""
     names = sorted(set(methods))
     n = len(COLOURS)
     return {m: (COLOURS[i % n], MARKERS[(i + i // n) % len(MARKERS)]) for i, m in enumerate(names)}
@@ -203,16 +203,15 @@ def frontier(axes: Axes, table: pd.DataFrame, metric: str, label: str) -> Axes:
 
 def speed_lines(axes: Axes, table: pd.DataFrame, x: str, label: str) -> Axes:
     """Draw accuracy, with its interval, against a column of speed-ups, a line for each model."""
-    names = list(dict.fromkeys(table.model))
-    for i, name in enumerate(names):
+    for name, (colour, marker) in look(table.model).items():
         rows = table[table.model == name].sort_values(x)
         ends = [rows.accuracy - rows.accuracy_low, rows.accuracy_high - rows.accuracy]
         axes.errorbar(
             rows[x],
             rows.accuracy,
             yerr=np.clip(np.stack(ends), 0, None),
-            fmt=f"{MARKERS[(i + i // len(COLOURS)) % len(MARKERS)]}-",
-            color=COLOURS[i % len(COLOURS)],
+            fmt=f"{marker}-",
+            color=colour,
             capsize=2,
             markersize=4,
             label=name,

@@ -148,6 +148,11 @@ def test_no_threads_are_refused(command):
     assert str(done.exception) == "expected at least 1 thread, got 0"
 
 
+def test_no_windows_are_refused():
+    done = CliRunner().invoke(app, ["bench", "--model", "m", "--windows", "0"])
+    assert str(done.exception) == "expected at least 1 window, got 0"
+
+
 def test_command_writes_table_areas_and_figure(adaptive, tmp_path):
     save_classifier(adaptive.model, adaptive.encoder.tokenizer, tmp_path / "drops")
     dense = without_removal(adaptive)
