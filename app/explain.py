@@ -23,8 +23,9 @@ from rationale.ablate import Erasure, Removal, ablate
 from rationale.attribution import METHODS, AttributionSettings, Case, attribute
 from rationale.hf import Classifier, drops_tokens, without_removal
 from rationale.models.adaptive import plain
-from rationale.models.encoder import Output, keep_all, layers_of, run_packed
+from rationale.models.encoder import Output, keep_all, run_packed
 from rationale.models.flops import costs, full_costs, kept_lengths
+from rationale.models.layers import depth_of, layers_of
 from rationale.passes import Passes
 from rationale.predict import batches, text_probs
 from rationale.settings import OF_EACH_TEXT
@@ -161,7 +162,7 @@ def _pieces(classifier: Classifier, windows: Sequence[Window], n_words: int) -> 
 @torch.inference_mode()
 def _layers(classifier: Classifier, windows: Sequence[Window], n_words: int) -> Layers:
     """Return what the layers kept and cost."""
-    depth = len(layers_of(plain(classifier.model)))
+    depth = depth_of(plain(classifier.model))
     kept = np.zeros((depth + 1, n_words), dtype=bool)
     lengths = np.array([len(w) for w in windows])
     tokens = np.tile(lengths, (depth + 1, 1))

@@ -11,8 +11,8 @@ from transformers import (
     BertConfig,
     BertForSequenceClassification,
     BertModel,
-    RobertaPreLayerNormConfig,
-    RobertaPreLayerNormForSequenceClassification,
+    ConvBertConfig,
+    ConvBertForSequenceClassification,
 )
 
 from eraser import InputError
@@ -63,20 +63,17 @@ def test_families_whose_answer_is_of_embeddings_layers_and_head_are_taken(family
 
 
 @pytest.mark.parametrize("name", RECIPES)
-def test_a_family_with_a_norm_after_its_layers_is_refused(name, few, tokenizer, tmp_path):
-    config = RobertaPreLayerNormConfig(
-        **SIZES, vocab_size=len(tokenizer), initializer_range=0.3, pad_token_id=0, type_vocab_size=2
-    )
+def test_a_family_whose_tokens_read_their_neighbours_is_refused(name, few, tokenizer, tmp_path):
+    """ConvBERT's attention is a convolution too: without a token its neighbours are others."""
+    config = ConvBertConfig(**SIZES, vocab_size=len(tokenizer), initializer_range=0.3, embedding_size=16)
     config.id2label, config.label2id = {0: "NEG", 1: "POS"}, {"NEG": 0, "POS": 1}
     torch.manual_seed(0)
-    dense = saved(RobertaPreLayerNormForSequenceClassification(config).eval(), tokenizer, tmp_path / "dense")
+    dense = saved(ConvBertForSequenceClassification(config).eval(), tokenizer, tmp_path / "dense")
     out, recipe = tmp_path / "m", RECIPES[name]
     found = refused(train_adaptive, recipe, dense, few, out, recipe.settings.of(PLAIN))
-    expected = (
-        "expected a model whose answer is that of its embeddings, layers and head (BERT, RoBERTa, ELECTRA, …)"
-    )
-    assert found.startswith(f"{dense}: {expected}, got logits ")
-    assert found.endswith(" apart in RobertaPreLayerNormForSequenceClassification")
+    expected = "expected a classifier whose layers can be run on fewer tokens (see the docs, Model families)"
+    assert found.startswith(f"{dense}: {expected}, got ConvBertForSequenceClassification: logits ")
+    assert found.endswith(" apart on a packed row")
     assert not out.exists()
 
 

@@ -14,7 +14,8 @@ from rationale.models.dact import (
     DactForSequenceClassification,
     FullDepth,
 )
-from rationale.models.encoder import Head, run_packed
+from rationale.models.encoder import run_packed
+from rationale.models.head import Head
 from rationale.models.pruning import cut
 from rationale.text import Encoder
 from tests.conftest import FAMILIES, dropping, tiny_model
@@ -54,9 +55,9 @@ def first_states(model, ids, real):
     """Return the states of [CLS] [L,B,D] after each layer where nobody stops."""
     seen = []
 
-    def read(layer, first):
+    def read(layer, first, real):
         seen.append(first)
-        return model.read(layer, first)
+        return model.read(layer, first, real)
 
     run_packed(plain(model), ids, ids * 0, real, model.choose, Accumulator(99, read, None))
     return torch.stack(seen)
@@ -100,7 +101,7 @@ def random_sequences(classes):
 
 def drive(y, h, rule=None):
     """Run an accumulator as a batch does; return it, the exit layers, and a_n after each layer."""
-    accumulator = Accumulator(len(y), lambda layer, first: (y[layer, first], h[layer, first]), rule)
+    accumulator = Accumulator(len(y), lambda layer, first, real: (y[layer, first], h[layer, first]), rule)
     running, answers = torch.arange(y.shape[1]), []
     exits = torch.full_like(running, len(y))
     for layer in range(len(y)):

@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from torch import nn
 
 from rationale.models import packed
+from rationale.models.adaptive import plain
 from rationale.models.inforcoef import InforCoefForSequenceClassification
+from rationale.models.layers import anatomy_of
 from rationale.models.packed import LEAST_STEP, LONG, in_steps, step_of
 from tests.conftest import FAMILIES, dropping, tiny_model
 from tests.test_packed import batch
@@ -38,6 +40,7 @@ def model(request, tokenizer):
 
 def rows_worked_on(model):
     """Return a list into which each linear map of layers, predictors and samplers writes its rows."""
+    anatomy_of(plain(model))  # watched by passes of its own
     met: list[int] = []
     for name, module in model.named_modules():
         if isinstance(module, nn.Linear) and re.search(r"\.layer\.|predictors|samplers", name):

@@ -129,7 +129,7 @@ def test_costs_add_up_by_hand(n, kept):
 def test_kept_lengths_are_counted_for_each_layer_and_sequence():
     first = torch.tensor([[1, 1, 1, 0], [1, 1, 0, 0]], dtype=torch.bool)
     last = torch.tensor([[1, 0, 1, 0], [1, 0, 0, 0]], dtype=torch.bool)
-    output = Output(torch.zeros(2, 2), (LayerTrace(first, None), LayerTrace(last, None)))
+    output = Output(logits=torch.zeros(2, 2), trace=(LayerTrace(first, None), LayerTrace(last, None)))
     assert kept_lengths(output).tolist() == [[3, 2], [2, 1]]
 
 

@@ -316,5 +316,7 @@ def test_gradients_reach_every_gate_that_is_not_clipped(kind, way):
 
 def test_a_model_without_gates_is_refused():
     model = DistilBertForSequenceClassification(DistilBertConfig(n_layers=1, dim=8, n_heads=2, hidden_dim=8))
-    with pytest.raises(InputError, match=r"^expected an encoder with embeddings and .* got DistilBert"):
+    with pytest.raises(
+        InputError, match=r"^expected a classifier whose matrices can be cut .* got DistilBert"
+    ):
         Gates.of(model)

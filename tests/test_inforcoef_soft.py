@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
 from transformers.models.bert.modeling_bert import eager_attention_forward
 
-from rationale.models.encoder import attention, layers_of
-from rationale.models.inforcoef import (
-    NAME,
-    InforCoefForSequenceClassification,
-    SampledLayer,
-    masked_attention,
-)
+from rationale.models.encoder import layers_of
+from rationale.models.inforcoef import InforCoefForSequenceClassification, SampledLayer, passing
 from rationale.models.inforcoef_losses import BOTTLENECKS, share_kept
+from rationale.models.layers import attention
+from rationale.models.soft import weighed
 from tests.oracles import inforcoef as oracle
 from tests.test_inforcoef import KINDS, everyone, inner_of, sampling, soft
 from tests.test_packed import LENGTHS, batch
@@ -102,19 +101,23 @@ def qkv(seed=0, shape=(2, 3, 6, 4)):
     return [torch.randn(shape, generator=random) * 2 for _ in range(3)]
 
 
+def attend(q, k, v, passes, scaling=0.5):
+    """Attention whose weights are those of keys that pass; d is 4."""
+    return (passing(q @ k.transpose(-1, -2) * scaling, passes) @ v).transpose(1, 2)
+
+
 def test_attention_to_keys_that_all_pass_is_hugging_faces_own(inner):
     q, k, v = qkv()
     module = torch.nn.Module().eval()
-    for scaling in (None, 0.3):
-        found, _ = masked_attention(module, q, k, v, None, torch.ones(2, 6), scaling)
-        eager, _ = eager_attention_forward(module, q, k, v, None, scaling)
-        assert torch.allclose(found, eager, atol=1e-5)
+    eager, _ = eager_attention_forward(module, q, k, v, None, 0.3)
+    assert torch.allclose(attend(q, k, v, torch.ones(2, 6), 0.3), eager, atol=1e-5)
     layer, states = layers_of(inner)[1], torch.randn(2, 5, layers_of(inner)[1].output.dense.out_features)
-    with torch.no_grad():
-        with attention(inner, "eager"):
-            eager = layer(states, None)
-        with attention(inner, NAME):
-            assert torch.allclose(layer(states, None, passes=torch.ones(2, 5)), eager, atol=1e-5)
+    with torch.no_grad(), attention(inner, "eager"):
+        eager = layer(states, None)
+        found = weighed(
+            partial(layer, attention_mask=None), states, partial(passing, passes=torch.ones(2, 5))
+        )
+        assert torch.allclose(found, eager, atol=1e-5)
 
 
 PASSES = torch.tensor([[1.0, 0.0, 1.0, 1.0, 0.0, 0.0], [1.0, 0.0, 0.0, 0.0, 0.0, 0.0]])
@@ -124,7 +127,7 @@ PASSES = torch.tensor([[1.0, 0.0, 1.0, 1.0, 0.0, 0.0], [1.0, 0.0, 0.0, 0.0, 0.0,
 def test_attention_is_over_the_keys_that_pass_alone(above):
     q, k, v = qkv()
     k = k + above * (1 - PASSES)[:, None, :, None] * q.mean(2, keepdim=True)
-    found, _ = masked_attention(torch.nn.Module(), q, k, v, None, PASSES)
+    found = attend(q, k, v, PASSES)
     for b in range(2):
         for head in range(3):
             for t in range(6):
@@ -140,7 +143,7 @@ def test_a_key_feels_what_its_passing_would_change_be_it_dropped_or_not():
     q, k, v = qkv()
     passes = PASSES.clone().requires_grad_()
     upstream = torch.randn(2, 6, 3, 4, generator=torch.Generator().manual_seed(9))
-    out, _ = masked_attention(torch.nn.Module(), q, k, v, None, passes)
+    out = attend(q, k, v, passes)
     (out * upstream).sum().backward()
     bounded = 0
     for b in range(2):
@@ -161,7 +164,7 @@ def test_a_key_feels_what_its_passing_would_change_be_it_dropped_or_not():
 def test_gradients_stay_finite_where_a_dropped_key_would_have_all_the_weight():
     q, k, v = (x.requires_grad_() for x in qkv())
     passes = PASSES.clone().requires_grad_()
-    out, _ = masked_attention(torch.nn.Module(), q * 1e3, k, v, None, passes)
+    out = attend(q * 1e3, k, v, passes)
     out.square().sum().backward()
     assert all(torch.isfinite(x.grad).all() for x in (q, k, v, passes))
     assert (passes.grad[PASSES == 0] != 0).any()

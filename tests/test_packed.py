@@ -130,8 +130,11 @@ def test_the_model_is_left_with_its_own_attention(adapler):
 
 
 def test_a_model_without_layers_is_refused():
-    from transformers import DistilBertConfig, DistilBertForSequenceClassification
+    from transformers import BartConfig, BartForSequenceClassification
 
-    model = DistilBertForSequenceClassification(DistilBertConfig(n_layers=1, dim=8, n_heads=2, hidden_dim=8))
-    with pytest.raises(InputError, match=r"^expected an encoder with embeddings and .* got DistilBert"):
+    sizes = {"d_model": 8, "encoder_layers": 1, "decoder_layers": 1, "vocab_size": 20}
+    heads = {"encoder_attention_heads": 2, "decoder_attention_heads": 2}
+    model = BartForSequenceClassification(BartConfig(**sizes, **heads, encoder_ffn_dim=8, decoder_ffn_dim=8))
+    expected = r"^expected a classifier whose layers can be run .* got Bart\w+: an encoder and a decoder$"
+    with pytest.raises(InputError, match=expected):
         check_encoder(model)

@@ -222,7 +222,9 @@ def test_a_cut_that_does_not_fit_is_refused(name):
 
 def test_a_cut_of_another_kind_of_encoder_is_refused():
     inner = {"model_type": "distilbert", "n_layers": 1, "dim": 8, "n_heads": 2, "hidden_dim": 8, "cut": GOOD}
-    with pytest.raises(InputError, match=r"^expected an encoder with embeddings and .* got DistilBert"):
+    with pytest.raises(
+        InputError, match=r"^expected a classifier whose matrices can be cut .* got DistilBert"
+    ):
         PrunedForSequenceClassification(PrunedConfig(inner))
 
 

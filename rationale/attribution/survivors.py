@@ -14,7 +14,8 @@ from torch import Tensor
 from eraser import Fault, InputError
 from rationale.hf import Classifier, drops_tokens
 from rationale.models.adaptive import plain
-from rationale.models.encoder import Output, layers_of
+from rationale.models.encoder import Output
+from rationale.models.layers import depth_of
 from rationale.text import Batch
 
 BELOW_ONE = 1 - 1e-6  # largest tie-break: never another layer's worth
@@ -69,7 +70,7 @@ def contribution(classifier: Classifier, batch: Batch) -> Tensor:
 
 def n_layers(classifier: Classifier) -> float:
     """Return the score from which on a piece survived to the end."""
-    return float(len(layers_of(plain(classifier.model))))
+    return float(depth_of(plain(classifier.model)))
 
 
 def at_layer(layer: int, classifier: Classifier) -> float:

@@ -1,7 +1,8 @@
 """AdapLeR: an encoder that drops low-contribution tokens layer by layer (Modarressi et al., ACL 2022).
 
 Before layer i a small predictor scores every surviving token; scores S are a softmax over survivors; a
-token stays if S >= eta_i / n, n survivors. [CLS] always stays. Training fades tokens softly, steepness
+token stays if S >= eta_i / n, n survivors. [CLS], the anchor, always stays (in a decoder the last token, in
+which its head reads the text). Training fades tokens softly, steepness
 `lam`; inference removes them. The rule is `soft_step` for training and `choose` for inference.
 Quirks of the released code that are kept (K) or corrected (C) are numbered in docs/adapler.md.
 
@@ -23,8 +24,10 @@ from transformers import AutoConfig, AutoModelForSequenceClassification, PreTrai
 from eraser import Fault, InputError
 from eraser.errors import shown
 from rationale.models.adaptive import AdaptiveForSequenceClassification, plain
-from rationale.models.encoder import check_lengths, classify, embed, layers_of, width_of
+from rationale.models.encoder import check_lengths
+from rationale.models.layers import Run, anatomy_of, depth_of, inputs_of, standing_in, width_of
 from rationale.models.packed import Rows, in_steps
+from rationale.models.soft import anchors, run_padded, softly_answered, weighed
 from rationale.models.wrapped import WrappedConfig
 
 ETA_MIN, ETA_MAX = 0.01, 1.0  # of thresholds in the published training
@@ -53,16 +56,14 @@ def normalise(weights: Tensor) -> Tensor:
     return weights / (weights.sum(-1, keepdim=True) + TINY)
 
 
-def with_first(weights: Tensor, first: Tensor | float) -> Tensor:
-    """Return weights [B,T] with position 0, [CLS], multiplied by `first`."""
-    head = weights[:, :1] * first
-    return torch.cat([head, weights[:, 1:]], dim=1)
+def with_anchor(weights: Tensor, anchor: Tensor, factor: Tensor | float) -> Tensor:
+    """Return weights [B,T] with that of the anchor, [CLS] in most models, multiplied by a factor."""
+    return torch.where(anchor, weights * factor, weights)
 
 
-def contribution(raw: Tensor, mask: Tensor) -> Tensor:
-    """Return scores S [B,T] over the tokens still there; `mask` [B,T] in [0,1], [CLS] counted as 1."""
-    there = torch.cat([torch.ones_like(mask[:, :1]), mask[:, 1:]], dim=1)
-    return normalise(raw.softmax(-1) * there)
+def contribution(raw: Tensor, mask: Tensor, anchor: Tensor) -> Tensor:
+    """Return scores S [B,T] over the tokens still there; `mask` [B,T] in [0,1], the anchor counted as 1."""
+    return normalise(raw.softmax(-1) * mask.masked_fill(anchor, 1.0))
 
 
 def soft_removal(scores: Tensor, delta: Tensor, lam: float) -> Tensor:
@@ -85,30 +86,37 @@ class SoftStep:
     """What soft removal did before one layer."""
 
     scores: Tensor  # S [B,T]
-    scores_theta: Tensor  # S with [CLS] scaled by the forward factor
+    scores_theta: Tensor  # S with the anchor's scaled by the forward factor
     delta: Tensor  # [B]
     edit: Tensor  # [B,T]
     mask: Tensor  # [B,T] after the edit
     bias: Tensor  # [B,T] accumulated attention bias on keys
     length: Tensor  # [B] 1 + sum of the mask
+    anchor: Tensor  # [B,T] True at the token that is never edited
 
 
-def soft_step(
-    raw: Tensor, mask: Tensor, bias: Tensor, eta: Tensor, first: Tensor | float, lam: float
+def soft_step(  # noqa: PLR0913 (what a layer receives, and its own)
+    raw: Tensor,
+    mask: Tensor,
+    bias: Tensor,
+    eta: Tensor,
+    factor: Tensor | float,
+    lam: float,
+    anchor: Tensor,
 ) -> SoftStep:
     """Fade the tokens below the threshold; `mask` and `bias` are those the layer receives."""
-    scores = contribution(raw, mask)
-    scaled = normalise(with_first(scores, first))
+    scores = contribution(raw, mask, anchor)
+    scaled = normalise(with_anchor(scores, anchor, factor))
     delta = eta / (1 + mask.sum(-1))
     edit = soft_removal(scaled, delta[:, None], lam) * mask
     after = fade(mask, edit)
-    return SoftStep(scores, scaled, delta, edit, after, (bias + edit).clamp(min=FLOOR), 1 + after.sum(-1))
+    length = 1 + after.sum(-1)
+    return SoftStep(scores, scaled, delta, edit, after, (bias + edit).clamp(min=FLOOR), length, anchor)
 
 
-def start_mask(real: Tensor) -> Tensor:
-    """Return the mask [B,T] before layer 0: 1 for real tokens but [CLS], which is never edited."""
-    mask = real.float()
-    return torch.cat([torch.zeros_like(mask[:, :1]), mask[:, 1:]], dim=1)
+def start_mask(real: Tensor, anchor: Tensor) -> Tensor:
+    """Return the mask [B,T] before layer 0: 1 for real tokens but the anchor, which is never edited."""
+    return (real & ~anchor).float()
 
 
 def start_bias(real: Tensor) -> Tensor:
@@ -152,7 +160,7 @@ class AdaplerForSequenceClassification(AdaptiveForSequenceClassification):
 
     def __init__(self, config: AdaplerConfig) -> None:
         super().__init__(config)
-        n_layers, width = len(layers_of(plain(self))), width_of(plain(self))
+        n_layers, width = depth_of(plain(self)), width_of(plain(self))
         self.contribution_predictors = nn.ModuleList(
             ContributionPredictor(width, config.predictor_width) for _ in range(n_layers)
         )
@@ -193,33 +201,38 @@ class AdaplerForSequenceClassification(AdaptiveForSequenceClassification):
     def choose(self, layer: int, states: Tensor, rows: Rows) -> tuple[Tensor, Tensor]:
         """Return (kept [P], S [P]) of packed states [P,D]: the hard rule, S >= dial · eta / n."""
         raw = in_steps(self.contribution_predictors[layer], states).float()
-        n, first = len(rows.lengths), rows.first
+        n, anchor = len(rows.lengths), rows.anchor
         highest = raw.new_full((n,), -torch.inf).scatter_reduce(0, rows.owner, raw, "amax")
         weight = (raw - highest[rows.owner]).exp()
         scores = weight / raw.new_zeros(n).index_add(0, rows.owner, weight)[rows.owner]
-        # Scaling [CLS] by a factor f and normalising again divides all others by 1 + (f - 1)·S of [CLS].
-        rescaled = 1 + (self.factor(layer) - 1) * scores[first]
+        # Scaling the anchor by a factor f and normalising again divides all others by 1 + (f - 1)·its S.
+        rescaled = 1 + (self.factor(layer) - 1) * scores[anchor]
         threshold = self.config.dial * self.eta[layer] / rows.counts * rescaled
         kept = scores >= threshold[rows.owner]
-        kept[first] = True
+        kept[anchor] = True
         return kept, scores
 
     def soft(self, ids: Tensor, types: Tensor, real: Tensor, lam: float) -> SoftOutput:
         """Classify right-padded [B,T] with soft removal of steepness `lam`."""
         dense = plain(self)
-        check_lengths(dense, [ids.shape[1]])
-        positions = torch.arange(ids.shape[1], device=ids.device)[None].expand_as(ids)
-        states = embed(dense, ids, types, positions)
-        mask, bias = start_mask(real), start_bias(real)
-        steps, hidden = [], [states]
-        for i, layer in enumerate(layers_of(dense)):
+        check_lengths(dense, (ids.shape[1],))
+        anchor = anchors(dense, real)
+        mask, bias = start_mask(real, anchor), start_bias(real)
+        steps, hidden = list[SoftStep](), list[Tensor]()
+
+        def fading(i: int, states: Tensor, run: Run) -> Tensor:
+            nonlocal mask, bias
             raw = self.contribution_predictors[i](states).float()
-            step = soft_step(raw, mask, bias, self.eta[i], self.factor(i), lam)
+            step = soft_step(raw, mask, bias, self.eta[i], self.factor(i), lam, anchor)
             mask, bias = step.mask, step.bias
-            states = layer(states, bias[:, None, None].to(states.dtype))
             steps.append(step)
-            hidden.append(states)
-        return SoftOutput(classify(dense, states[:, 0]), tuple(steps), tuple(hidden))
+            left = weighed(run, states, lambda logits: (logits + step.bias[:, None, None]).softmax(-1))
+            hidden.extend((states, left) if i == 0 else (left,))
+            return left
+
+        logits = run_padded(dense, ids, types, real, fading)
+        logits = softly_answered(dense, logits, hidden[-1], mask.masked_fill(anchor, 1.0))
+        return SoftOutput(logits, tuple(steps), tuple(hidden))
 
 
 @dataclass(frozen=True)
@@ -232,16 +245,19 @@ class SoftOutput:
 
 
 def saliency(model: PreTrainedModel, ids: Tensor, types: Tensor, real: Tensor, labels: Tensor) -> Tensor:
-    """Return ‖e ⊙ ∂logit_label/∂e‖₂ [B,T] on the embedding output; 0 for padding."""
-    positions = torch.arange(ids.shape[1], device=ids.device)[None].expand_as(ids)
-    with torch.enable_grad():
-        e = embed(model, ids, types, positions).detach().requires_grad_()
-        states, bias = e, start_bias(real)[:, None, None]
-        for layer in layers_of(model):
-            states = layer(states, bias)
-        chosen = classify(model, states[:, 0]).gather(1, labels[:, None]).sum()
-        (gradient,) = torch.autograd.grad(chosen, e)
-    size: Tensor = torch.linalg.vector_norm(e.detach() * gradient, dim=-1)
+    """Return ‖e ⊙ ∂logit_label/∂e‖₂ [B,T] on the states that enter the first layer; 0 for padding."""
+    entering: list[Tensor] = []
+
+    def begin(layer: int, states: Tensor, run: Run) -> Tensor:
+        if layer == 0:
+            states = states.detach().requires_grad_()
+            entering.append(states)
+        return run(states)
+
+    with torch.enable_grad(), standing_in(anatomy_of(model).calls, begin):
+        logits = model(input_ids=ids, **inputs_of(model, types, real)).logits
+        (gradient,) = torch.autograd.grad(logits.gather(1, labels[:, None]).sum(), entering[0])
+    size: Tensor = torch.linalg.vector_norm(entering[0].detach() * gradient, dim=-1)
     return size * real
 
 

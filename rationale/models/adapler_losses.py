@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy, kl_div
 
-from rationale.models.adapler import TINY, SoftStep, fade, normalise, soft_removal, with_first
+from rationale.models.adapler import TINY, SoftStep, fade, normalise, soft_removal, with_anchor
 from rationale.models.packed import Rows
 
 CLIP = 1e-7  # of both sides of the KL
@@ -27,16 +27,16 @@ def kl_losses(
     (without the forward factor, K3); theta [L-1] scales its [CLS] entry from layer 1 on (K1). Gradients
     reach the encoder and, through the target's mask, earlier predictors (K2).
     """
-    mask = real.float()
+    mask, anchor = real.float(), steps[0].anchor
     losses = []
     for i, step in enumerate(steps):
         wanted = normalise(target * mask)
-        wanted = normalise(with_first(wanted, theta[i - 1] if i else 1.0)).clamp(CLIP, 1)
+        wanted = normalise(with_anchor(wanted, anchor, theta[i - 1] if i else 1.0)).clamp(CLIP, 1)
         divergence = (wanted * (wanted / step.scores.clamp(CLIP, 1)).log()).sum(-1)
-        losses.append((divergence * mask[:, 1:].amax(-1).detach()).mean())
+        losses.append((divergence * mask.masked_fill(anchor, 0.0).amax(-1).detach()).mean())
         delta = eta[i] / (mask.sum(-1, keepdim=True) + TINY)
         after = fade(mask, soft_removal(step.scores, delta, lam) * mask)
-        mask = torch.cat([torch.ones_like(mask[:, :1]), after[:, 1:]], dim=1)
+        mask = after.masked_fill(anchor, 1.0)
     return torch.stack(losses)
 
 

@@ -15,8 +15,10 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from rationale.models.encoder import Halting, Output, check_encoder, keep_all, run_packed
+from eraser import Fault, InputError
+from rationale.models.encoder import Output, check_encoder, keep_all, run_packed
 from rationale.models.packed import Rows
+from rationale.models.packing import Halting
 from rationale.models.pruning import build
 from rationale.models.wrapped import WrappedConfig
 
@@ -58,15 +60,55 @@ class AdaptiveForSequenceClassification(PreTrainedModel):  # type: ignore[no-unt
         """Return whether tokens are dropped, by this model or by one inside."""
         return self.removes or (self.inner is not None and self.inner.drops_tokens)
 
-    def forward(
-        self, input_ids: Tensor, attention_mask: Tensor | None = None, token_type_ids: Tensor | None = None
-    ) -> Output:
-        """Classify [B,T] on the packed batch, really removing what `choose` and `halting` say."""
-        real = (
-            torch.ones_like(input_ids, dtype=torch.bool) if attention_mask is None else attention_mask.bool()
+    def forward(  # noqa: PLR0913 (what the library's models take)
+        self,
+        input_ids: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        token_type_ids: Tensor | None = None,
+        inputs_embeds: Tensor | None = None,
+        labels: Tensor | None = None,
+        output_hidden_states: bool | None = None,
+        return_dict: bool | None = None,
+        **_: Any,
+    ) -> Output | tuple[Any, ...]:
+        """Classify [B,T] on the packed batch, really removing what `choose` and `halting` say.
+
+        Args:
+            input_ids: [B,T]; or word embeddings `inputs_embeds` [B,T,D] instead.
+            attention_mask: 1 for text, 0 for padding [B,T].
+            token_type_ids: [B,T].
+            inputs_embeds: [B,T,D].
+            labels: [B], or [B,C] for several labels a text: the loss is returned too.
+            output_hidden_states: return the states [B,T,D] around all layers, 0 where a token was gone.
+            return_dict: False for a plain tuple.
+        """
+        ids, real = self._read(input_ids, attention_mask, inputs_embeds)
+        hidden: list[Tensor] = []
+        output = run_packed(
+            plain(self),
+            ids,
+            token_type_ids,
+            real,
+            self.choose,
+            self.halting(),
+            watch=hidden.append if output_hidden_states else None,
+            embeds=inputs_embeds,
         )
-        types = torch.zeros_like(input_ids) if token_type_ids is None else token_type_ids
-        return run_packed(plain(self), input_ids, types, real, self.choose, self.halting())
+        output.hidden_states = tuple(hidden) if output_hidden_states else None
+        if labels is not None:
+            output.loss = self.loss_function(labels=labels, pooled_logits=output.logits, config=self.config)
+        return output.to_tuple() if return_dict is False else output
+
+    def _read(self, ids: Tensor | None, mask: Tensor | None, embeds: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Return ids [B,T] and which are real; where only embeddings are given, ids that stand for words."""
+        if (ids is None) == (embeds is None):
+            raise InputError(Fault("input_ids or inputs_embeds", "neither" if ids is None else "both"))
+        given = ids if ids is not None else embeds[..., 0]  # type: ignore[index]
+        real = torch.ones_like(given, dtype=torch.bool) if mask is None else mask.bool()
+        if ids is not None:
+            return ids, real
+        pad = getattr(plain(self).config, "pad_token_id", None) or 0
+        return torch.where(real, (pad + 1) % plain(self).config.vocab_size, pad), real
 
     def choose(self, layer: int, states: Tensor, rows: Rows) -> tuple[Tensor, Tensor | None]:
         """Return (kept [P], score [P]) of packed states [P,D] before a layer."""

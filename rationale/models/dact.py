@@ -22,7 +22,8 @@ from transformers.modeling_outputs import SequenceClassifierOutput
 
 from eraser import Fault, InputError
 from rationale.models.adaptive import AdaptiveForSequenceClassification, plain
-from rationale.models.encoder import Head, layers_of, width_of
+from rationale.models.head import Head, Tail, head_of, places_of
+from rationale.models.layers import Run, anatomy_of, depth_of, standing_in, width_of
 from rationale.models.wrapped import WrappedConfig
 
 TINY = 1e-30  # under a logarithm
@@ -56,7 +57,7 @@ class Accumulator:
     def __init__(
         self,
         layers: int,
-        read: Callable[[int, Tensor], tuple[Tensor, Tensor]],
+        read: Callable[[int, Tensor, Tensor | None], tuple[Tensor, Tensor]],
         rule: ExitRule | None,
         dial: float = 1.0,
     ) -> None:
@@ -65,9 +66,9 @@ class Accumulator:
         self.answers: list[Tensor] = []  # y_n of each layer, of the sequences running there
         self.ponder: list[Tensor] = []  # and p_n
 
-    def stops(self, layer: int, first: Tensor, running: Tensor) -> Tensor | None:
+    def stops(self, layer: int, read: Tensor, running: Tensor, real: Tensor | None = None) -> Tensor | None:
         """Take in a layer; return True [N] for the sequences whose class is certain."""
-        y, h = self.read(layer, first)
+        y, h = self.read(layer, read, real)
         if layer == 0:
             self.answer, self.p = y, h
         else:
@@ -89,16 +90,18 @@ class Accumulator:
         return (self.answer + TINY).log()
 
 
-def read(head: nn.Module, unit: nn.Module, first: Tensor) -> tuple[Tensor, Tensor]:
-    """Return y [N,C] and h [N] after a layer, from [CLS] states [N,D]."""
-    h = logsigmoid(unit(first)[:, 0].float()).exp()
-    return head(first).float().softmax(-1), h
+def halting_chance(unit: nn.Module, read: Tensor, real: Tensor | None) -> Tensor:
+    """Return h [N] after a layer, from states [N,D], or the mean over the real ones of [N,T,D]."""
+    if real is not None:
+        read = (read * real[..., None]).sum(1) / real.sum(1, keepdim=True)
+    return logsigmoid(unit(read)[:, 0].float()).exp()
 
 
 class DactConfig(WrappedConfig):  # type: ignore[no-untyped-call]
     """The model inside, the rule by which sequences stop, and whether all layers share one head.
 
-    `dial`: 0 runs every layer, 1 is as trained and changes no window's class, above 1 is faster.
+    `dial`: 0 runs every layer, 1 is as trained and changes no window's class, above 1 is faster. `tail` says
+    where the modules of a head are in the model, which every layer has copies of; None: pooler, classifier.
     """
 
     model_type = "dact"
@@ -109,11 +112,12 @@ class DactConfig(WrappedConfig):  # type: ignore[no-untyped-call]
         exit_rule: str = "published",
         shared_head: bool = False,
         dial: float = 1.0,
+        tail: list[str] | None = None,
         **kwargs: Any,
     ) -> None:
         if exit_rule not in EXIT_RULES:
             raise InputError(Fault(f"an exit rule of {', '.join(EXIT_RULES)}", repr(exit_rule)))
-        self.exit_rule, self.shared_head, self.dial = exit_rule, shared_head, dial
+        self.exit_rule, self.shared_head, self.dial, self.tail = exit_rule, shared_head, dial, tail
         super().__init__(encoder, **kwargs)
 
 
@@ -128,7 +132,7 @@ class DactForSequenceClassification(AdaptiveForSequenceClassification):
     def __init__(self, config: DactConfig) -> None:
         super().__init__(config)
         dense = plain(self)
-        own, n_layers = Head(dense), len(layers_of(dense))
+        own, n_layers = self.own_head(), depth_of(dense)
         copies = 0 if config.shared_head else n_layers - 1
         self.heads = nn.ModuleList(copy.deepcopy(own) for _ in range(copies))
         self.halting_units = nn.ModuleList(nn.Linear(width_of(dense), 1) for _ in range(n_layers))
@@ -140,19 +144,25 @@ class DactForSequenceClassification(AdaptiveForSequenceClassification):
     @classmethod
     def around(cls, inner: PreTrainedModel, **settings: Any) -> DactForSequenceClassification:
         """Return a model with the weights of a trained one inside; every head begins as its head."""
-        model = super().around(inner, **settings)
+        places = places_of(plain(inner))
+        model = super().around(inner, tail=None if places is None else list(places), **settings)
         for head in model.heads:
-            head.load_state_dict(Head(plain(model)).state_dict())
+            head.load_state_dict(model.own_head().state_dict())
         return model
 
-    def read(self, layer: int, first: Tensor) -> tuple[Tensor, Tensor]:
-        """Return y [N,C] and h [N] after a layer, from [CLS] states [N,D]."""
-        head = self.heads[layer] if layer < len(self.heads) else Head(plain(self))
-        return read(head, self.halting_units[layer], first)
+    def own_head(self) -> Head | Tail:
+        """Return the head of the model inside, which is the last layer's."""
+        return head_of(plain(self), self.config.tail)
+
+    def read(self, layer: int, read: Tensor, real: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Return y [N,C] and h [N] after a layer, from what the head reads, [N,D] or [N,T,D]."""
+        head = self.heads[layer] if layer < len(self.heads) else self.own_head()
+        y = head(read, real, plain(self)).float().softmax(-1)
+        return y, halting_chance(self.halting_units[layer], read, real)
 
     def exits(self) -> Sequence[nn.Module]:
         """Return each layer's head and halting unit."""
-        last = Head(plain(self))
+        last = self.own_head()
         heads = [*self.heads, *[last] * (len(self.halting_units) - len(self.heads))]
         return [nn.ModuleList(pair) for pair in zip(heads, self.halting_units, strict=True)]
 
@@ -183,7 +193,7 @@ class FullDepth(nn.Module):
         self.config = self.inner.config
         self.halting_units = model.halting_units
         copies = len(model.halting_units) - len(model.heads)
-        own = [copy.deepcopy(Head(self.inner)) for _ in range(copies)]
+        own = [copy.deepcopy(model.own_head()) for _ in range(copies)]
         self.heads = nn.ModuleList([*model.heads, *own])
 
     @property
@@ -199,21 +209,40 @@ class FullDepth(nn.Module):
         """Choose the attention function."""
         self.inner.set_attn_implementation(name)
 
-    def forward(self, output_hidden_states: bool = False, **inputs: Any) -> SequenceClassifierOutput:
+    def forward(self, **inputs: Any) -> SequenceClassifierOutput:
         """Classify [B,T], from ids or from word embeddings."""
-        found = self.base_model(**inputs, output_hidden_states=True)
+        left: list[Tensor] = []
+
+        def noting(layer: int, states: Tensor, run: Run) -> Tensor:
+            left.append(run(states))
+            return left[-1]
+
+        with standing_in(anatomy_of(self.inner).calls, noting):
+            found = self.inner(**inputs)
         accumulator = Accumulator(len(self.heads), self._read, rule=None)
-        running = torch.arange(len(found.hidden_states[0]), device=found.hidden_states[0].device)
-        for layer, states in enumerate(found.hidden_states[1:]):
-            accumulator.stops(layer, states[:, 0], running)
+        running = torch.arange(len(left[0]), device=left[0].device)
+        for layer, states in enumerate(left):
+            read, real = self._states(states, **inputs)
+            accumulator.stops(layer, read, running, real)
         return SequenceClassifierOutput(
-            logits=accumulator.logits(),
-            hidden_states=found.hidden_states if output_hidden_states else None,
-            attentions=found.attentions,
+            logits=accumulator.logits(), hidden_states=found.hidden_states, attentions=found.attentions
         )
 
-    def _read(self, layer: int, first: Tensor) -> tuple[Tensor, Tensor]:
-        return read(self.heads[layer], self.halting_units[layer], first)
+    def _states(
+        self, states: Tensor, attention_mask: Tensor | None = None, **_: Any
+    ) -> tuple[Tensor, Tensor | None]:
+        """Return what the head reads of a layer's states [B,T,D]: [B,D], or all with which are real."""
+        reads = anatomy_of(self.inner).reads
+        real = torch.ones_like(states[..., 0]) if attention_mask is None else attention_mask
+        if reads == "all":
+            return states, real
+        if reads == "first":
+            return states[:, 0], None
+        return states[torch.arange(len(states)), real.long().sum(1) - 1], None
+
+    def _read(self, layer: int, read: Tensor, real: Tensor | None) -> tuple[Tensor, Tensor]:
+        y = self.heads[layer](read, real, self.inner).float().softmax(-1)
+        return y, halting_chance(self.halting_units[layer], read, real)
 
 
 AutoConfig.register("dact", DactConfig)

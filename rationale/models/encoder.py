@@ -1,99 +1,105 @@
-"""Hugging Face's own encoder layers, run padded (soft removal) or packed (hard removal).
+"""A classifier run on a packed batch: before each layer tokens go, after each layer whole texts may stop.
 
-Any encoder whose model has `embeddings` and `encoder.layer`, and whose layers hand their keyword arguments
-to the attention function: BERT, RoBERTa, ELECTRA, MiniLM and kin.
+Hugging Face's own forward pass runs; `Packing` stands in for its layers. Before the first one the padded
+batch becomes one row of real tokens, after the last one the head gets back what it reads.
+
+Axes: B sequence, T token, P packed token, N running sequence, L layer, D hidden width, C class.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from transformers import PreTrainedModel
+from transformers.utils.generic import ModelOutput
 
 from eraser import Fault, InputError
-from rationale.models.packed import NAME, Rows, in_steps, rows_of
+from rationale.models.layers import (
+    Anatomy,
+    anatomy_of,
+    attention,
+    base_of,
+    check_layers,
+    depth_of,
+    inputs_of,
+    layers_of,
+    refused,
+    standing_in,
+    width_of,
+)
+from rationale.models.packed import NAME, Rows, holding
+from rationale.models.packing import Answered, Choose, Halting, LayerTrace, Packing
 
-CLOSE = 0.02  # of logits, as a share: rounding of half-precision weights stays far below
-# (layer, states [P,D], rows) → (kept [P], score [P])
-Choose = Callable[[int, Tensor, Rows], tuple[Tensor, Tensor | None]]
+__all__ = ["Choose", "Halting", "LayerTrace", "Output", "check_encoder", "check_packed", "depth_of",
+           "keep_all", "layers_of", "run_packed", "width_of"]  # fmt: skip
 
-
-class Halting(Protocol):
-    """Who decides, for one batch, which sequences stop before the last layer."""
-
-    def stops(self, layer: int, first: Tensor, running: Tensor) -> Tensor | None:
-        """Return True for those that stop after the layer [N], from their [CLS] states [N,D].
-
-        `running` [N] says which of the batch they are. None: nobody.
-        """
-
-    def logits(self) -> Tensor:
-        """Return the answers [B,C], once all have stopped."""
-
-
-@dataclass(frozen=True)
-class LayerTrace:
-    """Which tokens a layer worked on [B,T], in original positions, and their contribution scores."""
-
-    kept: Tensor
-    contribution: Tensor | None
+CLOSE, HALF_CLOSE = 1e-3, 0.05  # of logits, as a share: what rounding may do in float32 and in less
 
 
-@dataclass(frozen=True)
-class Output:
-    """Logits [B,C] and what each layer kept.
+@dataclass
+class Output(ModelOutput):
+    """Loss where labels were given, logits [B,C], and what each layer kept.
 
     `exit_layer` [B], where sequences may stop early, is how many layers each ran; later ones kept nothing.
+    `hidden_states` [B,T,D], where asked for, are those entering each layer and leaving the last; 0 where a
+    token was gone.
     """
 
-    logits: Tensor
-    trace: tuple[LayerTrace, ...]
+    loss: Tensor | None = None
+    logits: Tensor = None  # type: ignore[assignment]  # a field after one with a default
+    trace: tuple[LayerTrace, ...] = None  # type: ignore[assignment]
     exit_layer: Tensor | None = None
-
-
-def base_of(model: PreTrainedModel) -> Any:
-    """Return the encoder inside a classifier; its parts differ by family and carry no types."""
-    return model.base_model
+    hidden_states: tuple[Tensor, ...] | None = None
 
 
 def check_encoder(model: PreTrainedModel) -> None:
-    """Refuse a model whose encoder cannot be run layer by layer."""
-    base = base_of(model)
-    layers = getattr(getattr(base, "encoder", None), "layer", None)
-    if not isinstance(layers, nn.ModuleList) or not hasattr(base, "embeddings"):
-        expected = "an encoder with embeddings and encoder.layer (BERT, RoBERTa, ELECTRA, MiniLM, …)"
-        raise InputError(Fault(expected, type(model).__name__))
-    if not getattr(model, "_supports_attention_backend", False):  # MPNet, DeBERTa: ours would not be called
-        expected = "an encoder whose attention function can be replaced (transformers' AttentionInterface)"
-        raise InputError(Fault(expected, type(model).__name__))
+    """Refuse a model whose layers cannot be stood in for, without running it."""
+    check_layers(model)
 
 
 @torch.inference_mode()
-def check_packed(model: PreTrainedModel, where: Path) -> None:
-    """Refuse a model in eval mode whose answers are not embeddings, layers and head alone.
-
-    RoBERTa-PreLayerNorm has one more norm after its layers, MobileBERT's embeddings read neighbours.
-    """
-    ids = torch.arange(5, 15, device=model.device).view(2, 5) % model.config.vocab_size
-    real = torch.tensor([[1, 1, 1, 1, 1], [1, 1, 1, 0, 0]], device=model.device, dtype=torch.bool)
-    expected = "a model whose answer is that of its embeddings, layers and head (BERT, RoBERTa, ELECTRA, …)"
+def check_packed(model: PreTrainedModel, where: str | Path) -> None:
+    """Refuse a model in eval mode whose packed run is another model: alone, in a batch, with tokens gone."""
     try:
-        own = model(input_ids=ids, attention_mask=real.long()).logits.float()
-        ours = run_packed(model, ids, torch.zeros_like(ids), real, keep_all).logits.float()
+        anatomy = anatomy_of(model)
+        apart = _apart(model, anatomy)
+    except InputError as error:
+        faults = (Fault(f.expected, f.got, where) for f in error.faults)
+        raise InputError(*faults) from None
     except Exception as error:  # whatever layers of another kind say to it
-        raise InputError(
-            Fault(expected, f"{type(error).__name__} in {type(model).__name__}", where)
-        ) from None
-    if (apart := float((own - ours).abs().max())) > CLOSE * (1 + float(own.abs().max())):
-        got = f"logits {apart:.2g} apart in {type(model).__name__}"
-        raise InputError(Fault(expected, got, where))
+        why = refused(model, f"{type(error).__name__} on a packed row")
+        raise InputError(*(Fault(f.expected, f.got, where) for f in why.faults)) from None
+    if apart > (CLOSE if model.dtype == torch.float32 else HALF_CLOSE):
+        why = refused(model, f"logits {apart:.2g} apart on a packed row")
+        raise InputError(*(Fault(f.expected, f.got, where) for f in why.faults))
+
+
+def _apart(model: PreTrainedModel, anatomy: Anatomy) -> float:
+    """Return how far packed answers are from the library's, and removal in a batch from removal alone."""
+    size, lengths = int(model.config.vocab_size), (7, 3)
+    pad = getattr(model.config, "pad_token_id", None) or 0
+    ids = (torch.arange(14, device=model.device).view(2, 7) + pad + 1) % size
+    real = torch.arange(7, device=model.device) < torch.tensor(lengths, device=model.device)[:, None]
+    ids = ids.where(real, torch.tensor(pad, device=model.device))
+    types = torch.zeros_like(ids)
+
+    def thinned(layer: int, states: Tensor, rows: Rows) -> tuple[Tensor, None]:
+        kept = (rows.position + layer) % 3 > 0
+        kept[rows.anchor] = True
+        return kept, None
+
+    own = model(input_ids=ids, **inputs_of(model, types, real)).logits
+    packed = run_packed(model, ids, types, real, keep_all).logits
+    together = run_packed(model, ids, types, real, thinned).logits
+    rows = ((ids[i : i + 1, :n], real[i : i + 1, :n]) for i, n in enumerate(lengths))
+    alone = torch.cat([run_packed(model, row, row * 0, its, thinned).logits for row, its in rows])
+    pairs = ((own, packed), (together, alone))
+    return max(float((a.float() - b.float()).abs().max() / (1 + a.float().abs().max())) for a, b in pairs)
 
 
 def keep_all(layer: int, states: Tensor, rows: Rows) -> tuple[Tensor, None]:
@@ -101,143 +107,107 @@ def keep_all(layer: int, states: Tensor, rows: Rows) -> tuple[Tensor, None]:
     return torch.ones(len(states), dtype=torch.bool, device=states.device), None
 
 
-def layers_of(model: PreTrainedModel) -> nn.ModuleList:
-    """Return the encoder's layers."""
-    layers: nn.ModuleList = base_of(model).encoder.layer
-    return layers
+def room_of(model: PreTrainedModel) -> int | None:
+    """Return how many tokens the table of positions has room for; None where there is none."""
+    table = getattr(getattr(base_of(model), "embeddings", None), "position_embeddings", None)
+    if table is None:
+        return None
+    return int(table.num_embeddings) - (0 if table.padding_idx is None else int(table.padding_idx) + 1)
 
 
-def width_of(model: PreTrainedModel) -> int:
-    """Return D, the width of the states between layers, which a cut model's configuration does not tell."""
-    norms = (m for m in layers_of(model)[0].modules() if isinstance(m, nn.LayerNorm))
-    return int(next(norms).normalized_shape[0])
-
-
-def position_offset(model: PreTrainedModel) -> int:
-    """Return the position of the first token: RoBERTa's come after the padding index."""
-    table = base_of(model).embeddings.position_embeddings
-    return 0 if table.padding_idx is None else int(table.padding_idx) + 1
-
-
-def check_lengths(model: PreTrainedModel, lengths: Sequence[int]) -> None:
+def check_lengths(model: PreTrainedModel, lengths: tuple[int, ...]) -> None:
     """Refuse an empty sequence, and one longer than the position table."""
-    room = int(base_of(model).embeddings.position_embeddings.num_embeddings) - position_offset(model)
+    room = room_of(model)
     if lengths and min(lengths) < 1:
         raise InputError(Fault("at least one token in each sequence", "an empty one"))
-    if lengths and max(lengths) > room:
+    if lengths and room is not None and max(lengths) > room:
         raise InputError(
             Fault(f"at most {room} tokens in a sequence (the position table)", str(max(lengths)))
         )
 
 
-def embed(model: PreTrainedModel, ids: Tensor, types: Tensor, positions: Tensor) -> Tensor:
-    """Return the states that enter layer 0, for ids [B,T] or a packed row [1,P]."""
-    base = base_of(model)
-    if model.config.type_vocab_size == 1:
-        types = torch.zeros_like(types)
-    states: Tensor = base.embeddings(
-        input_ids=ids, token_type_ids=types, position_ids=positions + position_offset(model)
-    )
-    project = getattr(base, "embeddings_project", None)
-    return states if project is None else project(states)
+def run_packed(  # noqa: PLR0913 (what a pass is made of)
+    model: PreTrainedModel,
+    ids: Tensor,
+    types: Tensor | None,
+    real: Tensor,
+    choose: Choose,
+    halting: Halting | None = None,
+    watch: Callable[[Tensor], None] | None = None,
+    embeds: Tensor | None = None,
+) -> Output:
+    """Run a classifier over the real tokens only, dropping before each layer what `choose` does not keep.
+
+    Args:
+        model: a sequence classifier whose anatomy can be told, in eval mode.
+        ids: [B,T], padded anywhere.
+        types: token types [B,T].
+        real: True for text [B,T].
+        choose: the removal rule; must keep each sequence's token that the head reads (`rows.anchor`).
+        halting: the rule for whole sequences, which leave the batch when they stop.
+        watch: told the states [B,T,D] that enter each layer and leave the last, 0 where a token was gone.
+        embeds: word embeddings [B,T,D] in place of the ids' own; ids are still given, as heads look at them.
+    """
+    check_lengths(model, tuple(real.sum(1).tolist()))
+    order = None
+    if bool((real[:, 1:] & ~real[:, :-1]).any()):  # the library's positions are those of padding on the right
+        order = real.long().argsort(dim=1, descending=True, stable=True)
+        ids, real = _reordered(ids, order), _reordered(real, order)
+        types = None if types is None else _reordered(types, order)
+        embeds = None if embeds is None else _reordered(embeds, order)
+    packing = Packing(anatomy_of(model), _read_real(model, ids, real), choose, halting, watch)
+    with standing_in(packing.anatomy.calls, packing), holding(packing), embedded(model, embeds):
+        logits = _own_pass(model, packing, ids, types)
+    trace = tuple(packing.trace)
+    if order is not None:
+        back = order.argsort(dim=1)
+        trace = tuple(LayerTrace(_reordered(t.kept, back), None if t.contribution is None
+                                 else _reordered(t.contribution, back)) for t in trace)  # fmt: skip
+    return Output(logits=logits, trace=trace, exit_layer=packing.exit_layer)
 
 
-class Head(nn.Module):
-    """A classifier's pooler, where it has one, and its head: [CLS] states [B,D] → logits [B,C]."""
-
-    def __init__(self, model: PreTrainedModel) -> None:
-        super().__init__()
-        own: Any = model
-        pooler = getattr(base_of(model), "pooler", None)
-        self.pooler = nn.Identity() if pooler is None else nn.Sequential(pooler, own.dropout)
-        self.classifier = own.classifier
-
-    def forward(self, first: Tensor) -> Tensor:
-        """Return logits [B,C]."""
-        logits: Tensor = self.classifier(self.pooler(first[:, None]))
-        return logits
-
-
-def classify(model: PreTrainedModel, first: Tensor) -> Tensor:
-    """Return logits [B,C] from the last states of [CLS] [B,D], by the model's own pooler and head."""
-    logits: Tensor = Head(model)(first)
+def _own_pass(model: PreTrainedModel, packing: Packing, ids: Tensor, types: Tensor | None) -> Tensor:
+    """Return the logits [B,C] with which the library's pass ends."""
+    inputs = inputs_of(model, types, packing.real) | {"attention_mask": packing.mask}
+    name = NAME if packing.anatomy.replaceable else model.config._attn_implementation
+    logits: Tensor
+    try:
+        with attention(model, name):
+            logits = model(input_ids=ids, **inputs).logits
+    except Answered:
+        assert packing.halting is not None
+        logits = packing.halting.logits()
     return logits
 
 
 @contextmanager
-def attention(model: PreTrainedModel, name: str) -> Iterator[None]:
-    """Run the model with another attention function.
-
-    The layers read it from the configuration they share. `set_attn_implementation` looks through all modules
-    for others, which takes longer than a layer of a short batch.
-    """
-    before = model.config._attn_implementation
-    model.config._attn_implementation = name
+def embedded(model: PreTrainedModel, embeds: Tensor | None) -> Iterator[None]:
+    """Let the model's table of word embeddings return `embeds` [B,T,D], where they are given."""
+    if embeds is None:
+        yield
+        return
+    handle = model.get_input_embeddings().register_forward_hook(lambda *_: embeds)
     try:
         yield
     finally:
-        model.config._attn_implementation = before
+        handle.remove()
 
 
-def run_packed(
-    model: PreTrainedModel,
-    ids: Tensor,
-    types: Tensor,
-    real: Tensor,
-    choose: Choose,
-    halting: Halting | None = None,
-) -> Output:
-    """Run the encoder over the real tokens only, dropping before each layer what `choose` does not keep.
+def _reordered(values: Tensor, order: Tensor) -> Tensor:
+    """Return values [B,T,…] with each row's tokens in the order [B,T]."""
+    index = order.view(*order.shape, *[1] * (values.dim() - 2)).expand(*order.shape, *values.shape[2:])
+    return values.gather(1, index)
 
-    Args:
-        model: a sequence classifier of check_encoder's kind, in eval mode.
-        ids: [B,T], padded anywhere.
-        types: token types [B,T].
-        real: True for text [B,T].
-        choose: the removal rule; must keep each sequence's first token.
-        halting: the rule for whole sequences, which leave the batch when they stop.
+
+def _read_real(model: PreTrainedModel, ids: Tensor, real: Tensor) -> Tensor:
+    """Return the real tokens [B,T] up to the one that the head reads.
+
+    Heads that read the last token look for the last that is not the padding id: behind it, where the text
+    ends in that very id, nothing counts, as nothing before can see it.
     """
-    lengths = tuple(real.sum(1).tolist())
-    check_lengths(model, lengths)
-    rows = rows_of(lengths, ids.device)
-    place = real.flatten().nonzero()[:, 0]  # of each packed token in the padded batch
-    positions = (real.long().cumsum(1) - 1)[real]
-    states = embed(model, ids[real][None], types[real][None], positions[None])
-    layers, trace = layers_of(model), []
-    running = torch.arange(len(lengths), device=ids.device)
-    exit_layer = torch.full_like(running, len(layers))
-    with attention(model, NAME):
-        for i, layer in enumerate(layers):
-            kept, score = choose(i, states[0], rows)
-            trace.append(_trace(real, place, kept, score))
-            states, place, rows = states[:, kept], place[kept], rows.keep(kept)
-            states = in_steps(partial(layer, rows=rows), states)
-            stop = None if halting is None else halting.stops(i, states[0, rows.first], running)
-            if stop is None:
-                continue
-            exit_layer[running[stop]] = i + 1
-            running, stays, rows = running[~stop], ~stop[rows.owner], rows.leave(stop)
-            if not rows.lengths:
-                break
-            states, place = states[:, stays], place[stays]
-    if halting is None:
-        return Output(classify(model, states[0, rows.first]), tuple(trace))
-    unused = LayerTrace(torch.zeros_like(real), _no_scores(trace[-1].contribution))
-    trace += [unused] * (len(layers) - len(trace))
-    return Output(halting.logits(), tuple(trace), exit_layer)
-
-
-def _no_scores(scores: Tensor | None) -> Tensor | None:
-    return None if scores is None else torch.zeros_like(scores)
-
-
-def _trace(real: Tensor, place: Tensor, kept: Tensor, score: Tensor | None) -> LayerTrace:
-    """Scatter a packed layer's choice back to original positions [B,T]."""
-    where = torch.zeros(real.numel(), dtype=torch.bool, device=real.device)
-    where[place[kept]] = True
-    scores = None
-    if score is not None:
-        scores = torch.zeros(real.numel(), dtype=score.dtype, device=real.device)
-        scores[place] = score
-        scores = scores.view_as(real)
-    return LayerTrace(where.view_as(real), scores)
+    pad = getattr(model.config, "pad_token_id", None)
+    if anatomy_of(model).reads != "last" or pad is None:
+        return real
+    words = real & (ids != pad)
+    after = words.flip(1).long().cumsum(1).flip(1)  # [B,T] how many tokens that are not padding follow
+    return real & (after > 0) | real & ~words.any(1, keepdim=True)

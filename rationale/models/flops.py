@@ -1,26 +1,36 @@
 """Floating-point operations, counted at the lengths at which the work is done.
 
-Only matrix products count, two operations a multiply-add, as in `torch.utils.flop_counter`, with which a
-test compares them; norms, softmaxes and activations are left out. Costs come from the shapes of the
-model's own matrices, so a cut model counts as what it is. Padding is never counted.
+Only matrix products count, two operations a multiply-add, as `torch.utils.flop_counter` counts them: that
+very counter watches three short passes of the model, without doing their arithmetic, and what each layer
+costs at any length follows, as it is a polynomial of degree two. Norms, softmaxes and activations are left
+out. A cut model counts as what it is. Padding is never counted.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from torch import nn
-from transformers import PreTrainedModel
+from torch import Tensor, nn
+from torch.func import functional_call
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import FlopCounterMode
+from transformers import AutoConfig, PreTrainedModel
 
 from rationale.models.adaptive import AdaptiveForSequenceClassification, plain
-from rationale.models.encoder import Head, Output, base_of, check_encoder, layers_of
+from rationale.models.encoder import Output, check_encoder
+from rationale.models.layers import Run, anatomy_of, attention, depth_of, inputs_of, standing_in
 from rationale.models.pruning import build, original
 
 Floats = NDArray[np.float64]
+WATCHED = (4, 8, 12)  # tokens of the passes that are counted
 
 
 def _linear(module: nn.Module | None) -> int:
@@ -32,19 +42,22 @@ def _linear(module: nn.Module | None) -> int:
 
 @dataclass(frozen=True)
 class Costs:
-    """What a model's parts cost: `token` and `pair` of each layer [L] (times T, times T²), the rest."""
+    """What a model's parts cost: `token`, `pair`, `fixed` of each layer [L] (times T, T², 1), the rest."""
 
     token: tuple[int, ...]
     pair: tuple[int, ...]
     remover: tuple[int, ...]  # a token that enters a layer's removal
     exit: tuple[int, ...]  # a sequence that ran a layer
-    embedding: int  # a token
+    embedding: int  # a token, before and after the layers
     head: int  # a sequence
+    fixed: tuple[int, ...] = ()  # a sequence that runs a layer, as DeBERTa's table of distances; () for none
 
     def layer(self, index: int, lengths: ArrayLike) -> Floats:
         """Return a layer's operations for sequences of these lengths."""
         n = np.asarray(lengths, dtype=np.float64)
-        return self.token[index] * n + self.pair[index] * n * n
+        once = self.fixed[index] * (n > 0) if self.fixed else 0
+        found: Floats = self.token[index] * n + self.pair[index] * n * n + once
+        return found
 
     def dense(self, lengths: ArrayLike) -> Floats:
         """Return the operations of the whole model, nothing removed, for sequences of these lengths."""
@@ -71,33 +84,104 @@ def costs(model: PreTrainedModel) -> Costs:
     """Return the costs of a classifier, or of an adaptive model around one."""
     inner = plain(model)
     check_encoder(inner)
-    layers = list(layers_of(inner))
-    nothing: list[nn.Module | None] = [None] * len(layers)
+    nothing: list[nn.Module | None] = [None] * depth_of(inner)
     removers: Sequence[nn.Module | None] = ()
-    exits: Sequence[nn.Module | None] = ()
+    exits: Sequence[nn.Module] = ()
     if isinstance(model, AdaptiveForSequenceClassification):
         removers, exits = model.removers(), model.exits()
+    rest, layers = _polynomials(inner)
     return Costs(
-        tuple(_linear(layer) for layer in layers),
-        tuple(4 * _attention_width(layer) for layer in layers),  # queries by keys, weights by values
+        tuple(token for _, token, _ in layers),
+        tuple(pair for pair, _, _ in layers),
         tuple(map(_linear, removers or nothing)),
         tuple(map(_linear, exits or nothing)),
-        _linear(getattr(base_of(inner), "embeddings_project", None)),
-        0 if exits else _linear(Head(inner)),
+        rest[1],
+        0 if exits else rest[2],
+        tuple(fixed for _, _, fixed in layers) if any(fixed for _, _, fixed in layers) else (),
     )
 
 
 def full_costs(model: PreTrainedModel) -> Costs:
     """Return the costs of the dense model that a classifier was made from, before anything was cut."""
-    with torch.device("meta"):
-        return costs(build(original(plain(model).config)))
+    inner = plain(model)
+    if getattr(inner.config, "cut", None) is None:
+        return costs(inner)
+    return _uncut_costs(original(inner.config).to_json_string())
 
 
-def _attention_width(layer: nn.Module) -> int:
-    """Return the summed width of a layer's heads; 0 where all were cut."""
-    widths = (m.out_features for name, m in layer.named_modules()
-              if name.endswith("query") and isinstance(m, nn.Linear))  # fmt: skip
-    return next(widths, 0)
+@lru_cache(maxsize=8)
+def _uncut_costs(config: str) -> Costs:
+    """Return the costs of a model of this configuration, in JSON; its weights are any."""
+    settings = json.loads(config)
+    return costs(build(AutoConfig.for_model(settings.pop("model_type"), **settings)))
+
+
+Polynomial = tuple[int, int, int]  # of T², T and 1
+Shapes = tuple[tuple[int, ...], ...]
+_KNOWN: WeakKeyDictionary[PreTrainedModel, tuple[Shapes, tuple[Polynomial, list[Polynomial]]]] = (
+    WeakKeyDictionary()
+)
+
+
+def _polynomials(model: PreTrainedModel) -> tuple[Polynomial, list[Polynomial]]:
+    """Return what a pass costs outside its layers, and what each layer costs [L]; counted once."""
+    shapes = tuple(tuple(p.shape) for p in model.parameters())
+    if model not in _KNOWN or _KNOWN[model][0] != shapes:
+        _KNOWN[model] = shapes, _fitted(model)
+    return _KNOWN[model][1]
+
+
+def _fitted(model: PreTrainedModel) -> tuple[Polynomial, list[Polynomial]]:
+    try:
+        found = np.array([_counted(model, tokens, _shapes_alone) for tokens in WATCHED])  # [3, 1 + L]
+    except RuntimeError:  # a shape of its depends on values: DeBERTa
+        found = np.array([_counted(model, tokens, _whole) for tokens in WATCHED])
+    powers = np.vander(WATCHED, 3).astype(np.float64)  # T², T, 1
+    rest, *layers = np.rint(np.linalg.solve(powers, found)).astype(np.int64).T.tolist()
+    return tuple(rest), [tuple(layer) for layer in layers]
+
+
+def _counted(model: PreTrainedModel, tokens: int, run: Callable[[PreTrainedModel, int], None]) -> list[int]:
+    """Return the operations of a pass over so many tokens: outside the layers, and in each layer."""
+    calls = anatomy_of(model).calls
+    inside = [0] * len(calls)
+    counter = FlopCounterMode(display=False)
+
+    def counting(layer: int, states: Tensor, own: Run) -> Tensor:
+        before = counter.get_total_flops()
+        left = own(states)
+        inside[layer] += counter.get_total_flops() - before
+        return left
+
+    with torch.no_grad(), standing_in(calls, counting), attention(model, "eager"), counter:
+        run(model, tokens)
+    return [counter.get_total_flops() - sum(inside), *inside]
+
+
+def _whole(model: PreTrainedModel, tokens: int) -> None:
+    """Run a pass over so many tokens."""
+    ids = torch.arange(1, tokens + 1, device=model.device)[None] % model.config.vocab_size
+    model(input_ids=ids, **inputs_of(model, torch.zeros_like(ids), torch.ones_like(ids, dtype=torch.bool)))
+
+
+def _shapes_alone(model: PreTrainedModel, tokens: int) -> None:
+    """Run a pass without its arithmetic: every weight stands on the device that only knows shapes."""
+    ids = torch.arange(tokens, device="meta")[None]
+    named = (*model.named_parameters(), *model.named_buffers())
+    shapes = {name: torch.empty_like(weight, device="meta") for name, weight in named}
+    inputs = inputs_of(model, torch.zeros_like(ids), torch.ones_like(ids, dtype=torch.bool))
+    with _Truths(), torch.device("meta"):  # type: ignore[no-untyped-call]
+        functional_call(model, shapes, kwargs={"input_ids": ids, **inputs})
+
+
+class _Truths(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Answers questions about values, of which there are none, as a batch without padding would: all true."""
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Answer a question for one number."""
+        if func is torch.ops.aten._local_scalar_dense.default:
+            return True if args[0].dtype == torch.bool else 1
+        return func(*args, **(kwargs or {}))
 
 
 def kept_lengths(output: Output) -> NDArray[np.int64]:

@@ -22,7 +22,7 @@ from torch.nn.functional import layer_norm
 from transformers import PreTrainedConfig, PreTrainedModel
 
 from eraser import Fault, InputError
-from rationale.models.encoder import base_of, check_encoder, layers_of
+from rationale.models.layers import base_of, check_layers, layers_of
 
 BETA = 2 / 3  # temperature
 LOW, HIGH = -0.1, 1.1  # what (0, 1) is stretched to before it is clipped
@@ -125,9 +125,18 @@ def sizes_of(config: PreTrainedConfig) -> Dimensions:
     )
 
 
+def check_matrices(model: PreTrainedModel) -> None:
+    """Refuse a classifier whose layers are not built as BERT's are."""
+    check_layers(model)
+    layer: Any = layers_of(model)[0]
+    if not hasattr(getattr(getattr(layer, "attention", None), "output", None), "LayerNorm"):
+        expected = "a classifier whose matrices can be cut (BERT, RoBERTa, ELECTRA, …)"
+        raise InputError(Fault(expected, type(model).__name__))
+
+
 def dimensions(model: PreTrainedModel) -> Dimensions:
     """Return the sizes of a classifier; one that is cut already has no more gates."""
-    check_encoder(model)
+    check_matrices(model)
     if getattr(model.config, "cut", None) is not None:
         raise InputError(Fault("a classifier that is not cut yet", f"one cut to {model.config.cut}"))
     return sizes_of(model.config)

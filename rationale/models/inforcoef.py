@@ -11,19 +11,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import gumbel_softmax
-from transformers import AttentionInterface, AutoConfig, AutoModelForSequenceClassification
+from transformers import AutoConfig, AutoModelForSequenceClassification
 
 from rationale.models.adaptive import AdaptiveForSequenceClassification, plain
-from rationale.models.encoder import attention, check_lengths, classify, embed, layers_of, width_of
+from rationale.models.encoder import check_lengths
+from rationale.models.layers import Run, depth_of, width_of
 from rationale.models.packed import Rows, in_steps
+from rationale.models.soft import anchors, run_padded, softly_answered, weighed
 from rationale.models.wrapped import WrappedConfig
 
-NAME = "rationale_masked"
 KEEPING = 5.0  # bias at the start: (−5, +5) keeps everything
 
 
@@ -50,38 +52,23 @@ class TokenSampler(nn.Module):
             self.scorer.bias.copy_(torch.tensor([-KEEPING, KEEPING]))
 
 
-def masked_attention(  # noqa: PLR0913 (the signature transformers calls)
-    module: nn.Module,
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    attention_mask: Tensor | None,
-    passes: Tensor,
-    scaling: float | None = None,
-    dropout: float = 0.0,
-    **_: Any,
-) -> tuple[Tensor, None]:
-    """Attend [B,H,T,d] to the keys that pass: weights ∝ passes · exp(logit); `passes` [B,T] has a gradient.
+def passing(logits: Tensor, passes: Tensor) -> Tensor:
+    """Return attention weights [B,H,T,T] ∝ passes · exp(logit); `passes` [B,T] of keys has a gradient.
 
     A product, not a bias: the logarithm of 0 has no gradient.
     """
-    scale = query.shape[-1] ** -0.5 if scaling is None else scaling
-    logits = (query @ key.transpose(-1, -2)).float() * scale
-    highest = logits.masked_fill(passes[:, None, None] == 0, -torch.inf).amax(-1, keepdim=True)
-    weights = (logits - highest).clamp(max=0).exp() * passes[:, None, None]
-    weights = nn.functional.dropout(weights / weights.sum(-1, keepdim=True), dropout)
-    return (weights.to(value.dtype) @ value).transpose(1, 2), None
-
-
-AttentionInterface.register(NAME, masked_attention)
+    keys = passes[:, None, None]  # [B,1,1,T]
+    highest = logits.masked_fill(keys == 0, -torch.inf).amax(-1, keepdim=True)
+    weights = (logits - highest).clamp(max=0).exp() * keys
+    return weights / weights.sum(-1, keepdim=True)
 
 
 @dataclass(frozen=True)
 class SampledLayer:
     """What sampling did before one layer: the states [B,T,D] that met it, own, s and the mask [B,T].
 
-    `own` is the sampled probability to keep, [CLS]'s is 1; `s` is that times the mask before: what is dropped
-    stays so.
+    `own` is the sampled probability to keep, 1 for the anchor ([CLS]); `s` is that times the mask before:
+    what is dropped stays so.
     """
 
     states: Tensor
@@ -121,7 +108,7 @@ class InforCoefForSequenceClassification(AdaptiveForSequenceClassification):
     def __init__(self, config: InforCoefConfig) -> None:
         super().__init__(config)
         dense = plain(self)
-        self.samplers = nn.ModuleList(TokenSampler(width_of(dense)) for _ in layers_of(dense))
+        self.samplers = nn.ModuleList(TokenSampler(width_of(dense)) for _ in range(depth_of(dense)))
         self.post_init()  # type: ignore[no-untyped-call]
         for sampler in self.samplers:
             sampler.reset()  # type: ignore[operator]
@@ -147,28 +134,29 @@ class InforCoefForSequenceClassification(AdaptiveForSequenceClassification):
         odds = z[:, 1] - z[:, 0]
         dial = torch.tensor(float(self.config.dial), device=odds.device)
         kept = odds >= dial.log()  # ln 0 = −inf: every token
-        kept[rows.first] = True
+        kept[rows.anchor] = True
         return kept, odds.sigmoid()
 
     def soft(self, ids: Tensor, types: Tensor, real: Tensor) -> SampledOutput:
         """Classify right-padded [B,T] with sampled masks; torch's generator draws them."""
         dense = plain(self)
-        check_lengths(dense, [ids.shape[1]])
-        positions = torch.arange(ids.shape[1], device=ids.device)[None].expand_as(ids)
-        states = embed(dense, ids, types, positions)
-        passes = real.float()
-        first = torch.zeros_like(passes)
-        first[:, 0] = 1
-        found = []
-        with attention(dense, NAME):
-            for sampler, layer in zip(self.samplers, layers_of(dense), strict=True):
-                own = torch.maximum(gumbel_softmax(sampler(states), tau=1.0)[..., 1], first)
-                s = torch.maximum(own * passes.detach(), first)
-                drawn = (s > 0.5).float()  # noqa: PLR2004 (the larger of two that sum to 1)
-                passes = passes * (drawn - s.detach() + s)
-                found.append(SampledLayer(states, own, s, passes))
-                states = layer(states, None, passes=passes)
-        return SampledOutput(classify(dense, states[:, 0]), tuple(found))
+        check_lengths(dense, (ids.shape[1],))
+        anchor = anchors(dense, real).float()
+        passes, left = real.float(), ids
+        found: list[SampledLayer] = []
+
+        def sampled(i: int, states: Tensor, run: Run) -> Tensor:
+            nonlocal passes, left
+            own = torch.maximum(gumbel_softmax(self.samplers[i](states), tau=1.0)[..., 1], anchor)
+            s = torch.maximum(own * passes.detach(), anchor)
+            drawn = (s > 0.5).float()  # noqa: PLR2004 (the larger of two that sum to 1)
+            passes = passes * (drawn - s.detach() + s)
+            found.append(SampledLayer(states, own, s, passes))
+            left = weighed(run, states, partial(passing, passes=passes))
+            return left
+
+        logits = run_padded(dense, ids, types, real, sampled)
+        return SampledOutput(softly_answered(dense, logits, left, passes), tuple(found))
 
 
 AutoConfig.register("inforcoef", InforCoefConfig)

@@ -7,16 +7,20 @@ a few rows of filling (`in_steps`).
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cached_property
+import inspect
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from functools import cache, cached_property
 from itertools import accumulate
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface
+from transformers.masking_utils import AttentionMaskInterface
 
 NAME = "rationale_packed"
 SHORT = 16  # tokens: up to here one padded product beats fused attention a sequence, on a CPU
@@ -26,10 +30,17 @@ HALF = (torch.float16, torch.bfloat16)
 
 @dataclass(frozen=True)
 class Rows:
-    """Where each sequence lies in the packed row: lengths on the host, the owner of each token [P]."""
+    """Where each sequence lies in the packed row: lengths on the host, the owner of each token [P].
+
+    `position` [P] is each token's place in its text as it was given, `reach` the longest of these texts, and
+    `reads_last` says that the head reads the last token of each, not the first.
+    """
 
     lengths: tuple[int, ...]
     owner: Tensor
+    position: Tensor
+    reach: int
+    reads_last: bool = False
 
     @cached_property
     def counts(self) -> Tensor:
@@ -42,6 +53,11 @@ class Rows:
         return torch.tensor((0, *accumulate(self.lengths))[:-1], device=self.owner.device)
 
     @cached_property
+    def anchor(self) -> Tensor:
+        """The index of the token of each sequence that is never dropped [B], as the head reads it."""
+        return self.first + self.counts - 1 if self.reads_last else self.first
+
+    @cached_property
     def padded(self) -> tuple[Tensor, Tensor]:
         """Where to read a padded batch [B,T] from, and which are real; padding reads the last token."""
         slots = torch.arange(max(self.lengths), device=self.owner.device)
@@ -52,7 +68,7 @@ class Rows:
         """Return the rows after dropping the tokens where `kept` [P] is False; one host transfer."""
         counts = torch.zeros(len(self.lengths), dtype=torch.long, device=kept.device)
         counts.index_add_(0, self.owner, kept.long())
-        return Rows(tuple(counts.tolist()), self.owner[kept])
+        return self._of(tuple(counts.tolist()), self.owner[kept], self.position[kept])
 
     def leave(self, stop: Tensor) -> Rows:
         """Return the rows after the sequences where `stop` [B] is True have left; one host transfer."""
@@ -60,22 +76,33 @@ class Rows:
         lengths = tuple(n for n, out in zip(self.lengths, gone, strict=True) if not out)
         if len(lengths) == len(self.lengths):
             return self
-        renamed = (~stop).long().cumsum(0) - 1
-        return Rows(lengths, renamed[self.owner[~stop[self.owner]]])
+        renamed, stays = (~stop).long().cumsum(0) - 1, ~stop[self.owner]
+        return self._of(lengths, renamed[self.owner[stays]], self.position[stays])
+
+    def _of(self, lengths: tuple[int, ...], owner: Tensor, position: Tensor) -> Rows:
+        return Rows(lengths, owner, position, self.reach, self.reads_last)
 
 
-def rows_of(lengths: tuple[int, ...], device: torch.device) -> Rows:
+def rows_of(lengths: tuple[int, ...], device: torch.device, reads_last: bool = False) -> Rows:
     """Return the rows of sequences of these lengths."""
     counts = torch.tensor(lengths, device=device)
+    tokens = torch.arange(sum(lengths), device=device)
     owner = torch.repeat_interleave(
-        torch.arange(len(lengths), device=device), counts, output_size=sum(lengths)
+        torch.arange(len(lengths), device=device), counts, output_size=len(tokens)
     )
-    return Rows(lengths, owner)
+    before = torch.tensor((0, *accumulate(lengths))[:-1], device=device)
+    return Rows(lengths, owner, tokens - before[owner], max(lengths, default=0), reads_last)
 
 
 def step_of(tokens: int) -> int:
     """Return the step to whose next multiple a row of so many tokens is filled, at most a sixteenth."""
     return 1 if tokens > LONG else max(LEAST_STEP, 1 << max(0, tokens.bit_length() - 5))
+
+
+def filling_of(states: Tensor) -> int:
+    """Return how many rows packed states [...,P,D] are filled up with, see in_steps."""
+    tokens = states.shape[-2]
+    return -tokens % step_of(tokens) if _compiles(states) else 0
 
 
 def in_steps(work: Callable[[Tensor], Tensor], states: Tensor) -> Tensor:
@@ -85,15 +112,78 @@ def in_steps(work: Callable[[Tensor], Tensor], states: Tensor) -> Tensor:
     than a short batch's product itself; and every batch and layer of a model that drops tokens has another P.
     `work` treats rows alone, but for attention, which passes over the filling (`packed_attention`).
     """
-    tokens = states.shape[-2]
-    filling = -tokens % step_of(tokens) if _compiles(states) else 0
+    filling = filling_of(states)
     if not filling:
         return work(states)
-    return work(nn.functional.pad(states, (0, 0, 0, filling))).narrow(states.dim() - 2, 0, tokens)
+    filled = nn.functional.pad(states, (0, 0, 0, filling))
+    return work(filled).narrow(states.dim() - 2, 0, states.shape[-2])
 
 
 def _compiles(states: Tensor) -> bool:
     return states.device.type == "cpu" and (torch.is_autocast_enabled("cpu") or states.dtype in HALF)
+
+
+# Attention, as the library calls it
+
+
+class Holder(Protocol):
+    """Whose rows the layers work on just now."""
+
+    @property
+    def rows(self) -> Rows:
+        """The rows."""
+
+
+@dataclass
+class _Survey:
+    """Stands for rows while a pass is watched: attention then only counts its calls."""
+
+    calls: int = 0
+    rows: Any = field(default=None)
+
+
+_NOW: ContextVar[Holder | _Survey] = ContextVar("rows")
+
+
+@contextmanager
+def holding(holder: Holder) -> Iterator[None]:
+    """Let packed attention ask `holder` for the rows, in passes that run inside."""
+    token = _NOW.set(holder)
+    try:
+        yield
+    finally:
+        _NOW.reset(token)
+
+
+@contextmanager
+def surveying() -> Iterator[Callable[[], int]]:
+    """Let attention return zeros; yield how often it was asked."""
+    survey = _Survey()
+    token = _NOW.set(survey)
+    try:
+        yield lambda: survey.calls
+    finally:
+        _NOW.reset(token)
+
+
+@dataclass(frozen=True)
+class How:
+    """How a layer attends: its scaling, dropout, the cap on its logits, and which keys a query sees.
+
+    `window`: only keys less than so many places away; `causal`: none that come after.
+    """
+
+    scaling: float
+    dropout: float = 0.0
+    causal: bool = False
+    window: int | None = None
+    softcap: float | None = None
+
+    def sees(self, position: Tensor) -> Tensor:
+        """Return which keys a query sees [...,T,T], for tokens at these positions [...,T]."""
+        gap = position[..., :, None] - position[..., None, :]
+        seen = gap >= 0 if self.causal else torch.ones_like(gap, dtype=torch.bool)
+        return seen if self.window is None else seen & (gap.abs() < self.window)
 
 
 def packed_attention(  # noqa: PLR0913 (the signature transformers calls)
@@ -102,38 +192,59 @@ def packed_attention(  # noqa: PLR0913 (the signature transformers calls)
     key: Tensor,
     value: Tensor,
     attention_mask: Tensor | None,
-    rows: Rows,
     scaling: float | None = None,
     dropout: float = 0.0,
+    sliding_window: int | None = None,
+    softcap: float | None = None,
+    is_causal: bool | None = None,
     **_: Any,
 ) -> tuple[Tensor, None]:
-    """Attend within each sequence of the row: query, key, value [1,H,P,d] → [1,P,H,d].
+    """Attend within each sequence of the row: query [1,H,P,d], key, value [1,G,P,d] → [1,P,H,d].
 
-    Tokens after the last sequence are filling: they attend to nothing and come back as any numbers.
+    Tokens after the last sequence are filling: they attend to nothing and come back as any numbers. Windows
+    are of places in the text as it was given: what was dropped between two tokens still counts.
 
-    Registered with transformers as `rationale_packed`; `rows` reaches it through the layers' keyword
-    arguments. On CUDA in half precision one variable-length kernel does it; elsewhere a loop, which on a
-    CPU beats every padded form, but for short sequences, where a call costs more than padding.
+    Registered with transformers as `rationale_packed`. On CUDA in half precision one variable-length kernel
+    does it; elsewhere a loop, which on a CPU beats every padded form, but for short sequences, where a call
+    costs more than padding.
     """
-    if query.is_cuda and query.dtype in HALF:
-        return _varlen(query, key, value, rows, scaling), None
-    attend = _padded if max(rows.lengths) <= SHORT and len(rows.lengths) > 1 else _one_by_one
-    return attend(query, key, value, rows, dropout, scaling), None
+    now = _NOW.get()
+    if isinstance(now, _Survey):
+        now.calls += 1
+        return query.new_zeros(*query.shape[:2], query.shape[2], value.shape[3]).transpose(1, 2), None
+    rows = now.rows
+    causal = getattr(module, "is_causal", False) if is_causal is None else is_causal
+    window = sliding_window if sliding_window is not None and sliding_window < rows.reach else None
+    scale = query.shape[-1] ** -0.5 if scaling is None else scaling
+    how = How(scale, dropout, causal, window, softcap)
+    if query.is_cuda and query.dtype in HALF and window is None and softcap is None:
+        return _varlen(query, key, value, rows, how), None
+    if groups := query.shape[1] // key.shape[1] - 1:
+        key, value = (t.repeat_interleave(groups + 1, dim=1) for t in (key, value))
+    if max(rows.lengths) <= SHORT and len(rows.lengths) > 1:
+        return _padded(query, key, value, rows, how), None
+    return _one_by_one(query, key, value, rows, how), None
 
 
-def _one_by_one(
-    query: Tensor, key: Tensor, value: Tensor, rows: Rows, dropout: float, scaling: float | None
-) -> Tensor:
-    lengths = [*rows.lengths, query.shape[2] - sum(rows.lengths)]
-    split = (torch.split(t, lengths, dim=2) for t in (query, key, value))
-    *sequences, (filling, _, _) = zip(*split, strict=True)
-    parts = [scaled_dot_product_attention(q, k, v, dropout_p=dropout, scale=scaling) for q, k, v in sequences]
-    return torch.cat([*parts, filling], dim=2).transpose(1, 2)
+def _one_by_one(query: Tensor, key: Tensor, value: Tensor, rows: Rows, how: How) -> Tensor:
+    filling = query.shape[2] - sum(rows.lengths)
+    split = (torch.split(t, [*rows.lengths, filling], dim=2) for t in (query, key, value))
+    *sequences, (_, _, rest) = zip(*split, strict=True)
+    if how.window is None and how.softcap is None:
+        parts = [
+            scaled_dot_product_attention(
+                q, k, v, dropout_p=how.dropout, scale=how.scaling, is_causal=how.causal
+            )
+            for q, k, v in sequences
+        ]
+    else:
+        positions = torch.split(rows.position, list(rows.lengths))
+        pairs = zip(sequences, positions, strict=True)
+        parts = [_plain(q, k, v, how.sees(at), how) for (q, k, v), at in pairs]
+    return torch.cat([*parts, rest], dim=2).transpose(1, 2)
 
 
-def _padded(
-    query: Tensor, key: Tensor, value: Tensor, rows: Rows, dropout: float, scaling: float | None
-) -> Tensor:
+def _padded(query: Tensor, key: Tensor, value: Tensor, rows: Rows, how: How) -> Tensor:
     """Attend on [B,H,T,d], T the longest sequence, in plain products, cheapest when T is small."""
     source, real = rows.padded
 
@@ -142,23 +253,49 @@ def _padded(
         padded = packed[0].transpose(0, 1).index_select(0, source.flatten())
         return padded.view(*source.shape, heads, width).transpose(1, 2)
 
-    scale = query.shape[-1] ** -0.5 if scaling is None else scaling
-    weights = spread(query) @ spread(key).transpose(-1, -2) * scale
-    weights = weights.masked_fill(~real[:, None, None], -torch.inf).softmax(-1)
-    attended = nn.functional.dropout(weights, dropout) @ spread(value)
+    seen = real[:, None, None]  # [B,1,1,T]
+    if how.causal or how.window is not None:
+        seen = seen & how.sees(rows.position[source])[:, None]
+    attended = _plain(spread(query), spread(key), spread(value), seen, how)
     packed = attended.transpose(1, 2)[real][None]
-    filling = query[:, :, sum(rows.lengths) :].transpose(1, 2)
+    filling = value[:, :, sum(rows.lengths) :].transpose(1, 2)
     return torch.cat([packed, filling], dim=1) if filling.shape[1] else packed
 
 
-def _varlen(query: Tensor, key: Tensor, value: Tensor, rows: Rows, scaling: float | None) -> Tensor:
+def _plain(query: Tensor, key: Tensor, value: Tensor, seen: Tensor, how: How) -> Tensor:
+    """Attend [B,H,T,d] to the keys that are seen [...,T,T]."""
+    logits = query @ key.transpose(-1, -2) * how.scaling
+    if how.softcap is not None:
+        logits = torch.tanh(logits / how.softcap) * how.softcap
+    weights = logits.masked_fill(~seen, -torch.inf).softmax(-1)
+    return nn.functional.dropout(weights, how.dropout) @ value
+
+
+def _varlen(query: Tensor, key: Tensor, value: Tensor, rows: Rows, how: How) -> Tensor:
     from torch.nn.attention.varlen import varlen_attn
 
     ends = torch.tensor((0, *accumulate(rows.lengths)), dtype=torch.int32, device=query.device)
     longest = max(rows.lengths)
-    q, k, v = (t[0].transpose(0, 1).contiguous() for t in (query, key, value))
-    attended: Tensor = varlen_attn(q, k, v, ends, ends, longest, longest, scale=scaling)  # type: ignore[assignment]
+    q, k, v = (t[0].transpose(0, 1).contiguous() for t in (query, key, value))  # [P,H,d]
+    if k.shape[1] != q.shape[1] and "enable_gqa" not in _varlen_options():
+        k, v = (t.repeat_interleave(q.shape[1] // k.shape[1], dim=1) for t in (k, v))
+    more: dict[str, Any] = {"enable_gqa": True} if k.shape[1] != q.shape[1] else {}
+    if how.causal:  # an older release calls it by another name
+        more |= {"window_size": (-1, 0)} if "window_size" in _varlen_options() else {"is_causal": True}
+    attended: Tensor = varlen_attn(q, k, v, ends, ends, longest, longest, scale=how.scaling, **more)  # type: ignore[assignment]
     return attended.unsqueeze(0)
 
 
+@cache
+def _varlen_options() -> frozenset[str]:
+    from torch.nn.attention.varlen import varlen_attn
+
+    return frozenset(inspect.signature(varlen_attn).parameters)
+
+
+def _no_mask(*_: Any, **__: Any) -> None:
+    """Return no mask: a packed row has no padding, and packed attention knows who sees whom."""
+
+
 AttentionInterface.register(NAME, packed_attention)
+AttentionMaskInterface.register(NAME, _no_mask)

@@ -19,8 +19,16 @@ from torch import Tensor, nn
 from transformers import AutoConfig, AutoModelForSequenceClassification, PreTrainedConfig, PreTrainedModel
 
 from eraser import Fault, InputError
-from rationale.models.encoder import base_of, check_encoder, layers_of
-from rationale.models.gates import Dimensions, Openings, dimensions, projection, sizes_of, stream_norms
+from rationale.models.gates import (
+    Dimensions,
+    Openings,
+    check_matrices,
+    dimensions,
+    projection,
+    sizes_of,
+    stream_norms,
+)
+from rationale.models.layers import base_of, layers_of
 from rationale.models.wrapped import WrappedConfig
 
 
@@ -74,7 +82,7 @@ def build(config: PreTrainedConfig) -> PreTrainedModel:
     model: PreTrainedModel = AutoModelForSequenceClassification.from_config(config)  # type: ignore[no-untyped-call]
     counts = getattr(config, "cut", None)
     if counts is not None:
-        check_encoder(model)
+        check_matrices(model)
         sizes = sizes_of(config)
         check_cut(counts, sizes)
         kept = Kept(

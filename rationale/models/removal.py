@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from eraser import Dataset
 from rationale.hf import Classifier
 from rationale.models.adaptive import AdaptiveForSequenceClassification, plain
-from rationale.models.encoder import Output, layers_of
+from rationale.models.encoder import Output
 from rationale.models.flops import costs, full_costs, kept_lengths
+from rationale.models.layers import depth_of
 from rationale.predict import batches, of_texts
 from rationale.text import Window
 
@@ -38,7 +39,7 @@ def run_windows(classifier: Classifier, windows: Sequence[Window]) -> tuple[Floa
     A dense model works on all of them.
     """
     probs = np.empty((len(windows), len(classifier.labels)))
-    layers = len(layers_of(plain(classifier.model)))
+    layers = depth_of(plain(classifier.model))
     kept = np.tile(np.array([len(w) for w in windows]), (layers, 1))
     for rows, batch in batches(classifier, windows):
         with classifier.autocast():

@@ -10,6 +10,8 @@ from transformers import AutoConfig, PreTrainedConfig
 class WrappedConfig(PreTrainedConfig):  # type: ignore[no-untyped-call]
     """The configuration of the classifier inside, as a plain dict."""
 
+    keys_to_ignore_at_inference = ["trace", "exit_layer", "hidden_states"]  # a Trainer cannot gather them
+
     def __init__(self, encoder: dict[str, Any] | None = None, **kwargs: Any) -> None:
         self.encoder = encoder or {}
         super().__init__(**kwargs)

@@ -19,8 +19,9 @@ from transformers import PreTrainedModel
 from eraser import Fault, InputError
 from rationale.hf import load_classifier, save_classifier
 from rationale.models.adaptive import AdaptiveForSequenceClassification
-from rationale.models.encoder import Output, keep_all, layers_of, run_packed
+from rationale.models.encoder import Output, keep_all, run_packed
 from rationale.models.gates import Gates, Lagrangian, dimensions, gated, target
+from rationale.models.layers import depth_of
 from rationale.models.packed import Rows
 from rationale.models.pruning import cut
 from rationale.training.adaptive import Recipe
@@ -120,7 +121,7 @@ class GateStage(PackedStage):
             output, states = self._read(model, batch)
         with torch.no_grad():
             _, wanted = self._read(self.run.teachers[0].model, batch)
-        n_layers = len(layers_of(model))
+        n_layers = depth_of(model)
         chosen = [wanted[i] for i in range(2, n_layers, 2)] or wanted[-1:]
         imitation = nearest_layers([self.map(x.float()) for x in states[1:]], chosen)
         steps = self.run.steps * s.epochs

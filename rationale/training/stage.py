@@ -12,7 +12,8 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from rationale.models.adapler_losses import LossWeights, task_loss
 from rationale.models.adaptive import AdaptiveForSequenceClassification, plain
-from rationale.models.encoder import Choose, Halting, Output, run_packed
+from rationale.models.encoder import Output, run_packed
+from rationale.models.packing import Choose, Halting
 from rationale.models.removal import scale_thresholds
 from rationale.training.loop import decay_groups, linear, resume_schedule
 from rationale.training.run import CHECKPOINT, Run, TrainingBatch
