@@ -177,7 +177,7 @@ def _own_pass(model: PreTrainedModel, packing: Packing, ids: Tensor, types: Tens
     except Answered:
         assert packing.halting is not None
         logits = packing.halting.logits()
-    return logits
+    return logits  # type: ignore[no-any-return]
 
 
 @contextmanager
