@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property, partial
-from importlib.metadata import version
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ import torch
 from torch import Tensor, nn
 from transformers import BertConfig, BertForSequenceClassification, PreTrainedModel
 
+from rationale import __version__
 from rationale.chunk import PARTS_VERSION
 from rationale.hf import SHIPPED, describe, load_classifier, pick_device, round_matrices
 from rationale.memory import peak_megabytes
@@ -104,7 +104,7 @@ class SuiteRun:
     def where(self) -> dict[str, str]:
         """What a reader needs to know of the machine."""
         classifier = load_classifier(SHIPPED, device=str(self.device), precision="auto")
-        versions = {"torch": torch.__version__, "rationale-suite": version("rationale-suite")}
+        versions = {"torch": torch.__version__, "rationale-suite": __version__}
         return {"device": describe(classifier), "processor": platform.processor(), **versions}
 
     @property

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, Self
 
 import torch
@@ -84,7 +85,7 @@ class AdaptiveForSequenceClassification(PreTrainedModel):  # type: ignore[no-unt
         """
         ids, real = self._read(input_ids, attention_mask, inputs_embeds)
         hidden: list[Tensor] = []
-        output = run_packed(
+        found = run_packed(
             plain(self),
             ids,
             token_type_ids,
@@ -94,9 +95,13 @@ class AdaptiveForSequenceClassification(PreTrainedModel):  # type: ignore[no-unt
             watch=hidden.append if output_hidden_states else None,
             embeds=inputs_embeds,
         )
-        output.hidden_states = tuple(hidden) if output_hidden_states else None
+        loss = None
         if labels is not None:
-            output.loss = self.loss_function(labels=labels, pooled_logits=output.logits, config=self.config)
+            loss = self.loss_function(labels=labels, pooled_logits=found.logits, config=self.config)
+        states = tuple(hidden) if output_hidden_states else None
+        output = replace(
+            found, loss=loss, hidden_states=states
+        )  # the library fills its tuple when one is made
         return output.to_tuple() if return_dict is False else output
 
     def _read(self, ids: Tensor | None, mask: Tensor | None, embeds: Tensor | None) -> tuple[Tensor, Tensor]:

@@ -216,14 +216,18 @@ def packed_attention(  # noqa: PLR0913 (the signature transformers calls)
     causal = getattr(module, "is_causal", False) if is_causal is None else is_causal
     window = sliding_window if sliding_window is not None and sliding_window < rows.reach else None
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
-    how = How(scale, dropout, causal, window, softcap)
-    if query.is_cuda and query.dtype in HALF and window is None and softcap is None:
-        return _varlen(query, key, value, rows, how), None
-    if groups := query.shape[1] // key.shape[1] - 1:
-        key, value = (t.repeat_interleave(groups + 1, dim=1) for t in (key, value))
+    return attend(query, key, value, rows, How(scale, dropout, causal, window, softcap)), None
+
+
+def attend(query: Tensor, key: Tensor, value: Tensor, rows: Rows, how: How) -> Tensor:
+    """Attend within each sequence: query [1,H,P,d], key, value [1,G,P,d] → [1,P,H,d]."""
+    if query.is_cuda and query.dtype in HALF and how.window is None and how.softcap is None:
+        return _varlen(query, key, value, rows, how)
+    if (groups := query.shape[1] // key.shape[1]) > 1:
+        key, value = (t.repeat_interleave(groups, dim=1) for t in (key, value))
     if max(rows.lengths) <= SHORT and len(rows.lengths) > 1:
-        return _padded(query, key, value, rows, how), None
-    return _one_by_one(query, key, value, rows, how), None
+        return _padded(query, key, value, rows, how)
+    return _one_by_one(query, key, value, rows, how)
 
 
 def _one_by_one(query: Tensor, key: Tensor, value: Tensor, rows: Rows, how: How) -> Tensor:
