@@ -177,15 +177,12 @@ def _gated(dense: PreTrainedModel, ids: Tensor, real: Tensor, labels: Tensor) ->
 def methods(device: torch.device, texts: int) -> Iterator[tuple[str, dict[str, Any]]]:
     """Score the words of a few reviews by every method, in float32, beside the CPU."""
     sample = load("sample")
-    examples = sample.examples("test")[:texts]
+    written = [sample.text(e) for e in sample.examples("test")]
+    written = sorted(written, key=lambda text: len(text.words))[:texts]  # words are taken out one by one
     settings = AttributionSettings(ig_steps=5, gradient_shap_samples=5, lime_samples=20, shap_samples=40)
     both = [load_classifier(SHIPPED, device=str(d)) for d in ("cpu", device)]
-    cases = [
-        Case(windows, len(sample.text(e).words), 0)
-        for e, windows in zip(
-            examples, both[0].encoder.encode([sample.text(e) for e in examples]), strict=True
-        )
-    ]
+    read = zip(written, both[0].encoder.encode(written), strict=True)
+    cases = [Case(windows, len(text.words), 0) for text, windows in read]
     for name in METHODS:
         wanted, found = (_scores(c, name, cases, settings) for c in both)
         yield name, checked(apart(found[0], wanted[0]), torch.float32) | {"ms_per_text": found[1]}
@@ -211,7 +208,7 @@ def speed(device: torch.device, left: Callable[[], float]) -> Iterator[tuple[str
                 yield f"{name} {length} x {size}: {cell.way}", asdict(cell)
 
 
-def run(device: torch.device, out: Path, seconds: float) -> bool:
+def run(device: torch.device, out: Path, seconds: float, only: Sequence[str] = ()) -> bool:
     """Run all sections, writing after each; return whether all that was checked holds."""
     begin = time.monotonic()
     told: dict[str, Any] = {
@@ -226,7 +223,8 @@ def run(device: torch.device, out: Path, seconds: float) -> bool:
         "speed": partial(speed, device, lambda: seconds - (time.monotonic() - begin)),
     }
     right = True
-    for name, section in sections.items():
+    for name in only or sections:
+        section = sections[name]
         rows: dict[str, Any] = {}
         since = time.monotonic()
         try:
@@ -239,10 +237,8 @@ def run(device: torch.device, out: Path, seconds: float) -> bool:
         told[name] = rows | {"seconds": round(time.monotonic() - since, 1)}
         out.parent.mkdir(parents=True, exist_ok=True)
         write_json(out, told | {"ok": right})
-        print(
-            f"{name}: {len(rows)} rows in {told[name]['seconds']} s, {'ok' if right else 'NOT ok'}",
-            flush=True,
-        )
+        state = "ok" if right else "NOT ok"
+        print(f"{name}: {len(rows)} rows in {told[name]['seconds']} s, {state}", flush=True)
     return right
 
 
@@ -251,5 +247,7 @@ if __name__ == "__main__":
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--out", type=Path, default=Path("runs/gpu-check.json"))
     parser.add_argument("--seconds", type=float, default=420.0, help="when no more speed is measured")
+    names = ("attention", "models", "training", "methods", "speed")
+    parser.add_argument("--only", nargs="+", choices=names, default=(), help="sections")
     given = parser.parse_args()
-    raise SystemExit(not run(pick_device(given.device), given.out, given.seconds))
+    raise SystemExit(not run(pick_device(given.device), given.out, given.seconds, given.only))
