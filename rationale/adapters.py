@@ -54,7 +54,7 @@ Load = Callable[..., tuple[PreTrainedModel, set[str]]]
 def adapter_folder(path: str | Path) -> Path | None:
     """Return the folder of an adapter, fetched where `path` is a hub id; None of anything else."""
     if Path(path).is_dir():
-        return Path(path) if (Path(path) / ADAPTER).exists() else None
+        return Path(path) if (Path(path) / ADAPTER).is_file() else None
     if _fetched(path, ADAPTER) is None:
         return None
     found = _fetched(path, ADAPTER, WEIGHTS, *FILES, *BESIDE)

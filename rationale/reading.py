@@ -85,6 +85,8 @@ def settle_padding(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, p
         config.pad_token_id = config.get_text_config().pad_token_id = tokenizer.pad_token_id
     elif tokenizer.pad_token is None:
         tokenizer.pad_token = known
+    if innermost(model) is not model.base_model:  # a model around a classifier, which packs real tokens
+        return
     try:
         matters = any(map(_is_sparse, model.modules())) or padding_matters(model, tokenizer)
     except Exception as error:  # whatever the layers say to it

@@ -8,52 +8,24 @@ import re
 import shutil
 import subprocess
 import sys
-import warnings
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from transformers import AutoModelForSequenceClassification
 
 from eraser import InputError
 from eraser.errors import shown
 from rationale import adapters
 from rationale.compress import compress
 from rationale.hf import load_classifier, new_classifier
+from tests.tiny_adapters import TARGETS, make
 from tests.tiny_families import save_family, tiny_tokenizer
 
-peft = pytest.importorskip("peft", reason="needs peft, an extra")
+pytest.importorskip("peft", reason="needs peft, an extra")
 
-TARGETS = {
-    "bert": ["query", "value"], "roberta": ["query"], "distilbert": ["q_lin"], "albert": ["query"],
-    "gpt2": ["c_attn"], "opt": ["q_proj"], "llama": ["q_proj", "v_proj", "down_proj"], "qwen2": "all-linear",
-    "mistral": r".*layers\.1.*proj",
-}  # fmt: skip
-HEADS = {"distilbert": ["pre_classifier", "classifier"]}
 MERGE = "merged where it was made by model.merge_and_unload().save_pretrained(FOLDER)"
 FITS = f"an adapter of kind LORA with numbers that fit its matrices, or one {MERGE}"
-
-
-def make(folder, family="bert", n_labels=2, tokenizer=None, **settings):
-    """Write an adapter as peft does, and the headless model it is of; return what peft's own model says."""
-    base = save_family(folder.parent / f"{folder.name}-base", family)
-    own = AutoModelForSequenceClassification.from_pretrained(base)
-    own.base_model.save_pretrained(base)
-    torch.manual_seed(1)
-    model = AutoModelForSequenceClassification.from_pretrained(base, num_labels=n_labels)
-    how = {"r": 4, "lora_alpha": 16, "target_modules": TARGETS[family], "modules_to_save": HEADS.get(family)}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # peft's own, of GPT-2's matrices
-        model = peft.get_peft_model(model, peft.LoraConfig(**{"task_type": "SEQ_CLS", **how, **settings}))
-        with torch.no_grad():
-            for name, weight in model.named_parameters():
-                if "lora_" in name or "modules_to_save" in name:
-                    weight.add_(torch.randn_like(weight) * 0.3)
-        model.save_pretrained(folder)
-    if tokenizer is not None:
-        tokenizer.save_pretrained(folder)
-    return model.eval(), base
 
 
 @torch.no_grad()

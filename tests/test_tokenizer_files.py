@@ -10,7 +10,7 @@ import pytest
 from transformers import AutoTokenizer, EsmTokenizer
 
 from eraser import InputError
-from rationale import tokenizer_files
+from rationale import hf, tokenizer_files
 from rationale.hf import load_classifier, load_tokenizer
 from tests.tiny_families import save_family, tiny_tokenizer
 
@@ -82,8 +82,9 @@ def test_the_library_needs_sentencepiece_and_says_something_else(of_pieces):
         load_tokenizer(folder)
 
 
-def test_on_the_hub_the_files_are_not_known_but_the_remedy_is(without):
+def test_on_the_hub_the_files_are_not_known_but_the_remedy_is(without, monkeypatch):
     without("sentencepiece")
+    monkeypatch.setattr(hf, "tokenizer_place", lambda path: path)  # it is not looked for there
     expected = "tokenizer.json, or packages to make one of a model of pieces (pip install sentencepiece)"
     refused("somebody/model", f"somebody/model: expected {expected}, got no sentencepiece")
 
