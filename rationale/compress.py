@@ -16,16 +16,17 @@ from torch import Tensor
 
 from eraser import Fault, InputError
 from eraser.write import make_folder, write_whole
+from rationale.card import CARD, may_write, write_card
 from rationale.hf import load_classifier
+from rationale.model_folder import WEIGHTS
 
-WEIGHTS = "model.safetensors"
 EXACT = ("eta", "theta", "first")  # thresholds: few, and every bit may decide a token
 LARGEST = torch.finfo(torch.float8_e4m3fn).max
 
 
 def small(name: str, weight: Tensor) -> Tensor:
     """Return a weight in the type it is stored in."""
-    if name in EXACT or not weight.is_floating_point():
+    if name in EXACT or not weight.is_floating_point() or weight.element_size() == 1:  # small already
         return weight
     if weight.dim() == 2 and weight.abs().max() <= LARGEST:
         return weight.to(torch.float8_e4m3fn)
@@ -39,11 +40,15 @@ def compress(model: Path, out: Path) -> int:
         InputError: no classifier can be loaded from it, or `out` is the same folder.
     """
     load_classifier(model)  # refuses what is not whole
+    if not (model / WEIGHTS).is_file():
+        raise InputError(Fault(f"weights in one file, {WEIGHTS}", "none", model))
     if out.resolve() == model.resolve():
         raise InputError(Fault("a folder other than the model's own", str(out)))
     make_folder(out)
     weights = {k: small(k, v) for k, v in load_file(model / WEIGHTS).items()}
     write_whole(out / WEIGHTS, lambda p: save_file(weights, p, metadata={"format": "pt"}))
     for file in sorted(f for f in model.iterdir() if f.is_file() and f.suffix != ".safetensors"):
-        write_whole(out / file.name, lambda p, file=file: shutil.copyfile(file, p))  # type: ignore[misc]
+        if file.name != CARD or may_write(out / CARD):
+            write_whole(out / file.name, lambda p, file=file: shutil.copyfile(file, p))  # type: ignore[misc]
+    write_card(out, "Its matrices are stored in eight bits, the rest in sixteen.")
     return sum(f.stat().st_size for f in out.iterdir())

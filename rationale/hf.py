@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import re
@@ -26,20 +25,23 @@ from transformers.utils import logging as hf_logging
 
 from eraser import Fault, InputError
 from eraser.errors import shown
-from rationale.model_folder import check_answer, check_folder, first_line
+from rationale.adapters import adapter_folder, load_adapter, tokenizer_place
+from rationale.card import write_card
+from rationale.model_folder import SETTINGS as SETTINGS
+from rationale.model_folder import check_answer, check_folder, first_line, read_config, read_object
 from rationale.models import dact, inforcoef  # noqa: F401 (known to Auto classes from here)
 from rationale.models.adapler import AdaplerForSequenceClassification
 from rationale.models.adaptive import AdaptiveForSequenceClassification
 from rationale.models.pruning import PrunedForSequenceClassification
 from rationale.passes import Passes
+from rationale.positions import longest, read_at_once
+from rationale.reading import note, settle, settle_padding, stop_caching
 from rationale.text import MIN_ROOM, Batch, Encoder, LongTexts
+from rationale.tokenizer_files import check_tokenizer_files, check_usable, why_unread
 
 Precision = Literal["float32", "bf16", "auto"]
-SETTINGS = "rationale.json"  # beside the weights: how the model was trained and reads
 SHIPPED = Path(__file__).parent / "movies_model"  # AdapLeR trained on ERASER movies; see its README.md
-TOKENIZER_FILES = ("tokenizer.json", "vocab.txt", "vocab.json", "sentencepiece.bpe.model", "spiece.model")
 LAYER = re.compile(r"\blayers?\.\d+\.")  # in the name of a layer's weight
-UNSET_LENGTH = 10**6  # tokenizers without a limit carry a huge model_max_length
 
 
 @dataclass(frozen=True)
@@ -143,20 +145,17 @@ def quiet() -> None:
 
 def load_tokenizer(path: str | Path) -> PreTrainedTokenizerBase:
     """Load a fast tokenizer; its `word_ids` are what aligns pieces with words."""
-    folder = Path(path)
-    if folder.is_dir() and not any((folder / name).is_file() for name in TOKENIZER_FILES):
-        # the library would make an empty one up, to which every word is unknown
-        raise InputError(Fault(f"a tokenizer ({', '.join(TOKENIZER_FILES)})", "none", path))
+    quiet()
+    path = tokenizer_place(path)
+    if Path(path).is_dir():
+        check_tokenizer_files(Path(path))
     try:
         tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
             path, use_fast=True, add_prefix_space=True, trust_remote_code=False
         )
     except Exception as error:  # the library raises many kinds for one cause
-        raise InputError(Fault("a tokenizer", first_line(error), path)) from None
-    if not tokenizer.is_fast:
-        raise InputError(Fault("a fast tokenizer (tokenizer.json)", type(tokenizer).__name__, path))
-    if tokenizer.pad_token_id is None:
-        raise InputError(Fault("a tokenizer with a padding token", "none", path))
+        raise InputError(why_unread(path, error)) from None
+    check_usable(tokenizer, path)
     return tokenizer
 
 
@@ -167,17 +166,20 @@ def load_model(path: str | Path, **config: Any) -> tuple[PreTrainedModel, set[st
         InputError: it would run code or read outside its folder, or its weights are not its configuration's.
     """
     quiet()
+    if (adapter := adapter_folder(path)) is not None:
+        return load_adapter(adapter, load_model, **config)
     if Path(path).is_dir():
         check_folder(Path(path), config)
     try:
+        described, asked = read_config(path, config)
         model, info = AutoModelForSequenceClassification.from_pretrained(
             path,
+            config=described,
             dtype=torch.float32,
             use_safetensors=True,
             trust_remote_code=False,
             output_loading_info=True,
             ignore_mismatched_sizes=True,  # refused below, by name
-            **config,
         )
     except Exception as error:
         raise InputError(
@@ -188,6 +190,9 @@ def load_model(path: str | Path, **config: Any) -> tuple[PreTrainedModel, set[st
         raise InputError(Fault(expected, str(list(stored)), path))
     if unused := sorted(name for name in info["unexpected_keys"] if LAYER.search(name)):
         raise InputError(Fault("a configuration with all stored layers", f"one without {unused[0]}", path))
+    if asked not in (None, now := model.config._attn_implementation):
+        note(f"{path}: attention runs as {now}; {asked}, which it asks for, is not here or not for float32")
+    settle(model)
     return model, set(info["missing_keys"])
 
 
@@ -225,13 +230,14 @@ def load_classifier(
         model.check_thresholds(path)
     names = _labels(model, labels, path)
     wanted = read_settings(path).get("max_length") if max_length is None else max_length
-    length = min(2**31 if wanted is None else wanted, longest(model, tokenizer))
-    if max_length is None:  # else Encoder judges what was asked for
-        check_room(length, tokenizer, path)
     where = pick_device(device)
     model.to(where).eval()  # type: ignore[arg-type]
     model.requires_grad_(False)
-    check_answer(model, tokenizer, len(names), path)
+    stop_caching(model, check_answer(model, tokenizer, len(names), path))
+    settle_padding(model, tokenizer, path)
+    length = read_at_once(wanted, longest(model, tokenizer))
+    if max_length is None:  # else Encoder judges what was asked for
+        check_room(length, tokenizer, path)
     encoder = Encoder(tokenizer, length, long_texts)
     return Classifier(model, encoder, names, where, use_bf16(precision, where))
 
@@ -268,19 +274,6 @@ def check_first_token(tokenizer: PreTrainedTokenizerBase, path: str | Path) -> N
         raise InputError(Fault("a tokenizer whose first token is [CLS]", got, path))
 
 
-def longest(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> int:
-    """Return the most pieces the model can read at once, special tokens included."""
-    positions = int(getattr(model.config, "max_position_embeddings", 512))
-    embeddings = getattr(model.base_model.base_model, "embeddings", None)
-    padding = getattr(getattr(embeddings, "position_embeddings", None), "padding_idx", None)
-    if padding is not None:
-        positions -= int(padding) + 1  # RoBERTa and kin: positions start after the padding index
-    limit = tokenizer.model_max_length
-    if isinstance(limit, bool) or not isinstance(limit, int | float):
-        raise InputError(Fault("a tokenizer whose model_max_length is a number", shown(limit)))
-    return min(positions, int(limit)) if limit < UNSET_LENGTH else positions
-
-
 def _labels(model: PreTrainedModel, given: Sequence[str] | None, path: str | Path) -> tuple[str, ...]:
     names = model.config.id2label or {}
     own = tuple(str(name) for _, name in sorted(names.items(), key=lambda item: int(item[0])))
@@ -304,11 +297,8 @@ def read_settings(path: str | Path) -> dict[str, Any]:
     file = Path(path) / SETTINGS
     if not file.is_file():
         return {}
-    try:
-        settings = json.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise InputError(Fault("JSON", str(error), file)) from None
-    if not isinstance(settings, dict) or not isinstance(settings.get("max_length", 1), int):
+    settings = read_object(file)
+    if not isinstance(settings.get("max_length", 1), int):
         raise InputError(Fault("a JSON object with a whole max_length", shown(settings), file))
     return settings
 
@@ -324,11 +314,12 @@ def new_classifier(
         path, num_labels=len(labels), id2label=names, label2id={v: k for k, v in names.items()}
     )
     check_tokenizer(tokenizer, model, path)
+    settle_padding(model, tokenizer, path)
     return model, tokenizer
 
 
 def save_classifier(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
-    """Write weights, configuration and tokenizer; each file appears whole or not at all."""
+    """Write weights, configuration, tokenizer and card; each file appears whole or not at all."""
     quiet()
     if getattr(model.config, "cut", None) is not None:
         model = PrunedForSequenceClassification.from_dense(model)
@@ -339,6 +330,7 @@ def save_classifier(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, 
         tokenizer.save_pretrained(partial)
         for file in partial.iterdir():
             os.replace(file, folder / file.name)
+        write_card(folder)
     except (OSError, SafetensorError) as error:
         raise InputError(Fault("room on the disk for the model", str(error), folder)) from None
     finally:

@@ -7,17 +7,24 @@ it have, for which memory would be asked all the same.
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterator, Mapping
-from math import prod
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath, PureWindowsPath
+from threading import get_ident
 from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
+from torch.nn.modules.module import (
+    register_module_module_registration_hook,
+    register_module_parameter_registration_hook,
+)
 from transformers import (
     AutoConfig,
     AutoModelForSequenceClassification,
+    PreTrainedConfig,
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
@@ -26,14 +33,16 @@ from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 from eraser import Fault, InputError
 from eraser.errors import shown
 
-CONFIG, WEIGHTS, INDEX, ADAPTER = (
-    "config.json", "model.safetensors", "model.safetensors.index.json", "adapter_config.json",
-)  # fmt: skip
+CONFIG, WEIGHTS, INDEX = "config.json", "model.safetensors", "model.safetensors.index.json"
+SETTINGS = "rationale.json"  # beside the weights: how the model was trained and reads
 PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl", "*.h5", "*.msgpack")
-COUNTS = re.compile(r"layers?$|^n_layer|groups?$|group_num$|experts$")  # what the library loops over
-SIZES = re.compile(r"^n_|^num_|^d_|_size$|_dim$|_embeddings$|^dim$")
+LAYERS = re.compile(r"layers?$|^n_layer")  # what lists are made of before there is a model
+SIZES = re.compile(r"^n_|^num_|^d_|_size$|_dim$|_embeddings$|^dim$|groups?$|experts?$")
 MOST = 2**31  # of any one size; a row more of an embedding than this is in no model
+LONGEST_LIST = 2**14  # of layers: `max_window_layers`, `feature_layer` and kin count none of this model's
 SPARE = 2**22  # weights that may be new beside the stored ones: a head, a few buffers
+PARTS, SPARE_PARTS = 8, 2000  # modules and weights there may be for one that is stored, and beside them
+BYTES = 2**26  # of a JSON file: far above any configuration's or index's
 Shapes = dict[str, tuple[int, ...]]
 
 
@@ -50,11 +59,9 @@ def check_folder(path: Path, changes: Mapping[str, Any]) -> None:
     file = path / CONFIG
     if not file.is_file():
         return
-    config = _read_object(file)
-    if (path / ADAPTER).exists():
-        raise InputError(Fault("a whole model", "an adapter of another one", path / ADAPTER))
-    if pickled := _pickled(path):
-        got = f"only {pickled}, which may hold code"
+    config = read_object(file)
+    if name := pickled(path):
+        got = f"only {name}, which may hold code"
         raise InputError(Fault("a model folder or hub id with safetensors", got, path))
     for part in _parts(config):
         _refuse_code(part, file)
@@ -64,7 +71,19 @@ def check_folder(path: Path, changes: Mapping[str, Any]) -> None:
     _refuse_giant(path, changes, shapes)
 
 
-def _read_object(file: Path) -> dict[str, Any]:
+def check_size(file: Path, most: int) -> None:
+    """Refuse a file that is too large to be what its name says, before it is read."""
+    if (size := file.stat().st_size) > most:
+        raise InputError(Fault(f"a file of at most {most} bytes", f"{size}", file))
+
+
+def read_object(file: Path) -> dict[str, Any]:
+    """Return the JSON object in a file.
+
+    Raises:
+        InputError: it is too large, or something else.
+    """
+    check_size(file, BYTES)
     try:
         record = json.loads(file.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
@@ -74,7 +93,7 @@ def _read_object(file: Path) -> dict[str, Any]:
     return record
 
 
-def _pickled(path: Path) -> str | None:
+def pickled(path: Path) -> str | None:
     """Return a file of pickled weights, where there are no others."""
     if any(path.glob("*.safetensors")):
         return None
@@ -108,12 +127,17 @@ def stored_shapes(path: Path) -> Shapes:
     """
     shapes: Shapes = {}
     for file in _weight_files(path):
-        try:
-            with safe_open(file, "pt") as weights:
-                shapes |= {name: tuple(weights.get_slice(name).get_shape()) for name in weights.keys()}  # noqa: SIM118
-        except (SafetensorError, OSError) as error:
-            raise InputError(Fault("a safetensors file", str(error), file)) from None
+        shapes |= shapes_in(file)
     return shapes
+
+
+def shapes_in(file: Path) -> Shapes:
+    """Return the shapes of a safetensors file's weights, which are not read."""
+    try:
+        with safe_open(file, "pt") as weights:
+            return {name: tuple(weights.get_slice(name).get_shape()) for name in weights.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise InputError(Fault("a safetensors file", str(error), file)) from None
 
 
 def _weight_files(path: Path) -> list[Path]:
@@ -122,7 +146,7 @@ def _weight_files(path: Path) -> list[Path]:
     index = path / INDEX
     if not index.is_file():
         raise InputError(Fault("a model folder or hub id with safetensors", "none", path))
-    names = _read_object(index).get("weight_map")
+    names = read_object(index).get("weight_map")
     if not isinstance(names, dict) or not all(isinstance(n, str) for n in names.values()):
         raise InputError(Fault("a weight_map of file names", shown(names), index))
     for name in sorted(set(names.values())):
@@ -133,55 +157,120 @@ def _weight_files(path: Path) -> list[Path]:
 
 
 def _refuse_sizes(config: Mapping[str, Any], shapes: Shapes, file: Path) -> None:
-    """Refuse what the library would loop over for longer than any weights there can need."""
+    """Refuse sizes of no model, and lists far longer than any weights there can need.
+
+    What is built in a loop is counted while it is built (`_refuse_giant`), whatever its field is called; what
+    a field of layers or a list of repetitions makes the library write down before that is bounded here.
+    """
     largest = max((n for shape in shapes.values() for n in shape), default=0)
+    listed = max(largest, LONGEST_LIST)
     for key, value in config.items():
+        if isinstance(value, list) and (n := max(_numbers(value), default=0)) > listed:
+            raise InputError(Fault(f"numbers up to {listed} in {key}", str(n), file))
         if not isinstance(value, int) or isinstance(value, bool):
             continue
-        if key == "num_labels":
-            most, of = largest, "the largest size of its weights"
-        elif COUNTS.search(key):
-            most, of = len(shapes), "the number of its weights"
-        elif SIZES.search(key):
-            most, of = MOST, "far above any model's"
-        else:
-            continue
-        if not 0 <= value <= most:
-            raise InputError(Fault(f"{key} from 0 to {most}, {of}", shown(value), file))
+        least, most, of = _range(key, largest)
+        if not least <= value <= most:
+            raise InputError(Fault(f"{key} from {least} to {most}, {of}", shown(value), file))
+
+
+def _range(key: str, largest: int) -> tuple[float, float, str]:
+    """Return from where to where a field may be, and what that is, where weights have so large a size."""
+    if key == "num_labels":
+        return 0, largest, "the largest size of its weights"
+    if LAYERS.search(key):  # −1 is the last one
+        return -LONGEST_LIST, LONGEST_LIST, "far above any model's"
+    if SIZES.search(key):  # −1 position: no limit
+        return -1 if "position" in key else 0, MOST, "far above any model's"
+    return -math.inf, math.inf, ""
+
+
+def _numbers(values: list[Any]) -> Iterator[int]:
+    """Yield the whole numbers of a list and of the lists inside."""
+    waiting = [values]
+    while waiting:
+        for value in waiting.pop():
+            if isinstance(value, list):
+                waiting.append(value)
+            elif isinstance(value, int):
+                yield value
+
+
+class _TooManyParts(Exception):  # noqa: N818 (ends a building, is no error of a program)
+    """A model being built has more parts than its weights can fill."""
+
+
+@contextmanager
+def _at_most(parts: int) -> Iterator[None]:
+    """End what this thread builds of modules and weights, whatever loop it is in, after so many."""
+    thread, built = get_ident(), 0
+
+    def count(*_: Any) -> None:
+        nonlocal built
+        built += get_ident() == thread
+        if built > parts:
+            raise _TooManyParts
+
+    hooks = [
+        register_module_module_registration_hook(count),
+        register_module_parameter_registration_hook(count),
+    ]
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def read_config(path: str | Path, changes: Mapping[str, Any]) -> tuple[PreTrainedConfig, str | None]:
+    """Return a model's configuration with `changes`, and the attention it asks for.
+
+    That is left to the library's choice, but for `eager`: kernels of other packages may not be here, and are
+    not for float32.
+    """
+    config = AutoConfig.from_pretrained(path, trust_remote_code=False, **changes)
+    asked = config._attn_implementation
+    if asked != "eager":
+        config._attn_implementation = None
+    return config, asked
 
 
 def _refuse_giant(path: Path, changes: Mapping[str, Any], shapes: Shapes) -> None:
     """Refuse a configuration of far more weights than are stored: what is not stored would be made up."""
+    most = PARTS * len(shapes) + SPARE_PARTS
     try:
-        config = AutoConfig.from_pretrained(path, trust_remote_code=False, **changes)
-        with torch.device("meta"):  # shapes without memory
+        config, _ = read_config(path, changes)
+        with torch.device("meta"), _at_most(most):  # shapes without memory
             model = AutoModelForSequenceClassification.from_config(  # type: ignore[no-untyped-call]
                 config, trust_remote_code=False
             )
+    except _TooManyParts:
+        expected = f"a configuration of about the {len(shapes)} matrices and vectors that are stored"
+        raise InputError(Fault(expected, f"one of more than {most} parts", path / CONFIG)) from None
     except Exception:  # what is wrong is told when it is loaded
         return
     described = sum(p.numel() for p in (*model.parameters(), *model.buffers()))
-    stored = sum(map(prod, shapes.values()))
+    stored = sum(map(math.prod, shapes.values()))
     if described > 2 * stored + SPARE:
         expected = f"a configuration of about the {stored} weights that are stored"
         raise InputError(Fault(expected, f"one of {described}", path / CONFIG))
 
 
 @torch.no_grad()
-def check_answer(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, n: int, path: str | Path
-) -> None:
-    """Refuse a model that cannot read a word, or does not answer with `n` logits.
+def check_answer(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, n: int, path: str | Path) -> Any:
+    """Return a model's answer to a word; refuse one that cannot read it, or has not `n` logits to say.
 
     A configuration may be well-formed, and end each forward pass all the same.
     """
     try:
         pieces = tokenizer("a", return_tensors="pt").to(model.device)
-        shape = tuple(model(input_ids=pieces.input_ids, attention_mask=pieces.attention_mask).logits.shape)
+        answer = model(input_ids=pieces.input_ids, attention_mask=pieces.attention_mask)
+        shape = tuple(answer.logits.shape)
     except Exception as error:  # whatever the layers say to it
         raise InputError(Fault("a model that can read a word", first_line(error), path)) from None
     if shape != (1, n):
         raise InputError(Fault(f"a model with {n} logits, as it has labels", f"shape {list(shape)}", path))
+    return answer
 
 
 def first_line(error: Exception) -> str:

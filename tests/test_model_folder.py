@@ -6,14 +6,21 @@ import json
 import re
 import resource
 import shutil
+import sys
 from pathlib import Path
+from threading import Thread
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from transformers.models.auto.configuration_auto import CONFIG_MAPPING
+from transformers.models.auto.modeling_auto import MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES
 
 from eraser import InputError
+from rationale import adapters
 from rationale.hf import load_classifier, new_classifier
+from rationale.model_folder import _at_most, _parts, _refuse_sizes, _TooManyParts
+from tests.tiny_families import save_family
 
 GIANT = 2 * 2**30  # bytes that may be asked for beyond what there is: far less than what these sizes ask
 
@@ -101,7 +108,17 @@ def test_a_broken_index_is_named(model_folder, text):
         ("max_position_embeddings", 10**8, "a configuration of about the {n} weights that are stored, got "),
         ("vocab_size", 10**12, "vocab_size from 0 to 2147483648, far above any model's, got 1000000000000"),
         ("hidden_size", -1, "hidden_size from 0 to 2147483648, far above any model's, got -1"),
-        ("num_hidden_layers", 10**5, "num_hidden_layers from 0 to 57, the number of its weights, got 100000"),
+        (
+            "num_hidden_layers",
+            10**5,
+            "num_hidden_layers from -16384 to 16384, far above any model's, got 100000",
+        ),
+        (
+            "num_hidden_layers",
+            10**4,
+            "a configuration of about the 57 matrices and vectors that are stored, got one of ",
+        ),  # noqa: E501
+        ("num_labels", -1, "num_labels from 0 to {most}, the largest size of its weights, got -1"),
         ("num_labels", 10**9, "num_labels from 0 to {most}, the largest size of its weights, got 1000000000"),
     ],
 )
@@ -121,7 +138,81 @@ def test_sizes_inside_a_wrapped_configuration_are_checked_too(model_folder):
     inner = json.loads((model_folder / "config.json").read_text()) | {"num_hidden_layers": 10**6}
     change(model_folder, model_type="adapler", encoder=inner)
     place = f"{model_folder}/config.json"
-    refused(model_folder, f"{place}: expected num_hidden_layers from 0 to 57, the number of its weights, got 1000000")  # noqa: E501  # fmt: skip
+    refused(model_folder, f"{place}: expected num_hidden_layers from -16384 to 16384, far above any model's, got 1000000")  # noqa: E501  # fmt: skip
+
+
+LOOPS = [  # whatever it is called that a family builds in a loop
+    ("mobilebert", "num_feedforward_networks"), ("albert", "inner_group_num"),
+    ("albert", "num_hidden_groups"), ("roberta", "num_hidden_layers"),
+    ("gpt2", "n_layer"), ("t5", "num_layers"), ("bart", "decoder_layers"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("family", "field"), LOOPS)
+@pytest.mark.parametrize("count", [9000, 10**9])
+@pytest.mark.usefixtures("little_memory")
+def test_what_is_built_in_a_loop_is_counted_while_it_is_built(family, field, count, tmp_path):
+    folder = save_family(tmp_path / family, family)
+    load_classifier(folder, device="cpu")
+    change(folder, **{field: count})
+    counted = (
+        r"a configuration of about the \d+ matrices and vectors that are stored, got one of more than \d+"
+    )
+    named = rf"{field} from -16384 to 16384, far above any model's, got {count}"
+    with pytest.raises(
+        InputError, match=rf"\A{re.escape(str(folder))}/config.json: expected ({counted} parts|{named})\Z"
+    ):
+        load_classifier(folder, device="cpu")
+
+
+def test_parts_of_a_model_built_in_another_thread_are_not_counted():
+    with _at_most(3):
+        others = Thread(target=lambda: [torch.nn.Linear(1, 1) for _ in range(100)])
+        others.start()
+        others.join()
+        torch.nn.Linear(1, 1)  # two weights
+        with pytest.raises(_TooManyParts):
+            torch.nn.Linear(1, 1)
+    torch.nn.Linear(1, 1)
+
+
+def test_lists_of_repetitions_are_bounded(tmp_path):
+    folder = save_family(tmp_path / "m", "bert")
+    change(folder, model_type="gpt_neo", attention_types=[[["global", "local"], 10**9]])
+    place = f"{folder}/config.json: expected numbers up to 16384 in attention_types"
+    refused(folder, f"{place}, got 1000000000")
+
+
+HARMLESS = {  # fields of other meanings, as real configurations have them
+    "max_window_layers": 70, "num_key_value_groups": 512, "first_k_dense_replace": 61, "n_group": 8,
+    "mlp_only_layers": [0, 60], "moe_layer_freq": 1, "topk_group": 4, "num_experts": 16384,
+    "n_routed_experts": 256, "num_nextn_predict_layers": 1, "feature_layer": -2, "vision_feature_layer": -1,
+    "no_rope_layers": [1] * 99, "layer_types": ["full_attention"] * 2, "num_conv_pos_embedding_groups": 64,
+    "num_feedforward_networks": 300, "suppress_tokens": [1, 2, 15000], "upsample_groups": 512,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("field", HARMLESS)
+def test_fields_that_count_no_layers_of_this_model_are_let_pass(tmp_path, field):
+    folder = save_family(tmp_path / "m", "qwen2")
+    change(folder, **{field: HARMLESS[field]})
+    load_classifier(folder, device="cpu")
+
+
+def test_configurations_as_the_library_makes_them_are_let_pass():
+    """Every default of every classifier's configuration, beside few and small weights."""
+    shapes = {"embeddings": (300000, 8)}  # vocabularies are large
+    for model_type in MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES:
+        config = CONFIG_MAPPING[model_type]().to_dict()
+        for part in _parts(config):
+            _refuse_sizes(part, shapes, Path(model_type))
+
+
+def test_a_file_far_too_large_is_refused_before_it_is_read(model_folder):
+    file = model_folder / "config.json"
+    with file.open("ab") as opened:
+        opened.truncate(2**26 + 1)  # which takes no room on the disk
+    refused(model_folder, f"{file}: expected a file of at most 67108864 bytes, got 67108865")
 
 
 def test_a_size_that_is_not_the_weights_is_named(model_folder):
@@ -170,10 +261,13 @@ def test_attention_is_not_fetched_from_elsewhere(model_folder, key):
     refused(model_folder, f"{place}: expected a model that fetches no code, got {key} 'somebody/attention'")
 
 
-def test_an_adapter_does_not_lead_to_another_model(model_folder):
-    file = model_folder / "adapter_config.json"
-    file.write_text(json.dumps({"base_model_name_or_path": "somebody/model"}))
-    refused(model_folder, f"{file}: expected a whole model, got an adapter of another one")
+def test_without_peft_it_is_said_how_to_merge_an_adapter(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "peft", None)
+    monkeypatch.setattr(adapters, "installed", lambda package: package != "peft")
+    (tmp_path / "adapter_config.json").write_text(json.dumps({"base_model_name_or_path": "somebody/model"}))
+    merge = "merged where it was made by model.merge_and_unload().save_pretrained(FOLDER)"
+    expected = f"peft to read an adapter (pip install peft), or the adapter {merge}"
+    refused(tmp_path, f"{tmp_path}: expected {expected}, got no peft")
 
 
 @pytest.mark.parametrize("name", ["config.json", "model.safetensors", "tokenizer.json"])
@@ -194,8 +288,8 @@ def test_labels_that_are_the_same_are_refused(model_folder):
 
 
 def test_a_configuration_that_ends_each_pass_is_refused(model_folder):
-    change(model_folder, return_dict=False)
-    got = "AttributeError: 'tuple' object has no attribute 'logits'"
+    change(model_folder, chunk_size_feed_forward=7)
+    got = "ValueError: The dimension to be chunked 3 has to be a multiple of the chunk size 7"
     refused(model_folder, f"{model_folder}: expected a model that can read a word, got {got}")
 
 

@@ -139,7 +139,8 @@ def test_both_stages_make_a_model_that_loads_and_removes(whole, few):
     assert [round(float(x), 2) for x in again.lengths] == kept["lengths"]
     assert read_settings(folder) == record
     assert {p.name for p in folder.iterdir()} == {
-        "config.json", "model.safetensors", "rationale.json", "tokenizer.json", "tokenizer_config.json",
+        "README.md", "config.json", "model.safetensors", "rationale.json", "tokenizer.json",
+        "tokenizer_config.json",
     }  # fmt: skip
 
 

@@ -16,7 +16,7 @@ from torch import Tensor
 from transformers import AutoConfig, PreTrainedModel
 
 from eraser import Dataset, Fault, InputError
-from eraser.write import write_json
+from rationale.card import write_record
 from rationale.hf import (
     SETTINGS,
     Classifier,
@@ -205,7 +205,7 @@ def _train(run: Run, stages: Stages) -> dict[str, Any]:
         "kept": progress["kept"],
         "log": progress["log"],
     }
-    write_json(run.out / SETTINGS, record)
+    write_record(run.out, record)
     for file in run.out.glob(f"*{CHECKPOINT}"):
         file.unlink()
     return record

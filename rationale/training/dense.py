@@ -22,17 +22,16 @@ from torch.optim import AdamW
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, get_linear_schedule_with_warmup
 
 from eraser import Dataset, Fault, InputError
-from eraser.write import write_json
+from rationale.card import write_record
 from rationale.hf import (
-    SETTINGS,
     Classifier,
     Precision,
-    longest,
     pick_device,
     read_settings,
     save_classifier,
     use_bf16,
 )
+from rationale.positions import longest
 from rationale.predict import text_probs
 from rationale.settings import digest
 from rationale.text import Encoder, length_batches
@@ -180,7 +179,7 @@ class _Run:
             self.loop.next_epoch(entry)
             self.loop.save()
         record |= {"val_accuracy": progress["best"], "log": progress["log"]}
-        write_json(self.out / SETTINGS, record)
+        write_record(self.out, record)
         self.loop.file.unlink(missing_ok=True)
         return record
 

@@ -15,6 +15,7 @@ from rationale.explain import explain
 from rationale.hf import load_classifier
 from tests.conftest import SPECIALS, save_tiny
 from tests.fuzz.spoil import answer_of, damaged, fuzz, spoilt
+from tests.tiny_adapters import make
 
 WORDS = ["a", "fine", "film", "##s", "."]
 
@@ -63,6 +64,26 @@ def test_configurations(whole, data):
     record = data.draw(spoilt(json.loads((whole / name).read_text())))
     (copied(whole) / name).write_text(json.dumps(record))
     answer_of(load_and_read, whole.parent / "spoilt")
+
+
+@pytest.fixture(scope="module")
+def adapter(folder):
+    """An adapter of a model of few words."""
+    pytest.importorskip("peft", reason="needs peft, an extra")
+    make(folder / "adapter")
+    return folder / "adapter"
+
+
+@fuzz(30)
+@given(st.data())
+def test_adapters(adapter, data):
+    whole = json.loads((adapter / "adapter_config.json").read_text())
+    record = data.draw(spoilt(whole))
+    if isinstance(record, dict):  # else a name might be asked for on the hub
+        record["base_model_name_or_path"] = whole["base_model_name_or_path"]
+    folder = shutil.copytree(adapter, adapter.parent / "spoilt-adapter", dirs_exist_ok=True)
+    (folder / "adapter_config.json").write_text(json.dumps(record))
+    answer_of(load_and_read, folder)
 
 
 @fuzz(30)
