@@ -5,12 +5,14 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from eraser.answers import SEVERAL, join_labels
 from eraser.errors import Fault, InputError, shown
 from eraser.load import parse_json_lines
 
@@ -58,6 +60,25 @@ class Record:
         if any("\ud800" <= c <= "\udfff" for c in value):
             raise self.placed(Fault(f"no lone surrogates in column {self.columns[what]!r}", shown(value)))
         return value if what == "text" else value.strip()  # a text's characters are counted
+
+    def label(self) -> str:
+        """Return the label as text: several, a JSON list, joined by `|`; a number as it is, 1.0 as 1.
+
+        None of several is an empty list, or `|` alone, and the empty string here.
+        """
+        value = self.fields["label"]
+        if isinstance(value, list):
+            return self._joined(value)
+        if isinstance(value, float) and math.isfinite(value):
+            return str(int(value) if value.is_integer() else value)
+        text = self.string("label")
+        return text if text.strip(SEVERAL + " ") else ""
+
+    def _joined(self, labels: list[Any]) -> str:
+        if bad := [x for x in labels if not isinstance(x, str) or not x.strip() or SEVERAL in x]:
+            expected = f"labels that are strings without {SEVERAL} in column {self.columns['label']!r}"
+            raise self.placed(Fault(expected, shown(bad[0])))
+        return join_labels(x.strip() for x in labels)
 
     def is_blank(self, what: str) -> bool:
         """Return whether a field is not there, or holds nothing."""

@@ -24,7 +24,8 @@ from torch import Tensor, nn
 from transformers import BertConfig, BertForSequenceClassification, PreTrainedModel
 
 from rationale.chunk import PARTS_VERSION
-from rationale.hf import SHIPPED, describe, load_classifier, pick_device, round_matrices
+from rationale.device import pick_device
+from rationale.hf import SHIPPED, describe, load_classifier, round_matrices
 from rationale.memory import peak_megabytes
 from rationale.models.adapler import AdaplerForSequenceClassification
 from rationale.models.adaptive import AdaptiveForSequenceClassification, plain

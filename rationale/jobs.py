@@ -13,10 +13,11 @@ import torch
 from eraser import Fault, InputError
 from eraser.load import load
 from eraser.write import write_json
+from rationale.asked import Asked
 from rationale.bench_suite import Suite, SuiteRun
 from rationale.evaluate import plan
-from rationale.hf import Classifier, cast_once, load_classifier
 from rationale.memory import keep_freed_memory
+from rationale.named import load_named
 from rationale.settings import EvaluateSettings
 from rationale.stream import StreamSettings, stream
 
@@ -52,12 +53,13 @@ class Job:
         """Load data and models; return the run."""
         raise NotImplementedError
 
-    def models(self, device: str | None) -> tuple[Classifier, Classifier | None]:
+    def models(self, device: str | None) -> tuple[Asked, Asked | None]:
         """Return the model and, where there is one, the model that other methods explain."""
         s = self.settings
         how: dict[str, Any] = {n: getattr(s, n) for n in ("max_length", "long_texts", "precision")}
-        how |= {"labels": self.labels, "device": device or s.device}
-        model, *dense = (cast_once(load_classifier(m, **how)) for m in (s.model, s.dense) if m is not None)
+        how |= {"device": device or s.device}
+        names = (m for m in (s.model, s.dense) if m is not None)
+        model, *dense = (load_named(m, self.labels, s.mask, how) for m in names)
         return model, dense[0] if dense else None
 
     def write(self, path: Path) -> None:

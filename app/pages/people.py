@@ -30,7 +30,7 @@ from app.state import stamp
 from app.stored import origin_of, stored_methods
 from app.words import show_words
 from eraser import Dataset, Example, Fault, InputError
-from rationale.hf import check_labels
+from rationale.asked import check_labels
 from rationale.settings import targets_of
 
 BUDGETS = {

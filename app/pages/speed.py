@@ -17,7 +17,8 @@ from app.show import show_figure
 from app.start import folders_with
 from app.state import stamp
 from eraser import InputError
-from rationale.hf import check_labels, describe
+from rationale.asked import check_labels
+from rationale.hf import describe
 from rationale.plots import COLOURS, new_figure, speed_lines
 
 DIALS = (0.0, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 3.0)

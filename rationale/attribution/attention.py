@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 
 from eraser import Fault, InputError
-from rationale.attribution.request import Request, explained
+from rationale.attribution.request import Request
+from rationale.heads import explained
 from rationale.hf import Classifier
 from rationale.models.encoder import layers_of
 from rationale.passes import once
@@ -122,7 +123,8 @@ def attention_x_gradient(classifier: Classifier, request: Request) -> Tensor:
         vectors = classifier.model.get_input_embeddings()(batch.ids).detach().requires_grad_()
         inputs = classifier.inputs(batch)
         output = classifier.model(inputs_embeds=vectors, **inputs, output_attentions=True)
-        chosen = explained(output.logits.float(), request.target, request.settings.explain).sum()
+        how = request.settings.explain, classifier.head
+        chosen = explained(output.logits.float(), request.target, *how).sum()
         last = _weights(output)[-1]
         (gradient,) = torch.autograd.grad(chosen, last)
     product = last.detach().float() * gradient.float()

@@ -11,7 +11,8 @@ from captum.attr import DeepLift, IntegratedGradients, Saliency
 from torch import Tensor, nn
 
 from rationale.attribution.attention import eager_attention
-from rationale.attribution.request import Request, explained
+from rationale.attribution.request import Request
+from rationale.heads import explained
 from rationale.hf import Classifier
 from rationale.passes import once
 from rationale.text import OUTSIDE
@@ -37,7 +38,7 @@ class Explained(nn.Module):
         super().__init__()
         self.model = classifier.model
         self.autocast = classifier.autocast
-        self.explain = request.settings.explain
+        self.explain, self.head = request.settings.explain, classifier.head
         self.takes_types = getattr(classifier.model.config, "type_vocab_size", 0) > 1
 
     def forward(self, embeddings: Tensor, real: Tensor, types: Tensor, target: Tensor) -> Tensor:
@@ -45,7 +46,7 @@ class Explained(nn.Module):
         extra = {"token_type_ids": types} if self.takes_types else {}
         with self.autocast():
             logits = self.model(inputs_embeds=embeddings, attention_mask=real, **extra).logits
-        return explained(logits.float(), target, self.explain)
+        return explained(logits.float(), target, self.explain, self.head)
 
 
 @torch.no_grad()
