@@ -214,7 +214,7 @@ def from_callable(  # noqa: PLR0913 (what is known of a function)
     Raises:
         InputError: labels that do not differ, or other settings that cannot be used.
     """
-    names = tuple(labels)
+    names = tuple(map(str, labels))
     rules = [
         (callable(predict_proba), "a function of a list of texts", type(predict_proba).__name__),
         (len(set(names)) == len(names), "labels that differ", shown(list(names), 100)),
