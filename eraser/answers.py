@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from dataclasses import replace
 
 import numpy as np
 
@@ -39,6 +40,11 @@ def number_of(label: str) -> float | None:
     except ValueError:
         return None
     return number if math.isfinite(number) else None
+
+
+def marked_for(truth: Truth, label: str) -> Truth:
+    """Return what people said, without their marks where they speak for other labels than this one."""
+    return truth if label in split_labels(truth.label) else replace(truth, spans=frozenset())
 
 
 def accuracy(truth: Truth, prediction: Prediction) -> Columns:

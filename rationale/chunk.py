@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from eraser import Ablation, Dataset, Example, Prediction, Text, Truth
-from eraser.answers import split_labels
+from eraser.answers import marked_for
 from eraser.faithfulness import bounds_of
 from eraser.types import Bounds, Floats, Mask
 from rationale.ablate import ablate, without_and_only
@@ -24,8 +24,6 @@ from rationale.attribution import Attribution, Case, attribute, method_named
 from rationale.attribution.methods import Method
 from rationale.extract import Budget, extract, share_of, top_words
 from rationale.heads import HEADS, said
-from rationale.hf import spares
-from rationale.models.removal import run_windows
 from rationale.parts import Rows, part
 from rationale.passes import Passes
 from rationale.predict import text_probs
@@ -91,12 +89,7 @@ class Run:
         """
         targets = self._targets(items, self._said(items))
         labels = [self.classifier.labels[target] for target in targets]
-        return [
-            i
-            if label in split_labels(i.truth.label)
-            else replace(i, truth=replace(i.truth, spans=frozenset()))
-            for i, label in zip(items, labels, strict=True)
-        ]
+        return [replace(i, truth=marked_for(i.truth, x)) for i, x in zip(items, labels, strict=True)]
 
     def chunk(self, items: Sequence[Item]) -> Iterator[tuple[str, str, Prediction, dict[str, Any]]]:
         """Yield (method, budget, prediction, its row of the part) for each method, item and budget."""
@@ -137,6 +130,11 @@ class Run:
     def spared(self, items: Sequence[Item]) -> Spared | None:
         """Return what a model saved on these texts, where it was made to save something."""
         asked = self.classifier
+        if asked.opaque:
+            return None
+        from rationale.hf import spares
+        from rationale.models.removal import run_windows
+
         if not spares(asked):
             return None
         windows = [w for item in items for w in item.windows]

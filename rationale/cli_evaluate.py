@@ -121,10 +121,9 @@ def _settings(given: dict[str, Any], classifier: Asked) -> EvaluateSettings:
     """Return the options as settings, with what suits the model where nothing is said."""
     from rationale.attribution import usual
     from rationale.extract import parse_budget
-    from rationale.hf import drops_tokens
     from rationale.settings import EvaluateSettings, defaults
 
-    methods, budgets = defaults(drops_tokens(classifier), classifier.opaque)
+    methods, budgets = defaults(_drops(classifier), classifier.opaque)
     picked = _picked(given["methods"], methods, classifier)
     suited = [b for b in budgets if parse_budget(b).method in (None, *picked)]
     given = given | {"methods": picked, "budgets": tuple(given["budget"] or suited)}
@@ -132,14 +131,21 @@ def _settings(given: dict[str, Any], classifier: Asked) -> EvaluateSettings:
     return EvaluateSettings(**{f.name: given[f.name] for f in fields(EvaluateSettings) if f.name in given})
 
 
+def _drops(classifier: Asked) -> bool:
+    if classifier.opaque:
+        return False
+    from rationale.hf import drops_tokens
+
+    return drops_tokens(classifier)
+
+
 def _picked(methods: str | None, usual: tuple[str, ...], classifier: Asked) -> tuple[str, ...]:
     from rationale.attribution import METHODS, fitting
-    from rationale.hf import drops_tokens
 
     if methods is None:
         return usual
     if methods == "all":
-        drops = drops_tokens(classifier)
+        drops = _drops(classifier)
         return tuple(name for name in fitting(classifier) if drops or not METHODS[name].adaptive)
     return tuple(methods.split(","))
 

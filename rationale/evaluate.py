@@ -20,9 +20,6 @@ from rationale.asked import Asked, check_labels
 from rationale.attribution import METHODS, AttributionSettings, check_method, method_named
 from rationale.chunk import Item, Run, seed_of
 from rationale.heads import HEADS, REGRESSION, THRESHOLD, check_explain, problem_type
-from rationale.hf import Classifier, without_removal
-from rationale.models.adaptive import plain
-from rationale.models.encoder import layers_of
 from rationale.settings import EvaluateSettings
 from rationale.spared import Spared
 from rationale.text import words_read
@@ -110,7 +107,7 @@ class Plan:
             {m: tuple(row["ms"] for row in of_method) for m, of_method in rows.items()},
             {m: tuple(row["delta"] for row in of_method) for m, of_method in rows.items()},
             sum(int((~words_read(i.windows, i.truth.n_words)).sum()) for i in items),
-            0 if run.classifier.opaque else len(layers_of(plain(run.classifier.model))),
+            _depth(run.classifier),
             frozenset(row["where"] for of_method in rows.values() for row in of_method),
             self.notes,
             run.spared(items),
@@ -194,6 +191,10 @@ def chosen(examples: Sequence[Example], settings: EvaluateSettings) -> Sequence[
 
 def explained_by(classifier: Asked, dense: Asked | None) -> Asked:
     """Return what attention and gradient methods explain: another model must read the same pieces."""
+    if classifier.opaque and dense is None:
+        return classifier
+    from rationale.hf import Classifier, without_removal  # not for a function of texts
+
     if dense is None:
         return without_removal(classifier)
     if not (isinstance(dense, Classifier) and isinstance(classifier, Classifier)):
@@ -205,6 +206,16 @@ def explained_by(classifier: Asked, dense: Asked | None) -> Asked:
     if room < wanted:
         raise InputError(Fault(f"a dense model that reads {wanted} pieces, as the model does", str(room)))
     return replace(without_removal(dense), encoder=classifier.encoder)
+
+
+def _depth(classifier: Asked) -> int:
+    """Return the number of layers; of a function none are known."""
+    if classifier.opaque:
+        return 0
+    from rationale.models.adaptive import plain
+    from rationale.models.encoder import layers_of
+
+    return len(layers_of(plain(classifier.model)))
 
 
 def _human_share(dataset: Dataset, split: str) -> tuple[float, tuple[str, ...]]:

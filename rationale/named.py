@@ -16,10 +16,9 @@ from typing import Any
 from eraser import Fault, InputError
 from rationale.asked import Asked
 from rationale.blackbox import BlackBox, from_callable
-from rationale.hf import cast_once, load_classifier
 
 FUNCTION = re.compile(r"([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*):([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)")
-OF_MODELS = {"max_length": None, "long_texts": "window", "precision": "float32", "device": "auto"}
+OF_MODELS = {"max_length": None, "long_texts": "window", "precision": "float32"}  # not a function's
 
 
 def is_function(model: str) -> bool:
@@ -34,7 +33,7 @@ def load_named(model: str, labels: Sequence[str] | None, mask: str | None, how: 
         model: folder, hub id, or `package.module:function`.
         labels: of its answers; default its own.
         mask: what a function reads in place of a masked word.
-        how: the settings of OF_MODELS, which a function does not have.
+        how: how a model reads and where it runs; a function reads texts whole, and runs where it likes.
 
     Raises:
         InputError: it cannot be loaded, or settings do not fit it.
@@ -42,6 +41,8 @@ def load_named(model: str, labels: Sequence[str] | None, mask: str | None, how: 
     if not is_function(model):
         if mask is not None:
             raise InputError(Fault("no mask for a model, whose tokenizer has its own", repr(mask), model))
+        from rationale.hf import cast_once, load_classifier  # a function needs no Hugging Face library
+
         return cast_once(load_classifier(model, labels=labels, **how))
     if bad := [n for n, usual in OF_MODELS.items() if how.get(n, usual) != usual]:
         expected = f"no {bad[0]} for a function, which reads each text whole"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -11,8 +12,10 @@ from numpy.typing import NDArray
 from eraser import Fault, InputError
 from rationale.asked import Asked
 from rationale.heads import HEADS
-from rationale.hf import Classifier, drops_tokens
 from rationale.text import Batch, Window, length_batches
+
+if TYPE_CHECKING:
+    from rationale.hf import Classifier
 
 Floats = NDArray[np.float64]
 MAX_PIECES = {"cpu": 2 * 512, "cuda": 256 * 512}  # of one padded batch: small ones stay in the caches
@@ -21,6 +24,8 @@ DROPPING = 8  # times as many for a model that drops tokens: few are left in its
 
 def batches(classifier: Classifier, windows: Sequence[Window]) -> Iterator[tuple[list[int], Batch]]:
     """Yield (indices into `windows`, batch) in batches of equal work."""
+    from rationale.hf import drops_tokens
+
     limit = MAX_PIECES.get(classifier.device.type, MAX_PIECES["cpu"])
     limit *= DROPPING if drops_tokens(classifier) else 1
     for rows in length_batches([len(w) for w in windows], limit):

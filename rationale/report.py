@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import platform
 from collections.abc import Iterable
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -141,8 +141,15 @@ def run_facts(found: Folded) -> dict[str, Any]:
         + grouped * (found.counts["examples"] > GROUPS),
         "device": found.device,
         "notes": list(found.notes),
-        "versions": {name: version(name) for name in libraries} | {"python": platform.python_version()},
+        "versions": {name: _version(name) for name in libraries} | {"python": platform.python_version()},
     }
+
+
+def _version(library: str) -> str:
+    try:
+        return version(library)
+    except PackageNotFoundError:  # a function of texts needs no transformers
+        return "not installed"
 
 
 def render(

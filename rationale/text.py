@@ -8,16 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from transformers import PreTrainedTokenizerBase
 
 from eraser import Fault, InputError, Text
 from eraser.types import Mask
+
+if TYPE_CHECKING:  # a function of texts is read without the library
+    from transformers import PreTrainedTokenizerBase
 
 Ints = NDArray[np.int64]
 LongTexts = Literal["window", "truncate"]

@@ -254,3 +254,30 @@ def test_a_module_in_the_current_folder_is_not_imported_by_chance(tmp_path, name
         assert "('NEG', 'POS')" in done.stdout
     else:
         assert "ModuleNotFoundError: No module named 'mine'" in done.stderr
+
+
+def test_no_part_of_transformers_is_needed(package, tmp_path):
+    """Nor imported: where it is not installed, evaluate and attribute of a function work all the same."""
+    (tmp_path / "texts.jsonl").write_text(json.dumps({"text": "a warm film"}) + "\n")
+    code = """
+import sys
+
+sys.modules["transformers"] = None  # an import of it fails
+from rationale.cli import main
+
+for line in (
+    "evaluate --model by_words.models:model --limit 1 --methods leave_one_out,random --out run",
+    "attribute --file texts.jsonl --model by_words.models:model --out out",
+):
+    sys.argv = ["rationale", *line.split()]
+    try:
+        main()
+    except SystemExit as end:
+        assert not end.code, line
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "run" / "report.html").is_file()
+    assert (tmp_path / "out" / "manifest.json").is_file()

@@ -16,7 +16,6 @@ from rationale.attribution.methods import METHODS, Method, fitting, method_named
 from rationale.attribution.request import AttributionSettings, Request, usual
 from rationale.attribution.words import word_scores
 from rationale.heads import check_explain
-from rationale.hf import without_removal
 from rationale.passes import Passes, now
 from rationale.predict import DROPPING
 from rationale.text import Batch, Window, length_batches
@@ -74,7 +73,7 @@ def attribute(
     if faults := settings.faults():
         raise InputError(*faults)
     check_explain(settings.explain, classifier.head)
-    classifier = classifier if chosen.adaptive else without_removal(classifier)
+    classifier = classifier if chosen.adaptive else _shown_whole(classifier)
     pieces, spent, missed = _of_windows(classifier, chosen, cases, settings)
     if bad := [i for i, scores in enumerate(pieces) if not np.isfinite(scores).all()]:
         raise InputError(Fault(f"finite scores from {method}", f"NaN or infinity in {len(bad)} windows"))
@@ -99,6 +98,15 @@ def check_method(classifier: Asked, name: str) -> Method:
         expected = f"a method that only asks, for a function of texts: {', '.join(fit)}"
         raise InputError(Fault(expected, repr(name)))
     return method
+
+
+def _shown_whole(classifier: Asked) -> Asked:
+    """Return the classifier with nothing removed; a function is as it is."""
+    if classifier.opaque:
+        return classifier
+    from rationale.hf import without_removal  # a function is explained without Hugging Face's library
+
+    return without_removal(classifier)
 
 
 def _of_windows(

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -16,10 +16,11 @@ from torch import Tensor
 from eraser import Fault, InputError
 from rationale.attribution.request import Request
 from rationale.heads import explained
-from rationale.hf import Classifier
-from rationale.models.encoder import layers_of
 from rationale.passes import once
 from rationale.text import Batch
+
+if TYPE_CHECKING:
+    from rationale.hf import Classifier
 
 
 @contextmanager
@@ -100,6 +101,8 @@ def value_norm(classifier: Classifier, request: Request) -> Tensor:
     Raises:
         InputError: the encoder's layers are not built as BERT's are.
     """
+    from rationale.models.encoder import layers_of
+
     try:
         layer: Any = layers_of(classifier.model)[-1]
         to_value, projection = layer.attention.self.value, layer.attention.output.dense.weight.float()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -13,9 +14,11 @@ from torch import Tensor, nn
 from rationale.attribution.attention import eager_attention
 from rationale.attribution.request import Request
 from rationale.heads import explained
-from rationale.hf import Classifier
 from rationale.passes import once
 from rationale.text import OUTSIDE
+
+if TYPE_CHECKING:
+    from rationale.hf import Classifier
 
 
 def embed(classifier: Classifier, ids: Tensor) -> Tensor:

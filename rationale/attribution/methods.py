@@ -9,20 +9,22 @@ import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from rationale.asked import Asked
 from rationale.attribution import attention as attn
 from rationale.attribution import gradients as grad
 from rationale.attribution import perturbation as pert
 from rationale.attribution import survivors as adaptive
 from rationale.attribution.request import Request
-from rationale.hf import Classifier
 from rationale.text import OUTSIDE
+
+if TYPE_CHECKING:
+    from rationale.asked import Asked
+    from rationale.hf import Classifier
 
 Reduce = Literal["sum", "max", "max_magnitude", "first"]
 Scores = Callable[[Any, Request], Tensor]  # …, of a Classifier, or of whatever can be asked
