@@ -1,7 +1,7 @@
 """Is the answer right? One class, a set of labels, or a number, beside what people said.
 
 A data set holds one string for an example. Several labels are joined in it by `|`, in any order; none of them
-is the empty string; a number is its text.
+is the empty string, or `|` alone; a number is its text.
 """
 
 from __future__ import annotations
