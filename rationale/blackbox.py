@@ -1,14 +1,15 @@
 """A classifier of which nothing is known but what it answers: any function of a list of texts.
 
 It is asked as a Hugging Face model is, through the same methods, metrics and reports. Its pieces are words
-with the white space that follows them, so that a word is taken out of the text as it is written.
+and the gaps between them, so that words are taken out of the text as it is written.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import blake2b, sha256
+from itertools import groupby
 from typing import Any, ClassVar, Literal
 from uuid import uuid4
 
@@ -20,7 +21,7 @@ from eraser.errors import shown
 from eraser.types import Floats, Kind, Mask
 from rationale.heads import Head
 from rationale.passes import Passes
-from rationale.text import OUTSIDE, Batch, Ints, Window, covers, padded, without
+from rationale.text import OUTSIDE, Batch, Window, covers, padded, without
 
 CLOSE = 1e-3  # how far from 1 probabilities may sum, and from 0 and 1 lie
 WHOLE = 2**31  # a text is one window, however long
@@ -28,9 +29,12 @@ HEAD_OF: dict[Kind, Head] = {"class": "given", "labels": "given_labels", "value"
 Answer = Callable[[list[str]], Any]  # texts [N] → answers [N,C]
 
 
+WORD, GAP, EDGE = 0, 1, 2  # types of pieces: the last stands before the first word, or after the last
+
+
 @dataclass(frozen=True)
 class Pieces:
-    """Cuts texts into words with their white space, and puts texts together again; see asked.Reader.
+    """Cuts texts into words and gaps, and puts texts together again; see asked.Reader.
 
     A piece's id is a hash of it, the same in every process. `mask` is put in place of masked words.
     """
@@ -57,18 +61,24 @@ class Pieces:
             if text.query is not None:
                 expected = "a text without a query: a function reads one string"
                 raise InputError(Fault(expected, shown(text.query), id=text.example_id))
-        return [(self._window(text),) for text in texts]
+        return [(self.window(*_placed(text)),) for text in texts]
 
-    def _window(self, text: Text) -> Window:
-        words = [*(f"{word} " for word in text.words[:-1]), text.words[-1]]
-        ids = np.array([self._id(word) for word in words], dtype=np.int64)
-        return Window(ids, np.arange(len(ids)), np.zeros_like(ids))
+    def window(self, string: str, spans: Sequence[tuple[int, int]]) -> Window:
+        """Return a text whose words are these characters [start, end), in order."""
+        found: list[tuple[str, int, int]] = []
+        before = 0
+        for word, (start, end) in enumerate(spans):
+            found += [(string[before:start], OUTSIDE, GAP if word else EDGE), (string[start:end], word, WORD)]
+            before = end
+        found.append((string[before:], OUTSIDE, EDGE))
+        ids, words, types = zip(*((self._id(s), w, t) for s, w, t in found if s), strict=True)
+        return Window(*(np.array(x, dtype=np.int64) for x in (ids, words, types)))
 
     def _id(self, piece: str) -> int:
         hash = blake2b(piece.encode("utf-8", "surrogatepass"), digest_size=8)
-        found = int.from_bytes(hash.digest()) >> 1  # an int64 above 0
+        found = int.from_bytes(hash.digest()) >> 1  # an int64 of at least 0
         if self.known.setdefault(found, piece) != piece:
-            raise ValueError(f"two words of one hash: {piece!r}, {self.known[found]!r}")
+            raise ValueError(f"two pieces of one hash: {piece!r}, {self.known[found]!r}")
         return found
 
     def remove(
@@ -81,30 +91,43 @@ class Pieces:
         """
         if how == "delete":
             return tuple(without(w, removed) for w in windows)
-        return tuple(Window(self._masked(w.ids, covers(w, removed)), w.word, w.types) for w in windows)
-
-    def _masked(self, ids: Ints, out: Mask) -> Ints:
-        """Return ids [T] with the mask where `out` [T] is True, the white space staying."""
-        if self.mask is None:
+        if self.mask_id is None:
             raise InputError(Fault("a text in place of masked words (--mask)", "none"))
-        found = ids.copy()
-        for i in out.nonzero()[0]:
-            piece = self.known[int(ids[i])]
-            found[i] = self._id(self.mask + piece[len(piece.rstrip()) :])
-        return found
+        return tuple(replace(w, ids=np.where(covers(w, removed), self.mask_id, w.ids)) for w in windows)
 
     def text(self, window: Window) -> str:
-        """Return what a window says; no white space is left after its last word."""
-        inside = window.word != OUTSIDE
-        return "".join(self.known[int(id)] for id in window.ids[inside]).rstrip()
+        """Return what a window says; where words are gone one gap is left, and none at the edges."""
+        pieces = [(self.known[int(id)], int(t)) for id, t in zip(window.ids, window.types, strict=True)]
+        runs = [(word, list(run)) for word, run in groupby(pieces, key=lambda piece: piece[1] == WORD)]
+        inner = range(1, len(runs) - 1)
+        return "".join(
+            "".join(s for s, _ in run) if word else _gap(run, i in inner)
+            for i, (word, run) in enumerate(runs)
+        )
 
     def collate(self, windows: Sequence[Window]) -> Batch:
         """Pad windows to the longest of them."""
         return padded(windows, self.pad_id)
 
     def names(self, window: Window) -> list[str]:
-        """Return the words."""
-        return [self.known[int(id)].rstrip() for id in window.ids]
+        """Return the pieces as they are."""
+        return [self.known[int(id)] for id in window.ids]
+
+
+def _placed(text: Text) -> tuple[str, list[tuple[int, int]]]:
+    """Return a text as one string, and the characters of each of its words."""
+    ends = np.cumsum([len(word) + 1 for word in text.words]) - 1
+    spans = [(int(end) - len(word), int(end)) for word, end in zip(text.words, ends, strict=True)]
+    return " ".join(text.words), spans
+
+
+def _gap(run: list[tuple[str, int]], inner: bool) -> str:
+    """Return what is left of gaps that words stood between: the first; at an edge what stood there before.
+
+    What is more than white space stays: it belongs to no word.
+    """
+    kept = [s for s, type in run if type == EDGE or s.strip()]
+    return "".join(kept) if kept or not inner else run[0][0]
 
 
 @dataclass(frozen=True)

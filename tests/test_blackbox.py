@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import threading
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -126,6 +127,38 @@ def test_words_are_taken_out_with_their_white_space():
         "an awful , dull film", "awful , dull film", "an , dull film", "an awful dull film",
         "an awful , film", "an awful , dull",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("string", "out", "left"),
+    [
+        ("  an awful,  dull\nfilm. ", [], "  an awful,  dull\nfilm. "),
+        ("  an awful,  dull\nfilm. ", [2], "  an awful  dull\nfilm. "),  # a comma, and the gap stays
+        ("  an awful,  dull\nfilm. ", [1, 2], "  an dull\nfilm. "),
+        ("  an awful,  dull\nfilm. ", [0, 1, 2], "  dull\nfilm. "),
+        ("  an awful,  dull\nfilm. ", [3, 4, 5], "  an awful, "),
+        ("  an awful,  dull\nfilm. ", [0, 1, 2, 3, 4, 5], "   "),
+        ("awful,dull", [1], "awfuldull"),
+        ("无聊的电影", [1], "无的电影"),
+    ],
+)
+def test_words_anywhere_in_a_string_are_taken_out_and_no_two_are_glued(string, out, left):
+    cut = r"\w" if string.isalpha() else r"\w+|[^\w\s]"
+    spans = [found.span() for found in re.finditer(cut, string)]
+    pieces = from_callable(Asked(), ["NEG", "POS"]).encoder
+    window = pieces.window(string, spans)
+    (shorter,) = pieces.remove([window], np.isin(np.arange(len(spans)), out))
+    assert pieces.text(shorter) == left
+    assert [pieces.names(window)[i] for i in window.word.argsort() if window.word[i] >= 0] == [
+        string[a:b] for a, b in spans
+    ]
+
+
+def test_what_stands_between_words_and_is_no_white_space_stays():
+    pieces = from_callable(Asked(), ["NEG", "POS"]).encoder
+    window = pieces.window("a<br>b c", [(0, 1), (5, 6), (7, 8)])
+    (shorter,) = pieces.remove([window], np.array([False, True, False]))
+    assert pieces.text(shorter) == "a<br>c"
 
 
 def test_words_are_masked_by_the_text_given():

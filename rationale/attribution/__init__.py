@@ -27,7 +27,7 @@ __all__ = [
 
 Floats = NDArray[np.float64]
 MAX_PIECES = {"cpu": 2 * 512, "cuda": 128 * 512}  # of a gradient batch: small ones stay in caches
-MAX_ASKED = 16 * 1024  # words of texts whose questions a function is asked together
+MAX_ASKED = 32 * 1024  # words and gaps of texts whose questions a function is asked together
 
 
 @dataclass(frozen=True)
