@@ -61,7 +61,7 @@ def scored(held: Held, given: Given, label: str, dial: float, *methods: str) -> 
 def warmed(held: Held) -> bool:
     """Explain a word, so that what libraries load at first use is there before a reader waits for it."""
     warm = read(held, text_of(["warm"]), AS_TRAINED)
-    score(held, warm, [m for m in methods_of(held) if m not in SLOW], AS_TRAINED, warm.label)
+    score(held, warm, [m for m in methods_of(held) if m not in SLOW], AS_TRAINED, warm.top)
     if held.adaptive:
         times_of(held, warm, AS_TRAINED)
     return True
@@ -71,7 +71,7 @@ def warmed(held: Held) -> bool:
 def without_words(
     held: Held, given: Given, out: tuple[int, ...], how: Removal, dial: float
 ) -> dict[str, float]:
-    """Return the class probabilities of a text with words deleted or masked."""
+    """Return the answers to a text with words deleted or masked."""
     return after_removal(held, reading(held, given, dial), out, how, dial)
 
 

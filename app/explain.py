@@ -18,9 +18,11 @@ import torch
 
 from app.state import Held
 from eraser import Fault, InputError, Text
-from eraser.types import Floats, Mask
+from eraser.types import Floats, Kind, Mask
 from rationale.ablate import Erasure, Removal, ablate
-from rationale.attribution import METHODS, AttributionSettings, Case, attribute
+from rationale.asked import Asked
+from rationale.attribution import METHODS, Case, attribute, fitting, usual
+from rationale.heads import HEADS, said
 from rationale.hf import Classifier, drops_tokens, without_removal
 from rationale.models.adaptive import plain
 from rationale.models.encoder import Output, keep_all, run_packed
@@ -37,7 +39,6 @@ SLOW = frozenset({
     *("integrated_gradients", "gradient_shap", "deeplift"),
     *("leave_one_out", "occlusion", "lime", "kernel_shap"),
 })  # fmt: skip
-SETTINGS = AttributionSettings()
 PREDICTED, GOLD = OF_EACH_TEXT
 
 
@@ -73,7 +74,10 @@ class Times:
 
 @dataclass(frozen=True)
 class Reading:
-    """One text as a model reads it at one dial; `layers` is None for models without removal."""
+    """One text as a model reads it at one dial; `layers` is None for models without removal.
+
+    `label` is what it says, of several labels all; `top` the one answer that is explained unasked.
+    """
 
     words: tuple[str, ...]
     pieces: tuple[tuple[str, ...], ...]
@@ -81,6 +85,8 @@ class Reading:
     label: str
     windows: tuple[Window, ...]
     layers: Layers | None
+    top: str
+    kind: Kind
 
 
 @dataclass(frozen=True)
@@ -96,7 +102,7 @@ class Scored:
 def methods_of(held: Held) -> tuple[str, ...]:
     """Return the methods that fit a model, its own first, those that take seconds last."""
     own = [m for m in METHODS if METHODS[m].adaptive and drops_tokens(held.classifier)]
-    others = [m for m in METHODS if not METHODS[m].adaptive]
+    others = [m for m in fitting(held.classifier) if not METHODS[m].adaptive]
     return (*own, *(m for m in others if m not in SLOW), *(m for m in others if m in SLOW))
 
 
@@ -118,10 +124,14 @@ def read(held: Held, text: Text, dial: float) -> Reading:
     (windows,) = held.classifier.encoder.encode([text])
     with held.turned(dial) as classifier:
         probs = text_probs(classifier, [windows])[0]
-        layers = _layers(classifier, windows, len(text.words)) if held.adaptive else None
-    by_label = dict(zip(classifier.labels, map(float, probs), strict=True))
+        layers = None
+        if held.adaptive and isinstance(classifier, Classifier):
+            layers = _layers(classifier, windows, len(text.words))
+    labels, head = classifier.labels, classifier.head
+    by_label = dict(zip(labels, map(float, probs), strict=True))
     pieces = _pieces(classifier, windows, len(text.words))
-    return Reading(text.words, pieces, by_label, classifier.labels[int(probs.argmax())], windows, layers)
+    label, top = said(head, labels, probs), labels[int(probs.argmax())]
+    return Reading(text.words, pieces, by_label, label, windows, layers, top, HEADS[head].kind)
 
 
 def score(held: Held, reading: Reading, methods: Sequence[str], dial: float, label: str) -> dict[str, Scored]:
@@ -133,7 +143,7 @@ def score(held: Held, reading: Reading, methods: Sequence[str], dial: float, lab
         dense = replace(without_removal(classifier), passes=Passes(logits={}))
         for name in methods:
             of_method = adaptive if METHODS[name].adaptive else dense
-            (a,) = attribute(of_method, name, [case], SETTINGS)
+            (a,) = attribute(of_method, name, [case], usual(of_method))
             found[name] = Scored(a.scores, a.own, METHODS[name].signed, a.milliseconds)
     return found
 
@@ -141,7 +151,7 @@ def score(held: Held, reading: Reading, methods: Sequence[str], dial: float, lab
 def after_removal(
     held: Held, reading: Reading, out: Sequence[int], how: Removal, dial: float
 ) -> dict[str, float]:
-    """Return the class probabilities of a text with words deleted or masked."""
+    """Return the answers to a text with words deleted or masked."""
     removed = np.zeros(len(reading.words), dtype=bool)
     removed[list(out)] = True
     with held.turned(dial) as classifier:
@@ -149,11 +159,10 @@ def after_removal(
     return dict(zip(held.classifier.labels, map(float, probs), strict=True))
 
 
-def _pieces(classifier: Classifier, windows: Sequence[Window], n_words: int) -> tuple[tuple[str, ...], ...]:
+def _pieces(classifier: Asked, windows: Sequence[Window], n_words: int) -> tuple[tuple[str, ...], ...]:
     found: list[list[str]] = [[] for _ in range(n_words)]
     for window in windows:
-        names = classifier.encoder.tokenizer.convert_ids_to_tokens(window.ids.tolist())
-        for word, name in zip(window.word.tolist(), names, strict=True):
+        for word, name in zip(window.word.tolist(), classifier.encoder.names(window), strict=True):
             if word != OUTSIDE:
                 found[word].append(name)
     return tuple(map(tuple, found))
@@ -181,6 +190,7 @@ def times_of(held: Held, reading: Reading, dial: float) -> Times:
     pieces = sum(map(len, reading.windows))
     rounds = ROUNDS if pieces <= ROUNDS_UP_TO else 1
     with held.turned(dial) as classifier:
+        assert isinstance(classifier, Classifier)  # a function has no layers to measure
         layers = list(layers_of(plain(classifier.model)))
         found = np.zeros((2, len(layers) + 1))
         for _, batch in batches(classifier, reading.windows):

@@ -5,7 +5,7 @@ Axes: W word of a text.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -142,10 +142,13 @@ def score_legend(label: str | None, fading: bool = False) -> Markup:
 
 
 def probabilities(
-    probs: Mapping[str, float], before: Mapping[str, float] | None = None, what: str = "Probabilities"
+    probs: Mapping[str, float],
+    before: Mapping[str, float] | None = None,
+    what: str = "Probabilities",
+    said: Collection[str] | None = None,
 ) -> Markup:
-    """Return a bar for each label, with its change from `before`."""
-    top = max(probs, key=lambda label: probs[label])
+    """Return a bar for each label, with its change from `before`; `said` are those that the model says."""
+    top = {max(probs, key=lambda label: probs[label])} if said is None else set(said)
     rows = []
     for label, p in probs.items():
         change = "" if before is None else f"{round(p - before[label], 3) + 0.0:+.3f}"
@@ -153,7 +156,7 @@ def probabilities(
             '<tr class="{}"><th scope="row">{}</th><td class="bar"><span style="width:{:.1f}%"></span></td>'
             '<td class="n">{:.3f}</td><td class="n">{}</td></tr>'
         )
-        rows.append(row.format("top" if label == top else "", label, 100 * p, p, change))
+        rows.append(row.format("top" if label in top else "", label, 100 * p, p, change))
     return Markup('<table class="probs" aria-label="{}">{}</table>').format(what, Markup("").join(rows))
 
 
@@ -162,12 +165,27 @@ def verdict(label: str, probability: float) -> Markup:
     return Markup('<p class="verdict"><b>{}</b> {:.3f}</p>').format(label, probability)
 
 
-def judgement(label: str, predicted: str, tags: Iterable[str] = ()) -> Markup:
-    """Return what people and the model decided, and whom a text is about."""
-    right = "agrees" if label == predicted else "is wrong"
+def labels_said(labels: Sequence[str]) -> Markup:
+    """Return the labels that the model says, which may be none."""
+    return Markup('<p class="verdict"><b>{}</b></p>').format(_listed(labels))
+
+
+def number(name: str, value: float, before: float | None = None) -> Markup:
+    """Return the number that the model gives, with its change from `before`."""
+    change = "" if before is None else f" {round(value - before, 3) + 0.0:+.3f}"
+    return Markup('<p class="verdict"><b>{}</b> {:.3f}<small>{}</small></p>').format(name, value, change)
+
+
+def _listed(labels: Sequence[str]) -> str:
+    return ", ".join(labels) or "no label"
+
+
+def judgement(label: str, predicted: str, tags: Iterable[str] = (), verb: str | None = None) -> Markup:
+    """Return what people and the model decided, and whom a text is about; `verb` is how the two compare."""
+    verb = verb or ("agrees" if label == predicted else "is wrong")
     said = Markup('<p class="verdict">People say <b>{}</b>; the model {}: <b>{}</b></p>')
     about = Markup("").join(Markup("<small>about {}</small> ").format(tag) for tag in tags)
-    return said.format(label, right, predicted) + about
+    return said.format(label or "no label", verb, predicted or "no label") + about
 
 
 def note(text: str) -> Markup:

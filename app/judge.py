@@ -8,14 +8,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from app.explain import GOLD, PREDICTED, SETTINGS
+from app.explain import GOLD, PREDICTED
 from app.state import AS_TRAINED, Held
 from eraser import Dataset, Example, Prediction
 from eraser.agreement import Columns
+from eraser.answers import marked_for, split_labels
 from eraser.metrics import measure
-from eraser.types import Floats, Mask, mask_of
-from rationale.attribution import METHODS, Case, attribute
+from eraser.types import Floats, Kind, Mask, mask_of
+from rationale.attribution import METHODS, Case, attribute, usual
 from rationale.extract import extract, parse_budget
+from rationale.heads import HEADS, said
 from rationale.hf import without_removal
 from rationale.passes import Passes
 from rationale.predict import text_probs
@@ -37,7 +39,10 @@ class How:
 
 @dataclass(frozen=True)
 class Judged:
-    """One example: what people and the model said, and how well its words agree with theirs."""
+    """One example: what people and the model said, and how well its words agree with theirs.
+
+    `right` is None where a number has no right or wrong.
+    """
 
     id: str
     label: str
@@ -48,11 +53,18 @@ class Judged:
     picked: Mask
     gold: Mask
     agreement: Mapping[str, float | None]
+    kind: Kind = "class"
+    right: bool | None = None
 
     @property
     def wrong(self) -> bool:
-        """Whether the model's label is not the people's."""
-        return self.predicted != self.label
+        """Whether the model's label is not the people's, or its labels not all of theirs."""
+        return self.right is False
+
+    @property
+    def labels(self) -> frozenset[str]:
+        """The people's labels."""
+        return frozenset(split_labels(self.label) if self.kind == "labels" else (self.label,))
 
 
 def budgets_of(method: str) -> tuple[str, ...]:
@@ -71,13 +83,16 @@ def judge(held: Held, dataset: Dataset, examples: Sequence[Example], how: How) -
         explained = classifier if method.adaptive else without_removal(classifier)
         targets = [_target(how.target, e, p, labels) for e, p in zip(examples, probs, strict=True)]
         cases = [Case(w, len(t.words), i) for w, t, i in zip(encoded, texts, targets, strict=True)]
-        found = attribute(replace(explained, passes=Passes()), how.method, cases, SETTINGS)
-    rows = []
+        found = attribute(replace(explained, passes=Passes()), how.method, cases, usual(explained))
+    rows, head = [], held.classifier.head
+    kind = HEADS[head].kind
     for example, p, a in zip(examples, probs, found, strict=True):
         gold = dataset.truth(example).gold
         picked = extract(a.scores, parse_budget(how.budget), gold=gold, own=a.own)
         by_label = dict(zip(labels, map(float, p), strict=True))
-        prediction = Prediction(example.id, labels[int(p.argmax())], by_label, a.scores, picked)
+        of = None if kind == "class" else labels[a.target]
+        label = said(head, labels, p)
+        prediction = Prediction(example.id, label, by_label, a.scores, picked, kind=kind, of=of)
         rows.append(judged_of(dataset, example, prediction))
     return rows
 
@@ -98,12 +113,17 @@ def resized(dataset: Dataset, example: Example, prediction: Prediction, budget: 
 
 
 def judged_of(dataset: Dataset, example: Example, prediction: Prediction) -> Judged:
-    """Return what a prediction and people said of an example."""
-    truth = dataset.truth(example)
+    """Return what a prediction and people said of an example.
+
+    Of several labels agreement is told where people gave the one that is explained.
+    """
+    truth, kind = dataset.truth(example), prediction.kind
+    marks = marked_for(truth, prediction.subject) if kind == "labels" else truth
+    right = None if kind == "value" else bool(_number(measure("accuracy", [truth], [prediction])[0]))
     return Judged(
         example.id, example.label, tuple(sorted(example.tags)), prediction.label, prediction.probs,
         prediction.scores, prediction.rationale, truth.gold,
-        {m: _number(measure(m, [truth], [prediction])[0]) for m in SHOWN},
+        {m: _number(measure(m, [marks], [prediction])[0]) for m in SHOWN}, kind, right,
     )  # fmt: skip
 
 
@@ -135,7 +155,7 @@ class Filter:
             j
             for j in judged
             if (j.wrong or not self.wrong_only)
-            and (not self.labels or j.label in self.labels)
+            and (not self.labels or j.labels & set(self.labels))
             and (not self.tags or set(j.tags) & set(self.tags))
             and (not wanted or wanted in words[j.id] or wanted in j.id.casefold())
         ]

@@ -10,7 +10,7 @@ import pandas as pd
 
 from app.state import AS_TRAINED, Held
 from eraser import Dataset, Example
-from rationale.hf import without_removal
+from rationale.hf import Classifier, without_removal
 from rationale.models.flops import costs, full_costs
 from rationale.models.removal import run_windows
 from rationale.speeds import SpeedSettings, speed_table
@@ -34,6 +34,7 @@ def measure_speed(held: Held, dataset: Dataset, split: str, size: int, dial: flo
     few = replace(dataset, splits={**dataset.splits, split: spread(dataset.splits[split], size)})
     settings = SpeedSettings(split, (dial,), WINDOWS, rounds=ROUNDS)
     with held.turned(dial) as classifier:
+        assert isinstance(classifier, Classifier)  # a function has no layers to save
         return speed_table(without_removal(classifier), {"this model": classifier}, few, settings)
 
 
@@ -42,6 +43,7 @@ def layer_shares(held: Held, dataset: Dataset, split: str, size: int) -> pd.Data
     texts = held.classifier.encoder.encode([dataset.text(e) for e in spread(dataset.splits[split], size)])
     windows = [w for text in texts for w in text]
     with held.turned(AS_TRAINED) as classifier:
+        assert isinstance(classifier, Classifier)
         _, kept = run_windows(classifier, windows)
     cost, full = costs(held.classifier.model), full_costs(held.classifier.model)
     n = np.array([len(w) for w in windows])

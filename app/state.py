@@ -18,8 +18,10 @@ import streamlit as st
 from eraser import Dataset, Fault, InputError
 from eraser.download import status
 from eraser.load import load
-from rationale.hf import SHIPPED, Classifier, load_classifier
+from rationale.asked import Asked
+from rationale.hf import SHIPPED
 from rationale.models.adaptive import AdaptiveForSequenceClassification
+from rationale.named import load_named
 
 Stamp = tuple[tuple[str, int, int], ...]  # name, size, time of change in nanoseconds
 AS_TRAINED = 1.0
@@ -30,7 +32,7 @@ class Held:
     """A model that all sessions share, what its content is, and the lock of whoever computes."""
 
     key: str
-    classifier: Classifier
+    classifier: Asked
     lock: RLock = field(repr=False)
 
     @property
@@ -39,7 +41,7 @@ class Held:
         return isinstance(self.classifier.model, AdaptiveForSequenceClassification)
 
     @contextmanager
-    def turned(self, dial: float) -> Iterator[Classifier]:
+    def turned(self, dial: float) -> Iterator[Asked]:
         """Give the model to one user alone, at a dial."""
         with self.lock:
             model = self.classifier.model
@@ -78,7 +80,7 @@ def held(path: str) -> Held:
 
 @st.cache_resource(show_spinner="Loading the model …")
 def _held(key: str, _path: str) -> Held:
-    return Held(key, load_classifier(_path, device="cpu"), RLock())
+    return Held(key, load_named(_path, None, None, {"device": "cpu"}), RLock())
 
 
 def shipped() -> str:

@@ -20,7 +20,7 @@ from app import html
 from app.explain import SLOW, methods_of, read, score, text_of, times_of
 from app.state import AS_TRAINED, Held
 from eraser.load import load
-from rationale.hf import SHIPPED, describe, load_classifier
+from rationale.hf import SHIPPED, load_classifier
 
 WORDS, ROUNDS = 100, 7
 
@@ -63,7 +63,7 @@ def main() -> None:
         "time of each layer, measured after the highlight": lambda: times_of(held, reading, AS_TRAINED),
     }
     load_now = ", ".join(f"{x:.1f}" for x in os.getloadavg())
-    typer.echo(f"{WORDS} words, {describe(held.classifier)}, torch {torch.__version__}, load {load_now}")
+    typer.echo(f"{WORDS} words, {held.classifier.where()}, torch {torch.__version__}, load {load_now}")
     for what, run in runs.items():
         median, longest, cpu = timed(run)
         typer.echo(f"{median:7.1f} ms median, {longest:7.1f} longest of {ROUNDS}, {cpu:7.1f} CPU  {what}")

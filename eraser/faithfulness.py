@@ -1,7 +1,8 @@
 """Did the model use the picked words? Arithmetic on probabilities somebody else's model gave.
 
-p is the probability of the label predicted on the full text. Higher comprehensiveness is better, lower
-sufficiency is better; nothing is clipped (DeYoung et al. 2020, section 4.2).
+p is the probability of the label predicted on the full text; of a set of labels that of the one explained, of
+a number the number itself. Higher comprehensiveness is better, lower sufficiency is better; nothing is
+clipped (DeYoung et al. 2020, section 4.2).
 """
 
 from __future__ import annotations
@@ -15,9 +16,10 @@ from eraser.types import Ablation, Bounds, Prediction, Truth
 
 
 def _drops(prediction: Prediction, ablations: tuple[Ablation, ...]) -> tuple[list[float], list[float]]:
-    p = prediction.probs[prediction.label]
-    without = [p - a.without[prediction.label] for a in ablations]
-    only = [p - a.only[prediction.label] for a in ablations]
+    of = prediction.subject
+    p = prediction.probs[of]
+    without = [p - a.without[of] for a in ablations]
+    only = [p - a.only[of] for a in ablations]
     return without, only
 
 
@@ -94,8 +96,3 @@ def tau_leave_one_out(truth: Truth, prediction: Prediction) -> Columns:
     if len(scores) < 2 or np.ptp(scores) == 0 or np.ptp(falls) == 0:
         return None
     return (float(kendalltau(scores, falls).statistic),)
-
-
-def accuracy(truth: Truth, prediction: Prediction) -> Columns:
-    """Return 1 where the predicted label is the human one."""
-    return (float(prediction.label == truth.label),)

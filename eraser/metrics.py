@@ -13,9 +13,10 @@ from typing import Literal
 import numpy as np
 
 from eraser import agreement as a
+from eraser import answers as w
 from eraser import faithfulness as f
 from eraser.bootstrap import Estimate, Fold, difference, estimate
-from eraser.types import Floats, Mask, Prediction, Truth
+from eraser.types import Floats, Kind, Mask, Prediction, Truth
 
 Measured = Sequence[a.Columns] | Floats  # what `measure` found, or the same as an array (`rows_of`)
 NOTHING = Estimate(np.nan, np.nan, np.nan, 0)
@@ -41,9 +42,18 @@ def micro_f1(means: Floats) -> Floats:
     return found
 
 
+def as_they_are(rows: Floats) -> Floats:
+    """Return the columns of all examples as each was measured."""
+    return rows
+
+
 @dataclass(frozen=True)
 class Metric:
-    """What a number is: how measured and folded, which way is better, its range, unit and source."""
+    """What a number is: how measured and folded, which way is better, its range, unit and source.
+
+    `kinds` are the answers of a model that it is a number of. `of_all` turns the columns of all examples that
+    have some, [N,K], into those whose means are folded, where an example alone cannot tell them.
+    """
 
     measure: Callable[[Truth, Prediction], a.Columns]
     fold: Fold
@@ -52,13 +62,20 @@ class Metric:
     unit: str
     needs: Needs
     source: str
+    kinds: tuple[Kind, ...] = ("class", "labels", "value")
+    of_all: Callable[[Floats], Floats] = as_they_are
 
 
 ERASER = "DeYoung et al. 2020"
 EDIN = "Edin et al. 2024, bounds of the orderings tried"
 
+LABELS: tuple[Kind, ...] = ("labels",)
+VALUE: tuple[Kind, ...] = ("value",)
+
 METRICS: dict[str, Metric] = {
-    "accuracy": Metric(f.accuracy, mean, True, (0, 1), "share of examples", "label", ERASER),
+    "accuracy": Metric(
+        w.accuracy, mean, True, (0, 1), "share of examples", "label", ERASER, ("class", "labels")
+    ),
     "token_f1": Metric(a.token_f1, mean, True, (0, 1), "words", "rationale", ERASER),
     "token_f1_micro": Metric(a.token_counts, micro_f1, True, (0, 1), "words", "rationale", ERASER),
     "token_precision": Metric(a.token_precision, mean, True, (0, 1), "words", "rationale", ERASER),
@@ -90,6 +107,29 @@ METRICS: dict[str, Metric] = {
     "tau_leave_one_out": Metric(
         f.tau_leave_one_out, mean, True, (-1, 1), "rank correlation", "scores", "Attanasio et al. 2023"
     ),
+    "label_f1_micro": Metric(
+        w.label_counts, w.micro_over_labels, True, (0, 1), "labels", "label", "scikit-learn", LABELS
+    ),
+    "label_f1_macro": Metric(
+        w.label_counts, w.macro_over_labels, True, (0, 1), "labels", "label", "scikit-learn", LABELS
+    ),
+    "mean_absolute_error": Metric(
+        w.absolute_error, mean, False, (0, np.inf), "value", "label", "this project", VALUE
+    ),
+    "pearson": Metric(
+        w.values, w.correlation, True, (-1, 1), "correlation", "label", "Pearson 1895", VALUE, w.moments
+    ),
+    "spearman": Metric(
+        w.values,
+        w.correlation,
+        True,
+        (-1, 1),
+        "rank correlation",
+        "label",
+        "Spearman 1904",
+        VALUE,
+        w.rank_moments,
+    ),
 }
 
 
@@ -113,8 +153,9 @@ def measure(metric: str, truths: Sequence[Truth], predictions: Sequence[Predicti
 
 def score(metric: str, columns: Measured, seed: int = 0) -> Score:
     """Fold what `measure` found, with a bootstrap interval over examples."""
-    rows = rows_of(columns)
-    found = estimate(rows[defined(rows)], METRICS[metric].fold, seed)
+    rows, of = rows_of(columns), METRICS[metric]
+    known = rows[defined(rows)]
+    found = estimate(of.of_all(known) if len(known) else known, of.fold, seed)
     return Score(metric, found.value, found.low, found.high, found.n, len(rows) - found.n)
 
 
@@ -123,8 +164,10 @@ def compare(metric: str, ours: Measured, theirs: Measured, seed: int = 0) -> Est
     x, y = rows_of(ours), rows_of(theirs)
     if len(x) != len(y):
         raise ValueError(f"both need the same examples, got {len(x)} and {len(y)}")
-    both = defined(x) & defined(y)
-    return difference(x[both], y[both], METRICS[metric].fold, seed) if both.any() else NOTHING
+    both, of = defined(x) & defined(y), METRICS[metric]
+    if not both.any():
+        return NOTHING
+    return difference(of.of_all(x[both]), of.of_all(y[both]), of.fold, seed)
 
 
 def rows_of(columns: Measured) -> Floats:

@@ -16,7 +16,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
+from eraser.answers import SEVERAL, number_of
 from eraser.errors import Fault, InputError, shown
 from eraser.load import SPLITS
 from eraser.marks import Form, Marked, check_spans, form_of, read_marks, sentences_of
@@ -111,9 +113,10 @@ def read_own(name: str, files: Mapping[str, Path], how: Reading) -> Dataset:
         faults.sort(key=lambda fault: (places.index(Path(fault.file or places[0])), fault.line or 0))
         more = [Fault("no other faults", f"{len(faults) - MAX_FAULTS} more")]
         raise InputError(*faults[:MAX_FAULTS], *more[: len(faults) > MAX_FAULTS])
+    notes: tuple[str, ...] = ()
     if WHOLE in files and how.columns.split is None:
-        entries = _divided(entries, how, files[WHOLE])
-    return _dataset(name, entries, _notes(records, entries, form))
+        entries, notes = _divided(entries, how, files[WHOLE])
+    return _dataset(name, entries, (*_notes(records, entries, form), *notes))
 
 
 def _twice(records: Sequence[Record]) -> Iterator[Fault]:
@@ -159,7 +162,7 @@ def _entry(record: Record, how: Reading, form: Form, faults: list[Fault]) -> _En
             return None
 
     text = tried(lambda: record.string("text"))
-    label = tried(lambda: record.string("label"))
+    label = tried(record.label)
     query = "" if record.is_blank("query") else tried(lambda: record.string("query"))
     split = tried(lambda: _split_of(record))
     marked = tried(lambda: _marked(record, text, how, form))
@@ -192,27 +195,40 @@ def _marked(record: Record, text: str | None, how: Reading, form: Form) -> Marke
     return found
 
 
-def _divided(entries: Sequence[_Entry], how: Reading, path: Path) -> list[_Entry]:
-    """Return the entries, in their order, with a split each: by chance, every label in like shares."""
-    from sklearn.model_selection import train_test_split  # slow to import
+def _divided(entries: Sequence[_Entry], how: Reading, path: Path) -> tuple[list[_Entry], tuple[str, ...]]:
+    """Return the entries, in their order, with a split each, and what is to be told of it.
 
-    rest, splits = np.arange(len(entries)), ["train"] * len(entries)
+    By chance, every label in like shares; sets of labels and numbers, which may be too many for that, by
+    chance alone.
+    """
     labels = np.array([entry.label for entry in entries])
-    for split, share in zip(("val", "test"), how.shares[1:], strict=True):
-        size = round(share * len(entries))
-        if share == 0:
-            continue
-        try:
-            rest, picked = train_test_split(
-                rest, test_size=size, stratify=labels[rest], random_state=how.seed
-            )
-        except ValueError:
+    notes: tuple[str, ...] = ()
+    try:
+        splits = _drawn(labels, labels, how)
+    except ValueError:
+        if not (any(SEVERAL in x for x in labels) or all(number_of(x) is not None for x in labels)):
             expected = f"rows of each label for each share of {_listed(how.shares)} (or --split-column)"
             counts = ", ".join(f"{n} of {label!r}" for label, n in sorted(Counter(labels.tolist()).items()))
             raise InputError(Fault(expected, counts, path)) from None
+        splits = _drawn(labels, None, how)
+        notes = ("rows were divided by chance alone: some labels are too rare for like shares",)
+    return [replace(e, split=split) for e, split in zip(entries, splits, strict=True)], notes
+
+
+def _drawn(labels: NDArray[np.str_], alike: NDArray[np.str_] | None, how: Reading) -> list[str]:
+    """Return a split for each row, the labels of `alike` in like shares."""
+    from sklearn.model_selection import train_test_split  # slow to import
+
+    rest, splits = np.arange(len(labels)), ["train"] * len(labels)
+    for split, share in zip(("val", "test"), how.shares[1:], strict=True):
+        size = round(share * len(labels))
+        if share == 0:
+            continue
+        of_rest = None if alike is None else alike[rest]
+        rest, picked = train_test_split(rest, test_size=size, stratify=of_rest, random_state=how.seed)
         for i in picked:
             splits[i] = split
-    return [replace(entry, split=split) for entry, split in zip(entries, splits, strict=True)]
+    return splits
 
 
 def _notes(records: Sequence[Record], entries: Sequence[_Entry], form: Form) -> Iterator[str]:

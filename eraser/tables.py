@@ -5,12 +5,14 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from eraser.answers import SEVERAL, join_labels
 from eraser.errors import Fault, InputError, shown
 from eraser.load import parse_json_lines
 
@@ -55,9 +57,33 @@ class Record:
             value = json.dumps(value)
         if not isinstance(value, str) or not value.strip():
             raise self.placed(Fault(f"a non-empty string in column {self.columns[what]!r}", shown(value)))
+        self._check_unicode(what, value)
+        return value if what == "text" else value.strip()  # a text's characters are counted
+
+    def _check_unicode(self, what: str, value: str) -> None:
         if any("\ud800" <= c <= "\udfff" for c in value):
             raise self.placed(Fault(f"no lone surrogates in column {self.columns[what]!r}", shown(value)))
-        return value if what == "text" else value.strip()  # a text's characters are counted
+
+    def label(self) -> str:
+        """Return the label as text: several, a JSON list, joined by `|`; a number as it is, 1.0 as 1.
+
+        An empty list, none of several, is the empty string.
+        """
+        value = self.fields["label"]
+        if isinstance(value, list):
+            return self._joined(value)
+        if isinstance(value, float) and math.isfinite(value):
+            return str(int(value) if value.is_integer() else value)
+        return self.string("label")
+
+    def _joined(self, labels: list[Any]) -> str:
+        names = [str(x) if type(x) is int else x for x in labels]
+        if bad := [x for x in names if not isinstance(x, str) or not x.strip() or SEVERAL in x]:
+            expected = f"labels that are strings without {SEVERAL} in column {self.columns['label']!r}"
+            raise self.placed(Fault(expected, shown(bad[0])))
+        joined = join_labels(x.strip() for x in names)
+        self._check_unicode("label", joined)
+        return joined
 
     def is_blank(self, what: str) -> bool:
         """Return whether a field is not there, or holds nothing."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,7 @@ from eraser.errors import Fault, InputError
 
 Mask = NDArray[np.bool_]
 Floats = NDArray[np.float64]
+Kind = Literal["class", "labels", "value"]  # what a model answers: one class, a set of labels, a number
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -166,6 +168,8 @@ class Prediction:
     `scores` is NaN where the model never read the word; such a word is never in `rationale`.
     `at_rationale` is what the model says without, and with only, the rationale itself.
     `leave_one_out` [W] is how much the model's answer falls without each word alone.
+    Of a set of labels `label` is all of them, joined as in eraser/answers.py, and `probs` each one's own; of
+    a number `label` is its text and `probs` it alone. Both name in `of` the answer that was explained.
     """
 
     example_id: str
@@ -177,6 +181,13 @@ class Prediction:
     ablations: tuple[Ablation, ...] = ()
     leave_one_out: Floats | None = None
     bounds: Bounds | None = None
+    kind: Kind = "class"
+    of: str | None = None
+
+    @property
+    def subject(self) -> str:
+        """The answer whose change faithfulness measures: of a class the predicted one."""
+        return self.label if self.of is None else self.of
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eraser.types import Floats, Mask
-from rationale.hf import Classifier
+from rationale.asked import Asked
 from rationale.predict import text_probs, window_logits
 from rationale.text import OUTSIDE, Window
 
@@ -30,8 +30,8 @@ def without_and_only(windows: tuple[Window, ...], rationale: Mask) -> tuple[Eras
     return Erasure(windows, rationale), Erasure(windows, ~rationale)
 
 
-def ablate(classifier: Classifier, erasures: Sequence[Erasure], how: Removal = "delete") -> Floats:
-    """Return class probabilities [erasure, C] of the texts without their removed words.
+def ablate(classifier: Asked, erasures: Sequence[Erasure], how: Removal = "delete") -> Floats:
+    """Return the answers [erasure, C] of the texts without their removed words.
 
     All are read together, sorted by length, whatever method or share they come from; equal ones once.
     """
@@ -39,9 +39,9 @@ def ablate(classifier: Classifier, erasures: Sequence[Erasure], how: Removal = "
 
 
 def coalition_logits(
-    classifier: Classifier, windows: Sequence[Window], present: Sequence[Mask], how: Removal = "delete"
+    classifier: Asked, windows: Sequence[Window], present: Sequence[Mask], how: Removal = "delete"
 ) -> list[Floats]:
-    """Return for each window the logits [coalition, C] of the texts that only some of its words make.
+    """Return for each window the logits [coalition, L] of the texts that only some of its words make.
 
     Args:
         classifier: what is asked.

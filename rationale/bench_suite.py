@@ -24,7 +24,8 @@ from transformers import BertConfig, BertForSequenceClassification, PreTrainedMo
 
 from rationale import __version__
 from rationale.chunk import PARTS_VERSION
-from rationale.hf import SHIPPED, describe, load_classifier, pick_device, round_matrices
+from rationale.device import pick_device
+from rationale.hf import SHIPPED, describe, load_classifier, round_matrices
 from rationale.memory import peak_megabytes
 from rationale.models.adapler import AdaplerForSequenceClassification
 from rationale.models.adaptive import AdaptiveForSequenceClassification, plain

@@ -15,14 +15,15 @@ from typing import Any
 import numpy as np
 
 from eraser import Ablation, Dataset, Example, Prediction, Text, Truth
+from eraser.answers import marked_for
 from eraser.faithfulness import bounds_of
 from eraser.types import Bounds, Floats, Mask
 from rationale.ablate import ablate, without_and_only
+from rationale.asked import Asked
 from rationale.attribution import Attribution, Case, attribute, method_named
 from rationale.attribution.methods import Method
 from rationale.extract import Budget, extract, share_of, top_words
-from rationale.hf import Classifier, describe, spares
-from rationale.models.removal import run_windows
+from rationale.heads import HEADS, said
 from rationale.parts import Rows, part
 from rationale.passes import Passes
 from rationale.predict import text_probs
@@ -60,8 +61,8 @@ def seed_of(seed: int, example_id: str) -> int:
 class Run:
     """What all parts of a run share."""
 
-    classifier: Classifier
-    explained: Classifier
+    classifier: Asked
+    explained: Asked
     settings: EvaluateSettings
     budgets: tuple[Budget, ...]
     folder: Path
@@ -78,36 +79,72 @@ class Run:
         """Return the examples with their texts, human evidence and windows."""
         texts = [dataset.text(e) for e in examples]
         encoded = self.classifier.encoder.encode(texts)
-        return [Item(e, t, dataset.truth(e), w) for e, t, w in zip(examples, texts, encoded, strict=True)]
+        items = [Item(e, t, dataset.truth(e), w) for e, t, w in zip(examples, texts, encoded, strict=True)]
+        return self._carrying(items) if HEADS[self.classifier.head].kind == "labels" else items
+
+    def _carrying(self, items: list[Item]) -> list[Item]:
+        """Return the items, without the marks of those whose labels lack the one that is explained.
+
+        What people marked there speaks for other labels.
+        """
+        targets = self._targets(items, self._said(items))
+        labels = [self.classifier.labels[target] for target in targets]
+        return [replace(i, truth=marked_for(i.truth, x)) for i, x in zip(items, labels, strict=True)]
 
     def chunk(self, items: Sequence[Item]) -> Iterator[tuple[str, str, Prediction, dict[str, Any]]]:
         """Yield (method, budget, prediction, its row of the part) for each method, item and budget."""
-        whole = self._part(items, "predict", (), lambda: self._predict(items))
-        probs = np.array([row["probs"] for row in whole])
-        found = self._by_method(items, self._targets(items, probs))
+        probs = self._said(items)
+        targets = self._targets(items, probs)
+        found = self._by_method(items, targets)
         worst = self._reversed(items, found[LEAVE_ONE_OUT]) if LEAVE_ONE_OUT in found else None
         for n, (item, p) in enumerate(zip(items, probs, strict=True)):
+            answer = self._answer(item, p, targets[n])
             rows = {method: of_items[n] for method, of_items in found.items()}
-            bounds = None if worst is None else self._bounds(item, p, [*rows.values(), worst[n]])
+            bounds = None if worst is None else self._bounds(answer, [*rows.values(), worst[n]])
             for method, row in rows.items():
                 falls = rows.get(LEAVE_ONE_OUT) if method != LEAVE_ONE_OUT else None
                 known = None if falls is None else np.array(falls["scores"], dtype=np.float64)
                 for budget in map(str, self.budgets):
-                    prediction = self._prediction(item, p, row, budget)
+                    prediction = self._prediction(item, answer, row, budget)
                     yield method, budget, replace(prediction, leave_one_out=known, bounds=bounds), row
+
+    def _said(self, items: Sequence[Item]) -> Floats:
+        """Return the model's answers [item, C] to the whole texts."""
+        whole = self._part(items, "predict", (), lambda: self._predict(items))
+        return np.array([row["probs"] for row in whole])
+
+    def _answer(self, item: Item, probs: Floats, target: int) -> Prediction:
+        """Return what the model said of an item [C], without words yet."""
+        asked, nothing = self.classifier, np.zeros(item.truth.n_words)
+        kind = HEADS[asked.head].kind
+        return Prediction(
+            item.example.id,
+            said(asked.head, asked.labels, probs, self.settings.threshold),
+            dict(zip(asked.labels, map(float, probs), strict=True)),
+            nothing,
+            nothing > 0,
+            kind=kind,
+            of=None if kind == "class" else asked.labels[target],
+        )
 
     def spared(self, items: Sequence[Item]) -> Spared | None:
         """Return what a model saved on these texts, where it was made to save something."""
-        if not spares(self.classifier):
+        asked = self.classifier
+        if asked.opaque:
+            return None
+        from rationale.hf import spares
+        from rationale.models.removal import run_windows
+
+        if not spares(asked):
             return None
         windows = [w for item in items for w in item.windows]
 
         def compute() -> Rows:
-            _, kept = run_windows(self.classifier, windows)
+            _, kept = run_windows(asked, windows)
             return [{"kept": of_window.tolist()} for of_window in kept.T]
 
         kept = np.array([row["kept"] for row in self._part(items, "kept", (), compute)]).T
-        return spared(self.classifier, [len(w) for w in windows], kept)
+        return spared(asked, [len(w) for w in windows], kept)
 
     def _by_method(self, items: Sequence[Item], targets: list[int]) -> dict[str, Rows]:
         """Return each method's rows, in the order of the settings."""
@@ -146,7 +183,8 @@ class Run:
         ]
         classifier = self.classifier if named(method).adaptive else self.explained
         how = self.settings
-        attribute(replace(classifier, passes=None), method, cases[:1], how)  # to warm up, not timed
+        if not classifier.opaque:  # whose every answer may have a price
+            attribute(replace(classifier, passes=None), method, cases[:1], how)  # to warm up, not timed
         return attribute(classifier, method, cases, how)
 
     def _reversed(self, items: Sequence[Item], rows: Rows) -> Rows:
@@ -163,16 +201,9 @@ class Run:
 
         return self._part(items, f"{LEAVE_ONE_OUT}-reversed", depends, compute)
 
-    def _bounds(self, item: Item, probs: Floats, rows: Sequence[dict[str, Any]]) -> Bounds:
+    def _bounds(self, answer: Prediction, rows: Sequence[dict[str, Any]]) -> Bounds:
         """Return the range of AOPC over all orderings of an example's words that were tried."""
-        labels = self.classifier.labels
-        whole = dict(zip(labels, map(float, probs), strict=True))
-        nothing = np.zeros(item.truth.n_words)
-        label = labels[int(np.argmax(probs))]
-        return bounds_of([
-            Prediction(item.example.id, label, whole, nothing, nothing > 0, None, self._ablations(row))
-            for row in rows
-        ])  # fmt: skip
+        return bounds_of([replace(answer, ablations=self._ablations(row)) for row in rows])
 
     def _part(self, items: Sequence[Item], name: str, depends: Any, compute: Callable[[], Rows]) -> Rows:
         """Return the part of that name for these items, computed if it is not on disk."""
@@ -195,9 +226,9 @@ class Run:
         return [list(map(str, self.budgets)), s.fractions, gold, targets, used, sizes, *own_code]
 
     def _targets(self, items: Sequence[Item], probs: Floats) -> list[int]:
-        """Return the class to explain for each item."""
-        labels = self.classifier.labels
-        if (label := self.settings.target_label(labels)) is not None:
+        """Return the class, label or number to explain for each item."""
+        labels, kind = self.classifier.labels, HEADS[self.classifier.head].kind
+        if (label := self.settings.target_label(labels, kind)) is not None:
             return [labels.index(label)] * len(items)
         if self.settings.target == "gold":
             return [labels.index(i.truth.label) for i in items]
@@ -220,7 +251,7 @@ class Run:
             {
                 "id": item.example.id,
                 "ms": a.milliseconds,
-                "where": describe(self.classifier),
+                "where": self.classifier.where(),
                 "scores": a.scores.tolist(),
                 "delta": a.delta,
                 "own": None if a.own is None else a.own.nonzero()[0].tolist(),
@@ -273,20 +304,17 @@ class Run:
     def _ablations(self, row: dict[str, Any]) -> tuple[Ablation, ...]:
         return tuple(self._ablation(row, share_name(f), f) for f in self.settings.fractions)
 
-    def _prediction(self, item: Item, probs: Floats, row: dict[str, Any], budget: str) -> Prediction:
+    def _prediction(self, item: Item, answer: Prediction, row: dict[str, Any], budget: str) -> Prediction:
         """Return one row of a part as a Prediction."""
-        labels = self.classifier.labels
         (words,) = (r["words"] for r in row["rationales"] if r["name"] == budget)
         rationale = mask_of(words, item.truth.n_words)
         asked = budget != "gold" or bool(item.truth.spans)  # as many words as nobody marked: no question
-        return Prediction(
-            item.example.id,
-            labels[int(np.argmax(probs))],
-            dict(zip(labels, map(float, probs), strict=True)),
-            np.array(row["scores"], dtype=np.float64),
-            rationale,
-            self._ablation(row, budget, float(rationale.mean())) if asked else None,
-            self._ablations(row),
+        return replace(
+            answer,
+            scores=np.array(row["scores"], dtype=np.float64),
+            rationale=rationale,
+            at_rationale=self._ablation(row, budget, float(rationale.mean())) if asked else None,
+            ablations=self._ablations(row),
         )
 
 

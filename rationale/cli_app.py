@@ -67,7 +67,11 @@ def server(port: int, browser: bool) -> list[str]:
 
 
 def _is_local(path: str) -> bool:
-    """Return whether a model is a folder here rather than a hub id (`owner/name`)."""
+    """Return whether a model is a folder here rather than a hub id (`owner/name`) or a function."""
+    from rationale.named import is_function
+
+    if is_function(path):
+        return False
     return Path(path).exists() or path.startswith((".", "/", "~")) or path.count("/") != 1
 
 

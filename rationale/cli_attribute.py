@@ -11,29 +11,39 @@ import typer
 from rationale.cli_options import (
     Address,
     DenseModel,
+    ExplainedOfFile,
     Explains,
     LabelNames,
+    MaskText,
     Precision,
     Replacement,
     RunnerName,
+    Threshold,
     Workers,
     absolute,
+    label_names,
 )
 
 
 def attribute_command(  # noqa: PLR0913 (one option each)
     file: Annotated[Path, typer.Option(help="A JSON object on each line.")],
-    model: Annotated[str, typer.Option(help="Folder or hub id.")],
+    model: Annotated[str, typer.Option(help="Folder, hub id or package.module:function.")],
     out: Annotated[Path, typer.Option(help="Folder for the parts and manifest.json.")],
-    methods: Annotated[str, typer.Option(help="Comma-separated.")] = "integrated_gradients",
+    methods: Annotated[
+        str | None,
+        typer.Option(help="Comma-separated; default integrated_gradients, of a function leave_one_out."),
+    ] = None,
     text: Annotated[str, typer.Option(help="Key of the text in each object.")] = "text",
     query: Annotated[str | None, typer.Option(help="Key of the question, if there is one.")] = None,
     dense: DenseModel = None,
+    target: ExplainedOfFile = "predicted",
     labels: LabelNames = None,
     long_texts: Annotated[Literal["window", "truncate"], typer.Option()] = "window",
     max_length: int | None = None,
     replace: Replacement = "delete",
-    explain: Explains = "logit",
+    mask: MaskText = None,
+    threshold: Threshold = 0.5,
+    explain: Explains = None,
     ig_steps: int = 20,
     gradient_shap_samples: int = 20,
     lime_samples: int = 100,
@@ -52,17 +62,19 @@ def attribute_command(  # noqa: PLR0913 (one option each)
 
     from rationale.jobs import AttributeJob, opened
     from rationale.memory import keep_freed_memory
+    from rationale.named import is_function
     from rationale.runners import RUNNERS, check_runner
     from rationale.stream import Stream, StreamSettings, collect
 
     given = locals()
     check_runner(runner, workers, address)
     keep_freed_memory()
-    given |= {"file": absolute(str(file)), "model": absolute(model), "methods": tuple(methods.split(","))}
+    usual = ("leave_one_out", "probability") if is_function(model) else ("integrated_gradients", "logit")
+    given |= {"file": absolute(str(file)), "model": absolute(model)}
+    given |= {"methods": tuple((methods or usual[0]).split(",")), "explain": explain or usual[1]}
     given["dense"] = None if dense is None else absolute(dense)
     settings = StreamSettings(**{f.name: given[f.name] for f in fields(StreamSettings)})
-    names = tuple(labels.split(",")) if labels else None
-    job = AttributeJob(settings, str(out.resolve()), names, torch.get_num_threads())
+    job = AttributeJob(settings, str(out.resolve()), label_names(labels), torch.get_num_threads())
     work = opened(job)
     assert isinstance(work, Stream)
     RUNNERS[runner](job, work, workers, address)

@@ -78,7 +78,7 @@ def _run_suite(name: str, device: str, out: Path, how: tuple[str, int, str | Non
 
     from eraser.write import write_json, write_text
     from rationale.bench_suite import SUITES, as_table
-    from rationale.hf import pick_device
+    from rationale.device import pick_device
     from rationale.jobs import SuiteJob
     from rationale.runners import RUNNERS, check_runner
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import shlex
+from collections import Counter
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
+from eraser.answers import SEVERAL, split_labels
 from eraser.errors import Fault, InputError
 from eraser.types import Dataset
 from rationale.cli_train import numbers
 
+MOST_LISTED = 50  # labels: numbers may be as many as rows
 SplitFile = Annotated[Path | None, typer.Option(help="A .csv, .tsv or .jsonl file with this split's rows.")]
 File = Annotated[Path | None, typer.Option(help="One file with the rows of all splits, instead.")]
 SplitColumn = Annotated[str | None, typer.Option(help="Of --file: the column with train, val or test.")]
@@ -78,19 +81,33 @@ def _check_files(files: dict[str, Path], whole: str, options: dict[str, str | No
 
 def _print_summary(found: Dataset, folder: Path) -> None:
     rows = sum(map(len, found.splits.values()))
-    typer.echo(f"{found.name}: {rows} rows, labels {', '.join(found.labels)}")
+    several = any(SEVERAL in label for label in found.labels)
+    names = sorted({x for label in found.labels for x in _each(label, several)})
+    typer.echo(f"{found.name}: {rows} rows, labels {_listed(names)}")
     for name, examples in found.splits.items():
         marked = sum(bool(e.gold) for e in examples)
-        by_label = ", ".join(f"{label} {sum(e.label == label for e in examples)}" for label in found.labels)
+        counts = Counter(x for e in examples for x in _each(e.label, several))
+        by_label = _listed([f"{label} {counts[label]}" for label in names])
         typer.echo(f"  {name:6}rows {len(examples)} ({by_label})  with_rationale {marked}")
     for note in found.notes:
         typer.echo(f"  note: {note}")
     typer.echo(f"written: {folder}")
     data = ["--dataset", found.name, "--data", str(folder)]
-    if {"train", "val"} <= found.splits.keys():
+    if {"train", "val"} <= found.splits.keys() and not several:
         backbone, model = "sentence-transformers/all-MiniLM-L6-v2", f"models/{found.name}-dense"
         command = ["rationale", "train", "dense", *data, "--backbone", backbone, "--out", model]
     else:
         split = list(found.splits)[-1]
         command = ["rationale", "evaluate", *data, "--model", "MODEL", "--split", split]
     typer.echo(f"next: {shlex.join(command)}")
+
+
+def _each(label: str, several: bool) -> tuple[str, ...]:
+    """Return the labels of a row."""
+    return split_labels(label) if several else (label,)
+
+
+def _listed(names: list[str]) -> str:
+    """Return names, the first of them where they are very many."""
+    more = f", and {len(names) - MOST_LISTED} more" if len(names) > MOST_LISTED else ""
+    return ", ".join(names[:MOST_LISTED]) + more

@@ -21,6 +21,7 @@ from rationale.cli_options import (
     Explains,
     LabelNames,
     Limit,
+    MaskText,
     Methods,
     ModelPath,
     Precision,
@@ -28,13 +29,15 @@ from rationale.cli_options import (
     RunFolder,
     RunnerName,
     Sample,
+    Threshold,
     Workers,
     absolute,
+    label_names,
 )
 
 if TYPE_CHECKING:  # torch is imported when a command runs
+    from rationale.asked import Asked
     from rationale.evaluate import Plan
-    from rationale.hf import Classifier
     from rationale.jobs import EvaluateJob
     from rationale.settings import EvaluateSettings
 
@@ -55,7 +58,9 @@ def evaluate_command(  # noqa: PLR0913 (one option each)
     long_texts: Annotated[Literal["window", "truncate"], typer.Option()] = "window",
     max_length: int | None = None,
     replace: Replacement = "delete",
-    explain: Explains = "logit",
+    mask: MaskText = None,
+    threshold: Threshold = 0.5,
+    explain: Explains = None,
     ig_steps: int = 20,
     gradient_shap_samples: int = 20,
     lime_samples: int = 100,
@@ -99,41 +104,49 @@ def _job(given: dict[str, Any], planned: Plan) -> EvaluateJob:
 
     s, data = planned.run.settings, given["data"]
     elsewhere = replaced(s, model=absolute(s.model), dense=None if s.dense is None else absolute(s.dense))
-    labels = tuple(given["labels"].split(",")) if given["labels"] else None
+    labels = label_names(given["labels"])
     folder = str(planned.run.folder.parent.resolve())
     return EvaluateJob(elsewhere, folder, labels, torch.get_num_threads(), data and absolute(str(data)))
 
 
-def _classifier(path: str, given: dict[str, Any]) -> Classifier:
-    """Return a model that reads and runs as the options say."""
-    from rationale.hf import cast_once, load_classifier
+def _classifier(name: str, given: dict[str, Any]) -> Asked:
+    """Return a model that reads and runs as the options say, or a function."""
+    from rationale.named import load_named
 
     how = {name: given[name] for name in ("max_length", "long_texts", "device", "precision")}
-    names = given["labels"].split(",") if given["labels"] else None
-    return cast_once(load_classifier(path, labels=names, **how))
+    return load_named(name, label_names(given["labels"]), given["mask"], how)
 
 
-def _settings(given: dict[str, Any], classifier: Classifier) -> EvaluateSettings:
-    """Return the options as settings, with the methods and budgets that suit the model if none are named."""
+def _settings(given: dict[str, Any], classifier: Asked) -> EvaluateSettings:
+    """Return the options as settings, with what suits the model where nothing is said."""
+    from rationale.attribution import usual
     from rationale.extract import parse_budget
-    from rationale.hf import drops_tokens
     from rationale.settings import EvaluateSettings, defaults
 
-    drops = drops_tokens(classifier)
-    methods, budgets = defaults(drops)
-    picked = _picked(given["methods"], methods, drops)
+    methods, budgets = defaults(_drops(classifier), classifier.opaque)
+    picked = _picked(given["methods"], methods, classifier)
     suited = [b for b in budgets if parse_budget(b).method in (None, *picked)]
     given = given | {"methods": picked, "budgets": tuple(given["budget"] or suited)}
+    given["explain"] = given["explain"] or usual(classifier).explain
     return EvaluateSettings(**{f.name: given[f.name] for f in fields(EvaluateSettings) if f.name in given})
 
 
-def _picked(methods: str | None, usual: tuple[str, ...], drops: bool) -> tuple[str, ...]:
-    from rationale.attribution import METHODS
+def _drops(classifier: Asked) -> bool:
+    if classifier.opaque:
+        return False
+    from rationale.hf import drops_tokens
+
+    return drops_tokens(classifier)
+
+
+def _picked(methods: str | None, usual: tuple[str, ...], classifier: Asked) -> tuple[str, ...]:
+    from rationale.attribution import METHODS, fitting
 
     if methods is None:
         return usual
     if methods == "all":
-        return tuple(name for name, method in METHODS.items() if drops or not method.adaptive)
+        drops = _drops(classifier)
+        return tuple(name for name in fitting(classifier) if drops or not METHODS[name].adaptive)
     return tuple(methods.split(","))
 
 
@@ -147,12 +160,11 @@ def _default_model(dataset: str) -> str:
 
 def _print_run(scores: Any, budget: str, folder: Path, as_json: bool) -> None:
     from rationale.report import records
-    from rationale.results import headline
+    from rationale.results import headline, in_words, of_answers
 
     if as_json:
         typer.echo(json.dumps(records(scores)))
         return
-    accuracy = scores[scores.metric == "accuracy"].iloc[0]
     table = headline(scores, budget)
     names = {
         "false_positive_rate": "fpr",
@@ -164,8 +176,6 @@ def _print_run(scores: Any, budget: str, folder: Path, as_json: bool) -> None:
         "iou_f1_eraser": "iou_f1",
         "cost": "ms",
     }
+    right = "".join(f"{in_words(row)}, n = {row['n']}; " for row in of_answers(scores))
     typer.echo(table.rename(columns=names).round(3).to_string())
-    typer.echo(
-        f"\naccuracy {accuracy.value:.3f} [{accuracy.low:.3f}, {accuracy.high:.3f}], n = {accuracy.n}; "
-        f"budget {budget}; intervals and paired differences in {folder}/report.html"
-    )
+    typer.echo(f"\n{right}budget {budget}; intervals and paired differences in {folder}/report.html")

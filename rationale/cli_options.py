@@ -24,7 +24,8 @@ Precision = Annotated[Literal["float32", "bf16", "auto"], typer.Option()]
 
 # evaluation
 ModelPath = Annotated[
-    str | None, typer.Option(help="Folder or hub id; for the sample the shipped movies model.")
+    str | None,
+    typer.Option(help="Folder, hub id or package.module:function; for the sample the shipped movies model."),
 ]
 DenseModel = Annotated[
     str | None, typer.Option(help="Model that attention and gradients explain where --model drops tokens.")
@@ -38,13 +39,30 @@ Budgets = Annotated[
     typer.Option(help="ratio, ratio=R, gold, top=N, match=METHOD or own; may be repeated, the first leads."),
 ]
 Explained = Annotated[
-    str, typer.Option(help="Class to explain: predicted, gold, or a label (label:gold for one of that name).")
+    str,
+    typer.Option(
+        help="Class to explain: predicted (of several labels the most probable), gold, or a label "
+        "(label:gold for one of that name)."
+    ),
+]
+ExplainedOfFile = Annotated[
+    str, typer.Option(help="Class to explain: predicted (of several labels the most probable), or a label.")
 ]
 Explains = Annotated[
-    Literal["logit", "probability", "margin"], typer.Option(help="What methods explain of that class.")
+    Literal["logit", "probability", "margin"] | None,
+    typer.Option(
+        help="What methods explain of that class; default its logit, of a function its probability."
+    ),
+]
+Threshold = Annotated[
+    float, typer.Option(help="A multi-label model says the labels whose probability is above it.")
+]
+MaskText = Annotated[
+    str | None, typer.Option("--mask", help="What a function reads in place of a word, with --replace mask.")
 ]
 LabelNames = Annotated[
-    str | None, typer.Option(help="Names of the model's outputs in order, comma-separated.")
+    str | None,
+    typer.Option(help="Names of the model's outputs in order, comma-separated; two for one logit: NEG,POS."),
 ]
 Limit = Annotated[int | None, typer.Option(help="Only the first N examples of the split.")]
 Sample = Annotated[
@@ -88,6 +106,11 @@ OnlyEvidence = Annotated[bool, typer.Option("--evidence-only", help="Read only t
 def absolute(path: str) -> str:
     """Return a file's or folder's full path, for a worker may start elsewhere; a hub id as it is."""
     return str(Path(path).resolve()) if Path(path).exists() else path
+
+
+def label_names(text: str | None) -> tuple[str, ...] | None:
+    """Return the names that an option lists."""
+    return tuple(text.split(",")) if text else None
 
 
 def use_threads(threads: int | None) -> None:

@@ -21,7 +21,7 @@ from rationale.columns import PER_EXAMPLE, ColumnsFile, Key
 from rationale.results import PAIRED, markdown_table
 from rationale.rich import fragment
 
-COMPARED = ("accuracy", *PAIRED)
+COMPARED = (*(name for name, metric in METRICS.items() if metric.needs == "label"), *PAIRED)
 A_RUN = "a folder written by `rationale evaluate`"
 
 

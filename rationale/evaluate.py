@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from heapq import nsmallest
@@ -14,12 +13,13 @@ import torch
 from tqdm.auto import tqdm
 
 from eraser import Dataset, Example, Fault, InputError, Prediction
+from eraser.answers import number_of
+from eraser.types import Kind
 from eraser.write import make_folder
-from rationale.attribution import METHODS, method_named
+from rationale.asked import Asked, check_labels
+from rationale.attribution import METHODS, AttributionSettings, check_method, method_named
 from rationale.chunk import Item, Run, seed_of
-from rationale.hf import Classifier, check_labels, without_removal
-from rationale.models.adaptive import plain
-from rationale.models.encoder import layers_of
+from rationale.heads import HEADS, REGRESSION, THRESHOLD, check_explain, problem_type
 from rationale.settings import EvaluateSettings
 from rationale.spared import Spared
 from rationale.text import words_read
@@ -44,6 +44,11 @@ class Evaluation:
     devices: frozenset[str]
     notes: tuple[str, ...] = ()
     spared: Spared | None = None
+
+    @property
+    def kind(self) -> Kind:
+        """What the model answers."""
+        return next(p.kind for of_key in self.predictions.values() for p in of_key)
 
 
 def joined(batches: Sequence[Evaluation]) -> Evaluation:
@@ -102,7 +107,7 @@ class Plan:
             {m: tuple(row["ms"] for row in of_method) for m, of_method in rows.items()},
             {m: tuple(row["delta"] for row in of_method) for m, of_method in rows.items()},
             sum(int((~words_read(i.windows, i.truth.n_words)).sum()) for i in items),
-            len(layers_of(plain(run.classifier.model))),
+            _depth(run.classifier),
             frozenset(row["where"] for of_method in rows.values() for row in of_method),
             self.notes,
             run.spared(items),
@@ -115,11 +120,11 @@ class Plan:
 
 
 def plan(
-    classifier: Classifier,
+    classifier: Asked,
     dataset: Dataset,
     settings: EvaluateSettings,
     folder: Path,
-    dense: Classifier | None = None,
+    dense: Asked | None = None,
 ) -> Plan:
     """Refuse settings that cannot be carried out; return what a run in `folder` consists of.
 
@@ -131,21 +136,40 @@ def plan(
     explained = explained_by(classifier, dense)
     check_labels(classifier, dataset.labels, settings.model)
     examples = chosen(dataset.examples(settings.split), settings)
-    settings.target_label(classifier.labels)  # refused before a folder is made
+    settings.target_label(classifier.labels, HEADS[classifier.head].kind)  # refused before a folder is made
+    check_asked(classifier, settings, settings.methods, settings.threshold, settings.model)
     make_folder(folder)
     share, note = _human_share(dataset, settings.split)
     budgets = settings.resolved_budgets(share)
-    hashes = (fingerprint(classifier), fingerprint(explained))
+    hashes = (classifier.identity(), explained.identity())
     run = Run(classifier, explained, settings, budgets, folder / "parts", hashes)
-    return Plan(run, dataset, examples, (*dataset.notes, *note))
+    return Plan(run, dataset, examples, (*dataset.notes, *note, *told(classifier, dataset, settings)))
+
+
+def check_asked(
+    classifier: Asked,
+    settings: AttributionSettings,
+    methods: Sequence[str],
+    threshold: float,
+    name: str,
+) -> None:
+    """Refuse settings that do not fit what the classifier of that name answers, or how it can be asked."""
+    for method in methods:
+        check_method(classifier, method)
+    check_explain(settings.explain, classifier.head)
+    if HEADS[classifier.head].kind != "labels" and threshold != THRESHOLD:
+        raise InputError(Fault("no threshold, but of a multi-label model", f"{threshold:g}", name))
+    if settings.replace == "mask" and classifier.encoder.mask_id is None:
+        of_model, of_text = "a tokenizer with a mask token", "a text in place of masked words (--mask)"
+        raise InputError(Fault(of_text if classifier.opaque else of_model, "none", name))
 
 
 def evaluate(
-    classifier: Classifier,
+    classifier: Asked,
     dataset: Dataset,
     settings: EvaluateSettings,
     folder: Path,
-    dense: Classifier | None = None,
+    dense: Asked | None = None,
 ) -> Evaluation:
     """Run every method on the split, or take from `folder/parts` what an earlier run left there; see plan.
 
@@ -165,17 +189,33 @@ def chosen(examples: Sequence[Example], settings: EvaluateSettings) -> Sequence[
     return [examples[i] for i in sorted(i for _, i in nsmallest(settings.sample, order))]
 
 
-def explained_by(classifier: Classifier, dense: Classifier | None) -> Classifier:
+def explained_by(classifier: Asked, dense: Asked | None) -> Asked:
     """Return what attention and gradient methods explain: another model must read the same pieces."""
+    if classifier.opaque and dense is None:
+        return classifier
+    from rationale.hf import Classifier, without_removal  # not for a function of texts
+
     if dense is None:
         return without_removal(classifier)
+    if not (isinstance(dense, Classifier) and isinstance(classifier, Classifier)):
+        raise InputError(Fault("no dense model beside a function of texts, which is explained itself", "one"))
     same = dense.encoder.tokenizer.get_vocab() == classifier.encoder.tokenizer.get_vocab()
-    if not same or dense.labels != classifier.labels:
+    if not same or (dense.labels, dense.head) != (classifier.labels, classifier.head):
         raise InputError(Fault("a dense model with the model's own vocabulary and labels", "other ones"))
     room, wanted = dense.encoder.max_length, classifier.encoder.max_length
     if room < wanted:
         raise InputError(Fault(f"a dense model that reads {wanted} pieces, as the model does", str(room)))
     return replace(without_removal(dense), encoder=classifier.encoder)
+
+
+def _depth(classifier: Asked) -> int:
+    """Return the number of layers; of a function none are known."""
+    if classifier.opaque:
+        return 0
+    from rationale.models.adaptive import plain
+    from rationale.models.encoder import layers_of
+
+    return len(layers_of(plain(classifier.model)))
 
 
 def _human_share(dataset: Dataset, split: str) -> tuple[float, tuple[str, ...]]:
@@ -186,12 +226,23 @@ def _human_share(dataset: Dataset, split: str) -> tuple[float, tuple[str, ...]]:
     return 0.2, ("budget ratio: 0.2, as no split has human evidence",)
 
 
-def fingerprint(classifier: Classifier) -> str:
-    """Return a hash of what the model computes: its configuration and every weight."""
-    config = classifier.model.config.to_dict()
-    config.pop("_name_or_path", None)
-    hash = hashlib.sha256(repr(sorted(config.items(), key=lambda kv: kv[0])).encode())
-    for name, weight in sorted(classifier.model.state_dict().items()):
-        hash.update(name.encode())
-        hash.update(weight.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
-    return hash.hexdigest()
+def told(classifier: Asked, dataset: Dataset, settings: EvaluateSettings) -> tuple[str, ...]:
+    """Return what a reader must know of answers that are not one class, read from as many logits."""
+    match HEADS[classifier.head].kind:
+        case "labels":
+            return (
+                f"multi-label: each label above {settings.threshold:g} is said; agreement and budget gold "
+                "are of texts to which people gave the label explained",
+                "no official predictions: their format knows one label a text",
+            )
+        case "value":
+            numbers = all(number_of(label) is not None for label in dataset.labels)
+            return (
+                f"the model gives a number, {classifier.labels[0]}: faithfulness is its change, "
+                "no class is compared",
+                *(() if numbers else ("the data set's labels are not numbers: no error is measured",)),
+                "no official predictions: their format knows labels, no numbers",
+            )
+    if classifier.head == "two_classes" and problem_type(classifier.model.config) == REGRESSION:
+        return ("the logit of a regression is read as two classes, as the labels given say",)
+    return ()

@@ -7,18 +7,24 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from eraser import Fault, InputError, Text
-from eraser.types import Floats
-from rationale.attribution import METHODS, Case, attribute
+from eraser import Text
+from eraser.types import Floats, Kind
+from rationale.asked import Asked
+from rationale.attribution import Case, attribute, check_method, usual
 from rationale.extract import top_words
-from rationale.hf import Classifier
+from rationale.heads import HEADS, THRESHOLD, said
 from rationale.predict import text_probs
 from rationale.rich import fragment
+from rationale.settings import target_label
 
 
 @dataclass(frozen=True)
 class Explanation:
-    """What the model said of a text, and one score for each word (NaN where it did not read it)."""
+    """What the model said of a text, and one score for each word (NaN where it did not read it).
+
+    `label` is the class; of a multi-label model all labels above the threshold, joined by `|`; of a model
+    that gives a number its text. `probs` are each answer's own, `target` is the one explained.
+    """
 
     words: tuple[str, ...]
     scores: Floats
@@ -26,6 +32,7 @@ class Explanation:
     probs: Mapping[str, float]
     target: str
     method: str
+    kind: Kind = "class"
 
     def top(self, size: int) -> list[tuple[str, float]]:
         """Return the words with the highest scores, the highest first; of equals the first in the text."""
@@ -43,34 +50,36 @@ class Explanation:
         return fragment("explanation.html", found=self, words=words)
 
 
-def explain(
-    classifier: Classifier,
+def explain(  # noqa: PLR0913 (what may be asked)
+    classifier: Asked,
     text: str,
-    method: str = "integrated_gradients",
+    method: str | None = None,
     *,
     target: str | None = None,
     query: str | None = None,
     seed: int = 0,
+    threshold: float = THRESHOLD,
 ) -> Explanation:
     """Explain the prediction for one text, its words cut at white space.
 
     Args:
-        classifier: see `rationale.hf.load_classifier`.
+        classifier: see `rationale.hf.load_classifier` and `rationale.blackbox.from_callable`.
         text: as long as it likes; read in windows.
-        method: a name of METHODS.
-        target: the label to explain; default the predicted one.
+        method: a name of METHODS; default integrated gradients, of a function leave-one-out.
+        target: the label to explain; default the predicted one, of several the most probable.
         query: a question that goes before the text and gets no scores.
         seed: for methods that draw.
+        threshold: above which a multi-label model's labels are said.
     """
-    if method not in METHODS:
-        raise InputError(Fault(f"a method of {', '.join(METHODS)}", repr(method)))
-    if target is not None and target not in classifier.labels:
-        raise InputError(Fault(f"a label of {', '.join(classifier.labels)}", repr(target)))
+    name = method or ("leave_one_out" if classifier.opaque else "integrated_gradients")
+    check_method(classifier, name)
+    kind, labels = HEADS[classifier.head].kind, classifier.labels
+    label = None if target is None else target_label(target, labels, (), kind)
     words = tuple(text.split())
     (windows,) = classifier.encoder.encode([Text("text", words, {"text": 0}, (0,), query)])
     probs = text_probs(classifier, [windows])[0]
-    label = classifier.labels[int(probs.argmax())]
-    case = Case(windows, len(words), classifier.labels.index(target or label), seed)
-    (found,) = attribute(classifier, method, [case])
-    by_label = dict(zip(classifier.labels, map(float, probs), strict=True))
-    return Explanation(words, found.scores, label, by_label, target or label, method)
+    at = int(probs.argmax()) if label is None else labels.index(label)
+    (found,) = attribute(classifier, name, [Case(windows, len(words), at, seed)], usual(classifier))
+    by_label = dict(zip(labels, map(float, probs), strict=True))
+    answer = said(classifier.head, labels, probs, threshold)
+    return Explanation(words, found.scores, answer, by_label, labels[at], name, kind)

@@ -104,7 +104,8 @@ FIGURES = {
     ),
     "faithfulness": Drawing(
         faithfulness_figure,
-        "Mean drop of the predicted class's probability without, and with only, the best words.",
+        "Mean drop of the predicted class's probability (of the label explained where a text has several, of "
+        "the number itself where a model gives one) without, and with only, the best words.",
     ),
     "methods": Drawing(
         methods_figure,

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from eraser.agreement import Columns as Row
+from eraser.types import Kind
 from eraser.write import add_predictions, remove_left, whole
 from rationale.columns import PER_EXAMPLE, TIMES, ColumnsFile, ColumnsWriter, Key
 from rationale.disagreement import MIN_WORDS, Found, furthest_apart, furthest_from_people
@@ -113,6 +114,7 @@ class Official(ExitStack):
     """The official prediction file of each method, for the examples that have human evidence.
 
     The official scorer counts a prediction for any other example as wrong, and has no use for an empty file.
+    Its format knows one label a text: of a model that gives several, or a number, there are no files.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -123,7 +125,7 @@ class Official(ExitStack):
     def add(self, evaluation: Evaluation) -> None:
         """Write the predictions of some more examples."""
         marked = [i for i, item in enumerate(evaluation.items) if item.truth.spans]
-        for method in evaluation.settings.methods if marked else ():
+        for method in evaluation.settings.methods if marked and evaluation.kind == "class" else ():
             of_method = evaluation.predictions[method, evaluation.budgets[0]]
             add_predictions(self._file(method), ((evaluation.items[i].text, of_method[i]) for i in marked))
 
@@ -153,6 +155,7 @@ class Folded:
     times: ColumnsFile
     sections: list[dict[str, Any]]
     people: Evaluation | None
+    kind: Kind = "class"
 
 
 def fold(batches: Iterable[Evaluation], folder: Path, keep: bool) -> Folded:
@@ -164,6 +167,7 @@ def fold(batches: Iterable[Evaluation], folder: Path, keep: bool) -> Folded:
     remove_left(folder / "predictions")
     worth, people, counts = Worth(), list[Evaluation](), Counter[str]()
     devices = set[str]()
+    kind: Kind = "class"
     saved: Spared | None = None
     with (
         whole(folder / PER_EXAMPLE) as path,
@@ -180,12 +184,13 @@ def fold(batches: Iterable[Evaluation], folder: Path, keep: bool) -> Folded:
             official.add(batch)
             worth.add(batch, columns)
             counts.update(_counts(batch))
-            devices |= batch.devices
+            devices, kind = devices | batch.devices, batch.kind
             saved = batch.spared if saved is None or batch.spared is None else saved + batch.spared
             people += [batch] if keep else []
     official.remove_others()
     found = ColumnsFile(folder / PER_EXAMPLE)
-    notes = (*batch.notes, *(saved.notes if saved else ()), *misses(found, batch.settings.explain))
+    explained = "number" if kind == "value" else batch.settings.explain
+    notes = (*batch.notes, *(saved.notes if saved else ()), *misses(found, explained))
     return Folded(
         batch.settings,
         batch.budgets,
@@ -196,6 +201,7 @@ def fold(batches: Iterable[Evaluation], folder: Path, keep: bool) -> Folded:
         ColumnsFile(folder / TIMES),
         worth.sections(),
         joined(people) if people else None,
+        kind,
     )
 
 

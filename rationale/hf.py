@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, TypeGuard, TypeVar
 
 import torch
 from safetensors import SafetensorError
@@ -25,8 +25,13 @@ from transformers.utils import logging as hf_logging
 
 from eraser import Fault, InputError
 from eraser.errors import shown
+from eraser.types import Floats
 from rationale.adapters import adapter_folder, load_adapter, tokenizer_place
+from rationale.asked import Asked
 from rationale.card import write_card
+from rationale.device import Precision, pick_device, use_bf16
+from rationale.heads import MULTI_LABEL, REGRESSION, Head, read_head
+from rationale.identity import fingerprint
 from rationale.model_folder import SETTINGS as SETTINGS
 from rationale.model_folder import check_answer, check_folder, first_line, read_config, read_object
 from rationale.models import dact, inforcoef  # noqa: F401 (known to Auto classes from here)
@@ -36,19 +41,19 @@ from rationale.models.pruning import PrunedForSequenceClassification
 from rationale.passes import Passes
 from rationale.positions import longest, read_at_once
 from rationale.reading import note, settle, settle_padding, stop_caching
-from rationale.text import MIN_ROOM, Batch, Encoder, LongTexts
+from rationale.text import MIN_ROOM, Batch, Encoder, LongTexts, Window
 from rationale.tokenizer_files import check_tokenizer_files, check_usable, why_unread
 
-Precision = Literal["float32", "bf16", "auto"]
 SHIPPED = Path(__file__).parent / "movies_model"  # AdapLeR trained on ERASER movies; see its README.md
 LAYER = re.compile(r"\blayers?\.\d+\.")  # in the name of a layer's weight
+AskedT = TypeVar("AskedT", bound=Asked)
 
 
 @dataclass(frozen=True)
 class Classifier:
-    """A model, the encoder that feeds it, its labels in the order of its logits, and its precision.
+    """A model, the encoder that feeds it, its labels in the order of its answers, and its precision.
 
-    `passes`, where given, keeps what methods share.
+    `passes`, where given, keeps what methods share; `head` is how logits become answers.
     """
 
     model: PreTrainedModel
@@ -57,6 +62,22 @@ class Classifier:
     device: torch.device
     bf16: bool = False
     passes: Passes | None = None
+    head: Head = "softmax"
+    opaque: ClassVar[bool] = False
+
+    def read(self, windows: Sequence[Window]) -> Floats:
+        """Return logits [window, L] of windows that differ, in batches of equal work."""
+        from rationale.predict import read_model  # which stands on this module
+
+        return read_model(self, windows)
+
+    def identity(self) -> str:
+        """Return a hash of what the model computes, and of its head where that is not the usual one."""
+        return fingerprint(self.model, "" if self.head == "softmax" else self.head)
+
+    def where(self) -> str:
+        """Return device, threads and precision."""
+        return describe(self)
 
     def autocast(self) -> AbstractContextManager[Any]:
         """Return the context in which the model runs."""
@@ -89,18 +110,18 @@ def round_matrices(model: nn.Module) -> None:
             module.to(torch.bfloat16)
 
 
-def drops_tokens(classifier: Classifier) -> bool:
+def drops_tokens(classifier: Asked) -> bool:
     """Return whether the model drops tokens."""
     return isinstance(classifier.model, AdaptiveForSequenceClassification) and classifier.model.drops_tokens
 
 
-def spares(classifier: Classifier) -> bool:
+def spares(classifier: Asked) -> TypeGuard[Classifier]:
     """Return whether the model works less than the dense one it was made from: adaptive, or cut."""
     adaptive = isinstance(classifier.model, AdaptiveForSequenceClassification)
-    return adaptive or getattr(classifier.model.config, "cut", None) is not None
+    return adaptive or getattr(getattr(classifier.model, "config", None), "cut", None) is not None
 
 
-def without_removal(classifier: Classifier) -> Classifier:
+def without_removal(classifier: AskedT) -> AskedT:
     """Return the classifier with nothing removed and every layer run, or itself where it never does less."""
     if isinstance(classifier.model, AdaptiveForSequenceClassification):
         model = classifier.model.unshortened()
@@ -113,27 +134,6 @@ def describe(classifier: Classifier) -> str:
     kind = classifier.device.type
     where = torch.cuda.get_device_name() if kind == "cuda" else f"{kind}, {torch.get_num_threads()} threads"
     return f"{where}, {'bf16' if classifier.bf16 else 'float32'}"
-
-
-def pick_device(name: str = "auto") -> torch.device:
-    """Return the device of that name; `auto` is CUDA where there is one."""
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise InputError(Fault("a device torch can use", f"{name!r} ({error})")) from None
-    return device
-
-
-def use_bf16(precision: Precision, device: torch.device) -> bool:
-    """Return whether to run in bf16; `auto` where the hardware has it."""
-    if precision != "auto":
-        return precision == "bf16"
-    if device.type == "cuda":
-        return bool(torch.cuda.is_bf16_supported())
-    return device.type == "cpu" and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
 def quiet() -> None:
@@ -209,7 +209,8 @@ def load_classifier(
 
     Args:
         path: folder or hub id.
-        labels: names of the logits in order, for models that only call them LABEL_0, LABEL_1, …
+        labels: names of the logits in order, for models that only call them LABEL_0, LABEL_1, …; two names
+            for one logit let it be read as two classes.
         device: `auto`, `cpu`, `cuda`, …
         precision: of the forward and backward passes; `auto` is bf16 where the hardware has it.
         max_length: pieces read at once; default what the model was trained with, else what it can.
@@ -228,18 +229,18 @@ def load_classifier(
         check_first_token(tokenizer, path)
     if isinstance(model, AdaplerForSequenceClassification):
         model.check_thresholds(path)
-    names = _labels(model, labels, path)
+    head, names, n_logits = read_head(model.config, labels, path)
     wanted = read_settings(path).get("max_length") if max_length is None else max_length
     where = pick_device(device)
     model.to(where).eval()  # type: ignore[arg-type]
     model.requires_grad_(False)
-    stop_caching(model, check_answer(model, tokenizer, len(names), path))
+    stop_caching(model, check_answer(model, tokenizer, n_logits, path))
     settle_padding(model, tokenizer, path)
     length = read_at_once(wanted, longest(model, tokenizer))
     if max_length is None:  # else Encoder judges what was asked for
         check_room(length, tokenizer, path)
     encoder = Encoder(tokenizer, length, long_texts)
-    return Classifier(model, encoder, names, where, use_bf16(precision, where))
+    return Classifier(model, encoder, names, where, use_bf16(precision, where), head=head)
 
 
 def _must_exist(path: str | Path) -> None:
@@ -274,24 +275,6 @@ def check_first_token(tokenizer: PreTrainedTokenizerBase, path: str | Path) -> N
         raise InputError(Fault("a tokenizer whose first token is [CLS]", got, path))
 
 
-def _labels(model: PreTrainedModel, given: Sequence[str] | None, path: str | Path) -> tuple[str, ...]:
-    names = model.config.id2label or {}
-    own = tuple(str(name) for _, name in sorted(names.items(), key=lambda item: int(item[0])))
-    if len(set(found := own if given is None else tuple(given))) < len(found):
-        raise InputError(Fault("labels that differ", shown(list(found), 100), path))
-    if len(found) != len(own):
-        raise InputError(Fault(f"{len(own)} labels, as the model has", f"{len(found)}: {list(found)}", path))
-    return found
-
-
-def check_labels(classifier: Classifier, wanted: Sequence[str], where: str | Path) -> None:
-    """Refuse a model whose labels are not the data set's."""
-    if set(wanted) <= set(classifier.labels):
-        return
-    expected = f"a model with the labels {sorted(wanted)} (or --labels in the order of its logits)"
-    raise InputError(Fault(expected, f"{len(classifier.labels)} labels {list(classifier.labels)}", where))
-
-
 def read_settings(path: str | Path) -> dict[str, Any]:
     """Return what `rationale.json` beside the weights says; nothing where there is none."""
     file = Path(path) / SETTINGS
@@ -306,13 +289,18 @@ def read_settings(path: str | Path) -> dict[str, Any]:
 def new_classifier(
     path: str | Path, labels: Sequence[str]
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    """Load a pretrained encoder to train; its head is new unless it has one for as many labels."""
+    """Load a pretrained encoder to train; its head is new unless it has one for as many labels.
+
+    It is trained to give one class, whatever it gave before.
+    """
     _must_exist(path)
     tokenizer = load_tokenizer(path)
     names = dict(enumerate(labels))
     model, _ = load_model(
         path, num_labels=len(labels), id2label=names, label2id={v: k for k, v in names.items()}
     )
+    if model.config.problem_type in (MULTI_LABEL, REGRESSION):
+        model.config.problem_type = None
     check_tokenizer(tokenizer, model, path)
     settle_padding(model, tokenizer, path)
     return model, tokenizer

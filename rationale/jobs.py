@@ -6,19 +6,22 @@ import json
 from dataclasses import asdict, dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 
 from eraser import Fault, InputError
 from eraser.load import load
 from eraser.write import write_json
-from rationale.bench_suite import Suite, SuiteRun
+from rationale.asked import Asked
 from rationale.evaluate import plan
-from rationale.hf import Classifier, cast_once, load_classifier
 from rationale.memory import keep_freed_memory
+from rationale.named import load_named
 from rationale.settings import EvaluateSettings
 from rationale.stream import StreamSettings, stream
+
+if TYPE_CHECKING:
+    from rationale.bench_suite import SuiteRun
 
 
 class Work(Protocol):
@@ -46,18 +49,23 @@ class Job:
     folder: str
     labels: tuple[str, ...] | None = None
     threads: int = 1
-    settings_type: ClassVar[type]
+
+    @staticmethod
+    def settings_type() -> type:
+        """Return the class of its settings."""
+        raise NotImplementedError
 
     def open(self, device: str | None = None) -> Work:
         """Load data and models; return the run."""
         raise NotImplementedError
 
-    def models(self, device: str | None) -> tuple[Classifier, Classifier | None]:
+    def models(self, device: str | None) -> tuple[Asked, Asked | None]:
         """Return the model and, where there is one, the model that other methods explain."""
         s = self.settings
         how: dict[str, Any] = {n: getattr(s, n) for n in ("max_length", "long_texts", "precision")}
-        how |= {"labels": self.labels, "device": device or s.device}
-        model, *dense = (cast_once(load_classifier(m, **how)) for m in (s.model, s.dense) if m is not None)
+        how |= {"device": device or s.device}
+        names = (m for m in (s.model, s.dense) if m is not None)
+        model, *dense = (load_named(m, self.labels, s.mask, how) for m in names)
         return model, dense[0] if dense else None
 
     def write(self, path: Path) -> None:
@@ -70,7 +78,10 @@ class EvaluateJob(Job):
     """`rationale evaluate`."""
 
     data: str | None = None
-    settings_type = EvaluateSettings
+
+    @staticmethod
+    def settings_type() -> type:  # noqa: D102
+        return EvaluateSettings
 
     def open(self, device: str | None = None) -> Work:  # noqa: D102
         data = None if self.data is None else Path(self.data)
@@ -82,7 +93,9 @@ class EvaluateJob(Job):
 class AttributeJob(Job):
     """`rationale attribute`."""
 
-    settings_type = StreamSettings
+    @staticmethod
+    def settings_type() -> type:  # noqa: D102
+        return StreamSettings
 
     def open(self, device: str | None = None) -> Work:  # noqa: D102
         model, dense = self.models(device)
@@ -93,9 +106,15 @@ class AttributeJob(Job):
 class SuiteJob(Job):
     """`rationale bench --suite`."""
 
-    settings_type = Suite
+    @staticmethod
+    def settings_type() -> type:  # noqa: D102
+        from rationale.bench_suite import Suite
+
+        return Suite
 
     def open(self, device: str | None = None) -> SuiteRun:  # noqa: D102
+        from rationale.bench_suite import SuiteRun
+
         suite = replace(self.settings, device=device or self.settings.device)
         return SuiteRun(suite, Path(self.folder))
 
@@ -107,7 +126,7 @@ def read_job(path: Path) -> Job:
     """Read what `Job.write` wrote."""
     record = json.loads(path.read_text(encoding="utf-8"))
     job = JOBS[record.pop("job")]
-    settings = job.settings_type(**{k: _frozen(v) for k, v in record.pop("settings").items()})
+    settings = job.settings_type()(**{k: _frozen(v) for k, v in record.pop("settings").items()})
     return job(settings, **{k: _frozen(v) for k, v in record.items()})
 
 

@@ -17,6 +17,7 @@ from rationale.extract import top_words
 if TYPE_CHECKING:  # tables that are on disk are read without torch
     from rationale.evaluate import Evaluation
 
+MODEL = "model"  # in the place of the method, of metrics that look at the answer alone
 NO_BUDGET = "-"  # of metrics that look at the ranking or the label, not at the picked words
 SURVIVORS = "survivors"  # the method whose score counts the layers a word reached
 OF_LAYERS = ("false_positive_rate", "token_f1")
@@ -32,10 +33,11 @@ def measured(evaluation: Evaluation) -> dict[Key, list[Row]]:
     truths = [item.truth for item in evaluation.items]
     first = evaluation.budgets[0]
     found: dict[Key, list[Row]] = {}
+    metrics = {name: metric for name, metric in METRICS.items() if evaluation.kind in metric.kinds}
     for (method, budget), predictions in evaluation.predictions.items():
-        for name, metric in METRICS.items():
+        for name, metric in metrics.items():
             if metric.needs == "label":
-                found[name, NO_BUDGET, "model"] = measure(name, truths, predictions)
+                found[name, NO_BUDGET, MODEL] = measure(name, truths, predictions)
             elif metric.needs == "rationale":
                 found[name, budget, method] = measure(name, truths, predictions)
             elif budget == first:
@@ -68,13 +70,13 @@ def _taus(evaluation: Evaluation) -> dict[Key, list[Row]]:
 
 
 def _drops(evaluation: Evaluation) -> dict[Key, list[Row]]:
-    """Return how far the predicted class's probability falls at each share of words."""
+    """Return how far the predicted class's probability, or what else was explained, falls at each share."""
     first = evaluation.budgets[0]
     found: dict[Key, list[Row]] = {}
     for method in evaluation.settings.methods:
         for i, fraction in enumerate(evaluation.settings.fractions):
             found[DROPS, str(fraction), method] = [
-                (p.probs[p.label] - a.without[p.label], p.probs[p.label] - a.only[p.label])
+                (p.probs[p.subject] - a.without[p.subject], p.probs[p.subject] - a.only[p.subject])
                 for p in evaluation.predictions[method, first]
                 for a in [p.ablations[i]]
             ]

@@ -25,6 +25,8 @@ def fairness(evaluation: Evaluation, dataset: Dataset) -> pd.DataFrame | None:
     examples = _examples(evaluation)
     said = evaluation.predictions[evaluation.settings.methods[0], evaluation.budgets[0]]
     labels = {e.label in TOXIC for e in examples}
+    if evaluation.kind != "class":  # whose probabilities could be added
+        return None
     if not any(e.tags - NO_COMMUNITY for e in examples) or labels != {True, False}:
         return None
     bias = score_bias(examples, said, seed=evaluation.settings.seed)
@@ -61,7 +63,7 @@ def hatexplain_protocol(evaluation: Evaluation, dataset: Dataset) -> pd.DataFram
     Comprehensiveness and sufficiency need the run's budgets to have `top=5`, as theirs.
     """
     examples = _examples(evaluation)
-    if not any(e.label in TOXIC and e.annotators for e in examples):
+    if evaluation.kind != "class" or not any(e.label in TOXIC and e.annotators for e in examples):
         return None
     theirs = f"top={TOP}"
     budget = theirs if theirs in evaluation.budgets else evaluation.budgets[0]

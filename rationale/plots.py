@@ -120,7 +120,7 @@ def scatter(axes: Axes, scores: pd.DataFrame, x: tuple[str, str], y: tuple[str, 
 
 
 def ablation_curves(axes: Axes, curves: pd.DataFrame, side: str) -> Axes:
-    """Draw the mean drop of the predicted class's probability against the share of words.
+    """Draw the mean drop of what the model answers against the share of words.
 
     Args:
         axes: where to draw.

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.special import softmax
 
 from eraser import Fault, InputError
-from rationale.hf import Classifier, drops_tokens
+from rationale.asked import Asked
+from rationale.heads import HEADS
 from rationale.text import Batch, Window, length_batches
+
+if TYPE_CHECKING:
+    from rationale.hf import Classifier
 
 Floats = NDArray[np.float64]
 MAX_PIECES = {"cpu": 2 * 512, "cuda": 256 * 512}  # of one padded batch: small ones stay in the caches
@@ -20,40 +24,45 @@ DROPPING = 8  # times as many for a model that drops tokens: few are left in its
 
 def batches(classifier: Classifier, windows: Sequence[Window]) -> Iterator[tuple[list[int], Batch]]:
     """Yield (indices into `windows`, batch) in batches of equal work."""
+    from rationale.hf import drops_tokens
+
     limit = MAX_PIECES.get(classifier.device.type, MAX_PIECES["cpu"])
     limit *= DROPPING if drops_tokens(classifier) else 1
     for rows in length_batches([len(w) for w in windows], limit):
         yield rows, classifier.encoder.collate([windows[i] for i in rows]).to(classifier.device)
 
 
-def window_logits(classifier: Classifier, windows: Sequence[Window]) -> Floats:
-    """Return logits [window, C]; equal windows are read once, those in `passes.logits` not at all."""
+def window_logits(classifier: Asked, windows: Sequence[Window]) -> Floats:
+    """Return logits [window, L]; equal windows are read once, those in `passes.logits` not at all."""
     keys = [window.ids.tobytes() + window.types.tobytes() for window in windows]
     kept = None if classifier.passes is None else classifier.passes.logits
     known: dict[bytes, Floats] = {} if kept is None else kept
     new = {key: window for key, window in zip(keys, windows, strict=True) if key not in known}
-    known |= zip(new, _read(classifier, list(new.values())), strict=True)  # in place: `passes` keeps them
+    if new:
+        found = classifier.read(list(new.values()))
+        known |= zip(new, found, strict=True)  # in place: `passes` keeps them
     return np.stack([known[key] for key in keys]) if keys else np.empty((0, len(classifier.labels)))
 
 
 @torch.inference_mode()
-def _read(classifier: Classifier, windows: Sequence[Window]) -> Floats:
-    found = np.empty((len(windows), len(classifier.labels)))
+def read_model(classifier: Classifier, windows: Sequence[Window]) -> Floats:
+    """Return logits [window, L], at least one window, in batches of equal work."""
+    found: list[Floats] = [np.empty(0)] * len(windows)
     for rows, batch in batches(classifier, windows):
         with classifier.autocast():
             logits = classifier.model(input_ids=batch.ids, **classifier.inputs(batch)).logits
-        found[rows] = logits.double().cpu().numpy()
-    return found
+        for row, of_window in zip(rows, logits.double().cpu().numpy(), strict=True):
+            found[row] = of_window
+    return np.stack(found)
 
 
-def window_probs(classifier: Classifier, windows: Sequence[Window]) -> Floats:
-    """Return class probabilities [window, C]."""
-    probs: Floats = softmax(window_logits(classifier, windows), axis=-1)
-    return probs
+def window_probs(classifier: Asked, windows: Sequence[Window]) -> Floats:
+    """Return the answers [window, C]: probabilities, or a number."""
+    return HEADS[classifier.head].answers(window_logits(classifier, windows))
 
 
-def text_probs(classifier: Classifier, texts: Sequence[Sequence[Window]]) -> Floats:
-    """Return class probabilities [text, C]: the mean over each text's windows.
+def text_probs(classifier: Asked, texts: Sequence[Sequence[Window]]) -> Floats:
+    """Return the answers [text, C], probabilities or a number: the mean over each text's windows.
 
     Raises:
         InputError: the model gave a probability that is not a number.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import platform
 from collections.abc import Iterable
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,17 @@ from rationale.fold import Folded, fold
 from rationale.measured import NO_BUDGET
 from rationale.people import PEOPLE_TABLES, people_tables, tells_of_people
 from rationale.plots import png
-from rationale.results import Tables, all_tables, headline, latex, markdown, ranking, summary_cells
+from rationale.results import (
+    Tables,
+    all_tables,
+    headline,
+    in_words,
+    latex,
+    markdown,
+    of_answers,
+    ranking,
+    summary_cells,
+)
 from rationale.rich import fragment
 from rationale.settings import as_record
 
@@ -45,7 +55,7 @@ def write_run(evaluation: Evaluation | Iterable[Evaluation], dataset: Dataset, f
     """
     batches = [evaluation] if isinstance(evaluation, Evaluation) else evaluation
     found = fold(batches, folder, keep=tells_of_people(dataset))
-    tables = all_tables(found.settings, found.columns, found.times)
+    tables = all_tables(found.settings, found.columns, found.times, found.kind)
     facts = run_facts(found)
     budget = found.budgets[0]
     figures = {name: drawn for name, d in FIGURES.items() if (drawn := d.make(tables, budget)) is not None}
@@ -93,7 +103,6 @@ def write_images(images: dict[str, bytes], folder: Path) -> None:
 
 def stands_on(scores: pd.DataFrame, facts: dict[str, Any]) -> str:
     """Return in one line what the run's main table stands on."""
-    accuracy = scores[scores.metric == "accuracy"].iloc[0]
     s = facts["settings"]
     only = "".join(f", {name} {s[name]}" for name in ("limit", "sample") if s[name] is not None)
     parts = [
@@ -101,7 +110,7 @@ def stands_on(scores: pd.DataFrame, facts: dict[str, Any]) -> str:
         f"{facts['examples']} examples, {facts['with_human_evidence']} with human evidence",
         f"{facts['words_unread']} of {facts['words']} words not read",
         facts["device"],
-        f"accuracy {accuracy.value:.3f} [{accuracy.low:.3f}, {accuracy.high:.3f}]",
+        *map(in_words, of_answers(scores)),
         f"budget {facts['budgets'][0]}",
         f"long texts: {s['long_texts']}, removal: {s['replace']}, ig_steps {s['ig_steps']}, seed {s['seed']}",
     ]
@@ -132,8 +141,15 @@ def run_facts(found: Folded) -> dict[str, Any]:
         + grouped * (found.counts["examples"] > GROUPS),
         "device": found.device,
         "notes": list(found.notes),
-        "versions": {name: version(name) for name in libraries} | {"python": platform.python_version()},
+        "versions": {name: _version(name) for name in libraries} | {"python": platform.python_version()},
     }
+
+
+def _version(library: str) -> str:
+    try:
+        return version(library)
+    except PackageNotFoundError:  # a function of texts needs no transformers
+        return "not installed"
 
 
 def render(
@@ -153,7 +169,7 @@ def render(
         TEMPLATE,
         facts=facts,
         budget=budgets[0],
-        accuracy=records(scores[scores.metric == "accuracy"])[0],
+        right=[(in_words(row), row["n"]) for row in of_answers(scores)],
         headline=headline(scores, budgets[0]).reset_index(names="method").to_dict("records"),
         rankings=rankings,
         figures=[(n, FIGURES[n].says, base64.b64encode(data).decode()) for n, data in images.items()],

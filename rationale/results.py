@@ -5,15 +5,27 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from eraser.bootstrap import estimate
 from eraser.metrics import METRICS, compare, defined, mean, rows_of, score
+from eraser.types import Kind
 from rationale.columns import Columns
-from rationale.measured import DELTA, DROPS, NO_BUDGET, OF_LAYERS, TAU, WORDS, by_layer, measured, timed
+from rationale.measured import (
+    DELTA,
+    DROPS,
+    MODEL,
+    NO_BUDGET,
+    OF_LAYERS,
+    TAU,
+    WORDS,
+    by_layer,
+    measured,
+    timed,
+)
 
 if TYPE_CHECKING:  # tables that are on disk are read without torch
     from rationale.evaluate import Evaluation
@@ -43,11 +55,11 @@ class Tables:
     agreement: pd.DataFrame
 
 
-def all_tables(settings: EvaluateSettings, columns: Columns, times: Columns) -> Tables:
-    """Return the tables of what was `measured` and `timed`."""
+def all_tables(settings: EvaluateSettings, columns: Columns, times: Columns, kind: Kind = "class") -> Tables:
+    """Return the tables of what was `measured` and `timed` of a model that answers so."""
     methods, seed = settings.methods, settings.seed
     return Tables(
-        score_table(columns, times, seed),
+        score_table(columns, times, seed, kind),
         paired_table(methods, columns, seed),
         curve_table(columns),
         layer_table(methods, columns, seed),
@@ -57,17 +69,19 @@ def all_tables(settings: EvaluateSettings, columns: Columns, times: Columns) -> 
 
 def tables_of(evaluation: Evaluation) -> Tables:
     """Return the tables of an evaluation that is in memory."""
-    return all_tables(evaluation.settings, measured(evaluation), timed(evaluation))
+    return all_tables(evaluation.settings, measured(evaluation), timed(evaluation), evaluation.kind)
 
 
-def score_table(columns: Columns, times: Columns, seed: int) -> pd.DataFrame:
+def score_table(columns: Columns, times: Columns, seed: int, kind: Kind = "class") -> pd.DataFrame:
     """Return one row for each metric, budget and method, and one for each method's cost."""
     rows = []
+    units = {"probability": "value"} if kind == "value" else {}
     for name, budget, method in (key for key in columns if key[0] in METRICS):
         metric, of_examples = METRICS[name], columns[name, budget, method]
         better = {True: "higher", False: "lower", None: ""}[metric.higher_is_better]
         s = score(name, of_examples, seed)
-        rows.append((method, budget, name, s.value, s.low, s.high, s.n, s.left_out, better, metric.unit))
+        unit = units.get(metric.unit, metric.unit)
+        rows.append((method, budget, name, s.value, s.low, s.high, s.n, s.left_out, better, unit))
     for (name, budget, method), of_examples in times.items():
         ms = rows_of(of_examples)
         median = float(np.median(ms))
@@ -92,7 +106,7 @@ def paired_table(methods: Sequence[str], columns: Columns, seed: int) -> pd.Data
 
 
 def curve_table(columns: Columns) -> pd.DataFrame:
-    """Return the mean drop of the predicted class's probability at each share of words."""
+    """Return the mean drop of the predicted class's probability, or what was explained, at each share."""
     rows = []
     for name, fraction, method in columns:
         if name == DROPS:
@@ -138,6 +152,17 @@ def layer_table(methods: Sequence[str], columns: Columns, seed: int) -> pd.DataF
     names = ["layer", "words", "metric", "method", "value", "low", "high", "n"]
     names += ["difference", "difference_low", "difference_high", "tie"]
     return pd.DataFrame(rows, columns=names)
+
+
+def of_answers(scores: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return the rows that say how right the model is: accuracy, or what its kind of answers has."""
+    rows = scores[(scores.method == MODEL) & (scores.n > 0)]
+    return [{str(k): v for k, v in row.items()} for row in rows.to_dict("records")]
+
+
+def in_words(row: dict[str, Any]) -> str:
+    """Return a score with its interval."""
+    return f"{row['metric'].replace('_', ' ')} {row['value']:.3f} [{row['low']:.3f}, {row['high']:.3f}]"
 
 
 def misses(columns: Columns, explain: str) -> tuple[str, ...]:

@@ -9,15 +9,23 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from eraser import Fault, InputError
+from eraser.types import Kind
 from rationale.attribution.request import AttributionSettings
+from rationale.device import Precision
 from rationale.extract import Budget, parse_budget
-from rationale.hf import Precision
+from rationale.heads import THRESHOLD
 from rationale.text import LongTexts
 
 FRACTIONS = (0.01, 0.05, 0.1, 0.2, 0.5)
 DEFAULT_METHODS = ("attention", "rollout", "gradient_x_input", "integrated_gradients", "random")
+OPAQUE_METHODS = ("leave_one_out", "occlusion", "lime", "random")  # of a function of texts
 DEFAULT_BUDGETS = ("ratio", "gold")
 OF_EACH_TEXT = ("predicted", "gold")  # targets that may be another class for each text
+OF_KIND: dict[Kind, tuple[str, ...]] = {  # those that are one answer for each text
+    "class": OF_EACH_TEXT,
+    "labels": ("predicted",),  # the most probable; people may have given several, or none
+    "value": ("predicted",),
+}
 LABEL = "label:"  # before a target that is a label, which may then be called `gold`
 CHOOSERS = ("survivors", "contribution")  # added for models that drop tokens, and the size they chose
 
@@ -28,7 +36,8 @@ class EvaluateSettings(AttributionSettings):
 
     `dense` is the model that attention and gradient methods explain where `model` drops tokens. `limit`
     takes the first examples of the split, `sample` as many by chance, drawn with `seed`. `chunk` examples
-    are a part on disk, and the work that a worker takes at once.
+    are a part on disk, and the work that a worker takes at once. Of a multi-label model labels above
+    `threshold` are said. `mask` stands for a word in texts that a function reads, where `replace` masks.
     """
 
     dataset: str
@@ -47,6 +56,8 @@ class EvaluateSettings(AttributionSettings):
     dense: str | None = None
     fractions: tuple[float, ...] = FRACTIONS
     chunk: int = 64
+    threshold: float = THRESHOLD
+    mask: str | None = None
 
     def check(self, known_methods: tuple[str, ...], choosing: tuple[str, ...] = ()) -> None:
         """Refuse what cannot be carried out; `choosing` are the methods that pick words themselves."""
@@ -62,6 +73,7 @@ class EvaluateSettings(AttributionSettings):
             (self.max_length is None or self.max_length >= 1, "a max_length above 0", str(self.max_length)),
             (self.seed >= 0, "a seed of at least 0", str(self.seed)),
             (self.chunk >= 1, "a chunk of at least 1 example", str(self.chunk)),
+            (0 <= self.threshold < 1, "a threshold from 0 to below 1", str(self.threshold)),
         ]
         faults = [Fault(expected, got) for holds, expected, got in rules if not holds]
         faults += self.faults()
@@ -93,19 +105,29 @@ class EvaluateSettings(AttributionSettings):
         ]
         return tuple(dict.fromkeys(filled))
 
-    def target_label(self, labels: Sequence[str]) -> str | None:
-        """Return the label to explain; None for a target that may be another class for each text.
+    def target_label(self, labels: Sequence[str], kind: Kind = "class") -> str | None:
+        """Return the label to explain; None for a target that may be another one for each text.
 
         Raises:
             InputError: the model has no such label.
         """
-        if self.target in OF_EACH_TEXT:
-            return None
-        for name in (self.target.removeprefix(LABEL), self.target):
-            if name in labels:
-                return name
-        targets = targets_of(labels, *OF_EACH_TEXT)
-        raise InputError(Fault(f"a target of {', '.join(targets)}", repr(self.target)))
+        return target_label(self.target, labels, OF_KIND[kind], kind)
+
+
+def target_label(target: str, labels: Sequence[str], of_each: Sequence[str], kind: Kind) -> str | None:
+    """Return the label that a target names; None for one of `of_each` text, where it may be another.
+
+    Raises:
+        InputError: a model that answers so has no such label or target.
+    """
+    if target in of_each:
+        return None
+    for name in (target.removeprefix(LABEL), target):
+        if name in labels:
+            return name
+    what = {"class": "", "labels": ", of a multi-label model", "value": ", of a model that gives a number"}
+    targets = ", ".join(targets_of(labels, *of_each))
+    raise InputError(Fault(f"a target of {targets}{what[kind]}", repr(target)))
 
 
 def targets_of(labels: Sequence[str], *of_each: str) -> dict[str, str]:
@@ -117,8 +139,10 @@ def targets_of(labels: Sequence[str], *of_each: str) -> dict[str, str]:
     return {t: t for t in of_each} | {LABEL + x if x in OF_EACH_TEXT else x: x for x in labels}
 
 
-def defaults(drops_tokens: bool) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def defaults(drops_tokens: bool, opaque: bool = False) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return the methods and budgets of a run that names none."""
+    if opaque:
+        return OPAQUE_METHODS, DEFAULT_BUDGETS
     if drops_tokens:
         return (*CHOOSERS, *DEFAULT_METHODS), (*DEFAULT_BUDGETS, "match=survivors")
     return DEFAULT_METHODS, DEFAULT_BUDGETS

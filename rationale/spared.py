@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rationale.hf import Classifier
-from rationale.models.flops import costs, full_costs
+if TYPE_CHECKING:  # a function of texts spares nothing
+    from rationale.hf import Classifier
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,8 @@ class Spared:
 
 def spared(classifier: Classifier, lengths: Sequence[int], kept: NDArray[np.int64]) -> Spared:
     """Return what was saved on windows of these lengths, each layer working on `kept` tokens [L, window]."""
+    from rationale.models.flops import costs, full_costs
+
     depth, model = len(kept), classifier.model
     exits = np.bincount((kept > 0).sum(0) - 1, minlength=depth)
     dense, own = full_costs(model).dense(lengths).sum(), costs(model).shrinking(lengths, kept).sum()

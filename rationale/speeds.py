@@ -19,8 +19,9 @@ from tqdm.auto import tqdm
 
 from eraser import Dataset, Fault, InputError, Prediction
 from eraser.metrics import compare, measure, score
+from rationale.asked import check_labels
 from rationale.bench import bench
-from rationale.hf import Classifier, check_labels, spares
+from rationale.hf import Classifier, spares
 from rationale.models.adaptive import AdaptiveForSequenceClassification
 from rationale.models.flops import costs, full_costs
 from rationale.models.removal import Answers, answers, speedup_of

@@ -21,27 +21,33 @@ import pyarrow.parquet as pq
 import torch
 
 from eraser import Fault, InputError, Text
+from eraser.answers import split_labels
 from eraser.errors import shown
 from eraser.load import parse_json_lines
-from eraser.types import Floats
+from eraser.types import Floats, Kind
 from eraser.write import make_folder, write_json
+from rationale.asked import Asked
 from rationale.attribution import METHODS, Attribution, Case, attribute
 from rationale.attribution.request import AttributionSettings
 from rationale.chunk import PARTS_VERSION, seed_of
-from rationale.evaluate import explained_by, fingerprint
-from rationale.hf import Classifier, describe
+from rationale.evaluate import check_asked, explained_by
+from rationale.heads import HEADS, THRESHOLD, said
 from rationale.parts import Rows, part
 from rationale.passes import Passes
 from rationale.predict import text_probs
-from rationale.settings import digest
+from rationale.settings import digest, target_label
 from rationale.text import LongTexts
 
 MANIFEST = "manifest.json"
+LATER = {"target": "predicted", "threshold": THRESHOLD, "mask": None}  # no part of a name but where changed
 
 
 @dataclass(frozen=True)
 class StreamSettings(AttributionSettings):
-    """How the texts of a file are explained: each for the class the model predicts."""
+    """How the texts of a file are explained: each for what the model predicts, or all for one label.
+
+    `threshold` and `mask` are as in EvaluateSettings.
+    """
 
     file: str
     model: str
@@ -55,11 +61,24 @@ class StreamSettings(AttributionSettings):
     device: str = "auto"
     seed: int = 0
     chunk: int = 256
+    target: str = "predicted"
+    threshold: float = THRESHOLD
+    mask: str | None = None
+
+    def target_label(self, labels: Sequence[str], kind: Kind) -> str | None:
+        """Return the label to explain; None where each text has its own.
+
+        Raises:
+            InputError: the model has no such label.
+        """
+        return target_label(self.target, labels, ("predicted",), kind)
 
     def check(self) -> None:
         """Refuse what cannot be carried out, all at once."""
         known = f"a method of {', '.join(METHODS)}"
         faults = [Fault(known, repr(method)) for method in self.methods if method not in METHODS]
+        if not 0 <= self.threshold < 1:
+            faults.append(Fault("a threshold from 0 to below 1", str(self.threshold)))
         if not self.methods:
             faults.append(Fault("at least one method", "none"))
         if self.chunk < 1:
@@ -106,8 +125,8 @@ class LineChunks:
 class Stream:
     """A run over a file: computes the part of one chunk."""
 
-    classifier: Classifier
-    explained: Classifier
+    classifier: Asked
+    explained: Asked
     settings: StreamSettings
     lines: LineChunks
     folder: Path
@@ -133,9 +152,10 @@ class Stream:
     def path(self, number: int) -> Path:
         """Return where a chunk's part is: its name holds all it depends on."""
         s = replace(self.settings, file="", model="", dense=None, device="", chunk=1)
+        settings = {k: v for k, v in vars(s).items() if k not in LATER or v != LATER[k]}
         texts = sha256(self.lines.read(number)).hexdigest()
         code = [METHODS[method].code for method in s.methods]
-        key = digest(PARTS_VERSION, self.model_hashes, vars(s), texts, code)
+        key = digest(PARTS_VERSION, self.model_hashes, settings, texts, code)
         return self.folder / f"{number:08d}-{key}.parquet"
 
     def texts(self, number: int) -> list[Text]:
@@ -163,9 +183,12 @@ class Stream:
         explained = classifier if self._same else replace(self.explained, passes=Passes())
         windows = classifier.encoder.encode(texts)
         probs = text_probs(classifier, windows)
+        label = self.settings.target_label(classifier.labels, HEADS[classifier.head].kind)
+        named = None if label is None else classifier.labels.index(label)
+        targets = [int(p.argmax()) if named is None else named for p in probs]
         cases = [
-            Case(w, len(t.words), int(p.argmax()), seed_of(self.settings.seed, t.example_id))
-            for w, t, p in zip(windows, texts, probs, strict=True)
+            Case(w, len(t.words), target, seed_of(self.settings.seed, t.example_id))
+            for w, t, target in zip(windows, texts, targets, strict=True)
         ]
         rows: Rows = []
         for method in self.settings.methods:
@@ -179,29 +202,31 @@ class Stream:
         return self.explained.model is self.classifier.model
 
     def _row(self, method: str, text: Text, probs: Floats, found: Attribution) -> dict[str, Any]:
-        labels = self.classifier.labels
+        asked, s = self.classifier, self.settings
+        each_its_class = HEADS[asked.head].kind == "class" and s.target == LATER["target"]
         return {
             "id": text.example_id,
             "method": method,
-            "label": labels[int(probs.argmax())],
+            "label": said(asked.head, asked.labels, probs, s.threshold),
             "probs": probs.tolist(),
             "words": list(text.words),
             "scores": found.scores.tolist(),
             "ms": found.milliseconds,
-            "where": describe(self.classifier),
+            "where": asked.where(),
+            **({} if each_its_class else {"target": asked.labels[found.target]}),
         }
 
 
-def stream(
-    classifier: Classifier, settings: StreamSettings, folder: Path, dense: Classifier | None = None
-) -> Stream:
+def stream(classifier: Asked, settings: StreamSettings, folder: Path, dense: Asked | None = None) -> Stream:
     """Refuse settings that cannot be carried out; return the run over a file."""
     settings.check()
     lines = LineChunks(Path(settings.file), settings.chunk)
     len(lines)  # refused before a folder is made
     explained = explained_by(classifier, dense)
+    settings.target_label(classifier.labels, HEADS[classifier.head].kind)
+    check_asked(classifier, settings, settings.methods, settings.threshold, settings.model)
     make_folder(folder)
-    hashes = (fingerprint(classifier), fingerprint(explained))
+    hashes = (classifier.identity(), explained.identity())
     return Stream(classifier, explained, settings, lines, folder / "parts", hashes)
 
 
@@ -209,7 +234,8 @@ def collect(run: Stream) -> dict[str, Any]:
     """Compute what is missing; write the manifest: counts, and the parts in the order of the file."""
     labels: Counter[str] = Counter()
     spent: dict[str, list[float]] = {m: [0.0, 0] for m in run.settings.methods}
-    names, unread, words = [], 0, 0
+    names, numbers, n_texts, unread, words = [], 0.0, 0, 0, 0
+    kind = HEADS[run.classifier.head].kind
     for number in range(len(run)):
         path, rows = run.part(number)
         names.append(path.name)
@@ -217,14 +243,22 @@ def collect(run: Stream) -> dict[str, Any]:
             spent[row["method"]][0] += row["ms"]
             spent[row["method"]][1] += 1
             if row["method"] == run.settings.methods[0]:
-                labels[row["label"]] += 1
+                n_texts += 1
+                labels.update(_labels_of(row["label"], kind))
+                numbers += row["probs"][0]
                 words += len(row["scores"])
                 unread += int(np.isnan(row["scores"]).sum())
     cost = {m: total / n for m, (total, n) in spent.items()}
-    counts = {"texts": labels.total(), "labels": dict(labels), "words": words, "words_unread": unread}
+    told = {"mean": numbers / n_texts} if kind == "value" else {"labels": dict(labels)}
+    counts = {"texts": n_texts, **told, "words": words, "words_unread": unread}
     found = {"settings": vars(run.settings), **counts, "ms_per_text": cost, "parts": names}
     write_json(run.folder.parent / MANIFEST, found)
     return found
+
+
+def _labels_of(label: str, kind: Kind) -> tuple[str, ...]:
+    """Return the labels that are counted of what was said."""
+    return {"class": (label,), "labels": split_labels(label), "value": ()}[kind]
 
 
 def read_stream(folder: Path, methods: Sequence[str] | None = None) -> Iterator[dict[str, Any]]:

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from transformers import PreTrainedTokenizerBase
 
 from eraser import Fault, InputError, Text
 from eraser.types import Mask
+
+if TYPE_CHECKING:  # a function of texts is read without the library
+    from transformers import PreTrainedTokenizerBase
 
 Ints = NDArray[np.int64]
 LongTexts = Literal["window", "truncate"]
@@ -170,18 +172,27 @@ class Encoder:
 
     def collate(self, windows: Sequence[Window]) -> Batch:
         """Pad windows to the longest of them."""
-        shape = (len(windows), max(map(len, windows)))
-        ids, word = np.full(shape, self.pad_id), np.full(shape, OUTSIDE)
-        types, real = np.zeros(shape, dtype=np.int64), np.zeros(shape, dtype=bool)
-        for row, window in enumerate(windows):
-            n = len(window)
-            ids[row, :n], word[row, :n], types[row, :n], real[row, :n] = (
-                window.ids,
-                window.word,
-                window.types,
-                True,
-            )
-        return Batch(*(torch.from_numpy(a) for a in (ids, real, word, types)))
+        return padded(windows, self.pad_id)
+
+    def names(self, window: Window) -> list[str]:
+        """Return how each piece is shown."""
+        return list(self.tokenizer.convert_ids_to_tokens(window.ids.tolist()))
+
+
+def padded(windows: Sequence[Window], pad_id: int) -> Batch:
+    """Pad windows to the longest of them."""
+    shape = (len(windows), max(map(len, windows)))
+    ids, word = np.full(shape, pad_id), np.full(shape, OUTSIDE)
+    types, real = np.zeros(shape, dtype=np.int64), np.zeros(shape, dtype=bool)
+    for row, window in enumerate(windows):
+        n = len(window)
+        ids[row, :n], word[row, :n], types[row, :n], real[row, :n] = (
+            window.ids,
+            window.word,
+            window.types,
+            True,
+        )
+    return Batch(*(torch.from_numpy(a) for a in (ids, real, word, types)))
 
 
 def covers(window: Window, words: Mask) -> Mask:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from eraser import Ablation, Prediction, Truth
 from eraser import faithfulness as f
+from eraser.answers import accuracy
 from eraser.metrics import measure, score
 
 checked = settings(deadline=None, derandomize=True, database=None)
@@ -86,7 +87,7 @@ def test_what_was_not_ablated_is_undefined_and_counted():
 
 @pytest.mark.parametrize(("label", "expected"), [("POS", 0.0), ("NEG", 1.0)])
 def test_accuracy_compares_labels_and_not_probabilities(label, expected):
-    assert f.accuracy(TRUTH, predicts(0.875, label=label)) == (expected,)
+    assert accuracy(TRUTH, predicts(0.875, label=label)) == (expected,)
 
 
 @checked

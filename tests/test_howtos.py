@@ -41,7 +41,7 @@ def scores_of(run):
 
 
 def test_every_howto_is_tested():
-    tested = {"method", "metric", "dataset", "encoder", "adaptive-model"}
+    tested = {"method", "metric", "dataset", "encoder", "adaptive-model", "black-box"}
     assert {page.stem for page in HOWTOS.glob("*.md")} == tested
 
 
@@ -123,3 +123,18 @@ def test_adaptive_model(tmp_path, monkeypatch, tokenizer):
         assert torch.allclose(model(ids).logits, model.unshortened()(ids).logits, atol=1e-5)
     with model.turned(100), torch.inference_mode():
         assert all(layer.kept.sum() == 1 for layer in model(ids).trace)
+
+
+def test_black_box(tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))  # as the page says
+    names = do(HOWTOS / "black-box.md", tmp_path, monkeypatch)
+    found, model = names["found"], names["model"]
+    words = list(found.words)
+    whole, *without = model.predict_proba(
+        [" ".join(words), *(" ".join(words[:i] + words[i + 1 :]) for i in range(len(words)))]
+    )[:, list(model.classes_).index(found.target)]
+    assert found.scores == pytest.approx(whole - without)
+    rows = scores_of(tmp_path / "runs/reviews")
+    assert {"leave_one_out", "occlusion", "random", "model"} == set(rows.method)
+    assert rows[rows.metric == "accuracy"].value.item() >= 0.75
+    assert names["api"].batch_size == 32

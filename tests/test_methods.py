@@ -17,7 +17,7 @@ from transformers import (
 
 from eraser import InputError, Text
 from rationale.attribution import METHODS, AttributionSettings, Case, attribute
-from rationale.attribution.request import explained
+from rationale.heads import explained
 from rationale.hf import Classifier
 from rationale.passes import Passes
 from rationale.text import Window
@@ -190,7 +190,7 @@ def test_leave_one_out_is_the_fall_of_what_is_explained(classifier, explain):
 
 def test_margin_is_over_the_best_other_class():
     logits = torch.tensor([[1.0, 4.0, 2.5], [1.0, 4.0, 2.5]])
-    assert explained(logits, torch.tensor([1, 0]), "margin").tolist() == [1.5, -3.0]
+    assert explained(logits, torch.tensor([1, 0]), "margin", "softmax").tolist() == [1.5, -3.0]
 
 
 @pytest.mark.parametrize("method", EXPLAINING)
@@ -233,7 +233,7 @@ def slow_span(classifier, method, window, explain):
         kinds = [types[None]] * 2
     extra = [{"token_type_ids": k} if classifier.model.config.type_vocab_size > 1 else {} for k in kinds]
     values = [
-        float(explained(classifier.model(**i, **e).logits, torch.tensor([1]), explain))
+        float(explained(classifier.model(**i, **e).logits, torch.tensor([1]), explain, "softmax"))
         for i, e in zip(inputs, extra, strict=True)
     ]
     return values[0] - values[1]

@@ -336,3 +336,31 @@ def test_an_empty_folder_is_filled_unless_it_is_the_current_one(data, tmp_path, 
         InputError, match=r"^\.: expected a folder other than the current one, got the current"
     ):
         write_eraser(data, Path())
+
+
+# Several labels a row, and numbers
+
+
+def test_lists_of_labels_and_numbers_are_kept_as_text(tmp_path):
+    given = [["NEG", "dull", "NEG"], [], "POS|warm", 3, 2.0, -0.25, [1, 4]]
+    rows = [{"text": f"film {i}", "label": label} for i, label in enumerate(given)]
+    found = imported(tmp_path / "own", {"test": save(tmp_path / "x.jsonl", rows)}, Reading())
+    wanted = ["NEG|dull", "", "POS|warm", "3", "2", "-0.25", "1|4"]
+    assert [e.label for e in found.splits["test"]] == wanted
+
+
+@pytest.mark.parametrize("labels", [["1.5", "2", "-3", "0.1"], ["a|b", "a", "b|c", "c"]])
+def test_numbers_and_sets_of_labels_too_rare_for_like_shares_are_divided_by_chance(tmp_path, labels):
+    rows = [{"text": f"film {i}", "label": labels[i % 4] + "7" * (i // 4)} for i in range(20)]
+    found = read_own("own", {WHOLE: save(tmp_path / "x.jsonl", rows)}, Reading())
+    assert {split: len(examples) for split, examples in found.splits.items()} == {
+        "train": 16,
+        "val": 2,
+        "test": 2,
+    }
+    note = "rows were divided by chance alone: some labels are too rare for like shares"
+    assert note in found.notes
+    again = read_own("own", {WHOLE: tmp_path / "x.jsonl"}, Reading())
+    assert again.splits == found.splits
+    common = [{"text": f"film {i}", "label": labels[i % 2]} for i in range(40)]
+    assert note not in read_own("own", {WHOLE: save(tmp_path / "y.jsonl", common)}, Reading()).notes

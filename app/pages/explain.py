@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import cast
 
@@ -29,9 +29,10 @@ from app.show import offer
 from app.state import AS_TRAINED, Held
 from app.words import show_words
 from eraser import Example
-from eraser.types import Mask
+from eraser.types import Kind, Mask
 from rationale.ablate import Removal
 from rationale.extract import share_of, top_words
+from rationale.heads import THRESHOLD
 from rationale.settings import targets_of
 
 OWN = "your own text"
@@ -53,7 +54,7 @@ class Asked:
 
     def label(self, reading: Reading) -> str:
         """Return the label that is explained."""
-        return reading.label if self.target == PREDICTED else targets_of(list(reading.probs))[self.target]
+        return reading.top if self.target == PREDICTED else targets_of(list(reading.probs))[self.target]
 
 
 def explain_page(opened: Opened) -> None:
@@ -196,15 +197,28 @@ def _out_key(words: tuple[str, ...]) -> str:
 def _prediction(
     reading: Reading, after: dict[str, float] | None, n_out: int, how: str, explained: str
 ) -> None:
-    shown = reading.probs if after is None else after
-    label = max(shown, key=lambda name: shown[name])
-    st.html(html.verdict(label, shown[label]))
-    st.html(html.probabilities(shown, None if after is None else reading.probs))
-    if explained != reading.label:
+    shown, before = (reading.probs, None) if after is None else (after, reading.probs)
+    _answer(reading.kind, shown, before)
+    if reading.kind == "labels":
+        told = f"The words below are explained for {explained}; labels above {THRESHOLD:g} are said."
+        st.html(html.note(told))
+    elif explained != reading.top:
         st.html(html.note(f"The words below are explained for {explained}, not for {reading.label}."))
     if after is not None:
         past = {"delete": "deleted", "mask": "masked"}[how]
         st.caption(f"With {n_out} word{'s' * (n_out > 1)} {past}; beside it the change from the whole text.")
+
+
+def _answer(kind: Kind, shown: Mapping[str, float], before: Mapping[str, float] | None) -> None:
+    """Draw what the model says: its class, its labels, or its number."""
+    if kind == "value":
+        ((name, value),) = shown.items()
+        st.html(html.number(name, value, None if before is None else before[name]))
+        return
+    said = [x for x, p in shown.items() if p > THRESHOLD]
+    label = max(shown, key=lambda name: shown[name])
+    st.html(html.labels_said(said) if kind == "labels" else html.verdict(label, shown[label]))
+    st.html(html.probabilities(shown, before, said=said if kind == "labels" else None))
 
 
 def _words(
@@ -255,8 +269,8 @@ def _exports(opened: Opened, given: Given, reading: Reading, scored: Scored, ask
     """Offer the highlight as files, each made when it is asked for."""
     words, scores = reading.words, scored.scores
     label, method = asked.label(reading), asked.method
-    title = f"{opened.model_name}, {method}: {reading.label} {reading.probs[reading.label]:.3f}"
-    if label != reading.label:
+    title = f"{opened.model_name}, {method}: {_told(reading)}"
+    if label != reading.label and reading.kind != "value":
         title += f", explained: {label}"
 
     def page() -> str:
@@ -274,7 +288,17 @@ def _exports(opened: Opened, given: Given, reading: Reading, scored: Scored, ask
         "JSONL": (line, "jsonl"),
         "PNG": (lambda: export.as_png(words, export.shades_of(html.steps(scores)), title), "png"),
     }
+    if reading.kind != "class":  # the official format knows one label a text
+        del files["JSONL"]
     offer(files, method)
+
+
+def _told(reading: Reading) -> str:
+    """Return in a line what the model says."""
+    if reading.kind == "class":
+        return f"{reading.label} {reading.probs[reading.label]:.3f}"
+    said = {x: p for x, p in reading.probs.items() if reading.kind == "value" or p > THRESHOLD}
+    return ", ".join(f"{label} {p:.3f}" for label, p in said.items()) or "no label"
 
 
 def _top(scored: Scored) -> Mask:

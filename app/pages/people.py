@@ -30,8 +30,11 @@ from app.state import stamp
 from app.stored import origin_of, stored_methods
 from app.words import show_words
 from eraser import Dataset, Example, Fault, InputError
-from rationale.hf import check_labels
-from rationale.settings import targets_of
+from eraser.answers import split_labels
+from eraser.types import Kind
+from rationale.asked import check_labels
+from rationale.heads import HEADS
+from rationale.settings import OF_KIND, targets_of
 
 BUDGETS = {
     OWN_CHOICE: "the method's own",
@@ -48,6 +51,9 @@ NAMES = {
     "false_positive_rate": "false-positive rate",
     "average_precision": "average precision",
 }
+NO_MARKS: dict[Kind, str] = {
+    "class": "no marks by people", "value": "no marks by people", "labels": "no marks for this label",
+}  # fmt: skip
 VIEWS = ("together", "side by side")
 
 
@@ -113,7 +119,8 @@ def _asked_of_model(opened: Opened, columns: Sequence[DeltaGenerator]) -> Asked:
         "Rationale by", methods_of(opened.held), key="method", bind="query-params", format_func=method_name
     )
     target = columns[3].selectbox(
-        "Class explained", targets_of(classifier.labels, PREDICTED, GOLD), key="class", bind="query-params",
+        "Class explained", targets_of(classifier.labels, *OF_KIND[HEADS[classifier.head].kind]), key="class",
+        bind="query-params",
         help="The class that is explained: the predicted one, the people's (gold), or one you choose.",
     )  # fmt: skip
     splits = [s for s, examples in data.splits.items() if examples]
@@ -189,9 +196,9 @@ def _judged(opened: Opened, split: str, how: How, size: int) -> list[Judged]:
 def _filtered(data: Dataset, examples: Sequence[Example], judged: Sequence[Judged]) -> list[Judged]:
     left, middle, right = st.columns(3, gap="medium")
     search = left.text_input("Search in text or id", key="search", persist_state="session") or ""
-    labels = middle.multiselect(
-        "Label", data.labels, key="labels", placeholder="any", persist_state="session"
-    )
+    several = any(j.kind == "labels" for j in judged)
+    known = sorted({x for label in data.labels for x in split_labels(label)}) if several else data.labels
+    labels = middle.multiselect("Label", known, key="labels", placeholder="any", persist_state="session")
     order = right.selectbox("Order", list(ORDERS), key="order", persist_state="session")
     tags = sorted({t for j in judged for t in j.tags})
     wrong = left.toggle("Wrong predictions only", key="wrong", persist_state="session")
@@ -229,8 +236,11 @@ def _shown(data: Dataset, example: Example, one: Judged, method: str) -> None:
     text = data.text(example)
     left, right = st.columns([3, 4], gap="large")
     with left:
-        st.html(html.judgement(one.label, one.predicted, one.tags))
-        st.html(html.probabilities(one.probs))
+        verb = {True: "agrees", False: "is wrong", None: "says"}[one.right]
+        st.html(html.judgement(one.label, one.predicted, one.tags, verb))
+        if one.kind != "value":
+            said = split_labels(one.predicted) if one.kind == "labels" else None
+            st.html(html.probabilities(one.probs, said=said))
     right.html(html.facts(_facts(one)))
     if text.query:
         st.caption("Query")
@@ -267,7 +277,7 @@ def _facts(one: Judged) -> list[tuple[str, str, str]]:
     for metric, name in NAMES.items():
         value = one.agreement[metric]
         known = value is not None
-        facts.append((f"{value:.3f}" if known else "–", name, "" if known else "no marks by people"))
+        facts.append((f"{value:.3f}" if known else "–", name, "" if known else NO_MARKS[one.kind]))
     return facts
 
 
@@ -292,4 +302,6 @@ def _exports(
         "This example, PNG": (lambda: export.as_png(words, colours, title), "png"),
         f"All {len(found)} that pass, official JSONL": (lambda: lines(found), "jsonl"),
     }
+    if one.kind != "class":  # the official format knows one label a text
+        files.popitem()
     offer(files, method)

@@ -17,7 +17,7 @@ from app.show import show_figure
 from app.start import folders_with
 from app.state import stamp
 from eraser import InputError
-from rationale.hf import check_labels, describe
+from rationale.asked import check_labels
 from rationale.plots import COLOURS, new_figure, speed_lines
 
 DIALS = (0.0, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 3.0)
@@ -83,7 +83,7 @@ def _measure(opened: Opened) -> None:
         bar.progress((i + 1) / len(dials), f"dial {dial:g} measured")
     bar.empty()
     table = pd.concat(rows, ignore_index=True).drop_duplicates(["model", "dial"]).reset_index(drop=True)
-    on = f"{data.dataset.name} {split}, n = {size}; {describe(held.classifier)}. Bars: 95 % intervals."
+    on = f"{data.dataset.name} {split}, n = {size}; {held.classifier.where()}. Bars: 95 % intervals."
     sides = {"flops": "Operations, counted", "wall": "Time, measured"}
     for column, (side, says) in zip(st.columns(2, gap="large"), sides.items(), strict=True):
         with column:

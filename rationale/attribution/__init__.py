@@ -11,18 +11,23 @@ from numpy.typing import NDArray
 
 from eraser import Fault, InputError
 from eraser.types import Mask
-from rationale.attribution.methods import METHODS, Method, method_named
-from rationale.attribution.request import AttributionSettings, Request
+from rationale.asked import Asked
+from rationale.attribution.methods import METHODS, Method, fitting, method_named
+from rationale.attribution.request import AttributionSettings, Request, usual
 from rationale.attribution.words import word_scores
-from rationale.hf import Classifier, without_removal
+from rationale.heads import check_explain
 from rationale.passes import Passes, now
 from rationale.predict import DROPPING
 from rationale.text import Batch, Window, length_batches
 
-__all__ = ["METHODS", "Attribution", "AttributionSettings", "Case", "attribute", "method_named"]
+__all__ = [
+    "METHODS", "Attribution", "AttributionSettings", "Case", "attribute", "check_method", "fitting",
+    "method_named", "usual",
+]  # fmt: skip
 
 Floats = NDArray[np.float64]
 MAX_PIECES = {"cpu": 2 * 512, "cuda": 128 * 512}  # of a gradient batch: small ones stay in caches
+MAX_ASKED = 32 * 1024  # words and gaps of texts whose questions a function is asked together
 
 
 @dataclass(frozen=True)
@@ -52,7 +57,7 @@ class Case:
 
 
 def attribute(
-    classifier: Classifier,
+    classifier: Asked,
     method: str,
     cases: Sequence[Case],
     settings: AttributionSettings | None = None,
@@ -63,13 +68,12 @@ def attribute(
     `classifier.passes` is given, what an earlier method summarised is not computed again, and its cost is
     counted all the same (not that of `passes.logits`).
     """
-    chosen = method_named(method)
-    if chosen is None:
-        raise InputError(Fault(f"a method of {', '.join(METHODS)}", repr(method)))
-    settings = settings or AttributionSettings()
+    chosen = check_method(classifier, method)
+    settings = settings or usual(classifier)
     if faults := settings.faults():
         raise InputError(*faults)
-    classifier = classifier if chosen.adaptive else without_removal(classifier)
+    check_explain(settings.explain, classifier.head)
+    classifier = classifier if chosen.adaptive else _shown_whole(classifier)
     pieces, spent, missed = _of_windows(classifier, chosen, cases, settings)
     if bad := [i for i, scores in enumerate(pieces) if not np.isfinite(scores).all()]:
         raise InputError(Fault(f"finite scores from {method}", f"NaN or infinity in {len(bad)} windows"))
@@ -85,8 +89,28 @@ def attribute(
     return attributions
 
 
+def check_method(classifier: Asked, name: str) -> Method:
+    """Return the method of that name; refuse one that nobody knows, or that cannot explain the classifier."""
+    method, fit = method_named(name), fitting(classifier)
+    if method is None:
+        raise InputError(Fault(f"a method of {', '.join(fit)}", repr(name)))
+    if classifier.opaque and not method.asks:
+        expected = f"a method that only asks, for a function of texts: {', '.join(fit)}"
+        raise InputError(Fault(expected, repr(name)))
+    return method
+
+
+def _shown_whole(classifier: Asked) -> Asked:
+    """Return the classifier with nothing removed; a function is as it is."""
+    if classifier.opaque:
+        return classifier
+    from rationale.hf import without_removal  # a function is explained without Hugging Face's library
+
+    return without_removal(classifier)
+
+
 def _of_windows(
-    classifier: Classifier, method: Method, cases: Sequence[Case], settings: AttributionSettings
+    classifier: Asked, method: Method, cases: Sequence[Case], settings: AttributionSettings
 ) -> tuple[list[Floats], Floats, Floats]:
     """Return the piece scores of each window, and for each case the milliseconds and the sum of |delta|."""
     owner = [n for n, case in enumerate(cases) for _ in case.windows]
@@ -95,6 +119,7 @@ def _of_windows(
     spent, missed = np.zeros(len(cases)), np.zeros(len(cases))
     limit = MAX_PIECES.get(classifier.device.type, MAX_PIECES["cpu"])
     limit *= DROPPING if method.adaptive else 1
+    limit = MAX_ASKED if classifier.opaque else limit
     passes = classifier.passes or Passes()
     for rows in length_batches([len(w) for w in flat], limit):
         batch = classifier.encoder.collate([flat[i] for i in rows]).to(classifier.device)
@@ -114,7 +139,7 @@ def _of_windows(
     return pieces, spent, missed
 
 
-def halving(classifier: Classifier, method: Method, request: Request) -> torch.Tensor:
+def halving(classifier: Asked, method: Method, request: Request) -> torch.Tensor:
     """Return the method's piece scores [B,T]; out of memory, do one half after the other."""
     try:
         return method.scores(classifier, request)

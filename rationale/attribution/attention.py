@@ -8,17 +8,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from eraser import Fault, InputError
-from rationale.attribution.request import Request, explained
-from rationale.hf import Classifier
-from rationale.models.encoder import layers_of
+from rationale.attribution.request import Request
+from rationale.heads import explained
 from rationale.passes import once
 from rationale.text import Batch
+
+if TYPE_CHECKING:
+    from rationale.hf import Classifier
 
 
 @contextmanager
@@ -99,6 +101,8 @@ def value_norm(classifier: Classifier, request: Request) -> Tensor:
     Raises:
         InputError: the encoder's layers are not built as BERT's are.
     """
+    from rationale.models.encoder import layers_of
+
     try:
         layer: Any = layers_of(classifier.model)[-1]
         to_value, projection = layer.attention.self.value, layer.attention.output.dense.weight.float()
@@ -122,7 +126,8 @@ def attention_x_gradient(classifier: Classifier, request: Request) -> Tensor:
         vectors = classifier.model.get_input_embeddings()(batch.ids).detach().requires_grad_()
         inputs = classifier.inputs(batch)
         output = classifier.model(inputs_embeds=vectors, **inputs, output_attentions=True)
-        chosen = explained(output.logits.float(), request.target, request.settings.explain).sum()
+        how = request.settings.explain, classifier.head
+        chosen = explained(output.logits.float(), request.target, *how).sum()
         last = _weights(output)[-1]
         (gradient,) = torch.autograd.grad(chosen, last)
     product = last.detach().float() * gradient.float()

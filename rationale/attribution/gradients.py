@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -11,10 +12,13 @@ from captum.attr import DeepLift, IntegratedGradients, Saliency
 from torch import Tensor, nn
 
 from rationale.attribution.attention import eager_attention
-from rationale.attribution.request import Request, explained
-from rationale.hf import Classifier
+from rationale.attribution.request import Request
+from rationale.heads import explained
 from rationale.passes import once
 from rationale.text import OUTSIDE
+
+if TYPE_CHECKING:
+    from rationale.hf import Classifier
 
 
 def embed(classifier: Classifier, ids: Tensor) -> Tensor:
@@ -37,7 +41,7 @@ class Explained(nn.Module):
         super().__init__()
         self.model = classifier.model
         self.autocast = classifier.autocast
-        self.explain = request.settings.explain
+        self.explain, self.head = request.settings.explain, classifier.head
         self.takes_types = getattr(classifier.model.config, "type_vocab_size", 0) > 1
 
     def forward(self, embeddings: Tensor, real: Tensor, types: Tensor, target: Tensor) -> Tensor:
@@ -45,7 +49,7 @@ class Explained(nn.Module):
         extra = {"token_type_ids": types} if self.takes_types else {}
         with self.autocast():
             logits = self.model(inputs_embeds=embeddings, attention_mask=real, **extra).logits
-        return explained(logits.float(), target, self.explain)
+        return explained(logits.float(), target, self.explain, self.head)
 
 
 @torch.no_grad()

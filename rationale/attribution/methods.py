@@ -9,7 +9,7 @@ import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
@@ -20,11 +20,14 @@ from rationale.attribution import gradients as grad
 from rationale.attribution import perturbation as pert
 from rationale.attribution import survivors as adaptive
 from rationale.attribution.request import Request
-from rationale.hf import Classifier
 from rationale.text import OUTSIDE
 
+if TYPE_CHECKING:
+    from rationale.asked import Asked
+    from rationale.hf import Classifier
+
 Reduce = Literal["sum", "max", "max_magnitude", "first"]
-Scores = Callable[[Classifier, Request], Tensor]
+Scores = Callable[[Any, Request], Tensor]  # …, of a Classifier, or of whatever can be asked
 
 
 @dataclass(frozen=True)
@@ -33,7 +36,8 @@ class Method:
 
     `uses` names the settings its scores depend on (`seed` too). `span` is what the scores of a window should
     sum to, for methods that promise that. `own` gives the score from which on a word is the method's own
-    choice, for methods that choose; `adaptive` marks what only a token-dropping model can do.
+    choice, for methods that choose; `adaptive` marks what only a token-dropping model can do, `asks` what
+    needs no more than answers to texts, and so explains a function too.
     """
 
     scores: Scores
@@ -43,7 +47,8 @@ class Method:
     uses: tuple[str, ...] = ()
     span: Scores | None = None
     adaptive: bool = False
-    own: Callable[[Classifier], float] | None = None
+    own: Callable[[Any], float] | None = None
+    asks: bool = False
 
     @property
     def code(self) -> str:
@@ -56,7 +61,7 @@ class Method:
             return self.scores.__code__.co_code.hex()
 
 
-def random(classifier: Classifier, request: Request) -> Tensor:
+def random(classifier: Asked, request: Request) -> Tensor:
     """Uniform numbers, one a word, from the example's own seed: the floor every method must beat."""
     word = request.batch.word.cpu().numpy()
     scores = np.zeros(word.shape)
@@ -66,7 +71,7 @@ def random(classifier: Classifier, request: Request) -> Tensor:
     return torch.from_numpy(scores)
 
 
-def position(classifier: Classifier, request: Request) -> Tensor:
+def position(classifier: Asked, request: Request) -> Tensor:
     """The text's first words first: 1 / (1 + place of the word)."""
     word = request.batch.word.double()
     return torch.where(word == OUTSIDE, 0.0, 1 / (1 + word.clamp(min=0)))
@@ -95,6 +100,14 @@ def _effects(
     return Method(scores, "sum", True, source, uses, span)
 
 
+def _asking(scores: Scores, source: str, uses: tuple[str, ...] = (), span: Scores | None = None) -> Method:
+    return replace(_effects(scores, source, (*_TAKEN, *uses), span), asks=True)
+
+
+def _floor(scores: Scores, uses: tuple[str, ...] = ()) -> Method:
+    return replace(_weights(scores, "floor", uses), asks=True)
+
+
 _TAKEN = ("explain", "replace")
 METHODS: dict[str, Method] = {
     "attention": _weights(attn.attention, "HateXplain 2021"),
@@ -114,17 +127,20 @@ METHODS: dict[str, Method] = {
         grad.gradient_shap, "arXiv 1705.07874", ("explain", "gradient_shap_samples", "seed"), grad.span
     ),
     "deeplift": _effects(grad.deeplift, "arXiv 1704.02685", ("explain",), grad.span),
-    "leave_one_out": _effects(pert.leave_one_out, "arXiv 1612.08220", _TAKEN),
-    "occlusion": _effects(pert.occlusion, "arXiv 1311.2901", (*_TAKEN, "occlusion_words")),
-    "lime": _effects(pert.lime, "arXiv 1602.04938", (*_TAKEN, "lime_samples", "seed")),
-    "kernel_shap": _effects(
-        pert.kernel_shap, "arXiv 1705.07874", (*_TAKEN, "shap_samples", "seed"), pert.span
-    ),
+    "leave_one_out": _asking(pert.leave_one_out, "arXiv 1612.08220"),
+    "occlusion": _asking(pert.occlusion, "arXiv 1311.2901", ("occlusion_words",)),
+    "lime": _asking(pert.lime, "arXiv 1602.04938", ("lime_samples", "seed")),
+    "kernel_shap": _asking(pert.kernel_shap, "arXiv 1705.07874", ("shap_samples", "seed"), pert.span),
     "survivors": replace(_weights(survivors, "AdapLeR 2022"), adaptive=True, own=adaptive.n_layers),
     "contribution": replace(_weights(contribution, "AdapLeR 2022"), adaptive=True),
-    "position": _weights(position, "floor"),
-    "random": _weights(random, "floor", ("seed",)),
+    "position": _floor(position),
+    "random": _floor(random, ("seed",)),
 }
+
+
+def fitting(classifier: Asked) -> tuple[str, ...]:
+    """Return the methods that can explain a classifier: of a function those that only ask."""
+    return tuple(name for name, method in METHODS.items() if method.asks or not classifier.opaque)
 
 
 def method_named(name: str) -> Method | None:

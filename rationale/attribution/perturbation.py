@@ -19,33 +19,33 @@ from torch import Tensor
 
 from eraser.types import Floats
 from rationale.ablate import coalition_logits, words_of
+from rationale.asked import Asked
 from rationale.attribution.request import AttributionSettings, Request, explained_values
-from rationale.hf import Classifier
 from rationale.text import Window
 
 Answer = Callable[[Tensor], Tensor]  # words present [N,K] → what is explained [N]
 Explainer = Callable[[Answer, Tensor, AttributionSettings], Tensor]  # …, all words present [1,K] → [1,K]
 
 
-def span(classifier: Classifier, request: Request) -> Tensor:
+def span(classifier: Asked, request: Request) -> Tensor:
     """Return what Shapley values should sum to [B]: the answer less that without any word."""
     windows = request.windows()
     ends = [np.array([[True], [False]]).repeat(len(words_of(w)), axis=1) for w in windows]
     logits = coalition_logits(classifier, windows, ends, request.settings.replace)
     values = [
-        explained_values(of_window, int(target), request.settings.explain)
+        explained_values(of_window, int(target), request.settings.explain, classifier.head)
         for of_window, target in zip(logits, request.target, strict=True)
     ]
     return torch.stack([full - empty for full, empty in values])
 
 
-def _perturb(explainer: Explainer, classifier: Classifier, request: Request) -> Tensor:
+def _perturb(explainer: Explainer, classifier: Asked, request: Request) -> Tensor:
     windows, s = request.windows(), request.settings
     questions = [_ask(explainer, w, seed, s) for w, seed in zip(windows, request.seeds, strict=True)]
     logits = coalition_logits(classifier, windows, questions, s.replace)
     scores = torch.zeros(request.batch.ids.shape, dtype=torch.float64)
     for row, window in enumerate(windows):
-        values = explained_values(logits[row], int(request.target[row]), s.explain)
+        values = explained_values(logits[row], int(request.target[row]), s.explain, classifier.head)
         found = _hear(explainer, window, request.seeds[row], s, values)
         at = np.searchsorted(words_of(window), window.word)
         inside = window.word >= 0
@@ -117,21 +117,21 @@ def _kernel_shap(answer: Answer, words: Tensor, s: AttributionSettings) -> Tenso
     return found
 
 
-def leave_one_out(classifier: Classifier, request: Request) -> Tensor:
+def leave_one_out(classifier: Asked, request: Request) -> Tensor:
     """How much what is explained falls when the word is taken away; a pass for each word."""
     return _perturb(_leave_one_out, classifier, request)
 
 
-def occlusion(classifier: Classifier, request: Request) -> Tensor:
+def occlusion(classifier: Asked, request: Request) -> Tensor:
     """How much it falls when a phrase that slides over the word is taken away, mean over such phrases."""
     return _perturb(_occlusion, classifier, request)
 
 
-def lime(classifier: Classifier, request: Request) -> Tensor:
+def lime(classifier: Asked, request: Request) -> Tensor:
     """Weights of a ridge regression on random subsets of the words, near ones counting more."""
     return _perturb(_lime, classifier, request)
 
 
-def kernel_shap(classifier: Classifier, request: Request) -> Tensor:
+def kernel_shap(classifier: Asked, request: Request) -> Tensor:
     """Shapley values of the words, by weighted regression on random subsets."""
     return _perturb(_kernel_shap, classifier, request)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
 
 import numpy as np
 import torch
@@ -11,9 +10,10 @@ from torch import Tensor
 
 from eraser import Fault
 from rationale.ablate import Removal
+from rationale.asked import Asked
+from rationale.heads import HEADS, Explain, Head, explained
 from rationale.text import OUTSIDE, Batch, Window
 
-Explain = Literal["logit", "probability", "margin"]
 EXPLAIN: tuple[Explain, ...] = ("logit", "probability", "margin")
 
 
@@ -21,7 +21,7 @@ EXPLAIN: tuple[Explain, ...] = ("logit", "probability", "margin")
 class AttributionSettings:
     """What is explained, and how much work methods that sample may do for one window.
 
-    `explain`: the class's logit, its probability, or its logit's lead over the best other class.
+    `explain`: the class's logit (a number itself), its probability, or its logit's lead over the best other.
     `ig_steps`: Gauss-Legendre nodes of integrated gradients, which converge fast. `replace`: how
     perturbation methods take words away.
     """
@@ -47,6 +47,11 @@ class AttributionSettings:
         if self.explain not in EXPLAIN:
             found.append(Fault(f"explain as one of {', '.join(EXPLAIN)}", repr(self.explain)))
         return found
+
+
+def usual(classifier: Asked) -> AttributionSettings:
+    """Return the settings of one who sets nothing: of a function its probability is explained."""
+    return AttributionSettings(explain=HEADS[classifier.head].usual)
 
 
 @dataclass(frozen=True)
@@ -78,19 +83,8 @@ class Request:
         return range(len(self.target))
 
 
-def explained(logits: Tensor, target: Tensor, explain: Explain) -> Tensor:
-    """Return what is explained [N] of logits [N,C] at classes [N]."""
-    if explain == "probability":
-        return logits.softmax(-1).gather(1, target[:, None])[:, 0]
-    value = logits.gather(1, target[:, None])[:, 0]
-    if explain == "logit":
-        return value
-    others = logits.masked_fill(torch.nn.functional.one_hot(target, logits.shape[1]).bool(), -torch.inf)
-    return value - others.amax(-1)
-
-
 def explained_values(
-    logits: np.ndarray[tuple[int, int], np.dtype[np.float64]], target: int, explain: Explain
+    logits: np.ndarray[tuple[int, int], np.dtype[np.float64]], target: int, explain: Explain, head: Head
 ) -> Tensor:
-    """Return what is explained [N] of logits [N,C] of texts that share a class."""
-    return explained(torch.from_numpy(logits), torch.full((len(logits),), target), explain)
+    """Return what is explained [N] of logits [N,L] of texts that share a class."""
+    return explained(torch.from_numpy(logits), torch.full((len(logits),), target), explain, head)

@@ -8,15 +8,17 @@ Axes: B window, T piece, L layer.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
 from torch import Tensor
 
 from eraser import Fault, InputError
-from rationale.hf import Classifier, drops_tokens
-from rationale.models.adaptive import plain
-from rationale.models.encoder import Output
-from rationale.models.layers import depth_of
-from rationale.text import Batch
+
+if TYPE_CHECKING:
+    from rationale.hf import Classifier
+    from rationale.models.encoder import Output
+    from rationale.text import Batch
 
 BELOW_ONE = 1 - 1e-6  # largest tie-break: never another layer's worth
 
@@ -27,6 +29,8 @@ def run(classifier: Classifier, batch: Batch, method: str) -> Output:
     Raises:
         InputError: the model drops none.
     """
+    from rationale.hf import drops_tokens
+
     if not drops_tokens(classifier):
         expected = f"a model that drops tokens, for method {method}"
         raise InputError(Fault(expected, type(classifier.model).__name__))
@@ -70,6 +74,9 @@ def contribution(classifier: Classifier, batch: Batch) -> Tensor:
 
 def n_layers(classifier: Classifier) -> float:
     """Return the score from which on a piece survived to the end."""
+    from rationale.models.adaptive import plain
+    from rationale.models.layers import depth_of
+
     return float(depth_of(plain(classifier.model)))
 
 

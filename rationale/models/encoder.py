@@ -177,7 +177,7 @@ def _own_pass(model: PreTrainedModel, packing: Packing, ids: Tensor, types: Tens
     except Answered:
         assert packing.halting is not None
         logits = packing.halting.logits()
-    return logits  # type: ignore[no-any-return]
+    return logits
 
 
 @contextmanager
@@ -210,4 +210,5 @@ def _read_real(model: PreTrainedModel, ids: Tensor, real: Tensor) -> Tensor:
         return real
     words = real & (ids != pad)
     after = words.flip(1).long().cumsum(1).flip(1)  # [B,T] how many tokens that are not padding follow
-    return real & (after > 0) | real & ~words.any(1, keepdim=True)
+    found: Tensor = real & (after > 0) | real & ~words.any(1, keepdim=True)
+    return found

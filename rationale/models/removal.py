@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from eraser import Dataset
+from eraser import Dataset, Fault, InputError
+from rationale.heads import HEADS
 from rationale.hf import Classifier
 from rationale.models.adaptive import AdaptiveForSequenceClassification, plain
 from rationale.models.encoder import Output
@@ -34,7 +35,7 @@ class Removal:
 
 @torch.inference_mode()
 def run_windows(classifier: Classifier, windows: Sequence[Window]) -> tuple[Floats, NDArray[np.int64]]:
-    """Return class probabilities [window, C] and the tokens each layer worked on [L, window].
+    """Return the answers [window, C] and the tokens each layer worked on [L, window].
 
     A dense model works on all of them.
     """
@@ -44,7 +45,7 @@ def run_windows(classifier: Classifier, windows: Sequence[Window]) -> tuple[Floa
     for rows, batch in batches(classifier, windows):
         with classifier.autocast():
             output = classifier.model(input_ids=batch.ids, **classifier.inputs(batch))
-        probs[rows] = output.logits.float().softmax(-1).cpu().numpy()
+        probs[rows] = HEADS[classifier.head].answers(output.logits.double().cpu().numpy())
         if isinstance(output, Output):
             kept[:, rows] = kept_lengths(output)
     return probs, kept
@@ -61,7 +62,14 @@ class Answers:
 
 
 def answers(classifier: Classifier, dataset: Dataset, split: str) -> Answers:
-    """Run a split; a text's probabilities are the mean over its windows."""
+    """Run a split; a text's probabilities are the mean over its windows.
+
+    Raises:
+        InputError: the model does not give one class a text, so that accuracy against speed has no meaning.
+    """
+    if HEADS[classifier.head].kind != "class":
+        expected = "a model that gives each text one class, for accuracy against speed"
+        raise InputError(Fault(expected, f"one with the head {classifier.head}: {list(classifier.labels)}"))
     texts = classifier.encoder.encode([dataset.text(e) for e in dataset.splits[split]])
     windows = [w for of_text in texts for w in of_text]
     probs, kept = run_windows(classifier, windows)

@@ -17,6 +17,7 @@ from transformers import AutoConfig, PreTrainedModel
 
 from eraser import Dataset, Fault, InputError
 from rationale.card import write_record
+from rationale.heads import HEADS, MULTI_LABEL, REGRESSION, problem_type
 from rationale.hf import (
     SETTINGS,
     Classifier,
@@ -103,6 +104,7 @@ def _begin(  # noqa: PLR0913 (what a run is made of)
     if not dense.is_dir():
         raise InputError(Fault("the folder of a dense model", "nothing there", dense))
     teacher = load_classifier(dense, device=settings.device, precision=settings.precision)
+    _check_head(teacher, dense)
     check_encoder(teacher.model)
     check_packed(teacher.model, dense)
     check_first_token(teacher.encoder.tokenizer, dense)
@@ -130,6 +132,15 @@ def _begin(  # noqa: PLR0913 (what a run is made of)
     )
 
 
+def _check_head(teacher: Classifier, dense: Path) -> None:
+    """Refuse to imitate what gives no class of several by softmax: losses and early exits stand on it."""
+    if teacher.head != "softmax":
+        kind = {"labels": "a multi-label model", "value": "a model that gives a number"}
+        expected = "a dense model that gives one class of several (evaluate, attribute and app take any)"
+        got = kind.get(HEADS[teacher.head].kind, "one logit read as two classes")
+        raise InputError(Fault(expected, got, dense))
+
+
 def _started(start: Path, teacher: Classifier) -> PreTrainedModel:
     """Return the model of a folder, with the teacher's labels where it has none yet."""
     if not start.is_dir():  # the library would ask the hub for it
@@ -139,6 +150,8 @@ def _started(start: Path, teacher: Classifier) -> PreTrainedModel:
         start, num_labels=len(teacher.labels), id2label=config.id2label, label2id=config.label2id
     )
     check_tokenizer(teacher.encoder.tokenizer, model, start)
+    if (problem := problem_type(model.config)) in (MULTI_LABEL, REGRESSION):
+        raise InputError(Fault("a model to build on that gives one class of several", f"{problem}", start))
     stored = AutoConfig.from_pretrained(start, trust_remote_code=False).id2label
     if not missing and stored != config.id2label:
         names = list(teacher.labels)

@@ -22,14 +22,13 @@ from torch.optim import AdamW
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, get_linear_schedule_with_warmup
 
 from eraser import Dataset, Fault, InputError
+from eraser.answers import SEVERAL
 from rationale.card import write_record
+from rationale.device import Precision, pick_device, use_bf16
 from rationale.hf import (
     Classifier,
-    Precision,
-    pick_device,
     read_settings,
     save_classifier,
-    use_bf16,
 )
 from rationale.positions import longest
 from rationale.predict import text_probs
@@ -109,6 +108,9 @@ def train_dense(
         origin: what the model was started from, for the record.
     """
     settings.check()
+    if several := [x for x in dataset.labels if SEVERAL in x or not x]:
+        expected = "one label a text: a model that gives several cannot be trained here, but evaluated"
+        raise InputError(Fault(expected, repr(several[0]), dataset.source))
     examples = [e for s in ("train", "val") for e in dataset.splits.get(s, ())]
     texts = digest([(e.id, e.label, e.query, dataset.text(e).words) for e in examples])
     wanted = {**asdict(settings), "dataset": dataset.name, "backbone": origin, "texts": texts}

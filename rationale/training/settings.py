@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any, Self
 
 from eraser import Fault, InputError
-from rationale.hf import Precision
+from rationale.device import Precision
 
 Rule = tuple[bool, str, Any]  # (holds, what was expected, what came)
 

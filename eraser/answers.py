@@ -1,0 +1,114 @@
+"""Is the answer right? One class, a set of labels, or a number, beside what people said.
+
+A data set holds one string for an example. Several labels are joined in it by `|`, in any order; none of them
+is the empty string, or `|` alone; a number is its text.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import replace
+
+import numpy as np
+
+from eraser.agreement import Columns
+from eraser.types import Floats, Prediction, Truth
+
+SEVERAL = "|"
+CONSTANT = 1e-12  # a variance of no more, of standardised numbers, is none
+
+
+def split_labels(label: str) -> tuple[str, ...]:
+    """Return the labels that a string joins, each once.
+
+    >>> split_labels("rude | threat"), split_labels("")
+    (('rude', 'threat'), ())
+    """
+    return tuple(dict.fromkeys(part.strip() for part in label.split(SEVERAL) if part.strip()))
+
+
+def join_labels(labels: Iterable[str]) -> str:
+    """Return labels as one string."""
+    return SEVERAL.join(dict.fromkeys(labels))
+
+
+def number_of(label: str) -> float | None:
+    """Return a label as a finite number, None where it is none."""
+    try:
+        number = float(label)
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None
+
+
+def marked_for(truth: Truth, label: str) -> Truth:
+    """Return what people said, without their marks where they speak for other labels than this one."""
+    return truth if label in split_labels(truth.label) else replace(truth, spans=frozenset())
+
+
+def accuracy(truth: Truth, prediction: Prediction) -> Columns:
+    """Return 1 where the predicted label is the human one; of several labels where all are, and no other."""
+    if prediction.kind == "labels":
+        return (float(set(split_labels(prediction.label)) == set(split_labels(truth.label))),)
+    return (float(prediction.label == truth.label),)
+
+
+def label_counts(truth: Truth, prediction: Prediction) -> Columns:
+    """Return for each label of the model in turn whether it is (hit, predicted, human)."""
+    said, gold = set(split_labels(prediction.label)), set(split_labels(truth.label))
+    of_label = ((x in said & gold, x in said, x in gold) for x in prediction.probs)
+    return tuple(float(n) for counts in of_label for n in counts)
+
+
+def micro_over_labels(means: Floats) -> Floats:
+    """Fold label counts: F1 of the counts of all labels together, 0 where there are none."""
+    hit, said, gold = (means[..., i::3].sum(-1) for i in range(3))
+    return _f1(hit, said, gold)
+
+
+def macro_over_labels(means: Floats) -> Floats:
+    """Fold label counts: the mean over labels of F1, which is 0 for a label that nobody gave."""
+    found: Floats = _f1(*(means[..., i::3] for i in range(3))).mean(-1)
+    return found
+
+
+def _f1(hit: Floats, said: Floats, gold: Floats) -> Floats:
+    both = said + gold
+    found: Floats = np.where(both > 0, 2 * hit / np.where(both > 0, both, 1.0), 0.0)
+    return found
+
+
+def values(truth: Truth, prediction: Prediction) -> Columns:
+    """Return the two numbers (predicted, human); None where people gave none."""
+    gold = number_of(truth.label)
+    return None if gold is None else (float(prediction.probs[prediction.subject]), gold)
+
+
+def absolute_error(truth: Truth, prediction: Prediction) -> Columns:
+    """Return how far the predicted number is from the human one."""
+    pair = values(truth, prediction)
+    return None if pair is None else (abs(pair[0] - pair[1]),)
+
+
+def moments(pairs: Floats) -> Floats:
+    """Return pairs of numbers [N,2], standardised, as (x, y, xx, yy, xy): the means tell a correlation."""
+    spread = pairs.std(axis=0)
+    x, y = ((pairs - pairs.mean(axis=0)) / np.where(spread > 0, spread, 1.0)).T
+    return np.stack([x, y, x * x, y * y, x * y], axis=1)
+
+
+def rank_moments(pairs: Floats) -> Floats:
+    """Return the moments of ranks; resamples of examples keep the ranks that all of them have together."""
+    from scipy.stats import rankdata  # slow to import, and only this metric needs it
+
+    return moments(np.stack([rankdata(column) for column in pairs.T], axis=1))
+
+
+def correlation(means: Floats) -> Floats:
+    """Fold moments: Pearson's correlation, NaN where either is constant."""
+    x, y, xx, yy, xy = (means[..., i] for i in range(5))
+    spread = np.stack([xx - x * x, yy - y * y])
+    product = np.where((spread > CONSTANT).all(axis=0), spread.prod(axis=0), np.nan)
+    found: Floats = np.clip((xy - x * y) / np.sqrt(product), -1, 1)  # rounding may pass them
+    return found

@@ -1,0 +1,109 @@
+"""What evaluation asks of a classifier, whatever is inside: a Hugging Face model, or a function of texts.
+
+`rationale.hf.Classifier` and `rationale.blackbox.BlackBox` are such.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
+
+from eraser import Fault, InputError, Text
+from eraser.answers import split_labels
+from eraser.types import Floats, Mask
+from rationale.heads import HEADS, Head
+
+if TYPE_CHECKING:
+    import torch
+
+    from rationale.passes import Passes
+    from rationale.text import Batch, Window
+
+
+class Reader(Protocol):
+    """Cuts texts into windows of pieces that belong to words, and takes words out of them."""
+
+    @property
+    def max_length(self) -> int:
+        """The most pieces of a window."""
+
+    @property
+    def pad_id(self) -> int:
+        """The id that fills a batch."""
+
+    @property
+    def mask_id(self) -> int | None:
+        """The id that stands for a masked word, where there is one."""
+
+    def encode(self, texts: Sequence[Text]) -> list[tuple[Window, ...]]:
+        """Return the windows of each text, at least one each."""
+
+    def remove(
+        self, windows: Sequence[Window], removed: Mask, how: Literal["delete", "mask"] = "delete"
+    ) -> tuple[Window, ...]:
+        """Return the windows without the words where `removed` [W] is True."""
+
+    def collate(self, windows: Sequence[Window]) -> Batch:
+        """Pad windows to the longest of them."""
+
+    def names(self, window: Window) -> list[str]:
+        """Return how each piece is shown."""
+
+
+class Asked(Protocol):
+    """A classifier as evaluation sees it; a frozen dataclass, so that `replace` makes a changed one."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    @property
+    def model(self) -> Any:
+        """What answers."""
+
+    @property
+    def encoder(self) -> Reader:
+        """What feeds it."""
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The names of its answers, in their order."""
+
+    @property
+    def head(self) -> Head:
+        """How what it gives becomes answers."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where it runs."""
+
+    @property
+    def bf16(self) -> bool:
+        """Whether it runs in bf16."""
+
+    @property
+    def passes(self) -> Passes | None:
+        """What methods share, where anything is."""
+
+    @property
+    def opaque(self) -> bool:
+        """Whether it can only be asked, and not looked into."""
+
+    def read(self, windows: Sequence[Window]) -> Floats:
+        """Return the logits [window, L], or what stands for them, of windows that differ."""
+
+    def identity(self) -> str:
+        """Return what its numbers depend on: two of one identity answer alike."""
+
+    def where(self) -> str:
+        """Return what every timing needs to be told: the device, threads, precision."""
+
+
+def check_labels(classifier: Asked, wanted: Sequence[str], where: str | Path) -> None:
+    """Refuse a model whose labels are not the data set's; a number has none to be compared."""
+    kind = HEADS[classifier.head].kind
+    if kind == "labels":
+        wanted = sorted({x for label in wanted for x in split_labels(label)})
+    if kind == "value" or set(wanted) <= set(classifier.labels):
+        return
+    expected = f"a model with the labels {sorted(wanted)} (or --labels in the order of its logits)"
+    raise InputError(Fault(expected, f"{len(classifier.labels)} labels {list(classifier.labels)}", where))

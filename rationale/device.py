@@ -1,0 +1,32 @@
+"""Where a model runs, and in which precision."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+
+from eraser import Fault, InputError
+
+Precision = Literal["float32", "bf16", "auto"]
+
+
+def pick_device(name: str = "auto") -> torch.device:
+    """Return the device of that name; `auto` is CUDA where there is one."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise InputError(Fault("a device torch can use", f"{name!r} ({error})")) from None
+    return device
+
+
+def use_bf16(precision: Precision, device: torch.device) -> bool:
+    """Return whether to run in bf16; `auto` where the hardware has it."""
+    if precision != "auto":
+        return precision == "bf16"
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported())
+    return device.type == "cpu" and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())

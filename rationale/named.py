@@ -1,0 +1,115 @@
+"""The classifier that a command names: a folder, a hub id, or a function as `package.module:function`."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import re
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from eraser import Fault, InputError
+from rationale.asked import Asked
+from rationale.blackbox import BlackBox, from_callable
+
+FUNCTION = re.compile(r"([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*):([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)")
+OF_MODELS = {"max_length": None, "long_texts": "window", "precision": "float32"}  # not a function's
+
+
+def is_function(model: str) -> bool:
+    """Return whether a name is that of a function, as `package.module:function`, and of no file."""
+    return FUNCTION.fullmatch(model) is not None and not Path(model).exists()
+
+
+def load_named(model: str, labels: Sequence[str] | None, mask: str | None, how: Mapping[str, Any]) -> Asked:
+    """Return a classifier by name.
+
+    Args:
+        model: folder, hub id, or `package.module:function`.
+        labels: of its answers; default its own.
+        mask: what a function reads in place of a masked word.
+        how: how a model reads and where it runs; a function reads texts whole, and runs where it likes.
+
+    Raises:
+        InputError: it cannot be loaded, or settings do not fit it.
+    """
+    if not is_function(model):
+        if mask is not None:
+            raise InputError(Fault("no mask for a model, whose tokenizer has its own", repr(mask), model))
+        from rationale.hf import cast_once, load_classifier  # a function needs no Hugging Face library
+
+        return cast_once(load_classifier(model, labels=labels, **how))
+    if bad := [n for n, usual in OF_MODELS.items() if how.get(n, usual) != usual]:
+        expected = f"no {bad[0]} for a function, which reads each text whole"
+        raise InputError(Fault(expected, str(how[bad[0]]), model))
+    return from_name(model, labels, mask)
+
+
+def from_name(name: str, labels: Sequence[str] | None = None, mask: str | None = None) -> BlackBox:
+    """Return the classifier of a function, or of an object with `predict_proba`, in an installed module.
+
+    Its version is a hash of the module's file: what that reads at run time (weights, an API) is not in it.
+
+    Args:
+        name: `package.module:function`.
+        labels: of the columns; default the object's `classes_`.
+        mask: put in place of masked words.
+
+    Raises:
+        InputError: it cannot be imported, or does not say its labels.
+    """
+    module, _, path = name.partition(":")
+    found = _imported(module, name)
+    file = getattr(found, "__file__", None)
+    for part in path.split("."):
+        if not hasattr(found, part):
+            raise InputError(Fault(f"{path!r} in the module {module}", "no such name", name))
+        found = getattr(found, part)
+    function = getattr(found, "predict_proba", found)
+    names = [_text(x) for x in getattr(found, "classes_", ())] if labels is None else list(labels)
+    if not callable(function) or not names:
+        expected = "a function with --labels, or an object with predict_proba and classes_"
+        got = f"{type(found).__name__} without {'labels' if callable(function) else 'predict_proba'}"
+        raise InputError(Fault(expected, got, name))
+    code = Path(file).read_bytes() if file else b""
+    box = from_callable(function, names, mask=mask, version=f"{name} {sha256(code).hexdigest()}")
+    return replace(box, name=name)
+
+
+def _text(label: Any) -> str:
+    """Return a class as scikit-learn has it as text: 1.0 is 1."""
+    whole = isinstance(label, float) and label.is_integer()
+    return str(int(label) if whole else label)
+
+
+def _imported(module: str, name: str) -> Any:
+    try:
+        with _installed_only():
+            return importlib.import_module(module)
+    except Exception as error:  # whatever a stranger's module does when it is imported
+        line = (str(error).splitlines() or [""])[0]
+        expected = "a module that can be imported: installed, or in a folder that PYTHONPATH names"
+        raise InputError(Fault(expected, f"{type(error).__name__}: {line}", name)) from None
+
+
+@contextmanager
+def _installed_only() -> Iterator[None]:
+    """Leave out the current folder while a module is looked for, unless PYTHONPATH names it.
+
+    Python puts it first for `python -m` and prompts: whatever lies beside some data would be run.
+    """
+    here = Path.cwd()
+    named = {Path(p).resolve() for p in os.environ.get("PYTHONPATH", "").split(os.pathsep) if p}
+    first = [] if sys.flags.safe_path or here in named else sys.path[:1]
+    by_chance = [p for p in first if p and Path(p).resolve() == here] + [p for p in sys.path if p == ""]
+    for path in by_chance:
+        sys.path.remove(path)
+    try:
+        yield
+    finally:
+        sys.path[:0] = by_chance
