@@ -36,7 +36,8 @@ from rationale.model_folder import SETTINGS as SETTINGS
 from rationale.model_folder import check_answer, check_folder, first_line, read_config, read_object
 from rationale.models import dact, inforcoef  # noqa: F401 (known to Auto classes from here)
 from rationale.models.adapler import AdaplerForSequenceClassification
-from rationale.models.adaptive import AdaptiveForSequenceClassification
+from rationale.models.adaptive import AdaptiveForSequenceClassification, plain
+from rationale.models.layers import anatomy_of
 from rationale.models.pruning import PrunedForSequenceClassification
 from rationale.passes import Passes
 from rationale.positions import longest, read_at_once
@@ -225,8 +226,6 @@ def load_classifier(
         raise InputError(Fault("a fine-tuned classifier", got, path))
     tokenizer = load_tokenizer(path)
     check_tokenizer(tokenizer, model, path)
-    if isinstance(model, AdaptiveForSequenceClassification):
-        check_first_token(tokenizer, path)
     if isinstance(model, AdaplerForSequenceClassification):
         model.check_thresholds(path)
     head, names, n_logits = read_head(model.config, labels, path)
@@ -236,6 +235,8 @@ def load_classifier(
     model.requires_grad_(False)
     stop_caching(model, check_answer(model, tokenizer, n_logits, path))
     settle_padding(model, tokenizer, path)
+    if isinstance(model, AdaptiveForSequenceClassification):
+        check_first_token(tokenizer, model, path)
     length = read_at_once(wanted, longest(model, tokenizer))
     if max_length is None:  # else Encoder judges what was asked for
         check_room(length, tokenizer, path)
@@ -267,12 +268,12 @@ def check_room(length: int, tokenizer: PreTrainedTokenizerBase, path: str | Path
         raise InputError(Fault(f"a max_length of at least {least}", str(length), path))
 
 
-def check_first_token(tokenizer: PreTrainedTokenizerBase, path: str | Path) -> None:
-    """Refuse a tokenizer that does not begin with [CLS]: the first token alone is never dropped."""
+def check_first_token(tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel, path: str | Path) -> None:
+    """Refuse a tokenizer that begins with a word where the first token is the one that is never dropped."""
     first = tokenizer("a").input_ids[0]
-    if tokenizer.cls_token_id is None or first != tokenizer.cls_token_id:
+    if anatomy_of(plain(model)).reads != "last" and first not in tokenizer.all_special_ids:
         got = repr(tokenizer.convert_ids_to_tokens(first))
-        raise InputError(Fault("a tokenizer whose first token is [CLS]", got, path))
+        raise InputError(Fault("a tokenizer whose first token is [CLS] or its like", got, path))
 
 
 def read_settings(path: str | Path) -> dict[str, Any]:

@@ -10,15 +10,14 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from transformers import (
+    BartConfig,
+    BartForSequenceClassification,
     DistilBertConfig,
     DistilBertForSequenceClassification,
-    MPNetConfig,
-    MPNetForSequenceClassification,
 )
 
 from eraser import InputError
 from rationale.hf import check_first_token, load_classifier, save_classifier
-from rationale.models.encoder import check_encoder
 from rationale.training.adapler_settings import AdaplerSettings
 from rationale.training.adaptive import train_adaptive
 from rationale.training.train_adapler import ADAPLER
@@ -59,7 +58,7 @@ def refused(call, *arguments, **options):
 def test_tokenizer_that_does_not_begin_with_cls_is_refused(model_folder, adapler_folder, few, tmp_path):
     for folder in (model_folder, adapler_folder):
         without_specials(folder)
-    expected = "expected a tokenizer whose first token is [CLS], got 'a'"
+    expected = "expected a tokenizer whose first token is [CLS] or its like, got 'a'"
     assert (
         refused(train_adapler, model_folder, few, tmp_path / "m", SETTINGS) == f"{model_folder}: {expected}"
     )
@@ -68,14 +67,14 @@ def test_tokenizer_that_does_not_begin_with_cls_is_refused(model_folder, adapler
     assert not (tmp_path / "m").exists()
 
 
-def test_tokenizer_that_begins_with_another_special_token_is_refused(tokenizer):
+def test_tokenizer_that_begins_with_a_token_that_is_not_special_is_refused(tokenizer, classifier):
     other = deepcopy(tokenizer)
-    check_first_token(other, "here")
+    check_first_token(other, classifier.model, "here")
     other.cls_token = "[MASK]"
-    expected = "here: expected a tokenizer whose first token is [CLS], got '[CLS]'"
-    assert refused(check_first_token, other, "here") == expected
+    expected = "here: expected a tokenizer whose first token is [CLS] or its like, got '[CLS]'"
+    assert refused(check_first_token, other, classifier.model, "here") == expected
     other.cls_token = None
-    assert refused(check_first_token, other, "here") == expected
+    assert refused(check_first_token, other, classifier.model, "here") == expected
 
 
 @pytest.mark.parametrize(
@@ -116,42 +115,51 @@ def test_checkpoint_without_weights_it_needs_is_refused(adapler_folder, lost, na
     assert refused(load_classifier, adapler_folder) == expected
 
 
-@pytest.fixture
-def distilbert(tokenizer, tmp_path):
-    folder = tmp_path / "distilbert"
-    config = DistilBertConfig(
-        vocab_size=len(tokenizer), n_layers=1, dim=8, n_heads=2, hidden_dim=8, max_position_embeddings=130,
-        id2label={0: "NEG", 1: "POS"}, label2id={"NEG": 0, "POS": 1},
-    )  # fmt: skip
-    DistilBertForSequenceClassification(config).save_pretrained(folder)
+def saved(model, tokenizer, folder):
+    model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
 
 
-def test_encoder_that_cannot_be_run_by_layers_is_refused(distilbert, model_folder, few, tmp_path):
-    expected = (
-        "expected an encoder with embeddings and encoder.layer (BERT, RoBERTa, ELECTRA, MiniLM, …), "
-        "got DistilBertForSequenceClassification"
+NAMES = {"id2label": {0: "NEG", 1: "POS"}, "label2id": {"NEG": 0, "POS": 1}}
+
+
+@pytest.fixture
+def bart(tokenizer, tmp_path):
+    sizes = {f"{stack}_{size}": n for stack in ("encoder", "decoder")
+             for size, n in (("layers", 1), ("attention_heads", 2), ("ffn_dim", 8))}  # fmt: skip
+    ids = {"pad_token_id": 0, "bos_token_id": 2, "eos_token_id": 3, "decoder_start_token_id": 3}
+    config = BartConfig(
+        vocab_size=len(tokenizer), d_model=8, max_position_embeddings=130, **sizes, **ids, **NAMES
     )
-    assert refused(train_adapler, distilbert, few, tmp_path / "one", SETTINGS) == expected
-    assert refused(train_adapler, model_folder, few, tmp_path / "two", SETTINGS, distilbert) == expected
+    return saved(BartForSequenceClassification(config), tokenizer, tmp_path / "bart")
+
+
+def test_a_model_of_two_stacks_is_refused(bart, model_folder, few, tmp_path):
+    expected = (
+        "expected a classifier whose layers can be run on fewer tokens (see the docs, Model families), "
+        "got BartForSequenceClassification: an encoder and a decoder"
+    )
+    found = refused(train_adapler, bart, few, tmp_path / "one", SETTINGS)
+    assert found.removeprefix(f"{bart}: ") == expected
+    assert refused(train_adapler, model_folder, few, tmp_path / "two", SETTINGS, bart) == expected
     assert not (tmp_path / "one").exists()
     assert not (tmp_path / "two").exists()
 
 
-def test_encoder_whose_attention_cannot_be_replaced_is_refused(tokenizer):
-    config = MPNetConfig(
+def test_one_layer_is_enough(tokenizer, few, tmp_path):
+    config = DistilBertConfig(
         vocab_size=len(tokenizer),
-        hidden_size=8,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        intermediate_size=8,
+        n_layers=1,
+        dim=8,
+        n_heads=2,
+        hidden_dim=8,
+        max_position_embeddings=130,
+        **NAMES,
     )
-    expected = (
-        "expected an encoder whose attention function can be replaced (transformers' AttentionInterface), "
-        "got MPNetForSequenceClassification"
-    )
-    assert refused(check_encoder, MPNetForSequenceClassification(config)) == expected
+    dense = saved(DistilBertForSequenceClassification(config), tokenizer, tmp_path / "dense")
+    train_adapler(dense, few, tmp_path / "m", SETTINGS)
+    assert len(load_classifier(tmp_path / "m", device="cpu").model.eta) == 1
 
 
 def test_dense_model_with_other_labels_is_refused(model_folder, few, tmp_path):

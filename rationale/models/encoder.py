@@ -8,7 +8,7 @@ Axes: B sequence, T token, P packed token, N running sequence, L layer, D hidden
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -148,22 +148,51 @@ def run_packed(  # noqa: PLR0913 (what a pass is made of)
         watch: told the states [B,T,D] that enter each layer and leave the last, 0 where a token was gone.
         embeds: word embeddings [B,T,D] in place of the ids' own; ids are still given, as heads look at them.
     """
-    check_lengths(model, tuple(real.sum(1).tolist()))
-    order = None
-    if bool((real[:, 1:] & ~real[:, :-1]).any()):  # the library's positions are those of padding on the right
-        order = real.long().argsort(dim=1, descending=True, stable=True)
-        ids, real = _reordered(ids, order), _reordered(real, order)
-        types = None if types is None else _reordered(types, order)
-        embeds = None if embeds is None else _reordered(embeds, order)
-    packing = Packing(anatomy_of(model), _read_real(model, ids, real), choose, halting, watch)
+    lengths = tuple(real.sum(1).tolist())
+    check_lengths(model, lengths)
+    left = Leftward.of(real, max(lengths, default=0))
+    ids, real = left.moved(ids), left.moved(real)
+    types = None if types is None else left.moved(types)
+    embeds = None if embeds is None else left.moved(embeds)
+    noting = None if watch is None else (lambda states: watch(left.back(states)))
+    packing = Packing(anatomy_of(model), _read_real(model, ids, real), choose, halting, noting)
     with standing_in(packing.anatomy.calls, packing), holding(packing), embedded(model, embeds):
         logits = _own_pass(model, packing, ids, types)
-    trace = tuple(packing.trace)
-    if order is not None:
-        back = order.argsort(dim=1)
-        trace = tuple(LayerTrace(_reordered(t.kept, back), None if t.contribution is None
-                                 else _reordered(t.contribution, back)) for t in trace)  # fmt: skip
-    return Output(logits=logits, trace=trace, exit_layer=packing.exit_layer)
+    return Output(logits=logits, trace=left.traced(packing.trace), exit_layer=packing.exit_layer)
+
+
+@dataclass(frozen=True)
+class Leftward:
+    """How the real tokens of a batch [B,T] are brought to its left, as the library's positions expect them.
+
+    Columns beyond the `longest` text are left out; `order` [B,T] is None where nothing moves.
+    """
+
+    width: int  # T
+    longest: int
+    order: Tensor | None
+
+    @classmethod
+    def of(cls, real: Tensor, longest: int) -> Leftward:
+        """Return how to move a batch whose tokens are real where `real` [B,T] says so."""
+        moves = bool((real[:, 1:] & ~real[:, :-1]).any())
+        order = real.long().argsort(dim=1, descending=True, stable=True) if moves else None
+        return cls(real.shape[1], longest, order)
+
+    def moved(self, values: Tensor) -> Tensor:
+        """Return values [B,T,…] in their new places [B,longest,…]."""
+        return (values if self.order is None else _reordered(values, self.order))[:, : self.longest]
+
+    def back(self, values: Tensor) -> Tensor:
+        """Return values [B,longest,…] where their tokens were [B,T,…], 0 elsewhere."""
+        if more := self.width - self.longest:
+            values = torch.cat([values, values.new_zeros(len(values), more, *values.shape[2:])], dim=1)
+        return values if self.order is None else _reordered(values, self.order.argsort(dim=1))
+
+    def traced(self, trace: Sequence[LayerTrace]) -> tuple[LayerTrace, ...]:
+        """Return what each layer kept, where the tokens were."""
+        scores = ((t, None if t.contribution is None else self.back(t.contribution)) for t in trace)
+        return tuple(LayerTrace(self.back(t.kept), its) for t, its in scores)
 
 
 def _own_pass(model: PreTrainedModel, packing: Packing, ids: Tensor, types: Tensor | None) -> Tensor:

@@ -82,7 +82,13 @@ class AdaplerStep:
     def backward(self, found: Losses, share: float = 1.0) -> None:
         """Add the gradients of a micro-batch that is `share` of its batch."""
         model = self.model
-        of_thresholds = torch.autograd.grad(found.combined, [model.eta, model.first], retain_graph=True)
+        of_thresholds = torch.autograd.grad(
+            found.combined,
+            [model.eta, model.first],
+            retain_graph=True,
+            allow_unused=True,  # of one layer there is no `first`
+            materialize_grads=True,
+        )
         of_weights = torch.autograd.grad(found.total, self.weights, allow_unused=True)
         of_theta = of_thresholds[1] / (model.theta.detach() + CLIP_THETA)
         pairs = zip([*self.weights, *self.thresholds], [*of_weights, of_thresholds[0], of_theta], strict=True)

@@ -107,7 +107,7 @@ def _begin(  # noqa: PLR0913 (what a run is made of)
     _check_head(teacher, dense)
     check_encoder(teacher.model)
     check_packed(teacher.model, dense)
-    check_first_token(teacher.encoder.tokenizer, dense)
+    check_first_token(teacher.encoder.tokenizer, teacher.model, dense)
     if teacher.labels != dataset.labels:
         raise InputError(Fault(f"labels {list(dataset.labels)}", str(list(teacher.labels)), dense))
     windows = training_windows(teacher.encoder, dataset, dataset.splits["train"])
