@@ -209,12 +209,13 @@ def load_classifier(
     """Load a fine-tuned classifier and check that it, its tokenizer and its labels belong together.
 
     Args:
-        path: folder or hub id.
+        path: folder or hub id, of a model or of an adapter of one.
         labels: names of the logits in order, for models that only call them LABEL_0, LABEL_1, …; two names
             for one logit let it be read as two classes.
         device: `auto`, `cpu`, `cuda`, …
         precision: of the forward and backward passes; `auto` is bf16 where the hardware has it.
-        max_length: pieces read at once; default what the model was trained with, else what it can.
+        max_length: pieces read at once; default what the model was trained with, else what it can, and 512
+            where nothing bounds it.
         long_texts: `window` reads all of a long text, `truncate` its first window.
     """
     _must_exist(path)

@@ -54,8 +54,11 @@ class _ByLength:
         back = torch.cat(rows).argsort()
 
         def joined(name: str, axes: int) -> tuple[Tensor, ...] | None:
-            layers = zip(*(getattr(answer, name, None) or () for answer in answers), strict=True)
-            return tuple(torch.cat([_wide(x, width, axes) for x in parts])[back] for parts in layers) or None
+            found = [getattr(answer, name, None) for answer in answers]
+            if not all(found):  # sparse attention tells no weights
+                return None
+            layers = zip(*found, strict=True)
+            return tuple(torch.cat([_wide(x, width, axes) for x in parts])[back] for parts in layers)
 
         return SequenceClassifierOutput(
             logits=torch.cat([answer.logits for answer in answers])[back],

@@ -197,6 +197,14 @@ def test_sparse_attention_is_not_turned_off_for_good_by_a_short_text(tmp_path):
     assert torch.allclose(plain_logits(folder, tokenizer, [TEXTS[0]]), full, atol=1e-5)
 
 
+def test_attention_that_some_texts_of_a_batch_do_not_tell_is_told_of_none(tmp_path):
+    classifier = load_classifier(save_family(tmp_path / "m", "big_bird"), device="cpu")
+    ids, real, _ = padded(classifier, [TEXTS[0], LONG])
+    found = classifier.model(input_ids=ids, attention_mask=real, output_attentions=True)
+    assert found.attentions is None
+    assert found.logits.shape == (2, 2)
+
+
 @pytest.fixture(params=["xlnet", "convbert"])
 def by_length(request, tmp_path, capsys):
     folder = save_family(tmp_path / request.param, request.param)
