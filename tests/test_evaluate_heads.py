@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -15,6 +16,7 @@ from sklearn import metrics as sk
 from eraser import Document, InputError
 from eraser.answers import split_labels
 from eraser.load import load
+from rationale.compare import compared
 from rationale.evaluate import evaluate, plan
 from rationale.extract import share_of, top_words
 from rationale.hf import load_classifier
@@ -216,6 +218,25 @@ def test_a_number_is_compared_with_people_s_numbers(folders, numbers, tmp_path):
     report = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "mean absolute error" in report
     assert "accuracy" not in report.split("<h2>")[0]
+
+
+def test_runs_of_numbers_and_of_labels_are_set_side_by_side(folders, model, several, numbers, tmp_path):
+    for name, classifier, dataset in (
+        ("number", load_classifier(folders / "number"), numbers),
+        ("several", model, several),
+    ):
+        found = evaluate(
+            classifier, dataset, replace(SETTINGS, limit=4, methods=("random",)), tmp_path / name
+        )
+        write_run(found, dataset, tmp_path / name)
+        shutil.copytree(tmp_path / name, tmp_path / f"{name}-again")
+    metrics = {
+        name: set(compared([tmp_path / name, tmp_path / f"{name}-again"]).table.metric)
+        for name in ("number", "several")
+    }
+    assert {"mean_absolute_error", "pearson", "spearman", "comprehensiveness"} <= metrics["number"]
+    assert {"accuracy", "label_f1_micro", "label_f1_macro"} <= metrics["several"]
+    assert "accuracy" not in metrics["number"]
 
 
 def test_faithfulness_of_a_number_is_its_change(folders, numbers, tmp_path):

@@ -15,6 +15,7 @@ from rationale.attribution import METHODS, AttributionSettings, Case, attribute
 from rationale.explain import explain
 from rationale.heads import HEADS, check_explain, explained, said
 from rationale.hf import load_classifier, new_classifier
+from tests.conftest import dropping
 from tests.made_heads import LABELS, MULTI_LABEL, REGRESSION, head_model, save
 
 TEXTS = (
@@ -334,6 +335,17 @@ def test_a_backbone_of_another_head_is_trained_to_give_one_class(folder_of, tmp_
         model, tokenizer = new_classifier(folder_of(3, problem), ("a", "b", "c"))
         folder = save(model, tokenizer, tmp_path / problem)
         assert load_classifier(folder).head == "softmax"
+
+
+def test_a_model_that_drops_words_is_read_as_the_one_inside(tokenizer, tmp_path):
+    inner = head_model(tokenizer, 3, MULTI_LABEL, labels=LABELS)
+    save(dropping(inner), tokenizer, tmp_path / "around")
+    classifier = load_classifier(tmp_path / "around")
+    assert (classifier.head, classifier.labels) == ("sigmoid", LABELS)
+    with classifier.model.turned(0.0):  # nothing is dropped
+        found = explain(classifier, TEXTS[0], "random")
+    logits = logits_of(replace(classifier, model=inner), TEXTS[0].split())
+    assert list(found.probs.values()) == pytest.approx(1 / (1 + np.exp(-logits)), abs=1e-5)
 
 
 def test_models_of_other_heads_are_other_models(folder_of):
