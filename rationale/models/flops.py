@@ -159,9 +159,11 @@ def _counted(model: PreTrainedModel, tokens: int, run: Callable[[PreTrainedModel
 
 
 def _whole(model: PreTrainedModel, tokens: int) -> None:
-    """Run a pass over so many tokens."""
+    """Run a pass over so many tokens; of weights alone, as the counter trips over a leaf with a gradient."""
     ids = torch.arange(1, tokens + 1, device=model.device)[None] % model.config.vocab_size
-    model(input_ids=ids, **inputs_of(model, torch.zeros_like(ids), torch.ones_like(ids, dtype=torch.bool)))
+    inputs = inputs_of(model, torch.zeros_like(ids), torch.ones_like(ids, dtype=torch.bool))
+    weights = {name: weight.detach() for name, weight in model.named_parameters()}
+    functional_call(model, weights, kwargs={"input_ids": ids, **inputs})
 
 
 def _shapes_alone(model: PreTrainedModel, tokens: int) -> None:
