@@ -113,7 +113,8 @@ def full_costs(model: PreTrainedModel) -> Costs:
 def _uncut_costs(config: str) -> Costs:
     """Return the costs of a model of this configuration, in JSON; its weights are any."""
     settings = json.loads(config)
-    return costs(build(AutoConfig.for_model(settings.pop("model_type"), **settings)))
+    with torch.random.fork_rng(devices=[]):  # only the first time are weights drawn: a run must not notice
+        return costs(build(AutoConfig.for_model(settings.pop("model_type"), **settings)))
 
 
 Polynomial = tuple[int, int, int]  # of T², T and 1

@@ -21,6 +21,7 @@ from rationale.hf import load_classifier, save_classifier
 from rationale.models.adaptive import AdaptiveForSequenceClassification
 from rationale.models.encoder import Output, keep_all, run_packed
 from rationale.models.gates import Gates, Lagrangian, gated, target
+from rationale.models.layers import depth_of, width_of
 from rationale.models.matrices import dimensions
 from rationale.models.packed import Rows
 from rationale.models.pruning import check_cuttable, cut
@@ -94,9 +95,9 @@ class GateStage(PackedStage):
     def __init__(self, run: Run, place: int) -> None:
         assert isinstance(run.settings, PruneSettings)
         self.settings, model = run.settings, run.model
-        teacher, own = dimensions(run.teachers[0].model), dimensions(model)
-        if (own.layers, own.hidden) != (teacher.layers, teacher.hidden):
-            expected = f"a model of the dense one's {teacher.layers} layers of width {teacher.hidden}"
+        own, teacher = dimensions(model), run.teachers[0].model
+        if (own.layers, own.hidden) != (depth_of(teacher), width_of(teacher)):
+            expected = f"a model of the dense one's {depth_of(teacher)} layers of width {width_of(teacher)}"
             raise InputError(Fault(expected, f"{own.layers} of width {own.hidden}"))
         self.gates, self.lagrangian = Gates.of(model), Lagrangian().to(model.device)
         self.map = nn.Linear(own.hidden, own.hidden, bias=False).to(model.device)
