@@ -123,7 +123,9 @@ BERTS = Dimensions(layers=2, heads=2, units=5, hidden=6, of_head=4 * 3, of_unit=
 GROUPED = Dimensions(layers=2, heads=2, units=5, hidden=6, of_head=(3 + 1 + 1 + 3) * 4, of_unit=3)
 
 
-@pytest.mark.parametrize(("sizes", "full"), [(BERTS, 2 * (4 * 6**2 + 2 * 6 * 5)), (GROUPED, 2 * 6 * (64 + 15))])
+@pytest.mark.parametrize(
+    ("sizes", "full"), [(BERTS, 2 * (4 * 6**2 + 2 * 6 * 5)), (GROUPED, 2 * 6 * (64 + 15))]
+)
 @torch.no_grad()
 def test_expected_sparsity_is_the_sum_over_all_weights(sizes, full):
     torch.manual_seed(2)

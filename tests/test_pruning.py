@@ -4,14 +4,17 @@ from dataclasses import replace
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import nn
-from transformers import AutoConfig, AutoModelForSequenceClassification, BertForSequenceClassification
+from transformers import AutoConfig, AutoModelForSequenceClassification
 
 from eraser import InputError
 from rationale.models.encoder import layers_of, run_packed
 from rationale.models.gates import Gates, gated
 from rationale.models.matrices import dimensions
-from rationale.models.pruning import NoAttention, PrunedForSequenceClassification, build, cut, original
+from rationale.models.pruning import PrunedForSequenceClassification, build, cut, original
+from rationale.models.shrink import NoAttention
 from tests.cuttable import BERT_LIKES, KINDS, ONE_A_FAMILY, SIZES, all_open, logits, random_openings, tiny
 from tests.test_packed import batch
 
@@ -63,6 +66,27 @@ def test_cut_model_answers_as_the_gated_one(kind, name):
         with gated(model, openings):
             expected = logits(model, way)
         assert torch.allclose(logits(small, way), expected, atol=1e-5)
+
+
+@settings(max_examples=60, deadline=None, derandomize=True, database=None)
+@given(st.sampled_from(sorted(KINDS)), st.integers(0, 10**6), st.floats(0, 1))
+@torch.no_grad()
+def test_any_gates_that_leave_a_hidden_dimension_can_be_cut(kind, seed, share):
+    model, openings = tiny(kind, seed), random_openings(seed)
+    closed = torch.rand(D, generator=torch.Generator().manual_seed(seed)) < share
+    closed[seed % D] = False
+    hidden = openings.hidden.masked_fill(closed, 0.0)
+    hidden[seed % D] = 1.0
+    openings = replace(openings, hidden=hidden)
+    small = cut(model, openings)
+    with gated(model, openings):
+        expected = logits(model, "packed")
+    assert torch.allclose(logits(small, "packed"), expected, atol=1e-5)
+    assert torch.allclose(logits(small, "padded"), expected, atol=1e-5)
+    again = build(small.config)
+    assert {n: p.shape for n, p in again.named_parameters()} == {
+        n: p.shape for n, p in small.named_parameters()
+    }
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -239,10 +239,10 @@ class _ScaleDistances:
 class _NormOpen:
     """A hook after a norm over [..., D]: do it anew over the open dimensions; 0 in the closed."""
 
-    def __init__(self, norm: nn.Module, hidden: Tensor) -> None:
+    def __init__(self, norm: Any, hidden: Tensor) -> None:
         self.open = hidden.detach().nonzero()[:, 0]
-        self.narrow: Any = deepcopy(norm)  # computes as the norm does, but with the weights that it is given
-        if hasattr(norm, "normalized_shape"):
+        self.narrow = deepcopy(norm)  # computes as the norm does, but with the weights that it is given
+        if hasattr(self.narrow, "normalized_shape"):
             self.narrow.normalized_shape = (len(self.open),)
 
     def __call__(self, norm: nn.Module, args: tuple[Tensor], out: Tensor) -> Tensor:

@@ -161,7 +161,7 @@ class Matrices:
     tables: tuple[nn.Embedding, ...]  # of embeddings as wide as the stream
     project: nn.Linear | None  # from narrower embeddings to the stream
     start: tuple[nn.Module, ...]  # what writes the stream that enters the layers
-    distances: tuple[nn.Module, ...]
+    distances: tuple[Any, ...]
     norms: tuple[nn.Module, ...]
     head: nn.Linear
 
@@ -231,24 +231,36 @@ def matrices_of(model: PreTrainedModel) -> Matrices:
     """Return the parts of a classifier that can be cut, or refuse it."""
     family, base = family_of(model), base_of(model)
     layers = tuple(_layer(family, layer) for layer in layers_of(model))
-    distances = [p.value for p in parts(base, family.distances)]
-    if distances and not isinstance(distances[0], nn.Embedding):
-        distances = []  # a norm of no table
     tables = tuple(_tables(family, model))
     through = [p.value for p in parts(base, family.start)]
     project = next((m for m in through if isinstance(m, nn.Linear)), None)
-    wide = through if project is None else through[through.index(project) + 1 :]
+    if project is not None:  # what comes before it is narrow, and stays
+        tables, through = (), through[through.index(project) + 1 :]
+    distances = [p.value for p in parts(base, family.distances)]
+    if distances and not isinstance(distances[0], nn.Embedding):
+        distances = []  # a norm of no table
     after = [p.value for p in parts(base, family.end)]
     inside = [m for layer in layers for m in layer.norms]
-    heads = parts(base, family.head) or parts(model, family.head)
-    reading = next((m for p in heads for m in p.value.modules() if isinstance(m, nn.Linear)), None)
-    if reading is None:
-        raise uncuttable(model, "what its head reads with is not known")
     return Matrices(
-        family, layers, () if project is not None else tables, project,
-        start=tuple(wide[-1:]) or ((project,) if project is not None else tables),
-        distances=tuple(distances), norms=tuple([*wide, *distances[1:], *inside, *after]), head=reading,
-    )  # fmt: skip
+        family,
+        layers,
+        tables,
+        project,
+        start=tuple(through[-1:]) or (tables if project is None else (project,)),
+        distances=tuple(distances),
+        norms=(*through, *distances[1:], *inside, *after),
+        head=_reading(family, model),
+    )
+
+
+def _reading(family: Family, model: PreTrainedModel) -> nn.Linear:
+    """Return the first matrix that reads the last states."""
+    heads = parts(base_of(model), family.head) or parts(model, family.head)
+    found = (m for p in heads for m in p.value.modules() if isinstance(m, nn.Linear))
+    first = next(found, None)
+    if first is None:
+        raise uncuttable(model, "what its head reads with is not known")
+    return first
 
 
 def _layer(family: Family, layer: nn.Module) -> Layer:
