@@ -1,22 +1,16 @@
 from __future__ import annotations
 
 import math
-from dataclasses import fields, replace
+from dataclasses import replace
 
 import pytest
 import torch
-from torch import nn
-from transformers import DistilBertConfig, DistilBertForSequenceClassification
 
-from eraser import InputError
-from rationale.models.encoder import layers_of, run_packed
 from rationale.models.gates import (
     LIMIT,
     START,
-    Dimensions,
     Gates,
     Lagrangian,
-    Openings,
     draw,
     gate,
     gated,
@@ -25,61 +19,10 @@ from rationale.models.gates import (
     settle,
     target,
 )
-from tests.conftest import FAMILIES
+from rationale.models.layers import base_of, layers_of
+from rationale.models.matrices import Dimensions, dimensions
+from tests.cuttable import KINDS, NAMES, SIZES, all_open, logits, random_openings, tiny
 from tests.test_packed import LENGTHS, batch
-
-SIZES = Dimensions(layers=3, heads=3, units=10, hidden=24)
-KINDS = (*FAMILIES, "projected")  # ELECTRA whose embeddings are narrower than its states
-NAMES = [field.name for field in fields(Openings)]
-
-
-def tiny(kind, seed=0):
-    """A classifier of SIZES in which every weight, bias and norm is random."""
-    config_class, model_class = FAMILIES["electra" if kind == "projected" else kind]
-    config = config_class(
-        vocab_size=1500,
-        hidden_size=SIZES.hidden,
-        embedding_size=16 if kind == "projected" else SIZES.hidden,
-        num_hidden_layers=SIZES.layers,
-        num_attention_heads=SIZES.heads,
-        intermediate_size=SIZES.units,
-        max_position_embeddings=40,
-        pad_token_id=0,
-    )
-    model = model_class(config).eval()
-    torch.manual_seed(seed)
-    for name, parameter in model.named_parameters():
-        nn.init.normal_(parameter, mean=1.0 if name.endswith("LayerNorm.weight") else 0.0, std=0.3)
-    return model
-
-
-def all_open(sizes=SIZES):
-    n = sizes.layers
-    shapes = ((n, sizes.heads), (n, sizes.units), (sizes.hidden,), (n,), (n,))
-    return Openings(*map(torch.ones, shapes))
-
-
-def random_openings(seed):
-    """A third of the gates closed, a third open, the rest between."""
-    g = torch.Generator().manual_seed(seed)
-
-    def gates(one):
-        return (torch.rand(one.shape, generator=g) * 3 - 1).clamp(0, 1)
-
-    return Openings(*(gates(getattr(all_open(), name)) for name in NAMES))
-
-
-def keep_all(layer, states, rows):
-    return torch.ones(len(states), dtype=torch.bool), None
-
-
-def logits(model, way):
-    """Return the model's answers to a fixed batch, run padded or packed."""
-    ids, real = batch(LENGTHS)
-    if way == "packed":
-        return run_packed(model, ids, torch.zeros_like(ids), real, keep_all).logits
-    return model(input_ids=ids, attention_mask=real.long()).logits
-
 
 # the equations, one number at a time
 
@@ -160,33 +103,59 @@ def test_at_first_all_is_open():
 # sparsity
 
 
-def slow_sparsity(chances, sizes):
-    """Sum over every weight of the six matrices of a layer the chance that it stays."""
+def slow_sparsity(chances, sizes, full):
+    """Sum over every weight of a layer's matrices the chance that it stays."""
     left = 0.0
     for i in range(sizes.layers):
         for dim in range(sizes.hidden):
             for h in range(sizes.heads):
-                for _ in range(4 * sizes.head_width):
+                for _ in range(sizes.of_head):
                     left += (
                         float(chances.attention[i]) * float(chances.heads[i, h]) * float(chances.hidden[dim])
                     )
             for unit in range(sizes.units):
-                for _ in range(2):
+                for _ in range(sizes.of_unit):
                     left += float(chances.ffn[i]) * float(chances.units[i, unit]) * float(chances.hidden[dim])
-    full = sizes.layers * (4 * sizes.hidden**2 + 2 * sizes.hidden * sizes.units)
     return 1 - left / full
 
 
+BERTS = Dimensions(layers=2, heads=2, units=5, hidden=6, of_head=4 * 3, of_unit=2)
+GROUPED = Dimensions(layers=2, heads=2, units=5, hidden=6, of_head=(3 + 1 + 1 + 3) * 4, of_unit=3)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "full"), [(BERTS, 2 * (4 * 6**2 + 2 * 6 * 5)), (GROUPED, 2 * 6 * (64 + 15))]
+)
 @torch.no_grad()
-def test_expected_sparsity_is_the_sum_over_all_weights():
-    sizes = Dimensions(layers=2, heads=2, units=5, hidden=6)
+def test_expected_sparsity_is_the_sum_over_all_weights(sizes, full):
     torch.manual_seed(2)
     gates = Gates(sizes)
     for alpha in gates.parameters():
         alpha.data.normal_(0, 2)
-    assert float(gates.sparsity()) == pytest.approx(slow_sparsity(gates.chances(), sizes), abs=1e-5)
+    assert float(gates.sparsity()) == pytest.approx(slow_sparsity(gates.chances(), sizes, full), abs=1e-5)
     found = gates.expected().binary()
-    assert float(found.sparsity(sizes.head_width)) == pytest.approx(slow_sparsity(found, sizes), abs=1e-5)
+    assert float(found.sparsity(sizes)) == pytest.approx(slow_sparsity(found, sizes, full), abs=1e-5)
+
+
+# What hangs on one head (a group of two, where keys are shared) of width 8 and on one unit, by hand
+HANGING = {
+    "bert": (8 + 8 + 8 + 8, 2),
+    "distilbert": (8 + 8 + 8 + 8, 2),
+    "modernbert": (8 + 8 + 8 + 8, 3),
+    "deberta": (8 + 8 + 8 + 8 + 8 + 8, 2),  # and keys and queries of distances
+    "deberta-shared": (8 + 8 + 8 + 8, 2),
+    "deberta-own": (8 + 8 + 8 + 8 + 8 + 8, 2),
+    "llama": (16 + 8 + 8 + 16, 3),
+    "eurobert": (8 + 8 + 8 + 8, 3),
+    "gemma3": (16 + 8 + 8 + 16, 3),
+    "nomic": (8 + 8 + 8 + 8, 3),
+}
+
+
+@pytest.mark.parametrize("kind", HANGING)
+def test_sizes_count_the_matrices_that_are_there(kind):
+    of_head, of_unit = HANGING[kind]
+    assert dimensions(tiny(kind)) == SIZES._replace(of_head=of_head, of_unit=of_unit)
 
 
 def test_sparsity_falls_as_any_gate_opens():
@@ -272,24 +241,79 @@ def test_a_closed_sublayer_adds_only_its_bias(part):
 
 
 @torch.no_grad()
-def test_states_are_zero_in_closed_dimensions_and_normed_over_open_ones():
-    model = tiny("roberta")
+def test_closed_sublayers_that_no_norm_follows_add_only_their_bias():
+    for kind in ("biased", "llama"):
+        model, openings, entering, left = tiny(kind), all_open(), [], []
+        openings.attention[1] = openings.ffn[1] = 0
+        layer = layers_of(model)[1]
+        layer.register_forward_pre_hook(lambda _, args, to=entering: to.append(args[0]))
+        layer.register_forward_hook(lambda _, __, out, to=left: to.append(out))
+        with gated(model, openings):
+            logits(model, "padded")
+        added = layer.attn.Wo.bias + layer.mlp.Wo.bias if kind == "biased" else 0.0
+        assert torch.allclose(left[0], entering[0] + added, atol=1e-6)
+
+
+def states_of(model, openings):
+    """Return the states that enter each layer and leave the last, and what the encoder ends with."""
     ids, real = batch(LENGTHS)
-    hidden = random_openings(3).hidden
-    openings = replace(all_open(), hidden=hidden)
+    found, layers = [], layers_of(model)
+    handles = [x.register_forward_pre_hook(lambda _, args: found.append(args[0])) for x in layers]
+    handles += [layers[-1].register_forward_hook(lambda _, __, out: found.append(out))]
     with gated(model, openings):
-        states = model(input_ids=ids, attention_mask=real.long(), output_hidden_states=True).hidden_states
+        ended = base_of(model)(input_ids=ids, attention_mask=real.long())[0]
+    for handle in handles:
+        handle.remove()
+    return [s[0] if isinstance(s, tuple) else s for s in found], ended
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@torch.no_grad()
+def test_states_are_zero_in_closed_dimensions(kind):
+    openings = random_openings(3)
+    states, ended = states_of(tiny(kind), openings)
+    assert len(states) == SIZES.layers + 1
+    for state in (*states, ended):
+        assert (state[..., openings.hidden == 0] == 0).all()
+        assert (state[batch(LENGTHS)[1]][:, openings.hidden > 0] != 0).any(-1).all()
+
+
+@torch.no_grad()
+def test_norms_that_write_the_stream_see_open_dimensions_and_are_scaled():
+    model = tiny("roberta")
+    hidden = random_openings(3).hidden
+    states, _ = states_of(model, replace(all_open(), hidden=hidden))
     norm = model.roberta.embeddings.LayerNorm
     opened = hidden > 0
-    for state in states:
-        assert (state[..., ~opened] == 0).all()
     plain = (states[0][..., opened] / hidden[opened] - norm.bias[opened]) / norm.weight[opened]
     assert plain.mean(-1).abs().max() < 1e-5
-    assert torch.allclose(plain.var(-1, unbiased=False), torch.ones(ids.shape), atol=1e-4)
+    assert torch.allclose(plain.var(-1, unbiased=False), torch.ones(plain.shape[:-1]), atol=1e-4)
+
+
+@pytest.mark.parametrize("kind", ["modernbert", "llama", "gemma"])
+@torch.no_grad()
+def test_norms_that_only_read_the_stream_see_open_dimensions_and_are_not_scaled(kind):
+    model = tiny(kind)
+    hidden = random_openings(3).hidden
+    _, ended = states_of(model, replace(all_open(), hidden=hidden))
+    norm = base_of(model).final_norm if kind == "modernbert" else base_of(model).norm
+    opened = hidden > 0
+    plain = ended[..., opened] / (norm.weight[opened] + (1 if kind == "gemma" else 0))
+    if kind == "modernbert":
+        assert plain.mean(-1).abs().max() < 1e-5
+    assert torch.allclose(plain.square().mean(-1), torch.ones(plain.shape[:-1]), atol=1e-3)
+
+
+@torch.no_grad()
+def test_embeddings_that_no_norm_follows_are_scaled():
+    model, openings = tiny("llama"), random_openings(3)
+    states, _ = states_of(model, openings)
+    ids, _ = batch(LENGTHS)
+    assert torch.equal(states[0], model.model.embed_tokens.weight[ids] * openings.hidden)
 
 
 @pytest.mark.parametrize("way", ["padded", "packed"])
-@pytest.mark.parametrize("kind", ["bert", "projected"])
+@pytest.mark.parametrize("kind", ["bert", "projected", "modernbert", "deberta", "llama", "gemma3"])
 def test_gradients_reach_every_gate_that_is_not_clipped(kind, way):
     model = tiny(kind)
     gates = Gates.of(model)
@@ -312,11 +336,3 @@ def test_gradients_reach_every_gate_that_is_not_clipped(kind, way):
         assert (gradient[free & alive] != 0).all()
         moved += int((gradient != 0).sum())
     assert moved > 20
-
-
-def test_a_model_without_gates_is_refused():
-    model = DistilBertForSequenceClassification(DistilBertConfig(n_layers=1, dim=8, n_heads=2, hidden_dim=8))
-    with pytest.raises(
-        InputError, match=r"^expected a classifier whose matrices can be cut .* got DistilBert"
-    ):
-        Gates.of(model)

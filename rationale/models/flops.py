@@ -113,7 +113,8 @@ def full_costs(model: PreTrainedModel) -> Costs:
 def _uncut_costs(config: str) -> Costs:
     """Return the costs of a model of this configuration, in JSON; its weights are any."""
     settings = json.loads(config)
-    return costs(build(AutoConfig.for_model(settings.pop("model_type"), **settings)))
+    with torch.random.fork_rng(devices=[]):  # only the first time are weights drawn: a run must not notice
+        return costs(build(AutoConfig.for_model(settings.pop("model_type"), **settings)))
 
 
 Polynomial = tuple[int, int, int]  # of T², T and 1
@@ -159,9 +160,11 @@ def _counted(model: PreTrainedModel, tokens: int, run: Callable[[PreTrainedModel
 
 
 def _whole(model: PreTrainedModel, tokens: int) -> None:
-    """Run a pass over so many tokens."""
+    """Run a pass over so many tokens; of weights alone, as the counter trips over a leaf with a gradient."""
     ids = torch.arange(1, tokens + 1, device=model.device)[None] % model.config.vocab_size
-    model(input_ids=ids, **inputs_of(model, torch.zeros_like(ids), torch.ones_like(ids, dtype=torch.bool)))
+    inputs = inputs_of(model, torch.zeros_like(ids), torch.ones_like(ids, dtype=torch.bool))
+    weights = {name: weight.detach() for name, weight in model.named_parameters()}
+    functional_call(model, weights, kwargs={"input_ids": ids, **inputs})
 
 
 def _shapes_alone(model: PreTrainedModel, tokens: int) -> None:

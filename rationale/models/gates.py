@@ -1,9 +1,10 @@
 """Hard-concrete gates that learn which parts of an encoder can go (CoFi, Xia et al., ACL 2022, section 3).
 
 A gate is a random number in [0,1] that multiplies a part: a head, an FFN unit, a hidden dimension, an
-attention or an FFN sublayer; its log-alpha a says how likely it is open. A sublayer's gate multiplies the
-gates of its heads or units. The hard-concrete distribution is Louizos et al., ICLR 2018, eq. 10 to 12.
-`pruning.cut` makes of closed gates a really smaller model.
+attention or an FFN sublayer; its log-alpha a says how likely it is open. Heads that share their keys go
+together: their group has one gate. A sublayer's gate multiplies the gates of its heads or units. The
+hard-concrete distribution is Louizos et al., ICLR 2018, eq. 10 to 12. `pruning.cut` makes of closed gates a
+really smaller model; `matrices` says of which families.
 
 Axes: L layer, H head, F FFN unit, D hidden dimension, d head width.
 """
@@ -13,22 +14,23 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from copy import deepcopy
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import layer_norm
-from transformers import PreTrainedConfig, PreTrainedModel
+from torch.func import functional_call
+from transformers import PreTrainedModel
 
-from eraser import Fault, InputError
-from rationale.models.layers import base_of, check_layers, layers_of
+from rationale.models.matrices import Dimensions, dimensions, matrices_of
 
 BETA = 2 / 3  # temperature
 LOW, HIGH = -0.1, 1.1  # what (0, 1) is stretched to before it is clipped
 START = 10.0  # of a log-alpha: the chance to be closed is 1e-5
 LIMIT = math.log(100)  # of a log-alpha's size, once training has begun
 TINY = 1e-6
+DISTANCES = "rel_embeddings"  # what DeBERTa's layers call the table of distances
 
 
 def gate(u: Tensor, alpha: Tensor) -> Tensor:
@@ -89,57 +91,18 @@ class Openings:
         gates = (self.heads, self.units, self.hidden, self.attention, self.ffn)
         return Openings(*((g > 0).float() for g in gates))
 
-    def size(self, head_width: int) -> Tensor:
-        """Return how many parameters of the matrices q, k, v, o and the FFN's two are left.
+    def size(self, sizes: Dimensions) -> Tensor:
+        """Return how many weights of the matrices into and out of heads and units are left.
 
         Expected, of chances; exact, of binary openings. Biases, norms, embeddings and pooler do not count.
         """
-        per_dimension = 4 * head_width * self.head_scales.sum() + 2 * self.unit_scales.sum()
+        per_dimension = sizes.of_head * self.head_scales.sum() + sizes.of_unit * self.unit_scales.sum()
         return per_dimension * self.hidden.sum()
 
-    def sparsity(self, head_width: int) -> Tensor:
+    def sparsity(self, sizes: Dimensions) -> Tensor:
         """Return the share of prunable parameters that is gone, a number in [0,1]."""
-        n_layers, d_hidden = len(self.attention), len(self.hidden)
-        matrices = 4 * head_width * self.heads.shape[1] + 2 * self.units.shape[1]
-        return 1 - self.size(head_width) / (n_layers * matrices * d_hidden)
-
-
-class Dimensions(NamedTuple):
-    """The sizes of an encoder that gates are for."""
-
-    layers: int
-    heads: int
-    units: int
-    hidden: int
-
-    @property
-    def head_width(self) -> int:
-        """The width of one head, d."""
-        return self.hidden // self.heads
-
-
-def sizes_of(config: PreTrainedConfig) -> Dimensions:
-    """Return the sizes a configuration tells, those before any cut."""
-    return Dimensions(
-        config.num_hidden_layers, config.num_attention_heads, config.intermediate_size, config.hidden_size
-    )
-
-
-def check_matrices(model: PreTrainedModel) -> None:
-    """Refuse a classifier whose layers are not built as BERT's are."""
-    check_layers(model)
-    layer: Any = layers_of(model)[0]
-    if not hasattr(getattr(getattr(layer, "attention", None), "output", None), "LayerNorm"):
-        expected = "a classifier whose matrices can be cut (BERT, RoBERTa, ELECTRA, …)"
-        raise InputError(Fault(expected, type(model).__name__))
-
-
-def dimensions(model: PreTrainedModel) -> Dimensions:
-    """Return the sizes of a classifier; one that is cut already has no more gates."""
-    check_matrices(model)
-    if getattr(model.config, "cut", None) is not None:
-        raise InputError(Fault("a classifier that is not cut yet", f"one cut to {model.config.cut}"))
-    return sizes_of(model.config)
+        matrices = sizes.of_head * sizes.heads + sizes.of_unit * sizes.units
+        return 1 - self.size(sizes) / (sizes.layers * matrices * sizes.hidden)
 
 
 class Gates(nn.Module):
@@ -147,8 +110,7 @@ class Gates(nn.Module):
 
     def __init__(self, sizes: Dimensions) -> None:
         super().__init__()
-        self.head_width = sizes.head_width
-        n = sizes.layers
+        self.sizes, n = sizes, sizes.layers
         shapes = {
             "heads": (n, sizes.heads),
             "units": (n, sizes.units),
@@ -188,7 +150,7 @@ class Gates(nn.Module):
 
     def sparsity(self) -> Tensor:
         """Return the expected sparsity ŝ: the gates are independent, so chances multiply."""
-        return self.chances().sparsity(self.head_width)
+        return self.chances().sparsity(self.sizes)
 
     @torch.no_grad()
     def clamp(self) -> None:
@@ -219,57 +181,72 @@ def target(step: int, warmup_steps: int, final: float) -> float:
     return final if step >= warmup_steps else final * step / warmup_steps
 
 
-def stream_norms(model: PreTrainedModel) -> list[nn.LayerNorm]:
-    """Return the norms that write the residual stream; with a projection, not the embeddings' own."""
-    base, layers = base_of(model), list[Any](layers_of(model))
-    first = [] if projection(model) is not None else [base.embeddings.LayerNorm]
-    return first + [n for x in layers for n in (x.attention.output.LayerNorm, x.output.LayerNorm)]
-
-
-def projection(model: PreTrainedModel) -> nn.Linear | None:
-    """Return ELECTRA's map from embeddings to hidden states, where their widths differ."""
-    return getattr(base_of(model), "embeddings_project", None)
-
-
 @contextmanager
 def gated(model: PreTrainedModel, openings: Openings) -> Iterator[None]:
     """Run a classifier, padded or packed, as if what is closed were cut and the rest scaled.
 
     Heads and units are scaled where they enter their sublayer's last matrix: a closed sublayer adds that
-    matrix's bias only, and its norm stays. Norms over the stream see its open dimensions only and are
-    scaled; so closed ones are 0 throughout. With gradient checkpointing, go backward inside too.
+    matrix's bias only, and its norm stays. What writes the residual stream is scaled, and norms see its open
+    dimensions only; so closed ones are 0 throughout. With gradient checkpointing, go backward inside too.
     """
+    sizes, found = dimensions(model), matrices_of(model)
     with ExitStack() as hooks:
-        heads = openings.head_scales.repeat_interleave(dimensions(model).head_width, dim=1)
-        for layer, head, unit in zip(list[Any](layers_of(model)), heads, openings.unit_scales, strict=True):
-            hooks.enter_context(layer.attention.output.dense.register_forward_pre_hook(_Scale(head)))
-            hooks.enter_context(layer.output.dense.register_forward_pre_hook(_Scale(unit)))
-        project, norm_hook = projection(model), _NormOpen(openings.hidden)
-        if project is not None:
-            hooks.enter_context(project.register_forward_hook(lambda _, __, out: out * openings.hidden))
-        for norm in stream_norms(model):
-            hooks.enter_context(norm.register_forward_hook(norm_hook))
+        for layer, head, unit in zip(found.layers, openings.head_scales, openings.unit_scales, strict=True):
+            columns = head.repeat_interleave(layer.out_of_heads.in_features // sizes.heads)
+            hooks.enter_context(layer.out_of_heads.register_forward_pre_hook(_Scale(columns)))
+            hooks.enter_context(layer.out_of_units.register_forward_pre_hook(_Scale(unit)))
+            if found.distances:
+                scale = _ScaleDistances(openings.hidden)
+                hooks.enter_context(layer.module.register_forward_pre_hook(scale, with_kwargs=True))
+        for norm in found.norms:
+            hooks.enter_context(norm.register_forward_hook(_NormOpen(norm, openings.hidden)))
+        for writer in found.writes:
+            hooks.enter_context(writer.register_forward_hook(_Scaled(openings.hidden)))
         yield
 
 
+@dataclass(frozen=True)
 class _Scale:
     """A hook before a matrix: multiply what enters it, [..., n] by [n]."""
 
-    def __init__(self, scale: Tensor) -> None:
-        self.scale = scale
+    scale: Tensor
 
     def __call__(self, _: nn.Module, args: tuple[Tensor]) -> tuple[Tensor]:
         return (args[0] * self.scale.to(args[0].dtype),)
 
 
+@dataclass(frozen=True)
+class _Scaled:
+    """A hook after a module that writes the stream: multiply what leaves it, [..., D] by [D]."""
+
+    hidden: Tensor
+
+    def __call__(self, _: nn.Module, __: tuple[Tensor], out: Tensor) -> Tensor:
+        return out * self.hidden.to(out.dtype)
+
+
+@dataclass(frozen=True)
+class _ScaleDistances:
+    """A hook before a layer: multiply what stands for distances [..., D], which heads read as states."""
+
+    hidden: Tensor
+
+    def __call__(self, _: nn.Module, args: Any, kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+        table = kwargs[DISTANCES]
+        return args, kwargs | {DISTANCES: table * self.hidden.to(table.dtype)}
+
+
 class _NormOpen:
-    """A hook after a LayerNorm over [..., D]: do it anew over the open dimensions; 0 in the closed."""
+    """A hook after a norm over [..., D]: do it anew over the open dimensions; 0 in the closed."""
 
-    def __init__(self, hidden: Tensor) -> None:
-        self.hidden, self.open = hidden, hidden.detach().nonzero()[:, 0]
+    def __init__(self, norm: Any, hidden: Tensor) -> None:
+        self.open = hidden.detach().nonzero()[:, 0]
+        self.narrow = deepcopy(norm)  # computes as the norm does, but with the weights that it is given
+        if hasattr(self.narrow, "normalized_shape"):
+            self.narrow.normalized_shape = (len(self.open),)
 
-    def __call__(self, norm: nn.LayerNorm, args: tuple[Tensor], out: Tensor) -> Tensor:
+    def __call__(self, norm: nn.Module, args: tuple[Tensor], out: Tensor) -> Tensor:
         states = args[0].index_select(-1, self.open)
-        normed = layer_norm(states, (len(self.open),), norm.weight[self.open], norm.bias[self.open], norm.eps)
-        scaled = (normed * self.hidden[self.open]).to(out.dtype)
-        return torch.zeros_like(out).index_copy(-1, self.open, scaled)
+        weights = {name: weight[self.open] for name, weight in norm.named_parameters()}
+        normed = functional_call(self.narrow, weights, (states,)).to(out.dtype)
+        return torch.zeros_like(out).index_copy(-1, self.open, normed)

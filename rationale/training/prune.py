@@ -20,10 +20,11 @@ from eraser import Fault, InputError
 from rationale.hf import load_classifier, save_classifier
 from rationale.models.adaptive import AdaptiveForSequenceClassification
 from rationale.models.encoder import Output, keep_all, run_packed
-from rationale.models.gates import Gates, Lagrangian, dimensions, gated, target
-from rationale.models.layers import depth_of
+from rationale.models.gates import Gates, Lagrangian, gated, target
+from rationale.models.layers import depth_of, width_of
+from rationale.models.matrices import dimensions
 from rationale.models.packed import Rows
-from rationale.models.pruning import cut
+from rationale.models.pruning import check_cuttable, cut
 from rationale.training.adaptive import Recipe
 from rationale.training.loop import decay_groups
 from rationale.training.run import Run, TrainingBatch
@@ -69,6 +70,7 @@ class PruneSettings(AdaptiveSettings):
 def _model(inner: PreTrainedModel, settings: PruneSettings) -> PreTrainedModel:
     if isinstance(inner, AdaptiveForSequenceClassification) or getattr(inner.config, "cut", None):
         raise InputError(Fault("a dense model to cut", type(inner).__name__))
+    check_cuttable(inner)
     return copy.deepcopy(inner)  # the dense model stays the teacher
 
 
@@ -93,13 +95,12 @@ class GateStage(PackedStage):
     def __init__(self, run: Run, place: int) -> None:
         assert isinstance(run.settings, PruneSettings)
         self.settings, model = run.settings, run.model
-        teacher, own = dimensions(run.teachers[0].model), dimensions(model)
-        if (own.layers, own.hidden) != (teacher.layers, teacher.hidden):
-            expected = f"a model of the dense one's {teacher.layers} layers of width {teacher.hidden}"
+        own, teacher = dimensions(model), run.teachers[0].model
+        if (own.layers, own.hidden) != (depth_of(teacher), width_of(teacher)):
+            expected = f"a model of the dense one's {depth_of(teacher)} layers of width {width_of(teacher)}"
             raise InputError(Fault(expected, f"{own.layers} of width {own.hidden}"))
         self.gates, self.lagrangian = Gates.of(model), Lagrangian().to(model.device)
-        width = model.config.hidden_size
-        self.map = nn.Linear(width, width, bias=False).to(model.device)
+        self.map = nn.Linear(own.hidden, own.hidden, bias=False).to(model.device)
         nn.init.eye_(self.map.weight)
         s, none = self.settings, {"weight_decay": 0.0}
         groups = decay_groups([*model.named_parameters(), *self.map.named_parameters()], s.step.weight_decay)
@@ -121,8 +122,7 @@ class GateStage(PackedStage):
             output, states = self._read(model, batch)
         with torch.no_grad():
             _, wanted = self._read(self.run.teachers[0].model, batch)
-        n_layers = depth_of(model)
-        chosen = [wanted[i] for i in range(2, n_layers, 2)] or wanted[-1:]
+        chosen = wanted[2::2] or wanted[-1:]
         imitation = nearest_layers([self.map(x.float()) for x in states[1:]], chosen)
         steps = self.run.steps * s.epochs
         done = self.loop.progress["epoch"] * self.run.steps + self.loop.progress["step"]
