@@ -28,7 +28,7 @@ from rationale.models.flops import costs, full_costs, kept_lengths
 from rationale.passes import Passes
 from rationale.predict import batches, text_probs
 from rationale.settings import OF_EACH_TEXT
-from rationale.text import OUTSIDE, Batch, Ints, Window
+from rationale.text import OUTSIDE, Batch, Ints, Window, words_between
 
 MAX_WORDS = 12_000  # of a text that is explained while someone waits
 ROUNDS, ROUNDS_UP_TO = 4, 512  # a text of no more pieces is timed so often, the fastest shown
@@ -152,9 +152,9 @@ def _pieces(classifier: Classifier, windows: Sequence[Window], n_words: int) -> 
     found: list[list[str]] = [[] for _ in range(n_words)]
     for window in windows:
         names = classifier.encoder.tokenizer.convert_ids_to_tokens(window.ids.tolist())
-        for word, name in zip(window.word.tolist(), names, strict=True):
-            if word != OUTSIDE:
-                found[word].append(name)
+        for word, end, name in zip(window.word.tolist(), window.end.tolist(), names, strict=True):
+            for one in range(word, end) if word != OUTSIDE else ():
+                found[one].append(name)
     return tuple(map(tuple, found))
 
 
@@ -212,10 +212,11 @@ def _dense(classifier: Classifier, batch: Batch) -> Output:
 
 def _mark_kept(kept: Mask, batch: Batch, output: Output) -> None:
     """Set the words [L+1,W] of which a layer, or the text itself, has a piece."""
-    words = batch.word.cpu().numpy()
+    words, ends = batch.word.cpu().numpy(), batch.end.cpu().numpy()
     stays = [batch.real.cpu().numpy(), *(layer.kept.cpu().numpy() for layer in output.trace)]
     for layer, mask in enumerate(stays):
-        kept[layer, words[mask & (words != OUTSIDE)]] = True
+        there = mask & (words != OUTSIDE)
+        kept[layer] |= words_between(words[there], ends[there], kept.shape[1])
 
 
 def _laps(layers: Sequence[Any], run: Callable[[], Output]) -> list[float]:

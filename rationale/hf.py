@@ -142,14 +142,14 @@ def quiet() -> None:
 
 
 def load_tokenizer(path: str | Path) -> PreTrainedTokenizerBase:
-    """Load a fast tokenizer; its `word_ids` are what aligns pieces with words."""
+    """Load a fast tokenizer; its offsets are what aligns pieces with words."""
     folder = Path(path)
     if folder.is_dir() and not any((folder / name).is_file() for name in TOKENIZER_FILES):
         # the library would make an empty one up, to which every word is unknown
         raise InputError(Fault(f"a tokenizer ({', '.join(TOKENIZER_FILES)})", "none", path))
     try:
         tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
-            path, use_fast=True, add_prefix_space=True, trust_remote_code=False
+            path, use_fast=True, trust_remote_code=False
         )
     except Exception as error:  # the library raises many kinds for one cause
         raise InputError(Fault("a tokenizer", first_line(error), path)) from None

@@ -163,5 +163,5 @@ def test_length_batches_hold_each_once_and_stay_within_the_limit(lengths, limit)
 
 
 def test_words_read_ignores_specials():
-    window = Window(np.array([1, 5, 2]), np.array([OUTSIDE, 2, OUTSIDE]), np.zeros(3, dtype=int))
+    window = Window(*np.array([[1, 5, 2], [OUTSIDE, 2, OUTSIDE], [0, 0, 0], [OUTSIDE, 3, OUTSIDE]]))
     assert words_read([window], 3).tolist() == [False, False, True]
