@@ -19,6 +19,7 @@ import torch
 from app.state import Held
 from eraser import Fault, InputError, Text
 from eraser.types import Floats, Mask
+from eraser.words import gaps, placed
 from rationale.ablate import Erasure, Removal, ablate
 from rationale.attribution import METHODS, AttributionSettings, Case, attribute
 from rationale.hf import Classifier, drops_tokens, without_removal
@@ -41,11 +42,20 @@ PREDICTED, GOLD = OF_EACH_TEXT
 
 
 class Given(NamedTuple):
-    """A text as it is given: its words, a query that goes before it, the words that begin its sentences."""
+    """A text as it is given: its words, a query that goes before it, the words that begin its sentences.
+
+    `string` is the text itself, where it is not just its words between spaces.
+    """
 
     words: tuple[str, ...]
     query: str | None = None
     starts: tuple[int, ...] = (0,)
+    string: str | None = None
+
+    @property
+    def after(self) -> list[str] | None:
+        """What stands after each word; None: a space."""
+        return None if self.string is None else gaps(*placed(self.string, self.words))
 
 
 @dataclass(frozen=True)
@@ -99,7 +109,12 @@ def methods_of(held: Held) -> tuple[str, ...]:
     return (*own, *(m for m in others if m not in SLOW), *(m for m in others if m in SLOW))
 
 
-def text_of(words: Sequence[str], query: str | None = None, starts: Sequence[int] = (0,)) -> Text:
+def text_of(
+    words: Sequence[str],
+    query: str | None = None,
+    starts: Sequence[int] = (0,),
+    string: str | None = None,
+) -> Text:
     """Return words as a text to be encoded.
 
     Raises:
@@ -109,7 +124,7 @@ def text_of(words: Sequence[str], query: str | None = None, starts: Sequence[int
         raise InputError(Fault("a text with words", "an empty one"))
     if len(words) > MAX_WORDS:
         raise InputError(Fault(f"a text of at most {MAX_WORDS} words", f"{len(words)}"))
-    return Text("text", tuple(words), {"text": 0}, tuple(starts), query)
+    return Text("text", tuple(words), {"text": 0}, tuple(starts), query, string)
 
 
 def read(held: Held, text: Text, dial: float) -> Reading:

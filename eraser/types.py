@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eraser.errors import Fault, InputError
-from eraser.words import Spans, WordCutter, cut_words, find_words, joined
+from eraser.words import Spans, WordCutter, cut_words, placed
 
 Mask = NDArray[np.bool_]
 Floats = NDArray[np.float64]
@@ -87,11 +87,7 @@ class Document:
     @property
     def plain(self) -> tuple[str, Spans]:
         """The text as one string, and the characters of each word."""
-        return _plain(self.string, self.words, self.id)
-
-
-def _plain(string: str | None, words: tuple[str, ...], id: str) -> tuple[str, Spans]:
-    return joined(words) if string is None else (string, find_words(string, words, id=id))
+        return placed(self.string, self.words, id=self.id)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -147,7 +143,7 @@ class Text:
     @property
     def plain(self) -> tuple[str, Spans]:
         """The text as one string, and the characters of each word."""
-        return _plain(self.string, self.words, self.example_id)
+        return placed(self.string, self.words, id=self.example_id)
 
     def spans(self, evidence: frozenset[Evidence]) -> frozenset[Span]:
         """Return `evidence` as spans over this text's words."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Sequence
 from functools import cache
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from eraser.errors import Fault, InputError, shown
@@ -155,6 +156,20 @@ def find_words(text: str, words: Sequence[str], **place: Any) -> Spans:
     if _seen(text[at:]):
         raise InputError(Fault("a text that ends with its last word", shown(text[at:].lstrip(), 30), **place))
     return tuple(spans)
+
+
+def placed(text: str | None, words: Sequence[str], **place: Any) -> tuple[str, Spans]:
+    """Return a text with the characters of its words; where it is not known, the words are joined to one."""
+    return joined(words) if text is None else (text, find_words(text, words, **place))
+
+
+def gaps(text: str, spans: Spans) -> list[str]:
+    """Return what stands after each word and before the next.
+
+    >>> gaps("a  film.", ((0, 1), (3, 7), (7, 8)))
+    ['  ', '', '']
+    """
+    return [text[end:start] for (_, end), (start, _) in pairwise((*spans, (len(text), len(text))))]
 
 
 def _seen(gap: str) -> bool:

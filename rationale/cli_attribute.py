@@ -16,6 +16,7 @@ from rationale.cli_options import (
     Precision,
     Replacement,
     RunnerName,
+    Words,
     Workers,
     absolute,
 )
@@ -28,6 +29,7 @@ def attribute_command(  # noqa: PLR0913 (one option each)
     methods: Annotated[str, typer.Option(help="Comma-separated.")] = "integrated_gradients",
     text: Annotated[str, typer.Option(help="Key of the text in each object.")] = "text",
     query: Annotated[str | None, typer.Option(help="Key of the question, if there is one.")] = None,
+    words: Words = None,
     dense: DenseModel = None,
     labels: LabelNames = None,
     long_texts: Annotated[Literal["window", "truncate"], typer.Option()] = "window",
@@ -67,6 +69,8 @@ def attribute_command(  # noqa: PLR0913 (one option each)
     assert isinstance(work, Stream)
     RUNNERS[runner](job, work, workers, address)
     found = collect(work)
+    for note in work.notes:
+        typer.echo(f"note: {note}")
     cost = ", ".join(f"{method} {ms:.1f} ms" for method, ms in found["ms_per_text"].items())
     typer.echo(
         f"{out}: {found['texts']} texts in {len(found['parts'])} parts, "

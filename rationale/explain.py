@@ -9,6 +9,7 @@ import numpy as np
 
 from eraser import Fault, InputError, Text
 from eraser.types import Floats
+from eraser.words import Spans, WordCutter, cutter_for, gaps, placed
 from rationale.attribution import METHODS, Case, attribute
 from rationale.extract import top_words
 from rationale.hf import Classifier
@@ -18,7 +19,10 @@ from rationale.rich import fragment
 
 @dataclass(frozen=True)
 class Explanation:
-    """What the model said of a text, and one score for each word (NaN where it did not read it)."""
+    """What the model said of a text, and one score for each word (NaN where it did not read it).
+
+    `string` is the text, where it was given as such; `cut` what cut it into words, `note` why, if by itself.
+    """
 
     words: tuple[str, ...]
     scores: Floats
@@ -26,6 +30,19 @@ class Explanation:
     probs: Mapping[str, float]
     target: str
     method: str
+    string: str | None = None
+    cut: WordCutter | None = None
+    note: str | None = None
+
+    @property
+    def text(self) -> str:
+        """The text."""
+        return placed(self.string, self.words)[0]
+
+    @property
+    def spans(self) -> Spans:
+        """The characters of each word: `text[start:end]` is the word."""
+        return placed(self.string, self.words)[1]
 
     def top(self, size: int) -> list[tuple[str, float]]:
         """Return the words with the highest scores, the highest first; of equals the first in the text."""
@@ -37,13 +54,13 @@ class Explanation:
         """Return the text with its words coloured by score, the strongest full, for notebooks."""
         strongest = float(np.nanmax(np.abs(self.scores), initial=0.0)) or 1.0
         words = [
-            (word, None, 0.0) if np.isnan(score) else (word, float(score), float(score) / strongest)
-            for word, score in zip(self.words, self.scores, strict=True)
+            (word, None, 0.0, gap) if np.isnan(score) else (word, float(score), float(score) / strongest, gap)
+            for word, score, gap in zip(self.words, self.scores, gaps(self.text, self.spans), strict=True)
         ]
         return fragment("explanation.html", found=self, words=words)
 
 
-def explain(
+def explain(  # noqa: PLR0913 (a keyword each)
     classifier: Classifier,
     text: str,
     method: str = "integrated_gradients",
@@ -51,8 +68,9 @@ def explain(
     target: str | None = None,
     query: str | None = None,
     seed: int = 0,
+    words: WordCutter | None = None,
 ) -> Explanation:
-    """Explain the prediction for one text, its words cut at white space.
+    """Explain the prediction for one text.
 
     Args:
         classifier: see `rationale.hf.load_classifier`.
@@ -61,16 +79,19 @@ def explain(
         target: the label to explain; default the predicted one.
         query: a question that goes before the text and gets no scores.
         seed: for methods that draw.
+        words: what cuts the text into words, see `eraser.words.cut_words`; default `punctuation`, or
+            `characters` for a text without spaces between words.
     """
     if method not in METHODS:
         raise InputError(Fault(f"a method of {', '.join(METHODS)}", repr(method)))
     if target is not None and target not in classifier.labels:
         raise InputError(Fault(f"a label of {', '.join(classifier.labels)}", repr(target)))
-    words = tuple(text.split())
-    (windows,) = classifier.encoder.encode([Text("text", words, {"text": 0}, (0,), query)])
+    cut, note = cutter_for([text], words, "punctuation")
+    given = Text.of("text", text, cut, query)
+    (windows,) = classifier.encoder.encode([given])
     probs = text_probs(classifier, [windows])[0]
     label = classifier.labels[int(probs.argmax())]
-    case = Case(windows, len(words), classifier.labels.index(target or label), seed)
+    case = Case(windows, len(given.words), classifier.labels.index(target or label), seed)
     (found,) = attribute(classifier, method, [case])
     by_label = dict(zip(classifier.labels, map(float, probs), strict=True))
-    return Explanation(words, found.scores, label, by_label, target or label, method)
+    return Explanation(given.words, found.scores, label, by_label, target or label, method, text, cut, note)

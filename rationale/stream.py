@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from hashlib import sha256
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from eraser import Fault, InputError, Text
 from eraser.errors import shown
 from eraser.load import parse_json_lines
 from eraser.types import Floats
+from eraser.words import CUTTERS, WordCutter, cutter_for
 from eraser.write import make_folder, write_json
 from rationale.attribution import METHODS, Attribution, Case, attribute
 from rationale.attribution.request import AttributionSettings
@@ -37,11 +39,17 @@ from rationale.settings import digest
 from rationale.text import LongTexts
 
 MANIFEST = "manifest.json"
+ROWS_VERSION = 2  # to be raised by a change of what rows hold, or of how texts are read
+LOOKED_AT = 1000  # lines at a file's beginning, to see whether its texts have spaces between words
 
 
 @dataclass(frozen=True)
 class StreamSettings(AttributionSettings):
-    """How the texts of a file are explained: each for the class the model predicts."""
+    """How the texts of a file are explained: each for the class the model predicts.
+
+    `words` is what cuts them: where nobody says, white space, or, where most of the first texts have none,
+    single characters.
+    """
 
     file: str
     model: str
@@ -49,6 +57,7 @@ class StreamSettings(AttributionSettings):
     dense: str | None = None
     text: str = "text"
     query: str | None = None
+    words: WordCutter | None = None
     long_texts: LongTexts = "window"
     max_length: int | None = None
     precision: str = "float32"
@@ -62,6 +71,8 @@ class StreamSettings(AttributionSettings):
         faults = [Fault(known, repr(method)) for method in self.methods if method not in METHODS]
         if not self.methods:
             faults.append(Fault("at least one method", "none"))
+        if self.words not in (None, *CUTTERS):
+            faults.append(Fault(f"words cut by {', '.join(CUTTERS)}", repr(self.words)))
         if self.chunk < 1:
             faults.append(Fault("a chunk of at least 1 text", str(self.chunk)))
         if faults := faults + self.faults():
@@ -112,6 +123,7 @@ class Stream:
     lines: LineChunks
     folder: Path
     model_hashes: tuple[str, str]
+    notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.lines)
@@ -135,7 +147,7 @@ class Stream:
         s = replace(self.settings, file="", model="", dense=None, device="", chunk=1)
         texts = sha256(self.lines.read(number)).hexdigest()
         code = [METHODS[method].code for method in s.methods]
-        key = digest(PARTS_VERSION, self.model_hashes, vars(s), texts, code)
+        key = digest(ROWS_VERSION, PARTS_VERSION, self.model_hashes, vars(s), texts, code)
         return self.folder / f"{number:08d}-{key}.parquet"
 
     def texts(self, number: int) -> list[Text]:
@@ -153,9 +165,13 @@ class Stream:
         for name, value in texts.items():
             if not isinstance(value, str) or (name == s.text and not value.split()):
                 raise InputError(Fault(f"a text with words in {name!r}", shown(value), place, line))
-        words = tuple(texts[s.text].split())  # type: ignore[union-attr]
+        assert s.words is not None  # since the run was opened
         query = None if s.query is None else texts[s.query]
-        return Text(str(record.get("id", line)), words, {"text": 0}, (0,), query)
+        found = Text.of(str(record.get("id", line)), str(texts[s.text]), s.words, query)
+        if not found.words:
+            expected = f"a text with words in {s.text!r}, cut by {s.words}"
+            raise InputError(Fault(expected, shown(found.string), place, line))
+        return found
 
     def _rows(self, number: int) -> Rows:
         texts, passes = self.texts(number), Passes()
@@ -186,6 +202,7 @@ class Stream:
             "label": labels[int(probs.argmax())],
             "probs": probs.tolist(),
             "words": list(text.words),
+            "spans": [list(span) for span in text.plain[1]],
             "scores": found.scores.tolist(),
             "ms": found.milliseconds,
             "where": describe(self.classifier),
@@ -200,9 +217,24 @@ def stream(
     lines = LineChunks(Path(settings.file), settings.chunk)
     len(lines)  # refused before a folder is made
     explained = explained_by(classifier, dense)
+    words, note = cutter_for(_first_texts(lines.path, settings.text), settings.words, "whitespace")
     make_folder(folder)
     hashes = (fingerprint(classifier), fingerprint(explained))
-    return Stream(classifier, explained, settings, lines, folder / "parts", hashes)
+    notes = () if note is None else (note,)
+    cut = replace(settings, words=words)
+    return Stream(classifier, explained, cut, lines, folder / "parts", hashes, notes)
+
+
+def _first_texts(path: Path, key: str) -> Iterator[str]:
+    """Yield the texts of a file's first lines; what is wrong with a line is told when its turn comes."""
+    with path.open(encoding="utf-8", errors="replace") as file:
+        for line in islice(file, LOOKED_AT):
+            try:
+                found = json.loads(line)
+            except (ValueError, RecursionError):
+                continue
+            if isinstance(found, dict) and isinstance(text := found.get(key), str):
+                yield text
 
 
 def collect(run: Stream) -> dict[str, Any]:
@@ -223,6 +255,7 @@ def collect(run: Stream) -> dict[str, Any]:
     cost = {m: total / n for m, (total, n) in spent.items()}
     counts = {"texts": labels.total(), "labels": dict(labels), "words": words, "words_unread": unread}
     found = {"settings": vars(run.settings), **counts, "ms_per_text": cost, "parts": names}
+    found["notes"] = list(run.notes)
     write_json(run.folder.parent / MANIFEST, found)
     return found
 
