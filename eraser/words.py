@@ -20,9 +20,10 @@ if TYPE_CHECKING:
 WordCutter = Literal["whitespace", "punctuation", "characters"]
 Spans = tuple[tuple[int, int], ...]
 
+_LETTER = r"[\p{L}\p{M}\p{N}\p{Pc}]"
 # Letters and digits of scripts that put no spaces between words; `SA` in Unicode's line breaking are Thai,
 # Lao, Khmer, Burmese and their kin.
-_UNSPACED = r"[[\p{L}\p{N}]&&[\p{scx=Han}\p{scx=Hira}\p{scx=Kana}\p{scx=Bopo}\p{scx=Tibt}\p{lb=SA}]]"
+_UNSPACED = r"[[\p{L}\p{M}\p{N}]&&[\p{scx=Han}\p{scx=Hira}\p{scx=Kana}\p{scx=Bopo}\p{scx=Tibt}\p{lb=SA}]]"
 _UNSEEN = r"[\s\p{Cc}\p{Cf}]"
 _INSIDE = r"['’‐‑·\u00ad-]"  # between letters they are part of a word: don't, well-known
 _IN_NUMBERS = r"[.,:٫٬]"  # between digits they are part of a number: 3.5, 10:30
@@ -34,7 +35,7 @@ def _pattern(unspaced_alone: bool) -> regex.Pattern[str]:
     """Return what finds the next word or, as its first group, what is none."""
     import regex  # here, as few commands cut texts
 
-    letter = rf"[[\p{{L}}\p{{N}}\p{{Pc}}]--{_UNSPACED}]" if unspaced_alone else r"[\p{L}\p{N}\p{Pc}]"
+    letter = rf"[{_LETTER}--{_UNSPACED}]" if unspaced_alone else _LETTER
     letters = rf"(?:(?={letter})\X)++"  # \X: a character as it is read, with its marks
     inside = rf"(?:{_INSIDE}(?={letter})|(?<=\p{{N}}){_IN_NUMBERS}(?=\p{{N}}))"
     initials = rf"(?:[\p{{L}}&&{letter}]\.){{2,}}+"  # e.g., U.S.
