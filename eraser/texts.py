@@ -68,7 +68,7 @@ def read_cutter(source: Source) -> WordCutter | None:
         found = json.loads(source.text(WORDS))
     except (ValueError, RecursionError) as error:
         raise InputError(Fault("JSON", str(error), source.place(WORDS))) from None
-    how = found.get("words") if isinstance(found, dict) else found
+    how = found.get("words") if isinstance(found, dict) else None
     if not isinstance(how, str) or how not in CUTTERS:
         raise InputError(Fault(f'"words" of {", ".join(CUTTERS)}', shown(found), source.place(WORDS)))
     return how
