@@ -20,6 +20,7 @@ from eraser.words import cut_words
 from eraser.write import official_record
 from rationale.evaluate import evaluate
 from rationale.settings import EvaluateSettings
+from rationale.stream import read_stream
 from tests.own_files import gold, save
 from tests.test_cli_data import rationale  # noqa: F401 (a fixture)
 from tests.test_own_data import imported, spans_within, texts
@@ -314,3 +315,29 @@ def test_the_command_tells_what_it_chose_and_takes_what_it_is_told(rationale, tm
     assert "  note: words: whitespace\n" in out
     assert "spans that begin or end inside a word, and mark all of it: 3 of 3" in out
     assert gold(load("whole", tmp_path / "here/whole")) == {"slow": [0], "fine": [0]}
+
+
+def test_attribute_tells_what_it_chose_and_takes_what_it_is_told(rationale, model_folder, tmp_path):  # noqa: F811
+    save(tmp_path / "here/x.jsonl", CHINESE)
+    command = (
+        "attribute",
+        "--file",
+        "x.jsonl",
+        "--model",
+        model_folder,
+        "--methods",
+        "random",
+        "--out",
+        "out",
+    )
+    code, out, err = rationale(*command)
+    assert code == 0, err
+    assert "note: words: characters, as 2 of 2 texts are written without spaces between words\n" in out
+    assert f"0 of {len(SLOW) + len(DULL)} words not read" in out
+    code, out, err = rationale(*command, "--words", "punctuation")
+    assert code == 0, err
+    assert "note" not in out
+    assert [row["words"] for row in read_stream(tmp_path / "here/out")] == [
+        ["故事开头很慢", "，", "我差点睡着", "。"],
+        ["演员很出色", "，", "我很喜欢", "！"],
+    ]
