@@ -19,6 +19,7 @@ import torch
 from app.state import Held
 from eraser import Fault, InputError, Text
 from eraser.types import Floats, Kind, Mask
+from eraser.words import gaps, placed
 from rationale.ablate import Erasure, Removal, ablate
 from rationale.asked import Asked
 from rationale.attribution import METHODS, Case, attribute, fitting, usual
@@ -31,7 +32,7 @@ from rationale.models.layers import depth_of, layers_of
 from rationale.passes import Passes
 from rationale.predict import batches, text_probs
 from rationale.settings import OF_EACH_TEXT
-from rationale.text import OUTSIDE, Batch, Ints, Window
+from rationale.text import OUTSIDE, Batch, Ints, Window, words_between
 
 MAX_WORDS = 12_000  # of a text that is explained while someone waits
 ROUNDS, ROUNDS_UP_TO = 4, 512  # a text of no more pieces is timed so often, the fastest shown
@@ -43,11 +44,20 @@ PREDICTED, GOLD = OF_EACH_TEXT
 
 
 class Given(NamedTuple):
-    """A text as it is given: its words, a query that goes before it, the words that begin its sentences."""
+    """A text as it is given: its words, a query that goes before it, the words that begin its sentences.
+
+    `string` is the text itself, where it is not just its words between spaces.
+    """
 
     words: tuple[str, ...]
     query: str | None = None
     starts: tuple[int, ...] = (0,)
+    string: str | None = None
+
+    @property
+    def after(self) -> list[str] | None:
+        """What stands after each word; None: a space."""
+        return None if self.string is None else gaps(*placed(self.string, self.words))
 
 
 @dataclass(frozen=True)
@@ -106,7 +116,12 @@ def methods_of(held: Held) -> tuple[str, ...]:
     return (*own, *(m for m in others if m not in SLOW), *(m for m in others if m in SLOW))
 
 
-def text_of(words: Sequence[str], query: str | None = None, starts: Sequence[int] = (0,)) -> Text:
+def text_of(
+    words: Sequence[str],
+    query: str | None = None,
+    starts: Sequence[int] = (0,),
+    string: str | None = None,
+) -> Text:
     """Return words as a text to be encoded.
 
     Raises:
@@ -116,7 +131,7 @@ def text_of(words: Sequence[str], query: str | None = None, starts: Sequence[int
         raise InputError(Fault("a text with words", "an empty one"))
     if len(words) > MAX_WORDS:
         raise InputError(Fault(f"a text of at most {MAX_WORDS} words", f"{len(words)}"))
-    return Text("text", tuple(words), {"text": 0}, tuple(starts), query)
+    return Text("text", tuple(words), {"text": 0}, tuple(starts), query, string)
 
 
 def read(held: Held, text: Text, dial: float) -> Reading:
@@ -162,9 +177,10 @@ def after_removal(
 def _pieces(classifier: Asked, windows: Sequence[Window], n_words: int) -> tuple[tuple[str, ...], ...]:
     found: list[list[str]] = [[] for _ in range(n_words)]
     for window in windows:
-        for word, name in zip(window.word.tolist(), classifier.encoder.names(window), strict=True):
-            if word != OUTSIDE:
-                found[word].append(name)
+        pieces = zip(window.word.tolist(), window.end.tolist(), classifier.encoder.names(window), strict=True)
+        for word, end, name in pieces:
+            for one in range(word, end) if word != OUTSIDE else ():
+                found[one].append(name)
     return tuple(map(tuple, found))
 
 
@@ -223,10 +239,11 @@ def _dense(classifier: Classifier, batch: Batch) -> Output:
 
 def _mark_kept(kept: Mask, batch: Batch, output: Output) -> None:
     """Set the words [L+1,W] of which a layer, or the text itself, has a piece."""
-    words = batch.word.cpu().numpy()
+    words, ends = batch.word.cpu().numpy(), batch.end.cpu().numpy()
     stays = [batch.real.cpu().numpy(), *(layer.kept.cpu().numpy() for layer in output.trace)]
     for layer, mask in enumerate(stays):
-        kept[layer, words[mask & (words != OUTSIDE)]] = True
+        there = mask & (words != OUTSIDE)
+        kept[layer] |= words_between(words[there], ends[there], kept.shape[1])
 
 
 def _laps(layers: Sequence[Any], run: Callable[[], Output]) -> list[float]:

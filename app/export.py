@@ -35,11 +35,22 @@ def as_html(title: str, legend: Markup, body: Markup) -> str:
     return str(page(title, heading + legend + body))
 
 
-def as_latex(words: Sequence[str], shades: Sequence[str], title: str) -> str:
-    r"""Return a fragment for a document with \usepackage[T1]{fontenc} and \usepackage{xcolor}."""
+def as_latex(
+    words: Sequence[str], shades: Sequence[str], title: str, after: Sequence[str] | None = None
+) -> str:
+    r"""Return a fragment for a document with \usepackage[T1]{fontenc} and \usepackage{xcolor}.
+
+    `after` is what stands after each word; default a space.
+    """
     head = f"% {' '.join(title.split())}\n% \\usepackage[T1]{{fontenc}} \\usepackage{{xcolor}}\n"
     set_ = r"{\setlength{\fboxsep}{1.5pt}\raggedright" + "\n"
-    return head + set_ + "\n".join(map(_latex_word, words, shades)) + "\n\\par}\n"
+    ends = map(_latex_gap, [" "] * len(words) if after is None else after)
+    body = "".join(word + end for word, end in zip(map(_latex_word, words, shades), ends, strict=True))
+    return head + set_ + body + "\\par}\n"
+
+
+def _latex_gap(between: str) -> str:
+    return "\\newline\n" if "\n" in between else "\n" if any(map(str.isspace, between)) else "%\n"
 
 
 def _latex_word(word: str, colour: str) -> str:
@@ -47,16 +58,23 @@ def _latex_word(word: str, colour: str) -> str:
     return text if colour == PAPER.light else rf"\colorbox[HTML]{{{colour[1:].upper()}}}{{\strut {text}}}"
 
 
-def as_png(words: Sequence[str], shades: Sequence[str], title: str) -> bytes:
-    """Return a picture of the text in a font of one width; signs the font lacks are boxes."""
-    places, lines = _places(words)
+def as_png(
+    words: Sequence[str], shades: Sequence[str], title: str, after: Sequence[str] | None = None
+) -> bytes:
+    """Return a picture of the text in a font of one width; signs the font lacks are boxes.
+
+    `after` is what stands after each word; default a space.
+    """
+    places, lines = _places(words, after)
+    edge = 0.25 if after is None else 0.0
     figure, (axes,) = new_figure(1, width=(COLUMNS + 4) * CHAR, height=(lines + 3) * LINE)
     axes.set(xlim=(-1, COLUMNS + 1), ylim=(lines + 0.5, -1.6))
     axes.axis("off")
     font = FontProperties(family="monospace", size=9.5)
     axes.text(0, -1, title, size=10, weight="bold", va="center", color=INK.light, parse_math=False)
     for word, colour, (row, column, width) in zip(words, shades, places, strict=True):
-        axes.add_patch(Rectangle((column - 0.25, row - 0.42), width + 0.5, 0.84, color=colour, linewidth=0))
+        corner = (column - edge, row - 0.42)
+        axes.add_patch(Rectangle(corner, width + 2 * edge, 0.84, color=colour, linewidth=0))
         axes.text(
             column,
             row,
@@ -72,16 +90,20 @@ def as_png(words: Sequence[str], shades: Sequence[str], title: str) -> bytes:
         return png(figure)
 
 
-def _places(words: Sequence[str]) -> tuple[list[tuple[int, int, int]], int]:
+def _places(
+    words: Sequence[str], after: Sequence[str] | None = None
+) -> tuple[list[tuple[int, int, int]], int]:
     """Return (line, column, width) of each word, and the number of lines."""
     row = column = 0
     places = []
-    for word in words:
+    for word, gap in zip(words, [" "] * len(words) if after is None else after, strict=True):
         width = sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in word)
         if column and column + width > COLUMNS:
             row, column = row + 1, 0
         places.append((row, column, width))
-        column += width + 1
+        column += width + any(map(str.isspace, gap))
+        if "\n" in gap:
+            row, column = row + 1, 0
     return places, row + 1
 
 

@@ -63,6 +63,7 @@ def highlighted(
     pieces: Sequence[Sequence[str]],
     kept: Mask | None = None,
     out: Iterable[int] = (),
+    after: Sequence[str] | None = None,
 ) -> Markup:
     """Return a text, its words coloured by score.
 
@@ -72,6 +73,7 @@ def highlighted(
         pieces: each word's word pieces.
         kept: words [W] that the model still works on; the others fade.
         out: words that were taken out.
+        after: what stands after each word; default a space.
     """
     removed = set(out)
     classes = [_step_class(step) for step in steps(scores)]
@@ -81,7 +83,7 @@ def highlighted(
         if i in removed:
             classes[i] = "out"
     told = told_of(scores, pieces)
-    return _text([Shown(*row) for row in zip(words, classes, told, strict=True)])
+    return _text([Shown(*row) for row in zip(words, classes, told, strict=True)], after)
 
 
 def stacked(
@@ -108,11 +110,17 @@ def stack_legend(methods: Sequence[str]) -> Markup:
     return Markup('<div class="legend" role="list"><span>bars from the top:</span>{}</div>').format(names)
 
 
-def marked(words: Sequence[str], gold: Mask, picked: Mask, told: Sequence[str] | None = None) -> Markup:
-    """Return a text, its words coloured as hit, missed or extra."""
+def marked(
+    words: Sequence[str],
+    gold: Mask,
+    picked: Mask,
+    told: Sequence[str] | None = None,
+    after: Sequence[str] | None = None,
+) -> Markup:
+    """Return a text, its words coloured as hit, missed or extra; `after` as in `highlighted`."""
     kinds = mark_kinds(gold, picked)
     said = told or [TOLD.get(kind, "nobody") for kind in kinds]
-    return _text([Shown(*row) for row in zip(words, kinds, said, strict=True)])
+    return _text([Shown(*row) for row in zip(words, kinds, said, strict=True)], after)
 
 
 def mark_kinds(gold: Mask, picked: Mask) -> list[str]:
@@ -219,10 +227,17 @@ def page(title: str, body: Markup) -> Markup:
     return whole.format(title, Markup(PAGE_STYLE), Markup(STYLE), body)
 
 
-def _text(shown: Iterable[Shown]) -> Markup:
+def _text(shown: Sequence[Shown], after: Sequence[str] | None = None) -> Markup:
     """Return the words of a text, each of which can be pointed at and told of."""
-    words = Markup(" ").join(_word(one, i) for i, one in enumerate(shown))
-    return Markup('<div class="text">{}</div>').format(words)
+    each = [_word(one, i) for i, one in enumerate(shown)]
+    if after is None:
+        return Markup('<div class="text">{}</div>').format(Markup(" ").join(each))
+    words = Markup("").join(word + _gap(gap) for word, gap in zip(each, after, strict=True))
+    return Markup('<div class="text close">{}</div>').format(words)
+
+
+def _gap(between: str) -> Markup:
+    return Markup("<br>") if "\n" in between else Markup(" " * any(map(str.isspace, between)))
 
 
 def _word(one: Shown, index: int, more: Markup | str = "") -> Markup:

@@ -35,8 +35,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from benchmarks.ferret_half import Half, Reading, Timed, cpu_name
 from benchmarks.our_half import THREADS, ours
+from eraser.words import joined
+from rationale.text import words_of_pieces
 
 SHARED = Path(__file__).resolve().parents[1].parent / "shared"
 FERRET = Path(__file__).with_name("ferret_half.py")
@@ -58,14 +62,20 @@ def words_that_fit(word_of_piece: Sequence[int | None], n_words: int, room: int)
     return n_words if cut is None else cut
 
 
+def word_of_piece(tokenizer: Any, words: Sequence[str]) -> list[int]:
+    """Return the word of each piece of words between spaces."""
+    text, spans = joined(words)
+    found = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
+    offsets = np.array(found["offset_mapping"], dtype=np.int64).reshape(-1, 2)
+    return words_of_pieces(offsets, spans)[0].tolist() if len(offsets) else []
+
+
 def read(tokenizer: Any, name: str, words: Sequence[str], marked: Sequence[bool], limit: int) -> Reading:
     """Cut a text to the words whose pieces fit in `limit` with the special tokens."""
-    whole = tokenizer(list(words), is_split_into_words=True, add_special_tokens=False, verbose=False)
     room = limit - tokenizer.num_special_tokens_to_add()
-    kept = tuple(words[: words_that_fit(whole.word_ids(), len(words), room)])
-    encoded = tokenizer(list(kept), is_split_into_words=True)
-    pieces = tuple(int(marked[w]) for w in encoded.word_ids() if w is not None)
-    return Reading(name, kept, tuple(encoded["input_ids"]), pieces)
+    kept = tuple(words[: words_that_fit(word_of_piece(tokenizer, words), len(words), room)])
+    pieces = tuple(int(marked[w]) for w in word_of_piece(tokenizer, kept))
+    return Reading(name, kept, tuple(tokenizer(joined(kept)[0])["input_ids"]), pieces)
 
 
 def readings(options: argparse.Namespace) -> list[Reading]:

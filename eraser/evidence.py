@@ -31,9 +31,14 @@ def evidence_only(dataset: Dataset) -> Dataset:
 
 
 def _document(dataset: Dataset, example: Example) -> Document:
-    words = dataset.text(example).words
+    text = dataset.text(example)
     marked = runs(dataset.truth(example).gold)
-    return Document(example.id, tuple(words[span.start : span.end] for span in marked))
+    sentences = tuple(text.words[span.start : span.end] for span in marked)
+    if text.string is None:
+        return Document(example.id, sentences)
+    places = text.plain[1]
+    parts = (text.string[places[span.start][0] : places[span.end - 1][1]] for span in marked)
+    return Document(example.id, sentences, " ".join(parts))
 
 
 def _example(example: Example, document: Document) -> Example:

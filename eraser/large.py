@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from array import array
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import blake2b
@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from eraser.annotations import Annotation, example_of, read_annotation
 from eraser.errors import Fault, InputError, shown
 from eraser.load import Source, cut_sentences, cut_sentences_of_jsonl, parse_json_lines
+from eraser.texts import TEXTS, OwnText, cut_note, read_cutter, with_text
 from eraser.types import Dataset, Document, Example
 
 LARGE = 32 * 2**20  # bytes of a folder's .jsonl files; as objects they are ten times as many
@@ -34,7 +35,7 @@ Offsets = NDArray[np.uint64]
 
 def is_large(source: Source, splits: Sequence[str]) -> bool:
     """Return whether a folder is read from disk when it is asked for."""
-    names = ("docs.jsonl", *(f"{s}.jsonl" for s in splits))
+    names = ("docs.jsonl", TEXTS, *(f"{s}.jsonl" for s in splits))
     sizes = [(source.path / n).stat().st_size for n in names if source.path.is_dir() and source.has(n)]
     return bool(sizes) and sum(sizes) > LARGE
 
@@ -48,7 +49,8 @@ def load_large(source: Source, name: str, splits: Sequence[str]) -> Dataset:
     examples = {s: _checked(of_split, s, faults, notes) for s, of_split in opened.items()}
     if faults:
         raise InputError(*dict.fromkeys(faults))  # several examples may want one document
-    return Dataset(name, documents, examples, tuple(notes), str(source.path))
+    notes += cut_note(documents.cutter)
+    return Dataset(name, documents, examples, tuple(notes), str(source.path), documents.cutter)
 
 
 @dataclass(frozen=True)
@@ -114,15 +116,21 @@ class Documents(Mapping[str, Document]):
     __eq__, __hash__ = object.__eq__, object.__hash__
 
     def __init__(self, source: Source) -> None:
-        self.source = source
-        self._remembered = lru_cache(REMEMBERED)(self.read)
+        self.source, self.cutter = source, read_cutter(source)
+        self.texts = _ById(source, TEXTS, OwnText.of) if source.has(TEXTS) else None
+        self._remembered = lru_cache(REMEMBERED)(self._with_text)
 
     def __reduce__(self) -> tuple[type[Documents], tuple[Source]]:
         return type(self), (self.source,)
 
     def read(self, doc_id: str) -> Document:
-        """Read a document."""
+        """Read a document's words."""
         raise NotImplementedError
+
+    def _with_text(self, doc_id: str) -> Document:
+        found = None if self.texts is None else self.texts.find(doc_id)
+        own = None if found is None else OwnText.of(*found)
+        return with_text(self.read(doc_id), own, self.cutter)
 
     def __getitem__(self, doc_id: str) -> Document:
         return self._remembered(doc_id)
@@ -147,43 +155,61 @@ class _Folder(Documents):
         return sum(1 for _ in self)
 
     def __repr__(self) -> str:
-        return f"{self.source.path}/docs"
+        return f"{self.source.path}/docs {self.texts and self.texts.lines}"
 
 
-class _Jsonl(Documents):
-    """docs.jsonl; of several with one id the last counts."""
+class _ById:
+    """A JSON-lines file whose objects have a docid; of several with one id the last counts."""
 
-    def __init__(self, source: Source) -> None:
-        super().__init__(source)
-        self.lines = JsonLines.of(source.path / "docs.jsonl")
+    def __init__(
+        self, source: Source, name: str, check: Callable[[dict[str, Any], str, int], object]
+    ) -> None:
+        self.lines = JsonLines.of(source.path / name)
         begins, numbers, hashes = array("Q"), array("Q"), array("Q")
         for start, number, record in self.lines.all():
-            if not isinstance(record.get("docid"), str) or not isinstance(record.get("document"), str):
-                wrong = Fault('"docid" and "document" strings', shown(record), self.lines.path, number)
-                raise InputError(wrong)
+            check(record, str(self.lines.path), number)
             begins.append(start)
             numbers.append(number)
             hashes.append(_hash(record["docid"]))
         order = np.argsort(np.asarray(hashes), kind="stable")
         self.hashes, self.begins, self.numbers = (np.asarray(a)[order] for a in (hashes, begins, numbers))
 
-    def read(self, doc_id: str) -> Document:
+    def find(self, doc_id: str) -> tuple[dict[str, Any], str, int] | None:
+        """Return a document's object, and where it stands."""
         hash = np.uint64(_hash(doc_id))
         first, end = (int(np.searchsorted(self.hashes, hash, side)) for side in ("left", "right"))
         for i in reversed(range(first, end)):
-            record = self.lines.at(int(self.begins[i]), int(self.numbers[i]))
+            record = self.lines.at(int(self.begins[i]), number := int(self.numbers[i]))
             if record["docid"] == doc_id:
-                return Document(doc_id, cut_sentences_of_jsonl(record["document"]))
-        raise InputError(Fault("a line with this docid", "none", self.lines.path, None, doc_id))
+                return record, str(self.lines.path), number
+        return None
+
+
+def _check_document(record: dict[str, Any], place: str, line: int) -> None:
+    if not isinstance(record.get("docid"), str) or not isinstance(record.get("document"), str):
+        raise InputError(Fault('"docid" and "document" strings', shown(record), place, line))
+
+
+class _Jsonl(Documents):
+    """docs.jsonl."""
+
+    def __init__(self, source: Source) -> None:
+        super().__init__(source)
+        self.by_id = _ById(source, "docs.jsonl", _check_document)
+
+    def read(self, doc_id: str) -> Document:
+        if (found := self.by_id.find(doc_id)) is None:
+            raise InputError(Fault("a line with this docid", "none", self.by_id.lines.path, None, doc_id))
+        return Document(doc_id, cut_sentences_of_jsonl(found[0]["document"]))
 
     def __iter__(self) -> Iterator[str]:
-        return iter(dict.fromkeys(record["docid"] for _, _, record in self.lines.all()))
+        return iter(dict.fromkeys(record["docid"] for _, _, record in self.by_id.lines.all()))
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
 
     def __repr__(self) -> str:
-        return repr(self.lines)
+        return f"{self.by_id.lines} {self.texts and self.texts.lines}"
 
 
 # ── examples ────────────────────────────────────────────────────────────────────────────────────────────

@@ -17,6 +17,7 @@ from typing import Any
 
 from eraser.annotations import Annotation, example_of, read_annotation
 from eraser.errors import Fault, InputError, shown
+from eraser.texts import cut_note, read_cutter, read_texts, with_text
 from eraser.types import Dataset, Document
 
 SPLITS = ("train", "val", "test")
@@ -115,8 +116,11 @@ def read_documents(source: Source, doc_ids: Iterable[str]) -> dict[str, Document
     """Return the named documents; one that is not there is a fault."""
     wanted = sorted(set(doc_ids))
     if source.has("docs.jsonl"):
-        return _documents_of_jsonl(source, wanted)
-    return {d: Document(d, cut_sentences(source.text(f"docs/{d}"))) for d in wanted}
+        found = _documents_of_jsonl(source, wanted)
+    else:
+        found = {d: Document(d, cut_sentences(source.text(f"docs/{d}"))) for d in wanted}
+    cutter, texts = read_cutter(source), read_texts(source, wanted)
+    return {d: with_text(document, texts.get(d), cutter) for d, document in found.items()}
 
 
 def _documents_of_jsonl(source: Source, wanted: list[str]) -> dict[str, Document]:
@@ -185,7 +189,8 @@ def load_eraser(source: Source, name: str, splits: Iterable[str] | None = None) 
             notes.append(f"{split}: {empty} zero-length evidence spans left out")
         if bare := sum(not row.evidences for row in rows):
             notes.append(f"{split}: {bare} examples without evidence")
-    return Dataset(name, documents, loaded, tuple(notes), str(source.path))
+    cutter = read_cutter(source)
+    return Dataset(name, documents, loaded, (*notes, *cut_note(cutter)), str(source.path), cutter)
 
 
 def _read_annotations(source: Source, split: str, faults: list[Fault]) -> list[Annotation]:

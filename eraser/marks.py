@@ -1,13 +1,14 @@
 """What people marked in a text, in any of the forms they hand it over in → a mask over its words.
 
-Axes: W word of the text, as `text.split()` cuts it. Spans are [start, end), end excluded.
+Axes: W word of the text, as a cutter of eraser/words.py cuts it. Spans are [start, end), end excluded.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import starmap
 from math import inf
 from typing import Any, Literal
 
@@ -15,26 +16,35 @@ import numpy as np
 
 from eraser.errors import Fault, InputError, shown
 from eraser.types import Mask, Span, mask_of
+from eraser.words import Spans, WordCutter, cut_words
 
 Form = Literal["auto", "chars", "tokens", "marks", "none"]
-Spans = tuple[tuple[int, int], ...]
+ENDS = ".!?。！？｡؟۔।"  # of a sentence
 
 
 @dataclass(frozen=True)
 class Marked:
-    """A text, the mask [W] of its marked words, and how many spans marked them.
+    """A text, the characters of its words, the mask [W] of those marked, and how many spans marked them.
 
     Of the spans, `cut` begin or end inside a word, which is marked whole, and `bare` touch no word.
     """
 
     text: str
+    words: Spans
     gold: Mask
     spans: int = 0
     cut: int = 0
     bare: int = 0
 
 
-def read_marks(text: str, value: Any, form: Form, marks: tuple[str, str]) -> Marked:
+def read_marks(
+    text: str,
+    value: Any,
+    form: Form,
+    marks: tuple[str, str],
+    how: WordCutter = "whitespace",
+    tokens: WordCutter = "whitespace",
+) -> Marked:
     """Return which words of a text are marked.
 
     Args:
@@ -43,21 +53,34 @@ def read_marks(text: str, value: Any, form: Form, marks: tuple[str, str]) -> Mar
             in words, or a 0 or 1 for each word; None where nothing is marked.
         form: any but `auto`.
         marks: what opens and what closes a span.
+        how: what cuts the text into words.
+        tokens: what cuts it into those that `tokens` counts; they mark the words that they touch.
 
     Raises:
         InputError: one fault for each span out of range, or for the first mark without its other half.
     """
     if form == "marks":
-        return mark_characters(*take_out_marks(text, *marks))
-    n_words = len(text.split())
+        return mark_characters(*take_out_marks(text, *marks), how)
     if form == "none" or value is None:
-        return Marked(text, np.zeros(n_words, dtype=bool))
+        return mark_characters(text, (), how)
     if form == "chars":
-        return mark_characters(text, _pairs(value, len(text), "characters"))
+        return mark_characters(text, _pairs(value, len(text), "characters"), how)
+    places = cut_words(text, tokens)
+    spans: Spans = () if (by_word := _is_by_word(value)) else _pairs(value, len(places), "words")
+    given = _bits(value, len(places)) if by_word else mask_of(tuple(starmap(Span, spans)), len(places))
+    found = mark_characters(text, tuple(places[i] for i in given.nonzero()[0]), how)
+    return replace(found, spans=len(spans))
+
+
+def counts_words(value: Any, n_words: int) -> bool:
+    """Return whether a rationale may count the words of a text with that many.
+
+    >>> counts_words([0, 1], 2), counts_words([[0, 2], [3, 4]], 2)
+    (True, False)
+    """
     if _is_by_word(value):
-        return Marked(text, _bits(value, n_words))
-    spans = _pairs(value, n_words, "words")
-    return Marked(text, mask_of(tuple(Span(a, b) for a, b in spans), n_words), len(spans))
+        return len(value) == n_words
+    return isinstance(value, list) and all(_is_pair(pair) and pair[1] <= n_words for pair in value)
 
 
 def check_spans(value: Any, form: Form) -> None:
@@ -124,21 +147,22 @@ def _unpaired(what: str, found: re.Match[str], marks: tuple[str, str]) -> InputE
     return InputError(Fault(f"marks {marks[0]} and {marks[1]} in pairs", place))
 
 
-def mark_characters(text: str, spans: Spans) -> Marked:
+def mark_characters(text: str, spans: Spans, how: WordCutter = "whitespace") -> Marked:
     """Return the words that spans of characters touch.
 
     >>> found = mark_characters("a truly awful film", ((3, 13),))
     >>> found.gold.tolist(), found.cut
     ([False, True, True, False], 1)
     """
-    places = np.array([found.span() for found in re.finditer(r"\S+", text)]).reshape(-1, 2)
-    gold, cut, bare = np.zeros(len(places), dtype=bool), 0, 0
-    for start, end in spans:
-        touched = (places[:, 0] < end) & (places[:, 1] > start)
-        gold |= touched
-        cut += bool(((places[touched, 0] < start) | (places[touched, 1] > end)).any())
-        bare += not touched.any()
-    return Marked(text, gold, len(spans), cut, bare)
+    words = cut_words(text, how)
+    (starts, ends), (begins, stops) = (np.array(x, dtype=np.int64).reshape(-1, 2).T for x in (words, spans))
+    first, after = np.searchsorted(ends, begins, "right"), np.searchsorted(starts, stops, "left")
+    touch = first < after
+    first, after, begins, stops = first[touch], after[touch], begins[touch], stops[touch]
+    cut = int(((starts[first] < begins) | (ends[after - 1] > stops)).sum())
+    size = len(words) + 1
+    gold = (np.bincount(first, minlength=size) - np.bincount(after, minlength=size)).cumsum()[:-1] > 0
+    return Marked(text, words, gold, len(spans), cut, int((~touch).sum()))
 
 
 def _is_pair(value: Any) -> bool:
@@ -168,15 +192,16 @@ def _bits(value: list[Any], n_words: int) -> Mask:
     return np.array(value, dtype=bool)
 
 
-def sentences_of(text: str) -> tuple[tuple[str, ...], ...]:
-    """Cut at line breaks; a text of one line instead after each word that ends in `.`, `!` or `?`.
+def sentences_of(text: str, places: Spans) -> tuple[tuple[str, ...], ...]:
+    """Cut words at line breaks; a text of one line instead after each word that ends as a sentence does.
 
-    >>> sentences_of("Dull . Not bad!  No")
+    >>> sentences_of("Dull . Not bad!  No", ((0, 4), (5, 6), (7, 10), (11, 15), (17, 19)))
     (('Dull', '.'), ('Not', 'bad!'), ('No',))
     """
-    lines = tuple(tuple(line.split()) for line in text.splitlines() if line.split())
-    if len(lines) != 1:
-        return lines
-    (words,) = lines
-    ends = [i for i, word in enumerate(words, start=1) if word[-1] in ".!?" or i == len(words)]
-    return tuple(words[a:b] for a, b in zip([0, *ends], ends, strict=False))
+    words = tuple(text[start:end] for start, end in places)
+    between = zip(places, places[1:], strict=False)
+    ends = [i for i, (a, b) in enumerate(between, start=1) if len(text[a[1] - 1 : b[0] + 1].splitlines()) > 1]
+    if not ends:
+        ends = [i for i, word in enumerate(words[:-1], start=1) if word[-1] in ENDS]
+    edges = [0, *ends, len(words)]
+    return tuple(words[a:b] for a, b in zip(edges, edges[1:], strict=False) if b > a)

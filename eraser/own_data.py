@@ -1,7 +1,7 @@
 """A user's own CSV, TSV or JSONL files → Dataset → a folder in ERASER format.
 
-A row is a text, a label and, where people marked words, a rationale (eraser/marks.py). A word is what
-`text.split()` gives; a document is a row's text, under the row's id.
+A row is a text, a label and, where people marked words, a rationale (eraser/marks.py). What a word is, is a
+setting (eraser/words.py); a document is a row's text as it is, under the row's id.
 """
 
 from __future__ import annotations
@@ -21,9 +21,11 @@ from numpy.typing import NDArray
 from eraser.answers import SEVERAL, number_of
 from eraser.errors import Fault, InputError, shown
 from eraser.load import SPLITS
-from eraser.marks import Form, Marked, check_spans, form_of, read_marks, sentences_of
+from eraser.marks import Form, Marked, check_spans, counts_words, form_of, read_marks, sentences_of
 from eraser.tables import Columns, Record, read_records
+from eraser.texts import TEXTS, WORDS, text_records
 from eraser.types import Dataset, Document, Evidence, Example, runs
+from eraser.words import WordCutter, cutter_for
 from eraser.write import gold_record, write_whole
 
 WHOLE = "row"  # in place of a split: a file with the rows of all splits
@@ -36,6 +38,9 @@ T = TypeVar("T")
 class Reading:
     """How to read files: their columns, the form of the rationales, and how to divide one file in three.
 
+    `words` is what cuts the texts into words: where nobody says, white space, or, where most texts have none,
+    single characters.
+
     Raises:
         InputError: settings that cannot be used, a fault each.
     """
@@ -45,6 +50,7 @@ class Reading:
     marks: tuple[str, str] = ("[[", "]]")
     shares: tuple[float, ...] = (0.8, 0.1, 0.1)
     seed: int = 0
+    words: WordCutter | None = None
 
     def __post_init__(self) -> None:
         faults = []
@@ -67,6 +73,15 @@ def _far(one: float, other: float) -> bool:
 
 def _listed(numbers: Iterable[float]) -> str:
     return ",".join(f"{n:g}" for n in numbers)
+
+
+@dataclass(frozen=True)
+class _Cutting:
+    """What cuts texts into words, and into the words that rationales in tokens count; what to say of it."""
+
+    words: WordCutter
+    tokens: WordCutter
+    notes: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -105,7 +120,8 @@ def read_own(name: str, files: Mapping[str, Path], how: Reading) -> Dataset:
     places = list(files.values())
     faults += _twice(records)
     form = _form(records, how, faults) if records else how.form
-    entries = [entry for record in records if (entry := _entry(record, how, form, faults)) is not None]
+    cut = _cutting(records, how, form)
+    entries = [e for record in records if (e := _entry(record, how, form, cut, faults)) is not None]
     labels = {entry.label for entry in entries}
     if not faults and len(labels) < 2:
         faults.append(Fault("at least two labels", f"{labels.pop()!r} in every row", places[0]))
@@ -116,7 +132,8 @@ def read_own(name: str, files: Mapping[str, Path], how: Reading) -> Dataset:
     notes: tuple[str, ...] = ()
     if WHOLE in files and how.columns.split is None:
         entries, notes = _divided(entries, how, files[WHOLE])
-    return _dataset(name, entries, (*_notes(records, entries, form), *notes))
+    told = (*_notes(records, entries, form, cut), *notes)
+    return Dataset(name, *_examples(entries), told, cutter=cut.words)
 
 
 def _twice(records: Sequence[Record]) -> Iterator[Fault]:
@@ -142,6 +159,22 @@ def _form(records: Sequence[Record], how: Reading, faults: list[Fault]) -> Form:
     return form
 
 
+def _cutting(records: Sequence[Record], how: Reading, form: Form) -> _Cutting:
+    """Return what cuts texts into words, and into the words that rationales count.
+
+    Those are the white-space words where most rationales can be read so, else the words themselves.
+    """
+    texts = [text for record in records if isinstance(text := record.fields["text"], str)]
+    words, note = cutter_for(texts, how.words, "whitespace")
+    counted: WordCutter = "whitespace"
+    if form == "tokens" and words != "whitespace":
+        given = [(r.fields["text"], _told_later(r)) for r in records if not r.is_blank("rationale")]
+        fits = [counts_words(value, len(str(text).split())) for text, value in given]
+        counted = "whitespace" if 2 * sum(fits) > len(fits) else words
+        note = f"{note or f'words: {words}'}; rationales count words by {counted}"
+    return _Cutting(words, counted, (note or f"words: {words}",) if note or how.words else ())
+
+
 def _told_later(record: Record) -> Any:
     """Return a rationale, or what stands there if it cannot be read: a fault when the entry is made."""
     try:
@@ -150,7 +183,7 @@ def _told_later(record: Record) -> Any:
         return record.fields["rationale"]
 
 
-def _entry(record: Record, how: Reading, form: Form, faults: list[Fault]) -> _Entry | None:
+def _entry(record: Record, how: Reading, form: Form, cut: _Cutting, faults: list[Fault]) -> _Entry | None:
     """Return a row's entry, or None and its faults."""
     wrong: list[Fault] = []
 
@@ -165,7 +198,7 @@ def _entry(record: Record, how: Reading, form: Form, faults: list[Fault]) -> _En
     label = tried(record.label)
     query = "" if record.is_blank("query") else tried(lambda: record.string("query"))
     split = tried(lambda: _split_of(record))
-    marked = tried(lambda: _marked(record, text, how, form))
+    marked = tried(lambda: _marked(record, text, how, form, cut))
     faults += wrong
     if text is None or label is None or query is None or split is None or marked is None:
         return None
@@ -180,14 +213,14 @@ def _split_of(record: Record) -> str:
     return found
 
 
-def _marked(record: Record, text: str | None, how: Reading, form: Form) -> Marked | None:
+def _marked(record: Record, text: str | None, how: Reading, form: Form, cut: _Cutting) -> Marked | None:
     """Return what is marked in a row's text; None where it has none, or the form could not be told."""
     value = None if form in ("marks", "none") else record.rationale()
     try:
         if text is None or form == "auto":
             check_spans(value, form)
             return None
-        found = read_marks(text, value, form, how.marks)
+        found = read_marks(text, value, form, how.marks, cut.words, cut.tokens)
     except InputError as error:
         raise record.placed(*error.faults) from None
     if not len(found.gold):
@@ -231,14 +264,15 @@ def _drawn(labels: NDArray[np.str_], alike: NDArray[np.str_] | None, how: Readin
     return splits
 
 
-def _notes(records: Sequence[Record], entries: Sequence[_Entry], form: Form) -> Iterator[str]:
+def _notes(records: Sequence[Record], entries: Sequence[_Entry], form: Form, cut: _Cutting) -> Iterator[str]:
     """Yield what the user should know of how the rows were read."""
     yield f"form of the rationales: {form}"
+    yield from cut.notes
     if form in ("marks", "none") and not all(record.is_blank("rationale") for record in records):
         yield "the column of rationales was not read"
-    spans, cut = sum(e.marked.spans for e in entries), sum(e.marked.cut for e in entries)
-    if cut:
-        yield f"spans that begin or end inside a word, and mark all of it: {cut} of {spans}"
+    spans = sum(e.marked.spans for e in entries)
+    if wider := sum(e.marked.cut for e in entries):
+        yield f"spans that begin or end inside a word, and mark all of it: {wider} of {spans}"
     if bare := sum(e.marked.bare for e in entries):
         yield f"spans that touch no word: {bare} of {spans}"
     texts = {s: {e.marked.text for e in entries if e.split == s} for s in SPLITS}
@@ -251,15 +285,15 @@ def _notes(records: Sequence[Record], entries: Sequence[_Entry], form: Form) -> 
             yield f"labels in {split} and not in train: {', '.join(new)}"
 
 
-def _dataset(name: str, entries: Sequence[_Entry], notes: Iterable[str]) -> Dataset:
-    """Return the entries as a data set; what is marked in a text is one group, each run of words a span."""
+def _examples(entries: Sequence[_Entry]) -> tuple[dict[str, Document], dict[str, tuple[Example, ...]]]:
+    """Return documents and splits; what is marked in a text is one group, each run of words a span."""
     documents, splits = {}, {split: list[Example]() for split in SPLITS}
     for e in entries:
-        documents[e.id] = Document(e.id, sentences_of(e.marked.text))
+        documents[e.id] = Document(e.id, sentences_of(e.marked.text, e.marked.words), e.marked.text)
         group = frozenset(Evidence(e.id, span) for span in runs(e.marked.gold))
         gold = frozenset({group} if group else ())
         splits[e.split].append(Example(e.id, (e.id,), e.label, e.query, gold))
-    return Dataset(name, documents, {s: tuple(found) for s, found in splits.items() if found}, tuple(notes))
+    return documents, {s: tuple(found) for s, found in splits.items() if found}
 
 
 # Examples → a folder
@@ -282,6 +316,9 @@ def refuse_taken(folder: Path) -> None:
 def write_eraser(dataset: Dataset, folder: Path) -> None:
     """Write docs.jsonl and a .jsonl file for each split; the folder appears whole or not at all.
 
+    Beside them, where texts were given as such: what cut them, and those that are not their words between
+    spaces (eraser/texts.py).
+
     Raises:
         InputError: something is there already, or it cannot be written.
     """
@@ -292,6 +329,8 @@ def write_eraser(dataset: Dataset, folder: Path) -> None:
         "docs": ({"docid": id, "document": text} for id, text in texts.items()),
         **{s: [gold_record(e, words) for e in examples] for s, examples in dataset.splits.items()},
     }
+    if own := list(text_records(dataset.documents.values())):
+        records[Path(TEXTS).stem] = own
     made: list[Path] = []
 
     def write(partial: Path) -> None:
@@ -300,6 +339,8 @@ def write_eraser(dataset: Dataset, folder: Path) -> None:
         for name, rows in records.items():
             lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
             (partial / f"{name}.jsonl").write_text("".join(lines), encoding="utf-8")
+        if dataset.cutter is not None:
+            (partial / WORDS).write_text(json.dumps({"words": dataset.cutter}) + "\n", encoding="utf-8")
 
     try:
         write_whole(folder.resolve(), write)

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eraser.errors import Fault, InputError
+from eraser.words import Spans, WordCutter, cut_words, placed
 
 Mask = NDArray[np.bool_]
 Floats = NDArray[np.float64]
@@ -65,10 +66,14 @@ def mask_of(spans: tuple[Span, ...] | frozenset[Span], n_words: int) -> Mask:
 
 @dataclass(frozen=True)
 class Document:
-    """A text as the data set cuts it: sentences of words."""
+    """A text as the data set cuts it: sentences of words.
+
+    `string` is the text itself, where it is known; else its words, joined by spaces, are the text.
+    """
 
     id: str
     sentences: tuple[tuple[str, ...], ...]
+    string: str | None = None
 
     @cached_property
     def words(self) -> tuple[str, ...]:
@@ -80,6 +85,11 @@ class Document:
         """For each sentence the index of its first word."""
         lengths = [len(s) for s in self.sentences]
         return tuple(int(n) for n in np.cumsum([0, *lengths])[:-1])
+
+    @property
+    def plain(self) -> tuple[str, Spans]:
+        """The text as one string, and the characters of each word."""
+        return placed(self.string, self.words, id=self.id)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -114,13 +124,28 @@ class Example:
 
 @dataclass(frozen=True)
 class Text:
-    """The words of one example: its documents after one another, and where each begins."""
+    """The words of one example: its documents after one another, and where each begins.
+
+    `string` is the text itself, where it is known; else its words, joined by spaces, are what a model reads.
+    """
 
     example_id: str
     words: tuple[str, ...]
     doc_starts: Mapping[str, int]
     sentence_starts: tuple[int, ...]
     query: str | None = None
+    string: str | None = None
+
+    @classmethod
+    def of(cls, example_id: str, string: str, how: WordCutter, query: str | None = None) -> Text:
+        """Return a string as a text of one document."""
+        words = tuple(string[start:end] for start, end in cut_words(string, how))
+        return cls(example_id, words, {"text": 0}, (0,), query, string)
+
+    @property
+    def plain(self) -> tuple[str, Spans]:
+        """The text as one string, and the characters of each word."""
+        return placed(self.string, self.words, id=self.example_id)
 
     def spans(self, evidence: frozenset[Evidence]) -> frozenset[Span]:
         """Return `evidence` as spans over this text's words."""
@@ -190,15 +215,26 @@ class Prediction:
         return self.label if self.of is None else self.of
 
 
+def _string_of(documents: Sequence[Document]) -> str | None:
+    """Return the documents' own texts as one; None where all are given as words."""
+    if all(document.string is None for document in documents):
+        return None
+    return " ".join(document.plain[0] for document in documents)
+
+
 @dataclass(frozen=True)
 class Dataset:
-    """Documents, the examples of each split, and notes on what the loader left out and why."""
+    """Documents, the examples of each split, and notes on what the loader left out and why.
+
+    `cutter` is what cut the texts into words, where they were not given as words.
+    """
 
     name: str
     documents: Mapping[str, Document]
     splits: Mapping[str, Sequence[Example]]
     notes: tuple[str, ...] = ()
     source: str = field(default="", compare=False)
+    cutter: WordCutter | None = None
 
     @cached_property
     def labels(self) -> tuple[str, ...]:
@@ -213,17 +249,19 @@ class Dataset:
         return any(query != first for query in queries)
 
     def text(self, example: Example) -> Text:
-        """Return the words of `example`, its documents in order."""
+        """Return the words of `example`, its documents in order; own texts of several, joined by spaces."""
         words: list[str] = []
         doc_starts: dict[str, int] = {}
         sentence_starts: list[int] = []
-        for doc_id in example.doc_ids:
-            document = self.documents[doc_id]
+        documents = [self.documents[doc_id] for doc_id in example.doc_ids]
+        for doc_id, document in zip(example.doc_ids, documents, strict=True):
             doc_starts[doc_id] = len(words)
             sentence_starts += [len(words) + start for start in document.sentence_starts]
             words += document.words
         query = example.query if self.query_matters else None
-        return Text(example.id, tuple(words), doc_starts, tuple(sentence_starts), query)
+        return Text(
+            example.id, tuple(words), doc_starts, tuple(sentence_starts), query, _string_of(documents)
+        )
 
     def truth(self, example: Example) -> Truth:
         """Return what people said of `example`."""

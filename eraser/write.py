@@ -16,6 +16,7 @@ import numpy as np
 
 from eraser.errors import Fault, InputError
 from eraser.types import Example, Prediction, Span, Text, runs
+from eraser.words import Spans
 
 HOST = f"{crc32(gethostname().encode()):08x}"  # in the names of files that are being written
 
@@ -85,11 +86,17 @@ def write_json(path: Path, value: Any) -> None:
 def official_record(text: Text, prediction: Prediction) -> dict[str, Any]:
     """Return one line of an official prediction file.
 
-    Unread words (score NaN) get the lowest score minus 1: the format knows numbers only.
+    Unread words (score NaN) get the lowest score minus 1: the format knows numbers only. Where the text was
+    given as such, spans say their characters too, and `word_spans` those of every word of the document; the
+    official scorer passes them over. Of several documents they count from the first one's beginning.
     """
+    places = None if text.string is None else text.plain[1]
     record: dict[str, Any] = {
         "annotation_id": prediction.example_id,
-        "rationales": [_rationale(doc_id, start, end, prediction) for doc_id, start, end in _documents(text)],
+        "rationales": [
+            _rationale(doc_id, start, end, prediction) | _characters(places, start, end, prediction)
+            for doc_id, start, end in _documents(text)
+        ],
         "classification": prediction.label,
         "classification_scores": dict(prediction.probs),
     }
@@ -125,6 +132,23 @@ def _rationale(doc_id: str, start: int, end: int, prediction: Prediction) -> dic
         ],
         "soft_rationale_predictions": [float(x) for x in soft],
     }
+
+
+def _characters(places: Spans | None, start: int, end: int, prediction: Prediction) -> dict[str, Any]:
+    """Return what more a rationale says of a document whose words' places are known."""
+    if places is None:
+        return {}
+    of_document = places[start:end]
+    hard = [
+        {
+            "start_token": s.start,
+            "end_token": s.end,
+            "start_char": of_document[s.start][0],
+            "end_char": of_document[s.end - 1][1],
+        }
+        for s in runs(prediction.rationale[start:end])
+    ]
+    return {"hard_rationale_predictions": hard, "word_spans": [list(span) for span in of_document]}
 
 
 def write_predictions(path: Path, pairs: Iterable[tuple[Text, Prediction]]) -> None:

@@ -46,13 +46,13 @@ def coalition_logits(
     Args:
         classifier: what is asked.
         windows: each a text of its own.
-        present: for each window a mask [coalition, word of `words_of(window)`], True where a word stays.
+        present: for each window a mask [coalition, unit of `words_of(window)`], True where its words stay.
         how: see Encoder.remove.
     """
     texts = []
     for window, masks in zip(windows, present, strict=True):
         words = words_of(window)
-        removed = np.zeros((len(masks), max(int(window.word.max()), 0) + 1), dtype=bool)
+        removed = np.zeros((len(masks), max(int(window.end.max()), 1)), dtype=bool)
         removed[:, words] = ~masks
         texts += [classifier.encoder.remove([window], row, how)[0] for row in removed]
     logits = window_logits(classifier, texts)
@@ -60,5 +60,5 @@ def coalition_logits(
 
 
 def words_of(window: Window) -> NDArray[np.int64]:
-    """Return the words of the text that the window reads a piece of, in order."""
+    """Return the words of the text that the window reads a piece of, in order; of a unit the first."""
     return np.unique(window.word[window.word != OUTSIDE])

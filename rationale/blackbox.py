@@ -61,7 +61,7 @@ class Pieces:
             if text.query is not None:
                 expected = "a text without a query: a function reads one string"
                 raise InputError(Fault(expected, shown(text.query), id=text.example_id))
-        return [(self.window(*_placed(text)),) for text in texts]
+        return [(self.window(*text.plain),) for text in texts]
 
     def window(self, string: str, spans: Sequence[tuple[int, int]]) -> Window:
         """Return a text whose words are these characters [start, end), in order."""
@@ -72,7 +72,8 @@ class Pieces:
             before = end
         found.append((string[before:], OUTSIDE, EDGE))
         ids, words, types = zip(*((self._id(s), w, t) for s, w, t in found if s), strict=True)
-        return Window(*(np.array(x, dtype=np.int64) for x in (ids, words, types)))
+        ends = [OUTSIDE if word == OUTSIDE else word + 1 for word in words]
+        return Window(*(np.array(x, dtype=np.int64) for x in (ids, words, types, ends)))
 
     def _id(self, piece: str) -> int:
         hash = blake2b(piece.encode("utf-8", "surrogatepass"), digest_size=8)
@@ -112,13 +113,6 @@ class Pieces:
     def names(self, window: Window) -> list[str]:
         """Return the pieces as they are."""
         return [self.known[int(id)] for id in window.ids]
-
-
-def _placed(text: Text) -> tuple[str, list[tuple[int, int]]]:
-    """Return a text as one string, and the characters of each of its words."""
-    ends = np.cumsum([len(word) + 1 for word in text.words]) - 1
-    spans = [(int(end) - len(word), int(end)) for word, end in zip(text.words, ends, strict=True)]
-    return " ".join(text.words), spans
 
 
 def _gap(run: list[tuple[str, int]], inner: bool) -> str:

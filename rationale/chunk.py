@@ -319,7 +319,9 @@ class Run:
 
 
 def _as_lists(window: Window) -> list[list[int]]:
-    return [window.ids.tolist(), window.word.tolist(), window.types.tolist()]
+    fields = [window.ids, window.word, window.types]
+    glued = bool((window.end - window.word > 1).any())  # else `end` says nothing that `word` does not
+    return [field.tolist() for field in (fields + [window.end] * glued)]
 
 
 def mask_of(words: Iterable[int], n_words: int) -> Mask:

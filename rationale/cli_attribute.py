@@ -19,6 +19,7 @@ from rationale.cli_options import (
     Replacement,
     RunnerName,
     Threshold,
+    Words,
     Workers,
     absolute,
     label_names,
@@ -35,6 +36,7 @@ def attribute_command(  # noqa: PLR0913 (one option each)
     ] = None,
     text: Annotated[str, typer.Option(help="Key of the text in each object.")] = "text",
     query: Annotated[str | None, typer.Option(help="Key of the question, if there is one.")] = None,
+    words: Words = None,
     dense: DenseModel = None,
     target: ExplainedOfFile = "predicted",
     labels: LabelNames = None,
@@ -79,6 +81,8 @@ def attribute_command(  # noqa: PLR0913 (one option each)
     assert isinstance(work, Stream)
     RUNNERS[runner](job, work, workers, address)
     found = collect(work)
+    for note in work.notes:
+        typer.echo(f"note: {note}")
     cost = ", ".join(f"{method} {ms:.1f} ms" for method, ms in found["ms_per_text"].items())
     typer.echo(
         f"{out}: {found['texts']} texts in {len(found['parts'])} parts, "

@@ -12,6 +12,7 @@ import typer
 from eraser.answers import SEVERAL, split_labels
 from eraser.errors import Fault, InputError
 from eraser.types import Dataset
+from rationale.cli_options import Words
 from rationale.cli_train import numbers
 
 MOST_LISTED = 50  # labels: numbers may be as many as rows
@@ -28,8 +29,9 @@ QueryColumn = Annotated[str | None, typer.Option(help="Column; default query if 
 RationaleForm = Annotated[
     Literal["auto", "chars", "tokens", "marks", "none"],
     typer.Option(
-        help="chars or tokens: a list of [start, end), end excluded, in characters or white-space words; "
-        "tokens: or a list with a 0 or 1 for each word; marks: in the text; auto: by the rows."
+        help="chars or tokens: a list of [start, end), end excluded, in characters or in words (white-space "
+        "words; those of --words where most rationales fit only those); tokens: or a list with a 0 or 1 for "
+        "each word; marks: in the text; auto: by the rows."
     ),
 ]
 
@@ -49,6 +51,7 @@ def import_command(  # noqa: PLR0913 (one option each)
     rationale: RationaleColumn = None,
     query: QueryColumn = None,
     rationale_form: RationaleForm = "auto",
+    words: Words = None,
     opening: Annotated[str, typer.Option("--open", help="Mark before marked words.")] = "[[",
     closing: Annotated[str, typer.Option("--close", help="Mark after them.")] = "]]",
 ) -> None:
@@ -60,7 +63,8 @@ def import_command(  # noqa: PLR0913 (one option each)
     files = {name: path for name, path in given.items() if path is not None}
     _check_files(files, WHOLE, {"--split-column": split_column, "--split": split})
     columns = Columns(text, label, id_column, rationale, query, split_column)
-    how = Reading(columns, rationale_form, (opening, closing), tuple(numbers(split or "0.8,0.1,0.1")), seed)
+    shares = tuple(numbers(split or "0.8,0.1,0.1"))
+    how = Reading(columns, rationale_form, (opening, closing), shares, seed, words)
     refuse_taken(out)
     found = read_own(out.resolve().name, files, how)
     write_eraser(found, out)

@@ -69,6 +69,14 @@ Sample = Annotated[
     int | None, typer.Option(help="Only N examples of the split, drawn by chance with --seed.")
 ]
 Replacement = Annotated[Literal["delete", "mask"], typer.Option(help="How words are removed.")]
+Words = Annotated[
+    Literal["whitespace", "punctuation", "characters"] | None,
+    typer.Option(
+        help="What cuts texts into words. punctuation: a comma is a word of its own; characters: so is each "
+        "character of Chinese, Japanese, Thai and other scripts without spaces. Default whitespace, or "
+        "characters where most texts are in such a script."
+    ),
+]
 RunnerName = Annotated[str, typer.Option(help="Where it is computed: local, accelerate or ray.")]
 Workers = Annotated[int, typer.Option(help="Processes that compute, each with a model of its own.")]
 Address = Annotated[str | None, typer.Option(help="Of a Ray cluster that is there; default one of its own.")]

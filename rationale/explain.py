@@ -9,6 +9,7 @@ import numpy as np
 
 from eraser import Text
 from eraser.types import Floats, Kind
+from eraser.words import Spans, WordCutter, cutter_for, gaps, placed
 from rationale.asked import Asked
 from rationale.attribution import Case, attribute, check_method, usual
 from rationale.extract import top_words
@@ -23,7 +24,8 @@ class Explanation:
     """What the model said of a text, and one score for each word (NaN where it did not read it).
 
     `label` is the class; of a multi-label model all labels above the threshold, joined by `|`; of a model
-    that gives a number its text. `probs` are each answer's own, `target` is the one explained.
+    that gives a number its text. `probs` are each answer's own, `target` is the one explained. `string` is
+    the text, where it was given as such; `cut` what cut it into words, `note` why, if by itself.
     """
 
     words: tuple[str, ...]
@@ -33,6 +35,19 @@ class Explanation:
     target: str
     method: str
     kind: Kind = "class"
+    string: str | None = None
+    cut: WordCutter | None = None
+    note: str | None = None
+
+    @property
+    def text(self) -> str:
+        """The text."""
+        return placed(self.string, self.words)[0]
+
+    @property
+    def spans(self) -> Spans:
+        """The characters of each word: `text[start:end]` is the word."""
+        return placed(self.string, self.words)[1]
 
     def top(self, size: int) -> list[tuple[str, float]]:
         """Return the words with the highest scores, the highest first; of equals the first in the text."""
@@ -44,8 +59,8 @@ class Explanation:
         """Return the text with its words coloured by score, the strongest full, for notebooks."""
         strongest = float(np.nanmax(np.abs(self.scores), initial=0.0)) or 1.0
         words = [
-            (word, None, 0.0) if np.isnan(score) else (word, float(score), float(score) / strongest)
-            for word, score in zip(self.words, self.scores, strict=True)
+            (word, None, 0.0, gap) if np.isnan(score) else (word, float(score), float(score) / strongest, gap)
+            for word, score, gap in zip(self.words, self.scores, gaps(self.text, self.spans), strict=True)
         ]
         return fragment("explanation.html", found=self, words=words)
 
@@ -59,8 +74,9 @@ def explain(  # noqa: PLR0913 (what may be asked)
     query: str | None = None,
     seed: int = 0,
     threshold: float = THRESHOLD,
+    words: WordCutter | None = None,
 ) -> Explanation:
-    """Explain the prediction for one text, its words cut at white space.
+    """Explain the prediction for one text.
 
     Args:
         classifier: see `rationale.hf.load_classifier` and `rationale.blackbox.from_callable`.
@@ -70,16 +86,20 @@ def explain(  # noqa: PLR0913 (what may be asked)
         query: a question that goes before the text and gets no scores.
         seed: for methods that draw.
         threshold: above which a multi-label model's labels are said.
+        words: what cuts the text into words, see `eraser.words.cut_words`; default `punctuation`, or
+            `characters` for a text without spaces between words.
     """
     name = method or ("leave_one_out" if classifier.opaque else "integrated_gradients")
     check_method(classifier, name)
     kind, labels = HEADS[classifier.head].kind, classifier.labels
     label = None if target is None else target_label(target, labels, (), kind)
-    words = tuple(text.split())
-    (windows,) = classifier.encoder.encode([Text("text", words, {"text": 0}, (0,), query)])
+    cut, note = cutter_for([text], words, "punctuation")
+    given = Text.of("text", text, cut, query)
+    (windows,) = classifier.encoder.encode([given])
     probs = text_probs(classifier, [windows])[0]
     at = int(probs.argmax()) if label is None else labels.index(label)
-    (found,) = attribute(classifier, name, [Case(windows, len(words), at, seed)], usual(classifier))
+    case = Case(windows, len(given.words), at, seed)
+    (found,) = attribute(classifier, name, [case], usual(classifier))
     by_label = dict(zip(labels, map(float, probs), strict=True))
     answer = said(classifier.head, labels, probs, threshold)
-    return Explanation(words, found.scores, answer, by_label, labels[at], name, kind)
+    return Explanation(given.words, found.scores, answer, by_label, labels[at], name, kind, text, cut, note)

@@ -106,8 +106,10 @@ def marked_words(evaluation: Evaluation, method: str, index: int) -> list[tuple[
     picked = evaluation.predictions[method, evaluation.budgets[0]][index].rationale
     kinds = {(True, True): "hit", (True, False): "missed", (False, True): "extra", (False, False): ""}
     marks = [kinds[bool(g), bool(p)] for g, p in zip(item.truth.gold, picked, strict=True)]
-    alike = groupby(zip(item.text.words, marks, strict=True), key=lambda pair: pair[1])
-    return [(" ".join(word for word, _ in pairs), kind) for kind, pairs in alike]
+    text, places = item.text.plain
+    alike = groupby(zip(places, marks, strict=True), key=lambda pair: pair[1])
+    runs = ((kind, [place for place, _ in pairs]) for kind, pairs in alike)
+    return [(text[there[0][0] : there[-1][1]], kind) for kind, there in runs]
 
 
 class Official(ExitStack):

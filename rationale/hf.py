@@ -145,14 +145,14 @@ def quiet() -> None:
 
 
 def load_tokenizer(path: str | Path) -> PreTrainedTokenizerBase:
-    """Load a fast tokenizer; its `word_ids` are what aligns pieces with words."""
+    """Load a fast tokenizer; its offsets are what aligns pieces with words."""
     quiet()
     path = tokenizer_place(path)
     if Path(path).is_dir():
         check_tokenizer_files(Path(path))
     try:
         tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
-            path, use_fast=True, add_prefix_space=True, trust_remote_code=False
+            path, use_fast=True, trust_remote_code=False
         )
     except Exception as error:  # the library raises many kinds for one cause
         raise InputError(why_unread(path, error)) from None

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from hashlib import sha256
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from eraser.answers import split_labels
 from eraser.errors import shown
 from eraser.load import parse_json_lines
 from eraser.types import Floats, Kind
+from eraser.words import CUTTERS, WordCutter, cutter_for
 from eraser.write import make_folder, write_json
 from rationale.asked import Asked
 from rationale.attribution import METHODS, Attribution, Case, attribute
@@ -40,13 +42,16 @@ from rationale.text import LongTexts
 
 MANIFEST = "manifest.json"
 LATER = {"target": "predicted", "threshold": THRESHOLD, "mask": None}  # no part of a name but where changed
+ROWS_VERSION = 2  # to be raised by a change of what rows hold, or of how texts are read
+LOOKED_AT = 1000  # lines at a file's beginning, to see whether its texts have spaces between words
 
 
 @dataclass(frozen=True)
 class StreamSettings(AttributionSettings):
     """How the texts of a file are explained: each for what the model predicts, or all for one label.
 
-    `threshold` and `mask` are as in EvaluateSettings.
+    `threshold` and `mask` are as in EvaluateSettings. `words` is what cuts the texts: where nobody says,
+    white space, or, where most of the first texts have none, single characters.
     """
 
     file: str
@@ -55,6 +60,7 @@ class StreamSettings(AttributionSettings):
     dense: str | None = None
     text: str = "text"
     query: str | None = None
+    words: WordCutter | None = None
     long_texts: LongTexts = "window"
     max_length: int | None = None
     precision: str = "float32"
@@ -81,6 +87,8 @@ class StreamSettings(AttributionSettings):
             faults.append(Fault("a threshold from 0 to below 1", str(self.threshold)))
         if not self.methods:
             faults.append(Fault("at least one method", "none"))
+        if self.words not in (None, *CUTTERS):
+            faults.append(Fault(f"words cut by {', '.join(CUTTERS)}", repr(self.words)))
         if self.chunk < 1:
             faults.append(Fault("a chunk of at least 1 text", str(self.chunk)))
         if faults := faults + self.faults():
@@ -131,6 +139,7 @@ class Stream:
     lines: LineChunks
     folder: Path
     model_hashes: tuple[str, str]
+    notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.lines)
@@ -155,7 +164,7 @@ class Stream:
         settings = {k: v for k, v in vars(s).items() if k not in LATER or v != LATER[k]}
         texts = sha256(self.lines.read(number)).hexdigest()
         code = [METHODS[method].code for method in s.methods]
-        key = digest(PARTS_VERSION, self.model_hashes, settings, texts, code)
+        key = digest(ROWS_VERSION, PARTS_VERSION, self.model_hashes, settings, texts, code)
         return self.folder / f"{number:08d}-{key}.parquet"
 
     def texts(self, number: int) -> list[Text]:
@@ -173,9 +182,13 @@ class Stream:
         for name, value in texts.items():
             if not isinstance(value, str) or (name == s.text and not value.split()):
                 raise InputError(Fault(f"a text with words in {name!r}", shown(value), place, line))
-        words = tuple(texts[s.text].split())  # type: ignore[union-attr]
+        assert s.words is not None  # since the run was opened
         query = None if s.query is None else texts[s.query]
-        return Text(str(record.get("id", line)), words, {"text": 0}, (0,), query)
+        found = Text.of(str(record.get("id", line)), str(texts[s.text]), s.words, query)
+        if not found.words:
+            expected = f"a text with words in {s.text!r}, cut by {s.words}"
+            raise InputError(Fault(expected, shown(found.string), place, line))
+        return found
 
     def _rows(self, number: int) -> Rows:
         texts, passes = self.texts(number), Passes()
@@ -210,6 +223,7 @@ class Stream:
             "label": said(asked.head, asked.labels, probs, s.threshold),
             "probs": probs.tolist(),
             "words": list(text.words),
+            "spans": [list(span) for span in text.plain[1]],
             "scores": found.scores.tolist(),
             "ms": found.milliseconds,
             "where": asked.where(),
@@ -225,9 +239,24 @@ def stream(classifier: Asked, settings: StreamSettings, folder: Path, dense: Ask
     explained = explained_by(classifier, dense)
     settings.target_label(classifier.labels, HEADS[classifier.head].kind)
     check_asked(classifier, settings, settings.methods, settings.threshold, settings.model)
+    words, note = cutter_for(_first_texts(lines.path, settings.text), settings.words, "whitespace")
     make_folder(folder)
     hashes = (classifier.identity(), explained.identity())
-    return Stream(classifier, explained, settings, lines, folder / "parts", hashes)
+    notes = () if note is None else (note,)
+    cut = replace(settings, words=words)
+    return Stream(classifier, explained, cut, lines, folder / "parts", hashes, notes)
+
+
+def _first_texts(path: Path, key: str) -> Iterator[str]:
+    """Yield the texts of a file's first lines; what is wrong with a line is told when its turn comes."""
+    with path.open(encoding="utf-8", errors="replace") as file:
+        for line in islice(file, LOOKED_AT):
+            try:
+                found = json.loads(line)
+            except (ValueError, RecursionError):
+                continue
+            if isinstance(found, dict) and isinstance(text := found.get(key), str):
+                yield text
 
 
 def collect(run: Stream) -> dict[str, Any]:
@@ -252,6 +281,7 @@ def collect(run: Stream) -> dict[str, Any]:
     told = {"mean": numbers / n_texts} if kind == "value" else {"labels": dict(labels)}
     counts = {"texts": n_texts, **told, "words": words, "words_unread": unread}
     found = {"settings": vars(run.settings), **counts, "ms_per_text": cost, "parts": names}
+    found["notes"] = list(run.notes)
     write_json(run.folder.parent / MANIFEST, found)
     return found
 

@@ -1,4 +1,4 @@
-"""Words ↔ word pieces: the only file that knows special tokens.
+"""Texts ↔ word pieces: the only file that knows special tokens.
 
 Axes: B window, T word piece, W word of the example. A text longer than the model reads is cut into
 windows, between sentences where possible, with the query repeated in each.
@@ -17,6 +17,7 @@ from torch import Tensor
 
 from eraser import Fault, InputError, Text
 from eraser.types import Mask
+from eraser.words import Spans
 
 if TYPE_CHECKING:  # a function of texts is read without the library
     from transformers import PreTrainedTokenizerBase
@@ -29,11 +30,16 @@ MIN_ROOM = 8  # pieces a query must leave for the text: fewer would cut nearly e
 
 @dataclass(frozen=True)
 class Window:
-    """What the model reads at once: piece ids [T], the word each belongs to [T], token types [T]."""
+    """What the model reads at once: piece ids [T], the words each belongs to [T], token types [T].
+
+    A piece belongs to the words from `word` up to, not including, `end`: one, but where a piece covers
+    several (in Chinese, or a sign and the next one). Such words are a unit: scored, and removed, together.
+    """
 
     ids: Ints
     word: Ints
     types: Ints
+    end: Ints
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -43,23 +49,36 @@ class Window:
         """True when any piece belongs to a word of the text."""
         return bool((self.word != OUTSIDE).any())
 
+    def at(self, pieces: Mask | slice) -> Window:
+        """Return the window with these of its pieces [T] only."""
+        return Window(self.ids[pieces], self.word[pieces], self.types[pieces], self.end[pieces])
+
 
 @dataclass(frozen=True)
 class Batch:
-    """Windows padded on the right, whatever side the tokenizer pads on: ids, real, word, types [B,T]."""
+    """Windows padded on the right, whatever side the tokenizer pads on; all [B,T]."""
 
     ids: Tensor
     real: Tensor
     word: Tensor
     types: Tensor
+    end: Tensor
 
     def to(self, device: torch.device) -> Batch:
         """Return the batch on `device`."""
-        return Batch(*(t.to(device) for t in (self.ids, self.real, self.word, self.types)))
+        return Batch(*(t.to(device) for t in (self.ids, self.real, self.word, self.types, self.end)))
+
+    def rows(self, rows: slice) -> Batch:
+        """Return some rows of the batch."""
+        return Batch(*(t[rows] for t in (self.ids, self.real, self.word, self.types, self.end)))
 
 
 class Encoder:
-    """Cuts texts into windows of at most `max_length` pieces with a fast Hugging Face tokenizer."""
+    """Cuts texts into windows of at most `max_length` pieces with a fast Hugging Face tokenizer.
+
+    A text is tokenized once and whole, as the tokenizer itself does it: the ids of a text that fits are those
+    that plain Hugging Face gives, those of a longer one a slice of them between the special tokens.
+    """
 
     def __init__(
         self, tokenizer: PreTrainedTokenizerBase, max_length: int, long_texts: LongTexts = "window"
@@ -75,82 +94,68 @@ class Encoder:
         for text in texts:
             if not any(text.words):
                 raise InputError(Fault("a text with words", "an empty one", id=text.example_id))
-        pieces = self._pieces_per_word([t.words for t in texts])
-        queries = [tuple(t.query.split()) if t.query else () for t in texts]
-        query_pieces = [int(n.sum()) for n in self._pieces_per_word(queries)]
-        cuts = [
-            self._cut(text, counts, n_query)
-            for text, counts, n_query in zip(texts, pieces, query_pieces, strict=True)
-        ]
-        flat = [(i, start, end) for i, ranges in enumerate(cuts) for start, end in ranges]
-        encoded = self._encode_ranges(flat, texts, queries)
-        found: list[list[Window]] = [[] for _ in texts]
-        for (i, _, _), window in zip(flat, encoded, strict=True):
-            found[i].append(window)
-        return [tuple(windows) for windows in found]
+        found: list[tuple[Window, ...]] = [()] * len(texts)
+        for paired in (False, True):
+            rows = [i for i, t in enumerate(texts) if bool(t.query and t.query.strip()) == paired]
+            for i, windows in zip(rows, self._encode([texts[i] for i in rows], paired), strict=True):
+                found[i] = windows
+        return found
 
-    def _pieces_per_word(self, word_lists: Sequence[Sequence[str]]) -> list[Ints]:
-        """Return for each list the number of pieces of each word [W]."""
-        filled = [i for i, words in enumerate(word_lists) if words]
-        counts = [np.zeros(len(words), dtype=np.int64) for words in word_lists]
-        if not filled:
-            return counts
+    def _encode(self, texts: Sequence[Text], paired: bool) -> Iterator[tuple[Window, ...]]:
+        """Yield the windows of texts that all have a query, or none."""
+        if not texts:
+            return
+        plain = [text.plain for text in texts]
+        strings = [_readable(string, t.example_id) for t, (string, _) in zip(texts, plain, strict=True)]
+        queries = [_readable(t.query or "", t.example_id) for t in texts]
         encoding = self.tokenizer(
-            [list(word_lists[i]) for i in filled],
-            is_split_into_words=True,
-            add_special_tokens=False,
-            verbose=False,
+            queries if paired else strings,
+            strings if paired else None,
+            return_offsets_mapping=True,
+            return_special_tokens_mask=True,
+            return_token_type_ids=True,
+            verbose=False,  # of texts longer than the model reads
         )
-        for row, i in enumerate(filled):
-            words = [w for w in encoding.word_ids(row) if w is not None]
-            counts[i] = np.bincount(words, minlength=len(word_lists[i]))
-        return counts
+        for row, (text, (_, spans)) in enumerate(zip(texts, plain, strict=True)):
+            special = np.array(encoding["special_tokens_mask"][row], dtype=bool)
+            side = np.array([OUTSIDE if s is None else s for s in encoding.sequence_ids(row)], dtype=np.int64)
+            inside = (side == int(paired)) & ~special
+            offsets = np.array(encoding["offset_mapping"][row], dtype=np.int64).reshape(-1, 2)
+            word, end = np.full((2, len(inside)), OUTSIDE)
+            word[inside], end[inside] = words_of_pieces(offsets[inside], spans)
+            ids, types = (np.array(encoding[name][row]) for name in ("input_ids", "token_type_ids"))
+            whole = Window(ids.astype(np.int64), word, types.astype(np.int64), end)
+            yield self._cut(text, whole, int((~inside & ~special).sum()))
 
-    def _cut(self, text: Text, pieces: Ints, n_query: int) -> list[tuple[int, int]]:
-        """Return word ranges that fit beside specials and query, cut between sentences where possible."""
-        specials = self.tokenizer.num_special_tokens_to_add(pair=bool(text.query))
+    def _cut(self, text: Text, whole: Window, n_query: int) -> tuple[Window, ...]:
+        """Cut a text's pieces into windows, each between what stands before and after them."""
+        places = (whole.word != OUTSIDE).nonzero()[0]
+        specials = len(whole) - len(places) - n_query
         room = self.max_length - specials - n_query
         if self.max_length < specials + MIN_ROOM:
             raise InputError(Fault(f"a max_length of at least {specials + MIN_ROOM}", str(self.max_length)))
         if room < MIN_ROOM:
             expected = f"a query that leaves {MIN_ROOM} of {self.max_length} pieces to the text"
             raise InputError(Fault(expected, f"{n_query} pieces", id=text.example_id))
-        ranges = cut_ranges(pieces, text.sentence_starts, room)
-        return ranges[:1] if self.long_texts == "truncate" else ranges
+        if not len(places):
+            return (self._some(whole),)
+        first, after = int(places[0]), int(places[-1]) + 1
+        if after - first != len(places):
+            raise InputError(Fault("a tokenizer that leaves a text's pieces together", "another"))
+        inner = whole.at(slice(first, after))
+        ranges = piece_ranges(inner, text.sentence_starts, room)
+        return tuple(
+            _glued(whole.at(slice(first)), inner.at(slice(*r)), whole.at(slice(after, None)))
+            for r in (ranges[:1] if self.long_texts == "truncate" else ranges)
+        )
 
-    def _encode_ranges(
-        self,
-        ranges: list[tuple[int, int, int]],
-        texts: Sequence[Text],
-        queries: list[tuple[str, ...]],
-    ) -> list[Window]:
-        """Encode each (text, start, end) with special tokens; pairs and single texts apart."""
-        windows: dict[int, Window] = {}
-        for paired in (False, True):
-            rows = [n for n, (i, _, _) in enumerate(ranges) if bool(queries[i]) == paired]
-            if not rows:
-                continue
-            words = [list(texts[ranges[n][0]].words[ranges[n][1] : ranges[n][2]]) for n in rows]
-            first = [list(queries[ranges[n][0]]) for n in rows] if paired else words
-            encoding = self.tokenizer(
-                first,
-                words if paired else None,
-                is_split_into_words=True,
-                truncation="only_second" if paired else "only_first",
-                max_length=self.max_length,
-                return_token_type_ids=True,
-                verbose=False,
-            )
-            for row, n in enumerate(rows):
-                side = encoding.sequence_ids(row)
-                word = [
-                    OUTSIDE if w is None or s != int(paired) else w + ranges[n][1]
-                    for w, s in zip(encoding.word_ids(row), side, strict=True)
-                ]
-                ids = np.asarray(encoding["input_ids"][row], dtype=np.int64)
-                types = np.asarray(encoding["token_type_ids"][row], dtype=np.int64)
-                windows[n] = Window(ids, np.asarray(word, dtype=np.int64), types)
-        return [windows[n] for n in range(len(ranges))]
+    def _some(self, window: Window) -> Window:
+        """Return the window, or what stands for no text at all where it is empty: no model reads nothing."""
+        if len(window):
+            return window
+        names = ("bos_token_id", "eos_token_id", "pad_token_id")
+        start = next(id for name in names if (id := getattr(self.tokenizer, name)) is not None)
+        return Window(*(np.array([x]) for x in (start, OUTSIDE, 0, OUTSIDE)))
 
     def remove(
         self,
@@ -168,7 +173,7 @@ class Encoder:
                 raise InputError(Fault("a tokenizer with a mask token", "none"))
             return tuple(replace(w, ids=np.where(covers(w, removed), self.mask_id, w.ids)) for w in windows)
         kept = tuple(without(w, removed) for w in windows)
-        return tuple(w for w in kept if w.has_words) or kept[:1]
+        return tuple(w for w in kept if w.has_words) or (self._some(kept[0]),)
 
     def collate(self, windows: Sequence[Window]) -> Batch:
         """Pad windows to the longest of them."""
@@ -182,36 +187,85 @@ class Encoder:
 def padded(windows: Sequence[Window], pad_id: int) -> Batch:
     """Pad windows to the longest of them."""
     shape = (len(windows), max(map(len, windows)))
-    ids, word = np.full(shape, pad_id), np.full(shape, OUTSIDE)
-    types, real = np.zeros(shape, dtype=np.int64), np.zeros(shape, dtype=bool)
-    for row, window in enumerate(windows):
-        n = len(window)
-        ids[row, :n], word[row, :n], types[row, :n], real[row, :n] = (
-            window.ids,
-            window.word,
-            window.types,
-            True,
-        )
-    return Batch(*(torch.from_numpy(a) for a in (ids, real, word, types)))
+    ids, types = np.full(shape, pad_id), np.zeros(shape, dtype=np.int64)
+    word, end = np.full((2, *shape), OUTSIDE)
+    real = np.zeros(shape, dtype=bool)
+    for row, w in enumerate(windows):
+        n = len(w)
+        ids[row, :n], word[row, :n], types[row, :n], end[row, :n] = w.ids, w.word, w.types, w.end
+        real[row, :n] = True
+    return Batch(*(torch.from_numpy(a) for a in (ids, real, word, types, end)))
+
+
+def _readable(string: str, id: str) -> str:
+    """Return a string that has an encoding."""
+    try:
+        string.encode("utf-8")
+    except UnicodeEncodeError as error:
+        got = ascii(string[error.start])
+        raise InputError(Fault("text without lone surrogates", got, id=id)) from None
+    return string
+
+
+def _glued(*parts: Window) -> Window:
+    names = ("ids", "word", "types", "end")
+    return Window(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
+
+
+def words_of_pieces(offsets: Ints, spans: Spans) -> tuple[Ints, Ints]:
+    """Return the first word [T] of each piece's unit, and the word [T] after its last.
+
+    A piece belongs to the word of its first character that is no white space, one of white space alone to the
+    next word; words that one piece covers are a unit, and so are those of pieces that share a word.
+
+    Args:
+        offsets: the characters [T,2] of each piece.
+        spans: those of each word, at least one of which is not empty.
+
+    >>> words_of_pieces(np.array([[0, 1], [1, 3], [3, 5]]), ((0, 1), (1, 2), (2, 3), (4, 5)))
+    (array([0, 1, 3]), array([1, 3, 4]))
+    """
+    places = np.array(spans, dtype=np.int64)
+    there = (places[:, 1] > places[:, 0]).nonzero()[0]
+    starts, ends = places[there].T
+    word = np.minimum(np.searchsorted(ends, offsets[:, 0], side="right"), len(there) - 1)
+    word = np.maximum.accumulate(word)
+    last = np.maximum(word, np.searchsorted(starts, offsets[:, 1], side="left") - 1)
+    reach = np.maximum.accumulate(last)
+    begins = np.concatenate(([True], word[1:] > reach[:-1]))[: len(word)]
+    unit, heads = begins.cumsum() - 1, begins.nonzero()[0]
+    if not len(heads):
+        return word, word
+    return there[word[heads]][unit], there[np.maximum.reduceat(last, heads)][unit] + 1
 
 
 def covers(window: Window, words: Mask) -> Mask:
-    """Return the mask [T] of pieces whose word is in `words` [W]."""
-    covered: Mask = (window.word != OUTSIDE) & words[window.word]
+    """Return the mask [T] of pieces whose unit has one of `words` [W]."""
+    counts = np.concatenate(([0], np.cumsum(words)))
+    covered: Mask = (window.word != OUTSIDE) & (counts[window.end] > counts[window.word])
     return covered
 
 
 def without(window: Window, removed: Mask) -> Window:
     """Return the window without the pieces of the words where `removed` [W] is True."""
-    kept = ~covers(window, removed)
-    return Window(window.ids[kept], window.word[kept], window.types[kept])
+    return window.at(~covers(window, removed))
+
+
+def piece_ranges(pieces: Window, sentence_starts: Sequence[int], room: int) -> list[tuple[int, int]]:
+    """Cut a text's pieces into ranges of at most `room`, see cut_ranges; no unit is cut, if it has room."""
+    units, begins, counts = np.unique(pieces.word, return_index=True, return_counts=True)
+    ends = pieces.end[begins]
+    at = np.searchsorted(units, sentence_starts)  # a sentence that begins inside a unit is no place to cut
+    inside = (at > 0) & (ends[at - 1] > np.array(sentence_starts))
+    edges = np.append(begins, len(pieces))
+    ranges = cut_ranges(counts, at[~inside].tolist(), room)
+    return [(int(edges[a]), int(min(edges[b], edges[a] + room))) for a, b in ranges]
 
 
 def cut_ranges(pieces: Ints, sentence_starts: Sequence[int], room: int) -> list[tuple[int, int]]:
     """Cut words into ranges of at most `room` pieces, at the last sentence start that fits.
 
-    A sentence longer than `room` is cut between words; a single word longer than `room` stands alone
-    (the tokenizer cuts its end).
+    A sentence longer than `room` is cut between words; a single word longer than `room` stands alone.
 
     >>> cut_ranges(np.ones(10, dtype=int), [0, 3, 7], 5)
     [(0, 3), (3, 7), (7, 10)]
@@ -233,9 +287,16 @@ def cut_ranges(pieces: Ints, sentence_starts: Sequence[int], room: int) -> list[
 def words_read(windows: Sequence[Window], n_words: int) -> Mask:
     """Return the mask [W] of words of which the model reads at least one piece."""
     read = np.zeros(n_words, dtype=bool)
-    for window in windows:
-        read[window.word[window.word != OUTSIDE]] = True
+    for w in windows:
+        read |= words_between(w.word[w.word != OUTSIDE], w.end[w.word != OUTSIDE], n_words)
     return read
+
+
+def words_between(word: Ints, end: Ints, n_words: int) -> Mask:
+    """Return the mask [W] of the words of units, of which each piece [T] knows the first and the end."""
+    begun = np.bincount(word, minlength=n_words + 1) - np.bincount(end, minlength=n_words + 1)
+    between: Mask = begun.cumsum()[:n_words] > 0
+    return between
 
 
 def length_batches(lengths: Sequence[int], max_pieces: int) -> Iterator[list[int]]:

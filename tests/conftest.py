@@ -25,9 +25,10 @@ from transformers import (
 
 from eraser import Dataset
 from eraser.load import load
-from rationale.hf import Classifier, quiet
+from rationale.hf import Classifier, load_tokenizer, quiet
 from rationale.models.adapler import AdaplerForSequenceClassification
 from rationale.text import Encoder
+from tests.helpers.tokenizers import KINDS, trained, training_texts
 
 torch.set_num_threads(1)
 hypothesis.settings.register_profile("patient", deadline=None)  # a busy machine fails no test
@@ -80,6 +81,17 @@ def sample_tokenizer(dataset: Dataset) -> PreTrainedTokenizerBase:
 @pytest.fixture(scope="session")
 def tokenizer(sample: Dataset) -> PreTrainedTokenizerBase:
     return sample_tokenizer(sample)
+
+
+@pytest.fixture(scope="session")
+def all_kinds(tmp_path_factory: pytest.TempPathFactory) -> dict[str, PreTrainedTokenizerBase]:
+    """A tokenizer of every kind, written to a folder and loaded as a model's is."""
+    texts = training_texts()
+    models = {model: trained(model, texts) for model, _ in KINDS.values()}
+    root = tmp_path_factory.mktemp("kinds")
+    for name, (model, make) in KINDS.items():
+        make(models[model]).save_pretrained(root / name)
+    return {name: load_tokenizer(root / name) for name in KINDS}
 
 
 def tiny_model(family: str, tokenizer: PreTrainedTokenizerBase, labels: tuple[str, ...]) -> PreTrainedModel:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from app.pages.people import LIVE
 from app.start import VARIABLE, Start
+from eraser.own_data import Reading, read_own, write_eraser
 from rationale.attribution import METHODS as ALL_METHODS
+from tests.own_files import save
 from tests.test_app_pages import SCRIPT, TEXT, checked, folders, keyed, markup, open_app
 from tests.test_app_runs import write
 from tests.test_app_stored import METHODS, write_stored
@@ -118,6 +121,32 @@ def test_an_example_brings_its_query_and_its_sentences(asking):
     assert keyed(at.text_area, "query").value == "did it rain ?"
     checked(keyed(at.text_area, "query").set_value("  ").run())
     assert 'class="probs"' in markup(at)
+
+
+def test_an_example_that_was_given_as_a_text_stays_as_it_is(monkeypatch, folders, tmp_path):
+    text = "Slow,  at first.\n\nThen a joy"
+    rows = [
+        {"id": x, "text": t, "label": x, "rationale": [[0, 4]]} for x, t in (("NEG", text), ("POS", "Warm"))
+    ]
+    files = {"test": save(tmp_path / "x.jsonl", rows)}
+    write_eraser(read_own("own", files, Reading(form="chars", words="punctuation")), tmp_path / "own")
+    given = Start((str(folders / "dense"), str(folders)), "own", str(tmp_path / "own"))
+    monkeypatch.setenv(VARIABLE, given.as_json())
+    at = AppTest.from_file(SCRIPT, default_timeout=60)
+    at.query_params |= {"page": "Explain", "example": "NEG"}
+    checked(at.run())
+    assert keyed(at.text_area, "text").value == text
+    shown = json.loads(shown_words(at))["body"]
+    assert re.sub("<(?!br)[^>]*>", "", shown) == "Slow, at first.<br>Then a joy"
+    checked(keyed(at.selectbox, "cut").set_value("whitespace").run())
+    out = next(m for m in at.multiselect if m.key.startswith("out-"))
+    assert out.options[:3] == ["Slow, · 1", "at · 2", "first. · 3"]
+    at = AppTest.from_file(SCRIPT, default_timeout=60)
+    at.query_params |= {"page": "People", "example": "NEG", "split": "test"}
+    checked(at.run())
+    body = json.loads(shown_words(at))["body"]
+    assert re.sub("<(?!br)[^>]*>", "", body) == "Slow, at first.<br>Then a joy"
+    assert "1 of 8" in markup(at)
 
 
 def test_a_query_is_never_markup_nor_among_the_words(asking):

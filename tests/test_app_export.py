@@ -62,6 +62,24 @@ def test_jsonl_is_the_official_line_and_leaves_unread_words_out():
     assert rationale["soft_rationale_predictions"] == [1.0, -0.5, 0.5]
 
 
+def test_words_of_a_file_stand_as_they_do_in_the_text(tmp_path):
+    words, after = ("慢", "，", "好", "film", "x"), ["", "", "\n", " ", ""]
+    found = export.as_latex(words, ["#ffffff"] * 5, "t", after)
+    assert "慢%\n，%\n好\\newline\nfilm\nx%\n\\par}" in found
+    places, lines = export._places(words, after)
+    assert places == [(0, 0, 2), (0, 2, 2), (0, 4, 2), (1, 0, 4), (1, 5, 1)]
+    assert lines == 2
+    (tmp_path / "x.png").write_bytes(export.as_png(words, ["#a5decb"] * 5, "t", after))
+    with Image.open(tmp_path / "x.png") as picture:
+        assert picture.size[1] > 0
+
+
+def test_jsonl_of_a_typed_text_tells_characters():
+    text = Text.of("text", "warm, dull", "punctuation")
+    record = json.loads(export.as_jsonl(text, "POS", {"POS": 1.0}, np.ones(3), np.array([True, False, True])))
+    assert record["rationales"][0]["word_spans"] == [[0, 4], [4, 5], [6, 10]]
+
+
 @pytest.mark.parametrize("kind", ["hit", "missed", "extra", ""])
 def test_marks_have_a_colour_on_paper(kind):
     assert export.mark_colour(kind).startswith("#")

@@ -159,3 +159,14 @@ def test_styles_fetch_nothing():
     for style in (html.STYLE, str(html.framed()), html.PAGE_STYLE):
         assert "url(" not in style
         assert "@import" not in style
+
+
+def test_words_stand_as_they_do_in_the_text():
+    words, after = ("慢", "，", "好", "film", ",", "x"), ["", "", "\n", "", "  \t", "\u200b"]
+    for body in (
+        html.highlighted(words, scores(6), [(w,) for w in words], after=after),
+        html.marked(words, np.ones(6, bool), np.zeros(6, bool), after=after),
+    ):
+        shown = re.sub(r"<(?!br)[^>]*>", "", str(body))
+        assert shown == "慢，好<br>film, x"
+    assert " <span" not in str(html.highlighted(words, scores(6), [(w,) for w in words], after=[""] * 6))

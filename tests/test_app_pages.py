@@ -105,6 +105,29 @@ def test_words_taken_out_move_the_prediction(open_app):
     assert any("With 2 words masked" in c.value for c in at.caption)
 
 
+def test_what_cuts_the_text_is_chosen(open_app):
+    at = open_app()
+    keyed(at.text_area, "text").set_value("warm, never-dull film").run()
+    out = next(m for m in at.multiselect if m.key.startswith("out-"))
+    assert out.options == ["warm · 1", ", · 2", "never-dull · 3", "film · 4"]
+    checked(keyed(at.selectbox, "cut").set_value("whitespace").run())
+    out = next(m for m in at.multiselect if m.key.startswith("out-"))
+    assert out.options == ["warm, · 1", "never-dull · 2", "film · 3"]
+
+
+def test_a_text_without_spaces_is_cut_in_characters_and_it_is_told(open_app):
+    at = open_app()
+    checked(keyed(at.text_area, "text").set_value("故事很慢，我不喜欢").run())
+    assert "words: characters, as the text is written without spaces between words" in [
+        c.value for c in at.caption
+    ]
+    out = next(m for m in at.multiselect if m.key.startswith("out-"))
+    assert len(out.options) == 9
+    checked(keyed(at.selectbox, "cut").set_value("punctuation").run())
+    out = next(m for m in at.multiselect if m.key.startswith("out-"))
+    assert out.options == ["故事很慢 · 1", "， · 2", "我不喜欢 · 3"]
+
+
 def test_exports_are_offered(open_app):
     at = open_app()
     keyed(at.text_area, "text").set_value(TEXT).run()

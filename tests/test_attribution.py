@@ -185,13 +185,14 @@ def test_scores_that_are_not_numbers_are_refused(make_classifier, encoded):
     [("sum", [1.0, -4.0]), ("max", [3.0, -4.0]), ("max_magnitude", [3.0, -4.0]), ("first", [-2.0, -4.0])],
 )
 def test_reducers_by_hand(reduce, expected):
-    window = Window(np.arange(5), np.array([OUTSIDE, 0, 0, 1, OUTSIDE]), np.zeros(5, dtype=int))
+    word = np.array([OUTSIDE, 0, 0, 1, OUTSIDE])
+    window = Window(np.arange(5), word, np.zeros(5, dtype=int), np.where(word < 0, OUTSIDE, word + 1))
     scores = np.array([100.0, -2.0, 3.0, -4.0, 100.0])
     assert word_scores([window], [scores], 2, reduce).tolist() == expected
 
 
 def test_max_magnitude_keeps_the_sign():
-    window = Window(np.arange(2), np.array([0, 0]), np.zeros(2, dtype=int))
+    window = Window(np.arange(2), np.array([0, 0]), np.zeros(2, dtype=int), np.array([1, 1]))
     assert word_scores([window], [np.array([-5.0, 3.0])], 1, "max_magnitude").tolist() == [-5.0]
 
 

@@ -60,7 +60,7 @@ def test_method(tmp_path, monkeypatch):
     assert "embedding_norm" in (tmp_path / "runs/embedding-norm/report.html").read_text(encoding="utf-8")
     found = names["found"]
     model = load_classifier(SHIPPED)
-    (ids,) = model.encoder.tokenizer([found.words], is_split_into_words=True).input_ids
+    ids = model.encoder.tokenizer(found.text).input_ids
     lengths = model.model.get_input_embeddings()(torch.tensor(ids[1:-1])).norm(dim=-1)
     assert found.scores == pytest.approx(lengths.numpy(), rel=1e-5)  # a piece a word, here
 

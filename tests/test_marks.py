@@ -6,6 +6,7 @@ import pytest
 
 from eraser import InputError
 from eraser.marks import check_spans, form_of, mark_characters, read_marks, sentences_of, take_out_marks
+from eraser.words import cut_words
 
 MARKS = ("[[", "]]")
 TEXT = "A truly awful film."  # 4 words, 19 characters
@@ -145,4 +146,4 @@ def test_the_form_is_told_from_the_rows_or_left_open(rows, form):
     ],
 )
 def test_sentences_end_at_line_breaks_or_else_at_points(text, sentences):
-    assert sentences_of(text) == sentences
+    assert sentences_of(text, cut_words(text, "whitespace")) == sentences

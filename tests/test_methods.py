@@ -20,7 +20,6 @@ from rationale.attribution import METHODS, AttributionSettings, Case, attribute
 from rationale.heads import explained
 from rationale.hf import Classifier
 from rationale.passes import Passes
-from rationale.text import Window
 from tests.conftest import dropping
 
 QUICK = AttributionSettings(ig_steps=4, gradient_shap_samples=3, lime_samples=12, shap_samples=20)
@@ -184,7 +183,7 @@ def test_leave_one_out_is_the_fall_of_what_is_explained(classifier, explain):
     (found,) = attribute(classifier, "leave_one_out", [case], AttributionSettings(explain=explain))
     for word in range(len(WORDS)):
         left = window.word != word
-        without = Window(window.ids[left], window.word[left], window.types[left])
+        without = window.at(left)
         assert found.scores[word] == pytest.approx(value(window) - value(without), abs=1e-5)
 
 

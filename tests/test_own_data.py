@@ -92,7 +92,8 @@ def test_words_labels_and_marks_survive_the_folder(form, kind, tmp_path_factory)
     def survive(rows):
         folder = tmp_path_factory.mktemp("trip")
         files = {"test": save(folder / f"rows.{kind}", [row for row, _ in rows])}
-        found = imported(folder / "out", files, Reading(form="tokens" if form == "bits" else form))
+        how = Reading(form="tokens" if form == "bits" else form, words="whitespace")
+        found = imported(folder / "out", files, how)
         assert gold(found) == {f"test-{n:05d}": marked for n, (_, marked) in enumerate(rows, start=1)}
         for (row, _), example in zip(rows, found.splits["test"], strict=True):
             words = row["text"].replace("[[", "").replace("]]", "").split()
@@ -330,7 +331,8 @@ def test_an_empty_folder_is_filled_unless_it_is_the_current_one(data, tmp_path, 
     for name in ("empty", "here"):
         (tmp_path / name).mkdir()
     write_eraser(data, tmp_path / "empty")
-    assert sorted(path.name for path in (tmp_path / "empty").iterdir()) == ["docs.jsonl", "test.jsonl"]
+    there = sorted(path.name for path in (tmp_path / "empty").iterdir())
+    assert there == ["docs.jsonl", "test.jsonl", "words.json"]
     monkeypatch.chdir(tmp_path / "here")
     with pytest.raises(
         InputError, match=r"^\.: expected a folder other than the current one, got the current"

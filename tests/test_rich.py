@@ -38,9 +38,11 @@ def test_texts_without_scores_are_shown(scores):
 
 
 def test_words_of_an_explanation_are_escaped(classifier):
-    html = explain(classifier, '<script>alert(1)</script> & "so" on', "random")._repr_html_()
+    text = '<script>alert(1)</script> & "so" on'
+    html = explain(classifier, text, "random", words="whitespace")._repr_html_()
     assert "<script" not in html
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in html
+    assert "<script" not in explain(classifier, text, "random")._repr_html_()
     assert "&amp;" in html
 
 

@@ -37,7 +37,7 @@ def test_each_text_is_explained_as_alone(classifier, file, tmp_path):
         rows = list(read_stream(tmp_path / "out", [method]))
         assert [r["id"] for r in rows] == [f"t{i}" for i in range(5)]
         for text, row in zip(TEXTS, rows, strict=True):
-            alone = explain(classifier, text, method)
+            alone = explain(classifier, text, method, words="whitespace")
             assert tuple(row["words"]) == alone.words
             assert row["label"] == alone.label
             np.testing.assert_allclose(row["scores"], alone.scores, atol=1e-5)
@@ -84,6 +84,41 @@ def test_a_query_is_read_and_has_no_scores(classifier, tmp_path):
     assert not np.allclose(row["scores"], explain(classifier, "A warm film", "attention").scores)
 
 
+def test_each_word_says_its_characters(classifier, file, tmp_path):
+    file.write_text(json.dumps({"text": " A warm,  film\n\nNever dull"}) + "\n")
+    for how, words in (
+        (None, ["A", "warm,", "film", "Never", "dull"]),
+        ("punctuation", ["A", "warm", ",", "film", "Never", "dull"]),
+    ):
+        found = collect(stream(classifier, settings(file, words=how), tmp_path / "out"))
+        (row, *_) = read_stream(tmp_path / "out")
+        text = json.loads(file.read_text())["text"]
+        assert [text[start:end] for start, end in row["spans"]] == row["words"] == words
+        assert found["settings"]["words"] == (how or "whitespace")
+        assert (found["words"], found["notes"]) == (len(words), [])
+    assert len(list((tmp_path / "out" / "parts").iterdir())) == 2  # of each way to cut
+
+
+def test_texts_without_spaces_are_cut_in_characters_and_it_is_told(classifier, file, tmp_path):
+    rows = [{"text": t} for t in ("故事很慢", "A film", "演员很好，我喜欢")]
+    file.write_text("not JSON: told when its turn comes\n" + "".join(json.dumps(r) + "\n" for r in rows))
+    with pytest.raises(InputError, match=r"texts\.jsonl:1: expected one JSON object"):
+        collect(stream(classifier, settings(file), tmp_path / "out"))
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    found = collect(stream(classifier, settings(file, methods=("random",)), tmp_path / "out"))
+    assert found["settings"]["words"] == "characters"
+    assert found["notes"] == ["words: characters, as 2 of 3 texts are written without spaces between words"]
+    assert json.loads((tmp_path / "out" / MANIFEST).read_text())["notes"] == found["notes"]
+    assert [len(row["words"]) for row in read_stream(tmp_path / "out")] == [4, 2, 8]
+
+
+def test_a_text_that_a_cutter_finds_no_word_in_is_named(classifier, file, tmp_path):
+    file.write_text(json.dumps({"text": "a"}) + "\n" + json.dumps({"text": "\u200b"}) + "\n")
+    told = r"texts\.jsonl:2: expected a text with words in 'text', cut by punctuation, got '\\u200b'$"
+    with pytest.raises(InputError, match=told):
+        collect(stream(classifier, settings(file, words="punctuation"), tmp_path / "out"))
+
+
 @pytest.mark.parametrize(("line", "message"), [
     ('{"text": 3}', r"texts\.jsonl:6: expected a text with words in 'text', got 3"),
     ('{"text": " "}', r"texts\.jsonl:6: expected a text with words in 'text', got"),
@@ -108,10 +143,11 @@ def test_bytes_that_are_no_text(classifier, file, tmp_path):
 
 
 def test_settings_and_files_that_cannot_be_used(classifier, file, tmp_path):
-    bad = settings(file, methods=("magic",), chunk=0, ig_steps=0)
+    bad = settings(file, methods=("magic",), chunk=0, ig_steps=0, words="lines")
     with pytest.raises(InputError) as error:
         stream(classifier, bad, tmp_path / "out")
-    assert len(str(error.value).splitlines()) == 3
+    assert len(str(error.value).splitlines()) == 4
+    assert "expected words cut by whitespace, punctuation, characters, got 'lines'" in str(error.value)
     assert "'magic'" in str(error.value)
     empty = tmp_path / "empty.jsonl"
     empty.write_text("")

@@ -30,15 +30,15 @@ def test_every_piece_knows_its_word(encoder, tokenizer):
 def test_window_ids_are_what_the_tokenizer_itself_would_make(encoder, tokenizer):
     words = "a warm and moving film , never dull".split()
     (windows,) = encoder.encode([text(words)])
-    assert windows[0].ids.tolist() == tokenizer(words, is_split_into_words=True)["input_ids"]
+    assert windows[0].ids.tolist() == tokenizer(" ".join(words))["input_ids"]
 
 
 def test_query_words_are_read_but_belong_to_no_word(encoder, tokenizer):
     words, query = "the film is dull".split(), "is it good ?"
     (windows,) = encoder.encode([text(words, query=query)])
-    expected = tokenizer([query.split()], [words], is_split_into_words=True, return_token_type_ids=True)
-    assert windows[0].ids.tolist() == expected["input_ids"][0]
-    assert windows[0].types.tolist() == expected["token_type_ids"][0]
+    expected = tokenizer(query, " ".join(words), return_token_type_ids=True)
+    assert windows[0].ids.tolist() == expected["input_ids"]
+    assert windows[0].types.tolist() == expected["token_type_ids"]
     assert [w for w in windows[0].word if w != OUTSIDE] == [0, 1, 2, 3]
     assert (windows[0].types[windows[0].word != OUTSIDE] == 1).all()
 
@@ -65,6 +65,22 @@ def test_truncate_reads_the_first_window_only(tokenizer):
     (windows,) = Encoder(tokenizer, 128, "truncate").encode([text(["film"] * 300)])
     assert len(windows) == 1
     assert words_read(windows, 300).sum() == 126
+
+
+@pytest.mark.parametrize("long_texts", ["window", "truncate"])
+def test_one_word_longer_than_a_window_is_alone_and_its_end_is_not_read(tokenizer, long_texts):
+    encoder = Encoder(tokenizer, 20, long_texts)
+    (windows,) = encoder.encode([text(["xq" * 40, "film"], query="good ?")])
+    (whole,) = Encoder(tokenizer, 512).encode([text(["xq" * 40, "film"], query="good ?")])[0]
+    assert len(windows) == (2 if long_texts == "window" else 1)
+    assert windows[0].ids.tolist() == [*whole.ids[:19], tokenizer.sep_token_id]
+    assert [sorted(set(w.word.tolist()) - {OUTSIDE}) for w in windows] == [[0], [1]][: len(windows)]
+
+
+def test_a_sentence_that_begins_in_a_word_without_pieces_is_cut_there(tokenizer):
+    words = ["film"] * 9 + ["\u200b"] + ["film"] * 5
+    (windows,) = Encoder(tokenizer, 14).encode([text(words, sentences=(0, 9))])
+    assert [w.word[w.word != OUTSIDE].tolist() for w in windows] == [list(range(9)), list(range(10, 15))]
 
 
 def test_ten_thousand_words(encoder):
@@ -111,8 +127,8 @@ def test_padding_side_of_the_tokenizer_does_not_matter(tokenizer, tmp_path):
         encoder = Encoder(one, 128)
         batches.append(encoder.collate([w for ws in encoder.encode(texts) for w in ws]))
     for a, b in zip(
-        (batches[0].ids, batches[0].real, batches[0].word),
-        (batches[1].ids, batches[1].real, batches[1].word),
+        (batches[0].ids, batches[0].real, batches[0].word, batches[0].end),
+        (batches[1].ids, batches[1].real, batches[1].word, batches[1].end),
         strict=True,
     ):
         assert (a == b).all()
@@ -163,5 +179,5 @@ def test_length_batches_hold_each_once_and_stay_within_the_limit(lengths, limit)
 
 
 def test_words_read_ignores_specials():
-    window = Window(np.array([1, 5, 2]), np.array([OUTSIDE, 2, OUTSIDE]), np.zeros(3, dtype=int))
+    window = Window(*np.array([[1, 5, 2], [OUTSIDE, 2, OUTSIDE], [0, 0, 0], [OUTSIDE, 3, OUTSIDE]]))
     assert words_read([window], 3).tolist() == [False, False, True]

@@ -68,6 +68,32 @@ def test_each_document_gets_its_own_spans_and_scores():
     }
 
 
+def test_texts_that_were_given_as_such_tell_the_characters_of_their_words_and_spans():
+    text = Text.of("e1", " Great,\nfun  film", "punctuation")
+    record = official_record(text, prediction((1.0, 2.0, NAN, 0.5), (1, 1, 0, 1)))
+    assert record["rationales"] == [
+        {
+            "docid": "text",
+            "hard_rationale_predictions": [
+                {"start_token": 0, "end_token": 2, "start_char": 1, "end_char": 7},
+                {"start_token": 3, "end_token": 4, "start_char": 13, "end_char": 17},
+            ],
+            "soft_rationale_predictions": [1.0, 2.0, -0.5, 0.5],
+            "word_spans": [[1, 6], [6, 7], [8, 11], [13, 17]],
+        }
+    ]
+
+
+def test_characters_of_several_documents_count_from_the_first():
+    text = Text("e1", ("A", "film", "So", "."), {"a": 0, "b": 2}, (0, 2), None, "A  film So.")
+    (one, other) = official_record(text, prediction((1.0,) * 4, (0, 1, 1, 0)))["rationales"]
+    assert one["word_spans"] == [[0, 1], [3, 7]]
+    assert other["word_spans"] == [[8, 10], [10, 11]]
+    assert other["hard_rationale_predictions"] == [
+        {"start_token": 0, "end_token": 1, "start_char": 8, "end_char": 10}
+    ]
+
+
 def test_what_the_model_says_of_ablated_texts_is_written_under_the_official_names():
     record = official_record(TEXT, prediction(at_rationale=AT_RATIONALE, ablations=STEPS))
     assert record["comprehensiveness_classification_scores"] == {"NEG": 0.5, "POS": 0.5}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import cast
+from typing import TypeVar, cast
 
 import numpy as np
 import streamlit as st
@@ -28,14 +28,27 @@ from app.says import method_name, method_says
 from app.show import offer
 from app.state import AS_TRAINED, Held
 from app.words import show_words
-from eraser import Example
+from eraser import Example, Text
 from eraser.types import Kind, Mask
+from eraser.words import WordCutter, cut_words, cutter_for
 from rationale.ablate import Removal
 from rationale.extract import share_of, top_words
 from rationale.heads import THRESHOLD
 from rationale.settings import targets_of
 
 OWN = "your own text"
+BY_ITSELF = "auto"
+CUTTING = {
+    BY_ITSELF: "as the text needs",
+    "punctuation": "with signs apart",
+    "whitespace": "between spaces",
+    "characters": "single characters",
+}
+CUTTING_HELP = (
+    "What cuts the text into words. Apart: a comma is a word of its own. Single characters: for scripts "
+    "without spaces, such as Chinese, Japanese and Thai. An example of the data set keeps its words."
+)
+T = TypeVar("T")
 DIALS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 3.0)
 GIGA = 1e9
 MOST = 4  # methods side by side
@@ -80,7 +93,7 @@ def explain_page(opened: Opened) -> None:
     if reading.layers is not None:
         numbers.html(html.facts(_facts(reading.layers, None, layer, found[asked.method])))
     with text:
-        _words(reading, found, asked, layer, out)
+        _words(reading, given, found, asked, layer, out)
     if reading.layers is not None:
         times = cached.times(held, given, asked.dial)
         numbers.html(html.facts(_facts(reading.layers, times, layer, found[asked.method])))
@@ -95,7 +108,7 @@ def _typed(opened: Opened) -> Given:
 
     def fill(example: Example) -> None:
         text = data.text(example)
-        st.session_state.text, st.session_state.query = " ".join(text.words), text.query or ""
+        st.session_state.text, st.session_state.query = _shown(text), text.query or ""
 
     def take() -> None:
         chosen = by_id.get(st.session_state.example)
@@ -111,16 +124,33 @@ def _typed(opened: Opened) -> Given:
             "Or an example", [OWN, *by_id], key="example", bind="query-params", on_change=take,
             help=None if agreed else "See the content warning on the page People first.",
         )  # fmt: skip
+        how = st.selectbox("Words", list(CUTTING), key="cut", bind="query-params",
+                           format_func=CUTTING.__getitem__, help=CUTTING_HELP)  # fmt: skip
     with left:
         typed = st.text_area(
             "Text", key="text", height=120, persist_state="session",
             placeholder="Never dull : a warm , moving film .",
         ) or ""  # fmt: skip
         query = _query(data.query_matters)
-    words = tuple(typed.split())
-    if chosen in by_id and (text := data.text(by_id[chosen])).words == words:
-        return Given(words, query, text.sentence_starts)
-    return Given(words, query)
+    if how == BY_ITSELF and chosen in by_id:
+        text = data.text(by_id[chosen])
+        if typed == text.string or (text.string is None and tuple(typed.split()) == text.words):
+            return Given(text.words, query, text.sentence_starts, text.string)
+    return _cut(typed, how, query)
+
+
+def _shown(text: Text) -> str:
+    """Return what stands in the box for an example."""
+    return " ".join(text.words) if text.string is None else text.string
+
+
+def _cut(typed: str, how: str, query: str | None) -> Given:
+    """Return a typed text, cut into words; say so where it was not cut as usual."""
+    asked = None if how == BY_ITSELF else cast(WordCutter, how)
+    cutter, note = cutter_for([typed], asked, "punctuation")
+    if note is not None:
+        st.caption(note)
+    return Given(tuple(typed[a:b] for a, b in cut_words(typed, cutter)), query, (0,), typed)
 
 
 def _query(matters: bool) -> str | None:
@@ -222,7 +252,7 @@ def _answer(kind: Kind, shown: Mapping[str, float], before: Mapping[str, float] 
 
 
 def _words(
-    reading: Reading, found: dict[str, Scored], asked: Asked, layer: int, out: tuple[int, ...]
+    reading: Reading, given: Given, found: dict[str, Scored], asked: Asked, layer: int, out: tuple[int, ...]
 ) -> None:
     """Draw the text: one method in full, or several as bars under each word."""
     key = _out_key(reading.words)
@@ -239,7 +269,8 @@ def _words(
         body = html.stacked(reading.words, {m: s.scores for m, s in shown.items()}, kept, out)
         legend = html.stack_legend(list(shown)) + legend
     else:
-        body = html.highlighted(reading.words, found[asked.method].scores, reading.pieces, kept, out)
+        scores = found[asked.method].scores
+        body = html.highlighted(reading.words, scores, reading.pieces, kept, out, given.after)
     says = Markup("").join(html.note(method_says(m)) for m in shown)
     st.html(says + legend)
     show_words(body, "words", toggle)
@@ -274,19 +305,22 @@ def _exports(opened: Opened, given: Given, reading: Reading, scored: Scored, ask
         title += f", explained: {label}"
 
     def page() -> str:
-        body = html.highlighted(words, scores, reading.pieces)
+        body = html.highlighted(words, scores, reading.pieces, after=given.after)
         legend = html.score_legend(label if scored.signed else None)
         return export.as_html(title, legend, body if given.query is None else html.note(given.query) + body)
 
     def line() -> str:
         picked = scored.own if scored.own is not None else _top(scored)
-        return export.as_jsonl(text_of(words), reading.label, reading.probs, scores, picked)
+        return export.as_jsonl(text_of(*given), reading.label, reading.probs, scores, picked)
+
+    def drawn(draw: Callable[..., T]) -> T:
+        return draw(words, export.shades_of(html.steps(scores)), title, given.after)
 
     files: dict[str, tuple[Callable[[], str | bytes], str]] = {
         "HTML": (page, "html"),
-        "LaTeX": (lambda: export.as_latex(words, export.shades_of(html.steps(scores)), title), "tex"),
+        "LaTeX": (lambda: drawn(export.as_latex), "tex"),
         "JSONL": (line, "jsonl"),
-        "PNG": (lambda: export.as_png(words, export.shades_of(html.steps(scores)), title), "png"),
+        "PNG": (lambda: drawn(export.as_png), "png"),
     }
     if reading.kind != "class":  # the official format knows one label a text
         del files["JSONL"]

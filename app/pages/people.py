@@ -29,9 +29,10 @@ from app.show import offer
 from app.state import stamp
 from app.stored import origin_of, stored_methods
 from app.words import show_words
-from eraser import Dataset, Example, Fault, InputError
+from eraser import Dataset, Example, Fault, InputError, Text
 from eraser.answers import split_labels
 from eraser.types import Kind
+from eraser.words import gaps
 from rationale.asked import check_labels
 from rationale.heads import HEADS
 from rationale.settings import OF_KIND, targets_of
@@ -207,7 +208,7 @@ def _filtered(data: Dataset, examples: Sequence[Example], judged: Sequence[Judge
         chosen = middle.multiselect(
             "Target community", tags, key="tags", placeholder="any", persist_state="session"
         )
-    words = {e.id: " ".join(data.text(e).words).casefold() for e in examples}
+    words = {e.id: data.text(e).plain[0].casefold() for e in examples}
     return Filter(wrong, tuple(labels), tuple(chosen), search, order).of(judged, words)
 
 
@@ -234,6 +235,7 @@ def _chosen(found: Sequence[Judged], says: str) -> Judged:
 def _shown(data: Dataset, example: Example, one: Judged, method: str) -> None:
     """Draw one example: numbers, legend, words."""
     text = data.text(example)
+    after = _after(text)
     left, right = st.columns([3, 4], gap="large")
     with left:
         verb = {True: "agrees", False: "is wrong", None: "says"}[one.right]
@@ -252,19 +254,27 @@ def _shown(data: Dataset, example: Example, one: Judged, method: str) -> None:
     )  # fmt: skip
     told = [f"score {s:+.3g}" for s in one.scores]
     if view == VIEWS[0]:
-        show_words(html.marked(text.words, one.gold, one.picked, told), "marked")
+        show_words(html.marked(text.words, one.gold, one.picked, told, after), "marked")
     else:
         people, model = st.columns(2, gap="large")
         with people:
             st.caption("People marked")
-            show_words(html.marked(text.words, one.gold, one.gold & False), "words-people")
+            people_only = html.marked(text.words, one.gold, one.gold & False, after=after)
+            show_words(people_only, "words-people")
         with model:
             st.caption(f"The model's words, by {method}")
-            show_words(html.marked(text.words, one.gold & False, one.picked, told), "words-model")
+            model_only = html.marked(text.words, one.gold & False, one.picked, told, after)
+            show_words(model_only, "words-model")
     for number, mask in enumerate(annotator_masks(data, example), start=1):
         n = int(mask.sum())
         with st.expander(f"Annotator {number}: {n} word{'s' * (n != 1)} marked", expanded=True):
-            show_words(html.marked(text.words, mask, one.picked), f"annotator-{number}")
+            body = html.marked(text.words, mask, one.picked, after=after)
+            show_words(body, f"annotator-{number}")
+
+
+def _after(text: Text) -> list[str] | None:
+    """Return what stands after each word of a text that was given as such; None: a space."""
+    return None if text.string is None else gaps(*text.plain)
 
 
 def _facts(one: Judged) -> list[tuple[str, str, str]]:
@@ -292,14 +302,15 @@ def _exports(
             export.as_jsonl(data.text(by_id[j.id]), j.predicted, j.probs, j.scores, j.picked) for j in rows
         )
 
-    words = data.text(by_id[one.id]).words
+    text = data.text(by_id[one.id])
+    words, after = text.words, _after(text)
     title = f"{data.name} {one.id}, {method}: {one.predicted}, people say {one.label}"
     colours = [export.mark_colour(kind) for kind in html.mark_kinds(one.gold, one.picked)]
-    body = html.marked(words, one.gold, one.picked)
+    body = html.marked(words, one.gold, one.picked, after=after)
     files: dict[str, tuple[Callable[[], str | bytes], str]] = {
         "This example, HTML": (lambda: export.as_html(title, html.mark_legend(), body), "html"),
-        "This example, LaTeX": (lambda: export.as_latex(words, colours, title), "tex"),
-        "This example, PNG": (lambda: export.as_png(words, colours, title), "png"),
+        "This example, LaTeX": (lambda: export.as_latex(words, colours, title, after), "tex"),
+        "This example, PNG": (lambda: export.as_png(words, colours, title, after), "png"),
         f"All {len(found)} that pass, official JSONL": (lambda: lines(found), "jsonl"),
     }
     if one.kind != "class":  # the official format knows one label a text

@@ -18,7 +18,7 @@ from rationale.attribution.words import word_scores
 from rationale.heads import check_explain
 from rationale.passes import Passes, now
 from rationale.predict import DROPPING
-from rationale.text import Batch, Window, length_batches
+from rationale.text import Window, length_batches
 
 __all__ = [
     "METHODS", "Attribution", "AttributionSettings", "Case", "attribute", "check_method", "fitting",
@@ -160,9 +160,5 @@ def halving(classifier: Asked, method: Method, request: Request) -> torch.Tensor
 
 
 def _rows(request: Request, rows: slice) -> Request:
-    b = request.batch
-    batch = Batch(b.ids[rows], b.real[rows], b.word[rows], b.types[rows])
-    fewer = max(1, request.step_rows // 2)
-    return replace(
-        request, batch=batch, target=request.target[rows], seeds=request.seeds[rows], step_rows=fewer
-    )
+    batch, target, seeds = request.batch.rows(rows), request.target[rows], request.seeds[rows]
+    return replace(request, batch=batch, target=target, seeds=seeds, step_rows=max(1, request.step_rows // 2))

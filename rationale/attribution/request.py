@@ -75,7 +75,8 @@ class Request:
     def windows(self) -> list[Window]:
         """Return the windows again, without padding."""
         b = self.batch
-        return [Window(*(t[i][b.real[i]].cpu().numpy() for t in (b.ids, b.word, b.types))) for i in self.rows]
+        fields = (b.ids, b.word, b.types, b.end)
+        return [Window(*(t[i][b.real[i]].cpu().numpy() for t in fields)) for i in self.rows]
 
     @property
     def rows(self) -> range:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rationale.attribution.methods import Reduce
-from rationale.text import OUTSIDE, Window
+from rationale.text import OUTSIDE, Window, words_between
 
 Floats = NDArray[np.float64]
 
@@ -44,17 +44,22 @@ def word_scores(
 ) -> Floats:
     """Return one score a word [W]; NaN for a word of which no piece was read.
 
-    >>> w = Window(np.array([101, 7, 8, 9, 102]), np.array([-1, 0, 0, 1, -1]), np.zeros(5, dtype=int))
-    >>> word_scores([w], [np.array([9.0, 1.0, 2.0, 5.0, 9.0])], 3, "sum").tolist()
-    [3.0, 5.0, nan]
+    The words of a unit have its score, of which, where scores are sums, each has an equal part.
+
+    >>> w = Window(*np.array([[101, 7, 8, 9, 102], [-1, 0, 0, 1, -1], [0] * 5, [-1, 1, 1, 3, -1]]))
+    >>> word_scores([w], [np.array([9.0, 1.0, 2.0, 5.0, 9.0])], 4, "sum").tolist()
+    [3.0, 2.5, 2.5, nan]
     """
-    words = np.concatenate([w.word[w.word != OUTSIDE] for w in windows])
+    words, ends = (
+        np.concatenate([at[w.word != OUTSIDE] for w, at in zip(windows, of_windows, strict=True)])
+        for of_windows in ([w.word for w in windows], [w.end for w in windows])
+    )
     scores = np.concatenate(
         [s[w.word != OUTSIDE] for w, s in zip(windows, piece_scores, strict=True)]
     ).astype(np.float64)
     found: Floats = np.zeros(n_words)
     REDUCERS[reduce](words, scores, found)
-    unread = np.ones(n_words, dtype=bool)
-    unread[words] = False
-    found[unread] = np.nan
+    for word, end in set(zip(words[ends > words + 1], ends[ends > words + 1], strict=True)):
+        found[word:end] = found[word] / (end - word if reduce == "sum" else 1)
+    found[~words_between(words, ends, n_words)] = np.nan
     return found

@@ -14,6 +14,8 @@ from torch.optim import Optimizer
 from transformers import PreTrainedModel
 
 from eraser import Dataset
+from eraser.types import Mask
+from rationale.ablate import words_of
 from rationale.hf import Classifier, save_classifier
 from rationale.models.adaptive import AdaptiveForSequenceClassification
 from rationale.models.removal import Removal, measure_removal
@@ -24,6 +26,15 @@ from rationale.training.targets import taught_logits
 
 CHECKPOINT = ".checkpoint.safetensors"
 REACHED = 0.95  # of the wanted speed-up: val is not the text on which thresholds were scaled
+
+
+def drawn_words(window: Window, rng: np.random.Generator, share: float) -> Mask:
+    """Return about that share of a window's words [W], a unit as one; never all there is to read."""
+    drawn = rng.random(max(int(window.end.max()), 0) + 1) < share
+    units = words_of(window)
+    removed: Mask = np.zeros_like(drawn)
+    removed[units] = drawn[units]
+    return removed if len(without(window, removed)) else np.zeros_like(drawn)
 
 
 @dataclass(frozen=True)
@@ -121,7 +132,7 @@ class Run:
         shorter, targets = [], []
         for i in rows:
             window = self.windows[i].window
-            removed = rng.random(int(window.word.max()) + 2) < self.settings.word_drop
+            removed = drawn_words(window, rng, self.settings.word_drop)
             shorter += [without(window, removed)]
             if self.targets:
                 targets += [self.targets[i][torch.from_numpy(~covers(window, removed))]]

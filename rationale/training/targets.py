@@ -25,7 +25,7 @@ from rationale.attribution.methods import METHODS, Method
 from rationale.attribution.request import AttributionSettings, Request
 from rationale.hf import Classifier
 from rationale.models.adapler import saliency
-from rationale.text import OUTSIDE, Batch, Window, length_batches
+from rationale.text import OUTSIDE, Batch, Window, covers, length_batches
 from rationale.training.loop import MICRO_PIECES, TrainingWindow
 
 PUBLISHED, HUMAN = "gradient_x_input", "human"
@@ -125,8 +125,7 @@ def _human(classifier: Classifier, dataset: Dataset, windows: Sequence[TrainingW
 
 
 def _marked(window: Window, gold: Mask) -> Floats:
-    inside = window.word != OUTSIDE
-    marked = inside & gold[window.word]
+    inside, marked = window.word != OUTSIDE, covers(window, gold)
     chosen: Floats = (marked if marked.any() else inside).astype(np.float32)
     return chosen
 

@@ -89,6 +89,30 @@ def test_folders_with_documents_as_lines(folder, gold, docs):
     tried("x", filled(folder / "lines", {"val.jsonl": gold, "docs.jsonl": docs}))
 
 
+PLACES = [[0, 3], [5, 9], [10, 14], [14, 15], [17, 20], [21, 26]]
+OWN = [
+    {"docid": "a", "text": "One  fine film.\n\nTwo words ", "words": PLACES},
+    {"docid": "b", "text": " dull", "words": [[1, 5]]},
+]
+
+
+@fuzz(200)
+@given(file_of(OWN), file_of([{"words": "punctuation"}]))
+def test_texts_beside_documents(folder, texts, cutter):
+    files = {"test.jsonl": lines_of(GOLD[:1]), "docs.jsonl": lines_of(DOCS), "texts.jsonl": texts}
+    data = filled(folder / "texts", files | {"words.json": cutter})
+    found = answer_of(load, "x", data)
+    if found is not None:
+        consistent(found)
+        text, spans = found.text(found.splits["test"][0]).plain
+        words = found.documents["a"].words
+        assert (
+            tuple(text[start:end] for start, end in spans)
+            == words
+            == tuple("One fine film . Two words".split())
+        )
+
+
 @fuzz(60)
 @given(damaged(TEXTS["c"].encode()))
 def test_documents_of_any_bytes(folder, text):
