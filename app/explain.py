@@ -16,11 +16,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from app.state import Held
+from app.state import AS_TRAINED, Held
 from eraser import Fault, InputError, Text
 from eraser.types import Floats, Mask
 from rationale.ablate import Erasure, Removal, ablate
-from rationale.attribution import METHODS, AttributionSettings, Case, attribute
+from rationale.attribution import METHODS, AttributionSettings, Case, attribute, fitting
 from rationale.hf import Classifier, drops_tokens, without_removal
 from rationale.models.adaptive import plain
 from rationale.models.encoder import Output, keep_all, layers_of, run_packed
@@ -94,9 +94,15 @@ class Scored:
 
 def methods_of(held: Held) -> tuple[str, ...]:
     """Return the methods that fit a model, its own first, those that take seconds last."""
+    return suited(held)[0]
+
+
+def suited(held: Held) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the methods that fit a model, in order, and a line for each other one but those that drop words."""
     own = [m for m in METHODS if METHODS[m].adaptive and drops_tokens(held.classifier)]
-    others = [m for m in METHODS if not METHODS[m].adaptive]
-    return (*own, *(m for m in others if m not in SLOW), *(m for m in others if m in SLOW))
+    others = sorted((m for m in METHODS if not METHODS[m].adaptive), key=SLOW.__contains__)
+    with held.turned(AS_TRAINED) as classifier:
+        return fitting(classifier, (*own, *others))
 
 
 def text_of(words: Sequence[str], query: str | None = None, starts: Sequence[int] = (0,)) -> Text:

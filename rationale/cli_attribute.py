@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields
+from dataclasses import replace as replaced  # `replace` is an option
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -25,7 +26,9 @@ def attribute_command(  # noqa: PLR0913 (one option each)
     file: Annotated[Path, typer.Option(help="A JSON object on each line.")],
     model: Annotated[str, typer.Option(help="Folder or hub id.")],
     out: Annotated[Path, typer.Option(help="Folder for the parts and manifest.json.")],
-    methods: Annotated[str, typer.Option(help="Comma-separated.")] = "integrated_gradients",
+    methods: Annotated[
+        str | None, typer.Option(help="Comma-separated, or all; default integrated_gradients.")
+    ] = None,
     text: Annotated[str, typer.Option(help="Key of the text in each object.")] = "text",
     query: Annotated[str | None, typer.Option(help="Key of the question, if there is one.")] = None,
     dense: DenseModel = None,
@@ -50,21 +53,24 @@ def attribute_command(  # noqa: PLR0913 (one option each)
     """Explain every text of a file, however long; a stopped run goes on. Each text may have an "id"."""
     import torch
 
-    from rationale.jobs import AttributeJob, opened
+    from rationale.cli_methods import picked
+    from rationale.jobs import AttributeJob
     from rationale.memory import keep_freed_memory
     from rationale.runners import RUNNERS, check_runner
-    from rationale.stream import Stream, StreamSettings, collect
+    from rationale.stream import DEFAULT_METHODS, StreamSettings, collect, stream
 
     given = locals()
     check_runner(runner, workers, address)
     keep_freed_memory()
-    given |= {"file": absolute(str(file)), "model": absolute(model), "methods": tuple(methods.split(","))}
+    given |= {"file": absolute(str(file)), "model": absolute(model), "methods": DEFAULT_METHODS}
     given["dense"] = None if dense is None else absolute(dense)
     settings = StreamSettings(**{f.name: given[f.name] for f in fields(StreamSettings)})
     names = tuple(labels.split(",")) if labels else None
     job = AttributeJob(settings, str(out.resolve()), names, torch.get_num_threads())
-    work = opened(job)
-    assert isinstance(work, Stream)
+    classifier, explained = job.models(None)
+    suited = picked(methods, DEFAULT_METHODS, classifier, explained)
+    job = replaced(job, settings=replaced(settings, methods=suited))
+    work = stream(classifier, job.settings, out.resolve(), explained)
     RUNNERS[runner](job, work, workers, address)
     found = collect(work)
     cost = ", ".join(f"{method} {ms:.1f} ms" for method, ms in found["ms_per_text"].items())

@@ -85,7 +85,7 @@ def evaluate_command(  # noqa: PLR0913 (one option each)
     classifier = _classifier(given["model"], given)
     explained = None if dense is None else _classifier(dense, given)
     folder = out or Path("runs") / f"{dataset}-{split}"
-    planned = plan(classifier, loaded, _settings(given, classifier), folder, explained)
+    planned = plan(classifier, loaded, _settings(given, classifier, explained), folder, explained)
     RUNNERS[runner](_job(given, planned), planned, workers, address)
     scores = write_run(planned.batches(), loaded, folder)
     _print_run(scores, str(planned.run.budgets[0]), folder, as_json)
@@ -113,28 +113,20 @@ def _classifier(path: str, given: dict[str, Any]) -> Classifier:
     return cast_once(load_classifier(path, labels=names, **how))
 
 
-def _settings(given: dict[str, Any], classifier: Classifier) -> EvaluateSettings:
+def _settings(
+    given: dict[str, Any], classifier: Classifier, explained: Classifier | None
+) -> EvaluateSettings:
     """Return the options as settings, with the methods and budgets that suit the model if none are named."""
+    from rationale.cli_methods import picked
     from rationale.extract import parse_budget
     from rationale.hf import drops_tokens
     from rationale.settings import EvaluateSettings, defaults
 
-    drops = drops_tokens(classifier)
-    methods, budgets = defaults(drops)
-    picked = _picked(given["methods"], methods, drops)
-    suited = [b for b in budgets if parse_budget(b).method in (None, *picked)]
-    given = given | {"methods": picked, "budgets": tuple(given["budget"] or suited)}
+    usual, budgets = defaults(drops_tokens(classifier))
+    methods = picked(given["methods"], usual, classifier, explained)
+    suited = [b for b in budgets if parse_budget(b).method in (None, *methods)]
+    given = given | {"methods": methods, "budgets": tuple(given["budget"] or suited)}
     return EvaluateSettings(**{f.name: given[f.name] for f in fields(EvaluateSettings) if f.name in given})
-
-
-def _picked(methods: str | None, usual: tuple[str, ...], drops: bool) -> tuple[str, ...]:
-    from rationale.attribution import METHODS
-
-    if methods is None:
-        return usual
-    if methods == "all":
-        return tuple(name for name, method in METHODS.items() if drops or not method.adaptive)
-    return tuple(methods.split(","))
 
 
 def _default_model(dataset: str) -> str:

@@ -15,11 +15,10 @@ from tqdm.auto import tqdm
 
 from eraser import Dataset, Example, Fault, InputError, Prediction
 from eraser.write import make_folder
-from rationale.attribution import METHODS, method_named
+from rationale.attribution import METHODS, method_named, refuse_unfit
+from rationale.attribution.survivors import n_layers
 from rationale.chunk import Item, Run, seed_of
-from rationale.hf import Classifier, check_labels, without_removal
-from rationale.models.adaptive import plain
-from rationale.models.encoder import layers_of
+from rationale.hf import Classifier, check_labels, drops_tokens, without_removal
 from rationale.settings import EvaluateSettings
 from rationale.spared import Spared
 from rationale.text import words_read
@@ -40,7 +39,7 @@ class Evaluation:
     milliseconds: dict[str, tuple[float, ...]]
     deltas: dict[str, tuple[float | None, ...]]
     words_unread: int
-    layers: int  # of the model
+    layers: int  # of a model that drops tokens, else 0
     devices: frozenset[str]
     notes: tuple[str, ...] = ()
     spared: Spared | None = None
@@ -102,7 +101,7 @@ class Plan:
             {m: tuple(row["ms"] for row in of_method) for m, of_method in rows.items()},
             {m: tuple(row["delta"] for row in of_method) for m, of_method in rows.items()},
             sum(int((~words_read(i.windows, i.truth.n_words)).sum()) for i in items),
-            len(layers_of(plain(run.classifier.model))),
+            int(n_layers(run.classifier)) if drops_tokens(run.classifier) else 0,
             frozenset(row["where"] for of_method in rows.values() for row in of_method),
             self.notes,
             run.spared(items),
@@ -130,6 +129,7 @@ def plan(
     settings.check(tuple(named), tuple(name for name, m in named.items() if m.own is not None))
     explained = explained_by(classifier, dense)
     check_labels(classifier, dataset.labels, settings.model)
+    refuse_unfit(classifier, settings.methods, explained)
     examples = chosen(dataset.examples(settings.split), settings)
     settings.target_label(classifier.labels)  # refused before a folder is made
     make_folder(folder)

@@ -30,6 +30,8 @@ from rationale.model_folder import check_answer, check_folder, first_line
 from rationale.models import dact, inforcoef  # noqa: F401 (known to Auto classes from here)
 from rationale.models.adapler import AdaplerForSequenceClassification
 from rationale.models.adaptive import AdaptiveForSequenceClassification
+from rationale.models.alone import settled
+from rationale.models.entry import takes_types
 from rationale.models.pruning import PrunedForSequenceClassification
 from rationale.passes import Passes
 from rationale.text import MIN_ROOM, Batch, Encoder, LongTexts
@@ -65,7 +67,7 @@ class Classifier:
     def inputs(self, batch: Batch) -> dict[str, torch.Tensor]:
         """Return the model's keyword arguments for a batch, without the ids."""
         arguments = {"attention_mask": batch.real.long()}
-        if getattr(self.model.config, "type_vocab_size", 0) > 1:
+        if takes_types(self.model, self.encoder.tokenizer):
             arguments["token_type_ids"] = batch.types
         return arguments
 
@@ -233,7 +235,7 @@ def load_classifier(
     model.requires_grad_(False)
     check_answer(model, tokenizer, len(names), path)
     encoder = Encoder(tokenizer, length, long_texts)
-    return Classifier(model, encoder, names, where, use_bf16(precision, where))
+    return settled(Classifier(model, encoder, names, where, use_bf16(precision, where)))
 
 
 def _must_exist(path: str | Path) -> None:

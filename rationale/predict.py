@@ -11,7 +11,9 @@ from scipy.special import softmax
 
 from eraser import Fault, InputError
 from rationale.hf import Classifier, drops_tokens
-from rationale.text import Batch, Window, length_batches
+from rationale.models.alone import length_matters
+from rationale.models.entry import two_stacks
+from rationale.text import OUTSIDE, Batch, Window, length_batches
 
 Floats = NDArray[np.float64]
 MAX_PIECES = {"cpu": 2 * 512, "cuda": 256 * 512}  # of one padded batch: small ones stay in the caches
@@ -22,8 +24,35 @@ def batches(classifier: Classifier, windows: Sequence[Window]) -> Iterator[tuple
     """Yield (indices into `windows`, batch) in batches of equal work."""
     limit = MAX_PIECES.get(classifier.device.type, MAX_PIECES["cpu"])
     limit *= DROPPING if drops_tokens(classifier) else 1
-    for rows in length_batches([len(w) for w in windows], limit):
-        yield rows, classifier.encoder.collate([windows[i] for i in rows]).to(classifier.device)
+    asked = [filled(window, classifier.encoder.pad_id) for window in windows]
+    for rows in together(classifier, asked, limit):
+        yield rows, classifier.encoder.collate([asked[i] for i in rows]).to(classifier.device)
+
+
+def together(classifier: Classifier, windows: Sequence[Window], max_pieces: int) -> Iterator[list[int]]:
+    """Yield indices of windows that may be read as one batch of at most `max_pieces`, longest first.
+
+    Of a model whose answer depends on how long the texts beside it are, only windows of equal length are; of
+    two stacks only those with as many end marks, which Hugging Face's heads ask for.
+    """
+    alike, end = length_matters(classifier), getattr(classifier.model.config, "eos_token_id", None)
+    groups: dict[tuple[int, int], list[int]] = {}
+    for i, window in enumerate(windows):
+        ends = int((window.ids == end).sum()) if two_stacks(classifier.model) else 0
+        groups.setdefault((len(window) if alike else 0, ends), []).append(i)
+    for _, of_group in sorted(groups.items(), reverse=True):
+        for rows in length_batches([len(windows[i]) for i in of_group], max_pieces):
+            yield [of_group[row] for row in rows]
+
+
+def filled(window: Window, pad_id: int) -> Window:
+    """Return the window, or one piece of padding that is read where it has none at all.
+
+    That is the empty text of a model whose tokenizer adds no special tokens.
+    """
+    if len(window):
+        return window
+    return Window(np.array([pad_id]), np.array([OUTSIDE]), np.array([0]))
 
 
 def window_logits(classifier: Classifier, windows: Sequence[Window]) -> Floats:

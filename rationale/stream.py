@@ -25,7 +25,8 @@ from eraser.errors import shown
 from eraser.load import parse_json_lines
 from eraser.types import Floats
 from eraser.write import make_folder, write_json
-from rationale.attribution import METHODS, Attribution, Case, attribute
+from rationale.attribution import METHODS, Attribution, Case, attribute, refuse_unfit
+from rationale.attribution.fit import reading
 from rationale.attribution.request import AttributionSettings
 from rationale.chunk import PARTS_VERSION, seed_of
 from rationale.evaluate import explained_by, fingerprint
@@ -37,6 +38,7 @@ from rationale.settings import digest
 from rationale.text import LongTexts
 
 MANIFEST = "manifest.json"
+DEFAULT_METHODS = ("integrated_gradients",)
 
 
 @dataclass(frozen=True)
@@ -135,7 +137,7 @@ class Stream:
         s = replace(self.settings, file="", model="", dense=None, device="", chunk=1)
         texts = sha256(self.lines.read(number)).hexdigest()
         code = [METHODS[method].code for method in s.methods]
-        key = digest(PARTS_VERSION, self.model_hashes, vars(s), texts, code)
+        key = digest(PARTS_VERSION, self.model_hashes, vars(s), texts, code, *reading(self.explained))
         return self.folder / f"{number:08d}-{key}.parquet"
 
     def texts(self, number: int) -> list[Text]:
@@ -200,6 +202,7 @@ def stream(
     lines = LineChunks(Path(settings.file), settings.chunk)
     len(lines)  # refused before a folder is made
     explained = explained_by(classifier, dense)
+    refuse_unfit(classifier, settings.methods, explained)
     make_folder(folder)
     hashes = (fingerprint(classifier), fingerprint(explained))
     return Stream(classifier, explained, settings, lines, folder / "parts", hashes)

@@ -3,26 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from eraser import Fault, InputError
 from eraser.types import Mask
-from rationale.attribution.methods import METHODS, Method, method_named
-from rationale.attribution.request import AttributionSettings, Request
+from rationale.attribution.batched import Case, halving, piece_scores
+from rationale.attribution.fit import fitting, refuse_unfit, unfit
+from rationale.attribution.methods import METHODS, method_named
+from rationale.attribution.request import AttributionSettings
 from rationale.attribution.words import word_scores
 from rationale.hf import Classifier, without_removal
-from rationale.passes import Passes, now
-from rationale.predict import DROPPING
-from rationale.text import Batch, Window, length_batches
 
-__all__ = ["METHODS", "Attribution", "AttributionSettings", "Case", "attribute", "method_named"]
+__all__ = [
+    "METHODS",
+    "Attribution",
+    "AttributionSettings",
+    "Case",
+    "attribute",
+    "fitting",
+    "halving",
+    "method_named",
+    "refuse_unfit",
+    "unfit",
+]
 
 Floats = NDArray[np.float64]
-MAX_PIECES = {"cpu": 2 * 512, "cuda": 128 * 512}  # of a gradient batch: small ones stay in caches
 
 
 @dataclass(frozen=True)
@@ -39,16 +47,6 @@ class Attribution:
     milliseconds: float
     own: Mask | None = None
     delta: float | None = None
-
-
-@dataclass(frozen=True)
-class Case:
-    """One text to explain: its windows, its number of words, the class, a seed for methods that draw."""
-
-    windows: tuple[Window, ...]
-    n_words: int
-    target: int
-    seed: int = 0
 
 
 def attribute(
@@ -70,7 +68,8 @@ def attribute(
     if faults := settings.faults():
         raise InputError(*faults)
     classifier = classifier if chosen.adaptive else without_removal(classifier)
-    pieces, spent, missed = _of_windows(classifier, chosen, cases, settings)
+    refuse_unfit(classifier, [method])
+    pieces, spent, missed = piece_scores(classifier, chosen, cases, settings)
     if bad := [i for i, scores in enumerate(pieces) if not np.isfinite(scores).all()]:
         raise InputError(Fault(f"finite scores from {method}", f"NaN or infinity in {len(bad)} windows"))
     of_windows = iter(pieces)
@@ -83,61 +82,3 @@ def attribute(
         delta = None if chosen.span is None else float(miss)
         attributions.append(Attribution(scores, case.target, float(ms), own, delta))
     return attributions
-
-
-def _of_windows(
-    classifier: Classifier, method: Method, cases: Sequence[Case], settings: AttributionSettings
-) -> tuple[list[Floats], Floats, Floats]:
-    """Return the piece scores of each window, and for each case the milliseconds and the sum of |delta|."""
-    owner = [n for n, case in enumerate(cases) for _ in case.windows]
-    flat = [window for case in cases for window in case.windows]
-    pieces: list[Floats] = [np.empty(0)] * len(flat)
-    spent, missed = np.zeros(len(cases)), np.zeros(len(cases))
-    limit = MAX_PIECES.get(classifier.device.type, MAX_PIECES["cpu"])
-    limit *= DROPPING if method.adaptive else 1
-    passes = classifier.passes or Passes()
-    for rows in length_batches([len(w) for w in flat], limit):
-        batch = classifier.encoder.collate([flat[i] for i in rows]).to(classifier.device)
-        owners = [cases[owner[i]] for i in rows]
-        target = torch.tensor([case.target for case in owners], device=classifier.device)
-        step_rows = max(1, limit // batch.ids.shape[1])
-        request = Request(batch, target, tuple(case.seed for case in owners), settings, step_rows)
-        begin, saved = now(), passes.saved
-        scores = halving(classifier, method, request).double().cpu().numpy()
-        seconds = now() - begin + passes.saved - saved
-        span = None if method.span is None else method.span(classifier, request).double().cpu().numpy()
-        share = seconds * 1000 / sum(len(flat[i]) for i in rows)
-        for row, i in enumerate(rows):
-            pieces[i] = scores[row, : len(flat[i])]
-            spent[owner[i]] += share * len(flat[i])
-            missed[owner[i]] += 0.0 if span is None else abs(scores[row].sum() - span[row])
-    return pieces, spent, missed
-
-
-def halving(classifier: Classifier, method: Method, request: Request) -> torch.Tensor:
-    """Return the method's piece scores [B,T]; out of memory, do one half after the other."""
-    try:
-        return method.scores(classifier, request)
-    except RuntimeError as error:
-        if not (isinstance(error, torch.OutOfMemoryError) or "allocate memory" in str(error)):
-            raise
-        rows = len(request.target)
-        if rows == 1 and request.step_rows == 1:
-            raise InputError(
-                Fault("memory for one window", "out of memory", id=classifier.device.type)
-            ) from None
-    torch.cuda.empty_cache()
-    if rows == 1:
-        return halving(classifier, method, replace(request, step_rows=max(1, request.step_rows // 2)))
-    half = rows // 2
-    parts = [halving(classifier, method, _rows(request, part)) for part in (slice(half), slice(half, None))]
-    return torch.cat(parts)
-
-
-def _rows(request: Request, rows: slice) -> Request:
-    b = request.batch
-    batch = Batch(b.ids[rows], b.real[rows], b.word[rows], b.types[rows])
-    fewer = max(1, request.step_rows // 2)
-    return replace(
-        request, batch=batch, target=request.target[rows], seeds=request.seeds[rows], step_rows=fewer
-    )

@@ -25,6 +25,7 @@ from rationale.text import OUTSIDE
 
 Reduce = Literal["sum", "max", "max_magnitude", "first"]
 Scores = Callable[[Classifier, Request], Tensor]
+Need = Callable[[Classifier], str | None]  # why not, in words that end in what does work; None where it fits
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,9 @@ class Method:
 
     `uses` names the settings its scores depend on (`seed` too). `span` is what the scores of a window should
     sum to, for methods that promise that. `own` gives the score from which on a word is the method's own
-    choice, for methods that choose; `adaptive` marks what only a token-dropping model can do.
+    choice, for methods that choose; `adaptive` marks what only a token-dropping model can do. `needs` says why
+    a classifier lacks what the method needs, or None; a method that is `tried` must also score two short texts
+    alone as it does together before it is used on a model (see `rationale.attribution.fit`).
     """
 
     scores: Scores
@@ -44,6 +47,8 @@ class Method:
     span: Scores | None = None
     adaptive: bool = False
     own: Callable[[Classifier], float] | None = None
+    needs: Need | None = None
+    tried: bool = False
 
     @property
     def code(self) -> str:
@@ -82,8 +87,8 @@ def contribution(classifier: Classifier, request: Request) -> Tensor:
     return adaptive.contribution(classifier, request.batch)
 
 
-def _weights(scores: Scores, source: str, uses: tuple[str, ...] = ()) -> Method:
-    return Method(scores, "max", False, source, uses)
+def _weights(scores: Scores, source: str, uses: tuple[str, ...] = (), needs: Need | None = None) -> Method:
+    return Method(scores, "max", False, source, uses, needs=needs, tried=True)
 
 
 def _effects(
@@ -91,18 +96,31 @@ def _effects(
     source: str,
     uses: tuple[str, ...],
     span: Scores | None = None,
+    needs: Need | None = None,
 ) -> Method:
+    return Method(scores, "sum", True, source, uses, span, needs=needs, tried=True)
+
+
+def _chosen(scores: Scores, own: Callable[[Classifier], float] | None = None) -> Method:
+    return Method(
+        scores, "max", False, "AdapLeR 2022", adaptive=True, own=own, needs=adaptive.drops_none
+    )
+
+
+def _answers(scores: Scores, source: str, uses: tuple[str, ...], span: Scores | None = None) -> Method:
     return Method(scores, "sum", True, source, uses, span)
 
 
 _TAKEN = ("explain", "replace")
 METHODS: dict[str, Method] = {
-    "attention": _weights(attn.attention, "HateXplain 2021"),
-    "attention_max": _weights(attn.attention_max, "largest head"),
-    "attention_layers": _weights(attn.attention_layers, "mean of layers"),
-    "rollout": _weights(attn.rollout, "arXiv 2005.00928"),
-    "value_norm": _weights(attn.value_norm, "arXiv 2004.10102"),
-    "attention_x_gradient": _weights(attn.attention_x_gradient, "arXiv 2103.15679, one layer", ("explain",)),
+    "attention": _weights(attn.attention, "HateXplain 2021", needs=attn.no_rows),
+    "attention_max": _weights(attn.attention_max, "largest head", needs=attn.no_rows),
+    "attention_layers": _weights(attn.attention_layers, "mean of layers", needs=attn.no_rows),
+    "rollout": _weights(attn.rollout, "arXiv 2005.00928", needs=attn.no_rows),
+    "value_norm": _weights(attn.value_norm, "arXiv 2004.10102", needs=attn.no_values),
+    "attention_x_gradient": _weights(
+        attn.attention_x_gradient, "arXiv 2103.15679, one layer", ("explain",), attn.no_rows
+    ),
     "saliency": _weights(grad.saliency, "arXiv 1312.6034", ("explain",)),
     "gradient_x_input": _effects(grad.gradient_x_input, "arXiv 1605.01713", ("explain",)),
     "gradient_x_input_l1": _weights(grad.gradient_x_input_l1, "arXiv 1605.01713", ("explain",)),
@@ -113,17 +131,17 @@ METHODS: dict[str, Method] = {
     "gradient_shap": _effects(
         grad.gradient_shap, "arXiv 1705.07874", ("explain", "gradient_shap_samples", "seed"), grad.span
     ),
-    "deeplift": _effects(grad.deeplift, "arXiv 1704.02685", ("explain",), grad.span),
-    "leave_one_out": _effects(pert.leave_one_out, "arXiv 1612.08220", _TAKEN),
-    "occlusion": _effects(pert.occlusion, "arXiv 1311.2901", (*_TAKEN, "occlusion_words")),
-    "lime": _effects(pert.lime, "arXiv 1602.04938", (*_TAKEN, "lime_samples", "seed")),
-    "kernel_shap": _effects(
+    "deeplift": _effects(grad.deeplift, "arXiv 1704.02685", ("explain",), grad.span, grad.no_rescaling),
+    "leave_one_out": _answers(pert.leave_one_out, "arXiv 1612.08220", _TAKEN),
+    "occlusion": _answers(pert.occlusion, "arXiv 1311.2901", (*_TAKEN, "occlusion_words")),
+    "lime": _answers(pert.lime, "arXiv 1602.04938", (*_TAKEN, "lime_samples", "seed")),
+    "kernel_shap": _answers(
         pert.kernel_shap, "arXiv 1705.07874", (*_TAKEN, "shap_samples", "seed"), pert.span
     ),
-    "survivors": replace(_weights(survivors, "AdapLeR 2022"), adaptive=True, own=adaptive.n_layers),
-    "contribution": replace(_weights(contribution, "AdapLeR 2022"), adaptive=True),
-    "position": _weights(position, "floor"),
-    "random": _weights(random, "floor", ("seed",)),
+    "survivors": _chosen(survivors, adaptive.n_layers),
+    "contribution": _chosen(contribution),
+    "position": Method(position, "max", False, "floor"),
+    "random": Method(random, "max", False, "floor", ("seed",)),
 }
 
 

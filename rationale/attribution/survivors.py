@@ -20,6 +20,11 @@ from rationale.text import Batch
 BELOW_ONE = 1 - 1e-6  # largest tie-break: never another layer's worth
 
 
+def drops_none(classifier: Classifier) -> str | None:
+    """Return why a classifier has no survivors; None where it has."""
+    return None if drops_tokens(classifier) else "the model drops no tokens; every other method works"
+
+
 def run(classifier: Classifier, batch: Batch, method: str) -> Output:
     """Run a token-dropping model.
 

@@ -1,0 +1,140 @@
+"""`evaluate` and `attribute` with all methods on every family: each ends well, and says what it leaves out."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from eraser import InputError
+from eraser.load import load
+from rationale.attribution import METHODS
+from rationale.evaluate import evaluate
+from rationale.explain import explain
+from rationale.hf import quiet
+from rationale.settings import DEFAULT_METHODS, EvaluateSettings
+from rationale.stream import read_stream
+from tests.eraser_files import annotation, write_lines, write_source
+from tests.families.test_methods_everywhere import EXPLAINING, REFUSED
+from tests.helpers.families import FAMILIES, WORDS, family_classifier, family_model, family_tokenizer
+from tests.test_cli import run
+
+FEW = ("distilbert", "qwen3", "t5")
+FAST = ("--ig-steps", 2, "--gradient-shap-samples", 2, "--lime-samples", 8, "--shap-samples", 8)
+NO_LENGTH = "its configuration says -1 for any length"
+MARKS = {"xlnet": (pytest.mark.families, pytest.mark.xfail(reason=NO_LENGTH, strict=False))}
+
+every_family = pytest.mark.parametrize(
+    "family",
+    [
+        name if name in FEW else pytest.param(name, marks=MARKS.get(name, pytest.mark.families))
+        for name in FAMILIES
+        if name not in ("funnel", "qwen2")  # refused; read by another tokenizer than it was saved with
+    ],
+)
+
+
+@pytest.fixture
+def rationale(capsys, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    return lambda *arguments: run(capsys, monkeypatch, *arguments)
+
+
+@pytest.fixture
+def texts():
+    draws = np.random.default_rng(0)
+    return [" ".join(draws.choice(WORDS, n)) for n in (5, 18, 9)]
+
+
+@pytest.fixture
+def data(tmp_path, texts):
+    """A data set of three texts, two words of each marked."""
+    rows = [annotation(f"e{n}", "NEG" if n else "POS", (f"d{n}", 1, 3)) for n in range(3)]
+    docs = {f"d{n}": words for n, words in enumerate(texts)}
+    for split in ("train", "val", "test"):
+        source = write_source(tmp_path / "data", rows, docs, split)
+    return source.path
+
+
+@pytest.fixture
+def folder(tmp_path):
+    def save(family):
+        quiet()
+        family_model(family).save_pretrained(tmp_path / "model")
+        family_tokenizer(family).save_pretrained(tmp_path / "model")
+        return tmp_path / "model"
+
+    return save
+
+
+def left_out(err):
+    return {line.partition(" is left out: ")[0] for line in err.splitlines() if " is left out: " in line}
+
+
+@every_family
+def test_evaluate_ends_well_with_all_methods(rationale, family, folder, data):
+    where = ("--dataset", "own", "--data", data, "--max-length", 20, "--device", "cpu")
+    code, _, err = rationale("evaluate", "--model", folder(family), "--methods", "all", *where, *FAST, "--out", "r")
+    assert code == 0, err
+    expected = {*REFUSED.get(family, {})}
+    assert left_out(err) == expected
+    assert "Traceback" not in err
+    scores = pd.read_csv("r/scores.csv")
+    assert {*EXPLAINING} - expected == {*scores.method} - {"model"}
+
+
+@every_family
+def test_attribute_ends_well_with_all_methods(rationale, family, folder, texts, tmp_path):
+    write_lines(tmp_path / "t.jsonl", [{"text": words} for words in texts])
+    asked = ("--file", "t.jsonl", "--methods", "all", "--max-length", 20, "--device", "cpu", "--out", "o")
+    code, _, err = rationale("attribute", "--model", folder(family), *asked, *FAST)
+    assert code == 0, err
+    expected = {*REFUSED.get(family, {})}
+    assert left_out(err) == expected
+    rows = list(read_stream(tmp_path / "o"))
+    assert {row["method"] for row in rows} == {*EXPLAINING} - expected
+    assert all(len(row["scores"]) == len(row["words"]) for row in rows)
+
+
+def test_default_methods_leave_out_what_does_not_fit(rationale, folder, data):
+    where = ("--dataset", "own", "--data", data, "--max-length", 20, "--device", "cpu")
+    code, _, err = rationale("evaluate", "--model", folder("t5"), *where, *FAST, "--out", "r")
+    assert code == 0, err
+    assert left_out(err) == {"attention", "rollout"}
+    facts = json.loads(Path("r/scores.json").read_text(encoding="utf-8"))
+    assert facts["run"]["settings"]["methods"] == [m for m in DEFAULT_METHODS if m not in ("attention", "rollout")]
+
+
+@pytest.mark.parametrize("command", ["evaluate", "attribute"])
+def test_a_method_that_is_named_and_does_not_fit_is_refused_before_a_folder_is_made(
+    rationale, folder, data, texts, tmp_path, command
+):
+    write_lines(tmp_path / "t.jsonl", [{"text": words} for words in texts])
+    asked = {"evaluate": ("--dataset", "own", "--data", data), "attribute": ("--file", "t.jsonl")}[command]
+    named = ("--methods", "random,attention,deeplift")
+    code, out, err = rationale(command, "--model", folder("t5"), *asked, *named, "--out", "r")
+    name = "error: expected a method that fits T5ForSequenceClassification, got"
+    assert (code, out) == (2, "")
+    assert err.splitlines() == [f"{name} {m}: {REFUSED['t5'][m]}" for m in ("attention", "deeplift")]
+    assert not (tmp_path / "r").exists()
+
+
+def test_in_python_the_same(data, tmp_path):
+    classifier, dataset = family_classifier("t5"), load("own", data)
+    settings = EvaluateSettings("own", "t5", methods=("attention", "random"))
+    with pytest.raises(InputError, match="^expected a method that fits T5.*, got attention: "):
+        evaluate(classifier, dataset, settings, tmp_path / "r")
+    with pytest.raises(InputError, match="^expected a method that fits T5.*, got rollout: "):
+        explain(classifier, "a warm film", "rollout")
+    assert not (tmp_path / "r").exists()
+
+
+def test_models_without_removal_are_told_of_the_methods_that_need_it():
+    from rationale.attribution import fitting
+
+    _, lines = fitting(family_classifier("bert"), METHODS)
+    ends = "is left out: the model drops no tokens; every other method works"
+    assert lines == (f"survivors {ends}", f"contribution {ends}")
