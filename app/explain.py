@@ -98,7 +98,7 @@ def methods_of(held: Held) -> tuple[str, ...]:
 
 
 def suited(held: Held) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return the methods that fit a model, in order, and a line for each other one but those that drop words."""
+    """Return the methods that fit a model, in order, and a line for each that does not."""
     own = [m for m in METHODS if METHODS[m].adaptive and drops_tokens(held.classifier)]
     others = sorted((m for m in METHODS if not METHODS[m].adaptive), key=SLOW.__contains__)
     with held.turned(AS_TRAINED) as classifier:

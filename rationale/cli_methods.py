@@ -16,9 +16,10 @@ ALL = "all"
 def picked(
     given: str | None, usual: Sequence[str], classifier: Classifier, explained: Classifier | None
 ) -> tuple[str, ...]:
-    """Return the methods to run; those left out of the usual ones, or of all, are told on stderr, a line each.
+    """Return the methods to run; of the usual ones, or of all, those left out are told.
 
-    What is named is returned as it is: the run refuses what does not fit.
+    Each that is left out is a line on stderr. What is named is returned as it is: the run refuses what does
+    not fit.
 
     Args:
         given: the option; None for the usual methods.

@@ -65,5 +65,7 @@ def test_the_mean_is_over_all_heads_there_are(classifier, sample, counts):
 def test_a_model_without_any_head_has_no_attention(classifier, sample):
     small = with_heads(classifier, (0, 0, 0))
     for method in ("attention", "rollout", "attention_x_gradient", "value_norm"):
-        with pytest.raises(InputError, match=f"got {method}: it needs an attention map .* this model gives none;"):
+        with pytest.raises(
+            InputError, match=f"got {method}: it needs an attention map .* this model gives none;"
+        ):
             attribute(small, method, cases_of(classifier, sample))

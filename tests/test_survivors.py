@@ -147,7 +147,9 @@ def test_methods_that_rank_choose_nothing(adaptive, encoded, method):
 def test_model_that_drops_nothing_is_refused(classifier, encoded, method):
     with pytest.raises(InputError) as error:
         attribute(classifier, method, cases(encoded))
-    expected = "expected a method that fits BertForSequenceClassification, got {}: {}; every other method works"
+    expected = (
+        "expected a method that fits BertForSequenceClassification, got {}: {}; every other method works"
+    )
     assert str(error.value) == expected.format(method, "the model drops no tokens")
 
 

@@ -1,8 +1,8 @@
 """Attention as attribution: what the token that the head reads looks at.
 
-That is the first one ([CLS]) of most encoders, the last one of decoders, all of models that average; `reads_of`
-finds it out. Every function returns scores [B,T]. All but attention × gradient come from one forward pass,
-made once.
+That is the first one ([CLS]) of most encoders, the last one of decoders, all of models that average;
+`reads_of` finds it out. Every function returns scores [B,T]. All but attention × gradient come from one
+forward pass, made once.
 """
 
 from __future__ import annotations
@@ -118,14 +118,12 @@ def value_norm(classifier: Classifier, request: Request) -> Tensor:
 
 
 def attention_x_gradient(classifier: Classifier, request: Request) -> Tensor:
-    """Last layer's attention from the token that the head reads × its gradient, negatives cut, mean over heads."""
+    """Last layer's attention from what the head reads × its gradient, negatives cut off, mean over heads."""
     batch = request.batch
     with torch.enable_grad(), eager_attention(classifier), classifier.autocast():
         # The weights are frozen: the graph starts at the embeddings.
         with entering(classifier.model):
-            output = classifier.model(
-                input_ids=batch.ids, **classifier.inputs(batch), output_attentions=True
-            )
+            output = classifier.model(input_ids=batch.ids, **classifier.inputs(batch), output_attentions=True)
         chosen = explained(output.logits.float(), request.target, request.settings.explain).sum()
         last = _maps(output, batch)[-1]
         (gradient,) = torch.autograd.grad(chosen, last)

@@ -1,4 +1,4 @@
-"""A method over many windows: longest first, in batches that fit, one half after the other where memory is short."""
+"""A method over many windows: longest first, in batches that fit, halved where memory is short."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ class Carrier:
 
     def matrix(self) -> Tensor:
         """Return the projection [H·d,D]."""
-        weight: Tensor = self.projection.weight.float()  # type: ignore[union-attr, operator, assignment]
+        weight: Tensor = self.projection.weight.float()  # type: ignore[assignment]
         return weight if isinstance(self.projection, Conv1D) else weight.T
 
 
@@ -102,7 +102,7 @@ def eager_attention(classifier: Classifier) -> AbstractContextManager[None]:
 
 @contextmanager
 def noting(classifier: Classifier) -> Iterator[Noted]:
-    """Run passes that return attention weights, and note the values of the last layer where that is possible."""
+    """Run passes that return attention weights, and note the last layer's values where that is possible."""
     carrier, notes = carrier_of(classifier), Noted()
     name = NAME if carrier is not None and carrier.value is None else "eager"
     with attending(classifier, name), ExitStack() as undo:
@@ -122,7 +122,7 @@ def by_head(values: Tensor, heads: int, width: int) -> Tensor:
     Where there are fewer heads h, each serves several of the H in turn.
     """
     if values.dim() == 3:
-        values = values.unflatten(-1, (-1, width)).transpose(1, 2)
+        values = values.view(*values.shape[:2], -1, width).transpose(1, 2)
     return values.repeat_interleave(heads // values.shape[1], dim=1)
 
 
@@ -154,7 +154,7 @@ def carrier_of(classifier: Classifier) -> Carrier | None:
 
 
 def _seen(classifier: Classifier) -> tuple[str | None, Carrier | None]:
-    return known(classifier.model, "carrier", lambda: _watch(classifier))
+    return known(classifier.model, ("carrier", classifier.bf16), lambda: _watch(classifier))
 
 
 @dataclass
@@ -172,7 +172,7 @@ class _Calls:
 def _watch(classifier: Classifier) -> tuple[str | None, Carrier | None]:
     if two_stacks(classifier.model):
         return NO_MAPS.format("those of an encoder and of a decoder"), None
-    close = CLOSE_ROUNDED if rounded(classifier.model) else CLOSE
+    close = CLOSE_ROUNDED if classifier.bf16 or rounded(classifier.model) else CLOSE
     reason = "none"
     for name in (NAME, "eager"):
         notes, calls = Noted(), _Calls()
@@ -206,11 +206,12 @@ def _maps(
         return maps
     if any(bool((m < 0).any()) or bool((m.sum(-1) > 1 + close).any()) for m in maps):
         return "numbers that are no shares"
-    return maps if _near(output.logits.float(), own.float(), close) else "those of another answer"
+    apart = (output.logits - own).abs().max()
+    return maps if bool(apart <= close * (1 + own.abs().max())) else "those of another answer"
 
 
 def _carrier(weights: Tensor, notes: Noted, calls: _Calls, close: float) -> Carrier | None:
-    """Return the matrix that takes in what attention by `weights` [1,H,T,T] gives, and where its values are."""
+    """Return what takes in the results of attention by `weights` [1,H,T,T], and where its values are."""
     if notes.values is not None:
         assert notes.attended is not None
         attended = notes.attended.float().flatten(2)

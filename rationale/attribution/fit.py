@@ -1,7 +1,8 @@
 """For which classifiers a method fits, told before anything is computed.
 
 A method's line in METHODS says what it needs of a model, as properties that are found out. As a last line of
-defence those that look inside a model are tried: two short texts must have the same scores alone and together.
+defence those that look inside a model are tried: two short texts must have the same scores alone and
+together.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from rationale.attribution.request import AttributionSettings
 from rationale.hf import Classifier, without_removal
 from rationale.model_folder import first_line
 from rationale.models.alone import length_matters
-from rationale.models.known import known
+from rationale.models.known import known, rounded
 from rationale.models.reads import reads_of
 
 TRIED = (6, 3)  # words of the texts
@@ -27,7 +28,7 @@ CLOSE, CLOSE_ROUNDED = 0.01, 0.25  # of scores, as a share of the largest: round
 
 
 def unfit(classifier: Classifier, name: str) -> str | None:
-    """Return why a method does not fit a classifier, in words that end in what does work; None where it fits."""
+    """Return why a method does not fit a classifier, ending in what does work; None where it fits."""
     method = method_named(name)
     if method is None:
         return None
@@ -54,9 +55,7 @@ def fitting(
     return fit, tuple(f"{name} is left out: {why}" for name, why in reasons.items() if why is not None)
 
 
-def refuse_unfit(
-    classifier: Classifier, names: Iterable[str], explained: Classifier | None = None
-) -> None:
+def refuse_unfit(classifier: Classifier, names: Iterable[str], explained: Classifier | None = None) -> None:
     """Refuse methods that do not fit, a line each."""
     faults = []
     for name in names:
@@ -69,9 +68,9 @@ def refuse_unfit(
 
 
 def reading(classifier: Classifier) -> tuple[object, ...]:
-    """Return what parts on disk must tell apart of how a model is read: nothing of what BERT's kin have in common.
+    """Return what parts on disk must tell apart of how a model is read.
 
-    That is a head on the first token, and answers that do not change with padding.
+    That is nothing where the head reads the first token and padding changes no answer, as of BERT and kin.
     """
     reads, alike = reads_of(classifier.model), length_matters(classifier)
     return (reads, alike) if alike or reads not in ("first", None) else ()
@@ -95,7 +94,7 @@ def _tried(classifier: Classifier, method: Method) -> str | None:
     except Exception as error:  # whatever layers of another kind say to it
         return f"it fails on this model ({first_line(error)}); leave_one_out works"
     one, other = np.concatenate([s for found in alone for s in found]), np.concatenate(together)
-    close = CLOSE_ROUNDED if classifier.bf16 else CLOSE
+    close = CLOSE_ROUNDED if classifier.bf16 or rounded(classifier.model) else CLOSE
     if not np.isfinite(one).all() or np.abs(one - other).max() <= close * np.abs(one).max():
         return None
     if not lengths_count(classifier):

@@ -1,6 +1,7 @@
 """Attribution by gradients with respect to the word embeddings e → scores [B,T], by captum where it can.
 
-A pass is given the ids, and e in the place of what the model's table makes of them (`rationale.models.entry`).
+A pass is given the ids, and e in the place of what the model's table makes of them (see
+`rationale.models.entry`).
 """
 
 from __future__ import annotations
@@ -24,7 +25,6 @@ from rationale.models.reads import PROBED, probe_ids
 from rationale.passes import once
 from rationale.text import OUTSIDE
 
-
 CLOSE = 1e-3  # of logits, as a share of one more than the largest
 Arguments = tuple[Tensor, Tensor, Tensor, Tensor]  # ids, real, types [B,T], target [B]
 
@@ -46,9 +46,7 @@ class Explained(nn.Module):
         self.explain = request.settings.explain
         self.takes_types = takes_types(classifier.model, classifier.encoder.tokenizer)
 
-    def forward(
-        self, embeddings: Tensor, ids: Tensor, real: Tensor, types: Tensor, target: Tensor
-    ) -> Tensor:
+    def forward(self, embeddings: Tensor, ids: Tensor, real: Tensor, types: Tensor, target: Tensor) -> Tensor:
         """Run the model from its word embeddings on."""
         extra = {"token_type_ids": types} if self.takes_types else {}
         with self.autocast(), entering(self.model, embeddings):
@@ -157,9 +155,10 @@ def gradient_shap(classifier: Classifier, request: Request) -> Tensor:
 
 @torch.inference_mode()
 def lengths_count(classifier: Classifier) -> bool:
-    """Return whether an answer changes with the lengths of the words' vectors e: not where a norm takes them in.
+    """Return whether an answer changes with the lengths of the words' vectors e.
 
-    Then e · gradient is 0, and what is computed of it may be rounding errors.
+    It does not where a norm takes them in. Then e · gradient is 0, and what is computed of it may be rounding
+    errors.
     """
     model, answers = classifier.model, []
     ids = probe_ids(model, max(PROBED))
@@ -176,7 +175,7 @@ def no_rescaling(classifier: Classifier) -> str | None:
     Its rule follows one chain of modules and compares what enters and leaves each with its one other call.
     """
     if two_stacks(classifier.model):
-        return "it follows one stack of layers, and this is an encoder and a decoder; integrated_gradients works"
+        return "it follows one stack of layers, not an encoder and a decoder; integrated_gradients works"
     if again := known(classifier.model, "called again", lambda: _called_again(classifier.model)):
         return f"it needs each {again} to be called once in a pass; integrated_gradients works"
     return None

@@ -34,9 +34,9 @@ class Method:
 
     `uses` names the settings its scores depend on (`seed` too). `span` is what the scores of a window should
     sum to, for methods that promise that. `own` gives the score from which on a word is the method's own
-    choice, for methods that choose; `adaptive` marks what only a token-dropping model can do. `needs` says why
-    a classifier lacks what the method needs, or None; a method that is `tried` must also score two short texts
-    alone as it does together before it is used on a model (see `rationale.attribution.fit`).
+    choice, for methods that choose; `adaptive` marks what only a token-dropping model can do. `needs` says
+    why a classifier lacks what the method needs, or None; a method that is `tried` must also score two short
+    texts alone as it does together before it is used on a model (see `rationale.attribution.fit`).
     """
 
     scores: Scores
@@ -102,9 +102,7 @@ def _effects(
 
 
 def _chosen(scores: Scores, own: Callable[[Classifier], float] | None = None) -> Method:
-    return Method(
-        scores, "max", False, "AdapLeR 2022", adaptive=True, own=own, needs=adaptive.drops_none
-    )
+    return Method(scores, "max", False, "AdapLeR 2022", adaptive=True, own=own, needs=adaptive.drops_none)
 
 
 def _answers(scores: Scores, source: str, uses: tuple[str, ...], span: Scores | None = None) -> Method:

@@ -1,8 +1,8 @@
-"""A text's answer must depend on nothing but the text: not on what is read beside it, not on what was before.
+"""A text's answer must depend on nothing but the text: not on what is read beside it, or was before it.
 
-Most models keep that with padding masked. Of those that do not, some see the padding (convolutions, pooling, a
-head that reads the last place), some change how they compute with the length of the longest text: they are run
-on texts of equal length, which are not padded. Some change for good: they are put back after every pass.
+Most models keep that with padding masked. Of those that do not, some see the padding (convolutions, pooling,
+a head that reads the last place), some change how they compute with the length of the longest text: they are
+run on texts of equal length, which are not padded. Some change for good: they are put back after every pass.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 CLOSE, CLOSE_ROUNDED = 1e-4, 0.05  # of logits, as a share of one more than the largest
 SHORT, LONG = 3, 24  # words
 SPARSE = "block_sparse"
-BY_LENGTH = frozenset({"dynamic", "longrope"})  # rotary embeddings whose frequencies follow the longest text of a batch
+BY_LENGTH = frozenset({"dynamic", "longrope"})  # rotary frequencies that follow a batch's longest text
 
 
 def settled(classifier: Classifier) -> Classifier:
@@ -41,11 +41,11 @@ def settled(classifier: Classifier) -> Classifier:
 
 @torch.inference_mode()
 def _check_empty(classifier: Classifier) -> None:
-    ids = torch.tensor([classifier.encoder.tokenizer("")["input_ids"] or [classifier.encoder.pad_id]])
-    inputs = {"input_ids": ids.to(classifier.device), "attention_mask": torch.ones_like(ids).to(classifier.device)}
+    specials = classifier.encoder.tokenizer("")["input_ids"] or [classifier.encoder.pad_id]
+    ids = torch.tensor([specials], device=classifier.device)
     try:
         with as_held(classifier.model):
-            classifier.model(**inputs)
+            classifier.model(input_ids=ids, attention_mask=torch.ones_like(ids))
     except Exception as error:  # whatever its layers say to it
         raise InputError(Fault("a model that can read the empty text", first_line(error))) from None
 
@@ -58,7 +58,7 @@ def length_matters(classifier: Classifier) -> bool:
 
 
 def _by_length(model: nn.Module) -> bool:
-    """Return whether a model says that it computes long batches in another way: short probes cannot show it."""
+    """Return whether a model says that it computes long batches in another way: short ones do not show it."""
     return any(_sparse(m) or not BY_LENGTH.isdisjoint(_rotary_kinds(m)) for m in model.modules())
 
 

@@ -1,7 +1,8 @@
 """A pass from word embeddings, with the ids given all the same.
 
-A hook on the table of words puts other vectors in the place of its own. So a head that looks for the last token
-that is no padding finds it, positions are counted from the ids, and models that take no `inputs_embeds` work.
+A hook on the table of words puts other vectors in the place of its own. So a head that looks for the last
+token that is no padding finds it, positions are counted from the ids, and models that take no `inputs_embeds`
+work.
 
 Axes: B sequence, T token, D embedding width.
 """
@@ -26,7 +27,7 @@ def two_stacks(model: Any) -> bool:
 
 
 def takes_types(model: Any, tokenizer: Any) -> bool:
-    """Return whether a model is given token types: where it has several, or its tokenizer gives them for it."""
+    """Return whether a model is given token types: where it has several, or its tokenizer gives them."""
     several = getattr(model.config, "type_vocab_size", None)
     if several is not None:
         return bool(several > 1)
@@ -45,7 +46,7 @@ def tables_of(model: Any) -> list[nn.Module]:
     """Return every module that looks words up in the same weights."""
     table = table_of(model)
     weight = getattr(table, "weight", None)
-    same = [m for m in model.modules() if isinstance(m, nn.Embedding) and m.weight is weight]
+    same: list[nn.Module] = [m for m in model.modules() if isinstance(m, nn.Embedding) and m.weight is weight]
     return same if any(m is table for m in same) else [table]
 
 

@@ -28,15 +28,18 @@ def known(model: Any, question: Hashable, find: Callable[[], T]) -> T:
     return found
 
 
-def rounded(model: nn.Module) -> bool:
-    """Return whether the matrices, and not the table of words, are held in half precision."""
-    kinds = {m.weight.dtype for m in model.modules() if isinstance(m, nn.Linear)}
-    table = model.get_input_embeddings()  # type: ignore[operator]
-    return len(kinds - {next(table.parameters()).dtype}) > 0
+def rounded(model: Any) -> bool:
+    """Return whether a model's matrices are held in half precision."""
+    return not _kinds(model).isdisjoint((torch.bfloat16, torch.float16))
 
 
-def as_held(model: nn.Module) -> AbstractContextManager[Any]:
-    """Return the context in which a model runs with its weights as they are held."""
-    if not rounded(model):
+def as_held(model: Any) -> AbstractContextManager[Any]:
+    """Return the context in which a model runs with its weights as they are: all alike, or matrices rounded."""
+    table = next(model.get_input_embeddings().parameters())
+    if _kinds(model) <= {table.dtype}:
         return nullcontext()
-    return torch.autocast(next(model.parameters()).device.type, dtype=torch.bfloat16)
+    return torch.autocast(table.device.type, dtype=torch.bfloat16)
+
+
+def _kinds(model: Any) -> set[torch.dtype]:
+    return {m.weight.dtype for m in model.modules() if isinstance(m, nn.Linear)}

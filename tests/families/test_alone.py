@@ -82,7 +82,9 @@ def test_a_loaded_model_forgets(tmp_path):
 
 
 @settings(max_examples=50)
-@given(st.lists(st.integers(1, 12), max_size=30), st.integers(1, 40), st.sampled_from(["convbert", "bert", "t5"]))
+@given(
+    st.lists(st.integers(1, 12), max_size=30), st.integers(1, 40), st.sampled_from(["convbert", "bert", "t5"])
+)
 def test_batches_hold_every_window_once_and_only_those_that_go_together(lengths, most, family):
     classifier = family_classifier(family)
     windows = [Window(np.full(n, 3 + n % 2), np.zeros(n, int), np.zeros(n, int)) for n in lengths]

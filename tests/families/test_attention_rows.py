@@ -56,14 +56,18 @@ def test_rows_are_those_of_the_token_that_the_head_reads(family):
     assert flow.sum() == pytest.approx(1)
 
 
+BERTS = ("bert.encoder.layer.1.attention.self.value", "bert.encoder.layer.1.attention.output.dense")
 # Of a layer: what makes values [T,h·d] of the states before them, and the projection [H·d,D]
 VALUES = {
-    "bert": ("bert.encoder.layer.1.attention.self.value", "bert.encoder.layer.1.attention.output.dense"),
+    "bert": BERTS,
     "qwen3": ("model.layers.1.self_attn.v_proj", "model.layers.1.self_attn.o_proj"),
     "eurobert": ("model.layers.1.self_attn.v_proj", "model.layers.1.self_attn.o_proj"),
     "gpt2": ("transformer.h.1.attn.c_attn", "transformer.h.1.attn.c_proj"),
     "modernbert": ("model.layers.2.attn.Wqkv", "model.layers.2.attn.Wo"),
-    "megatron-bert": ("bert.encoder.layer.1.attention.self.value", "bert.encoder.layer.1.attention.output.dense"),
+    "megatron-bert": (
+        "bert.encoder.layer.1.attention.self.value",
+        "bert.encoder.layer.1.attention.output.dense",
+    ),
 }
 
 

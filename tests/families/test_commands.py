@@ -1,4 +1,4 @@
-"""`evaluate` and `attribute` with all methods on every family: each ends well, and says what it leaves out."""
+"""`evaluate` and `attribute` with all methods on every family: all end well and say what they leave out."""
 
 from __future__ import annotations
 
@@ -77,7 +77,9 @@ def left_out(err):
 @every_family
 def test_evaluate_ends_well_with_all_methods(rationale, family, folder, data):
     where = ("--dataset", "own", "--data", data, "--max-length", 20, "--device", "cpu")
-    code, _, err = rationale("evaluate", "--model", folder(family), "--methods", "all", *where, *FAST, "--out", "r")
+    code, _, err = rationale(
+        "evaluate", "--model", folder(family), "--methods", "all", *where, *FAST, "--out", "r"
+    )
     assert code == 0, err
     expected = {*REFUSED.get(family, {})}
     assert left_out(err) == expected
@@ -105,7 +107,9 @@ def test_default_methods_leave_out_what_does_not_fit(rationale, folder, data):
     assert code == 0, err
     assert left_out(err) == {"attention", "rollout"}
     facts = json.loads(Path("r/scores.json").read_text(encoding="utf-8"))
-    assert facts["run"]["settings"]["methods"] == [m for m in DEFAULT_METHODS if m not in ("attention", "rollout")]
+    assert facts["run"]["settings"]["methods"] == [
+        m for m in DEFAULT_METHODS if m not in ("attention", "rollout")
+    ]
 
 
 @pytest.mark.parametrize("command", ["evaluate", "attribute"])

@@ -62,12 +62,16 @@ def test_a_toy_model_of_accuracy_1_is_as_good_here(tmp_path, family):
     texts, places, labels = task(64, seed=1)
     assert accuracy(model, tokenizer, texts, labels) == 1
     classifier = load_classifier(tmp_path, device="cpu")
-    encoded = classifier.encoder.encode([Text(str(n), tuple(t), {str(n): 0}, (0,)) for n, t in enumerate(texts)])
+    encoded = classifier.encoder.encode(
+        [Text(str(n), tuple(t), {str(n): 0}, (0,)) for n, t in enumerate(texts)]
+    )
     probs = text_probs(classifier, encoded)
     assert classifier.labels == LABELS
     assert (probs.argmax(1) == labels).all()
     with torch.inference_mode():
-        plain = [model(**tokenizer(" ".join(t), return_tensors="pt")).logits.softmax(-1)[0].numpy() for t in texts]
+        plain = [
+            model(**tokenizer(" ".join(t), return_tensors="pt")).logits.softmax(-1)[0].numpy() for t in texts
+        ]
     np.testing.assert_allclose(probs, plain, atol=1e-6)
     cases = [Case(w, len(t), int(y)) for w, t, y in zip(encoded, texts, labels, strict=True)]
     found = attribute(classifier, "leave_one_out", cases)

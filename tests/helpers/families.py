@@ -1,7 +1,7 @@
 """Small random classifiers of every family that Hugging Face can read, with a tokenizer each.
 
-A family is a line: its model type, how its tokenizer frames a text, what its configuration needs. Weights come
-from one seeded generator and are large enough that answers differ; nothing is fetched.
+A family is a line: its model type, how its tokenizer frames a text, what its configuration needs. Weights
+come from one seeded generator and are large enough that answers differ; nothing is fetched.
 """
 
 from __future__ import annotations
@@ -106,7 +106,12 @@ FAMILIES: dict[str, Family] = {
     "deberta-v3": Family(
         "deberta-v2",
         config=RELATIVE
-        | {"position_buckets": 16, "norm_rel_ebd": "layer_norm", "share_att_key": True, "pooler_hidden_size": 32},
+        | {
+            "position_buckets": 16,
+            "norm_rel_ebd": "layer_norm",
+            "share_att_key": True,
+            "pooler_hidden_size": 32,
+        },
     ),
     "distilbert": Family(
         "distilbert",
@@ -114,9 +119,7 @@ FAMILIES: dict[str, Family] = {
     ),
     "electra": Family("electra", config=SMALL_TABLE, types=True),
     "ernie": Family("ernie", config=ENCODER, types=True),
-    "esm": Family(
-        "esm", config=ENCODER | {"position_embedding_type": "rotary", "token_dropout": False}
-    ),
+    "esm": Family("esm", config=ENCODER | {"position_embedding_type": "rotary", "token_dropout": False}),
     "eurobert": Family("eurobert", "first", ENCODER | {"num_key_value_heads": 4, "head_dim": 8}),
     "falcon": Family("falcon", "none", ENCODER),
     "funnel": Family(
