@@ -9,7 +9,7 @@ import numpy as np
 
 from eraser import Fault, InputError, Text
 from eraser.types import Floats
-from rationale.attribution import METHODS, Case, attribute
+from rationale.attribution import METHODS, Case, attribute, refuse_unfit
 from rationale.extract import top_words
 from rationale.hf import Classifier
 from rationale.predict import text_probs
@@ -64,6 +64,7 @@ def explain(
     """
     if method not in METHODS:
         raise InputError(Fault(f"a method of {', '.join(METHODS)}", repr(method)))
+    refuse_unfit(classifier, [method])
     if target is not None and target not in classifier.labels:
         raise InputError(Fault(f"a label of {', '.join(classifier.labels)}", repr(target)))
     words = tuple(text.split())

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections import Counter
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
 
 import numpy as np
 import torch
@@ -172,7 +172,7 @@ def lengths_count(classifier: Classifier) -> bool:
 def no_rescaling(classifier: Classifier) -> str | None:
     """Return why DeepLIFT promises nothing for a classifier; None where it does.
 
-    Its rule follows one chain of modules and compares what enters and leaves each with its one other call.
+    Its rule follows one chain of modules, each called once: captum keeps what entered and left its last call.
     """
     if two_stacks(classifier.model):
         return "it follows one stack of layers, not an encoder and a decoder; integrated_gradients works"
@@ -186,7 +186,7 @@ def _called_again(model: nn.Module) -> str | None:
     """Return the class of a module that DeepLIFT has a rule for and that a pass calls more than once."""
     calls: Counter[nn.Module] = Counter()
     ids = probe_ids(model, max(PROBED))
-    with ExitStack() as hooks, as_held(model):
+    with suppress(Exception), as_held(model), ExitStack() as hooks:  # what fails is tried all the same
         for module in model.modules():
             if type(module) in SUPPORTED_NON_LINEAR:
                 hooks.callback(module.register_forward_hook(lambda m, *_: calls.update([m])).remove)

@@ -34,7 +34,7 @@ def rounded(model: Any) -> bool:
 
 
 def as_held(model: Any) -> AbstractContextManager[Any]:
-    """Return the context in which a model runs with its weights as they are: all alike, or matrices rounded."""
+    """Return the context in which a model runs with its weights as they are: alike, or matrices rounded."""
     table = next(model.get_input_embeddings().parameters())
     if _kinds(model) <= {table.dtype}:
         return nullcontext()

@@ -11,7 +11,7 @@ import pytest
 
 from eraser import InputError
 from eraser.load import load
-from rationale.attribution import METHODS
+from rationale.attribution import METHODS, AttributionSettings, fitting
 from rationale.evaluate import evaluate
 from rationale.explain import explain
 from rationale.hf import quiet
@@ -24,17 +24,14 @@ from tests.test_cli import run
 
 FEW = ("distilbert", "qwen3", "t5")
 FAST = ("--ig-steps", 2, "--gradient-shap-samples", 2, "--lime-samples", 8, "--shap-samples", 8)
-NO_LENGTH = "its configuration says -1 for any length"
-MARKS = {"xlnet": (pytest.mark.families, pytest.mark.xfail(reason=NO_LENGTH, strict=False))}
+LIGHT = AttributionSettings(ig_steps=2, gradient_shap_samples=2, lime_samples=8, shap_samples=8)
 
-every_family = pytest.mark.parametrize(
-    "family",
-    [
-        name if name in FEW else pytest.param(name, marks=MARKS.get(name, pytest.mark.families))
-        for name in FAMILIES
-        if name not in ("funnel", "qwen2")  # refused; read by another tokenizer than it was saved with
-    ],
-)
+
+def families(*but):
+    names = [name for name in FAMILIES if name not in but]
+    return pytest.mark.parametrize(
+        "family", [name if name in FEW else pytest.param(name, marks=pytest.mark.families) for name in names]
+    )
 
 
 @pytest.fixture
@@ -74,21 +71,30 @@ def left_out(err):
     return {line.partition(" is left out: ")[0] for line in err.splitlines() if " is left out: " in line}
 
 
-@every_family
-def test_evaluate_ends_well_with_all_methods(rationale, family, folder, data):
-    where = ("--dataset", "own", "--data", data, "--max-length", 20, "--device", "cpu")
-    code, _, err = rationale(
-        "evaluate", "--model", folder(family), "--methods", "all", *where, *FAST, "--out", "r"
-    )
+@families("funnel")  # is refused when it is loaded
+def test_an_evaluation_with_all_methods_ends_well(family, data, tmp_path):
+    classifier = family_classifier(family, 20)
+    methods, _ = fitting(classifier, EXPLAINING)
+    settings = EvaluateSettings("own", family, methods=methods, **vars(LIGHT))
+    found = evaluate(classifier, load("own", data), settings, tmp_path / "r")
+    assert {method for method, _ in found.predictions} == {*methods}
+    assert {*methods} == {*EXPLAINING} - {*REFUSED.get(family, {})}
+    for of_method in found.predictions.values():
+        assert all(np.isfinite(p.scores).all() for p in of_method)
+        assert all(sum(p.probs.values()) == pytest.approx(1, abs=1e-5) for p in of_method)
+
+
+@pytest.mark.parametrize("family", ["distilbert", pytest.param("t5", marks=pytest.mark.families)])
+def test_the_command_evaluate_ends_well_with_all_methods(rationale, family, folder, data):
+    where = ("--model", folder(family), "--dataset", "own", "--data", data, "--max-length", 20)
+    code, _, err = rationale("evaluate", *where, "--methods", "all", "--device", "cpu", *FAST, "--out", "r")
     assert code == 0, err
-    expected = {*REFUSED.get(family, {})}
-    assert left_out(err) == expected
     assert "Traceback" not in err
-    scores = pd.read_csv("r/scores.csv")
-    assert {*EXPLAINING} - expected == {*scores.method} - {"model"}
+    assert left_out(err) == {*REFUSED.get(family, {})}
+    assert {*pd.read_csv("r/scores.csv").method} - {"model"} == {*EXPLAINING} - {*REFUSED.get(family, {})}
 
 
-@every_family
+@families("funnel", "xlnet", "qwen2")  # refused; says -1 for any length; read by another tokenizer than saved
 def test_attribute_ends_well_with_all_methods(rationale, family, folder, texts, tmp_path):
     write_lines(tmp_path / "t.jsonl", [{"text": words} for words in texts])
     asked = ("--file", "t.jsonl", "--methods", "all", "--max-length", 20, "--device", "cpu", "--out", "o")
@@ -137,8 +143,6 @@ def test_in_python_the_same(data, tmp_path):
 
 
 def test_models_without_removal_are_told_of_the_methods_that_need_it():
-    from rationale.attribution import fitting
-
     _, lines = fitting(family_classifier("bert"), METHODS)
     ends = "is left out: the model drops no tokens; every other method works"
     assert lines == (f"survivors {ends}", f"contribution {ends}")
