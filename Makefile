@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 # With real data or other models the bundled sample's notebooks stay as they are.
 NOTEBOOKS := $(if $(RATIONALE_DATA)$(RATIONALE_MODELS),runs/notebooks,notebooks)
 
-.PHONY: help evaluate app notebooks docs test test-browser test-faults fuzz audit check lint types format clean
+.PHONY: help evaluate app notebooks docs test test-browser test-faults test-families fuzz audit check lint types format clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -58,8 +58,11 @@ notebooks: .venv/notebooks ## Run the notebooks, on RATIONALE_DATA and RATIONALE
 docs: .venv/docs ## Build the documentation site into site/, warnings as errors
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
 
-test: .venv/dev ## Run all tests but those of faults, JOBS files at a time
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -m "not faults"
+test: .venv/dev ## Run all tests but those of faults and of rarer families, JOBS files at a time
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -m "not faults and not families"
+
+test-families: .venv/dev ## Run every method on a small model of every family
+	$(BIN)/python -m pytest -n $(JOBS) tests/families
 
 test-browser: .venv/dev ## Use the viewer in headless Chromium
 	$(BIN)/python -m pytest -rs -s tests/browser

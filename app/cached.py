@@ -15,9 +15,9 @@ from app.explain import (
     Scored,
     Times,
     after_removal,
-    methods_of,
     read,
     score,
+    suited,
     text_of,
     times_of,
 )
@@ -32,6 +32,12 @@ from rationale.attribution import METHODS
 BY_CONTENT: dict[Any, Any] = {Held: lambda held: held.key, HeldData: lambda data: data.key}
 STEP = 8  # examples judged at once
 ENTRIES = 256
+
+
+@st.cache_resource(hash_funcs=BY_CONTENT, show_spinner="Trying the methods …")
+def fits(held: Held) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the methods that fit a model, and a line for each that does not."""
+    return suited(held)
 
 
 @st.cache_data(hash_funcs=BY_CONTENT, max_entries=ENTRIES, show_spinner="Reading …")
@@ -61,7 +67,7 @@ def scored(held: Held, given: Given, label: str, dial: float, *methods: str) -> 
 def warmed(held: Held) -> bool:
     """Explain a word, so that what libraries load at first use is there before a reader waits for it."""
     warm = read(held, text_of(["warm"]), AS_TRAINED)
-    score(held, warm, [m for m in methods_of(held) if m not in SLOW], AS_TRAINED, warm.top)
+    score(held, warm, [m for m in fits(held)[0] if m not in SLOW], AS_TRAINED, warm.top)
     if held.adaptive:
         times_of(held, warm, AS_TRAINED)
     return True

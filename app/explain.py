@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from app.state import Held
+from app.state import AS_TRAINED, Held
 from eraser import Fault, InputError, Text
 from eraser.types import Floats, Kind, Mask
 from eraser.words import gaps, placed
@@ -111,9 +111,15 @@ class Scored:
 
 def methods_of(held: Held) -> tuple[str, ...]:
     """Return the methods that fit a model, its own first, those that take seconds last."""
+    return suited(held)[0]
+
+
+def suited(held: Held) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the methods that fit a model, in order, and a line for each that does not."""
     own = [m for m in METHODS if METHODS[m].adaptive and drops_tokens(held.classifier)]
-    others = [m for m in fitting(held.classifier) if not METHODS[m].adaptive]
-    return (*own, *(m for m in others if m not in SLOW), *(m for m in others if m in SLOW))
+    others = sorted((m for m in METHODS if not METHODS[m].adaptive), key=SLOW.__contains__)
+    with held.turned(AS_TRAINED) as classifier:
+        return fitting(classifier, (*own, *others))
 
 
 def text_of(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from io import BytesIO
 from threading import RLock
 
@@ -97,3 +97,13 @@ def offer(files: Mapping[str, tuple[Callable[[], str | bytes], str]], stem: str)
             st.download_button(
                 name, make, f"{stem}.{ending}", key=f"file-{ending}", on_click="ignore", width="stretch"
             )
+
+
+def say_left_out(lines: Sequence[str]) -> None:
+    """Tell which methods do not fit the model, and why, a line each."""
+    if not lines:
+        return
+    many = "methods do" if len(lines) > 1 else "method does"
+    with st.expander(f"{len(lines)} {many} not fit this model", icon=":material/block:"):
+        for line in lines:
+            st.html(html.note(line))

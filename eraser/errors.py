@@ -37,3 +37,10 @@ def shown(value: object, limit: int = 60) -> str:
     """Return `value` as it should stand in an error: quoted, on one line, cut at `limit` characters."""
     text = repr(value)
     return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def first_line(error: Exception) -> str:
+    """Return a library's error in one line: its kind, its first line, and the second after a colon."""
+    lines = [line.strip() for line in str(error).splitlines()] or [""]
+    more = lines[1:2] if lines[0].endswith(":") else []
+    return f"{type(error).__name__}: {' '.join([lines[0], *more])}"

@@ -21,6 +21,7 @@ from eraser.types import Bounds, Floats, Mask
 from rationale.ablate import ablate, without_and_only
 from rationale.asked import Asked
 from rationale.attribution import Attribution, Case, attribute, method_named
+from rationale.attribution.fit import reading
 from rationale.attribution.methods import Method
 from rationale.extract import Budget, extract, share_of, top_words
 from rationale.heads import HEADS, said
@@ -210,7 +211,7 @@ class Run:
         texts = [(i.example.id, i.truth.n_words, [_as_lists(w) for w in i.windows]) for i in items]
         encoder = self.classifier.encoder
         precisions = (self.classifier.bf16, self.explained.bf16)
-        run = (self.settings.replace, precisions, encoder.pad_id, encoder.mask_id)
+        run = (self.settings.replace, precisions, encoder.pad_id, encoder.mask_id, *reading(self.explained))
         key = digest(PARTS_VERSION, self.model_hashes, texts, depends, run)
         return part(self.folder / f"{name}-{key}.parquet", compute)
 

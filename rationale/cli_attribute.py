@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields
+from dataclasses import replace as replaced  # `replace` is an option
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -32,7 +33,9 @@ def attribute_command(  # noqa: PLR0913 (one option each)
     out: Annotated[Path, typer.Option(help="Folder for the parts and manifest.json.")],
     methods: Annotated[
         str | None,
-        typer.Option(help="Comma-separated; default integrated_gradients, of a function leave_one_out."),
+        typer.Option(
+            help="Comma-separated, or all; default integrated_gradients, of functions leave_one_out."
+        ),
     ] = None,
     text: Annotated[str, typer.Option(help="Key of the text in each object.")] = "text",
     query: Annotated[str | None, typer.Option(help="Key of the question, if there is one.")] = None,
@@ -62,23 +65,25 @@ def attribute_command(  # noqa: PLR0913 (one option each)
     """Explain every text of a file, however long; a stopped run goes on. Each text may have an "id"."""
     import torch
 
-    from rationale.jobs import AttributeJob, opened
+    from rationale.cli_methods import picked
+    from rationale.jobs import AttributeJob
     from rationale.memory import keep_freed_memory
     from rationale.named import is_function
     from rationale.runners import RUNNERS, check_runner
-    from rationale.stream import Stream, StreamSettings, collect
+    from rationale.stream import StreamSettings, collect, stream
 
     given = locals()
     check_runner(runner, workers, address)
     keep_freed_memory()
     usual = ("leave_one_out", "probability") if is_function(model) else ("integrated_gradients", "logit")
-    given |= {"file": absolute(str(file)), "model": absolute(model)}
-    given |= {"methods": tuple((methods or usual[0]).split(",")), "explain": explain or usual[1]}
-    given["dense"] = None if dense is None else absolute(dense)
+    given |= {"file": absolute(str(file)), "model": absolute(model), "methods": usual[:1]}
+    given |= {"explain": explain or usual[1], "dense": None if dense is None else absolute(dense)}
     settings = StreamSettings(**{f.name: given[f.name] for f in fields(StreamSettings)})
     job = AttributeJob(settings, str(out.resolve()), label_names(labels), torch.get_num_threads())
-    work = opened(job)
-    assert isinstance(work, Stream)
+    classifier, explained = job.models(None)
+    suited = picked(methods, usual[:1], classifier, explained)
+    job = replaced(job, settings=replaced(settings, methods=suited))
+    work = stream(classifier, job.settings, out.resolve(), explained)
     RUNNERS[runner](job, work, workers, address)
     found = collect(work)
     for note in work.notes:

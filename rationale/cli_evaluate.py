@@ -90,7 +90,7 @@ def evaluate_command(  # noqa: PLR0913 (one option each)
     classifier = _classifier(given["model"], given)
     explained = None if dense is None else _classifier(dense, given)
     folder = out or Path("runs") / f"{dataset}-{split}"
-    planned = plan(classifier, loaded, _settings(given, classifier), folder, explained)
+    planned = plan(classifier, loaded, _settings(given, classifier, explained), folder, explained)
     RUNNERS[runner](_job(given, planned), planned, workers, address)
     scores = write_run(planned.batches(), loaded, folder)
     _print_run(scores, str(planned.run.budgets[0]), folder, as_json)
@@ -117,37 +117,19 @@ def _classifier(name: str, given: dict[str, Any]) -> Asked:
     return load_named(name, label_names(given["labels"]), given["mask"], how)
 
 
-def _settings(given: dict[str, Any], classifier: Asked) -> EvaluateSettings:
+def _settings(given: dict[str, Any], classifier: Asked, dense: Asked | None) -> EvaluateSettings:
     """Return the options as settings, with what suits the model where nothing is said."""
     from rationale.attribution import usual
+    from rationale.cli_methods import drops, picked
     from rationale.extract import parse_budget
     from rationale.settings import EvaluateSettings, defaults
 
-    methods, budgets = defaults(_drops(classifier), classifier.opaque)
-    picked = _picked(given["methods"], methods, classifier)
-    suited = [b for b in budgets if parse_budget(b).method in (None, *picked)]
-    given = given | {"methods": picked, "budgets": tuple(given["budget"] or suited)}
+    methods, budgets = defaults(drops(classifier), classifier.opaque)
+    suited = picked(given["methods"], methods, classifier, dense)
+    fit = [b for b in budgets if parse_budget(b).method in (None, *suited)]
+    given = given | {"methods": suited, "budgets": tuple(given["budget"] or fit)}
     given["explain"] = given["explain"] or usual(classifier).explain
     return EvaluateSettings(**{f.name: given[f.name] for f in fields(EvaluateSettings) if f.name in given})
-
-
-def _drops(classifier: Asked) -> bool:
-    if classifier.opaque:
-        return False
-    from rationale.hf import drops_tokens
-
-    return drops_tokens(classifier)
-
-
-def _picked(methods: str | None, usual: tuple[str, ...], classifier: Asked) -> tuple[str, ...]:
-    from rationale.attribution import METHODS, fitting
-
-    if methods is None:
-        return usual
-    if methods == "all":
-        drops = _drops(classifier)
-        return tuple(name for name in fitting(classifier) if drops or not METHODS[name].adaptive)
-    return tuple(methods.split(","))
 
 
 def _default_model(dataset: str) -> str:

@@ -17,7 +17,7 @@ from eraser.answers import number_of
 from eraser.types import Kind
 from eraser.write import make_folder
 from rationale.asked import Asked, check_labels
-from rationale.attribution import METHODS, AttributionSettings, check_method, method_named
+from rationale.attribution import METHODS, AttributionSettings, method_named, refuse_unfit
 from rationale.chunk import Item, Run, seed_of
 from rationale.heads import HEADS, REGRESSION, THRESHOLD, check_explain, problem_type
 from rationale.settings import EvaluateSettings
@@ -40,7 +40,7 @@ class Evaluation:
     milliseconds: dict[str, tuple[float, ...]]
     deltas: dict[str, tuple[float | None, ...]]
     words_unread: int
-    layers: int  # of the model
+    layers: int  # of a model that drops tokens, else 0
     devices: frozenset[str]
     notes: tuple[str, ...] = ()
     spared: Spared | None = None
@@ -135,9 +135,10 @@ def plan(
     settings.check(tuple(named), tuple(name for name, m in named.items() if m.own is not None))
     explained = explained_by(classifier, dense)
     check_labels(classifier, dataset.labels, settings.model)
+    refuse_unfit(classifier, settings.methods, explained)
     examples = chosen(dataset.examples(settings.split), settings)
     settings.target_label(classifier.labels, HEADS[classifier.head].kind)  # refused before a folder is made
-    check_asked(classifier, settings, settings.methods, settings.threshold, settings.model)
+    check_asked(classifier, settings, settings.threshold, settings.model)
     make_folder(folder)
     share, note = _human_share(dataset, settings.split)
     budgets = settings.resolved_budgets(share)
@@ -146,16 +147,8 @@ def plan(
     return Plan(run, dataset, examples, (*dataset.notes, *note, *told(classifier, dataset, settings)))
 
 
-def check_asked(
-    classifier: Asked,
-    settings: AttributionSettings,
-    methods: Sequence[str],
-    threshold: float,
-    name: str,
-) -> None:
+def check_asked(classifier: Asked, settings: AttributionSettings, threshold: float, name: str) -> None:
     """Refuse settings that do not fit what the classifier of that name answers, or how it can be asked."""
-    for method in methods:
-        check_method(classifier, method)
     check_explain(settings.explain, classifier.head)
     if HEADS[classifier.head].kind != "labels" and threshold != THRESHOLD:
         raise InputError(Fault("no threshold, but of a multi-label model", f"{threshold:g}", name))
@@ -208,14 +201,12 @@ def explained_by(classifier: Asked, dense: Asked | None) -> Asked:
     return replace(without_removal(dense), encoder=classifier.encoder)
 
 
-def _depth(classifier: Asked) -> int:
-    """Return the number of layers; of a function none are known."""
-    if classifier.opaque:
-        return 0
-    from rationale.models.adaptive import plain
-    from rationale.models.encoder import layers_of
+def _depth(classifier: Any) -> int:
+    """Return the number of layers of a model that drops tokens; of others nothing is counted by layer."""
+    from rationale.attribution.survivors import n_layers
+    from rationale.cli_methods import drops
 
-    return len(layers_of(plain(classifier.model)))
+    return int(n_layers(classifier)) if drops(classifier) else 0
 
 
 def _human_share(dataset: Dataset, split: str) -> tuple[float, tuple[str, ...]]:

@@ -37,6 +37,8 @@ from rationale.model_folder import check_answer, check_folder, first_line, read_
 from rationale.models import dact, inforcoef  # noqa: F401 (known to Auto classes from here)
 from rationale.models.adapler import AdaplerForSequenceClassification
 from rationale.models.adaptive import AdaptiveForSequenceClassification, plain
+from rationale.models.alone import length_matters, settled
+from rationale.models.entry import takes_types
 from rationale.models.layers import anatomy_of
 from rationale.models.pruning import PrunedForSequenceClassification
 from rationale.passes import Passes
@@ -89,7 +91,7 @@ class Classifier:
     def inputs(self, batch: Batch) -> dict[str, torch.Tensor]:
         """Return the model's keyword arguments for a batch, without the ids."""
         arguments = {"attention_mask": batch.real.long()}
-        if getattr(self.model.config, "type_vocab_size", 0) > 1:
+        if takes_types(self.model, self.encoder.tokenizer):
             arguments["token_type_ids"] = batch.types
         return arguments
 
@@ -242,7 +244,10 @@ def load_classifier(
     if max_length is None:  # else Encoder judges what was asked for
         check_room(length, tokenizer, path)
     encoder = Encoder(tokenizer, length, long_texts)
-    return Classifier(model, encoder, names, where, use_bf16(precision, where), head=head)
+    classifier = Classifier(model, encoder, names, where, use_bf16(precision, where), head=head)
+    if length_matters(settled(classifier)):
+        note(f"{path}: texts of one length are read at a time, for padding changes the answers")
+    return classifier
 
 
 def _must_exist(path: str | Path) -> None:

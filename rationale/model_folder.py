@@ -31,6 +31,7 @@ from transformers import (
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
 from eraser import Fault, InputError
+from eraser.errors import first_line as first_line
 from eraser.errors import shown
 
 CONFIG, WEIGHTS, INDEX = "config.json", "model.safetensors", "model.safetensors.index.json"
@@ -271,10 +272,3 @@ def check_answer(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, n: 
     if shape != (1, n):
         raise InputError(Fault(f"a model with {n} logits, as it has labels", f"shape {list(shape)}", path))
     return answer
-
-
-def first_line(error: Exception) -> str:
-    """Return a library's error in one line: its kind, its first line, and the second after a colon."""
-    lines = [line.strip() for line in str(error).splitlines()] or [""]
-    more = lines[1:2] if lines[0].endswith(":") else []
-    return f"{type(error).__name__}: {' '.join([lines[0], *more])}"

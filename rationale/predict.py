@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -28,8 +28,32 @@ def batches(classifier: Classifier, windows: Sequence[Window]) -> Iterator[tuple
 
     limit = MAX_PIECES.get(classifier.device.type, MAX_PIECES["cpu"])
     limit *= DROPPING if drops_tokens(classifier) else 1
-    for rows in length_batches([len(w) for w in windows], limit):
+    for rows in together(classifier, windows, limit):
         yield rows, classifier.encoder.collate([windows[i] for i in rows]).to(classifier.device)
+
+
+def together(classifier: Asked, windows: Sequence[Window], max_pieces: int) -> Iterator[list[int]]:
+    """Yield indices of windows that may be read as one batch of at most `max_pieces`, longest first.
+
+    Of a model whose answer depends on how long the texts beside it are, only windows of equal length are; of
+    two stacks only those with as many end marks, which Hugging Face's heads ask for.
+    """
+    groups: dict[tuple[int, int], list[int]] = {}
+    for i, window in enumerate(windows):
+        groups.setdefault((0, 0) if classifier.opaque else _alike(classifier, window), []).append(i)
+    for _, of_group in sorted(groups.items(), reverse=True):
+        for rows in length_batches([len(windows[i]) for i in of_group], max_pieces):
+            yield [of_group[row] for row in rows]
+
+
+def _alike(classifier: Any, window: Window) -> tuple[int, int]:
+    """Return what windows of one batch have alike: their length, and their end marks, where these matter."""
+    from rationale.models.alone import length_matters
+    from rationale.models.entry import two_stacks
+
+    end = getattr(classifier.model.config, "eos_token_id", None)
+    ends = int((window.ids == end).sum()) if two_stacks(classifier.model) else 0
+    return len(window) if length_matters(classifier) else 0, ends
 
 
 def window_logits(classifier: Asked, windows: Sequence[Window]) -> Floats:

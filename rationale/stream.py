@@ -29,7 +29,8 @@ from eraser.types import Floats, Kind
 from eraser.words import CUTTERS, WordCutter, cutter_for
 from eraser.write import make_folder, write_json
 from rationale.asked import Asked
-from rationale.attribution import METHODS, Attribution, Case, attribute
+from rationale.attribution import METHODS, Attribution, Case, attribute, refuse_unfit
+from rationale.attribution.fit import reading
 from rationale.attribution.request import AttributionSettings
 from rationale.chunk import PARTS_VERSION, seed_of
 from rationale.evaluate import check_asked, explained_by
@@ -164,7 +165,8 @@ class Stream:
         settings = {k: v for k, v in vars(s).items() if k not in LATER or v != LATER[k]}
         texts = sha256(self.lines.read(number)).hexdigest()
         code = [METHODS[method].code for method in s.methods]
-        key = digest(ROWS_VERSION, PARTS_VERSION, self.model_hashes, settings, texts, code)
+        told = (PARTS_VERSION, self.model_hashes, settings, texts, code, *reading(self.explained))
+        key = digest(ROWS_VERSION, *told)
         return self.folder / f"{number:08d}-{key}.parquet"
 
     def texts(self, number: int) -> list[Text]:
@@ -237,8 +239,9 @@ def stream(classifier: Asked, settings: StreamSettings, folder: Path, dense: Ask
     lines = LineChunks(Path(settings.file), settings.chunk)
     len(lines)  # refused before a folder is made
     explained = explained_by(classifier, dense)
+    refuse_unfit(classifier, settings.methods, explained)
     settings.target_label(classifier.labels, HEADS[classifier.head].kind)
-    check_asked(classifier, settings, settings.methods, settings.threshold, settings.model)
+    check_asked(classifier, settings, settings.threshold, settings.model)
     words, note = cutter_for(_first_texts(lines.path, settings.text), settings.words, "whitespace")
     make_folder(folder)
     hashes = (classifier.identity(), explained.identity())

@@ -126,6 +126,6 @@ def test_own_words_are_those_with_a_piece_in_the_last_layer_their_text_ran(both,
 @pytest.mark.parametrize("method", ["survivors", "contribution"])
 def test_model_that_only_stops_has_no_survivors(classifier, brief, method):
     one = replace(classifier, model=exiting(classifier.model))
-    expected = f"^expected a model that drops tokens, for method {method}, got DactForSequenceClassification$"
+    expected = f"^expected a method that fits DactForSequenceClassification, got {method}: the model drops no"
     with pytest.raises(InputError, match=expected):
         attribute(one, method, cases_of(one, brief))

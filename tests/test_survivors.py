@@ -147,8 +147,10 @@ def test_methods_that_rank_choose_nothing(adaptive, encoded, method):
 def test_model_that_drops_nothing_is_refused(classifier, encoded, method):
     with pytest.raises(InputError) as error:
         attribute(classifier, method, cases(encoded))
-    expected = f"expected a model that drops tokens, for method {method}, got BertForSequenceClassification"
-    assert str(error.value) == expected
+    expected = (
+        "expected a method that fits BertForSequenceClassification, got {}: {}; every other method works"
+    )
+    assert str(error.value) == expected.format(method, "the model drops no tokens")
 
 
 def test_without_removal_is_the_encoder_inside_or_the_classifier_itself(adaptive, classifier):

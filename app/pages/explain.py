@@ -20,12 +20,11 @@ from app.explain import (
     Reading,
     Scored,
     Times,
-    methods_of,
     text_of,
 )
 from app.opened import Opened, may_hurt
 from app.says import method_name, method_says
-from app.show import offer
+from app.show import offer, say_left_out
 from app.state import AS_TRAINED, Held
 from app.words import show_words
 from eraser import Example, Text
@@ -168,7 +167,7 @@ def _query(matters: bool) -> str | None:
 
 def _asked(held: Held) -> tuple[Asked, DeltaGenerator, DeltaGenerator]:
     """Return what is to be shown, the place of the prediction, and that of the layer slider."""
-    methods = methods_of(held)
+    methods, left_out = cached.fits(held)
     columns = st.container(key="controls").columns([3, 4, 2], gap="medium")
     method = columns[0].selectbox(
         "Highlight by", methods, key="method", bind="query-params", format_func=method_name
@@ -182,6 +181,7 @@ def _asked(held: Held) -> tuple[Asked, DeltaGenerator, DeltaGenerator]:
         help="The class whose probability the words speak for: the one predicted, or one you choose. "
         "Methods that only rank words by use (survivors, attention) are the same for each.",
     )  # fmt: skip
+    say_left_out(left_out)
     left, right = st.columns(2, gap="large")
     dial = AS_TRAINED
     if held.adaptive:

@@ -11,7 +11,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from app import cached, export, html
-from app.explain import GOLD, PREDICTED, methods_of
+from app.explain import GOLD, PREDICTED
 from app.judge import (
     AS_STORED,
     BUDGET_SIZES,
@@ -25,7 +25,7 @@ from app.judge import (
 )
 from app.opened import Opened, may_hurt, short_names
 from app.says import method_name, method_says
-from app.show import offer
+from app.show import offer, say_left_out
 from app.state import stamp
 from app.stored import origin_of, stored_methods
 from app.words import show_words
@@ -116,8 +116,10 @@ def _asked_of_model(opened: Opened, columns: Sequence[DeltaGenerator]) -> Asked:
     """Ask for what the open model says."""
     data, classifier = opened.data.dataset, opened.held.classifier
     check_labels(classifier, data.labels, opened.model_name)
+    methods, left_out = cached.fits(opened.held)
+    say_left_out(left_out)
     method = columns[1].selectbox(
-        "Rationale by", methods_of(opened.held), key="method", bind="query-params", format_func=method_name
+        "Rationale by", methods, key="method", bind="query-params", format_func=method_name
     )
     target = columns[3].selectbox(
         "Class explained", targets_of(classifier.labels, *OF_KIND[HEADS[classifier.head].kind]), key="class",

@@ -3,31 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from eraser import Fault, InputError
 from eraser.types import Mask
 from rationale.asked import Asked
-from rationale.attribution.methods import METHODS, Method, fitting, method_named
-from rationale.attribution.request import AttributionSettings, Request, usual
+from rationale.attribution.batched import Case, halving, piece_scores
+from rationale.attribution.fit import fitting, refuse_unfit, shown_whole, unfit
+from rationale.attribution.methods import METHODS, Method, method_named
+from rationale.attribution.request import AttributionSettings, usual
 from rationale.attribution.words import word_scores
 from rationale.heads import check_explain
-from rationale.passes import Passes, now
-from rationale.predict import DROPPING
-from rationale.text import Window, length_batches
 
 __all__ = [
     "METHODS", "Attribution", "AttributionSettings", "Case", "attribute", "check_method", "fitting",
-    "method_named", "usual",
+    "halving", "method_named", "refuse_unfit", "unfit", "usual",
 ]  # fmt: skip
 
 Floats = NDArray[np.float64]
-MAX_PIECES = {"cpu": 2 * 512, "cuda": 128 * 512}  # of a gradient batch: small ones stay in caches
-MAX_ASKED = 32 * 1024  # words and gaps of texts whose questions a function is asked together
 
 
 @dataclass(frozen=True)
@@ -44,16 +40,6 @@ class Attribution:
     milliseconds: float
     own: Mask | None = None
     delta: float | None = None
-
-
-@dataclass(frozen=True)
-class Case:
-    """One text to explain: its windows, its number of words, the class, a seed for methods that draw."""
-
-    windows: tuple[Window, ...]
-    n_words: int
-    target: int
-    seed: int = 0
 
 
 def attribute(
@@ -73,8 +59,8 @@ def attribute(
     if faults := settings.faults():
         raise InputError(*faults)
     check_explain(settings.explain, classifier.head)
-    classifier = classifier if chosen.adaptive else _shown_whole(classifier)
-    pieces, spent, missed = _of_windows(classifier, chosen, cases, settings)
+    classifier = classifier if chosen.adaptive else shown_whole(classifier)
+    pieces, spent, missed = piece_scores(classifier, chosen, cases, settings)
     if bad := [i for i, scores in enumerate(pieces) if not np.isfinite(scores).all()]:
         raise InputError(Fault(f"finite scores from {method}", f"NaN or infinity in {len(bad)} windows"))
     of_windows = iter(pieces)
@@ -90,75 +76,9 @@ def attribute(
 
 
 def check_method(classifier: Asked, name: str) -> Method:
-    """Return the method of that name; refuse one that nobody knows, or that cannot explain the classifier."""
-    method, fit = method_named(name), fitting(classifier)
+    """Return the method of that name; refuse one that nobody knows, or that does not fit the classifier."""
+    method = method_named(name)
     if method is None:
-        raise InputError(Fault(f"a method of {', '.join(fit)}", repr(name)))
-    if classifier.opaque and not method.asks:
-        expected = f"a method that only asks, for a function of texts: {', '.join(fit)}"
-        raise InputError(Fault(expected, repr(name)))
+        raise InputError(Fault(f"a method of {', '.join(METHODS)}", repr(name)))
+    refuse_unfit(classifier, [name])
     return method
-
-
-def _shown_whole(classifier: Asked) -> Asked:
-    """Return the classifier with nothing removed; a function is as it is."""
-    if classifier.opaque:
-        return classifier
-    from rationale.hf import without_removal  # a function is explained without Hugging Face's library
-
-    return without_removal(classifier)
-
-
-def _of_windows(
-    classifier: Asked, method: Method, cases: Sequence[Case], settings: AttributionSettings
-) -> tuple[list[Floats], Floats, Floats]:
-    """Return the piece scores of each window, and for each case the milliseconds and the sum of |delta|."""
-    owner = [n for n, case in enumerate(cases) for _ in case.windows]
-    flat = [window for case in cases for window in case.windows]
-    pieces: list[Floats] = [np.empty(0)] * len(flat)
-    spent, missed = np.zeros(len(cases)), np.zeros(len(cases))
-    limit = MAX_PIECES.get(classifier.device.type, MAX_PIECES["cpu"])
-    limit *= DROPPING if method.adaptive else 1
-    limit = MAX_ASKED if classifier.opaque else limit
-    passes = classifier.passes or Passes()
-    for rows in length_batches([len(w) for w in flat], limit):
-        batch = classifier.encoder.collate([flat[i] for i in rows]).to(classifier.device)
-        owners = [cases[owner[i]] for i in rows]
-        target = torch.tensor([case.target for case in owners], device=classifier.device)
-        step_rows = max(1, limit // batch.ids.shape[1])
-        request = Request(batch, target, tuple(case.seed for case in owners), settings, step_rows)
-        begin, saved = now(), passes.saved
-        scores = halving(classifier, method, request).double().cpu().numpy()
-        seconds = now() - begin + passes.saved - saved
-        span = None if method.span is None else method.span(classifier, request).double().cpu().numpy()
-        share = seconds * 1000 / sum(len(flat[i]) for i in rows)
-        for row, i in enumerate(rows):
-            pieces[i] = scores[row, : len(flat[i])]
-            spent[owner[i]] += share * len(flat[i])
-            missed[owner[i]] += 0.0 if span is None else abs(scores[row].sum() - span[row])
-    return pieces, spent, missed
-
-
-def halving(classifier: Asked, method: Method, request: Request) -> torch.Tensor:
-    """Return the method's piece scores [B,T]; out of memory, do one half after the other."""
-    try:
-        return method.scores(classifier, request)
-    except RuntimeError as error:
-        if not (isinstance(error, torch.OutOfMemoryError) or "allocate memory" in str(error)):
-            raise
-        rows = len(request.target)
-        if rows == 1 and request.step_rows == 1:
-            raise InputError(
-                Fault("memory for one window", "out of memory", id=classifier.device.type)
-            ) from None
-    torch.cuda.empty_cache()
-    if rows == 1:
-        return halving(classifier, method, replace(request, step_rows=max(1, request.step_rows // 2)))
-    half = rows // 2
-    parts = [halving(classifier, method, _rows(request, part)) for part in (slice(half), slice(half, None))]
-    return torch.cat(parts)
-
-
-def _rows(request: Request, rows: slice) -> Request:
-    batch, target, seeds = request.batch.rows(rows), request.target[rows], request.seeds[rows]
-    return replace(request, batch=batch, target=target, seeds=seeds, step_rows=max(1, request.step_rows // 2))

@@ -1,54 +1,60 @@
-"""Attribution by gradients with respect to the word embeddings e → scores [B,T], by captum where it can."""
+"""Attribution by gradients with respect to the word embeddings e → scores [B,T], by captum where it can.
+
+A pass is given the ids, and e in the place of what the model's table makes of them (see
+`rationale.models.entry`).
+"""
 
 from __future__ import annotations
 
 import warnings
-from contextlib import AbstractContextManager, nullcontext
+from collections import Counter
+from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from captum.attr import DeepLift, IntegratedGradients, Saliency
+from captum.attr._core.deep_lift import SUPPORTED_NON_LINEAR
 from torch import Tensor, nn
 
-from rationale.attribution.attention import eager_attention
+from rationale.attribution.carried import eager_attention
 from rationale.attribution.request import Request
 from rationale.heads import explained
+from rationale.models.entry import embed, entering, takes_types, two_stacks
+from rationale.models.known import as_held, known
+from rationale.models.reads import PROBED, probe_ids
 from rationale.passes import once
 from rationale.text import OUTSIDE
 
 if TYPE_CHECKING:
     from rationale.hf import Classifier
 
-
-def embed(classifier: Classifier, ids: Tensor) -> Tensor:
-    """Return the word embeddings [B,T,D] of ids [B,T]."""
-    vectors: Tensor = classifier.model.get_input_embeddings()(ids).detach()
-    return vectors
+CLOSE = 1e-3  # of logits, as a share of one more than the largest
+Arguments = tuple[Tensor, Tensor, Tensor, Tensor]  # ids, real, types [B,T], target [B]
 
 
 def _blank(classifier: Classifier, request: Request) -> Tensor:
     """Return the baseline's embeddings [B,T,D]."""
     batch = request.batch
     pad = torch.full_like(batch.ids, classifier.encoder.pad_id)
-    return embed(classifier, torch.where(batch.word == OUTSIDE, batch.ids, pad))
+    return embed(classifier.model, torch.where(batch.word == OUTSIDE, batch.ids, pad))
 
 
 class Explained(nn.Module):
-    """(embeddings, real, types, target) → what is explained [B]: a module, as DeepLIFT hooks modules."""
+    """(embeddings, ids, real, types, target) → what is explained [B]: a module, as DeepLIFT hooks modules."""
 
     def __init__(self, classifier: Classifier, request: Request) -> None:
         super().__init__()
         self.model = classifier.model
         self.autocast = classifier.autocast
         self.explain, self.head = request.settings.explain, classifier.head
-        self.takes_types = getattr(classifier.model.config, "type_vocab_size", 0) > 1
+        self.takes_types = takes_types(classifier.model, classifier.encoder.tokenizer)
 
-    def forward(self, embeddings: Tensor, real: Tensor, types: Tensor, target: Tensor) -> Tensor:
+    def forward(self, embeddings: Tensor, ids: Tensor, real: Tensor, types: Tensor, target: Tensor) -> Tensor:
         """Run the model from its word embeddings on."""
         extra = {"token_type_ids": types} if self.takes_types else {}
-        with self.autocast():
-            logits = self.model(inputs_embeds=embeddings, attention_mask=real, **extra).logits
+        with self.autocast(), entering(self.model, embeddings):
+            logits = self.model(input_ids=ids, attention_mask=real, **extra).logits
         return explained(logits.float(), target, self.explain, self.head)
 
 
@@ -56,13 +62,14 @@ class Explained(nn.Module):
 def span(classifier: Classifier, request: Request) -> Tensor:
     """Return what the scores of path methods should sum to [B]: the answer less that of the empty text."""
     answer = Explained(classifier, request)
-    full, blank = embed(classifier, request.batch.ids), _blank(classifier, request)
+    full, blank = embed(classifier.model, request.batch.ids), _blank(classifier, request)
     value: Tensor = answer(full, *_arguments(request)) - answer(blank, *_arguments(request))
     return value
 
 
-def _arguments(request: Request) -> tuple[Tensor, Tensor, Tensor]:
-    return request.batch.real.long(), request.batch.types, request.target
+def _arguments(request: Request) -> Arguments:
+    batch = request.batch
+    return batch.ids, batch.real.long(), batch.types, request.target
 
 
 def _backward(classifier: Classifier) -> AbstractContextManager[None]:
@@ -71,9 +78,7 @@ def _backward(classifier: Classifier) -> AbstractContextManager[None]:
     return eager_attention(classifier) if slow else nullcontext()
 
 
-def _gradient(
-    classifier: Classifier, request: Request, at: Tensor, arguments: tuple[Tensor, Tensor, Tensor]
-) -> Tensor:
+def _gradient(classifier: Classifier, request: Request, at: Tensor, arguments: Arguments) -> Tensor:
     """Return the gradient [B,T,D] at embeddings [B,T,D]."""
     with _backward(classifier):
         found: Tensor = Saliency(Explained(classifier, request)).attribute(
@@ -86,7 +91,7 @@ def _first_order(classifier: Classifier, request: Request) -> dict[str, Tensor]:
     """Return every score [B,T] that one backward pass gives."""
 
     def compute() -> dict[str, Tensor]:
-        e = embed(classifier, request.batch.ids)
+        e = embed(classifier.model, request.batch.ids)
         gradient = _gradient(classifier, request, e, _arguments(request))
         product = e.detach() * gradient
         return {
@@ -123,7 +128,7 @@ def integrated_gradients(classifier: Classifier, request: Request) -> Tensor:
     """Gradients averaged on the straight way from [PAD]-for-every-word to the text (Sundararajan 2017)."""
     with _backward(classifier):
         scores: Tensor = IntegratedGradients(Explained(classifier, request)).attribute(
-            embed(classifier, request.batch.ids),
+            embed(classifier.model, request.batch.ids),
             baselines=_blank(classifier, request),
             additional_forward_args=_arguments(request),
             n_steps=request.settings.ig_steps,
@@ -141,15 +146,56 @@ def gradient_shap(classifier: Classifier, request: Request) -> Tensor:
     samples, rows = request.settings.gradient_shap_samples, request.rows
     drawn = [np.random.default_rng(request.seeds[row]).random(samples) for row in rows]
     at = torch.tensor(np.array(drawn), dtype=torch.float32, device=request.target.device)
-    e, blank = embed(classifier, request.batch.ids), _blank(classifier, request)
+    e, blank = embed(classifier.model, request.batch.ids), _blank(classifier, request)
     total = torch.zeros_like(e)
     size = max(1, request.step_rows // len(rows))
     for part in torch.split(at, size, dim=1):
         points = blank[:, None] + part[:, :, None, None] * (e - blank)[:, None]
-        real, types, target = (a.repeat_interleave(part.shape[1], 0) for a in _arguments(request))
-        gradient = _gradient(classifier, request, points.flatten(0, 1), (real, types, target))
+        ids, real, types, target = (a.repeat_interleave(part.shape[1], 0) for a in _arguments(request))
+        gradient = _gradient(classifier, request, points.flatten(0, 1), (ids, real, types, target))
         total += gradient.view_as(points).sum(1)
     return ((e - blank) * total / samples).float().sum(-1)
+
+
+@torch.inference_mode()
+def lengths_count(classifier: Classifier) -> bool:
+    """Return whether an answer changes with the lengths of the words' vectors e.
+
+    It does not where a norm takes them in. Then e · gradient is 0, and what is computed of it may be rounding
+    errors.
+    """
+    model, answers = classifier.model, []
+    ids = probe_ids(model, max(PROBED))
+    for times in (1.0, 2.0):
+        with entering(model, times * embed(model, ids)), as_held(model):
+            answers.append(model(input_ids=ids, attention_mask=torch.ones_like(ids)).logits.float())
+    one, other = answers
+    return bool((one - other).abs().max() > CLOSE * (1 + one.abs().max()))
+
+
+def no_rescaling(classifier: Classifier) -> str | None:
+    """Return why DeepLIFT promises nothing for a classifier; None where it does.
+
+    Its rule follows one chain of modules, each called once: captum keeps what entered and left its last call.
+    """
+    if two_stacks(classifier.model):
+        return "it follows one stack of layers, not an encoder and a decoder; integrated_gradients works"
+    if again := known(classifier.model, "called again", lambda: _called_again(classifier.model)):
+        return f"it needs each {again} to be called once in a pass; integrated_gradients works"
+    return None
+
+
+@torch.inference_mode()
+def _called_again(model: nn.Module) -> str | None:
+    """Return the class of a module that DeepLIFT has a rule for and that a pass calls more than once."""
+    calls: Counter[nn.Module] = Counter()
+    ids = probe_ids(model, max(PROBED))
+    with suppress(Exception), as_held(model), ExitStack() as hooks:  # what fails is tried all the same
+        for module in model.modules():
+            if type(module) in SUPPORTED_NON_LINEAR:
+                hooks.callback(module.register_forward_hook(lambda m, *_: calls.update([m])).remove)
+        model(input_ids=ids, attention_mask=torch.ones_like(ids))
+    return next((type(module).__name__ for module, n in calls.items() if n > 1), None)
 
 
 def deeplift(classifier: Classifier, request: Request) -> Tensor:
@@ -161,7 +207,7 @@ def deeplift(classifier: Classifier, request: Request) -> Tensor:
     with warnings.catch_warnings(), _backward(classifier):
         warnings.filterwarnings("ignore", "Setting forward, backward hooks")  # which it takes away again
         scores: Tensor = DeepLift(Explained(classifier, request)).attribute(
-            embed(classifier, request.batch.ids).requires_grad_(),
+            embed(classifier.model, request.batch.ids).requires_grad_(),
             baselines=_blank(classifier, request),
             additional_forward_args=_arguments(request),
         )

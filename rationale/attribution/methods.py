@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 Reduce = Literal["sum", "max", "max_magnitude", "first"]
 Scores = Callable[[Any, Request], Tensor]  # …, of a Classifier, or of whatever can be asked
+Need = Callable[[Any], str | None]  # why not, in words that end in what does work; None where it fits
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,9 @@ class Method:
     `uses` names the settings its scores depend on (`seed` too). `span` is what the scores of a window should
     sum to, for methods that promise that. `own` gives the score from which on a word is the method's own
     choice, for methods that choose; `adaptive` marks what only a token-dropping model can do, `asks` what
-    needs no more than answers to texts, and so explains a function too.
+    needs no more than answers to texts, and so explains a function too. `needs` says why a classifier lacks
+    what the method needs, or None; a method that is `tried` must also score two short texts alone as it does
+    together before it is used on a model (see `rationale.attribution.fit`).
     """
 
     scores: Scores
@@ -49,6 +52,8 @@ class Method:
     adaptive: bool = False
     own: Callable[[Any], float] | None = None
     asks: bool = False
+    needs: Need | None = None
+    tried: bool = False
 
     @property
     def code(self) -> str:
@@ -87,8 +92,8 @@ def contribution(classifier: Classifier, request: Request) -> Tensor:
     return adaptive.contribution(classifier, request.batch)
 
 
-def _weights(scores: Scores, source: str, uses: tuple[str, ...] = ()) -> Method:
-    return Method(scores, "max", False, source, uses)
+def _weights(scores: Scores, source: str, uses: tuple[str, ...] = (), needs: Need | None = None) -> Method:
+    return Method(scores, "max", False, source, uses, needs=needs, tried=True)
 
 
 def _effects(
@@ -96,26 +101,32 @@ def _effects(
     source: str,
     uses: tuple[str, ...],
     span: Scores | None = None,
+    needs: Need | None = None,
 ) -> Method:
-    return Method(scores, "sum", True, source, uses, span)
+    return Method(scores, "sum", True, source, uses, span, needs=needs, tried=True)
+
+
+def _chosen(scores: Scores, own: Callable[[Classifier], float] | None = None) -> Method:
+    return Method(scores, "max", False, "AdapLeR 2022", adaptive=True, own=own, needs=adaptive.drops_none)
 
 
 def _asking(scores: Scores, source: str, uses: tuple[str, ...] = (), span: Scores | None = None) -> Method:
-    return replace(_effects(scores, source, (*_TAKEN, *uses), span), asks=True)
+    return Method(scores, "sum", True, source, ("explain", "replace", *uses), span, asks=True)
 
 
 def _floor(scores: Scores, uses: tuple[str, ...] = ()) -> Method:
-    return replace(_weights(scores, "floor", uses), asks=True)
+    return Method(scores, "max", False, "floor", uses, asks=True)
 
 
-_TAKEN = ("explain", "replace")
 METHODS: dict[str, Method] = {
-    "attention": _weights(attn.attention, "HateXplain 2021"),
-    "attention_max": _weights(attn.attention_max, "largest head"),
-    "attention_layers": _weights(attn.attention_layers, "mean of layers"),
-    "rollout": _weights(attn.rollout, "arXiv 2005.00928"),
-    "value_norm": _weights(attn.value_norm, "arXiv 2004.10102"),
-    "attention_x_gradient": _weights(attn.attention_x_gradient, "arXiv 2103.15679, one layer", ("explain",)),
+    "attention": _weights(attn.attention, "HateXplain 2021", needs=attn.no_rows),
+    "attention_max": _weights(attn.attention_max, "largest head", needs=attn.no_rows),
+    "attention_layers": _weights(attn.attention_layers, "mean of layers", needs=attn.no_rows),
+    "rollout": _weights(attn.rollout, "arXiv 2005.00928", needs=attn.no_rows),
+    "value_norm": _weights(attn.value_norm, "arXiv 2004.10102", needs=attn.no_values),
+    "attention_x_gradient": _weights(
+        attn.attention_x_gradient, "arXiv 2103.15679, one layer", ("explain",), attn.no_rows
+    ),
     "saliency": _weights(grad.saliency, "arXiv 1312.6034", ("explain",)),
     "gradient_x_input": _effects(grad.gradient_x_input, "arXiv 1605.01713", ("explain",)),
     "gradient_x_input_l1": _weights(grad.gradient_x_input_l1, "arXiv 1605.01713", ("explain",)),
@@ -126,13 +137,13 @@ METHODS: dict[str, Method] = {
     "gradient_shap": _effects(
         grad.gradient_shap, "arXiv 1705.07874", ("explain", "gradient_shap_samples", "seed"), grad.span
     ),
-    "deeplift": _effects(grad.deeplift, "arXiv 1704.02685", ("explain",), grad.span),
+    "deeplift": _effects(grad.deeplift, "arXiv 1704.02685", ("explain",), grad.span, grad.no_rescaling),
     "leave_one_out": _asking(pert.leave_one_out, "arXiv 1612.08220"),
     "occlusion": _asking(pert.occlusion, "arXiv 1311.2901", ("occlusion_words",)),
     "lime": _asking(pert.lime, "arXiv 1602.04938", ("lime_samples", "seed")),
     "kernel_shap": _asking(pert.kernel_shap, "arXiv 1705.07874", ("shap_samples", "seed"), pert.span),
-    "survivors": replace(_weights(survivors, "AdapLeR 2022"), adaptive=True, own=adaptive.n_layers),
-    "contribution": replace(_weights(contribution, "AdapLeR 2022"), adaptive=True),
+    "survivors": _chosen(survivors, adaptive.n_layers),
+    "contribution": _chosen(contribution),
     "position": _floor(position),
     "random": _floor(random, ("seed",)),
 }

@@ -23,6 +23,13 @@ if TYPE_CHECKING:
 BELOW_ONE = 1 - 1e-6  # largest tie-break: never another layer's worth
 
 
+def drops_none(classifier: Classifier) -> str | None:
+    """Return why a classifier has no survivors; None where it has."""
+    from rationale.hf import drops_tokens
+
+    return None if drops_tokens(classifier) else "the model drops no tokens; every other method works"
+
+
 def run(classifier: Classifier, batch: Batch, method: str) -> Output:
     """Run a token-dropping model.
 

@@ -8,8 +8,8 @@ Axes: B sequence, T token, P packed token, N running sequence, L layer, D hidden
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from transformers import PreTrainedModel
 from transformers.utils.generic import ModelOutput
 
 from eraser import Fault, InputError
+from rationale.models.entry import entering
 from rationale.models.layers import (
     Anatomy,
     anatomy_of,
@@ -156,7 +157,8 @@ def run_packed(  # noqa: PLR0913 (what a pass is made of)
     embeds = None if embeds is None else left.moved(embeds)
     noting = None if watch is None else (lambda states: watch(left.back(states)))
     packing = Packing(anatomy_of(model), _read_real(model, ids, real), choose, halting, noting)
-    with standing_in(packing.anatomy.calls, packing), holding(packing), embedded(model, embeds):
+    given = nullcontext() if embeds is None else entering(model, embeds)
+    with standing_in(packing.anatomy.calls, packing), holding(packing), given:
         logits = _own_pass(model, packing, ids, types)
     return Output(logits=logits, trace=left.traced(packing.trace), exit_layer=packing.exit_layer)
 
@@ -207,19 +209,6 @@ def _own_pass(model: PreTrainedModel, packing: Packing, ids: Tensor, types: Tens
         assert packing.halting is not None
         logits = packing.halting.logits()
     return logits
-
-
-@contextmanager
-def embedded(model: PreTrainedModel, embeds: Tensor | None) -> Iterator[None]:
-    """Let the model's table of word embeddings return `embeds` [B,T,D], where they are given."""
-    if embeds is None:
-        yield
-        return
-    handle = model.get_input_embeddings().register_forward_hook(lambda *_: embeds)
-    try:
-        yield
-    finally:
-        handle.remove()
 
 
 def _reordered(values: Tensor, order: Tensor) -> Tensor:

@@ -20,7 +20,7 @@ from tqdm.auto import tqdm
 from eraser import Dataset, Fault, InputError
 from eraser.types import Mask
 from eraser.write import write_whole
-from rationale.attribution import halving
+from rationale.attribution import halving, refuse_unfit
 from rationale.attribution.methods import METHODS, Method
 from rationale.attribution.request import AttributionSettings, Request
 from rationale.hf import Classifier
@@ -102,6 +102,7 @@ def _attribute(
     classifier: Classifier, name: str, windows: Sequence[TrainingWindow], predicted: bool
 ) -> list[Floats]:
     method = Method(_published, "sum", False, "AdapLeR") if name == PUBLISHED else METHODS[name]
+    refuse_unfit(classifier, [name] if name != PUBLISHED else [])
     found: list[Floats] = [np.empty(0, dtype=np.float32)] * len(windows)
     for rows, batch in window_batches(classifier, [w.window for w in windows], name):
         target = torch.tensor([windows[i].label for i in rows], device=classifier.device)

@@ -1,0 +1,87 @@
+"""A method over many windows: longest first, in batches that fit, halved where memory is short."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from eraser import Fault, InputError
+from rationale.asked import Asked
+from rationale.attribution.methods import Method
+from rationale.attribution.request import AttributionSettings, Request
+from rationale.passes import Passes, now
+from rationale.predict import DROPPING, together
+from rationale.text import Window
+
+Floats = NDArray[np.float64]
+MAX_PIECES = {"cpu": 2 * 512, "cuda": 128 * 512}  # of a gradient batch: small ones stay in caches
+MAX_ASKED = 32 * 1024  # words and gaps of texts whose questions a function is asked together
+
+
+@dataclass(frozen=True)
+class Case:
+    """One text to explain: its windows, its number of words, the class, a seed for methods that draw."""
+
+    windows: tuple[Window, ...]
+    n_words: int
+    target: int
+    seed: int = 0
+
+
+def piece_scores(
+    classifier: Asked, method: Method, cases: Sequence[Case], settings: AttributionSettings
+) -> tuple[list[Floats], Floats, Floats]:
+    """Return the piece scores of each window, and for each case the milliseconds and the sum of |delta|."""
+    owner = [n for n, case in enumerate(cases) for _ in case.windows]
+    flat = [window for case in cases for window in case.windows]
+    pieces: list[Floats] = [np.empty(0)] * len(flat)
+    spent, missed = np.zeros(len(cases)), np.zeros(len(cases))
+    limit = MAX_PIECES.get(classifier.device.type, MAX_PIECES["cpu"])
+    limit *= DROPPING if method.adaptive else 1
+    limit = MAX_ASKED if classifier.opaque else limit
+    passes = classifier.passes or Passes()
+    for rows in together(classifier, flat, limit):
+        batch = classifier.encoder.collate([flat[i] for i in rows]).to(classifier.device)
+        owners = [cases[owner[i]] for i in rows]
+        target = torch.tensor([case.target for case in owners], device=classifier.device)
+        step_rows = max(1, limit // batch.ids.shape[1])
+        request = Request(batch, target, tuple(case.seed for case in owners), settings, step_rows)
+        begin, saved = now(), passes.saved
+        scores = halving(classifier, method, request).double().cpu().numpy()
+        seconds = now() - begin + passes.saved - saved
+        span = None if method.span is None else method.span(classifier, request).double().cpu().numpy()
+        share = seconds * 1000 / sum(len(flat[i]) for i in rows)
+        for row, i in enumerate(rows):
+            pieces[i] = scores[row, : len(flat[i])]
+            spent[owner[i]] += share * len(flat[i])
+            missed[owner[i]] += 0.0 if span is None else abs(scores[row].sum() - span[row])
+    return pieces, spent, missed
+
+
+def halving(classifier: Asked, method: Method, request: Request) -> torch.Tensor:
+    """Return the method's piece scores [B,T]; out of memory, do one half after the other."""
+    try:
+        return method.scores(classifier, request)
+    except RuntimeError as error:
+        if not (isinstance(error, torch.OutOfMemoryError) or "allocate memory" in str(error)):
+            raise
+        rows = len(request.target)
+        if rows == 1 and request.step_rows == 1:
+            raise InputError(
+                Fault("memory for one window", "out of memory", id=classifier.device.type)
+            ) from None
+    torch.cuda.empty_cache()
+    if rows == 1:
+        return halving(classifier, method, replace(request, step_rows=max(1, request.step_rows // 2)))
+    half = rows // 2
+    parts = [halving(classifier, method, _rows(request, part)) for part in (slice(half), slice(half, None))]
+    return torch.cat(parts)
+
+
+def _rows(request: Request, rows: slice) -> Request:
+    batch, target, seeds = request.batch.rows(rows), request.target[rows], request.seeds[rows]
+    return replace(request, batch=batch, target=target, seeds=seeds, step_rows=max(1, request.step_rows // 2))

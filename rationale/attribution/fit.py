@@ -1,0 +1,133 @@
+"""For which classifiers a method fits, told before anything is computed.
+
+A method's line in METHODS says what it needs of a model, as properties that are found out. As a last line of
+defence those that look inside a model are tried: two short texts must have the same scores alone and
+together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from eraser import Fault, InputError, Text
+from eraser.errors import first_line
+from rationale.asked import Asked
+from rationale.attribution.batched import Case, Floats, piece_scores
+from rationale.attribution.gradients import lengths_count
+from rationale.attribution.methods import Method, method_named
+from rationale.attribution.request import AttributionSettings
+from rationale.models.alone import length_matters
+from rationale.models.known import known, rounded
+from rationale.models.reads import reads_of
+
+TRIED = (6, 3)  # words of the texts
+OPAQUE = "it looks into a model, and this is a function of texts; leave_one_out works"
+CLOSE, CLOSE_ROUNDED = 0.01, 0.25  # of scores, as a share of the largest: rounding alone; the latter in bf16
+
+
+if TYPE_CHECKING:
+    from rationale.hf import Classifier
+
+
+def shown_whole(classifier: Asked) -> Any:
+    """Return the classifier with nothing removed; a function is as it is."""
+    if classifier.opaque:
+        return classifier
+    from rationale.hf import without_removal  # a function is explained without Hugging Face's library
+
+    return without_removal(classifier)
+
+
+def unfit(classifier: Asked, name: str) -> str | None:
+    """Return why a method does not fit a classifier, ending in what does work; None where it fits."""
+    method = method_named(name)
+    if method is None:
+        return None
+    if classifier.opaque:
+        return None if method.asks else OPAQUE
+    asked: Any = classifier if method.adaptive else shown_whole(classifier)
+    reason = None if method.needs is None else method.needs(asked)
+    if reason is not None or not method.tried:
+        return reason
+    return known(asked.model, ("tried", method.scores, asked.bf16), lambda: _tried(asked, method))
+
+
+def fitting(
+    classifier: Asked, names: Iterable[str], explained: Asked | None = None
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the methods that fit, and a line for each that does not.
+
+    Args:
+        classifier: what is asked for its predictions, and by methods of its own.
+        names: of METHODS.
+        explained: what the other methods explain, where that is another model.
+    """
+    explained = explained or shown_whole(classifier)
+    reasons = {name: unfit(_asked(classifier, explained, name), name) for name in names}
+    fit = tuple(name for name, reason in reasons.items() if reason is None)
+    return fit, tuple(f"{name} is left out: {why}" for name, why in reasons.items() if why is not None)
+
+
+def refuse_unfit(classifier: Asked, names: Iterable[str], explained: Asked | None = None) -> None:
+    """Refuse methods that do not fit, a line each."""
+    faults = []
+    for name in names:
+        asked = _asked(classifier, explained, name)
+        if (reason := unfit(asked, name)) is not None:
+            what = "a function of texts" if asked.opaque else type(asked.model).__name__
+            expected = f"a method that fits {what}"
+            faults.append(Fault(expected, f"{name}: {reason}"))
+    if faults:
+        raise InputError(*faults)
+
+
+def reading(classifier: Any) -> tuple[object, ...]:
+    """Return what parts on disk must tell apart of how a model is read.
+
+    That is nothing where the head reads the first token and padding changes no answer, as of BERT and kin.
+    """
+    if classifier.opaque:
+        return ()
+    reads, alike = reads_of(classifier.model), length_matters(classifier)
+    return (reads, alike) if alike or reads not in ("first", None) else ()
+
+
+def _asked(classifier: Asked, explained: Asked | None, name: str) -> Asked:
+    method = method_named(name)
+    own = explained is None or (method is not None and method.adaptive)
+    return classifier if own or explained is None else explained
+
+
+def _tried(classifier: Classifier, method: Method) -> str | None:
+    """Return why a method cannot be relied on; scores that are no numbers are told when they are met."""
+    try:
+        classifier, cases = replace(classifier, passes=None), _two_texts(classifier)
+    except InputError:  # an encoder that reads nothing, which is told when it is asked for more
+        return None
+    try:
+        alone = [_scores(classifier, method, [case]) for case in cases]
+        together = _scores(classifier, method, cases)
+    except Exception as error:  # whatever layers of another kind say to it
+        return f"it fails on this model ({first_line(error)}); leave_one_out works"
+    one, other = np.concatenate([s for found in alone for s in found]), np.concatenate(together)
+    close = CLOSE_ROUNDED if classifier.bf16 or rounded(classifier.model) else CLOSE
+    if not np.isfinite(one).all() or np.abs(one - other).max() <= close * np.abs(one).max():
+        return None
+    if not lengths_count(classifier):
+        return "its scores are rounding errors, as a word's vector may have any length here; saliency works"
+    return "a text's scores change with the texts beside it; leave_one_out works"
+
+
+def _scores(classifier: Classifier, method: Method, cases: Sequence[Case]) -> list[Floats]:
+    pieces, _, _ = piece_scores(classifier, method, cases, AttributionSettings())
+    return pieces
+
+
+def _two_texts(classifier: Classifier) -> list[Case]:
+    words = [tuple(f"{'xyz'[(i + n) % 3]}{i}" for i in range(size)) for n, size in enumerate(TRIED)]
+    encoded = classifier.encoder.encode([Text(str(n), w, {str(n): 0}, (0,)) for n, w in enumerate(words)])
+    return [Case(w[:1], size, 0, n) for n, (w, size) in enumerate(zip(encoded, TRIED, strict=True))]

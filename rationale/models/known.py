@@ -1,0 +1,45 @@
+"""What was found out about a model by trying it, for as long as the model lives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, TypeVar
+from weakref import WeakKeyDictionary
+
+import torch
+from torch import nn
+
+T = TypeVar("T")
+_KNOWN: WeakKeyDictionary[nn.Module, dict[Hashable, Any]] = WeakKeyDictionary()
+
+
+def known(model: Any, question: Hashable, find: Callable[[], T]) -> T:
+    """Return what `find` finds, which is asked once for each model and question.
+
+    Models are told apart by their table of words and their class: of a model that stops early, the one that
+    runs every layer is made anew each time it is asked for.
+    """
+    answers = _KNOWN.setdefault(model.get_input_embeddings(), {})
+    key = (type(model).__qualname__, question)
+    if key not in answers:
+        answers[key] = find()
+    found: T = answers[key]
+    return found
+
+
+def rounded(model: Any) -> bool:
+    """Return whether a model's matrices are held in half precision."""
+    return not _kinds(model).isdisjoint((torch.bfloat16, torch.float16))
+
+
+def as_held(model: Any) -> AbstractContextManager[Any]:
+    """Return the context in which a model runs with its weights as they are: alike, or matrices rounded."""
+    table = next(model.get_input_embeddings().parameters())
+    if _kinds(model) <= {table.dtype}:
+        return nullcontext()
+    return torch.autocast(table.device.type, dtype=torch.bfloat16)
+
+
+def _kinds(model: Any) -> set[torch.dtype]:
+    return {m.weight.dtype for m in model.modules() if isinstance(m, nn.Linear)}
