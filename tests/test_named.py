@@ -170,7 +170,7 @@ def test_options_that_do_not_fit_are_a_line(rationale, package):
     for more, text in (
         (
             ("--methods", "attention"),
-            "expected a method that only asks, for a function of texts: leave_one_out,",
+            "expected a method that fits a function of texts, got attention: it looks into a model, and this",
         ),
         (("--explain", "logit"), "expected explain as probability, for a function of texts, got 'logit'"),
         (("--replace", "mask"), "expected a text in place of masked words (--mask), got none"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 import re
 
@@ -10,8 +9,9 @@ import pytest
 import torch
 from transformers import AutoModelForSequenceClassification
 
-from eraser import InputError
+from eraser import InputError, Text
 from rationale.hf import load_classifier, new_classifier, save_classifier
+from rationale.predict import window_logits
 from rationale.reading import note
 from tests.tiny_families import BOS, EOS, FAMILIES, PAD, TOKENS, save_family, tiny_tokenizer
 
@@ -31,13 +31,11 @@ def change(folder, name="config.json", **changes):
     file.write_text(json.dumps(json.loads(file.read_text()) | changes))
 
 
-@torch.no_grad()
 def logits(classifier, texts):
-    rows = [classifier.encoder.tokenizer(text).input_ids for text in texts]
-    width = max(map(len, rows))
-    ids = torch.tensor([row + [classifier.encoder.pad_id] * (width - len(row)) for row in rows])
-    real = torch.tensor([[1] * len(row) + [0] * (width - len(row)) for row in rows])
-    return classifier.model(input_ids=ids, attention_mask=real).logits
+    """What is read of texts together, a window each."""
+    written = [Text(str(i), tuple(text.split()), {str(i): 0}, (0,)) for i, text in enumerate(texts)]
+    windows = [window for (window,) in classifier.encoder.encode(written)]
+    return torch.from_numpy(window_logits(classifier, windows)).float()
 
 
 @torch.no_grad()
@@ -197,84 +195,11 @@ def test_sparse_attention_is_not_turned_off_for_good_by_a_short_text(tmp_path):
     assert torch.allclose(plain_logits(folder, tokenizer, [TEXTS[0]]), full, atol=1e-5)
 
 
-def test_attention_that_some_texts_of_a_batch_do_not_tell_is_told_of_none(tmp_path):
-    classifier = load_classifier(save_family(tmp_path / "m", "big_bird"), device="cpu")
-    ids, real, _ = padded(classifier, [TEXTS[0], LONG])
-    found = classifier.model(input_ids=ids, attention_mask=real, output_attentions=True)
-    assert found.attentions is None
-    assert found.logits.shape == (2, 2)
-
-
-@pytest.fixture(params=["xlnet", "convbert"])
-def by_length(request, tmp_path, capsys):
-    folder = save_family(tmp_path / request.param, request.param)
-    found = load_classifier(folder, device="cpu")
+@pytest.mark.parametrize("family", ["xlnet", "convbert", "big_bird"])
+def test_where_padding_changes_answers_texts_of_one_length_are_read_and_it_is_told(family, tmp_path, capsys):
+    folder = save_family(tmp_path / family, family)
+    load_classifier(folder, device="cpu")
     assert capsys.readouterr().err == BY_LENGTH.format(folder)
-    return found
-
-
-def padded(classifier, texts=TEXTS):
-    rows = [classifier.encoder.tokenizer(text).input_ids for text in texts]
-    width = max(map(len, rows))
-    ids = torch.tensor([row + [PAD] * (width - len(row)) for row in rows])
-    return ids, torch.tensor([[1] * len(row) + [0] * (width - len(row)) for row in rows]), rows
-
-
-def test_a_model_that_reads_by_length_is_still_of_the_librarys_class(by_length, tmp_path):
-    own = type(by_length.model).__mro__[2]
-    assert isinstance(by_length.model, own)
-    (tmp_path / "saved").mkdir()
-    save_classifier(by_length.model, by_length.encoder.tokenizer, tmp_path / "saved")
-    saved = AutoModelForSequenceClassification.from_pretrained(tmp_path / "saved")
-    assert type(saved) is own
-    assert saved.config.architectures == [own.__name__]
-
-
-def test_the_copy_of_a_model_that_reads_by_length_is_a_model_of_its_own(by_length):
-    before, copied = logits(by_length, TEXTS), copy.deepcopy(by_length.model)
-    for weight in copied.parameters():
-        weight.data.zero_()
-    ids, real, _ = padded(by_length)
-    assert torch.equal(logits(by_length, TEXTS), before)
-    assert not torch.allclose(copied(input_ids=ids, attention_mask=real).logits, before, atol=1e-3)
-
-
-def test_states_and_attention_read_by_length_are_those_of_each_text_and_zero_at_padding(by_length):
-    by_length.model.set_attn_implementation("eager")
-    ids, real, rows = padded(by_length)
-    wanted = {"output_hidden_states": True, "output_attentions": True}
-    found = by_length.model(input_ids=ids, attention_mask=real, **wanted)
-    for i, row in enumerate(rows):
-        n, one = len(row), torch.tensor([row])
-        alone = by_length.model(input_ids=one, attention_mask=torch.ones_like(one), **wanted)
-        for ours, its in zip(found.hidden_states, alone.hidden_states, strict=True):
-            torch.testing.assert_close(ours[i, :n], its[0])
-            assert not ours[i, n:].any()
-        for ours, its in zip(found.attentions, alone.attentions, strict=True):
-            torch.testing.assert_close(ours[i, :, :n, :n], its[0])
-            assert not ours[i, :, n:].any()
-            assert not ours[i, :, :, n:].any()
-
-
-def test_gradients_at_embeddings_read_by_length_are_those_of_each_text(by_length):
-    ids, real, rows = padded(by_length)
-    table = by_length.model.get_input_embeddings()
-    e = table(ids).detach().requires_grad_()
-    by_length.model(inputs_embeds=e, attention_mask=real).logits[:, 0].sum().backward()
-    for i, row in enumerate(rows):
-        one = table(torch.tensor([row])).detach().requires_grad_()
-        real = torch.ones(1, len(row), dtype=torch.long)
-        by_length.model(inputs_embeds=one, attention_mask=real).logits[0, 0].backward()
-        torch.testing.assert_close(e.grad[i, : len(row)], one.grad[0], rtol=1e-4, atol=1e-6)
-        assert not e.grad[i, len(row) :].any()
-
-
-@pytest.mark.parametrize("real", [[[1, 0, 1, 1]], [[0, 1, 1, 1]]])
-def test_a_mask_that_is_no_padding_is_left_to_the_model(by_length, real):
-    ids, mask = torch.tensor([[0, 5, 6, 2]]), torch.tensor(real)
-    own = super(type(by_length.model).__mro__[1], by_length.model).forward
-    want = own(input_ids=ids, attention_mask=mask).logits
-    assert torch.equal(by_length.model(input_ids=ids, attention_mask=mask).logits, want)
 
 
 def test_where_padding_changes_nothing_no_word_is_said(tmp_path, capsys):

@@ -158,7 +158,7 @@ def run_packed(  # noqa: PLR0913 (what a pass is made of)
     noting = None if watch is None else (lambda states: watch(left.back(states)))
     packing = Packing(anatomy_of(model), _read_real(model, ids, real), choose, halting, noting)
     given = nullcontext() if embeds is None else entering(model, embeds)
-    with standing_in(packing.anatomy.calls, packing), holding(packing), given:
+    with given, standing_in(packing.anatomy.calls, packing), holding(packing):
         logits = _own_pass(model, packing, ids, types)
     return Output(logits=logits, trace=left.traced(packing.trace), exit_layer=packing.exit_layer)
 
