@@ -84,7 +84,8 @@ def test_an_evaluation_with_all_methods_ends_well(family, data, tmp_path):
         assert all(sum(p.probs.values()) == pytest.approx(1, abs=1e-5) for p in of_method)
 
 
-@pytest.mark.parametrize("family", ["distilbert", pytest.param("t5", marks=pytest.mark.families)])
+@pytest.mark.families
+@pytest.mark.parametrize("family", ["distilbert", "t5"])
 def test_the_command_evaluate_ends_well_with_all_methods(rationale, family, folder, data):
     where = ("--model", folder(family), "--dataset", "own", "--data", data, "--max-length", 20)
     code, _, err = rationale("evaluate", *where, "--methods", "all", "--device", "cpu", *FAST, "--out", "r")
