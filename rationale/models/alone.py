@@ -59,10 +59,11 @@ def length_matters(classifier: Classifier) -> bool:
 
 def _by_length(model: nn.Module) -> bool:
     """Return whether a model says that it computes long batches in another way: short ones do not show it."""
-    return any(_sparse(m) or not BY_LENGTH.isdisjoint(_rotary_kinds(m)) for m in model.modules())
+    return any(sparse(m) or not BY_LENGTH.isdisjoint(_rotary_kinds(m)) for m in model.modules())
 
 
-def _sparse(module: Any) -> bool:
+def sparse(module: Any) -> bool:
+    """Return whether a module attends to blocks of tokens, where there are enough."""
     may = hasattr(module, "set_attention_type")
     return may and getattr(module.config, "attention_type", None) == SPARSE
 
@@ -108,7 +109,7 @@ def forget(model: nn.Module) -> None:
 
 def _attention(module: Any) -> Callable[..., None] | None:
     """Sparse attention, which gives way to full attention from the first short text on."""
-    if not (_sparse(module) and hasattr(module, "get_input_embeddings")):
+    if not (sparse(module) and hasattr(module, "get_input_embeddings")):
         return None
     return lambda *_: module.set_attention_type(SPARSE)
 

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from eraser import Fault, InputError
+from rationale.models.alone import sparse
 from rationale.models.packed import NAME, surveying
 from rationale.models.reads import Reads, reads_of
 
@@ -207,6 +208,8 @@ def check_layers(model: PreTrainedModel) -> None:
         raise refused(model, "an encoder and a decoder")
     if not layers_of(model):
         raise refused(model, "no layers in a row")
+    if any(map(sparse, model.modules())):
+        raise refused(model, "attention over blocks of tokens")
 
 
 def probe(model: PreTrainedModel, rows: int, tokens: int) -> tuple[Tensor, Tensor]:
