@@ -61,8 +61,9 @@ docs: .venv/docs ## Build the documentation site into site/, warnings as errors
 test: .venv/dev ## Run all tests but those of faults and of rarer families, JOBS files at a time
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -m "not faults and not families"
 
-test-families: .venv/dev ## Run every method on a small model of every family
-	$(BIN)/python -m pytest -n $(JOBS) tests/families
+test-families: .venv/dev ## Run everything on a small model of every family; writes docs/families.json
+	$(BIN)/python -m pytest -n $(JOBS) --junitxml=runs/families.xml tests/families
+	$(BIN)/python -m scripts.model_families runs/families.xml docs/families.json
 
 test-browser: .venv/dev ## Use the viewer in headless Chromium
 	$(BIN)/python -m pytest -rs -s tests/browser

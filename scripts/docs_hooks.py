@@ -6,6 +6,7 @@ mkdocs calls the functions named on_… (mkdocs.yml). A page asks for a table by
 from __future__ import annotations
 
 import html
+import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import fields
@@ -113,6 +114,47 @@ def data_table() -> str:
     )
 
 
+def families_table() -> str:
+    """Return what `make test-families` found of each family, a row each."""
+    made = _found_of_families()
+    head = ("family", "model type", "methods", "drops tokens, stops early", "can be cut", "tests")
+    versions = ", ".join(f"{name} {version}" for name, version in made["versions"].items())
+    rows = [_family(name, found) for name, found in made["families"].items()]
+    return f"Tested with {versions}.\n\n" + _table(head, rows)
+
+
+def _family(name: str, found: dict[str, Any]) -> tuple[str, ...]:
+    refused = found["refused"]
+    left_out = [f"`{what}`" for what in refused if what not in ("loading", "packed", "cut")]
+    methods = "all but " + ", ".join(left_out) if left_out else "all"
+    if "loading" in refused:
+        methods = "none"
+    packed = refused.keys().isdisjoint(("loading", "packed"))
+    cut = packed and "cut" not in refused
+    shown = {True: "yes", False: "no"}
+    return name, f"`{found['model_type']}`", methods, shown[packed], shown[cut], str(found["tests"])
+
+
+def refusals_table() -> str:
+    """Return why something is refused of a family, a row for each reason."""
+    families: dict[tuple[str, str], list[str]] = {}
+    for name, found in _found_of_families()["families"].items():
+        for what, reason in found["refused"].items():
+            families.setdefault((what, reason), []).append(name)
+    rows: dict[tuple[str, str], list[str]] = {}
+    for (what, reason), names in families.items():
+        rows.setdefault((reason, ", ".join(names)), []).append(f"`{what}`")
+    return _table(
+        ("of", "is refused", "because"),
+        sorted((names, ", ".join(what), html.escape(reason)) for (reason, names), what in rows.items()),
+    )
+
+
+def _found_of_families() -> dict[str, Any]:
+    made: dict[str, Any] = json.loads((ROOT / "docs" / "families.json").read_text(encoding="utf-8"))
+    return made
+
+
 def commands() -> str:
     """Return every command of `rationale`, with its options, as `--help` knows them."""
     import typer
@@ -158,6 +200,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "metrics": metrics_table,
     "recipes": recipes_table,
     "data": data_table,
+    "families": families_table,
+    "refusals": refusals_table,
     "commands": commands,
 }
 

@@ -5,6 +5,7 @@ A few families are tried by `make test`, all of them by `make test-families`.
 
 from __future__ import annotations
 
+import json
 from functools import cache
 
 import numpy as np
@@ -122,7 +123,7 @@ def test_scores_are_the_same_alone_in_a_batch_and_in_windows(family, method):
 
 
 @every_family
-def test_what_does_not_fit_is_told_before_anything_is_computed(family):
+def test_what_does_not_fit_is_told_before_anything_is_computed(family, record_property):
     classifier, cases = family_classifier(family), cases_of(family)
     expected = REFUSED.get(family, {})
     found = {m: reason for m in EXPLAINING if (reason := unfit(classifier, m)) is not None}
@@ -143,6 +144,7 @@ def test_what_does_not_fit_is_told_before_anything_is_computed(family):
     fit, left_out = fitting(classifier, EXPLAINING)
     assert {*fit} == {*EXPLAINING} - {*expected}
     assert left_out == tuple(f"{method} is left out: {reason}" for method, reason in found.items())
+    record_property("refused", json.dumps(found))
 
 
 @every_family
@@ -153,13 +155,15 @@ def test_the_last_words_of_a_refusal_are_methods_that_work(family):
         assert not any(m in REFUSED[family] for m in named)
 
 
-def test_a_model_that_cannot_read_the_empty_text_is_refused_when_it_is_loaded(tmp_path):
+def test_a_model_that_cannot_read_the_empty_text_is_refused_when_it_is_loaded(tmp_path, record_property):
     """Funnel pools to fewer places than its positions are for, in plain Hugging Face too."""
     quiet()
     family_model("funnel").save_pretrained(tmp_path)
     family_tokenizer("funnel").save_pretrained(tmp_path)
     with pytest.raises(InputError, match="^expected a model that can read the empty text, got Runtime"):
         load_classifier(tmp_path, device="cpu")
+    record_property("family", "funnel")
+    record_property("refused", json.dumps({"loading": "the empty text cannot be read"}))
 
 
 @every_family
