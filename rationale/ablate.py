@@ -52,7 +52,7 @@ def coalition_logits(
     texts = []
     for window, masks in zip(windows, present, strict=True):
         words = words_of(window)
-        removed = np.zeros((len(masks), max(int(window.end.max()), 1)), dtype=bool)
+        removed = np.zeros((len(masks), max(int(window.end.max(initial=0)), 1)), dtype=bool)
         removed[:, words] = ~masks
         texts += [classifier.encoder.remove([window], row, how)[0] for row in removed]
     logits = window_logits(classifier, texts)

@@ -241,8 +241,7 @@ def load_classifier(
     if isinstance(model, AdaptiveForSequenceClassification):
         check_first_token(tokenizer, model, path)
     length = read_at_once(wanted, longest(model, tokenizer))
-    if max_length is None:  # else Encoder judges what was asked for
-        check_room(length, tokenizer, path)
+    check_room(length, tokenizer, path if max_length is None else None)
     encoder = Encoder(tokenizer, length, long_texts)
     classifier = Classifier(model, encoder, names, where, use_bf16(precision, where), head=head)
     if length_matters(settled(classifier)):
@@ -267,8 +266,8 @@ def check_tokenizer(tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel, 
         raise InputError(Fault(f"a tokenizer with ids below {rows}", f"id {largest}", path))
 
 
-def check_room(length: int, tokenizer: PreTrainedTokenizerBase, path: str | Path) -> None:
-    """Refuse to read so few pieces at once that nearly every word would be cut apart."""
+def check_room(length: int, tokenizer: PreTrainedTokenizerBase, path: str | Path | None) -> None:
+    """Refuse to read so few pieces at once, by a folder's word or by the user's, that words are cut apart."""
     least = tokenizer.num_special_tokens_to_add(pair=False) + MIN_ROOM
     if length < least:
         raise InputError(Fault(f"a max_length of at least {least}", str(length), path))

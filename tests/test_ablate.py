@@ -8,6 +8,7 @@ import torch
 
 from eraser import InputError
 from rationale.ablate import Erasure, ablate, coalition_logits, without_and_only, words_of
+from rationale.models.alone import settled
 from rationale.passes import Passes
 from rationale.predict import text_probs, window_probs
 from rationale.text import OUTSIDE
@@ -56,7 +57,7 @@ def test_removing_nothing_changes_nothing(classifier, encoded):
 
 
 def test_equal_erasures_are_read_once(make_classifier, encoded):
-    one, read = make_classifier(), []
+    one, read = settled(make_classifier()), []
     one.model.register_forward_hook(lambda *found: read.append(len(found[-1].logits)))
     texts, windows = encoded
     erasure = Erasure(windows[0], np.arange(len(texts[0].words)) < 3)
@@ -66,7 +67,7 @@ def test_equal_erasures_are_read_once(make_classifier, encoded):
 
 
 def test_logits_that_passes_keep_are_not_computed_again(make_classifier, encoded):
-    plain, read = make_classifier(), []
+    plain, read = settled(make_classifier()), []
     plain.model.register_forward_hook(lambda *found: read.append(len(found[-1].logits)))
     keeping = replace(plain, passes=Passes(logits={}))
     first = window_probs(keeping, encoded[1][0])

@@ -5,6 +5,7 @@ from math import isnan, nan
 import numpy as np
 import pytest
 
+from eraser.answers import correlation
 from eraser.bootstrap import RESAMPLES, Estimate, difference, estimate, resamples
 from eraser.metrics import METRICS, f1_of_means, mean, micro_f1
 
@@ -172,13 +173,14 @@ FOLDS = sorted({m.fold for m in METRICS.values()}, key=lambda fold: fold.__name_
 
 @pytest.mark.parametrize("fold", FOLDS, ids=lambda fold: fold.__name__)
 def test_folds_give_one_value_for_each_resample(fold):
-    means = np.random.default_rng(0).random((50, 3))
+    width = 5 if fold is correlation else 3
+    means = np.random.default_rng(0).random((50, width))
     means[0, :2] = 0
     means[1, 0] = nan
     assert fold(means).shape == (50,)
     alone = [float(fold(row[None])[0]) for row in means]
     assert fold(means).tolist() == pytest.approx(alone, abs=1e-15, nan_ok=True)
-    assert fold(means.reshape(5, 10, 3)).tolist() == [
+    assert fold(means.reshape(5, 10, width)).tolist() == [
         pytest.approx(alone[k : k + 10], nan_ok=True) for k in range(0, 50, 10)
     ]
 

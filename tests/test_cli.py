@@ -198,7 +198,7 @@ def test_empty_text_names_the_example(rationale, tmp_path, model_folder):
         (("--budget", "own"), "expected for budget own only methods that choose words themselves"),
         (("--budget", "match=attention"), "expected a budget match=METHOD with a method of this run that"),
         (("--seed", "-1"), "expected a seed of at least 0, got -1"),
-        (("--max-length", "0"), "expected a max_length above 0, got 0"),
+        (("--max-length", "0"), "expected a max_length of at least 10, got 0"),
         (("--max-length", "4"), "expected a max_length of at least 10, got 4"),
     ],
 )

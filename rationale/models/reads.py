@@ -52,6 +52,8 @@ def _pad_id(model: Any) -> int | None:
     return found
 
 
+@torch.inference_mode(False)
+@torch.enable_grad()
 def _reads(model: Any) -> Reads | None:
     modes = {module: module.training for module in model.modules()}
     try:
@@ -64,8 +66,6 @@ def _reads(model: Any) -> Reads | None:
     return found.pop() if len(found) == 1 else None
 
 
-@torch.inference_mode(False)
-@torch.enable_grad()
 def _read(model: Any, ids: Tensor) -> Reads | None:
     """Return where the gradient of the answer at the last states is not 0."""
     seen: list[Any] = []

@@ -87,7 +87,7 @@ def test_a_loaded_model_forgets(tmp_path):
 )
 def test_batches_hold_every_window_once_and_only_those_that_go_together(lengths, most, family):
     classifier = family_classifier(family)
-    windows = [Window(np.full(n, 3 + n % 2), np.zeros(n, int), np.zeros(n, int)) for n in lengths]
+    windows = [Window(np.full(n, 3 + n % 2), *(np.zeros(n, int),) * 3) for n in lengths]
     rows = list(together(classifier, windows, most))
     assert sorted(i for batch in rows for i in batch) == list(range(len(windows)))
     for batch in rows:
@@ -129,7 +129,7 @@ def test_the_empty_text_of_a_model_without_special_tokens_is_a_piece_of_padding(
 @pytest.mark.parametrize("method", [m for m, method in METHODS.items() if not method.adaptive])
 def test_a_window_without_a_piece_has_no_scores(method):
     classifier = family_classifier("qwen3", 64)
-    nothing = Window(*(np.empty(0, dtype=np.int64),) * 3)
+    nothing = Window(*(np.empty(0, dtype=np.int64),) * 4)
     (windows,) = classifier.encoder.encode([text("t", 4)])
     cases = [Case((nothing,), 1, 1), Case(windows, 4, 1)]
     quick = AttributionSettings(ig_steps=2, gradient_shap_samples=2, lime_samples=8, shap_samples=8)

@@ -189,7 +189,7 @@ def report_of(word):
         "rows": [(word, 0.5, [(word, "hit"), (word, "")])],
     }
     return {
-        "facts": facts, "accuracy": score, "budget": word, "headline": [headline],
+        "facts": facts, "right": [(word, 1)], "budget": word, "headline": [headline],
         "rankings": [(word, word, [ranking])], "figures": [(word, word, "AAAA")],
         "people": [(word, word, [word], [{word: word}])],
         "sections": [{"title": word, "number": word, "examples": [example]}],
