@@ -35,6 +35,7 @@ from rationale.models.layers import (
 )
 from rationale.models.packed import NAME, Rows, holding
 from rationale.models.packing import Answered, Choose, Halting, LayerTrace, Packing
+from rationale.models.soft import anchors, run_padded, softly_answered, weighed
 
 __all__ = ["Choose", "Halting", "LayerTrace", "Output", "check_encoder", "check_packed", "depth_of",
            "keep_all", "layers_of", "run_packed", "width_of"]  # fmt: skip
@@ -81,7 +82,11 @@ def check_packed(model: PreTrainedModel, where: str | Path) -> None:
 
 
 def _apart(model: PreTrainedModel, anatomy: Anatomy) -> float:
-    """Return how far packed answers are from the library's, and removal in a batch from removal alone."""
+    """Return how far apart answers are that must be one.
+
+    Those of a packed run and the library's; of removal in a batch, of removal alone, and of a padded pass in
+    which what is gone is hidden from attention.
+    """
     size, lengths = int(model.config.vocab_size), (7, 3)
     pad = getattr(model.config, "pad_token_id", None) or 0
     ids = (torch.arange(14, device=model.device).view(2, 7) + pad + 1) % size
@@ -99,8 +104,26 @@ def _apart(model: PreTrainedModel, anatomy: Anatomy) -> float:
     together = run_packed(model, ids, types, real, thinned).logits
     rows = ((ids[i : i + 1, :n], real[i : i + 1, :n]) for i, n in enumerate(lengths))
     alone = torch.cat([run_packed(model, row, row * 0, its, thinned).logits for row, its in rows])
-    pairs = ((own, packed), (together, alone))
+    hidden = _hidden(model, ids, types, real, lambda layer, position: (position + layer) % 3 > 0)
+    pairs = ((own, packed), (together, alone), (together, hidden))
     return max(float((a.float() - b.float()).abs().max() / (1 + a.float().abs().max())) for a, b in pairs)
+
+
+def _hidden(
+    model: PreTrainedModel, ids: Tensor, types: Tensor, real: Tensor, keeps: Callable[[int, Tensor], Tensor]
+) -> Tensor:
+    """Return logits [B,C] of a padded pass; what `keeps` of layer and places [B,T] leaves out is no key."""
+    position, always = torch.arange(ids.shape[1], device=ids.device).expand(ids.shape), anchors(model, real)
+    there, last = real, ids
+
+    def step(layer: int, entering: Tensor, run: Callable[[Tensor], Tensor]) -> Tensor:
+        nonlocal there, last
+        there = there & (keeps(layer, position) | always)
+        keys = there[:, None, None]  # [B,1,1,T]
+        last = weighed(run, entering, lambda logits: logits.masked_fill(~keys, -1e9).softmax(-1))
+        return last
+
+    return softly_answered(model, run_padded(model, ids, types, real, step), last, there.float())
 
 
 def keep_all(layer: int, states: Tensor, rows: Rows) -> tuple[Tensor, None]:

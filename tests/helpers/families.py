@@ -162,7 +162,9 @@ FAMILIES: dict[str, Family] = {
     "phi": Family("phi", "none", ENCODER | {"partial_rotary_factor": 0.5}),
     "phi3": Family("phi3", "first", ENCODER | {"num_key_value_heads": 2}),
     "prelayernorm": Family("roberta-prelayernorm", "doubled", ONE_TYPE),
-    "qwen2": Family("qwen2", "none", DECODER | {"max_window_layers": 2}),
+    "qwen2": Family(
+        "qwen2", "none", DECODER | {"max_window_layers": 2, "vocab_size": 170}
+    ),  # its tokenizer adds a token
     "qwen3": Family("qwen3", "none", DECODER | {"max_window_layers": 2}),
     "rembert": Family("rembert", config=ENCODER | {"input_embedding_size": 16}, types=True),
     "roberta": Family("roberta", "doubled", ONE_TYPE),
