@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.container import ErrorbarContainer
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from eraser.types import Floats
 
@@ -25,10 +26,12 @@ OUTSIDE, ON_TEXT, ON_MARK, ON_BAR, CROSSED, FAR = 40.0, 41.0, 40.0, 20.0, 3.0, 0
 def label_marks(axes: Axes) -> Axes:
     """Write beside each mark of `scatter` its name, at the place nearby that covers least.
 
-    All that takes room on the figure must have been drawn before.
+    All that takes room on the figure must have been drawn before: it is laid out here, once and for all.
     """
     figure = axes.figure
-    figure.draw_without_rendering()  # type: ignore[union-attr]
+    if isinstance(figure.get_layout_engine(), ConstrainedLayoutEngine):  # type: ignore[union-attr]
+        figure.draw_without_rendering()  # type: ignore[union-attr]
+        figure.set_layout_engine("none")  # type: ignore[union-attr]
     pixels = figure.dpi / 72
     marks = [c for c in axes.containers if isinstance(c, ErrorbarContainer)]
     points = [axes.transData.transform(np.asarray(mark.lines[0].get_xydata()))[0] for mark in marks]
