@@ -58,7 +58,7 @@ notebooks: .venv/notebooks ## Run the notebooks, on RATIONALE_DATA and RATIONALE
 docs: .venv/docs ## Build the documentation site into site/, warnings as errors
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
 
-test: .venv/dev ## Run all tests but those of faults and of rarer families, JOBS files at a time
+test: .venv/dev ## Run all tests but those of faults, of many workers and of rarer families, JOBS files at a time
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -m "not faults and not families"
 
 test-families: .venv/dev ## Run everything on a small model of every family; writes docs/families.json
@@ -68,7 +68,7 @@ test-families: .venv/dev ## Run everything on a small model of every family; wri
 test-browser: .venv/dev ## Use the viewer in headless Chromium
 	$(BIN)/python -m pytest -rs -s tests/browser
 
-test-faults: .venv/dev ## Kill processes, fill disks, run twice at once; what was done must be kept
+test-faults: .venv/dev ## Kill processes, fill disks, run twice at once, on many workers; what was done must be kept
 	$(BIN)/python -m pytest -m faults
 
 fuzz: .venv/dev ## Try a hundred thousand spoilt inputs, other ones each time: a right answer or a clear error

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
 import tokenizers
 import torch
+from matplotlib.figure import Figure
+from PIL import Image
 from tokenizers import normalizers, pre_tokenizers
 from tokenizers.models import WordPiece
 from tokenizers.processors import TemplateProcessing
@@ -53,6 +56,20 @@ FAMILIES: dict[str, tuple[type, type]] = {
 @pytest.fixture(autouse=True)
 def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RATIONALE_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _figures_are_left_blank(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Drawing takes longer than all else of a small run: only modules that look at figures do it."""
+
+    def save(self: Figure, to: Any, **how: Any) -> None:
+        Image.new("L", (300, 200), 255).save(to, "PNG")
+
+    with pytest.MonkeyPatch.context() as patch:
+        if request.node.get_closest_marker("figures") is None:
+            patch.setattr(Figure, "draw_without_rendering", lambda self: None)
+            patch.setattr(Figure, "savefig", save)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,8 @@ from app import export, html
 from app.icon import icon
 from eraser import Text
 
+pytestmark = pytest.mark.figures
+
 WORDS = ("50%", "of_{x}", "<b>", "日本語", "👩\u200d💻", r"\input{x}", "fine")
 
 

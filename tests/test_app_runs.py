@@ -15,6 +15,8 @@ from rationale.report import write_tables
 from rationale.results import tables_of
 from tests.made_runs import made
 
+pytestmark = pytest.mark.figures
+
 
 def write(folder, methods=("survivors", "attention", "random")):
     """A run's folder as `rationale evaluate` writes its tables, from numbers made by hand."""

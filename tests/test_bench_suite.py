@@ -106,6 +106,7 @@ def test_texts_longer_than_a_model_reads_have_no_cells(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.faults
 def test_two_workers_measure_a_chunk_each(rationale, monkeypatch, tmp_path):  # noqa: F811
     monkeypatch.setitem(SUITES, "cpu", replace(SMALL, models=("shipped",), batch_sizes=(1,), rounds=1))
     code, _, err = rationale("bench", "--suite", "cpu", "--device", "cpu", "--out", "b", "--workers", "2")

@@ -202,6 +202,7 @@ def test_masked_by_name_and_all_methods(rationale, package, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.faults
 def test_workers_find_the_function_too(rationale, package, tmp_path):
     base = (
         "evaluate",

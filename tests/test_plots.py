@@ -23,6 +23,8 @@ from rationale.plots import (
 )
 from rationale.results import NO_BUDGET, Tables
 
+pytestmark = pytest.mark.figures
+
 AP, AOPC, COST = (("average_precision", "-"), ("aopc_comprehensiveness", "-"), ("cost", "-"))
 
 

@@ -15,6 +15,8 @@ from rationale.fold import marked_words
 from rationale.report import write_run
 from tests.made_runs import made
 
+pytestmark = pytest.mark.figures
+
 SCORES = {
     "survivors": [[2.9, 2.5, 1.5, 0.5, 0.1, 0.3], [0.5, 2.5, 1.5, 2.2, 0.1, 0.3], [2.1, 2.2, 2.3, 1, 1, 1]],
     "attention": [[6, 5, 4, 3, 2, 1], [6, 5, 4, 3, 2, 1], [1, 2, 3, 4, 5, 6]],

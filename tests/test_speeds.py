@@ -21,6 +21,8 @@ from rationale.plots import MARKERS, speed_figure
 from rationale.speeds import SpeedSettings, area, speed_table
 from rationale.training.dense import accuracy
 
+pytestmark = pytest.mark.figures
+
 FEW = 8
 SETTINGS = SpeedSettings(dials=(0.0, 1.0, 2.0), windows=4, batch_size=2, rounds=2)
 

@@ -188,7 +188,9 @@ def test_killed_and_gone_on_with_by_two_workers(tmp_path, tokenizer):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("runner", ["local", "accelerate", "ray"])
+@pytest.mark.parametrize(
+    "runner", ["local", *(pytest.param(name, marks=pytest.mark.faults) for name in ("accelerate", "ray"))]
+)
 def test_whoever_meets_a_bad_line_its_message_is_the_same(file, tmp_path, tokenizer, runner):
     save_tiny(tmp_path / "model", tokenizer)
     with file.open("a") as more:
