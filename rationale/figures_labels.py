@@ -31,7 +31,7 @@ def label_marks(axes: Axes) -> Axes:
     figure = axes.figure
     if isinstance(figure.get_layout_engine(), ConstrainedLayoutEngine):  # type: ignore[union-attr]
         figure.draw_without_rendering()  # type: ignore[union-attr]
-        figure.set_layout_engine("none")  # type: ignore[union-attr]
+        figure.set_layout_engine("none")
     pixels = figure.dpi / 72
     marks = [c for c in axes.containers if isinstance(c, ErrorbarContainer)]
     points = [axes.transData.transform(np.asarray(mark.lines[0].get_xydata()))[0] for mark in marks]
