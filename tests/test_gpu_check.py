@@ -19,7 +19,7 @@ def test_its_dry_run_on_a_cpu_passes_and_tells_what_it_compared(tmp_path):
     out = tmp_path / "found" / "check.json"
     command = [ROOT / "scripts/gpu_check.sh", "--device", "cpu", "--out", out]
     only = ["--only", "attention", "models", "training"]
-    environment = {"PYTHON": sys.executable, "PATH": "/usr/bin:/bin"}
+    environment = {"PYTHON": sys.executable, "PATH": "/usr/bin:/bin", "OMP_NUM_THREADS": "1"}
     found = subprocess.run([*command, *only], env=environment, capture_output=True, text=True, check=False)
     assert found.returncode == 0, found.stderr
     told = json.loads(out.read_text())
