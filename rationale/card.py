@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from eraser.owned import EDITABLE, writes
 from eraser.write import write_json, write_text
 from rationale.model_folder import CONFIG, SETTINGS, read_object
 
-CARD = "README.md"
+CARD = EDITABLE
 MARK = "<!-- Written by rationale-suite, which rewrites it. Delete this line, and what you change stays. -->"
 HEAD = 1000  # characters of a card in which the mark is
 KINDS = {
@@ -69,6 +70,7 @@ have their own.
 def write_record(folder: Path, record: Mapping[str, Any]) -> None:
     """Write how a model was trained beside its weights, and into its card."""
     write_json(folder / SETTINGS, record)
+    writes(folder, SETTINGS)
     write_card(folder)
 
 
@@ -79,6 +81,7 @@ def write_card(folder: Path, *remarks: str) -> None:
         record = read_object(folder / SETTINGS) if (folder / SETTINGS).is_file() else {}
         text = card(config, record, remarks)
         write_text(folder / CARD, text.encode("utf-8", "backslashreplace").decode("utf-8"))
+        writes(folder, CARD)
 
 
 def may_write(file: Path) -> bool:

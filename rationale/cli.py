@@ -22,6 +22,7 @@ from rationale.cli_options import (
     DataPath,
     DatasetName,
     ExtraLabels,
+    Overwrite,
 )
 from rationale.cli_speeds import speeds_command
 from rationale.cli_train import train_app, tune_app
@@ -132,11 +133,12 @@ def data_describe(dataset: DatasetName = "sample", data: DataPath = None, as_jso
 def compress_command(
     model: Annotated[Path, typer.Option(help="Folder of a trained classifier.")],
     out: Annotated[Path, typer.Option(help="Folder for the small copy.")],
+    overwrite: Overwrite = False,
 ) -> None:
     """Store a model in about a quarter of its size: matrices in eight bits, the rest in sixteen."""
     from rationale.compress import compress
 
-    typer.echo(f"{out}: {compress(model, out) / 1e6:.1f} MB")
+    typer.echo(f"{out}: {compress(model, out, overwrite) / 1e6:.1f} MB")
 
 
 @app.command("score")

@@ -16,6 +16,7 @@ from rationale.cli_options import (
     Explains,
     LabelNames,
     MaskText,
+    Overwrite,
     Precision,
     Replacement,
     RunnerName,
@@ -61,6 +62,7 @@ def attribute_command(  # noqa: PLR0913 (one option each)
     runner: RunnerName = "local",
     workers: Workers = 1,
     address: Address = None,
+    overwrite: Overwrite = False,
 ) -> None:
     """Explain every text of a file, however long; a stopped run goes on. Each text may have an "id"."""
     import torch
@@ -83,7 +85,7 @@ def attribute_command(  # noqa: PLR0913 (one option each)
     classifier, explained = job.models(None)
     suited = picked(methods, usual[:1], classifier, explained)
     job = replaced(job, settings=replaced(settings, methods=suited))
-    work = stream(classifier, job.settings, out.resolve(), explained)
+    work = stream(classifier, job.settings, out.resolve(), explained, overwrite)
     RUNNERS[runner](job, work, workers, address)
     found = collect(work)
     for note in work.notes:

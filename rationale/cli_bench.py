@@ -13,12 +13,15 @@ from rationale.cli_options import (
     Address,
     DataPath,
     DatasetName,
+    Overwrite,
     Precision,
     RunnerName,
     Threads,
     Workers,
     use_threads,
 )
+
+DIAL = "bench --dial"
 
 
 def bench_command(  # noqa: PLR0913 (one option each)
@@ -43,12 +46,16 @@ def bench_command(  # noqa: PLR0913 (one option each)
     runner: RunnerName = "local",
     workers: Workers = 1,
     address: Address = None,
+    overwrite: Overwrite = False,
 ) -> None:
     """Measure speed beside counted operations: Hugging Face dense, ours dense, ours with removal."""
+    from eraser.content import content_of_examples
     from eraser.load import load
+    from eraser.owned import claim, is_done
     from rationale.bench import bench, table
     from rationale.hf import cast_once, load_classifier
     from rationale.memory import keep_freed_memory
+    from rationale.model_folder import content_of_model
 
     if windows < 1:
         raise InputError(Fault("at least 1 window", str(windows)))
@@ -57,7 +64,7 @@ def bench_command(  # noqa: PLR0913 (one option each)
     if suite is None and (runner, workers, address) != ("local", 1, None):
         raise InputError(Fault("a runner, workers and an address with --suite alone", "no suite"))
     if suite is not None:
-        _run_suite(suite, device, out, (runner, workers, address))
+        _run_suite(suite, device, out, (runner, workers, address), overwrite)
         return
     if model is None:
         raise InputError(Fault("a model (--model) or a grid (--suite)", "neither"))
@@ -65,17 +72,25 @@ def bench_command(  # noqa: PLR0913 (one option each)
     examples = loaded.examples(split)
     classifier = cast_once(load_classifier(model, device=device, precision=precision))
     if dial or dials:
-        _draw_dial(classifier, loaded, split, dials, out)
+        of = {"content_of_model": content_of_model(model), "split": split, "dials": dials}
+        of |= {"content_of_data": content_of_examples(loaded, examples)}
+        if is_done(out, DIAL, of, (model,), overwrite):
+            typer.echo(f"already done: {out}", err=True)
+            return
+        found = _dial_table(classifier, loaded, split, dials)
+        claim(out, DIAL, of, (model,), (), overwrite)
+        _draw_dial(found, out)
         return
     encoded = classifier.encoder.encode([loaded.text(e) for e in examples])
     flat = [w for text in encoded for w in text][:windows]
     typer.echo(table(bench(classifier, flat, batch_size, rounds)))
 
 
-def _run_suite(name: str, device: str, out: Path, how: tuple[str, int, str | None]) -> None:
+def _run_suite(name: str, device: str, out: Path, how: tuple[str, int, str | None], overwrite: bool) -> None:
     """Measure a grid; workers on one device would share its time, so each should have its own."""
     import torch
 
+    from eraser.owned import claim, together
     from eraser.write import write_json, write_text
     from rationale.bench_suite import SUITES, as_table
     from rationale.device import pick_device
@@ -90,24 +105,32 @@ def _run_suite(name: str, device: str, out: Path, how: tuple[str, int, str | Non
     runner, workers, address = how
     job = SuiteJob(replace(SUITES[name], device=device), str(out.resolve()), threads=torch.get_num_threads())
     run = job.open()
+    claim(out, f"bench --suite {name}", {**vars(run.suite), **run.where}, (), (), overwrite)
     if run.measured:
         typer.echo(f"measured earlier: {run.measured} of {len(run)} parts in {run.folder}/parts", err=True)
     RUNNERS[runner](job, run, workers, address)
     table = as_table([cell for number in range(len(run)) for cell in run.cells(number)])
     cells = table.astype(object).where(table.notna(), None).to_dict("records")
-    write_json(out / f"{name}.json", {**run.where, "cells": cells})
-    write_text(out / f"{name}.csv", table.to_csv(index=False))
+    with together(out) as new:
+        write_json(new / f"{name}.json", {**run.where, "cells": cells})
+        write_text(new / f"{name}.csv", table.to_csv(index=False))
     typer.echo(f"{run.where['device']}, torch {run.where['torch']}\n{table.round(2).to_string(index=False)}")
 
 
-def _draw_dial(classifier: Any, loaded: Any, split: str, dials: str | None, out: Path) -> None:
-    from eraser.write import write_bytes, write_text
+def _dial_table(classifier: Any, loaded: Any, split: str, dials: str | None) -> Any:
     from rationale.cli_train import numbers
     from rationale.frontier import DIALS, dial_table
+
+    return dial_table(classifier, loaded, split, DIALS if dials is None else numbers(dials))
+
+
+def _draw_dial(found: Any, out: Path) -> None:
+    from eraser.owned import together
+    from eraser.write import write_bytes, write_text
     from rationale.plots import dial_figure, png
 
-    found = dial_table(classifier, loaded, split, DIALS if dials is None else numbers(dials))
-    write_text(out / "dial.csv", found.to_csv(index=False))
-    write_bytes(out / "dial.png", png(dial_figure(found)))
+    with together(out) as new:
+        write_text(new / "dial.csv", found.to_csv(index=False))
+        write_bytes(new / "dial.png", png(dial_figure(found)))
     typer.echo(found.round(3).to_string(index=False))
     typer.echo(f"written: {out}/dial.csv, {out}/dial.png")

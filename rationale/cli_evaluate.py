@@ -24,6 +24,7 @@ from rationale.cli_options import (
     MaskText,
     Methods,
     ModelPath,
+    Overwrite,
     Precision,
     Replacement,
     RunFolder,
@@ -73,6 +74,7 @@ def evaluate_command(  # noqa: PLR0913 (one option each)
     runner: RunnerName = "local",
     workers: Workers = 1,
     address: Address = None,
+    overwrite: Overwrite = False,
     as_json: AsJson = False,
 ) -> None:
     """Score rationale methods against human evidence; an interrupted run goes on where it stopped."""
@@ -90,7 +92,7 @@ def evaluate_command(  # noqa: PLR0913 (one option each)
     classifier = _classifier(given["model"], given)
     explained = None if dense is None else _classifier(dense, given)
     folder = out or Path("runs") / f"{dataset}-{split}"
-    planned = plan(classifier, loaded, _settings(given, classifier, explained), folder, explained)
+    planned = plan(classifier, loaded, _settings(given, classifier, explained), folder, explained, overwrite)
     RUNNERS[runner](_job(given, planned), planned, workers, address)
     scores = write_run(planned.batches(), loaded, folder)
     _print_run(scores, str(planned.run.budgets[0]), folder, as_json)

@@ -30,6 +30,10 @@ ModelPath = Annotated[
 DenseModel = Annotated[
     str | None, typer.Option(help="Model that attention and gradients explain where --model drops tokens.")
 ]
+Overwrite = Annotated[
+    bool,
+    typer.Option("--overwrite", help="Let other work of this suite in --out make room; only its own files."),
+]
 RunFolder = Annotated[Path | None, typer.Option(help="Run folder; default runs/DATASET-SPLIT.")]
 Methods = Annotated[
     str | None, typer.Option(help="Comma-separated, or all; default the standard ones for the model.")

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from eraser.errors import Fault, InputError
-from rationale.cli_options import DataPath, DatasetName, Precision, Threads, use_threads
+from rationale.cli_options import DataPath, DatasetName, Overwrite, Precision, Threads, use_threads
 
 SHOWN = (
     *("model", "dial", "flops", "wall", "wall_of_flops", "exit_layer"),
@@ -33,12 +33,18 @@ def speeds_command(  # noqa: PLR0913 (one option each)
     precision: Precision = "auto",
     device: str = "auto",
     seed: int = 0,
+    overwrite: Overwrite = False,
 ) -> None:
     """Accuracy of many models against operations counted and time measured, and the area under each line."""
+    from dataclasses import asdict
+
+    from eraser.content import content_of_examples
     from eraser.load import load
-    from eraser.write import make_folder, write_bytes, write_text
+    from eraser.owned import claim, together
+    from eraser.write import write_bytes, write_text
     from rationale.cli_train import numbers
     from rationale.memory import keep_freed_memory
+    from rationale.model_folder import content_of_model
     from rationale.plots import png, speed_figure
     from rationale.speeds import SpeedSettings, area, speed_table
 
@@ -47,14 +53,21 @@ def speeds_command(  # noqa: PLR0913 (one option each)
     loaded = load(dataset, data)
     settings = SpeedSettings(split, tuple(numbers(dials)), windows, batch_size, rounds, seed)
     settings.check()
+    asked = {"dense": dense, **_named(models)}
+    of = {**asdict(settings), "precision": precision, "device": device}
+    of |= {"content_of_data": content_of_examples(loaded, loaded.examples(split))}
+    of |= {f"content_of_{name}": content_of_model(path) for name, path in asked.items()}
+    if claim(out, "speeds", of, asked.values(), (), overwrite):
+        typer.echo(f"already done: {out}", err=True)
+        return
     found = {n: _loaded(path, device, precision) for n, path in _named(models).items()}
     table = speed_table(_loaded(dense, device, precision), found, loaded, settings)
     labels = [e.label for e in loaded.splits[split]]
     areas = area(table, max(map(labels.count, set(labels))) / len(labels))
-    make_folder(out)
-    write_text(out / "speeds.csv", table.to_csv(index=False))
-    write_text(out / "areas.csv", areas.to_csv(index_label="model", header=["area"]))
-    write_bytes(out / "speeds.png", png(speed_figure(table)))
+    with together(out) as new:
+        write_text(new / "speeds.csv", table.to_csv(index=False))
+        write_text(new / "areas.csv", areas.to_csv(index_label="model", header=["area"]))
+        write_bytes(new / "speeds.png", png(speed_figure(table)))
     typer.echo(f"{loaded.name} {split}, n = {len(labels)}; {table['where'].dropna().iloc[0]}")
     typer.echo(table[list(SHOWN)].round(3).to_string(index=False))
     typer.echo("area under accuracy over the share of dense operations")

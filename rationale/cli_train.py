@@ -19,6 +19,7 @@ from rationale.cli_options import (
     HardEpochs,
     HardLr,
     OnlyEvidence,
+    Overwrite,
     Precision,
     PredictorEpochs,
     PredictorLr,
@@ -49,6 +50,7 @@ def train_dense_command(  # noqa: PLR0913 (one option each)
     seed: int = 0,
     keep_epochs: Annotated[int, typer.Option(help="Best epochs kept, for `train adapler`.")] = 1,
     only_evidence: OnlyEvidence = False,
+    overwrite: Overwrite = False,
 ) -> None:
     """Fine-tune a dense classifier; a killed run goes on where it stopped."""
     from rationale.hf import new_classifier
@@ -67,7 +69,9 @@ def train_dense_command(  # noqa: PLR0913 (one option each)
         seed=seed,
         keep_epochs=keep_epochs,
     )
-    record = train_dense(lambda: new_classifier(backbone, loaded.labels), loaded, out, settings, backbone)
+    record = train_dense(
+        lambda: new_classifier(backbone, loaded.labels), loaded, out, settings, backbone, overwrite
+    )
     typer.echo(f"{out}: val accuracy {record['val_accuracy']:.4f}")
 
 
@@ -109,6 +113,7 @@ def train_adapler_command(  # noqa: PLR0913 (one option each)
     device: str = "auto",
     seed: int = 0,
     only_evidence: OnlyEvidence = False,
+    overwrite: Overwrite = False,
 ) -> None:
     """Train a model that drops tokens layer by layer; a killed run goes on where it stopped."""
     from rationale.training.adapler_settings import parse_steepness
@@ -125,7 +130,8 @@ def train_recipe(name: str, values: dict[str, Any]) -> None:
     keep_freed_memory()
     recipe, out, loaded = RECIPES[name], values["out"], _loaded(values)
     settings = recipe.settings.of(values)
-    record = train_adaptive(recipe, values["dense"], loaded, out, settings, values["compose"])
+    start, overwrite = values["compose"], values["overwrite"]
+    record = train_adaptive(recipe, values["dense"], loaded, out, settings, start, overwrite)
     kept = record["kept"]
     fits = "within" if kept["within_tolerance"] else "NOT within"
     typer.echo(
@@ -175,9 +181,11 @@ def tune_adapler_command(  # noqa: PLR0913 (one option each)
     precision: Precision = "auto",
     device: str = "auto",
     seed: int = 0,
+    overwrite: Overwrite = False,
 ) -> None:
     """Train AdapLeR over a grid, write the accuracy-speed frontier on val as CSV and PNG."""
     from eraser.load import load
+    from eraser.owned import writes
     from eraser.write import write_bytes
     from rationale.frontier import tune
     from rationale.memory import keep_freed_memory
@@ -191,8 +199,9 @@ def tune_adapler_command(  # noqa: PLR0913 (one option each)
     values = locals()
     values["steepness"] = parse_steepness(steepness)
     base = AdaplerSettings.of({k: v for k, v in values.items() if k not in grid and k != "speedup"})
-    table = tune(dense, load(dataset, data), out, base, grid)
+    table = tune(dense, load(dataset, data), out, base, grid, overwrite)
     write_bytes(out / "frontier.png", png(tune_figure(table)))
+    writes(out, "frontier.png")
     best = table[table.frontier].sort_values("speedup")
     typer.echo(best.to_string(index=False, float_format="{:.4g}".format))
 

@@ -18,6 +18,7 @@ from rationale.cli_options import (
     HardLr,
     Lr,
     OnlyEvidence,
+    Overwrite,
     Precision,
     Speedup,
     TeacherEpochs,
@@ -55,6 +56,7 @@ def train_dact_command(  # noqa: PLR0913 (one option each)
     device: str = "auto",
     seed: int = 0,
     only_evidence: OnlyEvidence = False,
+    overwrite: Overwrite = False,
 ) -> None:
     """Train a model whose texts stop at the layer that decides them (DACT-BERT)."""
     train_recipe("dact", locals())
@@ -88,6 +90,7 @@ def train_inforcoef_command(  # noqa: PLR0913 (one option each)
     device: str = "auto",
     seed: int = 0,
     only_evidence: OnlyEvidence = False,
+    overwrite: Overwrite = False,
 ) -> None:
     """Train samplers that drop tokens layer by layer (Infor-Coef)."""
     train_recipe("inforcoef", locals())
@@ -118,6 +121,7 @@ def train_prune_command(  # noqa: PLR0913 (one option each)
     device: str = "auto",
     seed: int = 0,
     only_evidence: OnlyEvidence = False,
+    overwrite: Overwrite = False,
 ) -> None:
     """Cut heads, FFN units, hidden dimensions and sublayers out of a model (CoFi, Infor-Coef)."""
     train_recipe("prune", locals())

@@ -15,10 +15,10 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from eraser import Fault, InputError
-from eraser.write import make_folder, write_whole
-from rationale.card import CARD, may_write, write_card
+from eraser.owned import MANIFEST, claim, together
+from rationale.card import write_card
 from rationale.hf import load_classifier
-from rationale.model_folder import WEIGHTS
+from rationale.model_folder import WEIGHTS, content_of_model
 
 EXACT = ("eta", "theta", "first")  # thresholds: few, and every bit may decide a token
 LARGEST = torch.finfo(torch.float8_e4m3fn).max
@@ -33,22 +33,24 @@ def small(name: str, weight: Tensor) -> Tensor:
     return weight.half()
 
 
-def compress(model: Path, out: Path) -> int:
+def compress(model: Path, out: Path, overwrite: bool = False) -> int:
     """Write a copy of a model folder with small weights; return the folder's size in bytes.
 
     Raises:
-        InputError: no classifier can be loaded from it, or `out` is the same folder.
+        InputError: no classifier can be loaded from it, it is small already, or `out` is not free (see
+            `eraser.owned`).
     """
     load_classifier(model)  # refuses what is not whole
     if not (model / WEIGHTS).is_file():
         raise InputError(Fault(f"weights in one file, {WEIGHTS}", "none", model))
-    if out.resolve() == model.resolve():
-        raise InputError(Fault("a folder other than the model's own", str(out)))
-    make_folder(out)
-    weights = {k: small(k, v) for k, v in load_file(model / WEIGHTS).items()}
-    write_whole(out / WEIGHTS, lambda p: save_file(weights, p, metadata={"format": "pt"}))
-    for file in sorted(f for f in model.iterdir() if f.is_file() and f.suffix != ".safetensors"):
-        if file.name != CARD or may_write(out / CARD):
-            write_whole(out / file.name, lambda p, file=file: shutil.copyfile(file, p))  # type: ignore[misc]
-    write_card(out, "Its matrices are stored in eight bits, the rest in sixteen.")
+    stored = load_file(model / WEIGHTS)
+    if any(w.dtype == torch.float8_e4m3fn for w in stored.values()):
+        raise InputError(Fault("a model whose matrices are stored in more than eight bits", "eight", model))
+    if not claim(out, "compress", {"content_of_model": content_of_model(model)}, (model,), (), overwrite):
+        with together(out) as new:
+            save_file({k: small(k, v) for k, v in stored.items()}, new / WEIGHTS, metadata={"format": "pt"})
+            for file in (f for f in model.iterdir() if f.is_file() and f.suffix != ".safetensors"):
+                if file.name != MANIFEST:
+                    shutil.copyfile(file, new / file.name)
+            write_card(new, "Its matrices are stored in eight bits, the rest in sixteen.")
     return sum(f.stat().st_size for f in out.iterdir())

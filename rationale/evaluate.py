@@ -14,13 +14,14 @@ from tqdm.auto import tqdm
 
 from eraser import Dataset, Example, Fault, InputError, Prediction
 from eraser.answers import number_of
+from eraser.content import content_of_examples
+from eraser.owned import claim
 from eraser.types import Kind
-from eraser.write import make_folder
 from rationale.asked import Asked, check_labels
-from rationale.attribution import METHODS, AttributionSettings, method_named, refuse_unfit
+from rationale.attribution import METHODS, AttributionSettings, codes_of, method_named, refuse_unfit
 from rationale.chunk import Item, Run, seed_of
 from rationale.heads import HEADS, REGRESSION, THRESHOLD, check_explain, problem_type
-from rationale.settings import EvaluateSettings
+from rationale.settings import EvaluateSettings, as_record
 from rationale.spared import Spared
 from rationale.text import words_read
 
@@ -125,6 +126,7 @@ def plan(
     settings: EvaluateSettings,
     folder: Path,
     dense: Asked | None = None,
+    overwrite: bool = False,
 ) -> Plan:
     """Refuse settings that cannot be carried out; return what a run in `folder` consists of.
 
@@ -139,12 +141,24 @@ def plan(
     examples = chosen(dataset.examples(settings.split), settings)
     settings.target_label(classifier.labels, HEADS[classifier.head].kind)  # refused before a folder is made
     check_asked(classifier, settings, settings.threshold, settings.model)
-    make_folder(folder)
     share, note = _human_share(dataset, settings.split)
     budgets = settings.resolved_budgets(share)
     hashes = (classifier.identity(), explained.identity())
+    reads = (settings.model, settings.dense, dataset.source)
+    of = _made_of(dataset, examples, settings, hashes) | {"budgets_in_words": list(map(str, budgets))}
+    claim(folder, "evaluate", of, reads, (), overwrite)  # parts stay: their names say what they hold
     run = Run(classifier, explained, settings, budgets, folder / "parts", hashes)
     return Plan(run, dataset, examples, (*dataset.notes, *note, *told(classifier, dataset, settings)))
+
+
+def _made_of(
+    dataset: Dataset, examples: Sequence[Example], settings: EvaluateSettings, hashes: tuple[str, str]
+) -> dict[str, Any]:
+    """Return all that a run's numbers depend on: settings as they are, what is read by its content."""
+    asked = {k: v for k, v in as_record(settings).items() if k not in ("model", "dense")}
+    of = {**asked, "content_of_model": hashes[0], "content_of_dense": hashes[1]}
+    of |= {"content_of_data": content_of_examples(dataset, examples)}
+    return of | codes_of(settings.methods)
 
 
 def check_asked(classifier: Asked, settings: AttributionSettings, threshold: float, name: str) -> None:
@@ -163,12 +177,13 @@ def evaluate(
     settings: EvaluateSettings,
     folder: Path,
     dense: Asked | None = None,
+    overwrite: bool = False,
 ) -> Evaluation:
     """Run every method on the split, or take from `folder/parts` what an earlier run left there; see plan.
 
     All of it is held in memory; `plan(…).batches()` is not.
     """
-    return joined(list(plan(classifier, dataset, settings, folder, dense).batches()))
+    return joined(list(plan(classifier, dataset, settings, folder, dense, overwrite).batches()))
 
 
 def chosen(examples: Sequence[Example], settings: EvaluateSettings) -> Sequence[Example]:

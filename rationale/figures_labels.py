@@ -29,9 +29,9 @@ def label_marks(axes: Axes) -> Axes:
     All that takes room on the figure must have been drawn before: it is laid out here, once and for all.
     """
     figure = axes.figure
-    if isinstance(figure.get_layout_engine(), ConstrainedLayoutEngine):  # type: ignore[union-attr]
+    if isinstance(figure.get_layout_engine(), ConstrainedLayoutEngine):
         figure.draw_without_rendering()  # type: ignore[union-attr]
-        figure.set_layout_engine("none")
+        figure.set_layout_engine("none")  # type: ignore[union-attr]
     pixels = figure.dpi / 72
     marks = [c for c in axes.containers if isinstance(c, ErrorbarContainer)]
     points = [axes.transData.transform(np.asarray(mark.lines[0].get_xydata()))[0] for mark in marks]

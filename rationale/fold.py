@@ -17,7 +17,7 @@ from typing import Any, TextIO
 
 from eraser.agreement import Columns as Row
 from eraser.types import Kind
-from eraser.write import add_predictions, remove_left, whole
+from eraser.write import add_predictions, whole
 from rationale.columns import PER_EXAMPLE, TIMES, ColumnsFile, ColumnsWriter, Key
 from rationale.disagreement import MIN_WORDS, Found, furthest_apart, furthest_from_people
 from rationale.evaluate import Evaluation, joined
@@ -137,12 +137,6 @@ class Official(ExitStack):
             self.files[method] = self.enter_context(path.open("w", encoding="utf-8"))
         return self.files[method]
 
-    def remove_others(self) -> None:
-        """Take away files of an earlier run into this folder: they would look like some of this run."""
-        for old in self.folder.glob("*.jsonl"):
-            if old.stem not in self.files:
-                old.unlink()
-
 
 @dataclass(frozen=True)
 class Folded:
@@ -165,8 +159,6 @@ def fold(batches: Iterable[Evaluation], folder: Path, keep: bool) -> Folded:
 
     `keep`: whether the batches themselves are wanted too (as `people`).
     """
-    remove_left(folder)
-    remove_left(folder / "predictions")
     worth, people, counts = Worth(), list[Evaluation](), Counter[str]()
     devices = set[str]()
     kind: Kind = "class"
@@ -189,7 +181,6 @@ def fold(batches: Iterable[Evaluation], folder: Path, keep: bool) -> Folded:
             devices, kind = devices | batch.devices, batch.kind
             saved = batch.spared if saved is None or batch.spared is None else saved + batch.spared
             people += [batch] if keep else []
-    official.remove_others()
     found = ColumnsFile(folder / PER_EXAMPLE)
     explained = "number" if kind == "value" else batch.settings.explain
     notes = (*batch.notes, *(saved.notes if saved else ()), *misses(found, explained))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -13,15 +13,18 @@ import pandas as pd
 
 from eraser import Dataset, Fault, InputError, Prediction
 from eraser.metrics import measure, score
-from eraser.write import make_folder, write_text
+from eraser.owned import claim, finish, writes
+from eraser.write import write_text
 from rationale.attribution import Case, attribute
 from rationale.hf import Classifier
+from rationale.model_folder import content_of_model
 from rationale.models.adaptive import AdaptiveForSequenceClassification
 from rationale.models.removal import answers, speedup_of
 from rationale.training.adapler_settings import AdaplerSettings
 from rationale.training.adaptive import train_adaptive
 from rationale.training.train_adapler import ADAPLER
 
+FRONTIER = "frontier.csv"
 DIALS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 3.0)
 METRICS_SHOWN = ("accuracy", "token_f1", "false_positive_rate")
 
@@ -74,22 +77,27 @@ def tune(
     out: Path,
     base: AdaplerSettings,
     grid: Mapping[str, Sequence[float]],
+    overwrite: bool = False,
 ) -> pd.DataFrame:
     """Train AdapLeR at every point of a grid (gamma, phi, lr, speedup); return every epoch of every run.
 
     Each run has its folder in `out`, so that a killed search goes on where it stopped. `frontier` marks the
     epochs that no other epoch beats in both accuracy and speed on val.
     """
-    make_folder(out)
+    of = {"content_of_dense": content_of_model(dense), "settings": asdict(base), "grid": grid}
+    claim(out, "tune", of, (dense,), (), overwrite)
     rows: list[dict[str, Any]] = []
     for values in product(*grid.values()):
         point = dict(zip(grid, values, strict=True))
         name = "-".join(f"{k}={v:g}" for k, v in point.items())
-        record = train_adaptive(ADAPLER, dense, dataset, out / name, _at_point(base, point))
+        point_of_grid = _at_point(base, point)
+        record = train_adaptive(ADAPLER, dense, dataset, out / name, point_of_grid, overwrite=overwrite)
         rows += [{"run": name, **_named(point), **_flat(entry)} for entry in record["log"]]
         table = pd.DataFrame(rows)
         table["frontier"] = on_frontier(table.speedup.to_numpy(), table.val_accuracy.to_numpy())
-        write_text(out / "frontier.csv", table.to_csv(index=False))
+        write_text(out / FRONTIER, table.to_csv(index=False))
+        writes(out, FRONTIER)
+    finish(out)
     return table
 
 

@@ -25,6 +25,7 @@ from transformers.utils import logging as hf_logging
 
 from eraser import Fault, InputError
 from eraser.errors import shown
+from eraser.owned import writes
 from eraser.types import Floats
 from rationale.adapters import adapter_folder, load_adapter, tokenizer_place
 from rationale.asked import Asked
@@ -322,8 +323,10 @@ def save_classifier(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, 
     try:
         model.save_pretrained(partial)
         tokenizer.save_pretrained(partial)
-        for file in partial.iterdir():
-            os.replace(file, folder / file.name)
+        names = sorted(file.name for file in partial.iterdir())
+        writes(folder, *names, out_of=partial)
+        for name in names:
+            os.replace(partial / name, folder / name)
         write_card(folder)
     except (OSError, SafetensorError) as error:
         raise InputError(Fault("room on the disk for the model", str(error), folder)) from None

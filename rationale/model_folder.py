@@ -10,12 +10,13 @@ import json
 import math
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from threading import get_ident
 from typing import Any
 
 import torch
+from huggingface_hub import try_to_load_from_cache
 from safetensors import SafetensorError, safe_open
 from torch.nn.modules.module import (
     register_module_module_registration_hook,
@@ -33,6 +34,7 @@ from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 from eraser import Fault, InputError
 from eraser.errors import first_line as first_line
 from eraser.errors import shown
+from eraser.owned import EDITABLE, content_of
 
 CONFIG, WEIGHTS, INDEX = "config.json", "model.safetensors", "model.safetensors.index.json"
 SETTINGS = "rationale.json"  # beside the weights: how the model was trained and reads
@@ -70,6 +72,19 @@ def check_folder(path: Path, changes: Mapping[str, Any]) -> None:
     for part in _parts(config):
         _refuse_sizes(part, shapes, file)
     _refuse_giant(path, changes, shapes)
+
+
+def content_of_model(path: str | Path) -> str:
+    """Return a hash of a model's files, its card aside.
+
+    Of a hub id: of the copy that is here; nothing where it was never fetched, as nothing could have changed.
+    """
+    folder = Path(path)
+    if str(path) and not folder.is_dir():
+        with suppress(ValueError):  # neither a folder nor what could be a hub id
+            found = try_to_load_from_cache(str(path), CONFIG)
+            folder = Path(found).parent if isinstance(found, str) else folder
+    return content_of(folder, (EDITABLE,)) if str(path) and folder.is_dir() else ""
 
 
 def check_size(file: Path, most: int) -> None:

@@ -1,7 +1,8 @@
 """Results on disk, part by part: a part is one method on one chunk of examples, one Parquet file.
 
 Its name holds a hash of all it depends on (model, texts, settings), so a part that is there is right,
-and an interrupted run goes on with those that are missing.
+and an interrupted run goes on with those that are missing. The name stands inside, too: a file that was
+renamed or copied there is not trusted.
 """
 
 from __future__ import annotations
@@ -16,17 +17,20 @@ import pyarrow.parquet as pq
 from eraser.write import write_whole
 
 Rows = list[dict[str, Any]]
+NAME = b"part"
 
 
 def part(path: Path, compute: Callable[[], Rows]) -> Rows:
     """Return the part's rows: read if it is there and whole, else computed and written."""
     if path.exists():
         try:
-            rows: Rows = pq.read_table(path, page_checksum_verification=True).to_pylist()
-            return rows
+            table = pq.read_table(path, page_checksum_verification=True)
+            if (table.schema.metadata or {}).get(NAME) == path.stem.encode():
+                rows: Rows = table.to_pylist()
+                return rows
         except (pa.ArrowException, OSError):  # cut short or changed from outside: compute it again
-            path.unlink(missing_ok=True)
+            pass
     rows = compute()
-    table = pa.Table.from_pylist(rows)
+    table = pa.Table.from_pylist(rows).replace_schema_metadata({NAME: path.stem.encode()})
     write_whole(path, lambda p: pq.write_table(table, p, write_page_checksum=True))
     return rows

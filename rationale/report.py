@@ -13,6 +13,7 @@ import pandas as pd
 
 from eraser import Dataset
 from eraser.bootstrap import GROUPS
+from eraser.owned import claim, read_made, together
 from eraser.write import write_bytes, write_json, write_text
 from rationale.evaluate import Evaluation
 from rationale.figures import FIGURES
@@ -51,9 +52,17 @@ def write_run(evaluation: Evaluation | Iterable[Evaluation], dataset: Dataset, f
     Args:
         evaluation: all of the run, or its batches, of which one is in memory at a time.
         dataset: that was evaluated.
-        folder: to write to.
+        folder: to write to; results of an earlier run that has it make room together, or not at all.
     """
     batches = [evaluation] if isinstance(evaluation, Evaluation) else evaluation
+    if read_made(folder) is None:  # of an evaluation that was made elsewhere
+        claim(folder, "write_run", {})
+    with together(folder) as new:
+        return _write(batches, dataset, new)
+
+
+def _write(batches: Iterable[Evaluation], dataset: Dataset, folder: Path) -> pd.DataFrame:
+    """Write a run's results into an empty folder; return its score table."""
     found = fold(batches, folder, keep=tells_of_people(dataset))
     tables = all_tables(found.settings, found.columns, found.times, found.kind)
     facts = run_facts(found)
@@ -62,12 +71,10 @@ def write_run(evaluation: Evaluation | Iterable[Evaluation], dataset: Dataset, f
     images = {name: png(figure) for name, figure in figures.items()}
     write_tables(tables, facts, folder)
     people = {} if found.people is None else people_tables(found.people, dataset)
-    for name in PEOPLE_TABLES:
-        if name in people:
-            write_text(folder / f"{name}.csv", people[name].to_csv(index=False))
-        else:
-            (folder / f"{name}.csv").unlink(missing_ok=True)  # of an earlier run into this folder
-    write_images(images, folder / "figures")
+    for name, table in people.items():
+        write_text(folder / f"{name}.csv", table.to_csv(index=False))
+    for name, image in images.items():
+        write_bytes(folder / "figures" / f"{name}.png", image)
     write_text(folder / "report.html", render(tables, facts, images, found.sections, people))
     return tables.scores
 
@@ -75,9 +82,7 @@ def write_run(evaluation: Evaluation | Iterable[Evaluation], dataset: Dataset, f
 def write_tables(tables: Tables, facts: dict[str, Any], folder: Path) -> None:
     """Write every table as CSV, the scores also as JSON, the summary as Markdown and LaTeX."""
     for name, table in vars(tables).items():
-        if table.empty:
-            (folder / f"{name}.csv").unlink(missing_ok=True)  # of an earlier run into this folder
-        else:
+        if not table.empty:
             write_text(folder / f"{name}.csv", table.to_csv(index=False))
     scores, paired = records(tables.scores), records(tables.paired)
     write_json(folder / "scores.json", {"run": facts, "scores": scores, "paired": paired})
@@ -90,15 +95,6 @@ def write_tables(tables: Tables, facts: dict[str, Any], folder: Path) -> None:
 
 def _line(text: str) -> str:
     return " ".join(text.split()) + "\n"
-
-
-def write_images(images: dict[str, bytes], folder: Path) -> None:
-    """Write the figures as PNG, and take away those of an earlier run that this one does not have."""
-    for name in FIGURES:
-        if name in images:
-            write_bytes(folder / f"{name}.png", images[name])
-        else:
-            (folder / f"{name}.png").unlink(missing_ok=True)
 
 
 def stands_on(scores: pd.DataFrame, facts: dict[str, Any]) -> str:

@@ -25,11 +25,12 @@ from eraser import Fault, InputError, Text
 from eraser.answers import split_labels
 from eraser.errors import shown
 from eraser.load import parse_json_lines
+from eraser.owned import claim, finish, hash_of, writes
 from eraser.types import Floats, Kind
 from eraser.words import CUTTERS, WordCutter, cutter_for
-from eraser.write import make_folder, write_json
+from eraser.write import write_json
 from rationale.asked import Asked
-from rationale.attribution import METHODS, Attribution, Case, attribute, refuse_unfit
+from rationale.attribution import METHODS, Attribution, Case, attribute, codes_of, refuse_unfit
 from rationale.attribution.fit import reading
 from rationale.attribution.request import AttributionSettings
 from rationale.chunk import PARTS_VERSION, seed_of
@@ -103,13 +104,29 @@ class LineChunks:
     path: Path
     chunk: int
 
-    @cached_property
+    @property
     def starts(self) -> array[int]:
         """Byte offsets of the chunks, and the end of the file."""
-        starts = array("Q", [0])
+        return self._read[0]
+
+    @property
+    def content(self) -> str:
+        """A hash of the file as it was when it was first read."""
+        return self._read[1]
+
+    def check_unchanged(self) -> None:
+        """Refuse a file that was changed since it was first read: parts would be of two versions."""
+        if hash_of(self.path) != self.content:
+            expected = "a file that stays as it is while it is read (run the same command with a new --out)"
+            raise InputError(Fault(expected, "a changed one", self.path))
+
+    @cached_property
+    def _read(self) -> tuple[array[int], str]:
+        starts, content = array("Q", [0]), sha256()
         try:
             with self.path.open("rb") as file:
-                for number, _ in enumerate(iter(file.readline, b""), start=1):
+                for number, line in enumerate(iter(file.readline, b""), start=1):
+                    content.update(line)
                     if number % self.chunk == 0:
                         starts.append(file.tell())
                 if file.tell() > starts[-1]:
@@ -118,7 +135,7 @@ class LineChunks:
             raise InputError(Fault("a readable file", f"{error.strerror}", self.path)) from None
         if len(starts) == 1:
             raise InputError(Fault("a JSON object on each line", "an empty file", self.path))
-        return starts
+        return starts, content.hexdigest()
 
     def __len__(self) -> int:
         return len(self.starts) - 1
@@ -233,7 +250,13 @@ class Stream:
         }
 
 
-def stream(classifier: Asked, settings: StreamSettings, folder: Path, dense: Asked | None = None) -> Stream:
+def stream(
+    classifier: Asked,
+    settings: StreamSettings,
+    folder: Path,
+    dense: Asked | None = None,
+    overwrite: bool = False,
+) -> Stream:
     """Refuse settings that cannot be carried out; return the run over a file."""
     settings.check()
     lines = LineChunks(Path(settings.file), settings.chunk)
@@ -243,10 +266,13 @@ def stream(classifier: Asked, settings: StreamSettings, folder: Path, dense: Ask
     settings.target_label(classifier.labels, HEADS[classifier.head].kind)
     check_asked(classifier, settings, settings.threshold, settings.model)
     words, note = cutter_for(_first_texts(lines.path, settings.text), settings.words, "whitespace")
-    make_folder(folder)
     hashes = (classifier.identity(), explained.identity())
     notes = () if note is None else (note,)
     cut = replace(settings, words=words)
+    of = {k: v for k, v in vars(cut).items() if k not in ("file", "model", "dense")}
+    of |= {"content_of_model": hashes[0], "content_of_dense": hashes[1], "content_of_file": lines.content}
+    of |= codes_of(cut.methods)
+    claim(folder, "attribute", of, (settings.model, settings.dense), (), overwrite)
     return Stream(classifier, explained, cut, lines, folder / "parts", hashes, notes)
 
 
@@ -285,7 +311,11 @@ def collect(run: Stream) -> dict[str, Any]:
     counts = {"texts": n_texts, **told, "words": words, "words_unread": unread}
     found = {"settings": vars(run.settings), **counts, "ms_per_text": cost, "parts": names}
     found["notes"] = list(run.notes)
-    write_json(run.folder.parent / MANIFEST, found)
+    run.lines.check_unchanged()
+    folder = run.folder.parent
+    write_json(folder / MANIFEST, found)
+    writes(folder, MANIFEST)
+    finish(folder)
     return found
 
 

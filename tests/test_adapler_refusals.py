@@ -181,7 +181,7 @@ def test_models_own_folder_is_no_place_for_another(model_folder, few):
     settings = {"max_length": 64, "training": {"epochs": 1}}
     (model_folder / "rationale.json").write_text(json.dumps(settings))
     before = (model_folder / "model.safetensors").read_bytes()
-    expected = "expected an empty folder or a model with the same settings, got other settings"
+    expected = f"expected a folder to write to that is not read, got that of {model_folder}"
     assert refused(train_adapler, model_folder, few, model_folder, SETTINGS) == f"{model_folder}: {expected}"
     assert (model_folder / "model.safetensors").read_bytes() == before
 

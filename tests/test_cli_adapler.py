@@ -107,7 +107,7 @@ def test_train_adapler_writes_a_model_and_says_how_good_it_is(rationale, model_f
     ids = torch.arange(5, 90)[None]
     with torch.no_grad():
         assert len(one.model(ids).trace) == 3
-    assert rationale(*command) == (0, out, "")  # finished: nothing is trained
+    assert rationale(*command) == (0, out, "already done: m\n")
 
 
 @pytest.mark.parametrize(
@@ -143,7 +143,7 @@ def test_tune_adapler_writes_the_frontier_as_table_and_figure(rationale, model_f
     assert Path("t/frontier.png").read_bytes().startswith(PNG)
     table = pd.read_csv("t/frontier.csv")
     assert table.run.tolist() == [f"gamma={g}-phi=0.01-lr=3e-05-speedup=2" for g in ("0.005", "0.5")]
-    assert {p.name for p in Path("t").iterdir()} == {*table.run, "frontier.csv", "frontier.png"}
+    assert {p.name for p in Path("t").iterdir()} == {*table.run, "frontier.csv", "frontier.png", "made.json"}
     assert len(out.splitlines()) == 1 + int(table.frontier.sum())
     code, _, err = rationale("tune", "adapler", "--dense", model_folder, "--out", "t", "--phi", "x", *BRIEF)
     assert (code, err) == (2, "error: expected numbers, comma-separated, got 'x'\n")

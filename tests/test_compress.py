@@ -54,8 +54,36 @@ def test_a_weight_too_large_for_eight_bits_keeps_sixteen(folder, tmp_path):
 
 
 def test_a_folder_is_not_compressed_onto_itself(folder):
-    with pytest.raises(InputError, match=r"^expected a folder other than the model's own, got .*whole$"):
-        compress(folder, folder)
+    expected = "expected a folder to write to that is not read, got that of .*whole$"
+    for overwrite in (False, True):
+        with pytest.raises(InputError, match=expected):
+            compress(folder, folder, overwrite)
+
+
+def test_a_model_is_compressed_once(folder, tmp_path):
+    small = tmp_path / "small"
+    compress(folder, small)
+    with pytest.raises(InputError) as error:
+        compress(small, tmp_path / "again")
+    expected = "expected a model whose matrices are stored in more than eight bits, got eight"
+    assert str(error.value) == f"{small}: {expected}"
+    assert not (tmp_path / "again").exists()
+
+
+def test_another_model_is_not_replaced_unless_it_is_ours_and_that_is_asked_for(folder, tmp_path, tokenizer):
+    theirs = tmp_path / "theirs"
+    tiny_model("electra", tokenizer, ("NEG", "POS")).save_pretrained(theirs)
+    before = (theirs / "model.safetensors").read_bytes()
+    for overwrite in (False, True):
+        with pytest.raises(InputError, match="expected a new or empty folder, or one that this command made"):
+            compress(folder, theirs, overwrite)
+    assert (theirs / "model.safetensors").read_bytes() == before
+    compress(folder, tmp_path / "small")
+    tokenizer.save_pretrained(theirs)
+    with pytest.raises(InputError, match="got one with other content_of_model"):
+        compress(theirs, tmp_path / "small")
+    compress(theirs, tmp_path / "small", overwrite=True)
+    assert "electra" in (tmp_path / "small/config.json").read_text()
 
 
 def test_casting_once_gives_the_numbers_of_casting_each_time(classifier, tokenizer, sample):

@@ -92,11 +92,11 @@ def test_what_changes_a_number_changes_its_part(classifier, sample, tmp_path, ma
     evaluate(classifier, sample, base, tmp_path)
     names = set(tmp_path.rglob("random-*.parquet"))
     for change in changes:
-        evaluate(classifier, sample, replace(base, **change), tmp_path)
+        evaluate(classifier, sample, replace(base, **change), tmp_path, overwrite=True)
         after = set(tmp_path.rglob("random-*.parquet"))
         assert len(after) == len(names) + 1, change
         names = after
-    evaluate(replace(make_classifier("electra")), sample, base, tmp_path)
+    evaluate(replace(make_classifier("electra")), sample, base, tmp_path, overwrite=True)
     assert len(set(tmp_path.rglob("random-*.parquet"))) == len(names) + 1
 
 
@@ -105,7 +105,8 @@ def test_same_pieces_cut_into_other_words_are_another_part(classifier, tmp_path)
     for words in (("a", "good-film", "it", "is"), ("a", "good", "-", "film", "it", "is")):
         document = Document("d", (words,))
         dataset = Dataset("cut", {"d": document}, {"test": (Example("d", ("d",), "POS"),)})
-        one = evaluate(classifier, dataset, replace(SETTINGS, methods=("attention",)), tmp_path)
+        settings = replace(SETTINGS, methods=("attention",))
+        one = evaluate(classifier, dataset, settings, tmp_path, overwrite=True)
         found.append((one.items[0].windows[0].ids.tolist(), one.predictions["attention", "gold"][0].scores))
     assert found[0][0] == found[1][0]
     assert (len(found[0][1]), len(found[1][1])) == (4, 6)
@@ -115,14 +116,15 @@ def test_budgets_that_print_alike_are_two_parts(classifier, sample, tmp_path):
     picked = []
     for budget in ("ratio=0.2496", "ratio=0.2504"):
         settings = replace(SETTINGS, methods=("random",), limit=None, budgets=(budget,))
-        found = evaluate(classifier, sample, settings, tmp_path)
+        found = evaluate(classifier, sample, settings, tmp_path, overwrite=True)
         picked.append(sum(int(p.rationale.sum()) for p in found.predictions["random", budget]))
     assert picked[0] < picked[1]
 
 
 def test_predictions_of_an_earlier_run_do_not_stay(classifier, sample, tmp_path):
     for methods in (("attention", "random"), ("random",)):
-        found = evaluate(classifier, sample, replace(SETTINGS, methods=methods, limit=2), tmp_path)
+        settings = replace(SETTINGS, methods=methods, limit=2)
+        found = evaluate(classifier, sample, settings, tmp_path, overwrite=True)
         write_run(found, sample, tmp_path)
     assert [p.name for p in (tmp_path / "predictions").iterdir()] == ["random.jsonl"]
 
@@ -301,19 +303,21 @@ def test_a_users_method_that_was_edited_is_computed_again(classifier, sample, tm
 
     settings = replace(SETTINGS, methods=("mine",), limit=2)
 
-    def mine_is(body):
+    def mine_is(body, overwrite=False):
         path = tmp_path / "mine.py"
         path.write_text(f"def mine(classifier, request):\n    return {body}\n")
         linecache.clearcache()
         names = {"__name__": "mine"}
         exec(compile(path.read_text(), str(path), "exec"), names)
         monkeypatch.setitem(METHODS, "mine", Method(names["mine"], "sum", False, "a test"))
-        found = evaluate(classifier, sample, settings, tmp_path / "r")
+        found = evaluate(classifier, sample, settings, tmp_path / "r", overwrite=overwrite)
         return [p.scores.tolist() for p in found.predictions["mine", "gold"]]
 
     first = mine_is("request.batch.word.double()")
     assert mine_is("request.batch.word.double()") == first
     assert len(list((tmp_path / "r" / "parts").glob("mine-*"))) == 1
-    assert mine_is("-request.batch.word.double()") != first
+    with pytest.raises(InputError, match="got one with other code_of_mine"):
+        mine_is("-request.batch.word.double()")
+    assert mine_is("-request.batch.word.double()", overwrite=True) != first
     assert len(list((tmp_path / "r" / "parts").glob("mine-*"))) == 2
     assert all(m.code == "" for name, m in METHODS.items() if name != "mine")

@@ -66,7 +66,8 @@ def test_folder_holds_tables_figures_and_one_page(run):
     tables = {f"{n}.csv" for n in ("scores", "paired", "curves", "layers", "agreement")}
     drawn = {"agreement", "tradeoff", "cost", "faithfulness", "methods", "layers"}
     assert names == tables | {f"figures/{n}.png" for n in drawn} | {
-        "summary.md", "summary.tex", "scores.json", "report.html", "per_example.parquet", "times.parquet",
+        "made.json", "summary.md", "summary.tex", "scores.json", "report.html",
+        "per_example.parquet", "times.parquet",
         "predictions/survivors.jsonl", "predictions/attention.jsonl", "predictions/random.jsonl",
     }  # fmt: skip
     layers = pd.read_csv(run / "layers.csv")

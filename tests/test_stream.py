@@ -68,8 +68,20 @@ def test_what_is_there_is_not_computed_again(classifier, file, tmp_path, monkeyp
     assert found["texts"] == 5
     with file.open("a") as more:
         more.write(json.dumps({"text": "One more"}) + "\n")
+    with pytest.raises(InputError, match="got one with other content_of_file"):
+        stream(classifier, settings(file), tmp_path / "out")
     with pytest.raises(TypeError):  # the last chunk is another one now, and has to be computed
-        collect(stream(classifier, settings(file), tmp_path / "out"))
+        collect(stream(classifier, settings(file), tmp_path / "out", overwrite=True))
+
+
+def test_a_file_that_changes_while_it_is_read_is_noticed(classifier, file, tmp_path):
+    run = stream(classifier, settings(file), tmp_path / "out")
+    file.write_text(file.read_text().replace("a", "e"))
+    with pytest.raises(InputError) as error:
+        collect(run)
+    expected = "expected a file that stays as it is while it is read (run the same command with a new --out)"
+    assert str(error.value) == f"{file}: {expected}, got a changed one"
+    assert not (tmp_path / "out" / MANIFEST).exists()
 
 
 def test_a_query_is_read_and_has_no_scores(classifier, tmp_path):
@@ -90,7 +102,7 @@ def test_each_word_says_its_characters(classifier, file, tmp_path):
         (None, ["A", "warm,", "film", "Never", "dull"]),
         ("punctuation", ["A", "warm", ",", "film", "Never", "dull"]),
     ):
-        found = collect(stream(classifier, settings(file, words=how), tmp_path / "out"))
+        found = collect(stream(classifier, settings(file, words=how), tmp_path / "out", overwrite=True))
         (row, *_) = read_stream(tmp_path / "out")
         text = json.loads(file.read_text())["text"]
         assert [text[start:end] for start, end in row["spans"]] == row["words"] == words
@@ -105,7 +117,8 @@ def test_texts_without_spaces_are_cut_in_characters_and_it_is_told(classifier, f
     with pytest.raises(InputError, match=r"texts\.jsonl:1: expected one JSON object"):
         collect(stream(classifier, settings(file), tmp_path / "out"))
     file.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    found = collect(stream(classifier, settings(file, methods=("random",)), tmp_path / "out"))
+    asked = settings(file, methods=("random",))
+    found = collect(stream(classifier, asked, tmp_path / "out", overwrite=True))
     assert found["settings"]["words"] == "characters"
     assert found["notes"] == ["words: characters, as 2 of 3 texts are written without spaces between words"]
     assert json.loads((tmp_path / "out" / MANIFEST).read_text())["notes"] == found["notes"]

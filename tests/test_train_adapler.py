@@ -205,18 +205,15 @@ def test_finished_run_is_left_alone_and_other_settings_are_refused(dense, few, w
     for other in (replace(SETTINGS, step=replace(STEP, phi=0.02)), replace(SETTINGS, seed=1)):
         with pytest.raises(InputError) as error:
             train_adapler(dense, few, folder, other)
-        expected = "expected an empty folder or a model with the same settings, got other settings"
-        assert str(error.value) == f"{folder}: {expected}"
+        assert "expected a folder of the same work" in str(error.value)
     fewer = replace(few, splits={**few.splits, "train": few.splits["train"][1:]})
-    with pytest.raises(InputError, match="a model with the same settings, got other settings"):
+    with pytest.raises(InputError, match="expected a folder of the same work .*, got one with other texts"):
         train_adapler(dense, fewer, folder, SETTINGS)
 
 
 def test_checkpoint_of_other_settings_is_not_resumed(dense, few, tmp_path, monkeypatch):
     killed(monkeypatch, "hard", 1, dense, few, tmp_path / "m", OFTEN)
-    with pytest.raises(
-        InputError, match=r"soft\.checkpoint\.safetensors: expected a checkpoint of this very"
-    ):
+    with pytest.raises(InputError, match=r"got one with other seed \(0 there\)"):
         train_adapler(dense, few, tmp_path / "m", replace(OFTEN, seed=1))
 
 

@@ -125,8 +125,8 @@ def test_finished_run_is_left_alone_and_other_settings_are_refused(dense, few, w
     ):
         with pytest.raises(InputError) as error:
             train_prune(dense, few, folder, other)
-        expected = "expected an empty folder or a model with the same settings, got other settings"
-        assert str(error.value) == f"{folder}: {expected}"
+        assert "expected a folder of the same work" in str(error.value)
+        assert " got one with other " in str(error.value)
 
 
 def test_only_a_dense_model_is_cut(dense, small, few, tokenizer, tmp_path):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -65,12 +66,33 @@ def test_finished_model_is_left_alone_and_other_settings_are_refused(start, samp
     stamp = (tmp_path / "m" / "model.safetensors").stat().st_mtime_ns
     assert train_dense(start, sample, tmp_path / "m", one) == first
     assert (tmp_path / "m" / "model.safetensors").stat().st_mtime_ns == stamp
-    with pytest.raises(InputError, match="m: expected an empty folder or a model with the same settings"):
+    with pytest.raises(InputError, match="m: expected a folder of the same work .*got one with other epochs"):
         train_dense(start, sample, tmp_path / "m", SETTINGS)
+    assert train_dense(start, sample, tmp_path / "m", SETTINGS, overwrite=True)["training"]["epochs"] == 2
 
 
-def test_broken_checkpoint_is_named(start, sample, tmp_path):
-    (tmp_path / "m").mkdir()
+def test_a_backbone_is_not_trained_over_and_its_changes_are_noticed(start, sample, tmp_path):
+    model, tokenizer = start()
+    for part in (model, tokenizer):
+        part.save_pretrained(tmp_path / "B")
+    one, origin = replace(SETTINGS, epochs=1), str(tmp_path / "B")
+    weights = (tmp_path / "B/model.safetensors").read_bytes()
+    for overwrite in (False, True):
+        with pytest.raises(InputError, match="expected a folder to write to that is not read, got that of"):
+            train_dense(start, sample, tmp_path / "B", one, origin, overwrite)
+    assert (tmp_path / "B/model.safetensors").read_bytes() == weights
+    train_dense(start, sample, tmp_path / "m", one, origin)
+    settings = json.loads((tmp_path / "B/tokenizer_config.json").read_text())
+    (tmp_path / "B/tokenizer_config.json").write_text(json.dumps(settings | {"model_max_length": 64}))
+    with pytest.raises(InputError, match="got one with other content_of_backbone"):
+        train_dense(start, sample, tmp_path / "m", one, origin)
+
+
+def test_broken_checkpoint_is_named(start, sample, tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(Loop, "epoch", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            train_dense(start, sample, tmp_path / "m", SETTINGS)
     (tmp_path / "m" / "checkpoint.safetensors").write_bytes(b"\x10\0\0\0")
     with pytest.raises(
         InputError, match=r"checkpoint.safetensors: expected a training checkpoint \(delete it"
@@ -113,7 +135,7 @@ def test_full_disk_is_said_and_leaves_no_half_model(start, sample, tmp_path, mon
     monkeypatch.setattr(PreTrainedModel, "save_pretrained", full)
     with pytest.raises(InputError, match=r"m: expected room on the disk for the model, got .* No space left"):
         train_dense(start, sample, tmp_path / "m", SETTINGS)
-    assert not list((tmp_path / "m").iterdir())
+    assert [f.name for f in (tmp_path / "m").iterdir()] == ["made.json"]
 
 
 def test_checkpoint_of_other_data_is_not_resumed(start, sample, tmp_path, monkeypatch):
@@ -126,7 +148,7 @@ def test_checkpoint_of_other_data_is_not_resumed(start, sample, tmp_path, monkey
         with pytest.raises(KeyboardInterrupt):
             train_dense(start, sample, tmp_path / "m", SETTINGS)
     other = replace(sample, splits={**sample.splits, "train": sample.splits["train"][1:]})
-    with pytest.raises(InputError, match="a checkpoint of this very run .* got one of another data set"):
+    with pytest.raises(InputError, match="expected a folder of the same work .* got one with other texts"):
         train_dense(start, other, tmp_path / "m", SETTINGS)
 
 

@@ -13,14 +13,14 @@ from eraser.types import Mask
 from rationale.asked import Asked
 from rationale.attribution.batched import Case, halving, piece_scores
 from rationale.attribution.fit import fitting, refuse_unfit, shown_whole, unfit
-from rationale.attribution.methods import METHODS, Method, method_named
+from rationale.attribution.methods import METHODS, Method, codes_of, method_named
 from rationale.attribution.request import AttributionSettings, usual
 from rationale.attribution.words import word_scores
 from rationale.heads import check_explain
 
 __all__ = [
     "METHODS", "Attribution", "AttributionSettings", "Case", "attribute", "check_method", "fitting",
-    "halving", "method_named", "refuse_unfit", "unfit", "usual",
+    "codes_of", "halving", "method_named", "refuse_unfit", "unfit", "usual",
 ]  # fmt: skip
 
 Floats = NDArray[np.float64]

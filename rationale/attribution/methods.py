@@ -6,9 +6,10 @@ To add one: a function and a line in METHODS.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import partial
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -160,3 +161,9 @@ def method_named(name: str) -> Method | None:
     if base == "survivors" and at and layer.isdecimal():
         return replace(METHODS[base], own=partial(adaptive.at_layer, int(layer)))
     return METHODS.get(name)
+
+
+def codes_of(names: Iterable[str]) -> dict[str, str]:
+    """Return a hash of the code of each method that is not of this suite."""
+    codes = {name: method.code for name in names if (method := method_named(name)) is not None}
+    return {f"code_of_{n}": sha256(code.encode()).hexdigest() for n, code in codes.items() if code}

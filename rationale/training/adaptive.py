@@ -16,6 +16,7 @@ from torch import Tensor
 from transformers import AutoConfig, PreTrainedModel
 
 from eraser import Dataset, Fault, InputError
+from eraser.owned import claim, finish, is_done
 from rationale.card import write_record
 from rationale.heads import HEADS, MULTI_LABEL, REGRESSION, problem_type
 from rationale.hf import (
@@ -27,6 +28,7 @@ from rationale.hf import (
     load_model,
     read_settings,
 )
+from rationale.model_folder import content_of_model
 from rationale.models.encoder import check_encoder, check_packed
 from rationale.models.pruning import PrunedForSequenceClassification
 from rationale.models.removal import measure_removal
@@ -37,6 +39,8 @@ from rationale.training.run import CHECKPOINT, Run
 from rationale.training.settings import AdaptiveSettings
 from rationale.training.stage import Stages, train_stages
 from rationale.training.targets import kept_on_disk, teacher_logits
+
+SCRATCH = (f"*{CHECKPOINT}", ".partial/*", "*/.partial/*")
 
 
 @dataclass(frozen=True)
@@ -54,13 +58,14 @@ class Recipe:
     marks: Callable[[Dataset, Any], Any] = lambda dataset, settings: []
 
 
-def train_adaptive(
+def train_adaptive(  # noqa: PLR0913 (what a training is made of)
     recipe: Recipe,
     dense: Path,
     dataset: Dataset,
     out: Path,
     settings: AdaptiveSettings,
     start: Path | None = None,
+    overwrite: bool = False,
 ) -> dict[str, Any]:
     """Train, keep the best epoch on val (Run.rank), return the record.
 
@@ -68,11 +73,12 @@ def train_adaptive(
         recipe: what is trained.
         dense: a model that `train_dense` made: the teacher, and the yardstick of accuracy.
         dataset: with train and val splits.
-        out: the model's folder; a finished one with the same settings is left as it is, a half-finished
-            one goes on where it stopped.
+        out: the model's folder: see `eraser.owned`; a finished one of the same work is left as it is, a
+            half-finished one goes on where it stopped.
         settings: the recipe's.
         start: a folder whose model is built on instead of the dense one: a cut one, one that drops tokens,
             or pretrained weights.
+        overwrite: whether an earlier model of this suite in `out` makes room.
     """
     settings.check()
     for split in ("train", "val"):
@@ -83,12 +89,16 @@ def train_adaptive(
         [(e.id, e.label, e.query, dataset.text(e).words) for e in examples], recipe.marks(dataset, settings)
     )
     wanted = {**asdict(settings), "dense": str(dense), "start": str(start or dense), "texts": texts}
+    wanted |= {"content_of_dense": content_of_model(str(dense))}
+    wanted |= {"content_of_start": content_of_model(str(start or dense))}
     wanted = json.loads(json.dumps(wanted))
-    if done := read_settings(out):
-        if done.get("training") == wanted:
-            return done
-        raise InputError(Fault("an empty folder or a model with the same settings", "other settings", out))
-    return _train(_begin(recipe, dense, dataset, out, settings, start, wanted), recipe.stages)
+    by, reads = f"train {' → '.join(recipe.stages)}", (dense, start)
+    if is_done(out, by, wanted, reads, overwrite):
+        say(f"already done: {out}")
+        return read_settings(out)
+    run = _begin(recipe, dense, dataset, out, settings, start, wanted)
+    claim(out, by, wanted, reads, SCRATCH, overwrite)
+    return _train(run, recipe.stages)
 
 
 def _begin(  # noqa: PLR0913 (what a run is made of)
@@ -207,7 +217,6 @@ def of_epochs(folders: Sequence[Path], like: Classifier, s: AdaptiveSettings) ->
 
 def _train(run: Run, stages: Stages) -> dict[str, Any]:
     """Run all stages; write what was done beside the weights."""
-    run.out.mkdir(parents=True, exist_ok=True)
     say(json.dumps({"dense_val_accuracy": run.reference.accuracy}))
     progress = train_stages(run, stages)
     record = {
@@ -219,6 +228,7 @@ def _train(run: Run, stages: Stages) -> dict[str, Any]:
         "log": progress["log"],
     }
     write_record(run.out, record)
+    finish(run.out)
     for file in run.out.glob(f"*{CHECKPOINT}"):
         file.unlink()
     return record

@@ -6,7 +6,6 @@ windows. One seed fixes head, order of batches and dropout, also across a kill.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -23,6 +22,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase, get_linear_sc
 
 from eraser import Dataset, Fault, InputError
 from eraser.answers import SEVERAL
+from eraser.owned import claim, finish, forget, is_done
 from rationale.card import write_record
 from rationale.device import Precision, pick_device, use_bf16
 from rationale.hf import (
@@ -30,6 +30,7 @@ from rationale.hf import (
     read_settings,
     save_classifier,
 )
+from rationale.model_folder import content_of_model
 from rationale.positions import longest
 from rationale.predict import text_probs
 from rationale.settings import digest
@@ -40,10 +41,13 @@ from rationale.training.loop import (
     TrainingWindow,
     decay_groups,
     resume_schedule,
+    say,
     shuffled_batches,
     training_windows,
 )
 
+BY = "train dense"
+CHECKPOINT = "checkpoint.safetensors"
 EPOCHS = "epochs"  # the folder of the best epochs' models, by number
 
 
@@ -96,16 +100,18 @@ def train_dense(
     out: Path,
     settings: TrainSettings,
     origin: str = "",
+    overwrite: bool = False,
 ) -> dict[str, Any]:
     """Train, keep the epoch that scores best on val, and return what `rationale.json` records.
 
     Args:
         start: makes the untrained model and its tokenizer (called after the seed is set).
         dataset: with a train split, and a val split to choose the epoch by.
-        out: the model's folder; a finished one with the same settings is left as it is, a
+        out: the model's folder: see `eraser.owned`; a finished one of the same work is left as it is, a
             half-finished one goes on where it stopped.
         settings: see TrainSettings.
-        origin: what the model was started from, for the record.
+        origin: what the model was started from, for the record: a hub id, or a folder.
+        overwrite: whether an earlier model of this suite there makes room.
     """
     settings.check()
     if several := [x for x in dataset.labels if SEVERAL in x or not x]:
@@ -113,19 +119,18 @@ def train_dense(
         raise InputError(Fault(expected, repr(several[0]), dataset.source))
     examples = [e for s in ("train", "val") for e in dataset.splits.get(s, ())]
     texts = digest([(e.id, e.label, e.query, dataset.text(e).words) for e in examples])
-    wanted = {**asdict(settings), "dataset": dataset.name, "backbone": origin, "texts": texts}
-    done = read_settings(out)
-    if done:
-        if done.get("training") == wanted:
-            return done
-        raise InputError(Fault("an empty folder or a model with the same settings", "other settings", out))
     for split in ("train", "val"):
         if not dataset.splits.get(split):
             raise InputError(Fault(f"a {split} split to train with", "none", dataset.source))
-    out.mkdir(parents=True, exist_ok=True)
+    wanted = {**asdict(settings), "dataset": dataset.name, "backbone": origin, "texts": texts}
+    wanted |= {"content_of_backbone": content_of_model(origin)}
+    if is_done(out, BY, wanted, (origin,), overwrite):
+        say(f"already done: {out}")
+        return read_settings(out)
     set_seed(settings.seed)
     model, tokenizer = start()
     length = min(settings.max_length, longest(model, tokenizer))
+    claim(out, BY, wanted, (origin,), (CHECKPOINT, ".partial/*"), overwrite)
     run = _Run(model, Encoder(tokenizer, length), dataset, out, settings, wanted)
     record = {"training": wanted, "max_length": length, "labels": list(dataset.labels)}
     return run.train(record, tokenizer)
@@ -160,7 +165,7 @@ class _Run:
         self.classifier = Classifier(model, encoder, dataset.labels, self.accelerator.device, bf16)
         plain = self.accelerator.unwrap_model(self.model)
         optimizers = {"weights": self.optimizer.optimizer}
-        file = out / "checkpoint.safetensors"
+        file = out / CHECKPOINT
         self.loop = Loop(file, plain, optimizers, identity, settings.checkpoint_seconds)
 
     def train(self, record: dict[str, Any], tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:
@@ -182,6 +187,7 @@ class _Run:
             self.loop.save()
         record |= {"val_accuracy": progress["best"], "log": progress["log"]}
         write_record(self.out, record)
+        finish(self.out)
         self.loop.file.unlink(missing_ok=True)
         return record
 
@@ -194,9 +200,7 @@ class _Run:
             folder = self.out / EPOCHS / str(epoch)
             folder.mkdir(parents=True, exist_ok=True)
             save_classifier(self.accelerator.unwrap_model(self.model), tokenizer, folder)
-        for folder in (self.out / EPOCHS).iterdir():
-            if int(folder.name) not in best:
-                shutil.rmtree(folder)
+        forget(self.out, *(f"{EPOCHS}/{e['epoch']}" for e in log if e["epoch"] not in best))
 
     def _step(self, rows: Sequence[TrainingWindow]) -> float:
         """Take one optimiser step on the mean loss of `rows`, in micro-batches that fit in memory."""

@@ -1,0 +1,307 @@
+"""Folders that commands write: a manifest says what made each, of what, and which files are its own.
+
+A command writes into a new folder, an empty one, or its own work of the same identity, half done or done.
+Anything else is somebody's and is left alone. To overwrite takes away files that a manifest names, if they
+are still what it says, and nothing more.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from eraser.errors import Fault, InputError, shown
+from eraser.write import make_folder, remove_left, write_json
+
+MANIFEST = "made.json"
+BYTES = 2**26  # of a manifest: some 400,000 files
+NEW = ".new"  # in a folder: what will be put in place
+EDITABLE = "README.md"  # a model's card: people may make it their own, and then it stays
+NAMED = 3  # of what is in the way
+AGAIN = "to start over, give another --out or --overwrite"
+
+
+@dataclass(frozen=True)
+class Made:
+    """What a manifest says.
+
+    Args:
+        by: the command.
+        of: all that the result depends on: settings as they are, what was read by a hash of its content.
+        files: the hash of each file that was written, by its path in the folder.
+        scratch: patterns of files that are written on the way, and are nobody else's.
+        finished: whether all is there.
+    """
+
+    by: str
+    of: Mapping[str, Any]
+    files: Mapping[str, str]
+    scratch: tuple[str, ...] = ()
+    finished: bool = False
+
+
+def hash_of(file: Path) -> str:
+    """Return the SHA-256 of a file's content."""
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
+
+
+def content_of(folder: Path, but: Iterable[str] = ()) -> str:
+    """Return a hash of the names and contents of the files that lie in a folder, manifest aside."""
+    skipped = {MANIFEST, *but}
+    files = sorted(f for f in folder.iterdir() if f.is_file() and f.name not in skipped)
+    return hashlib.sha256("".join(f"{f.name}\0{hash_of(f)}\n" for f in files).encode()).hexdigest()
+
+
+def read_made(folder: Path) -> Made | None:
+    """Return what a folder's manifest says; None where there is none.
+
+    Raises:
+        InputError: it is no manifest.
+    """
+    file = folder / MANIFEST
+    if not file.is_file():
+        return None
+    try:
+        if file.stat().st_size > BYTES:
+            raise InputError(
+                Fault(f"a manifest of at most {BYTES:,} bytes", f"{file.stat().st_size:,}", file)
+            )
+        found = json.loads(file.read_bytes())
+        made = Made(**{**found, "scratch": tuple(found["scratch"])})
+        sound = isinstance(made.by, str) and isinstance(made.of, dict) and isinstance(made.finished, bool)
+        sound = sound and all(map(_inside, (*made.files, *made.scratch)))
+        sound = sound and all(isinstance(hash, str) for hash in made.files.values())
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(Fault("a manifest of a command's folder", shown(str(error)), file)) from None
+    if not sound:
+        raise InputError(Fault("a manifest of a command's folder", "another JSON file", file))
+    return made
+
+
+def _inside(name: Any) -> bool:
+    """Return whether a path leads to somewhere inside its folder."""
+    return isinstance(name, str) and bool(name) and not ({"..", ""} & {*name.split("/")}) and "\0" not in name
+
+
+def is_done(
+    folder: Path,
+    by: str,
+    of: Mapping[str, Any],
+    reads: Iterable[Path | str | None] = (),
+    overwrite: bool = False,
+) -> bool:
+    """Return whether the very same work is done in a folder already; nothing is written.
+
+    Args:
+        folder: to write to.
+        by: the command.
+        of: all that the result depends on.
+        reads: folders that the command reads, which are never written to.
+        overwrite: whether other work of this suite there is to make room.
+
+    Raises:
+        InputError: the folder is, or may be, somebody else's.
+    """
+    refuse_read(folder, reads)
+    if folder.exists() and not folder.is_dir():
+        raise InputError(Fault("a folder to write to", "a file", folder))
+    if folder.is_dir():
+        remove_left(folder)
+    made = read_made(folder)
+    if made is None:
+        if there := _names(folder):
+            expected = "a new or empty folder, or one that this command made"
+            raise InputError(Fault(expected, there, folder))
+        return False
+    if other := _difference(made, by, json.loads(json.dumps(of))):
+        if not overwrite:
+            raise InputError(Fault(f"a folder of the same work ({AGAIN})", other, folder))
+        return False
+    if made.finished:
+        check_whole(folder)
+    return made.finished
+
+
+def claim(  # noqa: PLR0913 (what a work is known by)
+    folder: Path,
+    by: str,
+    of: Mapping[str, Any],
+    reads: Iterable[Path | str | None] = (),
+    scratch: tuple[str, ...] = (),
+    overwrite: bool = False,
+) -> bool:
+    """Take a folder for a command's work, unless that `is_done`; return whether it is.
+
+    `scratch` is Made's: what is left of other work that makes room, too, but what is of use to both.
+    """
+    if is_done(folder, by, of, reads, overwrite):
+        return True
+    of = json.loads(json.dumps(of))
+    made = read_made(folder)
+    if made is not None and _difference(made, by, of):
+        clear(folder, made)
+        made = None
+    make_folder(folder)
+    _write(folder, Made(by, of, {} if made is None else made.files, scratch))
+    return False
+
+
+def refuse_read(folder: Path, reads: Iterable[Path | str | None]) -> None:
+    """Refuse to write into a folder that is read, into one inside it or around it."""
+    out = folder.resolve()
+    for read in reads:
+        if read is None or not (path := Path(read).resolve()).is_dir():
+            continue
+        if out == path or path.is_relative_to(out):
+            raise InputError(Fault("a folder to write to that is not read", f"that of {read}", folder))
+
+
+def _names(folder: Path) -> str:
+    """Return what lies in a folder, in words; nothing where it is empty or not there."""
+    names = sorted(f.name for f in folder.iterdir()) if folder.is_dir() else []
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return ", ".join(names[:NAMED]) + more
+
+
+def _difference(made: Made, by: str, of: Mapping[str, Any]) -> str:
+    """Return in words how a work differs from the one that is there."""
+    if made.by != by:
+        return f"one of `{made.by}`"
+    names = [name for name in {**made.of, **of} if made.of.get(name) != of.get(name)]
+    told = ", ".join(f"{n} ({_short(made.of.get(n))} there)" for n in names)
+    return f"one with other {told}" if told else ""
+
+
+def _short(value: Any) -> str:
+    """Return a value for a message: of a hash the first digits."""
+    text = str(value)
+    return text[:8] if len(text) == hashlib.sha256().digest_size * 2 else shown(value, 40)
+
+
+def writes(folder: Path, *names: str, out_of: Path | None = None) -> None:
+    """Note files as a claimed folder's own, or those of a folder inside one; of another do nothing.
+
+    Files that are about to be moved there lie in `out_of`: noted first, they are known even after a kill.
+    """
+    for home in (folder, *folder.parents[:2]):
+        if (made := read_made(home)) is not None:
+            inside = folder.relative_to(home)
+            new = {(inside / name).as_posix(): hash_of((out_of or folder) / name) for name in names}
+            _write(home, replace(made, files={**made.files, **new}))
+            return
+
+
+def forget(folder: Path, *names: str) -> None:
+    """Remove files, or folders of files, that a manifest names, and their names from it."""
+    made = read_made(folder)
+    if made is None:
+        return
+    gone = {file for file in made.files for name in names if file == name or file.startswith(f"{name}/")}
+    _write(folder, replace(made, files={k: v for k, v in made.files.items() if k not in gone}))
+    _remove(folder, {name for name in gone if not _edited(folder / name, made.files[name])})
+
+
+def _edited(file: Path, hash: str) -> bool:
+    """Return whether people have made a file their own."""
+    return file.name == EDITABLE and file.is_file() and hash_of(file) != hash
+
+
+def finish(folder: Path) -> None:
+    """Say that all is there."""
+    made = read_made(folder)
+    if made is not None:
+        _write(folder, replace(made, finished=True))
+
+
+def check_whole(folder: Path) -> None:
+    """Refuse a folder that is half done, or in which a file is not the one that was written.
+
+    A folder without a manifest is somebody's own: nothing is known of it.
+    """
+    made = read_made(folder)
+    if made is None:
+        return
+    if not made.finished:
+        raise InputError(Fault("a finished folder", f"one that `{made.by}` has not finished", folder))
+    for name, hash in made.files.items():
+        file = folder / name
+        if not file.is_file():
+            raise InputError(Fault(f"the file {name}, as `{made.by}` left it", "nothing there", folder))
+        if file.name != EDITABLE and hash_of(file) != hash:
+            raise InputError(Fault(f"the file {name}, as `{made.by}` left it", "a changed one", folder))
+
+
+def clear(folder: Path, made: Made) -> None:
+    """Remove a work's own files, its manifest last.
+
+    Raises:
+        InputError: one was changed since; nothing is removed.
+    """
+    for name, hash in made.files.items() if made.finished else ():  # a kill may have come before a move
+        if (folder / name).is_file() and hash_of(folder / name) != hash and not name.endswith(EDITABLE):
+            expected = f"the file {name} as `{made.by}` left it, to take it away (else move it first)"
+            raise InputError(Fault(expected, "a changed one", folder))
+    scratch = {f.relative_to(folder).as_posix() for p in made.scratch for f in folder.glob(p) if f.is_file()}
+    own = {name for name, hash in made.files.items() if not _edited(folder / name, hash)}
+    _remove(folder, own | scratch)
+    (folder / MANIFEST).unlink()
+
+
+def _remove(folder: Path, names: Iterable[str]) -> None:
+    """Remove files, and folders inside that are empty then."""
+    for name in sorted(names, reverse=True):
+        (folder / name).unlink(missing_ok=True)
+        for inner in (folder / name).parents:
+            if inner == folder or not inner.is_dir() or any(inner.iterdir()):
+                break
+            inner.rmdir()
+
+
+@contextmanager
+def together(folder: Path) -> Iterator[Path]:
+    """Lend a folder to write a claimed folder's results to; they take the place of earlier ones together.
+
+    Raises:
+        InputError: a file that is not its own is in the way; all is left as it was.
+    """
+    new = folder / NEW
+    shutil.rmtree(new, ignore_errors=True)  # of a run that was killed
+    new.mkdir(parents=True)
+    try:
+        yield new
+        _put_in_place(folder, new)
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
+
+
+def _put_in_place(folder: Path, new: Path) -> None:
+    made = read_made(folder)
+    if made is None:
+        raise InputError(Fault("a folder that was claimed", f"no {MANIFEST}", folder))
+    files = {f.relative_to(new).as_posix(): hash_of(f) for f in sorted(new.rglob("*")) if f.is_file()}
+    for name in [n for n in files if _edited(folder / n, made.files.get(n, ""))]:
+        del files[name]
+    if foreign := [name for name in files if name not in made.files and (folder / name).exists()]:
+        expected = f"room for {foreign[0]} (move it, or give another --out)"
+        raise InputError(Fault(expected, "a file that was not written here", folder))
+    _write(folder, replace(made, files={**made.files, **files}, finished=False))
+    for name in files:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        os.replace(new / name, folder / name)
+    old = made.files.keys() - files.keys()
+    _remove(folder, {name for name in old if not _edited(folder / name, made.files[name])})
+    _write(folder, replace(made, files=files, finished=True))
+
+
+def _write(folder: Path, made: Made) -> None:
+    write_json(folder / MANIFEST, asdict(made))
