@@ -19,6 +19,7 @@ from rationale.cli_options import (
     Workers,
     use_threads,
 )
+from rationale.terminal import say, say_lines
 
 
 def bench_command(  # noqa: PLR0913 (one option each)
@@ -69,13 +70,14 @@ def bench_command(  # noqa: PLR0913 (one option each)
         return
     encoded = classifier.encoder.encode([loaded.text(e) for e in examples])
     flat = [w for text in encoded for w in text][:windows]
-    typer.echo(table(bench(classifier, flat, batch_size, rounds)))
+    say_lines(table(bench(classifier, flat, batch_size, rounds)))
 
 
 def _run_suite(name: str, device: str, out: Path, how: tuple[str, int, str | None]) -> None:
     """Measure a grid; workers on one device would share its time, so each should have its own."""
     import torch
 
+    from eraser.cells import as_csv
     from eraser.write import write_json, write_text
     from rationale.bench_suite import SUITES, as_table
     from rationale.device import pick_device
@@ -91,23 +93,24 @@ def _run_suite(name: str, device: str, out: Path, how: tuple[str, int, str | Non
     job = SuiteJob(replace(SUITES[name], device=device), str(out.resolve()), threads=torch.get_num_threads())
     run = job.open()
     if run.measured:
-        typer.echo(f"measured earlier: {run.measured} of {len(run)} parts in {run.folder}/parts", err=True)
+        say(f"measured earlier: {run.measured} of {len(run)} parts in {run.folder}/parts", err=True)
     RUNNERS[runner](job, run, workers, address)
     table = as_table([cell for number in range(len(run)) for cell in run.cells(number)])
     cells = table.astype(object).where(table.notna(), None).to_dict("records")
     write_json(out / f"{name}.json", {**run.where, "cells": cells})
-    write_text(out / f"{name}.csv", table.to_csv(index=False))
-    typer.echo(f"{run.where['device']}, torch {run.where['torch']}\n{table.round(2).to_string(index=False)}")
+    write_text(out / f"{name}.csv", as_csv(table))
+    say_lines(f"{run.where['device']}, torch {run.where['torch']}\n{table.round(2).to_string(index=False)}")
 
 
 def _draw_dial(classifier: Any, loaded: Any, split: str, dials: str | None, out: Path) -> None:
+    from eraser.cells import as_csv
     from eraser.write import write_bytes, write_text
     from rationale.cli_train import numbers
     from rationale.frontier import DIALS, dial_table
     from rationale.plots import dial_figure, png
 
     found = dial_table(classifier, loaded, split, DIALS if dials is None else numbers(dials))
-    write_text(out / "dial.csv", found.to_csv(index=False))
+    write_text(out / "dial.csv", as_csv(found))
     write_bytes(out / "dial.png", png(dial_figure(found)))
-    typer.echo(found.round(3).to_string(index=False))
-    typer.echo(f"written: {out}/dial.csv, {out}/dial.png")
+    say_lines(found.round(3).to_string(index=False))
+    say(f"written: {out}/dial.csv, {out}/dial.png")

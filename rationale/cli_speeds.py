@@ -9,6 +9,7 @@ import typer
 
 from eraser.errors import Fault, InputError
 from rationale.cli_options import DataPath, DatasetName, Precision, Threads, use_threads
+from rationale.terminal import say, say_lines
 
 SHOWN = (
     *("model", "dial", "flops", "wall", "wall_of_flops", "exit_layer"),
@@ -35,6 +36,7 @@ def speeds_command(  # noqa: PLR0913 (one option each)
     seed: int = 0,
 ) -> None:
     """Accuracy of many models against operations counted and time measured, and the area under each line."""
+    from eraser.cells import as_csv
     from eraser.load import load
     from eraser.write import make_folder, write_bytes, write_text
     from rationale.cli_train import numbers
@@ -52,13 +54,13 @@ def speeds_command(  # noqa: PLR0913 (one option each)
     labels = [e.label for e in loaded.splits[split]]
     areas = area(table, max(map(labels.count, set(labels))) / len(labels))
     make_folder(out)
-    write_text(out / "speeds.csv", table.to_csv(index=False))
-    write_text(out / "areas.csv", areas.to_csv(index_label="model", header=["area"]))
+    write_text(out / "speeds.csv", as_csv(table))
+    write_text(out / "areas.csv", as_csv(areas.rename_axis("model").reset_index(name="area")))
     write_bytes(out / "speeds.png", png(speed_figure(table)))
-    typer.echo(f"{loaded.name} {split}, n = {len(labels)}; {table['where'].dropna().iloc[0]}")
-    typer.echo(table[list(SHOWN)].round(3).to_string(index=False))
-    typer.echo("area under accuracy over the share of dense operations")
-    typer.echo(areas.round(4).to_string())
+    say(f"{loaded.name} {split}, n = {len(labels)}; {table['where'].dropna().iloc[0]}")
+    say_lines(table[list(SHOWN)].round(3).to_string(index=False))
+    say("area under accuracy over the share of dense operations")
+    say_lines(areas.round(4).to_string())
 
 
 def _named(models: list[str]) -> dict[str, str]:
