@@ -1,4 +1,4 @@
-"""Whom the viewer's server answers, and what its pages may load: this machine alone, and nothing from elsewhere.
+"""Whom the viewer's server answers: this machine alone; what its pages load: nothing from elsewhere.
 
 A page of another site that a reader has open can send requests here, and can give its own name this machine's
 address; the browser then says so in Origin or in Host.

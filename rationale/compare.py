@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from eraser import Fault, InputError
+from eraser.cells import as_csv
 from eraser.metrics import METRICS, compare, defined, score
 from eraser.types import Floats
 from eraser.write import write_text
@@ -241,6 +242,6 @@ def write_comparison(folders: Sequence[Path], metrics: Sequence[str], folder: Pa
     """Compare runs, write compare.csv and compare.md, and return the latter's text."""
     found = compared(folders, metrics)
     text = page(found.runs, found.table)
-    write_text(folder / "compare.csv", found.table.to_csv(index=False))
+    write_text(folder / "compare.csv", as_csv(found.table))
     write_text(folder / "compare.md", text)
     return text

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from eraser import Dataset, Fault, InputError, Prediction
+from eraser.cells import as_csv
 from eraser.metrics import measure, score
 from eraser.write import make_folder, write_text
 from rationale.attribution import Case, attribute
@@ -89,7 +90,7 @@ def tune(
         rows += [{"run": name, **_named(point), **_flat(entry)} for entry in record["log"]]
         table = pd.DataFrame(rows)
         table["frontier"] = on_frontier(table.speedup.to_numpy(), table.val_accuracy.to_numpy())
-        write_text(out / "frontier.csv", table.to_csv(index=False))
+        write_text(out / "frontier.csv", as_csv(table))
     return table
 
 

@@ -13,6 +13,7 @@ import pandas as pd
 
 from eraser import Dataset
 from eraser.bootstrap import GROUPS
+from eraser.cells import as_csv
 from eraser.write import write_bytes, write_json, write_text
 from rationale.evaluate import Evaluation
 from rationale.figures import FIGURES
@@ -64,7 +65,7 @@ def write_run(evaluation: Evaluation | Iterable[Evaluation], dataset: Dataset, f
     people = {} if found.people is None else people_tables(found.people, dataset)
     for name in PEOPLE_TABLES:
         if name in people:
-            write_text(folder / f"{name}.csv", people[name].to_csv(index=False))
+            write_text(folder / f"{name}.csv", as_csv(people[name]))
         else:
             (folder / f"{name}.csv").unlink(missing_ok=True)  # of an earlier run into this folder
     write_images(images, folder / "figures")
@@ -78,7 +79,7 @@ def write_tables(tables: Tables, facts: dict[str, Any], folder: Path) -> None:
         if table.empty:
             (folder / f"{name}.csv").unlink(missing_ok=True)  # of an earlier run into this folder
         else:
-            write_text(folder / f"{name}.csv", table.to_csv(index=False))
+            write_text(folder / f"{name}.csv", as_csv(table))
     scores, paired = records(tables.scores), records(tables.paired)
     write_json(folder / "scores.json", {"run": facts, "scores": scores, "paired": paired})
     cells = summary_cells(tables.scores, tables.paired, facts["budgets"][0])

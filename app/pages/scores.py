@@ -17,6 +17,7 @@ from app.runs import Run, together
 from app.show import show_figure
 from app.state import stamp
 from eraser import InputError
+from eraser.cells import as_csv
 from eraser.metrics import METRICS
 from rationale.figures import AGREES, COST, FIGURES, TRUSTED
 from rationale.figures_labels import label_marks
@@ -126,7 +127,7 @@ def _wide(run: Run, budget: str, several: bool) -> pd.DataFrame:
 
 def _file(name: str, table: pd.DataFrame) -> None:
     st.download_button(
-        "CSV", table.to_csv(index=False), f"{name}.csv", key=f"table-{name}", on_click="ignore",
+        "CSV", as_csv(table), f"{name}.csv", key=f"table-{name}", on_click="ignore",
         icon=":material/download:", type="tertiary",
     )  # fmt: skip
 
