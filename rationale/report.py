@@ -25,6 +25,7 @@ from rationale.results import (
     Tables,
     all_tables,
     headline,
+    in_markdown,
     in_words,
     latex,
     markdown,
@@ -84,7 +85,8 @@ def write_tables(tables: Tables, facts: dict[str, Any], folder: Path) -> None:
     write_json(folder / "scores.json", {"run": facts, "scores": scores, "paired": paired})
     cells = summary_cells(tables.scores, tables.paired, facts["budgets"][0])
     basis = stands_on(tables.scores, facts)
-    write_text(folder / "summary.md", f"{basis}\n\n{markdown(cells)}\n" + "".join(map(_line, legend(facts))))
+    head, *below = (_line(in_markdown(text)) for text in (basis, *legend(facts)))
+    write_text(folder / "summary.md", f"{head}\n{markdown(cells)}\n" + "".join(below))
     comments = "".join(f"% {_line(text)}" for text in (basis, *legend(facts)))
     write_text(folder / "summary.tex", comments + latex(cells))
 

@@ -104,9 +104,10 @@ def _table(runs: Sequence[Run], budget: str) -> None:
         rows = rows.sort_values("value", ascending=bool((rows.better == "lower").any()))
     shown = [c for c in ("rank", "method", *NUMBERS, "n", "left_out") if c in rows]
     better = rows.better.iloc[0] if len(rows) and isinstance(rows.better.iloc[0], str) else ""
-    st.caption(f"{METRICS[metric].unit if metric in METRICS else 'ms per example (median)'}"
-               + (f", {better} is better" if better else "") + "; low and high: 95 % interval; "
-               "methods that share a rank (1=) may differ by chance. Click a column to sort.")  # fmt: skip
+    says = f"{METRICS[metric].unit if metric in METRICS else 'ms per example (median)'}"
+    says += f", {better} is better" if better else ""
+    says += "; low and high: 95 % interval; methods that share a rank (1=) may differ by chance."
+    st.html(html.note(f"{says} Click a column to sort."))
     st.dataframe(rows[shown], hide_index=True, column_config=_three(rows))
     _file("scores", scores)
     st.caption("All headline numbers")
