@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,11 +10,14 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure
 
-from eraser import Fault, InputError
+from eraser.errors import first_line
 from rationale.measured import NO_BUDGET
 from rationale.people import PEOPLE_TABLES
 from rationale.plots import dial_figure, speed_figure, tune_figure
 from rationale.results import Tables
+from rationale.run_files import read_facts, read_table, unreadable
+
+MOST_METHODS = 200
 
 COLUMNS: Mapping[str, tuple[str, ...]] = {
     "scores": ("method", "budget", "metric", "value", "low", "high", "n", "better", "unit"),
@@ -68,6 +70,7 @@ def read_run(folder: Path) -> Run:
     tables = {
         name: read_csv(folder / f"{name}.csv", needed, name == "scores") for name, needed in COLUMNS.items()
     }
+    _check_scores(tables["scores"], folder / "scores.csv")
     people = {n: read_csv(folder / f"{n}.csv", (), False) for n in PEOPLE_TABLES}
     there = {n: table for n, table in people.items() if not table.empty}
     return Run(folder.name, Tables(**tables), there, facts_of(folder))
@@ -79,19 +82,22 @@ def read_csv(path: Path, needed: Sequence[str], must: bool = True) -> pd.DataFra
     Raises:
         InputError: it cannot be read, or lacks a column.
     """
-    if not path.is_file() and not must:
-        return pd.DataFrame(columns=list(needed))
-    try:
-        table = pd.read_csv(path)
-    except (OSError, ValueError) as error:  # pandas' own errors are ValueErrors
-        raise InputError(Fault("a readable CSV file", _told(error), path)) from None
-    if missing := [c for c in needed if c not in table]:
-        raise InputError(Fault(f"the columns {', '.join(needed)}", f"none of the name {missing[0]}", path))
-    return table
+    table = read_table(path.parent, path.name, needed)
+    if table is not None:
+        return table
+    if must:
+        raise unreadable(path, "a readable CSV file", "none")
+    return pd.DataFrame(columns=list(needed))
 
 
-def _told(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}"
+def _check_scores(scores: pd.DataFrame, path: Path) -> None:
+    """Refuse a number that stands there twice, an unknown direction, and more methods than can be drawn."""
+    if not scores.better.isin(["higher", "lower", ""]).all():
+        raise unreadable(path, "higher, lower or nothing in column 'better'", "something else")
+    if scores.duplicated(["method", "budget", "metric"]).any():
+        raise unreadable(path, "each method, budget and metric once", "one of them twice")
+    if (n := scores.method.nunique()) > MOST_METHODS:
+        raise unreadable(path, f"at most {MOST_METHODS} methods", f"{n}")
 
 
 def facts_of(folder: Path) -> dict[str, Any]:
@@ -100,14 +106,7 @@ def facts_of(folder: Path) -> dict[str, Any]:
     Raises:
         InputError: its scores.json cannot be read.
     """
-    path = folder / "scores.json"
-    if not path.is_file():
-        return {}
-    try:
-        facts = json.loads(path.read_text(encoding="utf-8"))["run"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(Fault("the scores.json of a run", _told(error), path)) from None
-    return facts if isinstance(facts, dict) else {}
+    return read_facts(folder) or {}
 
 
 def together(runs: Sequence[Run]) -> pd.DataFrame:
@@ -131,5 +130,5 @@ def draw_curve(path: Path) -> tuple[pd.DataFrame, Figure]:
     table = read_csv(path, curve.columns)
     try:
         return table, curve.draw(table)
-    except (AttributeError, KeyError, ValueError, TypeError) as error:
-        raise InputError(Fault(f"a table written by `{curve.by}`", _told(error), path)) from None
+    except (AttributeError, ArithmeticError, LookupError, TypeError, ValueError) as error:
+        raise unreadable(path, f"a table written by `{curve.by}`", first_line(error)) from None

@@ -17,6 +17,7 @@ from matplotlib.text import Text
 
 from app import html
 from app.colours import INK, LINE, PAPER, contrast
+from eraser.cells import as_csv
 from rationale.plots import png
 
 DRAWING = RLock()  # matplotlib's settings are the process's
@@ -83,7 +84,7 @@ def show_figure(
         st.image(shown, width="stretch")
     st.html(html.note(says))
     with st.container(horizontal=True):
-        for kind, data in (("PNG", as_png), ("SVG", as_svg), ("CSV", table.to_csv(index=False))):
+        for kind, data in (("PNG", as_png), ("SVG", as_svg), ("CSV", as_csv(table))):
             st.download_button(
                 kind, data, f"{name}.{kind.lower()}", key=f"{name}-{kind}", on_click="ignore",
                 icon=":material/download:", type="tertiary",

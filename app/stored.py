@@ -19,9 +19,10 @@ from eraser.inputs import HARD, LABEL, SCORES, TOKENS, At, Record, rationales_of
 from eraser.rules import prediction_faults
 from eraser.types import Floats, Mask, Span, mask_of
 from rationale.attribution import METHODS
+from rationale.run_files import own_file, unreadable
 
 MOST_FAULTS = 2  # that are told: a file of other texts has one in every line
-SUFFIX = ".jsonl"
+PREDICTIONS, SUFFIX = "predictions", ".jsonl"
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,9 @@ class Origin:
 
 def stored_methods(folder: Path) -> dict[str, Path]:
     """Return the official prediction files of a run by method, in the order of METHODS."""
-    found = {p.name.removesuffix(SUFFIX): p for p in sorted((folder / "predictions").glob(f"*{SUFFIX}"))}
+    there = folder / PREDICTIONS
+    files = [] if there.is_symlink() else sorted(there.glob(f"*{SUFFIX}"))
+    found = {p.name.removesuffix(SUFFIX): p for p in files if not p.is_symlink()}
     order = [*(m for m in METHODS if m in found), *(m for m in found if m not in METHODS)]
     return {m: found[m] for m in order}
 
@@ -69,6 +72,8 @@ def read_stored(path: Path, dataset: Dataset) -> Stored:
     Raises:
         InputError: it cannot be read, or is of other examples, or of texts of other lengths.
     """
+    if own_file(path.parents[1], f"{PREDICTIONS}/{path.name}") is None:
+        raise unreadable(path, "a prediction file", "none")
     records, faults = read_predictions(path)
     placed = [(At.of(record, str(path), line), record) for line, record in records]
     if not (faults or placed):

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
+
+# what a terminal obeys rather than shows: controls, marks of direction, separators, halves of characters
+CONTROLS = re.compile("[\0-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +26,8 @@ class Fault:
         if self.line is not None:
             place += f":{self.line}" if place else f"line {self.line}"
         parts = [p for p in (place, self.id) if p]
-        return " ".join(": ".join([*parts, f"expected {self.expected}, got {self.got}"]).splitlines())
+        text = ": ".join([*parts, f"expected {self.expected}, got {self.got}"])
+        return printable(" ".join(text.splitlines()))
 
 
 class InputError(ValueError):
@@ -31,6 +36,16 @@ class InputError(ValueError):
     def __init__(self, *faults: Fault) -> None:
         self.faults = faults
         super().__init__("\n".join(map(str, faults)))
+
+
+def printable(text: str, keep: str = "") -> str:
+    r"""Return a text that says what it is and does nothing to a terminal, save for characters to keep.
+
+    >>> print(printable("a\x1b[2Jb\nc"), printable("a\nb", keep="\n"), sep="|")
+    a\x1b[2Jb\nc|a
+    b
+    """
+    return CONTROLS.sub(lambda c: c[0] if c[0] in keep else c[0].encode("unicode_escape").decode(), text)
 
 
 def shown(value: object, limit: int = 60) -> str:

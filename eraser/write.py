@@ -5,10 +5,13 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shutil
+import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from socket import gethostname
+from tempfile import TemporaryDirectory
 from typing import Any, TextIO
 from zlib import crc32
 
@@ -23,7 +26,17 @@ HOST = f"{crc32(gethostname().encode()):08x}"  # in the names of files that are 
 
 @contextmanager
 def whole(path: Path) -> Iterator[Path]:
-    """Lend a temporary neighbour of `path` to write to, then rename it; a failure leaves nothing behind."""
+    """Lend a temporary neighbour of `path` to write to, then rename it; a failure leaves nothing behind.
+
+    What is written for a device or a FIFO goes through it.
+
+    Raises:
+        InputError: it cannot be written, or is a link: it would be gone, or its target overwritten unasked.
+    """
+    if _passes_on(path):
+        with _through(path) as partial:
+            yield partial
+        return
     partial = path.with_name(f".{path.name}.{os.getpid()}-{HOST}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -40,6 +53,34 @@ def whole(path: Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             partial.unlink()
+
+
+def _passes_on(path: Path) -> bool:
+    """Return whether a path is a device or a FIFO, or leads to one."""
+    try:
+        kind = stat.S_IFMT(path.stat().st_mode)
+    except OSError:  # nothing is there, or a link to nothing
+        kind = 0
+    if kind in (stat.S_IFCHR, stat.S_IFIFO):
+        return True
+    if path.is_symlink():
+        raise InputError(Fault("a place that is no link", f"a link to {os.readlink(path)}", path))
+    if kind in (stat.S_IFBLK, stat.S_IFSOCK):
+        raise InputError(Fault("a file, a FIFO or a character device", "a disk or a socket", path))
+    return False
+
+
+@contextmanager
+def _through(path: Path) -> Iterator[Path]:
+    """Lend a file elsewhere, then write what it holds to a device or a FIFO."""
+    with TemporaryDirectory() as folder:
+        partial = Path(folder) / (path.name or "out")
+        yield partial
+        try:
+            with partial.open("rb") as file, path.open("wb") as device:
+                shutil.copyfileobj(file, device)
+        except OSError as error:
+            raise InputError(Fault("a writable place", f"{error.strerror or error}", path)) from None
 
 
 def remove_left(folder: Path) -> None:

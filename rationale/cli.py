@@ -27,6 +27,7 @@ from rationale.cli_options import (
 from rationale.cli_speeds import speeds_command
 from rationale.cli_train import train_app, tune_app
 from rationale.cli_train_adaptive import train_dact_command, train_inforcoef_command, train_prune_command
+from rationale.terminal import say, say_lines
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -70,7 +71,7 @@ def main() -> None:
 
 def _fail(code: int, *lines: str) -> NoReturn:
     for line in lines:
-        typer.echo(line, err=True)
+        say(line, err=True)
     raise SystemExit(code) from None
 
 
@@ -81,11 +82,11 @@ def data_list(as_json: AsJson = False) -> None:
 
     rows = status()
     if as_json:
-        typer.echo(json.dumps([r.__dict__ if hasattr(r, "__dict__") else r for r in rows], default=str))
+        say(json.dumps([r.__dict__ if hasattr(r, "__dict__") else r for r in rows], default=str))
         return
     for row in rows:
         place = f" ({row.path})" if row.state == "here" else ""
-        typer.echo(f"{row.name:20} {row.state:10} {row.description}{place}")
+        say(f"{row.name:20} {row.state:10} {row.description}{place}")
 
 
 @data_app.command("fetch")
@@ -97,7 +98,7 @@ def data_fetch(
     from eraser.download import fetch
 
     for name in names:
-        typer.echo(f"{name}: {fetch(name, force=force)}")
+        say(f"{name}: {fetch(name, force=force)}")
 
 
 @data_app.command("describe")
@@ -120,13 +121,13 @@ def data_describe(dataset: DatasetName = "sample", data: DataPath = None, as_jso
             "human_share": round(loaded.human_share(split), 4),
         }
     if as_json:
-        typer.echo(json.dumps(facts).replace("NaN", "null"))
+        say(json.dumps(facts).replace("NaN", "null"))
         return
-    typer.echo(f"{loaded.name}: labels {', '.join(loaded.labels)}")
+    say(f"{loaded.name}: labels {', '.join(loaded.labels)}")
     for split, row in facts["splits"].items():
-        typer.echo(f"  {split:6}" + "  ".join(f"{k} {v}" for k, v in row.items()))
+        say(f"  {split:6}" + "  ".join(f"{k} {v}" for k, v in row.items()))
     for note in loaded.notes:
-        typer.echo(f"  note: {note}")
+        say(f"  note: {note}")
 
 
 @app.command("compress")
@@ -138,7 +139,7 @@ def compress_command(
     """Store a model in about a quarter of its size: matrices in eight bits, the rest in sixteen."""
     from rationale.compress import compress
 
-    typer.echo(f"{out}: {compress(model, out, overwrite) / 1e6:.1f} MB")
+    say(f"{out}: {compress(model, out, overwrite) / 1e6:.1f} MB")
 
 
 @app.command("score")
@@ -158,7 +159,7 @@ def score_command(
     text = json.dumps(found, indent=4, sort_keys=True)
     if official is not None:
         write_text(official, text + "\n")
-    typer.echo(text)
+    say_lines(text)
 
 
 @app.command("check")
@@ -176,7 +177,7 @@ def check_command(
     settings = Settings(extra_labels=tuple(extra_label or ()))
     found = check_predictions(Source(data), split, predictions, settings)
     for warning in found.warnings:
-        typer.echo(f"warning: {warning}")
+        say(f"warning: {warning}")
     if found.faults:
         raise InputError(*found.faults)
-    typer.echo(f"{predictions}: no faults, {len(found.warnings)} warnings")
+    say(f"{predictions}: no faults, {len(found.warnings)} warnings")

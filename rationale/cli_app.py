@@ -50,9 +50,13 @@ def server(port: int, browser: bool) -> list[str]:
         "server.port": port,
         "server.headless": not browser,
         "server.fileWatcherType": "none",
+        "server.enableCORS": True,  # whatever a .streamlit/config.toml in the current folder says
+        "server.enableXsrfProtection": True,
+        "server.enableStaticServing": False,
         "browser.gatherUsageStats": False,
         "client.toolbarMode": "minimal",
         "client.showErrorDetails": "none",
+        "client.disableDataExport": True,  # it would not quote; each table has a CSV of ours
     }
     colours = {
         "primaryColor": BAR,
@@ -62,7 +66,7 @@ def server(port: int, browser: bool) -> list[str]:
     }
     for theme in ("light", "dark"):
         told |= {f"theme.{theme}.{name}": getattr(colour, theme) for name, colour in colours.items()}
-    script = Path(app.pages.__file__).parent / "viewer.py"
+    script = Path(app.pages.__file__).parent / "served.py"
     return [str(script), *(f"--{k}={str(v).lower() if isinstance(v, bool) else v}" for k, v in told.items())]
 
 

@@ -26,6 +26,7 @@ from rationale.cli_options import (
     absolute,
     label_names,
 )
+from rationale.terminal import say
 
 
 def attribute_command(  # noqa: PLR0913 (one option each)
@@ -89,9 +90,9 @@ def attribute_command(  # noqa: PLR0913 (one option each)
     RUNNERS[runner](job, work, workers, address)
     found = collect(work)
     for note in work.notes:
-        typer.echo(f"note: {note}")
+        say(f"note: {note}")
     cost = ", ".join(f"{method} {ms:.1f} ms" for method, ms in found["ms_per_text"].items())
-    typer.echo(
+    say(
         f"{out}: {found['texts']} texts in {len(found['parts'])} parts, "
         f"{found['words_unread']} of {found['words']} words not read; mean cost a text: {cost}"
     )

@@ -20,6 +20,7 @@ from rationale.cli_options import (
     Workers,
     use_threads,
 )
+from rationale.terminal import say, say_lines
 
 DIAL = "bench --dial"
 
@@ -75,7 +76,7 @@ def bench_command(  # noqa: PLR0913 (one option each)
         of = {"content_of_model": content_of_model(model), "split": split, "dials": dials}
         of |= {"content_of_data": content_of_examples(loaded, examples)}
         if is_done(out, DIAL, of, (model,), overwrite):
-            typer.echo(f"already done: {out}", err=True)
+            say(f"already done: {out}", err=True)
             return
         found = _dial_table(classifier, loaded, split, dials)
         claim(out, DIAL, of, (model,), (), overwrite)
@@ -83,13 +84,14 @@ def bench_command(  # noqa: PLR0913 (one option each)
         return
     encoded = classifier.encoder.encode([loaded.text(e) for e in examples])
     flat = [w for text in encoded for w in text][:windows]
-    typer.echo(table(bench(classifier, flat, batch_size, rounds)))
+    say_lines(table(bench(classifier, flat, batch_size, rounds)))
 
 
 def _run_suite(name: str, device: str, out: Path, how: tuple[str, int, str | None], overwrite: bool) -> None:
     """Measure a grid; workers on one device would share its time, so each should have its own."""
     import torch
 
+    from eraser.cells import as_csv
     from eraser.owned import claim, together
     from eraser.write import write_json, write_text
     from rationale.bench_suite import SUITES, as_table
@@ -107,14 +109,14 @@ def _run_suite(name: str, device: str, out: Path, how: tuple[str, int, str | Non
     run = job.open()
     claim(out, f"bench --suite {name}", {**vars(run.suite), **run.where}, (), (), overwrite)
     if run.measured:
-        typer.echo(f"measured earlier: {run.measured} of {len(run)} parts in {run.folder}/parts", err=True)
+        say(f"measured earlier: {run.measured} of {len(run)} parts in {run.folder}/parts", err=True)
     RUNNERS[runner](job, run, workers, address)
     table = as_table([cell for number in range(len(run)) for cell in run.cells(number)])
     cells = table.astype(object).where(table.notna(), None).to_dict("records")
     with together(out) as new:
         write_json(new / f"{name}.json", {**run.where, "cells": cells})
-        write_text(new / f"{name}.csv", table.to_csv(index=False))
-    typer.echo(f"{run.where['device']}, torch {run.where['torch']}\n{table.round(2).to_string(index=False)}")
+        write_text(new / f"{name}.csv", as_csv(table))
+    say_lines(f"{run.where['device']}, torch {run.where['torch']}\n{table.round(2).to_string(index=False)}")
 
 
 def _dial_table(classifier: Any, loaded: Any, split: str, dials: str | None) -> Any:
@@ -125,12 +127,13 @@ def _dial_table(classifier: Any, loaded: Any, split: str, dials: str | None) -> 
 
 
 def _draw_dial(found: Any, out: Path) -> None:
+    from eraser.cells import as_csv
     from eraser.owned import together
     from eraser.write import write_bytes, write_text
     from rationale.plots import dial_figure, png
 
     with together(out) as new:
-        write_text(new / "dial.csv", found.to_csv(index=False))
+        write_text(new / "dial.csv", as_csv(found))
         write_bytes(new / "dial.png", png(dial_figure(found)))
-    typer.echo(found.round(3).to_string(index=False))
-    typer.echo(f"written: {out}/dial.csv, {out}/dial.png")
+    say_lines(found.round(3).to_string(index=False))
+    say(f"written: {out}/dial.csv, {out}/dial.png")

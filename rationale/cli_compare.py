@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from rationale.terminal import say, say_lines
+
 
 def compare_command(
     runs: Annotated[list[Path], typer.Argument(help="Run folders of `rationale evaluate`, two or more.")],
@@ -19,5 +21,5 @@ def compare_command(
     from rationale.compare import COMPARED, write_comparison
 
     names = COMPARED if metrics is None else tuple(metrics.split(","))
-    typer.echo(write_comparison(runs, names, out))
-    typer.echo(f"written: {out}/compare.csv, {out}/compare.md")
+    say_lines(write_comparison(runs, names, out))
+    say(f"written: {out}/compare.csv, {out}/compare.md")

@@ -14,6 +14,7 @@ from eraser.errors import Fault, InputError
 from eraser.types import Dataset
 from rationale.cli_options import Words
 from rationale.cli_train import numbers
+from rationale.terminal import say
 
 MOST_LISTED = 50  # labels: numbers may be as many as rows
 SplitFile = Annotated[Path | None, typer.Option(help="A .csv, .tsv or .jsonl file with this split's rows.")]
@@ -87,15 +88,15 @@ def _print_summary(found: Dataset, folder: Path) -> None:
     rows = sum(map(len, found.splits.values()))
     several = any(SEVERAL in label for label in found.labels)
     names = sorted({x for label in found.labels for x in _each(label, several)})
-    typer.echo(f"{found.name}: {rows} rows, labels {_listed(names)}")
+    say(f"{found.name}: {rows} rows, labels {_listed(names)}")
     for name, examples in found.splits.items():
         marked = sum(bool(e.gold) for e in examples)
         counts = Counter(x for e in examples for x in _each(e.label, several))
         by_label = _listed([f"{label} {counts[label]}" for label in names])
-        typer.echo(f"  {name:6}rows {len(examples)} ({by_label})  with_rationale {marked}")
+        say(f"  {name:6}rows {len(examples)} ({by_label})  with_rationale {marked}")
     for note in found.notes:
-        typer.echo(f"  note: {note}")
-    typer.echo(f"written: {folder}")
+        say(f"  note: {note}")
+    say(f"written: {folder}")
     data = ["--dataset", found.name, "--data", str(folder)]
     if {"train", "val"} <= found.splits.keys() and not several:
         backbone, model = "sentence-transformers/all-MiniLM-L6-v2", f"models/{found.name}-dense"
@@ -103,7 +104,7 @@ def _print_summary(found: Dataset, folder: Path) -> None:
     else:
         split = list(found.splits)[-1]
         command = ["rationale", "evaluate", *data, "--model", "MODEL", "--split", split]
-    typer.echo(f"next: {shlex.join(command)}")
+    say(f"next: {shlex.join(command)}")
 
 
 def _each(label: str, several: bool) -> tuple[str, ...]:

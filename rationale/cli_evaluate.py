@@ -35,6 +35,7 @@ from rationale.cli_options import (
     absolute,
     label_names,
 )
+from rationale.terminal import say, say_lines
 
 if TYPE_CHECKING:  # torch is imported when a command runs
     from rationale.asked import Asked
@@ -147,7 +148,7 @@ def _print_run(scores: Any, budget: str, folder: Path, as_json: bool) -> None:
     from rationale.results import headline, in_words, of_answers
 
     if as_json:
-        typer.echo(json.dumps(records(scores)))
+        say(json.dumps(records(scores)))
         return
     table = headline(scores, budget)
     names = {
@@ -161,5 +162,5 @@ def _print_run(scores: Any, budget: str, folder: Path, as_json: bool) -> None:
         "cost": "ms",
     }
     right = "".join(f"{in_words(row)}, n = {row['n']}; " for row in of_answers(scores))
-    typer.echo(table.rename(columns=names).round(3).to_string())
-    typer.echo(f"\n{right}budget {budget}; intervals and paired differences in {folder}/report.html")
+    say_lines(table.rename(columns=names).round(3).to_string())
+    say_lines(f"\n{right}budget {budget}; intervals and paired differences in {folder}/report.html")

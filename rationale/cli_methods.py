@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import typer
+from rationale.terminal import say
 
 if TYPE_CHECKING:  # torch is imported when a command runs
     from rationale.asked import Asked
@@ -35,7 +35,7 @@ def picked(
     names = usual if given is None else [n for n, method in METHODS.items() if own or not method.adaptive]
     fit, left_out = fitting(classifier, names, explained)
     for line in left_out:
-        typer.echo(line, err=True)
+        say(line, err=True)
     return fit
 
 

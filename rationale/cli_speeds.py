@@ -9,6 +9,7 @@ import typer
 
 from eraser.errors import Fault, InputError
 from rationale.cli_options import DataPath, DatasetName, Overwrite, Precision, Threads, use_threads
+from rationale.terminal import say, say_lines
 
 SHOWN = (
     *("model", "dial", "flops", "wall", "wall_of_flops", "exit_layer"),
@@ -38,6 +39,7 @@ def speeds_command(  # noqa: PLR0913 (one option each)
     """Accuracy of many models against operations counted and time measured, and the area under each line."""
     from dataclasses import asdict
 
+    from eraser.cells import as_csv
     from eraser.content import content_of_examples
     from eraser.load import load
     from eraser.owned import claim, together
@@ -58,20 +60,20 @@ def speeds_command(  # noqa: PLR0913 (one option each)
     of |= {"content_of_data": content_of_examples(loaded, loaded.examples(split))}
     of |= {f"content_of_{name}": content_of_model(path) for name, path in asked.items()}
     if claim(out, "speeds", of, asked.values(), (), overwrite):
-        typer.echo(f"already done: {out}", err=True)
+        say(f"already done: {out}", err=True)
         return
     found = {n: _loaded(path, device, precision) for n, path in _named(models).items()}
     table = speed_table(_loaded(dense, device, precision), found, loaded, settings)
     labels = [e.label for e in loaded.splits[split]]
     areas = area(table, max(map(labels.count, set(labels))) / len(labels))
     with together(out) as new:
-        write_text(new / "speeds.csv", table.to_csv(index=False))
-        write_text(new / "areas.csv", areas.to_csv(index_label="model", header=["area"]))
+        write_text(new / "speeds.csv", as_csv(table))
+        write_text(new / "areas.csv", as_csv(areas.rename_axis("model").reset_index(name="area")))
         write_bytes(new / "speeds.png", png(speed_figure(table)))
-    typer.echo(f"{loaded.name} {split}, n = {len(labels)}; {table['where'].dropna().iloc[0]}")
-    typer.echo(table[list(SHOWN)].round(3).to_string(index=False))
-    typer.echo("area under accuracy over the share of dense operations")
-    typer.echo(areas.round(4).to_string())
+    say(f"{loaded.name} {split}, n = {len(labels)}; {table['where'].dropna().iloc[0]}")
+    say_lines(table[list(SHOWN)].round(3).to_string(index=False))
+    say("area under accuracy over the share of dense operations")
+    say_lines(areas.round(4).to_string())
 
 
 def _named(models: list[str]) -> dict[str, str]:

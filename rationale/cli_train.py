@@ -30,6 +30,7 @@ from rationale.cli_options import (
     Tolerance,
     WordDrop,
 )
+from rationale.terminal import say, say_lines
 
 train_app = typer.Typer(no_args_is_help=True, help="Train models.")
 tune_app = typer.Typer(no_args_is_help=True, help="Search a model's settings on val.")
@@ -72,7 +73,7 @@ def train_dense_command(  # noqa: PLR0913 (one option each)
     record = train_dense(
         lambda: new_classifier(backbone, loaded.labels), loaded, out, settings, backbone, overwrite
     )
-    typer.echo(f"{out}: val accuracy {record['val_accuracy']:.4f}")
+    say(f"{out}: val accuracy {record['val_accuracy']:.4f}")
 
 
 @train_app.command("adapler")
@@ -134,7 +135,7 @@ def train_recipe(name: str, values: dict[str, Any]) -> None:
     record = train_adaptive(recipe, values["dense"], loaded, out, settings, start, overwrite)
     kept = record["kept"]
     fits = "within" if kept["within_tolerance"] else "NOT within"
-    typer.echo(
+    say(
         f"{out}: val accuracy {kept['val_accuracy']:.4f} (dense {record['dense_val_accuracy']:.4f}, "
         f"{fits} the tolerance), {kept['speedup']:.2f} times fewer operations"
     )
@@ -151,7 +152,7 @@ def _loaded(values: dict[str, Any]) -> Dataset:
     read = {split: dataset.splits[split] for split in ("train", "val") if split in dataset.splits}
     found = evidence_only(replace(dataset, splits=read))
     for note in found.notes[len(dataset.notes) :]:
-        typer.echo(f"note: {note}", err=True)
+        say(f"note: {note}", err=True)
     return found
 
 
@@ -203,7 +204,7 @@ def tune_adapler_command(  # noqa: PLR0913 (one option each)
     write_bytes(out / "frontier.png", png(tune_figure(table)))
     writes(out, "frontier.png")
     best = table[table.frontier].sort_values("speedup")
-    typer.echo(best.to_string(index=False, float_format="{:.4g}".format))
+    say_lines(best.to_string(index=False, float_format="{:.4g}".format))
 
 
 def numbers(text: str) -> list[float]:

@@ -16,13 +16,17 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from eraser import Fault, InputError
+from eraser import InputError
+from eraser.errors import shown
 from eraser.metrics import Measured, defined, rows_of
 from eraser.types import Floats
+from rationale.run_files import unreadable
 
 PER_EXAMPLE, TIMES = "per_example.parquet", "times.parquet"  # of a run's folder
 EXAMPLE = "example"
 BLOCK = 4096  # examples written together: each block of each column costs some hundred bytes
+MOST_ROWS, MOST_VALUES = 10**7, 10**9  # that are read
+MOST_THRIFT = 10**8  # bytes, and parts, of what a file says of itself
 Key = tuple[str, str, str]  # (metric, budget, method)
 Columns = Mapping[Key, Measured]
 
@@ -85,17 +89,33 @@ class ColumnsFile(Mapping[Key, Floats]):
 
     def __post_init__(self) -> None:
         if EXAMPLE not in self._names or not len(self) or any(len(key) != 3 for key in self):
-            raise self._broken(f"columns {', '.join(self._names[:3])} … (evaluate again into this folder)")
+            names = ", ".join(name[:60] for name in self._names[:3])
+            raise self._broken(f"columns {names} … (evaluate again into this folder)")
+        if len(set(self._names)) < len(self._names):
+            raise self._broken("a column twice")
+        if odd := [f.name for f in self._file.schema_arrow if not _is_as_written(f)]:
+            raise self._broken(f"no lists of numbers in column {shown(odd[0])}")
+        meta = self._file.metadata
+        groups = [meta.row_group(i) for i in range(meta.num_row_groups)]
+        sizes = [group.column(i).num_values for group in groups for i in range(group.num_columns)]
+        if meta.num_rows > MOST_ROWS or sum(sizes) > MOST_VALUES:
+            raise self._broken(f"{meta.num_rows:,} rows and {sum(sizes):,} values: too many")
 
     @cached_property
     def ids(self) -> tuple[str, ...]:
         """The examples, in their order."""
-        return tuple(self._column(EXAMPLE).to_pylist())
+        found = tuple(self._column(EXAMPLE).to_pylist())
+        if None in found or len(set(found)) < len(found):
+            raise self._broken("examples without an id, or with one that another has")
+        return found
 
     @cached_property
     def _file(self) -> pq.ParquetFile:
         try:
-            return pq.ParquetFile(self.path, page_checksum_verification=True)
+            return pq.ParquetFile(
+                self.path, page_checksum_verification=True,
+                thrift_string_size_limit=MOST_THRIFT, thrift_container_size_limit=MOST_THRIFT,
+            )  # fmt: skip
         except (pa.ArrowException, OSError) as error:
             raise self._broken(str(error)) from None
 
@@ -117,7 +137,10 @@ class ColumnsFile(Mapping[Key, Floats]):
         if name not in self._names:
             raise KeyError(key)
         found = self._column(name)
-        known, values = np.asarray(found.is_valid()), np.asarray(found.flatten())
+        known, values = np.asarray(found.is_valid()), np.asarray(found.flatten(), dtype=np.float64)
+        sizes = set(found.value_lengths().drop_null().to_pylist())
+        if len(sizes) > 1 or 0 in sizes:
+            raise self._broken(f"rows of several lengths in column {shown(name)}")
         rows = np.full((len(known), max(1, len(values) // max(1, known.sum()))), np.nan)
         rows[known] = values.reshape(-1, rows.shape[1])
         return rows
@@ -130,4 +153,10 @@ class ColumnsFile(Mapping[Key, Floats]):
         return table[name].combine_chunks()
 
     def _broken(self, got: str) -> InputError:
-        return InputError(Fault(f"the {self.path.name} of a run", got, self.path))
+        return unreadable(self.path, f"the {self.path.name} of a run", got)
+
+
+def _is_as_written(column: pa.Field) -> bool:
+    if column.name == EXAMPLE:
+        return bool(pa.types.is_string(column.type) or pa.types.is_large_string(column.type))
+    return bool(pa.types.is_list(column.type) and pa.types.is_floating(column.type.value_type))

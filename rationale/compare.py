@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,12 +13,15 @@ import numpy as np
 import pandas as pd
 
 from eraser import Fault, InputError
+from eraser.cells import as_csv
+from eraser.errors import first_line
 from eraser.metrics import METRICS, compare, defined, score
 from eraser.types import Floats
 from eraser.write import write_text
 from rationale.columns import PER_EXAMPLE, ColumnsFile, Key
-from rationale.results import PAIRED, markdown_table
+from rationale.results import PAIRED, in_markdown, markdown_table
 from rationale.rich import fragment
+from rationale.run_files import SCORES_JSON, own_file, read_facts, unreadable
 
 COMPARED = (*(name for name, metric in METRICS.items() if metric.needs == "label"), *PAIRED)
 A_RUN = "a folder written by `rationale evaluate`"
@@ -53,15 +55,14 @@ def read_run(folder: Path) -> Run:
     Raises:
         InputError: it is none, or one written before runs kept their numbers example by example.
     """
-    try:
-        facts = json.loads((folder / "scores.json").read_text(encoding="utf-8"))["run"]
-        _ = facts["settings"]["dataset"], facts["settings"]["split"]
-    except FileNotFoundError:
-        raise InputError(Fault(A_RUN, "no scores.json there", folder)) from None
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(Fault(A_RUN, f"a scores.json that cannot be read ({error})", folder)) from None
-    path = folder / PER_EXAMPLE
-    if not path.is_file():
+    facts = read_facts(folder)
+    if facts is None:
+        raise unreadable(folder, A_RUN, "no scores.json there")
+    settings = facts.get("settings", {})
+    if missing := [n for n in ("dataset", "split") if not isinstance(settings.get(n), str)]:
+        raise unreadable(folder / SCORES_JSON, A_RUN, f"a scores.json without its {missing[0]}")
+    path = own_file(folder, PER_EXAMPLE)
+    if path is None:
         expected = f"a run with {PER_EXAMPLE} (evaluate again into this folder: what is done is kept)"
         raise InputError(Fault(expected, "an older run without", folder))
     return Run(str(folder), facts, ColumnsFile(path))
@@ -112,7 +113,7 @@ def compare_runs(runs: Sequence[Run], metrics: Sequence[str] = COMPARED, seed: i
     ids = common_ids(runs)
     keys = list(dict.fromkeys(key for run in runs for key in run.measured))
     rows = [
-        _row(key, one, other, ids, seed)
+        _checked_row(key, one, other, ids, seed)
         for one, other in combinations(runs, 2)
         for metric in dict.fromkeys(metrics)
         for key in keys
@@ -121,6 +122,16 @@ def compare_runs(runs: Sequence[Run], metrics: Sequence[str] = COMPARED, seed: i
     if not rows:
         raise InputError(Fault(f"runs that measured {', '.join(metrics)}", "none that did"))
     return pd.DataFrame(rows)
+
+
+def _checked_row(key: Key, one: Run, other: Run, ids: Sequence[str], seed: int) -> dict[str, Any]:
+    try:
+        return _row(key, one, other, ids, seed)
+    except (ArithmeticError, LookupError, ValueError) as error:  # columns of another metric
+        if isinstance(error, InputError):
+            raise
+        got = f"{first_line(error)} in this or {other.name}"
+        raise unreadable(Path(one.name), f"{key[0]} as runs measure it", got) from None
 
 
 def _row(key: Key, one: Run, other: Run, ids: Sequence[str], seed: int) -> dict[str, Any]:
@@ -169,14 +180,14 @@ def page(runs: Sequence[Run], table: pd.DataFrame) -> str:
 
     What only one of the two measured stands below the rest.
     """
-    lines = [_basis(runs), ""]
+    lines = [in_markdown(_basis(runs)), ""]
     if changed := _changed(runs):
         header = ["run", *changed]
         texts = [[run.name, *(_text(run.facts["settings"].get(c)) for c in changed)] for run in runs]
         lines += ["Settings that differ:", "", markdown_table(pd.DataFrame(texts, columns=header))]
     for name, shown in _pairs(table):
-        lines += [f"{name}:", "", markdown_table(shown)]
-    lines.append(_legend(runs[0]))
+        lines += [f"{in_markdown(name)}:", "", markdown_table(shown)]
+    lines.append(in_markdown(_legend(runs[0])))
     return "\n".join(lines) + "\n"
 
 
@@ -188,7 +199,9 @@ def _basis(runs: Sequence[Run]) -> str:
 
 
 def _legend(run: Run) -> str:
-    return f"Brackets: {run.facts['intervals']}; a difference whose interval spans 0 is a tie."
+    return (
+        f"Brackets: {run.facts.get('intervals', 'intervals')}; a difference whose interval spans 0 is a tie."
+    )
 
 
 def _pairs(table: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
@@ -241,6 +254,6 @@ def write_comparison(folders: Sequence[Path], metrics: Sequence[str], folder: Pa
     """Compare runs, write compare.csv and compare.md, and return the latter's text."""
     found = compared(folders, metrics)
     text = page(found.runs, found.table)
-    write_text(folder / "compare.csv", found.table.to_csv(index=False))
+    write_text(folder / "compare.csv", as_csv(found.table))
     write_text(folder / "compare.md", text)
     return text

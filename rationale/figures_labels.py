@@ -65,7 +65,7 @@ def _bars(axes: Axes, mark: ErrorbarContainer, half: float) -> list[Floats]:
 
 def _size(axes: Axes, name: str) -> Floats:
     """Return the width and height of a name."""
-    text = axes.text(0, 0, name, fontsize=FONT, transform=axes.transAxes)
+    text = axes.text(0, 0, name, fontsize=FONT, transform=axes.transAxes, parse_math=False)
     box = text.get_window_extent()
     text.remove()
     return np.array([box.width, box.height])
@@ -116,5 +116,6 @@ def _write(axes: Axes, mark: ErrorbarContainer, name: str, side: tuple[int, int]
         fontsize=FONT,
         color=INK,
         annotation_clip=False,
+        parse_math=False,
         arrowprops=join if far > NEAR else None,
     )

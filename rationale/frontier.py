@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from eraser import Dataset, Fault, InputError, Prediction
+from eraser.cells import as_csv
 from eraser.metrics import measure, score
 from eraser.owned import claim, finish, writes
 from eraser.write import write_text
@@ -95,7 +96,7 @@ def tune(
         rows += [{"run": name, **_named(point), **_flat(entry)} for entry in record["log"]]
         table = pd.DataFrame(rows)
         table["frontier"] = on_frontier(table.speedup.to_numpy(), table.val_accuracy.to_numpy())
-        write_text(out / FRONTIER, table.to_csv(index=False))
+        write_text(out / FRONTIER, as_csv(table))
         writes(out, FRONTIER)
     finish(out)
     return table

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.legend import Legend
 from matplotlib.ticker import FuncFormatter
 
 from rationale.measured import NO_BUDGET, SURVIVORS
@@ -69,7 +70,19 @@ def look(methods: Iterable[str]) -> dict[str, tuple[str, str]]:
 def shared_legend(figure: Figure) -> None:
     """Name the lines of the first axes once, beside all axes."""
     handles, labels = figure.axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside right center", fontsize=7, frameon=False, labelspacing=0.3)
+    style: Any = {"fontsize": 7, "frameon": False, "labelspacing": 0.3}
+    _as_they_are(figure.legend(handles, labels, loc="outside right center", **style))
+
+
+def name_lines(axes: Axes) -> None:
+    """Name the lines of axes inside them."""
+    _as_they_are(axes.legend(fontsize=7, frameon=False))
+
+
+def _as_they_are(legend: Legend) -> None:
+    """Let names stand as they are: a dollar sign in one begins no formula."""
+    for text in legend.get_texts():
+        text.set_parse_math(False)
 
 
 def intervals(axes: Axes, scores: pd.DataFrame, metric: str, budget: str) -> Axes:
@@ -80,13 +93,13 @@ def intervals(axes: Axes, scores: pd.DataFrame, metric: str, budget: str) -> Axe
     y = np.arange(len(rows))
     spread = np.clip(np.stack([rows.value - rows.low, rows.high - rows.value]), 0, None)
     axes.errorbar(rows.value, y, xerr=spread, fmt="o", color=COLOURS[0], capsize=3)
-    axes.set_yticks(y, rows.method)
+    axes.set_yticks(y, rows.method, parse_math=False)
     floor = rows[rows.method == "random"].value
     if len(floor):
         axes.axvline(float(floor.iloc[0]), color="#666666", linestyle="--", linewidth=1)
     at = "" if budget == NO_BUDGET else f"budget {budget}, "
     axes.set_xlabel(f"{metric} {ARROWS['lower' if lower else 'higher']}")
-    axes.set_title(f"{at}n = {int(rows.n.max()) if len(rows) else 0}", fontsize=9)
+    axes.set_title(f"{at}n = {int(rows.n.max()) if len(rows) else 0}", fontsize=9, parse_math=False)
     return axes
 
 
@@ -155,8 +168,8 @@ def heat_map(axes: Axes, agreement: pd.DataFrame) -> Axes:
             text = "–" if np.isnan(tau) else f"{round(tau, 2) + 0.0:.2f}"
             axes.text(j, i, text, ha="center", va="center", fontsize=7, color="w" if abs(tau) > 0.6 else "k")
     places = range(len(methods))
-    axes.set_xticks(places, methods, rotation=45, ha="right", rotation_mode="anchor")
-    axes.set_yticks(places, methods)
+    axes.set_xticks(places, methods, rotation=45, ha="right", rotation_mode="anchor", parse_math=False)
+    axes.set_yticks(places, methods, parse_math=False)
     axes.grid(visible=False)
     least, most = int(agreement.n.min()), int(agreement.n.max())
     n = f"{most}" if least == most else f"{least} to {most}"
@@ -244,7 +257,7 @@ def kept_tokens(axes: Axes, table: pd.DataFrame, names: list[str]) -> Axes:
     axes.set_xticks(range(len(layers)))
     axes.set_ylabel("tokens worked on (mean)")
     axes.set_ylim(bottom=0)
-    axes.legend(fontsize=7, frameon=False)
+    name_lines(axes)
     return axes
 
 
@@ -264,9 +277,9 @@ def groups(axes: Axes, table: pd.DataFrame) -> Axes:
         n = f"{most}" if least == most else f"{least} to {most}"
         style: Any = {"fmt": MARKERS[i % len(MARKERS)], "color": COLOURS[i % len(COLOURS)], "capsize": 3}
         axes.errorbar(rows.value, y, xerr=spread, label=f"{name}, n = {n}", markersize=5, **style)
-    axes.set_yticks(range(len(metrics)), metrics)
+    axes.set_yticks(range(len(metrics)), metrics, parse_math=False)
     axes.invert_yaxis()
-    axes.legend(fontsize=7, frameon=False)
+    name_lines(axes)
     return axes
 
 
@@ -311,6 +324,6 @@ def tune_figure(table: pd.DataFrame) -> Figure:
     axes[0].plot(table.speedup, table.val_accuracy, ".", color="#999999", label="every epoch")
     best = table[table.frontier].sort_values("speedup")
     frontier(axes[0], best, "val_accuracy", "val accuracy ↑")
-    axes[0].legend(fontsize=7, frameon=False)
+    name_lines(axes[0])
     kept_tokens(axes[1], best, [f"{r} ({s:.1f}x)" for r, s in zip(best.run, best.speedup, strict=True)])
     return figure

@@ -13,12 +13,13 @@ from typing import Any, cast
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from eraser import Fault, InputError
+from eraser.errors import printable
 
 
 @cache
 def note(text: str) -> None:
     """Write a line to standard error, once."""
-    sys.stderr.write(f"note: {text}\n")
+    sys.stderr.write(f"note: {printable(text)}\n")
 
 
 def settle(model: PreTrainedModel) -> None:

@@ -13,6 +13,7 @@ import pandas as pd
 
 from eraser import Dataset
 from eraser.bootstrap import GROUPS
+from eraser.cells import as_csv
 from eraser.owned import claim, read_made, together
 from eraser.write import write_bytes, write_json, write_text
 from rationale.evaluate import Evaluation
@@ -25,6 +26,7 @@ from rationale.results import (
     Tables,
     all_tables,
     headline,
+    in_markdown,
     in_words,
     latex,
     markdown,
@@ -72,7 +74,7 @@ def _write(batches: Iterable[Evaluation], dataset: Dataset, folder: Path) -> pd.
     write_tables(tables, facts, folder)
     people = {} if found.people is None else people_tables(found.people, dataset)
     for name, table in people.items():
-        write_text(folder / f"{name}.csv", table.to_csv(index=False))
+        write_text(folder / f"{name}.csv", as_csv(table))
     for name, image in images.items():
         write_bytes(folder / "figures" / f"{name}.png", image)
     write_text(folder / "report.html", render(tables, facts, images, found.sections, people))
@@ -83,12 +85,13 @@ def write_tables(tables: Tables, facts: dict[str, Any], folder: Path) -> None:
     """Write every table as CSV, the scores also as JSON, the summary as Markdown and LaTeX."""
     for name, table in vars(tables).items():
         if not table.empty:
-            write_text(folder / f"{name}.csv", table.to_csv(index=False))
+            write_text(folder / f"{name}.csv", as_csv(table))
     scores, paired = records(tables.scores), records(tables.paired)
     write_json(folder / "scores.json", {"run": facts, "scores": scores, "paired": paired})
     cells = summary_cells(tables.scores, tables.paired, facts["budgets"][0])
     basis = stands_on(tables.scores, facts)
-    write_text(folder / "summary.md", f"{basis}\n\n{markdown(cells)}\n" + "".join(map(_line, legend(facts))))
+    head, *below = (_line(in_markdown(text)) for text in (basis, *legend(facts)))
+    write_text(folder / "summary.md", f"{head}\n{markdown(cells)}\n" + "".join(below))
     comments = "".join(f"% {_line(text)}" for text in (basis, *legend(facts)))
     write_text(folder / "summary.tex", comments + latex(cells))
 

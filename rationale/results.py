@@ -281,9 +281,22 @@ def markdown(cells: pd.DataFrame) -> str:
 
 def markdown_table(table: pd.DataFrame) -> str:
     """Return a table of texts in Markdown."""
-    lines = [[str(text).replace("|", "\\|") for text in row] for row in (table.columns, *table.to_numpy())]
+    lines = [[in_markdown(str(text)) for text in row] for row in (table.columns, *table.to_numpy())]
     lines.insert(1, ["---"] * len(table.columns))
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def in_markdown(text: str) -> str:
+    r"""Return a text of data in Markdown's table: on one line, no link, no picture, no markup.
+
+    >>> in_markdown("![a](http://b) <img> |"), in_markdown("token_f1 [0.1, 0.2]")
+    ('![a]\\(http://b) &lt;img> \\|', 'token_f1 [0.1, 0.2]')
+    """
+    marks = {"|": "\\|", "](": "]\\(", "][": "]\\[", "]:": "]\\:", "<": "&lt;"}
+    text = " ".join(text.split("\n"))
+    for mark, escaped in marks.items():
+        text = text.replace(mark, escaped)
+    return text
 
 
 def latex(cells: pd.DataFrame) -> str:

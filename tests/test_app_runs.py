@@ -94,16 +94,16 @@ def test_several_runs_name_their_methods(folder, tmp_path):
 @pytest.mark.parametrize(
     ("file", "content", "message"),
     [
-        ("scores.csv", "", "scores.csv: expected a readable CSV file, got EmptyDataError"),
+        ("scores.csv", "", "scores.csv: expected a readable CSV file, got an empty one"),
         (
             "scores.csv",
             "a,b\n1,2\n",
             "scores.csv: expected the columns method, budget, .*none of the name method",
         ),
-        ("scores.csv", 'method\n"x', "scores.csv: expected"),
+        ("scores.csv", 'method\n"x', "scores.csv:2: expected a readable CSV file, got unexpected end"),
         ("curves.csv", "x\n1\n", "curves.csv: expected the columns method, fraction"),
         ("scores.json", "[1", "scores.json: expected the scores.json of a run, got JSONDecodeError"),
-        ("scores.json", "[]", "scores.json: expected the scores.json of a run, got TypeError"),
+        ("scores.json", "[]", "scores.json: expected the scores.json of a run, an object"),
     ],
 )
 def test_a_broken_run_says_what_is_broken(folder, file, content, message):
@@ -114,12 +114,12 @@ def test_a_broken_run_says_what_is_broken(folder, file, content, message):
 
 def test_bytes_that_are_no_text_are_a_fault(folder):
     (folder / "scores.csv").write_bytes(b"\xff\xfe\x00method")
-    with pytest.raises(InputError, match="expected a readable CSV file, got UnicodeDecodeError"):
+    with pytest.raises(InputError, match="^this run cannot be read: .*expected UTF-8 text, got"):
         read_run(folder)
 
 
 def test_a_folder_without_scores_is_no_run(tmp_path):
-    with pytest.raises(InputError, match="expected a readable CSV file, got FileNotFoundError"):
+    with pytest.raises(InputError, match="^this run cannot be read: .*a readable CSV file, got none"):
         read_run(tmp_path)
 
 
@@ -157,7 +157,7 @@ def test_curves_are_drawn_and_broken_ones_said(tmp_path, name, columns):
     assert len(table) == 2
     assert figure.axes
     pd.DataFrame({c: ["x"] for c in CURVES[name].columns}).to_csv(path, index=False)
-    with pytest.raises(InputError, match=f"{name}: expected a table written by `{CURVES[name].by}`, got "):
+    with pytest.raises(InputError, match=f"{name}:2: expected (a number|True or False) "):
         draw_curve(path)
 
 
@@ -165,6 +165,7 @@ def test_an_optional_table_is_empty(tmp_path):
     assert list(read_csv(tmp_path / "none.csv", ("a",), must=False)) == ["a"]
 
 
-def test_facts_that_are_no_object_are_none(folder):
+def test_facts_that_are_no_object_are_refused(folder):
     (folder / "scores.json").write_text(json.dumps({"run": 3}))
-    assert read_run(folder).facts == {}
+    with pytest.raises(InputError, match=r"""an object with "run", got \{'run': 3\}$"""):
+        read_run(folder)

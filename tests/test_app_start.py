@@ -71,7 +71,7 @@ def test_command_starts_a_server_for_this_machine_alone(started, tmp_path):
     ((command, environment),) = started
     assert {"--server.address=localhost", "--server.port=8599", "--server.headless=true"} <= set(command)
     assert {"--browser.gatherUsageStats=false", "--client.showErrorDetails=none"} <= set(command)
-    assert Path(command[4]).name == "viewer.py"
+    assert Path(command[4]).name == "served.py"
     assert Path(command[4]).is_file()
     assert Start(models=(str(tmp_path),), runs=(str(tmp_path),)).as_json() == environment[VARIABLE]
 

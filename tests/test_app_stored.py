@@ -82,7 +82,8 @@ def test_origin_is_told(folder, tmp_path):
     origin = origin_of(tmp_path)
     assert origin == Origin("?", "?", "?", "?")
     write_json(tmp_path / "scores.json", {"run": {"settings": 3, "budgets": None}})
-    assert origin_of(tmp_path).model == "?"
+    with pytest.raises(InputError, match='^this run cannot be read: .*"settings" of kind dict, got 3$'):
+        origin_of(tmp_path)
 
 
 def changed(path, change):

@@ -65,7 +65,10 @@ def test_a_file_of_the_form_before_is_refused(tmp_path):
     with pytest.raises(InputError) as caught:
         ColumnsFile(path)
     expected = "expected the per_example.parquet of a run, got columns example, metric, values"
-    assert str(caught.value) == f"{path}: {expected} … (evaluate again into this folder)"
+    assert (
+        str(caught.value)
+        == f"this run cannot be read: {path}: {expected} … (evaluate again into this folder)"
+    )
 
 
 def test_nothing_is_left_open_by_a_failure(tmp_path):

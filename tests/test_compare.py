@@ -138,12 +138,12 @@ def test_bad_runs_are_refused_in_one_line(tmp_path):
     refused([good, tmp_path / "good/"], f"expected each run once, got {good}, {good}")
     nowhere = tmp_path / "nowhere"
     a_run = "expected a folder written by `rationale evaluate`, got"
-    refused([good, nowhere], f"{nowhere}: {a_run} no scores.json there")
+    refused([good, nowhere], f"this run cannot be read: {nowhere}: {a_run} no scores.json there")
     odd = tmp_path / "odd"
     odd.mkdir()
     for text in ("{oops", "[]", '{"run": {}}', '{"run": {"settings": {"dataset": "made"}}}'):
         (odd / "scores.json").write_text(text)
-        with pytest.raises(InputError, match="scores.json that cannot be read") as error:
+        with pytest.raises(InputError, match=f"^this run cannot be read: {odd}/scores.json: ") as error:
             read_runs([good, odd])
         assert len(str(error.value).splitlines()) == 1
 

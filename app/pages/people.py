@@ -260,11 +260,11 @@ def _shown(data: Dataset, example: Example, one: Judged, method: str) -> None:
     else:
         people, model = st.columns(2, gap="large")
         with people:
-            st.caption("People marked")
+            st.html(html.note("People marked"))
             people_only = html.marked(text.words, one.gold, one.gold & False, after=after)
             show_words(people_only, "words-people")
         with model:
-            st.caption(f"The model's words, by {method}")
+            st.html(html.note(f"The model's words, by {method}"))
             model_only = html.marked(text.words, one.gold & False, one.picked, told, after)
             show_words(model_only, "words-model")
     for number, mask in enumerate(annotator_masks(data, example), start=1):

@@ -17,6 +17,7 @@ from app.runs import Run, together
 from app.show import show_figure
 from app.state import stamp
 from eraser import InputError
+from eraser.cells import as_csv
 from eraser.metrics import METRICS
 from rationale.figures import AGREES, COST, FIGURES, TRUSTED
 from rationale.figures_labels import label_marks
@@ -103,9 +104,10 @@ def _table(runs: Sequence[Run], budget: str) -> None:
         rows = rows.sort_values("value", ascending=bool((rows.better == "lower").any()))
     shown = [c for c in ("rank", "method", *NUMBERS, "n", "left_out") if c in rows]
     better = rows.better.iloc[0] if len(rows) and isinstance(rows.better.iloc[0], str) else ""
-    st.caption(f"{METRICS[metric].unit if metric in METRICS else 'ms per example (median)'}"
-               + (f", {better} is better" if better else "") + "; low and high: 95 % interval; "
-               "methods that share a rank (1=) may differ by chance. Click a column to sort.")  # fmt: skip
+    says = f"{METRICS[metric].unit if metric in METRICS else 'ms per example (median)'}"
+    says += f", {better} is better" if better else ""
+    says += "; low and high: 95 % interval; methods that share a rank (1=) may differ by chance."
+    st.html(html.note(f"{says} Click a column to sort."))
     st.dataframe(rows[shown], hide_index=True, column_config=_three(rows))
     _file("scores", scores)
     st.caption("All headline numbers")
@@ -126,7 +128,7 @@ def _wide(run: Run, budget: str, several: bool) -> pd.DataFrame:
 
 def _file(name: str, table: pd.DataFrame) -> None:
     st.download_button(
-        "CSV", table.to_csv(index=False), f"{name}.csv", key=f"table-{name}", on_click="ignore",
+        "CSV", as_csv(table), f"{name}.csv", key=f"table-{name}", on_click="ignore",
         icon=":material/download:", type="tertiary",
     )  # fmt: skip
 

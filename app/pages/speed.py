@@ -18,7 +18,7 @@ from app.start import folders_with
 from app.state import stamp
 from eraser import InputError
 from rationale.asked import check_labels
-from rationale.plots import COLOURS, new_figure, speed_lines
+from rationale.plots import COLOURS, name_lines, new_figure, speed_lines
 
 DIALS = (0.0, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 3.0)
 USUAL = (0.5, 1.0, 1.5)
@@ -120,7 +120,7 @@ def frontier_figure(table: pd.DataFrame, side: str, says: str) -> Figure:
     """Return accuracy against one kind of speed-up."""
     figure, (axes,) = new_figure(1, width=5.2, height=3.6)
     speed_lines(axes, table, side, f"times less than dense ({says.lower()})")
-    axes.legend(fontsize=7, frameon=False)
+    name_lines(axes)
     return figure
 
 

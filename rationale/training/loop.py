@@ -17,6 +17,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from tqdm.auto import tqdm
 
 from eraser import Dataset, Example, Fault, InputError
+from eraser.errors import printable
 from rationale.text import Encoder, Window
 from rationale.training.state import load_state, save_state
 
@@ -124,7 +125,7 @@ def resume_schedule(schedule: LambdaLR, done: int) -> None:
 
 def say(line: str) -> None:
     """Print a line above the progress bar."""
-    tqdm.write(line, file=sys.stderr)
+    tqdm.write(printable(line), file=sys.stderr)
 
 
 def training_windows(encoder: Encoder, dataset: Dataset, examples: Sequence[Example]) -> list[TrainingWindow]:
