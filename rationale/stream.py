@@ -23,6 +23,7 @@ import torch
 
 from eraser import Fault, InputError, Text
 from eraser.answers import split_labels
+from eraser.bounds import lines_of, regular
 from eraser.errors import shown
 from eraser.load import parse_json_lines
 from eraser.types import Floats, Kind
@@ -108,8 +109,8 @@ class LineChunks:
         """Byte offsets of the chunks, and the end of the file."""
         starts = array("Q", [0])
         try:
-            with self.path.open("rb") as file:
-                for number, _ in enumerate(iter(file.readline, b""), start=1):
+            with regular(self.path) as file:
+                for number, _ in enumerate(lines_of(file, self.path), start=1):
                     if number % self.chunk == 0:
                         starts.append(file.tell())
                 if file.tell() > starts[-1]:

@@ -1,0 +1,179 @@
+"""The commands of `rationale`. They import what they need when they run: scoring needs no torch."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from io import TextIOWrapper
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+from eraser.errors import InputError
+from rationale.cli_app import app_command
+from rationale.cli_attribute import attribute_command
+from rationale.cli_bench import bench_command
+from rationale.cli_compare import compare_command
+from rationale.cli_data import import_command
+from rationale.cli_evaluate import evaluate_command
+from rationale.cli_options import (
+    AsJson,
+    DataPath,
+    DatasetName,
+    ExtraLabels,
+)
+from rationale.cli_speeds import speeds_command
+from rationale.cli_train import train_app, tune_app
+from rationale.cli_train_adaptive import train_dact_command, train_inforcoef_command, train_prune_command
+
+app = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Which words decided, do people agree, can it be trusted, what did it cost?",
+)
+data_app = typer.Typer(no_args_is_help=True, help="Fetch, list and describe data sets.")
+app.add_typer(data_app, name="data")
+data_app.command("import")(import_command)
+train_app.command("dact")(train_dact_command)
+train_app.command("inforcoef")(train_inforcoef_command)
+train_app.command("prune")(train_prune_command)
+app.add_typer(train_app, name="train")
+app.add_typer(tune_app, name="tune")
+app.command("evaluate")(evaluate_command)
+app.command("attribute")(attribute_command)
+app.command("bench")(bench_command)
+app.command("compare")(compare_command)
+app.command("speeds")(speeds_command)
+app.command("app")(app_command)
+
+
+def run(command: Callable[[], object]) -> None:
+    """Run a command line; what is wrong is a line a fault on standard error, and exit code 2."""
+    if isinstance(sys.stdout, TextIOWrapper):  # a file's name or an id may be what no encoding can write
+        sys.stdout.reconfigure(errors="backslashreplace")
+    try:
+        command()
+    except InputError as error:
+        _fail(2, *(f"error: {line}" for line in str(error).splitlines()))
+    except OSError as error:  # a folder that is a file, no permission, a full disk
+        place = "" if error.filename is None else f"{error.filename}: "
+        _fail(2, f"error: {place}expected a usable file or folder, got {error.strerror or error}")
+    except ModuleNotFoundError as error:
+        extra = {"ray": "ray", "streamlit": "app"}.get(error.name or "", "models")
+        advice = f"pip install 'rationale-suite[{extra}]' (in a checkout: '.[{extra}]')"
+        _fail(2, f"error: {error.name} is not installed: {advice}")
+
+
+def _fail(code: int, *lines: str) -> NoReturn:
+    for line in lines:
+        typer.echo(line, err=True)
+    raise SystemExit(code) from None
+
+
+@data_app.command("list")
+def data_list(as_json: AsJson = False) -> None:
+    """List the data sets that can be fetched, and which are there."""
+    from eraser.download import status
+
+    rows = status()
+    if as_json:
+        typer.echo(json.dumps([r.__dict__ if hasattr(r, "__dict__") else r for r in rows], default=str))
+        return
+    for row in rows:
+        place = f" ({row.path})" if row.state == "here" else ""
+        typer.echo(f"{row.name:20} {row.state:10} {row.description}{place}")
+
+
+@data_app.command("fetch")
+def data_fetch(
+    names: Annotated[list[str], typer.Argument(help="Data sets, see `rationale data list`.")],
+    force: Annotated[bool, typer.Option(help="Fetch again what is there.")] = False,
+) -> None:
+    """Download data sets into the cache folder, check and unpack them."""
+    from eraser.download import fetch
+
+    for name in names:
+        typer.echo(f"{name}: {fetch(name, force=force)}")
+
+
+@data_app.command("describe")
+def data_describe(dataset: DatasetName = "sample", data: DataPath = None, as_json: AsJson = False) -> None:
+    """Say what a data set holds and what was left out of it."""
+    from eraser.load import load
+
+    loaded = load(dataset, data)
+    facts: dict[str, Any] = {
+        "name": loaded.name,
+        "labels": loaded.labels,
+        "notes": loaded.notes,
+        "splits": {},
+    }
+    for split, examples in loaded.splits.items():
+        facts["splits"][split] = {
+            "examples": len(examples),
+            "with_evidence": sum(bool(e.gold) for e in examples),
+            "evidence_spans": sum(len(e.evidence) for e in examples),
+            "human_share": round(loaded.human_share(split), 4),
+        }
+    if as_json:
+        typer.echo(json.dumps(facts).replace("NaN", "null"))
+        return
+    typer.echo(f"{loaded.name}: labels {', '.join(loaded.labels)}")
+    for split, row in facts["splits"].items():
+        typer.echo(f"  {split:6}" + "  ".join(f"{k} {v}" for k, v in row.items()))
+    for note in loaded.notes:
+        typer.echo(f"  note: {note}")
+
+
+@app.command("compress")
+def compress_command(
+    model: Annotated[Path, typer.Option(help="Folder of a trained classifier.")],
+    out: Annotated[Path, typer.Option(help="Folder for the small copy.")],
+) -> None:
+    """Store a model in about a quarter of its size: matrices in eight bits, the rest in sixteen."""
+    from rationale.compress import compress
+
+    typer.echo(f"{out}: {compress(model, out) / 1e6:.1f} MB")
+
+
+@app.command("score")
+def score_command(
+    predictions: Annotated[Path, typer.Option(help="Official-format .jsonl file.")],
+    data: Annotated[Path, typer.Option(help="ERASER-format folder or .tar.gz.")],
+    split: str = "test",
+    official: Annotated[Path | None, typer.Option(help="Also write the official scorer's JSON here.")] = None,
+    extra_label: ExtraLabels = None,
+) -> None:
+    """Score any system's predictions as the official ERASER scorer does; needs no torch."""
+    from eraser.load import Source
+    from eraser.official import score_official
+    from eraser.write import write_text
+
+    found = score_official(Source(data), split, predictions, extra_labels=tuple(extra_label or ()))
+    text = json.dumps(found, indent=4, sort_keys=True)
+    if official is not None:
+        write_text(official, text + "\n")
+    typer.echo(text)
+
+
+@app.command("check")
+def check_command(
+    predictions: Annotated[Path, typer.Option(help="Official-format .jsonl file.")],
+    data: Annotated[Path, typer.Option(help="ERASER-format folder or .tar.gz.")],
+    split: str = "test",
+    extra_label: ExtraLabels = None,
+) -> None:
+    """List everything wrong with a prediction file; exit code 2 if the official scorer would refuse it."""
+    from eraser.check import check_predictions
+    from eraser.inputs import Settings
+    from eraser.load import Source
+
+    settings = Settings(extra_labels=tuple(extra_label or ()))
+    found = check_predictions(Source(data), split, predictions, settings)
+    for warning in found.warnings:
+        typer.echo(f"warning: {warning}")
+    if found.faults:
+        raise InputError(*found.faults)
+    typer.echo(f"{predictions}: no faults, {len(found.warnings)} warnings")
