@@ -50,16 +50,13 @@ def read_bytes(path: Path, limit: int = MAX_BYTES) -> bytes:
         InputError: it is no regular file, or has more than `limit` bytes.
         OSError: it cannot be read.
     """
+    found = bytearray()  # a limit is not asked for at once: it may be more than there is memory
     with regular(path) as file:
-        return all_of(file, path, limit)
-
-
-def all_of(file: BinaryIO, path: Path, limit: int = MAX_BYTES) -> bytes:
-    """Return the bytes that are left; more than `limit` are refused."""
-    found = file.read(limit + 1)
+        while len(found) <= limit and (block := file.read(min(CHUNK, limit + 1 - len(found)))):
+            found += block
     if len(found) > limit:
         raise InputError(Fault(f"at most {limit} bytes", "more", path))
-    return found
+    return bytes(found)
 
 
 def lines_of(file: BinaryIO, path: Path, longest: int = MAX_LINE) -> Iterator[bytes]:
@@ -106,7 +103,11 @@ class Bounded:
             raise InputError(Fault(limit, "longer ones", self.path))
         if self.tell() + size > self.total + CHUNK:
             raise InputError(Fault(f"at most {self.total} bytes unpacked", "more", self.path))
-        return self.file.read(size)
+        blocks = []  # as many as there are, not as an archive says
+        while size > 0 and (block := self.file.read(min(CHUNK, size))):
+            blocks.append(block)
+            size -= len(block)
+        return b"".join(blocks)
 
     def seek(self, place: int) -> int:
         """Go on from another place."""

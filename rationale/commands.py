@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import resource
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from io import TextIOWrapper
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 
 import typer
 
-from eraser.errors import InputError
+from eraser.errors import Fault, InputError, first_line
+from eraser.write import is_text, name_fault
 from rationale.cli_app import app_command
 from rationale.cli_attribute import attribute_command
 from rationale.cli_bench import bench_command
@@ -27,6 +30,10 @@ from rationale.cli_options import (
 from rationale.cli_speeds import speeds_command
 from rationale.cli_train import train_app, tune_app
 from rationale.cli_train_adaptive import train_dact_command, train_inforcoef_command, train_prune_command
+
+LEAST = 1_500_000_000  # bytes of address space, which the libraries of a model take when they are imported
+LIGHT = frozenset({"data", "score", "check", "compare", "--help"})  # commands that import none of them
+NO_MEMORY = "expected more memory than there is, or than a limit leaves"
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -54,22 +61,47 @@ def run(command: Callable[[], object]) -> None:
     if isinstance(sys.stdout, TextIOWrapper):  # a file's name or an id may be what no encoding can write
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
+        _refuse_small_limit(sys.argv[1:2])
         command()
-    except InputError as error:
-        _fail(2, *(f"error: {line}" for line in str(error).splitlines()))
-    except OSError as error:  # a folder that is a file, no permission, a full disk
+    except Exception as error:
+        if not (lines := _told(error)):
+            raise
+        for line in lines:
+            typer.echo(f"error: {line}", err=True)
+        raise SystemExit(2) from None
+
+
+def _told(error: Exception) -> list[str]:
+    """Return what to say of an error, a line a fault; nothing of one that is the program's own."""
+    if isinstance(error, InputError):
+        return str(error).splitlines()
+    if out_of_memory(error):
+        return [f"{NO_MEMORY}, got {first_line(error)}"]
+    if isinstance(error, OSError):  # a folder that is a file, no permission, a full disk
         place = "" if error.filename is None else f"{error.filename}: "
-        _fail(2, f"error: {place}expected a usable file or folder, got {error.strerror or error}")
-    except ModuleNotFoundError as error:
+        return [f"{place}expected a usable file or folder, got {error.strerror or error}"]
+    if isinstance(error, ModuleNotFoundError):
         extra = {"ray": "ray", "streamlit": "app"}.get(error.name or "", "models")
         advice = f"pip install 'rationale-suite[{extra}]' (in a checkout: '.[{extra}]')"
-        _fail(2, f"error: {error.name} is not installed: {advice}")
+        return [f"{error.name} is not installed: {advice}"]
+    odd = [a for a in sys.argv if not is_text(a)] if isinstance(error, UnicodeEncodeError) else []
+    return [str(name_fault(a)) for a in odd[:1]]
 
 
-def _fail(code: int, *lines: str) -> NoReturn:
-    for line in lines:
-        typer.echo(line, err=True)
-    raise SystemExit(code) from None
+def _refuse_small_limit(command: Sequence[str]) -> None:
+    """Refuse a limit of memory in which torch cannot even be imported: libraries end the process over it."""
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if limit not in (resource.RLIM_INFINITY, -1) and limit < LEAST and not LIGHT.issuperset(command):
+        got = f"a limit of {limit / 1e9:.1f} GB (ulimit -v)"
+        raise InputError(Fault(f"at least {LEAST / 1e9:.1f} GB of memory for a model", got))
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Return whether there was no memory for something: numbers, a file, a library's code."""
+    said = ("memory", "bad_alloc", "failed to map segment", "can't start new thread")
+    libraries = isinstance(error, RuntimeError | ImportError) and any(s in str(error) for s in said)
+    refused = isinstance(error, OSError) and error.errno == errno.ENOMEM
+    return isinstance(error, MemoryError) or refused or libraries
 
 
 @data_app.command("list")
