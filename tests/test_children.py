@@ -18,26 +18,26 @@ import pytest
 
 from rationale import children, stopping
 from tests.conftest import save_tiny
-from tests.faults.processes import PATIENCE_S, finish, run
+from tests.faults.processes import PATIENCE_S, finish
 
 TAKEN = ("streamlit", "accelerate", "torch", "numpy", "typer", "multiprocessing", "random", "app/__init__")
 ENTRY = "from rationale.cli import main; main()"
 ROOT = Path(__file__).parents[1]
 
 
-def command(*arguments, at, file=subprocess.PIPE, **environment):
+def command(*arguments, at, before="", **environment):
     """Start `rationale …` as its installed script does, from a folder."""
     script = at / "bin" / "rationale"
     script.parent.mkdir(exist_ok=True)
-    script.write_text("from rationale.cli import main\nif __name__ == '__main__': main()\n")
+    script.write_text(f"{before}\nfrom rationale.cli import main\nif __name__ == '__main__': main()\n")
     usual = {k: v for k, v in os.environ.items() if k != "PYTHONSAFEPATH"}
     return subprocess.Popen(
         [sys.executable, str(script), *map(str, arguments)],
         cwd=at,
         env=usual | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)} | environment,
         text=True,
-        stdout=file,
-        stderr=file,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         start_new_session=True,
     )
 
@@ -77,23 +77,15 @@ def answers(port) -> bool:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("path", ["", os.pathsep])
-def test_workers_import_nothing_from_the_current_folder(hostile, tokenizer, tmp_path, path):
+@pytest.mark.parametrize("before", ["", "import os; os.environ['PYTHONPATH'] += os.pathsep"])
+def test_workers_import_nothing_from_the_current_folder(hostile, tokenizer, tmp_path, before):
     """Nor where PYTHONPATH has an empty entry, which Python takes for the current folder."""
     save_tiny(tmp_path / "model", tokenizer)
     (hostile / "t.jsonl").write_text(json.dumps({"text": "a warm film"}) + "\n")
     options = ("--model", tmp_path / "model", "--methods", "random", "--workers", 2, "--out")
-    environment = {"PYTHONPATH": f"{ROOT}{path}"}
-    if path:  # there the parent itself would be given other modules by Python; its children are not
-        code = "import os; os.environ['PYTHONPATH'] += os.pathsep"
-        os.chdir(hostile)
-        try:
-            run("attribute", "--file", "t.jsonl", *options, "out", code=code)
-        finally:
-            os.chdir(ROOT)
-        return
-    finish(command("attribute", "--file", "t.jsonl", *options, "out", at=hostile, **environment))
-    finish(command("evaluate", "--limit", 2, *options, "run", at=hostile, **environment))
+    finish(command("attribute", "--file", "t.jsonl", *options, "out", at=hostile, before=before))
+    if not before:
+        finish(command("evaluate", "--limit", 2, *options, "run", at=hostile))
 
 
 @pytest.mark.faults
