@@ -10,6 +10,7 @@ import gzip
 import json
 import os
 import shutil
+import sys
 import tarfile
 import tempfile
 import time
@@ -19,7 +20,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path, PureWindowsPath
-from typing import Any
+from typing import Any, BinaryIO, cast
 from urllib.error import URLError
 from urllib.parse import urljoin, urlsplit
 from urllib.request import HTTPErrorProcessor, Request, build_opener
@@ -27,12 +28,13 @@ from urllib.request import HTTPErrorProcessor, Request, build_opener
 from platformdirs import user_cache_dir
 from tqdm import tqdm  # type: ignore[import-untyped, unused-ignore]
 
+from eraser.bounds import MAX_BYTES, MAX_HEADER, Bounded, regular
 from eraser.errors import Fault, InputError, shown
 from eraser.hatexplain import DIVISIONS, POSTS
-from eraser.load import MAX_BYTES, SPLITS, load
+from eraser.load import MAX_MEMBERS, SPLITS, load
+from eraser.lock import locked
 
 MAX_DOWNLOAD = 2**30  # bytes of one file
-MAX_MEMBERS = 500_000  # of one archive: small files use up a disk's inodes before its bytes
 PAUSES_S = (0.0, 0.5, 2.0, 5.0)  # before each try
 BUSY = frozenset({408, 429, 500, 502, 503, 504})  # HTTP answers that may be others the next time
 LOCAL = frozenset({"localhost", "127.0.0.1"})
@@ -130,15 +132,24 @@ def fetch(name: str, *, progress: bool = True, force: bool = False, table: Table
     if target.is_dir() and not force:
         return target
     try:
-        work.mkdir(parents=True, exist_ok=True)
-        try:
-            for file, url in archive.files.items():
-                _download(url, work / file, progress)
-            _install(archive, work, target)
-        finally:
-            _tidy(archive, work)
+        with locked(target, _say_waits if progress else None):
+            return target if target.is_dir() and not force else _fetched(archive, work, target, progress)
     except OSError as error:
         raise InputError(Fault("room in the cache and leave to write there", str(error), work)) from error
+
+
+def _say_waits(target: Path) -> None:
+    tqdm.write(f"{target.name}: waiting for another process that fetches it", file=sys.stderr)
+
+
+def _fetched(archive: Archive, work: Path, target: Path, progress: bool) -> Path:
+    work.mkdir(parents=True, exist_ok=True)
+    try:
+        for file, url in archive.files.items():
+            _download(url, work / file, progress)
+        _install(archive, work, target)
+    finally:
+        _tidy(archive, work)
     return target
 
 
@@ -184,19 +195,22 @@ def _checked_root(archive: Archive, folder: Path) -> Path:
 def unpack(archive: Path, target: Path, max_bytes: int = MAX_BYTES) -> None:
     """Unpack a .tar.gz into a folder, once every member is known to be a plain file or folder inside it."""
     try:
-        with gzip.open(archive) as zipped, tempfile.TemporaryFile(dir=target) as plain:
+        with regular(archive) as file, gzip.open(file) as zipped, tempfile.TemporaryFile(dir=target) as plain:
             while block := zipped.read(CHUNK):
                 plain.write(block)
                 if plain.tell() > max_bytes:
                     raise InputError(Fault(f"at most {max_bytes} bytes unpacked", "more", archive))
             plain.seek(0)
-            with tarfile.open(fileobj=plain, mode="r:") as tar:
+            bounded = Bounded(cast(BinaryIO, plain), archive, max_bytes)
+            with tarfile.open(fileobj=cast(BinaryIO, bounded), mode="r:") as tar:
                 for n, member in enumerate(tar, start=1):
                     if n > MAX_MEMBERS:
                         raise InputError(Fault(f"at most {MAX_MEMBERS} files", "more", archive))
                     _refuse_unsafe(member, archive)
+                    bounded.allow(MAX_HEADER)
+                bounded.allow(max_bytes + 2 * plain.tell())
                 tar.extractall(target, filter="data")
-    except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as error:
+    except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile, RecursionError) as error:
         raise InputError(Fault("a whole .tar.gz archive", str(error), archive)) from error
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import gc
 import gzip
 import json
+import re
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -18,10 +19,11 @@ from functools import cached_property
 from io import StringIO
 from itertools import chain
 from pathlib import Path
-from typing import Any, Literal, TextIO
+from typing import Any, BinaryIO, Literal, cast
 
 import numpy as np
 
+from eraser.bounds import MAX_BYTES, lines_of, regular
 from eraser.errors import Fault, InputError, shown
 from eraser.load import Source, cut_sentences, cut_sentences_of_jsonl
 from eraser.types import Floats
@@ -35,6 +37,7 @@ COMP = "comprehensiveness_classification_scores"
 SUFF = "sufficiency_classification_scores"
 THRESHOLDED = "thresholded_scores"
 FLIP = "tokens_to_flip"
+MAX_FAULTS = 1000  # broken lines of one file, after which no more are read
 HARD = "hard_rationale_predictions"
 
 
@@ -198,16 +201,24 @@ def _doc_ids_of(gold: Iterable[Record]) -> Iterator[Any]:
 def read_predictions(path: Path) -> tuple[list[Numbered], list[Fault]]:
     """Read a .jsonl or .jsonl.gz of predictions: (line number, object) for each line, and broken lines."""
     try:
-        with _open(path) as lines:
-            return _parse_lines(lines, str(path), parse_prediction)
+        with regular(path) as file:
+            whole = gzip.GzipFile(fileobj=file) if path.suffix == ".gz" else file
+            return _parse_lines(_lines(cast(BinaryIO, whole), path), str(path), parse_prediction)
+    except InputError:
+        raise
     except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
         raise InputError(Fault("a readable .jsonl or .jsonl.gz file", str(error), path)) from None
 
 
-def _open(path: Path) -> TextIO:
-    if path.suffix == ".gz":
-        return gzip.open(path, "rt", encoding="utf-8")
-    return path.open(encoding="utf-8")
+def _lines(file: BinaryIO, path: Path) -> Iterator[str]:
+    """Yield the lines of a file, ended as in Python's text mode, of at most MAX_BYTES together."""
+    read = 0
+    for line in lines_of(file, path):
+        read += len(line)
+        if read > MAX_BYTES:
+            raise InputError(Fault(f"at most {MAX_BYTES} bytes", "more", path))
+        text = line.decode("utf-8")
+        yield from re.findall(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+", text) if "\r" in text else (text,)
 
 
 def _read_objects(source: Source, name: str) -> list[Record]:
@@ -230,6 +241,9 @@ def _parse_lines(
         except (ValueError, RecursionError) as error:
             got = str(error) if line.strip() else "a blank line"
             faults.append(Fault("one JSON object", got, place, number))
+            if len(faults) > MAX_FAULTS:
+                faults[-1] = Fault(f"at most {MAX_FAULTS} broken lines", "more", place, number)
+                break
             continue
         if isinstance(record, dict):
             found.append((number, record))

@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eraser.annotations import Annotation, example_of, read_annotation
+from eraser.bounds import lines_of, regular
 from eraser.errors import Fault, InputError, shown
 from eraser.load import Source, cut_sentences, cut_sentences_of_jsonl, parse_json_lines
 from eraser.texts import TEXTS, OwnText, cut_note, read_cutter, with_text
@@ -70,8 +71,8 @@ class JsonLines:
     def all(self) -> Iterator[tuple[int, int, dict[str, Any]]]:
         """Yield (where it begins, its number, its object) for each line that is not blank."""
         begins = 0
-        with self.path.open("rb") as file:
-            for number, raw in enumerate(file, start=1):
+        with regular(self.path) as file:
+            for number, raw in enumerate(lines_of(file, self.path), start=1):
                 for record in self._parsed(raw, number):
                     yield begins, number, record
                 begins += len(raw)

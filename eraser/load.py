@@ -7,22 +7,24 @@ Format: `<split>.jsonl` with one annotation to a line, documents in `docs/<docid
 from __future__ import annotations
 
 import json
+import lzma
 import tarfile
 import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 from eraser.annotations import Annotation, example_of, read_annotation
+from eraser.bounds import CHUNK, MAX_BYTES, MAX_HEADER, Bounded, decompressed, read_bytes, regular
 from eraser.errors import Fault, InputError, shown
 from eraser.texts import cut_note, read_cutter, read_texts, with_text
 from eraser.types import Dataset, Document
 
 SPLITS = ("train", "val", "test")
 SAMPLE = Path(__file__).parent / "sample"
-MAX_BYTES = 4 * 2**30  # of an unpacked archive: far above any ERASER set, far below a zip bomb
+MAX_MEMBERS = 500_000  # of one archive: small files use up a disk's inodes before its bytes
 
 
 @dataclass(frozen=True)
@@ -39,19 +41,9 @@ class Source:
     def _members(self) -> dict[str, bytes]:
         """The archive's regular files by path; read whole, since gzip cannot be read at random."""
         try:
-            with tarfile.open(self.path) as archive:
-                total, members = 0, {}
-                for member in archive:
-                    total += member.size
-                    if total > MAX_BYTES:
-                        raise InputError(Fault(f"at most {MAX_BYTES} bytes unpacked", "more", self.path))
-                    reader = archive.extractfile(member) if member.isfile() else None
-                    if reader is not None:
-                        members[member.name.removeprefix("./")] = reader.read()
-                while archive.fileobj is not None and archive.fileobj.read(2**20):
-                    pass  # only its end holds the checksum, and tarfile takes a damaged header for the end
-                return members
-        except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
+            with regular(self.path) as file, decompressed(file) as plain:
+                return _members_of(Bounded(plain, self.path, MAX_BYTES))
+        except (tarfile.TarError, EOFError, OSError, zlib.error, lzma.LZMAError, RecursionError) as error:
             raise InputError(Fault("a readable tar archive", str(error), self.path)) from error
 
     @cached_property
@@ -79,12 +71,42 @@ class Source:
         if ".." in PurePosixPath(name).parts or PurePosixPath(name).is_absolute():
             raise InputError(Fault("a file inside the data set", shown(name), self.path))
         try:
-            data = (self.path / name).read_bytes() if self.path.is_dir() else self._members[self._root + name]
+            data = read_bytes(self.path / name) if self.path.is_dir() else self._members[self._root + name]
             return data.decode("utf-8").replace("\r\n", "\n").replace("\r", "\n")
         except UnicodeDecodeError as error:
             raise InputError(Fault("UTF-8 text", str(error), self.place(name))) from None
+        except InputError:
+            raise
         except (KeyError, OSError, ValueError):  # the last: a name that no file can have
             raise InputError(Fault("a readable file", "none", self.place(name))) from None
+
+
+def _tar(plain: Bounded) -> tarfile.TarFile:
+    try:
+        return tarfile.open(fileobj=cast(BinaryIO, plain), mode="r:")
+    except tarfile.ReadError as error:
+        raise tarfile.ReadError(f"file could not be opened as one: {error}") from None
+
+
+def _members_of(plain: Bounded) -> dict[str, bytes]:
+    members: dict[str, bytes] = {}
+    total = 0
+    with _tar(plain) as archive:
+        for number, member in enumerate(archive, start=1):
+            total += member.size
+            if total > plain.total:
+                raise InputError(Fault(f"at most {plain.total} bytes unpacked", "more", plain.path))
+            if number > MAX_MEMBERS:
+                raise InputError(Fault(f"at most {MAX_MEMBERS} files", "more", plain.path))
+            plain.allow(member.size + MAX_HEADER)
+            reader = archive.extractfile(member) if member.isfile() else None
+            if reader is not None:
+                members[member.name.removeprefix("./")] = reader.read()
+            plain.allow(MAX_HEADER)
+        plain.allow(2 * (plain.total + CHUNK))
+        while plain.read(CHUNK):
+            pass  # only its end holds the checksum, and tarfile takes a damaged header for the end
+    return members
 
 
 def parse_json_lines(text: str, place: str, before: int = 0) -> Iterator[tuple[int, dict[str, Any]]]:

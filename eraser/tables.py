@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from eraser.answers import SEVERAL, join_labels
+from eraser.bounds import read_bytes
 from eraser.errors import Fault, InputError, shown
 from eraser.load import parse_json_lines
 
@@ -105,7 +106,7 @@ class Record:
 
 def _decoded(path: Path) -> str:
     try:
-        return path.read_bytes().decode("utf-8-sig")
+        return read_bytes(path).decode("utf-8-sig")
     except OSError as error:
         raise InputError(Fault("a readable file", f"{error.strerror}", path)) from None
     except UnicodeDecodeError as error:

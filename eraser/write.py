@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import stat
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -17,7 +18,7 @@ from zlib import crc32
 
 import numpy as np
 
-from eraser.errors import Fault, InputError
+from eraser.errors import Fault, InputError, shown
 from eraser.types import Example, Prediction, Span, Text, runs
 from eraser.words import Spans
 
@@ -101,8 +102,25 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
         write(partial)
 
 
+def is_text(name: str) -> bool:
+    """Return whether a name is text in the system's encoding: not every library can write to another one."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def name_fault(name: str) -> Fault:
+    """Return what is wrong with a name that is no text."""
+    expected = f"a name that is text in {sys.getfilesystemencoding()} (PYTHONUTF8=1 makes that UTF-8)"
+    return Fault(expected, shown(name))
+
+
 def make_folder(path: Path) -> None:
     """Make a folder, or say in one line why it cannot be."""
+    if not is_text(str(path)):
+        raise InputError(name_fault(str(path)))
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -1,183 +1,33 @@
-"""The command `rationale`. Commands import what they need when they run: scoring needs no torch."""
+"""The command `rationale`, as it is started: signals are handled before anything that takes long is imported.
+
+The commands themselves are in commands.py; `app` and all else of it can be had from here.
+"""
 
 from __future__ import annotations
 
-import json
 import sys
-from io import TextIOWrapper
-from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from importlib import import_module
 
-import typer
+from rationale.stopping import stops_in_one_line
 
-from eraser.errors import InputError
-from rationale.cli_app import app_command
-from rationale.cli_attribute import attribute_command
-from rationale.cli_bench import bench_command
-from rationale.cli_compare import compare_command
-from rationale.cli_data import import_command
-from rationale.cli_evaluate import evaluate_command
-from rationale.cli_options import (
-    AsJson,
-    DataPath,
-    DatasetName,
-    ExtraLabels,
-    Overwrite,
-)
-from rationale.cli_speeds import speeds_command
-from rationale.cli_train import train_app, tune_app
-from rationale.cli_train_adaptive import train_dact_command, train_inforcoef_command, train_prune_command
-from rationale.terminal import say, say_lines
-
-app = typer.Typer(
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    help="Which words decided, do people agree, can it be trusted, what did it cost?",
-)
-data_app = typer.Typer(no_args_is_help=True, help="Fetch, list and describe data sets.")
-app.add_typer(data_app, name="data")
-data_app.command("import")(import_command)
-train_app.command("dact")(train_dact_command)
-train_app.command("inforcoef")(train_inforcoef_command)
-train_app.command("prune")(train_prune_command)
-app.add_typer(train_app, name="train")
-app.add_typer(tune_app, name="tune")
-app.command("evaluate")(evaluate_command)
-app.command("attribute")(attribute_command)
-app.command("bench")(bench_command)
-app.command("compare")(compare_command)
-app.command("speeds")(speeds_command)
-app.command("app")(app_command)
+TYPE_CHECKING = False  # see registration.py
+if TYPE_CHECKING:
+    from typing import Any
 
 
 def main() -> None:
     """Run the command line; bad input is a line a fault on standard error, and exit code 2."""
-    if isinstance(sys.stdout, TextIOWrapper):  # a file's name or an id may be what no encoding can write
-        sys.stdout.reconfigure(errors="backslashreplace")
-    try:
-        app()
-    except InputError as error:
-        _fail(2, *(f"error: {line}" for line in str(error).splitlines()))
-    except OSError as error:  # a folder that is a file, no permission, a full disk
-        place = "" if error.filename is None else f"{error.filename}: "
-        _fail(2, f"error: {place}expected a usable file or folder, got {error.strerror or error}")
-    except ModuleNotFoundError as error:
-        extra = {"ray": "ray", "streamlit": "app"}.get(error.name or "", "models")
-        advice = f"pip install 'rationale-suite[{extra}]' (in a checkout: '.[{extra}]')"
-        _fail(2, f"error: {error.name} is not installed: {advice}")
-    except KeyboardInterrupt:
-        _fail(130, "stopped; run the same command again to go on")
+    with stops_in_one_line(_is_entry):
+        here = sys.modules[__name__]
+        import_module("rationale.commands").run(here.app)
 
 
-def _fail(code: int, *lines: str) -> NoReturn:
-    for line in lines:
-        say(line, err=True)
-    raise SystemExit(code) from None
+def _is_entry() -> bool:
+    """Return whether this process is there for the command alone."""
+    return getattr(sys.modules["__main__"], "main", None) is main
 
 
-@data_app.command("list")
-def data_list(as_json: AsJson = False) -> None:
-    """List the data sets that can be fetched, and which are there."""
-    from eraser.download import status
-
-    rows = status()
-    if as_json:
-        say(json.dumps([r.__dict__ if hasattr(r, "__dict__") else r for r in rows], default=str))
-        return
-    for row in rows:
-        place = f" ({row.path})" if row.state == "here" else ""
-        say(f"{row.name:20} {row.state:10} {row.description}{place}")
-
-
-@data_app.command("fetch")
-def data_fetch(
-    names: Annotated[list[str], typer.Argument(help="Data sets, see `rationale data list`.")],
-    force: Annotated[bool, typer.Option(help="Fetch again what is there.")] = False,
-) -> None:
-    """Download data sets into the cache folder, check and unpack them."""
-    from eraser.download import fetch
-
-    for name in names:
-        say(f"{name}: {fetch(name, force=force)}")
-
-
-@data_app.command("describe")
-def data_describe(dataset: DatasetName = "sample", data: DataPath = None, as_json: AsJson = False) -> None:
-    """Say what a data set holds and what was left out of it."""
-    from eraser.load import load
-
-    loaded = load(dataset, data)
-    facts: dict[str, Any] = {
-        "name": loaded.name,
-        "labels": loaded.labels,
-        "notes": loaded.notes,
-        "splits": {},
-    }
-    for split, examples in loaded.splits.items():
-        facts["splits"][split] = {
-            "examples": len(examples),
-            "with_evidence": sum(bool(e.gold) for e in examples),
-            "evidence_spans": sum(len(e.evidence) for e in examples),
-            "human_share": round(loaded.human_share(split), 4),
-        }
-    if as_json:
-        say(json.dumps(facts).replace("NaN", "null"))
-        return
-    say(f"{loaded.name}: labels {', '.join(loaded.labels)}")
-    for split, row in facts["splits"].items():
-        say(f"  {split:6}" + "  ".join(f"{k} {v}" for k, v in row.items()))
-    for note in loaded.notes:
-        say(f"  note: {note}")
-
-
-@app.command("compress")
-def compress_command(
-    model: Annotated[Path, typer.Option(help="Folder of a trained classifier.")],
-    out: Annotated[Path, typer.Option(help="Folder for the small copy.")],
-    overwrite: Overwrite = False,
-) -> None:
-    """Store a model in about a quarter of its size: matrices in eight bits, the rest in sixteen."""
-    from rationale.compress import compress
-
-    say(f"{out}: {compress(model, out, overwrite) / 1e6:.1f} MB")
-
-
-@app.command("score")
-def score_command(
-    predictions: Annotated[Path, typer.Option(help="Official-format .jsonl file.")],
-    data: Annotated[Path, typer.Option(help="ERASER-format folder or .tar.gz.")],
-    split: str = "test",
-    official: Annotated[Path | None, typer.Option(help="Also write the official scorer's JSON here.")] = None,
-    extra_label: ExtraLabels = None,
-) -> None:
-    """Score any system's predictions as the official ERASER scorer does; needs no torch."""
-    from eraser.load import Source
-    from eraser.official import score_official
-    from eraser.write import write_text
-
-    found = score_official(Source(data), split, predictions, extra_labels=tuple(extra_label or ()))
-    text = json.dumps(found, indent=4, sort_keys=True)
-    if official is not None:
-        write_text(official, text + "\n")
-    say_lines(text)
-
-
-@app.command("check")
-def check_command(
-    predictions: Annotated[Path, typer.Option(help="Official-format .jsonl file.")],
-    data: Annotated[Path, typer.Option(help="ERASER-format folder or .tar.gz.")],
-    split: str = "test",
-    extra_label: ExtraLabels = None,
-) -> None:
-    """List everything wrong with a prediction file; exit code 2 if the official scorer would refuse it."""
-    from eraser.check import check_predictions
-    from eraser.inputs import Settings
-    from eraser.load import Source
-
-    settings = Settings(extra_labels=tuple(extra_label or ()))
-    found = check_predictions(Source(data), split, predictions, settings)
-    for warning in found.warnings:
-        say(f"warning: {warning}")
-    if found.faults:
-        raise InputError(*found.faults)
-    say(f"{predictions}: no faults, {len(found.warnings)} warnings")
+def __getattr__(name: str) -> Any:
+    if name.startswith("__"):  # Python itself asks for these when a module is imported
+        raise AttributeError(name)
+    return getattr(import_module("rationale.commands"), name)

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
@@ -30,13 +27,16 @@ def app_command(
     """Open the viewer: what the model used, next to what people marked."""
     if find_spec("streamlit") is None:
         raise ModuleNotFoundError("streamlit", name="streamlit")
+    from rationale import children
+    from rationale.viewer import use_own_package
+
+    use_own_package()
     from app.start import VARIABLE, Start
 
     models, runs = tuple(model or ()), tuple(run or ())
     _must_exist([*(m for m in models if _is_local(m)), *runs, *([] if data is None else [str(data)])])
     start = Start(models, dataset, None if data is None else str(data), runs)
-    command = [sys.executable, "-m", "streamlit", "run", *server(port, browser)]
-    found = subprocess.run(command, env=os.environ | {VARIABLE: start.as_json()}, check=False)
+    found = children.run("rationale.viewer", ["run", *server(port, browser)], {VARIABLE: start.as_json()})
     raise typer.Exit(found.returncode)
 
 

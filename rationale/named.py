@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import importlib
-import os
 import re
-import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
@@ -16,6 +13,7 @@ from typing import Any
 from eraser import Fault, InputError
 from rationale.asked import Asked
 from rationale.blackbox import BlackBox, from_callable
+from rationale.children import installed_only
 
 FUNCTION = re.compile(r"([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*):([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)")
 OF_MODELS = {"max_length": None, "long_texts": "window", "precision": "float32"}  # not a function's
@@ -89,27 +87,9 @@ def _text(label: Any) -> str:
 
 def _imported(module: str, name: str) -> Any:
     try:
-        with _installed_only():
+        with installed_only():
             return importlib.import_module(module)
     except Exception as error:  # whatever a stranger's module does when it is imported
         line = (str(error).splitlines() or [""])[0]
         expected = "a module that can be imported: installed, or in a folder that PYTHONPATH names"
         raise InputError(Fault(expected, f"{type(error).__name__}: {line}", name)) from None
-
-
-@contextmanager
-def _installed_only() -> Iterator[None]:
-    """Leave out the current folder while a module is looked for, unless PYTHONPATH names it.
-
-    Python puts it first for `python -m` and prompts: whatever lies beside some data would be run.
-    """
-    here = Path.cwd()
-    named = {Path(p).resolve() for p in os.environ.get("PYTHONPATH", "").split(os.pathsep) if p}
-    first = [] if sys.flags.safe_path or here in named else sys.path[:1]
-    by_chance = [p for p in first if p and Path(p).resolve() == here] + [p for p in sys.path if p == ""]
-    for path in by_chance:
-        sys.path.remove(path)
-    try:
-        yield
-    finally:
-        sys.path[:0] = by_chance

@@ -9,10 +9,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
-from typing import Any
+
+TYPE_CHECKING = False  # `typing` takes longer to import than all the rest of what a command starts with
+if TYPE_CHECKING:
+    from typing import Any
 
 AUTO = "transformers.models.auto.configuration_auto"  # where the Auto classes know configurations from
 CONFIGURATIONS = {
@@ -31,7 +33,7 @@ def register_with_auto_classes() -> None:
         sys.meta_path.insert(0, _WhenImported())
 
 
-class _WhenImported(MetaPathFinder):
+class _WhenImported:
     """Lets the others find the module of the Auto classes, and registers once it has been executed."""
 
     def find_spec(

@@ -10,15 +10,17 @@ from __future__ import annotations
 import json
 import logging
 import os
+import signal
 import socket
-import subprocess
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import chdir, contextmanager
 from dataclasses import asdict
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context
 from pathlib import Path
+from subprocess import PIPE
 from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import urlsplit
@@ -28,6 +30,7 @@ from tqdm.auto import tqdm
 
 from eraser import Fault, InputError
 from eraser.write import write_text
+from rationale import children
 from rationale.jobs import Job, Work, compute, opened, read_job
 
 
@@ -35,14 +38,21 @@ def local(job: Job, work: Work, workers: int, address: str | None) -> None:
     """Compute in processes of this machine; with one worker nothing is left to do before parts are read."""
     if workers == 1:
         return
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        futures = [pool.submit(compute, job, n) for n in range(len(work))]
+    others, spawn = set(active_children()), get_context("spawn")
+    with (
+        children.installed_only(),
+        ProcessPoolExecutor(workers, mp_context=spawn, initializer=children.end_with_pool) as pool,
+    ):
         try:
+            with children.deaf_to_interrupts():
+                futures = [pool.submit(compute, job, n) for n in range(len(work))]
             _watch((f.result() for f in as_completed(futures)), len(futures))
-        except BrokenProcessPool as error:
-            raise _died(job, error) from None
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+        except BaseException as error:
+            for process in set(active_children()) - others:
+                process.kill()  # what it computes now would be waited for
+            if isinstance(error, BrokenProcessPool):
+                raise _died(job, error) from None
+            raise
 
 
 def accelerate(job: Job, work: Work, workers: int, address: str | None) -> None:
@@ -51,12 +61,11 @@ def accelerate(job: Job, work: Work, workers: int, address: str | None) -> None:
     with TemporaryDirectory() as folder:
         file = Path(folder) / "job.json"
         job.write(file)
-        command = [sys.executable, "-m", "accelerate.commands.launch", *kind, "--num_machines", "1"]
-        command += ["--num_processes", str(workers), "--main_process_port", "0"]
+        command = [*kind, "--num_machines", "1", "--num_processes", str(workers), "--main_process_port", "0"]
         command += ["--mixed_precision", "no", "--dynamo_backend", "no"]
         command += ["--num_cpu_threads_per_process", str(job.threads)]
-        command += ["--module", "rationale.runners", str(file)]
-        done = subprocess.run(command, check=False, stderr=subprocess.PIPE, text=True)
+        command += ["--module", "rationale.children", "-", "rationale.runners", str(file)]
+        done = children.run("accelerate.commands.launch", command, stderr=PIPE)
         for found in Path(folder).glob("faults-*.json"):
             raise InputError(*_faults(found.read_text(encoding="utf-8")))
     if done.returncode:
@@ -73,9 +82,11 @@ def ray(job: Job, work: Work, workers: int, address: str | None) -> None:
     on_gpu, chunks = work.device.type == "cuda", len(work)
     own: dict[str, Any] = {} if address else {"num_cpus": workers, "include_dashboard": False}
     logging.getLogger("ray.data").setLevel(logging.CRITICAL)
+    where = TemporaryDirectory()  # as long as the cluster is there
     try:
         _answers(address)
-        cluster.init(address=address or "local", log_to_driver=False, logging_level=logging.ERROR, **own)
+        with _our_surroundings(where.name):
+            cluster.init(address=address or "local", log_to_driver=False, logging_level=logging.ERROR, **own)
     except (OSError, ValueError, OverflowError) as error:  # also a cluster that wants a token
         raise InputError(Fault(f"a Ray cluster at {address}", _last(error))) from None
     try:
@@ -94,6 +105,22 @@ def ray(job: Job, work: Work, workers: int, address: str | None) -> None:
         raise _died(job, error) from None
     finally:
         cluster.shutdown()
+        where.cleanup()
+
+
+@contextmanager
+def _our_surroundings(empty: str) -> Iterator[None]:
+    """Keep from Ray the current folder, which it puts on its workers' path, and keep our SIGTERM."""
+    usual = signal.getsignal(signal.SIGTERM)
+    with chdir(empty), children.installed_only():
+        try:
+            yield
+        except SystemExit:  # how Ray takes a SIGTERM while it starts
+            signal.signal(signal.SIGTERM, usual)
+            signal.raise_signal(signal.SIGTERM)
+            raise
+        finally:
+            signal.signal(signal.SIGTERM, usual)
 
 
 def _answers(address: str | None) -> None:

@@ -23,6 +23,7 @@ import torch
 
 from eraser import Fault, InputError, Text
 from eraser.answers import split_labels
+from eraser.bounds import lines_of, regular
 from eraser.errors import shown
 from eraser.load import parse_json_lines
 from eraser.owned import claim, finish, hash_of, writes
@@ -124,8 +125,8 @@ class LineChunks:
     def _read(self) -> tuple[array[int], str]:
         starts, content = array("Q", [0]), sha256()
         try:
-            with self.path.open("rb") as file:
-                for number, line in enumerate(iter(file.readline, b""), start=1):
+            with regular(self.path) as file:
+                for number, line in enumerate(lines_of(file, self.path), start=1):
                     content.update(line)
                     if number % self.chunk == 0:
                         starts.append(file.tell())

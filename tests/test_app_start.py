@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from app.start import VARIABLE, Start, folders_with
 from eraser import InputError
-from rationale import cli_app
+from rationale import children, cli_app
 from rationale.cli import app
 
 
@@ -56,11 +56,11 @@ def test_folders_are_found_and_links_out_are_not(tmp_path):
 def started(monkeypatch):
     calls = []
 
-    def run(command, env, check):
-        calls.append((command, env))
-        return subprocess.CompletedProcess(command, 0)
+    def run(module, arguments, environment):
+        calls.append(([module, *arguments], environment))
+        return subprocess.CompletedProcess(arguments, 0)
 
-    monkeypatch.setattr(cli_app.subprocess, "run", run)
+    monkeypatch.setattr(children, "run", run)
     return calls
 
 
@@ -71,8 +71,9 @@ def test_command_starts_a_server_for_this_machine_alone(started, tmp_path):
     ((command, environment),) = started
     assert {"--server.address=localhost", "--server.port=8599", "--server.headless=true"} <= set(command)
     assert {"--browser.gatherUsageStats=false", "--client.showErrorDetails=none"} <= set(command)
-    assert Path(command[4]).name == "served.py"
-    assert Path(command[4]).is_file()
+    assert command[:2] == ["rationale.viewer", "run"]
+    assert Path(command[2]).name == "served.py"
+    assert Path(command[2]).is_file()
     assert Start(models=(str(tmp_path),), runs=(str(tmp_path),)).as_json() == environment[VARIABLE]
 
 

@@ -463,3 +463,24 @@ def test_cache_dir(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert cache_dir() == tmp_path
     monkeypatch.delenv("RATIONALE_CACHE")
     assert "rationale" in cache_dir().parts
+
+
+def test_many_fetch_one_set_at_once(server: Server) -> None:
+    """Each in a process of its own: one fetches, the others wait and find it done."""
+    server.files[f"/{TAR}"] = File(TOY)
+    code = (
+        "import sys; from eraser.download import Archive, fetch; url = sys.argv[1]\n"
+        f"toy = Archive('toy', {{{TAR!r}: url}}, '', '', {{{TAR!r}: {SHA256!r}}}, {{'train': 3, 'val': 1}})\n"
+        "print(fetch('toy', table={'toy': toy}))"
+    )
+    command = [sys.executable, "-c", code, server.url(TAR)]
+    running = [
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(4)
+    ]
+    for process in running:
+        out, err = process.communicate(timeout=120)
+        assert (process.returncode, out) == (0, f"{cache_dir() / 'toy'}\n"), err
+    assert len(server.asked) == 1
+    assert [p.name for p in cache_dir().iterdir()] == ["toy"]
+    names = {p.relative_to(cache_dir()).as_posix() for p in cache_dir().rglob("*") if p.is_file()}
+    assert names == {*toy_files(), "toy/fetched.json"}

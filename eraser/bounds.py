@@ -1,0 +1,120 @@
+"""Reading what may be a stranger's: regular files only, and no more bytes than a limit that is named."""
+
+from __future__ import annotations
+
+import bz2
+import errno
+import gzip
+import lzma
+import os
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from eraser.errors import Fault, InputError
+
+MAX_BYTES = 4 * 2**30  # of what is read whole, unpacked: far above any ERASER set, far below a zip bomb
+MAX_LINE = 2**28  # bytes of one line, a document at most
+MAX_HEADER = 2**16  # bytes of a name in an archive, and all else that is said of one file
+CHUNK = 2**20
+
+
+@contextmanager
+def regular(path: Path) -> Iterator[BinaryIO]:
+    """Open a regular file, also by a link; a FIFO or a device, which never ends or never begins, is refused.
+
+    Raises:
+        InputError: it is no regular file.
+        OSError: it cannot be opened.
+    """
+    number = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a FIFO would be waited for
+    if not stat.S_ISREG(mode := os.fstat(number).st_mode):
+        os.close(number)
+        if stat.S_ISDIR(mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+        raise InputError(Fault("a regular file", _kind(mode), path))
+    with os.fdopen(number, "rb") as file:
+        yield file
+
+
+def _kind(mode: int) -> str:
+    return "a FIFO" if stat.S_ISFIFO(mode) else "a device"
+
+
+def read_bytes(path: Path, limit: int = MAX_BYTES) -> bytes:
+    """Return a regular file's bytes.
+
+    Raises:
+        InputError: it is no regular file, or has more than `limit` bytes.
+        OSError: it cannot be read.
+    """
+    found = bytearray()  # a limit is not asked for at once: it may be more than there is memory
+    with regular(path) as file:
+        while len(found) <= limit and (block := file.read(min(CHUNK, limit + 1 - len(found)))):
+            found += block
+    if len(found) > limit:
+        raise InputError(Fault(f"at most {limit} bytes", "more", path))
+    return bytes(found)
+
+
+def lines_of(file: BinaryIO, path: Path, longest: int = MAX_LINE) -> Iterator[bytes]:
+    """Yield lines, of which a longer one is refused before it is held."""
+    number = 0
+    while line := file.readline(longest + 1):
+        number += 1
+        if len(line) > longest:
+            raise InputError(Fault(f"lines of at most {longest} bytes", "a longer one", path, number))
+        yield line
+
+
+def decompressed(file: BinaryIO) -> BinaryIO:
+    """Return what a file holds, gzip, bzip2 and xz known by how they begin."""
+    begin = file.read(6)
+    file.seek(0)
+    kinds: tuple[tuple[bytes, Callable[[BinaryIO], Any]], ...] = (
+        (b"\x1f\x8b", lambda f: gzip.GzipFile(fileobj=f)),
+        (b"BZh", bz2.BZ2File),
+        (b"\xfd7zXZ\0", lzma.LZMAFile),
+    )
+    return next((make(file) for magic, make in kinds if begin.startswith(magic)), file)
+
+
+class Bounded:
+    """What is unpacked of an archive: at most `total` bytes, and of them at one go no more than were allowed.
+
+    A reader of archives asks for a name, or a map of holes, as long as the archive says it is: it is allowed
+    little while it looks for the next file, and then as much as that file has.
+    """
+
+    def __init__(self, file: BinaryIO, path: Path, total: int = MAX_BYTES) -> None:
+        self.file, self.path, self.total, self.allowed = file, path, total, MAX_HEADER
+
+    def allow(self, size: int) -> None:
+        """Let so many bytes be read from here on."""
+        self.allowed = size
+
+    def read(self, size: int) -> bytes:
+        """Return up to `size` bytes."""
+        self.allowed -= size
+        if self.allowed < 0:
+            limit = f"names and headers of at most {MAX_HEADER} bytes"
+            raise InputError(Fault(limit, "longer ones", self.path))
+        if self.tell() + size > self.total + CHUNK:
+            raise InputError(Fault(f"at most {self.total} bytes unpacked", "more", self.path))
+        blocks = []  # as many as there are, not as an archive says
+        while size > 0 and (block := self.file.read(min(CHUNK, size))):
+            blocks.append(block)
+            size -= len(block)
+        return b"".join(blocks)
+
+    def seek(self, place: int) -> int:
+        """Go on from another place."""
+        if place > self.total:
+            raise InputError(Fault(f"at most {self.total} bytes unpacked", "more", self.path))
+        return self.file.seek(place)
+
+    def tell(self) -> int:
+        """Return where it is read from."""
+        return self.file.tell()
