@@ -11,6 +11,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from eraser.errors import first_line
+from eraser.owned import check_whole
 from rationale.measured import NO_BUDGET
 from rationale.people import PEOPLE_TABLES
 from rationale.plots import dial_figure, speed_figure, tune_figure
@@ -65,8 +66,9 @@ def read_run(folder: Path) -> Run:
     """Read a run's tables; those it does not have are empty.
 
     Raises:
-        InputError: it has no scores, or a file of it cannot be read.
+        InputError: it has no scores, is half written or a mixture, or a file of it cannot be read.
     """
+    check_whole(folder)
     tables = {
         name: read_csv(folder / f"{name}.csv", needed, name == "scores") for name, needed in COLUMNS.items()
     }

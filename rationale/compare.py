@@ -16,6 +16,7 @@ from eraser import Fault, InputError
 from eraser.cells import as_csv
 from eraser.errors import first_line
 from eraser.metrics import METRICS, compare, defined, score
+from eraser.owned import check_whole
 from eraser.types import Floats
 from eraser.write import write_text
 from rationale.columns import PER_EXAMPLE, ColumnsFile, Key
@@ -53,8 +54,10 @@ def read_run(folder: Path) -> Run:
     """Read a run's folder.
 
     Raises:
-        InputError: it is none, or one written before runs kept their numbers example by example.
+        InputError: it is none, half written, a mixture of several, or one written before runs kept their
+            numbers example by example.
     """
+    check_whole(folder)
     facts = read_facts(folder)
     if facts is None:
         raise unreadable(folder, A_RUN, "no scores.json there")
