@@ -241,3 +241,30 @@ def test_every_page_tells_of_a_spoilt_run_and_stays(open_app, tmp_path, page, sp
         assert "this run cannot be read: " in told
     if page == "People" and spoil in ("facts", "predictions"):
         assert told
+
+
+def test_a_mixture_of_runs_and_a_half_written_one_are_refused(tmp_path):
+    """As a kill while one run's tables are written into another's folder would leave it."""
+    from app.runs import read_run as shown
+    from eraser.owned import MANIFEST
+    from rationale.compare import read_run as compared
+    from rationale.report import write_run
+    from tests.made_runs import made
+
+    for name, score in (("one", 3.0), ("other", 1.0)):
+        scores = {"attention": [[score, 1.0, 2.0]], "random": [[1.0, 3.0, 0.2]]}
+        write_run(*made(scores, [{0}]), tmp_path / name)
+    one, other = tmp_path / "one", tmp_path / "other"
+    compared(one)
+    shown(one)
+    (one / "per_example.parquet").write_bytes((other / "per_example.parquet").read_bytes())
+    for read in (compared, shown):
+        with pytest.raises(InputError) as error:
+            read(one)
+        expected = "expected the file per_example.parquet, as `write_run` left it, got a changed one"
+        assert str(error.value) == f"{one}: {expected}"
+    text = (other / MANIFEST).read_text().replace('"finished": true', '"finished": false')
+    (other / MANIFEST).write_text(text)
+    for read in (compared, shown):
+        with pytest.raises(InputError, match="expected a finished folder, got one that `write_run` has not"):
+            read(other)
