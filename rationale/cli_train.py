@@ -131,7 +131,7 @@ def train_recipe(name: str, values: dict[str, Any]) -> None:
     keep_freed_memory()
     recipe, out, loaded = RECIPES[name], values["out"], _loaded(values)
     settings = recipe.settings.of(values)
-    start, overwrite = values["compose"], values["overwrite"]
+    start, overwrite = values["compose"], values.get("overwrite", False)
     record = train_adaptive(recipe, values["dense"], loaded, out, settings, start, overwrite)
     kept = record["kept"]
     fits = "within" if kept["within_tolerance"] else "NOT within"

@@ -254,9 +254,9 @@ def test_tune_trains_every_point_once_and_writes_every_epoch(model_folder, few, 
     grid = {"gamma": [0.005, 0.5], "speedup": [2.0]}
     real, asked = frontier.train_adaptive, []
 
-    def recorded(recipe, dense, dataset, out, constants):
+    def recorded(recipe, dense, dataset, out, constants, **how):
         asked.append((out.name, constants.step.gamma, constants.speedup, constants.step.lr))
-        return real(recipe, dense, dataset, out, constants)
+        return real(recipe, dense, dataset, out, constants, **how)
 
     monkeypatch.setattr(frontier, "train_adaptive", recorded)
     found = tune(model_folder, few, tmp_path / "t", TUNE, grid)
@@ -285,10 +285,10 @@ def test_killed_search_goes_on_and_a_finished_one_trains_nothing(model_folder, f
     grid = {"gamma": [0.005, 0.5]}
     monkeypatch.setattr(adaptive, "_train", second_dies)
     with pytest.raises(KeyboardInterrupt):
-        tune(model_folder, few, tmp_path, TUNE, grid)
-    assert len(pd.read_csv(tmp_path / "frontier.csv")) == 1
-    first = tune(model_folder, few, tmp_path, TUNE, grid)
-    again = tune(model_folder, few, tmp_path, TUNE, grid)
+        tune(model_folder, few, tmp_path / "t", TUNE, grid)
+    assert len(pd.read_csv(tmp_path / "t/frontier.csv")) == 1
+    first = tune(model_folder, few, tmp_path / "t", TUNE, grid)
+    again = tune(model_folder, few, tmp_path / "t", TUNE, grid)
     assert trained == ["gamma=0.005", "gamma=0.5", "gamma=0.5"]
     pd.testing.assert_frame_equal(first, again)
-    assert len(pd.read_csv(tmp_path / "frontier.csv")) == 2
+    assert len(pd.read_csv(tmp_path / "t/frontier.csv")) == 2

@@ -385,7 +385,7 @@ def test_what_one_version_answered_is_not_asked_again(sample, tmp_path):
     def counted(version):
         asked = Asked()
         box = from_callable(asked, ["NEG", "POS"], version=version)
-        found = evaluate(box, sample, SETTINGS, tmp_path)
+        found = evaluate(box, sample, SETTINGS, tmp_path, overwrite=True)
         return len(asked.texts), [p.scores.tolist() for p in found.predictions["leave_one_out", "gold"]]
 
     first, scores = counted("1")

@@ -77,7 +77,10 @@ def answers(port) -> bool:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("before", ["", "import os; os.environ['PYTHONPATH'] += os.pathsep"])
+@pytest.mark.parametrize(
+    "before",
+    [pytest.param("", marks=pytest.mark.faults), "import os; os.environ['PYTHONPATH'] += os.pathsep"],
+)
 def test_workers_import_nothing_from_the_current_folder(hostile, tokenizer, tmp_path, before):
     """Nor where PYTHONPATH has an empty entry, which Python takes for the current folder."""
     save_tiny(tmp_path / "model", tokenizer)

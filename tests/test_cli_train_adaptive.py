@@ -49,9 +49,8 @@ def test_each_recipe_is_a_command_whose_defaults_are_its_settings_own():
         both = options.keys() & own.keys()
         assert {"epochs", "lr", "distill", "batch_size", "seed"} <= both
         assert {k: options[k] for k in both} == {k: own[k] for k in both}, name
-        assert set(options) - set(own) == {"dense", "out", "dataset", "data", "compose", "only_evidence"}, (
-            name
-        )
+        of_a_command = {"dense", "out", "dataset", "data", "compose", "only_evidence", "overwrite"}
+        assert set(options) - set(own) == of_a_command, name
 
 
 ASKED = {
@@ -93,7 +92,7 @@ def test_command_trains_what_was_asked_for_and_says_how_good_it_is(rationale, na
     assert {k: asked["step"][k] for k in step_settings} == step_settings
     assert len(record["log"]) == 2
     assert load_classifier("m", device="cpu").labels == ("NEG", "POS")
-    assert rationale(*command) == (0, out, "")  # finished: nothing is trained
+    assert rationale(*command) == (0, out, "already done: m\n")
 
 
 @pytest.mark.parametrize("name", RECIPES)

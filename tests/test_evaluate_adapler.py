@@ -57,7 +57,7 @@ def test_order_of_methods_and_parts_on_disk_change_nothing(adaptive, sample, tmp
     asked, real = [], module.attribute
     monkeypatch.setattr(module, "attribute", lambda c, m, *rest: asked.append(m) or real(c, m, *rest))
     turned = replace(SETTINGS, methods=("random", "attention", "survivors"))
-    again = evaluate(adaptive, sample, turned, tmp_path)
+    again = evaluate(adaptive, sample, turned, tmp_path, overwrite=True)
     assert set(asked) == {"attention"}
     assert again.predictions.keys() == first.predictions.keys()
     for key, rows in first.predictions.items():
@@ -124,10 +124,10 @@ def test_attention_explains_the_dense_model_given_and_answers_stay_the_models_ow
     adaptive, other_dense, sample, tmp_path
 ):
     """The target is the model's own prediction, so a method that depends on it is not asked here."""
-    found = evaluate(adaptive, sample, SETTINGS, tmp_path, other_dense)
-    own = evaluate(adaptive, sample, SETTINGS, tmp_path)
+    found = evaluate(adaptive, sample, SETTINGS, tmp_path / "found", other_dense)
+    own = evaluate(adaptive, sample, SETTINGS, tmp_path / "own")
     bare = replace(SETTINGS, methods=("attention",), budgets=("gold",))
-    assert same_scores(found, evaluate(other_dense, sample, bare, tmp_path), "attention")
+    assert same_scores(found, evaluate(other_dense, sample, bare, tmp_path / "bare"), "attention")
     assert not same_scores(found, own, "attention")
     assert same_scores(found, own, "survivors")
     for item, prediction in zip(found.items, found.predictions["attention", "gold"], strict=True):

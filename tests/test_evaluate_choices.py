@@ -18,7 +18,7 @@ SETTINGS = EvaluateSettings("sample", "tiny", methods=("attention", "gradient_x_
 
 def test_targets(classifier, sample, tmp_path):
     for target in ("predicted", "gold", "NEG"):
-        evaluate(classifier, sample, replace(SETTINGS, target=target, limit=2), tmp_path)
+        evaluate(classifier, sample, replace(SETTINGS, target=target, limit=2), tmp_path, overwrite=True)
     with pytest.raises(InputError, match="^expected a target of predicted, gold, NEG, POS, got 'BAD'$"):
         evaluate(classifier, sample, replace(SETTINGS, target="BAD"), tmp_path)
 
@@ -30,7 +30,7 @@ def test_a_class_called_gold_is_explained_as_any_other(classifier, sample, tmp_p
     base = replace(SETTINGS, methods=("gradient_x_input",), limit=4)
 
     def scores(dataset, classifier, target):
-        found = evaluate(classifier, dataset, replace(base, target=target), tmp_path)
+        found = evaluate(classifier, dataset, replace(base, target=target), tmp_path, overwrite=True)
         return [p.scores.tolist() for p in found.predictions["gradient_x_input", "gold"]]
 
     of_neg, of_pos = (scores(sample, classifier, target) for target in names)

@@ -292,10 +292,10 @@ def test_two_classes_by_one_logit_are_those_of_two_logits(folders, shorter, toke
 
 def test_a_regression_read_as_two_classes_says_so(folders, shorter, tmp_path):
     model = load_classifier(folders / "number", labels=["NEG", "POS"])
-    notes = plan(model, shorter, SETTINGS, tmp_path).notes
+    notes = plan(model, shorter, SETTINGS, tmp_path / "number").notes
     assert "the logit of a regression is read as two classes, as the labels given say" in notes
-    assert not any("logit" in note for note in plan(load_classifier(folders / "one", labels=["NEG", "POS"]),
-                                                    shorter, SETTINGS, tmp_path).notes)  # fmt: skip
+    one = load_classifier(folders / "one", labels=["NEG", "POS"])
+    assert not any("logit" in note for note in plan(one, shorter, SETTINGS, tmp_path / "one").notes)
 
 
 # ── commands ────────────────────────────────────────────────────────────────────────────────────────────

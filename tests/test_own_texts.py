@@ -334,7 +334,9 @@ def test_attribute_tells_what_it_chose_and_takes_what_it_is_told(rationale, mode
     assert code == 0, err
     assert "note: words: characters, as 2 of 2 texts are written without spaces between words\n" in out
     assert f"0 of {len(SLOW) + len(DULL)} words not read" in out
-    code, out, err = rationale(*command, "--words", "punctuation")
+    code, _, err = rationale(*command, "--words", "punctuation")
+    assert (code, "got one with other words ('characters' there)" in err) == (2, True)
+    code, out, err = rationale(*command, "--words", "punctuation", "--overwrite")
     assert code == 0, err
     assert "note" not in out
     assert [row["words"] for row in read_stream(tmp_path / "here/out")] == [

@@ -108,7 +108,7 @@ def test_data_without_any_marks_are_evaluated_and_write_no_official_predictions(
     assert len(list((tmp_path / "predictions").iterdir())) == 2
     bare = [replace(i, truth=replace(i.truth, spans=frozenset())) for i in run.items]
     scores = write_run(replace(run, items=tuple(bare)), posts, tmp_path)
-    assert not list((tmp_path / "predictions").iterdir())
+    assert not (tmp_path / "predictions").exists()
     rows = scores.set_index(["metric", "method", "budget"])
     assert rows.loc[("token_f1", "attention", "gold"), "n"] == 0
     assert rows.loc[("aopc_comprehensiveness", "attention", "-"), "n"] == 30

@@ -23,7 +23,8 @@ def test_leave_one_out_gives_tau_and_the_bounds_of_normalised_aopc(classifier, s
     methods = ("gradient_x_input", "leave_one_out", "random")
     settings = replace(SETTINGS, methods=methods, limit=3)
     found = evaluate(classifier, sample, settings, tmp_path)
-    plain = evaluate(classifier, sample, replace(settings, methods=("gradient_x_input", "random")), tmp_path)
+    fewer = replace(settings, methods=("gradient_x_input", "random"))
+    plain = evaluate(classifier, sample, fewer, tmp_path, overwrite=True)
     for n, item in enumerate(found.items):
         rows = {m: found.predictions[m, "gold"][n] for m in methods}
         (case,) = [Case(item.windows, item.truth.n_words, ("NEG", "POS").index(rows["random"].label))]

@@ -247,7 +247,7 @@ def test_command_writes_a_model_and_says_how_good_it_is(rationale, dense):
     assert (asked["exit_rule"], asked["shared_head"], asked["step"]["lr"]) == ("tight", True, 1e-3)
     config = load_classifier("m", device="cpu").model.config
     assert (config.exit_rule, config.shared_head) == ("tight", True)
-    assert rationale(*command) == (0, out, "")  # finished: nothing is trained
+    assert rationale(*command) == (0, out, "already done: m\n")
 
 
 @pytest.mark.parametrize(

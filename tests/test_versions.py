@@ -62,7 +62,7 @@ def test_what_is_pinned_is_allowed():
 
 def test_the_core_needs_no_model_libraries():
     names = {plain(Requirement(line).name) for line in script("lowest").requirements([])}
-    assert names == {"numpy", "pandas", "scikit-learn", "platformdirs", "regex", "tqdm", "typer"}
+    assert names == {"numpy", "pandas", "scikit-learn", "scipy", "platformdirs", "regex", "tqdm", "typer"}
 
 
 @pytest.mark.parametrize(
