@@ -18,11 +18,11 @@ from pathlib import Path
 from typing import Any
 
 from eraser.errors import Fault, InputError, shown
-from eraser.write import make_folder, remove_left, write_json
+from eraser.lock import locked
+from eraser.write import HOST, make_folder, remove_left, write_json
 
 MANIFEST = "made.json"
 BYTES = 2**26  # of a manifest: some 400,000 files
-NEW = ".new"  # in a folder: what will be put in place
 EDITABLE = "README.md"  # a model's card: people may make it their own, and then it stays
 NAMED = 3  # of what is in the way
 AGAIN = "to start over, give another --out or --overwrite"
@@ -144,15 +144,19 @@ def claim(  # noqa: PLR0913 (what a work is known by)
 
     `scratch` is Made's: what is left of other work that makes room, too, but what is of use to both.
     """
+    reads = tuple(reads)
     if is_done(folder, by, of, reads, overwrite):
         return True
-    of = json.loads(json.dumps(of))
-    made = read_made(folder)
-    if made is not None and _difference(made, by, of):
-        clear(folder, made)
-        made = None
     make_folder(folder)
-    _write(folder, Made(by, of, {} if made is None else made.files, scratch))
+    with locked(folder / MANIFEST):  # two runs may be at it
+        if is_done(folder, by, of, reads, overwrite):
+            return True
+        of = json.loads(json.dumps(of))
+        made = read_made(folder)
+        if made is not None and _difference(made, by, of):
+            clear(folder, made)
+            made = None
+        _write(folder, Made(by, of, {} if made is None else made.files, scratch))
     return False
 
 
@@ -168,7 +172,8 @@ def refuse_read(folder: Path, reads: Iterable[Path | str | None]) -> None:
 
 def _names(folder: Path) -> str:
     """Return what lies in a folder, in words; nothing where it is empty or not there."""
-    names = sorted(f.name for f in folder.iterdir()) if folder.is_dir() else []
+    there = sorted(f.name for f in folder.iterdir()) if folder.is_dir() else []
+    names = [name for name in there if not name.startswith(f".{MANIFEST}.")]  # of a claim that is being made
     more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
     return ", ".join(names[:NAMED]) + more
 
@@ -274,12 +279,12 @@ def together(folder: Path) -> Iterator[Path]:
     Raises:
         InputError: a file that is not its own is in the way; all is left as it was.
     """
-    new = folder / NEW
-    shutil.rmtree(new, ignore_errors=True)  # of a run that was killed
+    new = folder / f".results.{os.getpid()}-{HOST}.partial"  # of a run that is killed: see remove_left
     new.mkdir(parents=True)
     try:
         yield new
-        _put_in_place(folder, new)
+        with locked(folder / MANIFEST):
+            _put_in_place(folder, new)
     finally:
         shutil.rmtree(new, ignore_errors=True)
 

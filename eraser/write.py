@@ -91,7 +91,7 @@ def remove_left(folder: Path) -> None:
             os.kill(int(partial.name.split(".")[-2].split("-")[0]), 0)  # asks only whether it is there
         except ProcessLookupError:
             with suppress(OSError):
-                partial.unlink()
+                shutil.rmtree(partial) if partial.is_dir() else partial.unlink()
         except (ValueError, OverflowError, PermissionError):
             continue  # not one of ours, or another user's process
 

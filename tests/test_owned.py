@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from eraser import InputError
 from eraser.owned import (
     MANIFEST,
-    NEW,
     Made,
     check_whole,
     claim,
@@ -25,6 +24,7 @@ from eraser.owned import (
     together,
     writes,
 )
+from eraser.write import HOST
 
 OF = {"lr": 0.1, "texts": "a" * 64}
 
@@ -147,9 +147,30 @@ def test_results_appear_together_and_those_of_before_go(tmp_path):
     finished(tmp_path, a="1", inner__b="2")
     with together(tmp_path) as new:
         (new / "a").write_text("3")
-        assert contents(tmp_path) == {"a": "1", "inner/b": "2", f"{NEW}/a": "3"}
+        assert contents(tmp_path) == {"a": "1", "inner/b": "2", f"{new.name}/a": "3"}
     assert contents(tmp_path) == {"a": "3"}
     assert not (tmp_path / "inner").exists()
+    check_whole(tmp_path)
+
+
+def test_two_at_once_do_not_disturb_each_other_and_what_a_killed_one_left_is_removed(tmp_path, monkeypatch):
+    """The second is told apart by its process number; that of the killed one is no process."""
+    killed = tmp_path / f".results.{2**22 + 1}-{HOST}.partial"
+    killed.mkdir()
+    (killed / "a").write_text("half")
+    (tmp_path / ".new").mkdir()
+    assert refused(claim, tmp_path, "train x", OF).endswith("got .new")
+    assert not killed.exists()
+    (tmp_path / ".new").rmdir()
+    claim(tmp_path, "train x", OF)
+    with together(tmp_path) as one:
+        (one / "a").write_text("1")
+        monkeypatch.setattr("os.getpid", lambda: 1)
+        claim(tmp_path, "train x", OF)
+        with together(tmp_path) as other:
+            (other / "a").write_text("1")
+        assert (one / "a").read_text() == "1"
+    assert contents(tmp_path) == {"a": "1"}
     check_whole(tmp_path)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.conftest import save_tiny
-from tests.faults.processes import finish, run, start, tables
+from tests.faults.processes import finish, kill_when, run, start, tables
 from tests.faults.test_kills import EVALUATE
 
 # Files of this process cannot grow beyond a size: the kernel refuses the write, as on a full disk.
@@ -38,9 +38,9 @@ def test_training_on_a_full_disk(tmp_path, tokenizer):
 
 def test_a_checkpoint_cut_short_is_named(tmp_path, tokenizer):
     save_tiny(tmp_path / "model", tokenizer)
-    (tmp_path / "m").mkdir()
-    (tmp_path / "m" / "checkpoint.safetensors").write_bytes(b"\\x10" * 100)
     command = ("train", "dense", "--backbone", tmp_path / "model", "--epochs", 1, "--out", tmp_path / "m")
+    kill_when(start(*command), (tmp_path / "m" / "made.json").exists)
+    (tmp_path / "m" / "checkpoint.safetensors").write_bytes(b"\\x10" * 100)
     error = finish(start(*command), 2)
     assert (
         f"{tmp_path}/m/checkpoint.safetensors: expected a training checkpoint (delete it to start over)"

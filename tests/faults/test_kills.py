@@ -18,8 +18,8 @@ OFTEN = """
 import rationale.training.dense as dense
 from dataclasses import replace
 real = dense.train_dense
-dense.train_dense = lambda start, data, out, s, origin: real(
-    start, data, out, replace(s, checkpoint_seconds=0.0), origin
+dense.train_dense = lambda start, data, out, s, *more: real(
+    start, data, out, replace(s, checkpoint_seconds=0.0), *more
 )
 """
 TORN = """
