@@ -90,7 +90,7 @@ class ColumnsFile(Mapping[Key, Floats]):
     def __post_init__(self) -> None:
         if EXAMPLE not in self._names or not len(self) or any(len(key) != 3 for key in self):
             names = ", ".join(name[:60] for name in self._names[:3])
-            raise self._broken(f"columns {names} … (evaluate again into this folder)")
+            raise self._broken(f"columns {names} … (evaluate again, into a new folder)")
         if len(set(self._names)) < len(self._names):
             raise self._broken("a column twice")
         if odd := [f.name for f in self._file.schema_arrow if not _is_as_written(f)]:

@@ -66,7 +66,7 @@ def read_run(folder: Path) -> Run:
         raise unreadable(folder / SCORES_JSON, A_RUN, f"a scores.json without its {missing[0]}")
     path = own_file(folder, PER_EXAMPLE)
     if path is None:
-        expected = f"a run with {PER_EXAMPLE} (evaluate again into this folder: what is done is kept)"
+        expected = f"a run with {PER_EXAMPLE} (evaluate again, into a new folder)"
         raise InputError(Fault(expected, "an older run without", folder))
     return Run(str(folder), facts, ColumnsFile(path))
 

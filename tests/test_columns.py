@@ -67,7 +67,7 @@ def test_a_file_of_the_form_before_is_refused(tmp_path):
     expected = "expected the per_example.parquet of a run, got columns example, metric, values"
     assert (
         str(caught.value)
-        == f"this run cannot be read: {path}: {expected} … (evaluate again into this folder)"
+        == f"this run cannot be read: {path}: {expected} … (evaluate again, into a new folder)"
     )
 
 

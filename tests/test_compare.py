@@ -154,8 +154,8 @@ def test_older_and_broken_runs_are_refused(tmp_path):
     (old / "per_example.parquet").unlink()
     refused(
         [good, old],
-        f"{old}: expected a run with per_example.parquet (evaluate again into this folder: what is done is "
-        "kept), got an older run without",
+        f"{old}: expected a run with per_example.parquet (evaluate again, into a new folder), "
+        "got an older run without",
     )
     for content in (b"PAR1", (good / "per_example.parquet").read_bytes()[:-30]):
         (old / "per_example.parquet").write_bytes(content)
