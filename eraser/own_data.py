@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import combinations
 from pathlib import Path
@@ -22,6 +22,7 @@ from eraser.answers import SEVERAL, number_of
 from eraser.errors import Fault, InputError, shown
 from eraser.load import SPLITS
 from eraser.marks import Form, Marked, check_spans, counts_words, form_of, read_marks, sentences_of
+from eraser.owned import made_whole
 from eraser.tables import Columns, Record, read_records
 from eraser.texts import TEXTS, WORDS, text_records
 from eraser.types import Dataset, Document, Evidence, Example, runs
@@ -30,6 +31,7 @@ from eraser.write import gold_record, write_whole
 
 WHOLE = "row"  # in place of a split: a file with the rows of all splits
 SPLIT_NAMES = {split: split for split in SPLITS} | dict.fromkeys(("validation", "valid", "dev"), "val")
+BY = "data import"
 MAX_FAULTS = 20  # that are told one by one
 T = TypeVar("T")
 
@@ -299,8 +301,8 @@ def _examples(entries: Sequence[_Entry]) -> tuple[dict[str, Document], dict[str,
 # Examples → a folder
 
 
-def refuse_taken(folder: Path) -> None:
-    """Refuse a folder to write to that has anything in it.
+def refuse_taken(folder: Path, but: Collection[str] = ()) -> None:
+    """Refuse a folder to write to that has anything in it, `but` some files.
 
     Raises:
         InputError: it has, or is a file, or is the current folder, which would be replaced under the shell.
@@ -309,12 +311,14 @@ def refuse_taken(folder: Path) -> None:
         raise InputError(Fault("a folder other than the current one", "the current one", folder))
     if folder.exists() and not folder.is_dir():
         raise InputError(Fault("a folder that is empty or not there", "a file", folder))
-    if folder.is_dir() and (there := sorted(path.name for path in folder.iterdir())):
+    if folder.is_dir() and (there := sorted(path.name for path in folder.iterdir() if path.name not in but)):
         raise InputError(Fault("a folder that is empty or not there", f"one with {shown(there)}", folder))
 
 
-def write_eraser(dataset: Dataset, folder: Path) -> None:
+def write_eraser(dataset: Dataset, folder: Path, of: Mapping[str, Any] | None = None) -> None:
     """Write docs.jsonl and a .jsonl file for each split; the folder appears whole or not at all.
+
+    Where it is said what the data set was made `of`, its manifest says so (eraser/owned.py).
 
     Beside them, where texts were given as such: what cut them, and those that are not their words between
     spaces (eraser/texts.py).
@@ -341,6 +345,8 @@ def write_eraser(dataset: Dataset, folder: Path) -> None:
             (partial / f"{name}.jsonl").write_text("".join(lines), encoding="utf-8")
         if dataset.cutter is not None:
             (partial / WORDS).write_text(json.dumps({"words": dataset.cutter}) + "\n", encoding="utf-8")
+        if of is not None:
+            made_whole(partial, BY, of)
 
     try:
         write_whole(folder.resolve(), write)

@@ -228,6 +228,15 @@ def finish(folder: Path) -> None:
         _write(folder, replace(made, finished=True))
 
 
+def made_whole(folder: Path, by: str, of: Mapping[str, Any]) -> None:
+    """Note all of a folder as a finished work: of one that is written elsewhere and then moved into place."""
+    _write(folder, Made(by, json.loads(json.dumps(of)), _hashes(folder), finished=True))
+
+
+def _hashes(folder: Path) -> dict[str, str]:
+    return {f.relative_to(folder).as_posix(): hash_of(f) for f in sorted(folder.rglob("*")) if f.is_file()}
+
+
 def check_whole(folder: Path) -> None:
     """Refuse a folder that is half done, or in which a file is not the one that was written.
 
@@ -293,7 +302,7 @@ def _put_in_place(folder: Path, new: Path) -> None:
     made = read_made(folder)
     if made is None:
         raise InputError(Fault("a folder that was claimed", f"no {MANIFEST}", folder))
-    files = {f.relative_to(new).as_posix(): hash_of(f) for f in sorted(new.rglob("*")) if f.is_file()}
+    files = _hashes(new)
     for name in [n for n in files if _edited(folder / n, made.files.get(n, ""))]:
         del files[name]
     if foreign := [name for name in files if name not in made.files and (folder / name).exists()]:

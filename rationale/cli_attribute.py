@@ -87,6 +87,8 @@ def attribute_command(  # noqa: PLR0913 (one option each)
     suited = picked(methods, usual[:1], classifier, explained)
     job = replaced(job, settings=replaced(settings, methods=suited))
     work = stream(classifier, job.settings, out.resolve(), explained, overwrite)
+    if work.done:
+        say(f"already done: {out}", err=True)
     RUNNERS[runner](job, work, workers, address)
     found = collect(work)
     for note in work.notes:

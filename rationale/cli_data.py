@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections import Counter
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -12,7 +13,7 @@ import typer
 from eraser.answers import SEVERAL, split_labels
 from eraser.errors import Fault, InputError
 from eraser.types import Dataset
-from rationale.cli_options import Words
+from rationale.cli_options import Overwrite, Words
 from rationale.cli_train import numbers
 from rationale.terminal import say
 
@@ -55,9 +56,11 @@ def import_command(  # noqa: PLR0913 (one option each)
     words: Words = None,
     opening: Annotated[str, typer.Option("--open", help="Mark before marked words.")] = "[[",
     closing: Annotated[str, typer.Option("--close", help="Mark after them.")] = "]]",
+    overwrite: Overwrite = False,
 ) -> None:
     """Turn your own CSV, TSV or JSONL files into a data set in ERASER format."""
-    from eraser.own_data import WHOLE, Reading, read_own, refuse_taken, write_eraser
+    from eraser.own_data import BY, WHOLE, Reading, read_own, refuse_taken, write_eraser
+    from eraser.owned import MANIFEST, clear, hash_of, is_done, read_made
     from eraser.tables import Columns
 
     given = {"train": train, "val": val, "test": test, WHOLE: file}
@@ -66,9 +69,17 @@ def import_command(  # noqa: PLR0913 (one option each)
     columns = Columns(text, label, id_column, rationale, query, split_column)
     shares = tuple(numbers(split or "0.8,0.1,0.1"))
     how = Reading(columns, rationale_form, (opening, closing), shares, seed, words)
-    refuse_taken(out)
+    if read_made(out) is None:
+        refuse_taken(out)
     found = read_own(out.resolve().name, files, how)
-    write_eraser(found, out)
+    of = {**asdict(how), "content_of_files": {name: hash_of(path) for name, path in files.items()}}
+    if is_done(out, BY, of, (), overwrite):
+        say(f"already done: {out}")
+        return
+    if overwrite and (made := read_made(out)) is not None:
+        refuse_taken(out, but={MANIFEST, *made.files})
+        clear(out, made)
+    write_eraser(found, out, of)
     _print_summary(found, out)
 
 

@@ -94,6 +94,8 @@ def evaluate_command(  # noqa: PLR0913 (one option each)
     explained = None if dense is None else _classifier(dense, given)
     folder = out or Path("runs") / f"{dataset}-{split}"
     planned = plan(classifier, loaded, _settings(given, classifier, explained), folder, explained, overwrite)
+    if planned.done:
+        say(f"already done: {folder}; tables and report are made again from its parts", err=True)
     RUNNERS[runner](_job(given, planned), planned, workers, address)
     scores = write_run(planned.batches(), loaded, folder)
     _print_run(scores, str(planned.run.budgets[0]), folder, as_json)

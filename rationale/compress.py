@@ -19,6 +19,7 @@ from eraser.owned import MANIFEST, claim, together
 from rationale.card import write_card
 from rationale.hf import load_classifier
 from rationale.model_folder import WEIGHTS, content_of_model
+from rationale.terminal import say
 
 EXACT = ("eta", "theta", "first")  # thresholds: few, and every bit may decide a token
 LARGEST = torch.finfo(torch.float8_e4m3fn).max
@@ -46,7 +47,9 @@ def compress(model: Path, out: Path, overwrite: bool = False) -> int:
     stored = load_file(model / WEIGHTS)
     if any(w.dtype == torch.float8_e4m3fn for w in stored.values()):
         raise InputError(Fault("a model whose matrices are stored in more than eight bits", "eight", model))
-    if not claim(out, "compress", {"content_of_model": content_of_model(model)}, (model,), (), overwrite):
+    if claim(out, "compress", {"content_of_model": content_of_model(model)}, (model,), (), overwrite):
+        say(f"already done: {out}", err=True)
+    else:
         with together(out) as new:
             save_file({k: small(k, v) for k, v in stored.items()}, new / WEIGHTS, metadata={"format": "pt"})
             for file in (f for f in model.iterdir() if f.is_file() and f.suffix != ".safetensors"):

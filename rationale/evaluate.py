@@ -70,12 +70,13 @@ def joined(batches: Sequence[Evaluation]) -> Evaluation:
 
 @dataclass(frozen=True)
 class Plan:
-    """A run whose settings were checked, and its examples, computed chunk by chunk."""
+    """A run whose settings were checked, and its examples, computed chunk by chunk; `done`: it was there."""
 
     run: Run
     dataset: Dataset
     examples: Sequence[Example]
     notes: tuple[str, ...]
+    done: bool = False
 
     def __len__(self) -> int:
         return -(-len(self.examples) // self.run.settings.chunk)
@@ -146,9 +147,10 @@ def plan(
     hashes = (classifier.identity(), explained.identity())
     reads = (settings.model, settings.dense, dataset.source)
     of = _made_of(dataset, examples, settings, hashes) | {"budgets_in_words": list(map(str, budgets))}
-    claim(folder, "evaluate", of, reads, (), overwrite)  # parts stay: their names say what they hold
+    done = claim(folder, "evaluate", of, reads, (), overwrite)  # parts stay: their names say what they hold
     run = Run(classifier, explained, settings, budgets, folder / "parts", hashes)
-    return Plan(run, dataset, examples, (*dataset.notes, *note, *told(classifier, dataset, settings)))
+    notes = (*dataset.notes, *note, *told(classifier, dataset, settings))
+    return Plan(run, dataset, examples, notes, done)
 
 
 def _made_of(

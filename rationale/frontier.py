@@ -21,6 +21,7 @@ from rationale.hf import Classifier
 from rationale.model_folder import content_of_model
 from rationale.models.adaptive import AdaptiveForSequenceClassification
 from rationale.models.removal import answers, speedup_of
+from rationale.terminal import say
 from rationale.training.adapler_settings import AdaplerSettings
 from rationale.training.adaptive import train_adaptive
 from rationale.training.train_adapler import ADAPLER
@@ -86,7 +87,8 @@ def tune(
     epochs that no other epoch beats in both accuracy and speed on val.
     """
     of = {"content_of_dense": content_of_model(dense), "settings": asdict(base), "grid": grid}
-    claim(out, "tune", of, (dense,), (), overwrite)
+    if claim(out, "tune", of, (dense,), (), overwrite):
+        say(f"already done: {out}", err=True)
     rows: list[dict[str, Any]] = []
     for values in product(*grid.values()):
         point = dict(zip(grid, values, strict=True))

@@ -159,6 +159,7 @@ class Stream:
     folder: Path
     model_hashes: tuple[str, str]
     notes: tuple[str, ...] = ()
+    done: bool = False
 
     def __len__(self) -> int:
         return len(self.lines)
@@ -273,8 +274,8 @@ def stream(
     of = {k: v for k, v in vars(cut).items() if k not in ("file", "model", "dense")}
     of |= {"content_of_model": hashes[0], "content_of_dense": hashes[1], "content_of_file": lines.content}
     of |= codes_of(cut.methods)
-    claim(folder, "attribute", of, (settings.model, settings.dense), (), overwrite)
-    return Stream(classifier, explained, cut, lines, folder / "parts", hashes, notes)
+    done = claim(folder, "attribute", of, (settings.model, settings.dense), (), overwrite)
+    return Stream(classifier, explained, cut, lines, folder / "parts", hashes, notes, done)
 
 
 def _first_texts(path: Path, key: str) -> Iterator[str]:

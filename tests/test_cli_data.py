@@ -177,3 +177,27 @@ def test_an_id_that_no_encoding_can_write_is_told_all_the_same(rationale):
     code, out, _ = rationale("check", "--data", "data", "--predictions", "p.jsonl")
     assert code == 0
     assert "warning: p.jsonl:2: a\\ud800: expected an annotation_id of data/test.jsonl" in out
+
+
+def test_an_import_knows_its_own_folder_and_says_what_differs(rationale):
+    save(Path("x.csv"), FILMS)
+    command = ("data", "import", "--train", "x.csv", "--out", "own")
+    assert rationale(*command)[0] == 0
+    before = {f.name: f.read_bytes() for f in Path("own").iterdir()}
+    assert rationale(*command) == (0, "already done: own\n", "")
+    save(Path("x.csv"), FILMS[:-1])
+    code, out, err = rationale(*command)
+    assert (code, out) == (2, "")
+    assert err.startswith("error: own: expected a folder of the same work (to start over")
+    assert "got one with other content_of_files" in err
+    assert {f.name: f.read_bytes() for f in Path("own").iterdir()} == before
+    (Path("own") / "mine").write_text("mine")
+    code, _, err = rationale(*command, "--overwrite")
+    assert (code, err) == (
+        2,
+        "error: own: expected a folder that is empty or not there, got one with ['mine']\n",
+    )
+    assert {f.name: f.read_bytes() for f in Path("own").iterdir() if f.name != "mine"} == before
+    (Path("own") / "mine").unlink()
+    assert rationale(*command, "--overwrite")[0] == 0
+    assert {f.name: f.read_bytes() for f in Path("own").iterdir()} != before
