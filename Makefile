@@ -2,7 +2,8 @@
 PYTHON ?= python3
 JOBS ?= 2
 BIN := .venv/bin
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+CONSTRAINTS ?= constraints.txt
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c $(CONSTRAINTS)
 
 .DEFAULT_GOAL := help
 # With real data or other models the bundled sample's notebooks stay as they are.
@@ -13,32 +14,32 @@ NOTEBOOKS := $(if $(RATIONALE_DATA)$(RATIONALE_MODELS),runs/notebooks,notebooks)
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-.venv/models: pyproject.toml constraints.txt
+.venv/models: pyproject.toml $(CONSTRAINTS)
 	$(PYTHON) -m venv .venv
 	$(PIP) -e '.[models]'
 	@touch $@
 
-.venv/app: pyproject.toml constraints.txt
+.venv/app: pyproject.toml $(CONSTRAINTS)
 	$(PYTHON) -m venv .venv
 	$(PIP) -e '.[app]'
 	@touch $@ .venv/models
 
-.venv/dev: pyproject.toml constraints.txt
+.venv/dev: pyproject.toml $(CONSTRAINTS)
 	$(PYTHON) -m venv .venv
 	$(PIP) -e '.[dev]'
 	@touch $@ .venv/app .venv/docs .venv/models
 
-.venv/notebooks: pyproject.toml constraints.txt
+.venv/notebooks: pyproject.toml $(CONSTRAINTS)
 	$(PYTHON) -m venv .venv
 	$(PIP) -e '.[notebooks]'
 	@touch $@ .venv/models
 
-.venv/docs: pyproject.toml constraints.txt
+.venv/docs: pyproject.toml $(CONSTRAINTS)
 	$(PYTHON) -m venv .venv
 	$(PIP) -e '.[docs]'
 	@touch $@ .venv/models
 
-.venv/audit: pyproject.toml constraints.txt
+.venv/audit: pyproject.toml $(CONSTRAINTS)
 	$(PYTHON) -m venv .venv
 	$(PIP) -e '.[audit]'
 	@touch $@ .venv/models

@@ -1,5 +1,7 @@
 """Say which installed packages have known vulnerabilities, and under which licences they all are.
 
+What is installed is also written down as a software bill of materials (CycloneDX), runs/sbom.json.
+
 Exit code 1: there are vulnerabilities. 3: the service that knows of them did not answer, or knows none of the
 packages, so nothing is known.
 """
@@ -11,8 +13,10 @@ import subprocess
 import sys
 from collections import defaultdict
 from importlib.metadata import Distribution, distributions
+from pathlib import Path
 
 UNREACHED = 3
+BILL = Path("runs/sbom.json")
 
 
 def licence(package: Distribution) -> str:
@@ -32,6 +36,14 @@ def print_licences() -> None:
         found[licence(package)].add(f"{package.metadata['Name']} {package.version}")
     for name, packages in sorted(found.items()):
         print(f"{name} ({len(packages)}): {', '.join(sorted(packages, key=str.lower))}")
+
+
+def write_bill() -> None:
+    """Write down what is installed, as other tools read it."""
+    BILL.parent.mkdir(exist_ok=True)
+    options = ("environment", "--output-format", "JSON", "--output-file", str(BILL))
+    subprocess.run([sys.executable, "-m", "cyclonedx_py", *options], check=True)
+    print(f"written: {BILL}")
 
 
 def vulnerabilities() -> int:
@@ -58,4 +70,5 @@ def vulnerabilities() -> int:
 
 if __name__ == "__main__":
     print_licences()
+    write_bill()
     sys.exit(vulnerabilities())

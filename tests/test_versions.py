@@ -33,7 +33,7 @@ def all_requirements():
 
 def test_every_requirement_says_its_lowest_version():
     lowest = script("lowest")
-    assert lowest.lowest("ray[data]>=2.40") == "ray==2.40"
+    assert lowest.lowest("ray[data]>=2.59") == "ray==2.59"
     assert lowest.lowest("torch>=2.11,<2.16") == "torch==2.11"
     assert all("==" in lowest.lowest(line) for line in all_requirements())
     with pytest.raises(ValueError, match=r"\Aexpected NAME>=VERSION, got 'numpy'\Z"):
@@ -107,3 +107,27 @@ def test_an_audit_without_an_answer_is_not_a_clean_one(packages, code, said, mon
     monkeypatch.setattr(audit.subprocess, "run", lambda *_, **__: done)
     assert audit.vulnerabilities() == code
     assert said in capsys.readouterr().out
+
+
+def test_what_is_installed_is_written_down(monkeypatch, tmp_path, capsys):
+    audit = script("audit")
+    monkeypatch.chdir(tmp_path)
+    asked = []
+    monkeypatch.setattr(audit.subprocess, "run", lambda command, **how: asked.append((command[1:3], how)))
+    audit.write_bill()
+    assert asked == [(["-m", "cyclonedx_py"], {"check": True})]
+    assert capsys.readouterr().out == "written: runs/sbom.json\n"
+
+
+def test_what_is_checked_elsewhere_is_what_is_checked_here():
+    """The hosted checks call the project's own script, on the versions that it says it allows."""
+    import yaml
+
+    workflow = yaml.safe_load((ROOT / ".github/workflows/check.yml").read_text())
+    (job,) = workflow["jobs"].values()
+    assert job["steps"][-1]["run"].startswith(".ci/run")
+    rows = job["strategy"]["matrix"]["include"]
+    assert {row["versions"] for row in rows} == {"pinned", "lowest", "newest"}
+    lowest = Requirement(f"python{PROJECT['requires-python']}")
+    assert all(lowest.specifier.contains(row["python"]) for row in rows)
+    assert min(row["python"] for row in rows) == PROJECT["requires-python"].removeprefix(">=")
