@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from importlib import import_module
@@ -89,6 +90,7 @@ def _prepare() -> None:
     """Import what commands import; no thread may run when a process forks."""
     import torch
 
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # until the entry of the command line handles it
     torch.set_num_threads(1)
     torch.set_num_interop_threads(1)
     for name in IMPORTED:
