@@ -198,16 +198,19 @@ class Stream:
 
     def _text(self, record: dict[str, Any], place: str, line: int) -> Text:
         s = self.settings
+        id = str(record.get("id", line))
+        own = id if "id" in record else None
         texts = {name: record.get(name) for name in (s.text, s.query) if name is not None}
         for name, value in texts.items():
             if not isinstance(value, str) or (name == s.text and not value.split()):
-                raise InputError(Fault(f"a text with words in {name!r}", shown(value), place, line))
+                raise InputError(Fault(f"a text with words in {name!r}", shown(value), place, line, own))
         assert s.words is not None  # since the run was opened
         query = None if s.query is None else texts[s.query]
-        found = Text.of(str(record.get("id", line)), str(texts[s.text]), s.words, query)
+        found = Text.of(id, str(texts[s.text]), s.words, query)
+        found = replace(found, file=place, line=line)
         if not found.words:
             expected = f"a text with words in {s.text!r}, cut by {s.words}"
-            raise InputError(Fault(expected, shown(found.string), place, line))
+            raise InputError(found.fault(expected, shown(found.string)))
         return found
 
     def _rows(self, number: int) -> Rows:
@@ -215,12 +218,12 @@ class Stream:
         classifier = replace(self.classifier, passes=passes)
         explained = classifier if self._same else replace(self.explained, passes=Passes())
         windows = classifier.encoder.encode(texts)
-        probs = text_probs(classifier, windows)
+        probs = text_probs(classifier, windows, texts)
         label = self.settings.target_label(classifier.labels, HEADS[classifier.head].kind)
         named = None if label is None else classifier.labels.index(label)
         targets = [int(p.argmax()) if named is None else named for p in probs]
         cases = [
-            Case(w, len(t.words), target, seed_of(self.settings.seed, t.example_id))
+            Case(w, len(t.words), target, seed_of(self.settings.seed, t.example_id), t)
             for w, t, target in zip(windows, texts, targets, strict=True)
         ]
         rows: Rows = []

@@ -93,7 +93,7 @@ class Encoder:
         """Return the windows of each text, at least one each."""
         for text in texts:
             if not any(text.words):
-                raise InputError(Fault("a text with words", "an empty one", id=text.example_id))
+                raise InputError(text.fault("a text with words", "an empty one"))
         found: list[tuple[Window, ...]] = [()] * len(texts)
         for paired in (False, True):
             rows = [i for i, t in enumerate(texts) if bool(t.query and t.query.strip()) == paired]
@@ -106,8 +106,8 @@ class Encoder:
         if not texts:
             return
         plain = [text.plain for text in texts]
-        strings = [_readable(string, t.example_id) for t, (string, _) in zip(texts, plain, strict=True)]
-        queries = [_readable(t.query or "", t.example_id) for t in texts]
+        strings = [_readable(string, t) for t, (string, _) in zip(texts, plain, strict=True)]
+        queries = [_readable(t.query or "", t) for t in texts]
         encoding = self.tokenizer(
             queries if paired else strings,
             strings if paired else None,
@@ -136,7 +136,7 @@ class Encoder:
             raise InputError(Fault(f"a max_length of at least {specials + MIN_ROOM}", str(self.max_length)))
         if room < MIN_ROOM:
             expected = f"a query that leaves {MIN_ROOM} of {self.max_length} pieces to the text"
-            raise InputError(Fault(expected, f"{n_query} pieces", id=text.example_id))
+            raise InputError(text.fault(expected, f"{n_query} pieces"))
         if not len(places):
             return (self._some(whole),)
         first, after = int(places[0]), int(places[-1]) + 1
@@ -197,13 +197,12 @@ def padded(windows: Sequence[Window], pad_id: int) -> Batch:
     return Batch(*(torch.from_numpy(a) for a in (ids, real, word, types, end)))
 
 
-def _readable(string: str, id: str) -> str:
+def _readable(string: str, text: Text) -> str:
     """Return a string that has an encoding."""
     try:
         string.encode("utf-8")
     except UnicodeEncodeError as error:
-        got = ascii(string[error.start])
-        raise InputError(Fault("text without lone surrogates", got, id=id)) from None
+        raise InputError(text.fault("text without lone surrogates", ascii(string[error.start]))) from None
     return string
 
 
