@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -18,6 +19,7 @@ from torch import Tensor
 from eraser import Fault, InputError, Text
 from eraser.types import Mask
 from eraser.words import Spans
+from rationale.tokenizer_trial import Trial
 
 if TYPE_CHECKING:  # a function of texts is read without the library
     from transformers import PreTrainedTokenizerBase
@@ -89,6 +91,10 @@ class Encoder:
         self.pad_id = int(tokenizer.pad_token_id)
         self.mask_id = tokenizer.mask_token_id
 
+    @cached_property
+    def _trial(self) -> Trial:
+        return Trial(self.tokenizer)
+
     def encode(self, texts: Sequence[Text]) -> list[tuple[Window, ...]]:
         """Return the windows of each text, at least one each."""
         for text in texts:
@@ -108,6 +114,7 @@ class Encoder:
         plain = [text.plain for text in texts]
         strings = [_readable(string, t) for t, (string, _) in zip(texts, plain, strict=True)]
         queries = [_readable(t.query or "", t) for t in texts]
+        self._trial.check([*strings, *queries])
         encoding = self.tokenizer(
             queries if paired else strings,
             strings if paired else None,
