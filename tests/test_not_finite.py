@@ -120,7 +120,9 @@ def test_training_names_the_examples_whose_logits_are_no_numbers(spoilt, tmp_pat
     data = replace(sample, splits={**of_split, "train": (*of_split["train"][:3], strange)})
     settings = TrainSettings(epochs=1, batch_size=4, device="cpu")
     assert all(data.splits.values())
-    line = said(train_dense, lambda: (spoilt.model, spoilt.encoder.tokenizer), data, tmp_path / "out", settings)
+    line = said(
+        train_dense, lambda: (spoilt.model, spoilt.encoder.tokenizer), data, tmp_path / "out", settings
+    )
     kept = "expected a finite training loss (the last good checkpoint is kept)"
     assert line == f"{tmp_path}/out: {kept}, got nan at epoch 1, step 1, in {strange.id}"
 
