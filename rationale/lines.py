@@ -1,4 +1,4 @@
-"""A JSON-lines file that is read chunk by chunk: where each begins, and what it held when it was first read."""
+"""A JSON-lines file read chunk by chunk: where each begins, and what it held when it was first read."""
 
 from __future__ import annotations
 

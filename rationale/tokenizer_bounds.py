@@ -27,7 +27,7 @@ PATTERNS = frozenset({
     _SIGNED % r"\p{N}",  # Qwen 2
     "|".join([_CASED % f"{_UPPER}*{_LOWER}+", _CASED % f"{_UPPER}+{_LOWER}*",
               rf"\p{{N}}{{1,3}}| ?[^\s\p{{L}}\p{{N}}]+[\r\n/]*{_ENDS}"]),  # o200k
-    r"\p{N}", r"\p{N}+", r"\p{N}{1,3}", r"\d", r"[\r\n]", "[0-9]", "[0-9][0-9][0-9]", r"\s?\p{L}+",  # DeepSeek
+    r"\p{N}", r"\p{N}+", r"\p{N}{1,3}", r"\d", r"[\r\n]", "[0-9]", "[0-9][0-9][0-9]", r"\s?\p{L}+",
     r" ?[^(\s|[.,!?…。，、।۔،])]+",  # Bloom
     " {2,}", r"\s{2,}", r"\s{2,}|[\n\r\t]", r"\s+", r"[\n\r\t]", "\n", " ",  # replaced by a character
 })  # fmt: skip

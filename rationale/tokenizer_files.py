@@ -45,7 +45,7 @@ def check_tokenizer_files(folder: Path) -> None:
 
 
 def check_fetched(id: str) -> None:
-    """Refuse a tokenizer of a hub that nothing bounds, once it is here; what cannot be fetched is told later."""
+    """Refuse a hub's tokenizer that nothing bounds; what cannot be fetched is told later."""
     file = None
     with suppress(OSError, ValueError):
         file = cached_file(id, FAST)
