@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from transformers import PreTrainedTokenizerBase
-from transformers.utils import cached_file
+from transformers.utils.hub import cached_file
 
 from eraser import Fault, InputError
 from eraser.errors import shown
