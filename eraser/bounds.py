@@ -59,9 +59,21 @@ def read_bytes(path: Path, limit: int = MAX_BYTES) -> bytes:
     return bytes(found)
 
 
-def lines_of(file: BinaryIO, path: Path, longest: int = MAX_LINE) -> Iterator[bytes]:
-    """Yield lines, of which a longer one is refused before it is held."""
-    number = 0
+def read_span(path: Path, start: int, size: int) -> bytes:
+    """Return bytes of a regular file that was read before; fewer where it has become shorter.
+
+    Raises:
+        InputError: it is no regular file any more.
+        OSError: it cannot be read.
+    """
+    with regular(path) as file:
+        file.seek(start)
+        return file.read(size)
+
+
+def lines_of(file: BinaryIO, path: Path, longest: int = MAX_LINE, *, before: int = 0) -> Iterator[bytes]:
+    """Yield lines, of which a longer one is refused before it is held; `before` stand before them."""
+    number = before
     while line := file.readline(longest + 1):
         number += 1
         if len(line) > longest:

@@ -84,11 +84,11 @@ class JsonLines:
             InputError: the file was changed, or is gone.
         """
         try:
-            with self.path.open("rb") as file:
+            with regular(self.path) as file:
                 now = os.fstat(file.fileno())
                 if (now.st_size, now.st_mtime_ns) == (self.size, self.changed):
                     file.seek(begins)
-                    return next(self._parsed(file.readline(), number))
+                    return next(self._parsed(next(lines_of(file, self.path, before=number - 1)), number))
         except OSError as error:
             raise InputError(Fault("the file that was opened", f"{error.strerror}", self.path)) from None
         raise InputError(Fault("the file that was opened", "a changed one", self.path))

@@ -32,7 +32,6 @@ from eraser.write import gold_record, write_whole
 WHOLE = "row"  # in place of a split: a file with the rows of all splits
 SPLIT_NAMES = {split: split for split in SPLITS} | dict.fromkeys(("validation", "valid", "dev"), "val")
 BY = "data import"
-MAX_FAULTS = 20  # that are told one by one
 T = TypeVar("T")
 
 
@@ -110,7 +109,7 @@ def read_own(name: str, files: Mapping[str, Path], how: Reading) -> Dataset:
         how: columns and forms.
 
     Raises:
-        InputError: the faults of all files, in their order; of more than MAX_FAULTS the first ones.
+        InputError: the faults of all files, in their order.
     """
     faults: list[Fault] = []
     records: list[Record] = []
@@ -129,8 +128,7 @@ def read_own(name: str, files: Mapping[str, Path], how: Reading) -> Dataset:
         faults.append(Fault("at least two labels", f"{labels.pop()!r} in every row", places[0]))
     if faults:
         faults.sort(key=lambda fault: (places.index(Path(fault.file or places[0])), fault.line or 0))
-        more = [Fault("no other faults", f"{len(faults) - MAX_FAULTS} more")]
-        raise InputError(*faults[:MAX_FAULTS], *more[: len(faults) > MAX_FAULTS])
+        raise InputError(*faults)
     notes: tuple[str, ...] = ()
     if WHOLE in files and how.columns.split is None:
         entries, notes = _divided(entries, how, files[WHOLE])

@@ -123,6 +123,9 @@ def is_done(
             expected = "a new or empty folder, or one that this command made"
             raise InputError(Fault(expected, there, folder))
         return False
+    for inner in folder.iterdir():
+        if inner.is_dir() and not inner.is_symlink():
+            remove_left(inner)
     if other := _difference(made, by, json.loads(json.dumps(of))):
         if not overwrite:
             raise InputError(Fault(f"a folder of the same work ({AGAIN})", other, folder))

@@ -149,7 +149,8 @@ def _soft_faults(at: At, unit: Unit, rationale: Record, n_units: int) -> Iterato
     elif isinstance(scores, np.ndarray) and scores.dtype == np.float64 and np.isfinite(scores).all():
         return
     elif strange := [x for x in scores if not is_finite(x)]:
-        yield at.fault(f"finite numbers in {unit.field} of {doc_id}", shown(strange[0]))
+        first = strange[0].item() if isinstance(strange[0], np.generic) else strange[0]
+        yield at.fault(f"finite numbers in {unit.field} of {doc_id}", shown(first))
 
 
 _NEEDS = (

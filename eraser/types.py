@@ -127,6 +127,7 @@ class Text:
     """The words of one example: its documents after one another, and where each begins.
 
     `string` is the text itself, where it is known; else its words, joined by spaces, are what a model reads.
+    `file` and `line` are where it stands, where that is known.
     """
 
     example_id: str
@@ -135,6 +136,8 @@ class Text:
     sentence_starts: tuple[int, ...]
     query: str | None = None
     string: str | None = None
+    file: str | None = field(default=None, compare=False)
+    line: int | None = field(default=None, compare=False)
 
     @classmethod
     def of(cls, example_id: str, string: str, how: WordCutter, query: str | None = None) -> Text:
@@ -142,10 +145,15 @@ class Text:
         words = tuple(string[start:end] for start, end in cut_words(string, how))
         return cls(example_id, words, {"text": 0}, (0,), query, string)
 
+    def fault(self, expected: str, got: str) -> Fault:
+        """Return what is wrong with this text, with where it stands as far as that is known."""
+        id = None if self.example_id == str(self.line) else self.example_id  # a line's number is no id
+        return Fault(expected, got, self.file, self.line, id)
+
     @property
     def plain(self) -> tuple[str, Spans]:
         """The text as one string, and the characters of each word."""
-        return placed(self.string, self.words, id=self.example_id)
+        return placed(self.string, self.words, file=self.file, line=self.line, id=self.example_id)
 
     def spans(self, evidence: frozenset[Evidence]) -> frozenset[Span]:
         """Return `evidence` as spans over this text's words."""
@@ -259,9 +267,8 @@ class Dataset:
             sentence_starts += [len(words) + start for start in document.sentence_starts]
             words += document.words
         query = example.query if self.query_matters else None
-        return Text(
-            example.id, tuple(words), doc_starts, tuple(sentence_starts), query, _string_of(documents)
-        )
+        string, place = _string_of(documents), self.source or None
+        return Text(example.id, tuple(words), doc_starts, tuple(sentence_starts), query, string, place)
 
     def truth(self, example: Example) -> Truth:
         """Return what people said of `example`."""

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from eraser.types import Floats, Mask
+from eraser.types import Floats, Mask, Text
 from rationale.asked import Asked
 from rationale.predict import text_probs, window_logits
 from rationale.text import OUTSIDE, Window
@@ -19,15 +19,18 @@ Removal = Literal["delete", "mask"]
 
 @dataclass(frozen=True)
 class Erasure:
-    """One text with the words to take out of it [W]."""
+    """One text with the words to take out of it [W]; `of` is the text itself, to be named in a fault."""
 
     windows: tuple[Window, ...]
     removed: Mask
+    of: Text | None = None
 
 
-def without_and_only(windows: tuple[Window, ...], rationale: Mask) -> tuple[Erasure, Erasure]:
+def without_and_only(
+    windows: tuple[Window, ...], rationale: Mask, of: Text | None = None
+) -> tuple[Erasure, Erasure]:
     """Return the two erasures that test a rationale: its words taken out, all other words taken out."""
-    return Erasure(windows, rationale), Erasure(windows, ~rationale)
+    return Erasure(windows, rationale, of), Erasure(windows, ~rationale, of)
 
 
 def ablate(classifier: Asked, erasures: Sequence[Erasure], how: Removal = "delete") -> Floats:
@@ -35,7 +38,8 @@ def ablate(classifier: Asked, erasures: Sequence[Erasure], how: Removal = "delet
 
     All are read together, sorted by length, whatever method or share they come from; equal ones once.
     """
-    return text_probs(classifier, [classifier.encoder.remove(e.windows, e.removed, how) for e in erasures])
+    texts = [classifier.encoder.remove(e.windows, e.removed, how) for e in erasures]
+    return text_probs(classifier, texts, [e.of for e in erasures])
 
 
 def coalition_logits(

@@ -21,6 +21,7 @@ from eraser.errors import shown
 from eraser.types import Floats, Kind, Mask
 from rationale.heads import Head
 from rationale.passes import Passes
+from rationale.predict import BadAnswerError
 from rationale.text import OUTSIDE, Batch, Window, covers, padded, without
 
 CLOSE = 1e-3  # how far from 1 probabilities may sum, and from 0 and 1 lie
@@ -194,7 +195,7 @@ class BlackBox:
                 row = int((~holds).argmax())
                 numbers = ", ".join(f"{x:.4g}" for x in found[row][:4]) + ", …" * (len(self.labels) > 4)  # noqa: PLR2004
                 got = f"{numbers} in row {row}, of the text {shown(texts[row])}"
-                raise InputError(Fault(expected, got, self.name))
+                raise BadAnswerError(texts[row], self.encoder.text, Fault(expected, got, self.name))
 
     def identity(self) -> str:
         """Return a hash of the version, and of how answers are read."""

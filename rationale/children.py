@@ -87,9 +87,17 @@ def deaf_to_interrupts() -> Iterator[None]:
 
 
 def run(
-    module: str, arguments: Sequence[str], environment: Mapping[str, str] | None = None, **how: Any
+    module: str,
+    arguments: Sequence[str],
+    environment: Mapping[str, str] | None = None,
+    input: str | None = None,
+    timeout: float | None = None,
+    **how: Any,
 ) -> subprocess.CompletedProcess[str]:
-    """Run an installed module in another process to its end, or to that of this one, however it ends."""
+    """Run an installed module in another process to its end, or to that of this one, however it ends.
+
+    `input` is what it reads, where `how` gives it a pipe; after `timeout` seconds it is killed.
+    """
     read, write = os.pipe()  # only this process has the end that is written to
     try:
         command = [sys.executable, "-P", "-m", "rationale.children", str(read), module, *arguments]
@@ -98,7 +106,7 @@ def run(
             process = subprocess.Popen(command, env=found, pass_fds=(read,), text=True, **how)
         with process:
             try:
-                out, err = process.communicate()
+                out, err = process.communicate(input, timeout)
             except BaseException:
                 process.kill()
                 raise

@@ -179,7 +179,7 @@ class Run:
     def _attribute(self, method: str, items: Sequence[Item], targets: list[int]) -> list[Attribution]:
         seeds = [seed_of(self.settings.seed, i.example.id) for i in items]
         cases = [
-            Case(i.windows, i.truth.n_words, target, seed)
+            Case(i.windows, i.truth.n_words, target, seed, i.text)
             for i, target, seed in zip(items, targets, seeds, strict=True)
         ]
         classifier = self.classifier if named(method).adaptive else self.explained
@@ -236,7 +236,7 @@ class Run:
         return [int(i) for i in probs.argmax(1)]
 
     def _predict(self, items: Sequence[Item]) -> Rows:
-        probs = text_probs(self.classifier, [i.windows for i in items])
+        probs = text_probs(self.classifier, [i.windows for i in items], [i.text for i in items])
         return [{"id": i.example.id, "probs": p.tolist()} for i, p in zip(items, probs, strict=True)]
 
     def _explain(
@@ -269,7 +269,7 @@ class Run:
             erasure
             for item, named in zip(items, rationales, strict=True)
             for rationale in named.values()
-            for erasure in without_and_only(item.windows, rationale)
+            for erasure in without_and_only(item.windows, rationale, item.text)
         ]
         answers = iter(ablate(self.classifier, erasures, self.settings.replace).tolist())
         return [

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 import typer
 
-from eraser.errors import Fault, InputError, first_line
+from eraser.errors import Fault, InputError, first_line, told
 from eraser.write import is_text, name_fault
 from rationale.cli_app import app_command
 from rationale.cli_attribute import attribute_command
@@ -207,7 +207,7 @@ def check_command(
 
     settings = Settings(extra_labels=tuple(extra_label or ()))
     found = check_predictions(Source(data), split, predictions, settings)
-    for warning in found.warnings:
+    for warning in told(found.warnings):
         say(f"warning: {warning}")
     if found.faults:
         raise InputError(*found.faults)

@@ -96,9 +96,9 @@ def explain(  # noqa: PLR0913 (what may be asked)
     cut, note = cutter_for([text], words, "punctuation")
     given = Text.of("text", text, cut, query)
     (windows,) = classifier.encoder.encode([given])
-    probs = text_probs(classifier, [windows])[0]
+    probs = text_probs(classifier, [windows], [given])[0]
     at = int(probs.argmax()) if label is None else labels.index(label)
-    case = Case(windows, len(given.words), at, seed)
+    case = Case(windows, len(given.words), at, seed, given)
     (found,) = attribute(classifier, name, [case], usual(classifier))
     by_label = dict(zip(labels, map(float, probs), strict=True))
     answer = said(classifier.head, labels, probs, threshold)

@@ -46,7 +46,7 @@ from rationale.passes import Passes
 from rationale.positions import longest, read_at_once
 from rationale.reading import note, settle, settle_padding, stop_caching
 from rationale.text import MIN_ROOM, Batch, Encoder, LongTexts, Window
-from rationale.tokenizer_files import check_tokenizer_files, check_usable, why_unread
+from rationale.tokenizer_files import check_fetched, check_tokenizer_files, check_usable, why_unread
 
 SHIPPED = Path(__file__).parent / "movies_model"  # AdapLeR trained on ERASER movies; see its README.md
 LAYER = re.compile(r"\blayers?\.\d+\.")  # in the name of a layer's weight
@@ -153,6 +153,8 @@ def load_tokenizer(path: str | Path) -> PreTrainedTokenizerBase:
     path = tokenizer_place(path)
     if Path(path).is_dir():
         check_tokenizer_files(Path(path))
+    else:
+        check_fetched(str(path))
     try:
         tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
             path, use_fast=True, trust_remote_code=False

@@ -14,10 +14,32 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from eraser.errors import first_line, shown
 from eraser.write import write_whole
+from rationale.run_files import own_file, unreadable
 
 Rows = list[dict[str, Any]]
 NAME = b"part"
+
+
+def whole_part(folder: Path, name: str) -> pa.Table:
+    """Return a part of a run that may be a stranger's.
+
+    Raises:
+        InputError: it is not there, is a link or broken, or does not say inside what its name says.
+    """
+    path = own_file(folder, name)
+    if path is None:
+        raise unreadable(folder / name, "a part of the run", "none")
+    try:
+        table = pq.read_table(path, page_checksum_verification=True)
+    except (pa.ArrowException, OSError) as error:
+        raise unreadable(path, "a part of the run", first_line(error)) from None
+    inside = (table.schema.metadata or {}).get(NAME)
+    if inside != path.stem.encode():
+        got = "no name" if inside is None else f"the name {shown(inside.decode('utf-8', 'replace'))}"
+        raise unreadable(path, "a part that says inside what its name says", got)
+    return table
 
 
 def part(path: Path, compute: Callable[[], Rows]) -> Rows:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from eraser import Fault, InputError
+from eraser import Fault, InputError, Text
 from rationale.asked import Asked
 from rationale.heads import HEADS
 from rationale.text import Batch, Window, length_batches
@@ -20,6 +21,21 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 MAX_PIECES = {"cpu": 2 * 512, "cuda": 256 * 512}  # of one padded batch: small ones stay in the caches
 DROPPING = 8  # times as many for a model that drops tokens: few are left in its later layers
+
+
+class BadAnswerError(InputError):
+    """A function's answer to a text, which cannot be used; `read` is what makes a text of a window."""
+
+    def __init__(self, text: str, read: Callable[[Window], str], fault: Fault) -> None:
+        self.text, self.read = text, read
+        super().__init__(fault)
+
+    def named(self, texts: Sequence[Sequence[Window]], of: Sequence[Text | None]) -> InputError:
+        """Return the same with the id of the text, where it is one of those that are known."""
+        for text, windows in zip(of, texts, strict=False):
+            if text is not None and any(self.read(w) == self.text for w in windows):
+                return InputError(*(replace(f, line=text.line, id=text.example_id) for f in self.faults))
+        return InputError(*self.faults)
 
 
 def batches(classifier: Classifier, windows: Sequence[Window]) -> Iterator[tuple[list[int], Batch]]:
@@ -85,21 +101,53 @@ def window_probs(classifier: Asked, windows: Sequence[Window]) -> Floats:
     return HEADS[classifier.head].answers(window_logits(classifier, windows))
 
 
-def text_probs(classifier: Asked, texts: Sequence[Sequence[Window]]) -> Floats:
+def text_probs(
+    classifier: Asked, texts: Sequence[Sequence[Window]], of: Sequence[Text | None] = ()
+) -> Floats:
     """Return the answers [text, C], probabilities or a number: the mean over each text's windows.
+
+    Args:
+        classifier: what is asked.
+        texts: the windows of each.
+        of: the texts themselves, of which the first whose answers are no numbers is named.
 
     Raises:
         InputError: the model gave a probability that is not a number.
     """
     flat = [w for windows in texts for w in windows]
-    probs = window_probs(classifier, flat)
-    if not np.isfinite(probs).all():
-        raise InputError(Fault("finite logits from the model", "NaN or infinity"))
-    return of_texts(probs, texts)
+    try:
+        return of_texts(window_probs(classifier, flat), texts, of)
+    except BadAnswerError as error:
+        raise error.named(texts, of) from None
 
 
-def of_texts(probs: Floats, texts: Sequence[Sequence[Window]]) -> Floats:
-    """Return the mean over each text's windows [text, C] of the windows' probabilities, in their order."""
+def check_finite(expected: str, found: Sequence[Floats] | Floats, of: Sequence[Text | None]) -> None:
+    """Refuse numbers [window, …] that are none, by the name of the first text that has some.
+
+    Args:
+        expected: what they should be.
+        found: those of each window.
+        of: the text of each window, where it is known.
+
+    Raises:
+        InputError: some are NaN or infinite.
+    """
+    bad = [i for i, numbers in enumerate(found) if not np.isfinite(numbers).all()]
+    if not bad:
+        return
+    got, text = "NaN or infinity", of[bad[0]]
+    raise InputError(Fault(expected, got) if text is None else text.fault(expected, got))
+
+
+def of_texts(probs: Floats, texts: Sequence[Sequence[Window]], of: Sequence[Text | None] = ()) -> Floats:
+    """Return the mean over each text's windows [text, C] of the windows' probabilities, in their order.
+
+    Raises:
+        InputError: some are no numbers, see `text_probs`.
+    """
+    named = of or [None] * len(texts)
+    owners = [text for text, windows in zip(named, texts, strict=True) for _ in windows]
+    check_finite("finite logits from the model", probs, owners)
     starts = np.cumsum([0, *map(len, texts)])[:-1]
     counts = np.array([len(t) for t in texts])
     means: Floats = np.add.reduceat(probs, starts, axis=0) / counts[:, None]

@@ -7,26 +7,22 @@ A part is one chunk of lines with all methods, one Parquet file with a row for e
 from __future__ import annotations
 
 import json
-from array import array
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from hashlib import sha256
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow.parquet as pq
 import torch
 
 from eraser import Fault, InputError, Text
 from eraser.answers import split_labels
-from eraser.bounds import lines_of, regular
 from eraser.errors import shown
 from eraser.load import parse_json_lines
-from eraser.owned import claim, finish, hash_of, writes
+from eraser.owned import claim, finish, writes
 from eraser.types import Floats, Kind
 from eraser.words import CUTTERS, WordCutter, cutter_for
 from eraser.write import write_json
@@ -37,16 +33,18 @@ from rationale.attribution.request import AttributionSettings
 from rationale.chunk import PARTS_VERSION, seed_of
 from rationale.evaluate import check_asked, explained_by
 from rationale.heads import HEADS, THRESHOLD, said
-from rationale.parts import Rows, part
+from rationale.lines import LineChunks, first_texts
+from rationale.parts import Rows, part, whole_part
 from rationale.passes import Passes
 from rationale.predict import text_probs
+from rationale.run_files import read_own, unreadable
 from rationale.settings import digest, target_label
 from rationale.text import LongTexts
 
 MANIFEST = "manifest.json"
+PART = re.compile(r"[\w-]+\.parquet", re.ASCII)
 LATER = {"target": "predicted", "threshold": THRESHOLD, "mask": None}  # no part of a name but where changed
 ROWS_VERSION = 2  # to be raised by a change of what rows hold, or of how texts are read
-LOOKED_AT = 1000  # lines at a file's beginning, to see whether its texts have spaces between words
 
 
 @dataclass(frozen=True)
@@ -96,56 +94,6 @@ class StreamSettings(AttributionSettings):
             faults.append(Fault("a chunk of at least 1 text", str(self.chunk)))
         if faults := faults + self.faults():
             raise InputError(*faults)
-
-
-@dataclass(frozen=True)
-class LineChunks:
-    """A JSON-lines file and where each chunk of its lines begins."""
-
-    path: Path
-    chunk: int
-
-    @property
-    def starts(self) -> array[int]:
-        """Byte offsets of the chunks, and the end of the file."""
-        return self._read[0]
-
-    @property
-    def content(self) -> str:
-        """A hash of the file as it was when it was first read."""
-        return self._read[1]
-
-    def check_unchanged(self) -> None:
-        """Refuse a file that was changed since it was first read: parts would be of two versions."""
-        if hash_of(self.path) != self.content:
-            expected = "a file that stays as it is while it is read (run the same command with a new --out)"
-            raise InputError(Fault(expected, "a changed one", self.path))
-
-    @cached_property
-    def _read(self) -> tuple[array[int], str]:
-        starts, content = array("Q", [0]), sha256()
-        try:
-            with regular(self.path) as file:
-                for number, line in enumerate(lines_of(file, self.path), start=1):
-                    content.update(line)
-                    if number % self.chunk == 0:
-                        starts.append(file.tell())
-                if file.tell() > starts[-1]:
-                    starts.append(file.tell())
-        except OSError as error:
-            raise InputError(Fault("a readable file", f"{error.strerror}", self.path)) from None
-        if len(starts) == 1:
-            raise InputError(Fault("a JSON object on each line", "an empty file", self.path))
-        return starts, content.hexdigest()
-
-    def __len__(self) -> int:
-        return len(self.starts) - 1
-
-    def read(self, number: int) -> bytes:
-        """Return the lines of one chunk."""
-        with self.path.open("rb") as file:
-            file.seek(self.starts[number])
-            return file.read(self.starts[number + 1] - self.starts[number])
 
 
 @dataclass(frozen=True)
@@ -199,16 +147,19 @@ class Stream:
 
     def _text(self, record: dict[str, Any], place: str, line: int) -> Text:
         s = self.settings
+        id = str(record.get("id", line))
+        own = id if "id" in record else None
         texts = {name: record.get(name) for name in (s.text, s.query) if name is not None}
         for name, value in texts.items():
             if not isinstance(value, str) or (name == s.text and not value.split()):
-                raise InputError(Fault(f"a text with words in {name!r}", shown(value), place, line))
+                raise InputError(Fault(f"a text with words in {name!r}", shown(value), place, line, own))
         assert s.words is not None  # since the run was opened
         query = None if s.query is None else texts[s.query]
-        found = Text.of(str(record.get("id", line)), str(texts[s.text]), s.words, query)
+        found = Text.of(id, str(texts[s.text]), s.words, query)
+        found = replace(found, file=place, line=line)
         if not found.words:
             expected = f"a text with words in {s.text!r}, cut by {s.words}"
-            raise InputError(Fault(expected, shown(found.string), place, line))
+            raise InputError(found.fault(expected, shown(found.string)))
         return found
 
     def _rows(self, number: int) -> Rows:
@@ -216,12 +167,12 @@ class Stream:
         classifier = replace(self.classifier, passes=passes)
         explained = classifier if self._same else replace(self.explained, passes=Passes())
         windows = classifier.encoder.encode(texts)
-        probs = text_probs(classifier, windows)
+        probs = text_probs(classifier, windows, texts)
         label = self.settings.target_label(classifier.labels, HEADS[classifier.head].kind)
         named = None if label is None else classifier.labels.index(label)
         targets = [int(p.argmax()) if named is None else named for p in probs]
         cases = [
-            Case(w, len(t.words), target, seed_of(self.settings.seed, t.example_id))
+            Case(w, len(t.words), target, seed_of(self.settings.seed, t.example_id), t)
             for w, t, target in zip(windows, texts, targets, strict=True)
         ]
         rows: Rows = []
@@ -267,7 +218,7 @@ def stream(
     refuse_unfit(classifier, settings.methods, explained)
     settings.target_label(classifier.labels, HEADS[classifier.head].kind)
     check_asked(classifier, settings, settings.threshold, settings.model)
-    words, note = cutter_for(_first_texts(lines.path, settings.text), settings.words, "whitespace")
+    words, note = cutter_for(first_texts(lines.path, settings.text), settings.words, "whitespace")
     hashes = (classifier.identity(), explained.identity())
     notes = () if note is None else (note,)
     cut = replace(settings, words=words)
@@ -276,18 +227,6 @@ def stream(
     of |= codes_of(cut.methods)
     done = claim(folder, "attribute", of, (settings.model, settings.dense), (), overwrite)
     return Stream(classifier, explained, cut, lines, folder / "parts", hashes, notes, done)
-
-
-def _first_texts(path: Path, key: str) -> Iterator[str]:
-    """Yield the texts of a file's first lines; what is wrong with a line is told when its turn comes."""
-    with path.open(encoding="utf-8", errors="replace") as file:
-        for line in islice(file, LOOKED_AT):
-            try:
-                found = json.loads(line)
-            except (ValueError, RecursionError):
-                continue
-            if isinstance(found, dict) and isinstance(text := found.get(key), str):
-                yield text
 
 
 def collect(run: Stream) -> dict[str, Any]:
@@ -327,11 +266,27 @@ def _labels_of(label: str, kind: Kind) -> tuple[str, ...]:
 
 
 def read_stream(folder: Path, methods: Sequence[str] | None = None) -> Iterator[dict[str, Any]]:
-    """Yield the rows of a finished run, in the order of the file, one part in memory at a time."""
-    file = folder / MANIFEST
-    if not file.is_file():
-        raise InputError(Fault("a finished run of `rationale attribute`", f"no {MANIFEST}", folder))
-    for name in json.loads(file.read_text(encoding="utf-8"))["parts"]:
-        for row in pq.read_table(folder / "parts" / name).to_pylist():
+    """Yield the rows of a finished run, in the order of the file, one part in memory at a time.
+
+    Raises:
+        InputError: it is no finished run, or a part is not what its name and the run's manifest say.
+    """
+    for name in _parts_of(folder):
+        for row in whole_part(folder, f"parts/{name}").to_pylist():
             if methods is None or row["method"] in methods:
                 yield row
+
+
+def _parts_of(folder: Path) -> list[str]:
+    """Return the names of a run's parts."""
+    text = read_own(folder, MANIFEST)
+    if text is None:
+        raise InputError(Fault("a finished run of `rationale attribute`", f"no {MANIFEST}", folder))
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise unreadable(folder / MANIFEST, "JSON", str(error)) from None
+    names = found.get("parts") if isinstance(found, dict) else None
+    if not isinstance(names, list) or not all(isinstance(n, str) and PART.fullmatch(n) for n in names):
+        raise unreadable(folder / MANIFEST, 'an object with "parts", names of files', shown(names))
+    return names

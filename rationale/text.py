@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -18,6 +19,7 @@ from torch import Tensor
 from eraser import Fault, InputError, Text
 from eraser.types import Mask
 from eraser.words import Spans
+from rationale.tokenizer_trial import Trial
 
 if TYPE_CHECKING:  # a function of texts is read without the library
     from transformers import PreTrainedTokenizerBase
@@ -89,11 +91,15 @@ class Encoder:
         self.pad_id = int(tokenizer.pad_token_id)
         self.mask_id = tokenizer.mask_token_id
 
+    @cached_property
+    def _trial(self) -> Trial:
+        return Trial(self.tokenizer)
+
     def encode(self, texts: Sequence[Text]) -> list[tuple[Window, ...]]:
         """Return the windows of each text, at least one each."""
         for text in texts:
             if not any(text.words):
-                raise InputError(Fault("a text with words", "an empty one", id=text.example_id))
+                raise InputError(text.fault("a text with words", "an empty one"))
         found: list[tuple[Window, ...]] = [()] * len(texts)
         for paired in (False, True):
             rows = [i for i, t in enumerate(texts) if bool(t.query and t.query.strip()) == paired]
@@ -106,8 +112,9 @@ class Encoder:
         if not texts:
             return
         plain = [text.plain for text in texts]
-        strings = [_readable(string, t.example_id) for t, (string, _) in zip(texts, plain, strict=True)]
-        queries = [_readable(t.query or "", t.example_id) for t in texts]
+        strings = [_readable(string, t) for t, (string, _) in zip(texts, plain, strict=True)]
+        queries = [_readable(t.query or "", t) for t in texts]
+        self._trial.check([*strings, *queries])
         encoding = self.tokenizer(
             queries if paired else strings,
             strings if paired else None,
@@ -136,7 +143,7 @@ class Encoder:
             raise InputError(Fault(f"a max_length of at least {specials + MIN_ROOM}", str(self.max_length)))
         if room < MIN_ROOM:
             expected = f"a query that leaves {MIN_ROOM} of {self.max_length} pieces to the text"
-            raise InputError(Fault(expected, f"{n_query} pieces", id=text.example_id))
+            raise InputError(text.fault(expected, f"{n_query} pieces"))
         if not len(places):
             return (self._some(whole),)
         first, after = int(places[0]), int(places[-1]) + 1
@@ -197,13 +204,12 @@ def padded(windows: Sequence[Window], pad_id: int) -> Batch:
     return Batch(*(torch.from_numpy(a) for a in (ids, real, word, types, end)))
 
 
-def _readable(string: str, id: str) -> str:
+def _readable(string: str, text: Text) -> str:
     """Return a string that has an encoding."""
     try:
         string.encode("utf-8")
     except UnicodeEncodeError as error:
-        got = ascii(string[error.start])
-        raise InputError(Fault("text without lone surrogates", got, id=id)) from None
+        raise InputError(text.fault("text without lone surrogates", ascii(string[error.start]))) from None
     return string
 
 

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 
 from transformers import PreTrainedTokenizerBase
+from transformers.utils.hub import cached_file
 
 from eraser import Fault, InputError
 from eraser.errors import shown
 from rationale.model_folder import check_size, first_line
+from rationale.tokenizer_trial import MOST, check_file
 
 FAST = "tokenizer.json"
 MODELS = ("spm.model", "spiece.model", "sentencepiece.bpe.model", "sentencepiece.model", "tokenizer.model",
           "tiktoken.model")  # fmt: skip
 FILES = (FAST, "vocab.txt", "vocab.json", *MODELS)  # at least one of them
 BESIDE = ("merges.txt", "tokenizer_config.json", "added_tokens.json", "special_tokens_map.json")
-BYTES = 2**28  # of one file: eight times the largest vocabularies
 TIKTOKEN = re.compile(rb"[A-Za-z0-9+/=]+ \d+\r?\n")  # its first line; sentencepiece's files are no text
 READERS = {"sentencepiece": ("sentencepiece", "protobuf"), "tiktoken": ("tiktoken",)}  # packages for each
 
@@ -37,7 +39,18 @@ def check_tokenizer_files(folder: Path) -> None:
     if not has_tokenizer(folder):  # the library would make an empty one up, to which every word is unknown
         raise InputError(Fault(f"a tokenizer ({', '.join(FILES)})", "none", folder))
     for file in _files(folder, (*FILES, *BESIDE)):
-        check_size(file, BYTES)
+        check_size(file, MOST)
+    if (folder / FAST).is_file():
+        check_file(folder / FAST)
+
+
+def check_fetched(id: str) -> None:
+    """Refuse a hub's tokenizer that nothing bounds; what cannot be fetched is told later."""
+    file = None
+    with suppress(OSError, ValueError):
+        file = cached_file(id, FAST)
+    if file is not None:
+        check_file(Path(file))
 
 
 def why_unread(path: str | Path, error: Exception) -> Fault:

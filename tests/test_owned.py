@@ -306,3 +306,18 @@ def test_content_is_that_of_names_and_bytes(tmp_path):
     assert content_of(other) != same
     assert content_of(other, ("b",)) == content_of(one, ("b",))
     assert hash_of(one / "a") == "6b86b273ff34fce19d6b804eff5a3f5747ada4eaa22f1d49c01e52ddb7875b4b"
+
+
+def test_what_a_killed_writer_left_is_taken_away_inside_too(tmp_path):
+    claim(tmp_path, "train x", OF)
+    (tmp_path / "parts").mkdir()
+    gone = 2**22 + 1  # above any process number
+    for name in (
+        f".a.parquet.{gone}-{HOST}.partial",
+        f".a.parquet.{os.getpid()}-{HOST}.partial",
+        "mine.partial",
+    ):
+        (tmp_path / "parts" / name).write_text("")
+    claim(tmp_path, "train x", OF)
+    left = {f.name for f in (tmp_path / "parts").iterdir()}
+    assert left == {f".a.parquet.{os.getpid()}-{HOST}.partial", "mine.partial"}

@@ -17,6 +17,7 @@ from rationale.attribution.methods import METHODS, Method, codes_of, method_name
 from rationale.attribution.request import AttributionSettings, usual
 from rationale.attribution.words import word_scores
 from rationale.heads import check_explain
+from rationale.predict import check_finite
 
 __all__ = [
     "METHODS", "Attribution", "AttributionSettings", "Case", "attribute", "check_method", "fitting",
@@ -61,8 +62,7 @@ def attribute(
     check_explain(settings.explain, classifier.head)
     classifier = classifier if chosen.adaptive else shown_whole(classifier)
     pieces, spent, missed = piece_scores(classifier, chosen, cases, settings)
-    if bad := [i for i, scores in enumerate(pieces) if not np.isfinite(scores).all()]:
-        raise InputError(Fault(f"finite scores from {method}", f"NaN or infinity in {len(bad)} windows"))
+    check_finite(f"finite scores from {method}", pieces, [case.of for case in cases for _ in case.windows])
     of_windows = iter(pieces)
     bar = None if chosen.own is None else chosen.own(classifier)
     attributions = []

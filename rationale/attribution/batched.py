@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from eraser import Fault, InputError
+from eraser import Fault, InputError, Text
 from rationale.asked import Asked
 from rationale.attribution.methods import Method
 from rationale.attribution.request import AttributionSettings, Request
@@ -24,12 +24,16 @@ MAX_ASKED = 32 * 1024  # words and gaps of texts whose questions a function is a
 
 @dataclass(frozen=True)
 class Case:
-    """One text to explain: its windows, its number of words, the class, a seed for methods that draw."""
+    """One text to explain: its windows, its number of words, the class, a seed for methods that draw.
+
+    `of` is the text itself, to be named where its scores are no numbers.
+    """
 
     windows: tuple[Window, ...]
     n_words: int
     target: int
     seed: int = 0
+    of: Text | None = None
 
 
 def piece_scores(

@@ -70,10 +70,11 @@ def answers(classifier: Classifier, dataset: Dataset, split: str) -> Answers:
     if HEADS[classifier.head].kind != "class":
         expected = "a model that gives each text one class, for accuracy against speed"
         raise InputError(Fault(expected, f"one with the head {classifier.head}: {list(classifier.labels)}"))
-    texts = classifier.encoder.encode([dataset.text(e) for e in dataset.splits[split]])
+    of = [dataset.text(e) for e in dataset.splits[split]]
+    texts = classifier.encoder.encode(of)
     windows = [w for of_text in texts for w in of_text]
     probs, kept = run_windows(classifier, windows)
-    return Answers(texts, of_texts(probs, texts).argmax(1), windows, kept)
+    return Answers(texts, of_texts(probs, texts, of).argmax(1), windows, kept)
 
 
 def measure_removal(classifier: Classifier, dataset: Dataset, split: str) -> Removal:

@@ -122,7 +122,8 @@ class SoftStage(Stage):
             with run.classifier.autocast():
                 found = self.both.losses(run.batch(part), self.lam, push)
             for term, value in (("task", found.task), ("saliency", found.head), ("length", found.length)):
-                self.loop.check_finite(float(value.detach()), f"{term} loss")
+                ids = [run.windows[i].id for i in part]
+                self.loop.check_finite(float(value.detach()), f"{term} loss", ids)
             self.both.backward(found, share)
             task += share * float(found.task.detach())
             length += share * float(found.length.detach())

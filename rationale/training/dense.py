@@ -207,8 +207,9 @@ class _Run:
         limit = MICRO_PIECES.get(self.accelerator.device.type, MICRO_PIECES["cpu"])
         value = 0.0
         for part in length_batches([len(r.window) for r in rows], limit):
-            loss = self._loss([rows[i] for i in part]) * (len(part) / len(rows))
-            value += self.loop.check_finite(float(loss.detach()), "training loss")
+            loss, strange = self._loss([rows[i] for i in part])
+            loss *= len(part) / len(rows)
+            value += self.loop.check_finite(float(loss.detach()), "training loss", strange)
             self.accelerator.backward(loss)
         self.accelerator.clip_grad_norm_(self.model.parameters(), self.settings.clip)
         self.optimizer.step()
@@ -216,12 +217,15 @@ class _Run:
         self.optimizer.zero_grad()
         return value
 
-    def _loss(self, rows: Sequence[TrainingWindow]) -> torch.Tensor:
+    def _loss(self, rows: Sequence[TrainingWindow]) -> tuple[torch.Tensor, list[str]]:
+        """Return the mean loss of windows, and the examples of those whose logits are no numbers."""
         batch = self.encoder.collate([r.window for r in rows]).to(self.accelerator.device)
         labels = torch.tensor([r.label for r in rows], device=self.accelerator.device)
         with self.accelerator.autocast():
             logits = self.model(input_ids=batch.ids, **self.classifier.inputs(batch)).logits
-        return nn.functional.cross_entropy(logits.float(), labels)
+        finite = logits.detach().isfinite().all(1).tolist()
+        strange = [row.id for row, is_finite in zip(rows, finite, strict=True) if not is_finite]
+        return nn.functional.cross_entropy(logits.float(), labels), strange
 
     def _resume(self) -> None:
         if not self.loop.resume():
@@ -240,6 +244,7 @@ def best_epochs(log: Sequence[dict[str, Any]], k: int) -> list[int]:
 def accuracy(classifier: Classifier, dataset: Dataset, split: str) -> float:
     """Return the share of a split's examples that the classifier labels as the data set does."""
     examples = dataset.splits[split]
-    probs = text_probs(classifier, classifier.encoder.encode([dataset.text(e) for e in examples]))
+    texts = [dataset.text(e) for e in examples]
+    probs = text_probs(classifier, classifier.encoder.encode(texts), texts)
     said = [classifier.labels[i] for i in probs.argmax(1)]
     return float(np.mean([s == e.label for s, e in zip(said, examples, strict=True)]))

@@ -23,15 +23,17 @@ from rationale.training.state import load_state, save_state
 
 MICRO_PIECES = {"cpu": 2 * 512, "cuda": 128 * 512}  # whose activations are held at once
 NO_DECAY = ("LayerNorm", "layer_norm", "bias")
+FIRST = 3  # examples that are named
 POOL = 50  # batches shuffled together before sorting by length: little padding, still random
 
 
 @dataclass(frozen=True)
 class TrainingWindow:
-    """One window and the index of its label."""
+    """One window, the index of its label, and the id of its example."""
 
     window: Window
     label: int
+    id: str = ""
 
 
 class Loop:
@@ -84,8 +86,8 @@ class Loop:
         say(json.dumps(entry))
         self.progress.update(epoch=self.progress["epoch"] + 1, step=0, loss_sum=0.0)
 
-    def check_finite(self, value: float, term: str) -> float:
-        """Return the value.
+    def check_finite(self, value: float, term: str, ids: Sequence[str] = ()) -> float:
+        """Return the value; `ids` are the examples that it is of.
 
         Raises:
             InputError: it is NaN or infinite; the last checkpoint stays as it was.
@@ -93,9 +95,15 @@ class Loop:
         if np.isfinite(value):
             return value
         at = f"epoch {self.progress['epoch'] + 1}, step {self.progress['step'] + 1}"
+        at += f", {_named(ids)}" if ids else ""
         raise InputError(
             Fault(f"a finite {term} (the last good checkpoint is kept)", f"{value} at {at}", self.file.parent)
         )
+
+
+def _named(ids: Sequence[str]) -> str:
+    more = len(ids) - FIRST
+    return f"in {', '.join(ids[:FIRST])}" + (f" and {more} more" if more > 0 else "")
 
 
 def decay_groups(named: Iterable[tuple[str, nn.Parameter]], decay: float) -> list[dict[str, Any]]:
@@ -133,7 +141,7 @@ def training_windows(encoder: Encoder, dataset: Dataset, examples: Sequence[Exam
     texts = encoder.encode([dataset.text(e) for e in examples])
     index = {label: i for i, label in enumerate(dataset.labels)}
     return [
-        TrainingWindow(window, index[example.label])
+        TrainingWindow(window, index[example.label], example.id)
         for example, windows in zip(examples, texts, strict=True)
         for window in windows
     ]

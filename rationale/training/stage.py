@@ -93,7 +93,8 @@ class PackedStage(Stage):
         for part in run.parts(rows):
             terms = self.losses(self.batch(part))
             share = len(part) / len(rows)
-            found = [self.loop.check_finite(float(t.detach()), f"{n} loss") for n, t in terms.items()]
+            ids = [run.windows[i].id for i in part]
+            found = [self.loop.check_finite(float(t.detach()), f"{n} loss", ids) for n, t in terms.items()]
             value += share * found[0]
             (torch.stack(list(terms.values())).sum() * share).backward()  # type: ignore[no-untyped-call]
         self.apply()

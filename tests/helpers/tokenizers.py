@@ -147,7 +147,8 @@ def _split(pattern: str) -> Any:
 
 
 _BYTES = pre_tokenizers.ByteLevel(add_prefix_space=False)
-_NEWER = r"[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+_NEWER = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|"
+_NEWER += r"[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 _NAMES = ("pad_token", "unk_token", "cls_token", "sep_token", "mask_token")
 _BERT = dict(zip(_NAMES, SPECIALS, strict=True))
 _LLAMA = {"bos_token": "<|begin|>", "eos_token": "<|end|>", "pad_token": "<|pad|>"}
