@@ -115,17 +115,13 @@ def is_done(
     refuse_read(folder, reads)
     if folder.exists() and not folder.is_dir():
         raise InputError(Fault("a folder to write to", "a file", folder))
-    if folder.is_dir():
-        remove_left(folder)
+    _sweep(folder)
     made = read_made(folder)
     if made is None:
         if there := _names(folder):
             expected = "a new or empty folder, or one that this command made"
             raise InputError(Fault(expected, there, folder))
         return False
-    for inner in folder.iterdir():
-        if inner.is_dir() and not inner.is_symlink():
-            remove_left(inner)
     if other := _difference(made, by, json.loads(json.dumps(of))):
         if not overwrite:
             raise InputError(Fault(f"a folder of the same work ({AGAIN})", other, folder))
@@ -171,6 +167,16 @@ def refuse_read(folder: Path, reads: Iterable[Path | str | None]) -> None:
             continue
         if out == path or path.is_relative_to(out):
             raise InputError(Fault("a folder to write to that is not read", f"that of {read}", folder))
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what killed writers left in a folder, and, in one of ours, in those inside it."""
+    if not folder.is_dir():
+        return
+    remove_left(folder)
+    inside = [f for f in folder.iterdir() if f.is_dir() and not f.is_symlink()]
+    for inner in inside if (folder / MANIFEST).is_file() else ():
+        remove_left(inner)
 
 
 def _names(folder: Path) -> str:
