@@ -7,7 +7,6 @@ counts by layer begin with what is there before the first [L+1].
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -159,9 +158,10 @@ def score(held: Held, reading: Reading, methods: Sequence[str], dial: float, lab
     """Return each method's scores of a text for a label; methods that can share passes do."""
     case = Case(reading.windows, len(reading.words), held.classifier.labels.index(label))
     found = {}
-    with held.turned(dial) as classifier:
-        adaptive = replace(classifier, passes=Passes())
-        dense = replace(without_removal(classifier), passes=Passes(logits={}))
+    with held.turn(dial) as (classifier, turn):
+        turn.passes = Passes(), Passes(logits={})
+        adaptive = replace(classifier, passes=turn.passes[0])
+        dense = replace(without_removal(classifier), passes=turn.passes[1])
         for name in methods:
             of_method = adaptive if METHODS[name].adaptive else dense
             (a,) = attribute(of_method, name, [case], usual(of_method))
@@ -211,14 +211,14 @@ def times_of(held: Held, reading: Reading, dial: float) -> Times:
     """Measure the layers, with removal and without."""
     pieces = sum(map(len, reading.windows))
     rounds = ROUNDS if pieces <= ROUNDS_UP_TO else 1
-    with held.turned(dial) as classifier:
+    with held.turn(dial) as (classifier, turn):
         assert isinstance(classifier, Classifier)  # a function has no layers to measure
         layers = list(layers_of(plain(classifier.model)))
         found = np.zeros((2, len(layers) + 1))
         for _, batch in batches(classifier, reading.windows):
             runs = partial(_removing, classifier, batch), partial(_dense, classifier, batch)
             with classifier.autocast():  # in turns: whoever else is at work slows both
-                laps = [[_laps(layers, run) for run in runs] for _ in range(rounds)]
+                laps = [[_laps(layers, run, turn.clock) for run in runs] for _ in range(rounds)]
             fastest = np.diff(np.array(laps)).min(axis=0)  # others only add
             found[:, 1:] += fastest.cumsum(axis=1)
     return Times(*found)
@@ -252,16 +252,16 @@ def _mark_kept(kept: Mask, batch: Batch, output: Output) -> None:
         kept[layer] |= words_between(words[there], ends[there], kept.shape[1])
 
 
-def _laps(layers: Sequence[Any], run: Callable[[], Output]) -> list[float]:
+def _laps(layers: Sequence[Any], run: Callable[[], Output], clock: Callable[[], float]) -> list[float]:
     """Return when a run began, and when each layer was done [L+1]; one that is not reached takes no time."""
-    laps = [time.perf_counter()]
+    laps = [clock()]
 
     def lap(*_: object) -> None:
-        laps.append(time.perf_counter())
+        laps.append(clock())
 
     handles = [layer.register_forward_hook(lap) for layer in layers]
     try:
-        laps[0] = time.perf_counter()
+        laps[0] = clock()
         run()
     finally:
         for handle in handles:

@@ -33,7 +33,8 @@ def measure_speed(held: Held, dataset: Dataset, split: str, size: int, dial: flo
     """Return `rationale speeds`' rows of the model at a dial, beside itself with nothing removed."""
     few = replace(dataset, splits={**dataset.splits, split: spread(dataset.splits[split], size)})
     settings = SpeedSettings(split, (dial,), WINDOWS, rounds=ROUNDS)
-    with held.turned(dial) as classifier:
+    with held.turn(dial) as (classifier, turn):
+        turn.alone = True  # time is measured
         assert isinstance(classifier, Classifier)  # a function has no layers to save
         return speed_table(without_removal(classifier), {"this model": classifier}, few, settings)
 

@@ -17,12 +17,16 @@ DEEP = 2  # folders below a given one that are looked into
 
 @dataclass(frozen=True)
 class Start:
-    """Models, a data set and run folders; each folder may hold several."""
+    """Models, a data set and run folders; each folder may hold several.
+
+    `here` is where the command was given: the server has another current folder.
+    """
 
     models: tuple[str, ...] = ()
     dataset: str = "sample"
     data: str | None = None
     runs: tuple[str, ...] = ()
+    here: str = ""
 
     def as_json(self) -> str:
         """Return it as text."""
@@ -48,7 +52,7 @@ class Start:
             InputError: it is not there, or outside the folders given.
         """
         try:
-            found = Path(path).expanduser().resolve(strict=True)
+            found = Path(self.here, Path(path).expanduser()).resolve(strict=True)
         except (OSError, RuntimeError, ValueError):
             raise InputError(Fault("a path that exists", repr(path))) from None
         if not any(found == root or root in found.parents for root in self.roots):

@@ -1,39 +1,51 @@
 """What is loaded once for all sessions, by content: models, data sets, run tables.
 
-A model has parts that a run changes for a while (its dial, its attention function): whoever computes holds
-its lock, and the dial is set and put back inside it.
+A model has parts that a run changes for a while (its dial, its attention function): whoever computes has
+one of its own, of the same weights. `app.turns` says whose turn it is.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from threading import RLock
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
+from app.turns import Turn, Turns
 from eraser import Dataset, Fault, InputError
 from eraser.download import status
 from eraser.load import load
 from rationale.asked import Asked
 from rationale.hf import SHIPPED
 from rationale.models.adaptive import AdaptiveForSequenceClassification
+from rationale.models.known import twin
 from rationale.named import load_named
 
 Stamp = tuple[tuple[str, int, int], ...]  # name, size, time of change in nanoseconds
 AS_TRAINED = 1.0
 
 
+def still_wanted() -> None:
+    """Stop this run of the script where the reader has moved on: Streamlit does when it is asked anything."""
+    if get_script_run_ctx(suppress_warning=True) is not None:
+        _ = "page" in st.session_state
+
+
 @dataclass(frozen=True)
 class Held:
-    """A model that all sessions share, what its content is, and the lock of whoever computes."""
+    """A model that all sessions share, what its content is, and whose turn it is to compute.
+
+    `spare` are models of the same weights that were computed with before.
+    """
 
     key: str
     classifier: Asked
-    lock: RLock = field(repr=False)
+    turns: Turns = field(default_factory=Turns, repr=False)
+    spare: list[Asked] = field(default_factory=list, repr=False)
 
     @property
     def adaptive(self) -> bool:
@@ -42,14 +54,29 @@ class Held:
 
     @contextmanager
     def turned(self, dial: float) -> Iterator[Asked]:
-        """Give the model to one user alone, at a dial."""
-        with self.lock:
-            model = self.classifier.model
-            if not isinstance(model, AdaptiveForSequenceClassification):
-                yield self.classifier
-                return
-            with model.turned(dial):
-                yield self.classifier
+        """Give the model, at a dial, to one user, who lets others in before each layer."""
+        with self.turn(dial) as (classifier, _):
+            yield classifier
+
+    @contextmanager
+    def turn(self, dial: float) -> Iterator[tuple[Asked, Turn]]:
+        """Give the model, at a dial, to one user, and the user's turn."""
+        with self.turns.turn(still_wanted) as turn:
+            own = self.spare.pop() if self.spare else _own(self.classifier)
+            with ExitStack() as undo:
+                if own.opaque:
+                    yield replace(own, model=turn.asking(own.model)), turn
+                else:
+                    undo.enter_context(turn.stepping(own.model))
+                    if isinstance(own.model, AdaptiveForSequenceClassification):
+                        undo.enter_context(own.model.turned(dial))
+                    yield own, turn
+            self.spare.append(own)  # none that was left half way
+
+
+def _own(classifier: Asked) -> Asked:
+    """Return a classifier that one user may change; a function is nobody's to change."""
+    return classifier if classifier.opaque else replace(classifier, model=twin(classifier.model))
 
 
 def stamp(path: Path) -> Stamp:
@@ -80,7 +107,7 @@ def held(path: str) -> Held:
 
 @st.cache_resource(show_spinner="Loading the model …")
 def _held(key: str, _path: str) -> Held:
-    return Held(key, load_named(_path, None, None, {"device": "cpu"}), RLock())
+    return Held(key, load_named(_path, None, None, {"device": "cpu"}))
 
 
 def shipped() -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
@@ -10,6 +11,8 @@ import typer
 
 from eraser.errors import Fault, InputError
 from rationale.cli_options import DataPath, DatasetName
+
+FOLDERS = ("RATIONALE_CACHE", "HF_HOME", "HF_HUB_CACHE")  # in the environment
 
 
 def app_command(
@@ -35,14 +38,29 @@ def app_command(
 
     models, runs = tuple(model or ()), tuple(run or ())
     _must_exist([*(m for m in models if _is_local(m)), *runs, *([] if data is None else [str(data)])])
-    start = Start(models, dataset, None if data is None else str(data), runs)
-    found = children.run("rationale.viewer", ["run", *server(port, browser)], {VARIABLE: start.as_json()})
+    full = tuple(_full(m) if _is_local(m) else m for m in models)
+    start = Start(full, dataset, data and _full(data), tuple(map(_full, runs)), _full("."))
+    told = {VARIABLE: start.as_json()} | {n: _full(os.environ[n]) for n in FOLDERS if os.environ.get(n)}
+    script = _script()
+    # Streamlit reads settings and secrets from a folder .streamlit in the current one: strangers' there.
+    found = children.run("rationale.viewer", ["run", *server(script, port, browser)], told, cwd=script.parent)
     raise typer.Exit(found.returncode)
 
 
-def server(port: int, browser: bool) -> list[str]:
-    """Return what Streamlit is told: this machine alone, nothing sent anywhere, the viewer's colours."""
+def _full(path: str | Path) -> str:
+    """Return a path that means the same in any current folder."""
+    return str(Path(path).absolute())
+
+
+def _script() -> Path:
+    """Return what Streamlit serves."""
     import app.pages
+
+    return Path(app.pages.__file__).resolve().parent / "served.py"
+
+
+def server(script: Path, port: int, browser: bool) -> list[str]:
+    """Return what Streamlit is told: this machine alone, nothing sent anywhere, the viewer's colours."""
     from app.colours import BAR, INK, PANEL, PAPER
 
     told: dict[str, object] = {
@@ -50,7 +68,7 @@ def server(port: int, browser: bool) -> list[str]:
         "server.port": port,
         "server.headless": not browser,
         "server.fileWatcherType": "none",
-        "server.enableCORS": True,  # whatever a .streamlit/config.toml in the current folder says
+        "server.enableCORS": True,  # whatever a .streamlit/config.toml in the home folder says
         "server.enableXsrfProtection": True,
         "server.enableStaticServing": False,
         "browser.gatherUsageStats": False,
@@ -66,7 +84,6 @@ def server(port: int, browser: bool) -> list[str]:
     }
     for theme in ("light", "dark"):
         told |= {f"theme.{theme}.{name}": getattr(colour, theme) for name, colour in colours.items()}
-    script = Path(app.pages.__file__).parent / "served.py"
     return [str(script), *(f"--{k}={str(v).lower() if isinstance(v, bool) else v}" for k, v in told.items())]
 
 

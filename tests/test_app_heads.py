@@ -6,7 +6,6 @@ import os
 import sys
 from dataclasses import replace
 from pathlib import Path
-from threading import RLock
 
 import numpy as np
 import pytest
@@ -57,7 +56,7 @@ def data_of(several, tmp_path_factory):
 
 
 def held(folders, name):
-    return Held(name, load_classifier(folders / name), RLock())
+    return Held(name, load_classifier(folders / name))
 
 
 @pytest.fixture
@@ -173,6 +172,6 @@ def test_a_function_is_shown_too(open_app, module):
 def test_methods_of_a_function_are_those_that_ask(module):
     from rationale.named import from_name
 
-    assert set(methods_of(Held("f", from_name(module), RLock()))) == {
+    assert set(methods_of(Held("f", from_name(module)))) == {
         "leave_one_out", "occlusion", "lime", "kernel_shap", "position", "random"
     }  # fmt: skip

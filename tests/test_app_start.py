@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from rationale.cli import app
 
 
 def test_what_was_given_arrives(monkeypatch):
-    given = Start(("m",), "movies", "d", ("r", "s"))
+    given = Start(("m",), "movies", "d", ("r", "s"), "here")
     monkeypatch.setenv(VARIABLE, given.as_json())
     assert Start.from_environment() == given
     monkeypatch.delenv(VARIABLE)
@@ -36,6 +37,13 @@ def test_a_path_inside_is_taken_and_one_outside_refused(tmp_path):
             start.inside(path)
 
 
+def test_a_path_is_meant_from_where_the_command_was_given(tmp_path, monkeypatch):
+    (tmp_path / "root" / "in").mkdir(parents=True)
+    start = Start(models=(str(tmp_path / "root"),), here=str(tmp_path))
+    monkeypatch.chdir("/")
+    assert start.inside("root/in") == (tmp_path / "root" / "in").resolve()
+
+
 def test_without_folders_nothing_is_inside(tmp_path):
     with pytest.raises(InputError, match="inside the folders given at start"):
         Start().inside(str(tmp_path))
@@ -56,8 +64,8 @@ def test_folders_are_found_and_links_out_are_not(tmp_path):
 def started(monkeypatch):
     calls = []
 
-    def run(module, arguments, environment):
-        calls.append(([module, *arguments], environment))
+    def run(module, arguments, environment, cwd):
+        calls.append(([module, *arguments], environment, cwd))
         return subprocess.CompletedProcess(arguments, 0)
 
     monkeypatch.setattr(children, "run", run)
@@ -68,13 +76,29 @@ def test_command_starts_a_server_for_this_machine_alone(started, tmp_path):
     options = ["app", "--model", str(tmp_path), "--run", str(tmp_path), "--port", "8599", "--no-browser"]
     done = CliRunner().invoke(app, options)
     assert done.exit_code == 0, done.output
-    ((command, environment),) = started
+    ((command, environment, cwd),) = started
     assert {"--server.address=localhost", "--server.port=8599", "--server.headless=true"} <= set(command)
     assert {"--browser.gatherUsageStats=false", "--client.showErrorDetails=none"} <= set(command)
     assert command[:2] == ["rationale.viewer", "run"]
     assert Path(command[2]).name == "served.py"
     assert Path(command[2]).is_file()
-    assert Start(models=(str(tmp_path),), runs=(str(tmp_path),)).as_json() == environment[VARIABLE]
+    assert Path(cwd) == Path(command[2]).parent  # where no stranger has put settings
+    told = Start(models=(str(tmp_path),), runs=(str(tmp_path),), here=os.getcwd())
+    assert told.as_json() == environment[VARIABLE]
+
+
+def test_what_is_named_from_the_current_folder_is_found_from_another(started, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("models", "runs", "owner/data"):
+        (tmp_path / name).mkdir(parents=True)
+    monkeypatch.setenv("RATIONALE_CACHE", "cache")
+    options = ["--model", "models", "--model", "owner/name", "--model", "package:f", "--run", "runs"]
+    assert CliRunner().invoke(app, ["app", *options, "--data", "owner/data"]).exit_code == 0
+    ((_, environment, _),) = started
+    models = (f"{tmp_path}/models", "owner/name", "package:f")
+    told = Start(models, "sample", f"{tmp_path}/owner/data", (f"{tmp_path}/runs",), str(tmp_path))
+    assert told.as_json() == environment[VARIABLE]
+    assert environment["RATIONALE_CACHE"] == f"{tmp_path}/cache"
 
 
 @pytest.mark.parametrize("option", ["--model", "--run", "--data"])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from threading import RLock
 
 import numpy as np
 import pytest
@@ -138,7 +137,7 @@ def test_human_marks_reach_the_whole_unit(window, text, units):
 
 
 def test_the_viewer_shows_each_word_its_pieces_and_what_its_layers_kept(classifier, units):
-    held = Held("glued", replace(classifier, model=dropping(classifier.model)), RLock())
+    held = Held("glued", replace(classifier, model=dropping(classifier.model)))
     words = Text.of("t", STRING, "characters").words
     reading = read(held, text_of(words, None, (0,), STRING), 1.0)
     survived = score(held, reading, ["survivors"], 1.0, reading.label)["survivors"].scores

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable
 from contextlib import AbstractContextManager, nullcontext
+from copy import deepcopy
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
@@ -25,6 +26,14 @@ def known(model: Any, question: Hashable, find: Callable[[], T]) -> T:
     if key not in answers:
         answers[key] = find()
     found: T = answers[key]
+    return found
+
+
+def twin(model: Any) -> Any:
+    """Return a model of the very weights of another, all else its own; what is known of that it keeps."""
+    shared: dict[int, Any] = {id(weight): weight for weight in model.parameters()}
+    found = deepcopy(model, shared)
+    _KNOWN[found.get_input_embeddings()] = deepcopy(_KNOWN.get(model.get_input_embeddings(), {}), shared)
     return found
 
 

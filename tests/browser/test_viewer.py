@@ -7,26 +7,19 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
-import socket
 import statistics
-import subprocess
 import sys
 import time
-import urllib.request
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from eraser.load import load
+from tests.browser.serving import serving
 from tests.test_app_runs import write
 from tests.test_app_stored import write_stored
 
 pytestmark = pytest.mark.slow
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-if CHROMIUM is None:
-    pytest.skip("needs chromium, chromium-browser or google-chrome on the path", allow_module_level=True)
 sync_api = pytest.importorskip("playwright.sync_api", reason="needs Playwright's Python client")
 
 REVIEW = (
@@ -48,44 +41,8 @@ def url(tmp_path_factory):
     """A server of its own, stopped at the end."""
     folder = tmp_path_factory.mktemp("browser")
     write_stored(write(folder / "runs" / "one"), load("sample"))
-    with socket.socket() as free:
-        free.bind(("localhost", 0))
-        port = free.getsockname()[1]
-    start = "from rationale.cli import main; main()"
-    command = [sys.executable, "-c", start, "app", "--no-browser", "--port", str(port)]
-    place = Path(__file__).parents[2]
-    environment = os.environ | {"RATIONALE_CACHE": str(folder / "cache"), "PYTHONPATH": str(place)}
-    with (folder / "log").open("w") as log:
-        server = subprocess.Popen(
-            [*command, "--run", str(folder / "runs")],
-            cwd=folder, env=environment, stdout=log, stderr=log, start_new_session=True,
-        )  # fmt: skip
-    address = f"http://localhost:{port}"
-    try:
-        _wait_for(f"{address}/_stcore/health", server)
-        yield address
-    finally:
-        with suppress(ProcessLookupError):
-            os.killpg(server.pid, 15)
-        server.wait(30)
-    assert "Traceback" not in (folder / "log").read_text()
-
-
-def _wait_for(address, server):
-    for _ in range(240):
-        assert server.poll() is None, "the server ended"
-        with suppress(OSError), urllib.request.urlopen(address, timeout=2):
-            return
-        time.sleep(0.5)
-    raise AssertionError(f"no answer from {address}")
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
+    with serving(folder, "--run", folder / "runs") as server:
+        yield server.url
 
 
 @pytest.fixture

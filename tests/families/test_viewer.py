@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from threading import RLock
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -21,7 +20,7 @@ LINES = tuple(f"{method} is left out: {reason}" for method, reason in REFUSED["t
 
 
 def test_methods_that_do_not_fit_are_left_out_and_named():
-    held = Held("t5", family_classifier("t5"), RLock())
+    held = Held("t5", family_classifier("t5"))
     methods, left_out = suited(held)
     assert {*methods} == {*EXPLAINING} - {*REFUSED["t5"]}
     assert methods == methods_of(held)
