@@ -11,7 +11,7 @@ from pathlib import Path
 # what a terminal obeys rather than shows: controls, marks of direction, separators, halves of characters
 CONTROLS = re.compile("[\0-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
-DIGITS = re.compile(r"\d{41,}")
+DIGITS = re.compile(r"\d{65,}")  # more than a hash has
 VARIES = re.compile(r"'[^']*'|\d+")  # from one row to the next
 ALIKE, FIRST = 10, 3  # as many of one kind are told one by one, else the first
 MOST_LINES = 100
