@@ -12,7 +12,8 @@ from app.explain import GOLD, PREDICTED
 from app.state import AS_TRAINED, Held
 from eraser import Dataset, Example, Prediction
 from eraser.agreement import Columns
-from eraser.answers import marked_for, split_labels
+from eraser.answers import marked_for
+from eraser.labels import split_labels
 from eraser.metrics import measure
 from eraser.types import Floats, Kind, Mask, mask_of
 from rationale.attribution import METHODS, Case, attribute, usual

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from eraser.errors import Fault, InputError, shown
+from eraser.source import Source
 from eraser.types import Document, Evidence, Example, Span
-
-if TYPE_CHECKING:
-    from eraser.load import Source
 
 
 @dataclass(frozen=True)

@@ -1,45 +1,16 @@
-"""Is the answer right? One class, a set of labels, or a number, beside what people said.
-
-A data set holds one string for an example. Several labels are joined in it by `|`, in any order; none of them
-is the empty string, or `|` alone; a number is its text.
-"""
+"""Is the answer right? One class, a set of labels, or a number, beside what people said."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable
 from dataclasses import replace
 
 import numpy as np
 
 from eraser.agreement import Columns
+from eraser.labels import number_of, split_labels
 from eraser.types import Floats, Prediction, Truth
 
-SEVERAL = "|"
 CONSTANT = 1e-12  # a variance of no more, of standardised numbers, is none
-
-
-def split_labels(label: str) -> tuple[str, ...]:
-    """Return the labels that a string joins, each once.
-
-    >>> split_labels("rude | threat"), split_labels("")
-    (('rude', 'threat'), ())
-    """
-    return tuple(dict.fromkeys(part.strip() for part in label.split(SEVERAL) if part.strip()))
-
-
-def join_labels(labels: Iterable[str]) -> str:
-    """Return labels as one string."""
-    return SEVERAL.join(dict.fromkeys(labels))
-
-
-def number_of(label: str) -> float | None:
-    """Return a label as a finite number, None where it is none."""
-    try:
-        number = float(label)
-    except ValueError:
-        return None
-    return number if math.isfinite(number) else None
 
 
 def marked_for(truth: Truth, label: str) -> Truth:

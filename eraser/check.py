@@ -33,7 +33,6 @@ from eraser.inputs import (
     rationales_of,
     read_inputs,
 )
-from eraser.load import Source
 from eraser.rules import (
     annotation_faults,
     evidence_faults,
@@ -44,6 +43,7 @@ from eraser.rules import (
     prediction_faults,
     thresholds_of,
 )
+from eraser.source import Source
 
 SUM_TOLERANCE = 1e-3  # probabilities are often written with three or four digits
 

@@ -25,7 +25,7 @@ import numpy as np
 
 from eraser.bounds import MAX_BYTES, lines_of, regular
 from eraser.errors import Fault, InputError, shown
-from eraser.load import Source, cut_sentences, cut_sentences_of_jsonl
+from eraser.source import Source, cut_sentences, cut_sentences_of_jsonl
 from eraser.types import Floats
 
 Record = dict[str, Any]

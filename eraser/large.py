@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from eraser.annotations import Annotation, example_of, read_annotation
 from eraser.bounds import lines_of, regular
 from eraser.errors import Fault, InputError, shown
-from eraser.load import Source, cut_sentences, cut_sentences_of_jsonl, parse_json_lines
+from eraser.source import Source, cut_sentences, cut_sentences_of_jsonl, parse_json_lines
 from eraser.texts import TEXTS, OwnText, cut_note, read_cutter, with_text
 from eraser.types import Dataset, Document, Example
 

@@ -37,8 +37,8 @@ from eraser.inputs import (
     evidences_of,
     read_inputs,
 )
-from eraser.load import Source
 from eraser.ranking import Ints, rank_texts
+from eraser.source import Source
 from eraser.types import Floats, Mask
 
 Pair = tuple[object, str]  # annotation id, docid

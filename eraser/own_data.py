@@ -18,11 +18,11 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from eraser.answers import SEVERAL, number_of
 from eraser.errors import Fault, InputError, shown
-from eraser.load import SPLITS
+from eraser.labels import SEVERAL, number_of
 from eraser.marks import Form, Marked, check_spans, counts_words, form_of, read_marks, sentences_of
 from eraser.owned import made_whole
+from eraser.source import SPLITS
 from eraser.tables import Columns, Record, read_records
 from eraser.texts import TEXTS, WORDS, text_records
 from eraser.types import Dataset, Document, Evidence, Example, runs

@@ -9,14 +9,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from eraser.errors import Fault, InputError, shown
+from eraser.source import Source, parse_json_lines
 from eraser.types import Document
 from eraser.words import CUTTERS, WordCutter, find_words, joined
-
-if TYPE_CHECKING:
-    from eraser.load import Source
 
 TEXTS, WORDS = "texts.jsonl", "words.json"
 
@@ -51,8 +49,6 @@ def text_records(documents: Iterable[Document]) -> Iterator[dict[str, Any]]:
 
 def read_texts(source: Source, wanted: Iterable[str]) -> dict[str, OwnText]:
     """Return the texts of those of the wanted documents that have one."""
-    from eraser.load import parse_json_lines
-
     if not source.has(TEXTS):
         return {}
     ids, place = set(wanted), source.place(TEXTS)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 from eraser import Fault, InputError, Text
-from eraser.answers import split_labels
+from eraser.labels import split_labels
 from eraser.types import Floats, Mask
 from rationale.heads import HEADS, Head
 

@@ -10,8 +10,8 @@ from typing import Annotated, Literal
 
 import typer
 
-from eraser.answers import SEVERAL, split_labels
 from eraser.errors import Fault, InputError
+from eraser.labels import SEVERAL, split_labels
 from eraser.types import Dataset
 from rationale.cli_options import Overwrite, Words
 from rationale.cli_train import numbers

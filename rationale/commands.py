@@ -109,7 +109,7 @@ def out_of_memory(error: BaseException) -> bool:
 @data_app.command("list")
 def data_list(as_json: AsJson = False) -> None:
     """List the data sets that can be fetched, and which are there."""
-    from eraser.download import status
+    from eraser.catalog import status
 
     rows = status()
     if as_json:
@@ -182,8 +182,8 @@ def score_command(
     extra_label: ExtraLabels = None,
 ) -> None:
     """Score any system's predictions as the official ERASER scorer does; needs no torch."""
-    from eraser.load import Source
     from eraser.official import score_official
+    from eraser.source import Source
     from eraser.write import write_text
 
     found = score_official(Source(data), split, predictions, extra_labels=tuple(extra_label or ()))
@@ -203,7 +203,7 @@ def check_command(
     """List everything wrong with a prediction file; exit code 2 if the official scorer would refuse it."""
     from eraser.check import check_predictions
     from eraser.inputs import Settings
-    from eraser.load import Source
+    from eraser.source import Source
 
     settings = Settings(extra_labels=tuple(extra_label or ()))
     found = check_predictions(Source(data), split, predictions, settings)

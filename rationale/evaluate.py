@@ -13,8 +13,8 @@ import torch
 from tqdm.auto import tqdm
 
 from eraser import Dataset, Example, Fault, InputError, Prediction
-from eraser.answers import number_of
 from eraser.content import content_of_examples
+from eraser.labels import number_of
 from eraser.owned import claim
 from eraser.types import Kind
 from rationale.asked import Asked, check_labels

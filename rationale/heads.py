@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from scipy.special import expit, softmax
 
 from eraser import Fault, InputError
-from eraser.answers import SEVERAL, join_labels
 from eraser.errors import shown
+from eraser.labels import SEVERAL, join_labels
 from eraser.types import Floats, Kind
 
 if TYPE_CHECKING:

@@ -19,10 +19,10 @@ import numpy as np
 import torch
 
 from eraser import Fault, InputError, Text
-from eraser.answers import split_labels
 from eraser.errors import shown
-from eraser.load import parse_json_lines
+from eraser.labels import split_labels
 from eraser.owned import claim, finish, writes
+from eraser.source import parse_json_lines
 from eraser.types import Floats, Kind
 from eraser.words import CUTTERS, WordCutter, cutter_for
 from eraser.write import write_json

@@ -103,7 +103,7 @@ def recipes_table() -> str:
 
 def data_table() -> str:
     """Return the data sets that can be fetched, a row each."""
-    from eraser.download import ARCHIVES
+    from eraser.catalog import ARCHIVES
 
     return _table(
         ("data set", "what it is", "licence", "examples"),

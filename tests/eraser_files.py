@@ -7,7 +7,7 @@ from math import inf
 
 from eraser.check import check_records
 from eraser.inputs import Inputs, Settings
-from eraser.load import Source
+from eraser.source import Source
 
 HARD = "hard_rationale_predictions"
 SOFT = "soft_rationale_predictions"

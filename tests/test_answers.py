@@ -12,7 +12,8 @@ from scipy import stats
 from sklearn import metrics as sk
 
 from eraser import Prediction, Truth
-from eraser.answers import accuracy, join_labels, number_of, split_labels
+from eraser.answers import accuracy
+from eraser.labels import join_labels, number_of, split_labels
 from eraser.metrics import METRICS, compare, measure, score
 from eraser.types import Kind
 

@@ -18,8 +18,9 @@ from eraser import InputError, bounds, inputs
 from eraser.bounds import lines_of, read_bytes, regular
 from eraser.download import unpack
 from eraser.inputs import read_predictions
-from eraser.load import Source, load
+from eraser.load import load
 from eraser.own_data import Reading, read_own
+from eraser.source import Source
 
 LINE = json.dumps({"annotation_id": "a", "classification": "POS", "evidences": [], "docids": ["a"]})
 
@@ -202,7 +203,7 @@ def test_a_map_of_holes_without_end(tmp_path):
 
 
 def test_much_after_the_end_of_an_archive(tmp_path, monkeypatch):
-    monkeypatch.setattr("eraser.load.MAX_BYTES", 2**20)
+    monkeypatch.setattr("eraser.source.MAX_BYTES", 2**20)
     path = archive(tmp_path / "x.tar.gz", header(b"0", 0, "x"), bytes(2**23))
     assert said(lambda: Source(path).has("x")) == f"{path}: expected at most {2**20} bytes unpacked, got more"
 

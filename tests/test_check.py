@@ -8,7 +8,7 @@ import pytest
 
 from eraser.check import Check, check_predictions
 from eraser.errors import InputError
-from eraser.load import Source
+from eraser.source import Source
 from tests.eraser_files import (
     COMP,
     GOLD,

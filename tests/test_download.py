@@ -22,7 +22,8 @@ from urllib.request import Request
 import pytest
 
 from eraser import download
-from eraser.download import ARCHIVES, Archive, cache_dir, cached, fetch, status, unpack
+from eraser.catalog import ARCHIVES, Archive, Status, cache_dir, cached, status
+from eraser.download import fetch, unpack
 from eraser.errors import InputError
 from eraser.load import load
 
@@ -421,14 +422,14 @@ def test_killed_while_unpacking(server: Server, monkeypatch: pytest.MonkeyPatch)
 
 def test_status(server: Server) -> None:
     here, part = cache_dir() / "toy", cache_dir() / "toy.part"
-    assert status(table=table(server)) == [download.Status("toy", "absent", here, 0, "a toy")]
+    assert status(table=table(server)) == [Status("toy", "absent", here, 0, "a toy")]
     with pytest.raises(InputError, match="expected the whole file"):
         fetch_toy(server, File(TOY, cuts=[HALF, 0, 0]))
     size = HALF + (part / f"{TAR}.note").stat().st_size
-    assert status(table=table(server)) == [download.Status("toy", "partial", part, size, "a toy")]
+    assert status(table=table(server)) == [Status("toy", "partial", part, size, "a toy")]
     fetch_toy(server, File(TOY))
     size = sum(map(len, toy_files().values())) + (here / "fetched.json").stat().st_size
-    assert status(table=table(server)) == [download.Status("toy", "here", here, size, "a toy")]
+    assert status(table=table(server)) == [Status("toy", "here", here, size, "a toy")]
 
 
 def test_cached(server: Server) -> None:

@@ -11,9 +11,10 @@ import pytest
 import torch
 
 from eraser import Dataset, Document, Example, InputError
-from eraser.load import Source, load
+from eraser.load import load
 from eraser.metrics import METRICS
 from eraser.official import score_official
+from eraser.source import Source
 from rationale import chunk as module
 from rationale.attribution.methods import Method
 from rationale.chunk import seed_of

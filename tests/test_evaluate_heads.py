@@ -14,7 +14,7 @@ from scipy import stats
 from sklearn import metrics as sk
 
 from eraser import Document, InputError
-from eraser.answers import split_labels
+from eraser.labels import split_labels
 from eraser.load import load
 from rationale.compare import compared
 from rationale.evaluate import evaluate, plan

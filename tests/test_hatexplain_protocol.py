@@ -15,8 +15,9 @@ from sklearn.metrics import auc, precision_recall_curve
 
 from eraser import Ablation, Dataset, Document, Evidence, Example, InputError, Prediction, Span
 from eraser.hatexplain_protocol import score_hatexplain
-from eraser.load import Source, load
+from eraser.load import load
 from eraser.official import score_official
+from eraser.source import Source
 from eraser.types import runs
 from tests.oracles import spans as oracle
 from tests.paths import data, golden

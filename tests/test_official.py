@@ -10,8 +10,8 @@ import pytest
 from eraser.check import check_predictions
 from eraser.errors import InputError
 from eraser.inputs import Settings
-from eraser.load import Source
 from eraser.official import score_official
+from eraser.source import Source
 from tests.eraser_files import assert_same, write_lines, write_source
 from tests.paths import SHARED, data, golden
 

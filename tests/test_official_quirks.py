@@ -10,8 +10,8 @@ import pytest
 
 from eraser.errors import InputError
 from eraser.inputs import Inputs, Settings
-from eraser.load import Source
 from eraser.official import score_official, score_records
+from eraser.source import Source
 from tests.eraser_files import (
     COMP,
     SCORES,

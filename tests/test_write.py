@@ -13,7 +13,9 @@ import numpy as np
 import pytest
 
 from eraser import Ablation, Dataset, Document, Evidence, Example, InputError, Prediction, Span, Text
-from eraser.load import Source, load, load_eraser
+from eraser.eraser_format import load_eraser
+from eraser.load import load
+from eraser.source import Source
 from eraser.write import (
     HOST,
     gold_record,

@@ -30,7 +30,7 @@ from app.state import stamp
 from app.stored import origin_of, stored_methods
 from app.words import show_words
 from eraser import Dataset, Example, Fault, InputError, Text
-from eraser.answers import split_labels
+from eraser.labels import split_labels
 from eraser.types import Kind
 from eraser.words import gaps
 from rationale.asked import check_labels

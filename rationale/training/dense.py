@@ -21,7 +21,7 @@ from torch.optim import AdamW
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, get_linear_schedule_with_warmup
 
 from eraser import Dataset, Fault, InputError
-from eraser.answers import SEVERAL
+from eraser.labels import SEVERAL
 from eraser.owned import claim, finish, forget, is_done
 from rationale.card import write_record
 from rationale.device import Precision, pick_device, use_bf16

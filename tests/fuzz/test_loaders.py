@@ -13,8 +13,10 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eraser.load import Source, load, read_documents
+from eraser.eraser_format import read_documents
+from eraser.load import load
 from eraser.own_data import WHOLE, Reading, read_own, write_eraser
+from eraser.source import Source
 from eraser.tables import Columns
 from tests.fuzz.spoil import JUNK, ODD_TEXT, answer_of, damaged, file_of, fuzz, lines_of, spoilt
 

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from eraser.check import check_predictions, check_records
 from eraser.inputs import Inputs, Settings
-from eraser.load import Source
 from eraser.official import score_official, score_records
+from eraser.source import Source
 from tests.eraser_files import COMP, HARD, SCORES, SENTENCES, SOFT, SUFF, THRESHOLDED
 from tests.fuzz.spoil import answer_of, check_message, damaged, file_of, fuzz, lines_of
 from tests.fuzz.test_loaders import GOLD, TEXTS, filled
