@@ -15,8 +15,8 @@ from matplotlib.patches import Rectangle
 from app.colours import INK, MARKS, PAPER, shade
 from app.html import page
 from eraser import Prediction, Text
+from eraser.files.whole import official_record
 from eraser.types import Floats, Mask
-from eraser.write import official_record
 from rationale.plots import new_figure, png
 
 COLUMNS = 88  # characters a line of a picture

@@ -11,10 +11,10 @@ from dataclasses import dataclass, replace
 from app.explain import GOLD, PREDICTED
 from app.state import AS_TRAINED, Held
 from eraser import Dataset, Example, Prediction
-from eraser.agreement import Columns
-from eraser.answers import marked_for
 from eraser.labels import split_labels
-from eraser.metrics import measure
+from eraser.metrics.agreement import Columns
+from eraser.metrics.answers import marked_for
+from eraser.metrics.table import measure
 from eraser.types import Floats, Kind, Mask, mask_of
 from rationale.attribution import METHODS, Case, attribute, usual
 from rationale.extract import extract, parse_budget

@@ -11,7 +11,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from eraser.errors import first_line
-from eraser.owned import check_whole
+from eraser.files.owned import check_whole
 from rationale.measured import NO_BUDGET
 from rationale.people import PEOPLE_TABLES
 from rationale.plots import dial_figure, speed_figure, tune_figure

@@ -17,7 +17,7 @@ from matplotlib.text import Text
 
 from app import html
 from app.colours import INK, LINE, PAPER, contrast
-from eraser.cells import as_csv
+from eraser.files.cells import as_csv
 from rationale.plots import png
 
 DRAWING = RLock()  # matplotlib's settings are the process's

@@ -17,7 +17,7 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from app.turns import Turn, Turns
 from eraser import Dataset, Fault, InputError
-from eraser.catalog import status
+from eraser.data.catalog import status
 from eraser.load import load
 from rationale.asked import Asked
 from rationale.hf import SHIPPED

@@ -15,8 +15,8 @@ import numpy as np
 from app.runs import facts_of
 from eraser import Dataset, Example, Fault, InputError, Prediction
 from eraser.errors import shown
-from eraser.inputs import HARD, LABEL, SCORES, TOKENS, At, Record, rationales_of, read_predictions
-from eraser.rules import prediction_faults
+from eraser.official.reading import HARD, LABEL, SCORES, TOKENS, At, Record, rationales_of, read_predictions
+from eraser.official.validation import prediction_faults
 from eraser.types import Floats, Mask, Span, mask_of
 from rationale.attribution import METHODS
 from rationale.run_files import own_file, unreadable

@@ -22,8 +22,8 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from transformers import AutoConfig, AutoModelForSequenceClassification, PreTrainedModel
 
+from eraser.files.whole import write_json
 from eraser.load import load
-from eraser.write import write_json
 from rationale.attribution import METHODS, AttributionSettings, Case, attribute
 from rationale.bench_suite import Suite, measure
 from rationale.hf import SHIPPED, Classifier, load_classifier, pick_device

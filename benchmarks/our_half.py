@@ -12,7 +12,7 @@ import torch
 
 from benchmarks.ferret_half import WARM_UP, Reading, Timed, timed
 from eraser import Ablation, Prediction, Text, Truth
-from eraser.metrics import measure
+from eraser.metrics.table import measure
 from eraser.types import Floats, runs
 from rationale.ablate import ablate, without_and_only
 from rationale.attribution import AttributionSettings, Case, attribute

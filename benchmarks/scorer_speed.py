@@ -32,7 +32,7 @@ OURS = """
 import json, sys
 from pathlib import Path
 from eraser.load import Source
-from eraser.official import score_official
+from eraser.official.scorer import score_official
 
 folder, predictions, scores = map(Path, sys.argv[1:])
 found = score_official(Source(folder), "test", predictions)

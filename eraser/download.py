@@ -25,13 +25,13 @@ from urllib.request import HTTPErrorProcessor, Request, build_opener
 
 from tqdm import tqdm  # type: ignore[import-untyped, unused-ignore]
 
-from eraser.bounds import MAX_BYTES, MAX_HEADER, Bounded, regular
-from eraser.catalog import ARCHIVES, Archive, Table, cache_dir, known
+from eraser.data.catalog import ARCHIVES, Archive, Table, cache_dir, known
+from eraser.data.hatexplain import POSTS
+from eraser.data.source import MAX_MEMBERS, SPLITS
 from eraser.errors import Fault, InputError, shown
-from eraser.hatexplain import POSTS
+from eraser.files.bounds import MAX_BYTES, MAX_HEADER, Bounded, regular
+from eraser.files.lock import locked
 from eraser.load import load
-from eraser.lock import locked
-from eraser.source import MAX_MEMBERS, SPLITS
 
 MAX_DOWNLOAD = 2**30  # bytes of one file
 PAUSES_S = (0.0, 0.5, 2.0, 5.0)  # before each try

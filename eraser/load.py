@@ -6,11 +6,11 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from eraser.catalog import cached
-from eraser.eraser_format import load_eraser
+from eraser.data.catalog import cached
+from eraser.data.eraser_format import load_eraser
+from eraser.data.hatexplain import is_hatexplain, load_hatexplain
+from eraser.data.source import Source
 from eraser.errors import Fault, InputError
-from eraser.hatexplain import is_hatexplain, load_hatexplain
-from eraser.source import Source
 from eraser.types import Dataset
 
 SAMPLE = Path(__file__).parent / "sample"

@@ -201,7 +201,7 @@ class Prediction:
     `scores` is NaN where the model never read the word; such a word is never in `rationale`.
     `at_rationale` is what the model says without, and with only, the rationale itself.
     `leave_one_out` [W] is how much the model's answer falls without each word alone.
-    Of a set of labels `label` is all of them, joined as in eraser/answers.py, and `probs` each one's own; of
+    Of a set of labels `label` is all of them, joined as in eraser/labels.py, and `probs` each one's own; of
     a number `label` is its text and `probs` it alone. Both name in `of` the answer that was explained.
     """
 

@@ -22,7 +22,7 @@ import pandas as pd
 
 from eraser import Prediction
 from eraser.load import load
-from eraser.metrics import measure, score
+from eraser.metrics.table import measure, score
 from rationale.explain import explain
 from rationale.hf import SHIPPED, load_classifier
 from rationale.models.adaptive import plain

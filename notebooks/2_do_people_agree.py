@@ -26,7 +26,7 @@ from IPython.display import display
 from subjects import hatexplain, movies, shown
 
 from eraser import Prediction
-from eraser.metrics import measure, score
+from eraser.metrics.table import measure, score
 from rationale.evaluate import Evaluation
 from rationale.figures import FIGURES
 from rationale.plots import layer_curves, new_figure, shared_legend

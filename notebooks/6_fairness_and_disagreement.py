@@ -21,7 +21,7 @@ import pandas as pd
 from IPython.display import display
 from subjects import hatexplain, movies
 
-from eraser.metrics import score
+from eraser.metrics.table import score
 from rationale.disagreement import furthest_apart, furthest_from_people
 from rationale.explain import Explanation
 from rationale.measured import NO_BUDGET, TAU, measured

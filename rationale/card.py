@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from eraser.owned import EDITABLE, writes
-from eraser.write import write_json, write_text
+from eraser.files.owned import EDITABLE, writes
+from eraser.files.whole import write_json, write_text
 from rationale.model_folder import CONFIG, SETTINGS, read_object
 
 CARD = EDITABLE

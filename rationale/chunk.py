@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from eraser import Ablation, Dataset, Example, Prediction, Text, Truth
-from eraser.answers import marked_for
-from eraser.faithfulness import bounds_of
+from eraser.metrics.answers import marked_for
+from eraser.metrics.faithfulness import bounds_of
 from eraser.types import Bounds, Floats, Mask
 from rationale.ablate import ablate, without_and_only
 from rationale.asked import Asked

@@ -50,9 +50,9 @@ def bench_command(  # noqa: PLR0913 (one option each)
     overwrite: Overwrite = False,
 ) -> None:
     """Measure speed beside counted operations: Hugging Face dense, ours dense, ours with removal."""
-    from eraser.content import content_of_examples
+    from eraser.files.content import content_of_examples
+    from eraser.files.owned import claim, is_done
     from eraser.load import load
-    from eraser.owned import claim, is_done
     from rationale.bench import bench, table
     from rationale.hf import cast_once, load_classifier
     from rationale.memory import keep_freed_memory
@@ -91,9 +91,9 @@ def _run_suite(name: str, device: str, out: Path, how: tuple[str, int, str | Non
     """Measure a grid; workers on one device would share its time, so each should have its own."""
     import torch
 
-    from eraser.cells import as_csv
-    from eraser.owned import claim, together
-    from eraser.write import write_json, write_text
+    from eraser.files.cells import as_csv
+    from eraser.files.owned import claim, together
+    from eraser.files.whole import write_json, write_text
     from rationale.bench_suite import SUITES, as_table
     from rationale.device import pick_device
     from rationale.jobs import SuiteJob
@@ -127,9 +127,9 @@ def _dial_table(classifier: Any, loaded: Any, split: str, dials: str | None) -> 
 
 
 def _draw_dial(found: Any, out: Path) -> None:
-    from eraser.cells import as_csv
-    from eraser.owned import together
-    from eraser.write import write_bytes, write_text
+    from eraser.files.cells import as_csv
+    from eraser.files.owned import together
+    from eraser.files.whole import write_bytes, write_text
     from rationale.plots import dial_figure, png
 
     with together(out) as new:

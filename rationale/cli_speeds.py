@@ -39,11 +39,11 @@ def speeds_command(  # noqa: PLR0913 (one option each)
     """Accuracy of many models against operations counted and time measured, and the area under each line."""
     from dataclasses import asdict
 
-    from eraser.cells import as_csv
-    from eraser.content import content_of_examples
+    from eraser.files.cells import as_csv
+    from eraser.files.content import content_of_examples
+    from eraser.files.owned import claim, together
+    from eraser.files.whole import write_bytes, write_text
     from eraser.load import load
-    from eraser.owned import claim, together
-    from eraser.write import write_bytes, write_text
     from rationale.cli_train import numbers
     from rationale.memory import keep_freed_memory
     from rationale.model_folder import content_of_model

@@ -143,7 +143,7 @@ def train_recipe(name: str, values: dict[str, Any]) -> None:
 
 def _loaded(values: dict[str, Any]) -> Dataset:
     """Return the data set of a command's options."""
-    from eraser.evidence import evidence_only
+    from eraser.data.evidence_only import evidence_only
     from eraser.load import load
 
     dataset = load(values["dataset"], values["data"])
@@ -185,9 +185,9 @@ def tune_adapler_command(  # noqa: PLR0913 (one option each)
     overwrite: Overwrite = False,
 ) -> None:
     """Train AdapLeR over a grid, write the accuracy-speed frontier on val as CSV and PNG."""
+    from eraser.files.owned import writes
+    from eraser.files.whole import write_bytes
     from eraser.load import load
-    from eraser.owned import writes
-    from eraser.write import write_bytes
     from rationale.frontier import tune
     from rationale.memory import keep_freed_memory
     from rationale.plots import png, tune_figure

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 
 from eraser import InputError
 from eraser.errors import shown
-from eraser.metrics import Measured, defined, rows_of
+from eraser.metrics.table import Measured, defined, rows_of
 from eraser.types import Floats
 from rationale.run_files import unreadable
 

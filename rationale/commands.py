@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import typer
 
 from eraser.errors import Fault, InputError, first_line, told
-from eraser.write import is_text, name_fault
+from eraser.files.whole import is_text, name_fault
 from rationale.cli_app import app_command
 from rationale.cli_attribute import attribute_command
 from rationale.cli_bench import bench_command
@@ -109,7 +109,7 @@ def out_of_memory(error: BaseException) -> bool:
 @data_app.command("list")
 def data_list(as_json: AsJson = False) -> None:
     """List the data sets that can be fetched, and which are there."""
-    from eraser.catalog import status
+    from eraser.data.catalog import status
 
     rows = status()
     if as_json:
@@ -182,9 +182,9 @@ def score_command(
     extra_label: ExtraLabels = None,
 ) -> None:
     """Score any system's predictions as the official ERASER scorer does; needs no torch."""
-    from eraser.official import score_official
-    from eraser.source import Source
-    from eraser.write import write_text
+    from eraser.data.source import Source
+    from eraser.files.whole import write_text
+    from eraser.official.scorer import score_official
 
     found = score_official(Source(data), split, predictions, extra_labels=tuple(extra_label or ()))
     text = json.dumps(found, indent=4, sort_keys=True)
@@ -201,9 +201,9 @@ def check_command(
     extra_label: ExtraLabels = None,
 ) -> None:
     """List everything wrong with a prediction file; exit code 2 if the official scorer would refuse it."""
-    from eraser.check import check_predictions
-    from eraser.inputs import Settings
-    from eraser.source import Source
+    from eraser.data.source import Source
+    from eraser.official.check import check_predictions
+    from eraser.official.reading import Settings
 
     settings = Settings(extra_labels=tuple(extra_label or ()))
     found = check_predictions(Source(data), split, predictions, settings)

@@ -13,12 +13,12 @@ import numpy as np
 import pandas as pd
 
 from eraser import Fault, InputError
-from eraser.cells import as_csv
 from eraser.errors import first_line
-from eraser.metrics import METRICS, compare, defined, score
-from eraser.owned import check_whole
+from eraser.files.cells import as_csv
+from eraser.files.owned import check_whole
+from eraser.files.whole import write_text
+from eraser.metrics.table import METRICS, compare, defined, score
 from eraser.types import Floats
-from eraser.write import write_text
 from rationale.columns import PER_EXAMPLE, ColumnsFile, Key
 from rationale.results import PAIRED, in_markdown, markdown_table
 from rationale.rich import fragment

@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from eraser import Fault, InputError
-from eraser.owned import MANIFEST, claim, together
+from eraser.files.owned import MANIFEST, claim, together
 from rationale.card import write_card
 from rationale.hf import load_classifier
 from rationale.model_folder import WEIGHTS, content_of_model
@@ -39,7 +39,7 @@ def compress(model: Path, out: Path, overwrite: bool = False) -> int:
 
     Raises:
         InputError: no classifier can be loaded from it, it is small already, or `out` is not free (see
-            `eraser.owned`).
+            `eraser.files.owned`).
     """
     load_classifier(model)  # refuses what is not whole
     if not (model / WEIGHTS).is_file():

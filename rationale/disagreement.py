@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.stats import rankdata
 
-from eraser.agreement import Columns
+from eraser.metrics.agreement import Columns
 from eraser.types import Floats
 
 if TYPE_CHECKING:  # the tables that use this are read without torch

@@ -13,9 +13,9 @@ import torch
 from tqdm.auto import tqdm
 
 from eraser import Dataset, Example, Fault, InputError, Prediction
-from eraser.content import content_of_examples
+from eraser.files.content import content_of_examples
+from eraser.files.owned import claim
 from eraser.labels import number_of
-from eraser.owned import claim
 from eraser.types import Kind
 from rationale.asked import Asked, check_labels
 from rationale.attribution import METHODS, AttributionSettings, codes_of, method_named, refuse_unfit

@@ -15,9 +15,9 @@ from itertools import combinations, groupby
 from pathlib import Path
 from typing import Any, TextIO
 
-from eraser.agreement import Columns as Row
+from eraser.files.whole import add_predictions, whole
+from eraser.metrics.agreement import Columns as Row
 from eraser.types import Kind
-from eraser.write import add_predictions, whole
 from rationale.columns import PER_EXAMPLE, TIMES, ColumnsFile, ColumnsWriter, Key
 from rationale.disagreement import MIN_WORDS, Found, furthest_apart, furthest_from_people
 from rationale.evaluate import Evaluation, joined

@@ -12,10 +12,10 @@ import numpy as np
 import pandas as pd
 
 from eraser import Dataset, Fault, InputError, Prediction
-from eraser.cells import as_csv
-from eraser.metrics import measure, score
-from eraser.owned import claim, finish, writes
-from eraser.write import write_text
+from eraser.files.cells import as_csv
+from eraser.files.owned import claim, finish, writes
+from eraser.files.whole import write_text
+from eraser.metrics.table import measure, score
 from rationale.attribution import Case, attribute
 from rationale.hf import Classifier
 from rationale.model_folder import content_of_model

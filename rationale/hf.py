@@ -25,7 +25,7 @@ from transformers.utils import logging as hf_logging
 
 from eraser import Fault, InputError
 from eraser.errors import shown
-from eraser.owned import writes
+from eraser.files.owned import writes
 from eraser.types import Floats
 from rationale.adapters import adapter_folder, load_adapter, tokenizer_place
 from rationale.asked import Asked

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 import torch
 
 from eraser import Fault, InputError
+from eraser.files.whole import write_json
 from eraser.load import load
-from eraser.write import write_json
 from rationale.asked import Asked
 from rationale.evaluate import plan
 from rationale.memory import keep_freed_memory

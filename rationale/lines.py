@@ -12,8 +12,8 @@ from itertools import islice
 from pathlib import Path
 
 from eraser import Fault, InputError
-from eraser.bounds import lines_of, read_span, regular
-from eraser.owned import hash_of
+from eraser.files.bounds import lines_of, read_span, regular
+from eraser.files.owned import hash_of
 
 MOST_OF_CHUNK = 2**29  # bytes that are held at once: two of the longest lines
 UNCHANGED = "a file that stays as it is while it is read (run the same command with a new --out)"

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from eraser.agreement import Columns as Row
-from eraser.metrics import METRICS, measure
+from eraser.metrics.agreement import Columns as Row
+from eraser.metrics.table import METRICS, measure
 from rationale.columns import Key
 from rationale.disagreement import method_taus
 from rationale.extract import top_words

@@ -34,7 +34,7 @@ from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 from eraser import Fault, InputError
 from eraser.errors import first_line as first_line
 from eraser.errors import shown
-from eraser.owned import EDITABLE, content_of
+from eraser.files.owned import EDITABLE, content_of
 
 CONFIG, WEIGHTS, INDEX = "config.json", "model.safetensors", "model.safetensors.index.json"
 SETTINGS = "rationale.json"  # beside the weights: how the model was trained and reads

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from eraser.errors import first_line, shown
-from eraser.write import write_whole
+from eraser.files.whole import write_whole
 from rationale.run_files import own_file, unreadable
 
 Rows = list[dict[str, Any]]

@@ -11,10 +11,10 @@ from dataclasses import asdict
 import pandas as pd
 
 from eraser import Dataset, Example, InputError
-from eraser.annotators import annotator_agreement, human_ceiling
-from eraser.bias import NO_COMMUNITY, score_bias
-from eraser.hatexplain import TOXIC
-from eraser.hatexplain_protocol import TOP, score_hatexplain
+from eraser.data.hatexplain import TOXIC
+from eraser.metrics.annotators import annotator_agreement, human_ceiling
+from eraser.metrics.bias import NO_COMMUNITY, score_bias
+from eraser.official.hatexplain_protocol import TOP, score_hatexplain
 from rationale.evaluate import Evaluation
 
 PEOPLE = "people"  # as a method: each annotator against the others

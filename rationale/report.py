@@ -12,10 +12,10 @@ from typing import Any
 import pandas as pd
 
 from eraser import Dataset
-from eraser.bootstrap import GROUPS
-from eraser.cells import as_csv
-from eraser.owned import claim, read_made, together
-from eraser.write import write_bytes, write_json, write_text
+from eraser.files.cells import as_csv
+from eraser.files.owned import claim, read_made, together
+from eraser.files.whole import write_bytes, write_json, write_text
+from eraser.metrics.bootstrap import GROUPS
 from rationale.evaluate import Evaluation
 from rationale.figures import FIGURES
 from rationale.fold import Folded, fold

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from eraser.bootstrap import estimate
-from eraser.metrics import METRICS, compare, defined, mean, rows_of, score
+from eraser.metrics.bootstrap import estimate
+from eraser.metrics.table import METRICS, compare, defined, mean, rows_of, score
 from eraser.types import Kind
 from rationale.columns import Columns
 from rationale.measured import (

@@ -17,8 +17,8 @@ import numpy as np
 import pandas as pd
 
 from eraser import Fault, InputError
-from eraser.cells import unquoted
 from eraser.errors import shown
+from eraser.files.cells import unquoted
 
 SCORES_JSON = "scores.json"
 A_RUNS_JSON = "the scores.json of a run"

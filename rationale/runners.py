@@ -29,7 +29,7 @@ import torch
 from tqdm.auto import tqdm
 
 from eraser import Fault, InputError
-from eraser.write import write_text
+from eraser.files.whole import write_text
 from rationale import children
 from rationale.jobs import Job, Work, compute, opened, read_job
 

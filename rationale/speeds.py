@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from tqdm.auto import tqdm
 
 from eraser import Dataset, Fault, InputError, Prediction
-from eraser.metrics import compare, measure, score
+from eraser.metrics.table import compare, measure, score
 from rationale.asked import check_labels
 from rationale.bench import bench
 from rationale.hf import Classifier, spares

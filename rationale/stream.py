@@ -19,13 +19,13 @@ import numpy as np
 import torch
 
 from eraser import Fault, InputError, Text
+from eraser.data.source import parse_json_lines
 from eraser.errors import shown
+from eraser.files.owned import claim, finish, writes
+from eraser.files.whole import write_json
 from eraser.labels import split_labels
-from eraser.owned import claim, finish, writes
-from eraser.source import parse_json_lines
 from eraser.types import Floats, Kind
 from eraser.words import CUTTERS, WordCutter, cutter_for
-from eraser.write import write_json
 from rationale.asked import Asked
 from rationale.attribution import METHODS, Attribution, Case, attribute, codes_of, refuse_unfit
 from rationale.attribution.fit import reading

@@ -17,8 +17,8 @@ from subprocess import PIPE, TimeoutExpired
 from typing import TYPE_CHECKING, Any
 
 from eraser import Fault, InputError
-from eraser.bounds import read_bytes
 from eraser.errors import shown
+from eraser.files.bounds import read_bytes
 from rationale.children import run
 from rationale.tokenizer_bounds import RULES, unbounded
 

@@ -67,7 +67,7 @@ def methods_table() -> str:
 
 def metrics_table() -> str:
     """Return METRICS, a row each."""
-    from eraser.metrics import METRICS
+    from eraser.metrics.table import METRICS
 
     better = {True: "higher", False: "lower", None: "–"}
     return _table(
@@ -103,7 +103,7 @@ def recipes_table() -> str:
 
 def data_table() -> str:
     """Return the data sets that can be fetched, a row each."""
-    from eraser.catalog import ARCHIVES
+    from eraser.data.catalog import ARCHIVES
 
     return _table(
         ("data set", "what it is", "licence", "examples"),

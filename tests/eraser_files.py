@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from math import inf
 
-from eraser.check import check_records
-from eraser.inputs import Inputs, Settings
-from eraser.source import Source
+from eraser.data.source import Source
+from eraser.official.check import check_records
+from eraser.official.reading import Inputs, Settings
 
 HARD = "hard_rationale_predictions"
 SOFT = "soft_rationale_predictions"

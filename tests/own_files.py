@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from eraser import Dataset, InputError
-from eraser.own_data import Reading, read_own
+from eraser.data.custom.read import Reading, read_own
 
 FILMS: list[dict[str, Any]] = [
     {"id": "a", "text": "A truly awful film.", "label": "NEG", "rationale": [[2, 13]]},

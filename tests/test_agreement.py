@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eraser import Ablation, Prediction, Span, Truth
-from eraser import agreement as a
 from eraser.load import load
-from eraser.metrics import measure, score
+from eraser.metrics import agreement as a
+from eraser.metrics.table import measure, score
 from eraser.types import mask_of
 from tests.oracles import agreement as oracle
 from tests.paths import data, golden

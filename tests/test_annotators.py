@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eraser import Dataset, Document, Evidence, Example, InputError, Prediction
-from eraser.annotators import annotator_agreement, human_ceiling
 from eraser.load import load
-from eraser.metrics import METRICS, Score
+from eraser.metrics.annotators import annotator_agreement, human_ceiling
+from eraser.metrics.table import METRICS, Score
 from eraser.types import runs
 from tests.oracles import agreement as oracle
 from tests.paths import data

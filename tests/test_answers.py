@@ -12,9 +12,9 @@ from scipy import stats
 from sklearn import metrics as sk
 
 from eraser import Prediction, Truth
-from eraser.answers import accuracy
 from eraser.labels import join_labels, number_of, split_labels
-from eraser.metrics import METRICS, compare, measure, score
+from eraser.metrics.answers import accuracy
+from eraser.metrics.table import METRICS, compare, measure, score
 from eraser.types import Kind
 
 checked = settings(deadline=None, derandomize=True, database=None, max_examples=80)

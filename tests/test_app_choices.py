@@ -10,7 +10,7 @@ from streamlit.testing.v1 import AppTest
 
 from app.pages.people import LIVE
 from app.start import VARIABLE, Start
-from eraser.own_data import Reading, read_own, write_eraser
+from eraser.data.custom.read import Reading, read_own, write_eraser
 from rationale.attribution import METHODS as ALL_METHODS
 from tests.own_files import save
 from tests.test_app_pages import SCRIPT, TEXT, checked, folders, keyed, markup, open_app

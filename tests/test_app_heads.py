@@ -17,7 +17,7 @@ from app.judge import Filter, How, judge
 from app.start import VARIABLE, Start
 from app.state import Held
 from eraser import Dataset
-from eraser.own_data import write_eraser
+from eraser.data.custom.read import write_eraser
 from rationale.explain import explain
 from rationale.hf import load_classifier
 from tests.made_heads import LABELS, MULTI_LABEL, REGRESSION, head_model, save

@@ -10,7 +10,7 @@ import pytest
 from app.judge import AS_STORED, judged_of, resized
 from app.stored import MOST_FAULTS, Origin, origin_of, read_stored, stored_methods
 from eraser import Dataset, Document, Evidence, Example, InputError, Prediction, Span
-from eraser.write import write_json, write_predictions
+from eraser.files.whole import write_json, write_predictions
 
 METHODS = ("lime", "attention", "mine")  # the last is of no method that this project has
 

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
 from eraser import Dataset, Example, InputError, Prediction
-from eraser.bias import Bias, Community, frequent_communities, generalised_mean, score_bias
-from eraser.bootstrap import resamples
 from eraser.load import load
+from eraser.metrics.bias import Bias, Community, frequent_communities, generalised_mean, score_bias
+from eraser.metrics.bootstrap import resamples
 from tests.paths import data
 
 checked = settings(deadline=None, derandomize=True, database=None, max_examples=60)

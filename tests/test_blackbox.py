@@ -18,8 +18,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
 from eraser import InputError, Text
-from eraser.official import score_official
-from eraser.source import Source
+from eraser.data.source import Source
+from eraser.official.scorer import score_official
 from rationale.attribution import METHODS, AttributionSettings, Case, attribute, fitting
 from rationale.blackbox import from_callable
 from rationale.evaluate import evaluate, plan

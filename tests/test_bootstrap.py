@@ -5,9 +5,9 @@ from math import isnan, nan
 import numpy as np
 import pytest
 
-from eraser.answers import correlation
-from eraser.bootstrap import RESAMPLES, Estimate, difference, estimate, resamples
-from eraser.metrics import METRICS, f1_of_means, mean, micro_f1
+from eraser.metrics.answers import correlation
+from eraser.metrics.bootstrap import RESAMPLES, Estimate, difference, estimate, resamples
+from eraser.metrics.table import METRICS, f1_of_means, mean, micro_f1
 
 
 def quantile(values: list[float], q: float) -> float:
@@ -201,7 +201,7 @@ def many():
 @pytest.mark.parametrize("fold", [mean, f1_of_means])
 def test_groups_of_examples_have_the_interval_of_the_examples(many, monkeypatch, fold):
     grouped = estimate(many, fold)
-    monkeypatch.setattr("eraser.bootstrap.GROUPS", len(many))
+    monkeypatch.setattr("eraser.metrics.bootstrap.GROUPS", len(many))
     single = estimate(many, fold)
     assert grouped.n == single.n == 20_000
     assert grouped.value == pytest.approx(single.value, rel=1e-12)
@@ -221,7 +221,7 @@ def test_paired_differences_of_many_are_paired(many):
 
 
 def test_memory_of_a_resample_has_an_end():
-    from eraser.bootstrap import GROUPS
+    from eraser.metrics.bootstrap import GROUPS
 
     resamples.cache_clear()
     estimate(np.ones((GROUPS + 1, 1)), mean)

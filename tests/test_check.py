@@ -6,9 +6,9 @@ from math import nan
 
 import pytest
 
-from eraser.check import Check, check_predictions
+from eraser.data.source import Source
 from eraser.errors import InputError
-from eraser.source import Source
+from eraser.official.check import Check, check_predictions
 from tests.eraser_files import (
     COMP,
     GOLD,

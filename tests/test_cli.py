@@ -348,8 +348,8 @@ def test_absent_data_set_says_how_to_get_it(rationale, model_folder):
 
 def test_scoring_imports_no_torch(tmp_path):
     code = (
-        "import sys; import eraser, eraser.load, eraser.official, eraser.check, eraser.metrics; "
-        "import eraser.download, eraser.write, rationale.cli; "
+        "import sys; import eraser, eraser.load, eraser.official, eraser.metrics; "
+        "import eraser.download, eraser.files.whole, rationale.cli; "
         "bad = {'torch', 'transformers', 'captum'} & set(sys.modules); "
         "sys.exit(str(bad) if bad else 0)"
     )

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eraser import InputError
-from eraser.metrics import rows_of
+from eraser.metrics.table import rows_of
 from rationale import columns as module
 from rationale.columns import ColumnsFile, ColumnsWriter
 

@@ -22,7 +22,7 @@ from urllib.request import Request
 import pytest
 
 from eraser import download
-from eraser.catalog import ARCHIVES, Archive, Status, cache_dir, cached, status
+from eraser.data.catalog import ARCHIVES, Archive, Status, cache_dir, cached, status
 from eraser.download import fetch, unpack
 from eraser.errors import InputError
 from eraser.load import load

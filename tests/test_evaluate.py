@@ -11,10 +11,10 @@ import pytest
 import torch
 
 from eraser import Dataset, Document, Example, InputError
+from eraser.data.source import Source
 from eraser.load import load
-from eraser.metrics import METRICS
-from eraser.official import score_official
-from eraser.source import Source
+from eraser.metrics.table import METRICS
+from eraser.official.scorer import score_official
 from rationale import chunk as module
 from rationale.attribution.methods import Method
 from rationale.chunk import seed_of

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from eraser import Dataset, Document, Evidence, Example, InputError, Span
-from eraser.evidence import evidence_only
+from eraser.data.evidence_only import evidence_only
 
 D = Document("d", (("a", "b", "c"), ("d", "e")))
 

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eraser import Ablation, Prediction, Truth
-from eraser import faithfulness as f
-from eraser.answers import accuracy
-from eraser.metrics import measure, score
+from eraser.metrics import faithfulness as f
+from eraser.metrics.answers import accuracy
+from eraser.metrics.table import measure, score
 
 checked = settings(deadline=None, derandomize=True, database=None)
 probabilities = st.floats(0, 1)

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from sklearn.metrics import auc, precision_recall_curve
 
 from eraser import Ablation, Dataset, Document, Evidence, Example, InputError, Prediction, Span
-from eraser.hatexplain_protocol import score_hatexplain
+from eraser.data.source import Source
 from eraser.load import load
-from eraser.official import score_official
-from eraser.source import Source
+from eraser.official.hatexplain_protocol import score_hatexplain
+from eraser.official.scorer import score_official
 from eraser.types import runs
 from tests.oracles import spans as oracle
 from tests.paths import data, golden

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from eraser.load import load
-from eraser.metrics import METRICS
+from eraser.metrics.table import METRICS
 from rationale.attribution import METHODS
 from rationale.cli_train import train_app
 from rationale.hf import SHIPPED, load_classifier, save_classifier

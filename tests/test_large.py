@@ -11,9 +11,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-import eraser.large
+import eraser.data.on_disk
 from eraser import Dataset, InputError
-from eraser.large import Examples
+from eraser.data.on_disk import Examples
 from eraser.load import load
 from tests.paths import data
 from tests.test_load import annotation, at, json_lines, make
@@ -24,7 +24,7 @@ DOCS = [{"docid": "d1", "document": "A film .\nNot dull ."}, {"docid": "d2", "do
 @pytest.fixture
 def large(monkeypatch):
     """Everything is large."""
-    monkeypatch.setattr(eraser.large, "LARGE", 0)
+    monkeypatch.setattr(eraser.data.on_disk, "LARGE", 0)
 
 
 def held(dataset: Dataset) -> Dataset:
@@ -39,7 +39,7 @@ def both(folder):
     found = []
     for limit in (2**30, 0):
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(eraser.large, "LARGE", limit)
+            patch.setattr(eraser.data.on_disk, "LARGE", limit)
             try:
                 found.append(load("tiny", folder))
             except InputError as error:
@@ -141,7 +141,7 @@ def test_every_document_that_is_not_there_is_told_once(tmp_path, large):
 
 
 def test_two_names_of_one_hash_are_two_names(tmp_path, large, monkeypatch):
-    monkeypatch.setattr(eraser.large, "_hash", lambda name: 7)
+    monkeypatch.setattr(eraser.data.on_disk, "_hash", lambda name: 7)
     rows = [annotation("e1", docids=["d2"]), annotation("e2", docids=["d1"])]
     found = load("tiny", with_docs_jsonl(tmp_path, test=rows))
     assert [found.text(e).words[0] for e in found.splits["test"]] == ["Great", "A"]

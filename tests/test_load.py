@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-import eraser.source
+import eraser.data.source
 from eraser import Dataset, Document, Evidence, Example, InputError, Span
 from eraser.load import load
 from tests.paths import data
@@ -457,7 +457,7 @@ def test_faults_in_an_archive_name_the_file_in_it(tmp_path):
 
 
 def test_an_archive_that_unpacks_to_too_much(tmp_path, monkeypatch):
-    monkeypatch.setattr(eraser.source, "MAX_BYTES", 1000)
+    monkeypatch.setattr(eraser.data.source, "MAX_BYTES", 1000)
     folder = make(tmp_path, DOCS | {"d3": "word " * 1000}, test=[annotation()])
     refused(pack(folder, ""), "{}: expected at most 1000 bytes unpacked, got more")
 

@@ -5,7 +5,14 @@ import re
 import pytest
 
 from eraser import InputError
-from eraser.marks import check_spans, form_of, mark_characters, read_marks, sentences_of, take_out_marks
+from eraser.data.custom.spans import (
+    check_spans,
+    form_of,
+    mark_characters,
+    read_marks,
+    sentences_of,
+    take_out_marks,
+)
 from eraser.words import cut_words
 
 MARKS = ("[[", "]]")

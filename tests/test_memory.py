@@ -50,7 +50,7 @@ def test_a_large_data_set_is_opened_in_little_memory(tmp_path, monkeypatch):
 
     folder, held = eraser_folder(tmp_path / "data", 20_000), {}
     for limit in (2**40, 0):
-        monkeypatch.setattr("eraser.large.LARGE", limit)
+        monkeypatch.setattr("eraser.data.on_disk.LARGE", limit)
         tracemalloc.start()
         dataset = load("made", folder)
         held[limit] = tracemalloc.get_traced_memory()[0]

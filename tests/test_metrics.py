@@ -9,11 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from eraser import Ablation, Prediction, Span, Truth, agreement, faithfulness
-from eraser.answers import absolute_error, accuracy, label_counts, values
-from eraser.bootstrap import Estimate
-from eraser.faithfulness import bounds_of
-from eraser.metrics import METRICS, Score, compare, f1_of_means, measure, micro_f1, score
+from eraser import Ablation, Prediction, Span, Truth
+from eraser.metrics import agreement, faithfulness
+from eraser.metrics.answers import absolute_error, accuracy, label_counts, values
+from eraser.metrics.bootstrap import Estimate
+from eraser.metrics.faithfulness import bounds_of
+from eraser.metrics.table import METRICS, Score, compare, f1_of_means, measure, micro_f1, score
 from eraser.types import Bounds, mask_of
 
 checked = settings(deadline=None, derandomize=True, database=None, max_examples=60)

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from eraser.check import check_predictions
+from eraser.data.source import Source
 from eraser.errors import InputError
-from eraser.inputs import Settings
-from eraser.official import score_official
-from eraser.source import Source
+from eraser.official.check import check_predictions
+from eraser.official.reading import Settings
+from eraser.official.scorer import score_official
 from tests.eraser_files import assert_same, write_lines, write_source
 from tests.paths import SHARED, data, golden
 

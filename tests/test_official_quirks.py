@@ -8,10 +8,10 @@ from math import isnan, nan
 import numpy as np
 import pytest
 
+from eraser.data.source import Source
 from eraser.errors import InputError
-from eraser.inputs import Inputs, Settings
-from eraser.official import score_official, score_records
-from eraser.source import Source
+from eraser.official.reading import Inputs, Settings
+from eraser.official.scorer import score_official, score_records
 from tests.eraser_files import (
     COMP,
     SCORES,

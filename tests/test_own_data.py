@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eraser import Dataset, InputError
+from eraser.data.custom.read import WHOLE, Reading, read_own, write_eraser
+from eraser.data.custom.rows import Columns
 from eraser.load import load
-from eraser.own_data import WHOLE, Reading, read_own, write_eraser
-from eraser.tables import Columns
 from tests.own_files import FILMS, changed, films, gold, refused, save
 
 

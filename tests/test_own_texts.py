@@ -11,13 +11,13 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-import eraser.large
+import eraser.data.on_disk
 from eraser import Dataset, Document, Evidence, Example, InputError, Prediction, Span, Text
-from eraser.evidence import evidence_only
+from eraser.data.custom.read import Reading, read_own, write_eraser
+from eraser.data.evidence_only import evidence_only
+from eraser.files.whole import official_record
 from eraser.load import load
-from eraser.own_data import Reading, read_own, write_eraser
 from eraser.words import cut_words
-from eraser.write import official_record
 from rationale.evaluate import evaluate
 from rationale.settings import EvaluateSettings
 from rationale.stream import read_stream
@@ -196,7 +196,7 @@ def loaded(request, monkeypatch, tmp_path):
             with tarfile.open(archive, "w:gz") as file:
                 file.add(folder, arcname="own")
             return load("own", archive)
-        monkeypatch.setattr(eraser.large, "LARGE", 0 if request.param == "from disk" else 2**30)
+        monkeypatch.setattr(eraser.data.on_disk, "LARGE", 0 if request.param == "from disk" else 2**30)
         return load("own", folder)
 
     return load_from

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eraser import InputError
-from eraser.owned import (
+from eraser.files.owned import (
     MANIFEST,
     Made,
     check_whole,
@@ -24,7 +24,7 @@ from eraser.owned import (
     together,
     writes,
 )
-from eraser.write import HOST
+from eraser.files.whole import HOST
 
 OF = {"lr": 0.1, "texts": "a" * 64}
 
@@ -287,7 +287,7 @@ def test_any_bytes_are_a_manifest_or_one_line(tmp_path_factory, content):
 
 
 def test_a_manifest_is_bounded(tmp_path, monkeypatch):
-    monkeypatch.setattr("eraser.owned.BYTES", 10)
+    monkeypatch.setattr("eraser.files.owned.BYTES", 10)
     (tmp_path / MANIFEST).write_text(" " * 11)
     assert refused(read_made, tmp_path).endswith("expected a manifest of at most 10 bytes, got 11")
 

@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from eraser import Dataset, Document, Evidence, Example, Span
-from eraser.annotators import annotator_agreement, human_ceiling
-from eraser.bias import score_bias
-from eraser.hatexplain_protocol import score_hatexplain
+from eraser.metrics.annotators import annotator_agreement, human_ceiling
+from eraser.metrics.bias import score_bias
+from eraser.official.hatexplain_protocol import score_hatexplain
 from rationale.evaluate import evaluate
 from rationale.hf import Classifier
 from rationale.people import people_tables

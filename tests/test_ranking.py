@@ -7,9 +7,9 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from eraser import ranking
-from eraser.inputs import Inputs, Settings
-from eraser.official import score_records
+from eraser.metrics import ranking
+from eraser.official.reading import Inputs, Settings
+from eraser.official.scorer import score_records
 from tests.eraser_files import annotation, assert_same, prediction, rationale
 from tests.oracles import ranking as oracle
 from tests.oracles import spans as span_oracle

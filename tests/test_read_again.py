@@ -9,9 +9,10 @@ import shutil
 import pyarrow.parquet as pq
 import pytest
 
-from eraser import InputError, bounds
-from eraser.bounds import lines_of
-from eraser.large import JsonLines
+from eraser import InputError
+from eraser.data.on_disk import JsonLines
+from eraser.files import bounds
+from eraser.files.bounds import lines_of
 from rationale import lines as module
 from rationale.lines import LineChunks, first_texts
 from rationale.stream import StreamSettings, collect, read_stream, stream

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from eraser.metrics import measure, score
+from eraser.metrics.table import measure, score
 from rationale.ablate import ablate, without_and_only
 from rationale.attribution import Case, attribute
 from rationale.evaluate import evaluate

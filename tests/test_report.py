@@ -9,7 +9,7 @@ from html.parser import HTMLParser
 import pandas as pd
 import pytest
 
-from eraser.metrics import compare
+from eraser.metrics.table import compare
 from rationale.columns import ColumnsFile
 from rationale.fold import marked_words
 from rationale.report import write_run

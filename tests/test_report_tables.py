@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from scipy.stats import kendalltau
 
-from eraser.metrics import METRICS, defined
+from eraser.metrics.table import METRICS, defined
 from rationale import results
 from rationale.columns import ColumnsFile, ColumnsWriter
 from rationale.disagreement import BLOCK, furthest_apart, furthest_from_people, kendall

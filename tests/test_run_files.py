@@ -16,7 +16,7 @@ import pytest
 from app.runs import draw_curve, read_run, together
 from app.stored import origin_of, read_stored, stored_methods
 from eraser import InputError
-from eraser.cells import as_csv
+from eraser.files.cells import as_csv
 from eraser.load import load
 from rationale import run_files
 from rationale.compare import compared
@@ -246,7 +246,7 @@ def test_every_page_tells_of_a_spoilt_run_and_stays(open_app, tmp_path, page, sp
 def test_a_mixture_of_runs_and_a_half_written_one_are_refused(tmp_path):
     """As a kill while one run's tables are written into another's folder would leave it."""
     from app.runs import read_run as shown
-    from eraser.owned import MANIFEST
+    from eraser.files.owned import MANIFEST
     from rationale.compare import read_run as compared
     from rationale.report import write_run
     from tests.made_runs import made

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from eraser.metrics import METRICS
+from eraser.metrics.table import METRICS
 from rationale.attribution import METHODS
 from rationale.training.recipes import RECIPES
 from tests.doc_blocks import ROOT

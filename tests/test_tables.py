@@ -5,8 +5,8 @@ import csv
 import pytest
 
 from eraser import InputError
-from eraser.own_data import Reading, read_own
-from eraser.tables import Columns, read_records
+from eraser.data.custom.read import Reading, read_own
+from eraser.data.custom.rows import Columns, read_records
 from tests.own_files import FILMS, changed, refused, save
 
 PAIR = "expected [start, end) in characters, 0 <= start < end <= 19, got "

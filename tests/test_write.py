@@ -13,10 +13,9 @@ import numpy as np
 import pytest
 
 from eraser import Ablation, Dataset, Document, Evidence, Example, InputError, Prediction, Span, Text
-from eraser.eraser_format import load_eraser
-from eraser.load import load
-from eraser.source import Source
-from eraser.write import (
+from eraser.data.eraser_format import load_eraser
+from eraser.data.source import Source
+from eraser.files.whole import (
     HOST,
     gold_record,
     official_record,
@@ -27,6 +26,7 @@ from eraser.write import (
     write_text,
     write_whole,
 )
+from eraser.load import load
 
 NAN = float("nan")
 TEXT = Text("e1", ("Great", "fun", "A", "film", "."), {"b": 0, "a": 2}, (0, 2))

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from eraser import InputError
+from eraser.files.whole import whole, write_text
 from eraser.load import load
-from eraser.write import whole, write_text
 from tests.test_app_stored import write_stored
 from tests.test_cli import ROOT, run
 

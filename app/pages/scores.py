@@ -17,8 +17,8 @@ from app.runs import Run, together
 from app.show import show_figure
 from app.state import stamp
 from eraser import InputError
-from eraser.cells import as_csv
-from eraser.metrics import METRICS
+from eraser.files.cells import as_csv
+from eraser.metrics.table import METRICS
 from rationale.figures import AGREES, COST, FIGURES, TRUSTED
 from rationale.figures_labels import label_marks
 from rationale.measured import NO_BUDGET

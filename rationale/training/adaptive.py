@@ -16,7 +16,7 @@ from torch import Tensor
 from transformers import AutoConfig, PreTrainedModel
 
 from eraser import Dataset, Fault, InputError
-from eraser.owned import claim, finish, is_done
+from eraser.files.owned import claim, finish, is_done
 from rationale.card import write_record
 from rationale.heads import HEADS, MULTI_LABEL, REGRESSION, problem_type
 from rationale.hf import (
@@ -73,7 +73,7 @@ def train_adaptive(  # noqa: PLR0913 (what a training is made of)
         recipe: what is trained.
         dense: a model that `train_dense` made: the teacher, and the yardstick of accuracy.
         dataset: with train and val splits.
-        out: the model's folder: see `eraser.owned`; a finished one of the same work is left as it is, a
+        out: the model's folder: see `eraser.files.owned`; a finished one of the same work is left as it is, a
             half-finished one goes on where it stopped.
         settings: the recipe's.
         start: a folder whose model is built on instead of the dense one: a cut one, one that drops tokens,

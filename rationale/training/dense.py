@@ -21,8 +21,8 @@ from torch.optim import AdamW
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, get_linear_schedule_with_warmup
 
 from eraser import Dataset, Fault, InputError
+from eraser.files.owned import claim, finish, forget, is_done
 from eraser.labels import SEVERAL
-from eraser.owned import claim, finish, forget, is_done
 from rationale.card import write_record
 from rationale.device import Precision, pick_device, use_bf16
 from rationale.hf import (
@@ -107,7 +107,7 @@ def train_dense(
     Args:
         start: makes the untrained model and its tokenizer (called after the seed is set).
         dataset: with a train split, and a val split to choose the epoch by.
-        out: the model's folder: see `eraser.owned`; a finished one of the same work is left as it is, a
+        out: the model's folder: see `eraser.files.owned`; a finished one of the same work is left as it is, a
             half-finished one goes on where it stopped.
         settings: see TrainSettings.
         origin: what the model was started from, for the record: a hub id, or a folder.

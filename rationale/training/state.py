@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from eraser import Fault, InputError
-from eraser.write import write_whole
+from eraser.files.whole import write_whole
 
 
 def save_state(

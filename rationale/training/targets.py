@@ -18,8 +18,8 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from eraser import Dataset, Fault, InputError
+from eraser.files.whole import write_whole
 from eraser.types import Mask
-from eraser.write import write_whole
 from rationale.attribution import halving, refuse_unfit
 from rationale.attribution.methods import METHODS, Method
 from rationale.attribution.request import AttributionSettings, Request

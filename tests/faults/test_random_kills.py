@@ -22,7 +22,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from eraser.owned import read_made
+from eraser.files.owned import read_made
 from tests.conftest import save_tiny
 from tests.faults.processes import tables
 from tests.faults.warm import Warm

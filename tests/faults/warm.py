@@ -18,7 +18,7 @@ from typing import Any
 BEGIN = "from tests.faults.warm import serve; serve()"
 IMPORTED = (
     "captum.attr",
-    "eraser.own_data",
+    "eraser.data.custom.read",
     "rationale.cli_speeds",
     "rationale.commands",
     "rationale.compress",

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.runs import read_run
-from eraser.owned import MANIFEST, check_whole, claim, finish, forget, is_done, together, writes
+from eraser.files.owned import MANIFEST, check_whole, claim, finish, forget, is_done, together, writes
 from rationale.compare import compared
 from rationale.report import write_run
 from rationale.stream import read_stream

@@ -10,10 +10,10 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eraser.check import check_predictions, check_records
-from eraser.inputs import Inputs, Settings
-from eraser.official import score_official, score_records
-from eraser.source import Source
+from eraser.data.source import Source
+from eraser.official.check import check_predictions, check_records
+from eraser.official.reading import Inputs, Settings
+from eraser.official.scorer import score_official, score_records
 from tests.eraser_files import COMP, HARD, SCORES, SENTENCES, SOFT, SUFF, THRESHOLDED
 from tests.fuzz.spoil import answer_of, check_message, damaged, file_of, fuzz, lines_of
 from tests.fuzz.test_loaders import GOLD, TEXTS, filled

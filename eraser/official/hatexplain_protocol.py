@@ -26,12 +26,12 @@ from dataclasses import replace
 
 import numpy as np
 
+from eraser.data.hatexplain import TOXIC
 from eraser.errors import Fault, InputError
-from eraser.hatexplain import TOXIC
-from eraser.inputs import HARD, Inputs, Record, Settings
-from eraser.official import score_records
+from eraser.files.whole import gold_record, official_record
+from eraser.official.reading import HARD, Inputs, Record, Settings
+from eraser.official.scorer import score_records
 from eraser.types import Dataset, Example, Floats, Mask, Prediction, Text
-from eraser.write import gold_record, official_record
 
 TOP = 5
 LABELS = TOXIC | {"normal"}

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
+from eraser.data.source import Source
 from eraser.errors import Fault, InputError, shown
-from eraser.inputs import (
+from eraser.official.reading import (
     COMP,
     FLIP,
     HARD,
@@ -33,7 +34,7 @@ from eraser.inputs import (
     rationales_of,
     read_inputs,
 )
-from eraser.rules import (
+from eraser.official.validation import (
     annotation_faults,
     evidence_faults,
     is_finite,
@@ -43,7 +44,6 @@ from eraser.rules import (
     prediction_faults,
     thresholds_of,
 )
-from eraser.source import Source
 
 SUM_TOLERANCE = 1e-3  # probabilities are often written with three or four digits
 

@@ -34,9 +34,9 @@ from typing import Literal
 
 import numpy as np
 
-from eraser.bootstrap import LEVEL, resamples
+from eraser.data.hatexplain import TOXIC
 from eraser.errors import Fault, InputError, shown
-from eraser.hatexplain import TOXIC
+from eraser.metrics.bootstrap import LEVEL, resamples
 from eraser.types import Example, Floats, Mask, Prediction
 
 Background = Literal["targeted", "all"]

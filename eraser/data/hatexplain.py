@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from eraser.data.source import SPLITS, Source, parse_json_lines
 from eraser.errors import Fault, InputError, shown
-from eraser.source import SPLITS, Source, parse_json_lines
 from eraser.types import Dataset, Document, Evidence, Example, Mask, runs
 
 POSTS, DIVISIONS, TRAIN_TEXT = "dataset.json", "post_id_divisions.json", "train_text.jsonl"

@@ -23,9 +23,9 @@ from typing import Any, BinaryIO, Literal, cast
 
 import numpy as np
 
-from eraser.bounds import MAX_BYTES, lines_of, regular
+from eraser.data.source import Source, cut_sentences, cut_sentences_of_jsonl
 from eraser.errors import Fault, InputError, shown
-from eraser.source import Source, cut_sentences, cut_sentences_of_jsonl
+from eraser.files.bounds import MAX_BYTES, lines_of, regular
 from eraser.types import Floats
 
 Record = dict[str, Any]

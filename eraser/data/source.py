@@ -12,8 +12,8 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, cast
 
-from eraser.bounds import CHUNK, MAX_BYTES, MAX_HEADER, Bounded, decompressed, read_bytes, regular
 from eraser.errors import Fault, InputError, shown
+from eraser.files.bounds import CHUNK, MAX_BYTES, MAX_HEADER, Bounded, decompressed, read_bytes, regular
 
 SPLITS = ("train", "val", "test")
 MAX_MEMBERS = 500_000  # of one archive: small files use up a disk's inodes before its bytes

@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from eraser.inputs import (
+from eraser.metrics.ranking import Ints
+from eraser.official.reading import (
     COMP,
     LABEL,
     SCORES,
@@ -22,7 +23,6 @@ from eraser.inputs import (
     Settings,
     aopc_entries,
 )
-from eraser.ranking import Ints
 from eraser.types import Floats
 
 Row = dict[str, float]  # of a classification report

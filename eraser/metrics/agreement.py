@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from eraser.ranking import auprc_trapezoid, average_precision, roc_auc
+from eraser.metrics.ranking import auprc_trapezoid, average_precision, roc_auc
 from eraser.types import Floats, Prediction, Truth, runs
 
 Columns = tuple[float, ...] | None

@@ -21,11 +21,11 @@ from typing import Any, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from eraser.annotations import Annotation, example_of, read_annotation
-from eraser.bounds import lines_of, regular
+from eraser.data.annotations import Annotation, example_of, read_annotation
+from eraser.data.source import Source, cut_sentences, cut_sentences_of_jsonl, parse_json_lines
+from eraser.data.texts import TEXTS, OwnText, cut_note, read_cutter, with_text
 from eraser.errors import Fault, InputError, shown
-from eraser.source import Source, cut_sentences, cut_sentences_of_jsonl, parse_json_lines
-from eraser.texts import TEXTS, OwnText, cut_note, read_cutter, with_text
+from eraser.files.bounds import lines_of, regular
 from eraser.types import Dataset, Document, Example
 
 LARGE = 32 * 2**20  # bytes of a folder's .jsonl files; as objects they are ten times as many

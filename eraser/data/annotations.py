@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from eraser.data.source import Source
 from eraser.errors import Fault, InputError, shown
-from eraser.source import Source
 from eraser.types import Document, Evidence, Example, Span
 
 

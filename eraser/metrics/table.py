@@ -12,10 +12,10 @@ from typing import Literal
 
 import numpy as np
 
-from eraser import agreement as a
-from eraser import answers as w
-from eraser import faithfulness as f
-from eraser.bootstrap import Estimate, Fold, difference, estimate
+from eraser.metrics import agreement as a
+from eraser.metrics import answers as w
+from eraser.metrics import faithfulness as f
+from eraser.metrics.bootstrap import Estimate, Fold, difference, estimate
 from eraser.types import Floats, Kind, Mask, Prediction, Truth
 
 Measured = Sequence[a.Columns] | Floats  # what `measure` found, or the same as an array (`rows_of`)

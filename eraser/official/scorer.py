@@ -21,10 +21,12 @@ from typing import Any, Literal
 
 import numpy as np
 
-from eraser.check import find_faults
-from eraser.classification import class_scores
+from eraser.data.source import Source
 from eraser.errors import InputError
-from eraser.inputs import (
+from eraser.metrics.ranking import Ints, rank_texts
+from eraser.official.check import find_faults
+from eraser.official.classification import class_scores
+from eraser.official.reading import (
     HARD,
     SENTENCES,
     TOKENS,
@@ -37,8 +39,6 @@ from eraser.inputs import (
     evidences_of,
     read_inputs,
 )
-from eraser.ranking import Ints, rank_texts
-from eraser.source import Source
 from eraser.types import Floats, Mask
 
 Pair = tuple[object, str]  # annotation id, docid

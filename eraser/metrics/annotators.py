@@ -17,9 +17,9 @@ from typing import Literal
 
 import numpy as np
 
-from eraser.agreement import Columns
 from eraser.errors import Fault, InputError, shown
-from eraser.metrics import METRICS, Score, score
+from eraser.metrics.agreement import Columns
+from eraser.metrics.table import METRICS, Score, score
 from eraser.types import Dataset, Example, Mask, Prediction, Truth, mask_of, runs
 
 Others = Literal["union", "majority"]

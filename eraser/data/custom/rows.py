@@ -12,10 +12,10 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from eraser.bounds import read_bytes
+from eraser.data.source import parse_json_lines
 from eraser.errors import Fault, InputError, shown
+from eraser.files.bounds import read_bytes
 from eraser.labels import SEVERAL, join_labels
-from eraser.source import parse_json_lines
 
 DELIMITERS = {".csv": ",", ".tsv": "\t"}
 Row = tuple[int, dict[str, Any]]  # the line it starts on, and its fields by column

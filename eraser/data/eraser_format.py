@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from eraser.annotations import Annotation, example_of, read_annotation
+from eraser.data.annotations import Annotation, example_of, read_annotation
+from eraser.data.on_disk import is_large, load_large
+from eraser.data.source import SPLITS, Source, cut_sentences, cut_sentences_of_jsonl, parse_json_lines
+from eraser.data.texts import cut_note, read_cutter, read_texts, with_text
 from eraser.errors import Fault, InputError, shown
-from eraser.large import is_large, load_large
-from eraser.source import SPLITS, Source, cut_sentences, cut_sentences_of_jsonl, parse_json_lines
-from eraser.texts import cut_note, read_cutter, read_texts, with_text
 from eraser.types import Dataset, Document
 
 

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from eraser.agreement import Columns
 from eraser.labels import number_of, split_labels
+from eraser.metrics.agreement import Columns
 from eraser.types import Floats, Prediction, Truth
 
 CONSTANT = 1e-12  # a variance of no more, of standardised numbers, is none

@@ -1,7 +1,7 @@
 """A user's own CSV, TSV or JSONL files → Dataset → a folder in ERASER format.
 
-A row is a text, a label and, where people marked words, a rationale (eraser/marks.py). What a word is, is a
-setting (eraser/words.py); a document is a row's text as it is, under the row's id.
+A row is a text, a label and, where people marked words, a rationale (eraser/data/custom/spans.py). What a word
+is, is a setting (eraser/words.py); a document is a row's text as it is, under the row's id.
 """
 
 from __future__ import annotations
@@ -18,16 +18,24 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from eraser.data.custom.rows import Columns, Record, read_records
+from eraser.data.custom.spans import (
+    Form,
+    Marked,
+    check_spans,
+    counts_words,
+    form_of,
+    read_marks,
+    sentences_of,
+)
+from eraser.data.source import SPLITS
+from eraser.data.texts import TEXTS, WORDS, text_records
 from eraser.errors import Fault, InputError, shown
+from eraser.files.owned import made_whole
+from eraser.files.whole import gold_record, write_whole
 from eraser.labels import SEVERAL, number_of
-from eraser.marks import Form, Marked, check_spans, counts_words, form_of, read_marks, sentences_of
-from eraser.owned import made_whole
-from eraser.source import SPLITS
-from eraser.tables import Columns, Record, read_records
-from eraser.texts import TEXTS, WORDS, text_records
 from eraser.types import Dataset, Document, Evidence, Example, runs
 from eraser.words import WordCutter, cutter_for
-from eraser.write import gold_record, write_whole
 
 WHOLE = "row"  # in place of a split: a file with the rows of all splits
 SPLIT_NAMES = {split: split for split in SPLITS} | dict.fromkeys(("validation", "valid", "dev"), "val")
@@ -316,10 +324,10 @@ def refuse_taken(folder: Path, but: Collection[str] = ()) -> None:
 def write_eraser(dataset: Dataset, folder: Path, of: Mapping[str, Any] | None = None) -> None:
     """Write docs.jsonl and a .jsonl file for each split; the folder appears whole or not at all.
 
-    Where it is said what the data set was made `of`, its manifest says so (eraser/owned.py).
+    Where it is said what the data set was made `of`, its manifest says so (eraser/files/owned.py).
 
     Beside them, where texts were given as such: what cut them, and those that are not their words between
-    spaces (eraser/texts.py).
+    spaces (eraser/data/texts.py).
 
     Raises:
         InputError: something is there already, or it cannot be written.

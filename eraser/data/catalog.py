@@ -9,9 +9,9 @@ from pathlib import Path
 
 from platformdirs import user_cache_dir
 
+from eraser.data.hatexplain import DIVISIONS, POSTS
+from eraser.data.source import SPLITS
 from eraser.errors import Fault, InputError, shown
-from eraser.hatexplain import DIVISIONS, POSTS
-from eraser.source import SPLITS
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from eraser.errors import Fault, shown
-from eraser.inputs import (
+from eraser.official.reading import (
     COMP,
     HARD,
     LABEL,

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from eraser.data.source import Source, parse_json_lines
 from eraser.errors import Fault, InputError, shown
-from eraser.source import Source, parse_json_lines
 from eraser.types import Document
 from eraser.words import CUTTERS, WordCutter, find_words, joined
 

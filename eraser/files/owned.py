@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from eraser.errors import Fault, InputError, shown
-from eraser.lock import locked
-from eraser.write import HOST, make_folder, remove_left, write_json
+from eraser.files.lock import locked
+from eraser.files.whole import HOST, make_folder, remove_left, write_json
 
 MANIFEST = "made.json"
 BYTES = 2**26  # of a manifest: some 400,000 files

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from eraser.agreement import Columns
+from eraser.metrics.agreement import Columns
 from eraser.types import Ablation, Bounds, Prediction, Truth
 
 

@@ -1,0 +1,1 @@
+"""What data sets look like on disk: one file a format, and what they stand on."""

@@ -1,0 +1,1 @@
+"""Your own tables of texts, in their many forms → a data set."""
