@@ -1,6 +1,6 @@
 """A user's own CSV, TSV or JSONL files → Dataset → a folder in ERASER format.
 
-A row is a text, a label and, where people marked words, a rationale (eraser/data/custom/spans.py). What a word
+A row is a text, a label and, where people marked words, a rationale (custom/spans.py). What a word
 is, is a setting (eraser/words.py); a document is a row's text as it is, under the row's id.
 """
 
