@@ -16,13 +16,13 @@ import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from app.turns import Turn, Turns
-from eraser import Dataset, Fault, InputError
+from eraser import Dataset, Fault, InputError, Text
 from eraser.data.catalog import status
 from eraser.load import load
 from rationale.asked import Asked
 from rationale.hf import SHIPPED
 from rationale.models.adaptive import AdaptiveForSequenceClassification
-from rationale.models.known import twin
+from rationale.models.known import learn, twin
 from rationale.named import load_named
 
 Stamp = tuple[tuple[str, int, int], ...]  # name, size, time of change in nanoseconds
@@ -67,6 +67,7 @@ class Held:
                 if own.opaque:
                     yield replace(own, model=turn.asking(own.model)), turn
                 else:
+                    undo.callback(learn, self.classifier.model, own.model)  # half-way too
                     undo.enter_context(turn.stepping(own.model))
                     if isinstance(own.model, AdaptiveForSequenceClassification):
                         undo.enter_context(own.model.turned(dial))
@@ -75,8 +76,15 @@ class Held:
 
 
 def _own(classifier: Asked) -> Asked:
-    """Return a classifier that one user may change; a function is nobody's to change."""
-    return classifier if classifier.opaque else replace(classifier, model=twin(classifier.model))
+    """Return a classifier that one user may change; a function is nobody's to change.
+
+    It reads a word first: what is found out of a model in its first pass is no method's time, or layer's.
+    """
+    if classifier.opaque:
+        return classifier
+    own = replace(classifier, model=twin(classifier.model))
+    own.read(own.encoder.encode([Text("text", ("warm",), {"text": 0}, (0,))])[0])
+    return own
 
 
 def stamp(path: Path) -> Stamp:

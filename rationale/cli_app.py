@@ -39,7 +39,7 @@ def app_command(
     models, runs = tuple(model or ()), tuple(run or ())
     _must_exist([*(m for m in models if _is_local(m)), *runs, *([] if data is None else [str(data)])])
     full = tuple(_full(m) if _is_local(m) else m for m in models)
-    start = Start(full, dataset, data and _full(data), tuple(map(_full, runs)), _full("."))
+    start = Start(full, dataset, None if data is None else _full(data), tuple(map(_full, runs)), _full("."))
     told = {VARIABLE: start.as_json()} | {n: _full(os.environ[n]) for n in FOLDERS if os.environ.get(n)}
     script = _script()
     # Streamlit reads settings and secrets from a folder .streamlit in the current one: strangers' there.

@@ -12,7 +12,7 @@ import torch
 from streamlit.testing.v1 import AppTest
 
 from app import state, turns
-from app.explain import methods_of, read, score, text_of
+from app.explain import methods_of, read, score, text_of, times_of
 from app.state import Held
 from app.turns import Turn, Turns
 from rationale.attribution import carried
@@ -71,6 +71,16 @@ def test_what_is_known_of_a_model_is_not_found_out_again(classifier, monkeypatch
     carrier_of(classifier)
     monkeypatch.setattr(carried, "_watch", lambda classifier: pytest.fail("found out again"))
     carrier_of(replace(classifier, model=twin(classifier.model)))
+
+
+def test_what_was_found_out_half_way_is_known_to_the_next(held):
+    """Else it would be found out in passes whose layers are timed, and be counted there."""
+    reading = read(held, text_of(WORDS), 1.0)
+    times_of(held, reading, 1.0)
+    with pytest.raises(Gone), held.turned(1.0):
+        raise Gone
+    assert not held.spare
+    assert times_of(held, reading, 1.0).seconds.shape == reading.layers.flops.shape
 
 
 # ── whose turn it is ────────────────────────────────────────────────────────────────────────────────────

@@ -31,10 +31,18 @@ def known(model: Any, question: Hashable, find: Callable[[], T]) -> T:
 
 def twin(model: Any) -> Any:
     """Return a model of the very weights of another, all else its own; what is known of that it keeps."""
-    shared: dict[int, Any] = {id(weight): weight for weight in model.parameters()}
-    found = deepcopy(model, shared)
-    _KNOWN[found.get_input_embeddings()] = deepcopy(_KNOWN.get(model.get_input_embeddings(), {}), shared)
+    found = deepcopy(model, {id(weight): weight for weight in model.parameters()})
+    learn(found, model)
     return found
+
+
+def learn(model: Any, other: Any) -> None:
+    """Let what was found out about a model's twin be known of it too, in terms of its own parts."""
+    parts = (*zip(other.modules(), model.modules(), strict=True), *((w, w) for w in other.parameters()))
+    ours: dict[int, Any] = {id(its): own for its, own in parts}
+    answers = _KNOWN.setdefault(model.get_input_embeddings(), {})
+    found = _KNOWN.get(other.get_input_embeddings(), {})
+    answers |= deepcopy({q: a for q, a in found.items() if q not in answers}, ours)
 
 
 def rounded(model: Any) -> bool:
