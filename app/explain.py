@@ -22,8 +22,9 @@ from eraser.words import gaps, placed
 from rationale.ablate import Erasure, Removal, ablate
 from rationale.asked import Asked
 from rationale.attribution import METHODS, Case, attribute, fitting, usual
+from rationale.capabilities import drops_tokens
 from rationale.heads import HEADS, said
-from rationale.hf import Classifier, drops_tokens, without_removal
+from rationale.hf import Classifier, without_removal
 from rationale.models.adaptive import plain
 from rationale.models.encoder import Output, keep_all, run_packed
 from rationale.models.flops import costs, full_costs, kept_lengths

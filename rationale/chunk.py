@@ -133,7 +133,7 @@ class Run:
         asked = self.classifier
         if asked.opaque:
             return None
-        from rationale.hf import spares
+        from rationale.capabilities import spares
         from rationale.models.removal import run_windows
 
         if not spares(asked):

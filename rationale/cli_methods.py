@@ -43,6 +43,6 @@ def drops(classifier: Asked) -> bool:
     """Return whether a model drops tokens; a function does not."""
     if classifier.opaque:
         return False
-    from rationale.hf import drops_tokens
+    from rationale.capabilities import drops_tokens
 
     return drops_tokens(classifier)

@@ -19,6 +19,7 @@ from eraser.labels import number_of
 from eraser.types import Kind
 from rationale.asked import Asked, check_labels
 from rationale.attribution import METHODS, AttributionSettings, codes_of, method_named, refuse_unfit
+from rationale.capabilities import drops_tokens
 from rationale.chunk import Item, Run, seed_of
 from rationale.heads import HEADS, REGRESSION, THRESHOLD, check_explain, problem_type
 from rationale.settings import EvaluateSettings, as_record
@@ -221,9 +222,8 @@ def explained_by(classifier: Asked, dense: Asked | None) -> Asked:
 def _depth(classifier: Any) -> int:
     """Return the number of layers of a model that drops tokens; of others nothing is counted by layer."""
     from rationale.attribution.survivors import n_layers
-    from rationale.cli_methods import drops
 
-    return int(n_layers(classifier)) if drops(classifier) else 0
+    return int(n_layers(classifier)) if drops_tokens(classifier) else 0
 
 
 def _human_share(dataset: Dataset, split: str) -> tuple[float, tuple[str, ...]]:

@@ -15,14 +15,16 @@ from itertools import combinations, groupby
 from pathlib import Path
 from typing import Any, TextIO
 
+import numpy as np
+
 from eraser.files.whole import add_predictions, whole
 from eraser.metrics.agreement import Columns as Row
+from eraser.metrics.table import defined, rows_of
 from eraser.types import Kind
-from rationale.columns import PER_EXAMPLE, TIMES, ColumnsFile, ColumnsWriter, Key
+from rationale.columns import PER_EXAMPLE, TIMES, Columns, ColumnsFile, ColumnsWriter, Key
 from rationale.disagreement import MIN_WORDS, Found, furthest_apart, furthest_from_people
 from rationale.evaluate import Evaluation, joined
-from rationale.measured import NO_BUDGET, TAU, measured, timed
-from rationale.results import misses
+from rationale.measured import DELTA, NO_BUDGET, TAU, measured, timed
 from rationale.settings import EvaluateSettings
 from rationale.spared import Spared
 
@@ -205,3 +207,18 @@ def _counts(evaluation: Evaluation) -> dict[str, int]:
         "words": sum(i.truth.n_words for i in evaluation.items),
         "words_unread": evaluation.words_unread,
     }
+
+
+def misses(columns: Columns, explain: str) -> tuple[str, ...]:
+    """Return by how much the scores of methods that should be complete miss what they should sum to."""
+    found = []
+    for name, at, method in columns:
+        if name != DELTA:
+            continue
+        deltas = rows_of(columns[name, at, method])
+        if (missed := deltas[defined(deltas)]).size:
+            median = np.median(missed)
+            found.append(
+                f"{method}: scores miss what they should sum to by {median:.2g} (median, of the {explain})"
+            )
+    return tuple(found)

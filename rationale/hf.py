@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, ClassVar, TypeGuard, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import torch
 from safetensors import SafetensorError
@@ -44,6 +44,7 @@ from rationale.models.layers import anatomy_of
 from rationale.models.pruning import PrunedForSequenceClassification
 from rationale.passes import Passes
 from rationale.positions import longest, read_at_once
+from rationale.predict import read_model
 from rationale.reading import note, settle, settle_padding, stop_caching
 from rationale.text import MIN_ROOM, Batch, Encoder, LongTexts, Window
 from rationale.tokenizer_files import check_fetched, check_tokenizer_files, check_usable, why_unread
@@ -71,8 +72,6 @@ class Classifier:
 
     def read(self, windows: Sequence[Window]) -> Floats:
         """Return logits [window, L] of windows that differ, in batches of equal work."""
-        from rationale.predict import read_model  # which stands on this module
-
         return read_model(self, windows)
 
     def identity(self) -> str:
@@ -112,17 +111,6 @@ def round_matrices(model: nn.Module) -> None:
     for module in model.modules():
         if isinstance(module, nn.Linear):
             module.to(torch.bfloat16)
-
-
-def drops_tokens(classifier: Asked) -> bool:
-    """Return whether the model drops tokens."""
-    return isinstance(classifier.model, AdaptiveForSequenceClassification) and classifier.model.drops_tokens
-
-
-def spares(classifier: Asked) -> TypeGuard[Classifier]:
-    """Return whether the model works less than the dense one it was made from: adaptive, or cut."""
-    adaptive = isinstance(classifier.model, AdaptiveForSequenceClassification)
-    return adaptive or getattr(getattr(classifier.model, "config", None), "cut", None) is not None
 
 
 def without_removal(classifier: AskedT) -> AskedT:

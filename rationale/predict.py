@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from eraser import Fault, InputError, Text
 from rationale.asked import Asked
+from rationale.capabilities import drops_tokens
 from rationale.heads import HEADS
 from rationale.text import Batch, Window, length_batches
 
@@ -40,8 +41,6 @@ class BadAnswerError(InputError):
 
 def batches(classifier: Classifier, windows: Sequence[Window]) -> Iterator[tuple[list[int], Batch]]:
     """Yield (indices into `windows`, batch) in batches of equal work."""
-    from rationale.hf import drops_tokens
-
     limit = MAX_PIECES.get(classifier.device.type, MAX_PIECES["cpu"])
     limit *= DROPPING if drops_tokens(classifier) else 1
     for rows in together(classifier, windows, limit):

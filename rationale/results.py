@@ -15,7 +15,6 @@ from eraser.metrics.table import METRICS, compare, defined, mean, rows_of, score
 from eraser.types import Kind
 from rationale.columns import Columns
 from rationale.measured import (
-    DELTA,
     DROPS,
     MODEL,
     NO_BUDGET,
@@ -163,21 +162,6 @@ def of_answers(scores: pd.DataFrame) -> list[dict[str, Any]]:
 def in_words(row: dict[str, Any]) -> str:
     """Return a score with its interval."""
     return f"{row['metric'].replace('_', ' ')} {row['value']:.3f} [{row['low']:.3f}, {row['high']:.3f}]"
-
-
-def misses(columns: Columns, explain: str) -> tuple[str, ...]:
-    """Return by how much the scores of methods that should be complete miss what they should sum to."""
-    found = []
-    for name, at, method in columns:
-        if name != DELTA:
-            continue
-        deltas = rows_of(columns[name, at, method])
-        if (missed := deltas[defined(deltas)]).size:
-            median = np.median(missed)
-            found.append(
-                f"{method}: scores miss what they should sum to by {median:.2g} (median, of the {explain})"
-            )
-    return tuple(found)
 
 
 def ranking(scores: pd.DataFrame, paired: pd.DataFrame, metric: str, budget: str) -> pd.DataFrame:

@@ -21,7 +21,8 @@ from eraser import Dataset, Fault, InputError, Prediction
 from eraser.metrics.table import compare, measure, score
 from rationale.asked import check_labels
 from rationale.bench import bench
-from rationale.hf import Classifier, spares
+from rationale.capabilities import spares
+from rationale.hf import Classifier
 from rationale.models.adaptive import AdaptiveForSequenceClassification
 from rationale.models.flops import costs, full_costs
 from rationale.models.removal import Answers, answers, speedup_of

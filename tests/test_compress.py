@@ -7,8 +7,9 @@ import torch
 from safetensors.torch import load_file
 
 from eraser import InputError, Text
+from rationale.capabilities import drops_tokens
 from rationale.compress import compress
-from rationale.hf import SHIPPED, cast_once, drops_tokens, load_classifier
+from rationale.hf import SHIPPED, cast_once, load_classifier
 from rationale.models.encoder import Output
 from rationale.predict import window_probs
 from tests.conftest import dropping, tiny_model

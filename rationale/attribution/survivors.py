@@ -25,7 +25,7 @@ BELOW_ONE = 1 - 1e-6  # largest tie-break: never another layer's worth
 
 def drops_none(classifier: Classifier) -> str | None:
     """Return why a classifier has no survivors; None where it has."""
-    from rationale.hf import drops_tokens
+    from rationale.capabilities import drops_tokens
 
     return None if drops_tokens(classifier) else "the model drops no tokens; every other method works"
 
@@ -36,7 +36,7 @@ def run(classifier: Classifier, batch: Batch, method: str) -> Output:
     Raises:
         InputError: the model drops none.
     """
-    from rationale.hf import drops_tokens
+    from rationale.capabilities import drops_tokens
 
     if not drops_tokens(classifier):
         expected = f"a model that drops tokens, for method {method}"

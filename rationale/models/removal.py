@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -11,13 +12,15 @@ from numpy.typing import NDArray
 
 from eraser import Dataset, Fault, InputError
 from rationale.heads import HEADS
-from rationale.hf import Classifier
 from rationale.models.adaptive import AdaptiveForSequenceClassification, plain
 from rationale.models.encoder import Output
 from rationale.models.flops import costs, full_costs, kept_lengths
 from rationale.models.layers import depth_of
 from rationale.predict import batches, of_texts
 from rationale.text import Window
+
+if TYPE_CHECKING:
+    from rationale.hf import Classifier
 
 Floats = NDArray[np.float64]
 HALVINGS, WIDEST = 22, 40.0  # of the search for a factor on thresholds, in natural logarithms: odds are wide
