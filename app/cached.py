@@ -26,8 +26,8 @@ from app.runs import Run, read_run
 from app.speed import layer_shares, measure_speed
 from app.state import AS_TRAINED, Held, HeldData, Stamp
 from app.stored import Stored, read_stored
-from rationale.ablate import Removal
 from rationale.attribution import METHODS
+from rationale.inference.ablate import Removal
 
 BY_CONTENT: dict[Any, Any] = {Held: lambda held: held.key, HeldData: lambda data: data.key}
 STEP = 8  # examples judged at once

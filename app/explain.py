@@ -19,20 +19,20 @@ from app.state import AS_TRAINED, Held
 from eraser import Fault, InputError, Text
 from eraser.types import Floats, Kind, Mask
 from eraser.words import gaps, placed
-from rationale.ablate import Erasure, Removal, ablate
 from rationale.asked import Asked
 from rationale.attribution import METHODS, Case, attribute, fitting, usual
-from rationale.capabilities import drops_tokens
 from rationale.heads import HEADS, said
-from rationale.hf import Classifier, without_removal
+from rationale.hf.classifier import Classifier, without_removal
+from rationale.inference.ablate import Erasure, Removal, ablate
+from rationale.inference.capabilities import drops_tokens
+from rationale.inference.predict import batches, text_probs
 from rationale.models.adaptive import plain
-from rationale.models.encoder import Output, keep_all, run_packed
 from rationale.models.flops import costs, full_costs, kept_lengths
-from rationale.models.layers import depth_of, layers_of
-from rationale.passes import Passes
-from rationale.predict import batches, text_probs
+from rationale.models.packed.encoder import Output, keep_all, run_packed
+from rationale.models.packed.layers import depth_of, layers_of
+from rationale.pass_cache import Passes
 from rationale.settings import OF_EACH_TEXT
-from rationale.text import OUTSIDE, Batch, Ints, Window, words_between
+from rationale.text.encode import OUTSIDE, Batch, Ints, Window, words_between
 
 MAX_WORDS = 12_000  # of a text that is explained while someone waits
 ROUNDS, ROUNDS_UP_TO = 4, 512  # a text of no more pieces is timed so often, the fastest shown

@@ -17,7 +17,7 @@ from app.html import page
 from eraser import Prediction, Text
 from eraser.files.whole import official_record
 from eraser.types import Floats, Mask
-from rationale.plots import new_figure, png
+from rationale.report.plots import new_figure, png
 
 COLUMNS = 88  # characters a line of a picture
 CHAR, LINE = 0.088, 0.24  # inches: a character's width, a line's height

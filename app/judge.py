@@ -17,11 +17,11 @@ from eraser.metrics.answers import marked_for
 from eraser.metrics.table import measure
 from eraser.types import Floats, Kind, Mask, mask_of
 from rationale.attribution import METHODS, Case, attribute, usual
-from rationale.extract import extract, parse_budget
+from rationale.budgets import extract, parse_budget
 from rationale.heads import HEADS, said
-from rationale.hf import without_removal
-from rationale.passes import Passes
-from rationale.predict import text_probs
+from rationale.hf.classifier import without_removal
+from rationale.inference.predict import text_probs
+from rationale.pass_cache import Passes
 from rationale.settings import targets_of
 
 OWN_CHOICE, AS_STORED = "own", "stored"

@@ -12,11 +12,11 @@ from matplotlib.figure import Figure
 
 from eraser.errors import first_line
 from eraser.files.owned import check_whole
-from rationale.measured import NO_BUDGET
-from rationale.people import PEOPLE_TABLES
-from rationale.plots import dial_figure, speed_figure, tune_figure
-from rationale.results import Tables
-from rationale.run_files import read_facts, read_table, unreadable
+from rationale.evaluate.per_example import NO_BUDGET
+from rationale.evaluate.run_folder import read_facts, read_table, unreadable
+from rationale.report.annotators import PEOPLE_TABLES
+from rationale.report.plots import dial_figure, speed_figure, tune_figure
+from rationale.report.summary import Tables
 
 MOST_METHODS = 200
 

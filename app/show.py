@@ -18,7 +18,7 @@ from matplotlib.text import Text
 from app import html
 from app.colours import INK, LINE, PAPER, contrast
 from eraser.files.cells import as_csv
-from rationale.plots import png
+from rationale.report.plots import png
 
 DRAWING = RLock()  # matplotlib's settings are the process's
 LEGIBLE = 3.0  # contrast of a line or mark with the paper

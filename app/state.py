@@ -20,9 +20,9 @@ from eraser import Dataset, Fault, InputError, Text
 from eraser.data.catalog import status
 from eraser.load import load
 from rationale.asked import Asked
-from rationale.hf import SHIPPED
+from rationale.hf.classifier import SHIPPED
 from rationale.models.adaptive import AdaptiveForSequenceClassification
-from rationale.models.known import learn, twin
+from rationale.models.packed.known import learn, twin
 from rationale.named import load_named
 
 Stamp = tuple[tuple[str, int, int], ...]  # name, size, time of change in nanoseconds

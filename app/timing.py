@@ -19,7 +19,7 @@ from app import html
 from app.explain import SLOW, methods_of, read, score, text_of, times_of
 from app.state import AS_TRAINED, Held
 from eraser.load import load
-from rationale.hf import SHIPPED, load_classifier
+from rationale.hf.classifier import SHIPPED, load_classifier
 
 WORDS, ROUNDS = 100, 7
 

@@ -16,7 +16,7 @@ from typing import Any
 from torch import nn
 
 from rationale.blackbox import Answer
-from rationale.passes import Passes
+from rationale.pass_cache import Passes
 
 LOOK_S = 0.2  # between two looks, while waiting, at whether the result is still wanted
 

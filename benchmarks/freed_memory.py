@@ -1,4 +1,4 @@
-"""What keeping freed memory (rationale/memory.py) saves and costs when training on a CPU.
+"""What keeping freed memory (rationale/hf/memory.py) saves and costs when training on a CPU.
 
 Ten bf16 forward and backward passes of eight windows of 200 to 510 pieces, after four to warm up, in a fresh
 process each, with and without it in turn. Printed: user, kernel and wall-clock seconds, and peak memory.
@@ -20,8 +20,8 @@ def measure(backbone: str, keep: bool) -> None:
     """Print one process's figures."""
     import torch
 
-    from rationale.hf import new_classifier, quiet
-    from rationale.memory import keep_freed_memory
+    from rationale.hf.classifier import new_classifier, quiet
+    from rationale.hf.memory import keep_freed_memory
 
     if keep:
         keep_freed_memory()

@@ -25,15 +25,15 @@ from transformers import AutoConfig, AutoModelForSequenceClassification, PreTrai
 from eraser.files.whole import write_json
 from eraser.load import load
 from rationale.attribution import METHODS, AttributionSettings, Case, attribute
-from rationale.bench_suite import Suite, measure
-from rationale.hf import SHIPPED, Classifier, load_classifier, pick_device
+from rationale.bench.suite import Suite, measure
+from rationale.hf.classifier import SHIPPED, Classifier, load_classifier, pick_device
 from rationale.models.adapler import AdaplerForSequenceClassification, saliency
 from rationale.models.adapler_losses import kl_losses
 from rationale.models.dact import DactForSequenceClassification
-from rationale.models.encoder import run_packed
 from rationale.models.gates import Gates, gated
 from rationale.models.inforcoef import InforCoefForSequenceClassification
-from rationale.models.packed import How, Rows, attend, rows_of
+from rationale.models.packed.attention import How, Rows, attend, rows_of
+from rationale.models.packed.encoder import run_packed
 
 LENGTHS = (90, 17, 1, 30, 64)  # both ways to attend, and beyond a window
 CLOSE = {torch.float32: 2e-4, torch.bfloat16: 0.06}  # of numbers about 1

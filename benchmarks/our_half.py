@@ -14,12 +14,12 @@ from benchmarks.ferret_half import WARM_UP, Reading, Timed, timed
 from eraser import Ablation, Prediction, Text, Truth
 from eraser.metrics.table import measure
 from eraser.types import Floats, runs
-from rationale.ablate import ablate, without_and_only
 from rationale.attribution import AttributionSettings, Case, attribute
-from rationale.extract import share_of, top_words
-from rationale.hf import Classifier, cast_once, load_classifier
-from rationale.passes import Passes
-from rationale.predict import text_probs
+from rationale.budgets import share_of, top_words
+from rationale.hf.classifier import Classifier, cast_once, load_classifier
+from rationale.inference.ablate import ablate, without_and_only
+from rationale.inference.predict import text_probs
+from rationale.pass_cache import Passes
 
 THREADS = 1
 METRICS = (

@@ -40,7 +40,7 @@ import numpy as np
 from benchmarks.ferret_half import Half, Reading, Timed, cpu_name
 from benchmarks.our_half import THREADS, ours
 from eraser.words import joined
-from rationale.text import words_of_pieces
+from rationale.text.encode import words_of_pieces
 
 SHARED = Path(__file__).resolve().parents[1].parent / "shared"
 FERRET = Path(__file__).with_name("ferret_half.py")
@@ -82,7 +82,7 @@ def readings(options: argparse.Namespace) -> list[Reading]:
     """Return what is read of the first reviews of the split with a marked word in it."""
     from eraser import InputError
     from eraser.load import load
-    from rationale.hf import load_tokenizer
+    from rationale.hf.classifier import load_tokenizer
 
     try:
         dataset = load("movies", options.data, [options.split])

@@ -14,8 +14,8 @@ from tempfile import TemporaryDirectory
 import torch
 
 from eraser.load import load
-from rationale.hf import cast_once, describe, load_classifier
-from rationale.memory import keep_freed_memory
+from rationale.hf.classifier import cast_once, describe, load_classifier
+from rationale.hf.memory import keep_freed_memory
 from rationale.stream import StreamSettings, collect, stream
 
 DOCUMENTS = 100_000_000

@@ -24,9 +24,9 @@ from eraser import Prediction
 from eraser.load import load
 from eraser.metrics.table import measure, score
 from rationale.explain import explain
-from rationale.hf import SHIPPED, load_classifier
+from rationale.hf.classifier import SHIPPED, load_classifier
 from rationale.models.adaptive import plain
-from rationale.plots import kept_tokens, new_figure
+from rationale.report.plots import kept_tokens, new_figure
 
 classifier = load_classifier(SHIPPED)  # or any folder or hub id of a sequence classifier
 reviews = load("sample")

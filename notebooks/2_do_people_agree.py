@@ -27,10 +27,10 @@ from subjects import hatexplain, movies, shown
 
 from eraser import Prediction
 from eraser.metrics.table import measure, score
-from rationale.evaluate import Evaluation
-from rationale.figures import FIGURES
-from rationale.plots import layer_curves, new_figure, shared_legend
-from rationale.results import tables_of
+from rationale.evaluate.plan import Evaluation
+from rationale.report.figures import FIGURES
+from rationale.report.plots import layer_curves, new_figure, shared_legend
+from rationale.report.summary import tables_of
 
 METHODS = ("survivors", "attention", "rollout", "gradient_x_input", "random")
 subjects = [s for s in (movies(), hatexplain()) if s is not None]

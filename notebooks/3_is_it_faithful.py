@@ -23,8 +23,8 @@
 import pandas as pd
 from subjects import movies, shown
 
-from rationale.figures import FIGURES
-from rationale.results import tables_of
+from rationale.report.figures import FIGURES
+from rationale.report.summary import tables_of
 
 FEW = 8
 METHODS = ("survivors", "attention", "integrated_gradients", "leave_one_out", "random")

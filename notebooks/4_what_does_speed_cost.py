@@ -20,13 +20,13 @@ import numpy as np
 import pandas as pd
 from subjects import movies, trained
 
-from rationale.bench import bench, table
-from rationale.frontier import dial_table
-from rationale.hf import load_classifier, without_removal
+from rationale.bench.dial import dial_table
+from rationale.bench.removal import bench, table
+from rationale.bench.speeds import SpeedSettings, area, speed_table
+from rationale.hf.classifier import load_classifier, without_removal
+from rationale.inference.savings import run_windows
 from rationale.models.flops import costs
-from rationale.models.removal import run_windows
-from rationale.plots import dial_figure, layer_parts, new_figure, shared_legend, speed_figure
-from rationale.speeds import SpeedSettings, area, speed_table
+from rationale.report.plots import dial_figure, layer_parts, new_figure, shared_legend, speed_figure
 
 subject = movies()
 classifier, dataset = subject.classifier, subject.dataset

@@ -31,11 +31,11 @@ from transformers import BertConfig, BertForSequenceClassification, PreTrainedTo
 
 from eraser.load import load
 from rationale.cli import app
-from rationale.compare import compared
-from rationale.evaluate import evaluate
+from rationale.evaluate.plan import evaluate
 from rationale.explain import explain
-from rationale.hf import load_classifier
-from rationale.report import write_run
+from rationale.hf.classifier import load_classifier
+from rationale.report.compare import compared
+from rationale.report.write import write_run
 from rationale.settings import EvaluateSettings
 from rationale.training.dense import TrainSettings, train_dense
 

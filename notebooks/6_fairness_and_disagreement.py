@@ -22,12 +22,12 @@ from IPython.display import display
 from subjects import hatexplain, movies
 
 from eraser.metrics.table import score
-from rationale.disagreement import furthest_apart, furthest_from_people
+from rationale.evaluate.disagreement import furthest_apart, furthest_from_people
+from rationale.evaluate.per_example import NO_BUDGET, TAU, measured
 from rationale.explain import Explanation
-from rationale.measured import NO_BUDGET, TAU, measured
-from rationale.people import PEOPLE_TABLES, people_tables
-from rationale.plots import groups, heat_map, new_figure
-from rationale.results import agreement_table
+from rationale.report.annotators import PEOPLE_TABLES, people_tables
+from rationale.report.plots import groups, heat_map, new_figure
+from rationale.report.summary import agreement_table
 
 METHODS = ("survivors", "attention", "gradient_x_input")
 subject = hatexplain() or movies()

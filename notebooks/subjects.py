@@ -15,8 +15,8 @@ import pandas as pd
 
 from eraser import Dataset
 from eraser.load import load
-from rationale.evaluate import Evaluation, evaluate
-from rationale.hf import SHIPPED, Classifier, load_classifier
+from rationale.evaluate.plan import Evaluation, evaluate
+from rationale.hf.classifier import SHIPPED, Classifier, load_classifier
 from rationale.settings import EvaluateSettings
 
 MANY = 100  # examples of a real data set, drawn by chance

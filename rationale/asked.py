@@ -1,6 +1,6 @@
 """What evaluation asks of a classifier, whatever is inside: a Hugging Face model, or a function of texts.
 
-`rationale.hf.Classifier` and `rationale.blackbox.BlackBox` are such.
+`rationale.hf.classifier.Classifier` and `rationale.blackbox.BlackBox` are such.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from rationale.heads import HEADS, Head
 if TYPE_CHECKING:
     import torch
 
-    from rationale.passes import Passes
-    from rationale.text import Batch, Window
+    from rationale.pass_cache import Passes
+    from rationale.text.encode import Batch, Window
 
 
 class Reader(Protocol):

@@ -20,9 +20,9 @@ from eraser import Fault, InputError, Text
 from eraser.errors import shown
 from eraser.types import Floats, Kind, Mask
 from rationale.heads import Head
-from rationale.passes import Passes
-from rationale.predict import BadAnswerError
-from rationale.text import OUTSIDE, Batch, Window, covers, padded, without
+from rationale.inference.predict import BadAnswerError
+from rationale.pass_cache import Passes
+from rationale.text.encode import OUTSIDE, Batch, Window, covers, padded, without
 
 CLOSE = 1e-3  # how far from 1 probabilities may sum, and from 0 and 1 lie
 WHOLE = 2**31  # a text is one window, however long

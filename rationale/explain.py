@@ -12,11 +12,11 @@ from eraser.types import Floats, Kind
 from eraser.words import Spans, WordCutter, cutter_for, gaps, placed
 from rationale.asked import Asked
 from rationale.attribution import Case, attribute, check_method, usual
-from rationale.extract import top_words
+from rationale.budgets import top_words
 from rationale.heads import HEADS, THRESHOLD, said
-from rationale.predict import text_probs
-from rationale.rich import fragment
+from rationale.inference.predict import text_probs
 from rationale.settings import target_label
+from rationale.templates import fragment
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ def explain(  # noqa: PLR0913 (what may be asked)
     """Explain the prediction for one text.
 
     Args:
-        classifier: see `rationale.hf.load_classifier` and `rationale.blackbox.from_callable`.
+        classifier: see `rationale.hf.classifier.load_classifier` and `rationale.blackbox.from_callable`.
         text: as long as it likes; read in windows.
         method: a name of METHODS; default integrated gradients, of a function leave-one-out.
         target: the label to explain; default the predicted one, of several the most probable.

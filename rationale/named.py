@@ -13,7 +13,7 @@ from typing import Any
 from eraser import Fault, InputError
 from rationale.asked import Asked
 from rationale.blackbox import BlackBox, from_callable
-from rationale.children import installed_only
+from rationale.process.children import installed_only
 
 FUNCTION = re.compile(r"([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*):([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)")
 OF_MODELS = {"max_length": None, "long_texts": "window", "precision": "float32"}  # not a function's
@@ -39,7 +39,10 @@ def load_named(model: str, labels: Sequence[str] | None, mask: str | None, how: 
     if not is_function(model):
         if mask is not None:
             raise InputError(Fault("no mask for a model, whose tokenizer has its own", repr(mask), model))
-        from rationale.hf import cast_once, load_classifier  # a function needs no Hugging Face library
+        from rationale.hf.classifier import (  # a function needs no Hugging Face library
+            cast_once,
+            load_classifier,
+        )
 
         return cast_once(load_classifier(model, labels=labels, **how))
     if bad := [n for n, usual in OF_MODELS.items() if how.get(n, usual) != usual]:

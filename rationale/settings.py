@@ -11,10 +11,10 @@ from typing import Any
 from eraser import Fault, InputError
 from eraser.types import Kind
 from rationale.attribution.request import AttributionSettings
-from rationale.device import Precision
-from rationale.extract import Budget, parse_budget
+from rationale.budgets import Budget, parse_budget
 from rationale.heads import THRESHOLD
-from rationale.text import LongTexts
+from rationale.hf.device import Precision
+from rationale.text.encode import LongTexts
 
 FRACTIONS = (0.01, 0.05, 0.1, 0.2, 0.5)
 DEFAULT_METHODS = ("attention", "rollout", "gradient_x_input", "integrated_gradients", "random")

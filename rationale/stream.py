@@ -30,16 +30,16 @@ from rationale.asked import Asked
 from rationale.attribution import METHODS, Attribution, Case, attribute, codes_of, refuse_unfit
 from rationale.attribution.fit import reading
 from rationale.attribution.request import AttributionSettings
-from rationale.chunk import PARTS_VERSION, seed_of
-from rationale.evaluate import check_asked, explained_by
+from rationale.evaluate.part_files import Rows, part, whole_part
+from rationale.evaluate.pipeline import PARTS_VERSION, seed_of
+from rationale.evaluate.plan import check_asked, explained_by
+from rationale.evaluate.run_folder import read_own, unreadable
 from rationale.heads import HEADS, THRESHOLD, said
-from rationale.lines import LineChunks, first_texts
-from rationale.parts import Rows, part, whole_part
-from rationale.passes import Passes
-from rationale.predict import text_probs
-from rationale.run_files import read_own, unreadable
+from rationale.inference.predict import text_probs
+from rationale.pass_cache import Passes
 from rationale.settings import digest, target_label
-from rationale.text import LongTexts
+from rationale.text.encode import LongTexts
+from rationale.text.lines import LineChunks, first_texts
 
 MANIFEST = "manifest.json"
 PART = re.compile(r"[\w-]+\.parquet", re.ASCII)

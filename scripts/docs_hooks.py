@@ -90,7 +90,7 @@ def metrics_table() -> str:
 
 def recipes_table() -> str:
     """Return RECIPES, a row each."""
-    from rationale.training.recipes import RECIPES
+    from rationale.training.recipes.table import RECIPES
 
     return _table(
         ("recipe", "settings", "stages", "settings beyond those that all share"),

@@ -28,9 +28,9 @@ from transformers import (
 
 from eraser import Dataset
 from eraser.load import load
-from rationale.hf import Classifier, load_tokenizer, quiet
+from rationale.hf.classifier import Classifier, load_tokenizer, quiet
 from rationale.models.adapler import AdaplerForSequenceClassification
-from rationale.text import Encoder
+from rationale.text.encode import Encoder
 from tests.helpers.tokenizers import KINDS, trained, training_texts
 
 torch.set_num_threads(1)

@@ -8,9 +8,9 @@ import torch
 from torch import nn
 from transformers import AutoConfig, AutoModelForSequenceClassification
 
-from rationale.models.encoder import run_packed
 from rationale.models.gates import Openings
-from rationale.models.matrices import Dimensions
+from rationale.models.packed.encoder import run_packed
+from rationale.models.packed.matrices import Dimensions
 from tests.test_packed import LENGTHS, batch
 
 SIZES = Dimensions(layers=3, heads=3, units=10, hidden=24, of_head=4 * 8, of_unit=2)

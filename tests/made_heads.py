@@ -14,7 +14,7 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
-from rationale.hf import quiet
+from rationale.hf.classifier import quiet
 
 SIZES = {
     "hidden_size": 32,

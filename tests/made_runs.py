@@ -10,9 +10,9 @@ import numpy as np
 
 from eraser import Ablation, Dataset, Document, Example, Prediction, Span
 from eraser.types import Evidence
-from rationale.columns import ColumnsWriter
-from rationale.evaluate import Evaluation, Item
-from rationale.extract import top_words
+from rationale.budgets import top_words
+from rationale.evaluate.columns import ColumnsWriter
+from rationale.evaluate.plan import Evaluation, Item
 from rationale.settings import EvaluateSettings
 
 WORDS = ("fine", "dull", "warm", "film", "plot", "cast", "song", "joke")

@@ -7,11 +7,11 @@ import pytest
 import torch
 
 from eraser import InputError
-from rationale.ablate import Erasure, ablate, coalition_logits, without_and_only, words_of
-from rationale.models.alone import settled
-from rationale.passes import Passes
-from rationale.predict import text_probs, window_probs
-from rationale.text import OUTSIDE
+from rationale.inference.ablate import Erasure, ablate, coalition_logits, without_and_only, words_of
+from rationale.inference.predict import text_probs, window_probs
+from rationale.models.packed.alone import settled
+from rationale.pass_cache import Passes
+from rationale.text.encode import OUTSIDE
 
 
 @pytest.fixture(scope="module")

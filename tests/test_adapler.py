@@ -177,7 +177,7 @@ def test_losses_and_gradients(case, tag):
 
 
 def test_four_optimiser_steps(case):
-    from rationale.training.adapler import AdaplerStep, AdaplerStepSettings
+    from rationale.training.recipes.adapler_step import AdaplerStep, AdaplerStepSettings
     from rationale.training.run import TrainingBatch
 
     facts = case.facts["optim"]

@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from eraser import InputError
-from rationale.training.adapler import AdaplerStepSettings
-from rationale.training.adapler_settings import AdaplerSettings, parse_steepness
+from rationale.training.recipes.adapler_settings import AdaplerSettings, parse_steepness
+from rationale.training.recipes.adapler_step import AdaplerStepSettings
 from rationale.training.targets import parse_target, target_names
 
 

@@ -11,16 +11,16 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rationale.hf import without_removal
-from rationale.models import removal
+from rationale.hf.classifier import without_removal
+from rationale.inference import savings as removal
+from rationale.inference.savings import Removal, measure_removal, scale_thresholds
 from rationale.models.adapler_losses import LossWeights, kl_losses, packed_kl, task_loss
 from rationale.models.flops import costs, kept_lengths
-from rationale.models.packed import rows_of
-from rationale.models.removal import Removal, measure_removal, scale_thresholds
-from rationale.training.adapler import AdaplerStep, AdaplerStepSettings, linear, steepness
-from rationale.training.adapler_settings import AdaplerSettings
-from rationale.training.adapler_stages import HardStage, PredictorStage, SoftStage, imitation
+from rationale.models.packed.attention import rows_of
 from rationale.training.loop import training_windows
+from rationale.training.recipes.adapler_settings import AdaplerSettings
+from rationale.training.recipes.adapler_stages import HardStage, PredictorStage, SoftStage, imitation
+from rationale.training.recipes.adapler_step import AdaplerStep, AdaplerStepSettings, linear, steepness
 from rationale.training.run import Run, TrainingBatch
 from tests.conftest import dropping, tiny_model
 from tests.paths import golden

@@ -16,9 +16,9 @@ from safetensors.torch import load_file, save_file
 
 from eraser import InputError
 from eraser.errors import shown
-from rationale import adapters
-from rationale.compress import compress
-from rationale.hf import load_classifier, new_classifier
+from rationale.hf import adapters
+from rationale.hf.classifier import load_classifier, new_classifier
+from rationale.hf.compress import compress
 from tests.tiny_adapters import TARGETS, make
 from tests.tiny_families import save_family, tiny_tokenizer
 
@@ -308,7 +308,7 @@ def test_an_adapter_on_the_hub_is_read_as_one_in_a_folder(tmp_path, tokenizer):
     hub(tmp_path / "hf", "some/adapter", tmp_path / "adapter")
     hub(tmp_path / "hf", "some/base", base)
     code = (
-        "import torch; from rationale.hf import load_classifier\n"
+        "import torch; from rationale.hf.classifier import load_classifier\n"
         "found = load_classifier('some/adapter', device='cpu'); ids = torch.tensor([[0, 5, 6, 7, 8, 9, 2]])\n"
         "answer = found.model(input_ids=ids, attention_mask=torch.ones_like(ids)).logits\n"
         "print(found.encoder.max_length, *answer[0].tolist())"

@@ -26,9 +26,9 @@ from app.state import Held
 from eraser import InputError
 from rationale.attribution import METHODS, Case, attribute
 from rationale.explain import explain
-from rationale.hf import without_removal
+from rationale.hf.classifier import without_removal
+from rationale.inference.predict import text_probs
 from rationale.models.flops import costs
-from rationale.predict import text_probs
 from rationale.settings import targets_of
 from tests.conftest import dropping, tiny_model
 
@@ -295,7 +295,7 @@ def test_nested_dials_are_put_back(tokenizer, classifier):
 @pytest.mark.slow
 def test_a_review_of_a_hundred_words_is_explained_soon():
     """The aim is 1 s on two idle cores; `python -m app.timing` prints it. Ten times that is a fault."""
-    from rationale.hf import SHIPPED, load_classifier
+    from rationale.hf.classifier import SHIPPED, load_classifier
 
     held = Held("shipped", load_classifier(SHIPPED, device="cpu"))
     quick = [m for m in methods_of(held) if m not in SLOW]

@@ -19,7 +19,7 @@ from app.state import Held
 from eraser import Dataset
 from eraser.data.custom.read import write_eraser
 from rationale.explain import explain
-from rationale.hf import load_classifier
+from rationale.hf.classifier import load_classifier
 from tests.made_heads import LABELS, MULTI_LABEL, REGRESSION, head_model, save
 from tests.test_app_pages import checked, keyed, markup
 from tests.test_named import SOURCE

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from eraser.load import load
-from rationale.plots import png
+from rationale.report.plots import png
 from tests.made_runs import made
 from tests.test_app_pages import checked, folders, keyed, markup, open_app
 from tests.test_app_runs import write
@@ -98,8 +98,8 @@ def test_what_is_wrong_with_a_run_is_shown_as_text(open_app, run):
 
 @pytest.mark.figures
 def test_a_dollar_sign_begins_no_formula():
-    from rationale.figures import FIGURES
-    from rationale.results import tables_of
+    from rationale.report.figures import FIGURES
+    from rationale.report.summary import tables_of
 
     names = ("survivors", r"$\nosuchcommand$", "$a$", "$")
     evaluation, _ = made({m: [[3.0, 1.0 + i, 2.0, 0.5]] for i, m in enumerate(names)}, [{0}])

@@ -8,11 +8,11 @@ import pytest
 from app.runs import CURVES, draw_curve, read_csv, read_run, together
 from app.show import repaint, svg
 from eraser import InputError
-from rationale.figures import FIGURES
-from rationale.frontier import METRICS_SHOWN
-from rationale.plots import png
-from rationale.report import write_tables
-from rationale.results import tables_of
+from rationale.bench.dial import METRICS_SHOWN
+from rationale.report.figures import FIGURES
+from rationale.report.plots import png
+from rationale.report.summary import tables_of
+from rationale.report.write import write_tables
 from tests.made_runs import made
 
 pytestmark = pytest.mark.figures

@@ -9,8 +9,9 @@ from typer.testing import CliRunner
 
 from app.start import VARIABLE, Start, folders_with
 from eraser import InputError
-from rationale import children, cli_app
 from rationale.cli import app
+from rationale.cli import viewer as cli_app
+from rationale.process import children
 
 
 def test_what_was_given_arrives(monkeypatch):
@@ -79,7 +80,7 @@ def test_command_starts_a_server_for_this_machine_alone(started, tmp_path):
     ((command, environment, cwd),) = started
     assert {"--server.address=localhost", "--server.port=8599", "--server.headless=true"} <= set(command)
     assert {"--browser.gatherUsageStats=false", "--client.showErrorDetails=none"} <= set(command)
-    assert command[:2] == ["rationale.viewer", "run"]
+    assert command[:2] == ["rationale.process.viewer", "run"]
     assert Path(command[2]).name == "served.py"
     assert Path(command[2]).is_file()
     assert Path(cwd) == Path(command[2]).parent  # where no stranger has put settings

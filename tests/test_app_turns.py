@@ -18,8 +18,8 @@ from app.turns import Turn, Turns
 from rationale.attribution import carried
 from rationale.attribution.carried import carrier_of
 from rationale.blackbox import from_callable
-from rationale.models.known import twin
-from rationale.passes import Passes
+from rationale.models.packed.known import twin
+from rationale.pass_cache import Passes
 
 WORDS = tuple("a warm , moving film . never dull , and the cast is a joy".split())
 LONG = WORDS * 60

@@ -10,7 +10,7 @@ from eraser import InputError
 from rationale.attribution import METHODS, AttributionSettings, Case, attribute, halving
 from rationale.attribution.request import Request
 from rationale.attribution.words import word_scores
-from rationale.text import OUTSIDE, Window
+from rationale.text.encode import OUTSIDE, Window
 from tests.conftest import dropping
 from tests.oracles import attribution as oracle
 

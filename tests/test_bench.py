@@ -11,16 +11,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eraser import InputError
-from rationale import frontier
 from rationale.attribution import Case, attribute
-from rationale.bench import Bench, Timing, bench, table, ways_of
-from rationale.frontier import dial_table, on_frontier, tune
-from rationale.hf import without_removal
+from rationale.bench import dial as frontier
+from rationale.bench.dial import dial_table, on_frontier, tune
+from rationale.bench.removal import Bench, Timing, bench, table, ways_of
+from rationale.hf.classifier import without_removal
+from rationale.inference.predict import text_probs
 from rationale.models.flops import costs, kept_lengths
-from rationale.predict import text_probs
-from rationale.training.adapler import AdaplerStepSettings
-from rationale.training.adapler_settings import AdaplerSettings
 from rationale.training.dense import accuracy
+from rationale.training.recipes.adapler_settings import AdaplerSettings
+from rationale.training.recipes.adapler_step import AdaplerStepSettings
 
 PNG = b"\x89PNG\r\n\x1a\n"
 

@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 import torch
 
-from rationale import bench_suite
-from rationale.bench_suite import (
+from rationale.bench import suite as bench_suite
+from rationale.bench.suite import (
     SUITES,
     Suite,
     SuiteRun,

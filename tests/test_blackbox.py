@@ -22,10 +22,10 @@ from eraser.data.source import Source
 from eraser.official.scorer import score_official
 from rationale.attribution import METHODS, AttributionSettings, Case, attribute, fitting
 from rationale.blackbox import from_callable
-from rationale.evaluate import evaluate, plan
+from rationale.budgets import share_of
+from rationale.evaluate.plan import evaluate, plan
 from rationale.explain import explain
-from rationale.extract import share_of
-from rationale.report import write_run
+from rationale.report.write import write_run
 from rationale.settings import EvaluateSettings
 from rationale.stream import StreamSettings, collect, read_stream, stream
 

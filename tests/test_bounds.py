@@ -80,7 +80,7 @@ def test_a_fifo_or_a_device_in_place_of_a_file(tmp_path, name):
 
 
 def test_a_fifo_of_texts_to_explain(tmp_path):
-    from rationale.lines import LineChunks
+    from rationale.text.lines import LineChunks
 
     os.mkfifo(tmp_path / "t.jsonl")
     expected = f"{tmp_path}/t.jsonl: expected a regular file, got a FIFO"

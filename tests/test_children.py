@@ -16,7 +16,7 @@ from urllib.request import urlopen
 import psutil
 import pytest
 
-from rationale import children, stopping
+from rationale.process import children, stopping
 from tests.conftest import save_tiny
 from tests.faults.processes import PATIENCE_S, finish
 
@@ -135,7 +135,7 @@ def test_no_worker_outlives_its_parent(tokenizer, tmp_path, runner, late):
 
     def workers():
         found = psutil.Process(process.pid).children(recursive=True)
-        named = ("spawn_main", "rationale.runners")
+        named = ("spawn_main", "rationale.runners.backends")
         there = [w for w in found if any(name in " ".join(w.cmdline()) for name in named)]
         return there if len(there) >= 2 and (not late or list(tmp_path.glob("run/parts/*"))) else []
 
@@ -148,7 +148,7 @@ def test_no_worker_outlives_its_parent(tokenizer, tmp_path, runner, late):
 def test_a_grandchild_ends_with_the_process_it_was_started_by(tmp_path):
     """Whose number is not its parent's: it is gone already."""
     done = subprocess.run(
-        [sys.executable, "-P", "-m", "rationale.children", "-", "time"],
+        [sys.executable, "-P", "-m", "rationale.process.children", "-", "time"],
         env=os.environ | {children.PARENT: "1" if os.getppid() != 1 else "2"},
         capture_output=True,
         check=False,

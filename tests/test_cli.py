@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file
 
 from rationale import cli
-from rationale.hf import load_classifier
+from rationale.hf.classifier import load_classifier
 
 ROOT = Path(__file__).parents[1]
 SAMPLE = ROOT / "eraser" / "sample"

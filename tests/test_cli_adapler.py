@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from eraser import Dataset
-from rationale.frontier import DIALS
-from rationale.hf import load_classifier, save_classifier
+from rationale.bench.dial import DIALS
+from rationale.hf.classifier import load_classifier, save_classifier
 from tests.conftest import dropping, tiny_model
 from tests.test_cli import run
 

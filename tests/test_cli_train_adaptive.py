@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 
 from rationale.cli import train_app
-from rationale.hf import load_classifier
-from rationale.training.adapler_settings import AdaplerSettings
-from rationale.training.dact import DactSettings
-from rationale.training.inforcoef import InforCoefSettings
-from rationale.training.prune import PruneSettings
-from rationale.training.recipes import RECIPES
+from rationale.hf.classifier import load_classifier
+from rationale.training.recipes.adapler_settings import AdaplerSettings
+from rationale.training.recipes.dact import DactSettings
+from rationale.training.recipes.inforcoef import InforCoefSettings
+from rationale.training.recipes.prune import PruneSettings
+from rationale.training.recipes.table import RECIPES
 from tests.test_cli import run
 from tests.test_train_adaptive import few_of, save_cut, save_dense
 

@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 
 from eraser import InputError
-from rationale.compare import COMPARED, common_ids, compare_runs, page, read_runs
-from rationale.report import write_run
+from rationale.report.compare import COMPARED, common_ids, compare_runs, page, read_runs
+from rationale.report.write import write_run
 from tests.made_runs import made, run_folder
 from tests.test_cli import run
 

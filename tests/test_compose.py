@@ -16,14 +16,14 @@ from transformers import (
 )
 
 from eraser import InputError
-from rationale.hf import load_classifier, save_classifier
-from rationale.models.encoder import check_packed
+from rationale.hf.classifier import load_classifier, save_classifier
 from rationale.models.gates import Openings
+from rationale.models.packed.encoder import check_packed
 from rationale.models.pruning import cut
 from rationale.training.adaptive import train_adaptive
-from rationale.training.inforcoef import INFORCOEF, InforCoefSettings
-from rationale.training.prune import PRUNE, PruneSettings
-from rationale.training.recipes import RECIPES
+from rationale.training.recipes.inforcoef import INFORCOEF, InforCoefSettings
+from rationale.training.recipes.prune import PRUNE, PruneSettings
+from rationale.training.recipes.table import RECIPES
 from tests.conftest import FAMILIES, tiny_model
 from tests.test_train_adaptive import few_of, save_cut, save_dense, saved
 

@@ -7,11 +7,11 @@ import torch
 from safetensors.torch import load_file
 
 from eraser import InputError, Text
-from rationale.capabilities import drops_tokens
-from rationale.compress import compress
-from rationale.hf import SHIPPED, cast_once, load_classifier
-from rationale.models.encoder import Output
-from rationale.predict import window_probs
+from rationale.hf.classifier import SHIPPED, cast_once, load_classifier
+from rationale.hf.compress import compress
+from rationale.inference.capabilities import drops_tokens
+from rationale.inference.predict import window_probs
+from rationale.models.packed.encoder import Output
 from tests.conftest import dropping, tiny_model
 
 

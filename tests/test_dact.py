@@ -14,10 +14,10 @@ from rationale.models.dact import (
     DactForSequenceClassification,
     FullDepth,
 )
-from rationale.models.encoder import run_packed
-from rationale.models.head import Head
+from rationale.models.packed.encoder import run_packed
+from rationale.models.packed.head import Head
 from rationale.models.pruning import cut
-from rationale.text import Encoder
+from rationale.text.encode import Encoder
 from tests.conftest import FAMILIES, dropping, tiny_model
 from tests.oracles import dact as oracle
 from tests.test_gates import random_openings, tiny

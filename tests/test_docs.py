@@ -153,7 +153,7 @@ def test_python_is_on_pages_that_are_done():
 
 @pytest.mark.slow
 def test_tutorial(tmp_path, monkeypatch):
-    from rationale.hf import SHIPPED
+    from rationale.hf.classifier import SHIPPED
 
     (tmp_path / "rationale").mkdir()
     (tmp_path / "rationale" / "movies_model").symlink_to(SHIPPED)

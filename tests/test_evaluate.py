@@ -15,15 +15,15 @@ from eraser.data.source import Source
 from eraser.load import load
 from eraser.metrics.table import METRICS
 from eraser.official.scorer import score_official
-from rationale import chunk as module
 from rationale.attribution.methods import Method
-from rationale.chunk import seed_of
-from rationale.evaluate import evaluate
-from rationale.hf import Classifier
-from rationale.parts import part
-from rationale.report import write_run
+from rationale.evaluate import pipeline as module
+from rationale.evaluate.part_files import part
+from rationale.evaluate.pipeline import seed_of
+from rationale.evaluate.plan import evaluate
+from rationale.hf.classifier import Classifier
+from rationale.report.write import write_run
 from rationale.settings import EvaluateSettings
-from rationale.text import Encoder
+from rationale.text.encode import Encoder
 from tests.conftest import tiny_model
 from tests.paths import data
 
@@ -253,7 +253,7 @@ def module_span(start, end):
 
 
 def test_tables_print_ties_and_floors():
-    from rationale.results import ranking
+    from rationale.report.summary import ranking
 
     scores = pd.DataFrame(
         {

@@ -8,14 +8,14 @@ import pytest
 import torch
 
 from eraser import InputError
-from rationale import chunk as module
 from rationale.attribution import Case, attribute
-from rationale.evaluate import evaluate
-from rationale.hf import load_classifier, save_classifier, without_removal
-from rationale.predict import text_probs
-from rationale.report import write_run
+from rationale.evaluate import pipeline as module
+from rationale.evaluate.plan import evaluate
+from rationale.hf.classifier import load_classifier, save_classifier, without_removal
+from rationale.inference.predict import text_probs
+from rationale.report.write import write_run
 from rationale.settings import EvaluateSettings
-from rationale.text import Encoder
+from rationale.text.encode import Encoder
 
 SETTINGS = EvaluateSettings(
     "sample", "tiny", methods=("attention", "survivors", "random"), limit=6,

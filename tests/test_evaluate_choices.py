@@ -9,8 +9,8 @@ from dataclasses import replace
 import pytest
 
 from eraser import InputError
-from rationale.evaluate import chosen, evaluate
-from rationale.report import write_run
+from rationale.evaluate.plan import chosen, evaluate
+from rationale.report.write import write_run
 from rationale.settings import EvaluateSettings
 
 SETTINGS = EvaluateSettings("sample", "tiny", methods=("attention", "gradient_x_input", "random"))

@@ -16,11 +16,11 @@ from sklearn import metrics as sk
 from eraser import Document, InputError
 from eraser.labels import split_labels
 from eraser.load import load
-from rationale.compare import compared
-from rationale.evaluate import evaluate, plan
-from rationale.extract import share_of, top_words
-from rationale.hf import load_classifier
-from rationale.report import write_run
+from rationale.budgets import share_of, top_words
+from rationale.evaluate.plan import evaluate, plan
+from rationale.hf.classifier import load_classifier
+from rationale.report.compare import compared
+from rationale.report.write import write_run
 from rationale.settings import EvaluateSettings
 from rationale.stream import StreamSettings, collect, read_stream, stream
 from tests.made_heads import LABELS, MULTI_LABEL, REGRESSION, head_model, save

@@ -11,9 +11,9 @@ import torch
 from eraser import InputError
 from rationale.attribution import METHODS, AttributionSettings, Case, attribute
 from rationale.attribution.survivors import contribution, survivors
-from rationale.hf import Classifier, without_removal
+from rationale.hf.classifier import Classifier, without_removal
 from rationale.models.dact import DactForSequenceClassification, FullDepth
-from rationale.text import OUTSIDE, Encoder
+from rationale.text.encode import OUTSIDE, Encoder
 from tests.conftest import FAMILIES, dropping, tiny_model
 from tests.test_dact import exiting, never
 

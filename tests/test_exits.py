@@ -12,10 +12,10 @@ from transformers import AutoModelForSequenceClassification
 
 from rationale.models.adaptive import plain
 from rationale.models.dact import DactForSequenceClassification, FullDepth
-from rationale.models.encoder import run_packed
 from rationale.models.flops import Costs, costs, full_costs, kept_lengths
-from rationale.models.head import Head
-from rationale.models.packed import SHORT, rows_of
+from rationale.models.packed.attention import SHORT, rows_of
+from rationale.models.packed.encoder import run_packed
+from rationale.models.packed.head import Head
 from rationale.models.pruning import cut
 from tests.conftest import FAMILIES, dropping, tiny_model
 from tests.test_dact import RULES, SURE, exiting, first_states, never, stack

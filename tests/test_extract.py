@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eraser import InputError
-from rationale.extract import Budget, extract, parse_budget, share_of, top_words
+from rationale.budgets import Budget, extract, parse_budget, share_of, top_words
 
 GOLD = np.array([True, True, False, False])
 

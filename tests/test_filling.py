@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from rationale.models import packed
 from rationale.models.adaptive import plain
 from rationale.models.inforcoef import InforCoefForSequenceClassification
-from rationale.models.layers import anatomy_of
-from rationale.models.packed import LEAST_STEP, LONG, in_steps, step_of
+from rationale.models.packed import attention as packed
+from rationale.models.packed.attention import LEAST_STEP, LONG, in_steps, step_of
+from rationale.models.packed.layers import anatomy_of
 from tests.conftest import FAMILIES, dropping, tiny_model
 from tests.test_packed import batch
 

@@ -12,7 +12,6 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import ElectraConfig, ElectraForSequenceClassification
 
-from rationale.models.encoder import LayerTrace, Output
 from rationale.models.flops import (
     Costs,
     costs,
@@ -20,6 +19,7 @@ from rationale.models.flops import (
     official_adapler_flops,
     official_bert_flops,
 )
+from rationale.models.packed.encoder import LayerTrace, Output
 from tests.conftest import FAMILIES, dropping, tiny_model
 from tests.paths import golden
 

@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rationale.columns import PER_EXAMPLE, TIMES, ColumnsFile
-from rationale.evaluate import joined, plan
-from rationale.measured import measured
-from rationale.report import write_run
+from rationale.evaluate.columns import PER_EXAMPLE, TIMES, ColumnsFile
+from rationale.evaluate.per_example import measured
+from rationale.evaluate.plan import joined, plan
+from rationale.report.write import write_run
 from rationale.settings import EvaluateSettings
 
 SETTINGS = EvaluateSettings(

@@ -19,8 +19,8 @@ from rationale.models.gates import (
     settle,
     target,
 )
-from rationale.models.layers import base_of, layers_of
-from rationale.models.matrices import Dimensions, dimensions
+from rationale.models.packed.layers import base_of, layers_of
+from rationale.models.packed.matrices import Dimensions, dimensions
 from tests.cuttable import KINDS, NAMES, SIZES, all_open, logits, random_openings, tiny
 from tests.test_packed import LENGTHS, batch
 

@@ -14,7 +14,7 @@ from eraser import InputError
 from rationale.attribution import METHODS, AttributionSettings, Case, attribute
 from rationale.explain import explain
 from rationale.heads import HEADS, check_explain, explained, said
-from rationale.hf import load_classifier, new_classifier
+from rationale.hf.classifier import load_classifier, new_classifier
 from tests.conftest import dropping
 from tests.made_heads import LABELS, MULTI_LABEL, REGRESSION, head_model, save
 
@@ -85,7 +85,7 @@ def test_one_logit_of_no_problem_type_is_a_number_as_it_is(folder_of, family):
 
 def test_answers_in_a_batch_are_those_alone(folder_of):
     from eraser import Text
-    from rationale.predict import text_probs
+    from rationale.inference.predict import text_probs
 
     for n, problem in ((3, MULTI_LABEL), (1, REGRESSION)):
         classifier = load_classifier(folder_of(n, problem))

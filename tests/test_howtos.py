@@ -12,9 +12,9 @@ import torch
 from eraser.load import load
 from eraser.metrics.table import METRICS
 from rationale.attribution import METHODS
-from rationale.cli_train import train_app
-from rationale.hf import SHIPPED, load_classifier, save_classifier
-from rationale.training.recipes import RECIPES
+from rationale.cli.train import train_app
+from rationale.hf.classifier import SHIPPED, load_classifier, save_classifier
+from rationale.training.recipes.table import RECIPES
 from tests.conftest import tiny_model
 from tests.doc_blocks import ROOT, do
 

@@ -11,13 +11,13 @@ import torch
 from transformers import AutoConfig, AutoModelForSequenceClassification
 
 from rationale.attribution import Case, attribute
-from rationale.hf import Classifier, load_classifier, save_classifier
+from rationale.hf.classifier import Classifier, load_classifier, save_classifier
+from rationale.inference.savings import scale_thresholds
 from rationale.models.flops import costs, kept_lengths
 from rationale.models.gates import Openings
 from rationale.models.inforcoef import InforCoefForSequenceClassification, TokenSampler
 from rationale.models.pruning import cut
-from rationale.models.removal import scale_thresholds
-from rationale.text import OUTSIDE, Encoder
+from rationale.text.encode import OUTSIDE, Encoder
 from tests.conftest import FAMILIES, tiny_model
 from tests.test_flops import counted, text
 from tests.test_packed import LENGTHS, batch, kept_words

@@ -9,11 +9,11 @@ import pytest
 import torch
 from transformers.models.bert.modeling_bert import eager_attention_forward
 
-from rationale.models.encoder import layers_of
 from rationale.models.inforcoef import InforCoefForSequenceClassification, SampledLayer, passing
 from rationale.models.inforcoef_losses import BOTTLENECKS, share_kept
-from rationale.models.layers import attention
-from rationale.models.soft import weighed
+from rationale.models.packed.encoder import layers_of
+from rationale.models.packed.layers import attention
+from rationale.models.packed.soft import weighed
 from tests.oracles import inforcoef as oracle
 from tests.test_inforcoef import KINDS, everyone, inner_of, sampling, soft
 from tests.test_packed import LENGTHS, batch

@@ -19,8 +19,8 @@ from transformers import (
 
 from eraser import InputError
 from rationale.models.gates import Gates
-from rationale.models.layers import layers_of
-from rationale.models.matrices import FAMILIES, Part, family_of, matrices_of
+from rationale.models.packed.layers import layers_of
+from rationale.models.packed.matrices import FAMILIES, Part, family_of, matrices_of
 from rationale.models.pruning import PrunedConfig, PrunedForSequenceClassification, check_cuttable, cut
 from tests.cuttable import COMMON, DISTANCES, KINDS, all_open, tiny
 

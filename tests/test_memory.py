@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks.memory import attribute, evaluate, peak, tiny_model
 from eraser.load import load
-from rationale.hf import quiet
+from rationale.hf.classifier import quiet
 from rationale.stream import MANIFEST, read_stream
 
 

@@ -16,8 +16,8 @@ from transformers import (
 from eraser import InputError, Text
 from rationale.attribution import METHODS, AttributionSettings, Case, attribute, unfit
 from rationale.heads import explained
-from rationale.hf import Classifier
-from rationale.passes import Passes
+from rationale.hf.classifier import Classifier
+from rationale.pass_cache import Passes
 from tests.conftest import dropping
 
 QUICK = AttributionSettings(ig_steps=4, gradient_shap_samples=3, lime_samples=12, shap_samples=20)

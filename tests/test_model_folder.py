@@ -17,9 +17,9 @@ from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 from transformers.models.auto.modeling_auto import MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES
 
 from eraser import InputError
-from rationale import adapters
-from rationale.hf import load_classifier, new_classifier
-from rationale.model_folder import _at_most, _parts, _refuse_sizes, _TooManyParts
+from rationale.hf import adapters
+from rationale.hf.classifier import load_classifier, new_classifier
+from rationale.hf.folder_checks import _at_most, _parts, _refuse_sizes, _TooManyParts
 from tests.tiny_families import save_family
 
 GIANT = 2 * 2**30  # bytes that may be asked for beyond what there is: far less than what these sizes ask

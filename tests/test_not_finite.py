@@ -18,9 +18,9 @@ from rationale import cli
 from rationale.attribution import Case, attribute
 from rationale.blackbox import from_callable
 from rationale.explain import explain
-from rationale.hf import load_classifier, save_classifier
-from rationale.models.removal import answers
-from rationale.predict import text_probs
+from rationale.hf.classifier import load_classifier, save_classifier
+from rationale.inference.predict import text_probs
+from rationale.inference.savings import answers
 from rationale.stream import StreamSettings, collect, stream
 from rationale.training.dense import TrainSettings, train_dense
 

@@ -18,7 +18,7 @@ from eraser.data.evidence_only import evidence_only
 from eraser.files.whole import official_record
 from eraser.load import load
 from eraser.words import cut_words
-from rationale.evaluate import evaluate
+from rationale.evaluate.plan import evaluate
 from rationale.settings import EvaluateSettings
 from rationale.stream import read_stream
 from tests.own_files import gold, save
@@ -79,7 +79,7 @@ def test_the_floor_is_no_longer_right_by_one_word_a_text(tmp_path, classifier):
 
 
 def test_line_breaks_and_double_spaces_reach_the_model(tmp_path, all_kinds):
-    from rationale.text import Encoder
+    from rationale.text.encode import Encoder
 
     found = written(tmp_path, LINES, form="chars")
     example = found.splits["test"][0]

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from transformers import AutoConfig, AutoModelForSequenceClassification
 
 from eraser import InputError
-from rationale.models import packed
-from rationale.models.encoder import check_encoder
+from rationale.models.packed import attention as packed
+from rationale.models.packed.encoder import check_encoder
 from tests.conftest import FAMILIES, dropping, tiny_model
 
 PAD = 0

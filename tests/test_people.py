@@ -13,12 +13,12 @@ from eraser import Dataset, Document, Evidence, Example, Span
 from eraser.metrics.annotators import annotator_agreement, human_ceiling
 from eraser.metrics.bias import score_bias
 from eraser.official.hatexplain_protocol import score_hatexplain
-from rationale.evaluate import evaluate
-from rationale.hf import Classifier
-from rationale.people import people_tables
-from rationale.report import write_run
+from rationale.evaluate.plan import evaluate
+from rationale.hf.classifier import Classifier
+from rationale.report.annotators import people_tables
+from rationale.report.write import write_run
 from rationale.settings import EvaluateSettings
-from rationale.text import Encoder
+from rationale.text.encode import Encoder
 from tests.conftest import tiny_model
 
 LABELS = ("hatespeech", "normal", "offensive")

@@ -8,8 +8,8 @@ import pytest
 from matplotlib.colors import to_hex
 from matplotlib.text import Text
 
-from rationale.figures import FIGURES, cost_figure, label_marks, layers_figure, methods_figure
-from rationale.plots import (
+from rationale.report.figures import FIGURES, cost_figure, label_marks, layers_figure, methods_figure
+from rationale.report.plots import (
     LEAST_MS,
     groups,
     heat_map,
@@ -21,7 +21,7 @@ from rationale.plots import (
     png,
     scatter,
 )
-from rationale.results import NO_BUDGET, Tables
+from rationale.report.summary import NO_BUDGET, Tables
 
 pytestmark = pytest.mark.figures
 

@@ -7,8 +7,8 @@ import json
 import pytest
 import torch
 
-from rationale.hf import load_classifier
-from rationale.positions import AT_ONCE, NO_LIMIT, longest, read_at_once
+from rationale.hf.classifier import load_classifier
+from rationale.hf.positions import AT_ONCE, NO_LIMIT, longest, read_at_once
 from tests.tiny_families import BOS, EOS, PAD, TOKENS, save_family, tiny_model, tiny_tokenizer
 
 TABLES = ["bert", "roberta", "mpnet", "distilbert", "albert", "longformer", "big_bird", "convbert", "bart",

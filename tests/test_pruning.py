@@ -10,9 +10,9 @@ from torch import nn
 from transformers import AutoConfig, AutoModelForSequenceClassification
 
 from eraser import InputError
-from rationale.models.encoder import layers_of, run_packed
 from rationale.models.gates import Gates, gated
-from rationale.models.matrices import dimensions
+from rationale.models.packed.encoder import layers_of, run_packed
+from rationale.models.packed.matrices import dimensions
 from rationale.models.pruning import PrunedForSequenceClassification, build, cut, original
 from rationale.models.shrink import NoAttention
 from tests.cuttable import BERT_LIKES, KINDS, ONE_A_FAMILY, SIZES, all_open, logits, random_openings, tiny

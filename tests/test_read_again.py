@@ -14,8 +14,8 @@ from eraser.data.on_disk import JsonLines
 from eraser.files import bounds
 from eraser.files.bounds import lines_of
 from rationale import lines as module
-from rationale.lines import LineChunks, first_texts
 from rationale.stream import StreamSettings, collect, read_stream, stream
+from rationale.text.lines import LineChunks, first_texts
 
 REGULAR = "expected a regular file, got a FIFO"
 

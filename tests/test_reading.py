@@ -10,9 +10,9 @@ import torch
 from transformers import AutoModelForSequenceClassification
 
 from eraser import InputError, Text
-from rationale.hf import load_classifier, new_classifier, save_classifier
-from rationale.predict import window_logits
-from rationale.reading import note
+from rationale.hf.classifier import load_classifier, new_classifier, save_classifier
+from rationale.inference.predict import window_logits
+from rationale.text.reading import note
 from tests.tiny_families import BOS, EOS, FAMILIES, PAD, TOKENS, save_family, tiny_tokenizer
 
 TEXTS = ["a fine film", "too long but never dull . a slow film but never too long .", "slow"]

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from eraser.metrics.table import measure, score
-from rationale.ablate import ablate, without_and_only
 from rationale.attribution import Case, attribute
-from rationale.evaluate import evaluate
-from rationale.extract import share_of, top_words
-from rationale.measured import measured
-from rationale.results import misses
+from rationale.budgets import share_of, top_words
+from rationale.evaluate.per_example import measured
+from rationale.evaluate.plan import evaluate
+from rationale.inference.ablate import ablate, without_and_only
+from rationale.report.summary import misses
 from rationale.settings import EvaluateSettings
 
 SETTINGS = EvaluateSettings("sample", "tiny", limit=3, budgets=("ratio", "gold"))

@@ -10,9 +10,9 @@ import pandas as pd
 import pytest
 
 from eraser.metrics.table import compare
-from rationale.columns import ColumnsFile
-from rationale.fold import marked_words
-from rationale.report import write_run
+from rationale.evaluate.collect import marked_words
+from rationale.evaluate.columns import ColumnsFile
+from rationale.report.write import write_run
 from tests.made_runs import made
 
 pytestmark = pytest.mark.figures

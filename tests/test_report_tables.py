@@ -8,11 +8,11 @@ import pytest
 from scipy.stats import kendalltau
 
 from eraser.metrics.table import METRICS, defined
-from rationale import results
-from rationale.columns import ColumnsFile, ColumnsWriter
-from rationale.disagreement import BLOCK, furthest_apart, furthest_from_people, kendall
-from rationale.measured import measured
-from rationale.results import (
+from rationale.evaluate.columns import ColumnsFile, ColumnsWriter
+from rationale.evaluate.disagreement import BLOCK, furthest_apart, furthest_from_people, kendall
+from rationale.evaluate.per_example import measured
+from rationale.report import summary as results
+from rationale.report.summary import (
     agreement_table,
     latex,
     markdown,

@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rationale.compare import compared
 from rationale.explain import Explanation, explain
+from rationale.report.compare import compared
 from tests.made_runs import run_folder
 
 KEY = ("token_f1", "gold", "attention")

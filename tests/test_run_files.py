@@ -18,10 +18,10 @@ from app.stored import origin_of, read_stored, stored_methods
 from eraser import InputError
 from eraser.files.cells import as_csv
 from eraser.load import load
-from rationale import run_files
-from rationale.compare import compared
-from rationale.figures import FIGURES
-from rationale.run_files import own_file, read_table
+from rationale.evaluate import run_folder as run_files
+from rationale.evaluate.run_folder import own_file, read_table
+from rationale.report.compare import compared
+from rationale.report.figures import FIGURES
 from tests.made_runs import run_folder
 from tests.test_app_pages import checked, folders, open_app
 from tests.test_app_runs import SPEEDS, write
@@ -247,8 +247,8 @@ def test_a_mixture_of_runs_and_a_half_written_one_are_refused(tmp_path):
     """As a kill while one run's tables are written into another's folder would leave it."""
     from app.runs import read_run as shown
     from eraser.files.owned import MANIFEST
-    from rationale.compare import read_run as compared
-    from rationale.report import write_run
+    from rationale.report.compare import read_run as compared
+    from rationale.report.write import write_run
     from tests.made_runs import made
 
     for name, score in (("one", 3.0), ("other", 1.0)):

@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from eraser import InputError
-from rationale.jobs import AttributeJob, EvaluateJob, read_job
-from rationale.runners import RUNNERS, check_runner
+from rationale.runners.backends import RUNNERS, check_runner
+from rationale.runners.jobs import AttributeJob, EvaluateJob, read_job
 from rationale.settings import EvaluateSettings
 from rationale.stream import StreamSettings
 from tests.conftest import save_tiny
@@ -45,7 +45,7 @@ def test_the_tables_are_the_same_bit_for_bit(evaluate, here, tmp_path, runner, w
 
 
 def test_workers_leave_nothing_to_compute(model_folder, sample, tmp_path, monkeypatch):
-    from rationale import chunk
+    from rationale.evaluate import pipeline as chunk
 
     settings = replace(SETTINGS, model=str(model_folder), chunk=1)
     planned = EvaluateJob(settings, str(tmp_path / "r")).open()

@@ -11,7 +11,7 @@ import pytest
 
 from eraser.metrics.table import METRICS
 from rationale.attribution import METHODS
-from rationale.training.recipes import RECIPES
+from rationale.training.recipes.table import RECIPES
 from tests.doc_blocks import ROOT
 
 pytest.importorskip("mkdocs", reason="needs the extra docs")

@@ -12,13 +12,13 @@ from transformers import BertConfig, BertForSequenceClassification
 from typer.testing import CliRunner
 
 from eraser import Dataset, InputError
+from rationale.bench.speeds import SpeedSettings, area, speed_table
 from rationale.cli import app
-from rationale.cli_speeds import _named
-from rationale.hf import save_classifier, without_removal
+from rationale.cli.speeds import _named
+from rationale.hf.classifier import save_classifier, without_removal
+from rationale.inference.savings import measure_removal
 from rationale.models.dact import DactForSequenceClassification
-from rationale.models.removal import measure_removal
-from rationale.plots import MARKERS, speed_figure
-from rationale.speeds import SpeedSettings, area, speed_table
+from rationale.report.plots import MARKERS, speed_figure
 from rationale.training.dense import accuracy
 
 pytestmark = pytest.mark.figures

@@ -9,8 +9,8 @@ import pytest
 from benchmarks.memory import texts_file
 from eraser import InputError
 from rationale.explain import explain
-from rationale.lines import LineChunks
 from rationale.stream import MANIFEST, StreamSettings, collect, read_stream, stream
+from rationale.text.lines import LineChunks
 from tests.conftest import save_tiny
 from tests.faults.processes import finish, kill_when, run, start
 

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from rationale import cli
-from rationale.commands import out_of_memory
+from rationale.cli.commands import out_of_memory
 from tests.faults.processes import finish, run, start
 
 ODD = os.fsdecode(b"r\xff")

@@ -11,9 +11,9 @@ from eraser import InputError
 from rationale.attribution import METHODS, AttributionSettings, Case, attribute
 from rationale.attribution.request import Request
 from rationale.attribution.survivors import contribution, survivors
-from rationale.hf import without_removal
+from rationale.hf.classifier import without_removal
 from rationale.models.adapler import AdaplerForSequenceClassification
-from rationale.text import OUTSIDE, Encoder
+from rationale.text.encode import OUTSIDE, Encoder
 from tests.conftest import FAMILIES, dropping
 
 QUICK = AttributionSettings(ig_steps=1, lime_samples=5, shap_samples=5, gradient_shap_samples=1)

@@ -11,15 +11,15 @@ from eraser import InputError
 from rationale.attribution.methods import METHODS
 from rationale.attribution.request import Request
 from rationale.models.adapler import saliency
-from rationale.text import OUTSIDE
+from rationale.text.encode import OUTSIDE
 from rationale.training import adaptive
-from rationale.training import train_adapler as adapler
-from rationale.training.adapler_settings import AdaplerSettings
 from rationale.training.adaptive import train_adaptive
 from rationale.training.dense import EPOCHS, TrainSettings, train_dense
 from rationale.training.loop import training_windows
+from rationale.training.recipes import adapler
+from rationale.training.recipes.adapler import ADAPLER
+from rationale.training.recipes.adapler_settings import AdaplerSettings
 from rationale.training.targets import kept_on_disk, saliency_targets, teacher_logits
-from rationale.training.train_adapler import ADAPLER
 from tests.conftest import tiny_model
 
 

@@ -9,8 +9,8 @@ import pytest
 
 from eraser import Fault, InputError
 from eraser.errors import printable
-from rationale.reading import note
-from rationale.terminal import say, say_lines
+from rationale.process.terminal import say, say_lines
+from rationale.text.reading import note
 from rationale.training.loop import say as say_above_the_bar
 from tests.test_cli import run
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from eraser import InputError, Text
 from eraser.load import load
 from eraser.words import CUTTERS
-from rationale.text import OUTSIDE, Encoder, words_read
+from rationale.text.encode import OUTSIDE, Encoder, words_read
 from tests.helpers.tokenizers import KINDS, SENTENCES
 from tests.paths import data
 

@@ -8,10 +8,10 @@ import re
 import pytest
 
 from eraser import InputError, Text
-from rationale import tokenizer_trial as trial
-from rationale.hf import SHIPPED, load_tokenizer
-from rationale.text import Encoder
-from rationale.tokenizer_bounds import PATTERNS, unbounded
+from rationale.hf.classifier import SHIPPED, load_tokenizer
+from rationale.text import tokenizer_trial as trial
+from rationale.text.encode import Encoder
+from rationale.text.tokenizer_bounds import PATTERNS, unbounded
 
 GREEDY = {"type": "Split", "pattern": {"Regex": "(a+)+$"}, "behavior": "Isolated", "invert": False}
 DOUBLING = {"type": "Replace", "pattern": {"String": "a"}, "content": "aa"}

@@ -10,8 +10,9 @@ import pytest
 from transformers import AutoTokenizer, EsmTokenizer
 
 from eraser import InputError
-from rationale import hf, tokenizer_files
-from rationale.hf import load_classifier, load_tokenizer
+from rationale.hf import classifier as hf
+from rationale.hf import tokenizer_files
+from rationale.hf.classifier import load_classifier, load_tokenizer
 from tests.tiny_families import save_family, tiny_tokenizer
 
 FILES = (

@@ -11,17 +11,17 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 
 from eraser import InputError
-from rationale.hf import load_classifier, read_settings
-from rationale.models.removal import Removal, measure_removal
+from rationale.hf.classifier import load_classifier, read_settings
+from rationale.inference.savings import Removal, measure_removal
 from rationale.training import adaptive, run
 from rationale.training import dense as dense_module
 from rationale.training import stage as stages
-from rationale.training.adapler import AdaplerStep, AdaplerStepSettings
-from rationale.training.adapler_settings import AdaplerSettings
-from rationale.training.adapler_stages import ADAPLER_STAGES
 from rationale.training.adaptive import train_adaptive
 from rationale.training.dense import EPOCHS, TrainSettings, train_dense
-from rationale.training.train_adapler import ADAPLER
+from rationale.training.recipes.adapler import ADAPLER
+from rationale.training.recipes.adapler_settings import AdaplerSettings
+from rationale.training.recipes.adapler_stages import ADAPLER_STAGES
+from rationale.training.recipes.adapler_step import AdaplerStep, AdaplerStepSettings
 from tests.conftest import tiny_model
 
 DENSE = TrainSettings(

@@ -11,20 +11,20 @@ import torch
 from safetensors.torch import load_file
 
 from eraser import InputError
-from rationale.hf import load_classifier, read_settings, save_classifier
-from rationale.models.encoder import layers_of
+from rationale.hf.classifier import load_classifier, read_settings, save_classifier
+from rationale.inference.savings import measure_removal
 from rationale.models.gates import Openings
 from rationale.models.inforcoef_losses import BOTTLENECKS
+from rationale.models.packed.encoder import layers_of
 from rationale.models.pruning import cut
-from rationale.models.removal import measure_removal
 from rationale.training import adaptive
-from rationale.training.adapler_settings import AdaplerSettings
 from rationale.training.adaptive import train_adaptive
-from rationale.training.inforcoef import INFORCOEF, InforCoefSettings, SampledStage
-from rationale.training.prune import PruneSettings
+from rationale.training.recipes.adapler import ADAPLER
+from rationale.training.recipes.adapler_settings import AdaplerSettings
+from rationale.training.recipes.inforcoef import INFORCOEF, InforCoefSettings, SampledStage
+from rationale.training.recipes.prune import PruneSettings
 from rationale.training.settings import StepSettings
 from rationale.training.stage import RemovalStage
-from rationale.training.train_adapler import ADAPLER
 from tests.conftest import dropping, tiny_model
 
 STEP = StepSettings(lr=1e-3)

@@ -13,14 +13,14 @@ from safetensors.torch import load_file
 from transformers import AutoModelForSequenceClassification
 
 from eraser import InputError, load
-from rationale.hf import load_classifier, read_settings, save_classifier
+from rationale.hf.classifier import load_classifier, read_settings, save_classifier
+from rationale.inference.savings import measure_removal
 from rationale.models.adapler import AdaplerForSequenceClassification
 from rationale.models.adaptive import plain
 from rationale.models.dact import DactConfig, DactForSequenceClassification
-from rationale.models.encoder import run_packed
-from rationale.models.removal import measure_removal
+from rationale.models.packed.encoder import run_packed
 from rationale.training.adaptive import train_adaptive
-from rationale.training.dact import DACT, DactSettings, DactStage
+from rationale.training.recipes.dact import DACT, DactSettings, DactStage
 from rationale.training.run import TrainingBatch
 from rationale.training.settings import StepSettings
 from tests.conftest import dropping, tiny_model

@@ -14,17 +14,18 @@ from torch import nn
 from transformers import AutoModelForSequenceClassification
 
 from eraser import InputError
-from rationale.bench import bench, ways_of
-from rationale.hf import load_classifier, read_settings
+from rationale.bench.removal import bench, ways_of
+from rationale.hf.classifier import load_classifier, read_settings
+from rationale.inference.savings import measure_removal
 from rationale.models.adapler_losses import LossWeights, task_loss
 from rationale.models.dact import DactForSequenceClassification
-from rationale.models.encoder import layers_of
 from rationale.models.flops import costs, kept_lengths
 from rationale.models.inforcoef import InforCoefForSequenceClassification
-from rationale.models.removal import measure_removal
-from rationale.training import adaptive, prune
+from rationale.models.packed.encoder import layers_of
+from rationale.training import adaptive
 from rationale.training.adaptive import train_adaptive
-from rationale.training.prune import CUT, PRUNE, CutStage, GateStage, PruneSettings, nearest_layers
+from rationale.training.recipes import prune
+from rationale.training.recipes.prune import CUT, PRUNE, CutStage, GateStage, PruneSettings, nearest_layers
 from rationale.training.settings import StepSettings
 from tests.conftest import dropping, tiny_model
 from tests.oracles import inforcoef as oracle

@@ -9,12 +9,12 @@ import torch
 from transformers import AlbertConfig, AlbertForSequenceClassification, AutoModelForSequenceClassification
 
 from eraser import InputError
-from rationale.hf import load_classifier
+from rationale.hf.classifier import load_classifier
+from rationale.inference.savings import measure_removal
 from rationale.models.adapler import AdaplerForSequenceClassification
-from rationale.models.encoder import keep_all, run_packed
-from rationale.models.removal import measure_removal
+from rationale.models.packed.encoder import keep_all, run_packed
 from rationale.training.adaptive import train_adaptive
-from rationale.training.prune import PRUNE, PruneSettings
+from rationale.training.recipes.prune import PRUNE, PruneSettings
 from rationale.training.settings import StepSettings
 from tests.cuttable import COMMON, ONE_A_FAMILY, tiny
 from tests.test_packed import LENGTHS, batch

@@ -8,7 +8,7 @@ import torch
 from transformers import AutoModelForSequenceClassification
 
 from eraser import InputError
-from rationale.hf import load_classifier, read_settings
+from rationale.hf.classifier import load_classifier, read_settings
 from rationale.training import dense
 from rationale.training.dense import TrainSettings, accuracy, best_epochs, train_dense
 from rationale.training.loop import Loop, shuffled_batches

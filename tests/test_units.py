@@ -13,14 +13,14 @@ from hypothesis import strategies as st
 from app.explain import read, score, text_of
 from app.state import Held
 from eraser import Text
-from rationale.ablate import coalition_logits, words_of
 from rationale.attribution import METHODS, AttributionSettings, Case, attribute
 from rationale.attribution.request import Request
 from rationale.attribution.words import word_scores
-from rationale.chunk import _as_lists
-from rationale.hf import Classifier
-from rationale.predict import window_logits
-from rationale.text import OUTSIDE, Encoder, Window, covers, words_of_pieces
+from rationale.evaluate.pipeline import _as_lists
+from rationale.hf.classifier import Classifier
+from rationale.inference.ablate import coalition_logits, words_of
+from rationale.inference.predict import window_logits
+from rationale.text.encode import OUTSIDE, Encoder, Window, covers, words_of_pieces
 from rationale.training.run import drawn_words
 from rationale.training.targets import _marked
 from tests.conftest import dropping, tiny_model

@@ -30,9 +30,9 @@ from app.words import show_words
 from eraser import Example, Text
 from eraser.types import Kind, Mask
 from eraser.words import WordCutter, cut_words, cutter_for
-from rationale.ablate import Removal
-from rationale.extract import share_of, top_words
+from rationale.budgets import share_of, top_words
 from rationale.heads import THRESHOLD
+from rationale.inference.ablate import Removal
 from rationale.settings import targets_of
 
 OWN = "your own text"

@@ -19,12 +19,12 @@ from app.state import stamp
 from eraser import InputError
 from eraser.files.cells import as_csv
 from eraser.metrics.table import METRICS
-from rationale.figures import AGREES, COST, FIGURES, TRUSTED
-from rationale.figures_labels import label_marks
-from rationale.measured import NO_BUDGET
-from rationale.people import PEOPLE_TABLES
-from rationale.plots import new_figure, scatter
-from rationale.results import HEADLINE, headline, ranking
+from rationale.evaluate.per_example import NO_BUDGET
+from rationale.report.annotators import PEOPLE_TABLES
+from rationale.report.figures import AGREES, COST, FIGURES, TRUSTED
+from rationale.report.label_placement import label_marks
+from rationale.report.plots import new_figure, scatter
+from rationale.report.summary import HEADLINE, headline, ranking
 
 EMPTY = """No run is open. A run is a folder that `rationale evaluate` wrote; make one on the sample with
 

@@ -18,7 +18,7 @@ from app.start import folders_with
 from app.state import stamp
 from eraser import InputError
 from rationale.asked import check_labels
-from rationale.plots import COLOURS, name_lines, new_figure, speed_lines
+from rationale.report.plots import COLOURS, name_lines, new_figure, speed_lines
 
 DIALS = (0.0, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 3.0)
 USUAL = (0.5, 1.0, 1.5)

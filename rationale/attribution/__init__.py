@@ -17,7 +17,7 @@ from rationale.attribution.methods import METHODS, Method, codes_of, method_name
 from rationale.attribution.request import AttributionSettings, usual
 from rationale.attribution.words import word_scores
 from rationale.heads import check_explain
-from rationale.predict import check_finite
+from rationale.inference.predict import check_finite
 
 __all__ = [
     "METHODS", "Attribution", "AttributionSettings", "Case", "attribute", "check_method", "fitting",

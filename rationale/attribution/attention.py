@@ -17,13 +17,13 @@ from eraser import Fault, InputError
 from rationale.attribution.carried import by_head, carrier_of, eager_attention, maps_of, no_maps, noting
 from rationale.attribution.request import Request
 from rationale.heads import explained
-from rationale.models.entry import entering
-from rationale.models.reads import read_mask, reads_of
-from rationale.passes import once
-from rationale.text import Batch
+from rationale.models.packed.entry import entering
+from rationale.models.packed.reads import read_mask, reads_of
+from rationale.pass_cache import once
+from rationale.text.encode import Batch
 
 if TYPE_CHECKING:
-    from rationale.hf import Classifier
+    from rationale.hf.classifier import Classifier
 
 NO_VALUES = "which vectors its attention carries cannot be found; attention and rollout work"
 

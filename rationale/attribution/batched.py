@@ -13,9 +13,9 @@ from eraser import Fault, InputError, Text
 from rationale.asked import Asked
 from rationale.attribution.methods import Method
 from rationale.attribution.request import AttributionSettings, Request
-from rationale.passes import Passes, now
-from rationale.predict import DROPPING, together
-from rationale.text import Window
+from rationale.inference.predict import DROPPING, together
+from rationale.pass_cache import Passes, now
+from rationale.text.encode import Window
 
 Floats = NDArray[np.float64]
 MAX_PIECES = {"cpu": 2 * 512, "cuda": 128 * 512}  # of a gradient batch: small ones stay in caches

@@ -20,12 +20,12 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from rationale.models.entry import two_stacks
-from rationale.models.known import known, rounded
-from rationale.models.reads import probe_ids
+from rationale.models.packed.entry import two_stacks
+from rationale.models.packed.known import known, rounded
+from rationale.models.packed.reads import probe_ids
 
 if TYPE_CHECKING:  # a function of texts is explained without Hugging Face's library
-    from rationale.hf import Classifier
+    from rationale.hf.classifier import Classifier
 
 NAME = "rationale_noted"
 PROBED = 7  # pieces of the text that is watched

@@ -20,9 +20,9 @@ from rationale.attribution.batched import Case, Floats, piece_scores
 from rationale.attribution.gradients import lengths_count
 from rationale.attribution.methods import Method, method_named
 from rationale.attribution.request import AttributionSettings
-from rationale.models.alone import length_matters
-from rationale.models.known import known, rounded
-from rationale.models.reads import reads_of
+from rationale.models.packed.alone import length_matters
+from rationale.models.packed.known import known, rounded
+from rationale.models.packed.reads import reads_of
 
 TRIED = (6, 3)  # words of the texts
 OPAQUE = "it looks into a model, and this is a function of texts; leave_one_out works"
@@ -30,14 +30,16 @@ CLOSE, CLOSE_ROUNDED = 0.01, 0.25  # of scores, as a share of the largest: round
 
 
 if TYPE_CHECKING:
-    from rationale.hf import Classifier
+    from rationale.hf.classifier import Classifier
 
 
 def shown_whole(classifier: Asked) -> Any:
     """Return the classifier with nothing removed; a function is as it is."""
     if classifier.opaque:
         return classifier
-    from rationale.hf import without_removal  # a function is explained without Hugging Face's library
+    from rationale.hf.classifier import (
+        without_removal,  # a function is explained without Hugging Face's library
+    )
 
     return without_removal(classifier)
 

@@ -1,7 +1,7 @@
 """Attribution by gradients with respect to the word embeddings e → scores [B,T], by captum where it can.
 
 A pass is given the ids, and e in the place of what the model's table makes of them (see
-`rationale.models.entry`).
+`rationale.models.packed.entry`).
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from torch import Tensor, nn
 from rationale.attribution.carried import eager_attention
 from rationale.attribution.request import Request
 from rationale.heads import explained
-from rationale.models.entry import embed, entering, takes_types, two_stacks
-from rationale.models.known import as_held, known
-from rationale.models.reads import PROBED, probe_ids
-from rationale.passes import once
-from rationale.text import OUTSIDE
+from rationale.models.packed.entry import embed, entering, takes_types, two_stacks
+from rationale.models.packed.known import as_held, known
+from rationale.models.packed.reads import PROBED, probe_ids
+from rationale.pass_cache import once
+from rationale.text.encode import OUTSIDE
 
 if TYPE_CHECKING:
-    from rationale.hf import Classifier
+    from rationale.hf.classifier import Classifier
 
 CLOSE = 1e-3  # of logits, as a share of one more than the largest
 Arguments = tuple[Tensor, Tensor, Tensor, Tensor]  # ids, real, types [B,T], target [B]

@@ -21,11 +21,11 @@ from rationale.attribution import gradients as grad
 from rationale.attribution import perturbation as pert
 from rationale.attribution import survivors as adaptive
 from rationale.attribution.request import Request
-from rationale.text import OUTSIDE
+from rationale.text.encode import OUTSIDE
 
 if TYPE_CHECKING:
     from rationale.asked import Asked
-    from rationale.hf import Classifier
+    from rationale.hf.classifier import Classifier
 
 Reduce = Literal["sum", "max", "max_magnitude", "first"]
 Scores = Callable[[Any, Request], Tensor]  # …, of a Classifier, or of whatever can be asked

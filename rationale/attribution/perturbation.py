@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from eraser.types import Floats
-from rationale.ablate import coalition_logits, words_of
 from rationale.asked import Asked
 from rationale.attribution.request import AttributionSettings, Request, explained_values
-from rationale.text import Window
+from rationale.inference.ablate import coalition_logits, words_of
+from rationale.text.encode import Window
 
 Answer = Callable[[Tensor], Tensor]  # words present [N,K] → what is explained [N]
 Explainer = Callable[[Answer, Tensor, AttributionSettings], Tensor]  # …, all words present [1,K] → [1,K]

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from eraser import Fault
-from rationale.ablate import Removal
 from rationale.asked import Asked
 from rationale.heads import HEADS, Explain, Head, explained
-from rationale.text import OUTSIDE, Batch, Window
+from rationale.inference.ablate import Removal
+from rationale.text.encode import OUTSIDE, Batch, Window
 
 EXPLAIN: tuple[Explain, ...] = ("logit", "probability", "margin")
 

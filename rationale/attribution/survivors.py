@@ -16,16 +16,16 @@ from torch import Tensor
 from eraser import Fault, InputError
 
 if TYPE_CHECKING:
-    from rationale.hf import Classifier
-    from rationale.models.encoder import Output
-    from rationale.text import Batch
+    from rationale.hf.classifier import Classifier
+    from rationale.models.packed.encoder import Output
+    from rationale.text.encode import Batch
 
 BELOW_ONE = 1 - 1e-6  # largest tie-break: never another layer's worth
 
 
 def drops_none(classifier: Classifier) -> str | None:
     """Return why a classifier has no survivors; None where it has."""
-    from rationale.capabilities import drops_tokens
+    from rationale.inference.capabilities import drops_tokens
 
     return None if drops_tokens(classifier) else "the model drops no tokens; every other method works"
 
@@ -36,7 +36,7 @@ def run(classifier: Classifier, batch: Batch, method: str) -> Output:
     Raises:
         InputError: the model drops none.
     """
-    from rationale.capabilities import drops_tokens
+    from rationale.inference.capabilities import drops_tokens
 
     if not drops_tokens(classifier):
         expected = f"a model that drops tokens, for method {method}"
@@ -82,7 +82,7 @@ def contribution(classifier: Classifier, batch: Batch) -> Tensor:
 def n_layers(classifier: Classifier) -> float:
     """Return the score from which on a piece survived to the end."""
     from rationale.models.adaptive import plain
-    from rationale.models.layers import depth_of
+    from rationale.models.packed.layers import depth_of
 
     return float(depth_of(plain(classifier.model)))
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rationale.attribution.methods import Reduce
-from rationale.text import OUTSIDE, Window, words_between
+from rationale.text.encode import OUTSIDE, Window, words_between
 
 Floats = NDArray[np.float64]
 

@@ -24,11 +24,11 @@ from transformers import AutoConfig, AutoModelForSequenceClassification, PreTrai
 from eraser import Fault, InputError
 from eraser.errors import shown
 from rationale.models.adaptive import AdaptiveForSequenceClassification, plain
-from rationale.models.encoder import check_lengths
-from rationale.models.layers import Run, anatomy_of, depth_of, inputs_of, standing_in, width_of
-from rationale.models.packed import Rows, in_steps
-from rationale.models.soft import anchors, run_padded, softly_answered, weighed
-from rationale.models.wrapped import WrappedConfig
+from rationale.models.nested_config import WrappedConfig
+from rationale.models.packed.attention import Rows, in_steps
+from rationale.models.packed.encoder import check_lengths
+from rationale.models.packed.layers import Run, anatomy_of, depth_of, inputs_of, standing_in, width_of
+from rationale.models.packed.soft import anchors, run_padded, softly_answered, weighed
 
 ETA_MIN, ETA_MAX = 0.01, 1.0  # of thresholds in the published training
 BETA = 0.1  # slope of the gentle part of the soft removal

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy, kl_div
 
 from rationale.models.adapler import TINY, SoftStep, fade, normalise, soft_removal, with_anchor
-from rationale.models.packed import Rows
+from rationale.models.packed.attention import Rows
 
 CLIP = 1e-7  # of both sides of the KL
 

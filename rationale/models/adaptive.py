@@ -17,11 +17,11 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from eraser import Fault, InputError
-from rationale.models.encoder import Output, check_encoder, keep_all, run_packed
-from rationale.models.packed import Rows
-from rationale.models.packing import Halting
+from rationale.models.nested_config import WrappedConfig
+from rationale.models.packed.attention import Rows
+from rationale.models.packed.encoder import Output, check_encoder, keep_all, run_packed
+from rationale.models.packed.packing import Halting
 from rationale.models.pruning import build
-from rationale.models.wrapped import WrappedConfig
 
 
 def plain(model: PreTrainedModel) -> PreTrainedModel:

@@ -22,9 +22,9 @@ from transformers.modeling_outputs import SequenceClassifierOutput
 
 from eraser import Fault, InputError
 from rationale.models.adaptive import AdaptiveForSequenceClassification, plain
-from rationale.models.head import Head, Tail, head_of, places_of
-from rationale.models.layers import Run, anatomy_of, depth_of, standing_in, width_of
-from rationale.models.wrapped import WrappedConfig
+from rationale.models.nested_config import WrappedConfig
+from rationale.models.packed.head import Head, Tail, head_of, places_of
+from rationale.models.packed.layers import Run, anatomy_of, depth_of, standing_in, width_of
 
 TINY = 1e-30  # under a logarithm
 

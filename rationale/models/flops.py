@@ -25,8 +25,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from transformers import AutoConfig, PreTrainedModel
 
 from rationale.models.adaptive import AdaptiveForSequenceClassification, plain
-from rationale.models.encoder import Output, check_encoder
-from rationale.models.layers import Run, anatomy_of, attention, depth_of, inputs_of, standing_in
+from rationale.models.packed.encoder import Output, check_encoder
+from rationale.models.packed.layers import Run, anatomy_of, attention, depth_of, inputs_of, standing_in
 from rationale.models.pruning import build, original
 
 Floats = NDArray[np.float64]

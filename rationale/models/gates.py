@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from transformers import PreTrainedModel
 
-from rationale.models.matrices import Dimensions, dimensions, matrices_of
+from rationale.models.packed.matrices import Dimensions, dimensions, matrices_of
 
 BETA = 2 / 3  # temperature
 LOW, HIGH = -0.1, 1.1  # what (0, 1) is stretched to before it is clipped

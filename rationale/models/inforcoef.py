@@ -20,11 +20,11 @@ from torch.nn.functional import gumbel_softmax
 from transformers import AutoConfig, AutoModelForSequenceClassification
 
 from rationale.models.adaptive import AdaptiveForSequenceClassification, plain
-from rationale.models.encoder import check_lengths
-from rationale.models.layers import Run, depth_of, width_of
-from rationale.models.packed import Rows, in_steps
-from rationale.models.soft import anchors, run_padded, softly_answered, weighed
-from rationale.models.wrapped import WrappedConfig
+from rationale.models.nested_config import WrappedConfig
+from rationale.models.packed.attention import Rows, in_steps
+from rationale.models.packed.encoder import check_lengths
+from rationale.models.packed.layers import Run, depth_of, width_of
+from rationale.models.packed.soft import anchors, run_padded, softly_answered, weighed
 
 KEEPING = 5.0  # bias at the start: (−5, +5) keeps everything
 

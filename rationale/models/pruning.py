@@ -19,10 +19,10 @@ from transformers import AutoConfig, AutoModelForSequenceClassification, PreTrai
 
 from eraser import Fault, InputError
 from rationale.models.gates import Openings, gated
-from rationale.models.layers import inputs_of, probe
-from rationale.models.matrices import Dimensions, dimensions, matrices_of, sizes_of, uncuttable
+from rationale.models.nested_config import WrappedConfig
+from rationale.models.packed.layers import inputs_of, probe
+from rationale.models.packed.matrices import Dimensions, dimensions, matrices_of, sizes_of, uncuttable
 from rationale.models.shrink import Kept, fold, shrink
-from rationale.models.wrapped import WrappedConfig
 
 CLOSE, HALF_CLOSE = 1e-3, 0.05  # of logits, as a share: what rounding may do in float32 and in less
 

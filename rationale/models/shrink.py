@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from rationale.models.gates import Openings
-from rationale.models.matrices import Dimensions, Family, Layer, Matrices, Part, spans
+from rationale.models.packed.matrices import Dimensions, Family, Layer, Matrices, Part, spans
 
 COUNTS = ("num_attention_heads", "num_heads", "n_heads", "num_key_value_heads", "all_head_size")
 

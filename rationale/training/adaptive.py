@@ -17,9 +17,9 @@ from transformers import AutoConfig, PreTrainedModel
 
 from eraser import Dataset, Fault, InputError
 from eraser.files.owned import claim, finish, is_done
-from rationale.card import write_record
 from rationale.heads import HEADS, MULTI_LABEL, REGRESSION, problem_type
-from rationale.hf import (
+from rationale.hf.card import write_record
+from rationale.hf.classifier import (
     SETTINGS,
     Classifier,
     check_first_token,
@@ -28,10 +28,10 @@ from rationale.hf import (
     load_model,
     read_settings,
 )
-from rationale.model_folder import content_of_model
-from rationale.models.encoder import check_encoder, check_packed
+from rationale.hf.folder_checks import content_of_model
+from rationale.inference.savings import measure_removal
+from rationale.models.packed.encoder import check_encoder, check_packed
 from rationale.models.pruning import PrunedForSequenceClassification
-from rationale.models.removal import measure_removal
 from rationale.settings import digest
 from rationale.training.dense import EPOCHS, best_epochs
 from rationale.training.loop import TrainingWindow, say, training_windows

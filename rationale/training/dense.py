@@ -23,18 +23,18 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase, get_linear_sc
 from eraser import Dataset, Fault, InputError
 from eraser.files.owned import claim, finish, forget, is_done
 from eraser.labels import SEVERAL
-from rationale.card import write_record
-from rationale.device import Precision, pick_device, use_bf16
-from rationale.hf import (
+from rationale.hf.card import write_record
+from rationale.hf.classifier import (
     Classifier,
     read_settings,
     save_classifier,
 )
-from rationale.model_folder import content_of_model
-from rationale.positions import longest
-from rationale.predict import text_probs
+from rationale.hf.device import Precision, pick_device, use_bf16
+from rationale.hf.folder_checks import content_of_model
+from rationale.hf.positions import longest
+from rationale.inference.predict import text_probs
 from rationale.settings import digest
-from rationale.text import Encoder, length_batches
+from rationale.text.encode import Encoder, length_batches
 from rationale.training.loop import (
     MICRO_PIECES,
     Loop,

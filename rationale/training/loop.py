@@ -18,8 +18,8 @@ from tqdm.auto import tqdm
 
 from eraser import Dataset, Example, Fault, InputError
 from eraser.errors import printable
-from rationale.text import Encoder, Window
-from rationale.training.state import load_state, save_state
+from rationale.text.encode import Encoder, Window
+from rationale.training.checkpoint import load_state, save_state
 
 MICRO_PIECES = {"cpu": 2 * 512, "cuda": 128 * 512}  # whose activations are held at once
 NO_DECAY = ("LayerNorm", "layer_norm", "bias")

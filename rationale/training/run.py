@@ -15,11 +15,11 @@ from transformers import PreTrainedModel
 
 from eraser import Dataset
 from eraser.types import Mask
-from rationale.ablate import words_of
-from rationale.hf import Classifier, save_classifier
+from rationale.hf.classifier import Classifier, save_classifier
+from rationale.inference.ablate import words_of
+from rationale.inference.savings import Removal, measure_removal
 from rationale.models.adaptive import AdaptiveForSequenceClassification
-from rationale.models.removal import Removal, measure_removal
-from rationale.text import Window, covers, length_batches, without
+from rationale.text.encode import Window, covers, length_batches, without
 from rationale.training.loop import MICRO_PIECES, Loop, TrainingWindow, shuffled_batches
 from rationale.training.settings import AdaptiveSettings
 from rationale.training.targets import taught_logits

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any, Self
 
 from eraser import Fault, InputError
-from rationale.device import Precision
+from rationale.hf.device import Precision
 
 Rule = tuple[bool, str, Any]  # (holds, what was expected, what came)
 

@@ -10,11 +10,11 @@ from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
+from rationale.inference.savings import scale_thresholds
 from rationale.models.adapler_losses import LossWeights, task_loss
 from rationale.models.adaptive import AdaptiveForSequenceClassification, plain
-from rationale.models.encoder import Output, run_packed
-from rationale.models.packing import Choose, Halting
-from rationale.models.removal import scale_thresholds
+from rationale.models.packed.encoder import Output, run_packed
+from rationale.models.packed.packing import Choose, Halting
 from rationale.training.loop import decay_groups, linear, resume_schedule
 from rationale.training.run import CHECKPOINT, Run, TrainingBatch
 

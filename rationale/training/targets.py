@@ -23,9 +23,9 @@ from eraser.types import Mask
 from rationale.attribution import halving, refuse_unfit
 from rationale.attribution.methods import METHODS, Method
 from rationale.attribution.request import AttributionSettings, Request
-from rationale.hf import Classifier
+from rationale.hf.classifier import Classifier
 from rationale.models.adapler import saliency
-from rationale.text import OUTSIDE, Batch, Window, covers, length_batches
+from rationale.text.encode import OUTSIDE, Batch, Window, covers, length_batches
 from rationale.training.loop import MICRO_PIECES, TrainingWindow
 
 PUBLISHED, HUMAN = "gradient_x_input", "human"

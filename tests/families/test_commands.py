@@ -12,9 +12,9 @@ import pytest
 from eraser import InputError
 from eraser.load import load
 from rationale.attribution import METHODS, AttributionSettings, fitting
-from rationale.evaluate import evaluate
+from rationale.evaluate.plan import evaluate
 from rationale.explain import explain
-from rationale.hf import quiet
+from rationale.hf.classifier import quiet
 from rationale.settings import DEFAULT_METHODS, EvaluateSettings
 from rationale.stream import read_stream
 from tests.eraser_files import annotation, write_lines, write_source

@@ -15,11 +15,11 @@ import torch
 from eraser import InputError, Text
 from rationale.attribution import METHODS, AttributionSettings, Case, attribute, fitting, unfit
 from rationale.attribution.request import Request
-from rationale.hf import load_classifier, quiet
-from rationale.models.alone import length_matters
-from rationale.models.reads import reads_of
-from rationale.predict import text_probs
-from rationale.text import OUTSIDE
+from rationale.hf.classifier import load_classifier, quiet
+from rationale.inference.predict import text_probs
+from rationale.models.packed.alone import length_matters
+from rationale.models.packed.reads import reads_of
+from rationale.text.encode import OUTSIDE
 from tests.helpers.families import FAMILIES, WORDS, family_classifier, family_model, family_tokenizer
 
 QUICK = AttributionSettings(ig_steps=4, gradient_shap_samples=3, lime_samples=8, shap_samples=8)

@@ -16,18 +16,18 @@ from torch.utils.flop_counter import FlopCounterMode
 from transformers import AutoModelForSequenceClassification
 
 from eraser import Dataset, Document, Example, InputError
-from rationale.hf import load_classifier
+from rationale.hf.classifier import load_classifier
 from rationale.models.adapler import AdaplerForSequenceClassification
 from rationale.models.adaptive import plain
 from rationale.models.dact import DactForSequenceClassification
-from rationale.models.encoder import check_packed, depth_of, keep_all, run_packed
 from rationale.models.flops import costs, kept_lengths
-from rationale.models.head import answer
 from rationale.models.inforcoef import InforCoefForSequenceClassification
-from rationale.models.layers import anatomy_of
-from rationale.models.soft import anchors, run_padded, softly_answered, weighed
+from rationale.models.packed.encoder import check_packed, depth_of, keep_all, run_packed
+from rationale.models.packed.head import answer
+from rationale.models.packed.layers import anatomy_of
+from rationale.models.packed.soft import anchors, run_padded, softly_answered, weighed
 from rationale.training.adaptive import train_adaptive
-from rationale.training.recipes import RECIPES
+from rationale.training.recipes.table import RECIPES
 from tests.families.test_methods_everywhere import READS
 from tests.helpers.families import FAMILIES, PAD, WORDS, family_model, family_tokenizer
 

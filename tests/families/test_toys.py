@@ -8,8 +8,8 @@ import torch
 
 from eraser import Text
 from rationale.attribution import Case, attribute
-from rationale.hf import load_classifier, quiet
-from rationale.predict import text_probs
+from rationale.hf.classifier import load_classifier, quiet
+from rationale.inference.predict import text_probs
 from tests.helpers.families import LABELS, WORDS, family_model, family_tokenizer
 
 PLANTED = ("bad", "good")  # the one word that decides, for each label

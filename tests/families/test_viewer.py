@@ -11,7 +11,7 @@ import app.pages
 from app.explain import SLOW, methods_of, suited
 from app.start import VARIABLE, Start
 from app.state import Held
-from rationale.hf import quiet
+from rationale.hf.classifier import quiet
 from tests.families.test_methods_everywhere import EXPLAINING, REFUSED
 from tests.helpers.families import family_classifier, family_model, family_tokenizer
 

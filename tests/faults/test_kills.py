@@ -119,7 +119,7 @@ def test_a_dead_worker_of_two(evaluate, undisturbed, tmp_path):
 
 def test_a_dead_worker_under_accelerate(evaluate, undisturbed, tmp_path):
     process = start(*evaluate, tmp_path, "--runner", "accelerate", "--workers", 2)
-    os.kill(a_worker(process, tmp_path, "rationale.runners"), signal.SIGKILL)
+    os.kill(a_worker(process, tmp_path, "rationale.runners.backends"), signal.SIGKILL)
     process.communicate()
     assert process.returncode == 2
     run(*evaluate, tmp_path, "--runner", "accelerate", "--workers", 2)

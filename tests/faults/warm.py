@@ -19,18 +19,18 @@ BEGIN = "from tests.faults.warm import serve; serve()"
 IMPORTED = (
     "captum.attr",
     "eraser.data.custom.read",
-    "rationale.cli_speeds",
-    "rationale.commands",
-    "rationale.compress",
-    "rationale.evaluate",
-    "rationale.frontier",
-    "rationale.plots",
-    "rationale.report",
+    "rationale.cli.speeds",
+    "rationale.cli.commands",
+    "rationale.hf.compress",
+    "rationale.evaluate.plan",
+    "rationale.bench.dial",
+    "rationale.report.plots",
+    "rationale.report.write",
     "rationale.stream",
     "rationale.training.dense",
-    "rationale.training.dact",
-    "rationale.training.inforcoef",
-    "rationale.training.prune",
+    "rationale.training.recipes.dact",
+    "rationale.training.recipes.inforcoef",
+    "rationale.training.recipes.prune",
 )
 OFTEN = 0.0  # seconds between two checkpoints: tiny models train for a moment only
 

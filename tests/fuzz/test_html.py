@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from app import html
 from rationale.explain import Explanation
-from rationale.rich import fragment
+from rationale.templates import fragment
 from tests.fuzz.spoil import Tried, fuzz
 
 TAGS = {"div", "span", "bdi", "i", "b", "table", "caption", "tr", "th", "td", "p", "small"}

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from app.runs import read_run
 from eraser.files.owned import MANIFEST, check_whole, claim, finish, forget, is_done, together, writes
-from rationale.compare import compared
-from rationale.report import write_run
+from rationale.report.compare import compared
+from rationale.report.write import write_run
 from rationale.stream import read_stream
 from tests.fuzz.spoil import answer_of, damaged, fuzz, spoilt
 from tests.made_runs import made

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from eraser import InputError
 from rationale.explain import explain
-from rationale.hf import load_classifier
+from rationale.hf.classifier import load_classifier
 from tests.conftest import SPECIALS, save_tiny
 from tests.fuzz.spoil import answer_of, damaged, fuzz, spoilt
 from tests.tiny_adapters import make

@@ -24,9 +24,9 @@ from transformers import (
 )
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
-from rationale.hf import Classifier
-from rationale.models.alone import settled
-from rationale.text import Encoder
+from rationale.hf.classifier import Classifier
+from rationale.models.packed.alone import settled
+from rationale.text.encode import Encoder
 
 LABELS = ("NEG", "POS")
 SPECIALS = {"pad": "[PAD]", "unk": "[UNK]", "cls": "[CLS]", "sep": "[SEP]", "mask": "[MASK]"}

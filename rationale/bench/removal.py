@@ -1,0 +1,188 @@
+"""Measured speed beside counted operations, on the same inputs in one run.
+
+Ways to run one model, each with one part more: `dense` is Hugging Face's own forward pass with fused
+attention on padded batches; `packed` is ours with nothing removed; `cut` is with the matrices cut; `removal`
+really drops tokens; `exit` lets texts stop early. A cut model's dense original gets random weights, which
+take the same time. Rounds alternate between the ways, so that a slow minute of the machine hits all alike.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from tqdm.auto import tqdm
+from transformers import PreTrainedModel
+
+from eraser import Fault, InputError
+from rationale.hf.classifier import Classifier, cast_once, describe
+from rationale.hf.memory import peak_megabytes
+from rationale.models.adaptive import AdaptiveForSequenceClassification, plain
+from rationale.models.flops import costs, kept_lengths
+from rationale.models.packed.encoder import Output, keep_all, run_packed
+from rationale.models.pruning import build, original
+from rationale.text.encode import Batch, Window
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Timing:
+    """One way to run: seconds of each round over all windows, operations, peak memory of a batch."""
+
+    way: str
+    seconds: tuple[float, ...]
+    flops: float
+    megabytes: float
+
+    @property
+    def median(self) -> float:
+        """Return the median round."""
+        return float(np.median(self.seconds))
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What was measured, and where."""
+
+    timings: tuple[Timing, ...]
+    lengths: Floats  # mean tokens each layer worked on [L], in the last way
+    windows: int
+    batch_size: int
+    tokens: float  # mean of a window
+    where: str
+
+    def ratio(self, way: str, of: Callable[[Timing], float]) -> float:
+        """Return dense / way."""
+        by_way = {t.way: of(t) for t in self.timings}
+        return by_way["dense"] / by_way[way]
+
+    def spread(self, way: str) -> tuple[float, float]:
+        """Return the smallest and largest speed-up over rounds, each against its own round's dense."""
+        by_way = {t.way: np.array(t.seconds) for t in self.timings}
+        ratios = by_way["dense"] / by_way[way]
+        return float(ratios.min()), float(ratios.max())
+
+
+def bench(classifier: Classifier, windows: Sequence[Window], batch_size: int = 32, rounds: int = 5) -> Bench:
+    """Time all ways over all windows, sorted by length, in batches of `batch_size`.
+
+    Raises:
+        InputError: the model is as dense as can be, or there is nothing to time.
+    """
+    if rounds < 1 or batch_size < 1 or not windows:
+        got = f"{rounds}, {batch_size}, {len(windows)}"
+        raise InputError(Fault("at least 1 round, a batch size of 1 and 1 window", got))
+    ordered = sorted(windows, key=len)
+    batches = [
+        classifier.encoder.collate(ordered[i : i + batch_size]).to(classifier.device)
+        for i in range(0, len(ordered), batch_size)
+    ]
+    ways = ways_of(classifier)
+    seconds: dict[str, list[float]] = {way.name: [] for way in ways}
+    with torch.inference_mode(), classifier.autocast():
+        found = {way.name: way.count(batches, ordered) for way in ways}
+        for way in ways:  # warm up
+            way.run(batches[-1])
+        for _ in tqdm(range(rounds), desc="bench", leave=False, disable=None):
+            for way in ways:
+                seconds[way.name].append(_seconds(way.run, batches, classifier.device))
+        memory = {way.name: peak_megabytes(_of(way.run, batches[-1]), classifier.device) for way in ways}
+    timings = tuple(Timing(w, tuple(seconds[w]), flops, memory[w]) for w, (flops, _) in found.items())
+    mean = float(np.mean([len(w) for w in ordered]))
+    kept = found[ways[-1].name][1]
+    return Bench(timings, kept.mean(1), len(ordered), batch_size, mean, describe(classifier))
+
+
+@dataclass(frozen=True)
+class Way:
+    """One way to run: its name, the model with this part and all before, and how a batch is run."""
+
+    name: str
+    model: PreTrainedModel
+    run: Callable[[Batch], Any]
+
+    def count(self, batches: Sequence[Batch], windows: Sequence[Window]) -> tuple[float, Floats]:
+        """Return the operations of all batches, and the tokens each layer worked on [L, window]."""
+        price, lengths = costs(self.model), np.array([len(w) for w in windows])
+        if not isinstance(self.model, AdaptiveForSequenceClassification):
+            return float(price.dense(lengths).sum()), np.tile(lengths.astype(float), (len(price.token), 1))
+        kept = np.concatenate([kept_lengths(self.run(batch)) for batch in batches], axis=1)
+        return float(price.shrinking(lengths, kept).sum()), kept.astype(float)
+
+
+def ways_of(classifier: Classifier) -> tuple[Way, ...]:
+    """Return the ways to run a model, from dense to all that it does."""
+    model, inner = classifier.model, plain(classifier.model)
+    dense = inner
+    if is_cut := getattr(inner.config, "cut", None) is not None:
+        dense = build(original(inner.config)).to(classifier.device).eval()  # type: ignore[arg-type]
+        cast_once(replace(classifier, model=dense))
+    ways = [_whole(classifier, "dense", dense), _packed("packed", dense)]
+    if is_cut:
+        ways.append(_packed("cut", inner))
+    wrappers = []
+    while isinstance(model, AdaptiveForSequenceClassification):
+        wrappers.append(model)
+        model = model.model
+    ways += [_whole(classifier, "removal" if w.removes else "exit", w) for w in reversed(wrappers)]
+    if len(ways) == 2:  # noqa: PLR2004 (dense and packed)
+        raise InputError(
+            Fault("a model that drops tokens, stops early or is cut", type(classifier.model).__name__)
+        )
+    return tuple(ways)
+
+
+def _whole(classifier: Classifier, name: str, model: PreTrainedModel) -> Way:
+    return Way(name, model, lambda batch: model(input_ids=batch.ids, **classifier.inputs(batch)))
+
+
+def _packed(name: str, model: PreTrainedModel) -> Way:
+    def run(batch: Batch) -> Output:
+        return run_packed(model, batch.ids, batch.types, batch.real, keep_all)
+
+    return Way(name, model, run)
+
+
+def _of(run: Callable[[Batch], Any], batch: Batch) -> Callable[[], object]:
+    return lambda: run(batch)
+
+
+def _seconds(run: Callable[[Batch], Any], batches: Sequence[Batch], device: torch.device) -> float:
+    """Return the wall-clock time of all batches; on a GPU until it has finished them."""
+    begin = time.perf_counter()
+    for batch in batches:
+        run(batch)
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter() - begin
+
+
+def table(found: Bench) -> str:
+    """Return the measurement as lines of text."""
+    lines = [
+        f"{found.windows} windows of {found.tokens:.1f} pieces on average, batches of {found.batch_size}; "
+        f"{found.where}; {len(found.timings[0].seconds)} rounds",
+        "tokens each layer works on: " + " ".join(f"{x:.1f}" for x in found.lengths),
+        f"{'way':8} {'GFLOPs':>9} {'times':>6} {'seconds':>8} {'times':>6} {'[least, most]':>15} "
+        f"{'windows/s':>10} {'MB a batch':>10}",
+    ]
+    for t in found.timings:
+        low, high = found.spread(t.way)
+        lines.append(
+            f"{t.way:8} {t.flops / 1e9:9.1f} {found.ratio(t.way, lambda t: t.flops):6.2f} {t.median:8.3f} "
+            f"{found.ratio(t.way, lambda t: t.median):6.2f} {f'[{low:.2f}, {high:.2f}]':>15} "
+            f"{found.windows / t.median:10.1f} {t.megabytes:10.0f}"
+        )
+    last = found.timings[-1].way
+    of_flops, of_time = (
+        found.ratio(last, lambda t: t.flops),
+        found.ratio(last, lambda t: t.median),
+    )
+    lines.append(f"wall-clock speed-up / FLOPs speed-up: {of_time / of_flops:.3f}")
+    return "\n".join(lines)

@@ -1,0 +1,157 @@
+"""Many models side by side: accuracy against operations counted and against time measured, in one run.
+
+A model is a line of points, one for each dial. What a line is worth is the area under it: accuracy over the
+share of the dense model's operations, from 0 to 1, the best point that needs no more counting at each share
+(after DACT-BERT, arXiv 2109.11745; below the cheapest point nothing is known but the commonest label).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from tqdm.auto import tqdm
+
+from eraser import Dataset, Fault, InputError, Prediction
+from eraser.metrics.table import compare, measure, score
+from rationale.asked import check_labels
+from rationale.bench.removal import bench
+from rationale.hf.classifier import Classifier
+from rationale.inference.capabilities import spares
+from rationale.inference.savings import Answers, answers, speedup_of
+from rationale.models.adaptive import AdaptiveForSequenceClassification
+from rationale.models.flops import costs, full_costs
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class SpeedSettings:
+    """What is measured: accuracy on a split, time on its first `windows` windows."""
+
+    split: str = "test"
+    dials: tuple[float, ...] = (1.0,)
+    windows: int = 256
+    batch_size: int = 32
+    rounds: int = 3
+    seed: int = 0
+
+    def check(self) -> None:
+        """Refuse what cannot be measured."""
+        if min(sizes := (self.windows, self.batch_size, self.rounds)) < 1:
+            raise InputError(Fault("at least 1 window, a batch size of 1 and 1 round", str(sizes)))
+        if bad := [d for d in self.dials if not 0 <= d < np.inf]:
+            raise InputError(Fault("dials of at least 0", str(bad[0])))
+
+
+def speed_table(
+    dense: Classifier, models: Mapping[str, Classifier], dataset: Dataset, settings: SpeedSettings
+) -> pd.DataFrame:
+    """Return a row for the dense model and one for each model and dial.
+
+    `flops` and `wall` are times fewer operations and times faster than dense, `loss` the accuracy lost to it,
+    paired. Accuracies have 95 % bootstrap intervals, `wall` the least and most over rounds. Models without a
+    dial have one point.
+    """
+    settings.check()
+    examples = dataset.examples(settings.split)
+    _check_models(dense, models, dataset)
+    right = _right(dense, dataset, settings.split, answers(dense, dataset, settings.split))
+    accuracy = score("accuracy", right, settings.seed)
+    rows: list[dict[str, Any]] = [{"model": "dense", "dial": np.nan, "loss": 0.0}]
+    rows[0] |= {"flops": 1.0, "wall": 1.0, "wall_of_flops": 1.0}
+    rows[0] |= {"accuracy": accuracy.value, "accuracy_low": accuracy.low, "accuracy_high": accuracy.high}
+    rows[0] |= {"n": len(examples)}
+    points = [(n, d) for n, m in models.items() for d in (settings.dials if _has_dial(m) else (np.nan,))]
+    for name, dial in tqdm(points, desc="speeds", leave=False, disable=None):
+        with _turned(models[name], dial):
+            rows.append({"model": name, "dial": dial, **_point(models[name], dataset, right, settings)})
+    return pd.DataFrame(rows)
+
+
+def _check_models(dense: Classifier, models: Mapping[str, Classifier], dataset: Dataset) -> None:
+    """Refuse what would be compared with something else than it was made from."""
+    for name, model in {"dense": dense, **models}.items():
+        check_labels(model, dataset.labels, name)
+        if spares(model) == (name == "dense"):
+            expected = "a dense model" if name == "dense" else "an adaptive or cut model"
+            raise InputError(Fault(expected, type(model.model).__name__, name))
+        if full_costs(model.model) != costs(dense.model):
+            raise InputError(Fault("a model of the dense model's sizes", "one of others", name))
+
+
+def _turned(classifier: Classifier, dial: float) -> AbstractContextManager[None]:
+    model = classifier.model
+    return model.turned(dial) if isinstance(model, AdaptiveForSequenceClassification) else nullcontext()
+
+
+def _has_dial(classifier: Classifier) -> bool:
+    return isinstance(classifier.model, AdaptiveForSequenceClassification)
+
+
+def _point(
+    classifier: Classifier, dataset: Dataset, dense_right: Sequence[Any], s: SpeedSettings
+) -> dict[str, Any]:
+    """Return what one model does, as its dial stands."""
+    found = answers(classifier, dataset, s.split)
+    right, kept = _right(classifier, dataset, s.split, found), found.kept
+    accuracy, loss = score("accuracy", right, s.seed), compare("accuracy", dense_right, right, s.seed)
+    timed = bench(classifier, found.windows[: s.windows], s.batch_size, s.rounds)
+    last = timed.timings[-1].way
+    low, high = timed.spread(last)
+    return {
+        "flops": speedup_of(classifier, found.windows, kept),
+        "wall": timed.ratio(last, lambda t: t.median),
+        "wall_low": low,
+        "wall_high": high,
+        "wall_of_flops": timed.ratio(last, lambda t: t.median) / timed.ratio(last, lambda t: t.flops),
+        "accuracy": accuracy.value,
+        "accuracy_low": accuracy.low,
+        "accuracy_high": accuracy.high,
+        "loss": loss.value,
+        "loss_low": loss.low,
+        "loss_high": loss.high,
+        "n": len(right),
+        "exit_layer": float((kept > 0).sum(0).mean()),
+        "tokens": " ".join(f"{n:.1f}" for n in kept.mean(1)),
+        "where": timed.where,
+    }
+
+
+def _right(classifier: Classifier, dataset: Dataset, split: str, found: Answers) -> list[Any]:
+    """Return accuracy's columns of each example."""
+    examples, nothing = dataset.splits[split], np.zeros(0)
+    predictions = [
+        Prediction(e.id, classifier.labels[i], {}, nothing, nothing > 0)
+        for e, i in zip(examples, found.said, strict=True)
+    ]
+    return measure("accuracy", [dataset.truth(e) for e in examples], predictions)
+
+
+def area(table: pd.DataFrame, commonest: float) -> pd.Series[float]:
+    """Return each model's area under accuracy over the share of dense operations.
+
+    `commonest` is the share of the commonest label: what can be had for nothing.
+    """
+    return pd.Series({
+        str(name): _area(1 / rows.flops.to_numpy(), rows.accuracy.to_numpy(), commonest)
+        for name, rows in table.groupby("model", sort=False)
+    })  # fmt: skip
+
+
+def _area(share: Floats, accuracy: Floats, commonest: float) -> float:
+    """Return the area under the steps of the best accuracy at no more than each share.
+
+    >>> round(_area(np.array([0.5]), np.array([0.8]), 0.4), 2)
+    0.6
+    """
+    inside = share < 1
+    at = np.concatenate([[0.0], np.sort(share[inside]), [1.0]])
+    order = accuracy[inside][np.argsort(share[inside])]
+    best = np.maximum.accumulate(np.concatenate([[commonest], order]))
+    return float((np.diff(at) * best).sum())

@@ -1,0 +1,33 @@
+"""The command `rationale`, as it is started: signals are handled before anything that takes long is imported.
+
+The commands themselves are in commands.py; `app` and all else of it can be had from here.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+
+from rationale.process.stopping import stops_in_one_line
+
+TYPE_CHECKING = False  # see registration.py
+if TYPE_CHECKING:
+    from typing import Any
+
+
+def main() -> None:
+    """Run the command line; bad input is a line a fault on standard error, and exit code 2."""
+    with stops_in_one_line(_is_entry):
+        here = sys.modules[__name__]
+        import_module("rationale.cli.commands").run(here.app)
+
+
+def _is_entry() -> bool:
+    """Return whether this process is there for the command alone."""
+    return getattr(sys.modules["__main__"], "main", None) is main
+
+
+def __getattr__(name: str) -> Any:
+    if name.startswith("__"):  # Python itself asks for these when a module is imported
+        raise AttributeError(name)
+    return getattr(import_module("rationale.cli.commands"), name)

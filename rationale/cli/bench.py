@@ -1,0 +1,139 @@
+"""The command `rationale bench`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from eraser.errors import Fault, InputError
+from rationale.cli.options import (
+    Address,
+    DataPath,
+    DatasetName,
+    Overwrite,
+    Precision,
+    RunnerName,
+    Threads,
+    Workers,
+    use_threads,
+)
+from rationale.process.terminal import say, say_lines
+
+DIAL = "bench --dial"
+
+
+def bench_command(  # noqa: PLR0913 (one option each)
+    model: Annotated[str | None, typer.Option(help="Folder or hub id of a model that drops tokens.")] = None,
+    suite: Annotated[
+        str | None, typer.Option(help="Instead a grid of sizes, lengths and batches: gpu or cpu.")
+    ] = None,
+    dataset: DatasetName = "sample",
+    data: DataPath = None,
+    split: str = "test",
+    windows: Annotated[int, typer.Option(help="How many windows of the split to time.")] = 256,
+    batch_size: int = 32,
+    rounds: int = 5,
+    threads: Threads = None,
+    dial: Annotated[
+        bool, typer.Option("--dial", help="Instead draw accuracy and agreement against speed.")
+    ] = False,
+    dials: Annotated[str | None, typer.Option(help="Dials to draw, comma-separated.")] = None,
+    out: Annotated[Path, typer.Option(help="Folder for what is drawn or measured.")] = Path("runs/bench"),
+    precision: Precision = "auto",
+    device: str = "auto",
+    runner: RunnerName = "local",
+    workers: Workers = 1,
+    address: Address = None,
+    overwrite: Overwrite = False,
+) -> None:
+    """Measure speed beside counted operations: Hugging Face dense, ours dense, ours with removal."""
+    from eraser.files.content import content_of_examples
+    from eraser.files.owned import claim, is_done
+    from eraser.load import load
+    from rationale.bench.removal import bench, table
+    from rationale.hf.classifier import cast_once, load_classifier
+    from rationale.hf.folder_checks import content_of_model
+    from rationale.hf.memory import keep_freed_memory
+
+    if windows < 1:
+        raise InputError(Fault("at least 1 window", str(windows)))
+    use_threads(threads)
+    keep_freed_memory()
+    if suite is None and (runner, workers, address) != ("local", 1, None):
+        raise InputError(Fault("a runner, workers and an address with --suite alone", "no suite"))
+    if suite is not None:
+        _run_suite(suite, device, out, (runner, workers, address), overwrite)
+        return
+    if model is None:
+        raise InputError(Fault("a model (--model) or a grid (--suite)", "neither"))
+    loaded = load(dataset, data)
+    examples = loaded.examples(split)
+    classifier = cast_once(load_classifier(model, device=device, precision=precision))
+    if dial or dials:
+        of = {"content_of_model": content_of_model(model), "split": split, "dials": dials}
+        of |= {"content_of_data": content_of_examples(loaded, examples)}
+        if is_done(out, DIAL, of, (model,), overwrite):
+            say(f"already done: {out}", err=True)
+            return
+        found = _dial_table(classifier, loaded, split, dials)
+        claim(out, DIAL, of, (model,), (), overwrite)
+        _draw_dial(found, out)
+        return
+    encoded = classifier.encoder.encode([loaded.text(e) for e in examples])
+    flat = [w for text in encoded for w in text][:windows]
+    say_lines(table(bench(classifier, flat, batch_size, rounds)))
+
+
+def _run_suite(name: str, device: str, out: Path, how: tuple[str, int, str | None], overwrite: bool) -> None:
+    """Measure a grid; workers on one device would share its time, so each should have its own."""
+    import torch
+
+    from eraser.files.cells import as_csv
+    from eraser.files.owned import claim, together
+    from eraser.files.whole import write_json, write_text
+    from rationale.bench.suite import SUITES, as_table
+    from rationale.hf.device import pick_device
+    from rationale.runners.backends import RUNNERS, check_runner
+    from rationale.runners.jobs import SuiteJob
+
+    check_runner(*how)
+    if name not in SUITES:
+        raise InputError(Fault(f"a suite of {', '.join(SUITES)}", repr(name)))
+    if name == "gpu" and device == "auto" and pick_device(device).type == "cpu":
+        raise InputError(Fault("a GPU (or --device cpu, which takes very long)", "none"))
+    runner, workers, address = how
+    job = SuiteJob(replace(SUITES[name], device=device), str(out.resolve()), threads=torch.get_num_threads())
+    run = job.open()
+    claim(out, f"bench --suite {name}", {**vars(run.suite), **run.where}, (), (), overwrite)
+    if run.measured:
+        say(f"measured earlier: {run.measured} of {len(run)} parts in {run.folder}/parts", err=True)
+    RUNNERS[runner](job, run, workers, address)
+    table = as_table([cell for number in range(len(run)) for cell in run.cells(number)])
+    cells = table.astype(object).where(table.notna(), None).to_dict("records")
+    with together(out) as new:
+        write_json(new / f"{name}.json", {**run.where, "cells": cells})
+        write_text(new / f"{name}.csv", as_csv(table))
+    say_lines(f"{run.where['device']}, torch {run.where['torch']}\n{table.round(2).to_string(index=False)}")
+
+
+def _dial_table(classifier: Any, loaded: Any, split: str, dials: str | None) -> Any:
+    from rationale.bench.dial import DIALS, dial_table
+    from rationale.cli.train import numbers
+
+    return dial_table(classifier, loaded, split, DIALS if dials is None else numbers(dials))
+
+
+def _draw_dial(found: Any, out: Path) -> None:
+    from eraser.files.cells import as_csv
+    from eraser.files.owned import together
+    from eraser.files.whole import write_bytes, write_text
+    from rationale.report.plots import dial_figure, png
+
+    with together(out) as new:
+        write_text(new / "dial.csv", as_csv(found))
+        write_bytes(new / "dial.png", png(dial_figure(found)))
+    say_lines(found.round(3).to_string(index=False))
+    say(f"written: {out}/dial.csv, {out}/dial.png")

@@ -1,0 +1,213 @@
+"""The commands of `rationale`. They import what they need when they run: scoring needs no torch."""
+
+from __future__ import annotations
+
+import errno
+import json
+import resource
+import sys
+from collections.abc import Callable, Sequence
+from io import TextIOWrapper
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from eraser.errors import Fault, InputError, first_line, told
+from eraser.files.whole import is_text, name_fault
+from rationale.cli.attribute import attribute_command
+from rationale.cli.bench import bench_command
+from rationale.cli.data import import_command
+from rationale.cli.evaluate import compare_command, evaluate_command
+from rationale.cli.options import (
+    AsJson,
+    DataPath,
+    DatasetName,
+    ExtraLabels,
+    Overwrite,
+)
+from rationale.cli.speeds import speeds_command
+from rationale.cli.train import train_app, tune_app
+from rationale.cli.train_adaptive import train_dact_command, train_inforcoef_command, train_prune_command
+from rationale.cli.viewer import app_command
+from rationale.process.terminal import say, say_lines
+
+LEAST = 1_500_000_000  # bytes of address space, which the libraries of a model take when they are imported
+LIGHT = frozenset({"data", "score", "check", "compare", "--help"})  # commands that import none of them
+NO_MEMORY = "expected more memory than there is, or than a limit leaves"
+
+app = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Which words decided, do people agree, can it be trusted, what did it cost?",
+)
+data_app = typer.Typer(no_args_is_help=True, help="Fetch, list and describe data sets.")
+app.add_typer(data_app, name="data")
+data_app.command("import")(import_command)
+train_app.command("dact")(train_dact_command)
+train_app.command("inforcoef")(train_inforcoef_command)
+train_app.command("prune")(train_prune_command)
+app.add_typer(train_app, name="train")
+app.add_typer(tune_app, name="tune")
+app.command("evaluate")(evaluate_command)
+app.command("attribute")(attribute_command)
+app.command("bench")(bench_command)
+app.command("compare")(compare_command)
+app.command("speeds")(speeds_command)
+app.command("app")(app_command)
+
+
+def run(command: Callable[[], object]) -> None:
+    """Run a command line; what is wrong is a line a fault on standard error, and exit code 2."""
+    if isinstance(sys.stdout, TextIOWrapper):  # a file's name or an id may be what no encoding can write
+        sys.stdout.reconfigure(errors="backslashreplace")
+    try:
+        _refuse_small_limit(sys.argv[1:2])
+        command()
+    except Exception as error:
+        if not (lines := _told(error)):
+            raise
+        for line in lines:
+            say(f"error: {line}", err=True)
+        raise SystemExit(2) from None
+
+
+def _told(error: Exception) -> list[str]:
+    """Return what to say of an error, a line a fault; nothing of one that is the program's own."""
+    if isinstance(error, InputError):
+        return str(error).splitlines()
+    if out_of_memory(error):
+        return [f"{NO_MEMORY}, got {first_line(error)}"]
+    if isinstance(error, OSError):  # a folder that is a file, no permission, a full disk
+        place = "" if error.filename is None else f"{error.filename}: "
+        return [f"{place}expected a usable file or folder, got {error.strerror or error}"]
+    if isinstance(error, ModuleNotFoundError):
+        extra = {"ray": "ray", "streamlit": "app"}.get(error.name or "", "models")
+        advice = f"pip install 'rationale-suite[{extra}]' (in a checkout: '.[{extra}]')"
+        return [f"{error.name} is not installed: {advice}"]
+    odd = [a for a in sys.argv if not is_text(a)] if isinstance(error, UnicodeEncodeError) else []
+    return [str(name_fault(a)) for a in odd[:1]]
+
+
+def _refuse_small_limit(command: Sequence[str]) -> None:
+    """Refuse a limit of memory in which torch cannot even be imported: libraries end the process over it."""
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if limit not in (resource.RLIM_INFINITY, -1) and limit < LEAST and not LIGHT.issuperset(command):
+        got = f"a limit of {limit / 1e9:.1f} GB (ulimit -v)"
+        raise InputError(Fault(f"at least {LEAST / 1e9:.1f} GB of memory for a model", got))
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Return whether there was no memory for something: numbers, a file, a library's code."""
+    said = ("memory", "bad_alloc", "failed to map segment", "can't start new thread")
+    libraries = isinstance(error, RuntimeError | ImportError) and any(s in str(error) for s in said)
+    refused = isinstance(error, OSError) and error.errno == errno.ENOMEM
+    return isinstance(error, MemoryError) or refused or libraries
+
+
+@data_app.command("list")
+def data_list(as_json: AsJson = False) -> None:
+    """List the data sets that can be fetched, and which are there."""
+    from eraser.data.catalog import status
+
+    rows = status()
+    if as_json:
+        say(json.dumps([r.__dict__ if hasattr(r, "__dict__") else r for r in rows], default=str))
+        return
+    for row in rows:
+        place = f" ({row.path})" if row.state == "here" else ""
+        say(f"{row.name:20} {row.state:10} {row.description}{place}")
+
+
+@data_app.command("fetch")
+def data_fetch(
+    names: Annotated[list[str], typer.Argument(help="Data sets, see `rationale data list`.")],
+    force: Annotated[bool, typer.Option(help="Fetch again what is there.")] = False,
+) -> None:
+    """Download data sets into the cache folder, check and unpack them."""
+    from eraser.download import fetch
+
+    for name in names:
+        say(f"{name}: {fetch(name, force=force)}")
+
+
+@data_app.command("describe")
+def data_describe(dataset: DatasetName = "sample", data: DataPath = None, as_json: AsJson = False) -> None:
+    """Say what a data set holds and what was left out of it."""
+    from eraser.load import load
+
+    loaded = load(dataset, data)
+    facts: dict[str, Any] = {
+        "name": loaded.name,
+        "labels": loaded.labels,
+        "notes": loaded.notes,
+        "splits": {},
+    }
+    for split, examples in loaded.splits.items():
+        facts["splits"][split] = {
+            "examples": len(examples),
+            "with_evidence": sum(bool(e.gold) for e in examples),
+            "evidence_spans": sum(len(e.evidence) for e in examples),
+            "human_share": round(loaded.human_share(split), 4),
+        }
+    if as_json:
+        say(json.dumps(facts).replace("NaN", "null"))
+        return
+    say(f"{loaded.name}: labels {', '.join(loaded.labels)}")
+    for split, row in facts["splits"].items():
+        say(f"  {split:6}" + "  ".join(f"{k} {v}" for k, v in row.items()))
+    for note in loaded.notes:
+        say(f"  note: {note}")
+
+
+@app.command("compress")
+def compress_command(
+    model: Annotated[Path, typer.Option(help="Folder of a trained classifier.")],
+    out: Annotated[Path, typer.Option(help="Folder for the small copy.")],
+    overwrite: Overwrite = False,
+) -> None:
+    """Store a model in about a quarter of its size: matrices in eight bits, the rest in sixteen."""
+    from rationale.hf.compress import compress
+
+    say(f"{out}: {compress(model, out, overwrite) / 1e6:.1f} MB")
+
+
+@app.command("score")
+def score_command(
+    predictions: Annotated[Path, typer.Option(help="Official-format .jsonl file.")],
+    data: Annotated[Path, typer.Option(help="ERASER-format folder or .tar.gz.")],
+    split: str = "test",
+    official: Annotated[Path | None, typer.Option(help="Also write the official scorer's JSON here.")] = None,
+    extra_label: ExtraLabels = None,
+) -> None:
+    """Score any system's predictions as the official ERASER scorer does; needs no torch."""
+    from eraser.data.source import Source
+    from eraser.files.whole import write_text
+    from eraser.official.scorer import score_official
+
+    found = score_official(Source(data), split, predictions, extra_labels=tuple(extra_label or ()))
+    text = json.dumps(found, indent=4, sort_keys=True)
+    if official is not None:
+        write_text(official, text + "\n")
+    say_lines(text)
+
+
+@app.command("check")
+def check_command(
+    predictions: Annotated[Path, typer.Option(help="Official-format .jsonl file.")],
+    data: Annotated[Path, typer.Option(help="ERASER-format folder or .tar.gz.")],
+    split: str = "test",
+    extra_label: ExtraLabels = None,
+) -> None:
+    """List everything wrong with a prediction file; exit code 2 if the official scorer would refuse it."""
+    from eraser.data.source import Source
+    from eraser.official.check import check_predictions
+    from eraser.official.reading import Settings
+
+    settings = Settings(extra_labels=tuple(extra_label or ()))
+    found = check_predictions(Source(data), split, predictions, settings)
+    for warning in told(found.warnings):
+        say(f"warning: {warning}")
+    if found.faults:
+        raise InputError(*found.faults)
+    say(f"{predictions}: no faults, {len(found.warnings)} warnings")

@@ -1,0 +1,92 @@
+"""The command `rationale speeds`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from eraser.errors import Fault, InputError
+from rationale.cli.options import DataPath, DatasetName, Overwrite, Precision, Threads, use_threads
+from rationale.process.terminal import say, say_lines
+
+SHOWN = (
+    *("model", "dial", "flops", "wall", "wall_of_flops", "exit_layer"),
+    *("accuracy", "accuracy_low", "accuracy_high", "loss", "loss_low", "loss_high"),
+)
+
+
+def speeds_command(  # noqa: PLR0913 (one option each)
+    models: Annotated[list[str], typer.Argument(help="Trained models, each FOLDER or NAME=FOLDER.")],
+    dense: Annotated[str, typer.Option(help="The dense model that they are compared with.")],
+    dataset: DatasetName = "sample",
+    data: DataPath = None,
+    split: str = "test",
+    dials: Annotated[str, typer.Option(help="Comma-separated, for models that have one.")] = "1",
+    windows: Annotated[int, typer.Option(help="How many windows of the split to time.")] = 256,
+    batch_size: int = 32,
+    rounds: int = 3,
+    threads: Threads = None,
+    out: Annotated[Path, typer.Option(help="Folder for speeds.csv, areas.csv, speeds.png.")] = Path(
+        "runs/speeds"
+    ),
+    precision: Precision = "auto",
+    device: str = "auto",
+    seed: int = 0,
+    overwrite: Overwrite = False,
+) -> None:
+    """Accuracy of many models against operations counted and time measured, and the area under each line."""
+    from dataclasses import asdict
+
+    from eraser.files.cells import as_csv
+    from eraser.files.content import content_of_examples
+    from eraser.files.owned import claim, together
+    from eraser.files.whole import write_bytes, write_text
+    from eraser.load import load
+    from rationale.bench.speeds import SpeedSettings, area, speed_table
+    from rationale.cli.train import numbers
+    from rationale.hf.folder_checks import content_of_model
+    from rationale.hf.memory import keep_freed_memory
+    from rationale.report.plots import png, speed_figure
+
+    use_threads(threads)
+    keep_freed_memory()
+    loaded = load(dataset, data)
+    settings = SpeedSettings(split, tuple(numbers(dials)), windows, batch_size, rounds, seed)
+    settings.check()
+    asked = {"dense": dense, **_named(models)}
+    of = {**asdict(settings), "precision": precision, "device": device}
+    of |= {"content_of_data": content_of_examples(loaded, loaded.examples(split))}
+    of |= {f"content_of_{name}": content_of_model(path) for name, path in asked.items()}
+    if claim(out, "speeds", of, asked.values(), (), overwrite):
+        say(f"already done: {out}", err=True)
+        return
+    found = {n: _loaded(path, device, precision) for n, path in _named(models).items()}
+    table = speed_table(_loaded(dense, device, precision), found, loaded, settings)
+    labels = [e.label for e in loaded.splits[split]]
+    areas = area(table, max(map(labels.count, set(labels))) / len(labels))
+    with together(out) as new:
+        write_text(new / "speeds.csv", as_csv(table))
+        write_text(new / "areas.csv", as_csv(areas.rename_axis("model").reset_index(name="area")))
+        write_bytes(new / "speeds.png", png(speed_figure(table)))
+    say(f"{loaded.name} {split}, n = {len(labels)}; {table['where'].dropna().iloc[0]}")
+    say_lines(table[list(SHOWN)].round(3).to_string(index=False))
+    say("area under accuracy over the share of dense operations")
+    say_lines(areas.round(4).to_string())
+
+
+def _named(models: list[str]) -> dict[str, str]:
+    """Read NAME=FOLDER; a folder without a name gets its own."""
+    named = [("", m) if Path(m).is_dir() or "=" not in m else m.split("=", 1) for m in models]
+    pairs = [(name or Path(path).name, path) for name, path in named]
+    names = [name for name, _ in pairs]
+    if twice := [n for n in names if names.count(n) > 1 or n == "dense"]:
+        raise InputError(Fault("models of different names, none of them dense", twice[0]))
+    return dict(pairs)
+
+
+def _loaded(path: str, device: str, precision: Any) -> Any:
+    from rationale.hf.classifier import cast_once, load_classifier
+
+    return cast_once(load_classifier(path, device=device, precision=precision))

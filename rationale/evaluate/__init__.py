@@ -1,0 +1,15 @@
+"""Methods on a data set: planned, computed chunk by chunk into parts on disk, and collected."""
+
+from rationale.process.lazy import lazily
+
+TYPE_CHECKING = False  # see registration.py
+if TYPE_CHECKING:
+    from rationale.evaluate.plan import Evaluation, Plan, evaluate
+
+__all__ = ["Evaluation", "Plan", "evaluate"]
+PLACES = {
+    "Evaluation": "rationale.evaluate.plan",
+    "Plan": "rationale.evaluate.plan",
+    "evaluate": "rationale.evaluate.plan",
+}
+__getattr__ = lazily(__name__, PLACES)

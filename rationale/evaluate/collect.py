@@ -1,0 +1,224 @@
+"""The batches of a run, one after another → what its tables, pages and files stand on, in one pass.
+
+Nothing that grows with the number of examples stays in memory: columns go to per_example.parquet, official
+predictions to their files. Of the examples themselves only those worth a look are kept; all, where the data
+have single annotators or communities (people.py).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from itertools import combinations, groupby
+from pathlib import Path
+from typing import Any, TextIO
+
+import numpy as np
+
+from eraser.files.whole import add_predictions, whole
+from eraser.metrics.agreement import Columns as Row
+from eraser.metrics.table import defined, rows_of
+from eraser.types import Kind
+from rationale.evaluate.columns import PER_EXAMPLE, TIMES, Columns, ColumnsFile, ColumnsWriter, Key
+from rationale.evaluate.disagreement import MIN_WORDS, Found, furthest_apart, furthest_from_people
+from rationale.evaluate.per_example import DELTA, NO_BUDGET, TAU, measured, timed
+from rationale.evaluate.plan import Evaluation, joined
+from rationale.evaluate.savings import Spared
+from rationale.settings import EvaluateSettings
+
+N_EXAMPLES = 3  # of each kind
+Shown = tuple[float | None, dict[str, Any]]  # why an example is worth a look, and what the page shows of it
+
+
+@dataclass
+class Worth:
+    """The examples worth a look, so far."""
+
+    far: list[Shown] = field(default_factory=list)
+    apart: list[Shown] = field(default_factory=list)
+    marked: list[Shown] = field(default_factory=list)
+
+    def add(self, evaluation: Evaluation, columns: Mapping[Key, list[Row]]) -> None:
+        """Look through some more."""
+        names = evaluation.settings.methods
+        methods = [m for m in names if m != "random"] or list(names)
+        precision = {m: columns["average_precision", NO_BUDGET, m] for m in methods}
+        pairs = [columns[TAU, other, one] for one, other in combinations(methods, 2)]
+        sizes = [item.truth.n_words for item in evaluation.items]
+        marked = [i for i, item in enumerate(evaluation.items) if item.truth.spans]
+
+        def shown(found: Sequence[Found]) -> list[Shown]:
+            return [(number, _example(evaluation, precision, i, number)) for i, number in found]
+
+        self.far = _lowest(self.far + shown(furthest_from_people(list(precision.values()), N_EXAMPLES)))
+        self.apart = _lowest(self.apart + shown(furthest_apart(pairs, sizes, N_EXAMPLES)))
+        first = [(None, _example(evaluation, precision, i, None)) for i in marked[:N_EXAMPLES]]
+        self.marked = (self.marked + first)[:N_EXAMPLES]
+
+    def sections(self) -> list[dict[str, Any]]:
+        """The examples by why they are worth a look: title, what the number is, examples."""
+        told = (
+            (
+                "Where methods and people disagree most",
+                "mean average precision of methods but random, lowest first",
+                self.far,
+            ),
+            (
+                "Where methods disagree most with each other",
+                f"mean Kendall's τ-b of methods but random, lowest first, {MIN_WORDS} words or more",
+                self.apart,
+            ),
+            ("First examples", "with human evidence", self.marked),
+        )
+        return [{"title": t, "number": n, "examples": [e for _, e in found]} for t, n, found in told]
+
+
+def _lowest(found: list[Shown]) -> list[Shown]:
+    return sorted(found, key=lambda pair: pair[0] or 0.0)[:N_EXAMPLES]
+
+
+def _example(
+    evaluation: Evaluation, precision: Mapping[str, list[Row]], index: int, number: float | None
+) -> dict[str, Any]:
+    """Return one example as the page shows it, a row a method with its average precision."""
+    item, first = evaluation.items[index], next(iter(precision))
+    return {
+        "item": item,
+        "number": number,
+        "predicted": evaluation.predictions[first, evaluation.budgets[0]][index].label,
+        "rows": [
+            (
+                method,
+                None if (row := of_method[index]) is None else row[0],
+                marked_words(evaluation, method, index),
+            )
+            for method, of_method in precision.items()
+        ],
+    }
+
+
+def marked_words(evaluation: Evaluation, method: str, index: int) -> list[tuple[str, str]]:
+    """Return (words, hit | missed | extra | '') of one example, people against the method.
+
+    Words after one another that are alike stand together.
+    """
+    item = evaluation.items[index]
+    picked = evaluation.predictions[method, evaluation.budgets[0]][index].rationale
+    kinds = {(True, True): "hit", (True, False): "missed", (False, True): "extra", (False, False): ""}
+    marks = [kinds[bool(g), bool(p)] for g, p in zip(item.truth.gold, picked, strict=True)]
+    text, places = item.text.plain
+    alike = groupby(zip(places, marks, strict=True), key=lambda pair: pair[1])
+    runs = ((kind, [place for place, _ in pairs]) for kind, pairs in alike)
+    return [(text[there[0][0] : there[-1][1]], kind) for kind, there in runs]
+
+
+class Official(ExitStack):
+    """The official prediction file of each method, for the examples that have human evidence.
+
+    The official scorer counts a prediction for any other example as wrong, and has no use for an empty file.
+    Its format knows one label a text: of a model that gives several, or a number, there are no files.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self.folder = folder
+        self.files: dict[str, TextIO] = {}
+
+    def add(self, evaluation: Evaluation) -> None:
+        """Write the predictions of some more examples."""
+        marked = [i for i, item in enumerate(evaluation.items) if item.truth.spans]
+        for method in evaluation.settings.methods if marked and evaluation.kind == "class" else ():
+            of_method = evaluation.predictions[method, evaluation.budgets[0]]
+            add_predictions(self._file(method), ((evaluation.items[i].text, of_method[i]) for i in marked))
+
+    def _file(self, method: str) -> TextIO:
+        if method not in self.files:
+            path = self.enter_context(whole(self.folder / f"{method}.jsonl"))
+            self.files[method] = self.enter_context(path.open("w", encoding="utf-8"))
+        return self.files[method]
+
+
+@dataclass(frozen=True)
+class Folded:
+    """What a run has to show, but for the tables made of its columns."""
+
+    settings: EvaluateSettings
+    budgets: tuple[str, ...]
+    counts: Mapping[str, int]
+    device: str
+    notes: tuple[str, ...]
+    columns: ColumnsFile
+    times: ColumnsFile
+    sections: list[dict[str, Any]]
+    people: Evaluation | None
+    kind: Kind = "class"
+
+
+def fold(batches: Iterable[Evaluation], folder: Path, keep: bool) -> Folded:
+    """Write the columns and the official predictions of all batches; return what else they say.
+
+    `keep`: whether the batches themselves are wanted too (as `people`).
+    """
+    worth, people, counts = Worth(), list[Evaluation](), Counter[str]()
+    devices = set[str]()
+    kind: Kind = "class"
+    saved: Spared | None = None
+    with (
+        whole(folder / PER_EXAMPLE) as path,
+        ColumnsWriter(path) as writer,
+        whole(folder / TIMES) as times_path,
+        ColumnsWriter(times_path) as times,
+        Official(folder / "predictions") as official,
+    ):
+        for batch in batches:
+            columns = measured(batch)
+            ids = [item.example.id for item in batch.items]
+            writer.add(ids, columns)
+            times.add(ids, timed(batch))
+            official.add(batch)
+            worth.add(batch, columns)
+            counts.update(_counts(batch))
+            devices, kind = devices | batch.devices, batch.kind
+            saved = batch.spared if saved is None or batch.spared is None else saved + batch.spared
+            people += [batch] if keep else []
+    found = ColumnsFile(folder / PER_EXAMPLE)
+    explained = "number" if kind == "value" else batch.settings.explain
+    notes = (*batch.notes, *(saved.notes if saved else ()), *misses(found, explained))
+    return Folded(
+        batch.settings,
+        batch.budgets,
+        counts,
+        "; ".join(sorted(devices)),
+        notes,
+        found,
+        ColumnsFile(folder / TIMES),
+        worth.sections(),
+        joined(people) if people else None,
+        kind,
+    )
+
+
+def _counts(evaluation: Evaluation) -> dict[str, int]:
+    return {
+        "examples": len(evaluation.items),
+        "with_human_evidence": sum(bool(i.truth.spans) for i in evaluation.items),
+        "words": sum(i.truth.n_words for i in evaluation.items),
+        "words_unread": evaluation.words_unread,
+    }
+
+
+def misses(columns: Columns, explain: str) -> tuple[str, ...]:
+    """Return by how much the scores of methods that should be complete miss what they should sum to."""
+    found = []
+    for name, at, method in columns:
+        if name != DELTA:
+            continue
+        deltas = rows_of(columns[name, at, method])
+        if (missed := deltas[defined(deltas)]).size:
+            median = np.median(missed)
+            found.append(
+                f"{method}: scores miss what they should sum to by {median:.2g} (median, of the {explain})"
+            )
+    return tuple(found)

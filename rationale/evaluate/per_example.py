@@ -1,0 +1,110 @@
+"""What is measured on each example: every metric, cost, agreement of methods, what reached each layer."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import combinations
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from eraser.metrics.agreement import Columns as Row
+from eraser.metrics.table import METRICS, measure
+from rationale.budgets import top_words
+from rationale.evaluate.columns import Key
+from rationale.evaluate.disagreement import method_taus
+
+if TYPE_CHECKING:  # tables that are on disk are read without torch
+    from rationale.evaluate.plan import Evaluation
+
+MODEL = "model"  # in the place of the method, of metrics that look at the answer alone
+NO_BUDGET = "-"  # of metrics that look at the ranking or the label, not at the picked words
+SURVIVORS = "survivors"  # the method whose score counts the layers a word reached
+OF_LAYERS = ("false_positive_rate", "token_f1")
+# measured too, beside METRICS; in the place of the budget stands what says which
+COST, DELTA = "cost", "delta"
+TAU = "tau"  # … the other method
+DROPS = "drops"  # … the share of words; without them, and with only them
+WORDS = "words"  # … the layer
+
+
+def measured(evaluation: Evaluation) -> dict[Key, list[Row]]:
+    """Measure everything on every example, once; None where it is undefined."""
+    truths = [item.truth for item in evaluation.items]
+    first = evaluation.budgets[0]
+    found: dict[Key, list[Row]] = {}
+    metrics = {name: metric for name, metric in METRICS.items() if evaluation.kind in metric.kinds}
+    for (method, budget), predictions in evaluation.predictions.items():
+        for name, metric in metrics.items():
+            if metric.needs == "label":
+                found[name, NO_BUDGET, MODEL] = measure(name, truths, predictions)
+            elif metric.needs == "rationale":
+                found[name, budget, method] = measure(name, truths, predictions)
+            elif budget == first:
+                found[name, NO_BUDGET, method] = measure(name, truths, predictions)
+    return found | _deltas(evaluation) | _taus(evaluation) | _drops(evaluation) | _layers(evaluation)
+
+
+def timed(evaluation: Evaluation) -> dict[Key, list[Row]]:
+    """Return the milliseconds of each method on every example, which no two runs have the same."""
+    methods = evaluation.settings.methods
+    return {(COST, NO_BUDGET, m): [(ms,) for ms in evaluation.milliseconds[m]] for m in methods}
+
+
+def _deltas(evaluation: Evaluation) -> dict[Key, list[Row]]:
+    methods = evaluation.settings.methods
+    return {
+        (DELTA, NO_BUDGET, m): [None if d is None else (abs(d),) for d in evaluation.deltas[m]]
+        for m in methods
+    }
+
+
+def _taus(evaluation: Evaluation) -> dict[Key, list[Row]]:
+    """Return how alike every two methods rank the words of an example; None where one is constant."""
+    taus = method_taus(evaluation)
+    pairs = combinations(enumerate(evaluation.settings.methods), 2)
+    return {
+        (TAU, other, one): [None if np.isnan(tau) else (float(tau),) for tau in taus[:, i, j]]
+        for (i, one), (j, other) in pairs
+    }
+
+
+def _drops(evaluation: Evaluation) -> dict[Key, list[Row]]:
+    """Return how far the predicted class's probability, or what else was explained, falls at each share."""
+    first = evaluation.budgets[0]
+    found: dict[Key, list[Row]] = {}
+    for method in evaluation.settings.methods:
+        for i, fraction in enumerate(evaluation.settings.fractions):
+            found[DROPS, str(fraction), method] = [
+                (p.probs[p.subject] - a.without[p.subject], p.probs[p.subject] - a.only[p.subject])
+                for p in evaluation.predictions[method, first]
+                for a in [p.ablations[i]]
+            ]
+    return found
+
+
+def _layers(evaluation: Evaluation) -> dict[Key, list[Row]]:
+    """Measure the words that reached each layer, beside other methods' as many, where people marked some."""
+    first, methods = evaluation.budgets[0], evaluation.settings.methods
+    if SURVIVORS not in methods:
+        return {}
+    found: dict[Key, list[Row]] = {}
+    for i, item in enumerate(evaluation.items):
+        reached = np.nan_to_num(evaluation.predictions[SURVIVORS, first][i].scores)
+        for layer in range(1, evaluation.layers + 1):
+            at, size = str(layer), int((reached >= layer).sum())
+            marked = bool(item.truth.spans)
+            words = (size / item.truth.n_words,) if marked else None
+            found.setdefault((WORDS, at, SURVIVORS), []).append(words)
+            for method in methods:
+                p = evaluation.predictions[method, first][i]
+                picked = replace(p, rationale=top_words(p.scores, size))
+                for metric in OF_LAYERS:
+                    row = METRICS[metric].measure(item.truth, picked) if marked else None
+                    found.setdefault((by_layer(metric), at, method), []).append(row)
+    return found
+
+
+def by_layer(metric: str) -> str:
+    """Return how a metric of the words that reached a layer is called."""
+    return f"{metric}_by_layer"

@@ -1,0 +1,256 @@
+"""Data set × methods → parts on disk → predictions → scores."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from heapq import nsmallest
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from tqdm.auto import tqdm
+
+from eraser import Dataset, Example, Fault, InputError, Prediction
+from eraser.files.content import content_of_examples
+from eraser.files.owned import claim
+from eraser.labels import number_of
+from eraser.types import Kind
+from rationale.asked import Asked, check_labels
+from rationale.attribution import METHODS, AttributionSettings, codes_of, method_named, refuse_unfit
+from rationale.evaluate.pipeline import Item, Run, seed_of
+from rationale.evaluate.savings import Spared
+from rationale.heads import HEADS, REGRESSION, THRESHOLD, check_explain, problem_type
+from rationale.inference.capabilities import drops_tokens
+from rationale.settings import EvaluateSettings, as_record
+from rationale.text.encode import words_read
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What was measured of some examples of a run, or of all: predictions by (method, budget), and cost.
+
+    Of each method the milliseconds of every example, and by how much its scores miss what they should sum
+    to (None where nothing is promised).
+    """
+
+    settings: EvaluateSettings
+    budgets: tuple[str, ...]
+    items: tuple[Item, ...]
+    predictions: dict[tuple[str, str], tuple[Prediction, ...]]
+    milliseconds: dict[str, tuple[float, ...]]
+    deltas: dict[str, tuple[float | None, ...]]
+    words_unread: int
+    layers: int  # of a model that drops tokens, else 0
+    devices: frozenset[str]
+    notes: tuple[str, ...] = ()
+    spared: Spared | None = None
+
+    @property
+    def kind(self) -> Kind:
+        """What the model answers."""
+        return next(p.kind for of_key in self.predictions.values() for p in of_key)
+
+
+def joined(batches: Sequence[Evaluation]) -> Evaluation:
+    """Return the batches of one run, at least one, as one."""
+    first, *rest = batches
+    keys, methods = first.predictions, first.milliseconds
+    return replace(
+        first,
+        items=tuple(item for b in batches for item in b.items),
+        predictions={key: tuple(p for b in batches for p in b.predictions[key]) for key in keys},
+        milliseconds={m: tuple(ms for b in batches for ms in b.milliseconds[m]) for m in methods},
+        deltas={m: tuple(d for b in batches for d in b.deltas[m]) for m in methods},
+        words_unread=sum(b.words_unread for b in batches),
+        devices=first.devices.union(*(b.devices for b in rest)),
+        spared=None if first.spared is None else sum((b.spared for b in rest if b.spared), first.spared),
+    )
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A run whose settings were checked, and its examples, computed chunk by chunk; `done`: it was there."""
+
+    run: Run
+    dataset: Dataset
+    examples: Sequence[Example]
+    notes: tuple[str, ...]
+    done: bool = False
+
+    def __len__(self) -> int:
+        return -(-len(self.examples) // self.run.settings.chunk)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the models are."""
+        return self.run.classifier.device
+
+    def compute(self, number: int) -> None:
+        """Compute the parts of one chunk that the run's folder lacks."""
+        self.batch(number)  # what it returns is read again from the parts when all are there
+
+    def batch(self, number: int) -> Evaluation:
+        """Return what was measured of one chunk; parts that are not in the folder yet are computed."""
+        run, settings = self.run.afresh(), self.run.settings
+        first = number * settings.chunk
+        items = run.items(self.dataset, tuple(self.examples[first : first + settings.chunk]))
+        found: dict[tuple[str, str], list[Prediction]] = {}
+        rows: dict[str, list[dict[str, Any]]] = {m: [] for m in settings.methods}
+        for method, budget, prediction, row in run.chunk(items):
+            found.setdefault((method, budget), []).append(prediction)
+            if budget == str(run.budgets[0]):
+                rows[method].append(row)
+        return Evaluation(
+            settings,
+            tuple(map(str, run.budgets)),
+            tuple(items),
+            {key: tuple(of_key) for key, of_key in found.items()},
+            {m: tuple(row["ms"] for row in of_method) for m, of_method in rows.items()},
+            {m: tuple(row["delta"] for row in of_method) for m, of_method in rows.items()},
+            sum(int((~words_read(i.windows, i.truth.n_words)).sum()) for i in items),
+            _depth(run.classifier),
+            frozenset(row["where"] for of_method in rows.values() for row in of_method),
+            self.notes,
+            run.spared(items),
+        )
+
+    def batches(self) -> Iterator[Evaluation]:
+        """Yield what was measured, chunk by chunk."""
+        numbers = tqdm(range(len(self)), desc="evaluate", unit="chunk", leave=False, disable=None)
+        return map(self.batch, numbers)
+
+
+def plan(
+    classifier: Asked,
+    dataset: Dataset,
+    settings: EvaluateSettings,
+    folder: Path,
+    dense: Asked | None = None,
+    overwrite: bool = False,
+) -> Plan:
+    """Refuse settings that cannot be carried out; return what a run in `folder` consists of.
+
+    Where the classifier drops tokens, methods other than its own explain `dense`, by default its own
+    weights with nothing removed; what is said without and with only a rationale is always its own answer.
+    """
+    named = {name: m for name in (*METHODS, *settings.methods) if (m := method_named(name)) is not None}
+    settings.check(tuple(named), tuple(name for name, m in named.items() if m.own is not None))
+    explained = explained_by(classifier, dense)
+    check_labels(classifier, dataset.labels, settings.model)
+    refuse_unfit(classifier, settings.methods, explained)
+    examples = chosen(dataset.examples(settings.split), settings)
+    settings.target_label(classifier.labels, HEADS[classifier.head].kind)  # refused before a folder is made
+    check_asked(classifier, settings, settings.threshold, settings.model)
+    share, note = _human_share(dataset, settings.split)
+    budgets = settings.resolved_budgets(share)
+    hashes = (classifier.identity(), explained.identity())
+    reads = (settings.model, settings.dense, dataset.source)
+    of = _made_of(dataset, examples, settings, hashes) | {"budgets_in_words": list(map(str, budgets))}
+    done = claim(folder, "evaluate", of, reads, (), overwrite)  # parts stay: their names say what they hold
+    run = Run(classifier, explained, settings, budgets, folder / "parts", hashes)
+    notes = (*dataset.notes, *note, *told(classifier, dataset, settings))
+    return Plan(run, dataset, examples, notes, done)
+
+
+def _made_of(
+    dataset: Dataset, examples: Sequence[Example], settings: EvaluateSettings, hashes: tuple[str, str]
+) -> dict[str, Any]:
+    """Return all that a run's numbers depend on: settings as they are, what is read by its content."""
+    asked = {k: v for k, v in as_record(settings).items() if k not in ("model", "dense")}
+    of = {**asked, "content_of_model": hashes[0], "content_of_dense": hashes[1]}
+    of |= {"content_of_data": content_of_examples(dataset, examples)}
+    return of | codes_of(settings.methods)
+
+
+def check_asked(classifier: Asked, settings: AttributionSettings, threshold: float, name: str) -> None:
+    """Refuse settings that do not fit what the classifier of that name answers, or how it can be asked."""
+    check_explain(settings.explain, classifier.head)
+    if HEADS[classifier.head].kind != "labels" and threshold != THRESHOLD:
+        raise InputError(Fault("no threshold, but of a multi-label model", f"{threshold:g}", name))
+    if settings.replace == "mask" and classifier.encoder.mask_id is None:
+        of_model, of_text = "a tokenizer with a mask token", "a text in place of masked words (--mask)"
+        raise InputError(Fault(of_text if classifier.opaque else of_model, "none", name))
+
+
+def evaluate(
+    classifier: Asked,
+    dataset: Dataset,
+    settings: EvaluateSettings,
+    folder: Path,
+    dense: Asked | None = None,
+    overwrite: bool = False,
+) -> Evaluation:
+    """Run every method on the split, or take from `folder/parts` what an earlier run left there; see plan.
+
+    All of it is held in memory; `plan(…).batches()` is not.
+    """
+    return joined(list(plan(classifier, dataset, settings, folder, dense, overwrite).batches()))
+
+
+def chosen(examples: Sequence[Example], settings: EvaluateSettings) -> Sequence[Example]:
+    """Return the first `limit` examples, or a `sample`, in their order; all where there are fewer.
+
+    With one seed a smaller sample is part of a larger one.
+    """
+    if settings.sample is None:
+        return examples if settings.limit is None else examples[: settings.limit]
+    order = ((seed_of(settings.seed, f"sample:{e.id}"), i) for i, e in enumerate(examples))
+    return [examples[i] for i in sorted(i for _, i in nsmallest(settings.sample, order))]
+
+
+def explained_by(classifier: Asked, dense: Asked | None) -> Asked:
+    """Return what attention and gradient methods explain: another model must read the same pieces."""
+    if classifier.opaque and dense is None:
+        return classifier
+    from rationale.hf.classifier import Classifier, without_removal  # not for a function of texts
+
+    if dense is None:
+        return without_removal(classifier)
+    if not (isinstance(dense, Classifier) and isinstance(classifier, Classifier)):
+        raise InputError(Fault("no dense model beside a function of texts, which is explained itself", "one"))
+    same = dense.encoder.tokenizer.get_vocab() == classifier.encoder.tokenizer.get_vocab()
+    if not same or (dense.labels, dense.head) != (classifier.labels, classifier.head):
+        raise InputError(Fault("a dense model with the model's own vocabulary and labels", "other ones"))
+    room, wanted = dense.encoder.max_length, classifier.encoder.max_length
+    if room < wanted:
+        raise InputError(Fault(f"a dense model that reads {wanted} pieces, as the model does", str(room)))
+    return replace(without_removal(dense), encoder=classifier.encoder)
+
+
+def _depth(classifier: Any) -> int:
+    """Return the number of layers of a model that drops tokens; of others nothing is counted by layer."""
+    from rationale.attribution.survivors import n_layers
+
+    return int(n_layers(classifier)) if drops_tokens(classifier) else 0
+
+
+def _human_share(dataset: Dataset, split: str) -> tuple[float, tuple[str, ...]]:
+    """Return the mean human share on train; where train has no evidence on val; else on the split."""
+    for name in ("train", "val", split):
+        if name in dataset.splits and not np.isnan(share := dataset.human_share(name)):
+            return share, (f"budget ratio: mean human share {share:.4f} on {name}",)
+    return 0.2, ("budget ratio: 0.2, as no split has human evidence",)
+
+
+def told(classifier: Asked, dataset: Dataset, settings: EvaluateSettings) -> tuple[str, ...]:
+    """Return what a reader must know of answers that are not one class, read from as many logits."""
+    match HEADS[classifier.head].kind:
+        case "labels":
+            return (
+                f"multi-label: each label above {settings.threshold:g} is said; agreement and budget gold "
+                "are of texts to which people gave the label explained",
+                "no official predictions: their format knows one label a text",
+            )
+        case "value":
+            numbers = all(number_of(label) is not None for label in dataset.labels)
+            return (
+                f"the model gives a number, {classifier.labels[0]}: faithfulness is its change, "
+                "no class is compared",
+                *(() if numbers else ("the data set's labels are not numbers: no error is measured",)),
+                "no official predictions: their format knows labels, no numbers",
+            )
+    if classifier.head == "two_classes" and problem_type(classifier.model.config) == REGRESSION:
+        return ("the logit of a regression is read as two classes, as the labels given say",)
+    return ()

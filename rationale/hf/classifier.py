@@ -1,0 +1,324 @@
+"""The one door to Hugging Face: a fine-tuned classifier, its tokenizer, and how it reads."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import shutil
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, ClassVar, TypeVar
+
+import torch
+from safetensors import SafetensorError
+from torch import nn
+from transformers import (
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
+from transformers.utils import logging as hf_logging
+
+from eraser import Fault, InputError
+from eraser.errors import shown
+from eraser.files.owned import writes
+from eraser.types import Floats
+from rationale.asked import Asked
+from rationale.heads import MULTI_LABEL, REGRESSION, Head, read_head
+from rationale.hf.adapters import adapter_folder, load_adapter, tokenizer_place
+from rationale.hf.card import write_card
+from rationale.hf.device import Precision, pick_device, use_bf16
+from rationale.hf.folder_checks import SETTINGS as SETTINGS
+from rationale.hf.folder_checks import check_answer, check_folder, first_line, read_config, read_object
+from rationale.hf.identity import fingerprint
+from rationale.hf.positions import longest, read_at_once
+from rationale.hf.tokenizer_files import check_fetched, check_tokenizer_files, check_usable, why_unread
+from rationale.inference.predict import read_model
+from rationale.models import dact, inforcoef  # noqa: F401 (known to Auto classes from here)
+from rationale.models.adapler import AdaplerForSequenceClassification
+from rationale.models.adaptive import AdaptiveForSequenceClassification, plain
+from rationale.models.packed.alone import length_matters, settled
+from rationale.models.packed.entry import takes_types
+from rationale.models.packed.layers import anatomy_of
+from rationale.models.pruning import PrunedForSequenceClassification
+from rationale.pass_cache import Passes
+from rationale.text.encode import MIN_ROOM, Batch, Encoder, LongTexts, Window
+from rationale.text.reading import note, settle, settle_padding, stop_caching
+
+SHIPPED = Path(__file__).parents[1] / "movies_model"  # AdapLeR trained on ERASER movies; see its README.md
+LAYER = re.compile(r"\blayers?\.\d+\.")  # in the name of a layer's weight
+AskedT = TypeVar("AskedT", bound=Asked)
+
+
+@dataclass(frozen=True)
+class Classifier:
+    """A model, the encoder that feeds it, its labels in the order of its answers, and its precision.
+
+    `passes`, where given, keeps what methods share; `head` is how logits become answers.
+    """
+
+    model: PreTrainedModel
+    encoder: Encoder
+    labels: tuple[str, ...]
+    device: torch.device
+    bf16: bool = False
+    passes: Passes | None = None
+    head: Head = "softmax"
+    opaque: ClassVar[bool] = False
+
+    def read(self, windows: Sequence[Window]) -> Floats:
+        """Return logits [window, L] of windows that differ, in batches of equal work."""
+        return read_model(self, windows)
+
+    def identity(self) -> str:
+        """Return a hash of what the model computes, and of its head where that is not the usual one."""
+        return fingerprint(self.model, "" if self.head == "softmax" else self.head)
+
+    def where(self) -> str:
+        """Return device, threads and precision."""
+        return describe(self)
+
+    def autocast(self) -> AbstractContextManager[Any]:
+        """Return the context in which the model runs."""
+        if self.bf16:
+            return torch.autocast(self.device.type, dtype=torch.bfloat16)
+        return nullcontext()
+
+    def inputs(self, batch: Batch) -> dict[str, torch.Tensor]:
+        """Return the model's keyword arguments for a batch, without the ids."""
+        arguments = {"attention_mask": batch.real.long()}
+        if takes_types(self.model, self.encoder.tokenizer):
+            arguments["token_type_ids"] = batch.types
+        return arguments
+
+
+def cast_once(classifier: Classifier) -> Classifier:
+    """Round matrices to bf16 for good where the classifier runs in bf16, instead of at each call.
+
+    The same numbers come out. Only for models that are not trained further.
+    """
+    if classifier.bf16:
+        round_matrices(classifier.model)
+    return classifier
+
+
+def round_matrices(model: nn.Module) -> None:
+    """Round the matrices of a model's linear layers to bf16."""
+    for module in model.modules():
+        if isinstance(module, nn.Linear):
+            module.to(torch.bfloat16)
+
+
+def without_removal(classifier: AskedT) -> AskedT:
+    """Return the classifier with nothing removed and every layer run, or itself where it never does less."""
+    if isinstance(classifier.model, AdaptiveForSequenceClassification):
+        model = classifier.model.unshortened()
+        return replace(classifier, model=model, passes=None)  # another model's answers
+    return classifier
+
+
+def describe(classifier: Classifier) -> str:
+    """Return device, threads and precision, as every timing needs them."""
+    kind = classifier.device.type
+    where = torch.cuda.get_device_name() if kind == "cuda" else f"{kind}, {torch.get_num_threads()} threads"
+    return f"{where}, {'bf16' if classifier.bf16 else 'float32'}"
+
+
+def quiet() -> None:
+    """Silence Hugging Face's progress bars and load reports: what matters in them is checked below."""
+    hf_logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    hf_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    logging.getLogger("transformers").setLevel(logging.ERROR)
+
+
+def load_tokenizer(path: str | Path) -> PreTrainedTokenizerBase:
+    """Load a fast tokenizer; its offsets are what aligns pieces with words."""
+    quiet()
+    path = tokenizer_place(path)
+    if Path(path).is_dir():
+        check_tokenizer_files(Path(path))
+    else:
+        check_fetched(str(path))
+    try:
+        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
+            path, use_fast=True, trust_remote_code=False
+        )
+    except Exception as error:  # the library raises many kinds for one cause
+        raise InputError(why_unread(path, error)) from None
+    check_usable(tokenizer, path)
+    return tokenizer
+
+
+def load_model(path: str | Path, **config: Any) -> tuple[PreTrainedModel, set[str]]:
+    """Load a sequence classifier from safetensors; also return the names of weights it had to invent.
+
+    Raises:
+        InputError: it would run code or read outside its folder, or its weights are not its configuration's.
+    """
+    quiet()
+    if (adapter := adapter_folder(path)) is not None:
+        return load_adapter(adapter, load_model, **config)
+    if Path(path).is_dir():
+        check_folder(Path(path), config)
+    try:
+        described, asked = read_config(path, config)
+        model, info = AutoModelForSequenceClassification.from_pretrained(
+            path,
+            config=described,
+            dtype=torch.float32,
+            use_safetensors=True,
+            trust_remote_code=False,
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,  # refused below, by name
+        )
+    except Exception as error:
+        raise InputError(
+            Fault("a model folder or hub id with safetensors", first_line(error), path)
+        ) from None
+    for name, stored, described in sorted(info["mismatched_keys"]):
+        expected = f"{name} of shape {list(described)}, as config.json says"
+        raise InputError(Fault(expected, str(list(stored)), path))
+    if unused := sorted(name for name in info["unexpected_keys"] if LAYER.search(name)):
+        raise InputError(Fault("a configuration with all stored layers", f"one without {unused[0]}", path))
+    if asked not in (None, now := model.config._attn_implementation):
+        note(f"{path}: attention runs as {now}; {asked}, which it asks for, is not here or not for float32")
+    settle(model)
+    return model, set(info["missing_keys"])
+
+
+def load_classifier(
+    path: str | Path,
+    *,
+    labels: Sequence[str] | None = None,
+    device: str = "auto",
+    precision: Precision = "float32",
+    max_length: int | None = None,
+    long_texts: LongTexts = "window",
+) -> Classifier:
+    """Load a fine-tuned classifier and check that it, its tokenizer and its labels belong together.
+
+    Args:
+        path: folder or hub id, of a model or of an adapter of one.
+        labels: names of the logits in order, for models that only call them LABEL_0, LABEL_1, …; two names
+            for one logit let it be read as two classes.
+        device: `auto`, `cpu`, `cuda`, …
+        precision: of the forward and backward passes; `auto` is bf16 where the hardware has it.
+        max_length: pieces read at once; default what the model was trained with, else what it can, and 512
+            where nothing bounds it.
+        long_texts: `window` reads all of a long text, `truncate` its first window.
+    """
+    _must_exist(path)
+    model, invented = load_model(path)
+    if isinstance(model, PrunedForSequenceClassification):
+        model = model.model
+    if invented:
+        got = f"no weights for {', '.join(sorted(invented)[:3])}"
+        raise InputError(Fault("a fine-tuned classifier", got, path))
+    tokenizer = load_tokenizer(path)
+    check_tokenizer(tokenizer, model, path)
+    if isinstance(model, AdaplerForSequenceClassification):
+        model.check_thresholds(path)
+    head, names, n_logits = read_head(model.config, labels, path)
+    wanted = read_settings(path).get("max_length") if max_length is None else max_length
+    where = pick_device(device)
+    model.to(where).eval()  # type: ignore[arg-type]
+    model.requires_grad_(False)
+    stop_caching(model, check_answer(model, tokenizer, n_logits, path))
+    settle_padding(model, tokenizer, path)
+    if isinstance(model, AdaptiveForSequenceClassification):
+        check_first_token(tokenizer, model, path)
+    length = read_at_once(wanted, longest(model, tokenizer))
+    check_room(length, tokenizer, path if max_length is None else None)
+    encoder = Encoder(tokenizer, length, long_texts)
+    classifier = Classifier(model, encoder, names, where, use_bf16(precision, where), head=head)
+    if length_matters(settled(classifier)):
+        note(f"{path}: texts of one length are read at a time, for padding changes the answers")
+    return classifier
+
+
+def _must_exist(path: str | Path) -> None:
+    """Refuse a path that is neither a folder nor could be a hub id (`name` or `owner/name`)."""
+    text = str(path)
+    in_folder = "/" in text and Path(text).parent.is_dir()
+    looks_local = text.startswith((".", "/", "~")) or text.count("/") > 1 or in_folder
+    if looks_local and not Path(text).is_dir():
+        raise InputError(Fault("a model folder or hub id", "nothing there", path))
+
+
+def check_tokenizer(tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel, path: str | Path) -> None:
+    """Refuse a tokenizer that knows ids the model has no embedding for."""
+    rows = int(model.get_input_embeddings().weight.shape[0])  # type: ignore[index]
+    largest = max(tokenizer.get_vocab().values(), default=-1)
+    if largest >= rows:
+        raise InputError(Fault(f"a tokenizer with ids below {rows}", f"id {largest}", path))
+
+
+def check_room(length: int, tokenizer: PreTrainedTokenizerBase, path: str | Path | None) -> None:
+    """Refuse to read so few pieces at once, by a folder's word or by the user's, that words are cut apart."""
+    least = tokenizer.num_special_tokens_to_add(pair=False) + MIN_ROOM
+    if length < least:
+        raise InputError(Fault(f"a max_length of at least {least}", str(length), path))
+
+
+def check_first_token(tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel, path: str | Path) -> None:
+    """Refuse a tokenizer that begins with a word where the first token is the one that is never dropped."""
+    first = tokenizer("a").input_ids[0]
+    if anatomy_of(plain(model)).reads != "last" and first not in tokenizer.all_special_ids:
+        got = repr(tokenizer.convert_ids_to_tokens(first))
+        raise InputError(Fault("a tokenizer whose first token is [CLS] or its like", got, path))
+
+
+def read_settings(path: str | Path) -> dict[str, Any]:
+    """Return what `rationale.json` beside the weights says; nothing where there is none."""
+    file = Path(path) / SETTINGS
+    if not file.is_file():
+        return {}
+    settings = read_object(file)
+    if not isinstance(settings.get("max_length", 1), int):
+        raise InputError(Fault("a JSON object with a whole max_length", shown(settings), file))
+    return settings
+
+
+def new_classifier(
+    path: str | Path, labels: Sequence[str]
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """Load a pretrained encoder to train; its head is new unless it has one for as many labels.
+
+    It is trained to give one class, whatever it gave before.
+    """
+    _must_exist(path)
+    tokenizer = load_tokenizer(path)
+    names = dict(enumerate(labels))
+    model, _ = load_model(
+        path, num_labels=len(labels), id2label=names, label2id={v: k for k, v in names.items()}
+    )
+    if model.config.problem_type in (MULTI_LABEL, REGRESSION):
+        model.config.problem_type = None
+    check_tokenizer(tokenizer, model, path)
+    settle_padding(model, tokenizer, path)
+    return model, tokenizer
+
+
+def save_classifier(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
+    """Write weights, configuration, tokenizer and card; each file appears whole or not at all."""
+    quiet()
+    if getattr(model.config, "cut", None) is not None:
+        model = PrunedForSequenceClassification.from_dense(model)
+    partial = folder / ".partial"
+    shutil.rmtree(partial, ignore_errors=True)
+    try:
+        model.save_pretrained(partial)
+        tokenizer.save_pretrained(partial)
+        names = sorted(file.name for file in partial.iterdir())
+        writes(folder, *names, out_of=partial)
+        for name in names:
+            os.replace(partial / name, folder / name)
+        write_card(folder)
+    except (OSError, SafetensorError) as error:
+        raise InputError(Fault("room on the disk for the model", str(error), folder)) from None
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)

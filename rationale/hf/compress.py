@@ -1,0 +1,59 @@
+"""Store a model small: matrices in eight bits, the rest in sixteen; loading turns all back into float32.
+
+Eight bits are float8 e4m3 (arXiv 2209.05433): 3 bits of mantissa, so weights move by 2 to 3 % of their
+size, but for small ones (below 1/64), which move by at most 1/1024. What that costs in accuracy is to be
+measured (`rationale evaluate`), and is written beside the shipped model.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from eraser import Fault, InputError
+from eraser.files.owned import MANIFEST, claim, together
+from rationale.hf.card import write_card
+from rationale.hf.classifier import load_classifier
+from rationale.hf.folder_checks import WEIGHTS, content_of_model
+from rationale.process.terminal import say
+
+EXACT = ("eta", "theta", "first")  # thresholds: few, and every bit may decide a token
+LARGEST = torch.finfo(torch.float8_e4m3fn).max
+
+
+def small(name: str, weight: Tensor) -> Tensor:
+    """Return a weight in the type it is stored in."""
+    if name in EXACT or not weight.is_floating_point() or weight.element_size() == 1:  # small already
+        return weight
+    if weight.dim() == 2 and weight.abs().max() <= LARGEST:
+        return weight.to(torch.float8_e4m3fn)
+    return weight.half()
+
+
+def compress(model: Path, out: Path, overwrite: bool = False) -> int:
+    """Write a copy of a model folder with small weights; return the folder's size in bytes.
+
+    Raises:
+        InputError: no classifier can be loaded from it, it is small already, or `out` is not free (see
+            `eraser.files.owned`).
+    """
+    load_classifier(model)  # refuses what is not whole
+    if not (model / WEIGHTS).is_file():
+        raise InputError(Fault(f"weights in one file, {WEIGHTS}", "none", model))
+    stored = load_file(model / WEIGHTS)
+    if any(w.dtype == torch.float8_e4m3fn for w in stored.values()):
+        raise InputError(Fault("a model whose matrices are stored in more than eight bits", "eight", model))
+    if claim(out, "compress", {"content_of_model": content_of_model(model)}, (model,), (), overwrite):
+        say(f"already done: {out}", err=True)
+    else:
+        with together(out) as new:
+            save_file({k: small(k, v) for k, v in stored.items()}, new / WEIGHTS, metadata={"format": "pt"})
+            for file in (f for f in model.iterdir() if f.is_file() and f.suffix != ".safetensors"):
+                if file.name != MANIFEST:
+                    shutil.copyfile(file, new / file.name)
+            write_card(new, "Its matrices are stored in eight bits, the rest in sixteen.")
+    return sum(f.stat().st_size for f in out.iterdir())

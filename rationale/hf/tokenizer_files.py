@@ -1,0 +1,94 @@
+"""Which files make a tokenizer, and what to do where the library cannot read them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from importlib.util import find_spec
+from pathlib import Path
+
+from transformers import PreTrainedTokenizerBase
+from transformers.utils.hub import cached_file
+
+from eraser import Fault, InputError
+from eraser.errors import shown
+from rationale.hf.folder_checks import check_size, first_line
+from rationale.text.tokenizer_trial import MOST, check_file
+
+FAST = "tokenizer.json"
+MODELS = ("spm.model", "spiece.model", "sentencepiece.bpe.model", "sentencepiece.model", "tokenizer.model",
+          "tiktoken.model")  # fmt: skip
+FILES = (FAST, "vocab.txt", "vocab.json", *MODELS)  # at least one of them
+BESIDE = ("merges.txt", "tokenizer_config.json", "added_tokens.json", "special_tokens_map.json")
+TIKTOKEN = re.compile(rb"[A-Za-z0-9+/=]+ \d+\r?\n")  # its first line; sentencepiece's files are no text
+READERS = {"sentencepiece": ("sentencepiece", "protobuf"), "tiktoken": ("tiktoken",)}  # packages for each
+
+
+def _files(folder: Path, names: Sequence[str]) -> Iterator[Path]:
+    return (folder / name for name in names if (folder / name).is_file())
+
+
+def has_tokenizer(folder: Path) -> bool:
+    """Return whether there is a file that the library can make a tokenizer of."""
+    return any(_files(folder, FILES))
+
+
+def check_tokenizer_files(folder: Path) -> None:
+    """Refuse a folder without a tokenizer, and files too large to be parts of one."""
+    if not has_tokenizer(folder):  # the library would make an empty one up, to which every word is unknown
+        raise InputError(Fault(f"a tokenizer ({', '.join(FILES)})", "none", folder))
+    for file in _files(folder, (*FILES, *BESIDE)):
+        check_size(file, MOST)
+    if (folder / FAST).is_file():
+        check_file(folder / FAST)
+
+
+def check_fetched(id: str) -> None:
+    """Refuse a hub's tokenizer that nothing bounds; what cannot be fetched is told later."""
+    file = None
+    with suppress(OSError, ValueError):
+        file = cached_file(id, FAST)
+    if file is not None:
+        check_file(Path(file))
+
+
+def why_unread(path: str | Path, error: Exception) -> Fault:
+    """Return what to do about a tokenizer, in a folder or on the hub, that the library could not read."""
+    folder = Path(path)
+    file = None if (folder / FAST).is_file() else next(_files(folder, MODELS), None)
+    on_hub = not folder.is_dir() and re.search("tiktoken|sentencepiece|protobuf", str(error))
+    if file is None and not on_hub:
+        return Fault("a tokenizer", first_line(error), path)
+    reader = "sentencepiece" if file is None else _reader(file)
+    missing = [package for package in READERS[reader] if not installed(package)]
+    if not missing:
+        return Fault(f"a tokenizer that {reader} can read", first_line(error), file or path)
+    expected = f"{FAST}, or packages to make one of {'a model of pieces' if file is None else file.name}"
+    return Fault(f"{expected} (pip install {' '.join(missing)})", f"no {' and no '.join(missing)}", path)
+
+
+def _reader(file: Path) -> str:
+    with file.open("rb") as opened:
+        return "tiktoken" if TIKTOKEN.match(opened.read(1000)) else "sentencepiece"
+
+
+def installed(package: str) -> bool:
+    """Return whether a package is there, without importing it."""
+    try:
+        return find_spec({"protobuf": "google.protobuf"}.get(package, package)) is not None
+    except ModuleNotFoundError:  # of the package around it
+        return False
+
+
+def check_usable(tokenizer: PreTrainedTokenizerBase, path: str | Path) -> None:
+    """Refuse a tokenizer that cannot say where a piece stands in the text, or that knows no word or limit."""
+    if not tokenizer.is_fast:
+        expected = f"a fast tokenizer, which can say where its pieces stand (one with {FAST} can)"
+        raise InputError(Fault(expected, f"{type(tokenizer).__name__}, which is Python alone", path))
+    if len(tokenizer) <= len(tokenizer.all_special_ids):
+        got = f"{len(tokenizer)} special tokens and nothing else"
+        raise InputError(Fault("a tokenizer that knows words", got, path))
+    limit = tokenizer.model_max_length
+    if isinstance(limit, bool) or not isinstance(limit, int | float):
+        raise InputError(Fault("a tokenizer whose model_max_length is a number", shown(limit), path))

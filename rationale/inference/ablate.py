@@ -1,0 +1,68 @@
+"""The model again on parts of a text: without the rationale, with only the rationale, with some words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eraser.types import Floats, Mask, Text
+from rationale.asked import Asked
+from rationale.inference.predict import text_probs, window_logits
+from rationale.text.encode import OUTSIDE, Window
+
+Removal = Literal["delete", "mask"]
+
+
+@dataclass(frozen=True)
+class Erasure:
+    """One text with the words to take out of it [W]; `of` is the text itself, to be named in a fault."""
+
+    windows: tuple[Window, ...]
+    removed: Mask
+    of: Text | None = None
+
+
+def without_and_only(
+    windows: tuple[Window, ...], rationale: Mask, of: Text | None = None
+) -> tuple[Erasure, Erasure]:
+    """Return the two erasures that test a rationale: its words taken out, all other words taken out."""
+    return Erasure(windows, rationale, of), Erasure(windows, ~rationale, of)
+
+
+def ablate(classifier: Asked, erasures: Sequence[Erasure], how: Removal = "delete") -> Floats:
+    """Return the answers [erasure, C] of the texts without their removed words.
+
+    All are read together, sorted by length, whatever method or share they come from; equal ones once.
+    """
+    texts = [classifier.encoder.remove(e.windows, e.removed, how) for e in erasures]
+    return text_probs(classifier, texts, [e.of for e in erasures])
+
+
+def coalition_logits(
+    classifier: Asked, windows: Sequence[Window], present: Sequence[Mask], how: Removal = "delete"
+) -> list[Floats]:
+    """Return for each window the logits [coalition, L] of the texts that only some of its words make.
+
+    Args:
+        classifier: what is asked.
+        windows: each a text of its own.
+        present: for each window a mask [coalition, unit of `words_of(window)`], True where its words stay.
+        how: see Encoder.remove.
+    """
+    texts = []
+    for window, masks in zip(windows, present, strict=True):
+        words = words_of(window)
+        removed = np.zeros((len(masks), max(int(window.end.max(initial=0)), 1)), dtype=bool)
+        removed[:, words] = ~masks
+        texts += [classifier.encoder.remove([window], row, how)[0] for row in removed]
+    logits = window_logits(classifier, texts)
+    return np.split(logits, np.cumsum([len(m) for m in present])[:-1])
+
+
+def words_of(window: Window) -> NDArray[np.int64]:
+    """Return the words of the text that the window reads a piece of, in order; of a unit the first."""
+    return np.unique(window.word[window.word != OUTSIDE])

@@ -1,0 +1,153 @@
+"""Run a classifier over many windows: longest first, in batches of equal work, each window once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from eraser import Fault, InputError, Text
+from rationale.asked import Asked
+from rationale.heads import HEADS
+from rationale.inference.capabilities import drops_tokens
+from rationale.text.encode import Batch, Window, length_batches
+
+if TYPE_CHECKING:
+    from rationale.hf.classifier import Classifier
+
+Floats = NDArray[np.float64]
+MAX_PIECES = {"cpu": 2 * 512, "cuda": 256 * 512}  # of one padded batch: small ones stay in the caches
+DROPPING = 8  # times as many for a model that drops tokens: few are left in its later layers
+
+
+class BadAnswerError(InputError):
+    """A function's answer to a text, which cannot be used; `read` is what makes a text of a window."""
+
+    def __init__(self, text: str, read: Callable[[Window], str], fault: Fault) -> None:
+        self.text, self.read = text, read
+        super().__init__(fault)
+
+    def named(self, texts: Sequence[Sequence[Window]], of: Sequence[Text | None]) -> InputError:
+        """Return the same with the id of the text, where it is one of those that are known."""
+        for text, windows in zip(of, texts, strict=False):
+            if text is not None and any(self.read(w) == self.text for w in windows):
+                return InputError(*(replace(f, line=text.line, id=text.example_id) for f in self.faults))
+        return InputError(*self.faults)
+
+
+def batches(classifier: Classifier, windows: Sequence[Window]) -> Iterator[tuple[list[int], Batch]]:
+    """Yield (indices into `windows`, batch) in batches of equal work."""
+    limit = MAX_PIECES.get(classifier.device.type, MAX_PIECES["cpu"])
+    limit *= DROPPING if drops_tokens(classifier) else 1
+    for rows in together(classifier, windows, limit):
+        yield rows, classifier.encoder.collate([windows[i] for i in rows]).to(classifier.device)
+
+
+def together(classifier: Asked, windows: Sequence[Window], max_pieces: int) -> Iterator[list[int]]:
+    """Yield indices of windows that may be read as one batch of at most `max_pieces`, longest first.
+
+    Of a model whose answer depends on how long the texts beside it are, only windows of equal length are; of
+    two stacks only those with as many end marks, which Hugging Face's heads ask for.
+    """
+    groups: dict[tuple[int, int], list[int]] = {}
+    for i, window in enumerate(windows):
+        groups.setdefault((0, 0) if classifier.opaque else _alike(classifier, window), []).append(i)
+    for _, of_group in sorted(groups.items(), reverse=True):
+        for rows in length_batches([len(windows[i]) for i in of_group], max_pieces):
+            yield [of_group[row] for row in rows]
+
+
+def _alike(classifier: Any, window: Window) -> tuple[int, int]:
+    """Return what windows of one batch have alike: their length, and their end marks, where these matter."""
+    from rationale.models.packed.alone import length_matters
+    from rationale.models.packed.entry import two_stacks
+
+    end = getattr(classifier.model.config, "eos_token_id", None)
+    ends = int((window.ids == end).sum()) if two_stacks(classifier.model) else 0
+    return len(window) if length_matters(classifier) else 0, ends
+
+
+def window_logits(classifier: Asked, windows: Sequence[Window]) -> Floats:
+    """Return logits [window, L]; equal windows are read once, those in `passes.logits` not at all."""
+    keys = [window.ids.tobytes() + window.types.tobytes() for window in windows]
+    kept = None if classifier.passes is None else classifier.passes.logits
+    known: dict[bytes, Floats] = {} if kept is None else kept
+    new = {key: window for key, window in zip(keys, windows, strict=True) if key not in known}
+    if new:
+        found = classifier.read(list(new.values()))
+        known |= zip(new, found, strict=True)  # in place: `passes` keeps them
+    return np.stack([known[key] for key in keys]) if keys else np.empty((0, len(classifier.labels)))
+
+
+@torch.inference_mode()
+def read_model(classifier: Classifier, windows: Sequence[Window]) -> Floats:
+    """Return logits [window, L], at least one window, in batches of equal work."""
+    found: list[Floats] = [np.empty(0)] * len(windows)
+    for rows, batch in batches(classifier, windows):
+        with classifier.autocast():
+            logits = classifier.model(input_ids=batch.ids, **classifier.inputs(batch)).logits
+        for row, of_window in zip(rows, logits.double().cpu().numpy(), strict=True):
+            found[row] = of_window
+    return np.stack(found)
+
+
+def window_probs(classifier: Asked, windows: Sequence[Window]) -> Floats:
+    """Return the answers [window, C]: probabilities, or a number."""
+    return HEADS[classifier.head].answers(window_logits(classifier, windows))
+
+
+def text_probs(
+    classifier: Asked, texts: Sequence[Sequence[Window]], of: Sequence[Text | None] = ()
+) -> Floats:
+    """Return the answers [text, C], probabilities or a number: the mean over each text's windows.
+
+    Args:
+        classifier: what is asked.
+        texts: the windows of each.
+        of: the texts themselves, of which the first whose answers are no numbers is named.
+
+    Raises:
+        InputError: the model gave a probability that is not a number.
+    """
+    flat = [w for windows in texts for w in windows]
+    try:
+        return of_texts(window_probs(classifier, flat), texts, of)
+    except BadAnswerError as error:
+        raise error.named(texts, of) from None
+
+
+def check_finite(expected: str, found: Sequence[Floats] | Floats, of: Sequence[Text | None]) -> None:
+    """Refuse numbers [window, …] that are none, by the name of the first text that has some.
+
+    Args:
+        expected: what they should be.
+        found: those of each window.
+        of: the text of each window, where it is known.
+
+    Raises:
+        InputError: some are NaN or infinite.
+    """
+    bad = [i for i, numbers in enumerate(found) if not np.isfinite(numbers).all()]
+    if not bad:
+        return
+    got, text = "NaN or infinity", of[bad[0]]
+    raise InputError(Fault(expected, got) if text is None else text.fault(expected, got))
+
+
+def of_texts(probs: Floats, texts: Sequence[Sequence[Window]], of: Sequence[Text | None] = ()) -> Floats:
+    """Return the mean over each text's windows [text, C] of the windows' probabilities, in their order.
+
+    Raises:
+        InputError: some are no numbers, see `text_probs`.
+    """
+    named = of or [None] * len(texts)
+    owners = [text for text, windows in zip(named, texts, strict=True) for _ in windows]
+    check_finite("finite logits from the model", probs, owners)
+    starts = np.cumsum([0, *map(len, texts)])[:-1]
+    counts = np.array([len(t) for t in texts])
+    means: Floats = np.add.reduceat(probs, starts, axis=0) / counts[:, None]
+    return means

@@ -1,0 +1,117 @@
+"""What a token-dropping model does to a split: accuracy, lengths at each layer, operations saved."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from eraser import Dataset, Fault, InputError
+from rationale.heads import HEADS
+from rationale.inference.predict import batches, of_texts
+from rationale.models.adaptive import AdaptiveForSequenceClassification, plain
+from rationale.models.flops import costs, full_costs, kept_lengths
+from rationale.models.packed.encoder import Output
+from rationale.models.packed.layers import depth_of
+from rationale.text.encode import Window
+
+if TYPE_CHECKING:
+    from rationale.hf.classifier import Classifier
+
+Floats = NDArray[np.float64]
+HALVINGS, WIDEST = 22, 40.0  # of the search for a factor on thresholds, in natural logarithms: odds are wide
+CLOSE = 0.005  # enough: how far from the wanted speed-up, as a share of it
+
+
+@dataclass(frozen=True)
+class Removal:
+    """Accuracy of texts; operations dense / this model; mean tokens each layer [L] worked on."""
+
+    accuracy: float
+    speedup: float
+    lengths: Floats
+
+
+@torch.inference_mode()
+def run_windows(classifier: Classifier, windows: Sequence[Window]) -> tuple[Floats, NDArray[np.int64]]:
+    """Return the answers [window, C] and the tokens each layer worked on [L, window].
+
+    A dense model works on all of them.
+    """
+    probs = np.empty((len(windows), len(classifier.labels)))
+    layers = depth_of(plain(classifier.model))
+    kept = np.tile(np.array([len(w) for w in windows]), (layers, 1))
+    for rows, batch in batches(classifier, windows):
+        with classifier.autocast():
+            output = classifier.model(input_ids=batch.ids, **classifier.inputs(batch))
+        probs[rows] = HEADS[classifier.head].answers(output.logits.double().cpu().numpy())
+        if isinstance(output, Output):
+            kept[:, rows] = kept_lengths(output)
+    return probs, kept
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What a model says of a split: windows by text, the class of each text, tokens each layer worked on."""
+
+    texts: list[tuple[Window, ...]]
+    said: NDArray[np.int64]  # [text]
+    windows: list[Window]
+    kept: NDArray[np.int64]  # [L, window]
+
+
+def answers(classifier: Classifier, dataset: Dataset, split: str) -> Answers:
+    """Run a split; a text's probabilities are the mean over its windows.
+
+    Raises:
+        InputError: the model does not give one class a text, so that accuracy against speed has no meaning.
+    """
+    if HEADS[classifier.head].kind != "class":
+        expected = "a model that gives each text one class, for accuracy against speed"
+        raise InputError(Fault(expected, f"one with the head {classifier.head}: {list(classifier.labels)}"))
+    of = [dataset.text(e) for e in dataset.splits[split]]
+    texts = classifier.encoder.encode(of)
+    windows = [w for of_text in texts for w in of_text]
+    probs, kept = run_windows(classifier, windows)
+    return Answers(texts, of_texts(probs, texts, of).argmax(1), windows, kept)
+
+
+def measure_removal(classifier: Classifier, dataset: Dataset, split: str) -> Removal:
+    """Return what the model does on a split."""
+    found = answers(classifier, dataset, split)
+    right = [classifier.labels[i] == e.label for i, e in zip(found.said, dataset.splits[split], strict=True)]
+    speedup = speedup_of(classifier, found.windows, found.kept)
+    return Removal(float(np.mean(right)), speedup, found.kept.mean(1))
+
+
+def speedup_of(classifier: Classifier, windows: Sequence[Window], kept: NDArray[np.int64]) -> float:
+    """Return operations of the dense model / operations of this one, over all windows."""
+    model, lengths = classifier.model, [len(w) for w in windows]
+    return float(full_costs(model).dense(lengths).sum() / costs(model).shrinking(lengths, kept).sum())
+
+
+def scale_thresholds(classifier: Classifier, windows: Sequence[Window], speedup: float) -> float:
+    """Multiply all thresholds by one number so that the windows cost `speedup` times fewer operations.
+
+    Returns the speed-up reached; less where thresholds meet their upper limit.
+    """
+    model = classifier.model
+    assert isinstance(model, AdaptiveForSequenceClassification)
+    trained = model.thresholds
+    low, high = -WIDEST, WIDEST
+    tried: list[tuple[float, float, float]] = []  # how far off, the factor, the speed-up
+    for _ in range(HALVINGS):
+        middle = (low + high) / 2
+        model.set_thresholds(trained * float(np.exp(middle)))
+        reached = speedup_of(classifier, windows, run_windows(classifier, windows)[1])
+        tried.append((abs(reached / speedup - 1), float(np.exp(middle)), reached))
+        if tried[-1][0] < CLOSE:
+            break
+        low, high = (middle, high) if reached < speedup else (low, middle)
+    _, factor, reached = min(reversed(tried), key=lambda t: t[0])  # of equals the last: nearest the limit
+    model.set_thresholds(trained * factor)
+    return reached

@@ -1,0 +1,1 @@
+"""Any encoder of Hugging Face over a packed batch: one long row of tokens, of which some are dropped."""

@@ -1,0 +1,255 @@
+"""A classifier run on a packed batch: before each layer tokens go, after each layer whole texts may stop.
+
+Hugging Face's own forward pass runs; `Packing` stands in for its layers. Before the first one the padded
+batch becomes one row of real tokens, after the last one the head gets back what it reads.
+
+Axes: B sequence, T token, P packed token, N running sequence, L layer, D hidden width, C class.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from transformers import PreTrainedModel
+from transformers.utils.generic import ModelOutput
+
+from eraser import Fault, InputError
+from rationale.models.packed.attention import NAME, Rows, holding
+from rationale.models.packed.entry import entering
+from rationale.models.packed.layers import (
+    Anatomy,
+    anatomy_of,
+    attention,
+    base_of,
+    check_layers,
+    depth_of,
+    inputs_of,
+    layers_of,
+    refused,
+    standing_in,
+    width_of,
+)
+from rationale.models.packed.packing import Answered, Choose, Halting, LayerTrace, Packing
+from rationale.models.packed.soft import anchors, run_padded, softly_answered, weighed
+
+__all__ = ["Choose", "Halting", "LayerTrace", "Output", "check_encoder", "check_packed", "depth_of",
+           "keep_all", "layers_of", "run_packed", "width_of"]  # fmt: skip
+
+CLOSE, HALF_CLOSE = 1e-3, 0.05  # of logits, as a share: what rounding may do in float32 and in less
+
+
+@dataclass
+class Output(ModelOutput):
+    """Loss where labels were given, logits [B,C], and what each layer kept.
+
+    `exit_layer` [B], where sequences may stop early, is how many layers each ran; later ones kept nothing.
+    `hidden_states` [B,T,D], where asked for, are those entering each layer and leaving the last; 0 where a
+    token was gone.
+    """
+
+    loss: Tensor | None = None
+    logits: Tensor = None  # type: ignore[assignment]  # a field after one with a default
+    trace: tuple[LayerTrace, ...] = None  # type: ignore[assignment]
+    exit_layer: Tensor | None = None
+    hidden_states: tuple[Tensor, ...] | None = None
+
+
+def check_encoder(model: PreTrainedModel) -> None:
+    """Refuse a model whose layers cannot be stood in for, without running it."""
+    check_layers(model)
+
+
+@torch.inference_mode()
+def check_packed(model: PreTrainedModel, where: str | Path) -> None:
+    """Refuse a model in eval mode whose packed run is another model: alone, in a batch, with tokens gone."""
+    try:
+        anatomy = anatomy_of(model)
+        apart = _apart(model, anatomy)
+    except InputError as error:
+        faults = (Fault(f.expected, f.got, where) for f in error.faults)
+        raise InputError(*faults) from None
+    except Exception as error:  # whatever layers of another kind say to it
+        why = refused(model, f"{type(error).__name__} on a packed row")
+        raise InputError(*(Fault(f.expected, f.got, where) for f in why.faults)) from None
+    if apart > (CLOSE if model.dtype == torch.float32 else HALF_CLOSE):
+        why = refused(model, f"logits {apart:.2g} apart on a packed row")
+        raise InputError(*(Fault(f.expected, f.got, where) for f in why.faults))
+
+
+def _apart(model: PreTrainedModel, anatomy: Anatomy) -> float:
+    """Return how far apart answers are that must be one.
+
+    Those of a packed run and the library's; of removal in a batch, of removal alone, and of a padded pass in
+    which what is gone is hidden from attention.
+    """
+    size, lengths = int(model.config.vocab_size), (7, 3)
+    pad = getattr(model.config, "pad_token_id", None) or 0
+    ids = (torch.arange(14, device=model.device).view(2, 7) + pad + 1) % size
+    real = torch.arange(7, device=model.device) < torch.tensor(lengths, device=model.device)[:, None]
+    ids = ids.where(real, torch.tensor(pad, device=model.device))
+    types = torch.zeros_like(ids)
+
+    def thinned(layer: int, states: Tensor, rows: Rows) -> tuple[Tensor, None]:
+        kept = (rows.position + layer) % 3 > 0
+        kept[rows.anchor] = True
+        return kept, None
+
+    own = model(input_ids=ids, **inputs_of(model, types, real)).logits
+    packed = run_packed(model, ids, types, real, keep_all).logits
+    together = run_packed(model, ids, types, real, thinned).logits
+    rows = ((ids[i : i + 1, :n], real[i : i + 1, :n]) for i, n in enumerate(lengths))
+    alone = torch.cat([run_packed(model, row, row * 0, its, thinned).logits for row, its in rows])
+    hidden = _hidden(model, ids, types, real, lambda layer, position: (position + layer) % 3 > 0)
+    pairs = ((own, packed), (together, alone), (together, hidden))
+    return max(float((a.float() - b.float()).abs().max() / (1 + a.float().abs().max())) for a, b in pairs)
+
+
+def _hidden(
+    model: PreTrainedModel, ids: Tensor, types: Tensor, real: Tensor, keeps: Callable[[int, Tensor], Tensor]
+) -> Tensor:
+    """Return logits [B,C] of a padded pass; what `keeps` of layer and places [B,T] leaves out is no key."""
+    position, always = torch.arange(ids.shape[1], device=ids.device).expand(ids.shape), anchors(model, real)
+    there, last = real, ids
+
+    def step(layer: int, entering: Tensor, run: Callable[[Tensor], Tensor]) -> Tensor:
+        nonlocal there, last
+        there = there & (keeps(layer, position) | always)
+        keys = there[:, None, None]  # [B,1,1,T]
+        last = weighed(run, entering, lambda logits: logits.masked_fill(~keys, -1e9).softmax(-1))
+        return last
+
+    return softly_answered(model, run_padded(model, ids, types, real, step), last, there.float())
+
+
+def keep_all(layer: int, states: Tensor, rows: Rows) -> tuple[Tensor, None]:
+    """Drop nothing."""
+    return torch.ones(len(states), dtype=torch.bool, device=states.device), None
+
+
+def room_of(model: PreTrainedModel) -> int | None:
+    """Return how many tokens the table of positions has room for; None where there is none."""
+    table = getattr(getattr(base_of(model), "embeddings", None), "position_embeddings", None)
+    if table is None:
+        return None
+    return int(table.num_embeddings) - (0 if table.padding_idx is None else int(table.padding_idx) + 1)
+
+
+def check_lengths(model: PreTrainedModel, lengths: tuple[int, ...]) -> None:
+    """Refuse an empty sequence, and one longer than the position table."""
+    room = room_of(model)
+    if lengths and min(lengths) < 1:
+        raise InputError(Fault("at least one token in each sequence", "an empty one"))
+    if lengths and room is not None and max(lengths) > room:
+        raise InputError(
+            Fault(f"at most {room} tokens in a sequence (the position table)", str(max(lengths)))
+        )
+
+
+def run_packed(  # noqa: PLR0913 (what a pass is made of)
+    model: PreTrainedModel,
+    ids: Tensor,
+    types: Tensor | None,
+    real: Tensor,
+    choose: Choose,
+    halting: Halting | None = None,
+    watch: Callable[[Tensor], None] | None = None,
+    embeds: Tensor | None = None,
+) -> Output:
+    """Run a classifier over the real tokens only, dropping before each layer what `choose` does not keep.
+
+    Args:
+        model: a sequence classifier whose anatomy can be told, in eval mode.
+        ids: [B,T], padded anywhere.
+        types: token types [B,T].
+        real: True for text [B,T].
+        choose: the removal rule; must keep each sequence's token that the head reads (`rows.anchor`).
+        halting: the rule for whole sequences, which leave the batch when they stop.
+        watch: told the states [B,T,D] that enter each layer and leave the last, 0 where a token was gone.
+        embeds: word embeddings [B,T,D] in place of the ids' own; ids are still given, as heads look at them.
+    """
+    lengths = tuple(real.sum(1).tolist())
+    check_lengths(model, lengths)
+    left = Leftward.of(real, max(lengths, default=0))
+    ids, real = left.moved(ids), left.moved(real)
+    types = None if types is None else left.moved(types)
+    embeds = None if embeds is None else left.moved(embeds)
+    noting = None if watch is None else (lambda states: watch(left.back(states)))
+    packing = Packing(anatomy_of(model), _read_real(model, ids, real), choose, halting, noting)
+    given = nullcontext() if embeds is None else entering(model, embeds)
+    with given, standing_in(packing.anatomy.calls, packing), holding(packing):
+        logits = _own_pass(model, packing, ids, types)
+    return Output(logits=logits, trace=left.traced(packing.trace), exit_layer=packing.exit_layer)
+
+
+@dataclass(frozen=True)
+class Leftward:
+    """How the real tokens of a batch [B,T] are brought to its left, as the library's positions expect them.
+
+    Columns beyond the `longest` text are left out; `order` [B,T] is None where nothing moves.
+    """
+
+    width: int  # T
+    longest: int
+    order: Tensor | None
+
+    @classmethod
+    def of(cls, real: Tensor, longest: int) -> Leftward:
+        """Return how to move a batch whose tokens are real where `real` [B,T] says so."""
+        moves = bool((real[:, 1:] & ~real[:, :-1]).any())
+        order = real.long().argsort(dim=1, descending=True, stable=True) if moves else None
+        return cls(real.shape[1], longest, order)
+
+    def moved(self, values: Tensor) -> Tensor:
+        """Return values [B,T,…] in their new places [B,longest,…]."""
+        return (values if self.order is None else _reordered(values, self.order))[:, : self.longest]
+
+    def back(self, values: Tensor) -> Tensor:
+        """Return values [B,longest,…] where their tokens were [B,T,…], 0 elsewhere."""
+        if more := self.width - self.longest:
+            values = torch.cat([values, values.new_zeros(len(values), more, *values.shape[2:])], dim=1)
+        return values if self.order is None else _reordered(values, self.order.argsort(dim=1))
+
+    def traced(self, trace: Sequence[LayerTrace]) -> tuple[LayerTrace, ...]:
+        """Return what each layer kept, where the tokens were."""
+        scores = ((t, None if t.contribution is None else self.back(t.contribution)) for t in trace)
+        return tuple(LayerTrace(self.back(t.kept), its) for t, its in scores)
+
+
+def _own_pass(model: PreTrainedModel, packing: Packing, ids: Tensor, types: Tensor | None) -> Tensor:
+    """Return the logits [B,C] with which the library's pass ends."""
+    inputs = inputs_of(model, types, packing.real) | {"attention_mask": packing.mask}
+    name = NAME if packing.anatomy.replaceable else model.config._attn_implementation
+    logits: Tensor
+    try:
+        with attention(model, name):
+            logits = model(input_ids=ids, **inputs).logits
+    except Answered:
+        assert packing.halting is not None
+        logits = packing.halting.logits()
+    return logits
+
+
+def _reordered(values: Tensor, order: Tensor) -> Tensor:
+    """Return values [B,T,…] with each row's tokens in the order [B,T]."""
+    index = order.view(*order.shape, *[1] * (values.dim() - 2)).expand(*order.shape, *values.shape[2:])
+    return values.gather(1, index)
+
+
+def _read_real(model: PreTrainedModel, ids: Tensor, real: Tensor) -> Tensor:
+    """Return the real tokens [B,T] up to the one that the head reads.
+
+    Heads that read the last token look for the last that is not the padding id: behind it, where the text
+    ends in that very id, nothing counts, as nothing before can see it.
+    """
+    pad = getattr(model.config, "pad_token_id", None)
+    if anatomy_of(model).reads != "last" or pad is None:
+        return real
+    words = real & (ids != pad)
+    after = words.flip(1).long().cumsum(1).flip(1)  # [B,T] how many tokens that are not padding follow
+    found: Tensor = real & (after > 0) | real & ~words.any(1, keepdim=True)
+    return found

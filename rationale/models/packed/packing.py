@@ -1,0 +1,177 @@
+"""What happens at the layers of one packed pass: tokens go before each, whole texts may stop after it.
+
+Axes: B sequence, T token, P packed token, N running sequence, L layer, D hidden width, C class.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from rationale.models.packed.attention import Rows, filling_of, in_steps, rows_of
+from rationale.models.packed.layers import Anatomy, Axes, Run
+
+# (layer, states [P,D], rows) → (kept [P], score [P])
+Choose = Callable[[int, Tensor, Rows], tuple[Tensor, Tensor | None]]
+
+
+class Halting(Protocol):
+    """Who decides, for one batch, which sequences stop before the last layer."""
+
+    def stops(self, layer: int, read: Tensor, running: Tensor, real: Tensor | None) -> Tensor | None:
+        """Return True for those that stop after the layer [N], from the states that the head reads.
+
+        `read` is [N,D], or [N,T,D] with `real` [N,T] where the head reads all; `running` [N] says which of
+        the batch they are. None: nobody.
+        """
+
+    def logits(self) -> Tensor:
+        """Return the answers [B,C], once all have stopped."""
+
+
+@dataclass(frozen=True)
+class LayerTrace:
+    """Which tokens a layer worked on [B,T], in original positions, and their contribution scores."""
+
+    kept: Tensor
+    contribution: Tensor | None
+
+
+class Answered(Exception):  # noqa: N818 (no error: the way out of a pass)
+    """All sequences have their answer before the pass reaches its head."""
+
+
+class Packing:
+    """Stands in for the layers of one pass; what it knows of the batch grows less from layer to layer."""
+
+    def __init__(
+        self,
+        anatomy: Anatomy,
+        real: Tensor,
+        choose: Choose,
+        halting: Halting | None = None,
+        watch: Callable[[Tensor], None] | None = None,
+    ) -> None:
+        self.anatomy, self.real, self.choose = anatomy, real, choose
+        self.halting, self.watch = halting, watch
+        self.mask = real.long()  # what the pass is given [B,T]
+        self.rows = rows_of(tuple(real.sum(1).tolist()), real.device, anatomy.reads == "last")
+        self.place = real.flatten().nonzero()[:, 0]  # of each packed token in the padded batch [P]
+        self.running = torch.arange(len(real), device=real.device)  # [N]
+        self.exits = torch.full_like(self.running, len(anatomy.calls))  # [B]
+        self.trace: list[LayerTrace] = []
+
+    def __call__(self, layer: int, states: Tensor, run: Run) -> Tensor:
+        """Return what the next layer, or the head, is given."""
+        if layer == 0:
+            states = states.reshape(-1, states.shape[-1])[self.place][None]  # [B,T,D] → [1,P,D]
+        self._note(states)
+        kept, score = self.choose(layer, states[0], self.rows)
+        self.trace.append(self._traced(kept, score))
+        states, self.place, self.rows = states[:, kept], self.place[kept], self.rows.keep(kept)
+        states = self._layer(layer, states, run)
+        states = self._without_stopped(layer, states)
+        return states if layer + 1 < len(self.anatomy.calls) else self._leaving(states)
+
+    @property
+    def exit_layer(self) -> Tensor | None:
+        """How many layers each sequence ran [B], where sequences may stop."""
+        return None if self.halting is None else self.exits
+
+    def _layer(self, layer: int, states: Tensor, run: Run) -> Tensor:
+        """Return what the layer's own pass makes of packed states [1,P,D]."""
+        call = self.anatomy.calls[layer]
+        if self.anatomy.replaceable:
+            place = self.place
+            if filling := filling_of(states):
+                place = torch.cat([place, place[-1:].expand(filling)])
+            return in_steps(run.taking(call, partial(_packed, place, self.real.shape[1])), states)
+        lengths = list(self.rows.lengths)
+        parts = zip(torch.split(states, lengths, dim=1), torch.split(self.place, lengths), strict=True)
+        width = self.real.shape[1]
+        return torch.cat([run.taking(call, partial(_alone, at, width))(part) for part, at in parts], dim=1)
+
+    def _without_stopped(self, layer: int, states: Tensor) -> Tensor:
+        """Return the states [1,P,D] of the sequences that do not stop after the layer."""
+        if self.halting is None:
+            return states
+        read, real = self._read(states)
+        stop = self.halting.stops(layer, read, self.running, real)
+        if stop is None:
+            return states
+        stays = ~stop[self.rows.owner]  # [P]
+        self.exits[self.running[stop]] = layer + 1
+        self.running, self.rows = self.running[~stop], self.rows.leave(stop)
+        self.place = self.place[stays]
+        if not self.rows.lengths:
+            self._end()
+        return states[:, stays]
+
+    def _end(self) -> None:
+        """End the pass: every sequence has its answer, and nothing more need run."""
+        scores = self.trace[-1].contribution
+        unused = LayerTrace(torch.zeros_like(self.real), None if scores is None else torch.zeros_like(scores))
+        self.trace += [unused] * (len(self.anatomy.calls) - len(self.trace))
+        raise Answered
+
+    def _leaving(self, states: Tensor) -> Tensor:
+        """Return what the head reads of the last layer's states, in the shape it expects."""
+        self._note(states)
+        if self.halting is not None:
+            self._end()
+        if self.anatomy.reads == "first":  # it looks nowhere else
+            return states[0, self.rows.anchor, None]
+        if self.anatomy.reads == "all":  # of what is left
+            self.mask.zero_().view(-1)[self.place] = 1
+        return self._padded(states)
+
+    def _read(self, states: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Return what the head reads of packed states: [N,D], or [N,T,D] and which are real [N,T]."""
+        if self.anatomy.reads != "all":
+            return states[0, self.rows.anchor], None
+        source, real = self.rows.padded
+        return states[0][source] * real[..., None], real
+
+    def _padded(self, states: Tensor) -> Tensor:
+        """Return packed states [1,P,D] at their places in the padded batch [B,T,D], 0 elsewhere."""
+        flat = states.new_zeros(self.real.numel(), states.shape[-1])
+        return flat.index_copy(0, self.place, states[0]).view(*self.real.shape, -1)
+
+    def _note(self, states: Tensor) -> None:
+        if self.watch is not None:
+            self.watch(self._padded(states))
+
+    def _traced(self, kept: Tensor, score: Tensor | None) -> LayerTrace:
+        """Scatter a layer's choice back to original positions [B,T]."""
+        where = torch.zeros(self.real.numel(), dtype=torch.bool, device=self.real.device)
+        where[self.place[kept]] = True
+        if score is None:
+            return LayerTrace(where.view_as(self.real), None)
+        scores = torch.zeros(self.real.numel(), dtype=score.dtype, device=self.real.device)
+        scores[self.place] = score
+        return LayerTrace(where.view_as(self.real), scores.view_as(self.real))
+
+
+def _packed(place: Tensor, width: int, argument: Tensor, axes: Axes) -> Tensor:
+    """Return a layer's argument for packed tokens at these places [P] of the batch: […,T,…] → […,P,…]."""
+    token = axes.index("T")
+    if "B" not in axes:
+        return argument.index_select(token, place % width)
+    batch = axes.index("B")
+    found = argument.movedim((batch, token), (0, 1))[place // width, place % width]  # [P,…]
+    return found.unsqueeze(0).movedim((0, 1), (batch, token))
+
+
+def _alone(place: Tensor, width: int, argument: Tensor, axes: Axes) -> Tensor:
+    """Return a layer's argument for one sequence, whose tokens are at these places [P] of the batch."""
+    if "B" in axes:
+        argument = argument.narrow(axes.index("B"), int(place[0]) // width, 1)
+    for dim, axis in enumerate(axes):
+        if axis == "T":
+            argument = argument.index_select(dim, place % width)
+    return argument

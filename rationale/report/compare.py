@@ -1,0 +1,262 @@
+"""Runs side by side: the same examples, metrics and methods, with paired differences."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from eraser import Fault, InputError
+from eraser.errors import first_line
+from eraser.files.cells import as_csv
+from eraser.files.owned import check_whole
+from eraser.files.whole import write_text
+from eraser.metrics.table import METRICS, compare, defined, score
+from eraser.types import Floats
+from rationale.evaluate.columns import PER_EXAMPLE, ColumnsFile, Key
+from rationale.evaluate.run_folder import SCORES_JSON, own_file, read_facts, unreadable
+from rationale.report.summary import PAIRED, in_markdown, markdown_table
+from rationale.templates import fragment
+
+COMPARED = (*(name for name, metric in METRICS.items() if metric.needs == "label"), *PAIRED)
+A_RUN = "a folder written by `rationale evaluate`"
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a run's folder says: its facts, the ids of its examples, and what was measured on each."""
+
+    name: str
+    facts: dict[str, Any]
+    measured: ColumnsFile
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """The examples, in their order."""
+        return self.measured.ids
+
+    def columns(self, key: Key, ids: Sequence[str]) -> Floats:
+        """Return the metric's columns of these examples [N,K]; NaN where it is undefined."""
+        return self.measured[key][[self._place[id] for id in ids]]
+
+    @cached_property
+    def _place(self) -> dict[str, int]:
+        return {id: i for i, id in enumerate(self.ids)}
+
+
+def read_run(folder: Path) -> Run:
+    """Read a run's folder.
+
+    Raises:
+        InputError: it is none, half written, a mixture of several, or one written before runs kept their
+            numbers example by example.
+    """
+    check_whole(folder)
+    facts = read_facts(folder)
+    if facts is None:
+        raise unreadable(folder, A_RUN, "no scores.json there")
+    settings = facts.get("settings", {})
+    if missing := [n for n in ("dataset", "split") if not isinstance(settings.get(n), str)]:
+        raise unreadable(folder / SCORES_JSON, A_RUN, f"a scores.json without its {missing[0]}")
+    path = own_file(folder, PER_EXAMPLE)
+    if path is None:
+        expected = f"a run with {PER_EXAMPLE} (evaluate again, into a new folder)"
+        raise InputError(Fault(expected, "an older run without", folder))
+    return Run(str(folder), facts, ColumnsFile(path))
+
+
+def read_runs(folders: Sequence[Path]) -> list[Run]:
+    """Read runs to be compared, two or more, of one data set and split."""
+    if len(folders) < 2:
+        raise InputError(Fault("at least two runs to compare", str(len(folders))))
+    if len({folder.resolve() for folder in folders}) < len(folders):
+        raise InputError(Fault("each run once", ", ".join(map(str, folders))))
+    runs = [read_run(folder) for folder in folders]
+    first = runs[0]
+    for what in ("dataset", "split"):
+        theirs, ours = {r.name: r.facts["settings"][what] for r in runs}, first.facts["settings"][what]
+        other = next((r for r in runs if theirs[r.name] != ours), None)
+        if other is not None:
+            raise InputError(
+                Fault(f"runs of one {what}: {first.name} has {ours!r}", f"{theirs[other.name]!r}", other.name)
+            )
+    return runs
+
+
+def common_ids(runs: Sequence[Run]) -> tuple[str, ...]:
+    """Return the ids that all runs have, in the first run's order.
+
+    Raises:
+        InputError: there are none.
+    """
+    shared = set.intersection(*(set(run.ids) for run in runs))
+    if not shared:
+        names = ", ".join(run.name for run in runs)
+        raise InputError(Fault("runs with examples in common", f"none that is in all of {names}"))
+    return tuple(i for i in runs[0].ids if i in shared)
+
+
+def compare_runs(runs: Sequence[Run], metrics: Sequence[str] = COMPARED, seed: int = 0) -> pd.DataFrame:
+    """Return a row for each metric, budget, method and pair of runs: both values and their difference.
+
+    Values, differences and intervals are over the examples that all runs have and both define; where only
+    one run has the method, its value stands alone. `tie` where the difference may be 0.
+
+    Raises:
+        InputError: a metric that is not measured, no examples in common, or nothing to compare.
+    """
+    if unknown := [m for m in metrics if m not in METRICS]:
+        raise InputError(*(Fault(f"a metric of {', '.join(METRICS)}", repr(m)) for m in unknown))
+    ids = common_ids(runs)
+    keys = list(dict.fromkeys(key for run in runs for key in run.measured))
+    rows = [
+        _checked_row(key, one, other, ids, seed)
+        for one, other in combinations(runs, 2)
+        for metric in dict.fromkeys(metrics)
+        for key in keys
+        if key[0] == metric and (key in one.measured or key in other.measured)
+    ]
+    if not rows:
+        raise InputError(Fault(f"runs that measured {', '.join(metrics)}", "none that did"))
+    return pd.DataFrame(rows)
+
+
+def _checked_row(key: Key, one: Run, other: Run, ids: Sequence[str], seed: int) -> dict[str, Any]:
+    try:
+        return _row(key, one, other, ids, seed)
+    except (ArithmeticError, LookupError, ValueError) as error:  # columns of another metric
+        if isinstance(error, InputError):
+            raise
+        got = f"{first_line(error)} in this or {other.name}"
+        raise unreadable(Path(one.name), f"{key[0]} as runs measure it", got) from None
+
+
+def _row(key: Key, one: Run, other: Run, ids: Sequence[str], seed: int) -> dict[str, Any]:
+    metric, budget, method = key
+    ours, theirs = (run.columns(key, ids) if key in run.measured else None for run in (one, other))
+    kept = np.all([defined(columns) for columns in (ours, theirs) if columns is not None], axis=0)
+    row: dict[str, Any] = {"metric": metric, "budget": budget, "method": method}
+    row |= {"run": one.name, "other": other.name}
+    for name, columns in (("", ours), ("other_", theirs)):
+        s = None if columns is None else score(metric, columns[kept], seed)
+        row |= {f"{name}value": s.value if s else np.nan}
+        row |= {f"{name}low": s.low if s else np.nan, f"{name}high": s.high if s else np.nan}
+    d = None if ours is None or theirs is None else compare(metric, ours, theirs, seed)
+    row |= {"difference": d.value if d else np.nan}
+    row |= {"difference_low": d.low if d else np.nan, "difference_high": d.high if d else np.nan}
+    return row | {"n": int(kept.sum()), "tie": d.spans_zero if d and d.n else None}
+
+
+@dataclass(frozen=True, repr=False)
+class Comparison:
+    """Runs and the table that sets them side by side; a notebook shows it with every text escaped."""
+
+    runs: tuple[Run, ...]
+    table: pd.DataFrame
+
+    def __repr__(self) -> str:
+        return page(self.runs, self.table)
+
+    def _repr_html_(self) -> str:
+        pairs = [(name, list(t.columns), t.to_numpy().tolist()) for name, t in _pairs(self.table)]
+        return fragment("comparison.html", title=_basis(self.runs), pairs=pairs, legend=_legend(self.runs[0]))
+
+
+def compared(folders: Sequence[Path], metrics: Sequence[str] = COMPARED, seed: int = 0) -> Comparison:
+    """Read runs and set them side by side.
+
+    Raises:
+        InputError: as `read_runs` and `compare_runs` do.
+    """
+    runs = read_runs(folders)
+    return Comparison(tuple(runs), compare_runs(runs, metrics, seed))
+
+
+def page(runs: Sequence[Run], table: pd.DataFrame) -> str:
+    """Return the comparison in Markdown: what the runs are, then a table for each pair.
+
+    What only one of the two measured stands below the rest.
+    """
+    lines = [in_markdown(_basis(runs)), ""]
+    if changed := _changed(runs):
+        header = ["run", *changed]
+        texts = [[run.name, *(_text(run.facts["settings"].get(c)) for c in changed)] for run in runs]
+        lines += ["Settings that differ:", "", markdown_table(pd.DataFrame(texts, columns=header))]
+    for name, shown in _pairs(table):
+        lines += [f"{in_markdown(name)}:", "", markdown_table(shown)]
+    lines.append(in_markdown(_legend(runs[0])))
+    return "\n".join(lines) + "\n"
+
+
+def _basis(runs: Sequence[Run]) -> str:
+    """Return in a line what a comparison stands on."""
+    n, settings = len(common_ids(runs)), runs[0].facts["settings"]
+    counts = ", ".join(f"{n} of {len(run.ids)} in {run.name}" for run in runs)
+    return f"{settings['dataset']} {settings['split']}; examples compared: {counts}."
+
+
+def _legend(run: Run) -> str:
+    return (
+        f"Brackets: {run.facts.get('intervals', 'intervals')}; a difference whose interval spans 0 is a tie."
+    )
+
+
+def _pairs(table: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
+    """Return for each pair of runs its name and its rows as printed."""
+    found = []
+    for (one, other), rows in table.groupby(["run", "other"], sort=False):
+        paired_first = rows.sort_values("difference", key=lambda d: d.isna(), kind="stable")
+        shown = pd.DataFrame([_shown(row) for _, row in paired_first.iterrows()])
+        found.append((f"{one} − {other}", shown.rename(columns={"value": str(one), "other": str(other)})))
+    return found
+
+
+def _text(value: object) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def _changed(runs: Sequence[Run]) -> list[str]:
+    """Return the settings in which the runs differ."""
+    all_settings = [run.facts["settings"] for run in runs]
+    names = dict.fromkeys(name for settings in all_settings for name in settings)
+    return [n for n in names if any(s.get(n) != all_settings[0].get(n) for s in all_settings)]
+
+
+def _shown(row: pd.Series[Any]) -> dict[str, str]:
+    """Return a row of the table as it is printed."""
+    higher = METRICS[row.metric].higher_is_better
+    arrow = {True: " ↑", False: " ↓", None: ""}[higher]
+    verdict = ""
+    if pd.notna(row.tie) and row.tie:
+        verdict = "tie"
+    elif pd.notna(row.tie) and higher is not None:
+        verdict = f"{row.run if (row.difference > 0) == higher else row.other} better"
+    return {
+        "metric": row.metric + arrow,
+        "budget": row.budget,
+        "method": row.method,
+        "value": _number(row.value, row.low, row.high),
+        "other": _number(row.other_value, row.other_low, row.other_high),
+        "difference": _number(row.difference, row.difference_low, row.difference_high),
+        "n": str(row.n),
+        "": verdict,
+    }
+
+
+def _number(value: float, low: float, high: float) -> str:
+    return "–" if np.isnan(value) else f"{value:.3f} [{low:.3f}, {high:.3f}]"
+
+
+def write_comparison(folders: Sequence[Path], metrics: Sequence[str], folder: Path) -> str:
+    """Compare runs, write compare.csv and compare.md, and return the latter's text."""
+    found = compared(folders, metrics)
+    text = page(found.runs, found.table)
+    write_text(folder / "compare.csv", as_csv(found.table))
+    write_text(folder / "compare.md", text)
+    return text

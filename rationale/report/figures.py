@@ -1,0 +1,120 @@
+"""FIGURES: the figures of a run, each made from its tables, with the sentence that stands below it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from matplotlib.figure import Figure
+
+from rationale.evaluate.per_example import NO_BUDGET, OF_LAYERS
+from rationale.report.label_placement import label_marks
+from rationale.report.plots import (
+    ablation_curves,
+    heat_map,
+    intervals,
+    layer_curves,
+    new_figure,
+    scatter,
+    shared_legend,
+)
+from rationale.report.summary import Tables
+
+AGREES = ("average_precision", NO_BUDGET)
+TRUSTED = ("aopc_comprehensiveness", NO_BUDGET)
+COST = ("cost", NO_BUDGET)
+
+
+def people_figure(tables: Tables, budget: str) -> Figure:
+    """Return agreement with people: token F1, false-positive rate, average precision."""
+    n_methods = tables.curves.method.nunique()
+    figure, axes = new_figure(3, width=3.6, height=max(3.2, 0.6 + 0.2 * n_methods))
+    for ax, place in zip(axes, (("token_f1", budget), ("false_positive_rate", budget), AGREES), strict=True):
+        intervals(ax, tables.scores, *place)
+    return figure
+
+
+def faithfulness_figure(tables: Tables, budget: str) -> Figure:
+    """Return comprehensiveness and sufficiency over the shares of words."""
+    figure, axes = new_figure(2, width=4.8)
+    ablation_curves(axes[0], tables.curves, "without")
+    ablation_curves(axes[1], tables.curves, "only")
+    shared_legend(figure)
+    return figure
+
+
+def tradeoff_figure(tables: Tables, budget: str) -> Figure:
+    """Return plausibility against faithfulness."""
+    figure, (axes,) = new_figure(1, width=6.4, height=4.6)
+    label_marks(scatter(axes, tables.scores, AGREES, TRUSTED))
+    return figure
+
+
+def cost_figure(tables: Tables, budget: str) -> Figure:
+    """Return plausibility and faithfulness, each against cost."""
+    figure, axes = new_figure(2, width=5.4, height=4.8)
+    for ax, quality in zip(axes, (AGREES, TRUSTED), strict=True):
+        scatter(ax, tables.scores, COST, quality)
+    for ax in axes:  # when all is drawn that takes room
+        label_marks(ax)
+    return figure
+
+
+def methods_figure(tables: Tables, budget: str) -> Figure | None:
+    """Return the rank correlation of every two methods; None where there is one method."""
+    if tables.agreement.empty:
+        return None
+    side = 2.2 + 0.42 * tables.curves.method.nunique()
+    figure, (axes,) = new_figure(1, width=side, height=side)
+    heat_map(axes, tables.agreement)
+    return figure
+
+
+def layers_figure(tables: Tables, budget: str) -> Figure | None:
+    """Return how well those that reached each layer agree with people; None without survivors."""
+    if tables.layers.empty:
+        return None
+    figure, axes = new_figure(2, width=4.8, height=3.4)
+    for ax, metric in zip(axes, OF_LAYERS, strict=True):
+        layer_curves(ax, tables.layers, metric)
+    shared_legend(figure)
+    return figure
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """How a figure is made from tables and the leading budget, and what is said below it."""
+
+    make: Callable[[Tables, str], Figure | None]
+    says: str
+
+
+FIGURES = {
+    "agreement": Drawing(
+        people_figure,
+        "Agreement with people, with 95 % intervals. Dashed: random.",
+    ),
+    "tradeoff": Drawing(
+        tradeoff_figure,
+        "Plausibility (do people agree?) against faithfulness (did the model use it?), with 95 % intervals.",
+    ),
+    "cost": Drawing(
+        cost_figure,
+        "What a method costs against what it gives, with 95 % intervals. The cost axis is logarithmic.",
+    ),
+    "faithfulness": Drawing(
+        faithfulness_figure,
+        "Mean drop of the predicted class's probability (of the label explained where a text has several, of "
+        "the number itself where a model gives one) without, and with only, the best words.",
+    ),
+    "methods": Drawing(
+        methods_figure,
+        "Do methods rank words alike? Mean over examples of Kendall's τ-b between word scores; 1 the same "
+        "order, 0 none, -1 the reverse.",
+    ),
+    "layers": Drawing(
+        layers_figure,
+        "The words that reached each layer, against as many words of each other method in each example. "
+        "Band: 95 % interval of the survivors.",
+    ),
+}

@@ -1,0 +1,177 @@
+"""A run's folder: tables, figures, official predictions, and one HTML page that needs no network."""
+
+from __future__ import annotations
+
+import base64
+import platform
+from collections.abc import Iterable
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from eraser import Dataset
+from eraser.files.cells import as_csv
+from eraser.files.owned import claim, read_made, together
+from eraser.files.whole import write_bytes, write_json, write_text
+from eraser.metrics.bootstrap import GROUPS
+from rationale.evaluate.collect import Folded, fold
+from rationale.evaluate.per_example import NO_BUDGET
+from rationale.evaluate.plan import Evaluation
+from rationale.report.annotators import PEOPLE_TABLES, people_tables, tells_of_people
+from rationale.report.figures import FIGURES
+from rationale.report.plots import png
+from rationale.report.summary import (
+    Tables,
+    all_tables,
+    headline,
+    in_markdown,
+    in_words,
+    latex,
+    markdown,
+    of_answers,
+    ranking,
+    summary_cells,
+)
+from rationale.settings import as_record
+from rationale.templates import fragment
+
+TEMPLATE = "report.html"
+RANKED = (
+    ("token_f1", True),
+    ("false_positive_rate", True),
+    ("iou_f1_eraser", True),
+    ("average_precision", False),
+    ("aopc_comprehensiveness", False),
+    ("aopc_sufficiency", False),
+)
+
+
+def write_run(evaluation: Evaluation | Iterable[Evaluation], dataset: Dataset, folder: Path) -> pd.DataFrame:
+    """Write everything a run has to show; return its score table.
+
+    Args:
+        evaluation: all of the run, or its batches, of which one is in memory at a time.
+        dataset: that was evaluated.
+        folder: to write to; results of an earlier run that has it make room together, or not at all.
+    """
+    batches = [evaluation] if isinstance(evaluation, Evaluation) else evaluation
+    if read_made(folder) is None:  # of an evaluation that was made elsewhere
+        claim(folder, "write_run", {})
+    with together(folder) as new:
+        return _write(batches, dataset, new)
+
+
+def _write(batches: Iterable[Evaluation], dataset: Dataset, folder: Path) -> pd.DataFrame:
+    """Write a run's results into an empty folder; return its score table."""
+    found = fold(batches, folder, keep=tells_of_people(dataset))
+    tables = all_tables(found.settings, found.columns, found.times, found.kind)
+    facts = run_facts(found)
+    budget = found.budgets[0]
+    figures = {name: drawn for name, d in FIGURES.items() if (drawn := d.make(tables, budget)) is not None}
+    images = {name: png(figure) for name, figure in figures.items()}
+    write_tables(tables, facts, folder)
+    people = {} if found.people is None else people_tables(found.people, dataset)
+    for name, table in people.items():
+        write_text(folder / f"{name}.csv", as_csv(table))
+    for name, image in images.items():
+        write_bytes(folder / "figures" / f"{name}.png", image)
+    write_text(folder / "report.html", render(tables, facts, images, found.sections, people))
+    return tables.scores
+
+
+def write_tables(tables: Tables, facts: dict[str, Any], folder: Path) -> None:
+    """Write every table as CSV, the scores also as JSON, the summary as Markdown and LaTeX."""
+    for name, table in vars(tables).items():
+        if not table.empty:
+            write_text(folder / f"{name}.csv", as_csv(table))
+    scores, paired = records(tables.scores), records(tables.paired)
+    write_json(folder / "scores.json", {"run": facts, "scores": scores, "paired": paired})
+    cells = summary_cells(tables.scores, tables.paired, facts["budgets"][0])
+    basis = stands_on(tables.scores, facts)
+    head, *below = (_line(in_markdown(text)) for text in (basis, *legend(facts)))
+    write_text(folder / "summary.md", f"{head}\n{markdown(cells)}\n" + "".join(below))
+    comments = "".join(f"% {_line(text)}" for text in (basis, *legend(facts)))
+    write_text(folder / "summary.tex", comments + latex(cells))
+
+
+def _line(text: str) -> str:
+    return " ".join(text.split()) + "\n"
+
+
+def stands_on(scores: pd.DataFrame, facts: dict[str, Any]) -> str:
+    """Return in one line what the run's main table stands on."""
+    s = facts["settings"]
+    only = "".join(f", {name} {s[name]}" for name in ("limit", "sample") if s[name] is not None)
+    parts = [
+        f"{s['dataset']} {s['split']}{only}",
+        f"{facts['examples']} examples, {facts['with_human_evidence']} with human evidence",
+        f"{facts['words_unread']} of {facts['words']} words not read",
+        facts["device"],
+        *map(in_words, of_answers(scores)),
+        f"budget {facts['budgets'][0]}",
+        f"long texts: {s['long_texts']}, removal: {s['replace']}, ig_steps {s['ig_steps']}, seed {s['seed']}",
+    ]
+    return "; ".join(parts) + "."
+
+
+def legend(facts: dict[str, Any]) -> list[str]:
+    """Return what the run's main table means, and its notes."""
+    best = "Bold: the best, and those whose paired difference to it spans 0."
+    return [f"Brackets: {facts['intervals']}. {best}", *(f"Note: {note}." for note in facts["notes"])]
+
+
+def records(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return a table's rows; NaN, which JSON does not know, as null."""
+    rows = table.astype(object).where(table.notna(), None).to_dict("records")
+    return [{str(k): v for k, v in row.items()} for row in rows]
+
+
+def run_facts(found: Folded) -> dict[str, Any]:
+    """Return what a reader needs to make the numbers again."""
+    libraries = ("torch", "transformers", "captum", "numpy", "scikit-learn", "rationale-suite")
+    grouped = f" (above {GROUPS} examples, over as many groups of them)"
+    return {
+        "settings": as_record(found.settings),
+        "budgets": list(found.budgets),
+        **found.counts,
+        "intervals": "95 % percentile bootstrap over examples, 1000 resamples"
+        + grouped * (found.counts["examples"] > GROUPS),
+        "device": found.device,
+        "notes": list(found.notes),
+        "versions": {name: _version(name) for name in libraries} | {"python": platform.python_version()},
+    }
+
+
+def _version(library: str) -> str:
+    try:
+        return version(library)
+    except PackageNotFoundError:  # a function of texts needs no transformers
+        return "not installed"
+
+
+def render(
+    tables: Tables,
+    facts: dict[str, Any],
+    images: dict[str, bytes],
+    sections: list[dict[str, Any]],
+    people: dict[str, pd.DataFrame],
+) -> str:
+    """Return the report as one HTML page, every text escaped."""
+    scores, paired, budgets = tables.scores, tables.paired, facts["budgets"]
+    rankings = []
+    for metric, has_budget in RANKED:
+        for at in budgets if has_budget else (NO_BUDGET,):
+            rankings.append((metric, at, records(ranking(scores, paired, metric, at))))
+    return fragment(
+        TEMPLATE,
+        facts=facts,
+        budget=budgets[0],
+        right=[(in_words(row), row["n"]) for row in of_answers(scores)],
+        headline=headline(scores, budgets[0]).reset_index(names="method").to_dict("records"),
+        rankings=rankings,
+        figures=[(n, FIGURES[n].says, base64.b64encode(data).decode()) for n, data in images.items()],
+        sections=sections,
+        people=[(n, PEOPLE_TABLES[n][1], list(t), records(t)) for n, t in people.items()],
+    )

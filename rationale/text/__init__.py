@@ -1,0 +1,1 @@
+"""Words ↔ the pieces that models read, and what bounds who cuts them."""

@@ -1,0 +1,150 @@
+"""The stages of AdapLeR's training: predictors alone, soft removal as published, hard removal."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from rationale.models.adapler import AdaplerForSequenceClassification
+from rationale.models.adapler_losses import packed_kl
+from rationale.models.adaptive import plain
+from rationale.models.packed.attention import Rows
+from rationale.training.loop import decay_groups
+from rationale.training.recipes.adapler_settings import AdaplerSettings
+from rationale.training.recipes.adapler_step import AdaplerStep, steepness
+from rationale.training.run import Run, TrainingBatch
+from rationale.training.stage import PackedStage, RemovalStage, Stage, Stages
+
+SPEED_SMOOTHING = 0.9  # of the running mean that `speedup` compares with
+
+
+def adapler_of(run: Run) -> AdaplerForSequenceClassification:
+    """Return the run's model, which is AdapLeR."""
+    assert isinstance(run.model, AdaplerForSequenceClassification)
+    return run.model
+
+
+def settings_of(run: Run) -> AdaplerSettings:
+    """Return the run's settings, which are AdapLeR's."""
+    assert isinstance(run.settings, AdaplerSettings)
+    return run.settings
+
+
+def imitation(stage: PackedStage, batch: TrainingBatch, remove: bool) -> tuple[Tensor, Tensor]:
+    """Return logits [B,C] and Σ KL of the predictors over layers, with or without removal.
+
+    The predictors see detached states: their KL moves nothing but them.
+    """
+    model, kls = adapler_of(stage.run), []
+    assert batch.saliency is not None
+    target = batch.saliency[batch.real]
+
+    def choose(layer: int, states: Tensor, rows: Rows) -> tuple[Tensor, None]:
+        nonlocal target
+        kept, scores = model.choose(layer, states.detach(), rows)
+        kls.append(packed_kl(target, scores, rows))
+        kept = kept if remove else torch.ones_like(kept)
+        target = target[kept]
+        return kept, None
+
+    logits = stage.forward(batch, choose).logits
+    return logits, torch.stack(kls).sum()
+
+
+def _predictor_groups(run: Run) -> list[dict[str, Any]]:
+    step = settings_of(run).step
+    lr = step.predictor_lr or run.settings.hard_lr
+    named = adapler_of(run).contribution_predictors.named_parameters()
+    return [g | {"lr": lr} for g in decay_groups(named, step.weight_decay)]
+
+
+class PredictorStage(PackedStage):
+    """Ours: nothing is removed, the encoder rests, the predictors learn to imitate saliency."""
+
+    name = "predictors"
+
+    def __init__(self, run: Run, place: int) -> None:
+        s = settings_of(run)
+        super().__init__(run, place, s.predictor_epochs, _predictor_groups(run), s.hard_lr)
+
+    def begin_epoch(self, epoch: int, fresh: bool) -> dict[str, Any]:
+        """Rest the encoder, dropout included."""
+        self.run.model.eval()  # type: ignore[no-untyped-call]
+        return {}
+
+    def batch(self, rows: list[int]) -> TrainingBatch:
+        """Return a micro-batch of whole texts."""
+        return self.run.batch(rows)
+
+    def losses(self, batch: TrainingBatch) -> dict[str, Tensor]:
+        """Return the KL."""
+        return {"saliency": imitation(self, batch, remove=False)[1]}
+
+    def step(self, rows: list[int]) -> float:
+        """Take one step with the predictors."""
+        self.run.model.model.requires_grad_(False)
+        value = super().step(rows)
+        self.run.model.model.requires_grad_(True)
+        return value
+
+
+class SoftStage(Stage):
+    """The published training: tokens fade, λ grows from epoch to epoch."""
+
+    name = "soft"
+
+    def __init__(self, run: Run, place: int) -> None:
+        self.settings = settings_of(run)
+        model, step = adapler_of(run), self.settings.step
+        self.both = AdaplerStep(model, step, max(1, run.steps * self.settings.epochs))
+        weights, thresholds = self.both.optimizers
+        optimizers = {"weights": weights, "thresholds": thresholds}
+        super().__init__(run, place, self.settings.epochs, optimizers, self.both.schedules)
+        self.loop.progress["speed"] = 1.0
+        self.lam = 0.0
+
+    def begin_epoch(self, epoch: int, fresh: bool) -> dict[str, Any]:
+        """Set λ."""
+        self.run.model.train()
+        self.lam = steepness(epoch, self.epochs, self.settings.steepness)
+        return {"lambda": self.lam}
+
+    def step(self, rows: list[int]) -> float:
+        """Take one step with both optimisers; push the lengths while the model is slower than wanted."""
+        run, progress, wanted = self.run, self.loop.progress, self.run.settings.speedup
+        push = wanted is None or progress["speed"] < wanted
+        task = length = 0.0
+        for part in run.parts(rows):
+            share = len(part) / len(rows)
+            with run.classifier.autocast():
+                found = self.both.losses(run.batch(part), self.lam, push)
+            for term, value in (("task", found.task), ("saliency", found.head), ("length", found.length)):
+                ids = [run.windows[i].id for i in part]
+                self.loop.check_finite(float(value.detach()), f"{term} loss", ids)
+            self.both.backward(found, share)
+            task += share * float(found.task.detach())
+            length += share * float(found.length.detach())
+        self.both.apply()
+        tokens = float(np.mean([len(run.windows[i].window) for i in rows])) * len(self.both.model.eta)
+        progress["speed"] = SPEED_SMOOTHING * progress["speed"] + (1 - SPEED_SMOOTHING) * tokens / length
+        return task
+
+
+class HardStage(RemovalStage):
+    """Ours: tokens are really removed; thresholds rest, all other weights adapt."""
+
+    def __init__(self, run: Run, place: int) -> None:
+        encoder = plain(run.model).named_parameters()
+        groups = decay_groups(encoder, run.settings.step.weight_decay) + _predictor_groups(run)
+        super().__init__(run, place, groups)
+
+    def losses(self, batch: TrainingBatch) -> dict[str, Tensor]:
+        """Return the task on the shrunk batch, and the saliency of what reached each layer."""
+        logits, kl = imitation(self, batch, remove=True)
+        return {"task": self.task(logits, batch), "saliency": kl}
+
+
+ADAPLER_STAGES: Stages = {"predictors": PredictorStage, "soft": SoftStage, "hard": HardStage}

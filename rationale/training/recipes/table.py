@@ -1,0 +1,11 @@
+"""What `rationale train` can make of a dense model. To add one: a Recipe and a line here."""
+
+from __future__ import annotations
+
+from rationale.training.adaptive import Recipe
+from rationale.training.recipes.adapler import ADAPLER
+from rationale.training.recipes.dact import DACT
+from rationale.training.recipes.inforcoef import INFORCOEF
+from rationale.training.recipes.prune import PRUNE
+
+RECIPES: dict[str, Recipe] = {"adapler": ADAPLER, "dact": DACT, "inforcoef": INFORCOEF, "prune": PRUNE}
