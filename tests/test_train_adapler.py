@@ -238,7 +238,7 @@ def test_loss_that_is_no_number_stops_the_soft_stage(dense, few, tmp_path, monke
             train_adapler(dense, few, folder, OFTEN)
     assert str(error.value) == (
         f"{folder}: expected a finite {term} loss (the last good checkpoint is kept), "
-        f"got {value} at epoch 2, step 2"
+        f"got {value} at epoch 2, step 2, in a016.txt, a015.txt, a017.txt and 5 more"
     )
     assert progress(folder / "soft.checkpoint.safetensors")["step"] == 1
     kept = load_classifier(folder, device="cpu").model.state_dict()
@@ -259,7 +259,7 @@ def test_loss_that_is_no_number_stops_the_hard_stage(dense, few, whole, tmp_path
             train_adapler(dense, few, folder, OFTEN)
     assert str(error.value) == (
         f"{folder}: expected a finite task loss (the last good checkpoint is kept), "
-        "got nan at epoch 1, step 3"
+        "got nan at epoch 1, step 3, in a003.txt, a015.txt, a011.txt and 5 more"
     )
     assert progress(folder / "hard.checkpoint.safetensors")["step"] == 2
     assert load_classifier(folder, device="cpu").model.config.model_type == "adapler"
