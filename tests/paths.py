@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-SHARED = Path(__file__).resolve().parents[2] / "shared"
+ROOT = Path(__file__).resolve().parents[1]
+SHARED = ROOT.parent / "shared"
+PYTHONPATH = os.pathsep.join(map(str, (ROOT, ROOT / "app")))  # of processes that tests start
 
 
 def golden() -> Path:

@@ -6,10 +6,10 @@ import json
 import re
 
 import pytest
+from rationale_viewer.pages.people import LIVE
+from rationale_viewer.session.start import VARIABLE, Start
 from streamlit.testing.v1 import AppTest
 
-from app.pages.people import LIVE
-from app.start import VARIABLE, Start
 from eraser.data.custom.read import Reading, read_own, write_eraser
 from rationale.attribution import METHODS as ALL_METHODS
 from tests.own_files import save
@@ -180,7 +180,7 @@ def runs(tmp_path, sample):
 
 
 def test_people_show_what_a_run_holds_and_compute_nothing(open_app, runs, monkeypatch):
-    monkeypatch.setattr("app.cached.judge", None)  # whoever computes would call it
+    monkeypatch.setattr("rationale_viewer.compute.cached.judge", None)  # whoever computes would call it
     at = open_app("People", runs=[runs], source="run one")
     assert not at.error
     assert keyed(at.selectbox, "source").options == [LIVE, "run one"]  # the other has no predictions

@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-
-from app.explain import (
+from rationale_viewer.compute.agreement import ORDERS, Filter, How, budgets_of, judge
+from rationale_viewer.compute.explain import (
     GOLD,
     MAX_WORDS,
     PREDICTED,
@@ -20,9 +20,9 @@ from app.explain import (
     text_of,
     times_of,
 )
-from app.judge import ORDERS, Filter, How, budgets_of, judge
-from app.speed import layer_shares, measure_speed, spread
-from app.state import Held
+from rationale_viewer.compute.speed import layer_shares, measure_speed, spread
+from rationale_viewer.session.state import Held
+
 from eraser import InputError
 from rationale.attribution import METHODS, Case, attribute
 from rationale.explain import explain
@@ -163,7 +163,7 @@ def test_hooks_are_taken_off_again(held):
     (used,) = held.spare
     modules = list(used.model.modules())
     hooks = [h for m in modules for h in (*m._forward_hooks.values(), *m._forward_pre_hooks.values())]
-    assert not any(hook.__module__.startswith(("rationale", "app")) for hook in hooks)  # the library has some
+    assert not any(hook.__module__.startswith(("rationale",)) for hook in hooks)  # the library has some
 
 
 def test_long_text_is_read_in_windows(held):
@@ -294,7 +294,7 @@ def test_nested_dials_are_put_back(tokenizer, classifier):
 
 @pytest.mark.slow
 def test_a_review_of_a_hundred_words_is_explained_soon():
-    """The aim is 1 s on two idle cores; `python -m app.timing` prints it. Ten times that is a fault."""
+    """The aim is 1 s on two idle cores; `python -m rationale_viewer.timing` prints it. Tenfold is a fault."""
     from rationale.hf.classifier import SHIPPED, load_classifier
 
     held = Held("shipped", load_classifier(SHIPPED, device="cpu"))

@@ -5,9 +5,9 @@ import json
 import numpy as np
 import pytest
 from PIL import Image
+from rationale_viewer.view import export, html
+from rationale_viewer.view.icon import icon
 
-from app import export, html
-from app.icon import icon
 from eraser import Text
 
 pytestmark = pytest.mark.figures

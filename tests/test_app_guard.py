@@ -14,8 +14,9 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from rationale_viewer.session.guard import guarded, inline_scripts, own_host
 
-from app.guard import guarded, inline_scripts, own_host
+from tests.paths import PYTHONPATH
 
 HERE = Path(__file__).parents[1]
 
@@ -127,7 +128,7 @@ def port(tmp_path_factory):
     command = [sys.executable, "-c", start, "app", "--no-browser", "--port", str(number)]
     with (folder / "log").open("w") as log:
         server = subprocess.Popen(
-            command, cwd=folder, env=os.environ | {"PYTHONPATH": str(HERE)}, stdout=log, stderr=log,
+            command, cwd=folder, env=os.environ | {"PYTHONPATH": PYTHONPATH}, stdout=log, stderr=log,
             start_new_session=True,
         )  # fmt: skip
     try:

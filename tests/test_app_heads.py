@@ -9,13 +9,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import rationale_viewer.pages
+from rationale_viewer.compute.agreement import Filter, How, judge
+from rationale_viewer.compute.explain import after_removal, methods_of, read, score, text_of
+from rationale_viewer.session.start import VARIABLE, Start
+from rationale_viewer.session.state import Held
 from streamlit.testing.v1 import AppTest
 
-import app.pages
-from app.explain import after_removal, methods_of, read, score, text_of
-from app.judge import Filter, How, judge
-from app.start import VARIABLE, Start
-from app.state import Held
 from eraser import Dataset
 from eraser.data.custom.read import write_eraser
 from rationale.explain import explain
@@ -24,7 +24,7 @@ from tests.made_heads import LABELS, MULTI_LABEL, REGRESSION, head_model, save
 from tests.test_app_pages import checked, keyed, markup
 from tests.test_named import SOURCE
 
-SCRIPT = str(Path(app.pages.__file__).parent / "viewer.py")
+SCRIPT = str(Path(rationale_viewer.pages.__file__).parent / "viewer.py")
 TEXT = "a warm , moving film . never dull"
 WORDS = tuple(TEXT.split())
 SEVERAL = ("rude", "rude|insult", "threat", "insult")

@@ -5,9 +5,20 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
-
-from app import html
-from app.colours import AGAINST, BAR, FOR, GONE, INK, MARKS, PANEL, PAPER, STEPS, contrast, shade
+from rationale_viewer.view import html
+from rationale_viewer.view.colours import (
+    AGAINST,
+    BAR,
+    FOR,
+    GONE,
+    INK,
+    MARKS,
+    PANEL,
+    PAPER,
+    STEPS,
+    contrast,
+    shade,
+)
 
 NASTY = (
     "<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "&amp;", "'", "שלום", "مرحبا",

@@ -22,7 +22,7 @@ HOSTILE = (
     r"$x$ $\nosuchcommand$", "http://127.0.0.1:9797/z", "**bold**",
 )  # fmt: skip
 IN_A_NAME = "![x](x.png) $x$ :red[r]"
-AS_IT_IS = ("html", "code")  # escaped by `app.html`; shown letter by letter
+AS_IT_IS = ("html", "code")  # escaped by `rationale_viewer.view.html`; shown letter by letter
 
 
 def nodes(block):

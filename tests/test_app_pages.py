@@ -7,16 +7,16 @@ import shutil
 from pathlib import Path
 
 import pytest
+import rationale_viewer.pages
+from rationale_viewer.pages.explain import OWN
+from rationale_viewer.session.start import VARIABLE, Start
 from streamlit.testing.v1 import AppTest
 
-import app.pages
-from app.pages.explain import OWN
-from app.start import VARIABLE, Start
 from tests.conftest import dropping, tiny_model
 from tests.test_app_runs import DIAL, write
 from tests.test_hatexplain import make, post
 
-SCRIPT = str(Path(app.pages.__file__).parent / "viewer.py")
+SCRIPT = str(Path(rationale_viewer.pages.__file__).parent / "viewer.py")
 TEXT = "a warm , moving film . never dull , and the cast is a joy"
 
 

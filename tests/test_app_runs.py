@@ -4,9 +4,9 @@ import json
 
 import pandas as pd
 import pytest
+from rationale_viewer.session.runs import CURVES, draw_curve, read_csv, read_run, together
+from rationale_viewer.view.show import repaint, svg
 
-from app.runs import CURVES, draw_curve, read_csv, read_run, together
-from app.show import repaint, svg
 from eraser import InputError
 from rationale.bench.dial import METRICS_SHOWN
 from rationale.report.figures import FIGURES
@@ -60,7 +60,7 @@ def test_every_figure_can_be_drawn_from_what_was_read(folder):
 
 
 def test_repainted_text_is_ink_and_ground_is_paper(folder):
-    from app.colours import INK, PAPER
+    from rationale_viewer.view.colours import INK, PAPER
 
     figure = FIGURES["layers"].make(read_run(folder).tables, "gold")
     repaint(figure, "dark")
@@ -74,8 +74,7 @@ def test_repainted_text_is_ink_and_ground_is_paper(folder):
 def test_a_grid_of_one_direction_is_repainted_too():
     import matplotlib.pyplot as plt
     from matplotlib.colors import to_hex
-
-    from app.colours import LINE
+    from rationale_viewer.view.colours import LINE
 
     figure, axes = plt.subplots()
     axes.grid(axis="y", color="#dddddd")

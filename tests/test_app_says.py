@@ -1,7 +1,8 @@
 from __future__ import annotations
 
-from app.explain import SLOW
-from app.says import METHODS_SAY, method_name, method_says
+from rationale_viewer.compute.explain import SLOW
+from rationale_viewer.view.wording import METHODS_SAY, method_name, method_says
+
 from rationale.attribution import METHODS
 
 

@@ -5,9 +5,11 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import rationale_viewer
+from rationale_viewer.__main__ import server
+from rationale_viewer.session.start import VARIABLE, Start, folders_with
 from typer.testing import CliRunner
 
-from app.start import VARIABLE, Start, folders_with
 from eraser import InputError
 from rationale.cli import app
 from rationale.cli import viewer as cli_app
@@ -78,14 +80,18 @@ def test_command_starts_a_server_for_this_machine_alone(started, tmp_path):
     done = CliRunner().invoke(app, options)
     assert done.exit_code == 0, done.output
     ((command, environment, cwd),) = started
-    assert {"--server.address=localhost", "--server.port=8599", "--server.headless=true"} <= set(command)
-    assert {"--browser.gatherUsageStats=false", "--client.showErrorDetails=none"} <= set(command)
-    assert command[:2] == ["rationale.process.viewer", "run"]
-    assert Path(command[2]).name == "served.py"
-    assert Path(command[2]).is_file()
-    assert Path(cwd) == Path(command[2]).parent  # where no stranger has put settings
+    assert command == ["rationale_viewer", "8599", "none"]
+    assert Path(cwd) == Path(rationale_viewer.__file__).parent  # where no stranger has put settings
     told = Start(models=(str(tmp_path),), runs=(str(tmp_path),), here=os.getcwd())
     assert told.as_json() == environment[VARIABLE]
+
+
+def test_streamlit_is_told_to_serve_this_machine_alone():
+    script, *told = server(8599, browser=False)
+    assert {"--server.address=localhost", "--server.port=8599", "--server.headless=true"} <= set(told)
+    assert {"--browser.gatherUsageStats=false", "--client.showErrorDetails=none"} <= set(told)
+    assert Path(script).name == "served.py"
+    assert Path(script).is_file()
 
 
 def test_what_is_named_from_the_current_folder_is_found_from_another(started, tmp_path, monkeypatch):

@@ -6,9 +6,9 @@ import json
 
 import numpy as np
 import pytest
+from rationale_viewer.compute.agreement import AS_STORED, judged_of, resized
+from rationale_viewer.compute.stored import MOST_FAULTS, Origin, origin_of, read_stored, stored_methods
 
-from app.judge import AS_STORED, judged_of, resized
-from app.stored import MOST_FAULTS, Origin, origin_of, read_stored, stored_methods
 from eraser import Dataset, Document, Evidence, Example, InputError, Prediction, Span
 from eraser.files.whole import write_json, write_predictions
 

@@ -9,12 +9,12 @@ from threading import Event, Thread, current_thread
 import numpy as np
 import pytest
 import torch
+from rationale_viewer.compute.explain import methods_of, read, score, text_of, times_of
+from rationale_viewer.session import state, turns
+from rationale_viewer.session.state import Held
+from rationale_viewer.session.turns import Turn, Turns
 from streamlit.testing.v1 import AppTest
 
-from app import state, turns
-from app.explain import methods_of, read, score, text_of, times_of
-from app.state import Held
-from app.turns import Turn, Turns
 from rationale.attribution import carried
 from rationale.attribution.carried import carrier_of
 from rationale.blackbox import from_callable

@@ -19,6 +19,7 @@ import pytest
 from rationale.process import children, stopping
 from tests.conftest import save_tiny
 from tests.faults.processes import PATIENCE_S, finish
+from tests.paths import PYTHONPATH
 
 TAKEN = ("streamlit", "accelerate", "torch", "numpy", "typer", "multiprocessing", "random", "app/__init__")
 ENTRY = "from rationale.cli import main; main()"
@@ -34,7 +35,7 @@ def command(*arguments, at, before="", **environment):
     return subprocess.Popen(
         [sys.executable, str(script), *map(str, arguments)],
         cwd=at,
-        env=usual | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)} | environment,
+        env=usual | {"OMP_NUM_THREADS": "1", "PYTHONPATH": PYTHONPATH} | environment,
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -106,7 +107,7 @@ def test_the_viewer_opens_there_and_ends_with_its_command(hostile, kill):
     port = free_port()
     (hostile.parent / "other" / "app").mkdir(parents=True)
     (hostile.parent / "other" / "app" / "__init__.py").write_text("raise SystemExit(77)")
-    path = f"{hostile.parent / 'other'}{os.pathsep}{ROOT}"
+    path = os.pathsep.join(map(str, (hostile.parent / "other", ROOT, ROOT / "app")))
     process = command("app", "--no-browser", "--port", port, at=hostile, PYTHONPATH=path)
     wait_until(lambda: answers(port), process)
     (server,) = psutil.Process(process.pid).children(recursive=True)

@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 
 from rationale import cli
 from rationale.hf.classifier import load_classifier
+from tests.paths import PYTHONPATH
 
 ROOT = Path(__file__).parents[1]
 SAMPLE = ROOT / "eraser" / "sample"
@@ -353,7 +354,7 @@ def test_scoring_imports_no_torch(tmp_path):
         "bad = {'torch', 'transformers', 'captum'} & set(sys.modules); "
         "sys.exit(str(bad) if bad else 0)"
     )
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    environment = {**os.environ, "PYTHONPATH": PYTHONPATH}
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=False
     )

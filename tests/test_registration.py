@@ -16,6 +16,7 @@ from rationale.models.inforcoef import InforCoefForSequenceClassification
 from rationale.models.pruning import PrunedConfig
 from rationale.registration import AUTO, CONFIGURATIONS
 from tests.conftest import tiny_model
+from tests.paths import PYTHONPATH
 
 ROOT = Path(__file__).parents[1]
 pytestmark = pytest.mark.slow  # a process each, which imports torch
@@ -26,7 +27,7 @@ EARLY = "import rationale\nfrom transformers import AutoModelForSequenceClassifi
 
 def python(*lines):
     """Run lines in a process of its own; return what they print."""
-    environment = os.environ | {"HF_HUB_OFFLINE": "1", "PYTHONWARNINGS": "ignore", "PYTHONPATH": str(ROOT)}
+    environment = os.environ | {"HF_HUB_OFFLINE": "1", "PYTHONWARNINGS": "ignore", "PYTHONPATH": PYTHONPATH}
     command = [sys.executable, "-c", "\n".join(lines)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

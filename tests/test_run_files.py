@@ -12,9 +12,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from rationale_viewer.compute.stored import origin_of, read_stored, stored_methods
+from rationale_viewer.session.runs import draw_curve, read_run, together
 
-from app.runs import draw_curve, read_run, together
-from app.stored import origin_of, read_stored, stored_methods
 from eraser import InputError
 from eraser.files.cells import as_csv
 from eraser.load import load
@@ -245,7 +245,8 @@ def test_every_page_tells_of_a_spoilt_run_and_stays(open_app, tmp_path, page, sp
 
 def test_a_mixture_of_runs_and_a_half_written_one_are_refused(tmp_path):
     """As a kill while one run's tables are written into another's folder would leave it."""
-    from app.runs import read_run as shown
+    from rationale_viewer.session.runs import read_run as shown
+
     from eraser.files.owned import MANIFEST
     from rationale.report.compare import read_run as compared
     from rationale.report.write import write_run

@@ -9,9 +9,9 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from rationale_viewer.compute.explain import read, score, text_of
+from rationale_viewer.session.state import Held
 
-from app.explain import read, score, text_of
-from app.state import Held
 from eraser import Text
 from rationale.attribution import METHODS, AttributionSettings, Case, attribute
 from rationale.attribution.request import Request

@@ -29,11 +29,12 @@ def wheel(tmp_path_factory):
 def test_wheel_holds_the_packages_and_nothing_else(wheel):
     names = zipfile.ZipFile(wheel).namelist()
     tops = {n.split("/")[0] for n in names}
-    assert {t for t in tops if not t.endswith(".dist-info")} == {"app", "eraser", "rationale"}
+    assert {t for t in tops if not t.endswith(".dist-info")} == {"eraser", "rationale", "rationale_viewer"}
     for needed in (
-        "app/words.css", "app/frame.css", "app/pages/viewer.py", "app/py.typed",
-        "eraser/py.typed", "rationale/py.typed", "rationale/report.html", "eraser/sample/test.jsonl",
-        "eraser/sample/docs/a001.txt", "eraser/sample/README.md", "rationale/movies_model/model.safetensors",
+        "rationale_viewer/view/words.css", "rationale_viewer/view/frame.css", "rationale_viewer/py.typed",
+        "rationale_viewer/pages/viewer.py", "rationale/py.typed", "rationale/templates/report.html",
+        "eraser/py.typed", "eraser/sample/test.jsonl", "eraser/sample/docs/a001.txt",
+        "eraser/sample/README.md", "rationale/movies_model/model.safetensors",
     ):  # fmt: skip
         assert needed in names
     assert any(n.endswith("LICENSE") for n in names)

@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.paths import PYTHONPATH
+
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 ROOT = Path(__file__).parents[2]
 START = "from rationale.cli import main; main()"
@@ -46,7 +48,7 @@ def serving(folder: Path, *options: object, here: Path | None = None) -> Iterato
     with (folder / "log").open("w") as log:
         process = subprocess.Popen(
             list(map(str, command)), cwd=here or folder, stdout=log, stderr=log, start_new_session=True,
-            env=usual | {"RATIONALE_CACHE": str(folder / "cache"), "PYTHONPATH": str(ROOT)},
+            env=usual | {"RATIONALE_CACHE": str(folder / "cache"), "PYTHONPATH": PYTHONPATH},
         )  # fmt: skip
     found = Served(port, process, folder / "log")
     try:

@@ -5,17 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import rationale_viewer.pages
+from rationale_viewer.compute.explain import SLOW, methods_of, suited
+from rationale_viewer.session.start import VARIABLE, Start
+from rationale_viewer.session.state import Held
 from streamlit.testing.v1 import AppTest
 
-import app.pages
-from app.explain import SLOW, methods_of, suited
-from app.start import VARIABLE, Start
-from app.state import Held
 from rationale.hf.classifier import quiet
 from tests.families.test_methods_everywhere import EXPLAINING, REFUSED
 from tests.helpers.families import family_classifier, family_model, family_tokenizer
 
-SCRIPT = str(Path(app.pages.__file__).parent / "viewer.py")
+SCRIPT = str(Path(rationale_viewer.pages.__file__).parent / "viewer.py")
 LINES = tuple(f"{method} is left out: {reason}" for method, reason in REFUSED["t5"].items())
 
 

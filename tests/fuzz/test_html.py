@@ -7,8 +7,8 @@ from html.parser import HTMLParser
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
+from rationale_viewer.view import html
 
-from app import html
 from rationale.explain import Explanation
 from rationale.templates import fragment
 from tests.fuzz.spoil import Tried, fuzz

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rationale_viewer.session.runs import read_run
 
-from app.runs import read_run
 from eraser.files.owned import MANIFEST, check_whole, claim, finish, forget, is_done, together, writes
 from rationale.report.compare import compared
 from rationale.report.write import write_run

@@ -15,7 +15,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from app.state import AS_TRAINED, Held
 from eraser import Fault, InputError, Text
 from eraser.types import Floats, Kind, Mask
 from eraser.words import gaps, placed
@@ -33,6 +32,7 @@ from rationale.models.packed.layers import depth_of, layers_of
 from rationale.pass_cache import Passes
 from rationale.settings import OF_EACH_TEXT
 from rationale.text.encode import OUTSIDE, Batch, Ints, Window, words_between
+from rationale_viewer.session.state import AS_TRAINED, Held
 
 MAX_WORDS = 12_000  # of a text that is explained while someone waits
 ROUNDS, ROUNDS_UP_TO = 4, 512  # a text of no more pieces is timed so often, the fastest shown

@@ -1,4 +1,4 @@
-"""How long the viewer takes on the bundled model: `python -m app.timing` prints it.
+"""How long the viewer takes on the bundled model: `python -m rationale_viewer.timing` prints it.
 
 The first highlight is what is computed for a text nobody asked about before, in the order in which the page
 shows it; a switch of layer is drawing alone, one of method the new method's scores. CPU time is what the
@@ -15,11 +15,11 @@ from collections.abc import Callable
 import torch
 import typer
 
-from app import html
-from app.explain import SLOW, methods_of, read, score, text_of, times_of
-from app.state import AS_TRAINED, Held
 from eraser.load import load
 from rationale.hf.classifier import SHIPPED, load_classifier
+from rationale_viewer.compute.explain import SLOW, methods_of, read, score, text_of, times_of
+from rationale_viewer.session.state import AS_TRAINED, Held
+from rationale_viewer.view import html
 
 WORDS, ROUNDS = 100, 7
 

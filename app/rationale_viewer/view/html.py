@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 from markupsafe import Markup
 
-from app.colours import BAR, GONE, INK, LINE, MARKS, PAPER, STEPS, shade
 from eraser.types import Floats, Mask
+from rationale_viewer.view.colours import BAR, GONE, INK, LINE, MARKS, PAPER, STEPS, shade
 
 TOLD = {"hit": "people and model", "missed": "people only", "extra": "model only"}
 

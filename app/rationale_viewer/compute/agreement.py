@@ -8,8 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from app.explain import GOLD, PREDICTED
-from app.state import AS_TRAINED, Held
 from eraser import Dataset, Example, Prediction
 from eraser.labels import split_labels
 from eraser.metrics.agreement import Columns
@@ -23,6 +21,8 @@ from rationale.hf.classifier import without_removal
 from rationale.inference.predict import text_probs
 from rationale.pass_cache import Passes
 from rationale.settings import targets_of
+from rationale_viewer.compute.explain import GOLD, PREDICTED
+from rationale_viewer.session.state import AS_TRAINED, Held
 
 OWN_CHOICE, AS_STORED = "own", "stored"
 BUDGET_SIZES = ("gold", "ratio=0.1", "ratio=0.2", "ratio=0.3")

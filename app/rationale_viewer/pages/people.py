@@ -10,9 +10,15 @@ from pathlib import Path
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from app import cached, export, html
-from app.explain import GOLD, PREDICTED
-from app.judge import (
+from eraser import Dataset, Example, Fault, InputError, Text
+from eraser.labels import split_labels
+from eraser.types import Kind
+from eraser.words import gaps
+from rationale.asked import check_labels
+from rationale.heads import HEADS
+from rationale.settings import OF_KIND, targets_of
+from rationale_viewer.compute import cached
+from rationale_viewer.compute.agreement import (
     AS_STORED,
     BUDGET_SIZES,
     ORDERS,
@@ -23,19 +29,14 @@ from app.judge import (
     annotator_masks,
     budgets_of,
 )
-from app.opened import Opened, may_hurt, short_names
-from app.says import method_name, method_says
-from app.show import offer, say_left_out
-from app.state import stamp
-from app.stored import origin_of, stored_methods
-from app.words import show_words
-from eraser import Dataset, Example, Fault, InputError, Text
-from eraser.labels import split_labels
-from eraser.types import Kind
-from eraser.words import gaps
-from rationale.asked import check_labels
-from rationale.heads import HEADS
-from rationale.settings import OF_KIND, targets_of
+from rationale_viewer.compute.explain import GOLD, PREDICTED
+from rationale_viewer.compute.stored import origin_of, stored_methods
+from rationale_viewer.session.opened import Opened, may_hurt, short_names
+from rationale_viewer.session.state import stamp
+from rationale_viewer.view import export, html
+from rationale_viewer.view.show import offer, say_left_out
+from rationale_viewer.view.wording import method_name, method_says
+from rationale_viewer.view.words import show_words
 
 BUDGETS = {
     OWN_CHOICE: "the method's own",

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import streamlit as st
 
-from app.start import MODEL_FILE, RUN_FILE, Start, folders_with
-from app.state import Held, HeldData, dataset, fetched, held, shipped
 from eraser import Dataset, Fault, InputError
+from rationale_viewer.session.start import MODEL_FILE, RUN_FILE, Start, folders_with
+from rationale_viewer.session.state import Held, HeldData, dataset, fetched, held, shipped
 
 HATEFUL = "hatexplain"
 SHIPPED_NAME = "movies, as shipped"

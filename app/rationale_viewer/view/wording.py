@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.explain import SLOW
+from rationale_viewer.compute.explain import SLOW
 
 PAGES = {
     "Explain": "Which words did the model use for a text, and how much work did it save on the others?",

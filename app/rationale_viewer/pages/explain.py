@@ -12,8 +12,15 @@ import streamlit as st
 from markupsafe import Markup
 from streamlit.delta_generator import DeltaGenerator
 
-from app import cached, export, html
-from app.explain import (
+from eraser import Example, Text
+from eraser.types import Kind, Mask
+from eraser.words import WordCutter, cut_words, cutter_for
+from rationale.budgets import share_of, top_words
+from rationale.heads import THRESHOLD
+from rationale.inference.ablate import Removal
+from rationale.settings import targets_of
+from rationale_viewer.compute import cached
+from rationale_viewer.compute.explain import (
     PREDICTED,
     Given,
     Layers,
@@ -22,18 +29,12 @@ from app.explain import (
     Times,
     text_of,
 )
-from app.opened import Opened, may_hurt
-from app.says import method_name, method_says
-from app.show import offer, say_left_out
-from app.state import AS_TRAINED, Held
-from app.words import show_words
-from eraser import Example, Text
-from eraser.types import Kind, Mask
-from eraser.words import WordCutter, cut_words, cutter_for
-from rationale.budgets import share_of, top_words
-from rationale.heads import THRESHOLD
-from rationale.inference.ablate import Removal
-from rationale.settings import targets_of
+from rationale_viewer.session.opened import Opened, may_hurt
+from rationale_viewer.session.state import AS_TRAINED, Held
+from rationale_viewer.view import export, html
+from rationale_viewer.view.show import offer, say_left_out
+from rationale_viewer.view.wording import method_name, method_says
+from rationale_viewer.view.words import show_words
 
 OWN = "your own text"
 BY_ITSELF = "auto"

@@ -5,6 +5,6 @@ from pathlib import Path
 from starlette.middleware import Middleware
 from streamlit.starlette import App
 
-from app.guard import guarded
+from rationale_viewer.session.guard import guarded
 
 streamlit_app = App(Path(__file__).with_name("viewer.py"), middleware=[Middleware(guarded)])

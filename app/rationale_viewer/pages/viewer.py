@@ -6,16 +6,16 @@ from collections.abc import Callable
 
 import streamlit as st
 
-from app import html
-from app.icon import icon
-from app.opened import Opened, complain, open_all
-from app.pages.explain import explain_page
-from app.pages.people import people_page
-from app.pages.scores import scores_page
-from app.pages.speed import speed_page
-from app.says import PAGES as PAGES_SAY
-from app.start import Start
 from eraser import InputError
+from rationale_viewer.pages.explain import explain_page
+from rationale_viewer.pages.people import people_page
+from rationale_viewer.pages.scores import scores_page
+from rationale_viewer.pages.speed import speed_page
+from rationale_viewer.session.opened import Opened, complain, open_all
+from rationale_viewer.session.start import Start
+from rationale_viewer.view import html
+from rationale_viewer.view.icon import icon
+from rationale_viewer.view.wording import PAGES as PAGES_SAY
 
 PAGES: dict[str, Callable[[Opened], None]] = {
     "Explain": explain_page,

@@ -1,7 +1,7 @@
 """What is loaded once for all sessions, by content: models, data sets, run tables.
 
 A model has parts that a run changes for a while (its dial, its attention function): whoever computes has
-one of its own, of the same weights. `app.turns` says whose turn it is.
+one of its own, of the same weights. `rationale_viewer.session.turns` says whose turn it is.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from pathlib import Path
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-from app.turns import Turn, Turns
 from eraser import Dataset, Fault, InputError, Text
 from eraser.data.catalog import status
 from eraser.load import load
@@ -24,6 +23,7 @@ from rationale.hf.classifier import SHIPPED
 from rationale.models.adaptive import AdaptiveForSequenceClassification
 from rationale.models.packed.known import learn, twin
 from rationale.named import load_named
+from rationale_viewer.session.turns import Turn, Turns
 
 Stamp = tuple[tuple[str, int, int], ...]  # name, size, time of change in nanoseconds
 AS_TRAINED = 1.0

@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 
-from app.runs import facts_of
 from eraser import Dataset, Example, Fault, InputError, Prediction
 from eraser.errors import shown
 from eraser.official.reading import HARD, LABEL, SCORES, TOKENS, At, Record, rationales_of, read_predictions
@@ -20,6 +19,7 @@ from eraser.official.validation import prediction_faults
 from eraser.types import Floats, Mask, Span, mask_of
 from rationale.attribution import METHODS
 from rationale.evaluate.run_folder import own_file, unreadable
+from rationale_viewer.session.runs import facts_of
 
 MOST_FAULTS = 2  # that are told: a file of other texts has one in every line
 PREDICTIONS, SUFFIX = "predictions", ".jsonl"

@@ -1,7 +1,7 @@
 """A text on the page whose words can be pointed at, walked through with the arrow keys, and clicked.
 
-The markup comes from `app.html`; the script below only listens. What is told of the word in hand stands on a
-line below the text, where touch, keyboard and screen readers find it too.
+The markup comes from html.py; the script below only listens. What is told of the word in hand stands on
+a line below the text, where touch, keyboard and screen readers find it too.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Callable
 import streamlit as st
 from markupsafe import Markup
 
-from app.html import STYLE
+from rationale_viewer.view.html import STYLE
 
 SCRIPT = """
 const states = new WeakMap();

@@ -8,7 +8,10 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from app.explain import (
+from rationale.attribution import METHODS
+from rationale.inference.ablate import Removal
+from rationale_viewer.compute.agreement import How, Judged, judge, judged_of, resized
+from rationale_viewer.compute.explain import (
     SLOW,
     Given,
     Reading,
@@ -21,13 +24,10 @@ from app.explain import (
     text_of,
     times_of,
 )
-from app.judge import How, Judged, judge, judged_of, resized
-from app.runs import Run, read_run
-from app.speed import layer_shares, measure_speed
-from app.state import AS_TRAINED, Held, HeldData, Stamp
-from app.stored import Stored, read_stored
-from rationale.attribution import METHODS
-from rationale.inference.ablate import Removal
+from rationale_viewer.compute.speed import layer_shares, measure_speed
+from rationale_viewer.compute.stored import Stored, read_stored
+from rationale_viewer.session.runs import Run, read_run
+from rationale_viewer.session.state import AS_TRAINED, Held, HeldData, Stamp
 
 BY_CONTENT: dict[Any, Any] = {Held: lambda held: held.key, HeldData: lambda data: data.key}
 STEP = 8  # examples judged at once

@@ -8,12 +8,12 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from app.state import AS_TRAINED, Held
 from eraser import Dataset, Example
 from rationale.bench.speeds import SpeedSettings, speed_table
 from rationale.hf.classifier import Classifier, without_removal
 from rationale.inference.savings import run_windows
 from rationale.models.flops import costs, full_costs
+from rationale_viewer.session.state import AS_TRAINED, Held
 
 WINDOWS, ROUNDS = 64, 3  # that are timed
 GIGA = 1e9

@@ -11,11 +11,6 @@ import pandas as pd
 import streamlit as st
 from matplotlib.figure import Figure
 
-from app import cached, html
-from app.opened import Opened, complain, short_names
-from app.runs import Run, together
-from app.show import show_figure
-from app.state import stamp
 from eraser import InputError
 from eraser.files.cells import as_csv
 from eraser.metrics.table import METRICS
@@ -25,6 +20,12 @@ from rationale.report.figures import AGREES, COST, FIGURES, TRUSTED
 from rationale.report.label_placement import label_marks
 from rationale.report.plots import new_figure, scatter
 from rationale.report.summary import HEADLINE, headline, ranking
+from rationale_viewer.compute import cached
+from rationale_viewer.session.opened import Opened, complain, short_names
+from rationale_viewer.session.runs import Run, together
+from rationale_viewer.session.state import stamp
+from rationale_viewer.view import html
+from rationale_viewer.view.show import show_figure
 
 EMPTY = """No run is open. A run is a folder that `rationale evaluate` wrote; make one on the sample with
 

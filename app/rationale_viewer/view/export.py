@@ -12,12 +12,12 @@ from markupsafe import Markup
 from matplotlib.font_manager import FontProperties
 from matplotlib.patches import Rectangle
 
-from app.colours import INK, MARKS, PAPER, shade
-from app.html import page
 from eraser import Prediction, Text
 from eraser.files.whole import official_record
 from eraser.types import Floats, Mask
 from rationale.report.plots import new_figure, png
+from rationale_viewer.view.colours import INK, MARKS, PAPER, shade
+from rationale_viewer.view.html import page
 
 COLUMNS = 88  # characters a line of a picture
 CHAR, LINE = 0.088, 0.24  # inches: a character's width, a line's height

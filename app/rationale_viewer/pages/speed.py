@@ -10,15 +10,15 @@ import pandas as pd
 import streamlit as st
 from matplotlib.figure import Figure
 
-from app import cached
-from app.opened import Opened, complain
-from app.runs import CURVES, draw_curve
-from app.show import show_figure
-from app.start import folders_with
-from app.state import stamp
 from eraser import InputError
 from rationale.asked import check_labels
 from rationale.report.plots import COLOURS, name_lines, new_figure, speed_lines
+from rationale_viewer.compute import cached
+from rationale_viewer.session.opened import Opened, complain
+from rationale_viewer.session.runs import CURVES, draw_curve
+from rationale_viewer.session.start import folders_with
+from rationale_viewer.session.state import stamp
+from rationale_viewer.view.show import show_figure
 
 DIALS = (0.0, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 3.0)
 USUAL = (0.5, 1.0, 1.5)

@@ -15,10 +15,10 @@ from matplotlib.lines import Line2D
 from matplotlib.spines import Spine
 from matplotlib.text import Text
 
-from app import html
-from app.colours import INK, LINE, PAPER, contrast
 from eraser.files.cells import as_csv
 from rationale.report.plots import png
+from rationale_viewer.view import html
+from rationale_viewer.view.colours import INK, LINE, PAPER, contrast
 
 DRAWING = RLock()  # matplotlib's settings are the process's
 LEGIBLE = 3.0  # contrast of a line or mark with the paper

@@ -1,0 +1,1 @@
+"""What pages show, computed: explanations, how they agree, what speed is."""

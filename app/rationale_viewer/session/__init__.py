@@ -1,0 +1,1 @@
+"""What a session has open, and who may ask for it."""
