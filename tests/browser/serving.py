@@ -16,10 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.paths import PYTHONPATH
+from tests.helpers.paths import PYTHONPATH
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-ROOT = Path(__file__).parents[2]
 START = "from rationale.cli import main; main()"
 
 

@@ -14,10 +14,10 @@ import pandas as pd
 import pytest
 
 from eraser.load import load
+from tests.app.test_runs import write
+from tests.app.test_stored import write_stored
 from tests.browser.serving import listens, serving, shoot
-from tests.eraser_files import annotation, write_source
-from tests.test_app_runs import write
-from tests.test_app_stored import write_stored
+from tests.helpers.eraser_files import annotation, write_source
 
 pytestmark = pytest.mark.slow
 WAIT_MS = 90_000

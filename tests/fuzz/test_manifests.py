@@ -16,7 +16,7 @@ from rationale.report.compare import compared
 from rationale.report.write import write_run
 from rationale.stream import read_stream
 from tests.fuzz.spoil import answer_of, damaged, fuzz, spoilt
-from tests.made_runs import made
+from tests.helpers.made_runs import made
 
 OF = {"lr": 0.1, "texts": "a" * 64}
 OTHERS = ("mine.txt", "inner/mine.txt")

@@ -14,9 +14,9 @@ from eraser.data.source import Source
 from eraser.official.check import check_predictions, check_records
 from eraser.official.reading import Inputs, Settings
 from eraser.official.scorer import score_official, score_records
-from tests.eraser_files import COMP, HARD, SCORES, SENTENCES, SOFT, SUFF, THRESHOLDED
 from tests.fuzz.spoil import answer_of, check_message, damaged, file_of, fuzz, lines_of
 from tests.fuzz.test_loaders import GOLD, TEXTS, filled
+from tests.helpers.eraser_files import COMP, HARD, SCORES, SENTENCES, SOFT, SUFF, THRESHOLDED
 
 CLEAN = [{**a, "query": "", "evidences": [g for g in a["evidences"] if g]} for a in GOLD]
 EVEN = {"NEG": 0.25, "POS": 0.75}

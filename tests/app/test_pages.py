@@ -1,0 +1,352 @@
+"""Every page and control of the viewer, without a browser."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+import rationale_viewer.pages
+from rationale_viewer.pages.explain import OWN
+from rationale_viewer.session.start import VARIABLE, Start
+from streamlit.testing.v1 import AppTest
+
+from tests.app.test_runs import DIAL, write
+from tests.conftest import dropping, tiny_model
+from tests.eraser.test_hatexplain import make, post
+
+SCRIPT = str(Path(rationale_viewer.pages.__file__).parent / "viewer.py")
+TEXT = "a warm , moving film . never dull , and the cast is a joy"
+
+
+@pytest.fixture(scope="session")
+def folders(tmp_path_factory, tokenizer):
+    """A model that drops words, a dense one, and one with HateXplain's labels, in one folder."""
+    root = tmp_path_factory.mktemp("models")
+    dense = tiny_model("bert", tokenizer, ("NEG", "POS"))
+    three = tiny_model("bert", tokenizer, ("hatespeech", "normal", "offensive"))
+    for name, model in (("dropping", dropping(dense)), ("dense", dense), ("three", three)):
+        model.save_pretrained(root / name)
+        tokenizer.save_pretrained(root / name)
+    return root
+
+
+@pytest.fixture
+def open_app(monkeypatch, folders):
+    def make(page="Explain", model="dropping", runs=(), **query):
+        start = Start(models=(str(folders / model), str(folders)), runs=tuple(map(str, runs)))
+        monkeypatch.setenv(VARIABLE, start.as_json())
+        at = AppTest.from_file(SCRIPT, default_timeout=60)
+        for key, value in {"page": page, **query}.items():
+            at.query_params[key] = value
+        return checked(at.run())
+
+    return make
+
+
+def checked(at):
+    assert not at.exception, at.exception[0].message
+    return at
+
+
+def keyed(elements, key):
+    return next(e for e in elements if e.key == key)
+
+
+def markup(at):
+    return " ".join(e.proto.body for e in at.get("html"))
+
+
+def test_first_sight_tells_what_to_do(open_app):
+    at = open_app()
+    assert "Type or paste a text" in at.info[0].value
+    assert keyed(at.sidebar.selectbox, "model").value == "dropping"
+
+
+def test_explain_shows_probabilities_layers_and_words(open_app):
+    at = open_app()
+    checked(keyed(at.text_area, "text").set_value(TEXT).run())
+    assert 'class="probs"' in markup(at)
+    assert "tokens in this layer" in markup(at)
+    assert "saved so far" not in markup(at)
+    checked(keyed(at.slider, "layer").set_value(2).run())
+    assert "operations saved so far" in markup(at)
+    assert "time saved so far" in markup(at)
+    assert "dropped by the model" in markup(at)
+
+
+def test_methods_and_comparison(open_app):
+    at = open_app()
+    keyed(at.text_area, "text").set_value(TEXT).run()
+    checked(keyed(at.selectbox, "method").set_value("gradient_x_input").run())
+    assert re.search("speaks for (NEG|POS)<", markup(at))
+    checked(keyed(at.selectbox, "method").set_value("leave_one_out").run())
+    checked(keyed(at.multiselect, "compare").set_value(["attention", "random"]).run())
+    assert "bars from the top" in markup(at)
+
+
+def test_dial_runs_the_model_again(open_app):
+    at = open_app()
+    keyed(at.text_area, "text").set_value(TEXT).run()
+    before = markup(at)
+    checked(keyed(at.select_slider, "dial").set_value(0.0).run())
+    assert "1.00x" not in before
+    assert markup(at) != before
+
+
+def test_words_taken_out_move_the_prediction(open_app):
+    at = open_app()
+    keyed(at.text_area, "text").set_value(TEXT).run()
+    out = next(m for m in at.multiselect if m.key.startswith("out-"))
+    checked(out.set_value([1, 3]).run())
+    assert any("With 2 words deleted" in c.value for c in at.caption)
+    checked(keyed(at.get("segmented_control"), "how").set_value("mask").run())
+    assert any("With 2 words masked" in c.value for c in at.caption)
+
+
+def test_what_cuts_the_text_is_chosen(open_app):
+    at = open_app()
+    keyed(at.text_area, "text").set_value("warm, never-dull film").run()
+    out = next(m for m in at.multiselect if m.key.startswith("out-"))
+    assert out.options == ["warm · 1", ", · 2", "never-dull · 3", "film · 4"]
+    checked(keyed(at.selectbox, "cut").set_value("whitespace").run())
+    out = next(m for m in at.multiselect if m.key.startswith("out-"))
+    assert out.options == ["warm, · 1", "never-dull · 2", "film · 3"]
+
+
+def test_a_text_without_spaces_is_cut_in_characters_and_it_is_told(open_app):
+    at = open_app()
+    checked(keyed(at.text_area, "text").set_value("故事很慢，我不喜欢").run())
+    assert "words: characters, as the text is written without spaces between words" in [
+        c.value for c in at.caption
+    ]
+    out = next(m for m in at.multiselect if m.key.startswith("out-"))
+    assert len(out.options) == 9
+    checked(keyed(at.selectbox, "cut").set_value("punctuation").run())
+    out = next(m for m in at.multiselect if m.key.startswith("out-"))
+    assert out.options == ["故事很慢 · 1", "， · 2", "我不喜欢 · 3"]
+
+
+def test_exports_are_offered(open_app):
+    at = open_app()
+    keyed(at.text_area, "text").set_value(TEXT).run()
+    assert [b.proto.label for b in at.get("download_button")] == ["HTML", "LaTeX", "JSONL", "PNG"]
+
+
+def test_text_is_never_markup(open_app):
+    at = open_app()
+    checked(
+        keyed(at.text_area, "text")
+        .set_value('<script>alert(1)</script> "><img src=x onerror=1> ![a](b)')
+        .run()
+    )
+    assert "<script>alert" not in markup(at)
+    assert "<img" not in markup(at)
+
+
+@pytest.mark.parametrize("text", [" ", "\n\t"])
+def test_empty_text_is_a_hint(open_app, text):
+    at = open_app()
+    checked(keyed(at.text_area, "text").set_value(text).run())
+    assert "Type or paste a text" in at.info[0].value
+
+
+def test_overlong_text_is_a_message(open_app):
+    at = open_app()
+    checked(keyed(at.text_area, "text").set_value("x " * 12_001).run())
+    assert at.error[0].value == "This cannot be shown."
+    assert at.code[0].value == "expected a text of at most 12000 words, got 12001"
+
+
+def test_a_dense_model_has_neither_dial_nor_layers(open_app):
+    at = open_app(model="dense")
+    keyed(at.text_area, "text").set_value(TEXT).run()
+    checked(at)
+    assert not at.select_slider
+    assert "drops no words" in at.caption[0].value
+
+
+def test_an_example_fills_the_text_and_the_url_keeps_it(open_app, sample):
+    at = open_app(example="a001.txt", method="attention", layer="2")
+    words = " ".join(sample.text(sample.splits["test"][0]).words)
+    assert keyed(at.text_area, "text").value == words
+    assert keyed(at.selectbox, "method").value == "attention"
+    assert keyed(at.slider, "layer").value == 2
+    assert at.query_params["example"] in ("a001.txt", ["a001.txt"])
+    checked(keyed(at.selectbox, "example").set_value("a002.txt").run())
+    assert keyed(at.text_area, "text").value != words
+    assert keyed(at.selectbox, "example").options[0] == OWN
+
+
+def test_nonsense_in_the_url_is_ignored(open_app):
+    at = open_app(page="Nowhere", method="magic", layer="ninety", example="../../etc/passwd", dial="x")
+    assert keyed(at.selectbox, "example").value == OWN
+
+
+def test_people_browses_filters_and_searches(open_app):
+    at = open_app("People")
+    assert "people and model" in markup(at)
+    assert "People say" in markup(at)
+    first, second, *_, last = keyed(at.selectbox, "example").options
+    assert keyed(at.selectbox, "example").value == first
+    for label, there in (("Next", second), ("Previous", first), ("Previous", last)):
+        checked(next(b for b in at.button if b.label == label).click().run())
+        assert keyed(at.selectbox, "example").value == there
+    checked(keyed(at.multiselect, "labels").set_value(["NEG"]).run())
+    assert "People say <b>NEG</b>" in markup(at)
+    checked(keyed(at.toggle, "wrong").set_value(True).run())
+    assert "the model is wrong" in markup(at)
+    keyed(at.toggle, "wrong").set_value(False)
+    checked(keyed(at.text_input, "search").set_value("no such word").run())
+    assert "No example passes" in at.info[0].value
+
+
+def test_people_orders_sizes_methods_and_views(open_app):
+    at = open_app("People")
+    as_given = keyed(at.selectbox, "example").options
+    for order in keyed(at.selectbox, "order").options[1:]:
+        checked(keyed(at.selectbox, "order").set_value(order).run())
+        there = keyed(at.selectbox, "example").options
+        assert there != as_given
+        assert sorted(there) == sorted(as_given)
+    checked(keyed(at.selectbox, "budget").set_value("gold").run())
+    checked(keyed(at.selectbox, "method").set_value("attention").run())
+    checked(keyed(at.selectbox, "split").set_value("val").run())
+    checked(keyed(at.get("segmented_control"), "view").set_value("side by side").run())
+    assert "The model's words, by attention<" in markup(at).replace("&#39;", "'")
+    assert [b.proto.label for b in at.get("download_button")][-1].endswith("official JSONL")
+
+
+def test_people_refuses_a_model_with_other_labels(open_app, folders, tokenizer, tmp_path, monkeypatch):
+    odd = tmp_path / "odd"
+    tiny_model("bert", tokenizer, ("yes", "no")).save_pretrained(odd)
+    tokenizer.save_pretrained(odd)
+    at = open_app("People")
+    monkeypatch.setenv(VARIABLE, Start(models=(str(odd),)).as_json())
+    at = AppTest.from_file(SCRIPT, default_timeout=60)
+    at.query_params["page"] = "People"
+    checked(at.run())
+    assert "expected a model with the labels ['NEG', 'POS']" in at.code[0].value
+
+
+def test_hateful_posts_wait_for_consent(monkeypatch, folders, tmp_path):
+    marks = ([1, 0, 0, 0, 0], [1, 1, 0, 0, 0], [0, 0, 0, 0, 1])
+    posts = {"p1": post(rationales=marks, targets=(["Women"],) * 3), "p2": post(("normal",) * 3)}
+    data = make(tmp_path / "posts", posts, {"train": [], "val": [], "test": list(posts)})
+    given = Start((str(folders / "three"),), "hatexplain", str(data))
+    monkeypatch.setenv(VARIABLE, given.as_json())
+    at = AppTest.from_file(SCRIPT, default_timeout=60)
+    at.query_params["page"] = "People"
+    checked(at.run())
+    assert "Content warning" in at.warning[0].value
+    assert "People say" not in markup(at)
+    checked(keyed(at.checkbox, "warned").check().run())
+    assert "People say <b>hatespeech</b>" in markup(at)
+    assert "about Women" in markup(at)
+    labels = [e.label for e in at.main.expander]
+    assert [f"Annotator {n}: {k} word{'s' * (k > 1)} marked" for n, k in ((1, 1), (2, 2), (3, 1))] == labels[
+        -3:
+    ]
+    checked(keyed(at.multiselect, "tags").set_value(["Women"]).run())
+    assert keyed(at.selectbox, "example").options == ["p1"]
+
+
+def test_hateful_examples_are_not_offered_before_consent(monkeypatch, folders, tmp_path):
+    data = make(tmp_path / "posts", {"p1": post(("normal",) * 3)}, {"test": ["p1"]})
+    monkeypatch.setenv(VARIABLE, Start((str(folders),), "hatexplain", str(data)).as_json())
+    at = AppTest.from_file(SCRIPT, default_timeout=60)
+    at.query_params["example"] = "p1"
+    checked(at.run())
+    assert keyed(at.selectbox, "example").options == [OWN]
+    assert keyed(at.text_area, "text").value == ""
+
+
+def test_scores_without_runs_say_how_to_make_one(open_app):
+    at = open_app("Scores")
+    assert "rationale evaluate --dataset sample" in at.info[0].value
+
+
+@pytest.fixture
+def runs(tmp_path):
+    write(tmp_path / "runs" / "one")
+    write(tmp_path / "runs" / "two", ("attention", "random"))
+    return tmp_path / "runs"
+
+
+def test_scores_table_figures_and_people(open_app, runs):
+    at = open_app("Scores", runs=[runs])
+    table = at.dataframe[0].value
+    assert {"rank", "method", "value", "low", "high", "n"} <= set(table.columns)
+    checked(keyed(at.selectbox, "metric").set_value("cost").run())
+    checked(keyed(at.multiselect, "runs").set_value(["one", "two"]).run())
+    assert any(at.dataframe[0].value.method.str.startswith("two: "))
+    at = open_app("Scores", runs=[runs], tab="Figures")
+    assert len(at.get("image")) == 6
+    labels = [b.proto.label for b in at.get("download_button")]
+    assert labels == ["PNG", "SVG", "CSV"] * 6
+    at = open_app("Scores", runs=[runs], tab="People and communities")
+    assert "no tables of communities" in at.info[0].value
+
+
+def test_a_broken_run_is_a_message(open_app, runs):
+    (runs / "one" / "scores.csv").write_text("a\n1\n")
+    at = open_app("Scores", runs=[runs])
+    assert at.error[0].value == "A run cannot be read."
+    assert "expected the columns method" in at.code[0].value
+    checked(keyed(at.multiselect, "runs").set_value(["two"]).run())
+    assert not at.error
+
+
+def test_speed_measures_counts_and_reads(open_app, runs):
+    import pandas as pd
+
+    at = open_app("Speed")
+    checked(keyed(at.selectbox, "measure-size").set_value(16).run())
+    checked(keyed(at.multiselect, "dials").set_value([1.0]).run())
+    checked(next(b for b in at.button if b.label == "Measure").click().run())
+    assert list(at.dataframe[0].value.model) == ["dense", "this model"]
+    at = open_app("Speed", part="Where the operations go")
+    assert list(at.dataframe[0].value.layer) == [1, 2, 3]
+    pd.DataFrame(DIAL).to_csv(runs / "dial.csv", index=False)
+    at = open_app("Speed", part="Curves in run folders", runs=[runs])
+    assert len(at.dataframe[0].value) == 2
+    (runs / "dial.csv").write_text("a\n1\n")
+    at = open_app("Speed", part="Curves in run folders", runs=[runs])
+    assert at.error[0].value == "This cannot be drawn."
+    at = open_app("Speed", part="Curves in run folders")
+    assert "None found" in at.info[0].value
+
+
+def test_speed_of_a_dense_model_is_a_hint(open_app):
+    assert "no dial" in open_app("Speed", model="dense").info[0].value
+
+
+def test_a_broken_model_is_a_message(open_app, folders, monkeypatch, tmp_path):
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    (broken / "config.json").write_text("{")
+    monkeypatch.setenv(VARIABLE, Start(models=(str(broken),)).as_json())
+    at = checked(AppTest.from_file(SCRIPT, default_timeout=60).run())
+    assert at.error[0].value == "The model cannot be opened."
+    assert f"{broken / 'config.json'}: expected JSON, got " in at.code[0].value
+
+
+def test_a_missing_data_set_is_a_message(monkeypatch, tmp_path, folders):
+    monkeypatch.setenv(VARIABLE, Start((str(folders),), "mine", str(tmp_path / "none")).as_json())
+    at = checked(AppTest.from_file(SCRIPT, default_timeout=60).run())
+    assert at.error[0].value == "The data set cannot be read."
+    assert "nothing there" in at.code[0].value
+
+
+def test_another_folder_is_opened_inside_the_given_ones_only(open_app, folders, tmp_path):
+    at = open_app()
+    checked(keyed(at.text_input, "path").set_value(str(tmp_path)).run())
+    assert "inside the folders given at start" in at.code[0].value
+    checked(keyed(at.text_input, "path").set_value(str(folders)).run())
+    assert "expected a folder with config.json or scores.csv" in at.code[0].value
+    deep = folders / "a" / "b" / "c"
+    shutil.copytree(folders / "dense", deep, dirs_exist_ok=True)
+    checked(keyed(at.text_input, "path").set_value(str(deep)).run())
+    assert "c" in keyed(at.sidebar.selectbox, "model").options
+    shutil.rmtree(folders / "a")

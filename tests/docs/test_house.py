@@ -1,0 +1,111 @@
+"""The layout: imports run down only, in no circle; folders are small; the README's tree is what is there."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from tests.helpers.paths import ROOT
+
+PACKAGES = {"eraser": ROOT, "rationale": ROOT, "rationale_viewer": ROOT / "app"}
+FLOORS = """
+    eraser.errors eraser.words eraser.labels eraser.types eraser.files eraser.data eraser.load
+    eraser.download eraser.metrics eraser.official eraser rationale.registration rationale
+    rationale.process rationale.pass_cache rationale.text rationale.heads rationale.asked
+    rationale.models.packed rationale.models rationale.inference rationale.hf rationale.blackbox
+    rationale.named rationale.attribution rationale.budgets rationale.settings rationale.evaluate
+    rationale.training rationale.bench rationale.templates rationale.explain rationale.stream
+    rationale.report rationale.runners rationale.cli rationale_viewer
+""".split()  # from the ground up; a module belongs to the longest name that it begins with
+MOST_FILES = 12  # of a folder
+
+
+@cache
+def modules() -> dict[str, Path]:
+    found = {}
+    for name, parent in PACKAGES.items():
+        for file in (parent / name).rglob("*.py"):
+            parts = file.relative_to(parent).with_suffix("").parts
+            found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = file
+    return found
+
+
+def imported(tree: ast.AST) -> set[str]:
+    """Modules of ours that code imports, in functions too, but for what only types need."""
+    found: set[str] = set()
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            continue
+        if isinstance(node, ast.ImportFrom) and node.module is not None:
+            names = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= {n if n in modules() else node.module for n in names}
+        elif isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        found |= imported(node)
+    return found & modules().keys()
+
+
+@cache
+def arrows() -> dict[str, set[str]]:
+    return {name: imported(ast.parse(file.read_text())) - {name} for name, file in modules().items()}
+
+
+def floor(module: str) -> int:
+    fitting = [f for f in FLOORS if module == f or module.startswith(f"{f}.")]
+    return FLOORS.index(max(fitting, key=len))
+
+
+def test_imports_run_down_only():
+    up = [f"{a} -> {b}" for a, found in arrows().items() for b in found if floor(b) > floor(a)]
+    assert up == []
+
+
+def test_no_imports_run_in_a_circle():
+    """Modules are taken away whose imports are all gone; in a circle none ever is."""
+    left = {name: set(found) for name, found in arrows().items()}
+    while gone := {name for name, found in left.items() if not found & left.keys()}:
+        left = {name: found for name, found in left.items() if name not in gone}
+    assert left == {}
+
+
+def test_what_people_said_needs_no_torch():
+    for name, file in modules().items():
+        if name.startswith("eraser"):
+            assert not re.search(
+                r"^\s*(from|import) (torch|transformers|captum)\b", file.read_text(), re.M
+            ), name
+
+
+def test_the_viewer_is_imported_by_nothing_else():
+    outside = {a: found for a, found in arrows().items() if not a.startswith("rationale_viewer")}
+    assert [a for a, found in outside.items() if any(b.startswith("rationale_viewer") for b in found)] == []
+
+
+def test_no_folder_is_a_drawer():
+    counts: dict[str, int] = {}
+    for file in modules().values():
+        folder = str(file.parent.relative_to(ROOT))
+        counts[folder] = counts.get(folder, 0) + 1
+    assert {folder: n for folder, n in counts.items() if n > MOST_FILES} == {}
+
+
+def test_the_tree_of_the_readme_is_what_is_there():
+    if not (ROOT / ".git").exists():
+        pytest.skip("not a checkout")
+    listed = subprocess.run(
+        ["git", "ls-files", "*.py"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.split()
+    there = {str(Path(f).parent) for f in listed if Path(f).parts[0] in ("app", "eraser", "rationale")}
+    block = (ROOT / "README.md").read_text().split("<!-- tree -->")[1]
+    told, above = set(), []
+    for line in block.splitlines():
+        if match := re.match(r"( *)([\w/]+)/ ", line):
+            depth = len(match[1]) // 2
+            above[depth:] = [match[2]]
+            told.add("/".join(above))
+    assert told == there | {"app"}

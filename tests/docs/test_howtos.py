@@ -1,0 +1,140 @@
+"""Each how-to is done, block by block, as a reader would; what it promises must then be there."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import pandas as pd
+import pytest
+import torch
+
+from eraser.load import load
+from eraser.metrics.table import METRICS
+from rationale.attribution import METHODS
+from rationale.cli.train import train_app
+from rationale.hf.classifier import SHIPPED, load_classifier, save_classifier
+from rationale.training.recipes.table import RECIPES
+from tests.conftest import tiny_model
+from tests.helpers.doc_blocks import ROOT, do
+
+HOWTOS = ROOT / "docs" / "howto"
+TABLES = (METHODS, METRICS, RECIPES)
+
+
+@pytest.fixture(autouse=True)
+def _as_before():
+    """Leave tables, commands and modules as they were."""
+    tables, modules = [dict(t) for t in TABLES], set(sys.modules)
+    registered = list(train_app.registered_commands)
+    yield
+    for table, before in zip(TABLES, tables, strict=True):
+        table.clear()
+        table.update(before)
+    train_app.registered_commands[:] = registered
+    for name in set(sys.modules) - modules:
+        del sys.modules[name]
+
+
+def scores_of(run):
+    return pd.read_csv(run / "scores.csv")
+
+
+def test_every_howto_is_tested():
+    tested = {"method", "metric", "dataset", "encoder", "adaptive-model", "black-box"}
+    assert {page.stem for page in HOWTOS.glob("*.md")} == tested
+
+
+def test_no_howto_is_longer_than_a_page():
+    for page in HOWTOS.glob("*.md"):
+        assert len(page.read_text(encoding="utf-8").splitlines()) <= 120, page
+
+
+def test_method(tmp_path, monkeypatch):
+    names = do(HOWTOS / "method.md", tmp_path, monkeypatch)
+    scores = scores_of(tmp_path / "runs/embedding-norm")
+    assert {"embedding_norm", "survivors", "random"} <= set(scores.method)
+    mine = scores[(scores.method == "embedding_norm") & (scores.metric == "average_precision")]
+    assert mine.n.item() == 8
+    assert 0 < mine.value.item() < 1
+    assert "embedding_norm" in (tmp_path / "runs/embedding-norm/report.html").read_text(encoding="utf-8")
+    found = names["found"]
+    model = load_classifier(SHIPPED)
+    ids = model.encoder.tokenizer(found.text).input_ids
+    lengths = model.model.get_input_embeddings()(torch.tensor(ids[1:-1])).norm(dim=-1)
+    assert found.scores == pytest.approx(lengths.numpy(), rel=1e-5)  # a piece a word, here
+
+
+def test_metric(tmp_path, monkeypatch):
+    do(HOWTOS / "metric.md", tmp_path, monkeypatch)
+    scores = scores_of(tmp_path / "runs/reciprocal-rank")
+    rows = scores[scores.metric == "reciprocal_rank"].set_index("method")
+    assert set(rows.index) == {"survivors", "random"}
+    assert ((rows.low <= rows.value) & (rows.value <= rows.high)).all()
+    assert (rows.n == 8).all()
+    assert (rows.better == "higher").all()
+
+
+def test_dataset(tmp_path, monkeypatch):
+    shipped = load_classifier(SHIPPED)
+    (tmp_path / "models/reviews").mkdir(parents=True)
+    save_classifier(shipped.model.unshortened(), shipped.encoder.tokenizer, tmp_path / "models/reviews")
+    do(HOWTOS / "dataset.md", tmp_path, monkeypatch)
+    reviews, stars = (load(n, tmp_path / "data" / n) for n in ("reviews", "stars"))
+    assert {s: len(e) for s, e in reviews.splits.items()} == {"train": 2, "val": 2, "test": 2}
+    picked = {
+        e.id: [w for w, g in zip(stars.text(e).words, stars.truth(e).gold, strict=True) if g]
+        for e in stars.examples("test")
+    }
+    assert picked == {"one": ["dull"], "two": ["Warm"]}
+    for name in ("reviews", "stars"):
+        rows = scores_of(tmp_path / "runs" / name)
+        assert set(rows[rows.metric == "token_f1"].n) == {2}
+
+
+def test_encoder(tmp_path, monkeypatch):
+    do(HOWTOS / "encoder.md", tmp_path, monkeypatch)
+    config = json.loads((tmp_path / "models/gated-adapler/config.json").read_text())
+    assert config["encoder"]["model_type"] == "gated_bert"
+    rows = scores_of(tmp_path / "runs/gated")
+    assert {"survivors", "attention", "random"} <= set(rows.method)
+    record = json.loads((tmp_path / "models/gated-adapler/rationale.json").read_text())
+    assert record["kept"]["speedup"] > 1.2
+    model = load_classifier(tmp_path / "models/gated-adapler").model
+    ids = torch.tensor([[101, 2023, 3185, 2003, 3294, 102]])
+    with model.turned(0), torch.inference_mode():
+        assert torch.allclose(model(ids).logits, model.unshortened()(ids).logits, atol=1e-5)
+
+
+def test_adaptive_model(tmp_path, monkeypatch, tokenizer):
+    dense = tmp_path / "models/dense"
+    dense.mkdir(parents=True)
+    save_classifier(tiny_model("bert", tokenizer, ("NEG", "POS")), tokenizer, dense)
+    (dense / "rationale.json").write_text(json.dumps({"max_length": 128}))
+    do(HOWTOS / "adaptive-model.md", tmp_path, monkeypatch)
+    record = json.loads((tmp_path / "models/unusual/rationale.json").read_text())
+    assert [e["stage"] for e in record["log"]] == ["hard"]
+    assert record["log"][0]["scaled_to"] == pytest.approx(1.5, rel=0.05)
+    rows = scores_of(tmp_path / "runs/unusual")
+    assert {"survivors", "random"} <= set(rows.method)
+    model = load_classifier(tmp_path / "models/unusual").model
+    ids = torch.tensor([[2, 40, 50, 60, 70, 3]])
+    with model.turned(0), torch.inference_mode():
+        assert torch.allclose(model(ids).logits, model.unshortened()(ids).logits, atol=1e-5)
+    with model.turned(100), torch.inference_mode():
+        assert all(layer.kept.sum() == 1 for layer in model(ids).trace)
+
+
+def test_black_box(tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))  # as the page says
+    names = do(HOWTOS / "black-box.md", tmp_path, monkeypatch)
+    found, model = names["found"], names["model"]
+    words = list(found.words)
+    whole, *without = model.predict_proba(
+        [" ".join(words), *(" ".join(words[:i] + words[i + 1 :]) for i in range(len(words)))]
+    )[:, list(model.classes_).index(found.target)]
+    assert found.scores == pytest.approx(whole - without)
+    rows = scores_of(tmp_path / "runs/reviews")
+    assert {"leave_one_out", "occlusion", "random", "model"} == set(rows.method)
+    assert rows[rows.metric == "accuracy"].value.item() >= 0.75
+    assert names["api"].batch_size == 32

@@ -1,0 +1,132 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from rationale.bench import suite as bench_suite
+from rationale.bench.suite import (
+    SUITES,
+    Suite,
+    SuiteRun,
+    as_table,
+    dense_model,
+    flops_times,
+    measure,
+    shrinking,
+)
+from tests.rationale.cli.test_cli import rationale  # noqa: F401 (a fixture)
+
+CPU = torch.device("cpu")
+SMALL = Suite(("tiny", "tiny long"), (16, 64), (1, 4), (0.5, 0.2), 3, compiled=False)
+
+
+@pytest.fixture
+def _tiny(monkeypatch):
+    monkeypatch.setitem(bench_suite.SIZES, "tiny", (32, 3, 2, 64))
+    monkeypatch.setitem(bench_suite.SIZES, "tiny long", (32, 6, 2, 64))
+
+
+@pytest.mark.usefixtures("_tiny")
+def test_every_cell_of_the_grid_is_measured(tmp_path):
+    run = SuiteRun(SMALL, tmp_path)
+    table = as_table([cell for number in range(len(run)) for cell in run.cells(number)])
+    ways = ["dense", "packed", "adapler 0.5", "adapler 0.2", "dact", "adapler 0.2 + dact"]
+    shapes = [(m, n, b) for m in SMALL.models for n in (16, 64) for b in (1, 4)]
+    assert [tuple(r) for r in table[["model", "length", "batch_size"]].drop_duplicates().to_numpy()] == shapes
+    assert table.way.tolist() == ways * len(shapes)
+    dense = table[table.way == "dense"]
+    assert (dense.flops_times == 1).all()
+    assert (dense.wall_times == 1).all()
+    np.testing.assert_allclose(table.ratio, table.wall_times / table.flops_times)
+    np.testing.assert_allclose(table.tokens_per_s, table.examples_per_s * table.length)
+    np.testing.assert_allclose(table.p50_ms, 1000 * table.batch_size / table.examples_per_s)
+    assert (table.p50_ms <= table.p99_ms).all()
+
+
+@pytest.mark.usefixtures("_tiny")
+@pytest.mark.parametrize("share", [0.6, 0.3])
+def test_a_shrinking_model_does_the_wanted_share_of_the_operations(share):
+    dense = dense_model("tiny long", CPU, bf16=False)
+    model = shrinking(dense, 128, share, seed=0)
+    ids = bench_suite._ids(dense, (16, 128), seed=5)
+    assert 1 / flops_times(model, ids) == pytest.approx(share, abs=0.1)
+
+
+@pytest.mark.usefixtures("_tiny")
+def test_what_does_not_fit_is_marked_and_the_rest_measured(monkeypatch):
+    real = bench_suite.run_packed
+
+    def too_large(*_):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(bench_suite, "run_packed", too_large)
+    table = as_table(list(measure(replace(SMALL, batch_sizes=(1,)), "tiny", 16, CPU)))
+    assert table.set_index("way").p50_ms.isna().sum() == 1
+    assert np.isnan(table.set_index("way").p50_ms["packed"])
+    assert real is not too_large
+
+
+@pytest.mark.usefixtures("_tiny")
+def test_the_command_writes_what_it_prints(rationale, monkeypatch, tmp_path):  # noqa: F811
+    monkeypatch.setitem(SUITES, "cpu", replace(SMALL, models=("tiny",), lengths=(16,)))
+    code, out, err = rationale("bench", "--suite", "cpu", "--device", "cpu", "--out", "b")
+    assert (code, err) == (0, "")
+    assert out.startswith("cpu, 1 threads, ")
+    again = rationale("bench", "--suite", "cpu", "--device", "cpu", "--out", "b")
+    assert again == (0, out, f"measured earlier: 1 of 1 parts in {tmp_path}/b/parts\n")
+    record = json.loads((tmp_path / "b" / "cpu.json").read_text())
+    assert record["device"].startswith("cpu, 1 threads, ")
+    assert len(record["cells"]) == len(pd.read_csv(tmp_path / "b" / "cpu.csv")) == 12
+
+
+@pytest.mark.usefixtures("_tiny")
+def test_what_was_measured_is_kept(tmp_path, monkeypatch):
+    run = SuiteRun(replace(SMALL, batch_sizes=(1,)), tmp_path)
+    run.compute(1)
+    cells = run.cells(1)
+    assert {cell.length for cell in cells} == {64}
+    monkeypatch.setattr(bench_suite, "dense_model", None)
+    assert run.cells(1) == cells
+    for change in ({"rounds": 4}, {"shares": (0.5,)}, {"seed": 1}):
+        with pytest.raises(TypeError):
+            SuiteRun(replace(run.suite, **change), tmp_path).cells(1)
+    wider = SuiteRun(replace(run.suite, models=("tiny", "base"), lengths=(64,)), tmp_path)
+    assert wider.cells(0) == cells
+
+
+@pytest.mark.usefixtures("_tiny")
+def test_texts_longer_than_a_model_reads_have_no_cells(tmp_path):
+    run = SuiteRun(replace(SMALL, models=("tiny",), lengths=(513,)), tmp_path)
+    assert run.cells(0) == run.cells(0) == []
+
+
+@pytest.mark.slow
+@pytest.mark.faults
+def test_two_workers_measure_a_chunk_each(rationale, monkeypatch, tmp_path):  # noqa: F811
+    monkeypatch.setitem(SUITES, "cpu", replace(SMALL, models=("shipped",), batch_sizes=(1,), rounds=1))
+    code, _, err = rationale("bench", "--suite", "cpu", "--device", "cpu", "--out", "b", "--workers", "2")
+    assert code == 0, err
+    assert len(list((tmp_path / "b" / "parts").iterdir())) == 2
+    assert pd.read_csv(tmp_path / "b" / "cpu.csv").length.unique().tolist() == [16, 64]
+
+
+def test_what_the_command_refuses(rationale):  # noqa: F811
+    for arguments, message in (
+        (("--suite", "tpu"), "expected a suite of gpu, cpu, got 'tpu'"),
+        ((), "expected a model (--model) or a grid (--suite), got neither"),
+        (("--suite", "cpu", "--workers", "0"), "expected at least 1 worker, got 0"),
+        (("--workers", "2"), "expected a runner, workers and an address with --suite alone, got no suite"),
+    ):
+        code, _, err = rationale("bench", *arguments)
+        assert (code, err.strip()) == (2, f"error: {message}")
+    if not torch.cuda.is_available():
+        code, _, err = rationale("bench", "--suite", "gpu")
+        assert (code, err.strip()) == (
+            2,
+            "error: expected a GPU (or --device cpu, which takes very long), got none",
+        )

@@ -1,0 +1,172 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+
+from eraser import Dataset
+from rationale.bench.dial import DIALS
+from rationale.hf.classifier import load_classifier, save_classifier
+from tests.conftest import dropping, tiny_model
+from tests.rationale.cli.test_cli import run
+
+PNG = b"\x89PNG\r\n\x1a\n"
+PLAIN = ("--device", "cpu", "--precision", "float32")
+BRIEF = ("--epochs", 1, "--batch-size", 64, "--target", "attention", *PLAIN)
+
+
+@pytest.fixture
+def rationale(capsys, monkeypatch, tmp_path, sample):
+    """Run the command in an empty folder, on a few texts of the sample."""
+    from eraser import load
+
+    sizes = {"train": 6, "val": 6, "test": 4}
+    few = Dataset(
+        sample.name, sample.documents, {k: sample.splits[k][:n] for k, n in sizes.items()}, source="few"
+    )
+    monkeypatch.setattr(load, "load", lambda name, data=None: few)
+    monkeypatch.chdir(tmp_path)
+    return lambda *arguments: run(capsys, monkeypatch, *arguments)
+
+
+@pytest.fixture
+def adapler_folder(tokenizer, tmp_path):
+    folder = tmp_path / "adapler"
+    folder.mkdir()
+    save_classifier(dropping(tiny_model("bert", tokenizer, ("NEG", "POS"))), tokenizer, folder)
+    return folder
+
+
+def test_bench_prints_what_it_measured(rationale, adapler_folder):
+    code, out, err = rationale(
+        "bench", "--model", adapler_folder, "--windows", 3, "--batch-size", 2, "--rounds", 2, "--threads", 1,
+        *PLAIN,
+    )  # fmt: skip
+    assert code == 0, err
+    first, *_ = lines = out.splitlines()
+    assert first.startswith("3 windows of ")
+    assert first.endswith(" pieces on average, batches of 2; cpu, 1 threads, float32; 2 rounds")
+    assert [line.split()[0] for line in lines[3:6]] == ["dense", "packed", "removal"]
+    assert float(lines[5].split()[2]) > 1
+
+
+def test_bench_of_a_model_that_drops_nothing_is_one_line(rationale, model_folder):
+    code, out, err = rationale("bench", "--model", model_folder, *PLAIN)
+    assert (code, out) == (2, "")
+    expected = "a model that drops tokens, stops early or is cut"
+    assert err == f"error: expected {expected}, got BertForSequenceClassification\n"
+
+
+def test_dial_is_written_as_table_and_figure(rationale, adapler_folder):
+    code, out, err = rationale("bench", "--model", adapler_folder, "--dial", "--out", "d", *PLAIN)
+    assert code == 0, err
+    assert out.splitlines()[-1] == "written: d/dial.csv, d/dial.png"
+    assert Path("d/dial.png").read_bytes().startswith(PNG)
+    assert pd.read_csv("d/dial.csv").dial.tolist() == list(DIALS)
+    code, out, err = rationale("bench", "--model", adapler_folder, "--dials", "0,2.5", "--out", "e", *PLAIN)
+    assert code == 0, err
+    assert pd.read_csv("e/dial.csv").dial.tolist() == [0.0, 2.5]
+
+
+@pytest.mark.parametrize(
+    ("dials", "message"),
+    [
+        ("1,fast", "error: expected numbers, comma-separated, got '1,fast'\n"),
+        ("", "error: expected numbers, comma-separated, got ''\n"),
+        ("1,-1", "error: expected dials of at least 0, got -1.0\n"),
+    ],
+)
+def test_bad_dials_are_one_line(rationale, adapler_folder, dials, message):
+    code, out, err = rationale("bench", "--model", adapler_folder, "--dial", "--dials", dials, *PLAIN)
+    assert (code, out, err) == (2, "", message)
+    assert not Path("runs").exists()
+
+
+def test_train_adapler_writes_a_model_and_says_how_good_it_is(rationale, model_folder):
+    command = (
+        "train", "adapler", "--dense", model_folder, "--out", "m", "--hard-epochs", 1, "--speedup", 2,
+        "--steepness", "20,2", "--tolerance", 1.0, "--phi", 0.01, "--predictor-lr", 0.01, *BRIEF,
+    )  # fmt: skip
+    code, out, err = rationale(*command)
+    assert code == 0, err
+    record = json.loads(Path("m/rationale.json").read_text())
+    kept = record["kept"]
+    assert out == (
+        f"m: val accuracy {kept['val_accuracy']:.4f} (dense {record['dense_val_accuracy']:.4f}, "
+        f"within the tolerance), {kept['speedup']:.2f} times fewer operations\n"
+    )
+    asked = record["training"]
+    assert (asked["epochs"], asked["hard_epochs"], asked["speedup"], asked["tolerance"]) == (1, 1, 2.0, 1.0)
+    assert (asked["steepness"], asked["target"]) == ([20.0, 2.0], "attention")
+    assert (asked["step"]["phi"], asked["step"]["predictor_lr"]) == (0.01, 0.01)
+    assert record["log"][0]["lambda"] == 20.0
+    one = load_classifier("m", device="cpu")
+    ids = torch.arange(5, 90)[None]
+    with torch.no_grad():
+        assert len(one.model(ids).trace) == 3
+    assert rationale(*command) == (0, out, "already done: m\n")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--target", "huamn"), "error: expected a target of gradient_x_input, human, "),
+        (("--steepness", "10"), "error: expected steepness as FIRST,GROWTH, two numbers, got '10'"),
+        (("--eta", 2), "error: expected eta in (0, 1], got 2.0"),
+        (("--epochs", 0), "error: expected at least 1 epoch, got (0, 0, 0)"),
+        (("--speedup", 0.5), "error: expected a speedup of at least 1, got 0.5"),
+        (
+            ("--dense", "a/b/nowhere"),
+            "error: a/b/nowhere: expected the folder of a dense model, got nothing there",
+        ),
+    ],
+)
+def test_bad_training_option_is_one_line(rationale, model_folder, options, message):
+    command = ["train", "adapler", "--out", "m", *options, *PLAIN]
+    command += [] if "--dense" in options else ["--dense", model_folder]
+    code, out, err = rationale(*command)
+    assert (code, out) == (2, "")
+    assert err.startswith(message)
+    assert len(err.splitlines()) == 1
+    assert not Path("m").exists()
+
+
+def test_tune_adapler_writes_the_frontier_as_table_and_figure(rationale, model_folder):
+    code, out, err = rationale(
+        "tune", "adapler", "--dense", model_folder, "--out", "t", "--gamma", "0.005,0.5", "--phi", "0.01",
+        "--speedup", "2", *BRIEF,
+    )  # fmt: skip
+    assert code == 0, err
+    assert Path("t/frontier.png").read_bytes().startswith(PNG)
+    table = pd.read_csv("t/frontier.csv")
+    assert table.run.tolist() == [f"gamma={g}-phi=0.01-lr=3e-05-speedup=2" for g in ("0.005", "0.5")]
+    assert {p.name for p in Path("t").iterdir()} == {*table.run, "frontier.csv", "frontier.png", "made.json"}
+    assert len(out.splitlines()) == 1 + int(table.frontier.sum())
+    code, _, err = rationale("tune", "adapler", "--dense", model_folder, "--out", "t", "--phi", "x", *BRIEF)
+    assert (code, err) == (2, "error: expected numbers, comma-separated, got 'x'\n")
+
+
+def test_budgets_that_nobody_named_suit_the_methods_that_were(rationale, adapler_folder):
+    code, out, err = rationale(
+        "evaluate", "--model", adapler_folder, "--methods", "random", "--limit", "2", "--json", "--out", "r",
+        "--device", "cpu",
+    )  # fmt: skip
+    assert code == 0, err
+    assert {r["budget"] for r in json.loads(out)} == {"ratio=0.211", "gold", "-"}
+
+
+def test_evaluate_matches_the_models_own_choice(rationale, adapler_folder, model_folder):
+    code, out, err = rationale(
+        "evaluate", "--model", adapler_folder, "--dense", model_folder, "--methods", "survivors,random",
+        "--budget", "match=survivors", "--json", "--out", "r", "--device", "cpu",
+    )  # fmt: skip
+    assert code == 0, err
+    rows = json.loads(out)
+    assert {r["budget"] for r in rows} == {"match=survivors", "-"}
+    assert {r["method"] for r in rows} == {"survivors", "random", "model"}
+    code, _, err = rationale("evaluate", "--model", adapler_folder, "--budget", "own", "--methods", "random")
+    assert code == 2
+    assert err.startswith("error: expected for budget own only methods that choose words themselves")

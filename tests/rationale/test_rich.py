@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from rationale.explain import Explanation, explain
+from rationale.report.compare import compared
+from tests.helpers.made_runs import run_folder
+
+KEY = ("token_f1", "gold", "attention")
+
+
+def explanation(words: tuple[str, ...], scores: list[float]) -> Explanation:
+    return Explanation(words, np.array(scores), "POS", {"NEG": 0.25, "POS": 0.75}, "POS", "saliency")
+
+
+def test_words_are_coloured_by_score_the_strongest_full():
+    html = explanation(("fine", "but", "dull", "song"), [2.0, 0.0, -1.0, np.nan])._repr_html_()
+    assert '<span title="+2" style="background:rgba(240,160,48,1.00);border-bottom:3px solid' in html
+    assert '<span title="+0">but</span>' in html
+    assert '<span title="-1" style="background:rgba(108,180,230,0.50);border-bottom:2px dotted' in html
+    assert '<span title="not read" style="color:#70757d;font-style:italic">song</span>' in html
+    assert "<b>POS</b> · P(NEG) 0.250 · P(POS) 0.750" in html
+    assert "saliency" in html
+
+
+def test_target_is_named_where_it_is_not_the_label():
+    found = explanation(("fine",), [1.0])
+    assert "of NEG" not in found._repr_html_()
+    assert "of NEG" in Explanation(**{**vars(found), "target": "NEG"})._repr_html_()
+
+
+@pytest.mark.parametrize("scores", [[0.0, 0.0], [np.nan, np.nan], []])
+def test_texts_without_scores_are_shown(scores):
+    html = explanation(("one", "two")[: len(scores)], scores)._repr_html_()
+    assert "background:rgba" not in html
+    assert html.count("<span") == len(scores)
+
+
+def test_words_of_an_explanation_are_escaped(classifier):
+    text = '<script>alert(1)</script> & "so" on'
+    html = explain(classifier, text, "random", words="whitespace")._repr_html_()
+    assert "<script" not in html
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in html
+    assert "<script" not in explain(classifier, text, "random")._repr_html_()
+    assert "&amp;" in html
+
+
+def test_a_comparison_shows_both_values_and_their_difference(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    one = run_folder(tmp_path / "a<b", {KEY: {"e0": (0.9,), "e1": (0.5,)}})
+    other = run_folder(tmp_path / "c", {KEY: {"e0": (0.7,), "e1": (0.3,)}})
+    found = compared([one, other])
+    html = found._repr_html_()
+    assert "<td>0.200 [0.200, 0.200]</td><td>2</td>" in html
+    assert "examples compared: 2 of 2 in" in html
+    assert "a difference whose interval spans 0 is a tie" in html
+    assert "a&lt;b" in html
+    assert "a<b" not in html
+    assert "| token_f1 ↑ | gold | attention |" in repr(found)
