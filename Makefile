@@ -53,14 +53,14 @@ app: .venv/app ## Open the viewer, with the runs that are there
 notebooks: .venv/notebooks ## Run the notebooks, on RATIONALE_DATA and RATIONALE_MODELS where they are set
 	@[ $(NOTEBOOKS) = notebooks ] || { mkdir -p $(NOTEBOOKS) && cp notebooks/*.py notebooks/jupytext.toml $(NOTEBOOKS); }
 	$(BIN)/jupytext --quiet --to ipynb $(NOTEBOOKS)/[0-9]_*.py
-	$(BIN)/python -m pytest -o addopts= -o filterwarnings= --nbmake --overwrite --durations=0 $(NOTEBOOKS)/[0-9]_*.ipynb
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) -o addopts= -o filterwarnings= --nbmake --overwrite --durations=0 $(NOTEBOOKS)/[0-9]_*.ipynb
 	$(BIN)/python notebooks/tidy.py $(NOTEBOOKS)/[0-9]_*.ipynb
 
 docs: .venv/docs ## Build the documentation site into site/, warnings as errors
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
 
-test: .venv/dev ## Run all tests but those of faults, of many workers and of rarer families, JOBS files at a time
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -m "not faults and not families"
+test: .venv/dev ## Run all tests but those of faults, many workers, rarer families and the browser, JOBS files at a time
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -m "not faults and not families" --ignore=tests/browser
 
 test-families: .venv/dev ## Run everything on a small model of every family; writes docs/families.json
 	$(BIN)/python -m pytest -n $(JOBS) --junitxml=runs/families.xml tests/families

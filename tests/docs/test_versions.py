@@ -127,7 +127,7 @@ def test_what_is_checked_elsewhere_is_what_is_checked_here():
     (job,) = workflow["jobs"].values()
     assert job["steps"][-1]["run"].startswith(".ci/run")
     rows = job["strategy"]["matrix"]["include"]
-    assert {row["versions"] for row in rows} == {"pinned", "lowest", "newest"}
+    assert {row["versions"] for row in rows} == {"pinned", "browser", "lowest", "newest"}
     lowest = Requirement(f"python{PROJECT['requires-python']}")
     assert all(lowest.specifier.contains(row["python"]) for row in rows)
     assert min(row["python"] for row in rows) == PROJECT["requires-python"].removeprefix(">=")
