@@ -23,7 +23,7 @@ import pandas as pd
 from eraser import Prediction
 from eraser.load import load
 from eraser.metrics.table import measure, score
-from rationale.explain import explain
+from rationale.explanation import explain
 from rationale.hf.classifier import SHIPPED, load_classifier
 from rationale.models.adaptive import plain
 from rationale.report.plots import kept_tokens, new_figure

@@ -27,7 +27,7 @@ from subjects import hatexplain, movies, shown
 
 from eraser import Prediction
 from eraser.metrics.table import measure, score
-from rationale.evaluate.plan import Evaluation
+from rationale.evaluation.plan import Evaluation
 from rationale.report.figures import FIGURES
 from rationale.report.plots import layer_curves, new_figure, shared_legend
 from rationale.report.summary import tables_of

@@ -31,8 +31,8 @@ from transformers import BertConfig, BertForSequenceClassification, PreTrainedTo
 
 from eraser.load import load
 from rationale.cli import app
-from rationale.evaluate.plan import evaluate
-from rationale.explain import explain
+from rationale.evaluation.plan import evaluate
+from rationale.explanation import explain
 from rationale.hf.classifier import load_classifier
 from rationale.report.compare import compared
 from rationale.report.write import write_run

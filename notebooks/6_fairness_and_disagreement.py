@@ -22,9 +22,9 @@ from IPython.display import display
 from subjects import hatexplain, movies
 
 from eraser.metrics.table import score
-from rationale.evaluate.disagreement import furthest_apart, furthest_from_people
-from rationale.evaluate.per_example import NO_BUDGET, TAU, measured
-from rationale.explain import Explanation
+from rationale.evaluation.disagreement import furthest_apart, furthest_from_people
+from rationale.evaluation.per_example import NO_BUDGET, TAU, measured
+from rationale.explanation import Explanation
 from rationale.report.annotators import PEOPLE_TABLES, people_tables
 from rationale.report.plots import groups, heat_map, new_figure
 from rationale.report.summary import agreement_table

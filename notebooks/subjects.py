@@ -15,7 +15,7 @@ import pandas as pd
 
 from eraser import Dataset
 from eraser.load import load
-from rationale.evaluate.plan import Evaluation, evaluate
+from rationale.evaluation.plan import Evaluation, evaluate
 from rationale.hf.classifier import SHIPPED, Classifier, load_classifier
 from rationale.settings import EvaluateSettings
 

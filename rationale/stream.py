@@ -30,10 +30,10 @@ from rationale.asked import Asked
 from rationale.attribution import METHODS, Attribution, Case, attribute, codes_of, refuse_unfit
 from rationale.attribution.fit import reading
 from rationale.attribution.request import AttributionSettings
-from rationale.evaluate.part_files import Rows, part, whole_part
-from rationale.evaluate.pipeline import PARTS_VERSION, seed_of
-from rationale.evaluate.plan import check_asked, explained_by
-from rationale.evaluate.run_folder import read_own, unreadable
+from rationale.evaluation.part_files import Rows, part, whole_part
+from rationale.evaluation.pipeline import PARTS_VERSION, seed_of
+from rationale.evaluation.plan import check_asked, explained_by
+from rationale.evaluation.run_folder import read_own, unreadable
 from rationale.heads import HEADS, THRESHOLD, said
 from rationale.inference.predict import text_probs
 from rationale.pass_cache import Passes

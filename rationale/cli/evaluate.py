@@ -39,7 +39,7 @@ from rationale.process.terminal import say, say_lines
 
 if TYPE_CHECKING:  # torch is imported when a command runs
     from rationale.asked import Asked
-    from rationale.evaluate.plan import Plan
+    from rationale.evaluation.plan import Plan
     from rationale.runners.jobs import EvaluateJob
     from rationale.settings import EvaluateSettings
 
@@ -80,7 +80,7 @@ def evaluate_command(  # noqa: PLR0913 (one option each)
 ) -> None:
     """Score rationale methods against human evidence; an interrupted run goes on where it stopped."""
     from eraser.load import load
-    from rationale.evaluate.plan import plan
+    from rationale.evaluation.plan import plan
     from rationale.hf.memory import keep_freed_memory
     from rationale.report.write import write_run
     from rationale.runners.backends import RUNNERS, check_runner

@@ -45,7 +45,7 @@ pipeline_tag: text-classification
 With rationale-suite, which tells the words that decided:
 
 ```python
-from rationale.explain import explain
+from rationale.explanation import explain
 from rationale.hf.classifier import load_classifier
 
 print(explain(load_classifier("FOLDER"), "Too long , but never dull .").label)

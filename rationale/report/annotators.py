@@ -15,7 +15,7 @@ from eraser.data.hatexplain import TOXIC
 from eraser.metrics.annotators import annotator_agreement, human_ceiling
 from eraser.metrics.bias import NO_COMMUNITY, score_bias
 from eraser.official.hatexplain_protocol import TOP, score_hatexplain
-from rationale.evaluate.plan import Evaluation
+from rationale.evaluation.plan import Evaluation
 
 PEOPLE = "people"  # as a method: each annotator against the others
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from matplotlib.figure import Figure
 
-from rationale.evaluate.per_example import NO_BUDGET, OF_LAYERS
+from rationale.evaluation.per_example import NO_BUDGET, OF_LAYERS
 from rationale.report.label_placement import label_marks
 from rationale.report.plots import (
     ablation_curves,

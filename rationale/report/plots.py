@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.legend import Legend
 from matplotlib.ticker import FuncFormatter
 
-from rationale.evaluate.per_example import NO_BUDGET, SURVIVORS
+from rationale.evaluation.per_example import NO_BUDGET, SURVIVORS
 
 # Okabe and Ito's colours and two of Tol's, told apart by colour-blind readers; markers tell in grey
 COLOURS = (

@@ -13,8 +13,8 @@ import pandas as pd
 from eraser.metrics.bootstrap import estimate
 from eraser.metrics.table import METRICS, compare, defined, mean, rows_of, score
 from eraser.types import Kind
-from rationale.evaluate.columns import Columns
-from rationale.evaluate.per_example import (
+from rationale.evaluation.columns import Columns
+from rationale.evaluation.per_example import (
     DROPS,
     MODEL,
     NO_BUDGET,
@@ -27,7 +27,7 @@ from rationale.evaluate.per_example import (
 )
 
 if TYPE_CHECKING:  # tables that are on disk are read without torch
-    from rationale.evaluate.plan import Evaluation
+    from rationale.evaluation.plan import Evaluation
     from rationale.settings import EvaluateSettings
 
 PAIRED = (  # metrics whose differences between methods are tested

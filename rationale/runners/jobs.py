@@ -14,7 +14,7 @@ from eraser import Fault, InputError
 from eraser.files.whole import write_json
 from eraser.load import load
 from rationale.asked import Asked
-from rationale.evaluate.plan import plan
+from rationale.evaluation.plan import plan
 from rationale.hf.memory import keep_freed_memory
 from rationale.named import load_named
 from rationale.settings import EvaluateSettings

@@ -25,7 +25,7 @@ from rationale_viewer.session.state import Held
 
 from eraser import InputError
 from rationale.attribution import METHODS, Case, attribute
-from rationale.explain import explain
+from rationale.explanation import explain
 from rationale.hf.classifier import without_removal
 from rationale.inference.predict import text_probs
 from rationale.models.flops import costs

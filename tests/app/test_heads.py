@@ -18,7 +18,7 @@ from streamlit.testing.v1 import AppTest
 
 from eraser import Dataset
 from eraser.data.custom.read import write_eraser
-from rationale.explain import explain
+from rationale.explanation import explain
 from rationale.hf.classifier import load_classifier
 from tests.app.test_pages import checked, keyed, markup
 from tests.helpers.made_heads import LABELS, MULTI_LABEL, REGRESSION, head_model, save

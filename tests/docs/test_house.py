@@ -18,8 +18,8 @@ FLOORS = """
     eraser.download eraser.metrics eraser.official eraser rationale.registration rationale
     rationale.process rationale.pass_cache rationale.text rationale.heads rationale.asked
     rationale.models.packed rationale.models rationale.inference rationale.hf rationale.blackbox
-    rationale.named rationale.attribution rationale.budgets rationale.settings rationale.evaluate
-    rationale.training rationale.bench rationale.templates rationale.explain rationale.stream
+    rationale.named rationale.attribution rationale.budgets rationale.settings rationale.evaluation
+    rationale.training rationale.bench rationale.templates rationale.explanation rationale.stream
     rationale.report rationale.runners rationale.cli rationale_viewer
 """.split()  # from the ground up; a module belongs to the longest name that it begins with
 MOST_FILES = 12  # of a folder

@@ -18,7 +18,7 @@ from eraser.data.evidence_only import evidence_only
 from eraser.files.whole import official_record
 from eraser.load import load
 from eraser.words import cut_words
-from rationale.evaluate.plan import evaluate
+from rationale.evaluation.plan import evaluate
 from rationale.settings import EvaluateSettings
 from rationale.stream import read_stream
 from tests.eraser.test_own_data import imported, spans_within, texts

@@ -12,8 +12,8 @@ import pytest
 from eraser import InputError
 from eraser.load import load
 from rationale.attribution import METHODS, AttributionSettings, fitting
-from rationale.evaluate.plan import evaluate
-from rationale.explain import explain
+from rationale.evaluation.plan import evaluate
+from rationale.explanation import explain
 from rationale.hf.classifier import quiet
 from rationale.settings import DEFAULT_METHODS, EvaluateSettings
 from rationale.stream import read_stream

@@ -22,7 +22,7 @@ IMPORTED = (
     "rationale.cli.speeds",
     "rationale.cli.commands",
     "rationale.hf.compress",
-    "rationale.evaluate.plan",
+    "rationale.evaluation.plan",
     "rationale.bench.dial",
     "rationale.report.plots",
     "rationale.report.write",

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rationale_viewer.view import html
 
-from rationale.explain import Explanation
+from rationale.explanation import Explanation
 from rationale.templates import fragment
 from tests.fuzz.spoil import Tried, fuzz
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eraser import InputError
-from rationale.explain import explain
+from rationale.explanation import explain
 from rationale.hf.classifier import load_classifier
 from tests.conftest import SPECIALS, save_tiny
 from tests.fuzz.spoil import answer_of, damaged, fuzz, spoilt

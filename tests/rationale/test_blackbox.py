@@ -23,8 +23,8 @@ from eraser.official.scorer import score_official
 from rationale.attribution import METHODS, AttributionSettings, Case, attribute, fitting
 from rationale.blackbox import from_callable
 from rationale.budgets import share_of
-from rationale.evaluate.plan import evaluate, plan
-from rationale.explain import explain
+from rationale.evaluation.plan import evaluate, plan
+from rationale.explanation import explain
 from rationale.report.write import write_run
 from rationale.settings import EvaluateSettings
 from rationale.stream import StreamSettings, collect, read_stream, stream

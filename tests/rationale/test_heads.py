@@ -12,7 +12,7 @@ from transformers import pipeline
 
 from eraser import InputError
 from rationale.attribution import METHODS, AttributionSettings, Case, attribute
-from rationale.explain import explain
+from rationale.explanation import explain
 from rationale.heads import HEADS, check_explain, explained, said
 from rationale.hf.classifier import load_classifier, new_classifier
 from tests.conftest import dropping

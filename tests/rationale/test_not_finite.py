@@ -17,7 +17,7 @@ from eraser.load import load
 from rationale import cli
 from rationale.attribution import Case, attribute
 from rationale.blackbox import from_callable
-from rationale.explain import explain
+from rationale.explanation import explain
 from rationale.hf.classifier import load_classifier, save_classifier
 from rationale.inference.predict import text_probs
 from rationale.inference.savings import answers

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rationale.explain import Explanation, explain
+from rationale.explanation import Explanation, explain
 from rationale.report.compare import compared
 from tests.helpers.made_runs import run_folder
 

@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks.memory import texts_file
 from eraser import InputError
-from rationale.explain import explain
+from rationale.explanation import explain
 from rationale.stream import MANIFEST, StreamSettings, collect, read_stream, stream
 from rationale.text.lines import LineChunks
 from tests.conftest import save_tiny

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from eraser import InputError
 from eraser.files.cells import as_csv
 from eraser.metrics.table import METRICS
-from rationale.evaluate.per_example import NO_BUDGET
+from rationale.evaluation.per_example import NO_BUDGET
 from rationale.report.annotators import PEOPLE_TABLES
 from rationale.report.figures import AGREES, COST, FIGURES, TRUSTED
 from rationale.report.label_placement import label_marks

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from eraser import InputError
-from rationale.evaluate.plan import chosen, evaluate
+from rationale.evaluation.plan import chosen, evaluate
 from rationale.report.write import write_run
 from rationale.settings import EvaluateSettings
 

@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 
 from eraser.metrics.table import compare
-from rationale.evaluate.collect import marked_words
-from rationale.evaluate.columns import ColumnsFile
+from rationale.evaluation.collect import marked_words
+from rationale.evaluation.columns import ColumnsFile
 from rationale.report.write import write_run
 from tests.helpers.made_runs import made
 

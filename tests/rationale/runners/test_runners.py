@@ -45,7 +45,7 @@ def test_the_tables_are_the_same_bit_for_bit(evaluate, here, tmp_path, runner, w
 
 
 def test_workers_leave_nothing_to_compute(model_folder, sample, tmp_path, monkeypatch):
-    from rationale.evaluate import pipeline as chunk
+    from rationale.evaluation import pipeline as chunk
 
     settings = replace(SETTINGS, model=str(model_folder), chunk=1)
     planned = EvaluateJob(settings, str(tmp_path / "r")).open()

@@ -16,7 +16,7 @@ from eraser import Text
 from rationale.attribution import METHODS, AttributionSettings, Case, attribute
 from rationale.attribution.request import Request
 from rationale.attribution.words import word_scores
-from rationale.evaluate.pipeline import _as_lists
+from rationale.evaluation.pipeline import _as_lists
 from rationale.hf.classifier import Classifier
 from rationale.inference.ablate import coalition_logits, words_of
 from rationale.inference.predict import window_logits

@@ -9,8 +9,8 @@ import torch
 
 from eraser import InputError
 from rationale.attribution import Case, attribute
-from rationale.evaluate import pipeline as module
-from rationale.evaluate.plan import evaluate
+from rationale.evaluation import pipeline as module
+from rationale.evaluation.plan import evaluate
 from rationale.hf.classifier import load_classifier, save_classifier, without_removal
 from rationale.inference.predict import text_probs
 from rationale.report.write import write_run

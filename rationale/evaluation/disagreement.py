@@ -12,7 +12,7 @@ from eraser.metrics.agreement import Columns
 from eraser.types import Floats
 
 if TYPE_CHECKING:  # the tables that use this are read without torch
-    from rationale.evaluate.plan import Evaluation
+    from rationale.evaluation.plan import Evaluation
 
 BLOCK = 32  # words compared with all later ones at once: what bounds the memory
 MIN_WORDS = 5  # rankings of fewer words differ by chance

@@ -19,8 +19,8 @@ from eraser.labels import number_of
 from eraser.types import Kind
 from rationale.asked import Asked, check_labels
 from rationale.attribution import METHODS, AttributionSettings, codes_of, method_named, refuse_unfit
-from rationale.evaluate.pipeline import Item, Run, seed_of
-from rationale.evaluate.savings import Spared
+from rationale.evaluation.pipeline import Item, Run, seed_of
+from rationale.evaluation.savings import Spared
 from rationale.heads import HEADS, REGRESSION, THRESHOLD, check_explain, problem_type
 from rationale.inference.capabilities import drops_tokens
 from rationale.settings import EvaluateSettings, as_record

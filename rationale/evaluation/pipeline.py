@@ -23,8 +23,8 @@ from rationale.attribution import Attribution, Case, attribute, method_named
 from rationale.attribution.fit import reading
 from rationale.attribution.methods import Method
 from rationale.budgets import Budget, extract, share_of, top_words
-from rationale.evaluate.part_files import Rows, part
-from rationale.evaluate.savings import Spared, spared
+from rationale.evaluation.part_files import Rows, part
+from rationale.evaluation.savings import Spared, spared
 from rationale.heads import HEADS, said
 from rationale.inference.ablate import ablate, without_and_only
 from rationale.inference.predict import text_probs

@@ -15,10 +15,10 @@ from eraser.load import load
 from eraser.metrics.table import METRICS
 from eraser.official.scorer import score_official
 from rationale.attribution.methods import Method
-from rationale.evaluate import pipeline as module
-from rationale.evaluate.part_files import part
-from rationale.evaluate.pipeline import seed_of
-from rationale.evaluate.plan import evaluate
+from rationale.evaluation import pipeline as module
+from rationale.evaluation.part_files import part
+from rationale.evaluation.pipeline import seed_of
+from rationale.evaluation.plan import evaluate
 from rationale.hf.classifier import Classifier
 from rationale.report.write import write_run
 from rationale.settings import EvaluateSettings

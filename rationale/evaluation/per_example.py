@@ -11,11 +11,11 @@ import numpy as np
 from eraser.metrics.agreement import Columns as Row
 from eraser.metrics.table import METRICS, measure
 from rationale.budgets import top_words
-from rationale.evaluate.columns import Key
-from rationale.evaluate.disagreement import method_taus
+from rationale.evaluation.columns import Key
+from rationale.evaluation.disagreement import method_taus
 
 if TYPE_CHECKING:  # tables that are on disk are read without torch
-    from rationale.evaluate.plan import Evaluation
+    from rationale.evaluation.plan import Evaluation
 
 MODEL = "model"  # in the place of the method, of metrics that look at the answer alone
 NO_BUDGET = "-"  # of metrics that look at the ranking or the label, not at the picked words

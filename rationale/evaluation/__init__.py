@@ -4,12 +4,12 @@ from rationale.process.lazy import lazily
 
 TYPE_CHECKING = False  # see registration.py
 if TYPE_CHECKING:
-    from rationale.evaluate.plan import Evaluation, Plan, evaluate
+    from rationale.evaluation.plan import Evaluation, Plan, evaluate
 
 __all__ = ["Evaluation", "Plan", "evaluate"]
 PLACES = {
-    "Evaluation": "rationale.evaluate.plan",
-    "Plan": "rationale.evaluate.plan",
-    "evaluate": "rationale.evaluate.plan",
+    "Evaluation": "rationale.evaluation.plan",
+    "Plan": "rationale.evaluation.plan",
+    "evaluate": "rationale.evaluation.plan",
 }
 __getattr__ = lazily(__name__, PLACES)

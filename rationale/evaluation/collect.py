@@ -21,11 +21,11 @@ from eraser.files.whole import add_predictions, whole
 from eraser.metrics.agreement import Columns as Row
 from eraser.metrics.table import defined, rows_of
 from eraser.types import Kind
-from rationale.evaluate.columns import PER_EXAMPLE, TIMES, Columns, ColumnsFile, ColumnsWriter, Key
-from rationale.evaluate.disagreement import MIN_WORDS, Found, furthest_apart, furthest_from_people
-from rationale.evaluate.per_example import DELTA, NO_BUDGET, TAU, measured, timed
-from rationale.evaluate.plan import Evaluation, joined
-from rationale.evaluate.savings import Spared
+from rationale.evaluation.columns import PER_EXAMPLE, TIMES, Columns, ColumnsFile, ColumnsWriter, Key
+from rationale.evaluation.disagreement import MIN_WORDS, Found, furthest_apart, furthest_from_people
+from rationale.evaluation.per_example import DELTA, NO_BUDGET, TAU, measured, timed
+from rationale.evaluation.plan import Evaluation, joined
+from rationale.evaluation.savings import Spared
 from rationale.settings import EvaluateSettings
 
 N_EXAMPLES = 3  # of each kind

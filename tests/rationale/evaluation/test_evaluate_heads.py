@@ -17,7 +17,7 @@ from eraser import Document, InputError
 from eraser.labels import split_labels
 from eraser.load import load
 from rationale.budgets import share_of, top_words
-from rationale.evaluate.plan import evaluate, plan
+from rationale.evaluation.plan import evaluate, plan
 from rationale.hf.classifier import load_classifier
 from rationale.report.compare import compared
 from rationale.report.write import write_run

@@ -10,9 +10,9 @@ import pytest
 from eraser.metrics.table import measure, score
 from rationale.attribution import Case, attribute
 from rationale.budgets import share_of, top_words
-from rationale.evaluate.collect import misses
-from rationale.evaluate.per_example import measured
-from rationale.evaluate.plan import evaluate
+from rationale.evaluation.collect import misses
+from rationale.evaluation.per_example import measured
+from rationale.evaluation.plan import evaluate
 from rationale.inference.ablate import ablate, without_and_only
 from rationale.settings import EvaluateSettings
 

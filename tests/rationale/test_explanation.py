@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from eraser import InputError
-from rationale.explain import Explanation, explain
+from rationale.explanation import Explanation, explain
 from tests.helpers.tokenizers import SENTENCES
 
 

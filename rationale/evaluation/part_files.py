@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from eraser.errors import first_line, shown
 from eraser.files.whole import write_whole
-from rationale.evaluate.run_folder import own_file, unreadable
+from rationale.evaluation.run_folder import own_file, unreadable
 
 Rows = list[dict[str, Any]]
 NAME = b"part"

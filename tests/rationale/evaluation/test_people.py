@@ -13,7 +13,7 @@ from eraser import Dataset, Document, Evidence, Example, Span
 from eraser.metrics.annotators import annotator_agreement, human_ceiling
 from eraser.metrics.bias import score_bias
 from eraser.official.hatexplain_protocol import score_hatexplain
-from rationale.evaluate.plan import evaluate
+from rationale.evaluation.plan import evaluate
 from rationale.hf.classifier import Classifier
 from rationale.report.annotators import people_tables
 from rationale.report.write import write_run
