@@ -1,7 +1,26 @@
-"""Which words decided, do people agree, can it be trusted, what did it cost?"""
+"""Which words decided, do people agree, can it be trusted, what did it cost?
 
+`load` a classifier and `explain` its answers; `METHODS` are the methods there are.
+"""
+
+from rationale.process.lazy import lazily
 from rationale.registration import register_with_auto_classes
 
+TYPE_CHECKING = False  # see registration.py
+if TYPE_CHECKING:
+    from rationale.attribution import METHODS
+    from rationale.front import Explanations, explain, load
+    from rationale.hf.classifier import SHIPPED
+
 __version__ = "0.1.0"
+__all__ = ["METHODS", "SHIPPED", "Explanations", "explain", "load"]
+PLACES = {
+    "METHODS": "rationale.attribution",
+    "SHIPPED": "rationale.hf.classifier",
+    "Explanations": "rationale.front",
+    "explain": "rationale.front",
+    "load": "rationale.front",
+}
+__getattr__ = lazily(__name__, PLACES)
 
 register_with_auto_classes()

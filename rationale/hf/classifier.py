@@ -218,7 +218,26 @@ def load_classifier(
     if invented:
         got = f"no weights for {', '.join(sorted(invented)[:3])}"
         raise InputError(Fault("a fine-tuned classifier", got, path))
-    tokenizer = load_tokenizer(path)
+    how = {"labels": labels, "device": device, "precision": precision, "long_texts": long_texts}
+    return classifier_of(model, load_tokenizer(path), path, max_length=max_length, **how)  # type: ignore[arg-type]
+
+
+def classifier_of(  # noqa: PLR0913 (as load_classifier)
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    path: str | Path,
+    *,
+    labels: Sequence[str] | None = None,
+    device: str = "auto",
+    precision: Precision = "float32",
+    max_length: int | None = None,
+    long_texts: LongTexts = "window",
+) -> Classifier:
+    """Return a model and a tokenizer that are in memory as a classifier, checked as `load_classifier` does.
+
+    The model is moved to the device and will not be trained further. `path` is what messages call it; other
+    arguments are those of `load_classifier`.
+    """
     check_tokenizer(tokenizer, model, path)
     if isinstance(model, AdaplerForSequenceClassification):
         model.check_thresholds(path)

@@ -1,0 +1,154 @@
+"""The front door: what `import rationale` gives, a few lines from a model to its words.
+
+>>> import rationale
+>>> why = rationale.explain(rationale.load(), "A warm, moving film.", methods="random")
+>>> why.to_frame().columns.tolist()
+['text', 'word', 'start', 'end', 'method', 'score']
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from eraser import Fault, InputError
+from eraser.errors import shown
+from eraser.words import WordCutter
+from rationale import explanation
+from rationale.asked import Asked
+from rationale.explanation import Explanation
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+def load(model: Any = None, *, labels: Sequence[str] | None = None, **how: Any) -> Asked:
+    """Return a classifier, from wherever it is.
+
+    Args:
+        model: a folder or hub id; `package.module:function`; a (model, tokenizer) of Hugging Face; a pipeline
+            of it; a function of a list of texts that returns probabilities [N,C]; an object with
+            `predict_proba` and `classes_`, as scikit-learn's; default the shipped model of film reviews.
+        labels: names of the answers in order; a function without `classes_` needs them.
+        how: `max_length`, `long_texts`, `device`, `precision` of a model, see `load_classifier`; `kind`,
+            `mask`, `batch_size`, `version` of a function, see `rationale.blackbox.from_callable`.
+
+    Raises:
+        InputError: it cannot be read, its parts do not fit each other, or it is none of these.
+    """
+    if model is None or isinstance(model, str | Path):
+        return _named(model, labels, how)
+    parts = model if isinstance(model, tuple) else [getattr(model, n, None) for n in ("model", "tokenizer")]
+    if len(parts) == 2 and hasattr(parts[0], "config") and hasattr(parts[1], "get_vocab"):
+        from rationale.hf.classifier import classifier_of
+
+        return classifier_of(*parts, type(parts[0]).__name__, labels=labels, **how)
+    function = getattr(model, "predict_proba", model)
+    if not callable(function) or hasattr(model, "config"):  # a model without its tokenizer
+        expected = "a folder, a hub id, (model, tokenizer), a pipeline, or a function of texts"
+        raise InputError(Fault(expected, shown(model)))
+    from rationale.blackbox import from_callable
+
+    names = [str(c) for c in getattr(model, "classes_", ())] if labels is None else list(labels)
+    if not names:
+        raise InputError(Fault("labels=[…] for a function: the names of its answers in order", "none"))
+    return from_callable(function, names, **how)
+
+
+def _named(model: str | Path | None, labels: Sequence[str] | None, how: dict[str, Any]) -> Asked:
+    """Return a classifier by its name."""
+    from rationale.hf.classifier import SHIPPED
+    from rationale.named import load_named
+
+    mask = how.pop("mask", None)
+    return load_named(str(SHIPPED if model is None else model), labels, mask, how)
+
+
+@dataclass(frozen=True)
+class Explanations:
+    """What methods say of texts: `why[i]` is the first method's explanation of the i-th text."""
+
+    texts: tuple[str, ...]
+    methods: tuple[str, ...]
+    found: tuple[tuple[Explanation, ...], ...]  # for each text, each method's
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    def __getitem__(self, place: int | tuple[int, str]) -> Explanation:
+        """Return the explanation of a text, `why[0]`, or that of a method, `why[0, "attention"]`."""
+        at, method = place if isinstance(place, tuple) else (place, self.methods[0])
+        if method not in self.methods:
+            raise InputError(Fault(f"a method of {', '.join(self.methods)}", shown(method)))
+        return self.found[at][self.methods.index(method)]
+
+    def __iter__(self) -> Iterator[Explanation]:
+        return (row[0] for row in self.found)
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return a row for each text, method and word: text, word, start, end, method, score.
+
+        `text` is the number of the text, `start` and `end` are characters of it; words that the model did
+        not read have no score (NaN).
+        """
+        rows = [
+            (number, word, start, end, one.method, float(score))
+            for number, row in enumerate(self.found)
+            for one in row
+            for word, (start, end), score in zip(one.words, one.spans, one.scores, strict=True)
+        ]
+        return pd.DataFrame(rows, columns=["text", "word", "start", "end", "method", "score"])
+
+    def to_html(self) -> str:
+        """Return the texts with their words coloured by score; every text of yours is escaped."""
+        return "\n".join(one._repr_html_() for row in self.found for one in row)
+
+    _repr_html_ = to_html
+
+    def plot(self, text: int = 0, size: int = 10) -> Axes:
+        """Draw the words of a text with the highest absolute scores, a bar for each method."""
+        from rationale.report.plots import new_figure
+
+        first = self.found[text][0]
+        order = sorted(range(len(first.words)), key=lambda i: -abs(float(first.scores[i])))[:size]
+        figure, (axes,) = new_figure(width=5.0, height=0.35 * len(order) + 1.0)
+        table = pd.DataFrame({one.method: [one.scores[i] for i in order] for one in self.found[text]})
+        table.index = pd.Index([first.words[i] for i in order])
+        table.iloc[::-1].plot.barh(ax=axes)
+        axes.set_xlabel(f"score for {first.target}")
+        return axes
+
+
+def explain(
+    model: Any,
+    texts: str | Sequence[str],
+    methods: str | Sequence[str] | None = None,
+    *,
+    target: str | None = None,
+    words: WordCutter | None = None,
+    seed: int = 0,
+) -> Explanations:
+    """Explain a classifier's answers to one text or many, by one method or many.
+
+    Args:
+        model: what `load` takes, or returned.
+        texts: one, or several.
+        methods: names of METHODS; default integrated gradients, of a function leave-one-out.
+        target: the label to explain; default each text's predicted one.
+        words: what cuts texts into words, see `eraser.words.cut_words`.
+        seed: of methods that draw.
+    """
+    classifier = model if hasattr(model, "encoder") and hasattr(model, "head") else load(model)
+    given = (texts,) if isinstance(texts, str) else tuple(texts)
+    asked = (methods,) if isinstance(methods, str) or methods is None else tuple(methods)
+    if not given or not asked:
+        raise InputError(Fault("at least one text and one method", f"{len(given)} and {len(asked)}"))
+    found = tuple(
+        tuple(explanation.explain(classifier, t, m, target=target, words=words, seed=seed) for m in asked)
+        for t in given
+    )
+    return Explanations(given, tuple(one.method for one in found[0]), found)

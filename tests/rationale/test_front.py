@@ -1,0 +1,104 @@
+"""What `import rationale` gives: any kind of model, one text or many, one method or many."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from transformers import pipeline
+
+import rationale
+from eraser import InputError
+from rationale.explanation import explain
+from rationale.hf.classifier import load_classifier
+from tests.conftest import save_tiny, tiny_model
+
+TEXTS = ("A warm, moving film.", "Dull <b>and</b> long.")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory, tokenizer):
+    folder = tmp_path_factory.mktemp("model")
+    save_tiny(folder, tokenizer)
+    return folder
+
+
+def test_importing_it_is_light():
+    code = "import rationale, sys; print({'torch', 'pandas', 'numpy', 'transformers'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"
+    with pytest.raises(AttributeError, match="module 'rationale' has no attribute 'nothing'"):
+        rationale.nothing  # noqa: B018
+
+
+def test_each_kind_of_model_gives_the_same_words(folder, tokenizer):
+    model = load_classifier(folder).model
+    expected = explain(load_classifier(folder), TEXTS[0], "gradient_x_input")
+    pair = (tiny_model("bert", tokenizer, ("NEG", "POS")), tokenizer)
+    of_pipeline = pipeline("text-classification", model=str(folder))
+    for given in (folder, str(folder), pair, of_pipeline, load_classifier(folder)):
+        (found,) = rationale.explain(given, TEXTS[0], "gradient_x_input")
+        assert (found.words, found.label, found.target) == (expected.words, expected.label, expected.target)
+        np.testing.assert_allclose(found.scores, expected.scores, rtol=0, atol=1e-5)
+    with pytest.raises(
+        InputError, match=r"expected a folder, a hub id, \(model, tokenizer\), a pipeline, or a"
+    ):
+        rationale.load(model)
+
+
+def test_the_shipped_model_is_there_without_a_name():
+    assert rationale.load().labels == ("NEG", "POS")
+
+
+def about_warmth(texts):
+    warm = np.array([0.9 if "warm" in text else 0.1 for text in texts])
+    return np.stack([1 - warm, warm], axis=1)
+
+
+def test_a_function_and_an_object_of_scikit_learns_kind():
+    class Like:
+        classes_ = np.array(["NEG", "POS"])
+        predict_proba = staticmethod(about_warmth)
+
+    for model in (rationale.load(about_warmth, labels=["NEG", "POS"]), Like()):
+        why = rationale.explain(model, TEXTS)
+        assert why.methods == ("leave_one_out",)
+        assert why[0].top(1)[0][0] == "warm"
+    with pytest.raises(InputError, match=r"expected labels=\[…\] for a function: the names of its answers"):
+        rationale.load(about_warmth)
+    with pytest.raises(InputError, match="or a function of texts, got 5"):
+        rationale.load(5)
+
+
+def test_frames_are_tidy_and_say_what_single_explanations_say(folder):
+    methods = ["attention", "random"]
+    why = rationale.explain(folder, TEXTS, methods)
+    table = why.to_frame()
+    assert list(table) == ["text", "word", "start", "end", "method", "score"]
+    for n, text in enumerate(TEXTS):
+        for method in methods:
+            one = explain(load_classifier(folder), text, method)
+            rows = table[(table.text == n) & (table.method == method)]
+            assert tuple(rows.word) == one.words
+            assert all(text[a:b] == word for word, a, b in zip(rows.word, rows.start, rows.end, strict=True))
+            np.testing.assert_array_equal(rows.score, one.scores)
+            np.testing.assert_array_equal(why[n, method].scores, one.scores)
+    assert [one.method for one in why] == ["attention", "attention"]
+    assert len(why) == 2
+    with pytest.raises(InputError, match="expected a method of attention, random, got 'lime'"):
+        why[0, "lime"]
+    with pytest.raises(InputError, match="expected at least one text and one method, got 0 and 1"):
+        rationale.explain(folder, [])
+
+
+def test_html_escapes_and_the_plot_has_a_bar_for_each_word_and_method(folder):
+    why = rationale.explain(folder, TEXTS, ["attention", "random"])
+    assert "<b>and" not in why.to_html()
+    assert all(part in why.to_html() for part in ("Dull", "&lt;", "&gt;"))
+    axes = why.plot(0, size=4)
+    shown = [label.get_text() for label in axes.get_yticklabels()]
+    strongest = sorted(why[0].top(len(why[0].words)), key=lambda pair: abs(pair[1]))[-4:]
+    assert shown == [word for word, _ in strongest]
+    assert len(axes.patches) == 8
