@@ -42,11 +42,14 @@ def load(model: Any = None, *, labels: Sequence[str] | None = None, **how: Any) 
     """
     if model is None or isinstance(model, str | Path):
         return _named(model, labels, how)
-    parts = model if isinstance(model, tuple) else [getattr(model, n, None) for n in ("model", "tokenizer")]
+    parts: Any = (
+        model if isinstance(model, tuple) else [getattr(model, n, None) for n in ("model", "tokenizer")]
+    )
     if len(parts) == 2 and hasattr(parts[0], "config") and hasattr(parts[1], "get_vocab"):
         from rationale.hf.classifier import classifier_of
 
-        return classifier_of(*parts, type(parts[0]).__name__, labels=labels, **how)
+        inner, tokenizer = parts
+        return classifier_of(inner, tokenizer, type(inner).__name__, labels=labels, **how)
     function = getattr(model, "predict_proba", model)
     if not callable(function) or hasattr(model, "config"):  # a model without its tokenizer
         expected = "a folder, a hub id, (model, tokenizer), a pipeline, or a function of texts"
