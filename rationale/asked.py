@@ -50,6 +50,9 @@ class Reader(Protocol):
     def names(self, window: Window) -> list[str]:
         """Return how each piece is shown."""
 
+    def identity(self) -> str:
+        """Return what windows depend on: two of one identity cut texts alike."""
+
 
 class Asked(Protocol):
     """A classifier as evaluation sees it; a frozen dataclass, so that `replace` makes a changed one."""

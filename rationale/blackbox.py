@@ -50,6 +50,10 @@ class Pieces:
         """The id of the mask, where there is one."""
         return None if self.mask is None else self._id(self.mask)
 
+    def identity(self) -> str:
+        """Return what windows depend on: the mask alone."""
+        return repr(self.mask)
+
     def encode(self, texts: Sequence[Text]) -> list[tuple[Window, ...]]:
         """Return each text as one window.
 

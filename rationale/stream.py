@@ -224,7 +224,7 @@ def stream(
     cut = replace(settings, words=words)
     of = {k: v for k, v in vars(cut).items() if k not in ("file", "model", "dense")}
     of |= {"content_of_model": hashes[0], "content_of_dense": hashes[1], "content_of_file": lines.content}
-    of |= codes_of(cut.methods)
+    of |= {"content_of_tokenizer": classifier.encoder.identity(), **codes_of(cut.methods)}
     done = claim(folder, "attribute", of, (settings.model, settings.dense), (), overwrite)
     return Stream(classifier, explained, cut, lines, folder / "parts", hashes, notes, done)
 

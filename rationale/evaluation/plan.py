@@ -148,6 +148,7 @@ def plan(
     hashes = (classifier.identity(), explained.identity())
     reads = (settings.model, settings.dense, dataset.source)
     of = _made_of(dataset, examples, settings, hashes) | {"budgets_in_words": list(map(str, budgets))}
+    of |= {"content_of_tokenizer": classifier.encoder.identity()}
     done = claim(folder, "evaluate", of, reads, (), overwrite)  # parts stay: their names say what they hold
     run = Run(classifier, explained, settings, budgets, folder / "parts", hashes)
     notes = (*dataset.notes, *note, *told(classifier, dataset, settings))

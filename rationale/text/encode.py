@@ -6,9 +6,11 @@ windows, between sentences where possible, with the query repeated in each.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from hashlib import sha256
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -90,6 +92,13 @@ class Encoder:
         self.long_texts = long_texts
         self.pad_id = int(tokenizer.pad_token_id)
         self.mask_id = tokenizer.mask_token_id
+
+    def identity(self) -> str:
+        """Return a hash of all that windows depend on: the tokenizer itself, and how long texts are read."""
+        made = json.loads(self.tokenizer.backend_tokenizer.to_str())
+        made |= {"truncation": None, "padding": None}  # of the last call
+        how = json.dumps([made, self.max_length, self.long_texts], sort_keys=True)
+        return sha256(how.encode("utf-8", "surrogatepass")).hexdigest()
 
     @cached_property
     def _trial(self) -> Trial:

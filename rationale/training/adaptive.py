@@ -89,7 +89,7 @@ def train_adaptive(  # noqa: PLR0913 (what a training is made of)
         [(e.id, e.label, e.query, dataset.text(e).words) for e in examples], recipe.marks(dataset, settings)
     )
     wanted = {**asdict(settings), "dense": str(dense), "start": str(start or dense), "texts": texts}
-    wanted |= {"content_of_dense": content_of_model(str(dense))}
+    wanted |= {"content_of_dense": content_of_dense(dense)}
     wanted |= {"content_of_start": content_of_model(str(start or dense))}
     wanted = json.loads(json.dumps(wanted))
     by, reads = f"train {' → '.join(recipe.stages)}", (dense, start)
@@ -175,7 +175,8 @@ def _taught(
     dense: Path, teachers: tuple[Classifier, ...], windows: Sequence[TrainingWindow], s: AdaptiveSettings
 ) -> list[Tensor]:
     """Return teacher logits of the windows, computed once and kept beside the dense model."""
-    of_teachers = sorted(f.name for f in best_folders(dense, s.teacher_epochs))
+    folders = [dense] if s.teacher_epochs == 1 else best_folders(dense, s.teacher_epochs)
+    of_teachers = [content_of_model(f) for f in folders]
     key = digest(digest_of(windows, teachers[0]), of_teachers, read_settings(dense).get("log"))
     return kept_on_disk(
         dense / "targets" / f"logits-{key}.safetensors", lambda: list(teacher_logits(teachers, windows))
@@ -196,6 +197,13 @@ def _teachers(dense: Path, teacher: Classifier, s: AdaptiveSettings) -> tuple[Cl
         expected = f"{s.teacher_epochs} epochs kept by train dense --keep-epochs"
         raise InputError(Fault(expected, str(len(found)), dense))
     return of_epochs(found, teacher, s)
+
+
+def content_of_dense(dense: Path) -> str:
+    """Return a hash of a dense model's files, and of those of the epochs that it kept."""
+    kept = [content_of_model(f) for f in sorted((dense / EPOCHS).glob("[0-9]*"))]
+    own = content_of_model(str(dense))
+    return digest(own, kept) if kept else own
 
 
 def best_folders(dense: Path, count: int) -> list[Path]:

