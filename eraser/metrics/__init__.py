@@ -1,5 +1,5 @@
 """A model's rationales and answers beside people's: a function for each metric, and the table of them."""
 
-from eraser.metrics.table import METRICS, Metric, measure, score
+from eraser.metrics.table import METRICS, Metric, mean, measure, score
 
-__all__ = ["METRICS", "Metric", "measure", "score"]
+__all__ = ["METRICS", "Metric", "mean", "measure", "score"]

@@ -46,7 +46,7 @@ With rationale-suite, which tells the words that decided:
 
 ```python
 from rationale.explanation import explain
-from rationale.hf.classifier import load_classifier
+from rationale.hf import load_classifier
 
 print(explain(load_classifier("FOLDER"), "Too long , but never dull .").label)
 ```

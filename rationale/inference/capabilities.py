@@ -5,19 +5,26 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeGuard
 
 from rationale.asked import Asked
-from rationale.models.adaptive import AdaptiveForSequenceClassification
 
 if TYPE_CHECKING:
     from rationale.hf.classifier import Classifier
 
 
+def _is_adaptive(classifier: Asked) -> bool:
+    """Return whether the model is one of ours; a function never is, and needs no Hugging Face library."""
+    if classifier.opaque:
+        return False
+    from rationale.models.adaptive import AdaptiveForSequenceClassification
+
+    return isinstance(classifier.model, AdaptiveForSequenceClassification)
+
+
 def drops_tokens(classifier: Asked) -> bool:
-    """Return whether the model drops tokens; a function does not."""
-    model = None if classifier.opaque else classifier.model
-    return isinstance(model, AdaptiveForSequenceClassification) and model.drops_tokens
+    """Return whether the model drops tokens."""
+    return _is_adaptive(classifier) and bool(classifier.model.drops_tokens)
 
 
 def spares(classifier: Asked) -> TypeGuard[Classifier]:
     """Return whether the model works less than the dense one it was made from: adaptive, or cut."""
-    adaptive = isinstance(classifier.model, AdaptiveForSequenceClassification)
-    return adaptive or getattr(getattr(classifier.model, "config", None), "cut", None) is not None
+    cut = getattr(getattr(classifier.model, "config", None), "cut", None)
+    return _is_adaptive(classifier) or cut is not None
