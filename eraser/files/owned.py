@@ -75,6 +75,7 @@ def read_made(folder: Path) -> Made | None:
                 Fault(f"a manifest of at most {BYTES:,} bytes", f"{file.stat().st_size:,}", file)
             )
         found = json.loads(file.read_bytes())
+        json.dumps(found, ensure_ascii=False).encode()  # half an emoji could not be written again
         made = Made(**{**found, "scratch": tuple(found["scratch"])})
         sound = isinstance(made.by, str) and isinstance(made.of, dict) and isinstance(made.finished, bool)
         sound = sound and all(map(_inside, (*made.files, *made.scratch)))

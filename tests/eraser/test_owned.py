@@ -321,3 +321,13 @@ def test_what_a_killed_writer_left_is_taken_away_inside_too(tmp_path):
     claim(tmp_path, "train x", OF)
     left = {f.name for f in (tmp_path / "parts").iterdir()}
     assert left == {f".a.parquet.{os.getpid()}-{HOST}.partial", "mine.partial"}
+
+
+def test_a_manifest_with_half_an_emoji_is_one_line(tmp_path):
+    finished(tmp_path, a="1")
+    made = (tmp_path / MANIFEST).read_text()
+    (tmp_path / MANIFEST).write_text(made.replace('"train x"', '"train \\ud83d"'))
+    for call in (check_whole, lambda folder: claim(folder, "train x", OF, overwrite=True)):
+        assert refused(call, tmp_path).startswith(
+            f"{tmp_path / MANIFEST}: expected a manifest of a command's"
+        )
