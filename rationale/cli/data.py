@@ -59,8 +59,9 @@ def import_command(  # noqa: PLR0913 (one option each)
     overwrite: Overwrite = False,
 ) -> None:
     """Turn your own CSV, TSV or JSONL files into a data set in ERASER format."""
-    from eraser.data.custom.read import BY, WHOLE, Reading, read_own, refuse_taken, write_eraser
+    from eraser.data.custom.read import WHOLE, Reading, read_own
     from eraser.data.custom.rows import Columns
+    from eraser.data.write_eraser import BY, refuse_taken, write_eraser
     from eraser.files.owned import MANIFEST, clear, hash_of, is_done, read_made
 
     given = {"train": train, "val": val, "test": test, WHOLE: file}

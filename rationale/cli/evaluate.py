@@ -126,10 +126,11 @@ def _settings(given: dict[str, Any], classifier: Asked, dense: Asked | None) -> 
     """Return the options as settings, with what suits the model where nothing is said."""
     from rationale.attribution import usual
     from rationale.budgets import parse_budget
-    from rationale.cli.methods import drops, picked
+    from rationale.cli.methods import picked
+    from rationale.inference.capabilities import drops_tokens
     from rationale.settings import EvaluateSettings, defaults
 
-    methods, budgets = defaults(drops(classifier), classifier.opaque)
+    methods, budgets = defaults(drops_tokens(classifier), classifier.opaque)
     suited = picked(given["methods"], methods, classifier, dense)
     fit = [b for b in budgets if parse_budget(b).method in (None, *suited)]
     given = given | {"methods": suited, "budgets": tuple(given["budget"] or fit)}

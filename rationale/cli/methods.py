@@ -28,21 +28,13 @@ def picked(
         explained: the model that attention and gradients explain, where it is another one.
     """
     from rationale.attribution import METHODS, fitting
+    from rationale.inference.capabilities import drops_tokens
 
     if given not in (None, ALL):
         return tuple(given.split(","))
-    own = drops(classifier)
+    own = drops_tokens(classifier)
     names = usual if given is None else [n for n, method in METHODS.items() if own or not method.adaptive]
     fit, left_out = fitting(classifier, names, explained)
     for line in left_out:
         say(line, err=True)
     return fit
-
-
-def drops(classifier: Asked) -> bool:
-    """Return whether a model drops tokens; a function does not."""
-    if classifier.opaque:
-        return False
-    from rationale.inference.capabilities import drops_tokens
-
-    return drops_tokens(classifier)

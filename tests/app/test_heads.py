@@ -17,7 +17,7 @@ from rationale_viewer.session.state import Held
 from streamlit.testing.v1 import AppTest
 
 from eraser import Dataset
-from eraser.data.custom.read import write_eraser
+from eraser.data.write_eraser import write_eraser
 from rationale.explanation import explain
 from rationale.hf.classifier import load_classifier
 from tests.app.test_pages import checked, keyed, markup

@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eraser import Dataset, InputError
-from eraser.data.custom.read import WHOLE, Reading, read_own, write_eraser
+from eraser.data.custom.read import WHOLE, Reading, read_own
 from eraser.data.custom.rows import Columns
+from eraser.data.write_eraser import write_eraser
 from eraser.load import load
 from tests.helpers.own_files import FILMS, changed, films, gold, refused, save
 

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 import eraser.data.on_disk
 from eraser import Dataset, Document, Evidence, Example, InputError, Prediction, Span, Text
-from eraser.data.custom.read import Reading, read_own, write_eraser
+from eraser.data.custom.read import Reading, read_own
 from eraser.data.evidence_only import evidence_only
+from eraser.data.write_eraser import write_eraser
 from eraser.files.whole import official_record
 from eraser.load import load
 from eraser.words import cut_words

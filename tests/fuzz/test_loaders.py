@@ -13,10 +13,11 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eraser.data.custom.read import WHOLE, Reading, read_own, write_eraser
+from eraser.data.custom.read import WHOLE, Reading, read_own
 from eraser.data.custom.rows import Columns
 from eraser.data.eraser_format import read_documents
 from eraser.data.source import Source
+from eraser.data.write_eraser import write_eraser
 from eraser.load import load
 from tests.fuzz.spoil import JUNK, ODD_TEXT, answer_of, damaged, file_of, fuzz, lines_of, spoilt
 

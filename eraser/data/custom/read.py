@@ -1,15 +1,13 @@
-"""A user's own CSV, TSV or JSONL files → Dataset → a folder in ERASER format.
+"""A user's own CSV, TSV or JSONL files → Dataset.
 
-A row is a text, a label and, where people marked words, a rationale (custom/spans.py). What a word
-is, is a setting (eraser/words.py); a document is a row's text as it is, under the row's id.
+A row is a text, a label and, where people marked words, a rationale (custom/spans.py). What a word is,
+is a setting (eraser/words.py); a document is a row's text as it is, under the row's id.
 """
 
 from __future__ import annotations
 
-import json
-import shutil
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import combinations
 from pathlib import Path
@@ -29,17 +27,13 @@ from eraser.data.custom.spans import (
     sentences_of,
 )
 from eraser.data.source import SPLITS
-from eraser.data.texts import TEXTS, WORDS, text_records
 from eraser.errors import Fault, InputError, shown
-from eraser.files.owned import made_whole
-from eraser.files.whole import gold_record, write_whole
 from eraser.labels import SEVERAL, number_of
 from eraser.types import Dataset, Document, Evidence, Example, runs
 from eraser.words import WordCutter, cutter_for
 
 WHOLE = "row"  # in place of a split: a file with the rows of all splits
 SPLIT_NAMES = {split: split for split in SPLITS} | dict.fromkeys(("validation", "valid", "dev"), "val")
-BY = "data import"
 T = TypeVar("T")
 
 
@@ -302,60 +296,3 @@ def _examples(entries: Sequence[_Entry]) -> tuple[dict[str, Document], dict[str,
         gold = frozenset({group} if group else ())
         splits[e.split].append(Example(e.id, (e.id,), e.label, e.query, gold))
     return documents, {s: tuple(found) for s, found in splits.items() if found}
-
-
-# Examples → a folder
-
-
-def refuse_taken(folder: Path, but: Collection[str] = ()) -> None:
-    """Refuse a folder to write to that has anything in it, `but` some files.
-
-    Raises:
-        InputError: it has, or is a file, or is the current folder, which would be replaced under the shell.
-    """
-    if folder.resolve() == Path.cwd():
-        raise InputError(Fault("a folder other than the current one", "the current one", folder))
-    if folder.exists() and not folder.is_dir():
-        raise InputError(Fault("a folder that is empty or not there", "a file", folder))
-    if folder.is_dir() and (there := sorted(path.name for path in folder.iterdir() if path.name not in but)):
-        raise InputError(Fault("a folder that is empty or not there", f"one with {shown(there)}", folder))
-
-
-def write_eraser(dataset: Dataset, folder: Path, of: Mapping[str, Any] | None = None) -> None:
-    """Write docs.jsonl and a .jsonl file for each split; the folder appears whole or not at all.
-
-    Where it is said what the data set was made `of`, its manifest says so (eraser/files/owned.py).
-
-    Beside them, where texts were given as such: what cut them, and those that are not their words between
-    spaces (eraser/data/texts.py).
-
-    Raises:
-        InputError: something is there already, or it cannot be written.
-    """
-    refuse_taken(folder)
-    words = {document.id: document.words for document in dataset.documents.values()}
-    texts = {d.id: "\n".join(map(" ".join, d.sentences)) for d in dataset.documents.values()}
-    records: dict[str, Iterable[Mapping[str, Any]]] = {
-        "docs": ({"docid": id, "document": text} for id, text in texts.items()),
-        **{s: [gold_record(e, words) for e in examples] for s, examples in dataset.splits.items()},
-    }
-    if own := list(text_records(dataset.documents.values())):
-        records[Path(TEXTS).stem] = own
-    made: list[Path] = []
-
-    def write(partial: Path) -> None:
-        made.append(partial)
-        partial.mkdir()
-        for name, rows in records.items():
-            lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-            (partial / f"{name}.jsonl").write_text("".join(lines), encoding="utf-8")
-        if dataset.cutter is not None:
-            (partial / WORDS).write_text(json.dumps({"words": dataset.cutter}) + "\n", encoding="utf-8")
-        if of is not None:
-            made_whole(partial, BY, of)
-
-    try:
-        write_whole(folder.resolve(), write)
-    finally:
-        for partial in made:
-            shutil.rmtree(partial, ignore_errors=True)
