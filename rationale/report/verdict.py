@@ -1,0 +1,124 @@
+"""What the tables of a run, or of two runs side by side, say in sentences."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from eraser.metrics.table import METRICS
+from rationale.evaluation.per_example import MODEL, NO_BUDGET
+from rationale.report.summary import in_words, of_answers, ranking
+
+QUESTIONS = (  # (what is asked, metric, whether it depends on the budget)
+    ("Ranking words as the annotators do", "average_precision", False),
+    ("Picking the annotators' words", "token_f1", True),
+    ("Finding the words that the model needs", "aopc_comprehensiveness", False),
+    ("Finding words that suffice for the model", "aopc_sufficiency", False),
+)
+RANDOM = "random"  # the baseline that has no signal
+
+
+def verdict(scores: pd.DataFrame, paired: pd.DataFrame, budget: str) -> tuple[str, ...]:
+    """Return what a run says: how right the model is, which methods lead, which have no signal, at what cost.
+
+    Args:
+        scores: the run's table of scores.
+        paired: its table of paired differences between methods.
+        budget: the rationale length at which metrics that need one are read.
+    """
+    right = "; ".join(f"{in_words(row)}, n = {row['n']}" for row in of_answers(scores))
+    asked = [_answer(scores, paired, *question, budget) for question in QUESTIONS]
+    found = [f"The model: {right}." if right else "", *asked, _cost(scores)]
+    return tuple(sentence for sentence in found if sentence)
+
+
+def _answer(
+    scores: pd.DataFrame, paired: pd.DataFrame, asked: str, metric: str, has_budget: bool, budget: str
+) -> str:
+    """Return which methods lead on a metric, and which do not clearly beat random; "" if it has no value."""
+    rows = ranking(scores, paired, metric, budget if has_budget else NO_BUDGET)
+    rows = rows[rows.value.notna()]
+    if len(rows) < 2:
+        return ""
+    first = rows.iloc[0]
+    tied = [m for m in rows.method[rows.tied] if m != first.method]
+    where = f"{metric.replace('_', ' ')}, {first.better} is better" + f", budget {budget}" * has_budget
+    text = f"{asked} ({where}): {first.method} leads with {_value(first)}, n = {first.n}"
+    text += f"; not clearly behind: {', '.join(tied)}" if tied else "; clearly ahead of all others"
+    weak = _no_signal(rows, paired, metric, budget if has_budget else NO_BUDGET)
+    return text + (f". Not clearly better than random: {', '.join(weak)}." if weak else ".")
+
+
+def _no_signal(rows: pd.DataFrame, paired: pd.DataFrame, metric: str, budget: str) -> list[str]:
+    """Return the methods that tie with the random baseline, or are worse."""
+    if RANDOM not in set(rows.method):
+        return []
+    value, better = dict(zip(rows.method, rows.value, strict=True)), rows.better.iloc[0]
+    at = paired[(paired.metric == metric) & (paired.budget == budget) & paired.tie.astype(bool)]
+    ties = {frozenset(pair) for pair in zip(at.method, at.other, strict=True)}
+    sign = -1 if better == "lower" else 1
+    return [
+        m
+        for m in rows.method
+        if m != RANDOM and (frozenset((m, RANDOM)) in ties or sign * (value[m] - value[RANDOM]) <= 0)
+    ]
+
+
+def _cost(scores: pd.DataFrame) -> str:
+    """Return what the cheapest and the dearest method take."""
+    rows = scores[(scores.metric == "cost") & ~scores.method.isin((RANDOM, "position"))].sort_values("value")
+    if len(rows) < 2:
+        return ""
+    low, high = rows.iloc[0], rows.iloc[-1]
+    return (
+        f"Cost, median per text: from {low.value:.3g} ms ({low.method}) to {high.value:.3g} ms ({high.method})."
+    )
+
+
+def _value(row: Any) -> str:
+    return f"{row.value:.3f} [{row.low:.3f}, {row.high:.3f}]"
+
+
+def sides(table: pd.DataFrame) -> tuple[str, ...]:
+    """Return what the table of a comparison says of each pair of runs: answers, then methods.
+
+    Args:
+        table: of `rationale.report.compare.compare_runs`.
+    """
+    pairs = table.groupby(["run", "other"], sort=False)
+    return tuple(s for (one, other), rows in pairs for s in _sides(str(one), str(other), rows))
+
+
+def _sides(one: str, other: str, rows: pd.DataFrame) -> list[str]:
+    both = rows[rows.difference.notna() & (rows.n > 0)]
+    answers, methods = both[both.method == MODEL], both[both.method != MODEL]
+    found = [_difference(one, other, row) for _, row in answers.iterrows()]
+    clear = methods[~methods.tie.astype(bool)]
+    clear = clear[clear.metric.map(lambda m: METRICS[m].higher_is_better is not None)]
+    if methods.empty:
+        return [*found, f"{one} and {other} share no method to compare."]
+    higher = clear.metric.map(lambda m: METRICS[m].higher_is_better).astype(bool)
+    wins = int(((clear.difference > 0) == higher).sum())
+    found.append(
+        f"Of {len(methods)} paired differences of methods, {wins} clearly favour {one}, "
+        f"{len(clear) - wins} {other}; {len(methods) - len(clear)} are ties."
+    )
+    if len(clear):
+        row = clear.loc[clear.difference.abs().idxmax()]
+        found.append(f"The largest clear one: {_difference(one, other, row, f' of {row.method}')}")
+    if alone := sorted(set(rows.method[rows.difference.isna()])):
+        found.append(f"Measured by one run alone: {', '.join(alone)}.")
+    return found
+
+
+def _difference(one: str, other: str, row: pd.Series[Any], whose: str = "") -> str:
+    """Return one paired difference as a sentence."""
+    better = METRICS[str(row.metric)].higher_is_better
+    name = f"{str(row.metric).replace('_', ' ')}{whose}"
+    values = f"{row.value:.3f} in {one}, {row.other_value:.3f} in {other}"
+    gap = f"difference {row.difference:+.3f} [{row.difference_low:+.3f}, {row.difference_high:+.3f}], n = {row.n}"
+    if row.tie or better is None or np.isnan(row.difference):
+        return f"{name}: {values}; {gap}: no clear difference."
+    return f"{name}: {values}; {gap}: {one if (row.difference > 0) == better else other} is better."
