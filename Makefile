@@ -9,7 +9,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c $(CON
 # With real data or other models the bundled sample's notebooks stay as they are.
 NOTEBOOKS := $(if $(RATIONALE_DATA)$(RATIONALE_MODELS),runs/notebooks,notebooks)
 
-.PHONY: help evaluate app notebooks docs test test-browser test-faults test-families fuzz audit check lint types format clean
+.PHONY: help evaluate app notebooks docs test test-slow test-browser test-faults test-families fuzz audit check lint types format clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -59,8 +59,11 @@ notebooks: .venv/notebooks ## Run the notebooks, on RATIONALE_DATA and RATIONALE
 docs: .venv/docs ## Build the documentation site into site/, warnings as errors
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
 
-test: .venv/dev ## Run all tests but those of faults, many workers, rarer families and the browser, JOBS files at a time
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -m "not faults and not families" --ignore=tests/browser
+test: .venv/dev ## Run the tests, JOBS files at a time; not those of test-slow, test-families, test-browser, test-faults
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -m "not faults and not families and not slow" --ignore=tests/browser
+
+test-slow: .venv/dev ## Run the tests that take several seconds each
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -m "slow and not faults and not families" --ignore=tests/browser
 
 test-families: .venv/dev ## Run everything on a small model of every family; writes docs/families.json
 	$(BIN)/python -m pytest -n $(JOBS) --junitxml=runs/families.xml tests/families

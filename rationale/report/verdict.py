@@ -72,9 +72,8 @@ def _cost(scores: pd.DataFrame) -> str:
     if len(rows) < 2:
         return ""
     low, high = rows.iloc[0], rows.iloc[-1]
-    return (
-        f"Cost, median per text: from {low.value:.3g} ms ({low.method}) to {high.value:.3g} ms ({high.method})."
-    )
+    ends = (f"{row.value:.3g} ms ({row.method})" for row in (low, high))
+    return f"Cost, median per text: from {' to '.join(ends)}."
 
 
 def _value(row: Any) -> str:
@@ -118,7 +117,8 @@ def _difference(one: str, other: str, row: pd.Series[Any], whose: str = "") -> s
     better = METRICS[str(row.metric)].higher_is_better
     name = f"{str(row.metric).replace('_', ' ')}{whose}"
     values = f"{row.value:.3f} in {one}, {row.other_value:.3f} in {other}"
-    gap = f"difference {row.difference:+.3f} [{row.difference_low:+.3f}, {row.difference_high:+.3f}], n = {row.n}"
+    interval = f"[{row.difference_low:+.3f}, {row.difference_high:+.3f}]"
+    gap = f"difference {row.difference:+.3f} {interval}, n = {row.n}"
     if row.tie or better is None or np.isnan(row.difference):
         return f"{name}: {values}; {gap}: no clear difference."
     return f"{name}: {values}; {gap}: {one if (row.difference > 0) == better else other} is better."

@@ -92,6 +92,7 @@ def test_dataset(tmp_path, monkeypatch):
         assert set(rows[rows.metric == "token_f1"].n) == {2}
 
 
+@pytest.mark.slow
 def test_encoder(tmp_path, monkeypatch):
     do(HOWTOS / "encoder.md", tmp_path, monkeypatch)
     config = json.loads((tmp_path / "models/gated-adapler/config.json").read_text())
@@ -106,6 +107,7 @@ def test_encoder(tmp_path, monkeypatch):
         assert torch.allclose(model(ids).logits, model.unshortened()(ids).logits, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_adaptive_model(tmp_path, monkeypatch, tokenizer):
     dense = tmp_path / "models/dense"
     dense.mkdir(parents=True)

@@ -240,6 +240,7 @@ def short_texts():
     return Dataset("short", documents, {name: tuple(found) for name, found in splits.items()})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("recipe", ["adapler", "dact", "inforcoef"])
 @every_family
 def test_it_trains(family, recipe, tmp_path):

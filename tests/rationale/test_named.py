@@ -257,6 +257,7 @@ def test_a_module_in_the_current_folder_is_not_imported_by_chance(tmp_path, name
         assert "ModuleNotFoundError: No module named 'mine'" in done.stderr
 
 
+@pytest.mark.slow
 def test_no_part_of_transformers_is_needed(package, tmp_path):
     """Nor imported: where it is not installed, evaluate and attribute of a function work all the same."""
     (tmp_path / "texts.jsonl").write_text(json.dumps({"text": "a warm film"}) + "\n")

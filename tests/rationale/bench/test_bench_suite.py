@@ -31,6 +31,7 @@ def _tiny(monkeypatch):
     monkeypatch.setitem(bench_suite.SIZES, "tiny long", (32, 6, 2, 64))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_tiny")
 def test_every_cell_of_the_grid_is_measured(tmp_path):
     run = SuiteRun(SMALL, tmp_path)

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 
+import pytest
 import torch
 
 from benchmarks import gpu_check
@@ -14,6 +15,7 @@ from tests.helpers.paths import ROOT
 CPU = torch.device("cpu")
 
 
+@pytest.mark.slow
 def test_its_dry_run_on_a_cpu_passes_and_tells_what_it_compared(tmp_path):
     out = tmp_path / "found" / "check.json"
     command = [ROOT / "scripts/gpu_check.sh", "--device", "cpu", "--out", out]

@@ -95,6 +95,7 @@ def test_command_trains_what_was_asked_for_and_says_how_good_it_is(rationale, na
     assert rationale(*command) == (0, out, "already done: m\n")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", RECIPES)
 def test_a_model_can_be_trained_on_marked_words_alone(rationale, monkeypatch, name):
     from rationale.training import adaptive

@@ -301,6 +301,7 @@ def hub(cache, name, folder):
     shutil.copytree(folder, place / "snapshots" / ("0" * 40))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tokenizer", [None, tiny_tokenizer("pad", "bos", "eos", "cls", model_max_length=30)])
 def test_an_adapter_on_the_hub_is_read_as_one_in_a_folder(tmp_path, tokenizer):
     model, base = make(tmp_path / "adapter", tokenizer=tokenizer)

@@ -50,6 +50,7 @@ def test_the_import_brings_no_model_library():
     assert python("import sys, rationale", f"print([m for m in {heavy} if m in sys.modules])") == ["[]"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("imports", [EARLY, LATE])
 def test_folders_are_loaded_by_transformers_whichever_is_imported_first(folders, imports):
     assert {c.config_class.model_type for c in KINDS} | {"pruned"} == set(CONFIGURATIONS)
@@ -62,6 +63,7 @@ def test_folders_are_loaded_by_transformers_whichever_is_imported_first(folders,
     assert found == [*(c.__name__ for c in KINDS), "PrunedConfig"]
 
 
+@pytest.mark.slow
 def test_the_librarys_pipeline_finds_the_class(folders):
     found = python(
         "import rationale", "from transformers import pipeline",
@@ -81,6 +83,7 @@ def test_nothing_is_imported_until_a_folder_says_so(folders):
     assert found == ["False", "3", "rationale.models.adapler", "2.0"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("module", ["rationale.models.adaptive", "rationale.models.pruning"])
 def test_modules_of_models_may_be_imported_first(module):
     code = ("from transformers import AutoConfig", "print(type(AutoConfig.for_model('adapler')).__module__)")

@@ -30,6 +30,7 @@ def kind(request):
     return request.param
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ONE_A_FAMILY)
 def test_operations_are_those_torch_counts(kind):
     small = small_of(kind)

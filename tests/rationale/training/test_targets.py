@@ -186,6 +186,7 @@ SETTINGS = AdaplerSettings(
 )
 
 
+@pytest.mark.slow
 def test_targets_are_shared_by_runs_of_one_dense_model_and_made_anew_for_another_target(
     dense, few, tmp_path, monkeypatch
 ):

@@ -176,6 +176,7 @@ def test_killed_run_goes_on_to_the_very_same_weights(dense, few, whole, tmp_path
     assert not list((tmp_path / "cut").glob("*checkpoint*"))
 
 
+@pytest.mark.slow
 def test_words_left_out_are_the_same_after_a_kill(dense, few, tmp_path, monkeypatch):
     settings = replace(OFTEN, epochs=0, predictor_epochs=0, word_drop=0.3, step=replace(STEP, distill=1.0))
     train_adapler(dense, few, tmp_path / "whole", settings)
@@ -277,6 +278,7 @@ def progress(file):
         return json.loads(opened.metadata()["progress"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("wanted", "seen", "kept"),
     [

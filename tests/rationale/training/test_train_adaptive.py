@@ -146,6 +146,7 @@ def test_both_stages_make_a_model_that_loads_and_removes(whole, few):
     }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("owner", "call"), [(SampledStage, 1), (SampledStage, 3), (RemovalStage, 1), (RemovalStage, 4)]
 )

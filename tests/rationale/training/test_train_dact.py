@@ -110,6 +110,7 @@ def depths(folder, dataset):
     return float(exits.float().mean()), float(torch.stack(accumulator.ponder).sum(0).mean())
 
 
+@pytest.mark.slow
 def test_texts_stop_earlier_the_more_pondering_costs(dense, few, tmp_path):
     exits, ponder = [], []
     for tau in (0.0, 0.2, 1.0):

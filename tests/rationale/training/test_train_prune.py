@@ -95,6 +95,7 @@ def test_both_stages_make_a_cut_model_that_loads(whole, few):
     assert not list(folder.glob("*checkpoint*"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("owner", "call"), [(GateStage, 2), (GateStage, 4), (CutStage, 1), (CutStage, 4)])
 def test_killed_run_goes_on_to_the_very_same_weights(dense, few, whole, tmp_path, monkeypatch, owner, call):
     killed(monkeypatch, owner, call, train_prune, dense, few, tmp_path / "m", OFTEN)
@@ -146,6 +147,7 @@ def matrices(model):
     return sum(m.weight.numel() for m in found)
 
 
+@pytest.mark.slow
 def test_sparsity_rises_to_its_target_and_the_model_on_disk_is_smaller(dense, few, tmp_path, monkeypatch):
     before, real, runs = weights(dense), adaptive._train, []
     monkeypatch.setattr(adaptive, "_train", lambda run, stages: runs.append(run) or real(run, stages))

@@ -33,6 +33,7 @@ def few(sample):
     return replace(few, splits={k: v[:2] if k == "val" else v for k, v in few.splits.items()})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ONE_A_FAMILY)
 def test_both_stages_make_a_cut_model_that_loads(kind, few, tokenizer, tmp_path):
     dense = saved(tiny(kind, vocab_size=len(tokenizer), **NAMES), tokenizer, tmp_path / "dense")
