@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from eraser import Fault, InputError
-from eraser.errors import shown
+from eraser.errors import short_repr
 from eraser.words import WordCutter
 from rationale import explanation
 from rationale.asked import Asked
@@ -53,7 +53,7 @@ def load(model: Any = None, *, labels: Sequence[str] | None = None, **how: Any) 
     function = getattr(model, "predict_proba", model)
     if not callable(function) or hasattr(model, "config"):  # a model without its tokenizer
         expected = "a folder, a hub id, (model, tokenizer), a pipeline, or a function of texts"
-        raise InputError(Fault(expected, shown(model)))
+        raise InputError(Fault(expected, short_repr(model)))
     from rationale.blackbox import from_callable
 
     names = [str(c) for c in getattr(model, "classes_", ())] if labels is None else list(labels)
@@ -86,7 +86,7 @@ class Explanations:
         """Return the explanation of a text, `why[0]`, or that of a method, `why[0, "attention"]`."""
         at, method = place if isinstance(place, tuple) else (place, self.methods[0])
         if method not in self.methods:
-            raise InputError(Fault(f"a method of {', '.join(self.methods)}", shown(method)))
+            raise InputError(Fault(f"a method of {', '.join(self.methods)}", short_repr(method)))
         return self.found[at][self.methods.index(method)]
 
     def __iter__(self) -> Iterator[Explanation]:

@@ -20,7 +20,7 @@ import torch
 
 from eraser import Fault, InputError, Text
 from eraser.data.source import parse_json_lines
-from eraser.errors import shown
+from eraser.errors import short_repr
 from eraser.files.owned import claim, finish, writes
 from eraser.files.whole import write_json
 from eraser.labels import split_labels
@@ -152,14 +152,14 @@ class Stream:
         texts = {name: record.get(name) for name in (s.text, s.query) if name is not None}
         for name, value in texts.items():
             if not isinstance(value, str) or (name == s.text and not value.split()):
-                raise InputError(Fault(f"a text with words in {name!r}", shown(value), place, line, own))
+                raise InputError(Fault(f"a text with words in {name!r}", short_repr(value), place, line, own))
         assert s.words is not None  # since the run was opened
         query = None if s.query is None else texts[s.query]
         found = Text.of(id, str(texts[s.text]), s.words, query)
         found = replace(found, file=place, line=line)
         if not found.words:
             expected = f"a text with words in {s.text!r}, cut by {s.words}"
-            raise InputError(found.fault(expected, shown(found.string)))
+            raise InputError(found.fault(expected, short_repr(found.string)))
         return found
 
     def _rows(self, number: int) -> Rows:
@@ -288,5 +288,5 @@ def _parts_of(folder: Path) -> list[str]:
         raise unreadable(folder / MANIFEST, "JSON", str(error)) from None
     names = found.get("parts") if isinstance(found, dict) else None
     if not isinstance(names, list) or not all(isinstance(n, str) and PART.fullmatch(n) for n in names):
-        raise unreadable(folder / MANIFEST, 'an object with "parts", names of files', shown(names))
+        raise unreadable(folder / MANIFEST, 'an object with "parts", names of files', short_repr(names))
     return names

@@ -17,7 +17,7 @@ from typing import Literal
 
 import numpy as np
 
-from eraser.errors import Fault, InputError, shown
+from eraser.errors import Fault, InputError, short_repr
 from eraser.metrics.agreement import Columns
 from eraser.metrics.table import METRICS, Score, score
 from eraser.types import Dataset, Example, Mask, Prediction, Truth, mask_of, runs
@@ -48,7 +48,7 @@ def human_ceiling(
         InputError: `others` is neither.
     """
     if others not in ("union", "majority"):
-        raise InputError(Fault("others union or majority", shown(others)))
+        raise InputError(Fault("others union or majority", short_repr(others)))
     pairs = [_each_against_others(dataset, e, others) for e in examples]
     return tuple(score(m, [_mean(m, of_example) for of_example in pairs], seed) for m in CEILING)
 

@@ -29,16 +29,18 @@ from rationale.evaluation.savings import Spared
 from rationale.settings import EvaluateSettings
 
 N_EXAMPLES = 3  # of each kind
-Shown = tuple[float | None, dict[str, Any]]  # why an example is worth a look, and what the page shows of it
+NotableExample = tuple[
+    float | None, dict[str, Any]
+]  # why an example is worth a look, and what the page shows of it
 
 
 @dataclass
 class Worth:
     """The examples worth a look, so far."""
 
-    far: list[Shown] = field(default_factory=list)
-    apart: list[Shown] = field(default_factory=list)
-    marked: list[Shown] = field(default_factory=list)
+    far: list[NotableExample] = field(default_factory=list)
+    apart: list[NotableExample] = field(default_factory=list)
+    marked: list[NotableExample] = field(default_factory=list)
 
     def add(self, evaluation: Evaluation, columns: Mapping[Key, list[Row]]) -> None:
         """Look through some more."""
@@ -49,11 +51,11 @@ class Worth:
         sizes = [item.truth.n_words for item in evaluation.items]
         marked = [i for i, item in enumerate(evaluation.items) if item.truth.spans]
 
-        def shown(found: Sequence[Found]) -> list[Shown]:
+        def notable(found: Sequence[Found]) -> list[NotableExample]:
             return [(number, _example(evaluation, precision, i, number)) for i, number in found]
 
-        self.far = _lowest(self.far + shown(furthest_from_people(list(precision.values()), N_EXAMPLES)))
-        self.apart = _lowest(self.apart + shown(furthest_apart(pairs, sizes, N_EXAMPLES)))
+        self.far = _lowest(self.far + notable(furthest_from_people(list(precision.values()), N_EXAMPLES)))
+        self.apart = _lowest(self.apart + notable(furthest_apart(pairs, sizes, N_EXAMPLES)))
         first = [(None, _example(evaluation, precision, i, None)) for i in marked[:N_EXAMPLES]]
         self.marked = (self.marked + first)[:N_EXAMPLES]
 
@@ -75,7 +77,7 @@ class Worth:
         return [{"title": t, "number": n, "examples": [e for _, e in found]} for t, n, found in told]
 
 
-def _lowest(found: list[Shown]) -> list[Shown]:
+def _lowest(found: list[NotableExample]) -> list[NotableExample]:
     return sorted(found, key=lambda pair: pair[0] or 0.0)[:N_EXAMPLES]
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from eraser.errors import first_line, shown
+from eraser.errors import first_line, short_repr
 from eraser.files.whole import write_whole
 from rationale.evaluation.run_folder import own_file, unreadable
 
@@ -37,7 +37,7 @@ def whole_part(folder: Path, name: str) -> pa.Table:
         raise unreadable(path, "a part of the run", first_line(error)) from None
     inside = (table.schema.metadata or {}).get(NAME)
     if inside != path.stem.encode():
-        got = "no name" if inside is None else f"the name {shown(inside.decode('utf-8', 'replace'))}"
+        got = "no name" if inside is None else f"the name {short_repr(inside.decode('utf-8', 'replace'))}"
         raise unreadable(path, "a part that says inside what its name says", got)
     return table
 

@@ -24,7 +24,7 @@ from transformers import (
 from transformers.utils import logging as hf_logging
 
 from eraser import Fault, InputError
-from eraser.errors import shown
+from eraser.errors import short_repr
 from eraser.files.owned import writes
 from eraser.types import Floats
 from rationale.asked import Asked
@@ -298,7 +298,7 @@ def read_settings(path: str | Path) -> dict[str, Any]:
         return {}
     settings = read_object(file)
     if not isinstance(settings.get("max_length", 1), int):
-        raise InputError(Fault("a JSON object with a whole max_length", shown(settings), file))
+        raise InputError(Fault("a JSON object with a whole max_length", short_repr(settings), file))
     return settings
 
 

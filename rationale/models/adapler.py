@@ -22,7 +22,7 @@ from torch.nn.functional import gelu
 from transformers import AutoConfig, AutoModelForSequenceClassification, PreTrainedModel
 
 from eraser import Fault, InputError
-from eraser.errors import shown
+from eraser.errors import short_repr
 from rationale.models.adaptive import AdaptiveForSequenceClassification, plain
 from rationale.models.nested_config import WrappedConfig
 from rationale.models.packed.attention import Rows, in_steps
@@ -190,7 +190,7 @@ class AdaplerForSequenceClassification(AdaptiveForSequenceClassification):
         """Refuse thresholds outside (0, eta_max]: no training makes them."""
         most = self.config.eta_max
         if type(most) not in (int, float) or not ETA_MAX <= most < torch.inf:
-            raise InputError(Fault(f"eta_max of at least {ETA_MAX:g} in config.json", shown(most), path))
+            raise InputError(Fault(f"eta_max of at least {ETA_MAX:g} in config.json", short_repr(most), path))
         if bad := [x for x in self.eta.tolist() if not 0 < x <= most]:
             raise InputError(Fault(f"thresholds eta in (0, {most:g}]", str(bad[0]), path))
 

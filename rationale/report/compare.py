@@ -212,7 +212,7 @@ def _pairs(table: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
     found = []
     for (one, other), rows in table.groupby(["run", "other"], sort=False):
         paired_first = rows.sort_values("difference", key=lambda d: d.isna(), kind="stable")
-        shown = pd.DataFrame([_shown(row) for _, row in paired_first.iterrows()])
+        shown = pd.DataFrame([_as_printed(row) for _, row in paired_first.iterrows()])
         found.append((f"{one} − {other}", shown.rename(columns={"value": str(one), "other": str(other)})))
     return found
 
@@ -228,7 +228,7 @@ def _changed(runs: Sequence[Run]) -> list[str]:
     return [n for n in names if any(s.get(n) != all_settings[0].get(n) for s in all_settings)]
 
 
-def _shown(row: pd.Series[Any]) -> dict[str, str]:
+def _as_printed(row: pd.Series[Any]) -> dict[str, str]:
     """Return a row of the table as it is printed."""
     higher = METRICS[row.metric].higher_is_better
     arrow = {True: " ↑", False: " ↓", None: ""}[higher]

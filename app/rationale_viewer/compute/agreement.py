@@ -26,7 +26,7 @@ from rationale_viewer.session.state import AS_TRAINED, Held
 
 OWN_CHOICE, AS_STORED = "own", "stored"
 BUDGET_SIZES = ("gold", "ratio=0.1", "ratio=0.2", "ratio=0.3")
-SHOWN = ("token_f1", "token_precision", "token_recall", "false_positive_rate", "average_precision")
+PRINTED_METRICS = ("token_f1", "token_precision", "token_recall", "false_positive_rate", "average_precision")
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,7 @@ def judged_of(dataset: Dataset, example: Example, prediction: Prediction) -> Jud
     return Judged(
         example.id, example.label, tuple(sorted(example.tags)), prediction.label, prediction.probs,
         prediction.scores, prediction.rationale, truth.gold,
-        {m: _number(measure(m, [marks], [prediction])[0]) for m in SHOWN}, kind, right,
+        {m: _number(measure(m, [marks], [prediction])[0]) for m in PRINTED_METRICS}, kind, right,
     )  # fmt: skip
 
 

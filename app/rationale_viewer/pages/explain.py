@@ -108,7 +108,7 @@ def _typed(opened: Opened) -> Given:
 
     def fill(example: Example) -> None:
         text = data.text(example)
-        st.session_state.text, st.session_state.query = _shown(text), text.query or ""
+        st.session_state.text, st.session_state.query = _box_text(text), text.query or ""
 
     def take() -> None:
         chosen = by_id.get(st.session_state.example)
@@ -139,7 +139,7 @@ def _typed(opened: Opened) -> Given:
     return _cut(typed, how, query)
 
 
-def _shown(text: Text) -> str:
+def _box_text(text: Text) -> str:
     """Return what stands in the box for an example."""
     return " ".join(text.words) if text.string is None else text.string
 

@@ -85,7 +85,7 @@ def people_page(opened: Opened) -> None:
         return
     one = _chosen(found, f"{asked.origin} {method_says(asked.method)}")
     example = next(e for e in asked.examples if e.id == one.id)
-    _shown(data, example, one, asked.method)
+    _draw_example(data, example, one, asked.method)
     _exports(data, asked.examples, found, one, asked.method)
 
 
@@ -235,7 +235,7 @@ def _chosen(found: Sequence[Judged], says: str) -> Judged:
     return found[at]
 
 
-def _shown(data: Dataset, example: Example, one: Judged, method: str) -> None:
+def _draw_example(data: Dataset, example: Example, one: Judged, method: str) -> None:
     """Draw one example: numbers, legend, words."""
     text = data.text(example)
     after = _after(text)

@@ -27,7 +27,7 @@ from eraser.data.custom.spans import (
     sentences_of,
 )
 from eraser.data.source import SPLITS
-from eraser.errors import Fault, InputError, shown
+from eraser.errors import Fault, InputError, short_repr
 from eraser.labels import SEVERAL, number_of
 from eraser.types import Dataset, Document, Evidence, Example, runs
 from eraser.words import WordCutter, cutter_for
@@ -61,11 +61,11 @@ class Reading:
             expected = "three shares, for train, val and test, that sum to 1, the first above 0"
             faults.append(Fault(expected, _listed(self.shares)))
         if not all(mark.strip() for mark in self.marks):
-            faults.append(Fault("an opening and a closing mark", shown(self.marks)))
+            faults.append(Fault("an opening and a closing mark", short_repr(self.marks)))
         if not 0 <= self.seed < 2**32:
             faults.append(Fault("a seed from 0 to 4294967295", str(self.seed)))
         if self.form in ("marks", "none") and (column := self.columns.rationale) is not None:
-            faults.append(Fault(f"no column of rationales, as their form is {self.form}", shown(column)))
+            faults.append(Fault(f"no column of rationales, as their form is {self.form}", short_repr(column)))
         if faults:
             raise InputError(*faults)
 
@@ -211,7 +211,7 @@ def _split_of(record: Record) -> str:
     if "split" not in record.columns:
         return record.split
     if (found := SPLIT_NAMES.get(record.string("split").lower())) is None:
-        raise record.placed(Fault(f"a split of {', '.join(SPLIT_NAMES)}", shown(record.fields["split"])))
+        raise record.placed(Fault(f"a split of {', '.join(SPLIT_NAMES)}", short_repr(record.fields["split"])))
     return found
 
 
@@ -226,7 +226,7 @@ def _marked(record: Record, text: str | None, how: Reading, form: Form, cut: _Cu
     except InputError as error:
         raise record.placed(*error.faults) from None
     if not len(found.gold):
-        raise record.placed(Fault("a text with words beside its marks", shown(text)))
+        raise record.placed(Fault("a text with words beside its marks", short_repr(text)))
     return found
 
 
