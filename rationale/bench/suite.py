@@ -60,7 +60,7 @@ SUITES: dict[str, Suite] = {
     "gpu": Suite(),
     "cpu": Suite(("shipped",), (64, 256), (1, 32), (0.2,), 5, compiled=False),
 }
-Run = Callable[[Tensor, Tensor], Any]
+Runnable = Callable[[Tensor, Tensor], Any]
 
 
 @dataclass(frozen=True)
@@ -164,7 +164,9 @@ def dense_model(name: str, device: torch.device, bf16: bool) -> PreTrainedModel:
     return model
 
 
-def ways_to_run(dense: PreTrainedModel, length: int, suite: Suite) -> dict[str, tuple[PreTrainedModel, Run]]:
+def ways_to_run(
+    dense: PreTrainedModel, length: int, suite: Suite
+) -> dict[str, tuple[PreTrainedModel, Runnable]]:
     """Return name → (model, how it is run on ids and real [B,T])."""
 
     def whole(model: PreTrainedModel, ids: Tensor, real: Tensor) -> Any:
@@ -173,7 +175,7 @@ def ways_to_run(dense: PreTrainedModel, length: int, suite: Suite) -> dict[str, 
     def packed(ids: Tensor, real: Tensor) -> Any:
         return run_packed(dense, ids, torch.zeros_like(ids), real, keep_all)
 
-    ways: dict[str, tuple[PreTrainedModel, Run]] = {"dense": (dense, partial(whole, dense))}
+    ways: dict[str, tuple[PreTrainedModel, Runnable]] = {"dense": (dense, partial(whole, dense))}
     if suite.compiled:
         compiled: Any = torch.compile(dense, mode="reduce-overhead")
         ways["compiled"] = (dense, partial(whole, compiled))
@@ -235,7 +237,7 @@ def _ids(model: PreTrainedModel, shape: tuple[int, int], seed: int) -> Tensor:
 
 
 def _cells(
-    name: str, ids: Tensor, ways: dict[str, tuple[PreTrainedModel, Run]], rounds: int
+    name: str, ids: Tensor, ways: dict[str, tuple[PreTrainedModel, Runnable]], rounds: int
 ) -> Iterator[Cell]:
     real = torch.ones_like(ids, dtype=torch.bool)
     seconds: dict[str, list[float]] = {}

@@ -59,7 +59,7 @@ def seed_of(seed: int, example_id: str) -> int:
 
 
 @dataclass(frozen=True)
-class Run:
+class EvaluationRun:
     """What all parts of a run share."""
 
     classifier: Asked
@@ -69,7 +69,7 @@ class Run:
     folder: Path
     model_hashes: tuple[str, str]
 
-    def afresh(self) -> Run:
+    def afresh(self) -> EvaluationRun:
         """Return the run with nothing remembered of earlier examples."""
         passes = Passes()
         same = self.explained.model is self.classifier.model

@@ -19,7 +19,7 @@ from eraser.labels import number_of
 from eraser.types import Kind
 from rationale.asked import Asked, check_labels
 from rationale.attribution import METHODS, AttributionSettings, codes_of, method_named, refuse_unfit
-from rationale.evaluation.pipeline import Item, Run, seed_of
+from rationale.evaluation.pipeline import EvaluationRun, Item, seed_of
 from rationale.evaluation.savings import Spared
 from rationale.heads import HEADS, REGRESSION, THRESHOLD, check_explain, problem_type
 from rationale.inference.capabilities import drops_tokens
@@ -73,7 +73,7 @@ def joined(batches: Sequence[Evaluation]) -> Evaluation:
 class Plan:
     """A run whose settings were checked, and its examples, computed chunk by chunk; `done`: it was there."""
 
-    run: Run
+    run: EvaluationRun
     dataset: Dataset
     examples: Sequence[Example]
     notes: tuple[str, ...]
@@ -150,7 +150,7 @@ def plan(
     of = _made_of(dataset, examples, settings, hashes) | {"budgets_in_words": list(map(str, budgets))}
     of |= {"content_of_tokenizer": classifier.encoder.identity()}
     done = claim(folder, "evaluate", of, reads, (), overwrite)  # parts stay: their names say what they hold
-    run = Run(classifier, explained, settings, budgets, folder / "parts", hashes)
+    run = EvaluationRun(classifier, explained, settings, budgets, folder / "parts", hashes)
     notes = (*dataset.notes, *note, *told(classifier, dataset, settings))
     return Plan(run, dataset, examples, notes, done)
 

@@ -27,7 +27,7 @@ from rationale.models.adaptive import AdaptiveForSequenceClassification, plain
 from rationale.models.nested_config import WrappedConfig
 from rationale.models.packed.attention import Rows, in_steps
 from rationale.models.packed.encoder import check_lengths
-from rationale.models.packed.layers import Run, anatomy_of, depth_of, inputs_of, standing_in, width_of
+from rationale.models.packed.layers import LayerCall, anatomy_of, depth_of, inputs_of, standing_in, width_of
 from rationale.models.packed.soft import anchors, run_padded, softly_answered, weighed
 
 ETA_MIN, ETA_MAX = 0.01, 1.0  # of thresholds in the published training
@@ -220,7 +220,7 @@ class AdaplerForSequenceClassification(AdaptiveForSequenceClassification):
         mask, bias = start_mask(real, anchor), start_bias(real)
         steps, hidden = list[SoftStep](), list[Tensor]()
 
-        def fading(i: int, states: Tensor, run: Run) -> Tensor:
+        def fading(i: int, states: Tensor, run: LayerCall) -> Tensor:
             nonlocal mask, bias
             raw = self.contribution_predictors[i](states).float()
             step = soft_step(raw, mask, bias, self.eta[i], self.factor(i), lam, anchor)
@@ -248,7 +248,7 @@ def saliency(model: PreTrainedModel, ids: Tensor, types: Tensor, real: Tensor, l
     """Return ‖e ⊙ ∂logit_label/∂e‖₂ [B,T] on the states that enter the first layer; 0 for padding."""
     entering: list[Tensor] = []
 
-    def begin(layer: int, states: Tensor, run: Run) -> Tensor:
+    def begin(layer: int, states: Tensor, run: LayerCall) -> Tensor:
         if layer == 0:
             states = states.detach().requires_grad_()
             entering.append(states)

@@ -24,7 +24,7 @@ from eraser import Fault, InputError
 from rationale.models.adaptive import AdaptiveForSequenceClassification, plain
 from rationale.models.nested_config import WrappedConfig
 from rationale.models.packed.head import Head, Tail, head_of, places_of
-from rationale.models.packed.layers import Run, anatomy_of, depth_of, standing_in, width_of
+from rationale.models.packed.layers import LayerCall, anatomy_of, depth_of, standing_in, width_of
 
 TINY = 1e-30  # under a logarithm
 
@@ -213,7 +213,7 @@ class FullDepth(nn.Module):
         """Classify [B,T], from ids or from word embeddings."""
         left: list[Tensor] = []
 
-        def noting(layer: int, states: Tensor, run: Run) -> Tensor:
+        def noting(layer: int, states: Tensor, run: LayerCall) -> Tensor:
             left.append(run(states))
             return left[-1]
 

@@ -26,7 +26,7 @@ from transformers import AutoConfig, PreTrainedModel
 
 from rationale.models.adaptive import AdaptiveForSequenceClassification, plain
 from rationale.models.packed.encoder import Output, check_encoder
-from rationale.models.packed.layers import Run, anatomy_of, attention, depth_of, inputs_of, standing_in
+from rationale.models.packed.layers import LayerCall, anatomy_of, attention, depth_of, inputs_of, standing_in
 from rationale.models.pruning import build, original
 
 Floats = NDArray[np.float64]
@@ -148,7 +148,7 @@ def _counted(model: PreTrainedModel, tokens: int, run: Callable[[PreTrainedModel
     inside = [0] * len(calls)
     counter = FlopCounterMode(display=False)
 
-    def counting(layer: int, states: Tensor, own: Run) -> Tensor:
+    def counting(layer: int, states: Tensor, own: LayerCall) -> Tensor:
         before = counter.get_total_flops()
         left = own(states)
         inside[layer] += counter.get_total_flops() - before

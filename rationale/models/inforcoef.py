@@ -23,7 +23,7 @@ from rationale.models.adaptive import AdaptiveForSequenceClassification, plain
 from rationale.models.nested_config import WrappedConfig
 from rationale.models.packed.attention import Rows, in_steps
 from rationale.models.packed.encoder import check_lengths
-from rationale.models.packed.layers import Run, depth_of, width_of
+from rationale.models.packed.layers import LayerCall, depth_of, width_of
 from rationale.models.packed.soft import anchors, run_padded, softly_answered, weighed
 
 KEEPING = 5.0  # bias at the start: (−5, +5) keeps everything
@@ -145,7 +145,7 @@ class InforCoefForSequenceClassification(AdaptiveForSequenceClassification):
         passes, left = real.float(), ids
         found: list[SampledLayer] = []
 
-        def sampled(i: int, states: Tensor, run: Run) -> Tensor:
+        def sampled(i: int, states: Tensor, run: LayerCall) -> Tensor:
             nonlocal passes, left
             own = torch.maximum(gumbel_softmax(self.samplers[i](states), tau=1.0)[..., 1], anchor)
             s = torch.maximum(own * passes.detach(), anchor)

@@ -29,7 +29,7 @@ A_RUN = "a folder written by `rationale evaluate`"
 
 
 @dataclass(frozen=True)
-class Run:
+class StoredRun:
     """What a run's folder says: its facts, the ids of its examples, and what was measured on each."""
 
     name: str
@@ -50,7 +50,7 @@ class Run:
         return {id: i for i, id in enumerate(self.ids)}
 
 
-def read_run(folder: Path) -> Run:
+def read_run(folder: Path) -> StoredRun:
     """Read a run's folder.
 
     Raises:
@@ -68,10 +68,10 @@ def read_run(folder: Path) -> Run:
     if path is None:
         expected = f"a run with {PER_EXAMPLE} (evaluate again, into a new folder)"
         raise InputError(Fault(expected, "an older run without", folder))
-    return Run(str(folder), facts, ColumnsFile(path))
+    return StoredRun(str(folder), facts, ColumnsFile(path))
 
 
-def read_runs(folders: Sequence[Path]) -> list[Run]:
+def read_runs(folders: Sequence[Path]) -> list[StoredRun]:
     """Read runs to be compared, two or more, of one data set and split."""
     if len(folders) < 2:
         raise InputError(Fault("at least two runs to compare", str(len(folders))))
@@ -89,7 +89,7 @@ def read_runs(folders: Sequence[Path]) -> list[Run]:
     return runs
 
 
-def common_ids(runs: Sequence[Run]) -> tuple[str, ...]:
+def common_ids(runs: Sequence[StoredRun]) -> tuple[str, ...]:
     """Return the ids that all runs have, in the first run's order.
 
     Raises:
@@ -102,7 +102,7 @@ def common_ids(runs: Sequence[Run]) -> tuple[str, ...]:
     return tuple(i for i in runs[0].ids if i in shared)
 
 
-def compare_runs(runs: Sequence[Run], metrics: Sequence[str] = COMPARED, seed: int = 0) -> pd.DataFrame:
+def compare_runs(runs: Sequence[StoredRun], metrics: Sequence[str] = COMPARED, seed: int = 0) -> pd.DataFrame:
     """Return a row for each metric, budget, method and pair of runs: both values and their difference.
 
     Values, differences and intervals are over the examples that all runs have and both define; where only
@@ -127,7 +127,7 @@ def compare_runs(runs: Sequence[Run], metrics: Sequence[str] = COMPARED, seed: i
     return pd.DataFrame(rows)
 
 
-def _checked_row(key: Key, one: Run, other: Run, ids: Sequence[str], seed: int) -> dict[str, Any]:
+def _checked_row(key: Key, one: StoredRun, other: StoredRun, ids: Sequence[str], seed: int) -> dict[str, Any]:
     try:
         return _row(key, one, other, ids, seed)
     except (ArithmeticError, LookupError, ValueError) as error:  # columns of another metric
@@ -137,7 +137,7 @@ def _checked_row(key: Key, one: Run, other: Run, ids: Sequence[str], seed: int) 
         raise unreadable(Path(one.name), f"{key[0]} as runs measure it", got) from None
 
 
-def _row(key: Key, one: Run, other: Run, ids: Sequence[str], seed: int) -> dict[str, Any]:
+def _row(key: Key, one: StoredRun, other: StoredRun, ids: Sequence[str], seed: int) -> dict[str, Any]:
     metric, budget, method = key
     ours, theirs = (run.columns(key, ids) if key in run.measured else None for run in (one, other))
     kept = np.all([defined(columns) for columns in (ours, theirs) if columns is not None], axis=0)
@@ -157,7 +157,7 @@ def _row(key: Key, one: Run, other: Run, ids: Sequence[str], seed: int) -> dict[
 class Comparison:
     """Runs and the table that sets them side by side; a notebook shows it with every text escaped."""
 
-    runs: tuple[Run, ...]
+    runs: tuple[StoredRun, ...]
     table: pd.DataFrame
 
     def __repr__(self) -> str:
@@ -178,7 +178,7 @@ def compared(folders: Sequence[Path], metrics: Sequence[str] = COMPARED, seed: i
     return Comparison(tuple(runs), compare_runs(runs, metrics, seed))
 
 
-def page(runs: Sequence[Run], table: pd.DataFrame) -> str:
+def page(runs: Sequence[StoredRun], table: pd.DataFrame) -> str:
     """Return the comparison in Markdown: what the runs are, then a table for each pair.
 
     What only one of the two measured stands below the rest.
@@ -194,14 +194,14 @@ def page(runs: Sequence[Run], table: pd.DataFrame) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _basis(runs: Sequence[Run]) -> str:
+def _basis(runs: Sequence[StoredRun]) -> str:
     """Return in a line what a comparison stands on."""
     n, settings = len(common_ids(runs)), runs[0].facts["settings"]
     counts = ", ".join(f"{n} of {len(run.ids)} in {run.name}" for run in runs)
     return f"{settings['dataset']} {settings['split']}; examples compared: {counts}."
 
 
-def _legend(run: Run) -> str:
+def _legend(run: StoredRun) -> str:
     return (
         f"Brackets: {run.facts.get('intervals', 'intervals')}; a difference whose interval spans 0 is a tie."
     )
@@ -221,7 +221,7 @@ def _text(value: object) -> str:
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
-def _changed(runs: Sequence[Run]) -> list[str]:
+def _changed(runs: Sequence[StoredRun]) -> list[str]:
     """Return the settings in which the runs differ."""
     all_settings = [run.facts["settings"] for run in runs]
     names = dict.fromkeys(name for settings in all_settings for name in settings)

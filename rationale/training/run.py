@@ -50,7 +50,7 @@ class TrainingBatch:
 
 
 @dataclass
-class Run:
+class TrainingRun:
     """One training run: what it learns from, and how; `targets` is empty where nobody imitates saliency."""
 
     classifier: Classifier

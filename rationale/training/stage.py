@@ -16,7 +16,7 @@ from rationale.models.adaptive import AdaptiveForSequenceClassification, plain
 from rationale.models.packed.encoder import Output, run_packed
 from rationale.models.packed.packing import Choose, Halting
 from rationale.training.loop import decay_groups, linear, resume_schedule
-from rationale.training.run import CHECKPOINT, Run, TrainingBatch
+from rationale.training.run import CHECKPOINT, TrainingBatch, TrainingRun
 
 CALIBRATION = 2**15  # pieces of train, at least, on which thresholds are scaled
 
@@ -28,7 +28,7 @@ class Stage:
 
     def __init__(
         self,
-        run: Run,
+        run: TrainingRun,
         place: int,
         epochs: int,
         optimizers: dict[str, Optimizer],
@@ -71,7 +71,9 @@ class Stage:
 class PackedStage(Stage):
     """A stage with one optimiser on packed batches; subclasses name the terms of its loss."""
 
-    def __init__(self, run: Run, place: int, epochs: int, groups: list[dict[str, Any]], lr: float) -> None:
+    def __init__(
+        self, run: TrainingRun, place: int, epochs: int, groups: list[dict[str, Any]], lr: float
+    ) -> None:
         s, total = run.settings.step, max(1, run.steps * epochs)
         self.groups = groups
         self.optimizer = AdamW(groups, lr=lr, eps=s.eps)
@@ -132,7 +134,7 @@ class RemovalStage(PackedStage):
 
     name = "hard"
 
-    def __init__(self, run: Run, place: int, groups: list[dict[str, Any]] | None = None) -> None:
+    def __init__(self, run: TrainingRun, place: int, groups: list[dict[str, Any]] | None = None) -> None:
         s = run.settings
         encoder = plain(run.model).named_parameters()
         super().__init__(
@@ -156,10 +158,12 @@ class RemovalStage(PackedStage):
         return {"task": self.task(self.forward(batch, model.choose).logits, batch)}
 
 
-Stages = Mapping[str, Callable[[Run, int], Stage]]  # by name, in turn; a stage of a run, and its place
+Stages = Mapping[
+    str, Callable[[TrainingRun, int], Stage]
+]  # by name, in turn; a stage of a run, and its place
 
 
-def train_stages(run: Run, makers: Stages) -> dict[str, Any]:
+def train_stages(run: TrainingRun, makers: Stages) -> dict[str, Any]:
     """Train every stage after the one that an earlier run left, and the rest of that one.
 
     A stage is made when its turn comes: one may leave another model to the next.

@@ -26,7 +26,7 @@ from rationale_viewer.compute.explain import (
 )
 from rationale_viewer.compute.speed import layer_shares, measure_speed
 from rationale_viewer.compute.stored import Stored, read_stored
-from rationale_viewer.session.runs import Run, read_run
+from rationale_viewer.session.runs import RunTables, read_run
 from rationale_viewer.session.state import AS_TRAINED, Held, HeldData, Stamp
 
 BY_CONTENT: dict[Any, Any] = {Held: lambda held: held.key, HeldData: lambda data: data.key}
@@ -103,7 +103,7 @@ def stored_judged(file: str, at: Stamp, data: HeldData, budget: str, size: int) 
 
 
 @st.cache_data(max_entries=ENTRIES, show_spinner=False)
-def run(folder: str, at: Stamp) -> Run:
+def run(folder: str, at: Stamp) -> RunTables:
     """Return a run's tables."""
     return read_run(Path(folder))
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from rationale.models.packed.attention import Rows, filling_of, in_steps, rows_of
-from rationale.models.packed.layers import Anatomy, Axes, Run
+from rationale.models.packed.layers import Anatomy, Axes, LayerCall
 
 # (layer, states [P,D], rows) → (kept [P], score [P])
 Choose = Callable[[int, Tensor, Rows], tuple[Tensor, Tensor | None]]
@@ -66,7 +66,7 @@ class Packing:
         self.exits = torch.full_like(self.running, len(anatomy.calls))  # [B]
         self.trace: list[LayerTrace] = []
 
-    def __call__(self, layer: int, states: Tensor, run: Run) -> Tensor:
+    def __call__(self, layer: int, states: Tensor, run: LayerCall) -> Tensor:
         """Return what the next layer, or the head, is given."""
         if layer == 0:
             states = states.reshape(-1, states.shape[-1])[self.place][None]  # [B,T,D] → [1,P,D]
@@ -83,7 +83,7 @@ class Packing:
         """How many layers each sequence ran [B], where sequences may stop."""
         return None if self.halting is None else self.exits
 
-    def _layer(self, layer: int, states: Tensor, run: Run) -> Tensor:
+    def _layer(self, layer: int, states: Tensor, run: LayerCall) -> Tensor:
         """Return what the layer's own pass makes of packed states [1,P,D]."""
         call = self.anatomy.calls[layer]
         if self.anatomy.replaceable:

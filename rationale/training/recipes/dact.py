@@ -13,7 +13,7 @@ from rationale.models.adaptive import AdaptiveForSequenceClassification
 from rationale.models.dact import EXIT_RULES, TINY, DactForSequenceClassification
 from rationale.training.adaptive import Recipe
 from rationale.training.loop import decay_groups
-from rationale.training.run import Run, TrainingBatch
+from rationale.training.run import TrainingBatch, TrainingRun
 from rationale.training.settings import AdaptiveSettings, Rule
 from rationale.training.stage import PackedStage
 
@@ -60,7 +60,7 @@ class DactStage(PackedStage):
 
     name = "dact"
 
-    def __init__(self, run: Run, place: int) -> None:
+    def __init__(self, run: TrainingRun, place: int) -> None:
         assert isinstance(run.settings, DactSettings)
         assert isinstance(run.model, DactForSequenceClassification)
         self.settings, self.model = run.settings, run.model

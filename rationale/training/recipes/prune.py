@@ -27,7 +27,7 @@ from rationale.models.packed.matrices import dimensions
 from rationale.models.pruning import check_cuttable, cut
 from rationale.training.adaptive import Recipe
 from rationale.training.loop import decay_groups
-from rationale.training.run import Run, TrainingBatch
+from rationale.training.run import TrainingBatch, TrainingRun
 from rationale.training.settings import AdaptiveSettings, Rule, StepSettings
 from rationale.training.stage import PackedStage
 
@@ -92,7 +92,7 @@ class GateStage(PackedStage):
 
     name = "gates"
 
-    def __init__(self, run: Run, place: int) -> None:
+    def __init__(self, run: TrainingRun, place: int) -> None:
         assert isinstance(run.settings, PruneSettings)
         self.settings, model = run.settings, run.model
         own, teacher = dimensions(model), run.teachers[0].model
@@ -169,7 +169,7 @@ class CutStage(PackedStage):
 
     name = "cut"
 
-    def __init__(self, run: Run, place: int) -> None:
+    def __init__(self, run: TrainingRun, place: int) -> None:
         found = load_classifier(run.out / CUT, device=run.settings.device)
         run.classifier = replace(run.classifier, model=found.model.requires_grad_(True))
         groups = decay_groups(run.model.named_parameters(), run.settings.step.weight_decay)

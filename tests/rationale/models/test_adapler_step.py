@@ -21,7 +21,7 @@ from rationale.training.loop import training_windows
 from rationale.training.recipes.adapler_settings import AdaplerSettings
 from rationale.training.recipes.adapler_stages import HardStage, PredictorStage, SoftStage, imitation
 from rationale.training.recipes.adapler_step import AdaplerStep, AdaplerStepSettings, linear, steepness
-from rationale.training.run import Run, TrainingBatch
+from rationale.training.run import TrainingBatch, TrainingRun
 from tests.conftest import dropping, tiny_model
 from tests.helpers.paths import golden
 
@@ -224,7 +224,7 @@ def run(adaptive, sample, tmp_path):
     targets = [torch.rand(len(w.window), generator=random) for w in windows]
     logits = [torch.randn(2, generator=random) for _ in windows]
     constants = AdaplerSettings(predictor_epochs=1, hard_epochs=1, batch_size=8, device="cpu")
-    return Run(
+    return TrainingRun(
         replace(adaptive, model=model), (without_removal(adaptive),), few, windows, targets, logits, tmp_path,
         constants, Removal(1.0, 1.0, np.ones(3)), {},
     )  # fmt: skip
