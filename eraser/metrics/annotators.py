@@ -18,7 +18,7 @@ from typing import Literal
 import numpy as np
 
 from eraser.errors import Fault, InputError, short_repr
-from eraser.metrics.agreement import Columns
+from eraser.metrics.agreement import MetricColumns
 from eraser.metrics.table import METRICS, Score, score
 from eraser.types import Dataset, Example, Mask, Prediction, Truth, mask_of, runs
 
@@ -71,7 +71,7 @@ def annotator_agreement(
         InputError: a prediction is missing, or its rationale is not as long as the text.
     """
     by_id = {p.example_id: p for p in predictions}
-    columns: list[Columns] = []
+    columns: list[MetricColumns] = []
     faults = []
     for example in examples:
         marks = _marks(dataset, example)
@@ -113,7 +113,7 @@ def _truth(example: Example, gold: Mask) -> Truth:
     return Truth(example.label, len(gold), frozenset(runs(gold)))
 
 
-def _mean(metric: str, pairs: Iterable[tuple[Truth, Prediction]]) -> Columns:
+def _mean(metric: str, pairs: Iterable[tuple[Truth, Prediction]]) -> MetricColumns:
     """Return the mean over annotators of a metric of one column, None where it is undefined for all."""
     found = [METRICS[metric].measure(truth, said) for truth, said in pairs]
     values = [columns[0] for columns in found if columns is not None]

@@ -18,10 +18,10 @@ from typing import Any, TextIO
 import numpy as np
 
 from eraser.files.whole import add_predictions, whole
-from eraser.metrics.agreement import Columns as Row
+from eraser.metrics.agreement import MetricColumns
 from eraser.metrics.table import defined, rows_of
 from eraser.types import Kind
-from rationale.evaluation.columns import PER_EXAMPLE, TIMES, Columns, ColumnsFile, ColumnsWriter, Key
+from rationale.evaluation.columns import PER_EXAMPLE, TIMES, ColumnMap, ColumnsFile, ColumnsWriter, Key
 from rationale.evaluation.disagreement import MIN_WORDS, Found, furthest_apart, furthest_from_people
 from rationale.evaluation.per_example import DELTA, NO_BUDGET, TAU, measured, timed
 from rationale.evaluation.plan import Evaluation, joined
@@ -42,7 +42,7 @@ class Worth:
     apart: list[NotableExample] = field(default_factory=list)
     marked: list[NotableExample] = field(default_factory=list)
 
-    def add(self, evaluation: Evaluation, columns: Mapping[Key, list[Row]]) -> None:
+    def add(self, evaluation: Evaluation, columns: Mapping[Key, list[MetricColumns]]) -> None:
         """Look through some more."""
         names = evaluation.settings.methods
         methods = [m for m in names if m != "random"] or list(names)
@@ -82,7 +82,7 @@ def _lowest(found: list[NotableExample]) -> list[NotableExample]:
 
 
 def _example(
-    evaluation: Evaluation, precision: Mapping[str, list[Row]], index: int, number: float | None
+    evaluation: Evaluation, precision: Mapping[str, list[MetricColumns]], index: int, number: float | None
 ) -> dict[str, Any]:
     """Return one example as the page shows it, a row a method with its average precision."""
     item, first = evaluation.items[index], next(iter(precision))
@@ -211,7 +211,7 @@ def _counts(evaluation: Evaluation) -> dict[str, int]:
     }
 
 
-def misses(columns: Columns, explain: str) -> tuple[str, ...]:
+def misses(columns: ColumnMap, explain: str) -> tuple[str, ...]:
     """Return by how much the scores of methods that should be complete miss what they should sum to."""
     found = []
     for name, at, method in columns:

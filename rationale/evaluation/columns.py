@@ -28,7 +28,7 @@ BLOCK = 4096  # examples written together: each block of each column costs some 
 MOST_ROWS, MOST_VALUES = 10**7, 10**9  # that are read
 MOST_THRIFT = 10**8  # bytes, and parts, of what a file says of itself
 Key = tuple[str, str, str]  # (metric, budget, method)
-Columns = Mapping[Key, Measured]
+ColumnMap = Mapping[Key, Measured]
 
 
 @dataclass
@@ -40,7 +40,7 @@ class ColumnsWriter:
     _waiting: dict[Key, list[Floats]] = field(default_factory=dict)
     _file: pq.ParquetWriter | None = None
 
-    def add(self, ids: Sequence[str], columns: Columns) -> None:
+    def add(self, ids: Sequence[str], columns: ColumnMap) -> None:
         """Take the columns of these examples; the keys are the same each time."""
         self._ids += ids
         for key, of_key in columns.items():

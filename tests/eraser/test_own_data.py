@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from eraser import Dataset, InputError
 from eraser.data.custom.read import WHOLE, Reading, read_own
-from eraser.data.custom.rows import Columns
+from eraser.data.custom.rows import ColumnNames
 from eraser.data.write_eraser import write_eraser
 from eraser.load import load
 from tests.helpers.own_files import FILMS, changed, films, gold, refused, save
@@ -110,7 +110,7 @@ def test_ids_queries_and_columns_of_other_names(tmp_path, kind):
         {"n": 7, "review": "A film.", "stars": 1, "ask": "Good ?", "why": [[2, 7]]},
         {"n": "../x", "review": "Fun!", "stars": 5, "ask": "Bad ?", "why": []},
     ]
-    columns = Columns("review", "stars", "n", "why", "ask")
+    columns = ColumnNames("review", "stars", "n", "why", "ask")
     found = imported(tmp_path / "out", {"val": save(tmp_path / f"x.{kind}", rows)}, Reading(columns))
     examples = [(e.id, e.label, e.query) for e in found.splits["val"]]
     assert examples == [("7", "1", "Good ?"), ("../x", "5", "Bad ?")]
@@ -157,7 +157,7 @@ def test_a_column_may_name_the_splits(tmp_path):
     names = ["train", "Validation", "test", "dev ", "train"]
     rows = [row | {"part": name} for row, name in zip(films(5), names, strict=True)]
     files = {WHOLE: save(tmp_path / "x.jsonl", rows)}
-    found = imported(tmp_path / "out", files, Reading(Columns(split="part")))
+    found = imported(tmp_path / "out", files, Reading(ColumnNames(split="part")))
     numbers = {s: [int(e.id.removeprefix("row-")) for e in examples] for s, examples in found.splits.items()}
     assert numbers == {"train": [1, 5], "val": [2, 4], "test": [3]}
 
@@ -252,7 +252,7 @@ def test_marks_in_the_text_that_are_not_in_pairs_are_told(tmp_path):
 def test_a_row_of_no_known_split_is_told(tmp_path):
     rows = [row | {"part": part} for row, part in zip(FILMS, ("train", "test", "?"), strict=True)]
     told = "expected a split of train, val, test, validation, valid, dev, got '?'"
-    refused({WHOLE: save(tmp_path / "x.csv", rows)}, Reading(Columns(split="part")), f"{{}}:4: c: {told}")
+    refused({WHOLE: save(tmp_path / "x.csv", rows)}, Reading(ColumnNames(split="part")), f"{{}}:4: c: {told}")
 
 
 def test_one_label_in_all_rows_is_told(tmp_path):
@@ -288,7 +288,7 @@ def test_shares_that_are_none_are_told(shares):
         ({"marks": ("[[", " ")}, "expected an opening and a closing mark, got ('[[', ' ')"),
         ({"seed": -1}, "expected a seed from 0 to 4294967295, got -1"),
         (
-            {"form": "marks", "columns": Columns(rationale="why")},
+            {"form": "marks", "columns": ColumnNames(rationale="why")},
             "expected no column of rationales, as their form is marks, got 'why'",
         ),
     ],

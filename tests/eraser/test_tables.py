@@ -6,7 +6,7 @@ import pytest
 
 from eraser import InputError
 from eraser.data.custom.read import Reading, read_own
-from eraser.data.custom.rows import Columns, read_records
+from eraser.data.custom.rows import ColumnNames, read_records
 from tests.helpers.own_files import FILMS, changed, refused, save
 
 PAIR = "expected [start, end) in characters, 0 <= start < end <= 19, got "
@@ -25,7 +25,7 @@ def test_files_as_spreadsheets_and_other_systems_write_them(tmp_path):
     path = tmp_path / "X.CSV"
     path.write_bytes(b"\xef\xbb\xbf" + "\r\n".join(lines).encode())
     limit = csv.field_size_limit()
-    one, two, three = read_records("val", path, Columns(), [])
+    one, two, three = read_records("val", path, ColumnNames(), [])
     assert csv.field_size_limit() == limit
     assert [(r.id, r.line) for r in (one, two, three)] == [
         ("val-00001", 3),
@@ -41,7 +41,7 @@ def test_lines_of_json_end_in_any_way(tmp_path, ending):
     (tmp_path / "x.jsonl").write_bytes(
         ending.join(['{"text": "a\u2028b", "label": 1}', "", '{"label": true}']).encode()
     )
-    one, two = read_records("val", tmp_path / "x.jsonl", Columns(), [])
+    one, two = read_records("val", tmp_path / "x.jsonl", ColumnNames(), [])
     assert (one.line, one.string("text"), one.string("label")) == (1, "a\u2028b", "1")
     assert (two.line, two.string("label"), two.is_blank("text")) == (3, "true", True)
 
@@ -154,10 +154,10 @@ def test_every_line_that_is_not_json_is_told(tmp_path):
 @pytest.mark.parametrize(
     ("columns", "form", "told"),
     [
-        (Columns(id="n"), "auto", "expected a column 'n', got only ['id', 'label', 'text']"),
-        (Columns(query="q"), "auto", "expected a column 'q', got only ['id', 'label', 'text']"),
-        (Columns(rationale="why"), "auto", "expected a column 'why' in at least one file, got none"),
-        (Columns(), "tokens", "expected a column 'rationale' in at least one file, got none"),
+        (ColumnNames(id="n"), "auto", "expected a column 'n', got only ['id', 'label', 'text']"),
+        (ColumnNames(query="q"), "auto", "expected a column 'q', got only ['id', 'label', 'text']"),
+        (ColumnNames(rationale="why"), "auto", "expected a column 'why' in at least one file, got none"),
+        (ColumnNames(), "tokens", "expected a column 'rationale' in at least one file, got none"),
     ],
 )
 def test_a_column_that_is_asked_for_must_be_there(tmp_path, columns, form, told):

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from eraser import Dataset, Example, Prediction
 from eraser.labels import split_labels
-from eraser.metrics.agreement import Columns
+from eraser.metrics.agreement import MetricColumns
 from eraser.metrics.answers import marked_for
 from eraser.metrics.table import measure
 from eraser.types import Floats, Kind, Mask, mask_of
@@ -128,7 +128,7 @@ def judged_of(dataset: Dataset, example: Example, prediction: Prediction) -> Jud
     )  # fmt: skip
 
 
-def _number(columns: Columns) -> float | None:
+def _number(columns: MetricColumns) -> float | None:
     return None if columns is None else float(columns[0])
 
 

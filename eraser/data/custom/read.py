@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from eraser.data.custom.rows import Columns, Record, read_records
+from eraser.data.custom.rows import ColumnNames, Record, read_records
 from eraser.data.custom.spans import (
     Form,
     Marked,
@@ -48,7 +48,7 @@ class Reading:
         InputError: settings that cannot be used, a fault each.
     """
 
-    columns: Columns = field(default_factory=Columns)
+    columns: ColumnNames = field(default_factory=ColumnNames)
     form: Form = "auto"
     marks: tuple[str, str] = ("[[", "]]")
     shares: tuple[float, ...] = (0.8, 0.1, 0.1)

@@ -22,7 +22,7 @@ Row = tuple[int, dict[str, Any]]  # the line it starts on, and its fields by col
 
 
 @dataclass(frozen=True)
-class Columns:
+class ColumnNames:
     """What columns are called; None: id, rationale and query go by these names, and need not be there."""
 
     text: str = "text"
@@ -154,7 +154,7 @@ def _json_rows(path: Path, faults: list[Fault]) -> list[Row]:
     return found
 
 
-def read_records(split: str, path: Path, columns: Columns, faults: list[Fault]) -> list[Record]:
+def read_records(split: str, path: Path, columns: ColumnNames, faults: list[Fault]) -> list[Record]:
     """Return the rows of a file; `faults` takes those of single rows. A row without its id has a made one.
 
     Raises:
@@ -180,7 +180,7 @@ def read_records(split: str, path: Path, columns: Columns, faults: list[Fault]) 
     return found
 
 
-def _columns_there(path: Path, there: set[str], columns: Columns) -> dict[str, str]:
+def _columns_there(path: Path, there: set[str], columns: ColumnNames) -> dict[str, str]:
     named = {what: name for what, name in asdict(columns).items() if name is not None}
     if missing := [n for what, n in named.items() if n not in there and what != "rationale"]:
         got = f"only {short_repr(sorted(there), 200)}"

@@ -136,7 +136,7 @@ def marked(draw: st.DrawFn) -> tuple[int, list[tuple[int, int]]]:
     return n_words, draw(st.lists(span, max_size=4, unique=True))
 
 
-def same(found: a.Columns, expected: tuple[float, ...] | None) -> bool:
+def same(found: a.MetricColumns, expected: tuple[float, ...] | None) -> bool:
     if found is None or expected is None:
         return found is expected
     return found == pytest.approx(expected, abs=1e-12, nan_ok=True)
