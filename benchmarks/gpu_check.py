@@ -32,7 +32,7 @@ from rationale.models.adapler_losses import kl_losses
 from rationale.models.dact import DactForSequenceClassification
 from rationale.models.gates import Gates, gated
 from rationale.models.inforcoef import InforCoefForSequenceClassification
-from rationale.models.packed.attention import How, Rows, attend, rows_of
+from rationale.models.packed.attention import How, PackedLayout, attend, packed_layout
 from rationale.models.packed.encoder import run_packed
 
 LENGTHS = (90, 17, 1, 30, 64)  # both ways to attend, and beyond a window
@@ -86,8 +86,8 @@ def attention_parity(device: torch.device) -> Iterator[tuple[str, dict[str, Any]
     """Compare packed attention with the CPU's in float32: causal, windows, soft caps, grouped keys."""
     random, total = torch.Generator().manual_seed(1), sum(LENGTHS)
     q, k, v = (torch.randn(1, h, total, 16, generator=random) for h in (4, 2, 2))
-    here = rows_of(LENGTHS, torch.device("cpu"))
-    there = rows_of(LENGTHS, device)
+    here = packed_layout(LENGTHS, torch.device("cpu"))
+    there = packed_layout(LENGTHS, device)
     for dtype, causal, window, cap in product(CLOSE, (False, True), (None, 20), (None, 5.0)):
         how = How(0.25, causal=causal, window=window, softcap=cap)
         wanted = attend(q, k, v, here, how)
@@ -99,7 +99,7 @@ def attention_parity(device: torch.device) -> Iterator[tuple[str, dict[str, Any]
 def model_parity(device: torch.device) -> Iterator[tuple[str, dict[str, Any]]]:
     """Compare packed passes that drop tokens with the CPU's."""
 
-    def thinned(layer: int, states: Tensor, rows: Rows) -> tuple[Tensor, None]:
+    def thinned(layer: int, states: Tensor, rows: PackedLayout) -> tuple[Tensor, None]:
         kept = (rows.position + layer) % 4 > 0
         kept[rows.anchor] = True
         return kept, None

@@ -30,7 +30,7 @@ from rationale.asked import Asked
 from rationale.attribution import METHODS, Attribution, Case, attribute, codes_of, refuse_unfit
 from rationale.attribution.fit import reading
 from rationale.attribution.request import AttributionSettings
-from rationale.evaluation.part_files import Rows, part, whole_part
+from rationale.evaluation.part_files import PartRows, part, whole_part
 from rationale.evaluation.pipeline import PARTS_VERSION, seed_of
 from rationale.evaluation.plan import check_asked, explained_by
 from rationale.evaluation.run_folder import read_own, unreadable
@@ -121,7 +121,7 @@ class Stream:
         """Compute one chunk's part unless the folder has it."""
         self.part(number)
 
-    def part(self, number: int) -> tuple[Path, Rows]:
+    def part(self, number: int) -> tuple[Path, PartRows]:
         """Return where a chunk's part is, and its rows, computed if the folder lacks it."""
         path = self.path(number)
         return path, part(path, lambda: self._rows(number))
@@ -162,7 +162,7 @@ class Stream:
             raise InputError(found.fault(expected, short_repr(found.string)))
         return found
 
-    def _rows(self, number: int) -> Rows:
+    def _rows(self, number: int) -> PartRows:
         texts, passes = self.texts(number), Passes()
         classifier = replace(self.classifier, passes=passes)
         explained = classifier if self._same else replace(self.explained, passes=Passes())
@@ -175,7 +175,7 @@ class Stream:
             Case(w, len(t.words), target, seed_of(self.settings.seed, t.example_id), t)
             for w, t, target in zip(windows, texts, targets, strict=True)
         ]
-        rows: Rows = []
+        rows: PartRows = []
         for method in self.settings.methods:
             asked = classifier if METHODS[method].adaptive else explained
             found = attribute(asked, method, cases, self.settings)

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from transformers import BertConfig, BertForSequenceClassification, PreTrainedModel
 
 from rationale import __version__
-from rationale.evaluation.part_files import Rows, part
+from rationale.evaluation.part_files import PartRows, part
 from rationale.evaluation.pipeline import PARTS_VERSION
 from rationale.hf.classifier import SHIPPED, describe, load_classifier, round_matrices
 from rationale.hf.device import pick_device
@@ -121,7 +121,7 @@ class SuiteRun:
         """Return the cells of one chunk, measured if the folder lacks them."""
         name, length = self.shapes[number]
 
-        def compute() -> Rows:
+        def compute() -> PartRows:
             return [asdict(cell) for cell in measure(self.suite, name, length, self.device)]
 
         return [Cell(**row) for row in part(self._path(number), compute)]

@@ -18,7 +18,7 @@ from eraser.errors import first_line, short_repr
 from eraser.files.whole import write_whole
 from rationale.evaluation.run_folder import own_file, unreadable
 
-Rows = list[dict[str, Any]]
+PartRows = list[dict[str, Any]]
 NAME = b"part"
 
 
@@ -42,13 +42,13 @@ def whole_part(folder: Path, name: str) -> pa.Table:
     return table
 
 
-def part(path: Path, compute: Callable[[], Rows]) -> Rows:
+def part(path: Path, compute: Callable[[], PartRows]) -> PartRows:
     """Return the part's rows: read if it is there and whole, else computed and written."""
     if path.exists():
         try:
             table = pq.read_table(path, page_checksum_verification=True)
             if (table.schema.metadata or {}).get(NAME) == path.stem.encode():
-                rows: Rows = table.to_pylist()
+                rows: PartRows = table.to_pylist()
                 return rows
         except (pa.ArrowException, OSError):  # cut short or changed from outside: compute it again
             pass

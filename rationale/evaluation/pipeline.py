@@ -23,7 +23,7 @@ from rationale.attribution import Attribution, Case, attribute, method_named
 from rationale.attribution.fit import reading
 from rationale.attribution.methods import Method
 from rationale.budgets import Budget, extract, share_of, top_words
-from rationale.evaluation.part_files import Rows, part
+from rationale.evaluation.part_files import PartRows, part
 from rationale.evaluation.savings import Spared, spared
 from rationale.heads import HEADS, said
 from rationale.inference.ablate import ablate, without_and_only
@@ -140,14 +140,14 @@ class EvaluationRun:
             return None
         windows = [w for item in items for w in item.windows]
 
-        def compute() -> Rows:
+        def compute() -> PartRows:
             _, kept = run_windows(asked, windows)
             return [{"kept": of_window.tolist()} for of_window in kept.T]
 
         kept = np.array([row["kept"] for row in self._part(items, "kept", (), compute)]).T
         return spared(asked, [len(w) for w in windows], kept)
 
-    def _by_method(self, items: Sequence[Item], targets: list[int]) -> dict[str, Rows]:
+    def _by_method(self, items: Sequence[Item], targets: list[int]) -> dict[str, PartRows]:
         """Return each method's rows, in the order of the settings."""
         matched = sorted({b.method for b in self.budgets if b.kind == "match" and b.method is not None})
         owns = {m: self._own_choices(m, items, targets) for m in matched}
@@ -165,7 +165,7 @@ class EvaluationRun:
         """Return the words [W] of each item that a method chooses itself."""
         depends = [targets, {name: getattr(self.settings, name) for name in named(method).uses}]
 
-        def compute() -> Rows:
+        def compute() -> PartRows:
             found = self._attribute(method, items, targets)
             return [
                 {"id": i.example.id, "own": a.own.nonzero()[0].tolist()}
@@ -188,12 +188,12 @@ class EvaluationRun:
             attribute(replace(classifier, passes=None), method, cases[:1], how)  # to warm up, not timed
         return attribute(classifier, method, cases, how)
 
-    def _reversed(self, items: Sequence[Item], rows: Rows) -> Rows:
+    def _reversed(self, items: Sequence[Item], rows: PartRows) -> PartRows:
         """Return the ablations of leave_one_out's ordering turned round: likely the worst there is."""
         scores = [-np.array(row["scores"], dtype=np.float64) for row in rows]
         depends = [[s.tolist() for s in scores], self.settings.fractions]
 
-        def compute() -> Rows:
+        def compute() -> PartRows:
             shares = [self._shares(i, s) for i, s in zip(items, scores, strict=True)]
             answers = self._answers(items, shares)
             return [
@@ -206,7 +206,9 @@ class EvaluationRun:
         """Return the range of AOPC over all orderings of an example's words that were tried."""
         return bounds_of([replace(answer, ablations=self._ablations(row)) for row in rows])
 
-    def _part(self, items: Sequence[Item], name: str, depends: Any, compute: Callable[[], Rows]) -> Rows:
+    def _part(
+        self, items: Sequence[Item], name: str, depends: Any, compute: Callable[[], PartRows]
+    ) -> PartRows:
         """Return the part of that name for these items, computed if it is not on disk."""
         texts = [(i.example.id, i.truth.n_words, [_as_lists(w) for w in i.windows]) for i in items]
         encoder = self.classifier.encoder
@@ -235,13 +237,13 @@ class EvaluationRun:
             return [labels.index(i.truth.label) for i in items]
         return [int(i) for i in probs.argmax(1)]
 
-    def _predict(self, items: Sequence[Item]) -> Rows:
+    def _predict(self, items: Sequence[Item]) -> PartRows:
         probs = text_probs(self.classifier, [i.windows for i in items], [i.text for i in items])
         return [{"id": i.example.id, "probs": p.tolist()} for i, p in zip(items, probs, strict=True)]
 
     def _explain(
         self, method: str, items: Sequence[Item], targets: list[int], owns: dict[str, list[Mask]]
-    ) -> Rows:
+    ) -> PartRows:
         """Attribute, extract and ablate one chunk with one method."""
         found = self._attribute(method, items, targets)
         rationales = [

@@ -25,7 +25,7 @@ from eraser import Fault, InputError
 from eraser.errors import short_repr
 from rationale.models.adaptive import AdaptiveForSequenceClassification, plain
 from rationale.models.nested_config import WrappedConfig
-from rationale.models.packed.attention import Rows, in_steps
+from rationale.models.packed.attention import PackedLayout, in_steps
 from rationale.models.packed.encoder import check_lengths
 from rationale.models.packed.layers import LayerCall, anatomy_of, depth_of, inputs_of, standing_in, width_of
 from rationale.models.packed.soft import anchors, run_padded, softly_answered, weighed
@@ -198,7 +198,7 @@ class AdaplerForSequenceClassification(AdaptiveForSequenceClassification):
         """Return the forward factor on [CLS] at a layer."""
         return self.first[layer - 1].clamp(min=1e-3) if layer else 1.0
 
-    def choose(self, layer: int, states: Tensor, rows: Rows) -> tuple[Tensor, Tensor]:
+    def choose(self, layer: int, states: Tensor, rows: PackedLayout) -> tuple[Tensor, Tensor]:
         """Return (kept [P], S [P]) of packed states [P,D]: the hard rule, S >= dial · eta / n."""
         raw = in_steps(self.contribution_predictors[layer], states).float()
         n, anchor = len(rows.lengths), rows.anchor

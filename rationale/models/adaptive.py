@@ -18,7 +18,7 @@ from transformers import PreTrainedModel
 
 from eraser import Fault, InputError
 from rationale.models.nested_config import WrappedConfig
-from rationale.models.packed.attention import Rows
+from rationale.models.packed.attention import PackedLayout
 from rationale.models.packed.encoder import Output, check_encoder, keep_all, run_packed
 from rationale.models.packed.packing import Halting
 from rationale.models.pruning import build
@@ -115,7 +115,7 @@ class AdaptiveForSequenceClassification(PreTrainedModel):  # type: ignore[no-unt
         pad = getattr(plain(self).config, "pad_token_id", None) or 0
         return torch.where(real, (pad + 1) % plain(self).config.vocab_size, pad), real
 
-    def choose(self, layer: int, states: Tensor, rows: Rows) -> tuple[Tensor, Tensor | None]:
+    def choose(self, layer: int, states: Tensor, rows: PackedLayout) -> tuple[Tensor, Tensor | None]:
         """Return (kept [P], score [P]) of packed states [P,D] before a layer."""
         choose = keep_all if self.inner is None else self.inner.choose
         return choose(layer, states, rows)

@@ -21,7 +21,7 @@ from transformers import AutoConfig, AutoModelForSequenceClassification
 
 from rationale.models.adaptive import AdaptiveForSequenceClassification, plain
 from rationale.models.nested_config import WrappedConfig
-from rationale.models.packed.attention import Rows, in_steps
+from rationale.models.packed.attention import PackedLayout, in_steps
 from rationale.models.packed.encoder import check_lengths
 from rationale.models.packed.layers import LayerCall, depth_of, width_of
 from rationale.models.packed.soft import anchors, run_padded, softly_answered, weighed
@@ -128,7 +128,7 @@ class InforCoefForSequenceClassification(AdaptiveForSequenceClassification):
         for sampler, value in zip(self.samplers, values, strict=True):
             sampler.scorer.bias[0] = value.log()  # type: ignore[union-attr, operator]
 
-    def choose(self, layer: int, states: Tensor, rows: Rows) -> tuple[Tensor, Tensor]:
+    def choose(self, layer: int, states: Tensor, rows: PackedLayout) -> tuple[Tensor, Tensor]:
         """Return (kept [P], probability to keep [P]) of packed states [P,D]: keep where it wins."""
         z = in_steps(self.samplers[layer], states)
         odds = z[:, 1] - z[:, 0]

@@ -19,7 +19,7 @@ from transformers import PreTrainedModel
 from transformers.utils.generic import ModelOutput
 
 from eraser import Fault, InputError
-from rationale.models.packed.attention import NAME, Rows, holding
+from rationale.models.packed.attention import NAME, PackedLayout, holding
 from rationale.models.packed.entry import entering
 from rationale.models.packed.layers import (
     Anatomy,
@@ -94,7 +94,7 @@ def _apart(model: PreTrainedModel, anatomy: Anatomy) -> float:
     ids = ids.where(real, torch.tensor(pad, device=model.device))
     types = torch.zeros_like(ids)
 
-    def thinned(layer: int, states: Tensor, rows: Rows) -> tuple[Tensor, None]:
+    def thinned(layer: int, states: Tensor, rows: PackedLayout) -> tuple[Tensor, None]:
         kept = (rows.position + layer) % 3 > 0
         kept[rows.anchor] = True
         return kept, None
@@ -126,7 +126,7 @@ def _hidden(
     return softly_answered(model, run_padded(model, ids, types, real, step), last, there.float())
 
 
-def keep_all(layer: int, states: Tensor, rows: Rows) -> tuple[Tensor, None]:
+def keep_all(layer: int, states: Tensor, rows: PackedLayout) -> tuple[Tensor, None]:
     """Drop nothing."""
     return torch.ones(len(states), dtype=torch.bool, device=states.device), None
 

@@ -13,11 +13,11 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from rationale.models.packed.attention import Rows, filling_of, in_steps, rows_of
+from rationale.models.packed.attention import PackedLayout, filling_of, in_steps, packed_layout
 from rationale.models.packed.layers import Anatomy, Axes, LayerCall
 
 # (layer, states [P,D], rows) → (kept [P], score [P])
-Choose = Callable[[int, Tensor, Rows], tuple[Tensor, Tensor | None]]
+Choose = Callable[[int, Tensor, PackedLayout], tuple[Tensor, Tensor | None]]
 
 
 class Halting(Protocol):
@@ -60,7 +60,7 @@ class Packing:
         self.anatomy, self.real, self.choose = anatomy, real, choose
         self.halting, self.watch = halting, watch
         self.mask = real.long()  # what the pass is given [B,T]
-        self.rows = rows_of(tuple(real.sum(1).tolist()), real.device, anatomy.reads == "last")
+        self.rows = packed_layout(tuple(real.sum(1).tolist()), real.device, anatomy.reads == "last")
         self.place = real.flatten().nonzero()[:, 0]  # of each packed token in the padded batch [P]
         self.running = torch.arange(len(real), device=real.device)  # [N]
         self.exits = torch.full_like(self.running, len(anatomy.calls))  # [B]

@@ -11,7 +11,7 @@ from torch import Tensor
 from rationale.models.adapler import AdaplerForSequenceClassification
 from rationale.models.adapler_losses import packed_kl
 from rationale.models.adaptive import plain
-from rationale.models.packed.attention import Rows
+from rationale.models.packed.attention import PackedLayout
 from rationale.training.loop import decay_groups
 from rationale.training.recipes.adapler_settings import AdaplerSettings
 from rationale.training.recipes.adapler_step import AdaplerStep, steepness
@@ -42,7 +42,7 @@ def imitation(stage: PackedStage, batch: TrainingBatch, remove: bool) -> tuple[T
     assert batch.saliency is not None
     target = batch.saliency[batch.real]
 
-    def choose(layer: int, states: Tensor, rows: Rows) -> tuple[Tensor, None]:
+    def choose(layer: int, states: Tensor, rows: PackedLayout) -> tuple[Tensor, None]:
         nonlocal target
         kept, scores = model.choose(layer, states.detach(), rows)
         kls.append(packed_kl(target, scores, rows))

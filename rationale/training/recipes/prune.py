@@ -20,7 +20,7 @@ from eraser import Fault, InputError
 from rationale.hf.classifier import load_classifier, save_classifier
 from rationale.models.adaptive import AdaptiveForSequenceClassification
 from rationale.models.gates import Gates, Lagrangian, gated, target
-from rationale.models.packed.attention import Rows
+from rationale.models.packed.attention import PackedLayout
 from rationale.models.packed.encoder import Output, keep_all, run_packed
 from rationale.models.packed.layers import depth_of, width_of
 from rationale.models.packed.matrices import dimensions
@@ -137,7 +137,7 @@ class GateStage(PackedStage):
         """Return the output and the states [P,D] entering each layer."""
         states: list[Tensor] = []
 
-        def watch(layer: int, entering: Tensor, rows: Rows) -> tuple[Tensor, None]:
+        def watch(layer: int, entering: Tensor, rows: PackedLayout) -> tuple[Tensor, None]:
             states.append(entering)
             return keep_all(layer, entering, rows)
 

@@ -16,7 +16,7 @@ from rationale.inference import savings as removal
 from rationale.inference.savings import Removal, measure_removal, scale_thresholds
 from rationale.models.adapler_losses import LossWeights, kl_losses, packed_kl, task_loss
 from rationale.models.flops import costs, kept_lengths
-from rationale.models.packed.attention import rows_of
+from rationale.models.packed.attention import packed_layout
 from rationale.training.loop import training_windows
 from rationale.training.recipes.adapler_settings import AdaplerSettings
 from rationale.training.recipes.adapler_stages import HardStage, PredictorStage, SoftStage, imitation
@@ -197,7 +197,7 @@ def test_packed_kl_equals_the_slow_formula(lengths, seed, blank):
     for scores in parts:
         expected += slow_kl(target[start : start + len(scores)].tolist(), scores.tolist()) / len(lengths)
         start += len(scores)
-    rows = rows_of(tuple(lengths), torch.device("cpu"))
+    rows = packed_layout(tuple(lengths), torch.device("cpu"))
     assert float(packed_kl(target, torch.cat(parts), rows)) == pytest.approx(expected, rel=1e-6, abs=1e-9)
 
 
@@ -207,7 +207,7 @@ def test_packed_kl_of_a_first_layer_is_the_published_one(model):
     steps = model.soft(batch.ids, batch.types, batch.real, 10.0).steps
     theta = torch.ones(2)
     published = kl_losses(steps, batch.saliency, batch.real, model.eta, theta, 10.0)[0]
-    rows = rows_of(tuple(batch.real.sum(1).tolist()), torch.device("cpu"))
+    rows = packed_layout(tuple(batch.real.sum(1).tolist()), torch.device("cpu"))
     ours = packed_kl(batch.saliency[batch.real], steps[0].scores[batch.real], rows)
     assert float(ours) == pytest.approx(float(published), abs=1e-5)
 

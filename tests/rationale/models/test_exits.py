@@ -13,7 +13,7 @@ from transformers import AutoModelForSequenceClassification
 from rationale.models.adaptive import plain
 from rationale.models.dact import DactForSequenceClassification, FullDepth
 from rationale.models.flops import Costs, costs, full_costs, kept_lengths
-from rationale.models.packed.attention import SHORT, rows_of
+from rationale.models.packed.attention import SHORT, packed_layout
 from rationale.models.packed.encoder import run_packed
 from rationale.models.packed.head import Head
 from rationale.models.pruning import cut
@@ -105,7 +105,7 @@ def test_texts_leave_the_batch_and_no_other_notices(model, case):
 
 
 def test_rows_after_sequences_have_left_are_those_of_the_others():
-    rows = rows_of((3, 1, 4, 1, 5), torch.device("cpu"))
+    rows = packed_layout((3, 1, 4, 1, 5), torch.device("cpu"))
     for stop in ([0, 1, 0, 0, 1], [1, 0, 0, 0, 0], [0, 0, 0, 0, 1], [1, 1, 1, 0, 1], [1] * 5):
         found = rows.leave(torch.tensor(stop, dtype=torch.bool))
         lengths = [n for n, out in zip(rows.lengths, stop, strict=True) if not out]
