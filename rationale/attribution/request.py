@@ -11,7 +11,7 @@ from torch import Tensor
 from eraser import Fault
 from rationale.asked import Asked
 from rationale.heads import HEADS, Explain, Head, explained
-from rationale.inference.ablate import Removal
+from rationale.inference.ablate import ErasureMode
 from rationale.text.encode import OUTSIDE, Batch, Window
 
 EXPLAIN: tuple[Explain, ...] = ("logit", "probability", "margin")
@@ -32,7 +32,7 @@ class AttributionSettings:
     lime_samples: int = 100
     shap_samples: int = 500
     occlusion_words: int = 3
-    replace: Removal = "delete"
+    replace: ErasureMode = "delete"
 
     def faults(self) -> list[Fault]:
         """Return what is wrong with the settings."""

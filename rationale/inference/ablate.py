@@ -14,7 +14,7 @@ from rationale.asked import Asked
 from rationale.inference.predict import text_probs, window_logits
 from rationale.text.encode import OUTSIDE, Window
 
-Removal = Literal["delete", "mask"]
+ErasureMode = Literal["delete", "mask"]
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ def without_and_only(
     return Erasure(windows, rationale, of), Erasure(windows, ~rationale, of)
 
 
-def ablate(classifier: Asked, erasures: Sequence[Erasure], how: Removal = "delete") -> Floats:
+def ablate(classifier: Asked, erasures: Sequence[Erasure], how: ErasureMode = "delete") -> Floats:
     """Return the answers [erasure, C] of the texts without their removed words.
 
     All are read together, sorted by length, whatever method or share they come from; equal ones once.
@@ -43,7 +43,7 @@ def ablate(classifier: Asked, erasures: Sequence[Erasure], how: Removal = "delet
 
 
 def coalition_logits(
-    classifier: Asked, windows: Sequence[Window], present: Sequence[Mask], how: Removal = "delete"
+    classifier: Asked, windows: Sequence[Window], present: Sequence[Mask], how: ErasureMode = "delete"
 ) -> list[Floats]:
     """Return for each window the logits [coalition, L] of the texts that only some of its words make.
 

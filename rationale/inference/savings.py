@@ -28,7 +28,7 @@ CLOSE = 0.005  # enough: how far from the wanted speed-up, as a share of it
 
 
 @dataclass(frozen=True)
-class Removal:
+class RemovalStats:
     """Accuracy of texts; operations dense / this model; mean tokens each layer [L] worked on."""
 
     accuracy: float
@@ -80,12 +80,12 @@ def answers(classifier: Classifier, dataset: Dataset, split: str) -> Answers:
     return Answers(texts, of_texts(probs, texts, of).argmax(1), windows, kept)
 
 
-def measure_removal(classifier: Classifier, dataset: Dataset, split: str) -> Removal:
+def measure_removal(classifier: Classifier, dataset: Dataset, split: str) -> RemovalStats:
     """Return what the model does on a split."""
     found = answers(classifier, dataset, split)
     right = [classifier.labels[i] == e.label for i, e in zip(found.said, dataset.splits[split], strict=True)]
     speedup = speedup_of(classifier, found.windows, found.kept)
-    return Removal(float(np.mean(right)), speedup, found.kept.mean(1))
+    return RemovalStats(float(np.mean(right)), speedup, found.kept.mean(1))
 
 
 def speedup_of(classifier: Classifier, windows: Sequence[Window], kept: NDArray[np.int64]) -> float:

@@ -17,7 +17,7 @@ from eraser import Dataset
 from eraser.types import Mask
 from rationale.hf.classifier import Classifier, save_classifier
 from rationale.inference.ablate import words_of
-from rationale.inference.savings import Removal, measure_removal
+from rationale.inference.savings import RemovalStats, measure_removal
 from rationale.models.adaptive import AdaptiveForSequenceClassification
 from rationale.text.encode import Window, covers, length_batches, without
 from rationale.training.loop import MICRO_PIECES, Loop, TrainingWindow, shuffled_batches
@@ -61,7 +61,7 @@ class TrainingRun:
     logits: Sequence[Tensor]
     out: Path
     settings: AdaptiveSettings
-    reference: Removal
+    reference: RemovalStats
     identity: dict[str, Any]
 
     @property
@@ -87,7 +87,7 @@ class TrainingRun:
         loop.next_epoch(entry)
         loop.save()
 
-    def measured(self, classifier: Classifier) -> tuple[Removal, dict[str, Any]]:
+    def measured(self, classifier: Classifier) -> tuple[RemovalStats, dict[str, Any]]:
         """Return what a model does on val, and how a log tells it."""
         found, model = measure_removal(classifier, self.dataset, "val"), classifier.model
         own = model.described() if isinstance(model, AdaptiveForSequenceClassification) else {}
@@ -99,7 +99,7 @@ class TrainingRun:
             "within_tolerance": found.accuracy > self.reference.accuracy - self.settings.tolerance,
         }
 
-    def rank(self, found: Removal) -> list[float]:
+    def rank(self, found: RemovalStats) -> list[float]:
         """Return how good an epoch is, the first number first.
 
         The fastest of those within the tolerance, of equals the most accurate; while there is none, the most

@@ -9,7 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from rationale.attribution import METHODS
-from rationale.inference.ablate import Removal
+from rationale.inference.ablate import ErasureMode
 from rationale_viewer.compute.agreement import How, Judged, judge, judged_of, resized
 from rationale_viewer.compute.explain import (
     SLOW,
@@ -75,7 +75,7 @@ def warmed(held: Held) -> bool:
 
 @st.cache_data(hash_funcs=BY_CONTENT, max_entries=ENTRIES, show_spinner=False)
 def without_words(
-    held: Held, given: Given, out: tuple[int, ...], how: Removal, dial: float
+    held: Held, given: Given, out: tuple[int, ...], how: ErasureMode, dial: float
 ) -> dict[str, float]:
     """Return the answers to a text with words deleted or masked."""
     return after_removal(held, reading(held, given, dial), out, how, dial)

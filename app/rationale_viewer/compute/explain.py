@@ -22,7 +22,7 @@ from rationale.asked import Asked
 from rationale.attribution import METHODS, Case, attribute, fitting, usual
 from rationale.heads import HEADS, said
 from rationale.hf.classifier import Classifier, without_removal
-from rationale.inference.ablate import Erasure, Removal, ablate
+from rationale.inference.ablate import Erasure, ErasureMode, ablate
 from rationale.inference.capabilities import drops_tokens
 from rationale.inference.predict import batches, text_probs
 from rationale.models.adaptive import plain
@@ -171,7 +171,7 @@ def score(held: Held, reading: Reading, methods: Sequence[str], dial: float, lab
 
 
 def after_removal(
-    held: Held, reading: Reading, out: Sequence[int], how: Removal, dial: float
+    held: Held, reading: Reading, out: Sequence[int], how: ErasureMode, dial: float
 ) -> dict[str, float]:
     """Return the answers to a text with words deleted or masked."""
     removed = np.zeros(len(reading.words), dtype=bool)

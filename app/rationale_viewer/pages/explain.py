@@ -17,7 +17,7 @@ from eraser.types import Kind, Mask
 from eraser.words import WordCutter, cut_words, cutter_for
 from rationale.budgets import share_of, top_words
 from rationale.heads import THRESHOLD
-from rationale.inference.ablate import Removal
+from rationale.inference.ablate import ErasureMode
 from rationale.settings import targets_of
 from rationale_viewer.compute import cached
 from rationale_viewer.compute.explain import (
@@ -205,7 +205,7 @@ def _layer(reading: Reading) -> int:
     )  # fmt: skip
 
 
-def _out(words: tuple[str, ...]) -> tuple[tuple[int, ...], Removal]:
+def _out(words: tuple[str, ...]) -> tuple[tuple[int, ...], ErasureMode]:
     """Return the words to take out, and how."""
     key = _out_key(words)
     left, right = st.columns([4, 1], gap="medium", vertical_alignment="bottom")
@@ -218,7 +218,7 @@ def _out(words: tuple[str, ...]) -> tuple[tuple[int, ...], Removal]:
         "How", ("delete", "mask"), default="delete", required=True, key="how", persist_state="session",
         label_visibility="collapsed",
     )  # fmt: skip
-    return tuple(sorted(st.session_state.get(key, []))), cast(Removal, how or "delete")
+    return tuple(sorted(st.session_state.get(key, []))), cast(ErasureMode, how or "delete")
 
 
 def _out_key(words: tuple[str, ...]) -> str:

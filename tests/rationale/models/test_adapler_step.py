@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from rationale.hf.classifier import without_removal
 from rationale.inference import savings as removal
-from rationale.inference.savings import Removal, measure_removal, scale_thresholds
+from rationale.inference.savings import RemovalStats, measure_removal, scale_thresholds
 from rationale.models.adapler_losses import LossWeights, kl_losses, packed_kl, task_loss
 from rationale.models.flops import costs, kept_lengths
 from rationale.models.packed.attention import packed_layout
@@ -226,7 +226,7 @@ def run(adaptive, sample, tmp_path):
     constants = AdaplerSettings(predictor_epochs=1, hard_epochs=1, batch_size=8, device="cpu")
     return TrainingRun(
         replace(adaptive, model=model), (without_removal(adaptive),), few, windows, targets, logits, tmp_path,
-        constants, Removal(1.0, 1.0, np.ones(3)), {},
+        constants, RemovalStats(1.0, 1.0, np.ones(3)), {},
     )  # fmt: skip
 
 
