@@ -20,7 +20,7 @@ import numpy as np
 from eraser.errors import Fault, InputError, short_repr
 from eraser.metrics.agreement import MetricColumns
 from eraser.metrics.table import METRICS, Score, score
-from eraser.types import Dataset, Example, Mask, Prediction, Truth, mask_of, runs
+from eraser.types import Dataset, Example, Mask, Prediction, Truth, mask_from_spans, runs
 
 Others = Literal["union", "majority"]
 
@@ -91,7 +91,7 @@ def annotator_agreement(
 def _marks(dataset: Dataset, example: Example) -> Mask:
     """Return the marks [A,W] of those who marked something, of nobody where they are fewer than two."""
     text = dataset.text(example)
-    marks = [mask_of(text.spans(marked), len(text.words)) for marked in example.annotators if marked]
+    marks = [mask_from_spans(text.spans(marked), len(text.words)) for marked in example.annotators if marked]
     return np.array(marks if len(marks) >= 2 else [], dtype=bool).reshape(-1, len(text.words))
 
 

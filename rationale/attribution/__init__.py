@@ -70,7 +70,7 @@ def attribute(
         of_case = [next(of_windows) for _ in case.windows]
         scores = word_scores(case.windows, of_case, case.n_words, chosen.reduce)
         own = None if bar is None else scores >= bar  # NaN, an unread word, is not chosen
-        delta = None if chosen.span is None else float(miss)
+        delta = None if chosen.expected_sum is None else float(miss)
         attributions.append(Attribution(scores, case.target, float(ms), own, delta))
     return attributions
 

@@ -57,12 +57,16 @@ def piece_scores(
         begin, saved = now(), passes.saved
         scores = halving(classifier, method, request).double().cpu().numpy()
         seconds = now() - begin + passes.saved - saved
-        span = None if method.span is None else method.span(classifier, request).double().cpu().numpy()
+        sums = (
+            None
+            if method.expected_sum is None
+            else method.expected_sum(classifier, request).double().cpu().numpy()
+        )
         share = seconds * 1000 / sum(len(flat[i]) for i in rows)
         for row, i in enumerate(rows):
             pieces[i] = scores[row, : len(flat[i])]
             spent[owner[i]] += share * len(flat[i])
-            missed[owner[i]] += 0.0 if span is None else abs(scores[row].sum() - span[row])
+            missed[owner[i]] += 0.0 if sums is None else abs(scores[row].sum() - sums[row])
     return pieces, spent, missed
 
 

@@ -27,7 +27,7 @@ Answer = Callable[[Tensor], Tensor]  # words present [N,K] → what is explained
 Explainer = Callable[[Answer, Tensor, AttributionSettings], Tensor]  # …, all words present [1,K] → [1,K]
 
 
-def span(classifier: Asked, request: Request) -> Tensor:
+def expected_sum(classifier: Asked, request: Request) -> Tensor:
     """Return what Shapley values should sum to [B]: the answer less that without any word."""
     windows = request.windows()
     ends = [np.array([[True], [False]]).repeat(len(words_of(w)), axis=1) for w in windows]

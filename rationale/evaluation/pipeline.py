@@ -174,7 +174,7 @@ class EvaluationRun:
             ]
 
         rows = self._part(items, f"{method}-own", depends, compute)
-        return [mask_of(row["own"], i.truth.n_words) for i, row in zip(items, rows, strict=True)]
+        return [mask_from_indices(row["own"], i.truth.n_words) for i, row in zip(items, rows, strict=True)]
 
     def _attribute(self, method: str, items: Sequence[Item], targets: list[int]) -> list[Attribution]:
         seeds = [seed_of(self.settings.seed, i.example.id) for i in items]
@@ -310,7 +310,7 @@ class EvaluationRun:
     def _prediction(self, item: Item, answer: Prediction, row: dict[str, Any], budget: str) -> Prediction:
         """Return one row of a part as a Prediction."""
         (words,) = (r["words"] for r in row["rationales"] if r["name"] == budget)
-        rationale = mask_of(words, item.truth.n_words)
+        rationale = mask_from_indices(words, item.truth.n_words)
         asked = budget != "gold" or bool(item.truth.spans)  # as many words as nobody marked: no question
         return replace(
             answer,
@@ -327,7 +327,7 @@ def _as_lists(window: Window) -> list[list[int]]:
     return [field.tolist() for field in (fields + [window.end] * glued)]
 
 
-def mask_of(words: Iterable[int], n_words: int) -> Mask:
+def mask_from_indices(words: Iterable[int], n_words: int) -> Mask:
     """Return the mask [W] that is True at these words."""
     mask = np.zeros(n_words, dtype=bool)
     mask[list(words)] = True

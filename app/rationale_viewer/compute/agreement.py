@@ -13,7 +13,7 @@ from eraser.labels import split_labels
 from eraser.metrics.agreement import MetricColumns
 from eraser.metrics.answers import marked_for
 from eraser.metrics.table import measure
-from eraser.types import Floats, Kind, Mask, mask_of
+from eraser.types import Floats, Kind, Mask, mask_from_spans
 from rationale.attribution import METHODS, Case, attribute, usual
 from rationale.budgets import extract, parse_budget
 from rationale.heads import HEADS, said
@@ -171,4 +171,4 @@ class Filter:
 def annotator_masks(dataset: Dataset, example: Example) -> list[Mask]:
     """Return each annotator's own marks [W], where a data set keeps them."""
     text = dataset.text(example)
-    return [mask_of(text.spans(a), len(text.words)) for a in example.annotators]
+    return [mask_from_spans(text.spans(a), len(text.words)) for a in example.annotators]

@@ -16,7 +16,7 @@ from eraser import Dataset, Example, Fault, InputError, Prediction
 from eraser.errors import short_repr
 from eraser.official.reading import HARD, LABEL, SCORES, TOKENS, At, Record, rationales_of, read_predictions
 from eraser.official.validation import prediction_faults
-from eraser.types import Floats, Mask, Span, mask_of
+from eraser.types import Floats, Mask, Span, mask_from_spans
 from rationale.attribution import METHODS
 from rationale.evaluation.run_folder import own_file, unreadable
 from rationale_viewer.session.runs import facts_of
@@ -128,4 +128,4 @@ def _hard(rationale: dict[str, Any], dataset: Dataset, doc_id: str) -> Mask:
     """Return the picked words [W] of a document; the official scorer takes a span that ends early as none."""
     ends = [(s["start_token"], s["end_token"]) for s in rationale.get(HARD, [])]
     spans = frozenset(Span(a, b) for a, b in ends if 0 <= a < b)
-    return mask_of(spans, len(dataset.documents[doc_id].words))
+    return mask_from_spans(spans, len(dataset.documents[doc_id].words))

@@ -15,7 +15,7 @@ from typing import Any, Literal
 import numpy as np
 
 from eraser.errors import Fault, InputError, short_repr
-from eraser.types import Mask, Span, mask_of
+from eraser.types import Mask, Span, mask_from_spans
 from eraser.words import Spans, WordCutter, cut_words
 
 Form = Literal["auto", "chars", "tokens", "marks", "none"]
@@ -67,7 +67,9 @@ def read_marks(
         return mark_characters(text, _pairs(value, len(text), "characters"), how)
     places = cut_words(text, tokens)
     spans: Spans = () if (by_word := _is_by_word(value)) else _pairs(value, len(places), "words")
-    given = _bits(value, len(places)) if by_word else mask_of(tuple(starmap(Span, spans)), len(places))
+    given = (
+        _bits(value, len(places)) if by_word else mask_from_spans(tuple(starmap(Span, spans)), len(places))
+    )
     found = mark_characters(text, tuple(places[i] for i in given.nonzero()[0]), how)
     return replace(found, spans=len(spans))
 

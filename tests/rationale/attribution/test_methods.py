@@ -237,7 +237,7 @@ def slow_span(classifier, method, window, explain):
 
 
 @pytest.mark.parametrize("family", ["bert", "roberta", "electra"])
-@pytest.mark.parametrize("method", [m for m in METHODS if METHODS[m].span is not None])
+@pytest.mark.parametrize("method", [m for m in METHODS if METHODS[m].expected_sum is not None])
 @pytest.mark.parametrize("explain", ["logit", "probability"])
 def test_delta_is_what_the_scores_of_each_window_miss(
     make_classifier, encoder_texts, method, explain, family
