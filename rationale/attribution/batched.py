@@ -43,7 +43,7 @@ def piece_scores(
     owner = [n for n, case in enumerate(cases) for _ in case.windows]
     flat = [window for case in cases for window in case.windows]
     pieces: list[Floats] = [np.empty(0)] * len(flat)
-    spent, missed = np.zeros(len(cases)), np.zeros(len(cases))
+    spent, deltas = np.zeros(len(cases)), np.zeros(len(cases))
     limit = MAX_PIECES.get(classifier.device.type, MAX_PIECES["cpu"])
     limit *= DROPPING if method.adaptive else 1
     limit = MAX_ASKED if classifier.opaque else limit
@@ -66,8 +66,8 @@ def piece_scores(
         for row, i in enumerate(rows):
             pieces[i] = scores[row, : len(flat[i])]
             spent[owner[i]] += share * len(flat[i])
-            missed[owner[i]] += 0.0 if sums is None else abs(scores[row].sum() - sums[row])
-    return pieces, spent, missed
+            deltas[owner[i]] += 0.0 if sums is None else abs(scores[row].sum() - sums[row])
+    return pieces, spent, deltas
 
 
 def halving(classifier: Asked, method: Method, request: Request) -> torch.Tensor:

@@ -187,7 +187,7 @@ def fold(batches: Iterable[Evaluation], folder: Path, keep: bool) -> Folded:
             people += [batch] if keep else []
     found = ColumnsFile(folder / PER_EXAMPLE)
     explained = "number" if kind == "value" else batch.settings.explain
-    notes = (*batch.notes, *(saved.notes if saved else ()), *misses(found, explained))
+    notes = (*batch.notes, *(saved.notes if saved else ()), *convergence_notes(found, explained))
     return Folded(
         batch.settings,
         batch.budgets,
@@ -211,16 +211,16 @@ def _counts(evaluation: Evaluation) -> dict[str, int]:
     }
 
 
-def misses(columns: ColumnMap, explain: str) -> tuple[str, ...]:
+def convergence_notes(columns: ColumnMap, explain: str) -> tuple[str, ...]:
     """Return by how much the scores of methods that should be complete miss what they should sum to."""
-    found = []
+    notes = []
     for name, at, method in columns:
         if name != DELTA:
             continue
         deltas = rows_of(columns[name, at, method])
-        if (missed := deltas[defined(deltas)]).size:
-            median = np.median(missed)
-            found.append(
+        if (known := deltas[defined(deltas)]).size:
+            median = np.median(known)
+            notes.append(
                 f"{method}: scores miss what they should sum to by {median:.2g} (median, of the {explain})"
             )
-    return tuple(found)
+    return tuple(notes)

@@ -42,7 +42,9 @@ def measured(evaluation: Evaluation) -> dict[Key, list[MetricColumns]]:
                 found[name, budget, method] = measure(name, truths, predictions)
             elif budget == first:
                 found[name, NO_BUDGET, method] = measure(name, truths, predictions)
-    return found | _deltas(evaluation) | _taus(evaluation) | _drops(evaluation) | _layers(evaluation)
+    return (
+        found | _convergence_deltas(evaluation) | _taus(evaluation) | _drops(evaluation) | _layers(evaluation)
+    )
 
 
 def timed(evaluation: Evaluation) -> dict[Key, list[MetricColumns]]:
@@ -51,10 +53,10 @@ def timed(evaluation: Evaluation) -> dict[Key, list[MetricColumns]]:
     return {(COST, NO_BUDGET, m): [(ms,) for ms in evaluation.milliseconds[m]] for m in methods}
 
 
-def _deltas(evaluation: Evaluation) -> dict[Key, list[MetricColumns]]:
+def _convergence_deltas(evaluation: Evaluation) -> dict[Key, list[MetricColumns]]:
     methods = evaluation.settings.methods
     return {
-        (DELTA, NO_BUDGET, m): [None if d is None else (abs(d),) for d in evaluation.deltas[m]]
+        (DELTA, NO_BUDGET, m): [None if d is None else (abs(d),) for d in evaluation.convergence_deltas[m]]
         for m in methods
     }
 

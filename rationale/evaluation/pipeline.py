@@ -256,7 +256,7 @@ class EvaluationRun:
                 "ms": a.milliseconds,
                 "where": self.classifier.where(),
                 "scores": a.scores.tolist(),
-                "delta": a.delta,
+                "delta": a.convergence_delta,
                 "own": None if a.own is None else a.own.nonzero()[0].tolist(),
                 "rationales": answers,
             }

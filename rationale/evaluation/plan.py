@@ -40,7 +40,7 @@ class Evaluation:
     items: tuple[Item, ...]
     predictions: dict[tuple[str, str], tuple[Prediction, ...]]
     milliseconds: dict[str, tuple[float, ...]]
-    deltas: dict[str, tuple[float | None, ...]]
+    convergence_deltas: dict[str, tuple[float | None, ...]]
     words_unread: int
     layers: int  # of a model that drops tokens, else 0
     devices: frozenset[str]
@@ -62,7 +62,7 @@ def joined(batches: Sequence[Evaluation]) -> Evaluation:
         items=tuple(item for b in batches for item in b.items),
         predictions={key: tuple(p for b in batches for p in b.predictions[key]) for key in keys},
         milliseconds={m: tuple(ms for b in batches for ms in b.milliseconds[m]) for m in methods},
-        deltas={m: tuple(d for b in batches for d in b.deltas[m]) for m in methods},
+        convergence_deltas={m: tuple(d for b in batches for d in b.convergence_deltas[m]) for m in methods},
         words_unread=sum(b.words_unread for b in batches),
         devices=first.devices.union(*(b.devices for b in rest)),
         spared=None if first.spared is None else sum((b.spared for b in rest if b.spared), first.spared),

@@ -267,7 +267,7 @@ def test_a_number_s_integrated_gradients_sum_to_its_change(folder_of, tokenizer)
             float(classifier.model(input_ids=torch.tensor(i[None])).logits)
             for i in (ids, np.where(inside, tokenizer.pad_token_id, ids))
         )
-    assert abs(found.scores.sum() - (full - empty)) == pytest.approx(found.delta, abs=1e-4)
+    assert abs(found.scores.sum() - (full - empty)) == pytest.approx(found.convergence_delta, abs=1e-4)
 
 
 # Refusals
