@@ -109,7 +109,7 @@ class SuiteRun:
         return {"device": describe(classifier), "processor": platform.processor(), **versions}
 
     @property
-    def measured(self) -> int:
+    def n_done(self) -> int:
         """How many chunks the folder has already."""
         return sum(self._path(number).exists() for number in range(len(self)))
 

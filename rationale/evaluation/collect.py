@@ -23,7 +23,7 @@ from eraser.metrics.table import defined, rows_of
 from eraser.types import Kind
 from rationale.evaluation.columns import PER_EXAMPLE, TIMES, ColumnMap, ColumnsFile, ColumnsWriter, Key
 from rationale.evaluation.disagreement import MIN_WORDS, Found, furthest_apart, furthest_from_people
-from rationale.evaluation.per_example import DELTA, NO_BUDGET, TAU, measured, timed
+from rationale.evaluation.per_example import DELTA, NO_BUDGET, TAU, per_example_metrics, per_example_times
 from rationale.evaluation.plan import Evaluation, joined
 from rationale.evaluation.savings import Spared
 from rationale.settings import EvaluateSettings
@@ -175,10 +175,10 @@ def fold(batches: Iterable[Evaluation], folder: Path, keep: bool) -> Folded:
         Official(folder / "predictions") as official,
     ):
         for batch in batches:
-            columns = measured(batch)
+            columns = per_example_metrics(batch)
             ids = [item.example.id for item in batch.items]
             writer.add(ids, columns)
-            times.add(ids, timed(batch))
+            times.add(ids, per_example_times(batch))
             official.add(batch)
             worth.add(batch, columns)
             counts.update(_counts(batch))

@@ -28,7 +28,7 @@ DROPS = "drops"  # … the share of words; without them, and with only them
 WORDS = "words"  # … the layer
 
 
-def measured(evaluation: Evaluation) -> dict[Key, list[MetricColumns]]:
+def per_example_metrics(evaluation: Evaluation) -> dict[Key, list[MetricColumns]]:
     """Measure everything on every example, once; None where it is undefined."""
     truths = [item.truth for item in evaluation.items]
     first = evaluation.budgets[0]
@@ -47,7 +47,7 @@ def measured(evaluation: Evaluation) -> dict[Key, list[MetricColumns]]:
     )
 
 
-def timed(evaluation: Evaluation) -> dict[Key, list[MetricColumns]]:
+def per_example_times(evaluation: Evaluation) -> dict[Key, list[MetricColumns]]:
     """Return the milliseconds of each method on every example, which no two runs have the same."""
     methods = evaluation.settings.methods
     return {(COST, NO_BUDGET, m): [(ms,) for ms in evaluation.milliseconds[m]] for m in methods}

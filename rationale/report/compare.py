@@ -34,16 +34,16 @@ class StoredRun:
 
     name: str
     facts: dict[str, Any]
-    measured: ColumnsFile
+    per_example: ColumnsFile
 
     @property
     def ids(self) -> tuple[str, ...]:
         """The examples, in their order."""
-        return self.measured.ids
+        return self.per_example.ids
 
     def columns(self, key: Key, ids: Sequence[str]) -> Floats:
         """Return the metric's columns of these examples [N,K]; NaN where it is undefined."""
-        return self.measured[key][[self._place[id] for id in ids]]
+        return self.per_example[key][[self._place[id] for id in ids]]
 
     @cached_property
     def _place(self) -> dict[str, int]:
@@ -114,13 +114,13 @@ def compare_runs(runs: Sequence[StoredRun], metrics: Sequence[str] = COMPARED, s
     if unknown := [m for m in metrics if m not in METRICS]:
         raise InputError(*(Fault(f"a metric of {', '.join(METRICS)}", repr(m)) for m in unknown))
     ids = common_ids(runs)
-    keys = list(dict.fromkeys(key for run in runs for key in run.measured))
+    keys = list(dict.fromkeys(key for run in runs for key in run.per_example))
     rows = [
         _checked_row(key, one, other, ids, seed)
         for one, other in combinations(runs, 2)
         for metric in dict.fromkeys(metrics)
         for key in keys
-        if key[0] == metric and (key in one.measured or key in other.measured)
+        if key[0] == metric and (key in one.per_example or key in other.per_example)
     ]
     if not rows:
         raise InputError(Fault(f"runs that measured {', '.join(metrics)}", "none that did"))
@@ -139,7 +139,7 @@ def _checked_row(key: Key, one: StoredRun, other: StoredRun, ids: Sequence[str],
 
 def _row(key: Key, one: StoredRun, other: StoredRun, ids: Sequence[str], seed: int) -> dict[str, Any]:
     metric, budget, method = key
-    ours, theirs = (run.columns(key, ids) if key in run.measured else None for run in (one, other))
+    ours, theirs = (run.columns(key, ids) if key in run.per_example else None for run in (one, other))
     kept = np.all([defined(columns) for columns in (ours, theirs) if columns is not None], axis=0)
     row: dict[str, Any] = {"metric": metric, "budget": budget, "method": method}
     row |= {"run": one.name, "other": other.name}

@@ -78,7 +78,7 @@ class TrainingRun:
         """Measure the model on val, keep it if it is the best so far, and log."""
         self.model.eval()  # type: ignore[no-untyped-call]
         loop.check_finite(sum(float(p.detach().sum()) for p in self.model.parameters()), "sum of weights")
-        found, described = self.measured(self.classifier)
+        found, described = self.measure_on_val(self.classifier)
         entry |= described
         rank = self.rank(found)
         if rank >= loop.progress["best"]:
@@ -87,7 +87,7 @@ class TrainingRun:
         loop.next_epoch(entry)
         loop.save()
 
-    def measured(self, classifier: Classifier) -> tuple[RemovalStats, dict[str, Any]]:
+    def measure_on_val(self, classifier: Classifier) -> tuple[RemovalStats, dict[str, Any]]:
         """Return what a model does on val, and how a log tells it."""
         found, model = measure_removal(classifier, self.dataset, "val"), classifier.model
         own = model.described() if isinstance(model, AdaptiveForSequenceClassification) else {}

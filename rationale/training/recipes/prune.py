@@ -155,7 +155,7 @@ class GateStage(PackedStage):
         run.model.eval()  # type: ignore[no-untyped-call]
         small = replace(run.classifier, model=cut(run.model, self.gates.expected()))
         entry |= {"sparsity": round(self.gates.sparsity().item(), 4), "cut": small.model.config.cut}
-        entry |= run.measured(small)[1]
+        entry |= run.measure_on_val(small)[1]
         if progress["epoch"] == self.epochs - 1:
             folder = run.out / CUT
             folder.mkdir(parents=True, exist_ok=True)

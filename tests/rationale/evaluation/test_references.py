@@ -11,7 +11,7 @@ from eraser.metrics.table import measure, score
 from rationale.attribution import Case, attribute
 from rationale.budgets import share_of, top_words
 from rationale.evaluation.collect import convergence_notes
-from rationale.evaluation.per_example import measured
+from rationale.evaluation.per_example import per_example_metrics
 from rationale.evaluation.plan import evaluate
 from rationale.inference.ablate import ablate, without_and_only
 from rationale.settings import EvaluateSettings
@@ -56,7 +56,7 @@ def score_of(evaluation, method, metric):
 def test_a_runs_notes_tell_what_complete_methods_missed(classifier, sample, tmp_path):
     settings = replace(SETTINGS, methods=("saliency", "integrated_gradients"), limit=2, ig_steps=3)
     found = evaluate(classifier, sample, settings, tmp_path)
-    (note,) = convergence_notes(measured(found), settings.explain)
+    (note,) = convergence_notes(per_example_metrics(found), settings.explain)
     cases = [
         Case(i.windows, i.truth.n_words, ("NEG", "POS").index(p.label))
         for i, p in zip(found.items, found.predictions["saliency", "gold"], strict=True)
