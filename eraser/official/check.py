@@ -27,7 +27,7 @@ from eraser.official.reading import (
     Blocks,
     Inputs,
     Record,
-    Settings,
+    ScorerOptions,
     Unit,
     collector_off,
     evidences_of,
@@ -58,7 +58,7 @@ class Check:
 
 @collector_off()
 def check_predictions(
-    source: Source, split: str, predictions: Path, settings: Settings | None = None
+    source: Source, split: str, predictions: Path, settings: ScorerOptions | None = None
 ) -> Check:
     """Check a file of predictions (.jsonl or .jsonl.gz) against the gold of a split.
 
@@ -70,16 +70,16 @@ def check_predictions(
     return Check((*broken, *found.faults), found.warnings)
 
 
-def check_records(inputs: Inputs, settings: Settings | None = None) -> Check:
+def check_records(inputs: Inputs, settings: ScorerOptions | None = None) -> Check:
     """Check predictions that are already parsed."""
-    faults = find_faults(inputs, settings or Settings())
+    faults = find_faults(inputs, settings or ScorerOptions())
     return Check(tuple(faults), tuple(_warnings(inputs)) if inputs.predictions else ())
 
 
 # ── faults ──────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def find_faults(inputs: Inputs, settings: Settings) -> list[Fault]:
+def find_faults(inputs: Inputs, settings: ScorerOptions) -> list[Fault]:
     """Return everything in the predictions, and in gold as far as they need it, that cannot be scored.
 
     Raises:
@@ -160,7 +160,7 @@ def _spans(prediction: Record) -> Iterator[tuple[int, int]]:
                 yield span["start_token"], span["end_token"]
 
 
-def _class_faults(inputs: Inputs, settings: Settings) -> Iterator[Fault]:
+def _class_faults(inputs: Inputs, settings: ScorerOptions) -> Iterator[Fault]:
     if strange := [(at, a[LABEL]) for at, a in inputs.placed_gold if not isinstance(a[LABEL], str)]:
         yield from (at.fault(f"a {LABEL} string", short_repr(label)) for at, label in strange)
         return

@@ -64,7 +64,7 @@ SENTENCES = Unit("sentence", "soft_sentence_predictions", "start_sentence", "end
 
 
 @dataclass(frozen=True)
-class Settings:
+class ScorerOptions:
     """The official command line's options, HateXplain's extra label, and whose libraries to agree with.
 
     `pinned` are the versions in ERASER's requirements.txt (scikit-learn 0.20), `modern` today's.

@@ -5,11 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
 from eraser import Fault, InputError
-from eraser.types import Mask
+from eraser.types import Floats, Mask
 from rationale.asked import Asked
 from rationale.attribution.batched import Case, halving, piece_scores
 from rationale.attribution.fit import fitting, refuse_unfit, shown_whole, unfit
@@ -23,8 +20,6 @@ __all__ = [
     "METHODS", "Attribution", "AttributionSettings", "Case", "attribute", "check_method", "fitting",
     "codes_of", "halving", "method_named", "refuse_unfit", "unfit", "usual",
 ]  # fmt: skip
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from eraser import Fault, InputError, Text
+from eraser.types import Floats
 from rationale.asked import Asked
 from rationale.attribution.methods import Method
 from rationale.attribution.request import AttributionSettings, Request
@@ -17,7 +17,6 @@ from rationale.inference.predict import DROPPING, together
 from rationale.pass_cache import Passes, now
 from rationale.text.encode import Window
 
-Floats = NDArray[np.float64]
 MAX_PIECES = {"cpu": 2 * 512, "cuda": 128 * 512}  # of a gradient batch: small ones stay in caches
 MAX_ASKED = 32 * 1024  # words and gaps of texts whose questions a function is asked together
 

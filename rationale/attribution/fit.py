@@ -15,8 +15,9 @@ import numpy as np
 
 from eraser import Fault, InputError, Text
 from eraser.errors import first_line
+from eraser.types import Floats
 from rationale.asked import Asked
-from rationale.attribution.batched import Case, Floats, piece_scores
+from rationale.attribution.batched import Case, piece_scores
 from rationale.attribution.gradients import lengths_count
 from rationale.attribution.methods import Method, method_named
 from rationale.attribution.request import AttributionSettings

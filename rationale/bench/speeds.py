@@ -14,11 +14,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from tqdm.auto import tqdm
 
 from eraser import Dataset, Fault, InputError, Prediction
 from eraser.metrics.table import compare, measure, score
+from eraser.types import Floats
 from rationale.asked import check_labels
 from rationale.bench.removal import bench
 from rationale.hf.classifier import Classifier
@@ -26,8 +26,6 @@ from rationale.inference.capabilities import spares
 from rationale.inference.savings import Answers, answers, speedup_of
 from rationale.models.adaptive import AdaptiveForSequenceClassification
 from rationale.models.flops import costs, full_costs
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

@@ -46,7 +46,7 @@ class Item:
     windows: tuple[Window, ...]
 
 
-def named(method: str) -> Method:
+def get_method(method: str) -> Method:
     """Return a method that `EvaluateSettings.check` has let pass."""
     found = method_named(method)
     assert found is not None
@@ -163,7 +163,7 @@ class EvaluationRun:
 
     def _own_choices(self, method: str, items: Sequence[Item], targets: list[int]) -> list[Mask]:
         """Return the words [W] of each item that a method chooses itself."""
-        depends = [targets, {name: getattr(self.settings, name) for name in named(method).uses}]
+        depends = [targets, {name: getattr(self.settings, name) for name in get_method(method).uses}]
 
         def compute() -> PartRows:
             found = self._attribute(method, items, targets)
@@ -182,7 +182,7 @@ class EvaluationRun:
             Case(i.windows, i.truth.n_words, target, seed, i.text)
             for i, target, seed in zip(items, targets, seeds, strict=True)
         ]
-        classifier = self.classifier if named(method).adaptive else self.explained
+        classifier = self.classifier if get_method(method).adaptive else self.explained
         how = self.settings
         if not classifier.opaque:  # whose every answer may have a price
             attribute(replace(classifier, passes=None), method, cases[:1], how)  # to warm up, not timed
@@ -223,9 +223,9 @@ class EvaluationRun:
         """Return what else a method's part depends on."""
         s = self.settings
         gold = [i.truth.gold.nonzero()[0].tolist() for i in items]
-        used = {name: getattr(s, name) for name in named(method).uses}
+        used = {name: getattr(s, name) for name in get_method(method).uses}
         sizes = {name: [int(own.sum()) for own in masks] for name, masks in owns.items()}
-        own_code = [named(method).code] if named(method).code else []
+        own_code = [get_method(method).code] if get_method(method).code else []
         return [list(map(str, self.budgets)), s.fractions, gold, targets, used, sizes, *own_code]
 
     def _targets(self, items: Sequence[Item], probs: Floats) -> list[int]:
@@ -269,8 +269,8 @@ class EvaluationRun:
         """Return for each item what the model says without, and with only, each of its rationales."""
         erasures = [
             erasure
-            for item, named in zip(items, rationales, strict=True)
-            for rationale in named.values()
+            for item, by_name in zip(items, rationales, strict=True)
+            for rationale in by_name.values()
             for erasure in without_and_only(item.windows, rationale, item.text)
         ]
         answers = iter(ablate(self.classifier, erasures, self.settings.replace).tolist())
@@ -278,9 +278,9 @@ class EvaluationRun:
             [
                 {"name": name, "words": words.nonzero()[0].tolist()}
                 | {"without": next(answers), "only": next(answers)}
-                for name, words in named.items()
+                for name, words in by_name.items()
             ]
-            for named in rationales
+            for by_name in rationales
         ]
 
     def _shares(self, item: Item, scores: Floats) -> dict[str, Mask]:

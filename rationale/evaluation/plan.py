@@ -135,8 +135,8 @@ def plan(
     Where the classifier drops tokens, methods other than its own explain `dense`, by default its own
     weights with nothing removed; what is said without and with only a rationale is always its own answer.
     """
-    named = {name: m for name in (*METHODS, *settings.methods) if (m := method_named(name)) is not None}
-    settings.check(tuple(named), tuple(name for name, m in named.items() if m.own is not None))
+    known = {name: m for name in (*METHODS, *settings.methods) if (m := method_named(name)) is not None}
+    settings.check(tuple(known), tuple(name for name, m in known.items() if m.own is not None))
     explained = explained_by(classifier, dense)
     check_labels(classifier, dataset.labels, settings.model)
     refuse_unfit(classifier, settings.methods, explained)

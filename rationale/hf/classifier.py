@@ -32,7 +32,7 @@ from rationale.heads import MULTI_LABEL, REGRESSION, Head, read_head
 from rationale.hf.adapters import adapter_folder, load_adapter, tokenizer_place
 from rationale.hf.card import write_card
 from rationale.hf.device import Precision, pick_device, use_bf16
-from rationale.hf.folder_checks import SETTINGS as SETTINGS
+from rationale.hf.folder_checks import TRAINING_RECORD as TRAINING_RECORD
 from rationale.hf.folder_checks import check_answer, check_folder, first_line, read_config, read_object
 from rationale.hf.identity import fingerprint
 from rationale.hf.positions import longest, read_at_once
@@ -293,7 +293,7 @@ def check_first_token(tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel
 
 def read_settings(path: str | Path) -> dict[str, Any]:
     """Return what `rationale.json` beside the weights says; nothing where there is none."""
-    file = Path(path) / SETTINGS
+    file = Path(path) / TRAINING_RECORD
     if not file.is_file():
         return {}
     settings = read_object(file)

@@ -37,7 +37,7 @@ from eraser.errors import short_repr
 from eraser.files.owned import EDITABLE, content_of
 
 CONFIG, WEIGHTS, INDEX = "config.json", "model.safetensors", "model.safetensors.index.json"
-SETTINGS = "rationale.json"  # beside the weights: how the model was trained and reads
+TRAINING_RECORD = "rationale.json"  # beside the weights: how the model was trained and reads
 PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl", "*.h5", "*.msgpack")
 LAYERS = re.compile(r"layers?$|^n_layer")  # what lists are made of before there is a model
 SIZES = re.compile(r"^n_|^num_|^d_|_size$|_dim$|_embeddings$|^dim$|groups?$|experts?$")

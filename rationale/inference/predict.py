@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from eraser import Fault, InputError, Text
+from eraser.types import Floats
 from rationale.asked import Asked
 from rationale.heads import HEADS
 from rationale.inference.capabilities import drops_tokens
@@ -19,7 +19,6 @@ from rationale.text.encode import Batch, Window, length_batches
 if TYPE_CHECKING:
     from rationale.hf.classifier import Classifier
 
-Floats = NDArray[np.float64]
 MAX_PIECES = {"cpu": 2 * 512, "cuda": 256 * 512}  # of one padded batch: small ones stay in the caches
 DROPPING = 8  # times as many for a model that drops tokens: few are left in its later layers
 

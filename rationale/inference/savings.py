@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from eraser import Dataset, Fault, InputError
+from eraser.types import Floats
 from rationale.heads import HEADS
 from rationale.inference.predict import batches, of_texts
 from rationale.models.adaptive import AdaptiveForSequenceClassification, plain
@@ -22,7 +23,6 @@ from rationale.text.encode import Window
 if TYPE_CHECKING:
     from rationale.hf.classifier import Classifier
 
-Floats = NDArray[np.float64]
 HALVINGS, WIDEST = 22, 40.0  # of the search for a factor on thresholds, in natural logarithms: odds are wide
 CLOSE = 0.005  # enough: how far from the wanted speed-up, as a share of it
 

@@ -24,12 +24,12 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import AutoConfig, PreTrainedModel
 
+from eraser.types import Floats
 from rationale.models.adaptive import AdaptiveForSequenceClassification, plain
 from rationale.models.packed.encoder import Output, check_encoder
 from rationale.models.packed.layers import LayerCall, anatomy_of, attention, depth_of, inputs_of, standing_in
 from rationale.models.pruning import build, original
 
-Floats = NDArray[np.float64]
 WATCHED = (4, 8, 12)  # tokens of the passes that are counted
 
 

@@ -20,7 +20,7 @@ from eraser.files.owned import claim, finish, is_done
 from rationale.heads import HEADS, MULTI_LABEL, REGRESSION, problem_type
 from rationale.hf.card import write_record
 from rationale.hf.classifier import (
-    SETTINGS,
+    TRAINING_RECORD,
     Classifier,
     check_first_token,
     check_tokenizer,
@@ -212,7 +212,7 @@ def best_folders(dense: Path, count: int) -> list[Path]:
     if not folders:
         return [dense]
     if "log" not in read_settings(dense):
-        raise InputError(Fault("a model whose training is finished", f"no {SETTINGS}", dense))
+        raise InputError(Fault("a model whose training is finished", f"no {TRAINING_RECORD}", dense))
     best = [str(epoch) for epoch in best_epochs(read_settings(dense)["log"], len(folders))]
     return sorted(folders, key=lambda f: best.index(f.name))[:count]
 
