@@ -14,7 +14,7 @@ from rationale_viewer.compute.agreement import How, Judged, judge, judged_of, re
 from rationale_viewer.compute.explain import (
     SLOW,
     Given,
-    Reading,
+    ModelReading,
     Scored,
     Times,
     after_removal,
@@ -41,7 +41,7 @@ def fits(held: Held) -> tuple[tuple[str, ...], tuple[str, ...]]:
 
 
 @st.cache_data(hash_funcs=BY_CONTENT, max_entries=ENTRIES, show_spinner="Reading …")
-def reading(held: Held, given: Given, dial: float) -> Reading:
+def reading(held: Held, given: Given, dial: float) -> ModelReading:
     """Return what a model says of a text at a dial."""
     return read(held, text_of(*given), dial)
 

@@ -83,7 +83,7 @@ class Times:
 
 
 @dataclass(frozen=True)
-class Reading:
+class ModelReading:
     """One text as a model reads it at one dial; `layers` is None for models without removal.
 
     `label` is what it says, of several labels all; `top` the one answer that is explained unasked.
@@ -140,7 +140,7 @@ def text_of(
     return Text("text", tuple(words), {"text": 0}, tuple(starts), query, string)
 
 
-def read(held: Held, text: Text, dial: float) -> Reading:
+def read(held: Held, text: Text, dial: float) -> ModelReading:
     """Return what a model says of a text at a dial, and how it came to it."""
     (windows,) = held.classifier.encoder.encode([text])
     with held.turned(dial) as classifier:
@@ -152,10 +152,12 @@ def read(held: Held, text: Text, dial: float) -> Reading:
     by_label = dict(zip(labels, map(float, probs), strict=True))
     pieces = _pieces(classifier, windows, len(text.words))
     label, top = said(head, labels, probs), labels[int(probs.argmax())]
-    return Reading(text.words, pieces, by_label, label, windows, layers, top, HEADS[head].kind)
+    return ModelReading(text.words, pieces, by_label, label, windows, layers, top, HEADS[head].kind)
 
 
-def score(held: Held, reading: Reading, methods: Sequence[str], dial: float, label: str) -> dict[str, Scored]:
+def score(
+    held: Held, reading: ModelReading, methods: Sequence[str], dial: float, label: str
+) -> dict[str, Scored]:
     """Return each method's scores of a text for a label; methods that can share passes do."""
     case = Case(reading.windows, len(reading.words), held.classifier.labels.index(label))
     found = {}
@@ -171,7 +173,7 @@ def score(held: Held, reading: Reading, methods: Sequence[str], dial: float, lab
 
 
 def after_removal(
-    held: Held, reading: Reading, out: Sequence[int], how: ErasureMode, dial: float
+    held: Held, reading: ModelReading, out: Sequence[int], how: ErasureMode, dial: float
 ) -> dict[str, float]:
     """Return the answers to a text with words deleted or masked."""
     removed = np.zeros(len(reading.words), dtype=bool)
@@ -208,7 +210,7 @@ def _layers(classifier: Classifier, windows: Sequence[Window], n_words: int) -> 
 
 
 @torch.inference_mode()
-def times_of(held: Held, reading: Reading, dial: float) -> Times:
+def times_of(held: Held, reading: ModelReading, dial: float) -> Times:
     """Measure the layers, with removal and without."""
     pieces = sum(map(len, reading.windows))
     rounds = ROUNDS if pieces <= ROUNDS_UP_TO else 1

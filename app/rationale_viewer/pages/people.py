@@ -60,7 +60,7 @@ VIEWS = ("together", "side by side")
 
 
 @dataclass(frozen=True)
-class Asked:
+class PeopleChoice:
     """Which rationales to show, of which examples, and where they come from."""
 
     method: str
@@ -100,7 +100,7 @@ def _warned(data: Dataset) -> bool:
     return st.checkbox("Show the posts", key="warned", persist_state="session")
 
 
-def _asked(opened: Opened, columns: Sequence[DeltaGenerator]) -> Asked:
+def _asked(opened: Opened, columns: Sequence[DeltaGenerator]) -> PeopleChoice:
     """Return what is to be shown: what the open model says, or what a run holds; three places lead."""
     runs = {n: p for n, p in short_names(list(opened.runs)).items() if stored_methods(Path(p))}
     runs = {f"run {name}": path for name, path in runs.items()}
@@ -113,7 +113,7 @@ def _asked(opened: Opened, columns: Sequence[DeltaGenerator]) -> Asked:
     return _asked_of_model(opened, columns)
 
 
-def _asked_of_model(opened: Opened, columns: Sequence[DeltaGenerator]) -> Asked:
+def _asked_of_model(opened: Opened, columns: Sequence[DeltaGenerator]) -> PeopleChoice:
     """Ask for what the open model says."""
     data, classifier = opened.data.dataset, opened.held.classifier
     check_labels(classifier, data.labels, opened.model_name)
@@ -137,10 +137,14 @@ def _asked_of_model(opened: Opened, columns: Sequence[DeltaGenerator]) -> Asked:
     size = _size(columns[5], len(data.splits[split]))
     how = How(method, budget, target)
     origin = f"Computed by {opened.model_name}, {_of_class(target)}."
-    return Asked(method, tuple(data.splits[split][:size]), partial(_judged, opened, split, how, size), origin)
+    return PeopleChoice(
+        method, tuple(data.splits[split][:size]), partial(_judged, opened, split, how, size), origin
+    )
 
 
-def _asked_of_run(opened: Opened, source: str, folder: Path, columns: Sequence[DeltaGenerator]) -> Asked:
+def _asked_of_run(
+    opened: Opened, source: str, folder: Path, columns: Sequence[DeltaGenerator]
+) -> PeopleChoice:
     """Ask for what a run holds."""
     files, origin, dataset = stored_methods(folder), origin_of(folder), opened.data.dataset
     method = columns[1].selectbox("Rationale by", list(files), key="method", bind="query-params",
@@ -164,7 +168,7 @@ def _asked_of_run(opened: Opened, source: str, folder: Path, columns: Sequence[D
     size = _size(columns[5], len(there))
     judged = partial(cached.stored_judged, str(file), at, opened.data, budget, size)
     says = f"Stored in {source}: computed by {origin.model}, {_of_class(origin.target)}."
-    return Asked(method, tuple(there[:size]), judged, says)
+    return PeopleChoice(method, tuple(there[:size]), judged, says)
 
 
 def _of_class(target: str) -> str:
