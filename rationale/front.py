@@ -19,14 +19,14 @@ from eraser import Fault, InputError
 from eraser.errors import short_repr
 from eraser.words import WordCutter
 from rationale import explanation
-from rationale.asked import Asked
 from rationale.explanation import Explanation
+from rationale.text_classifier import TextClassifier
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-def load(model: Any = None, *, labels: Sequence[str] | None = None, **how: Any) -> Asked:
+def load(model: Any = None, *, labels: Sequence[str] | None = None, **how: Any) -> TextClassifier:
     """Return a classifier, from wherever it is.
 
     Args:
@@ -62,7 +62,7 @@ def load(model: Any = None, *, labels: Sequence[str] | None = None, **how: Any) 
     return from_callable(function, names, **how)
 
 
-def _named(model: str | Path | None, labels: Sequence[str] | None, how: dict[str, Any]) -> Asked:
+def _named(model: str | Path | None, labels: Sequence[str] | None, how: dict[str, Any]) -> TextClassifier:
     """Return a classifier by its name."""
     from rationale.hf.classifier import SHIPPED
     from rationale.named import load_named

@@ -26,7 +26,6 @@ from eraser.files.whole import write_json
 from eraser.labels import split_labels
 from eraser.types import Floats, Kind
 from eraser.words import CUTTERS, WordCutter, cutter_for
-from rationale.asked import Asked
 from rationale.attribution import METHODS, Attribution, Case, attribute, codes_of, refuse_unfit
 from rationale.attribution.fit import reading
 from rationale.attribution.request import AttributionSettings
@@ -40,6 +39,7 @@ from rationale.pass_cache import Passes
 from rationale.settings import digest, target_label
 from rationale.text.encode import LongTexts
 from rationale.text.lines import LineChunks, first_texts
+from rationale.text_classifier import TextClassifier
 
 MANIFEST = "manifest.json"
 PART = re.compile(r"[\w-]+\.parquet", re.ASCII)
@@ -100,8 +100,8 @@ class StreamSettings(AttributionSettings):
 class Stream:
     """A run over a file: computes the part of one chunk."""
 
-    classifier: Asked
-    explained: Asked
+    classifier: TextClassifier
+    explained: TextClassifier
     settings: StreamSettings
     lines: LineChunks
     folder: Path
@@ -204,10 +204,10 @@ class Stream:
 
 
 def stream(
-    classifier: Asked,
+    classifier: TextClassifier,
     settings: StreamSettings,
     folder: Path,
-    dense: Asked | None = None,
+    dense: TextClassifier | None = None,
     overwrite: bool = False,
 ) -> Stream:
     """Refuse settings that cannot be carried out; return the run over a file."""

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from eraser import Fault, InputError
 from eraser.types import Floats, Mask
-from rationale.asked import Asked
 from rationale.attribution.batched import Case, halving, piece_scores
 from rationale.attribution.fit import fitting, refuse_unfit, shown_whole, unfit
 from rationale.attribution.methods import METHODS, Method, codes_of, method_named
@@ -15,6 +14,7 @@ from rationale.attribution.request import AttributionSettings, usual
 from rationale.attribution.words import word_scores
 from rationale.heads import check_explain
 from rationale.inference.predict import check_finite
+from rationale.text_classifier import TextClassifier
 
 __all__ = [
     "METHODS", "Attribution", "AttributionSettings", "Case", "attribute", "check_method", "fitting",
@@ -39,7 +39,7 @@ class Attribution:
 
 
 def attribute(
-    classifier: Asked,
+    classifier: TextClassifier,
     method: str,
     cases: Sequence[Case],
     settings: AttributionSettings | None = None,
@@ -70,7 +70,7 @@ def attribute(
     return attributions
 
 
-def check_method(classifier: Asked, name: str) -> Method:
+def check_method(classifier: TextClassifier, name: str) -> Method:
     """Return the method of that name; refuse one that nobody knows, or that does not fit the classifier."""
     method = method_named(name)
     if method is None:

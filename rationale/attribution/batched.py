@@ -10,12 +10,12 @@ import torch
 
 from eraser import Fault, InputError, Text
 from eraser.types import Floats
-from rationale.asked import Asked
 from rationale.attribution.methods import Method
 from rationale.attribution.request import AttributionSettings, Request
 from rationale.inference.predict import DROPPING, together
 from rationale.pass_cache import Passes, now
 from rationale.text.encode import Window
+from rationale.text_classifier import TextClassifier
 
 MAX_PIECES = {"cpu": 2 * 512, "cuda": 128 * 512}  # of a gradient batch: small ones stay in caches
 MAX_ASKED = 32 * 1024  # words and gaps of texts whose questions a function is asked together
@@ -36,7 +36,7 @@ class Case:
 
 
 def piece_scores(
-    classifier: Asked, method: Method, cases: Sequence[Case], settings: AttributionSettings
+    classifier: TextClassifier, method: Method, cases: Sequence[Case], settings: AttributionSettings
 ) -> tuple[list[Floats], Floats, Floats]:
     """Return the piece scores of each window, and for each case the milliseconds and the sum of |delta|."""
     owner = [n for n, case in enumerate(cases) for _ in case.windows]
@@ -69,7 +69,7 @@ def piece_scores(
     return pieces, spent, deltas
 
 
-def halving(classifier: Asked, method: Method, request: Request) -> torch.Tensor:
+def halving(classifier: TextClassifier, method: Method, request: Request) -> torch.Tensor:
     """Return the method's piece scores [B,T]; out of memory, do one half after the other."""
     try:
         return method.scores(classifier, request)

@@ -24,8 +24,8 @@ from rationale.attribution.request import Request
 from rationale.text.encode import OUTSIDE
 
 if TYPE_CHECKING:
-    from rationale.asked import Asked
     from rationale.hf.classifier import Classifier
+    from rationale.text_classifier import TextClassifier
 
 Reduce = Literal["sum", "max", "max_magnitude", "first"]
 Scores = Callable[[Any, Request], Tensor]  # …, of a Classifier, or of whatever can be asked
@@ -67,7 +67,7 @@ class Method:
             return self.scores.__code__.co_code.hex()
 
 
-def random(classifier: Asked, request: Request) -> Tensor:
+def random(classifier: TextClassifier, request: Request) -> Tensor:
     """Uniform numbers, one a word, from the example's own seed: the floor every method must beat."""
     word = request.batch.word.cpu().numpy()
     scores = np.zeros(word.shape)
@@ -77,7 +77,7 @@ def random(classifier: Asked, request: Request) -> Tensor:
     return torch.from_numpy(scores)
 
 
-def position(classifier: Asked, request: Request) -> Tensor:
+def position(classifier: TextClassifier, request: Request) -> Tensor:
     """The text's first words first: 1 / (1 + place of the word)."""
     word = request.batch.word.double()
     return torch.where(word == OUTSIDE, 0.0, 1 / (1 + word.clamp(min=0)))
@@ -157,7 +157,7 @@ METHODS: dict[str, Method] = {
 }
 
 
-def fitting(classifier: Asked) -> tuple[str, ...]:
+def fitting(classifier: TextClassifier) -> tuple[str, ...]:
     """Return the methods that can explain a classifier: of a function those that only ask."""
     return tuple(name for name, method in METHODS.items() if method.asks or not classifier.opaque)
 

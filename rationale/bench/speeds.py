@@ -19,13 +19,13 @@ from tqdm.auto import tqdm
 from eraser import Dataset, Fault, InputError, Prediction
 from eraser.metrics.table import compare, measure, score
 from eraser.types import Floats
-from rationale.asked import check_labels
 from rationale.bench.removal import bench
 from rationale.hf.classifier import Classifier
 from rationale.inference.capabilities import spares
 from rationale.inference.savings import Answers, answers, speedup_of
 from rationale.models.adaptive import AdaptiveForSequenceClassification
 from rationale.models.flops import costs, full_costs
+from rationale.text_classifier import check_labels
 
 
 @dataclass(frozen=True)

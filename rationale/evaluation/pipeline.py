@@ -18,7 +18,6 @@ from eraser import Ablation, Dataset, Example, Prediction, Text, Truth
 from eraser.metrics.answers import marked_for
 from eraser.metrics.faithfulness import bounds_of
 from eraser.types import Bounds, Floats, Mask
-from rationale.asked import Asked
 from rationale.attribution import Attribution, Case, attribute, method_named
 from rationale.attribution.fit import reading
 from rationale.attribution.methods import Method
@@ -31,6 +30,7 @@ from rationale.inference.predict import text_probs
 from rationale.pass_cache import Passes
 from rationale.settings import EvaluateSettings, digest
 from rationale.text.encode import Window
+from rationale.text_classifier import TextClassifier
 
 LEAVE_ONE_OUT = "leave_one_out"  # what tau and the bounds of normalised AOPC need
 PARTS_VERSION = 5  # to be raised by a change that makes a method of this package give other numbers
@@ -62,8 +62,8 @@ def seed_of(seed: int, example_id: str) -> int:
 class EvaluationRun:
     """What all parts of a run share."""
 
-    classifier: Asked
-    explained: Asked
+    classifier: TextClassifier
+    explained: TextClassifier
     settings: EvaluateSettings
     budgets: tuple[Budget, ...]
     folder: Path

@@ -17,7 +17,6 @@ from eraser.files.content import content_of_examples
 from eraser.files.owned import claim
 from eraser.labels import number_of
 from eraser.types import Kind
-from rationale.asked import Asked, check_labels
 from rationale.attribution import METHODS, AttributionSettings, codes_of, method_named, refuse_unfit
 from rationale.evaluation.pipeline import EvaluationRun, Item, seed_of
 from rationale.evaluation.savings import Spared
@@ -25,6 +24,7 @@ from rationale.heads import HEADS, REGRESSION, THRESHOLD, check_explain, problem
 from rationale.inference.capabilities import drops_tokens
 from rationale.settings import EvaluateSettings, as_record
 from rationale.text.encode import words_read
+from rationale.text_classifier import TextClassifier, check_labels
 
 
 @dataclass(frozen=True)
@@ -123,11 +123,11 @@ class Plan:
 
 
 def plan(
-    classifier: Asked,
+    classifier: TextClassifier,
     dataset: Dataset,
     settings: EvaluateSettings,
     folder: Path,
-    dense: Asked | None = None,
+    dense: TextClassifier | None = None,
     overwrite: bool = False,
 ) -> Plan:
     """Refuse settings that cannot be carried out; return what a run in `folder` consists of.
@@ -165,7 +165,9 @@ def _made_of(
     return of | codes_of(settings.methods)
 
 
-def check_asked(classifier: Asked, settings: AttributionSettings, threshold: float, name: str) -> None:
+def check_asked(
+    classifier: TextClassifier, settings: AttributionSettings, threshold: float, name: str
+) -> None:
     """Refuse settings that do not fit what the classifier of that name answers, or how it can be asked."""
     check_explain(settings.explain, classifier.head)
     if HEADS[classifier.head].kind != "labels" and threshold != THRESHOLD:
@@ -176,11 +178,11 @@ def check_asked(classifier: Asked, settings: AttributionSettings, threshold: flo
 
 
 def evaluate(
-    classifier: Asked,
+    classifier: TextClassifier,
     dataset: Dataset,
     settings: EvaluateSettings,
     folder: Path,
-    dense: Asked | None = None,
+    dense: TextClassifier | None = None,
     overwrite: bool = False,
 ) -> Evaluation:
     """Run every method on the split, or take from `folder/parts` what an earlier run left there; see plan.
@@ -201,7 +203,7 @@ def chosen(examples: Sequence[Example], settings: EvaluateSettings) -> Sequence[
     return [examples[i] for i in sorted(i for _, i in nsmallest(settings.sample, order))]
 
 
-def explained_by(classifier: Asked, dense: Asked | None) -> Asked:
+def explained_by(classifier: TextClassifier, dense: TextClassifier | None) -> TextClassifier:
     """Return what attention and gradient methods explain: another model must read the same pieces."""
     if classifier.opaque and dense is None:
         return classifier
@@ -235,7 +237,7 @@ def _human_share(dataset: Dataset, split: str) -> tuple[float, tuple[str, ...]]:
     return 0.2, ("budget ratio: 0.2, as no split has human evidence",)
 
 
-def told(classifier: Asked, dataset: Dataset, settings: EvaluateSettings) -> tuple[str, ...]:
+def told(classifier: TextClassifier, dataset: Dataset, settings: EvaluateSettings) -> tuple[str, ...]:
     """Return what a reader must know of answers that are not one class, read from as many logits."""
     match HEADS[classifier.head].kind:
         case "labels":

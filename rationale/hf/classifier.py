@@ -27,7 +27,6 @@ from eraser import Fault, InputError
 from eraser.errors import short_repr
 from eraser.files.owned import writes
 from eraser.types import Floats
-from rationale.asked import Asked
 from rationale.heads import MULTI_LABEL, REGRESSION, Head, read_head
 from rationale.hf.adapters import adapter_folder, load_adapter, tokenizer_place
 from rationale.hf.card import write_card
@@ -48,10 +47,11 @@ from rationale.models.pruning import PrunedForSequenceClassification
 from rationale.pass_cache import Passes
 from rationale.text.encode import MIN_ROOM, Batch, Encoder, LongTexts, Window
 from rationale.text.reading import note, settle, settle_padding, stop_caching
+from rationale.text_classifier import TextClassifier
 
 SHIPPED = Path(__file__).parents[1] / "movies_model"  # AdapLeR trained on ERASER movies; see its README.md
 LAYER = re.compile(r"\blayers?\.\d+\.")  # in the name of a layer's weight
-AskedT = TypeVar("AskedT", bound=Asked)
+AskedT = TypeVar("AskedT", bound=TextClassifier)
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,6 @@ import torch
 from eraser import Fault, InputError, Text
 from eraser.types import Floats, Kind, Mask
 from eraser.words import gaps, placed
-from rationale.asked import Asked
 from rationale.attribution import METHODS, Case, attribute, fitting, usual
 from rationale.heads import HEADS, said
 from rationale.hf.classifier import Classifier, without_removal
@@ -32,6 +31,7 @@ from rationale.models.packed.layers import depth_of, layers_of
 from rationale.pass_cache import Passes
 from rationale.settings import OF_EACH_TEXT
 from rationale.text.encode import OUTSIDE, Batch, Ints, Window, words_between
+from rationale.text_classifier import TextClassifier
 from rationale_viewer.session.state import AS_TRAINED, Held
 
 MAX_WORDS = 12_000  # of a text that is explained while someone waits
@@ -183,7 +183,9 @@ def after_removal(
     return dict(zip(held.classifier.labels, map(float, probs), strict=True))
 
 
-def _pieces(classifier: Asked, windows: Sequence[Window], n_words: int) -> tuple[tuple[str, ...], ...]:
+def _pieces(
+    classifier: TextClassifier, windows: Sequence[Window], n_words: int
+) -> tuple[tuple[str, ...], ...]:
     found: list[list[str]] = [[] for _ in range(n_words)]
     for window in windows:
         pieces = zip(window.word.tolist(), window.end.tolist(), classifier.encoder.names(window), strict=True)

@@ -14,9 +14,9 @@ from eraser import Dataset, Example, Fault, InputError, Text
 from eraser.labels import split_labels
 from eraser.types import Kind
 from eraser.words import gaps
-from rationale.asked import check_labels
 from rationale.heads import HEADS
 from rationale.settings import OF_KIND, targets_of
+from rationale.text_classifier import check_labels
 from rationale_viewer.compute import cached
 from rationale_viewer.compute.agreement import (
     AS_STORED,

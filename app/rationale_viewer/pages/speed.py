@@ -11,8 +11,8 @@ import streamlit as st
 from matplotlib.figure import Figure
 
 from eraser import InputError
-from rationale.asked import check_labels
 from rationale.report.plots import COLOURS, name_lines, new_figure, speed_lines
+from rationale.text_classifier import check_labels
 from rationale_viewer.compute import cached
 from rationale_viewer.session.opened import Opened, complain
 from rationale_viewer.session.runs import CURVES, draw_curve

@@ -18,11 +18,11 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 from eraser import Dataset, Fault, InputError, Text
 from eraser.data.catalog import status
 from eraser.load import load
-from rationale.asked import Asked
 from rationale.hf.classifier import SHIPPED
 from rationale.models.adaptive import AdaptiveForSequenceClassification
 from rationale.models.packed.known import learn, twin
 from rationale.named import load_named
+from rationale.text_classifier import TextClassifier
 from rationale_viewer.session.turns import Turn, Turns
 
 Stamp = tuple[tuple[str, int, int], ...]  # name, size, time of change in nanoseconds
@@ -43,9 +43,9 @@ class Held:
     """
 
     key: str
-    classifier: Asked
+    classifier: TextClassifier
     turns: Turns = field(default_factory=Turns, repr=False)
-    spare: list[Asked] = field(default_factory=list, repr=False)
+    spare: list[TextClassifier] = field(default_factory=list, repr=False)
 
     @property
     def adaptive(self) -> bool:
@@ -53,13 +53,13 @@ class Held:
         return isinstance(self.classifier.model, AdaptiveForSequenceClassification)
 
     @contextmanager
-    def turned(self, dial: float) -> Iterator[Asked]:
+    def turned(self, dial: float) -> Iterator[TextClassifier]:
         """Give the model, at a dial, to one user, who lets others in before each layer."""
         with self.turn(dial) as (classifier, _):
             yield classifier
 
     @contextmanager
-    def turn(self, dial: float) -> Iterator[tuple[Asked, Turn]]:
+    def turn(self, dial: float) -> Iterator[tuple[TextClassifier, Turn]]:
         """Give the model, at a dial, to one user, and the user's turn."""
         with self.turns.turn(still_wanted) as turn:
             own = self.spare.pop() if self.spare else _own(self.classifier)
@@ -75,7 +75,7 @@ class Held:
             self.spare.append(own)  # none that was left half way
 
 
-def _own(classifier: Asked) -> Asked:
+def _own(classifier: TextClassifier) -> TextClassifier:
     """Return a classifier that one user may change; a function is nobody's to change.
 
     It reads a word first: what is found out of a model in its first pass is no method's time, or layer's.
