@@ -143,27 +143,27 @@ Loss = tuple[nn.Module, Tensor]
 
 def _soft(dense: PreTrainedModel, ids: Tensor, real: Tensor, labels: Tensor) -> Loss:
     target = saliency(dense, ids, torch.zeros_like(ids), real, labels)
-    model = AdaplerForSequenceClassification.around(dense).to(ids.device)
+    model = AdaplerForSequenceClassification.wrap(dense).to(ids.device)
     found = model.soft(ids, torch.zeros_like(ids), real, 10.0)
     kl = kl_losses(found.steps, target, real, model.eta.detach(), model.theta.detach(), 10.0)
     return model, cross_entropy(found.logits, labels) + 0.005 * kl.sum()
 
 
 def _hard(dense: PreTrainedModel, ids: Tensor, real: Tensor, labels: Tensor) -> Loss:
-    model = AdaplerForSequenceClassification.around(dense).to(ids.device)
+    model = AdaplerForSequenceClassification.wrap(dense).to(ids.device)
     model.set_thresholds(torch.full_like(model.eta, 0.9))
     return model, model(input_ids=ids, attention_mask=real.long(), labels=labels).loss
 
 
 def _sampled(dense: PreTrainedModel, ids: Tensor, real: Tensor, labels: Tensor) -> Loss:
-    model = InforCoefForSequenceClassification.around(dense).to(ids.device)
+    model = InforCoefForSequenceClassification.wrap(dense).to(ids.device)
     return model, cross_entropy(model.soft(ids, torch.zeros_like(ids), real).logits, labels)
 
 
 def _exiting(dense: PreTrainedModel, ids: Tensor, real: Tensor, labels: Tensor) -> Loss:
-    model = DactForSequenceClassification.around(dense).to(ids.device)
+    model = DactForSequenceClassification.wrap(dense).to(ids.device)
     accumulator = model.accumulator(halts=False)
-    logits = run_packed(model.model, ids, None, real, model.choose, accumulator).logits
+    logits = run_packed(model.model, ids, None, real, model.select_tokens, accumulator).logits
     return model, cross_entropy(logits, labels) + 1e-3 * torch.stack(accumulator.ponder).sum(0).mean()
 
 

@@ -85,7 +85,7 @@ def _check_models(dense: Classifier, models: Mapping[str, Classifier], dataset: 
 
 def _turned(classifier: Classifier, dial: float) -> AbstractContextManager[None]:
     model = classifier.model
-    return model.turned(dial) if isinstance(model, AdaptiveForSequenceClassification) else nullcontext()
+    return model.at_dial(dial) if isinstance(model, AdaptiveForSequenceClassification) else nullcontext()
 
 
 def _has_dial(classifier: Classifier) -> bool:

@@ -183,10 +183,10 @@ def ways_to_run(
     for share in suite.shares:
         model = shrinking(dense, length, share, suite.seed)
         ways[f"adapler {share:g}"] = (model, partial(whole, model))
-    exiting = _still(DactForSequenceClassification.around(dense), dense.device)
+    exiting = _still(DactForSequenceClassification.wrap(dense), dense.device)
     ways["dact"] = (exiting, partial(whole, exiting))
     smallest = shrinking(dense, length, suite.shares[-1], suite.seed)
-    stack = _still(DactForSequenceClassification.around(smallest), dense.device)
+    stack = _still(DactForSequenceClassification.wrap(smallest), dense.device)
     ways[f"adapler {suite.shares[-1]:g} + dact"] = (stack, partial(whole, stack))
     return ways
 
@@ -195,7 +195,7 @@ def shrinking(
     dense: PreTrainedModel, length: int, share: float, seed: int
 ) -> AdaplerForSequenceClassification:
     """Return a model that does about that share of the dense operations on texts of one length."""
-    model = AdaplerForSequenceClassification.around(dense)
+    model = AdaplerForSequenceClassification.wrap(dense)
     _still(model, dense.device)
     torch.manual_seed(seed)
     for predictor in model.contribution_predictors:

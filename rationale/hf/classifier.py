@@ -116,7 +116,7 @@ def round_matrices(model: nn.Module) -> None:
 def without_removal(classifier: AskedT) -> AskedT:
     """Return the classifier with nothing removed and every layer run, or itself where it never does less."""
     if isinstance(classifier.model, AdaptiveForSequenceClassification):
-        model = classifier.model.unshortened()
+        model = classifier.model.without_removal()
         return replace(classifier, model=model, passes=None)  # another model's answers
     return classifier
 

@@ -3,7 +3,7 @@
 Before layer i a small predictor scores every surviving token; scores S are a softmax over survivors; a
 token stays if S >= eta_i / n, n survivors. [CLS], the anchor, always stays (in a decoder the last token, in
 which its head reads the text). Training fades tokens softly, steepness
-`lam`; inference removes them. The rule is `soft_step` for training and `choose` for inference.
+`lam`; inference removes them. The rule is `soft_step` for training and `select_tokens` for inference.
 Quirks of the released code that are kept (K) or corrected (C) are numbered in docs/adapler.md.
 
 Axes: B sequence, T token, L layer, D hidden width, C class.
@@ -169,7 +169,7 @@ class AdaplerForSequenceClassification(AdaptiveForSequenceClassification):
         self.first = nn.Parameter(torch.ones(n_layers - 1))
         self.post_init()  # type: ignore[no-untyped-call]
 
-    def removers(self) -> Sequence[nn.Module]:
+    def token_selectors(self) -> Sequence[nn.Module]:
         """Return the contribution predictors."""
         return tuple(self.contribution_predictors)
 
@@ -182,7 +182,7 @@ class AdaplerForSequenceClassification(AdaptiveForSequenceClassification):
         """Set eta [L], within its limits."""
         self.eta.data.copy_(values.clamp(ETA_MIN, self.config.eta_max))
 
-    def described(self) -> dict[str, Any]:
+    def log_entry(self) -> dict[str, Any]:
         """Return the thresholds."""
         return {"eta": [round(x, 4) for x in self.eta.tolist()]}
 
@@ -198,7 +198,7 @@ class AdaplerForSequenceClassification(AdaptiveForSequenceClassification):
         """Return the forward factor on [CLS] at a layer."""
         return self.first[layer - 1].clamp(min=1e-3) if layer else 1.0
 
-    def choose(self, layer: int, states: Tensor, rows: PackedLayout) -> tuple[Tensor, Tensor]:
+    def select_tokens(self, layer: int, states: Tensor, rows: PackedLayout) -> tuple[Tensor, Tensor]:
         """Return (kept [P], S [P]) of packed states [P,D]: the hard rule, S >= dial · eta / n."""
         raw = in_steps(self.contribution_predictors[layer], states).float()
         n, anchor = len(rows.lengths), rows.anchor

@@ -85,15 +85,15 @@ def costs(model: PreTrainedModel) -> Costs:
     inner = plain(model)
     check_encoder(inner)
     nothing: list[nn.Module | None] = [None] * depth_of(inner)
-    removers: Sequence[nn.Module | None] = ()
+    selectors: Sequence[nn.Module | None] = ()
     exits: Sequence[nn.Module] = ()
     if isinstance(model, AdaptiveForSequenceClassification):
-        removers, exits = model.removers(), model.exits()
+        selectors, exits = model.token_selectors(), model.exit_heads()
     rest, layers = _polynomials(inner)
     return Costs(
         tuple(token for _, token, _ in layers),
         tuple(pair for pair, _, _ in layers),
-        tuple(map(_linear, removers or nothing)),
+        tuple(map(_linear, selectors or nothing)),
         tuple(map(_linear, exits or nothing)),
         rest[1],
         0 if exits else rest[2],

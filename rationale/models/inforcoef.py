@@ -113,7 +113,7 @@ class InforCoefForSequenceClassification(AdaptiveForSequenceClassification):
         for sampler in self.samplers:
             sampler.reset()  # type: ignore[operator]
 
-    def removers(self) -> Sequence[nn.Module]:
+    def token_selectors(self) -> Sequence[nn.Module]:
         """Return the samplers."""
         return tuple(self.samplers)
 
@@ -128,7 +128,7 @@ class InforCoefForSequenceClassification(AdaptiveForSequenceClassification):
         for sampler, value in zip(self.samplers, values, strict=True):
             sampler.scorer.bias[0] = value.log()  # type: ignore[union-attr, operator]
 
-    def choose(self, layer: int, states: Tensor, rows: PackedLayout) -> tuple[Tensor, Tensor]:
+    def select_tokens(self, layer: int, states: Tensor, rows: PackedLayout) -> tuple[Tensor, Tensor]:
         """Return (kept [P], probability to keep [P]) of packed states [P,D]: keep where it wins."""
         z = in_steps(self.samplers[layer], states)
         odds = z[:, 1] - z[:, 0]

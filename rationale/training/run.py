@@ -90,7 +90,7 @@ class TrainingRun:
     def measure_on_val(self, classifier: Classifier) -> tuple[RemovalStats, dict[str, Any]]:
         """Return what a model does on val, and how a log tells it."""
         found, model = measure_removal(classifier, self.dataset, "val"), classifier.model
-        own = model.described() if isinstance(model, AdaptiveForSequenceClassification) else {}
+        own = model.log_entry() if isinstance(model, AdaptiveForSequenceClassification) else {}
         return found, {
             "val_accuracy": found.accuracy,
             "speedup": round(found.speedup, 3),

@@ -14,7 +14,7 @@ from rationale.inference.savings import scale_thresholds
 from rationale.models.adapler_losses import LossWeights, task_loss
 from rationale.models.adaptive import AdaptiveForSequenceClassification, plain
 from rationale.models.packed.encoder import Output, run_packed
-from rationale.models.packed.packing import Choose, Halting
+from rationale.models.packed.packing import Halting, SelectTokens
 from rationale.training.loop import decay_groups, linear, resume_schedule
 from rationale.training.run import CHECKPOINT, TrainingBatch, TrainingRun
 
@@ -108,10 +108,14 @@ class PackedStage(Stage):
             return self.run.shorter_batch(rows, self.loop.progress["epoch"])
         return self.run.batch(rows)
 
-    def forward(self, batch: TrainingBatch, choose: Choose, halting: Halting | None = None) -> Output:
-        """Run the encoder on a packed batch, removing what `choose` says."""
+    def forward(
+        self, batch: TrainingBatch, select_tokens: SelectTokens, halting_policy: Halting | None = None
+    ) -> Output:
+        """Run the encoder on a packed batch, removing what `select_tokens` says."""
         with self.run.classifier.autocast():
-            return run_packed(plain(self.run.model), batch.ids, batch.types, batch.real, choose, halting)
+            return run_packed(
+                plain(self.run.model), batch.ids, batch.types, batch.real, select_tokens, halting_policy
+            )
 
     def task(self, logits: Tensor, batch: TrainingBatch) -> Tensor:
         """Return the task loss, a share of which imitates the dense model."""
@@ -155,7 +159,7 @@ class RemovalStage(PackedStage):
         """Return the task loss on the shrunk batch."""
         model = self.run.model
         assert isinstance(model, AdaptiveForSequenceClassification)
-        return {"task": self.task(self.forward(batch, model.choose).logits, batch)}
+        return {"task": self.task(self.forward(batch, model.select_tokens).logits, batch)}
 
 
 Stages = Mapping[

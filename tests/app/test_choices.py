@@ -10,7 +10,7 @@ from rationale_viewer.pages.people import LIVE
 from rationale_viewer.session.start import VARIABLE, Start
 from streamlit.testing.v1 import AppTest
 
-from eraser.data.custom.read import ModelReading, read_own
+from eraser.data.custom.read import ImportOptions, read_custom
 from eraser.data.write_eraser import write_eraser
 from rationale.attribution import METHODS as ALL_METHODS
 from tests.app.test_pages import SCRIPT, TEXT, checked, folders, keyed, markup, open_app
@@ -130,7 +130,9 @@ def test_an_example_that_was_given_as_a_text_stays_as_it_is(monkeypatch, folders
         {"id": x, "text": t, "label": x, "rationale": [[0, 4]]} for x, t in (("NEG", text), ("POS", "Warm"))
     ]
     files = {"test": save(tmp_path / "x.jsonl", rows)}
-    write_eraser(read_own("own", files, ModelReading(form="chars", words="punctuation")), tmp_path / "own")
+    write_eraser(
+        read_custom("own", files, ImportOptions(form="chars", words="punctuation")), tmp_path / "own"
+    )
     given = Start((str(folders / "dense"), str(folders)), "own", str(tmp_path / "own"))
     monkeypatch.setenv(VARIABLE, given.as_json())
     at = AppTest.from_file(SCRIPT, default_timeout=60)

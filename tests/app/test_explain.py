@@ -136,7 +136,7 @@ def test_dial_of_nothing_drops_nothing_and_is_put_back(held):
 
 def test_a_model_left_half_way_is_not_used_again(held):
     def fail():
-        with held.turned(2.5) as classifier:
+        with held.at_dial(2.5) as classifier:
             raise RuntimeError(f"dial {classifier.model.config.dial}")
 
     with pytest.raises(RuntimeError, match=r"dial 2\.5"):
@@ -286,7 +286,7 @@ def test_nested_dials_are_put_back(tokenizer, classifier):
     outer = dropping(dropping(tiny_model("bert", tokenizer, ("NEG", "POS"))))
     outer.model.config.dial = 0.5
     held = Held("nested", replace(classifier, model=outer))
-    with held.turned(2.0) as classifier:
+    with held.at_dial(2.0) as classifier:
         own = classifier.model
         assert (own.config.dial, own.model.config.dial) == (2.0, 2.0)
     assert (own.config.dial, own.model.config.dial) == (1.0, 0.5)

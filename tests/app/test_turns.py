@@ -77,7 +77,7 @@ def test_what_was_found_out_half_way_is_known_to_the_next(held):
     """Else it would be found out in passes whose layers are timed, and be counted there."""
     reading = read(held, text_of(WORDS), 1.0)
     times_of(held, reading, 1.0)
-    with pytest.raises(Gone), held.turned(1.0):
+    with pytest.raises(Gone), held.at_dial(1.0):
         raise Gone
     assert not held.spare
     assert times_of(held, reading, 1.0).seconds.shape == reading.layers.flops.shape
@@ -243,7 +243,7 @@ def page():
         if len(steps) == 5:
             requests.request_stop()
 
-    with held.turned(1.0) as own:
+    with held.at_dial(1.0) as own:
         own.model.get_input_embeddings().register_forward_hook(count)
         test.SHOWN["compute"](own)
     st.text("all was computed")

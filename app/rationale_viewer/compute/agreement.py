@@ -79,7 +79,7 @@ def judge(held: Held, dataset: Dataset, examples: Sequence[Example], how: How) -
     texts = [dataset.text(e) for e in examples]
     encoded = held.classifier.encoder.encode(texts)
     method, labels = METHODS[how.method], held.classifier.labels
-    with held.turned(AS_TRAINED) as classifier:
+    with held.at_dial(AS_TRAINED) as classifier:
         probs = text_probs(classifier, encoded)
         explained = classifier if method.adaptive else without_removal(classifier)
         targets = [_target(how.target, e, p, labels) for e, p in zip(examples, probs, strict=True)]

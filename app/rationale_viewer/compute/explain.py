@@ -118,7 +118,7 @@ def suited(held: Held) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return the methods that fit a model, in order, and a line for each that does not."""
     own = [m for m in METHODS if METHODS[m].adaptive and drops_tokens(held.classifier)]
     others = sorted((m for m in METHODS if not METHODS[m].adaptive), key=SLOW.__contains__)
-    with held.turned(AS_TRAINED) as classifier:
+    with held.at_dial(AS_TRAINED) as classifier:
         return fitting(classifier, (*own, *others))
 
 
@@ -143,7 +143,7 @@ def text_of(
 def read(held: Held, text: Text, dial: float) -> ModelReading:
     """Return what a model says of a text at a dial, and how it came to it."""
     (windows,) = held.classifier.encoder.encode([text])
-    with held.turned(dial) as classifier:
+    with held.at_dial(dial) as classifier:
         probs = text_probs(classifier, [windows])[0]
         layers = None
         if held.adaptive and isinstance(classifier, Classifier):
@@ -178,7 +178,7 @@ def after_removal(
     """Return the answers to a text with words deleted or masked."""
     removed = np.zeros(len(reading.words), dtype=bool)
     removed[list(out)] = True
-    with held.turned(dial) as classifier:
+    with held.at_dial(dial) as classifier:
         probs = ablate(classifier, [Erasure(reading.windows, removed)], how)[0]
     return dict(zip(held.classifier.labels, map(float, probs), strict=True))
 

@@ -43,7 +43,7 @@ def layer_shares(held: Held, dataset: Dataset, split: str, size: int) -> pd.Data
     """Return each layer's operations, in GFLOPs a text: dense, and this model's by what they are for."""
     texts = held.classifier.encoder.encode([dataset.text(e) for e in spread(dataset.splits[split], size)])
     windows = [w for text in texts for w in text]
-    with held.turned(AS_TRAINED) as classifier:
+    with held.at_dial(AS_TRAINED) as classifier:
         assert isinstance(classifier, Classifier)
         _, kept = run_windows(classifier, windows)
     cost, full = costs(held.classifier.model), full_costs(held.classifier.model)

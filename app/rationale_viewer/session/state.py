@@ -53,7 +53,7 @@ class Held:
         return isinstance(self.classifier.model, AdaptiveForSequenceClassification)
 
     @contextmanager
-    def turned(self, dial: float) -> Iterator[TextClassifier]:
+    def at_dial(self, dial: float) -> Iterator[TextClassifier]:
         """Give the model, at a dial, to one user, who lets others in before each layer."""
         with self.turn(dial) as (classifier, _):
             yield classifier
@@ -70,7 +70,7 @@ class Held:
                     undo.callback(learn, self.classifier.model, own.model)  # half-way too
                     undo.enter_context(turn.stepping(own.model))
                     if isinstance(own.model, AdaptiveForSequenceClassification):
-                        undo.enter_context(own.model.turned(dial))
+                        undo.enter_context(own.model.at_dial(dial))
                     yield own, turn
             self.spare.append(own)  # none that was left half way
 

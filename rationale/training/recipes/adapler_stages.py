@@ -42,15 +42,15 @@ def imitation(stage: PackedStage, batch: TrainingBatch, remove: bool) -> tuple[T
     assert batch.saliency is not None
     target = batch.saliency[batch.real]
 
-    def choose(layer: int, states: Tensor, rows: PackedLayout) -> tuple[Tensor, None]:
+    def select_tokens(layer: int, states: Tensor, rows: PackedLayout) -> tuple[Tensor, None]:
         nonlocal target
-        kept, scores = model.choose(layer, states.detach(), rows)
+        kept, scores = model.select_tokens(layer, states.detach(), rows)
         kls.append(packed_kl(target, scores, rows))
         kept = kept if remove else torch.ones_like(kept)
         target = target[kept]
         return kept, None
 
-    logits = stage.forward(batch, choose).logits
+    logits = stage.forward(batch, select_tokens).logits
     return logits, torch.stack(kls).sum()
 
 

@@ -51,7 +51,7 @@ class InforCoefSettings(AdaptiveSettings):
 def _model(inner: PreTrainedModel, settings: InforCoefSettings) -> InforCoefForSequenceClassification:
     if isinstance(inner, AdaptiveForSequenceClassification):
         raise InputError(Fault("a dense or cut model to build on", type(inner).__name__))
-    return InforCoefForSequenceClassification.around(inner)
+    return InforCoefForSequenceClassification.wrap(inner)
 
 
 class SampledStage(PackedStage):

@@ -36,7 +36,7 @@ def cut_model(tokenizer):
 
 def sampling(inner, scale=0.5, keeping=0.7):
     """A model around another one whose samplers know some tokens from others, by `scale`."""
-    model = InforCoefForSequenceClassification.around(inner)
+    model = InforCoefForSequenceClassification.wrap(inner)
     torch.manual_seed(3)
     for sampler in model.samplers:
         torch.nn.init.normal_(sampler.scorer.weight, std=0.5)
@@ -267,7 +267,7 @@ def test_thresholds_are_scaled_to_the_wanted_speedup(bert, classifier, sample, w
 @pytest.mark.parametrize("confident", [0.0, 20.0])
 def test_samplers_that_keep_everything_can_be_scaled_too(classifier, sample, confident):
     """Their odds are e^10 at the start, and larger where training left the masks decided."""
-    model = InforCoefForSequenceClassification.around(classifier.model).eval().requires_grad_(False)
+    model = InforCoefForSequenceClassification.wrap(classifier.model).eval().requires_grad_(False)
     model.set_thresholds(model.thresholds * np.exp(-confident))
     one = replace(classifier, model=model)
     windows = [w for e in sample.splits["test"][:6] for w in one.encoder.encode([sample.text(e)])[0]]
