@@ -21,7 +21,7 @@ from eraser.metrics.table import compare, measure, score
 from eraser.types import Floats
 from rationale.bench.removal import bench
 from rationale.hf.classifier import Classifier
-from rationale.inference.capabilities import spares
+from rationale.inference.capabilities import is_efficient
 from rationale.inference.savings import Answers, answers, speedup_of
 from rationale.models.adaptive import AdaptiveForSequenceClassification
 from rationale.models.flops import costs, full_costs
@@ -76,7 +76,7 @@ def _check_models(dense: Classifier, models: Mapping[str, Classifier], dataset: 
     """Refuse what would be compared with something else than it was made from."""
     for name, model in {"dense": dense, **models}.items():
         check_labels(model, dataset.labels, name)
-        if spares(model) == (name == "dense"):
+        if is_efficient(model) == (name == "dense"):
             expected = "a dense model" if name == "dense" else "an adaptive or cut model"
             raise InputError(Fault(expected, type(model.model).__name__, name))
         if full_costs(model.model) != costs(dense.model):

@@ -25,7 +25,7 @@ from rationale.evaluation.columns import PER_EXAMPLE, TIMES, ColumnMap, ColumnsF
 from rationale.evaluation.disagreement import MIN_WORDS, Found, furthest_apart, furthest_from_people
 from rationale.evaluation.per_example import DELTA, NO_BUDGET, TAU, per_example_metrics, per_example_times
 from rationale.evaluation.plan import Evaluation, joined
-from rationale.evaluation.savings import Spared
+from rationale.evaluation.savings import ComputeSavings
 from rationale.settings import EvaluateSettings
 
 N_EXAMPLES = 3  # of each kind
@@ -166,7 +166,7 @@ def fold(batches: Iterable[Evaluation], folder: Path, keep: bool) -> Folded:
     worth, people, counts = Worth(), list[Evaluation](), Counter[str]()
     devices = set[str]()
     kind: Kind = "class"
-    saved: Spared | None = None
+    saved: ComputeSavings | None = None
     with (
         whole(folder / PER_EXAMPLE) as path,
         ColumnsWriter(path) as writer,

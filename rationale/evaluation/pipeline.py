@@ -23,7 +23,7 @@ from rationale.attribution.fit import reading
 from rationale.attribution.methods import Method
 from rationale.budgets import Budget, extract, share_of, top_words
 from rationale.evaluation.part_files import PartRows, part
-from rationale.evaluation.savings import Spared, spared
+from rationale.evaluation.savings import ComputeSavings, spared
 from rationale.heads import HEADS, said
 from rationale.inference.ablate import ablate, without_and_only
 from rationale.inference.predict import text_probs
@@ -128,15 +128,15 @@ class EvaluationRun:
             of=None if kind == "class" else asked.labels[target],
         )
 
-    def spared(self, items: Sequence[Item]) -> Spared | None:
+    def spared(self, items: Sequence[Item]) -> ComputeSavings | None:
         """Return what a model saved on these texts, where it was made to save something."""
         asked = self.classifier
         if asked.opaque:
             return None
-        from rationale.inference.capabilities import spares
+        from rationale.inference.capabilities import is_efficient
         from rationale.inference.savings import run_windows
 
-        if not spares(asked):
+        if not is_efficient(asked):
             return None
         windows = [w for item in items for w in item.windows]
 

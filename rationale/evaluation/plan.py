@@ -19,7 +19,7 @@ from eraser.labels import number_of
 from eraser.types import Kind
 from rationale.attribution import METHODS, AttributionSettings, codes_of, method_named, refuse_unfit
 from rationale.evaluation.pipeline import EvaluationRun, Item, seed_of
-from rationale.evaluation.savings import Spared
+from rationale.evaluation.savings import ComputeSavings
 from rationale.heads import HEADS, REGRESSION, THRESHOLD, check_explain, problem_type
 from rationale.inference.capabilities import drops_tokens
 from rationale.settings import EvaluateSettings, as_record
@@ -45,7 +45,7 @@ class Evaluation:
     layers: int  # of a model that drops tokens, else 0
     devices: frozenset[str]
     notes: tuple[str, ...] = ()
-    spared: Spared | None = None
+    spared: ComputeSavings | None = None
 
     @property
     def kind(self) -> Kind:

@@ -24,7 +24,7 @@ def drops_tokens(classifier: TextClassifier) -> bool:
     return _is_adaptive(classifier) and bool(classifier.model.drops_tokens)
 
 
-def spares(classifier: TextClassifier) -> TypeGuard[Classifier]:
+def is_efficient(classifier: TextClassifier) -> TypeGuard[Classifier]:
     """Return whether the model works less than the dense one it was made from: adaptive, or cut."""
     cut = getattr(getattr(classifier.model, "config", None), "cut", None)
     return _is_adaptive(classifier) or cut is not None
