@@ -14,7 +14,7 @@ from rationale.attribution import Case, attribute
 from rationale.hf.classifier import Classifier, load_classifier, save_classifier
 from rationale.inference.savings import scale_thresholds
 from rationale.models.flops import costs, kept_lengths
-from rationale.models.gates import Openings
+from rationale.models.gates import GateValues
 from rationale.models.inforcoef import InforCoefForSequenceClassification, TokenSampler
 from rationale.models.pruning import cut
 from rationale.text.encode import OUTSIDE, Encoder
@@ -29,7 +29,7 @@ LABELS = ("NEG", "POS")
 def cut_model(tokenizer):
     """A tiny BERT without the attention of its first layer and half of all else."""
     torch.manual_seed(4)
-    half = Openings(*((torch.rand(s) > 0.5).float() for s in ((3, 4), (3, 48), (32,), (3,), (3,))))
+    half = GateValues(*((torch.rand(s) > 0.5).float() for s in ((3, 4), (3, 48), (32,), (3,), (3,))))
     half = replace(half, attention=torch.tensor([0.0, 1.0, 1.0]), ffn=torch.ones(3))
     return cut(tiny_model("bert", tokenizer, LABELS), half)
 
