@@ -11,7 +11,7 @@ import pytest
 import torch
 from rationale_viewer.compute.explain import methods_of, read, score, text_of, times_of
 from rationale_viewer.session import state, turns
-from rationale_viewer.session.state import Held
+from rationale_viewer.session.state import LoadedModel
 from rationale_viewer.session.turns import Turn, Turns
 from streamlit.testing.v1 import AppTest
 
@@ -32,7 +32,7 @@ class Gone(BaseException):
 
 @pytest.fixture
 def held(adaptive):
-    return Held("adaptive", adaptive)
+    return LoadedModel("adaptive", adaptive)
 
 
 def unchecked():
@@ -217,7 +217,7 @@ def test_a_function_is_asked_no_more(monkeypatch):
         calls.append(len(texts))
         return [[0.5, 0.5]] * len(texts)
 
-    held = Held("f", from_callable(answer, ("NEG", "POS"), batch_size=4))
+    held = LoadedModel("f", from_callable(answer, ("NEG", "POS"), batch_size=4))
     reading = read(held, text_of(WORDS), 1.0)
     calls.clear()
     with monkeypatch.context() as patch:

@@ -32,7 +32,7 @@ from rationale.pass_cache import Passes
 from rationale.settings import OF_EACH_TEXT
 from rationale.text.encode import OUTSIDE, Batch, Ints, Window, words_between
 from rationale.text_classifier import TextClassifier
-from rationale_viewer.session.state import AS_TRAINED, Held
+from rationale_viewer.session.state import AS_TRAINED, LoadedModel
 
 MAX_WORDS = 12_000  # of a text that is explained while someone waits
 ROUNDS, ROUNDS_UP_TO = 4, 512  # a text of no more pieces is timed so often, the fastest shown
@@ -109,12 +109,12 @@ class Scored:
     milliseconds: float
 
 
-def methods_of(held: Held) -> tuple[str, ...]:
+def methods_of(held: LoadedModel) -> tuple[str, ...]:
     """Return the methods that fit a model, its own first, those that take seconds last."""
     return suited(held)[0]
 
 
-def suited(held: Held) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def suited(held: LoadedModel) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return the methods that fit a model, in order, and a line for each that does not."""
     own = [m for m in METHODS if METHODS[m].adaptive and drops_tokens(held.classifier)]
     others = sorted((m for m in METHODS if not METHODS[m].adaptive), key=SLOW.__contains__)
@@ -140,7 +140,7 @@ def text_of(
     return Text("text", tuple(words), {"text": 0}, tuple(starts), query, string)
 
 
-def read(held: Held, text: Text, dial: float) -> ModelReading:
+def read(held: LoadedModel, text: Text, dial: float) -> ModelReading:
     """Return what a model says of a text at a dial, and how it came to it."""
     (windows,) = held.classifier.encoder.encode([text])
     with held.at_dial(dial) as classifier:
@@ -156,7 +156,7 @@ def read(held: Held, text: Text, dial: float) -> ModelReading:
 
 
 def score(
-    held: Held, reading: ModelReading, methods: Sequence[str], dial: float, label: str
+    held: LoadedModel, reading: ModelReading, methods: Sequence[str], dial: float, label: str
 ) -> dict[str, Scored]:
     """Return each method's scores of a text for a label; methods that can share passes do."""
     case = Case(reading.windows, len(reading.words), held.classifier.labels.index(label))
@@ -173,7 +173,7 @@ def score(
 
 
 def after_removal(
-    held: Held, reading: ModelReading, out: Sequence[int], how: ErasureMode, dial: float
+    held: LoadedModel, reading: ModelReading, out: Sequence[int], how: ErasureMode, dial: float
 ) -> dict[str, float]:
     """Return the answers to a text with words deleted or masked."""
     removed = np.zeros(len(reading.words), dtype=bool)
@@ -212,7 +212,7 @@ def _layers(classifier: Classifier, windows: Sequence[Window], n_words: int) -> 
 
 
 @torch.inference_mode()
-def times_of(held: Held, reading: ModelReading, dial: float) -> Times:
+def times_of(held: LoadedModel, reading: ModelReading, dial: float) -> Times:
     """Measure the layers, with removal and without."""
     pieces = sum(map(len, reading.windows))
     rounds = ROUNDS if pieces <= ROUNDS_UP_TO else 1

@@ -29,8 +29,8 @@ from rationale_viewer.compute.explain import (
     Times,
     text_of,
 )
-from rationale_viewer.session.opened import Opened, may_hurt
-from rationale_viewer.session.state import AS_TRAINED, Held
+from rationale_viewer.session.opened import Session, may_hurt
+from rationale_viewer.session.state import AS_TRAINED, LoadedModel
 from rationale_viewer.view import export, html
 from rationale_viewer.view.show import offer, say_left_out
 from rationale_viewer.view.wording import method_name, method_says
@@ -70,7 +70,7 @@ class ExplainChoice:
         return reading.top if self.target == PREDICTED else targets_of(list(reading.probs))[self.target]
 
 
-def explain_page(opened: Opened) -> None:
+def explain_page(opened: Session) -> None:
     """Draw the page: the words as soon as they have scores, then what has to be measured."""
     held = opened.held
     given = _typed(opened)
@@ -100,7 +100,7 @@ def explain_page(opened: Opened) -> None:
     _exports(opened, given, reading, found[asked.method], asked)
 
 
-def _typed(opened: Opened) -> Given:
+def _typed(opened: Session) -> Given:
     """Return the text in hand: typed, or an example's, with the example's sentences and query."""
     data = opened.data.dataset
     agreed = not may_hurt(data) or st.session_state.get("warned", False)
@@ -166,7 +166,7 @@ def _query(matters: bool) -> str | None:
     return (typed or "").strip() or None
 
 
-def _asked(held: Held) -> tuple[ExplainChoice, DeltaGenerator, DeltaGenerator]:
+def _asked(held: LoadedModel) -> tuple[ExplainChoice, DeltaGenerator, DeltaGenerator]:
     """Return what is to be shown, the place of the prediction, and that of the layer slider."""
     methods, left_out = cached.fits(held)
     columns = st.container(key="controls").columns([3, 4, 2], gap="medium")
@@ -303,7 +303,7 @@ def _facts(layers: Layers, times: Times | None, layer: int, scored: Scored) -> l
 
 
 def _exports(
-    opened: Opened, given: Given, reading: ModelReading, scored: Scored, asked: ExplainChoice
+    opened: Session, given: Given, reading: ModelReading, scored: Scored, asked: ExplainChoice
 ) -> None:
     """Offer the highlight as files, each made when it is asked for."""
     words, scores = reading.words, scored.scores

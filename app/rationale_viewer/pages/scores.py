@@ -21,7 +21,7 @@ from rationale.report.label_placement import label_marks
 from rationale.report.plots import new_figure, scatter
 from rationale.report.summary import HEADLINE, headline, ranking
 from rationale_viewer.compute import cached
-from rationale_viewer.session.opened import Opened, complain, short_names
+from rationale_viewer.session.opened import Session, complain, short_names
 from rationale_viewer.session.runs import RunTables, together
 from rationale_viewer.session.state import stamp
 from rationale_viewer.view import html
@@ -38,7 +38,7 @@ TABLE_OF = {"faithfulness": "curves", "methods": "agreement", "layers": "layers"
 NUMBERS = ("value", "low", "high")
 
 
-def scores_page(opened: Opened) -> None:
+def scores_page(opened: Session) -> None:
     """Draw the page."""
     named = short_names(list(opened.runs))
     if not named:

@@ -36,7 +36,7 @@ def still_wanted() -> None:
 
 
 @dataclass(frozen=True)
-class Held:
+class LoadedModel:
     """A model that all sessions share, what its content is, and whose turn it is to compute.
 
     `spare` are models of the same weights that were computed with before.
@@ -102,7 +102,7 @@ def content(path: str, _at: Stamp) -> str:
     return hash.hexdigest()
 
 
-def held(path: str) -> Held:
+def held(path: str) -> LoadedModel:
     """Return a model, loaded when it is first asked for; the same content is the same model.
 
     Raises:
@@ -114,8 +114,8 @@ def held(path: str) -> Held:
 
 
 @st.cache_resource(show_spinner="Loading the model …")
-def _held(key: str, _path: str) -> Held:
-    return Held(key, load_named(_path, None, None, {"device": "cpu"}))
+def _held(key: str, _path: str) -> LoadedModel:
+    return LoadedModel(key, load_named(_path, None, None, {"device": "cpu"}))
 
 
 def shipped() -> str:
@@ -124,14 +124,14 @@ def shipped() -> str:
 
 
 @dataclass(frozen=True)
-class HeldData:
+class LoadedData:
     """A data set that all sessions share, and what its content is."""
 
     key: str
     dataset: Dataset
 
 
-def dataset(name: str, path: str | None) -> HeldData:
+def dataset(name: str, path: str | None) -> LoadedData:
     """Return a data set, loaded when it is first asked for.
 
     Raises:
@@ -145,12 +145,12 @@ def dataset(name: str, path: str | None) -> HeldData:
 
 
 @st.cache_resource(show_spinner="Reading the data set …")
-def _dataset(name: str, path: str | None, at: Stamp) -> HeldData:
+def _dataset(name: str, path: str | None, at: Stamp) -> LoadedData:
     found = load(name, path)
     hash = hashlib.sha256(found.name.encode())
     for part in (found.documents, found.splits):
         hash.update(repr(part).encode("utf-8", "surrogatepass"))
-    return HeldData(hash.hexdigest(), found)
+    return LoadedData(hash.hexdigest(), found)
 
 
 @st.cache_data(ttl=60, show_spinner=False)
