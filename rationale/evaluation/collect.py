@@ -35,7 +35,7 @@ NotableExample = tuple[
 
 
 @dataclass
-class Worth:
+class NotableExamples:
     """The examples worth a look, so far."""
 
     far: list[NotableExample] = field(default_factory=list)
@@ -143,7 +143,7 @@ class Official(ExitStack):
 
 
 @dataclass(frozen=True)
-class Folded:
+class RunSummary:
     """What a run has to show, but for the tables made of its columns."""
 
     settings: EvaluateSettings
@@ -158,12 +158,12 @@ class Folded:
     kind: Kind = "class"
 
 
-def fold(batches: Iterable[Evaluation], folder: Path, keep: bool) -> Folded:
+def fold(batches: Iterable[Evaluation], folder: Path, keep: bool) -> RunSummary:
     """Write the columns and the official predictions of all batches; return what else they say.
 
     `keep`: whether the batches themselves are wanted too (as `people`).
     """
-    worth, people, counts = Worth(), list[Evaluation](), Counter[str]()
+    worth, people, counts = NotableExamples(), list[Evaluation](), Counter[str]()
     devices = set[str]()
     kind: Kind = "class"
     saved: ComputeSavings | None = None
@@ -188,7 +188,7 @@ def fold(batches: Iterable[Evaluation], folder: Path, keep: bool) -> Folded:
     found = ColumnsFile(folder / PER_EXAMPLE)
     explained = "number" if kind == "value" else batch.settings.explain
     notes = (*batch.notes, *(saved.notes if saved else ()), *convergence_notes(found, explained))
-    return Folded(
+    return RunSummary(
         batch.settings,
         batch.budgets,
         counts,
