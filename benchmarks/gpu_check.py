@@ -32,7 +32,7 @@ from rationale.models.adapler_losses import kl_losses
 from rationale.models.dact import DactForSequenceClassification
 from rationale.models.gates import Gates, gated
 from rationale.models.inforcoef import InforCoefForSequenceClassification
-from rationale.models.packed.attention import How, Rows, attend, rows_of
+from rationale.models.packed.attention import How, PackedLayout, attend, packed_layout
 from rationale.models.packed.encoder import run_packed
 
 LENGTHS = (90, 17, 1, 30, 64)  # both ways to attend, and beyond a window
@@ -86,8 +86,8 @@ def attention_parity(device: torch.device) -> Iterator[tuple[str, dict[str, Any]
     """Compare packed attention with the CPU's in float32: causal, windows, soft caps, grouped keys."""
     random, total = torch.Generator().manual_seed(1), sum(LENGTHS)
     q, k, v = (torch.randn(1, h, total, 16, generator=random) for h in (4, 2, 2))
-    here = rows_of(LENGTHS, torch.device("cpu"))
-    there = rows_of(LENGTHS, device)
+    here = packed_layout(LENGTHS, torch.device("cpu"))
+    there = packed_layout(LENGTHS, device)
     for dtype, causal, window, cap in product(CLOSE, (False, True), (None, 20), (None, 5.0)):
         how = How(0.25, causal=causal, window=window, softcap=cap)
         wanted = attend(q, k, v, here, how)
@@ -99,7 +99,7 @@ def attention_parity(device: torch.device) -> Iterator[tuple[str, dict[str, Any]
 def model_parity(device: torch.device) -> Iterator[tuple[str, dict[str, Any]]]:
     """Compare packed passes that drop tokens with the CPU's."""
 
-    def thinned(layer: int, states: Tensor, rows: Rows) -> tuple[Tensor, None]:
+    def thinned(layer: int, states: Tensor, rows: PackedLayout) -> tuple[Tensor, None]:
         kept = (rows.position + layer) % 4 > 0
         kept[rows.anchor] = True
         return kept, None
@@ -143,27 +143,27 @@ Loss = tuple[nn.Module, Tensor]
 
 def _soft(dense: PreTrainedModel, ids: Tensor, real: Tensor, labels: Tensor) -> Loss:
     target = saliency(dense, ids, torch.zeros_like(ids), real, labels)
-    model = AdaplerForSequenceClassification.around(dense).to(ids.device)
+    model = AdaplerForSequenceClassification.wrap(dense).to(ids.device)
     found = model.soft(ids, torch.zeros_like(ids), real, 10.0)
     kl = kl_losses(found.steps, target, real, model.eta.detach(), model.theta.detach(), 10.0)
     return model, cross_entropy(found.logits, labels) + 0.005 * kl.sum()
 
 
 def _hard(dense: PreTrainedModel, ids: Tensor, real: Tensor, labels: Tensor) -> Loss:
-    model = AdaplerForSequenceClassification.around(dense).to(ids.device)
+    model = AdaplerForSequenceClassification.wrap(dense).to(ids.device)
     model.set_thresholds(torch.full_like(model.eta, 0.9))
     return model, model(input_ids=ids, attention_mask=real.long(), labels=labels).loss
 
 
 def _sampled(dense: PreTrainedModel, ids: Tensor, real: Tensor, labels: Tensor) -> Loss:
-    model = InforCoefForSequenceClassification.around(dense).to(ids.device)
+    model = InforCoefForSequenceClassification.wrap(dense).to(ids.device)
     return model, cross_entropy(model.soft(ids, torch.zeros_like(ids), real).logits, labels)
 
 
 def _exiting(dense: PreTrainedModel, ids: Tensor, real: Tensor, labels: Tensor) -> Loss:
-    model = DactForSequenceClassification.around(dense).to(ids.device)
+    model = DactForSequenceClassification.wrap(dense).to(ids.device)
     accumulator = model.accumulator(halts=False)
-    logits = run_packed(model.model, ids, None, real, model.choose, accumulator).logits
+    logits = run_packed(model.model, ids, None, real, model.select_tokens, accumulator).logits
     return model, cross_entropy(logits, labels) + 1e-3 * torch.stack(accumulator.ponder).sum(0).mean()
 
 

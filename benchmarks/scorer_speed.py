@@ -58,7 +58,7 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Run:
+class Usage:
     """What one process used."""
 
     cpu_s: float
@@ -76,7 +76,7 @@ def unpack(golden: Path, data: Path, temporary: Path) -> Job:
     return Job(temporary / "multirc", predictions)
 
 
-def measure(command: list[str], path: Path, job: Job) -> Run:
+def measure(command: list[str], path: Path, job: Job) -> Usage:
     """Run a fresh process; modules are compiled once, as they are when a package is installed."""
     settings = {"PYTHONPATH": str(path), "PYTHONPYCACHEPREFIX": str(job.temporary / "compiled")}
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"} | settings
@@ -89,7 +89,7 @@ def measure(command: list[str], path: Path, job: Job) -> Run:
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         sys.exit(f"{' '.join(command)} ended with {process.returncode}:\n{errors.decode()[-2000:]}")
-    return Run(usage.ru_utime + usage.ru_stime, peak_mb(usage))
+    return Usage(usage.ru_utime + usage.ru_stime, peak_mb(usage))
 
 
 def peak_mb(usage: resource.struct_rusage) -> float:
@@ -124,7 +124,7 @@ def difference(found: Any, expected: Any) -> float:
     return float(abs(found - expected))
 
 
-def report(name: str, runs: list[Run]) -> float:
+def report(name: str, runs: list[Usage]) -> float:
     """Print a line and return the median CPU seconds."""
     seconds = [run.cpu_s for run in runs]
     median, peak = statistics.median(seconds), max(run.peak_mb for run in runs)

@@ -28,7 +28,7 @@ from tqdm import tqdm  # type: ignore[import-untyped, unused-ignore]
 from eraser.data.catalog import ARCHIVES, Archive, Table, cache_dir, known
 from eraser.data.hatexplain import POSTS
 from eraser.data.source import MAX_MEMBERS, SPLITS
-from eraser.errors import Fault, InputError, shown
+from eraser.errors import Fault, InputError, short_repr
 from eraser.files.bounds import MAX_BYTES, MAX_HEADER, Bounded, regular
 from eraser.files.lock import locked
 from eraser.load import load
@@ -126,10 +126,10 @@ def unpack(archive: Path, target: Path, max_bytes: int = MAX_BYTES) -> None:
 def _refuse_unsafe(member: tarfile.TarInfo, archive: Path) -> None:
     path = PureWindowsPath(member.name)  # knows drives and both slashes, whatever system this is
     if path.anchor or ".." in path.parts or "\0" in member.name:
-        raise InputError(Fault("paths inside the archive's own folder", shown(member.name), archive))
+        raise InputError(Fault("paths inside the archive's own folder", short_repr(member.name), archive))
     if not (member.isfile() or member.isdir()) or member.issparse():
         kind = "a link" if member.issym() or member.islnk() else "a special file"
-        raise InputError(Fault("only plain files and folders", f"{kind} {shown(member.name)}", archive))
+        raise InputError(Fault("only plain files and folders", f"{kind} {short_repr(member.name)}", archive))
 
 
 def _tidy(archive: Archive, work: Path) -> None:
@@ -210,7 +210,7 @@ def _open(url: str, headers: dict[str, str]) -> HTTPResponse:
     for _ in range(6):
         scheme, host = urlsplit(place).scheme, urlsplit(place).hostname
         if scheme != "https" and not (scheme == "http" and local and host in LOCAL):
-            raise InputError(Fault("an https:// address", shown(place), url))
+            raise InputError(Fault("an https:// address", short_repr(place), url))
         request = Request(place, headers={"User-Agent": "rationale", **headers})
         response: HTTPResponse = build_opener(_AsTheyAre).open(request, timeout=TIMEOUT_S)
         if response.status in (200, 206, 416):

@@ -56,7 +56,7 @@ def runs(mask: Mask) -> tuple[Span, ...]:
     return tuple(Span(int(a), int(b)) for a, b in edges.reshape(-1, 2))
 
 
-def mask_of(spans: tuple[Span, ...] | frozenset[Span], n_words: int) -> Mask:
+def mask_from_spans(spans: tuple[Span, ...] | frozenset[Span], n_words: int) -> Mask:
     """Return the mask [W] that is True inside `spans`."""
     mask = np.zeros(n_words, dtype=bool)
     for span in spans:
@@ -174,7 +174,7 @@ class Truth:
     @cached_property
     def gold(self) -> Mask:
         """Mask [W]: True where a person marked the word."""
-        return mask_of(self.spans, self.n_words)
+        return mask_from_spans(self.spans, self.n_words)
 
 
 @dataclass(frozen=True)
@@ -289,7 +289,7 @@ class Dataset:
     def votes(self, example: Example) -> Floats:
         """Return for each word [W] the mean of the annotators' marks, where they are kept one by one."""
         text = self.text(example)
-        marks = [mask_of(text.spans(a), len(text.words)) for a in example.annotators]
+        marks = [mask_from_spans(text.spans(a), len(text.words)) for a in example.annotators]
         return np.mean(marks, axis=0) if marks else np.full(len(text.words), np.nan)
 
     def human_share(self, split: str) -> float:

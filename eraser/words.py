@@ -12,7 +12,7 @@ from functools import cache
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from eraser.errors import Fault, InputError, shown
+from eraser.errors import Fault, InputError, short_repr
 
 if TYPE_CHECKING:
     import regex
@@ -82,7 +82,7 @@ def cut_words(text: str, how: WordCutter) -> Spans:
         InputError: there is no such way to cut.
     """
     if how not in CUTTERS:
-        raise InputError(Fault(f"words cut by {', '.join(CUTTERS)}", shown(how)))
+        raise InputError(Fault(f"words cut by {', '.join(CUTTERS)}", short_repr(how)))
     return CUTTERS[how](text)
 
 
@@ -151,11 +151,15 @@ def find_words(text: str, words: Sequence[str], **place: Any) -> Spans:
     for word in words:
         start = text.find(word, at)
         if start < 0 or _seen(text[at:start]):
-            raise InputError(Fault(f"the word {shown(word)}", shown(text[at:].lstrip(), 30), **place))
+            raise InputError(
+                Fault(f"the word {short_repr(word)}", short_repr(text[at:].lstrip(), 30), **place)
+            )
         at = start + len(word)
         spans.append((start, at))
     if _seen(text[at:]):
-        raise InputError(Fault("a text that ends with its last word", shown(text[at:].lstrip(), 30), **place))
+        raise InputError(
+            Fault("a text that ends with its last word", short_repr(text[at:].lstrip(), 30), **place)
+        )
     return tuple(spans)
 
 

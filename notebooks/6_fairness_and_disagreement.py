@@ -23,7 +23,7 @@ from subjects import hatexplain, movies
 
 from eraser.metrics.table import score
 from rationale.evaluation.disagreement import furthest_apart, furthest_from_people
-from rationale.evaluation.per_example import NO_BUDGET, TAU, measured
+from rationale.evaluation.per_example import NO_BUDGET, TAU, per_example_metrics
 from rationale.explanation import Explanation
 from rationale.report.annotators import PEOPLE_TABLES, people_tables
 from rationale.report.plots import groups, heat_map, new_figure
@@ -32,7 +32,7 @@ from rationale.report.summary import agreement_table
 METHODS = ("survivors", "attention", "gradient_x_input")
 subject = hatexplain() or movies()
 evaluation = subject.evaluate(METHODS, budgets=("ratio",), fractions=(0.2,))
-budget, columns = evaluation.budgets[0], measured(evaluation)
+budget, columns = evaluation.budgets[0], per_example_metrics(evaluation)
 print(f"{subject.title}: {len(evaluation.items)} test examples, labels {', '.join(subject.dataset.labels)}")
 
 # %% [markdown]

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from eraser import Fault, InputError, Text
-from eraser.errors import shown
+from eraser.errors import short_repr
 from eraser.types import Floats, Kind, Mask
 from rationale.heads import Head
 from rationale.inference.predict import BadAnswerError
@@ -65,7 +65,7 @@ class Pieces:
                 raise InputError(Fault("a text with words", "an empty one", id=text.example_id))
             if text.query is not None:
                 expected = "a text without a query: a function reads one string"
-                raise InputError(Fault(expected, shown(text.query), id=text.example_id))
+                raise InputError(Fault(expected, short_repr(text.query), id=text.example_id))
         return [(self.window(*text.plain),) for text in texts]
 
     def window(self, string: str, spans: Sequence[tuple[int, int]]) -> Window:
@@ -198,7 +198,7 @@ class BlackBox:
             if not holds.all():
                 row = int((~holds).argmax())
                 numbers = ", ".join(f"{x:.4g}" for x in found[row][:4]) + ", …" * (len(self.labels) > 4)  # noqa: PLR2004
-                got = f"{numbers} in row {row}, of the text {shown(texts[row])}"
+                got = f"{numbers} in row {row}, of the text {short_repr(texts[row])}"
                 raise BadAnswerError(texts[row], self.encoder.text, Fault(expected, got, self.name))
 
     def identity(self) -> str:
@@ -239,7 +239,7 @@ def from_callable(  # noqa: PLR0913 (what is known of a function)
     names = tuple(map(str, labels))
     rules = [
         (callable(predict_proba), "a function of a list of texts", type(predict_proba).__name__),
-        (len(set(names)) == len(names), "labels that differ", shown(list(names), 100)),
+        (len(set(names)) == len(names), "labels that differ", short_repr(list(names), 100)),
         (kind in HEAD_OF, f"a kind of {', '.join(HEAD_OF)}", repr(kind)),
         (kind != "class" or len(names) > 1, "at least two classes", str(len(names))),
         (kind != "labels" or bool(names), "at least one label", "none"),

@@ -10,13 +10,13 @@ import numpy as np
 from eraser import Text
 from eraser.types import Floats, Kind
 from eraser.words import Spans, WordCutter, cutter_for, gaps, placed
-from rationale.asked import Asked
 from rationale.attribution import Case, attribute, check_method, usual
 from rationale.budgets import top_words
 from rationale.heads import HEADS, THRESHOLD, said
 from rationale.inference.predict import text_probs
 from rationale.settings import target_label
 from rationale.templates import fragment
+from rationale.text_classifier import TextClassifier
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class Explanation:
 
 
 def explain(  # noqa: PLR0913 (what may be asked)
-    classifier: Asked,
+    classifier: TextClassifier,
     text: str,
     method: str | None = None,
     *,

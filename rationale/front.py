@@ -16,17 +16,17 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from eraser import Fault, InputError
-from eraser.errors import shown
+from eraser.errors import short_repr
 from eraser.words import WordCutter
 from rationale import explanation
-from rationale.asked import Asked
 from rationale.explanation import Explanation
+from rationale.text_classifier import TextClassifier
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-def load(model: Any = None, *, labels: Sequence[str] | None = None, **how: Any) -> Asked:
+def load(model: Any = None, *, labels: Sequence[str] | None = None, **how: Any) -> TextClassifier:
     """Return a classifier, from wherever it is.
 
     Args:
@@ -53,7 +53,7 @@ def load(model: Any = None, *, labels: Sequence[str] | None = None, **how: Any) 
     function = getattr(model, "predict_proba", model)
     if not callable(function) or hasattr(model, "config"):  # a model without its tokenizer
         expected = "a folder, a hub id, (model, tokenizer), a pipeline, or a function of texts"
-        raise InputError(Fault(expected, shown(model)))
+        raise InputError(Fault(expected, short_repr(model)))
     from rationale.blackbox import from_callable
 
     names = [str(c) for c in getattr(model, "classes_", ())] if labels is None else list(labels)
@@ -62,7 +62,7 @@ def load(model: Any = None, *, labels: Sequence[str] | None = None, **how: Any) 
     return from_callable(function, names, **how)
 
 
-def _named(model: str | Path | None, labels: Sequence[str] | None, how: dict[str, Any]) -> Asked:
+def _named(model: str | Path | None, labels: Sequence[str] | None, how: dict[str, Any]) -> TextClassifier:
     """Return a classifier by its name."""
     from rationale.hf.classifier import SHIPPED
     from rationale.named import load_named
@@ -86,7 +86,7 @@ class Explanations:
         """Return the explanation of a text, `why[0]`, or that of a method, `why[0, "attention"]`."""
         at, method = place if isinstance(place, tuple) else (place, self.methods[0])
         if method not in self.methods:
-            raise InputError(Fault(f"a method of {', '.join(self.methods)}", shown(method)))
+            raise InputError(Fault(f"a method of {', '.join(self.methods)}", short_repr(method)))
         return self.found[at][self.methods.index(method)]
 
     def __iter__(self) -> Iterator[Explanation]:

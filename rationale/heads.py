@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from scipy.special import expit, softmax
 
 from eraser import Fault, InputError
-from eraser.errors import shown
+from eraser.errors import short_repr
 from eraser.labels import SEVERAL, join_labels
 from eraser.types import Floats, Kind
 
@@ -188,7 +188,7 @@ def _head(problem: str | None, logits: int, given: int) -> Head:
 
 def _check_names(head: Head, names: Sequence[str], logits: int, place: str | Path) -> None:
     if len(set(names)) < len(names):
-        raise InputError(Fault("labels that differ", shown(list(names), 100), place))
+        raise InputError(Fault("labels that differ", short_repr(list(names), 100), place))
     if head != "two_classes" and len(names) != logits:
         expected = f"{logits} labels, as the model has"
         if logits == 1:

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from eraser import Fault, InputError
-from rationale.asked import Asked
 from rationale.blackbox import BlackBox, from_callable
 from rationale.process.children import installed_only
+from rationale.text_classifier import TextClassifier
 
 FUNCTION = re.compile(r"([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*):([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)")
 OF_MODELS = {"max_length": None, "long_texts": "window", "precision": "float32"}  # not a function's
@@ -24,7 +24,9 @@ def is_function(model: str) -> bool:
     return FUNCTION.fullmatch(model) is not None and not Path(model).exists()
 
 
-def load_named(model: str, labels: Sequence[str] | None, mask: str | None, how: Mapping[str, Any]) -> Asked:
+def load_named(
+    model: str, labels: Sequence[str] | None, mask: str | None, how: Mapping[str, Any]
+) -> TextClassifier:
     """Return a classifier by name.
 
     Args:

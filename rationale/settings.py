@@ -26,7 +26,7 @@ OF_KIND: dict[Kind, tuple[str, ...]] = {  # those that are one answer for each t
     "labels": ("predicted",),  # the most probable; people may have given several, or none
     "value": ("predicted",),
 }
-LABEL = "label:"  # before a target that is a label, which may then be called `gold`
+LABEL_PREFIX = "label:"  # before a target that is a label, which may then be called `gold`
 CHOOSERS = ("survivors", "contribution")  # added for models that drop tokens, and the size they chose
 
 
@@ -122,7 +122,7 @@ def target_label(target: str, labels: Sequence[str], of_each: Sequence[str], kin
     """
     if target in of_each:
         return None
-    for name in (target.removeprefix(LABEL), target):
+    for name in (target.removeprefix(LABEL_PREFIX), target):
         if name in labels:
             return name
     what = {"class": "", "labels": ", of a multi-label model", "value": ", of a model that gives a number"}
@@ -136,7 +136,7 @@ def targets_of(labels: Sequence[str], *of_each: str) -> dict[str, str]:
     >>> targets_of(["NEG", "gold"], "predicted")
     {'predicted': 'predicted', 'NEG': 'NEG', 'label:gold': 'gold'}
     """
-    return {t: t for t in of_each} | {LABEL + x if x in OF_EACH_TEXT else x: x for x in labels}
+    return {t: t for t in of_each} | {LABEL_PREFIX + x if x in OF_EACH_TEXT else x: x for x in labels}
 
 
 def defaults(drops_tokens: bool, opaque: bool = False) -> tuple[tuple[str, ...], tuple[str, ...]]:

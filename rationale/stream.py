@@ -20,17 +20,16 @@ import torch
 
 from eraser import Fault, InputError, Text
 from eraser.data.source import parse_json_lines
-from eraser.errors import shown
+from eraser.errors import short_repr
 from eraser.files.owned import claim, finish, writes
 from eraser.files.whole import write_json
 from eraser.labels import split_labels
 from eraser.types import Floats, Kind
 from eraser.words import CUTTERS, WordCutter, cutter_for
-from rationale.asked import Asked
 from rationale.attribution import METHODS, Attribution, Case, attribute, codes_of, refuse_unfit
 from rationale.attribution.fit import reading
 from rationale.attribution.request import AttributionSettings
-from rationale.evaluation.part_files import Rows, part, whole_part
+from rationale.evaluation.part_files import PartRows, part, whole_part
 from rationale.evaluation.pipeline import PARTS_VERSION, seed_of
 from rationale.evaluation.plan import check_asked, explained_by
 from rationale.evaluation.run_folder import read_own, unreadable
@@ -40,6 +39,7 @@ from rationale.pass_cache import Passes
 from rationale.settings import digest, target_label
 from rationale.text.encode import LongTexts
 from rationale.text.lines import LineChunks, first_texts
+from rationale.text_classifier import TextClassifier
 
 MANIFEST = "manifest.json"
 PART = re.compile(r"[\w-]+\.parquet", re.ASCII)
@@ -100,8 +100,8 @@ class StreamSettings(AttributionSettings):
 class Stream:
     """A run over a file: computes the part of one chunk."""
 
-    classifier: Asked
-    explained: Asked
+    classifier: TextClassifier
+    explained: TextClassifier
     settings: StreamSettings
     lines: LineChunks
     folder: Path
@@ -121,7 +121,7 @@ class Stream:
         """Compute one chunk's part unless the folder has it."""
         self.part(number)
 
-    def part(self, number: int) -> tuple[Path, Rows]:
+    def part(self, number: int) -> tuple[Path, PartRows]:
         """Return where a chunk's part is, and its rows, computed if the folder lacks it."""
         path = self.path(number)
         return path, part(path, lambda: self._rows(number))
@@ -152,17 +152,17 @@ class Stream:
         texts = {name: record.get(name) for name in (s.text, s.query) if name is not None}
         for name, value in texts.items():
             if not isinstance(value, str) or (name == s.text and not value.split()):
-                raise InputError(Fault(f"a text with words in {name!r}", shown(value), place, line, own))
+                raise InputError(Fault(f"a text with words in {name!r}", short_repr(value), place, line, own))
         assert s.words is not None  # since the run was opened
         query = None if s.query is None else texts[s.query]
         found = Text.of(id, str(texts[s.text]), s.words, query)
         found = replace(found, file=place, line=line)
         if not found.words:
             expected = f"a text with words in {s.text!r}, cut by {s.words}"
-            raise InputError(found.fault(expected, shown(found.string)))
+            raise InputError(found.fault(expected, short_repr(found.string)))
         return found
 
-    def _rows(self, number: int) -> Rows:
+    def _rows(self, number: int) -> PartRows:
         texts, passes = self.texts(number), Passes()
         classifier = replace(self.classifier, passes=passes)
         explained = classifier if self._same else replace(self.explained, passes=Passes())
@@ -175,7 +175,7 @@ class Stream:
             Case(w, len(t.words), target, seed_of(self.settings.seed, t.example_id), t)
             for w, t, target in zip(windows, texts, targets, strict=True)
         ]
-        rows: Rows = []
+        rows: PartRows = []
         for method in self.settings.methods:
             asked = classifier if METHODS[method].adaptive else explained
             found = attribute(asked, method, cases, self.settings)
@@ -204,10 +204,10 @@ class Stream:
 
 
 def stream(
-    classifier: Asked,
+    classifier: TextClassifier,
     settings: StreamSettings,
     folder: Path,
-    dense: Asked | None = None,
+    dense: TextClassifier | None = None,
     overwrite: bool = False,
 ) -> Stream:
     """Refuse settings that cannot be carried out; return the run over a file."""
@@ -288,5 +288,5 @@ def _parts_of(folder: Path) -> list[str]:
         raise unreadable(folder / MANIFEST, "JSON", str(error)) from None
     names = found.get("parts") if isinstance(found, dict) else None
     if not isinstance(names, list) or not all(isinstance(n, str) and PART.fullmatch(n) for n in names):
-        raise unreadable(folder / MANIFEST, 'an object with "parts", names of files', shown(names))
+        raise unreadable(folder / MANIFEST, 'an object with "parts", names of files', short_repr(names))
     return names

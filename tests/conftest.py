@@ -143,7 +143,7 @@ def tiny_model(family: str, tokenizer: PreTrainedTokenizerBase, labels: tuple[st
 
 def dropping(dense: PreTrainedModel, eta: float = 0.6) -> AdaplerForSequenceClassification:
     """A model around a dense one, with predictors sharp enough that some tokens go and some stay."""
-    model = AdaplerForSequenceClassification.around(dense)
+    model = AdaplerForSequenceClassification.wrap(dense)
     torch.manual_seed(3)
     for predictor in model.contribution_predictors:
         torch.nn.init.normal_(predictor.dense.weight, std=0.5)

@@ -18,7 +18,7 @@ import typer
 from eraser.load import load
 from rationale.hf.classifier import SHIPPED, load_classifier
 from rationale_viewer.compute.explain import SLOW, methods_of, read, score, text_of, times_of
-from rationale_viewer.session.state import AS_TRAINED, Held
+from rationale_viewer.session.state import AS_TRAINED, LoadedModel
 from rationale_viewer.view import html
 
 WORDS, ROUNDS = 100, 7
@@ -38,7 +38,7 @@ def timed(run: Callable[[], object]) -> tuple[float, float, float]:
 
 def main() -> None:
     """Print the times."""
-    held = Held("shipped", load_classifier(SHIPPED, device="cpu"))
+    held = LoadedModel("shipped", load_classifier(SHIPPED, device="cpu"))
     sample = load("sample")
     words = [w for e in sample.splits["test"] for w in sample.text(e).words][:WORDS]
     text, (first, *others) = text_of(words), [m for m in methods_of(held) if m not in SLOW]

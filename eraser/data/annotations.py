@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from eraser.data.source import Source
-from eraser.errors import Fault, InputError, shown
+from eraser.errors import Fault, InputError, short_repr
 from eraser.types import Document, Evidence, Example, Span
 
 
@@ -30,12 +30,12 @@ def read_annotation(source: Source, record: dict[str, Any], place: str, line: in
     id = record["annotation_id"]
     label, query = record.get("classification"), record.get("query")
     if not isinstance(label, str):
-        raise InputError(Fault("a classification string", shown(label), place, line, id))
+        raise InputError(Fault("a classification string", short_repr(label), place, line, id))
     for what in (id, label, query or ""):
         if isinstance(what, str) and not what.isascii() and not _is_unicode(what):
             raise InputError(Fault("text without lone surrogates", ascii(what), place, line, ascii(id)))
     if not isinstance(query, str | None):
-        raise InputError(Fault("a query string or null", shown(query), place, line, id))
+        raise InputError(Fault("a query string or null", short_repr(query), place, line, id))
     groups = _read_groups(record.get("evidences") or [], place, line, id)
     kept = [tuple(s for s in g if s[1] != s[2]) for g in groups]
     empty = sum(map(len, groups)) - sum(map(len, kept))
@@ -43,7 +43,9 @@ def read_annotation(source: Source, record: dict[str, Any], place: str, line: in
     if not doc_ids and (source.has(f"docs/{id}") or source.has("docs.jsonl")):
         doc_ids = [id]  # e.g. movies' posR_161.txt, which has no evidence to name its document
     if not isinstance(doc_ids, list) or not doc_ids or not all(isinstance(d, str) for d in doc_ids):
-        raise InputError(Fault("docids or evidence that names a document", shown(doc_ids), place, line, id))
+        raise InputError(
+            Fault("docids or evidence that names a document", short_repr(doc_ids), place, line, id)
+        )
     return Annotation(
         place, line, id, label, query, tuple(dict.fromkeys(doc_ids)), tuple(g for g in kept if g), empty
     )
@@ -51,7 +53,7 @@ def read_annotation(source: Source, record: dict[str, Any], place: str, line: in
 
 def _read_groups(groups: Any, place: str, line: int, id: str) -> list[list[tuple[str, int, int]]]:
     if not isinstance(groups, list) or not all(isinstance(g, list | None) for g in groups):
-        raise InputError(Fault("evidences as a list of lists", shown(groups), place, line, id))
+        raise InputError(Fault("evidences as a list of lists", short_repr(groups), place, line, id))
     return [[_read_evidence(e, place, line, id) for e in g or []] for g in groups]
 
 
@@ -66,10 +68,10 @@ def _is_unicode(text: str) -> bool:
 def _read_evidence(record: Any, place: str, line: int, id: str) -> tuple[str, int, int]:
     """Return (docid, start, end); start == end is legal in the wild and left to the caller."""
     if not isinstance(record, dict):
-        raise InputError(Fault("an evidence object", shown(record), place, line, id))
+        raise InputError(Fault("an evidence object", short_repr(record), place, line, id))
     doc_id, start, end = (record.get(k) for k in ("docid", "start_token", "end_token"))
     if not (isinstance(doc_id, str) and type(start) is type(end) is int and 0 <= start <= end):
-        got = shown({"docid": doc_id, "start_token": start, "end_token": end}, 100)
+        got = short_repr({"docid": doc_id, "start_token": start, "end_token": end}, 100)
         raise InputError(Fault("a docid and 0 <= start_token <= end_token", got, place, line, id))
     return doc_id, start, end
 
@@ -83,7 +85,7 @@ def example_of(row: Annotation, documents: Mapping[str, Document], faults: list[
             n_words = len(documents[doc_id].words) if doc_id in documents else None
             if doc_id not in row.doc_ids:
                 expected = f"evidence in one of its docids {list(row.doc_ids)}"
-                faults.append(Fault(expected, shown(doc_id), row.place, row.line, row.id))
+                faults.append(Fault(expected, short_repr(doc_id), row.place, row.line, row.id))
             elif n_words is not None and end > n_words:
                 expected = f"a span inside {doc_id} ({n_words} words)"
                 faults.append(Fault(expected, f"{start}:{end}", row.place, row.line, row.id))

@@ -11,7 +11,7 @@ from platformdirs import user_cache_dir
 
 from eraser.data.hatexplain import DIVISIONS, POSTS
 from eraser.data.source import SPLITS
-from eraser.errors import Fault, InputError, shown
+from eraser.errors import Fault, InputError, short_repr
 
 
 @dataclass(frozen=True)
@@ -101,5 +101,5 @@ def status(*, table: Table = ARCHIVES) -> list[Status]:
 def known(name: str, table: Table) -> Archive:
     """Return the data set of that name; another name is refused."""
     if name not in table:
-        raise InputError(Fault(f"one of {', '.join(table)}, or `--data PATH`", shown(name)))
+        raise InputError(Fault(f"one of {', '.join(table)}, or `--data PATH`", short_repr(name)))
     return table[name]

@@ -13,7 +13,7 @@ from eraser.data.annotations import Annotation, example_of, read_annotation
 from eraser.data.on_disk import is_large, load_large
 from eraser.data.source import SPLITS, Source, cut_sentences, cut_sentences_of_jsonl, parse_json_lines
 from eraser.data.texts import cut_note, read_cutter, read_texts, with_text
-from eraser.errors import Fault, InputError, shown
+from eraser.errors import Fault, InputError, short_repr
 from eraser.types import Dataset, Document
 
 
@@ -33,7 +33,7 @@ def _documents_of_jsonl(source: Source, wanted: list[str]) -> dict[str, Document
     texts: dict[str, str] = {}
     for number, record in parse_json_lines(source.text("docs.jsonl"), place):
         if not isinstance(record.get("docid"), str) or not isinstance(record.get("document"), str):
-            raise InputError(Fault('"docid" and "document" strings', shown(record), place, number))
+            raise InputError(Fault('"docid" and "document" strings', short_repr(record), place, number))
         texts[record["docid"]] = record["document"]
     if missing := [d for d in wanted if d not in texts]:
         raise InputError(*(Fault("a line with this docid", "none", place, None, d) for d in missing))
@@ -76,7 +76,7 @@ def _read_annotations(source: Source, split: str, faults: list[Fault]) -> list[A
     for line, record in _annotations(source, split, faults):
         id = record.get("annotation_id")
         if not isinstance(id, str) or id in seen:
-            faults.append(Fault("a new annotation_id string", shown(id), place, line))
+            faults.append(Fault("a new annotation_id string", short_repr(id), place, line))
             continue
         seen.add(id)
         try:

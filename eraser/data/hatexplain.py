@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from eraser.data.source import SPLITS, Source, parse_json_lines
-from eraser.errors import Fault, InputError, shown
+from eraser.errors import Fault, InputError, short_repr
 from eraser.types import Dataset, Document, Evidence, Example, Mask, runs
 
 POSTS, DIVISIONS, TRAIN_TEXT = "dataset.json", "post_id_divisions.json", "train_text.jsonl"
@@ -62,14 +62,14 @@ def _read_json(source: Source, name: str) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         raise InputError(Fault("JSON", str(error), source.place(name))) from None
     if not isinstance(record, dict):
-        raise InputError(Fault("a JSON object", shown(record), source.place(name)))
+        raise InputError(Fault("a JSON object", short_repr(record), source.place(name)))
     return record
 
 
 def _post_ids(source: Source, ids: Any, posts: dict[str, Any]) -> list[str]:
     place = source.place(DIVISIONS)
     if not isinstance(ids, list) or not all(isinstance(i, str) for i in ids):
-        raise InputError(Fault("lists of post ids", shown(ids), place))
+        raise InputError(Fault("lists of post ids", short_repr(ids), place))
     if unknown := [i for i in ids if i not in posts]:
         raise InputError(*(Fault(f"a post of {POSTS}", "an unknown id", place, None, i) for i in unknown))
     return ids
@@ -105,7 +105,7 @@ def _read_post(source: Source, post_id: str, post: Any) -> tuple[Document, Examp
 
 def _marks(rationale: list[int]) -> Mask:
     if wrong := [mark for mark in rationale if mark not in (0, 1)]:
-        raise ValueError(f"a mark {shown(wrong[0])}")
+        raise ValueError(f"a mark {short_repr(wrong[0])}")
     return np.array(rationale, dtype=bool)
 
 
@@ -119,7 +119,7 @@ def _read_train_text(source: Source, documents: dict[str, Document]) -> tuple[Ex
     for line, record in parse_json_lines(source.text(TRAIN_TEXT), place):
         text, label = record.get("text"), record.get("label")
         if not isinstance(text, str) or not isinstance(label, str):
-            raise InputError(Fault('"text" and "label" strings', shown(record), place, line))
+            raise InputError(Fault('"text" and "label" strings', short_repr(record), place, line))
         id = f"train_text-{line:05d}"
         documents[id] = Document(id, (tuple(text.split()),))
         examples.append(Example(id, (id,), label))

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from eraser.data.annotations import Annotation, example_of, read_annotation
 from eraser.data.source import Source, cut_sentences, cut_sentences_of_jsonl, parse_json_lines
 from eraser.data.texts import TEXTS, OwnText, cut_note, read_cutter, with_text
-from eraser.errors import Fault, InputError, shown
+from eraser.errors import Fault, InputError, short_repr
 from eraser.files.bounds import lines_of, regular
 from eraser.types import Dataset, Document, Example
 
@@ -188,7 +188,7 @@ class _ById:
 
 def _check_document(record: dict[str, Any], place: str, line: int) -> None:
     if not isinstance(record.get("docid"), str) or not isinstance(record.get("document"), str):
-        raise InputError(Fault('"docid" and "document" strings', shown(record), place, line))
+        raise InputError(Fault('"docid" and "document" strings', short_repr(record), place, line))
 
 
 class _Jsonl(Documents):
@@ -288,7 +288,7 @@ def _checked(opened: _Opened, split: str, faults: list[Fault], notes: list[str])
                 counts["zero-length evidence spans left out"] += row.zero_length if row else 0
                 counts["examples without evidence"] += bool(row and not row.evidences)
             else:
-                wrong.append(Fault("a new annotation_id string", shown(id), path, number))
+                wrong.append(Fault("a new annotation_id string", short_repr(id), path, number))
             if len(wrong) >= MAX_FAULTS:
                 break
     except InputError as error:  # a line that is not JSON ends the file, as one fault among the others
@@ -308,5 +308,5 @@ def _twice(examples: Examples, hashes: Offsets) -> Iterator[Fault]:
         number = int(examples.numbers[i])
         id = lines.at(int(examples.begins[i]), number)["annotation_id"]
         if id in seen:
-            yield Fault("a new annotation_id string", shown(id), lines.path, number)
+            yield Fault("a new annotation_id string", short_repr(id), lines.path, number)
         seen.add(id)

@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, cast
 
-from eraser.errors import Fault, InputError, shown
+from eraser.errors import Fault, InputError, short_repr
 from eraser.files.bounds import CHUNK, MAX_BYTES, MAX_HEADER, Bounded, decompressed, read_bytes, regular
 
 SPLITS = ("train", "val", "test")
@@ -61,7 +61,7 @@ class Source:
     def text(self, name: str) -> str:
         """Return a file's text; any of LF, CR LF and CR ends a line, as in Python's text mode."""
         if ".." in PurePosixPath(name).parts or PurePosixPath(name).is_absolute():
-            raise InputError(Fault("a file inside the data set", shown(name), self.path))
+            raise InputError(Fault("a file inside the data set", short_repr(name), self.path))
         try:
             data = read_bytes(self.path / name) if self.path.is_dir() else self._members[self._root + name]
             return data.decode("utf-8").replace("\r\n", "\n").replace("\r", "\n")
@@ -111,7 +111,7 @@ def parse_json_lines(text: str, place: str, before: int = 0) -> Iterator[tuple[i
         except (ValueError, RecursionError) as error:  # also a number of too many digits
             raise InputError(Fault("one JSON object", f"{error}", place, number)) from None
         if not isinstance(record, dict):
-            raise InputError(Fault("one JSON object", shown(record), place, number))
+            raise InputError(Fault("one JSON object", short_repr(record), place, number))
         yield number, record
 
 

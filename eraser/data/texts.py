@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from eraser.data.source import Source, parse_json_lines
-from eraser.errors import Fault, InputError, shown
+from eraser.errors import Fault, InputError, short_repr
 from eraser.types import Document
 from eraser.words import CUTTERS, WordCutter, find_words, joined
 
@@ -33,10 +33,10 @@ class OwnText:
         """Read a line."""
         string, spans = record.get("text"), record.get("words")
         if not isinstance(record.get("docid"), str) or not isinstance(string, str):
-            raise InputError(Fault('"docid" and "text" strings', shown(record), place, line))
+            raise InputError(Fault('"docid" and "text" strings', short_repr(record), place, line))
         if not isinstance(spans, list):
             expected = '"words", a list of [start, end)'
-            raise InputError(Fault(expected, shown(spans), place, line, record["docid"]))
+            raise InputError(Fault(expected, short_repr(spans), place, line, record["docid"]))
         return cls(string, spans, place, line)
 
 
@@ -66,7 +66,7 @@ def read_cutter(source: Source) -> WordCutter | None:
         raise InputError(Fault("JSON", str(error), source.place(WORDS))) from None
     how = found.get("words") if isinstance(found, dict) else None
     if not isinstance(how, str) or how not in CUTTERS:
-        raise InputError(Fault(f'"words" of {", ".join(CUTTERS)}', shown(found), source.place(WORDS)))
+        raise InputError(Fault(f'"words" of {", ".join(CUTTERS)}', short_repr(found), source.place(WORDS)))
     return how
 
 
@@ -90,5 +90,5 @@ def with_text(document: Document, own: OwnText | None, cutter: WordCutter | None
     found = find_words(own.string, document.words, **at)
     for word, span, given in zip(document.words, found, own.spans, strict=True):
         if given != list(span) or any(type(n) is not int for n in given):
-            raise InputError(Fault(f"{list(span)} for the word {shown(word)}", shown(given), **at))
+            raise InputError(Fault(f"{list(span)} for the word {short_repr(word)}", short_repr(given), **at))
     return replace(document, string=own.string)

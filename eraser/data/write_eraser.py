@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from eraser.data.texts import TEXTS, WORDS, text_records
-from eraser.errors import Fault, InputError, shown
+from eraser.errors import Fault, InputError, short_repr
 from eraser.files.owned import made_whole
 from eraser.files.whole import gold_record, write_whole
 from eraser.types import Dataset
@@ -28,7 +28,9 @@ def refuse_taken(folder: Path, but: Collection[str] = ()) -> None:
     if folder.exists() and not folder.is_dir():
         raise InputError(Fault("a folder that is empty or not there", "a file", folder))
     if folder.is_dir() and (there := sorted(path.name for path in folder.iterdir() if path.name not in but)):
-        raise InputError(Fault("a folder that is empty or not there", f"one with {shown(there)}", folder))
+        raise InputError(
+            Fault("a folder that is empty or not there", f"one with {short_repr(there)}", folder)
+        )
 
 
 def write_eraser(dataset: Dataset, folder: Path, of: Mapping[str, Any] | None = None) -> None:

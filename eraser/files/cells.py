@@ -46,9 +46,5 @@ def _is_run(text: str) -> bool:
     return RUN.match(text) is not None and NUMBER.fullmatch(text) is None
 
 
-def _shown(column: pd.Series[Any]) -> pd.Series[Any]:
-    return column if pd.api.types.is_numeric_dtype(column) else column.map(_quoted)
-
-
 def _quoted(value: Any) -> Any:
     return quoted(value) if isinstance(value, str) else value

@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from eraser.errors import Fault, InputError, shown
+from eraser.errors import Fault, InputError, short_repr
 from eraser.files.lock import locked
 from eraser.files.whole import HOST, make_folder, remove_left, write_json
 
@@ -83,7 +83,7 @@ def read_made(folder: Path) -> Made | None:
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         if isinstance(error, InputError):
             raise
-        raise InputError(Fault("a manifest of a command's folder", shown(str(error)), file)) from None
+        raise InputError(Fault("a manifest of a command's folder", short_repr(str(error)), file)) from None
     if not sound:
         raise InputError(Fault("a manifest of a command's folder", "another JSON file", file))
     return made
@@ -200,7 +200,7 @@ def _difference(made: Made, by: str, of: Mapping[str, Any]) -> str:
 def _short(value: Any) -> str:
     """Return a value for a message: of a hash the first digits."""
     text = str(value)
-    return text[:8] if len(text) == hashlib.sha256().digest_size * 2 else shown(value, 40)
+    return text[:8] if len(text) == hashlib.sha256().digest_size * 2 else short_repr(value, 40)
 
 
 def writes(folder: Path, *names: str, out_of: Path | None = None) -> None:

@@ -18,7 +18,7 @@ from zlib import crc32
 
 import numpy as np
 
-from eraser.errors import Fault, InputError, shown
+from eraser.errors import Fault, InputError, short_repr
 from eraser.types import Example, Prediction, Span, Text, runs
 from eraser.words import Spans
 
@@ -114,7 +114,7 @@ def is_text(name: str) -> bool:
 def name_fault(name: str) -> Fault:
     """Return what is wrong with a name that is no text."""
     expected = f"a name that is text in {sys.getfilesystemencoding()} (PYTHONUTF8=1 makes that UTF-8)"
-    return Fault(expected, shown(name))
+    return Fault(expected, short_repr(name))
 
 
 def make_folder(path: Path) -> None:

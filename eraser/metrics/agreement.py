@@ -11,11 +11,11 @@ import numpy as np
 from eraser.metrics.ranking import auprc_trapezoid, average_precision, roc_auc
 from eraser.types import Floats, Prediction, Truth, runs
 
-Columns = tuple[float, ...] | None
+MetricColumns = tuple[float, ...] | None
 IOU = 0.5
 
 
-def token_counts(truth: Truth, prediction: Prediction) -> Columns:
+def token_counts(truth: Truth, prediction: Prediction) -> MetricColumns:
     """Return words (hit, picked, gold)."""
     if not truth.spans:
         return None
@@ -23,31 +23,31 @@ def token_counts(truth: Truth, prediction: Prediction) -> Columns:
     return float((picked & gold).sum()), float(picked.sum()), float(gold.sum())
 
 
-def token_precision(truth: Truth, prediction: Prediction) -> Columns:
+def token_precision(truth: Truth, prediction: Prediction) -> MetricColumns:
     """Return hit / picked words; 0 where none is picked, as the official scorer has it."""
     counts = token_counts(truth, prediction)
     return None if counts is None else (counts[0] / counts[1] if counts[1] else 0.0,)
 
 
-def token_recall(truth: Truth, prediction: Prediction) -> Columns:
+def token_recall(truth: Truth, prediction: Prediction) -> MetricColumns:
     """Return hit / gold words."""
     counts = token_counts(truth, prediction)
     return None if counts is None else (counts[0] / counts[2],)
 
 
-def token_f1(truth: Truth, prediction: Prediction) -> Columns:
+def token_f1(truth: Truth, prediction: Prediction) -> MetricColumns:
     """Return 2 hit / (picked + gold)."""
     counts = token_counts(truth, prediction)
     return None if counts is None else (2 * counts[0] / (counts[1] + counts[2]),)
 
 
-def token_iou(truth: Truth, prediction: Prediction) -> Columns:
+def token_iou(truth: Truth, prediction: Prediction) -> MetricColumns:
     """Return words both picked and gold / words either."""
     counts = token_counts(truth, prediction)
     return None if counts is None else (counts[0] / (counts[1] + counts[2] - counts[0]),)
 
 
-def iou_eraser(truth: Truth, prediction: Prediction) -> Columns:
+def iou_eraser(truth: Truth, prediction: Prediction) -> MetricColumns:
     """Return (hits / predicted spans, hits / gold spans), hits in the official sense.
 
     A predicted span, a run of picked words, hits if its best IOU with a gold span is at least 0.5.
@@ -62,7 +62,7 @@ def iou_eraser(truth: Truth, prediction: Prediction) -> Columns:
     return (hits / len(predicted) if predicted else np.nan), hits / len(truth.spans)
 
 
-def iou_f1_one_to_one(truth: Truth, prediction: Prediction) -> Columns:
+def iou_f1_one_to_one(truth: Truth, prediction: Prediction) -> MetricColumns:
     """Return 2 matches / (predicted + gold spans) for the largest one-to-one matching at IOU >= 0.5."""
     if not truth.spans:
         return None
@@ -76,14 +76,14 @@ def iou_f1_one_to_one(truth: Truth, prediction: Prediction) -> Columns:
     return (2 * float(fits[rows, columns].sum()) / (len(predicted) + len(truth.spans)),)
 
 
-def false_positive_rate(truth: Truth, prediction: Prediction) -> Columns:
+def false_positive_rate(truth: Truth, prediction: Prediction) -> MetricColumns:
     """Return picked non-gold words / non-gold words."""
     if not truth.spans or truth.gold.all():
         return None
     return (float(prediction.rationale[~truth.gold].mean()),)
 
 
-def size(truth: Truth, prediction: Prediction) -> Columns:
+def size(truth: Truth, prediction: Prediction) -> MetricColumns:
     """Return the share of words picked."""
     return (float(prediction.rationale.mean()),) if len(prediction.rationale) else None
 
@@ -93,21 +93,21 @@ def _ranked(prediction: Prediction) -> Floats:
     return np.where(np.isnan(prediction.scores), -np.inf, prediction.scores)
 
 
-def ranking_average_precision(truth: Truth, prediction: Prediction) -> Columns:
+def ranking_average_precision(truth: Truth, prediction: Prediction) -> MetricColumns:
     """Return average precision of the ranking of words; its mean over examples is mAP."""
     if not truth.spans or truth.gold.all():
         return None
     return (average_precision(truth.gold, _ranked(prediction)),)
 
 
-def ranking_auprc(truth: Truth, prediction: Prediction) -> Columns:
+def ranking_auprc(truth: Truth, prediction: Prediction) -> MetricColumns:
     """Return the area under precision and recall by trapezoids: 0.5 + share/2 for constant scores."""
     if not truth.spans:
         return None
     return (auprc_trapezoid(truth.gold, _ranked(prediction)),)
 
 
-def ranking_roc_auc(truth: Truth, prediction: Prediction) -> Columns:
+def ranking_roc_auc(truth: Truth, prediction: Prediction) -> MetricColumns:
     """Return the share of (gold, other) word pairs in the right order, ties half."""
     if not truth.spans or truth.gold.all():
         return None

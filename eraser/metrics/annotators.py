@@ -17,10 +17,10 @@ from typing import Literal
 
 import numpy as np
 
-from eraser.errors import Fault, InputError, shown
-from eraser.metrics.agreement import Columns
+from eraser.errors import Fault, InputError, short_repr
+from eraser.metrics.agreement import MetricColumns
 from eraser.metrics.table import METRICS, Score, score
-from eraser.types import Dataset, Example, Mask, Prediction, Truth, mask_of, runs
+from eraser.types import Dataset, Example, Mask, Prediction, Truth, mask_from_spans, runs
 
 Others = Literal["union", "majority"]
 
@@ -48,7 +48,7 @@ def human_ceiling(
         InputError: `others` is neither.
     """
     if others not in ("union", "majority"):
-        raise InputError(Fault("others union or majority", shown(others)))
+        raise InputError(Fault("others union or majority", short_repr(others)))
     pairs = [_each_against_others(dataset, e, others) for e in examples]
     return tuple(score(m, [_mean(m, of_example) for of_example in pairs], seed) for m in CEILING)
 
@@ -71,7 +71,7 @@ def annotator_agreement(
         InputError: a prediction is missing, or its rationale is not as long as the text.
     """
     by_id = {p.example_id: p for p in predictions}
-    columns: list[Columns] = []
+    columns: list[MetricColumns] = []
     faults = []
     for example in examples:
         marks = _marks(dataset, example)
@@ -91,7 +91,7 @@ def annotator_agreement(
 def _marks(dataset: Dataset, example: Example) -> Mask:
     """Return the marks [A,W] of those who marked something, of nobody where they are fewer than two."""
     text = dataset.text(example)
-    marks = [mask_of(text.spans(marked), len(text.words)) for marked in example.annotators if marked]
+    marks = [mask_from_spans(text.spans(marked), len(text.words)) for marked in example.annotators if marked]
     return np.array(marks if len(marks) >= 2 else [], dtype=bool).reshape(-1, len(text.words))
 
 
@@ -113,7 +113,7 @@ def _truth(example: Example, gold: Mask) -> Truth:
     return Truth(example.label, len(gold), frozenset(runs(gold)))
 
 
-def _mean(metric: str, pairs: Iterable[tuple[Truth, Prediction]]) -> Columns:
+def _mean(metric: str, pairs: Iterable[tuple[Truth, Prediction]]) -> MetricColumns:
     """Return the mean over annotators of a metric of one column, None where it is undefined for all."""
     found = [METRICS[metric].measure(truth, said) for truth, said in pairs]
     values = [columns[0] for columns in found if columns is not None]

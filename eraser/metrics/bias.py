@@ -35,7 +35,7 @@ from typing import Literal
 import numpy as np
 
 from eraser.data.hatexplain import TOXIC
-from eraser.errors import Fault, InputError, shown
+from eraser.errors import Fault, InputError, short_repr
 from eraser.metrics.bootstrap import LEVEL, resamples
 from eraser.types import Example, Floats, Mask, Prediction
 
@@ -106,7 +106,7 @@ def score_bias(
         InputError: no example has a community, all or none are toxic, or probabilities are missing.
     """
     if background not in ("targeted", "all"):
-        raise InputError(Fault("background targeted or all", shown(background)))
+        raise InputError(Fault("background targeted or all", short_repr(background)))
     toxic, toxicity = _toxic(examples), _toxicity(examples, predictions)
     names = frequent_communities(examples)
     about = np.array([[name in e.tags for e in examples] for name in names])  # [G,N]
@@ -167,7 +167,7 @@ def _toxicity(examples: Sequence[Example], predictions: Sequence[Prediction]) ->
     toxicity = np.array([sum(p.get(label, np.nan) for label in sorted(TOXIC)) for p in probs])
     if missing := np.flatnonzero(~np.isfinite(toxicity)).tolist():
         expected = f"a prediction with probabilities of {' and '.join(sorted(TOXIC))}"
-        raise InputError(*(Fault(expected, shown(dict(probs[i])), id=examples[i].id) for i in missing))
+        raise InputError(*(Fault(expected, short_repr(dict(probs[i])), id=examples[i].id) for i in missing))
     return toxicity
 
 

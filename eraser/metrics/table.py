@@ -18,7 +18,7 @@ from eraser.metrics import faithfulness as f
 from eraser.metrics.bootstrap import Estimate, Fold, difference, estimate
 from eraser.types import Floats, Kind, Mask, Prediction, Truth
 
-Measured = Sequence[a.Columns] | Floats  # what `measure` found, or the same as an array (`rows_of`)
+Measured = Sequence[a.MetricColumns] | Floats  # what `measure` found, or the same as an array (`rows_of`)
 NOTHING = Estimate(np.nan, np.nan, np.nan, 0)
 Needs = Literal["label", "rationale", "scores", "ablations"]
 
@@ -55,7 +55,7 @@ class Metric:
     have some, [N,K], into those whose means are folded, where an example alone cannot tell them.
     """
 
-    measure: Callable[[Truth, Prediction], a.Columns]
+    measure: Callable[[Truth, Prediction], a.MetricColumns]
     fold: Fold
     higher_is_better: bool | None
     range: tuple[float, float]
@@ -145,7 +145,7 @@ class Score:
     left_out: int
 
 
-def measure(metric: str, truths: Sequence[Truth], predictions: Sequence[Prediction]) -> list[a.Columns]:
+def measure(metric: str, truths: Sequence[Truth], predictions: Sequence[Prediction]) -> list[a.MetricColumns]:
     """Return the metric's columns of each example; None where it is undefined."""
     of = METRICS[metric].measure
     return [of(t, p) for t, p in zip(truths, predictions, strict=True)]

@@ -12,7 +12,7 @@ from itertools import chain
 from pathlib import Path
 
 from eraser.data.source import Source
-from eraser.errors import Fault, InputError, shown
+from eraser.errors import Fault, InputError, short_repr
 from eraser.official.reading import (
     COMP,
     FLIP,
@@ -27,7 +27,7 @@ from eraser.official.reading import (
     Blocks,
     Inputs,
     Record,
-    Settings,
+    ScorerOptions,
     Unit,
     collector_off,
     evidences_of,
@@ -58,7 +58,7 @@ class Check:
 
 @collector_off()
 def check_predictions(
-    source: Source, split: str, predictions: Path, settings: Settings | None = None
+    source: Source, split: str, predictions: Path, settings: ScorerOptions | None = None
 ) -> Check:
     """Check a file of predictions (.jsonl or .jsonl.gz) against the gold of a split.
 
@@ -70,16 +70,16 @@ def check_predictions(
     return Check((*broken, *found.faults), found.warnings)
 
 
-def check_records(inputs: Inputs, settings: Settings | None = None) -> Check:
+def check_records(inputs: Inputs, settings: ScorerOptions | None = None) -> Check:
     """Check predictions that are already parsed."""
-    faults = find_faults(inputs, settings or Settings())
+    faults = find_faults(inputs, settings or ScorerOptions())
     return Check(tuple(faults), tuple(_warnings(inputs)) if inputs.predictions else ())
 
 
 # ── faults ──────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def find_faults(inputs: Inputs, settings: Settings) -> list[Fault]:
+def find_faults(inputs: Inputs, settings: ScorerOptions) -> list[Fault]:
     """Return everything in the predictions, and in gold as far as they need it, that cannot be scored.
 
     Raises:
@@ -160,9 +160,9 @@ def _spans(prediction: Record) -> Iterator[tuple[int, int]]:
                 yield span["start_token"], span["end_token"]
 
 
-def _class_faults(inputs: Inputs, settings: Settings) -> Iterator[Fault]:
+def _class_faults(inputs: Inputs, settings: ScorerOptions) -> Iterator[Fault]:
     if strange := [(at, a[LABEL]) for at, a in inputs.placed_gold if not isinstance(a[LABEL], str)]:
-        yield from (at.fault(f"a {LABEL} string", shown(label)) for at, label in strange)
+        yield from (at.fault(f"a {LABEL} string", short_repr(label)) for at, label in strange)
         return
     if not inputs.gold:
         yield Fault("at least one annotation", "none", inputs.gold_file)
@@ -174,10 +174,12 @@ def _class_faults(inputs: Inputs, settings: Settings) -> Iterator[Fault]:
     allowed = sorted(gold | set(settings.extra_labels))
     for at, prediction in found:
         if isinstance(prediction.get(LABEL), str) and prediction[LABEL] not in allowed:
-            yield at.fault(f"one of the labels {allowed}", shown(prediction[LABEL]))
+            yield at.fault(f"one of the labels {allowed}", short_repr(prediction[LABEL]))
     for label in settings.extra_labels:  # HateXplain's scorer ends in scikit-learn for either
         if label in gold:
-            yield Fault(f"an extra label, not one of gold's {sorted(gold)}", shown(label), inputs.gold_file)
+            yield Fault(
+                f"an extra label, not one of gold's {sorted(gold)}", short_repr(label), inputs.gold_file
+            )
         elif all(prediction.get(LABEL) != label for _, prediction in found):
             yield Fault(f"extra label {label!r} predicted at least once", "never", inputs.predictions_file)
 
@@ -197,7 +199,7 @@ def _flip_faults(inputs: Inputs) -> Iterator[Fault]:
     for gold_at, annotation in inputs.placed_gold:
         at, prediction = inputs.by_id.get(annotation["annotation_id"], (gold_at, {FLIP: 0}))
         if not is_number(prediction.get(FLIP)):
-            yield at.fault(f"a number of {FLIP}", shown(prediction.get(FLIP)))
+            yield at.fault(f"a number of {FLIP}", short_repr(prediction.get(FLIP)))
         doc_ids = {e["docid"] for e in evidences_of(annotation)}
         if not any(chain.from_iterable(inputs.lengths.get(d, (1,)) for d in doc_ids)):
             yield gold_at.fault(f"evidence in a document with tokens, to divide {FLIP} by", "none")
@@ -229,7 +231,7 @@ def _rationale_warnings(at: At, prediction: Record) -> Iterator[Fault]:
     for rationale in rationales_of(prediction):
         doc_id = rationale.get("docid")
         if doc_id in seen:
-            yield at.fault("each docid once", f"{shown(doc_id)} again; only its last soft scores count")
+            yield at.fault("each docid once", f"{short_repr(doc_id)} again; only its last soft scores count")
         seen.append(doc_id)
     for start, end in _spans(prediction):
         if start < 0:
@@ -243,7 +245,7 @@ def _label_warnings(at: At, prediction: Record) -> Iterator[Fault]:
     if isinstance(label, str) and isinstance(scores, dict) and all(map(is_finite, scores.values())):
         highest = max(scores, key=lambda k: scores[k], default=label)
         if label not in scores or scores[label] < scores[highest]:
-            yield at.fault(f"a {LABEL} with the highest of its scores, {highest!r}", shown(label))
+            yield at.fault(f"a {LABEL} with the highest of its scores, {highest!r}", short_repr(label))
 
 
 def _sum_warnings(at: At, prediction: Record) -> Iterator[Fault]:
@@ -256,4 +258,4 @@ def _sum_warnings(at: At, prediction: Record) -> Iterator[Fault]:
             numbers = [v for v in scores.values() if is_finite(v) and v >= 0]
             if len(numbers) < len(scores) or abs(sum(numbers) - 1) > SUM_TOLERANCE:
                 where = "" if record is prediction else f" at threshold {record.get('threshold')}"
-                yield at.fault(f"{field}{where} that sum to 1", shown(scores))
+                yield at.fault(f"{field}{where} that sum to 1", short_repr(scores))

@@ -20,7 +20,7 @@ from eraser.official.reading import (
     THRESHOLDED,
     Inputs,
     Record,
-    Settings,
+    ScorerOptions,
     aopc_entries,
 )
 from eraser.types import Floats
@@ -29,7 +29,7 @@ Row = dict[str, float]  # of a classification report
 _MEASURES = ("precision", "recall", "f1-score")
 
 
-def class_scores(inputs: Inputs, settings: Settings) -> dict[str, Any]:
+def class_scores(inputs: Inputs, settings: ScorerOptions) -> dict[str, Any]:
     """Return the block; what the first prediction does not have is None."""
     predictions = [prediction for _, prediction in inputs.predictions]
     truth = [a[LABEL] for a in inputs.gold]
@@ -45,7 +45,7 @@ def _accuracy(truth: Sequence[str], said: Sequence[str]) -> float:
     return sum(t == s for t, s in zip(truth, said, strict=True)) / len(truth)
 
 
-def _report(truth: list[str], said: list[str], settings: Settings) -> dict[str, Any]:
+def _report(truth: list[str], said: list[str], settings: ScorerOptions) -> dict[str, Any]:
     """Return scikit-learn's classification report as a dictionary."""
     rows = {label: _row(label, truth, said) for label in [*sorted(set(truth)), *settings.extra_labels]}
     accuracy, n = _accuracy(truth, said), float(len(truth))

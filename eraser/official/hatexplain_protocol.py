@@ -29,7 +29,7 @@ import numpy as np
 from eraser.data.hatexplain import TOXIC
 from eraser.errors import Fault, InputError
 from eraser.files.whole import gold_record, official_record
-from eraser.official.reading import HARD, Inputs, Record, Settings
+from eraser.official.reading import HARD, Inputs, Record, ScorerOptions
 from eraser.official.scorer import score_records
 from eraser.types import Dataset, Example, Floats, Mask, Prediction, Text
 
@@ -67,7 +67,7 @@ def score_hatexplain(
         list(enumerate(_records(pairs), start=1)),
     )
     extra = {p.label for _, p in pairs} & LABELS - {e.label for e in toxic}
-    scores = score_records(inputs, Settings(extra_labels=sorted(extra)))
+    scores = score_records(inputs, ScorerOptions(extra_labels=sorted(extra)))
     classes = scores["classification_scores"]
     return {
         "IOU F1": float(scores["iou_scores"][0]["macro"]["f1"]),

@@ -24,7 +24,7 @@ from typing import Any, BinaryIO, Literal, cast
 import numpy as np
 
 from eraser.data.source import Source, cut_sentences, cut_sentences_of_jsonl
-from eraser.errors import Fault, InputError, shown
+from eraser.errors import Fault, InputError, short_repr
 from eraser.files.bounds import MAX_BYTES, lines_of, regular
 from eraser.types import Floats
 
@@ -64,7 +64,7 @@ SENTENCES = Unit("sentence", "soft_sentence_predictions", "start_sentence", "end
 
 
 @dataclass(frozen=True)
-class Settings:
+class ScorerOptions:
     """The official command line's options, HateXplain's extra label, and whose libraries to agree with.
 
     `pinned` are the versions in ERASER's requirements.txt (scikit-learn 0.20), `modern` today's.
@@ -80,7 +80,7 @@ class Settings:
         if not self.iou_thresholds or not self.aopc_thresholds:
             raise InputError(Fault("at least one IOU and one AOPC threshold", "none"))
         if self.libraries not in ("modern", "pinned"):
-            raise InputError(Fault("libraries modern or pinned", shown(self.libraries)))
+            raise InputError(Fault("libraries modern or pinned", short_repr(self.libraries)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,7 +248,7 @@ def _parse_lines(
         if isinstance(record, dict):
             found.append((number, record))
         else:
-            faults.append(Fault("one JSON object", shown(record), place, number))
+            faults.append(Fault("one JSON object", short_repr(record), place, number))
     return found, faults
 
 
@@ -292,7 +292,7 @@ def _texts_of_jsonl(source: Source) -> dict[str, str]:
         if isinstance(doc_id, str) and isinstance(text, str):
             texts[doc_id] = text
         else:
-            got = shown(record)
+            got = short_repr(record)
             faults.append(Fault('"docid" and "document" strings', got, source.place("docs.jsonl"), number))
     if faults:
         raise InputError(*faults)

@@ -33,7 +33,7 @@ from eraser.official.reading import (
     Blocks,
     Inputs,
     Record,
-    Settings,
+    ScorerOptions,
     Unit,
     collector_off,
     evidences_of,
@@ -72,7 +72,7 @@ def score_official(  # noqa: PLR0913, the official command line's options
     Raises:
         InputError: with every fault that would end the official scorer.
     """
-    settings = Settings(iou_thresholds, aopc_thresholds, strict, extra_labels, libraries)
+    settings = ScorerOptions(iou_thresholds, aopc_thresholds, strict, extra_labels, libraries)
     inputs, broken = read_inputs(source, split, predictions)
     if faults := [*broken, *find_faults(inputs, settings)]:
         raise InputError(*faults)
@@ -80,15 +80,15 @@ def score_official(  # noqa: PLR0913, the official command line's options
 
 
 @collector_off()
-def score_records(inputs: Inputs, settings: Settings | None = None) -> dict[str, Any]:
+def score_records(inputs: Inputs, settings: ScorerOptions | None = None) -> dict[str, Any]:
     """Score what is already parsed: `score_official` without the files."""
-    settings = settings or Settings()
+    settings = settings or ScorerOptions()
     if faults := find_faults(inputs, settings):
         raise InputError(*faults)
     return _scores(inputs, settings)
 
 
-def _scores(inputs: Inputs, settings: Settings) -> dict[str, Any]:
+def _scores(inputs: Inputs, settings: ScorerOptions) -> dict[str, Any]:
     blocks = Blocks.of(inputs.predictions)
     scores: dict[str, Any] = {}
     if blocks.hard:
@@ -203,7 +203,7 @@ def _prf(hits: Ints, predicted: Ints, gold: Ints) -> dict[str, dict[str, float]]
 # ── soft rationales ─────────────────────────────────────────────────────────────────────────────────────
 
 
-def _soft_scores(inputs: Inputs, unit: Unit, settings: Settings) -> dict[str, float]:
+def _soft_scores(inputs: Inputs, unit: Unit, settings: ScorerOptions) -> dict[str, float]:
     """Return the mean over predicted pairs of the three ranking metrics."""
     scores: dict[Pair, Floats] = {}
     for _, prediction in inputs.predictions:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from eraser.errors import Fault, shown
+from eraser.errors import Fault, short_repr
 from eraser.official.reading import (
     COMP,
     HARD,
@@ -66,10 +66,10 @@ def prediction_faults(
 ) -> Iterator[Fault]:
     """Yield what is wrong with a prediction; its thresholds must be those of the first, if that has any."""
     if not is_key(record):
-        yield at.fault("an annotation_id string", shown(record.get("annotation_id")))
+        yield at.fault("an annotation_id string", short_repr(record.get("annotation_id")))
     rationales = record.get("rationales")
     if not isinstance(rationales, list):
-        yield at.fault("a list of rationales", shown(rationales))
+        yield at.fault("a list of rationales", short_repr(rationales))
     else:
         for rationale in rationales:
             yield from _rationale_faults(at, rationale, lengths)
@@ -85,11 +85,11 @@ def prediction_faults(
 
 def _rationale_faults(at: At, rationale: Any, lengths: Mapping[str, Sequence[int]]) -> Iterator[Fault]:
     if not isinstance(rationale, dict) or not isinstance(rationale.get("docid"), str):
-        yield at.fault("a rationale object with a docid string", shown(rationale))
+        yield at.fault("a rationale object with a docid string", short_repr(rationale))
         return
     doc_id = rationale["docid"]
     if doc_id not in lengths:
-        yield at.fault("a docid of the data set", shown(doc_id))
+        yield at.fault("a docid of the data set", short_repr(doc_id))
         return
     yield from _span_faults(at, doc_id, rationale.get(HARD, []), sum(lengths[doc_id]))
     for unit in (TOKENS, SENTENCES):
@@ -111,12 +111,14 @@ def is_span(span: Any) -> bool:
 
 def _span_faults(at: At, doc_id: str, spans: Any, n_words: int) -> Iterator[Fault]:
     if not isinstance(spans, list):
-        yield at.fault(f"a list of {HARD} for {doc_id}", shown(spans))
+        yield at.fault(f"a list of {HARD} for {doc_id}", short_repr(spans))
         return
     sound = [span for span in spans if is_span(span)]
     if len(sound) < len(spans):
         strange = (span for span in spans if not is_span(span))
-        yield from (at.fault("a span with start_token and end_token integers", shown(s)) for s in strange)
+        yield from (
+            at.fault("a span with start_token and end_token integers", short_repr(s)) for s in strange
+        )
     for span in sound:
         if span["start_token"] > n_words or span["end_token"] > n_words:
             got = f"{span['start_token']}:{span['end_token']}"
@@ -142,7 +144,7 @@ def _overlap_faults(at: At, doc_id: str, spans: list[Record]) -> Iterator[Fault]
 def _soft_faults(at: At, unit: Unit, rationale: Record, n_units: int) -> Iterator[Fault]:
     scores, doc_id = rationale[unit.field], rationale["docid"]
     if not isinstance(scores, (list, np.ndarray)):
-        yield at.fault(f"a list of {unit.field} for {doc_id}", shown(scores))
+        yield at.fault(f"a list of {unit.field} for {doc_id}", short_repr(scores))
     elif len(scores) != n_units or not n_units:
         expected = f"{n_units} {unit.field}, one for each {unit.name} of {doc_id}"
         yield at.fault(expected if n_units else f"a {unit.name} in {doc_id} to score", str(len(scores)))
@@ -150,7 +152,7 @@ def _soft_faults(at: At, unit: Unit, rationale: Record, n_units: int) -> Iterato
         return
     elif strange := [x for x in scores if not is_finite(x)]:
         first = strange[0].item() if isinstance(strange[0], np.generic) else strange[0]
-        yield at.fault(f"finite numbers in {unit.field} of {doc_id}", shown(first))
+        yield at.fault(f"finite numbers in {unit.field} of {doc_id}", short_repr(first))
 
 
 _NEEDS = (
@@ -167,10 +169,10 @@ _NEEDS = (
 
 def _label_shape_faults(at: At, record: Record) -> Iterator[Fault]:
     if not isinstance(record.get(LABEL, ""), str):
-        yield at.fault(f"a {LABEL} string", shown(record[LABEL]))
+        yield at.fault(f"a {LABEL} string", short_repr(record[LABEL]))
     for field in (SCORES, COMP, SUFF):
         if not isinstance(record.get(field, {}), dict):
-            yield at.fault(f"{field}: an object of label and number", shown(record[field]))
+            yield at.fault(f"{field}: an object of label and number", short_repr(record[field]))
     for field, needed in _NEEDS:
         if field in record and needed not in record:
             yield at.fault(f"{needed} beside {field}", "none")
@@ -179,11 +181,11 @@ def _label_shape_faults(at: At, record: Record) -> Iterator[Fault]:
 def _threshold_shape_faults(at: At, record: Record) -> Iterator[Fault]:
     entries = record.get(THRESHOLDED, [])
     if not isinstance(entries, list):
-        yield at.fault(f"a list of {THRESHOLDED}", shown(entries))
+        yield at.fault(f"a list of {THRESHOLDED}", short_repr(entries))
         return
     for entry in entries:
         if not isinstance(entry, dict) or not is_number(entry.get("threshold")):
-            yield at.fault(f"{THRESHOLDED} with a threshold number each", shown(entry))
+            yield at.fault(f"{THRESHOLDED} with a threshold number each", short_repr(entry))
         else:
             for field in (COMP, SUFF):
                 if field not in entry:
@@ -200,9 +202,9 @@ def _distribution_faults(at: At, record: Record) -> Iterator[Fault]:
         if scores is None:
             continue
         if lacking := [k for k in (label, *record[SCORES]) if k not in scores]:
-            yield at.fault(f"{field} with a number for {lacking[0]!r}", shown(scores))
+            yield at.fault(f"{field} with a number for {lacking[0]!r}", short_repr(scores))
         elif strange := [k for k, v in scores.items() if not is_number(v)]:
-            yield at.fault(f"a number in {field} for {strange[0]!r}", shown(scores[strange[0]]))
+            yield at.fault(f"a number in {field} for {strange[0]!r}", short_repr(scores[strange[0]]))
 
 
 def thresholds_of(record: Record) -> set[float]:
@@ -221,14 +223,14 @@ def _aopc_faults(at: At, record: Record, aopc: Sequence[float], first: set[float
         yield at.fault(f"the thresholds of the first prediction, {first}", str(thresholds_of(record)))
     chosen = [entry for entry in entries if entry["threshold"] in aopc]
     if len(chosen) != len(aopc):
-        got = shown([entry["threshold"] for entry in entries])
+        got = short_repr([entry["threshold"] for entry in entries])
         yield at.fault(f"{THRESHOLDED} with each AOPC threshold of {list(aopc)} once", got)
     for entry in chosen:
         for field in (COMP, SUFF):
             scores = entry[field]
             if not (isinstance(scores, dict) and is_number(scores.get(label))):
                 expected = f"{field} at threshold {entry['threshold']} with a number for {label!r}"
-                yield at.fault(expected, shown(scores))
+                yield at.fault(expected, short_repr(scores))
 
 
 # ── one gold annotation ─────────────────────────────────────────────────────────────────────────────────
@@ -245,9 +247,9 @@ def annotation_faults(at: At, annotation: Record) -> Iterator[Fault]:
         expected = f"the keys {sorted(_ANNOTATION_NEEDS)} and at most query_type and docids more"
         yield at.fault(expected, str(sorted(annotation)))
     elif not is_key(annotation):
-        yield at.fault("an annotation_id string", shown(annotation["annotation_id"]))
+        yield at.fault("an annotation_id string", short_repr(annotation["annotation_id"]))
     elif not _is_groups(annotation["evidences"]):
-        yield at.fault("evidences: a list of groups, each a list", shown(annotation["evidences"]))
+        yield at.fault("evidences: a list of groups, each a list", short_repr(annotation["evidences"]))
     else:
         for group in annotation["evidences"]:
             for evidence in group:
@@ -261,9 +263,9 @@ def _is_groups(value: Any) -> bool:
 def _evidence_faults(at: At, evidence: Any) -> Iterator[Fault]:
     if not isinstance(evidence, dict) or not _EVIDENCE_NEEDS <= evidence.keys() <= _EVIDENCE_MAY:
         expected = f"evidence with the keys {sorted(_EVIDENCE_NEEDS)} and at most the starts and ends"
-        yield at.fault(expected, shown(evidence))
+        yield at.fault(expected, short_repr(evidence))
     elif not isinstance(evidence["docid"], str) or any(type(v) in (list, dict) for v in evidence.values()):
-        yield at.fault("evidence with a docid string, and no value a list or an object", shown(evidence))
+        yield at.fault("evidence with a docid string, and no value a list or an object", short_repr(evidence))
 
 
 def evidence_faults(
@@ -277,15 +279,15 @@ def evidence_faults(
             for unit in units:
                 yield from _place_faults(at, unit, evidence, unit.count(lengths[doc_id]))
         elif units or blocks.classes:
-            yield at.fault("evidence in a document of the data set", shown(doc_id))
+            yield at.fault("evidence in a document of the data set", short_repr(doc_id))
         if blocks.hard and not blocks.tokens and not all(map(is_token, TOKENS.gold(evidence))):
-            yield at.fault("start_token and end_token integers", shown(TOKENS.gold(evidence)))
+            yield at.fault("start_token and end_token integers", short_repr(TOKENS.gold(evidence)))
 
 
 def _place_faults(at: At, unit: Unit, evidence: Record, n_units: int) -> Iterator[Fault]:
     start, end = unit.gold(evidence)
     if not is_token(start) or not is_token(end):
-        yield at.fault(f"{unit.start} and {unit.end} integers", shown((start, end)))
+        yield at.fault(f"{unit.start} and {unit.end} integers", short_repr((start, end)))
     elif start < end and not -n_units <= start < end <= n_units:  # a negative start counts from the end
         expected = f"evidence inside {evidence['docid']} ({n_units} {unit.name}s)"
         yield at.fault(expected, f"{start}:{end}")

@@ -5,12 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
 from eraser import Fault, InputError
-from eraser.types import Mask
-from rationale.asked import Asked
+from eraser.types import Floats, Mask
 from rationale.attribution.batched import Case, halving, piece_scores
 from rationale.attribution.fit import fitting, refuse_unfit, shown_whole, unfit
 from rationale.attribution.methods import METHODS, Method, codes_of, method_named
@@ -18,13 +14,12 @@ from rationale.attribution.request import AttributionSettings, usual
 from rationale.attribution.words import word_scores
 from rationale.heads import check_explain
 from rationale.inference.predict import check_finite
+from rationale.text_classifier import TextClassifier
 
 __all__ = [
     "METHODS", "Attribution", "AttributionSettings", "Case", "attribute", "check_method", "fitting",
     "codes_of", "halving", "method_named", "refuse_unfit", "unfit", "usual",
 ]  # fmt: skip
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -32,19 +27,19 @@ class Attribution:
     """One score for each word [W]; NaN where no piece was read. `target` is the class explained.
 
     `own` [W] are the words that a method chose itself. `milliseconds` is the text's share, by pieces,
-    of its batches' wall-clock time. `delta` is by how much the scores of a method that promises it miss what
-    they should sum to, added up over the text's windows.
+    of its batches' wall-clock time. `convergence_delta` is by how much the scores of a method that promises
+    it miss what they should sum to, added up over the text's windows.
     """
 
     scores: Floats
     target: int
     milliseconds: float
     own: Mask | None = None
-    delta: float | None = None
+    convergence_delta: float | None = None
 
 
 def attribute(
-    classifier: Asked,
+    classifier: TextClassifier,
     method: str,
     cases: Sequence[Case],
     settings: AttributionSettings | None = None,
@@ -61,21 +56,21 @@ def attribute(
         raise InputError(*faults)
     check_explain(settings.explain, classifier.head)
     classifier = classifier if chosen.adaptive else shown_whole(classifier)
-    pieces, spent, missed = piece_scores(classifier, chosen, cases, settings)
+    pieces, spent, deltas = piece_scores(classifier, chosen, cases, settings)
     check_finite(f"finite scores from {method}", pieces, [case.of for case in cases for _ in case.windows])
     of_windows = iter(pieces)
     bar = None if chosen.own is None else chosen.own(classifier)
     attributions = []
-    for case, ms, miss in zip(cases, spent, missed, strict=True):
+    for case, ms, delta in zip(cases, spent, deltas, strict=True):
         of_case = [next(of_windows) for _ in case.windows]
         scores = word_scores(case.windows, of_case, case.n_words, chosen.reduce)
         own = None if bar is None else scores >= bar  # NaN, an unread word, is not chosen
-        delta = None if chosen.span is None else float(miss)
-        attributions.append(Attribution(scores, case.target, float(ms), own, delta))
+        convergence_delta = None if chosen.expected_sum is None else float(delta)
+        attributions.append(Attribution(scores, case.target, float(ms), own, convergence_delta))
     return attributions
 
 
-def check_method(classifier: Asked, name: str) -> Method:
+def check_method(classifier: TextClassifier, name: str) -> Method:
     """Return the method of that name; refuse one that nobody knows, or that does not fit the classifier."""
     method = method_named(name)
     if method is None:

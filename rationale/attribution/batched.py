@@ -7,17 +7,16 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from eraser import Fault, InputError, Text
-from rationale.asked import Asked
+from eraser.types import Floats
 from rationale.attribution.methods import Method
 from rationale.attribution.request import AttributionSettings, Request
 from rationale.inference.predict import DROPPING, together
 from rationale.pass_cache import Passes, now
 from rationale.text.encode import Window
+from rationale.text_classifier import TextClassifier
 
-Floats = NDArray[np.float64]
 MAX_PIECES = {"cpu": 2 * 512, "cuda": 128 * 512}  # of a gradient batch: small ones stay in caches
 MAX_ASKED = 32 * 1024  # words and gaps of texts whose questions a function is asked together
 
@@ -37,13 +36,13 @@ class Case:
 
 
 def piece_scores(
-    classifier: Asked, method: Method, cases: Sequence[Case], settings: AttributionSettings
+    classifier: TextClassifier, method: Method, cases: Sequence[Case], settings: AttributionSettings
 ) -> tuple[list[Floats], Floats, Floats]:
     """Return the piece scores of each window, and for each case the milliseconds and the sum of |delta|."""
     owner = [n for n, case in enumerate(cases) for _ in case.windows]
     flat = [window for case in cases for window in case.windows]
     pieces: list[Floats] = [np.empty(0)] * len(flat)
-    spent, missed = np.zeros(len(cases)), np.zeros(len(cases))
+    spent, deltas = np.zeros(len(cases)), np.zeros(len(cases))
     limit = MAX_PIECES.get(classifier.device.type, MAX_PIECES["cpu"])
     limit *= DROPPING if method.adaptive else 1
     limit = MAX_ASKED if classifier.opaque else limit
@@ -57,16 +56,20 @@ def piece_scores(
         begin, saved = now(), passes.saved
         scores = halving(classifier, method, request).double().cpu().numpy()
         seconds = now() - begin + passes.saved - saved
-        span = None if method.span is None else method.span(classifier, request).double().cpu().numpy()
+        sums = (
+            None
+            if method.expected_sum is None
+            else method.expected_sum(classifier, request).double().cpu().numpy()
+        )
         share = seconds * 1000 / sum(len(flat[i]) for i in rows)
         for row, i in enumerate(rows):
             pieces[i] = scores[row, : len(flat[i])]
             spent[owner[i]] += share * len(flat[i])
-            missed[owner[i]] += 0.0 if span is None else abs(scores[row].sum() - span[row])
-    return pieces, spent, missed
+            deltas[owner[i]] += 0.0 if sums is None else abs(scores[row].sum() - sums[row])
+    return pieces, spent, deltas
 
 
-def halving(classifier: Asked, method: Method, request: Request) -> torch.Tensor:
+def halving(classifier: TextClassifier, method: Method, request: Request) -> torch.Tensor:
     """Return the method's piece scores [B,T]; out of memory, do one half after the other."""
     try:
         return method.scores(classifier, request)

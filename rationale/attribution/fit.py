@@ -15,14 +15,15 @@ import numpy as np
 
 from eraser import Fault, InputError, Text
 from eraser.errors import first_line
-from rationale.asked import Asked
-from rationale.attribution.batched import Case, Floats, piece_scores
+from eraser.types import Floats
+from rationale.attribution.batched import Case, piece_scores
 from rationale.attribution.gradients import lengths_count
 from rationale.attribution.methods import Method, method_named
 from rationale.attribution.request import AttributionSettings
 from rationale.models.packed.alone import length_matters
 from rationale.models.packed.known import known, rounded
 from rationale.models.packed.reads import reads_of
+from rationale.text_classifier import TextClassifier
 
 TRIED = (6, 3)  # words of the texts
 OPAQUE = "it looks into a model, and this is a function of texts; leave_one_out works"
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from rationale.hf.classifier import Classifier
 
 
-def shown_whole(classifier: Asked) -> Any:
+def shown_whole(classifier: TextClassifier) -> Any:
     """Return the classifier with nothing removed; a function is as it is."""
     if classifier.opaque:
         return classifier
@@ -44,7 +45,7 @@ def shown_whole(classifier: Asked) -> Any:
     return without_removal(classifier)
 
 
-def unfit(classifier: Asked, name: str) -> str | None:
+def unfit(classifier: TextClassifier, name: str) -> str | None:
     """Return why a method does not fit a classifier, ending in what does work; None where it fits."""
     method = method_named(name)
     if method is None:
@@ -59,7 +60,7 @@ def unfit(classifier: Asked, name: str) -> str | None:
 
 
 def fitting(
-    classifier: Asked, names: Iterable[str], explained: Asked | None = None
+    classifier: TextClassifier, names: Iterable[str], explained: TextClassifier | None = None
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return the methods that fit, and a line for each that does not.
 
@@ -74,7 +75,9 @@ def fitting(
     return fit, tuple(f"{name} is left out: {why}" for name, why in reasons.items() if why is not None)
 
 
-def refuse_unfit(classifier: Asked, names: Iterable[str], explained: Asked | None = None) -> None:
+def refuse_unfit(
+    classifier: TextClassifier, names: Iterable[str], explained: TextClassifier | None = None
+) -> None:
     """Refuse methods that do not fit, a line each."""
     faults = []
     for name in names:
@@ -98,7 +101,7 @@ def reading(classifier: Any) -> tuple[object, ...]:
     return (reads, alike) if alike or reads not in ("first", None) else ()
 
 
-def _asked(classifier: Asked, explained: Asked | None, name: str) -> Asked:
+def _asked(classifier: TextClassifier, explained: TextClassifier | None, name: str) -> TextClassifier:
     method = method_named(name)
     own = explained is None or (method is not None and method.adaptive)
     return classifier if own or explained is None else explained

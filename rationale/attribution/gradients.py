@@ -59,7 +59,7 @@ class Explained(nn.Module):
 
 
 @torch.no_grad()
-def span(classifier: Classifier, request: Request) -> Tensor:
+def expected_sum(classifier: Classifier, request: Request) -> Tensor:
     """Return what the scores of path methods should sum to [B]: the answer less that of the empty text."""
     answer = Explained(classifier, request)
     full, blank = embed(classifier.model, request.batch.ids), _blank(classifier, request)

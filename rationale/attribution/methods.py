@@ -24,8 +24,8 @@ from rationale.attribution.request import Request
 from rationale.text.encode import OUTSIDE
 
 if TYPE_CHECKING:
-    from rationale.asked import Asked
     from rationale.hf.classifier import Classifier
+    from rationale.text_classifier import TextClassifier
 
 Reduce = Literal["sum", "max", "max_magnitude", "first"]
 Scores = Callable[[Any, Request], Tensor]  # …, of a Classifier, or of whatever can be asked
@@ -36,9 +36,9 @@ Need = Callable[[Any], str | None]  # why not, in words that end in what does wo
 class Method:
     """A method: its function, how pieces become words, whether scores have a sign, where it is from.
 
-    `uses` names the settings its scores depend on (`seed` too). `span` is what the scores of a window should
-    sum to, for methods that promise that. `own` gives the score from which on a word is the method's own
-    choice, for methods that choose; `adaptive` marks what only a token-dropping model can do, `asks` what
+    `uses` names the settings its scores depend on (`seed` too). `expected_sum` is what the scores of a window
+    should sum to, for methods that promise that. `own` gives the score from which on a word is the method's
+    own choice, for methods that choose; `adaptive` marks what only a token-dropping model can do, `asks` what
     needs no more than answers to texts, and so explains a function too. `needs` says why a classifier lacks
     what the method needs, or None; a method that is `tried` must also score two short texts alone as it does
     together before it is used on a model (see `rationale.attribution.fit`).
@@ -49,7 +49,7 @@ class Method:
     signed: bool
     source: str
     uses: tuple[str, ...] = ()
-    span: Scores | None = None
+    expected_sum: Scores | None = None
     adaptive: bool = False
     own: Callable[[Any], float] | None = None
     asks: bool = False
@@ -67,7 +67,7 @@ class Method:
             return self.scores.__code__.co_code.hex()
 
 
-def random(classifier: Asked, request: Request) -> Tensor:
+def random(classifier: TextClassifier, request: Request) -> Tensor:
     """Uniform numbers, one a word, from the example's own seed: the floor every method must beat."""
     word = request.batch.word.cpu().numpy()
     scores = np.zeros(word.shape)
@@ -77,7 +77,7 @@ def random(classifier: Asked, request: Request) -> Tensor:
     return torch.from_numpy(scores)
 
 
-def position(classifier: Asked, request: Request) -> Tensor:
+def position(classifier: TextClassifier, request: Request) -> Tensor:
     """The text's first words first: 1 / (1 + place of the word)."""
     word = request.batch.word.double()
     return torch.where(word == OUTSIDE, 0.0, 1 / (1 + word.clamp(min=0)))
@@ -101,18 +101,20 @@ def _effects(
     scores: Scores,
     source: str,
     uses: tuple[str, ...],
-    span: Scores | None = None,
+    expected_sum: Scores | None = None,
     needs: Need | None = None,
 ) -> Method:
-    return Method(scores, "sum", True, source, uses, span, needs=needs, tried=True)
+    return Method(scores, "sum", True, source, uses, expected_sum, needs=needs, tried=True)
 
 
 def _chosen(scores: Scores, own: Callable[[Classifier], float] | None = None) -> Method:
     return Method(scores, "max", False, "AdapLeR 2022", adaptive=True, own=own, needs=adaptive.drops_none)
 
 
-def _asking(scores: Scores, source: str, uses: tuple[str, ...] = (), span: Scores | None = None) -> Method:
-    return Method(scores, "sum", True, source, ("explain", "replace", *uses), span, asks=True)
+def _asking(
+    scores: Scores, source: str, uses: tuple[str, ...] = (), expected_sum: Scores | None = None
+) -> Method:
+    return Method(scores, "sum", True, source, ("explain", "replace", *uses), expected_sum, asks=True)
 
 
 def _floor(scores: Scores, uses: tuple[str, ...] = ()) -> Method:
@@ -133,16 +135,21 @@ METHODS: dict[str, Method] = {
     "gradient_x_input_l1": _weights(grad.gradient_x_input_l1, "arXiv 1605.01713", ("explain",)),
     "gradient_x_input_l2": _weights(grad.gradient_x_input_l2, "arXiv 1605.01713", ("explain",)),
     "integrated_gradients": _effects(
-        grad.integrated_gradients, "arXiv 1703.01365", ("explain", "ig_steps"), grad.span
+        grad.integrated_gradients, "arXiv 1703.01365", ("explain", "ig_steps"), grad.expected_sum
     ),
     "gradient_shap": _effects(
-        grad.gradient_shap, "arXiv 1705.07874", ("explain", "gradient_shap_samples", "seed"), grad.span
+        grad.gradient_shap,
+        "arXiv 1705.07874",
+        ("explain", "gradient_shap_samples", "seed"),
+        grad.expected_sum,
     ),
-    "deeplift": _effects(grad.deeplift, "arXiv 1704.02685", ("explain",), grad.span, grad.no_rescaling),
+    "deeplift": _effects(
+        grad.deeplift, "arXiv 1704.02685", ("explain",), grad.expected_sum, grad.no_rescaling
+    ),
     "leave_one_out": _asking(pert.leave_one_out, "arXiv 1612.08220"),
     "occlusion": _asking(pert.occlusion, "arXiv 1311.2901", ("occlusion_words",)),
     "lime": _asking(pert.lime, "arXiv 1602.04938", ("lime_samples", "seed")),
-    "kernel_shap": _asking(pert.kernel_shap, "arXiv 1705.07874", ("shap_samples", "seed"), pert.span),
+    "kernel_shap": _asking(pert.kernel_shap, "arXiv 1705.07874", ("shap_samples", "seed"), pert.expected_sum),
     "survivors": _chosen(survivors, adaptive.n_layers),
     "contribution": _chosen(contribution),
     "position": _floor(position),
@@ -150,7 +157,7 @@ METHODS: dict[str, Method] = {
 }
 
 
-def fitting(classifier: Asked) -> tuple[str, ...]:
+def fitting(classifier: TextClassifier) -> tuple[str, ...]:
     """Return the methods that can explain a classifier: of a function those that only ask."""
     return tuple(name for name, method in METHODS.items() if method.asks or not classifier.opaque)
 

@@ -18,16 +18,16 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from eraser.types import Floats
-from rationale.asked import Asked
 from rationale.attribution.request import AttributionSettings, Request, explained_values
 from rationale.inference.ablate import coalition_logits, words_of
 from rationale.text.encode import Window
+from rationale.text_classifier import TextClassifier
 
 Answer = Callable[[Tensor], Tensor]  # words present [N,K] → what is explained [N]
 Explainer = Callable[[Answer, Tensor, AttributionSettings], Tensor]  # …, all words present [1,K] → [1,K]
 
 
-def span(classifier: Asked, request: Request) -> Tensor:
+def expected_sum(classifier: TextClassifier, request: Request) -> Tensor:
     """Return what Shapley values should sum to [B]: the answer less that without any word."""
     windows = request.windows()
     ends = [np.array([[True], [False]]).repeat(len(words_of(w)), axis=1) for w in windows]
@@ -39,7 +39,7 @@ def span(classifier: Asked, request: Request) -> Tensor:
     return torch.stack([full - empty for full, empty in values])
 
 
-def _perturb(explainer: Explainer, classifier: Asked, request: Request) -> Tensor:
+def _perturb(explainer: Explainer, classifier: TextClassifier, request: Request) -> Tensor:
     windows, s = request.windows(), request.settings
     questions = [_ask(explainer, w, seed, s) for w, seed in zip(windows, request.seeds, strict=True)]
     logits = coalition_logits(classifier, windows, questions, s.replace)
@@ -117,21 +117,21 @@ def _kernel_shap(answer: Answer, words: Tensor, s: AttributionSettings) -> Tenso
     return found
 
 
-def leave_one_out(classifier: Asked, request: Request) -> Tensor:
+def leave_one_out(classifier: TextClassifier, request: Request) -> Tensor:
     """How much what is explained falls when the word is taken away; a pass for each word."""
     return _perturb(_leave_one_out, classifier, request)
 
 
-def occlusion(classifier: Asked, request: Request) -> Tensor:
+def occlusion(classifier: TextClassifier, request: Request) -> Tensor:
     """How much it falls when a phrase that slides over the word is taken away, mean over such phrases."""
     return _perturb(_occlusion, classifier, request)
 
 
-def lime(classifier: Asked, request: Request) -> Tensor:
+def lime(classifier: TextClassifier, request: Request) -> Tensor:
     """Weights of a ridge regression on random subsets of the words, near ones counting more."""
     return _perturb(_lime, classifier, request)
 
 
-def kernel_shap(classifier: Asked, request: Request) -> Tensor:
+def kernel_shap(classifier: TextClassifier, request: Request) -> Tensor:
     """Shapley values of the words, by weighted regression on random subsets."""
     return _perturb(_kernel_shap, classifier, request)

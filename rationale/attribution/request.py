@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from eraser import Fault
-from rationale.asked import Asked
 from rationale.heads import HEADS, Explain, Head, explained
-from rationale.inference.ablate import Removal
+from rationale.inference.ablate import ErasureMode
 from rationale.text.encode import OUTSIDE, Batch, Window
+from rationale.text_classifier import TextClassifier
 
 EXPLAIN: tuple[Explain, ...] = ("logit", "probability", "margin")
 
@@ -32,7 +32,7 @@ class AttributionSettings:
     lime_samples: int = 100
     shap_samples: int = 500
     occlusion_words: int = 3
-    replace: Removal = "delete"
+    replace: ErasureMode = "delete"
 
     def faults(self) -> list[Fault]:
         """Return what is wrong with the settings."""
@@ -49,7 +49,7 @@ class AttributionSettings:
         return found
 
 
-def usual(classifier: Asked) -> AttributionSettings:
+def usual(classifier: TextClassifier) -> AttributionSettings:
     """Return the settings of one who sets nothing: of a function its probability is explained."""
     return AttributionSettings(explain=HEADS[classifier.head].usual)
 

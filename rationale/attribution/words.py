@@ -7,10 +7,9 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from eraser.types import Floats
 from rationale.attribution.methods import Reduce
 from rationale.text.encode import OUTSIDE, Window, words_between
-
-Floats = NDArray[np.float64]
 
 
 def _sum(word: NDArray[np.int64], scores: Floats, out: Floats) -> None:

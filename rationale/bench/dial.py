@@ -50,7 +50,7 @@ def dial_table(
     dataset.examples(split)
     rows = []
     for dial in dials:
-        with model.turned(dial):
+        with model.at_dial(dial):
             rows.append({"dial": dial, **_row(classifier, dataset, split, seed)})
     return pd.DataFrame(rows)
 

@@ -15,11 +15,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from tqdm.auto import tqdm
 from transformers import PreTrainedModel
 
 from eraser import Fault, InputError
+from eraser.types import Floats
 from rationale.hf.classifier import Classifier, cast_once, describe
 from rationale.hf.memory import peak_megabytes
 from rationale.models.adaptive import AdaptiveForSequenceClassification, plain
@@ -27,8 +27,6 @@ from rationale.models.flops import costs, kept_lengths
 from rationale.models.packed.encoder import Output, keep_all, run_packed
 from rationale.models.pruning import build, original
 from rationale.text.encode import Batch, Window
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

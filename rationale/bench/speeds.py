@@ -14,20 +14,18 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from tqdm.auto import tqdm
 
 from eraser import Dataset, Fault, InputError, Prediction
 from eraser.metrics.table import compare, measure, score
-from rationale.asked import check_labels
+from eraser.types import Floats
 from rationale.bench.removal import bench
 from rationale.hf.classifier import Classifier
-from rationale.inference.capabilities import spares
+from rationale.inference.capabilities import is_efficient
 from rationale.inference.savings import Answers, answers, speedup_of
 from rationale.models.adaptive import AdaptiveForSequenceClassification
 from rationale.models.flops import costs, full_costs
-
-Floats = NDArray[np.float64]
+from rationale.text_classifier import check_labels
 
 
 @dataclass(frozen=True)
@@ -78,7 +76,7 @@ def _check_models(dense: Classifier, models: Mapping[str, Classifier], dataset: 
     """Refuse what would be compared with something else than it was made from."""
     for name, model in {"dense": dense, **models}.items():
         check_labels(model, dataset.labels, name)
-        if spares(model) == (name == "dense"):
+        if is_efficient(model) == (name == "dense"):
             expected = "a dense model" if name == "dense" else "an adaptive or cut model"
             raise InputError(Fault(expected, type(model.model).__name__, name))
         if full_costs(model.model) != costs(dense.model):
@@ -87,7 +85,7 @@ def _check_models(dense: Classifier, models: Mapping[str, Classifier], dataset: 
 
 def _turned(classifier: Classifier, dial: float) -> AbstractContextManager[None]:
     model = classifier.model
-    return model.turned(dial) if isinstance(model, AdaptiveForSequenceClassification) else nullcontext()
+    return model.at_dial(dial) if isinstance(model, AdaptiveForSequenceClassification) else nullcontext()
 
 
 def _has_dial(classifier: Classifier) -> bool:

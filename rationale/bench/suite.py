@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from transformers import BertConfig, BertForSequenceClassification, PreTrainedModel
 
 from rationale import __version__
-from rationale.evaluation.part_files import Rows, part
+from rationale.evaluation.part_files import PartRows, part
 from rationale.evaluation.pipeline import PARTS_VERSION
 from rationale.hf.classifier import SHIPPED, describe, load_classifier, round_matrices
 from rationale.hf.device import pick_device
@@ -60,7 +60,7 @@ SUITES: dict[str, Suite] = {
     "gpu": Suite(),
     "cpu": Suite(("shipped",), (64, 256), (1, 32), (0.2,), 5, compiled=False),
 }
-Run = Callable[[Tensor, Tensor], Any]
+Runnable = Callable[[Tensor, Tensor], Any]
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ class SuiteRun:
         return {"device": describe(classifier), "processor": platform.processor(), **versions}
 
     @property
-    def measured(self) -> int:
+    def n_done(self) -> int:
         """How many chunks the folder has already."""
         return sum(self._path(number).exists() for number in range(len(self)))
 
@@ -121,7 +121,7 @@ class SuiteRun:
         """Return the cells of one chunk, measured if the folder lacks them."""
         name, length = self.shapes[number]
 
-        def compute() -> Rows:
+        def compute() -> PartRows:
             return [asdict(cell) for cell in measure(self.suite, name, length, self.device)]
 
         return [Cell(**row) for row in part(self._path(number), compute)]
@@ -164,7 +164,9 @@ def dense_model(name: str, device: torch.device, bf16: bool) -> PreTrainedModel:
     return model
 
 
-def ways_to_run(dense: PreTrainedModel, length: int, suite: Suite) -> dict[str, tuple[PreTrainedModel, Run]]:
+def ways_to_run(
+    dense: PreTrainedModel, length: int, suite: Suite
+) -> dict[str, tuple[PreTrainedModel, Runnable]]:
     """Return name → (model, how it is run on ids and real [B,T])."""
 
     def whole(model: PreTrainedModel, ids: Tensor, real: Tensor) -> Any:
@@ -173,7 +175,7 @@ def ways_to_run(dense: PreTrainedModel, length: int, suite: Suite) -> dict[str, 
     def packed(ids: Tensor, real: Tensor) -> Any:
         return run_packed(dense, ids, torch.zeros_like(ids), real, keep_all)
 
-    ways: dict[str, tuple[PreTrainedModel, Run]] = {"dense": (dense, partial(whole, dense))}
+    ways: dict[str, tuple[PreTrainedModel, Runnable]] = {"dense": (dense, partial(whole, dense))}
     if suite.compiled:
         compiled: Any = torch.compile(dense, mode="reduce-overhead")
         ways["compiled"] = (dense, partial(whole, compiled))
@@ -181,10 +183,10 @@ def ways_to_run(dense: PreTrainedModel, length: int, suite: Suite) -> dict[str, 
     for share in suite.shares:
         model = shrinking(dense, length, share, suite.seed)
         ways[f"adapler {share:g}"] = (model, partial(whole, model))
-    exiting = _still(DactForSequenceClassification.around(dense), dense.device)
+    exiting = _still(DactForSequenceClassification.wrap(dense), dense.device)
     ways["dact"] = (exiting, partial(whole, exiting))
     smallest = shrinking(dense, length, suite.shares[-1], suite.seed)
-    stack = _still(DactForSequenceClassification.around(smallest), dense.device)
+    stack = _still(DactForSequenceClassification.wrap(smallest), dense.device)
     ways[f"adapler {suite.shares[-1]:g} + dact"] = (stack, partial(whole, stack))
     return ways
 
@@ -193,7 +195,7 @@ def shrinking(
     dense: PreTrainedModel, length: int, share: float, seed: int
 ) -> AdaplerForSequenceClassification:
     """Return a model that does about that share of the dense operations on texts of one length."""
-    model = AdaplerForSequenceClassification.around(dense)
+    model = AdaplerForSequenceClassification.wrap(dense)
     _still(model, dense.device)
     torch.manual_seed(seed)
     for predictor in model.contribution_predictors:
@@ -235,7 +237,7 @@ def _ids(model: PreTrainedModel, shape: tuple[int, int], seed: int) -> Tensor:
 
 
 def _cells(
-    name: str, ids: Tensor, ways: dict[str, tuple[PreTrainedModel, Run]], rounds: int
+    name: str, ids: Tensor, ways: dict[str, tuple[PreTrainedModel, Runnable]], rounds: int
 ) -> Iterator[Cell]:
     real = torch.ones_like(ids, dtype=torch.bool)
     seconds: dict[str, list[float]] = {}

@@ -108,8 +108,8 @@ def _run_suite(name: str, device: str, out: Path, how: tuple[str, int, str | Non
     job = SuiteJob(replace(SUITES[name], device=device), str(out.resolve()), threads=torch.get_num_threads())
     run = job.open()
     claim(out, f"bench --suite {name}", {**vars(run.suite), **run.where}, (), (), overwrite)
-    if run.measured:
-        say(f"measured earlier: {run.measured} of {len(run)} parts in {run.folder}/parts", err=True)
+    if run.n_done:
+        say(f"measured earlier: {run.n_done} of {len(run)} parts in {run.folder}/parts", err=True)
     RUNNERS[runner](job, run, workers, address)
     table = as_table([cell for number in range(len(run)) for cell in run.cells(number)])
     cells = table.astype(object).where(table.notna(), None).to_dict("records")

@@ -202,9 +202,9 @@ def check_command(
     """List everything wrong with a prediction file; exit code 2 if the official scorer would refuse it."""
     from eraser.data.source import Source
     from eraser.official.check import check_predictions
-    from eraser.official.reading import Settings
+    from eraser.official.reading import ScorerOptions
 
-    settings = Settings(extra_labels=tuple(extra_label or ()))
+    settings = ScorerOptions(extra_labels=tuple(extra_label or ()))
     found = check_predictions(Source(data), split, predictions, settings)
     for warning in told(found.warnings):
         say(f"warning: {warning}")

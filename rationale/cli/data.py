@@ -59,20 +59,20 @@ def import_command(  # noqa: PLR0913 (one option each)
     overwrite: Overwrite = False,
 ) -> None:
     """Turn your own CSV, TSV or JSONL files into a data set in ERASER format."""
-    from eraser.data.custom.read import WHOLE, Reading, read_own
-    from eraser.data.custom.rows import Columns
+    from eraser.data.custom.read import WHOLE, ImportOptions, read_custom
+    from eraser.data.custom.rows import ColumnNames
     from eraser.data.write_eraser import BY, refuse_taken, write_eraser
     from eraser.files.owned import MANIFEST, clear, hash_of, is_done, read_made
 
     given = {"train": train, "val": val, "test": test, WHOLE: file}
     files = {name: path for name, path in given.items() if path is not None}
     _check_files(files, WHOLE, {"--split-column": split_column, "--split": split})
-    columns = Columns(text, label, id_column, rationale, query, split_column)
+    columns = ColumnNames(text, label, id_column, rationale, query, split_column)
     shares = tuple(numbers(split or "0.8,0.1,0.1"))
-    how = Reading(columns, rationale_form, (opening, closing), shares, seed, words)
+    how = ImportOptions(columns, rationale_form, (opening, closing), shares, seed, words)
     if read_made(out) is None:
         refuse_taken(out)
-    found = read_own(out.resolve().name, files, how)
+    found = read_custom(out.resolve().name, files, how)
     of = {**asdict(how), "content_of_files": {name: hash_of(path) for name, path in files.items()}}
     if is_done(out, BY, of, (), overwrite):
         say(f"already done: {out}")

@@ -38,10 +38,10 @@ from rationale.cli.options import (
 from rationale.process.terminal import say, say_lines
 
 if TYPE_CHECKING:  # torch is imported when a command runs
-    from rationale.asked import Asked
     from rationale.evaluation.plan import Plan
     from rationale.runners.jobs import EvaluateJob
     from rationale.settings import EvaluateSettings
+    from rationale.text_classifier import TextClassifier
 
 
 def evaluate_command(  # noqa: PLR0913 (one option each)
@@ -114,7 +114,7 @@ def _job(given: dict[str, Any], planned: Plan) -> EvaluateJob:
     return EvaluateJob(elsewhere, folder, labels, torch.get_num_threads(), data and absolute(str(data)))
 
 
-def _classifier(name: str, given: dict[str, Any]) -> Asked:
+def _classifier(name: str, given: dict[str, Any]) -> TextClassifier:
     """Return a model that reads and runs as the options say, or a function."""
     from rationale.named import load_named
 
@@ -122,7 +122,9 @@ def _classifier(name: str, given: dict[str, Any]) -> Asked:
     return load_named(name, label_names(given["labels"]), given["mask"], how)
 
 
-def _settings(given: dict[str, Any], classifier: Asked, dense: Asked | None) -> EvaluateSettings:
+def _settings(
+    given: dict[str, Any], classifier: TextClassifier, dense: TextClassifier | None
+) -> EvaluateSettings:
     """Return the options as settings, with what suits the model where nothing is said."""
     from rationale.attribution import usual
     from rationale.budgets import parse_budget

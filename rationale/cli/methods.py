@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 from rationale.process.terminal import say
 
 if TYPE_CHECKING:  # torch is imported when a command runs
-    from rationale.asked import Asked
+    from rationale.text_classifier import TextClassifier
 
 ALL = "all"
 
 
 def picked(
-    given: str | None, usual: Sequence[str], classifier: Asked, explained: Asked | None
+    given: str | None, usual: Sequence[str], classifier: TextClassifier, explained: TextClassifier | None
 ) -> tuple[str, ...]:
     """Return the methods to run; of the usual ones, or of all, those left out are told.
 

@@ -11,7 +11,7 @@ from eraser.errors import Fault, InputError
 from rationale.cli.options import DataPath, DatasetName, Overwrite, Precision, Threads, use_threads
 from rationale.process.terminal import say, say_lines
 
-SHOWN = (
+PRINTED_COLUMNS = (
     *("model", "dial", "flops", "wall", "wall_of_flops", "exit_layer"),
     *("accuracy", "accuracy_low", "accuracy_high", "loss", "loss_low", "loss_high"),
 )
@@ -71,7 +71,7 @@ def speeds_command(  # noqa: PLR0913 (one option each)
         write_text(new / "areas.csv", as_csv(areas.rename_axis("model").reset_index(name="area")))
         write_bytes(new / "speeds.png", png(speed_figure(table)))
     say(f"{loaded.name} {split}, n = {len(labels)}; {table['where'].dropna().iloc[0]}")
-    say_lines(table[list(SHOWN)].round(3).to_string(index=False))
+    say_lines(table[list(PRINTED_COLUMNS)].round(3).to_string(index=False))
     say("area under accuracy over the share of dense operations")
     say_lines(areas.round(4).to_string())
 

@@ -18,29 +18,31 @@ from typing import Any, TextIO
 import numpy as np
 
 from eraser.files.whole import add_predictions, whole
-from eraser.metrics.agreement import Columns as Row
+from eraser.metrics.agreement import MetricColumns
 from eraser.metrics.table import defined, rows_of
 from eraser.types import Kind
-from rationale.evaluation.columns import PER_EXAMPLE, TIMES, Columns, ColumnsFile, ColumnsWriter, Key
+from rationale.evaluation.columns import PER_EXAMPLE, TIMES, ColumnMap, ColumnsFile, ColumnsWriter, Key
 from rationale.evaluation.disagreement import MIN_WORDS, Found, furthest_apart, furthest_from_people
-from rationale.evaluation.per_example import DELTA, NO_BUDGET, TAU, measured, timed
+from rationale.evaluation.per_example import DELTA, NO_BUDGET, TAU, per_example_metrics, per_example_times
 from rationale.evaluation.plan import Evaluation, joined
-from rationale.evaluation.savings import Spared
+from rationale.evaluation.savings import ComputeSavings
 from rationale.settings import EvaluateSettings
 
 N_EXAMPLES = 3  # of each kind
-Shown = tuple[float | None, dict[str, Any]]  # why an example is worth a look, and what the page shows of it
+NotableExample = tuple[
+    float | None, dict[str, Any]
+]  # why an example is worth a look, and what the page shows of it
 
 
 @dataclass
-class Worth:
+class NotableExamples:
     """The examples worth a look, so far."""
 
-    far: list[Shown] = field(default_factory=list)
-    apart: list[Shown] = field(default_factory=list)
-    marked: list[Shown] = field(default_factory=list)
+    far: list[NotableExample] = field(default_factory=list)
+    apart: list[NotableExample] = field(default_factory=list)
+    marked: list[NotableExample] = field(default_factory=list)
 
-    def add(self, evaluation: Evaluation, columns: Mapping[Key, list[Row]]) -> None:
+    def add(self, evaluation: Evaluation, columns: Mapping[Key, list[MetricColumns]]) -> None:
         """Look through some more."""
         names = evaluation.settings.methods
         methods = [m for m in names if m != "random"] or list(names)
@@ -49,11 +51,11 @@ class Worth:
         sizes = [item.truth.n_words for item in evaluation.items]
         marked = [i for i, item in enumerate(evaluation.items) if item.truth.spans]
 
-        def shown(found: Sequence[Found]) -> list[Shown]:
+        def notable(found: Sequence[Found]) -> list[NotableExample]:
             return [(number, _example(evaluation, precision, i, number)) for i, number in found]
 
-        self.far = _lowest(self.far + shown(furthest_from_people(list(precision.values()), N_EXAMPLES)))
-        self.apart = _lowest(self.apart + shown(furthest_apart(pairs, sizes, N_EXAMPLES)))
+        self.far = _lowest(self.far + notable(furthest_from_people(list(precision.values()), N_EXAMPLES)))
+        self.apart = _lowest(self.apart + notable(furthest_apart(pairs, sizes, N_EXAMPLES)))
         first = [(None, _example(evaluation, precision, i, None)) for i in marked[:N_EXAMPLES]]
         self.marked = (self.marked + first)[:N_EXAMPLES]
 
@@ -75,12 +77,12 @@ class Worth:
         return [{"title": t, "number": n, "examples": [e for _, e in found]} for t, n, found in told]
 
 
-def _lowest(found: list[Shown]) -> list[Shown]:
+def _lowest(found: list[NotableExample]) -> list[NotableExample]:
     return sorted(found, key=lambda pair: pair[0] or 0.0)[:N_EXAMPLES]
 
 
 def _example(
-    evaluation: Evaluation, precision: Mapping[str, list[Row]], index: int, number: float | None
+    evaluation: Evaluation, precision: Mapping[str, list[MetricColumns]], index: int, number: float | None
 ) -> dict[str, Any]:
     """Return one example as the page shows it, a row a method with its average precision."""
     item, first = evaluation.items[index], next(iter(precision))
@@ -141,7 +143,7 @@ class Official(ExitStack):
 
 
 @dataclass(frozen=True)
-class Folded:
+class RunSummary:
     """What a run has to show, but for the tables made of its columns."""
 
     settings: EvaluateSettings
@@ -156,15 +158,15 @@ class Folded:
     kind: Kind = "class"
 
 
-def fold(batches: Iterable[Evaluation], folder: Path, keep: bool) -> Folded:
+def fold(batches: Iterable[Evaluation], folder: Path, keep: bool) -> RunSummary:
     """Write the columns and the official predictions of all batches; return what else they say.
 
     `keep`: whether the batches themselves are wanted too (as `people`).
     """
-    worth, people, counts = Worth(), list[Evaluation](), Counter[str]()
+    worth, people, counts = NotableExamples(), list[Evaluation](), Counter[str]()
     devices = set[str]()
     kind: Kind = "class"
-    saved: Spared | None = None
+    saved: ComputeSavings | None = None
     with (
         whole(folder / PER_EXAMPLE) as path,
         ColumnsWriter(path) as writer,
@@ -173,10 +175,10 @@ def fold(batches: Iterable[Evaluation], folder: Path, keep: bool) -> Folded:
         Official(folder / "predictions") as official,
     ):
         for batch in batches:
-            columns = measured(batch)
+            columns = per_example_metrics(batch)
             ids = [item.example.id for item in batch.items]
             writer.add(ids, columns)
-            times.add(ids, timed(batch))
+            times.add(ids, per_example_times(batch))
             official.add(batch)
             worth.add(batch, columns)
             counts.update(_counts(batch))
@@ -185,8 +187,8 @@ def fold(batches: Iterable[Evaluation], folder: Path, keep: bool) -> Folded:
             people += [batch] if keep else []
     found = ColumnsFile(folder / PER_EXAMPLE)
     explained = "number" if kind == "value" else batch.settings.explain
-    notes = (*batch.notes, *(saved.notes if saved else ()), *misses(found, explained))
-    return Folded(
+    notes = (*batch.notes, *(saved.notes if saved else ()), *convergence_notes(found, explained))
+    return RunSummary(
         batch.settings,
         batch.budgets,
         counts,
@@ -209,16 +211,16 @@ def _counts(evaluation: Evaluation) -> dict[str, int]:
     }
 
 
-def misses(columns: Columns, explain: str) -> tuple[str, ...]:
+def convergence_notes(columns: ColumnMap, explain: str) -> tuple[str, ...]:
     """Return by how much the scores of methods that should be complete miss what they should sum to."""
-    found = []
+    notes = []
     for name, at, method in columns:
         if name != DELTA:
             continue
         deltas = rows_of(columns[name, at, method])
-        if (missed := deltas[defined(deltas)]).size:
-            median = np.median(missed)
-            found.append(
+        if (known := deltas[defined(deltas)]).size:
+            median = np.median(known)
+            notes.append(
                 f"{method}: scores miss what they should sum to by {median:.2g} (median, of the {explain})"
             )
-    return tuple(found)
+    return tuple(notes)

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from eraser import InputError
-from eraser.errors import shown
+from eraser.errors import short_repr
 from eraser.metrics.table import Measured, defined, rows_of
 from eraser.types import Floats
 from rationale.evaluation.run_folder import unreadable
@@ -28,7 +28,7 @@ BLOCK = 4096  # examples written together: each block of each column costs some 
 MOST_ROWS, MOST_VALUES = 10**7, 10**9  # that are read
 MOST_THRIFT = 10**8  # bytes, and parts, of what a file says of itself
 Key = tuple[str, str, str]  # (metric, budget, method)
-Columns = Mapping[Key, Measured]
+ColumnMap = Mapping[Key, Measured]
 
 
 @dataclass
@@ -40,7 +40,7 @@ class ColumnsWriter:
     _waiting: dict[Key, list[Floats]] = field(default_factory=dict)
     _file: pq.ParquetWriter | None = None
 
-    def add(self, ids: Sequence[str], columns: Columns) -> None:
+    def add(self, ids: Sequence[str], columns: ColumnMap) -> None:
         """Take the columns of these examples; the keys are the same each time."""
         self._ids += ids
         for key, of_key in columns.items():
@@ -94,7 +94,7 @@ class ColumnsFile(Mapping[Key, Floats]):
         if len(set(self._names)) < len(self._names):
             raise self._broken("a column twice")
         if odd := [f.name for f in self._file.schema_arrow if not _is_as_written(f)]:
-            raise self._broken(f"no lists of numbers in column {shown(odd[0])}")
+            raise self._broken(f"no lists of numbers in column {short_repr(odd[0])}")
         meta = self._file.metadata
         groups = [meta.row_group(i) for i in range(meta.num_row_groups)]
         sizes = [group.column(i).num_values for group in groups for i in range(group.num_columns)]
@@ -140,7 +140,7 @@ class ColumnsFile(Mapping[Key, Floats]):
         known, values = np.asarray(found.is_valid()), np.asarray(found.flatten(), dtype=np.float64)
         sizes = set(found.value_lengths().drop_null().to_pylist())
         if len(sizes) > 1 or 0 in sizes:
-            raise self._broken(f"rows of several lengths in column {shown(name)}")
+            raise self._broken(f"rows of several lengths in column {short_repr(name)}")
         rows = np.full((len(known), max(1, len(values) // max(1, known.sum()))), np.nan)
         rows[known] = values.reshape(-1, rows.shape[1])
         return rows

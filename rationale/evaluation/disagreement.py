@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.stats import rankdata
 
-from eraser.metrics.agreement import Columns
+from eraser.metrics.agreement import MetricColumns
 from eraser.types import Floats
 
 if TYPE_CHECKING:  # the tables that use this are read without torch
@@ -46,7 +46,7 @@ def method_taus(evaluation: Evaluation) -> Floats:
     return np.array([kendall(np.stack([p.scores for p in row])) for row in zip(*of_methods, strict=True)])
 
 
-def furthest_from_people(by_method: Sequence[Sequence[Columns]], n: int) -> list[Found]:
+def furthest_from_people(by_method: Sequence[Sequence[MetricColumns]], n: int) -> list[Found]:
     """Return the n examples whose average precision, mean over methods, is lowest, that first.
 
     Args:
@@ -58,7 +58,7 @@ def furthest_from_people(by_method: Sequence[Sequence[Columns]], n: int) -> list
     return sorted(found, key=lambda pair: pair[1])[:n]
 
 
-def furthest_apart(pairs: Sequence[Sequence[Columns]], n_words: Sequence[int], n: int) -> list[Found]:
+def furthest_apart(pairs: Sequence[Sequence[MetricColumns]], n_words: Sequence[int], n: int) -> list[Found]:
     """Return the n examples whose τ, mean over pairs of methods, is lowest, that first.
 
     Texts of fewer than MIN_WORDS words, and pairs whose τ is undefined, have no say.

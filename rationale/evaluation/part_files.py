@@ -14,11 +14,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from eraser.errors import first_line, shown
+from eraser.errors import first_line, short_repr
 from eraser.files.whole import write_whole
 from rationale.evaluation.run_folder import own_file, unreadable
 
-Rows = list[dict[str, Any]]
+PartRows = list[dict[str, Any]]
 NAME = b"part"
 
 
@@ -37,18 +37,18 @@ def whole_part(folder: Path, name: str) -> pa.Table:
         raise unreadable(path, "a part of the run", first_line(error)) from None
     inside = (table.schema.metadata or {}).get(NAME)
     if inside != path.stem.encode():
-        got = "no name" if inside is None else f"the name {shown(inside.decode('utf-8', 'replace'))}"
+        got = "no name" if inside is None else f"the name {short_repr(inside.decode('utf-8', 'replace'))}"
         raise unreadable(path, "a part that says inside what its name says", got)
     return table
 
 
-def part(path: Path, compute: Callable[[], Rows]) -> Rows:
+def part(path: Path, compute: Callable[[], PartRows]) -> PartRows:
     """Return the part's rows: read if it is there and whole, else computed and written."""
     if path.exists():
         try:
             table = pq.read_table(path, page_checksum_verification=True)
             if (table.schema.metadata or {}).get(NAME) == path.stem.encode():
-                rows: Rows = table.to_pylist()
+                rows: PartRows = table.to_pylist()
                 return rows
         except (pa.ArrowException, OSError):  # cut short or changed from outside: compute it again
             pass

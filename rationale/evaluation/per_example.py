@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from eraser.metrics.agreement import Columns as Row
+from eraser.metrics.agreement import MetricColumns
 from eraser.metrics.table import METRICS, measure
 from rationale.budgets import top_words
 from rationale.evaluation.columns import Key
@@ -28,11 +28,11 @@ DROPS = "drops"  # … the share of words; without them, and with only them
 WORDS = "words"  # … the layer
 
 
-def measured(evaluation: Evaluation) -> dict[Key, list[Row]]:
+def per_example_metrics(evaluation: Evaluation) -> dict[Key, list[MetricColumns]]:
     """Measure everything on every example, once; None where it is undefined."""
     truths = [item.truth for item in evaluation.items]
     first = evaluation.budgets[0]
-    found: dict[Key, list[Row]] = {}
+    found: dict[Key, list[MetricColumns]] = {}
     metrics = {name: metric for name, metric in METRICS.items() if evaluation.kind in metric.kinds}
     for (method, budget), predictions in evaluation.predictions.items():
         for name, metric in metrics.items():
@@ -42,24 +42,26 @@ def measured(evaluation: Evaluation) -> dict[Key, list[Row]]:
                 found[name, budget, method] = measure(name, truths, predictions)
             elif budget == first:
                 found[name, NO_BUDGET, method] = measure(name, truths, predictions)
-    return found | _deltas(evaluation) | _taus(evaluation) | _drops(evaluation) | _layers(evaluation)
+    return (
+        found | _convergence_deltas(evaluation) | _taus(evaluation) | _drops(evaluation) | _layers(evaluation)
+    )
 
 
-def timed(evaluation: Evaluation) -> dict[Key, list[Row]]:
+def per_example_times(evaluation: Evaluation) -> dict[Key, list[MetricColumns]]:
     """Return the milliseconds of each method on every example, which no two runs have the same."""
     methods = evaluation.settings.methods
     return {(COST, NO_BUDGET, m): [(ms,) for ms in evaluation.milliseconds[m]] for m in methods}
 
 
-def _deltas(evaluation: Evaluation) -> dict[Key, list[Row]]:
+def _convergence_deltas(evaluation: Evaluation) -> dict[Key, list[MetricColumns]]:
     methods = evaluation.settings.methods
     return {
-        (DELTA, NO_BUDGET, m): [None if d is None else (abs(d),) for d in evaluation.deltas[m]]
+        (DELTA, NO_BUDGET, m): [None if d is None else (abs(d),) for d in evaluation.convergence_deltas[m]]
         for m in methods
     }
 
 
-def _taus(evaluation: Evaluation) -> dict[Key, list[Row]]:
+def _taus(evaluation: Evaluation) -> dict[Key, list[MetricColumns]]:
     """Return how alike every two methods rank the words of an example; None where one is constant."""
     taus = method_taus(evaluation)
     pairs = combinations(enumerate(evaluation.settings.methods), 2)
@@ -69,10 +71,10 @@ def _taus(evaluation: Evaluation) -> dict[Key, list[Row]]:
     }
 
 
-def _drops(evaluation: Evaluation) -> dict[Key, list[Row]]:
+def _drops(evaluation: Evaluation) -> dict[Key, list[MetricColumns]]:
     """Return how far the predicted class's probability, or what else was explained, falls at each share."""
     first = evaluation.budgets[0]
-    found: dict[Key, list[Row]] = {}
+    found: dict[Key, list[MetricColumns]] = {}
     for method in evaluation.settings.methods:
         for i, fraction in enumerate(evaluation.settings.fractions):
             found[DROPS, str(fraction), method] = [
@@ -83,12 +85,12 @@ def _drops(evaluation: Evaluation) -> dict[Key, list[Row]]:
     return found
 
 
-def _layers(evaluation: Evaluation) -> dict[Key, list[Row]]:
+def _layers(evaluation: Evaluation) -> dict[Key, list[MetricColumns]]:
     """Measure the words that reached each layer, beside other methods' as many, where people marked some."""
     first, methods = evaluation.budgets[0], evaluation.settings.methods
     if SURVIVORS not in methods:
         return {}
-    found: dict[Key, list[Row]] = {}
+    found: dict[Key, list[MetricColumns]] = {}
     for i, item in enumerate(evaluation.items):
         reached = np.nan_to_num(evaluation.predictions[SURVIVORS, first][i].scores)
         for layer in range(1, evaluation.layers + 1):

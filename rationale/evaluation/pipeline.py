@@ -18,19 +18,19 @@ from eraser import Ablation, Dataset, Example, Prediction, Text, Truth
 from eraser.metrics.answers import marked_for
 from eraser.metrics.faithfulness import bounds_of
 from eraser.types import Bounds, Floats, Mask
-from rationale.asked import Asked
 from rationale.attribution import Attribution, Case, attribute, method_named
 from rationale.attribution.fit import reading
 from rationale.attribution.methods import Method
 from rationale.budgets import Budget, extract, share_of, top_words
-from rationale.evaluation.part_files import Rows, part
-from rationale.evaluation.savings import Spared, spared
+from rationale.evaluation.part_files import PartRows, part
+from rationale.evaluation.savings import ComputeSavings, spared
 from rationale.heads import HEADS, said
 from rationale.inference.ablate import ablate, without_and_only
 from rationale.inference.predict import text_probs
 from rationale.pass_cache import Passes
 from rationale.settings import EvaluateSettings, digest
 from rationale.text.encode import Window
+from rationale.text_classifier import TextClassifier
 
 LEAVE_ONE_OUT = "leave_one_out"  # what tau and the bounds of normalised AOPC need
 PARTS_VERSION = 5  # to be raised by a change that makes a method of this package give other numbers
@@ -46,7 +46,7 @@ class Item:
     windows: tuple[Window, ...]
 
 
-def named(method: str) -> Method:
+def get_method(method: str) -> Method:
     """Return a method that `EvaluateSettings.check` has let pass."""
     found = method_named(method)
     assert found is not None
@@ -59,17 +59,17 @@ def seed_of(seed: int, example_id: str) -> int:
 
 
 @dataclass(frozen=True)
-class Run:
+class EvaluationRun:
     """What all parts of a run share."""
 
-    classifier: Asked
-    explained: Asked
+    classifier: TextClassifier
+    explained: TextClassifier
     settings: EvaluateSettings
     budgets: tuple[Budget, ...]
     folder: Path
     model_hashes: tuple[str, str]
 
-    def afresh(self) -> Run:
+    def afresh(self) -> EvaluationRun:
         """Return the run with nothing remembered of earlier examples."""
         passes = Passes()
         same = self.explained.model is self.classifier.model
@@ -128,26 +128,26 @@ class Run:
             of=None if kind == "class" else asked.labels[target],
         )
 
-    def spared(self, items: Sequence[Item]) -> Spared | None:
+    def spared(self, items: Sequence[Item]) -> ComputeSavings | None:
         """Return what a model saved on these texts, where it was made to save something."""
         asked = self.classifier
         if asked.opaque:
             return None
-        from rationale.inference.capabilities import spares
+        from rationale.inference.capabilities import is_efficient
         from rationale.inference.savings import run_windows
 
-        if not spares(asked):
+        if not is_efficient(asked):
             return None
         windows = [w for item in items for w in item.windows]
 
-        def compute() -> Rows:
+        def compute() -> PartRows:
             _, kept = run_windows(asked, windows)
             return [{"kept": of_window.tolist()} for of_window in kept.T]
 
         kept = np.array([row["kept"] for row in self._part(items, "kept", (), compute)]).T
         return spared(asked, [len(w) for w in windows], kept)
 
-    def _by_method(self, items: Sequence[Item], targets: list[int]) -> dict[str, Rows]:
+    def _by_method(self, items: Sequence[Item], targets: list[int]) -> dict[str, PartRows]:
         """Return each method's rows, in the order of the settings."""
         matched = sorted({b.method for b in self.budgets if b.kind == "match" and b.method is not None})
         owns = {m: self._own_choices(m, items, targets) for m in matched}
@@ -163,9 +163,9 @@ class Run:
 
     def _own_choices(self, method: str, items: Sequence[Item], targets: list[int]) -> list[Mask]:
         """Return the words [W] of each item that a method chooses itself."""
-        depends = [targets, {name: getattr(self.settings, name) for name in named(method).uses}]
+        depends = [targets, {name: getattr(self.settings, name) for name in get_method(method).uses}]
 
-        def compute() -> Rows:
+        def compute() -> PartRows:
             found = self._attribute(method, items, targets)
             return [
                 {"id": i.example.id, "own": a.own.nonzero()[0].tolist()}
@@ -174,7 +174,7 @@ class Run:
             ]
 
         rows = self._part(items, f"{method}-own", depends, compute)
-        return [mask_of(row["own"], i.truth.n_words) for i, row in zip(items, rows, strict=True)]
+        return [mask_from_indices(row["own"], i.truth.n_words) for i, row in zip(items, rows, strict=True)]
 
     def _attribute(self, method: str, items: Sequence[Item], targets: list[int]) -> list[Attribution]:
         seeds = [seed_of(self.settings.seed, i.example.id) for i in items]
@@ -182,18 +182,18 @@ class Run:
             Case(i.windows, i.truth.n_words, target, seed, i.text)
             for i, target, seed in zip(items, targets, seeds, strict=True)
         ]
-        classifier = self.classifier if named(method).adaptive else self.explained
+        classifier = self.classifier if get_method(method).adaptive else self.explained
         how = self.settings
         if not classifier.opaque:  # whose every answer may have a price
             attribute(replace(classifier, passes=None), method, cases[:1], how)  # to warm up, not timed
         return attribute(classifier, method, cases, how)
 
-    def _reversed(self, items: Sequence[Item], rows: Rows) -> Rows:
+    def _reversed(self, items: Sequence[Item], rows: PartRows) -> PartRows:
         """Return the ablations of leave_one_out's ordering turned round: likely the worst there is."""
         scores = [-np.array(row["scores"], dtype=np.float64) for row in rows]
         depends = [[s.tolist() for s in scores], self.settings.fractions]
 
-        def compute() -> Rows:
+        def compute() -> PartRows:
             shares = [self._shares(i, s) for i, s in zip(items, scores, strict=True)]
             answers = self._answers(items, shares)
             return [
@@ -206,7 +206,9 @@ class Run:
         """Return the range of AOPC over all orderings of an example's words that were tried."""
         return bounds_of([replace(answer, ablations=self._ablations(row)) for row in rows])
 
-    def _part(self, items: Sequence[Item], name: str, depends: Any, compute: Callable[[], Rows]) -> Rows:
+    def _part(
+        self, items: Sequence[Item], name: str, depends: Any, compute: Callable[[], PartRows]
+    ) -> PartRows:
         """Return the part of that name for these items, computed if it is not on disk."""
         texts = [(i.example.id, i.truth.n_words, [_as_lists(w) for w in i.windows]) for i in items]
         encoder = self.classifier.encoder
@@ -221,9 +223,9 @@ class Run:
         """Return what else a method's part depends on."""
         s = self.settings
         gold = [i.truth.gold.nonzero()[0].tolist() for i in items]
-        used = {name: getattr(s, name) for name in named(method).uses}
+        used = {name: getattr(s, name) for name in get_method(method).uses}
         sizes = {name: [int(own.sum()) for own in masks] for name, masks in owns.items()}
-        own_code = [named(method).code] if named(method).code else []
+        own_code = [get_method(method).code] if get_method(method).code else []
         return [list(map(str, self.budgets)), s.fractions, gold, targets, used, sizes, *own_code]
 
     def _targets(self, items: Sequence[Item], probs: Floats) -> list[int]:
@@ -235,13 +237,13 @@ class Run:
             return [labels.index(i.truth.label) for i in items]
         return [int(i) for i in probs.argmax(1)]
 
-    def _predict(self, items: Sequence[Item]) -> Rows:
+    def _predict(self, items: Sequence[Item]) -> PartRows:
         probs = text_probs(self.classifier, [i.windows for i in items], [i.text for i in items])
         return [{"id": i.example.id, "probs": p.tolist()} for i, p in zip(items, probs, strict=True)]
 
     def _explain(
         self, method: str, items: Sequence[Item], targets: list[int], owns: dict[str, list[Mask]]
-    ) -> Rows:
+    ) -> PartRows:
         """Attribute, extract and ablate one chunk with one method."""
         found = self._attribute(method, items, targets)
         rationales = [
@@ -254,7 +256,7 @@ class Run:
                 "ms": a.milliseconds,
                 "where": self.classifier.where(),
                 "scores": a.scores.tolist(),
-                "delta": a.delta,
+                "delta": a.convergence_delta,
                 "own": None if a.own is None else a.own.nonzero()[0].tolist(),
                 "rationales": answers,
             }
@@ -267,8 +269,8 @@ class Run:
         """Return for each item what the model says without, and with only, each of its rationales."""
         erasures = [
             erasure
-            for item, named in zip(items, rationales, strict=True)
-            for rationale in named.values()
+            for item, by_name in zip(items, rationales, strict=True)
+            for rationale in by_name.values()
             for erasure in without_and_only(item.windows, rationale, item.text)
         ]
         answers = iter(ablate(self.classifier, erasures, self.settings.replace).tolist())
@@ -276,9 +278,9 @@ class Run:
             [
                 {"name": name, "words": words.nonzero()[0].tolist()}
                 | {"without": next(answers), "only": next(answers)}
-                for name, words in named.items()
+                for name, words in by_name.items()
             ]
-            for named in rationales
+            for by_name in rationales
         ]
 
     def _shares(self, item: Item, scores: Floats) -> dict[str, Mask]:
@@ -308,7 +310,7 @@ class Run:
     def _prediction(self, item: Item, answer: Prediction, row: dict[str, Any], budget: str) -> Prediction:
         """Return one row of a part as a Prediction."""
         (words,) = (r["words"] for r in row["rationales"] if r["name"] == budget)
-        rationale = mask_of(words, item.truth.n_words)
+        rationale = mask_from_indices(words, item.truth.n_words)
         asked = budget != "gold" or bool(item.truth.spans)  # as many words as nobody marked: no question
         return replace(
             answer,
@@ -325,7 +327,7 @@ def _as_lists(window: Window) -> list[list[int]]:
     return [field.tolist() for field in (fields + [window.end] * glued)]
 
 
-def mask_of(words: Iterable[int], n_words: int) -> Mask:
+def mask_from_indices(words: Iterable[int], n_words: int) -> Mask:
     """Return the mask [W] that is True at these words."""
     mask = np.zeros(n_words, dtype=bool)
     mask[list(words)] = True

@@ -17,14 +17,14 @@ from eraser.files.content import content_of_examples
 from eraser.files.owned import claim
 from eraser.labels import number_of
 from eraser.types import Kind
-from rationale.asked import Asked, check_labels
 from rationale.attribution import METHODS, AttributionSettings, codes_of, method_named, refuse_unfit
-from rationale.evaluation.pipeline import Item, Run, seed_of
-from rationale.evaluation.savings import Spared
+from rationale.evaluation.pipeline import EvaluationRun, Item, seed_of
+from rationale.evaluation.savings import ComputeSavings
 from rationale.heads import HEADS, REGRESSION, THRESHOLD, check_explain, problem_type
 from rationale.inference.capabilities import drops_tokens
 from rationale.settings import EvaluateSettings, as_record
 from rationale.text.encode import words_read
+from rationale.text_classifier import TextClassifier, check_labels
 
 
 @dataclass(frozen=True)
@@ -40,12 +40,12 @@ class Evaluation:
     items: tuple[Item, ...]
     predictions: dict[tuple[str, str], tuple[Prediction, ...]]
     milliseconds: dict[str, tuple[float, ...]]
-    deltas: dict[str, tuple[float | None, ...]]
+    convergence_deltas: dict[str, tuple[float | None, ...]]
     words_unread: int
     layers: int  # of a model that drops tokens, else 0
     devices: frozenset[str]
     notes: tuple[str, ...] = ()
-    spared: Spared | None = None
+    spared: ComputeSavings | None = None
 
     @property
     def kind(self) -> Kind:
@@ -62,7 +62,7 @@ def joined(batches: Sequence[Evaluation]) -> Evaluation:
         items=tuple(item for b in batches for item in b.items),
         predictions={key: tuple(p for b in batches for p in b.predictions[key]) for key in keys},
         milliseconds={m: tuple(ms for b in batches for ms in b.milliseconds[m]) for m in methods},
-        deltas={m: tuple(d for b in batches for d in b.deltas[m]) for m in methods},
+        convergence_deltas={m: tuple(d for b in batches for d in b.convergence_deltas[m]) for m in methods},
         words_unread=sum(b.words_unread for b in batches),
         devices=first.devices.union(*(b.devices for b in rest)),
         spared=None if first.spared is None else sum((b.spared for b in rest if b.spared), first.spared),
@@ -73,7 +73,7 @@ def joined(batches: Sequence[Evaluation]) -> Evaluation:
 class Plan:
     """A run whose settings were checked, and its examples, computed chunk by chunk; `done`: it was there."""
 
-    run: Run
+    run: EvaluationRun
     dataset: Dataset
     examples: Sequence[Example]
     notes: tuple[str, ...]
@@ -123,11 +123,11 @@ class Plan:
 
 
 def plan(
-    classifier: Asked,
+    classifier: TextClassifier,
     dataset: Dataset,
     settings: EvaluateSettings,
     folder: Path,
-    dense: Asked | None = None,
+    dense: TextClassifier | None = None,
     overwrite: bool = False,
 ) -> Plan:
     """Refuse settings that cannot be carried out; return what a run in `folder` consists of.
@@ -135,8 +135,8 @@ def plan(
     Where the classifier drops tokens, methods other than its own explain `dense`, by default its own
     weights with nothing removed; what is said without and with only a rationale is always its own answer.
     """
-    named = {name: m for name in (*METHODS, *settings.methods) if (m := method_named(name)) is not None}
-    settings.check(tuple(named), tuple(name for name, m in named.items() if m.own is not None))
+    known = {name: m for name in (*METHODS, *settings.methods) if (m := method_named(name)) is not None}
+    settings.check(tuple(known), tuple(name for name, m in known.items() if m.own is not None))
     explained = explained_by(classifier, dense)
     check_labels(classifier, dataset.labels, settings.model)
     refuse_unfit(classifier, settings.methods, explained)
@@ -150,7 +150,7 @@ def plan(
     of = _made_of(dataset, examples, settings, hashes) | {"budgets_in_words": list(map(str, budgets))}
     of |= {"content_of_tokenizer": classifier.encoder.identity()}
     done = claim(folder, "evaluate", of, reads, (), overwrite)  # parts stay: their names say what they hold
-    run = Run(classifier, explained, settings, budgets, folder / "parts", hashes)
+    run = EvaluationRun(classifier, explained, settings, budgets, folder / "parts", hashes)
     notes = (*dataset.notes, *note, *told(classifier, dataset, settings))
     return Plan(run, dataset, examples, notes, done)
 
@@ -165,7 +165,9 @@ def _made_of(
     return of | codes_of(settings.methods)
 
 
-def check_asked(classifier: Asked, settings: AttributionSettings, threshold: float, name: str) -> None:
+def check_asked(
+    classifier: TextClassifier, settings: AttributionSettings, threshold: float, name: str
+) -> None:
     """Refuse settings that do not fit what the classifier of that name answers, or how it can be asked."""
     check_explain(settings.explain, classifier.head)
     if HEADS[classifier.head].kind != "labels" and threshold != THRESHOLD:
@@ -176,11 +178,11 @@ def check_asked(classifier: Asked, settings: AttributionSettings, threshold: flo
 
 
 def evaluate(
-    classifier: Asked,
+    classifier: TextClassifier,
     dataset: Dataset,
     settings: EvaluateSettings,
     folder: Path,
-    dense: Asked | None = None,
+    dense: TextClassifier | None = None,
     overwrite: bool = False,
 ) -> Evaluation:
     """Run every method on the split, or take from `folder/parts` what an earlier run left there; see plan.
@@ -201,7 +203,7 @@ def chosen(examples: Sequence[Example], settings: EvaluateSettings) -> Sequence[
     return [examples[i] for i in sorted(i for _, i in nsmallest(settings.sample, order))]
 
 
-def explained_by(classifier: Asked, dense: Asked | None) -> Asked:
+def explained_by(classifier: TextClassifier, dense: TextClassifier | None) -> TextClassifier:
     """Return what attention and gradient methods explain: another model must read the same pieces."""
     if classifier.opaque and dense is None:
         return classifier
@@ -235,7 +237,7 @@ def _human_share(dataset: Dataset, split: str) -> tuple[float, tuple[str, ...]]:
     return 0.2, ("budget ratio: 0.2, as no split has human evidence",)
 
 
-def told(classifier: Asked, dataset: Dataset, settings: EvaluateSettings) -> tuple[str, ...]:
+def told(classifier: TextClassifier, dataset: Dataset, settings: EvaluateSettings) -> tuple[str, ...]:
     """Return what a reader must know of answers that are not one class, read from as many logits."""
     match HEADS[classifier.head].kind:
         case "labels":

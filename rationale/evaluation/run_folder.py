@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from eraser import Fault, InputError
-from eraser.errors import shown
+from eraser.errors import short_repr
 from eraser.files.cells import unquoted
 
 SCORES_JSON = "scores.json"
@@ -102,7 +102,7 @@ def read_facts(folder: Path) -> dict[str, Any] | None:
         raise unreadable(path, A_RUNS_JSON, f"{type(error).__name__}: {error}") from None
     facts = whole.get("run") if isinstance(whole, dict) else None
     if not isinstance(facts, dict):
-        raise unreadable(path, f'{A_RUNS_JSON}, an object with "run"', shown(whole))
+        raise unreadable(path, f'{A_RUNS_JSON}, an object with "run"', short_repr(whole))
     _check_shapes(path, facts)
     return facts
 
@@ -110,20 +110,22 @@ def read_facts(folder: Path) -> dict[str, Any] | None:
 def _check_shapes(path: Path, facts: dict[str, Any]) -> None:
     for name, kind in SHAPES.items():
         if not isinstance(facts.get(name, kind()), kind):
-            raise unreadable(path, f'{A_RUNS_JSON}, "{name}" of kind {kind.__name__}', shown(facts[name]))
+            raise unreadable(
+                path, f'{A_RUNS_JSON}, "{name}" of kind {kind.__name__}', short_repr(facts[name])
+            )
     settings = facts.get("settings", {})
     for name, values in (("budgets", facts.get("budgets", [])), ("notes", facts.get("notes", []))):
         _check_texts(path, name, values)
     for name in OF_SETTINGS:
         _check_texts(path, name, [settings[name]] if settings.get(name) is not None else [])
     if deep := [name for name, value in settings.items() if not _is_flat(value, DEEP)]:
-        raise unreadable(path, f"settings with at most {DEEP} levels", f"more in {shown(deep[0])}")
+        raise unreadable(path, f"settings with at most {DEEP} levels", f"more in {short_repr(deep[0])}")
 
 
 def _check_texts(path: Path, name: str, values: Sequence[object]) -> None:
     for value in values:
         if not isinstance(value, str) or len(value) > MOST_CHARACTERS * 10:
-            raise unreadable(path, f'{A_RUNS_JSON}, texts in "{name}"', shown(value))
+            raise unreadable(path, f'{A_RUNS_JSON}, texts in "{name}"', short_repr(value))
 
 
 def _is_flat(value: object, levels: int) -> bool:
@@ -147,7 +149,7 @@ def read_table(folder: Path, name: str, needed: Sequence[str]) -> pd.DataFrame |
     if missing := [c for c in needed if c not in header]:
         raise unreadable(path, f"the columns {', '.join(needed)}", f"none of the name {missing[0]}")
     if len(set(header)) < len(header):
-        raise unreadable(path, "each column once", shown(header), 1)
+        raise unreadable(path, "each column once", short_repr(header), 1)
     cells = dict(zip(header, zip(*rows, strict=True) if rows else [()] * len(header), strict=True))
     return pd.DataFrame({
         column: _column(path, column, values, lines[1:], column in needed) for column, values in cells.items()
@@ -189,10 +191,10 @@ def _column(
             found.append(reads(cell))
         except (KeyError, ValueError):
             if needed:
-                raise unreadable(path, f"{expected} in column {name!r}", shown(cell), line) from None
+                raise unreadable(path, f"{expected} in column {name!r}", short_repr(cell), line) from None
             return pd.Series([unquoted(c) for c in cells], dtype=object)
         if needed and name in COUNTS and not (found[-1] >= 0 and float(found[-1]).is_integer()):
-            raise unreadable(path, f"a whole number in column {name!r}", shown(cell), line)
+            raise unreadable(path, f"a whole number in column {name!r}", short_repr(cell), line)
     whole = all(c.removeprefix("-").isdecimal() for c in cells)
     return pd.Series(np.array(found, dtype=np.int64 if whole and found else None))
 

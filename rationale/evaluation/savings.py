@@ -14,7 +14,7 @@ if TYPE_CHECKING:  # a function of texts spares nothing
 
 
 @dataclass(frozen=True)
-class Spared:
+class ComputeSavings:
     """Sums over windows: operations of the dense model and of this one, tokens in each layer [L], exits [L].
 
     `exits` counts the windows by their last layer.
@@ -26,9 +26,9 @@ class Spared:
     tokens: NDArray[np.int64]
     exits: NDArray[np.int64]
 
-    def __add__(self, other: Spared) -> Spared:
+    def __add__(self, other: ComputeSavings) -> ComputeSavings:
         """Return the sums over the windows of both."""
-        return Spared(
+        return ComputeSavings(
             self.windows + other.windows,
             self.dense + other.dense,
             self.own + other.own,
@@ -50,11 +50,11 @@ class Spared:
         return saved, f"mean exit layer {mean:.2f} of {depth}; windows by exit layer {by_layer}"
 
 
-def spared(classifier: Classifier, lengths: Sequence[int], kept: NDArray[np.int64]) -> Spared:
+def spared(classifier: Classifier, lengths: Sequence[int], kept: NDArray[np.int64]) -> ComputeSavings:
     """Return what was saved on windows of these lengths, each layer working on `kept` tokens [L, window]."""
     from rationale.models.flops import costs, full_costs
 
     depth, model = len(kept), classifier.model
     exits = np.bincount((kept > 0).sum(0) - 1, minlength=depth)
     dense, own = full_costs(model).dense(lengths).sum(), costs(model).shrinking(lengths, kept).sum()
-    return Spared(len(lengths), float(dense), float(own), kept.sum(1), exits)
+    return ComputeSavings(len(lengths), float(dense), float(own), kept.sum(1), exits)

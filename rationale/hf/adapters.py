@@ -20,7 +20,7 @@ from transformers import AutoModelForSequenceClassification, PreTrainedModel
 from transformers.utils.hub import cached_files
 
 from eraser import Fault, InputError
-from eraser.errors import shown
+from eraser.errors import short_repr
 from rationale.hf.folder_checks import (
     Shapes,
     check_folder,
@@ -84,9 +84,11 @@ def base_of(folder: Path) -> str:
     base, file = read_object(folder / ADAPTER).get("base_model_name_or_path"), folder / ADAPTER
     if not isinstance(base, str) or not (_is_folder(base) or HUB_ID.fullmatch(base)):
         expected = "base_model_name_or_path of a folder that is there, or a hub id"
-        raise InputError(Fault(expected, shown(base), file))
+        raise InputError(Fault(expected, short_repr(base), file))
     if adapter_folder(base) is not None:
-        raise InputError(Fault("an adapter of a whole model", f"of {shown(base)}, an adapter itself", file))
+        raise InputError(
+            Fault("an adapter of a whole model", f"of {short_repr(base)}, an adapter itself", file)
+        )
     return base
 
 
@@ -139,7 +141,7 @@ def _stored(shapes: Shapes, file: Path) -> tuple[list[str], list[str]]:
     parts: set[str] = set()
     for name in shapes:
         if not name.startswith(PREFIX):
-            raise InputError(Fault(f"weights called {PREFIX}…", shown(name), file))
+            raise InputError(Fault(f"weights called {PREFIX}…", short_repr(name), file))
         own = name.removeprefix(PREFIX)
         found = LORA.fullmatch(own)
         targets |= {found[1]} if found else set()
@@ -171,13 +173,13 @@ def _settings(record: Mapping[str, Any], rank: int, file: Path) -> dict[str, Any
     }
     expected = f"an adapter of kind LORA with numbers that fit its matrices, or one {MERGE}"
     if record.get("peft_type") != "LORA":
-        raise InputError(Fault(expected, f"peft_type {shown(record.get('peft_type'))}", file))
+        raise InputError(Fault(expected, f"peft_type {short_repr(record.get('peft_type'))}", file))
     usual = vars(_peft(file.parent).LoraConfig())
     for key, value in record.items():
         known = key in WITHOUT_EFFECT or value in HARMLESS.get(key, (usual.get(key),))
         fits = rules[key](value) if key in rules else known or not value
         if not fits:
-            raise InputError(Fault(expected, f"{shown(key)[1:-1]} {shown(value)}", file))
+            raise InputError(Fault(expected, f"{short_repr(key)[1:-1]} {short_repr(value)}", file))
     return {key: record[key] for key in rules if key in record}
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from eraser.files.owned import EDITABLE, writes
 from eraser.files.whole import write_json, write_text
-from rationale.hf.folder_checks import CONFIG, SETTINGS, read_object
+from rationale.hf.folder_checks import CONFIG, TRAINING_RECORD, read_object
 
 CARD = EDITABLE
 MARK = "<!-- Written by rationale-suite, which rewrites it. Delete this line, and what you change stays. -->"
@@ -69,8 +69,8 @@ have their own.
 
 def write_record(folder: Path, record: Mapping[str, Any]) -> None:
     """Write how a model was trained beside its weights, and into its card."""
-    write_json(folder / SETTINGS, record)
-    writes(folder, SETTINGS)
+    write_json(folder / TRAINING_RECORD, record)
+    writes(folder, TRAINING_RECORD)
     write_card(folder)
 
 
@@ -78,7 +78,7 @@ def write_card(folder: Path, *remarks: str) -> None:
     """Write the card of a model's folder, unless one is there that somebody else wrote or has changed."""
     if may_write(folder / CARD):
         config = read_object(folder / CONFIG)
-        record = read_object(folder / SETTINGS) if (folder / SETTINGS).is_file() else {}
+        record = read_object(folder / TRAINING_RECORD) if (folder / TRAINING_RECORD).is_file() else {}
         text = card(config, record, remarks)
         write_text(folder / CARD, text.encode("utf-8", "backslashreplace").decode("utf-8"))
         writes(folder, CARD)

@@ -24,15 +24,14 @@ from transformers import (
 from transformers.utils import logging as hf_logging
 
 from eraser import Fault, InputError
-from eraser.errors import shown
+from eraser.errors import short_repr
 from eraser.files.owned import writes
 from eraser.types import Floats
-from rationale.asked import Asked
 from rationale.heads import MULTI_LABEL, REGRESSION, Head, read_head
 from rationale.hf.adapters import adapter_folder, load_adapter, tokenizer_place
 from rationale.hf.card import write_card
 from rationale.hf.device import Precision, pick_device, use_bf16
-from rationale.hf.folder_checks import SETTINGS as SETTINGS
+from rationale.hf.folder_checks import TRAINING_RECORD as TRAINING_RECORD
 from rationale.hf.folder_checks import check_answer, check_folder, first_line, read_config, read_object
 from rationale.hf.identity import fingerprint
 from rationale.hf.positions import longest, read_at_once
@@ -48,10 +47,11 @@ from rationale.models.pruning import PrunedForSequenceClassification
 from rationale.pass_cache import Passes
 from rationale.text.encode import MIN_ROOM, Batch, Encoder, LongTexts, Window
 from rationale.text.reading import note, settle, settle_padding, stop_caching
+from rationale.text_classifier import TextClassifier
 
 SHIPPED = Path(__file__).parents[1] / "movies_model"  # AdapLeR trained on ERASER movies; see its README.md
 LAYER = re.compile(r"\blayers?\.\d+\.")  # in the name of a layer's weight
-AskedT = TypeVar("AskedT", bound=Asked)
+AskedT = TypeVar("AskedT", bound=TextClassifier)
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ def round_matrices(model: nn.Module) -> None:
 def without_removal(classifier: AskedT) -> AskedT:
     """Return the classifier with nothing removed and every layer run, or itself where it never does less."""
     if isinstance(classifier.model, AdaptiveForSequenceClassification):
-        model = classifier.model.unshortened()
+        model = classifier.model.without_removal()
         return replace(classifier, model=model, passes=None)  # another model's answers
     return classifier
 
@@ -293,12 +293,12 @@ def check_first_token(tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel
 
 def read_settings(path: str | Path) -> dict[str, Any]:
     """Return what `rationale.json` beside the weights says; nothing where there is none."""
-    file = Path(path) / SETTINGS
+    file = Path(path) / TRAINING_RECORD
     if not file.is_file():
         return {}
     settings = read_object(file)
     if not isinstance(settings.get("max_length", 1), int):
-        raise InputError(Fault("a JSON object with a whole max_length", shown(settings), file))
+        raise InputError(Fault("a JSON object with a whole max_length", short_repr(settings), file))
     return settings
 
 

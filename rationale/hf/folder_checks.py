@@ -33,11 +33,11 @@ from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
 from eraser import Fault, InputError
 from eraser.errors import first_line as first_line
-from eraser.errors import shown
+from eraser.errors import short_repr
 from eraser.files.owned import EDITABLE, content_of
 
 CONFIG, WEIGHTS, INDEX = "config.json", "model.safetensors", "model.safetensors.index.json"
-SETTINGS = "rationale.json"  # beside the weights: how the model was trained and reads
+TRAINING_RECORD = "rationale.json"  # beside the weights: how the model was trained and reads
 PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl", "*.h5", "*.msgpack")
 LAYERS = re.compile(r"layers?$|^n_layer")  # what lists are made of before there is a model
 SIZES = re.compile(r"^n_|^num_|^d_|_size$|_dim$|_embeddings$|^dim$|groups?$|experts?$")
@@ -105,7 +105,7 @@ def read_object(file: Path) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         raise InputError(Fault("JSON", str(error), file)) from None
     if not isinstance(record, dict):
-        raise InputError(Fault("a JSON object", shown(record), file))
+        raise InputError(Fault("a JSON object", short_repr(record), file))
     return record
 
 
@@ -127,11 +127,11 @@ def _parts(config: dict[str, Any]) -> Iterator[dict[str, Any]]:
 def _refuse_code(config: Mapping[str, Any], file: Path) -> None:
     """Refuse a class that only code beside the weights defines, and attention fetched from elsewhere."""
     if "auto_map" in config and config.get("model_type") not in CONFIG_MAPPING:
-        got = f"auto_map {shown(config['auto_map'])}"
+        got = f"auto_map {short_repr(config['auto_map'])}"
         raise InputError(Fault("a model that brings no code of its own", got, file))
     for key in ("attn_implementation", "_attn_implementation", "_attn_implementation_internal"):
         if "/" in str(config.get(key)):
-            got = f"{key} {shown(config[key])}"
+            got = f"{key} {short_repr(config[key])}"
             raise InputError(Fault("a model that fetches no code", got, file))
 
 
@@ -164,11 +164,11 @@ def _weight_files(path: Path) -> list[Path]:
         raise InputError(Fault("a model folder or hub id with safetensors", "none", path))
     names = read_object(index).get("weight_map")
     if not isinstance(names, dict) or not all(isinstance(n, str) for n in names.values()):
-        raise InputError(Fault("a weight_map of file names", shown(names), index))
+        raise InputError(Fault("a weight_map of file names", short_repr(names), index))
     for name in sorted(set(names.values())):
         plain = name == PurePosixPath(name).name == PureWindowsPath(name).name
         if not plain or not name.endswith(".safetensors"):
-            raise InputError(Fault("safetensors files beside the index", shown(name), index))
+            raise InputError(Fault("safetensors files beside the index", short_repr(name), index))
     return [path / name for name in sorted(set(names.values()))]
 
 
@@ -187,7 +187,7 @@ def _refuse_sizes(config: Mapping[str, Any], shapes: Shapes, file: Path) -> None
             continue
         least, most, of = _range(key, largest)
         if not least <= value <= most:
-            raise InputError(Fault(f"{key} from {least} to {most}, {of}", shown(value), file))
+            raise InputError(Fault(f"{key} from {least} to {most}, {of}", short_repr(value), file))
 
 
 def _range(key: str, largest: int) -> tuple[float, float, str]:

@@ -12,7 +12,7 @@ from transformers import PreTrainedTokenizerBase
 from transformers.utils.hub import cached_file
 
 from eraser import Fault, InputError
-from eraser.errors import shown
+from eraser.errors import short_repr
 from rationale.hf.folder_checks import check_size, first_line
 from rationale.text.tokenizer_trial import MOST, check_file
 
@@ -91,4 +91,4 @@ def check_usable(tokenizer: PreTrainedTokenizerBase, path: str | Path) -> None:
         raise InputError(Fault("a tokenizer that knows words", got, path))
     limit = tokenizer.model_max_length
     if isinstance(limit, bool) or not isinstance(limit, int | float):
-        raise InputError(Fault("a tokenizer whose model_max_length is a number", shown(limit), path))
+        raise InputError(Fault("a tokenizer whose model_max_length is a number", short_repr(limit), path))

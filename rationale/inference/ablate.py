@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eraser.types import Floats, Mask, Text
-from rationale.asked import Asked
 from rationale.inference.predict import text_probs, window_logits
 from rationale.text.encode import OUTSIDE, Window
+from rationale.text_classifier import TextClassifier
 
-Removal = Literal["delete", "mask"]
+ErasureMode = Literal["delete", "mask"]
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ def without_and_only(
     return Erasure(windows, rationale, of), Erasure(windows, ~rationale, of)
 
 
-def ablate(classifier: Asked, erasures: Sequence[Erasure], how: Removal = "delete") -> Floats:
+def ablate(classifier: TextClassifier, erasures: Sequence[Erasure], how: ErasureMode = "delete") -> Floats:
     """Return the answers [erasure, C] of the texts without their removed words.
 
     All are read together, sorted by length, whatever method or share they come from; equal ones once.
@@ -43,7 +43,10 @@ def ablate(classifier: Asked, erasures: Sequence[Erasure], how: Removal = "delet
 
 
 def coalition_logits(
-    classifier: Asked, windows: Sequence[Window], present: Sequence[Mask], how: Removal = "delete"
+    classifier: TextClassifier,
+    windows: Sequence[Window],
+    present: Sequence[Mask],
+    how: ErasureMode = "delete",
 ) -> list[Floats]:
     """Return for each window the logits [coalition, L] of the texts that only some of its words make.
 

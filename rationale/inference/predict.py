@@ -8,18 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from eraser import Fault, InputError, Text
-from rationale.asked import Asked
+from eraser.types import Floats
 from rationale.heads import HEADS
 from rationale.inference.capabilities import drops_tokens
 from rationale.text.encode import Batch, Window, length_batches
+from rationale.text_classifier import TextClassifier
 
 if TYPE_CHECKING:
     from rationale.hf.classifier import Classifier
 
-Floats = NDArray[np.float64]
 MAX_PIECES = {"cpu": 2 * 512, "cuda": 256 * 512}  # of one padded batch: small ones stay in the caches
 DROPPING = 8  # times as many for a model that drops tokens: few are left in its later layers
 
@@ -47,7 +46,7 @@ def batches(classifier: Classifier, windows: Sequence[Window]) -> Iterator[tuple
         yield rows, classifier.encoder.collate([windows[i] for i in rows]).to(classifier.device)
 
 
-def together(classifier: Asked, windows: Sequence[Window], max_pieces: int) -> Iterator[list[int]]:
+def together(classifier: TextClassifier, windows: Sequence[Window], max_pieces: int) -> Iterator[list[int]]:
     """Yield indices of windows that may be read as one batch of at most `max_pieces`, longest first.
 
     Of a model whose answer depends on how long the texts beside it are, only windows of equal length are; of
@@ -71,7 +70,7 @@ def _alike(classifier: Any, window: Window) -> tuple[int, int]:
     return len(window) if length_matters(classifier) else 0, ends
 
 
-def window_logits(classifier: Asked, windows: Sequence[Window]) -> Floats:
+def window_logits(classifier: TextClassifier, windows: Sequence[Window]) -> Floats:
     """Return logits [window, L]; equal windows are read once, those in `passes.logits` not at all."""
     keys = [window.ids.tobytes() + window.types.tobytes() for window in windows]
     kept = None if classifier.passes is None else classifier.passes.logits
@@ -95,13 +94,13 @@ def read_model(classifier: Classifier, windows: Sequence[Window]) -> Floats:
     return np.stack(found)
 
 
-def window_probs(classifier: Asked, windows: Sequence[Window]) -> Floats:
+def window_probs(classifier: TextClassifier, windows: Sequence[Window]) -> Floats:
     """Return the answers [window, C]: probabilities, or a number."""
     return HEADS[classifier.head].answers(window_logits(classifier, windows))
 
 
 def text_probs(
-    classifier: Asked, texts: Sequence[Sequence[Window]], of: Sequence[Text | None] = ()
+    classifier: TextClassifier, texts: Sequence[Sequence[Window]], of: Sequence[Text | None] = ()
 ) -> Floats:
     """Return the answers [text, C], probabilities or a number: the mean over each text's windows.
 

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from eraser import Dataset, Fault, InputError
+from eraser.types import Floats
 from rationale.heads import HEADS
 from rationale.inference.predict import batches, of_texts
 from rationale.models.adaptive import AdaptiveForSequenceClassification, plain
@@ -22,13 +23,12 @@ from rationale.text.encode import Window
 if TYPE_CHECKING:
     from rationale.hf.classifier import Classifier
 
-Floats = NDArray[np.float64]
 HALVINGS, WIDEST = 22, 40.0  # of the search for a factor on thresholds, in natural logarithms: odds are wide
 CLOSE = 0.005  # enough: how far from the wanted speed-up, as a share of it
 
 
 @dataclass(frozen=True)
-class Removal:
+class RemovalStats:
     """Accuracy of texts; operations dense / this model; mean tokens each layer [L] worked on."""
 
     accuracy: float
@@ -80,12 +80,12 @@ def answers(classifier: Classifier, dataset: Dataset, split: str) -> Answers:
     return Answers(texts, of_texts(probs, texts, of).argmax(1), windows, kept)
 
 
-def measure_removal(classifier: Classifier, dataset: Dataset, split: str) -> Removal:
+def measure_removal(classifier: Classifier, dataset: Dataset, split: str) -> RemovalStats:
     """Return what the model does on a split."""
     found = answers(classifier, dataset, split)
     right = [classifier.labels[i] == e.label for i, e in zip(found.said, dataset.splits[split], strict=True)]
     speedup = speedup_of(classifier, found.windows, found.kept)
-    return Removal(float(np.mean(right)), speedup, found.kept.mean(1))
+    return RemovalStats(float(np.mean(right)), speedup, found.kept.mean(1))
 
 
 def speedup_of(classifier: Classifier, windows: Sequence[Window], kept: NDArray[np.int64]) -> float:

@@ -3,7 +3,7 @@
 Before layer i a small predictor scores every surviving token; scores S are a softmax over survivors; a
 token stays if S >= eta_i / n, n survivors. [CLS], the anchor, always stays (in a decoder the last token, in
 which its head reads the text). Training fades tokens softly, steepness
-`lam`; inference removes them. The rule is `soft_step` for training and `choose` for inference.
+`lam`; inference removes them. The rule is `soft_step` for training and `select_tokens` for inference.
 Quirks of the released code that are kept (K) or corrected (C) are numbered in docs/adapler.md.
 
 Axes: B sequence, T token, L layer, D hidden width, C class.
@@ -22,12 +22,12 @@ from torch.nn.functional import gelu
 from transformers import AutoConfig, AutoModelForSequenceClassification, PreTrainedModel
 
 from eraser import Fault, InputError
-from eraser.errors import shown
+from eraser.errors import short_repr
 from rationale.models.adaptive import AdaptiveForSequenceClassification, plain
 from rationale.models.nested_config import WrappedConfig
-from rationale.models.packed.attention import Rows, in_steps
+from rationale.models.packed.attention import PackedLayout, in_steps
 from rationale.models.packed.encoder import check_lengths
-from rationale.models.packed.layers import Run, anatomy_of, depth_of, inputs_of, standing_in, width_of
+from rationale.models.packed.layers import LayerCall, anatomy_of, depth_of, inputs_of, standing_in, width_of
 from rationale.models.packed.soft import anchors, run_padded, softly_answered, weighed
 
 ETA_MIN, ETA_MAX = 0.01, 1.0  # of thresholds in the published training
@@ -169,7 +169,7 @@ class AdaplerForSequenceClassification(AdaptiveForSequenceClassification):
         self.first = nn.Parameter(torch.ones(n_layers - 1))
         self.post_init()  # type: ignore[no-untyped-call]
 
-    def removers(self) -> Sequence[nn.Module]:
+    def token_selectors(self) -> Sequence[nn.Module]:
         """Return the contribution predictors."""
         return tuple(self.contribution_predictors)
 
@@ -182,7 +182,7 @@ class AdaplerForSequenceClassification(AdaptiveForSequenceClassification):
         """Set eta [L], within its limits."""
         self.eta.data.copy_(values.clamp(ETA_MIN, self.config.eta_max))
 
-    def described(self) -> dict[str, Any]:
+    def log_entry(self) -> dict[str, Any]:
         """Return the thresholds."""
         return {"eta": [round(x, 4) for x in self.eta.tolist()]}
 
@@ -190,7 +190,7 @@ class AdaplerForSequenceClassification(AdaptiveForSequenceClassification):
         """Refuse thresholds outside (0, eta_max]: no training makes them."""
         most = self.config.eta_max
         if type(most) not in (int, float) or not ETA_MAX <= most < torch.inf:
-            raise InputError(Fault(f"eta_max of at least {ETA_MAX:g} in config.json", shown(most), path))
+            raise InputError(Fault(f"eta_max of at least {ETA_MAX:g} in config.json", short_repr(most), path))
         if bad := [x for x in self.eta.tolist() if not 0 < x <= most]:
             raise InputError(Fault(f"thresholds eta in (0, {most:g}]", str(bad[0]), path))
 
@@ -198,7 +198,7 @@ class AdaplerForSequenceClassification(AdaptiveForSequenceClassification):
         """Return the forward factor on [CLS] at a layer."""
         return self.first[layer - 1].clamp(min=1e-3) if layer else 1.0
 
-    def choose(self, layer: int, states: Tensor, rows: Rows) -> tuple[Tensor, Tensor]:
+    def select_tokens(self, layer: int, states: Tensor, rows: PackedLayout) -> tuple[Tensor, Tensor]:
         """Return (kept [P], S [P]) of packed states [P,D]: the hard rule, S >= dial · eta / n."""
         raw = in_steps(self.contribution_predictors[layer], states).float()
         n, anchor = len(rows.lengths), rows.anchor
@@ -220,7 +220,7 @@ class AdaplerForSequenceClassification(AdaptiveForSequenceClassification):
         mask, bias = start_mask(real, anchor), start_bias(real)
         steps, hidden = list[SoftStep](), list[Tensor]()
 
-        def fading(i: int, states: Tensor, run: Run) -> Tensor:
+        def fading(i: int, states: Tensor, run: LayerCall) -> Tensor:
             nonlocal mask, bias
             raw = self.contribution_predictors[i](states).float()
             step = soft_step(raw, mask, bias, self.eta[i], self.factor(i), lam, anchor)
@@ -248,7 +248,7 @@ def saliency(model: PreTrainedModel, ids: Tensor, types: Tensor, real: Tensor, l
     """Return ‖e ⊙ ∂logit_label/∂e‖₂ [B,T] on the states that enter the first layer; 0 for padding."""
     entering: list[Tensor] = []
 
-    def begin(layer: int, states: Tensor, run: Run) -> Tensor:
+    def begin(layer: int, states: Tensor, run: LayerCall) -> Tensor:
         if layer == 0:
             states = states.detach().requires_grad_()
             entering.append(states)

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy, kl_div
 
 from rationale.models.adapler import TINY, SoftStep, fade, normalise, soft_removal, with_anchor
-from rationale.models.packed.attention import Rows
+from rationale.models.packed.attention import PackedLayout
 
 CLIP = 1e-7  # of both sides of the KL
 
@@ -40,7 +40,7 @@ def kl_losses(
     return torch.stack(losses)
 
 
-def packed_kl(target: Tensor, scores: Tensor, rows: Rows) -> Tensor:
+def packed_kl(target: Tensor, scores: Tensor, rows: PackedLayout) -> Tensor:
     """Return KL(saliency ‖ predictor) over the tokens that reach a layer, mean over sequences (ours).
 
     Target and scores are packed [P]; the target is scaled to sum 1 in each sequence.

@@ -1,8 +1,8 @@
 """What all adaptive models share: a classifier inside, and the questions asked at each layer.
 
-Before a layer `choose` says which tokens go on; after it `halting` says which sequences stop. A model is
-around a dense classifier, a cut one, or another adaptive model, whose answers it passes on where it has none
-of its own: so policies compose.
+Before a layer `select_tokens` says which tokens go on; after it `halting` says which sequences stop. A model
+is around a dense classifier, a cut one, or another adaptive model, whose answers it passes on where it has
+none of its own: so policies compose.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from transformers import PreTrainedModel
 
 from eraser import Fault, InputError
 from rationale.models.nested_config import WrappedConfig
-from rationale.models.packed.attention import Rows
+from rationale.models.packed.attention import PackedLayout
 from rationale.models.packed.encoder import Output, check_encoder, keep_all, run_packed
 from rationale.models.packed.packing import Halting
 from rationale.models.pruning import build
@@ -32,7 +32,7 @@ def plain(model: PreTrainedModel) -> PreTrainedModel:
 
 
 class AdaptiveForSequenceClassification(PreTrainedModel):  # type: ignore[no-untyped-call]
-    """A classifier that works on less than everything; subclasses override `choose` or `halting`."""
+    """A classifier that works on less than everything; subclasses override `select_tokens` or `halting`."""
 
     config_class = WrappedConfig
     base_model_prefix = "model"
@@ -44,7 +44,7 @@ class AdaptiveForSequenceClassification(PreTrainedModel):  # type: ignore[no-unt
         check_encoder(plain(self.model))
 
     @classmethod
-    def around(cls, inner: PreTrainedModel, **settings: Any) -> Self:
+    def wrap(cls, inner: PreTrainedModel, **settings: Any) -> Self:
         """Return a model with the weights of a trained one inside, and fresh parts of its own."""
         names = {"id2label": inner.config.id2label, "label2id": inner.config.label2id}
         model = cls(cls.config_class(inner.config.to_dict(), **settings, **names))
@@ -72,7 +72,7 @@ class AdaptiveForSequenceClassification(PreTrainedModel):  # type: ignore[no-unt
         return_dict: bool | None = None,
         **_: Any,
     ) -> Output | tuple[Any, ...]:
-        """Classify [B,T] on the packed batch, really removing what `choose` and `halting` say.
+        """Classify [B,T] on the packed batch, really removing what `select_tokens` and `halting` say.
 
         Args:
             input_ids: [B,T]; or word embeddings `inputs_embeds` [B,T,D] instead.
@@ -90,8 +90,8 @@ class AdaptiveForSequenceClassification(PreTrainedModel):  # type: ignore[no-unt
             ids,
             token_type_ids,
             real,
-            self.choose,
-            self.halting(),
+            self.select_tokens,
+            self.halting_policy(),
             watch=hidden.append if output_hidden_states else None,
             embeds=inputs_embeds,
         )
@@ -115,22 +115,22 @@ class AdaptiveForSequenceClassification(PreTrainedModel):  # type: ignore[no-unt
         pad = getattr(plain(self).config, "pad_token_id", None) or 0
         return torch.where(real, (pad + 1) % plain(self).config.vocab_size, pad), real
 
-    def choose(self, layer: int, states: Tensor, rows: Rows) -> tuple[Tensor, Tensor | None]:
+    def select_tokens(self, layer: int, states: Tensor, rows: PackedLayout) -> tuple[Tensor, Tensor | None]:
         """Return (kept [P], score [P]) of packed states [P,D] before a layer."""
-        choose = keep_all if self.inner is None else self.inner.choose
-        return choose(layer, states, rows)
+        select_tokens = keep_all if self.inner is None else self.inner.select_tokens
+        return select_tokens(layer, states, rows)
 
-    def halting(self) -> Halting | None:
+    def halting_policy(self) -> Halting | None:
         """Return who decides, for one batch, which sequences stop; None where none ever does."""
-        return None if self.inner is None else self.inner.halting()
+        return None if self.inner is None else self.inner.halting_policy()
 
-    def removers(self) -> Sequence[nn.Module | None]:
+    def token_selectors(self) -> Sequence[nn.Module | None]:
         """Return what chooses before each layer [L], on the tokens that reach it; or nothing."""
-        return () if self.inner is None else self.inner.removers()
+        return () if self.inner is None else self.inner.token_selectors()
 
-    def exits(self) -> Sequence[nn.Module]:
+    def exit_heads(self) -> Sequence[nn.Module]:
         """Return what answers and halts after each layer [L], on [CLS]; or nothing."""
-        return () if self.inner is None else self.inner.exits()
+        return () if self.inner is None else self.inner.exit_heads()
 
     @property
     def thresholds(self) -> Tensor:
@@ -148,7 +148,7 @@ class AdaptiveForSequenceClassification(PreTrainedModel):  # type: ignore[no-unt
             self.inner.set_dial(dial)
 
     @contextmanager
-    def turned(self, dial: float) -> Iterator[None]:
+    def at_dial(self, dial: float) -> Iterator[None]:
         """Run at a dial; afterwards every model has its own again."""
         models = [m for m in self.modules() if isinstance(m, AdaptiveForSequenceClassification)]
         before = [m.config.dial for m in models]
@@ -159,21 +159,21 @@ class AdaptiveForSequenceClassification(PreTrainedModel):  # type: ignore[no-unt
             for model, its in zip(models, before, strict=True):
                 model.config.dial = its
 
-    def refresh(self) -> None:
+    def sync_config(self) -> None:
         """Let the configuration tell that of the model inside as it is now."""
         if self.inner is not None:
-            self.inner.refresh()
+            self.inner.sync_config()
         self.config.encoder = self.model.config.to_dict()
 
     def save_pretrained(self, *args: Any, **kwargs: Any) -> None:
         """Write weights and configuration, that of the model inside as it is now."""
-        self.refresh()
+        self.sync_config()
         super().save_pretrained(*args, **kwargs)
 
-    def described(self) -> dict[str, Any]:
+    def log_entry(self) -> dict[str, Any]:
         """Return what a training log should say of this model's own parts."""
         return {}
 
-    def unshortened(self) -> Any:
+    def without_removal(self) -> Any:
         """Return the model with nothing removed and every layer run, as attribution methods explain it."""
-        return self.model if self.inner is None else self.inner.unshortened()
+        return self.model if self.inner is None else self.inner.without_removal()

@@ -24,7 +24,7 @@ from eraser import Fault, InputError
 from rationale.models.adaptive import AdaptiveForSequenceClassification, plain
 from rationale.models.nested_config import WrappedConfig
 from rationale.models.packed.head import Head, Tail, head_of, places_of
-from rationale.models.packed.layers import Run, anatomy_of, depth_of, standing_in, width_of
+from rationale.models.packed.layers import LayerCall, anatomy_of, depth_of, standing_in, width_of
 
 TINY = 1e-30  # under a logarithm
 
@@ -66,7 +66,9 @@ class Accumulator:
         self.answers: list[Tensor] = []  # y_n of each layer, of the sequences running there
         self.ponder: list[Tensor] = []  # and p_n
 
-    def stops(self, layer: int, read: Tensor, running: Tensor, real: Tensor | None = None) -> Tensor | None:
+    def should_stop(
+        self, layer: int, read: Tensor, running: Tensor, real: Tensor | None = None
+    ) -> Tensor | None:
         """Take in a layer; return True [N] for the sequences whose class is certain."""
         y, h = self.read(layer, read, real)
         if layer == 0:
@@ -142,10 +144,10 @@ class DactForSequenceClassification(AdaptiveForSequenceClassification):
             nn.init.zeros_(unit.bias)  # type: ignore[arg-type]
 
     @classmethod
-    def around(cls, inner: PreTrainedModel, **settings: Any) -> DactForSequenceClassification:
+    def wrap(cls, inner: PreTrainedModel, **settings: Any) -> DactForSequenceClassification:
         """Return a model with the weights of a trained one inside; every head begins as its head."""
         places = places_of(plain(inner))
-        model = super().around(inner, tail=None if places is None else list(places), **settings)
+        model = super().wrap(inner, tail=None if places is None else list(places), **settings)
         for head in model.heads:
             head.load_state_dict(model.own_head().state_dict())
         return model
@@ -160,7 +162,7 @@ class DactForSequenceClassification(AdaptiveForSequenceClassification):
         y = head(read, real, plain(self)).float().softmax(-1)
         return y, halting_chance(self.halting_units[layer], read, real)
 
-    def exits(self) -> Sequence[nn.Module]:
+    def exit_heads(self) -> Sequence[nn.Module]:
         """Return each layer's head and halting unit."""
         last = self.own_head()
         heads = [*self.heads, *[last] * (len(self.halting_units) - len(self.heads))]
@@ -171,11 +173,11 @@ class DactForSequenceClassification(AdaptiveForSequenceClassification):
         rule = EXIT_RULES[self.config.exit_rule] if halts else None
         return Accumulator(len(self.halting_units), self.read, rule, self.config.dial)
 
-    def halting(self) -> Accumulator:
+    def halting_policy(self) -> Accumulator:
         """Return who decides for one batch which sequences stop."""
         return self.accumulator(halts=True)
 
-    def unshortened(self) -> FullDepth:
+    def without_removal(self) -> FullDepth:
         """Return the model with nothing removed and every layer run."""
         return FullDepth(self)
 
@@ -213,7 +215,7 @@ class FullDepth(nn.Module):
         """Classify [B,T], from ids or from word embeddings."""
         left: list[Tensor] = []
 
-        def noting(layer: int, states: Tensor, run: Run) -> Tensor:
+        def noting(layer: int, states: Tensor, run: LayerCall) -> Tensor:
             left.append(run(states))
             return left[-1]
 
@@ -223,7 +225,7 @@ class FullDepth(nn.Module):
         running = torch.arange(len(left[0]), device=left[0].device)
         for layer, states in enumerate(left):
             read, real = self._states(states, **inputs)
-            accumulator.stops(layer, read, running, real)
+            accumulator.should_stop(layer, read, running, real)
         return SequenceClassifierOutput(
             logits=accumulator.logits(), hidden_states=found.hidden_states, attentions=found.attentions
         )

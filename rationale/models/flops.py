@@ -24,12 +24,12 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import AutoConfig, PreTrainedModel
 
+from eraser.types import Floats
 from rationale.models.adaptive import AdaptiveForSequenceClassification, plain
 from rationale.models.packed.encoder import Output, check_encoder
-from rationale.models.packed.layers import Run, anatomy_of, attention, depth_of, inputs_of, standing_in
+from rationale.models.packed.layers import LayerCall, anatomy_of, attention, depth_of, inputs_of, standing_in
 from rationale.models.pruning import build, original
 
-Floats = NDArray[np.float64]
 WATCHED = (4, 8, 12)  # tokens of the passes that are counted
 
 
@@ -85,15 +85,15 @@ def costs(model: PreTrainedModel) -> Costs:
     inner = plain(model)
     check_encoder(inner)
     nothing: list[nn.Module | None] = [None] * depth_of(inner)
-    removers: Sequence[nn.Module | None] = ()
+    selectors: Sequence[nn.Module | None] = ()
     exits: Sequence[nn.Module] = ()
     if isinstance(model, AdaptiveForSequenceClassification):
-        removers, exits = model.removers(), model.exits()
+        selectors, exits = model.token_selectors(), model.exit_heads()
     rest, layers = _polynomials(inner)
     return Costs(
         tuple(token for _, token, _ in layers),
         tuple(pair for pair, _, _ in layers),
-        tuple(map(_linear, removers or nothing)),
+        tuple(map(_linear, selectors or nothing)),
         tuple(map(_linear, exits or nothing)),
         rest[1],
         0 if exits else rest[2],
@@ -148,7 +148,7 @@ def _counted(model: PreTrainedModel, tokens: int, run: Callable[[PreTrainedModel
     inside = [0] * len(calls)
     counter = FlopCounterMode(display=False)
 
-    def counting(layer: int, states: Tensor, own: Run) -> Tensor:
+    def counting(layer: int, states: Tensor, own: LayerCall) -> Tensor:
         before = counter.get_total_flops()
         left = own(states)
         inside[layer] += counter.get_total_flops() - before

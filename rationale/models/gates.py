@@ -44,7 +44,7 @@ def draw(alpha: Tensor) -> Tensor:
     return gate(torch.rand_like(alpha).clamp(TINY, 1 - TINY), alpha)
 
 
-def open_chance(alpha: Tensor) -> Tensor:
+def prob_open(alpha: Tensor) -> Tensor:
     """Return P(ζ > 0) = 1 − σ(β ln(0.1 / 1.1) − a)."""
     return torch.sigmoid(alpha - BETA * math.log(-LOW / HIGH))
 
@@ -54,20 +54,20 @@ def median(alpha: Tensor) -> Tensor:
     return gate(torch.full_like(alpha, 0.5), alpha)
 
 
-def settle(alpha: Tensor) -> Tensor:
+def binarise(alpha: Tensor) -> Tensor:
     """Return fixed gates: in each row [..., n] the lowest are closed, as many as are expected closed.
 
     The others get their median, 1 for any that training has made up its mind to keep; so one of them that
     is more often closed than open is closed as well. The released code scales by σ(0.8 a / β), never quite
     1 even for gates that were always 1 in training.
     """
-    closed = (1 - open_chance(alpha)).sum(-1, keepdim=True).round()
+    closed = (1 - prob_open(alpha)).sum(-1, keepdim=True).round()
     rank = alpha.argsort(-1).argsort(-1)
     return median(alpha).masked_fill(rank < closed, 0.0)
 
 
 @dataclass(frozen=True)
-class Openings:
+class GateValues:
     """One value for each gate, in [0,1], 0 closed; or each gate's chance to be open."""
 
     heads: Tensor  # [L,H]
@@ -86,10 +86,10 @@ class Openings:
         """What FFN units are multiplied by [L,F]."""
         return self.units * self.ffn[:, None]
 
-    def binary(self) -> Openings:
+    def binary(self) -> GateValues:
         """Return 1 for each gate that is not closed, else 0."""
         gates = (self.heads, self.units, self.hidden, self.attention, self.ffn)
-        return Openings(*((g > 0).float() for g in gates))
+        return GateValues(*((g > 0).float() for g in gates))
 
     def size(self, sizes: Dimensions) -> Tensor:
         """Return how many weights of the matrices into and out of heads and units are left.
@@ -128,25 +128,25 @@ class Gates(nn.Module):
         return cls(dimensions(model)).to(model.device)
 
     @property
-    def alphas(self) -> Openings:
+    def alphas(self) -> GateValues:
         """The log-alphas themselves, in the shape of what they open."""
-        return Openings(**dict(self.named_parameters()))
+        return GateValues(**dict(self.named_parameters()))
 
-    def sample(self) -> Openings:
+    def sample(self) -> GateValues:
         """Draw every gate, for one training step; gradients flow to the log-alphas."""
-        return Openings(**{name: draw(a) for name, a in self.named_parameters()})
+        return GateValues(**{name: draw(a) for name, a in self.named_parameters()})
 
     @torch.no_grad()
-    def expected(self) -> Openings:
-        """Return the fixed gates for evaluation and cutting, by `settle`; each sublayer's gate alone."""
+    def expected(self) -> GateValues:
+        """Return the fixed gates for evaluation and cutting, by `binarise`; each sublayer's gate alone."""
         a = self.alphas
-        return Openings(
-            settle(a.heads), settle(a.units), settle(a.hidden), median(a.attention), median(a.ffn)
+        return GateValues(
+            binarise(a.heads), binarise(a.units), binarise(a.hidden), median(a.attention), median(a.ffn)
         )
 
-    def chances(self) -> Openings:
+    def chances(self) -> GateValues:
         """Return each gate's chance to be open."""
-        return Openings(**{name: open_chance(a) for name, a in self.named_parameters()})
+        return GateValues(**{name: prob_open(a) for name, a in self.named_parameters()})
 
     def sparsity(self) -> Tensor:
         """Return the expected sparsity ŝ: the gates are independent, so chances multiply."""
@@ -182,7 +182,7 @@ def target(step: int, warmup_steps: int, final: float) -> float:
 
 
 @contextmanager
-def gated(model: PreTrainedModel, openings: Openings) -> Iterator[None]:
+def gated(model: PreTrainedModel, openings: GateValues) -> Iterator[None]:
     """Run a classifier, padded or packed, as if what is closed were cut and the rest scaled.
 
     Heads and units are scaled where they enter their sublayer's last matrix: a closed sublayer adds that

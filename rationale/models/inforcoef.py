@@ -21,9 +21,9 @@ from transformers import AutoConfig, AutoModelForSequenceClassification
 
 from rationale.models.adaptive import AdaptiveForSequenceClassification, plain
 from rationale.models.nested_config import WrappedConfig
-from rationale.models.packed.attention import Rows, in_steps
+from rationale.models.packed.attention import PackedLayout, in_steps
 from rationale.models.packed.encoder import check_lengths
-from rationale.models.packed.layers import Run, depth_of, width_of
+from rationale.models.packed.layers import LayerCall, depth_of, width_of
 from rationale.models.packed.soft import anchors, run_padded, softly_answered, weighed
 
 KEEPING = 5.0  # bias at the start: (−5, +5) keeps everything
@@ -113,7 +113,7 @@ class InforCoefForSequenceClassification(AdaptiveForSequenceClassification):
         for sampler in self.samplers:
             sampler.reset()  # type: ignore[operator]
 
-    def removers(self) -> Sequence[nn.Module]:
+    def token_selectors(self) -> Sequence[nn.Module]:
         """Return the samplers."""
         return tuple(self.samplers)
 
@@ -128,7 +128,7 @@ class InforCoefForSequenceClassification(AdaptiveForSequenceClassification):
         for sampler, value in zip(self.samplers, values, strict=True):
             sampler.scorer.bias[0] = value.log()  # type: ignore[union-attr, operator]
 
-    def choose(self, layer: int, states: Tensor, rows: Rows) -> tuple[Tensor, Tensor]:
+    def select_tokens(self, layer: int, states: Tensor, rows: PackedLayout) -> tuple[Tensor, Tensor]:
         """Return (kept [P], probability to keep [P]) of packed states [P,D]: keep where it wins."""
         z = in_steps(self.samplers[layer], states)
         odds = z[:, 1] - z[:, 0]
@@ -145,7 +145,7 @@ class InforCoefForSequenceClassification(AdaptiveForSequenceClassification):
         passes, left = real.float(), ids
         found: list[SampledLayer] = []
 
-        def sampled(i: int, states: Tensor, run: Run) -> Tensor:
+        def sampled(i: int, states: Tensor, run: LayerCall) -> Tensor:
             nonlocal passes, left
             own = torch.maximum(gumbel_softmax(self.samplers[i](states), tau=1.0)[..., 1], anchor)
             s = torch.maximum(own * passes.detach(), anchor)

@@ -18,7 +18,7 @@ from torch import Tensor
 from transformers import AutoConfig, AutoModelForSequenceClassification, PreTrainedConfig, PreTrainedModel
 
 from eraser import Fault, InputError
-from rationale.models.gates import Openings, gated
+from rationale.models.gates import GateValues, gated
 from rationale.models.nested_config import WrappedConfig
 from rationale.models.packed.layers import inputs_of, probe
 from rationale.models.packed.matrices import Dimensions, dimensions, matrices_of, sizes_of, uncuttable
@@ -28,7 +28,7 @@ CLOSE, HALF_CLOSE = 1e-3, 0.05  # of logits, as a share: what rounding may do in
 
 
 @torch.no_grad()
-def cut(model: PreTrainedModel, openings: Openings) -> PreTrainedModel:
+def cut(model: PreTrainedModel, openings: GateValues) -> PreTrainedModel:
     """Return a new classifier without what is closed, the other gates folded into its weights.
 
     It answers as `model` does under `gated(model, openings)`, or is refused.
@@ -58,10 +58,10 @@ def check_cuttable(model: PreTrainedModel) -> None:
         return (torch.arange(count, device=model.device) + turn) % 2 * 0.5
 
     ones = torch.ones(n, device=model.device)
-    cut(model, Openings(every_other(heads), every_other(units), every_other(hidden + 1)[0, 1:], ones, ones))
+    cut(model, GateValues(every_other(heads), every_other(units), every_other(hidden + 1)[0, 1:], ones, ones))
 
 
-def _check_same(model: PreTrainedModel, openings: Openings, small: PreTrainedModel) -> None:
+def _check_same(model: PreTrainedModel, openings: GateValues, small: PreTrainedModel) -> None:
     """Refuse a cut model that does not answer as the gated one: its family's line is not true of it."""
     ids, _ = probe(model, 1, 9)
     inputs = inputs_of(model, torch.zeros_like(ids), torch.ones_like(ids, dtype=torch.bool))
@@ -133,7 +133,7 @@ def _whole(number: Any, least: int, most: int) -> bool:
     return type(number) is int and least <= number <= most
 
 
-def _check_openings(openings: Openings, sizes: Dimensions) -> None:
+def _check_openings(openings: GateValues, sizes: Dimensions) -> None:
     """Refuse openings of another model, and those that leave no hidden dimension."""
     n = sizes.layers
     shapes = ((n, sizes.heads), (n, sizes.units), (sizes.hidden,), (n,), (n,))

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from rationale.models.gates import Openings
+from rationale.models.gates import GateValues
 from rationale.models.packed.matrices import Dimensions, Family, Layer, Matrices, Part, spans
 
 COUNTS = ("num_attention_heads", "num_heads", "n_heads", "num_key_value_heads", "all_head_size")
@@ -56,7 +56,7 @@ class NoAttention(nn.Module):
         return (nothing if self.last is None else self.get_submodule(self.last)(nothing)), None
 
 
-def fold(found: Matrices, openings: Openings, sizes: Dimensions) -> None:
+def fold(found: Matrices, openings: GateValues, sizes: Dimensions) -> None:
     """Multiply gates into the weights they act on, in place."""
     for layer, head, unit in zip(found.layers, openings.head_scales, openings.unit_scales, strict=True):
         width = layer.out_of_heads.in_features // sizes.heads

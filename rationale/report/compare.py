@@ -29,28 +29,28 @@ A_RUN = "a folder written by `rationale evaluate`"
 
 
 @dataclass(frozen=True)
-class Run:
+class StoredRun:
     """What a run's folder says: its facts, the ids of its examples, and what was measured on each."""
 
     name: str
     facts: dict[str, Any]
-    measured: ColumnsFile
+    per_example: ColumnsFile
 
     @property
     def ids(self) -> tuple[str, ...]:
         """The examples, in their order."""
-        return self.measured.ids
+        return self.per_example.ids
 
     def columns(self, key: Key, ids: Sequence[str]) -> Floats:
         """Return the metric's columns of these examples [N,K]; NaN where it is undefined."""
-        return self.measured[key][[self._place[id] for id in ids]]
+        return self.per_example[key][[self._place[id] for id in ids]]
 
     @cached_property
     def _place(self) -> dict[str, int]:
         return {id: i for i, id in enumerate(self.ids)}
 
 
-def read_run(folder: Path) -> Run:
+def read_run(folder: Path) -> StoredRun:
     """Read a run's folder.
 
     Raises:
@@ -68,10 +68,10 @@ def read_run(folder: Path) -> Run:
     if path is None:
         expected = f"a run with {PER_EXAMPLE} (evaluate again, into a new folder)"
         raise InputError(Fault(expected, "an older run without", folder))
-    return Run(str(folder), facts, ColumnsFile(path))
+    return StoredRun(str(folder), facts, ColumnsFile(path))
 
 
-def read_runs(folders: Sequence[Path]) -> list[Run]:
+def read_runs(folders: Sequence[Path]) -> list[StoredRun]:
     """Read runs to be compared, two or more, of one data set and split."""
     if len(folders) < 2:
         raise InputError(Fault("at least two runs to compare", str(len(folders))))
@@ -89,7 +89,7 @@ def read_runs(folders: Sequence[Path]) -> list[Run]:
     return runs
 
 
-def common_ids(runs: Sequence[Run]) -> tuple[str, ...]:
+def common_ids(runs: Sequence[StoredRun]) -> tuple[str, ...]:
     """Return the ids that all runs have, in the first run's order.
 
     Raises:
@@ -102,7 +102,7 @@ def common_ids(runs: Sequence[Run]) -> tuple[str, ...]:
     return tuple(i for i in runs[0].ids if i in shared)
 
 
-def compare_runs(runs: Sequence[Run], metrics: Sequence[str] = COMPARED, seed: int = 0) -> pd.DataFrame:
+def compare_runs(runs: Sequence[StoredRun], metrics: Sequence[str] = COMPARED, seed: int = 0) -> pd.DataFrame:
     """Return a row for each metric, budget, method and pair of runs: both values and their difference.
 
     Values, differences and intervals are over the examples that all runs have and both define; where only
@@ -114,20 +114,20 @@ def compare_runs(runs: Sequence[Run], metrics: Sequence[str] = COMPARED, seed: i
     if unknown := [m for m in metrics if m not in METRICS]:
         raise InputError(*(Fault(f"a metric of {', '.join(METRICS)}", repr(m)) for m in unknown))
     ids = common_ids(runs)
-    keys = list(dict.fromkeys(key for run in runs for key in run.measured))
+    keys = list(dict.fromkeys(key for run in runs for key in run.per_example))
     rows = [
         _checked_row(key, one, other, ids, seed)
         for one, other in combinations(runs, 2)
         for metric in dict.fromkeys(metrics)
         for key in keys
-        if key[0] == metric and (key in one.measured or key in other.measured)
+        if key[0] == metric and (key in one.per_example or key in other.per_example)
     ]
     if not rows:
         raise InputError(Fault(f"runs that measured {', '.join(metrics)}", "none that did"))
     return pd.DataFrame(rows)
 
 
-def _checked_row(key: Key, one: Run, other: Run, ids: Sequence[str], seed: int) -> dict[str, Any]:
+def _checked_row(key: Key, one: StoredRun, other: StoredRun, ids: Sequence[str], seed: int) -> dict[str, Any]:
     try:
         return _row(key, one, other, ids, seed)
     except (ArithmeticError, LookupError, ValueError) as error:  # columns of another metric
@@ -137,9 +137,9 @@ def _checked_row(key: Key, one: Run, other: Run, ids: Sequence[str], seed: int) 
         raise unreadable(Path(one.name), f"{key[0]} as runs measure it", got) from None
 
 
-def _row(key: Key, one: Run, other: Run, ids: Sequence[str], seed: int) -> dict[str, Any]:
+def _row(key: Key, one: StoredRun, other: StoredRun, ids: Sequence[str], seed: int) -> dict[str, Any]:
     metric, budget, method = key
-    ours, theirs = (run.columns(key, ids) if key in run.measured else None for run in (one, other))
+    ours, theirs = (run.columns(key, ids) if key in run.per_example else None for run in (one, other))
     kept = np.all([defined(columns) for columns in (ours, theirs) if columns is not None], axis=0)
     row: dict[str, Any] = {"metric": metric, "budget": budget, "method": method}
     row |= {"run": one.name, "other": other.name}
@@ -157,7 +157,7 @@ def _row(key: Key, one: Run, other: Run, ids: Sequence[str], seed: int) -> dict[
 class Comparison:
     """Runs and the table that sets them side by side; a notebook shows it with every text escaped."""
 
-    runs: tuple[Run, ...]
+    runs: tuple[StoredRun, ...]
     table: pd.DataFrame
 
     def __repr__(self) -> str:
@@ -178,7 +178,7 @@ def compared(folders: Sequence[Path], metrics: Sequence[str] = COMPARED, seed: i
     return Comparison(tuple(runs), compare_runs(runs, metrics, seed))
 
 
-def page(runs: Sequence[Run], table: pd.DataFrame) -> str:
+def page(runs: Sequence[StoredRun], table: pd.DataFrame) -> str:
     """Return the comparison in Markdown: what the runs are, then a table for each pair.
 
     What only one of the two measured stands below the rest.
@@ -194,14 +194,14 @@ def page(runs: Sequence[Run], table: pd.DataFrame) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _basis(runs: Sequence[Run]) -> str:
+def _basis(runs: Sequence[StoredRun]) -> str:
     """Return in a line what a comparison stands on."""
     n, settings = len(common_ids(runs)), runs[0].facts["settings"]
     counts = ", ".join(f"{n} of {len(run.ids)} in {run.name}" for run in runs)
     return f"{settings['dataset']} {settings['split']}; examples compared: {counts}."
 
 
-def _legend(run: Run) -> str:
+def _legend(run: StoredRun) -> str:
     return (
         f"Brackets: {run.facts.get('intervals', 'intervals')}; a difference whose interval spans 0 is a tie."
     )
@@ -212,7 +212,7 @@ def _pairs(table: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
     found = []
     for (one, other), rows in table.groupby(["run", "other"], sort=False):
         paired_first = rows.sort_values("difference", key=lambda d: d.isna(), kind="stable")
-        shown = pd.DataFrame([_shown(row) for _, row in paired_first.iterrows()])
+        shown = pd.DataFrame([_as_printed(row) for _, row in paired_first.iterrows()])
         found.append((f"{one} − {other}", shown.rename(columns={"value": str(one), "other": str(other)})))
     return found
 
@@ -221,14 +221,14 @@ def _text(value: object) -> str:
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
-def _changed(runs: Sequence[Run]) -> list[str]:
+def _changed(runs: Sequence[StoredRun]) -> list[str]:
     """Return the settings in which the runs differ."""
     all_settings = [run.facts["settings"] for run in runs]
     names = dict.fromkeys(name for settings in all_settings for name in settings)
     return [n for n in names if any(s.get(n) != all_settings[0].get(n) for s in all_settings)]
 
 
-def _shown(row: pd.Series[Any]) -> dict[str, str]:
+def _as_printed(row: pd.Series[Any]) -> dict[str, str]:
     """Return a row of the table as it is printed."""
     higher = METRICS[row.metric].higher_is_better
     arrow = {True: " ↑", False: " ↓", None: ""}[higher]

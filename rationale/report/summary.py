@@ -13,7 +13,7 @@ import pandas as pd
 from eraser.metrics.bootstrap import estimate
 from eraser.metrics.table import METRICS, compare, defined, mean, rows_of, score
 from eraser.types import Kind
-from rationale.evaluation.columns import Columns
+from rationale.evaluation.columns import ColumnMap
 from rationale.evaluation.per_example import (
     DROPS,
     MODEL,
@@ -54,7 +54,9 @@ class Tables:
     agreement: pd.DataFrame
 
 
-def all_tables(settings: EvaluateSettings, columns: Columns, times: Columns, kind: Kind = "class") -> Tables:
+def all_tables(
+    settings: EvaluateSettings, columns: ColumnMap, times: ColumnMap, kind: Kind = "class"
+) -> Tables:
     """Return the tables of what was `measured` and `timed` of a model that answers so."""
     methods, seed = settings.methods, settings.seed
     return Tables(
@@ -71,7 +73,7 @@ def tables_of(evaluation: Evaluation) -> Tables:
     return all_tables(evaluation.settings, measured(evaluation), timed(evaluation), evaluation.kind)
 
 
-def score_table(columns: Columns, times: Columns, seed: int, kind: Kind = "class") -> pd.DataFrame:
+def score_table(columns: ColumnMap, times: ColumnMap, seed: int, kind: Kind = "class") -> pd.DataFrame:
     """Return one row for each metric, budget and method, and one for each method's cost."""
     rows = []
     units = {"probability": "value"} if kind == "value" else {}
@@ -89,7 +91,7 @@ def score_table(columns: Columns, times: Columns, seed: int, kind: Kind = "class
     return pd.DataFrame(rows, columns=names)
 
 
-def paired_table(methods: Sequence[str], columns: Columns, seed: int) -> pd.DataFrame:
+def paired_table(methods: Sequence[str], columns: ColumnMap, seed: int) -> pd.DataFrame:
     """Return the difference of every two methods on every metric of PAIRED; `tie` where it may be 0."""
     rows = []
     places = sorted({(metric, budget) for metric, budget, _ in columns if metric in PAIRED})
@@ -104,7 +106,7 @@ def paired_table(methods: Sequence[str], columns: Columns, seed: int) -> pd.Data
     return pd.DataFrame(rows, columns=names)
 
 
-def curve_table(columns: Columns) -> pd.DataFrame:
+def curve_table(columns: ColumnMap) -> pd.DataFrame:
     """Return the mean drop of the predicted class's probability, or what was explained, at each share."""
     rows = []
     for name, fraction, method in columns:
@@ -115,7 +117,7 @@ def curve_table(columns: Columns) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["method", "fraction", "without", "only", "n"])
 
 
-def agreement_table(methods: Sequence[str], columns: Columns, seed: int) -> pd.DataFrame:
+def agreement_table(methods: Sequence[str], columns: ColumnMap, seed: int) -> pd.DataFrame:
     """Return the mean τ-b over examples of every two methods; `left_out` where one was constant."""
     rows = []
     for one, other in combinations(methods, 2):
@@ -125,7 +127,7 @@ def agreement_table(methods: Sequence[str], columns: Columns, seed: int) -> pd.D
     return pd.DataFrame(rows, columns=["method", "other", "tau", "low", "high", "n", "left_out"])
 
 
-def layer_table(methods: Sequence[str], columns: Columns, seed: int) -> pd.DataFrame:
+def layer_table(methods: Sequence[str], columns: ColumnMap, seed: int) -> pd.DataFrame:
     """Return how well the words that reached each layer agree with people, beside other methods' as many.
 
     `words` is their mean share of the text, `difference` is to the survivors (its interval: `tie`).

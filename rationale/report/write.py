@@ -16,7 +16,7 @@ from eraser.files.cells import as_csv
 from eraser.files.owned import claim, read_made, together
 from eraser.files.whole import write_bytes, write_json, write_text
 from eraser.metrics.bootstrap import GROUPS
-from rationale.evaluation.collect import Folded, fold
+from rationale.evaluation.collect import RunSummary, fold
 from rationale.evaluation.per_example import NO_BUDGET
 from rationale.evaluation.plan import Evaluation
 from rationale.report.annotators import PEOPLE_TABLES, people_tables, tells_of_people
@@ -128,7 +128,7 @@ def records(table: pd.DataFrame) -> list[dict[str, Any]]:
     return [{str(k): v for k, v in row.items()} for row in rows]
 
 
-def run_facts(found: Folded) -> dict[str, Any]:
+def run_facts(found: RunSummary) -> dict[str, Any]:
     """Return what a reader needs to make the numbers again."""
     libraries = ("torch", "transformers", "captum", "numpy", "scikit-learn", "rationale-suite")
     grouped = f" (above {GROUPS} examples, over as many groups of them)"

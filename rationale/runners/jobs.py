@@ -13,12 +13,12 @@ import torch
 from eraser import Fault, InputError
 from eraser.files.whole import write_json
 from eraser.load import load
-from rationale.asked import Asked
 from rationale.evaluation.plan import plan
 from rationale.hf.memory import keep_freed_memory
 from rationale.named import load_named
 from rationale.settings import EvaluateSettings
 from rationale.stream import StreamSettings, stream
+from rationale.text_classifier import TextClassifier
 
 if TYPE_CHECKING:
     from rationale.bench.suite import SuiteRun
@@ -59,7 +59,7 @@ class Job:
         """Load data and models; return the run."""
         raise NotImplementedError
 
-    def models(self, device: str | None) -> tuple[Asked, Asked | None]:
+    def models(self, device: str | None) -> tuple[TextClassifier, TextClassifier | None]:
         """Return the model and, where there is one, the model that other methods explain."""
         s = self.settings
         how: dict[str, Any] = {n: getattr(s, n) for n in ("max_length", "long_texts", "precision")}

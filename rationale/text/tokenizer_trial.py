@@ -17,7 +17,7 @@ from subprocess import PIPE, TimeoutExpired
 from typing import TYPE_CHECKING, Any
 
 from eraser import Fault, InputError
-from eraser.errors import shown
+from eraser.errors import short_repr
 from eraser.files.bounds import read_bytes
 from rationale.process.children import run
 from rationale.text.tokenizer_bounds import RULES, unbounded
@@ -108,7 +108,7 @@ def _try(spec: str, texts: Sequence[str], reason: str, place: str | Path | None)
     if done.returncode:
         *_, last = done.stderr.strip().splitlines() or [""]
         raise InputError(
-            Fault(f"a tokenizer that can read these {len(texts)} texts", shown(last, 200), place)
+            Fault(f"a tokenizer that can read these {len(texts)} texts", short_repr(last, 200), place)
         )
 
 

@@ -20,7 +20,7 @@ from eraser.files.owned import claim, finish, is_done
 from rationale.heads import HEADS, MULTI_LABEL, REGRESSION, problem_type
 from rationale.hf.card import write_record
 from rationale.hf.classifier import (
-    SETTINGS,
+    TRAINING_RECORD,
     Classifier,
     check_first_token,
     check_tokenizer,
@@ -35,7 +35,7 @@ from rationale.models.pruning import PrunedForSequenceClassification
 from rationale.settings import digest
 from rationale.training.dense import EPOCHS, best_epochs
 from rationale.training.loop import TrainingWindow, say, training_windows
-from rationale.training.run import CHECKPOINT, Run
+from rationale.training.run import CHECKPOINT, TrainingRun
 from rationale.training.settings import AdaptiveSettings
 from rationale.training.stage import Stages, train_stages
 from rationale.training.targets import kept_on_disk, teacher_logits
@@ -67,7 +67,7 @@ def train_adaptive(  # noqa: PLR0913 (what a training is made of)
     start: Path | None = None,
     overwrite: bool = False,
 ) -> dict[str, Any]:
-    """Train, keep the best epoch on val (Run.rank), return the record.
+    """Train, keep the best epoch on val (TrainingRun.rank), return the record.
 
     Args:
         recipe: what is trained.
@@ -109,7 +109,7 @@ def _begin(  # noqa: PLR0913 (what a run is made of)
     settings: AdaptiveSettings,
     start: Path | None,
     identity: dict[str, Any],
-) -> Run:
+) -> TrainingRun:
     """Return a run ready to train."""
     if not dense.is_dir():
         raise InputError(Fault("the folder of a dense model", "nothing there", dense))
@@ -128,7 +128,7 @@ def _begin(  # noqa: PLR0913 (what a run is made of)
     inner = teacher.model if start is None else _started(start, teacher)
     model = recipe.model(inner, settings).requires_grad_(True).to(teacher.device)  # type: ignore[arg-type]
     reference = measure_removal(teacher, dataset, "val")
-    return Run(
+    return TrainingRun(
         replace(teacher, model=model),
         teachers,
         dataset,
@@ -212,7 +212,7 @@ def best_folders(dense: Path, count: int) -> list[Path]:
     if not folders:
         return [dense]
     if "log" not in read_settings(dense):
-        raise InputError(Fault("a model whose training is finished", f"no {SETTINGS}", dense))
+        raise InputError(Fault("a model whose training is finished", f"no {TRAINING_RECORD}", dense))
     best = [str(epoch) for epoch in best_epochs(read_settings(dense)["log"], len(folders))]
     return sorted(folders, key=lambda f: best.index(f.name))[:count]
 
@@ -223,7 +223,7 @@ def of_epochs(folders: Sequence[Path], like: Classifier, s: AdaptiveSettings) ->
     return tuple(replace(m, encoder=like.encoder) for m in models)
 
 
-def _train(run: Run, stages: Stages) -> dict[str, Any]:
+def _train(run: TrainingRun, stages: Stages) -> dict[str, Any]:
     """Run all stages; write what was done beside the weights."""
     say(json.dumps({"dense_val_accuracy": run.reference.accuracy}))
     progress = train_stages(run, stages)

@@ -17,7 +17,7 @@ from eraser import Dataset
 from eraser.types import Mask
 from rationale.hf.classifier import Classifier, save_classifier
 from rationale.inference.ablate import words_of
-from rationale.inference.savings import Removal, measure_removal
+from rationale.inference.savings import RemovalStats, measure_removal
 from rationale.models.adaptive import AdaptiveForSequenceClassification
 from rationale.text.encode import Window, covers, length_batches, without
 from rationale.training.loop import MICRO_PIECES, Loop, TrainingWindow, shuffled_batches
@@ -50,7 +50,7 @@ class TrainingBatch:
 
 
 @dataclass
-class Run:
+class TrainingRun:
     """One training run: what it learns from, and how; `targets` is empty where nobody imitates saliency."""
 
     classifier: Classifier
@@ -61,7 +61,7 @@ class Run:
     logits: Sequence[Tensor]
     out: Path
     settings: AdaptiveSettings
-    reference: Removal
+    reference: RemovalStats
     identity: dict[str, Any]
 
     @property
@@ -78,7 +78,7 @@ class Run:
         """Measure the model on val, keep it if it is the best so far, and log."""
         self.model.eval()  # type: ignore[no-untyped-call]
         loop.check_finite(sum(float(p.detach().sum()) for p in self.model.parameters()), "sum of weights")
-        found, described = self.measured(self.classifier)
+        found, described = self.measure_on_val(self.classifier)
         entry |= described
         rank = self.rank(found)
         if rank >= loop.progress["best"]:
@@ -87,10 +87,10 @@ class Run:
         loop.next_epoch(entry)
         loop.save()
 
-    def measured(self, classifier: Classifier) -> tuple[Removal, dict[str, Any]]:
+    def measure_on_val(self, classifier: Classifier) -> tuple[RemovalStats, dict[str, Any]]:
         """Return what a model does on val, and how a log tells it."""
         found, model = measure_removal(classifier, self.dataset, "val"), classifier.model
-        own = model.described() if isinstance(model, AdaptiveForSequenceClassification) else {}
+        own = model.log_entry() if isinstance(model, AdaptiveForSequenceClassification) else {}
         return found, {
             "val_accuracy": found.accuracy,
             "speedup": round(found.speedup, 3),
@@ -99,7 +99,7 @@ class Run:
             "within_tolerance": found.accuracy > self.reference.accuracy - self.settings.tolerance,
         }
 
-    def rank(self, found: Removal) -> list[float]:
+    def rank(self, found: RemovalStats) -> list[float]:
         """Return how good an epoch is, the first number first.
 
         The fastest of those within the tolerance, of equals the most accurate; while there is none, the most

@@ -14,9 +14,9 @@ from rationale.inference.savings import scale_thresholds
 from rationale.models.adapler_losses import LossWeights, task_loss
 from rationale.models.adaptive import AdaptiveForSequenceClassification, plain
 from rationale.models.packed.encoder import Output, run_packed
-from rationale.models.packed.packing import Choose, Halting
+from rationale.models.packed.packing import Halting, SelectTokens
 from rationale.training.loop import decay_groups, linear, resume_schedule
-from rationale.training.run import CHECKPOINT, Run, TrainingBatch
+from rationale.training.run import CHECKPOINT, TrainingBatch, TrainingRun
 
 CALIBRATION = 2**15  # pieces of train, at least, on which thresholds are scaled
 
@@ -28,7 +28,7 @@ class Stage:
 
     def __init__(
         self,
-        run: Run,
+        run: TrainingRun,
         place: int,
         epochs: int,
         optimizers: dict[str, Optimizer],
@@ -71,7 +71,9 @@ class Stage:
 class PackedStage(Stage):
     """A stage with one optimiser on packed batches; subclasses name the terms of its loss."""
 
-    def __init__(self, run: Run, place: int, epochs: int, groups: list[dict[str, Any]], lr: float) -> None:
+    def __init__(
+        self, run: TrainingRun, place: int, epochs: int, groups: list[dict[str, Any]], lr: float
+    ) -> None:
         s, total = run.settings.step, max(1, run.steps * epochs)
         self.groups = groups
         self.optimizer = AdamW(groups, lr=lr, eps=s.eps)
@@ -106,10 +108,14 @@ class PackedStage(Stage):
             return self.run.shorter_batch(rows, self.loop.progress["epoch"])
         return self.run.batch(rows)
 
-    def forward(self, batch: TrainingBatch, choose: Choose, halting: Halting | None = None) -> Output:
-        """Run the encoder on a packed batch, removing what `choose` says."""
+    def forward(
+        self, batch: TrainingBatch, select_tokens: SelectTokens, halting_policy: Halting | None = None
+    ) -> Output:
+        """Run the encoder on a packed batch, removing what `select_tokens` says."""
         with self.run.classifier.autocast():
-            return run_packed(plain(self.run.model), batch.ids, batch.types, batch.real, choose, halting)
+            return run_packed(
+                plain(self.run.model), batch.ids, batch.types, batch.real, select_tokens, halting_policy
+            )
 
     def task(self, logits: Tensor, batch: TrainingBatch) -> Tensor:
         """Return the task loss, a share of which imitates the dense model."""
@@ -132,7 +138,7 @@ class RemovalStage(PackedStage):
 
     name = "hard"
 
-    def __init__(self, run: Run, place: int, groups: list[dict[str, Any]] | None = None) -> None:
+    def __init__(self, run: TrainingRun, place: int, groups: list[dict[str, Any]] | None = None) -> None:
         s = run.settings
         encoder = plain(run.model).named_parameters()
         super().__init__(
@@ -153,13 +159,15 @@ class RemovalStage(PackedStage):
         """Return the task loss on the shrunk batch."""
         model = self.run.model
         assert isinstance(model, AdaptiveForSequenceClassification)
-        return {"task": self.task(self.forward(batch, model.choose).logits, batch)}
+        return {"task": self.task(self.forward(batch, model.select_tokens).logits, batch)}
 
 
-Stages = Mapping[str, Callable[[Run, int], Stage]]  # by name, in turn; a stage of a run, and its place
+Stages = Mapping[
+    str, Callable[[TrainingRun, int], Stage]
+]  # by name, in turn; a stage of a run, and its place
 
 
-def train_stages(run: Run, makers: Stages) -> dict[str, Any]:
+def train_stages(run: TrainingRun, makers: Stages) -> dict[str, Any]:
     """Train every stage after the one that an earlier run left, and the rest of that one.
 
     A stage is made when its turn comes: one may leave another model to the next.

@@ -31,7 +31,7 @@ from rationale.training.loop import MICRO_PIECES, TrainingWindow
 PUBLISHED, HUMAN = "gradient_x_input", "human"
 FLOORS = ("position", "random")  # they say nothing about the model
 IG_STEPS = 8
-Floats = NDArray[np.float32]
+Float32s = NDArray[np.float32]
 
 
 def _published(classifier: Classifier, request: Request) -> Tensor:
@@ -70,7 +70,7 @@ def saliency_targets(
     windows: Sequence[TrainingWindow],
     name: str,
     predicted: bool = False,
-) -> list[Floats]:
+) -> list[Float32s]:
     """Return a target [T] for each window, the mean over classifiers (the best fine-tuned epochs).
 
     Args:
@@ -89,21 +89,21 @@ def saliency_targets(
     return parts[0] if len(parts) == 1 else _mean([[_normal(t) for t in part] for part in parts])
 
 
-def _mean(stacks: Sequence[Sequence[Floats]]) -> list[Floats]:
+def _mean(stacks: Sequence[Sequence[Float32s]]) -> list[Float32s]:
     return [np.mean(same, axis=0) for same in zip(*stacks, strict=True)]
 
 
-def _normal(target: Floats) -> Floats:
-    scaled: Floats = target / max(float(target.sum()), 1e-15)
+def _normal(target: Float32s) -> Float32s:
+    scaled: Float32s = target / max(float(target.sum()), 1e-15)
     return scaled
 
 
 def _attribute(
     classifier: Classifier, name: str, windows: Sequence[TrainingWindow], predicted: bool
-) -> list[Floats]:
+) -> list[Float32s]:
     method = Method(_published, "sum", False, "AdapLeR") if name == PUBLISHED else METHODS[name]
     refuse_unfit(classifier, [name] if name != PUBLISHED else [])
-    found: list[Floats] = [np.empty(0, dtype=np.float32)] * len(windows)
+    found: list[Float32s] = [np.empty(0, dtype=np.float32)] * len(windows)
     for rows, batch in window_batches(classifier, [w.window for w in windows], name):
         target = torch.tensor([windows[i].label for i in rows], device=classifier.device)
         if predicted:
@@ -115,7 +115,7 @@ def _attribute(
     return found
 
 
-def _human(classifier: Classifier, dataset: Dataset, windows: Sequence[TrainingWindow]) -> list[Floats]:
+def _human(classifier: Classifier, dataset: Dataset, windows: Sequence[TrainingWindow]) -> list[Float32s]:
     """Return 1 on the pieces of words that people marked; 1 on all words where they marked none."""
     examples = dataset.splits["train"]
     counts = [len(w) for w in classifier.encoder.encode([dataset.text(e) for e in examples])]
@@ -125,9 +125,9 @@ def _human(classifier: Classifier, dataset: Dataset, windows: Sequence[TrainingW
     return [_marked(w.window, gold) for w, gold in zip(windows, golds, strict=True)]
 
 
-def _marked(window: Window, gold: Mask) -> Floats:
+def _marked(window: Window, gold: Mask) -> Float32s:
     inside, marked = window.word != OUTSIDE, covers(window, gold)
-    chosen: Floats = (marked if marked.any() else inside).astype(np.float32)
+    chosen: Float32s = (marked if marked.any() else inside).astype(np.float32)
     return chosen
 
 

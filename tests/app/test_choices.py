@@ -7,10 +7,10 @@ import re
 
 import pytest
 from rationale_viewer.pages.people import LIVE
-from rationale_viewer.session.start import VARIABLE, Start
+from rationale_viewer.session.start import VARIABLE, LaunchConfig
 from streamlit.testing.v1 import AppTest
 
-from eraser.data.custom.read import Reading, read_own
+from eraser.data.custom.read import ImportOptions, read_custom
 from eraser.data.write_eraser import write_eraser
 from rationale.attribution import METHODS as ALL_METHODS
 from tests.app.test_pages import SCRIPT, TEXT, checked, folders, keyed, markup, open_app
@@ -100,7 +100,7 @@ def asking(tmp_path, monkeypatch, folders):
         (root / f"{split}.jsonl").write_text("\n".join(lines) + "\n" if split == "test" else "")
 
     def make(page="Explain", **query):
-        given = Start((str(folders / "dense"), str(folders)), "asking", str(root))
+        given = LaunchConfig((str(folders / "dense"), str(folders)), "asking", str(root))
         monkeypatch.setenv(VARIABLE, given.as_json())
         at = AppTest.from_file(SCRIPT, default_timeout=60)
         for key, value in {"page": page, **query}.items():
@@ -130,8 +130,10 @@ def test_an_example_that_was_given_as_a_text_stays_as_it_is(monkeypatch, folders
         {"id": x, "text": t, "label": x, "rationale": [[0, 4]]} for x, t in (("NEG", text), ("POS", "Warm"))
     ]
     files = {"test": save(tmp_path / "x.jsonl", rows)}
-    write_eraser(read_own("own", files, Reading(form="chars", words="punctuation")), tmp_path / "own")
-    given = Start((str(folders / "dense"), str(folders)), "own", str(tmp_path / "own"))
+    write_eraser(
+        read_custom("own", files, ImportOptions(form="chars", words="punctuation")), tmp_path / "own"
+    )
+    given = LaunchConfig((str(folders / "dense"), str(folders)), "own", str(tmp_path / "own"))
     monkeypatch.setenv(VARIABLE, given.as_json())
     at = AppTest.from_file(SCRIPT, default_timeout=60)
     at.query_params |= {"page": "Explain", "example": "NEG"}
@@ -181,7 +183,9 @@ def runs(tmp_path, sample):
 
 
 def test_people_show_what_a_run_holds_and_compute_nothing(open_app, runs, monkeypatch):
-    monkeypatch.setattr("rationale_viewer.compute.cached.judge", None)  # whoever computes would call it
+    monkeypatch.setattr(
+        "rationale_viewer.compute.cached.score_examples", None
+    )  # whoever computes would call it
     at = open_app("People", runs=[runs], source="run one")
     assert not at.error
     assert keyed(at.selectbox, "source").options == [LIVE, "run one"]  # the other has no predictions

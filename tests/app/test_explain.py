@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from rationale_viewer.compute.agreement import ORDERS, Filter, How, budgets_of, judge
+from rationale_viewer.compute.agreement import ORDERS, Filter, RationaleSpec, budgets_of, score_examples
 from rationale_viewer.compute.explain import (
     GOLD,
     MAX_WORDS,
@@ -21,7 +21,7 @@ from rationale_viewer.compute.explain import (
     times_of,
 )
 from rationale_viewer.compute.speed import layer_shares, measure_speed, spread
-from rationale_viewer.session.state import Held
+from rationale_viewer.session.state import LoadedModel
 
 from eraser import InputError
 from rationale.attribution import METHODS, Case, attribute
@@ -38,12 +38,12 @@ WORDS = tuple(TEXT.split())
 
 @pytest.fixture
 def held(adaptive):
-    return Held("adaptive", adaptive)
+    return LoadedModel("adaptive", adaptive)
 
 
 @pytest.fixture
 def dense(classifier):
-    return Held("dense", classifier)
+    return LoadedModel("dense", classifier)
 
 
 def test_reading_is_what_the_model_says(held):
@@ -136,7 +136,7 @@ def test_dial_of_nothing_drops_nothing_and_is_put_back(held):
 
 def test_a_model_left_half_way_is_not_used_again(held):
     def fail():
-        with held.turned(2.5) as classifier:
+        with held.at_dial(2.5) as classifier:
             raise RuntimeError(f"dial {classifier.model.config.dial}")
 
     with pytest.raises(RuntimeError, match=r"dial 2\.5"):
@@ -211,7 +211,7 @@ def test_no_text_and_too_much_text_are_refused():
 
 def test_judged_as_the_library_scores(held, sample):
     examples = sample.splits["test"][:3]
-    found = judge(held, sample, examples, How("survivors", "own"))
+    found = score_examples(held, sample, examples, RationaleSpec("survivors", "own"))
     encoded = held.classifier.encoder.encode([sample.text(e) for e in examples])
     probs = text_probs(held.classifier, encoded)
     cases = [Case(w, len(j.gold), 0) for w, j in zip(encoded, found, strict=True)]
@@ -228,7 +228,7 @@ def test_judged_as_the_library_scores(held, sample):
 def test_the_class_that_is_judged_can_be_chosen(dense, sample):
     examples = sample.splits["test"][:6]
     by_target = {
-        t: judge(dense, sample, examples, How("gradient_x_input", "gold", t))
+        t: score_examples(dense, sample, examples, RationaleSpec("gradient_x_input", "gold", t))
         for t in ("predicted", "gold", "NEG", "POS")
     }
     assert {e.label for e in examples} == {"NEG", "POS"}
@@ -247,7 +247,7 @@ def test_budgets_fit_the_method():
 
 def test_filters_and_orders(dense, sample):
     examples = sample.splits["test"][:12]
-    judged = judge(dense, sample, examples, How("attention", "gold"))
+    judged = score_examples(dense, sample, examples, RationaleSpec("attention", "gold"))
     words = {e.id: " ".join(sample.text(e).words).casefold() for e in examples}
     assert Filter().of(judged, words) == judged
     assert all(j.wrong for j in Filter(wrong_only=True).of(judged, words))
@@ -285,8 +285,8 @@ def test_spread_is_even():
 def test_nested_dials_are_put_back(tokenizer, classifier):
     outer = dropping(dropping(tiny_model("bert", tokenizer, ("NEG", "POS"))))
     outer.model.config.dial = 0.5
-    held = Held("nested", replace(classifier, model=outer))
-    with held.turned(2.0) as classifier:
+    held = LoadedModel("nested", replace(classifier, model=outer))
+    with held.at_dial(2.0) as classifier:
         own = classifier.model
         assert (own.config.dial, own.model.config.dial) == (2.0, 2.0)
     assert (own.config.dial, own.model.config.dial) == (1.0, 0.5)
@@ -297,7 +297,7 @@ def test_a_review_of_a_hundred_words_is_explained_soon():
     """The aim is 1 s on two idle cores; `python -m rationale_viewer.timing` prints it. Tenfold is a fault."""
     from rationale.hf.classifier import SHIPPED, load_classifier
 
-    held = Held("shipped", load_classifier(SHIPPED, device="cpu"))
+    held = LoadedModel("shipped", load_classifier(SHIPPED, device="cpu"))
     quick = [m for m in methods_of(held) if m not in SLOW]
     begin = time.perf_counter()
     reading = read(held, text_of((WORDS * 8)[:100]), 1.0)

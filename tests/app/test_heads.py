@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rationale_viewer.pages
-from rationale_viewer.compute.agreement import Filter, How, judge
+from rationale_viewer.compute.agreement import Filter, RationaleSpec, score_examples
 from rationale_viewer.compute.explain import after_removal, methods_of, read, score, text_of
-from rationale_viewer.session.start import VARIABLE, Start
-from rationale_viewer.session.state import Held
+from rationale_viewer.session.start import VARIABLE, LaunchConfig
+from rationale_viewer.session.state import LoadedModel
 from streamlit.testing.v1 import AppTest
 
 from eraser import Dataset
@@ -56,7 +56,7 @@ def data_of(several, tmp_path_factory):
 
 
 def held(folders, name):
-    return Held(name, load_classifier(folders / name))
+    return LoadedModel(name, load_classifier(folders / name))
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ def open_app(monkeypatch, folders, data_of):
     def make(model, page="Explain", **query):
         data = data_of / model if (data_of / model).is_dir() else None
         folder = str(folders / model) if (folders / model).is_dir() else model
-        start = Start((folder,), "posts" if data else "sample", data and str(data))
+        start = LaunchConfig((folder,), "posts" if data else "sample", data and str(data))
         monkeypatch.setenv(VARIABLE, start.as_json())
         at = AppTest.from_file(SCRIPT, default_timeout=60)
         for key, value in {"page": page, **query}.items():
@@ -90,7 +90,9 @@ def test_a_reading_is_what_the_library_says(folders):
 
 def test_labels_are_judged_as_sets_and_agreement_is_of_the_label_explained(folders, several):
     one = held(folders, "several")
-    found = judge(one, several, several.splits["test"], How("gradient_x_input", "gold", "threat"))
+    found = score_examples(
+        one, several, several.splits["test"], RationaleSpec("gradient_x_input", "gold", "threat")
+    )
     for j, label in zip(found, SEVERAL * 2, strict=True):
         said = {x for x, p in j.probs.items() if p > 0.5}
         assert j.wrong == (said != set(label.split("|")))
@@ -101,7 +103,7 @@ def test_labels_are_judged_as_sets_and_agreement_is_of_the_label_explained(folde
 def test_a_number_is_neither_right_nor_wrong(folders, several):
     one = held(folders, "number")
     numbers = tuple(replace(e, label="2.5") for e in several.splits["test"][:3])
-    found = judge(one, several, numbers, How("gradient_x_input", "gold"))
+    found = score_examples(one, several, numbers, RationaleSpec("gradient_x_input", "gold"))
     assert [j.wrong for j in found] == [False] * 3
     assert [float(j.predicted) for j in found] == pytest.approx([j.probs["value"] for j in found], rel=1e-5)
 
@@ -172,6 +174,6 @@ def test_a_function_is_shown_too(open_app, module):
 def test_methods_of_a_function_are_those_that_ask(module):
     from rationale.named import from_name
 
-    assert set(methods_of(Held("f", from_name(module)))) == {
+    assert set(methods_of(LoadedModel("f", from_name(module)))) == {
         "leave_one_out", "occlusion", "lime", "kernel_shap", "position", "random"
     }  # fmt: skip

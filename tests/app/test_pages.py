@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import rationale_viewer.pages
 from rationale_viewer.pages.explain import OWN
-from rationale_viewer.session.start import VARIABLE, Start
+from rationale_viewer.session.start import VARIABLE, LaunchConfig
 from streamlit.testing.v1 import AppTest
 
 from tests.app.test_runs import DIAL, write
@@ -35,7 +35,7 @@ def folders(tmp_path_factory, tokenizer):
 @pytest.fixture
 def open_app(monkeypatch, folders):
     def make(page="Explain", model="dropping", runs=(), **query):
-        start = Start(models=(str(folders / model), str(folders)), runs=tuple(map(str, runs)))
+        start = LaunchConfig(models=(str(folders / model), str(folders)), runs=tuple(map(str, runs)))
         monkeypatch.setenv(VARIABLE, start.as_json())
         at = AppTest.from_file(SCRIPT, default_timeout=60)
         for key, value in {"page": page, **query}.items():
@@ -223,7 +223,7 @@ def test_people_refuses_a_model_with_other_labels(open_app, folders, tokenizer, 
     tiny_model("bert", tokenizer, ("yes", "no")).save_pretrained(odd)
     tokenizer.save_pretrained(odd)
     at = open_app("People")
-    monkeypatch.setenv(VARIABLE, Start(models=(str(odd),)).as_json())
+    monkeypatch.setenv(VARIABLE, LaunchConfig(models=(str(odd),)).as_json())
     at = AppTest.from_file(SCRIPT, default_timeout=60)
     at.query_params["page"] = "People"
     checked(at.run())
@@ -234,7 +234,7 @@ def test_hateful_posts_wait_for_consent(monkeypatch, folders, tmp_path):
     marks = ([1, 0, 0, 0, 0], [1, 1, 0, 0, 0], [0, 0, 0, 0, 1])
     posts = {"p1": post(rationales=marks, targets=(["Women"],) * 3), "p2": post(("normal",) * 3)}
     data = make(tmp_path / "posts", posts, {"train": [], "val": [], "test": list(posts)})
-    given = Start((str(folders / "three"),), "hatexplain", str(data))
+    given = LaunchConfig((str(folders / "three"),), "hatexplain", str(data))
     monkeypatch.setenv(VARIABLE, given.as_json())
     at = AppTest.from_file(SCRIPT, default_timeout=60)
     at.query_params["page"] = "People"
@@ -254,7 +254,7 @@ def test_hateful_posts_wait_for_consent(monkeypatch, folders, tmp_path):
 
 def test_hateful_examples_are_not_offered_before_consent(monkeypatch, folders, tmp_path):
     data = make(tmp_path / "posts", {"p1": post(("normal",) * 3)}, {"test": ["p1"]})
-    monkeypatch.setenv(VARIABLE, Start((str(folders),), "hatexplain", str(data)).as_json())
+    monkeypatch.setenv(VARIABLE, LaunchConfig((str(folders),), "hatexplain", str(data)).as_json())
     at = AppTest.from_file(SCRIPT, default_timeout=60)
     at.query_params["example"] = "p1"
     checked(at.run())
@@ -326,14 +326,14 @@ def test_a_broken_model_is_a_message(open_app, folders, monkeypatch, tmp_path):
     broken = tmp_path / "broken"
     broken.mkdir()
     (broken / "config.json").write_text("{")
-    monkeypatch.setenv(VARIABLE, Start(models=(str(broken),)).as_json())
+    monkeypatch.setenv(VARIABLE, LaunchConfig(models=(str(broken),)).as_json())
     at = checked(AppTest.from_file(SCRIPT, default_timeout=60).run())
     assert at.error[0].value == "The model cannot be opened."
     assert f"{broken / 'config.json'}: expected JSON, got " in at.code[0].value
 
 
 def test_a_missing_data_set_is_a_message(monkeypatch, tmp_path, folders):
-    monkeypatch.setenv(VARIABLE, Start((str(folders),), "mine", str(tmp_path / "none")).as_json())
+    monkeypatch.setenv(VARIABLE, LaunchConfig((str(folders),), "mine", str(tmp_path / "none")).as_json())
     at = checked(AppTest.from_file(SCRIPT, default_timeout=60).run())
     assert at.error[0].value == "The data set cannot be read."
     assert "nothing there" in at.code[0].value

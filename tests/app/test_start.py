@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import rationale_viewer
 from rationale_viewer.__main__ import server
-from rationale_viewer.session.start import VARIABLE, Start, folders_with
+from rationale_viewer.session.start import VARIABLE, LaunchConfig, folders_with
 from typer.testing import CliRunner
 
 from eraser import InputError
@@ -17,11 +17,11 @@ from rationale.process import children
 
 
 def test_what_was_given_arrives(monkeypatch):
-    given = Start(("m",), "movies", "d", ("r", "s"), "here")
+    given = LaunchConfig(("m",), "movies", "d", ("r", "s"), "here")
     monkeypatch.setenv(VARIABLE, given.as_json())
-    assert Start.from_environment() == given
+    assert LaunchConfig.from_environment() == given
     monkeypatch.delenv(VARIABLE)
-    assert Start.from_environment() == Start()
+    assert LaunchConfig.from_environment() == LaunchConfig()
 
 
 def test_a_path_inside_is_taken_and_one_outside_refused(tmp_path):
@@ -29,7 +29,7 @@ def test_a_path_inside_is_taken_and_one_outside_refused(tmp_path):
     (root / "in").mkdir(parents=True)
     outside.mkdir()
     (root / "link").symlink_to(outside)
-    start = Start(models=(str(root),))
+    start = LaunchConfig(models=(str(root),))
     assert start.inside(str(root / "in")) == (root / "in").resolve()
     assert start.inside(str(root)) == root.resolve()
     for path in (outside, root / "link", root / ".." / "outside", Path("/"), Path("/etc/passwd")):
@@ -42,14 +42,14 @@ def test_a_path_inside_is_taken_and_one_outside_refused(tmp_path):
 
 def test_a_path_is_meant_from_where_the_command_was_given(tmp_path, monkeypatch):
     (tmp_path / "root" / "in").mkdir(parents=True)
-    start = Start(models=(str(tmp_path / "root"),), here=str(tmp_path))
+    start = LaunchConfig(models=(str(tmp_path / "root"),), here=str(tmp_path))
     monkeypatch.chdir("/")
     assert start.inside("root/in") == (tmp_path / "root" / "in").resolve()
 
 
 def test_without_folders_nothing_is_inside(tmp_path):
     with pytest.raises(InputError, match="inside the folders given at start"):
-        Start().inside(str(tmp_path))
+        LaunchConfig().inside(str(tmp_path))
 
 
 def test_folders_are_found_and_links_out_are_not(tmp_path):
@@ -82,7 +82,7 @@ def test_command_starts_a_server_for_this_machine_alone(started, tmp_path):
     ((command, environment, cwd),) = started
     assert command == ["rationale_viewer", "8599", "none"]
     assert Path(cwd) == Path(rationale_viewer.__file__).parent  # where no stranger has put settings
-    told = Start(models=(str(tmp_path),), runs=(str(tmp_path),), here=os.getcwd())
+    told = LaunchConfig(models=(str(tmp_path),), runs=(str(tmp_path),), here=os.getcwd())
     assert told.as_json() == environment[VARIABLE]
 
 
@@ -103,7 +103,7 @@ def test_what_is_named_from_the_current_folder_is_found_from_another(started, tm
     assert CliRunner().invoke(app, ["app", *options, "--data", "owner/data"]).exit_code == 0
     ((_, environment, _),) = started
     models = (f"{tmp_path}/models", "owner/name", "package:f")
-    told = Start(models, "sample", f"{tmp_path}/owner/data", (f"{tmp_path}/runs",), str(tmp_path))
+    told = LaunchConfig(models, "sample", f"{tmp_path}/owner/data", (f"{tmp_path}/runs",), str(tmp_path))
     assert told.as_json() == environment[VARIABLE]
     assert environment["RATIONALE_CACHE"] == f"{tmp_path}/cache"
 

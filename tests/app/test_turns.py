@@ -11,7 +11,7 @@ import pytest
 import torch
 from rationale_viewer.compute.explain import methods_of, read, score, text_of, times_of
 from rationale_viewer.session import state, turns
-from rationale_viewer.session.state import Held
+from rationale_viewer.session.state import LoadedModel
 from rationale_viewer.session.turns import Turn, Turns
 from streamlit.testing.v1 import AppTest
 
@@ -32,7 +32,7 @@ class Gone(BaseException):
 
 @pytest.fixture
 def held(adaptive):
-    return Held("adaptive", adaptive)
+    return LoadedModel("adaptive", adaptive)
 
 
 def unchecked():
@@ -77,7 +77,7 @@ def test_what_was_found_out_half_way_is_known_to_the_next(held):
     """Else it would be found out in passes whose layers are timed, and be counted there."""
     reading = read(held, text_of(WORDS), 1.0)
     times_of(held, reading, 1.0)
-    with pytest.raises(Gone), held.turned(1.0):
+    with pytest.raises(Gone), held.at_dial(1.0):
         raise Gone
     assert not held.spare
     assert times_of(held, reading, 1.0).seconds.shape == reading.layers.flops.shape
@@ -217,7 +217,7 @@ def test_a_function_is_asked_no_more(monkeypatch):
         calls.append(len(texts))
         return [[0.5, 0.5]] * len(texts)
 
-    held = Held("f", from_callable(answer, ("NEG", "POS"), batch_size=4))
+    held = LoadedModel("f", from_callable(answer, ("NEG", "POS"), batch_size=4))
     reading = read(held, text_of(WORDS), 1.0)
     calls.clear()
     with monkeypatch.context() as patch:
@@ -243,7 +243,7 @@ def page():
         if len(steps) == 5:
             requests.request_stop()
 
-    with held.turned(1.0) as own:
+    with held.at_dial(1.0) as own:
         own.model.get_input_embeddings().register_forward_hook(count)
         test.SHOWN["compute"](own)
     st.text("all was computed")

@@ -78,7 +78,7 @@ def test_metric(tmp_path, monkeypatch):
 def test_dataset(tmp_path, monkeypatch):
     shipped = load_classifier(SHIPPED)
     (tmp_path / "models/reviews").mkdir(parents=True)
-    save_classifier(shipped.model.unshortened(), shipped.encoder.tokenizer, tmp_path / "models/reviews")
+    save_classifier(shipped.model.without_removal(), shipped.encoder.tokenizer, tmp_path / "models/reviews")
     do(HOWTOS / "dataset.md", tmp_path, monkeypatch)
     reviews, stars = (load(n, tmp_path / "data" / n) for n in ("reviews", "stars"))
     assert {s: len(e) for s, e in reviews.splits.items()} == {"train": 2, "val": 2, "test": 2}
@@ -103,8 +103,8 @@ def test_encoder(tmp_path, monkeypatch):
     assert record["kept"]["speedup"] > 1.2
     model = load_classifier(tmp_path / "models/gated-adapler").model
     ids = torch.tensor([[101, 2023, 3185, 2003, 3294, 102]])
-    with model.turned(0), torch.inference_mode():
-        assert torch.allclose(model(ids).logits, model.unshortened()(ids).logits, atol=1e-5)
+    with model.at_dial(0), torch.inference_mode():
+        assert torch.allclose(model(ids).logits, model.without_removal()(ids).logits, atol=1e-5)
 
 
 @pytest.mark.slow
@@ -121,9 +121,9 @@ def test_adaptive_model(tmp_path, monkeypatch, tokenizer):
     assert {"survivors", "random"} <= set(rows.method)
     model = load_classifier(tmp_path / "models/unusual").model
     ids = torch.tensor([[2, 40, 50, 60, 70, 3]])
-    with model.turned(0), torch.inference_mode():
-        assert torch.allclose(model(ids).logits, model.unshortened()(ids).logits, atol=1e-5)
-    with model.turned(100), torch.inference_mode():
+    with model.at_dial(0), torch.inference_mode():
+        assert torch.allclose(model(ids).logits, model.without_removal()(ids).logits, atol=1e-5)
+    with model.at_dial(100), torch.inference_mode():
         assert all(layer.kept.sum() == 1 for layer in model(ids).trace)
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from eraser import InputError
-from eraser.data.custom.read import Reading, read_own
+from eraser.data.custom.read import ImportOptions, read_custom
 from eraser.data.source import Source
 from eraser.download import unpack
 from eraser.files import bounds
@@ -76,7 +76,7 @@ def test_a_fifo_or_a_device_in_place_of_a_file(tmp_path, name):
         else:
             assert said(lambda path=path: read_predictions(path)) == expected
         if name in ("x.jsonl", "x.csv"):
-            assert said(lambda path=path: read_own("x", {"row": path}, Reading())) == expected
+            assert said(lambda path=path: read_custom("x", {"row": path}, ImportOptions())) == expected
 
 
 def test_a_fifo_of_texts_to_explain(tmp_path):

@@ -10,16 +10,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eraser import Dataset, InputError
-from eraser.data.custom.read import WHOLE, Reading, read_own
-from eraser.data.custom.rows import Columns
+from eraser.data.custom.read import WHOLE, ImportOptions, read_custom
+from eraser.data.custom.rows import ColumnNames
 from eraser.data.write_eraser import write_eraser
 from eraser.load import load
 from tests.helpers.own_files import FILMS, changed, films, gold, refused, save
 
 
-def imported(folder: Path, files: dict[str, Path], how: Reading) -> Dataset:
+def imported(folder: Path, files: dict[str, Path], how: ImportOptions) -> Dataset:
     """What is loaded from the folder that was written; it must be what was read, but for the notes."""
-    read = read_own("own", files, how)
+    read = read_custom("own", files, how)
     write_eraser(read, folder)
     found = load("own", folder)
     assert (found.documents, found.splits) == (read.documents, read.splits)
@@ -93,7 +93,7 @@ def test_words_labels_and_marks_survive_the_folder(form, kind, tmp_path_factory)
     def survive(rows):
         folder = tmp_path_factory.mktemp("trip")
         files = {"test": save(folder / f"rows.{kind}", [row for row, _ in rows])}
-        how = Reading(form="tokens" if form == "bits" else form, words="whitespace")
+        how = ImportOptions(form="tokens" if form == "bits" else form, words="whitespace")
         found = imported(folder / "out", files, how)
         assert gold(found) == {f"test-{n:05d}": marked for n, (_, marked) in enumerate(rows, start=1)}
         for (row, _), example in zip(rows, found.splits["test"], strict=True):
@@ -110,8 +110,8 @@ def test_ids_queries_and_columns_of_other_names(tmp_path, kind):
         {"n": 7, "review": "A film.", "stars": 1, "ask": "Good ?", "why": [[2, 7]]},
         {"n": "../x", "review": "Fun!", "stars": 5, "ask": "Bad ?", "why": []},
     ]
-    columns = Columns("review", "stars", "n", "why", "ask")
-    found = imported(tmp_path / "out", {"val": save(tmp_path / f"x.{kind}", rows)}, Reading(columns))
+    columns = ColumnNames("review", "stars", "n", "why", "ask")
+    found = imported(tmp_path / "out", {"val": save(tmp_path / f"x.{kind}", rows)}, ImportOptions(columns))
     examples = [(e.id, e.label, e.query) for e in found.splits["val"]]
     assert examples == [("7", "1", "Good ?"), ("../x", "5", "Bad ?")]
     assert gold(found) == {"7": [1], "../x": []}
@@ -120,13 +120,13 @@ def test_ids_queries_and_columns_of_other_names(tmp_path, kind):
 def test_rationales_may_be_in_one_file_only(tmp_path):
     bare = [{"text": row["text"], "label": row["label"]} for row in FILMS[:2]]
     files = {"train": save(tmp_path / "a.csv", bare), "test": save(tmp_path / "b.jsonl", FILMS)}
-    found = imported(tmp_path / "out", files, Reading(form="chars"))
+    found = imported(tmp_path / "out", files, ImportOptions(form="chars"))
     assert gold(found) == {"train-00001": [], "train-00002": [], "a": [1, 2], "b": [1], "c": []}
 
 
 def test_what_is_marked_in_a_text_is_one_group_of_runs(tmp_path):
     rows = changed(0, rationale=[[0, 1], [8, 13], [2, 7], [2, 9]])
-    found = imported(tmp_path / "out", {"test": save(tmp_path / "x.csv", rows)}, Reading(form="chars"))
+    found = imported(tmp_path / "out", {"test": save(tmp_path / "x.csv", rows)}, ImportOptions(form="chars"))
     (group,) = found.splits["test"][0].gold
     assert [(e.span.start, e.span.end) for e in group] == [(0, 3)]
 
@@ -136,7 +136,9 @@ def test_what_is_marked_in_a_text_is_one_group_of_runs(tmp_path):
 
 def test_a_split_by_chance_has_each_label_in_like_shares_and_depends_on_the_seed(tmp_path):
     files = {WHOLE: save(tmp_path / "x.csv", films(100, "AAAB"))}
-    found = [imported(tmp_path / f"out{i}", files, Reading(seed=seed)) for i, seed in enumerate((0, 0, 1))]
+    found = [
+        imported(tmp_path / f"out{i}", files, ImportOptions(seed=seed)) for i, seed in enumerate((0, 0, 1))
+    ]
     for dataset in found:
         by_split = {s: [e.label for e in examples] for s, examples in dataset.splits.items()}
         assert {s: len(labels) for s, labels in by_split.items()} == {"train": 80, "val": 10, "test": 10}
@@ -149,7 +151,7 @@ def test_a_split_by_chance_has_each_label_in_like_shares_and_depends_on_the_seed
 
 def test_a_share_of_0_is_no_split(tmp_path):
     files = {WHOLE: save(tmp_path / "x.csv", films(10))}
-    found = imported(tmp_path / "out", files, Reading(shares=(0.5, 0, 0.5)))
+    found = imported(tmp_path / "out", files, ImportOptions(shares=(0.5, 0, 0.5)))
     assert {s: len(examples) for s, examples in found.splits.items()} == {"train": 5, "test": 5}
 
 
@@ -157,7 +159,7 @@ def test_a_column_may_name_the_splits(tmp_path):
     names = ["train", "Validation", "test", "dev ", "train"]
     rows = [row | {"part": name} for row, name in zip(films(5), names, strict=True)]
     files = {WHOLE: save(tmp_path / "x.jsonl", rows)}
-    found = imported(tmp_path / "out", files, Reading(Columns(split="part")))
+    found = imported(tmp_path / "out", files, ImportOptions(ColumnNames(split="part")))
     numbers = {s: [int(e.id.removeprefix("row-")) for e in examples] for s, examples in found.splits.items()}
     assert numbers == {"train": [1, 5], "val": [2, 4], "test": [3]}
 
@@ -169,14 +171,14 @@ def test_notes_tell_what_was_widened_left_out_and_shared(tmp_path):
     train = changed(0, rationale=[[3, 8], [1, 2], [14, 18]])
     test = [{"text": "A warm film.", "label": "POS"}, {"text": "Hm", "label": "NEUTRAL"}]
     files = {"train": save(tmp_path / "a.csv", train), "test": save(tmp_path / "b.csv", test)}
-    assert read_own("own", files, Reading()).notes == (
+    assert read_custom("own", files, ImportOptions()).notes == (
         "form of the rationales: chars",
         "spans that begin or end inside a word, and mark all of it: 2 of 4",
         "spans that touch no word: 1 of 4",
         "texts both in train and in test: 1",
         "labels in test and not in train: NEUTRAL",
     )
-    assert read_own("own", files, Reading(form="none")).notes[:2] == (
+    assert read_custom("own", files, ImportOptions(form="none")).notes[:2] == (
         "form of the rationales: none",
         "the column of rationales was not read",
     )
@@ -192,7 +194,7 @@ def test_faults_of_all_files_are_told_at_once_and_in_their_order(tmp_path):
     pair = "expected [start, end) in characters, 0 <= start < end <= 12, got"
     refused(
         {"train": one, "val": tmp_path / "c.csv", "test": other},
-        Reading(form="chars"),
+        ImportOptions(form="chars"),
         "{}:2: a: expected a non-empty string in column 'text', got ''",
         "{}:2: a: expected a non-empty string in column 'label', got ''",
         "{}:4: a: expected an id of its own, got one that {}:2 has",
@@ -209,7 +211,7 @@ def test_of_many_faults_the_first_are_told_and_the_others_counted(tmp_path):
     told = "expected a non-empty string in column 'text', got ''"
     lines = [f"{{}}:{n + 1}: train-{n:05d}: {told}" for n in range(1, 4)]
     more = "… and 97 more rows where a non-empty string in column 'text' was expected"
-    refused(files, Reading(), *lines, f"{tmp_path}/x.csv: {more}")
+    refused(files, ImportOptions(), *lines, f"{tmp_path}/x.csv: {more}")
 
 
 def test_pairs_that_may_be_words_or_characters_are_not_guessed_at(tmp_path):
@@ -222,7 +224,7 @@ def test_pairs_that_may_be_words_or_characters_are_not_guessed_at(tmp_path):
     )
     refused(
         files,
-        Reading(),
+        ImportOptions(),
         f"{{}}: {told} that may be either",
         "{}:5: d: expected [start, end) in words or characters, 0 <= start < end, got [1, 1]",
         "{}:6: e: expected a non-empty string in column 'text', got ''",
@@ -232,7 +234,9 @@ def test_pairs_that_may_be_words_or_characters_are_not_guessed_at(tmp_path):
 def test_rationales_in_words_of_their_own_are_not_passed_over(tmp_path):
     rows = [row | {"rationale": "truly awful"} for row in FILMS[:2]]
     told = "expected a rationale as a JSON list, got 'truly awful'"
-    refused({"test": save(tmp_path / "x.csv", rows)}, Reading(), f"{{}}:2: a: {told}", f"{{}}:3: b: {told}")
+    refused(
+        {"test": save(tmp_path / "x.csv", rows)}, ImportOptions(), f"{{}}:2: a: {told}", f"{{}}:3: b: {told}"
+    )
 
 
 def test_marks_in_the_text_that_are_not_in_pairs_are_told(tmp_path):
@@ -243,7 +247,7 @@ def test_marks_in_the_text_that_are_not_in_pairs_are_told(tmp_path):
     ]
     refused(
         {"test": save(tmp_path / "x.jsonl", rows)},
-        Reading(),
+        ImportOptions(),
         "{}:2: test-00002: expected marks [[ and ]] in pairs, got [[ without ]] at character 2: '[[b'",
         "{}:3: test-00003: expected a text with words beside its marks, got '[[ ]]'",
     )
@@ -252,7 +256,11 @@ def test_marks_in_the_text_that_are_not_in_pairs_are_told(tmp_path):
 def test_a_row_of_no_known_split_is_told(tmp_path):
     rows = [row | {"part": part} for row, part in zip(FILMS, ("train", "test", "?"), strict=True)]
     told = "expected a split of train, val, test, validation, valid, dev, got '?'"
-    refused({WHOLE: save(tmp_path / "x.csv", rows)}, Reading(Columns(split="part")), f"{{}}:4: c: {told}")
+    refused(
+        {WHOLE: save(tmp_path / "x.csv", rows)},
+        ImportOptions(ColumnNames(split="part")),
+        f"{{}}:4: c: {told}",
+    )
 
 
 def test_one_label_in_all_rows_is_told(tmp_path):
@@ -260,7 +268,7 @@ def test_one_label_in_all_rows_is_told(tmp_path):
         "train": save(tmp_path / "x.csv", films(3, "A")),
         "test": save(tmp_path / "y.csv", films(1, "A")),
     }
-    refused(files, Reading(), "{}: expected at least two labels, got 'A' in every row")
+    refused(files, ImportOptions(), "{}: expected at least two labels, got 'A' in every row")
 
 
 @pytest.mark.parametrize(
@@ -270,7 +278,7 @@ def test_one_label_in_all_rows_is_told(tmp_path):
 def test_too_few_rows_of_a_label_for_the_shares_are_told(tmp_path, rows, labels, counts):
     files = {WHOLE: save(tmp_path / "x.csv", films(rows, labels))}
     told = "expected rows of each label for each share of 0.8,0.1,0.1 (or --split-column)"
-    refused(files, Reading(), f"{{}}: {told}, got {counts}")
+    refused(files, ImportOptions(), f"{{}}: {told}, got {counts}")
 
 
 @pytest.mark.parametrize(
@@ -279,7 +287,7 @@ def test_too_few_rows_of_a_label_for_the_shares_are_told(tmp_path, rows, labels,
 def test_shares_that_are_none_are_told(shares):
     told = "expected three shares, for train, val and test, that sum to 1, the first above 0, got "
     with pytest.raises(InputError, match=rf"\A{told}{','.join(f'{s:g}' for s in shares)}\Z"):
-        Reading(shares=shares)
+        ImportOptions(shares=shares)
 
 
 @pytest.mark.parametrize(
@@ -288,14 +296,14 @@ def test_shares_that_are_none_are_told(shares):
         ({"marks": ("[[", " ")}, "expected an opening and a closing mark, got ('[[', ' ')"),
         ({"seed": -1}, "expected a seed from 0 to 4294967295, got -1"),
         (
-            {"form": "marks", "columns": Columns(rationale="why")},
+            {"form": "marks", "columns": ColumnNames(rationale="why")},
             "expected no column of rationales, as their form is marks, got 'why'",
         ),
     ],
 )
 def test_settings_that_cannot_be_used_are_told(settings, told):
     with pytest.raises(InputError, match=rf"\A{re.escape(told)}\Z"):
-        Reading(**settings)
+        ImportOptions(**settings)
 
 
 # Whole or not at all
@@ -303,7 +311,7 @@ def test_settings_that_cannot_be_used_are_told(settings, told):
 
 @pytest.fixture
 def data(tmp_path):
-    return read_own("own", {"test": save(tmp_path / "x.csv", FILMS)}, Reading(form="chars"))
+    return read_custom("own", {"test": save(tmp_path / "x.csv", FILMS)}, ImportOptions(form="chars"))
 
 
 def test_a_failure_leaves_nothing_behind(data, tmp_path, monkeypatch):
@@ -348,7 +356,7 @@ def test_an_empty_folder_is_filled_unless_it_is_the_current_one(data, tmp_path, 
 def test_lists_of_labels_and_numbers_are_kept_as_text(tmp_path):
     given = [["NEG", "dull", "NEG"], [], "POS|warm", 3, 2.0, -0.25, [1, 4]]
     rows = [{"text": f"film {i}", "label": label} for i, label in enumerate(given)]
-    found = imported(tmp_path / "own", {"test": save(tmp_path / "x.jsonl", rows)}, Reading())
+    found = imported(tmp_path / "own", {"test": save(tmp_path / "x.jsonl", rows)}, ImportOptions())
     wanted = ["NEG|dull", "", "POS|warm", "3", "2", "-0.25", "1|4"]
     assert [e.label for e in found.splits["test"]] == wanted
 
@@ -356,7 +364,7 @@ def test_lists_of_labels_and_numbers_are_kept_as_text(tmp_path):
 @pytest.mark.parametrize("labels", [["1.5", "2", "-3", "0.1"], ["a|b", "a", "b|c", "c"]])
 def test_numbers_and_sets_of_labels_too_rare_for_like_shares_are_divided_by_chance(tmp_path, labels):
     rows = [{"text": f"film {i}", "label": labels[i % 4] + "7" * (i // 4)} for i in range(20)]
-    found = read_own("own", {WHOLE: save(tmp_path / "x.jsonl", rows)}, Reading())
+    found = read_custom("own", {WHOLE: save(tmp_path / "x.jsonl", rows)}, ImportOptions())
     assert {split: len(examples) for split, examples in found.splits.items()} == {
         "train": 16,
         "val": 2,
@@ -364,7 +372,7 @@ def test_numbers_and_sets_of_labels_too_rare_for_like_shares_are_divided_by_chan
     }
     note = "rows were divided by chance alone: some labels are too rare for like shares"
     assert note in found.notes
-    again = read_own("own", {WHOLE: tmp_path / "x.jsonl"}, Reading())
+    again = read_custom("own", {WHOLE: tmp_path / "x.jsonl"}, ImportOptions())
     assert again.splits == found.splits
     common = [{"text": f"film {i}", "label": labels[i % 2]} for i in range(40)]
-    assert note not in read_own("own", {WHOLE: save(tmp_path / "y.jsonl", common)}, Reading()).notes
+    assert note not in read_custom("own", {WHOLE: save(tmp_path / "y.jsonl", common)}, ImportOptions()).notes

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import eraser.data.on_disk
 from eraser import Dataset, Document, Evidence, Example, InputError, Prediction, Span, Text
-from eraser.data.custom.read import Reading, read_own
+from eraser.data.custom.read import ImportOptions, read_custom
 from eraser.data.evidence_only import evidence_only
 from eraser.data.write_eraser import write_eraser
 from eraser.files.whole import official_record
@@ -38,7 +38,7 @@ LINES = [
 
 
 def written(tmp_path, rows, **how):
-    return imported(tmp_path / "out", {"test": save(tmp_path / "rows.jsonl", rows)}, Reading(**how))
+    return imported(tmp_path / "out", {"test": save(tmp_path / "rows.jsonl", rows)}, ImportOptions(**how))
 
 
 def characters(dataset):
@@ -59,7 +59,7 @@ def test_spans_of_a_script_without_spaces_stay_spans_of_characters(tmp_path):
     assert gold(found) == {"slow": [4, 5], "fine": [2, 3, 4, 7, 8, 9]}
     assert characters(found) == {row["id"]: row["rationale"] for row in CHINESE}
     assert found.documents["slow"].plain == (SLOW, tuple((i, i + 1) for i in range(len(SLOW))))
-    assert read_own("own", {"test": tmp_path / "rows.jsonl"}, Reading(form="chars")).notes == (
+    assert read_custom("own", {"test": tmp_path / "rows.jsonl"}, ImportOptions(form="chars")).notes == (
         "form of the rationales: chars",
         "words: characters, as 2 of 2 texts are written without spaces between words",
     )
@@ -122,11 +122,11 @@ def test_spans_come_out_as_they_went_in(how, tmp_path_factory):
             rows.append({"text": text, "label": "AB"[i % 2], "rationale": data.draw(spans_within(len(text)))})
         assume(all(cut_words(row["text"], how) for row in rows))  # not of signs alone that nobody sees
         files = {"test": save(folder / "1.jsonl", rows)}
-        first = imported(folder / "one", files, Reading(form="chars", words=how))
+        first = imported(folder / "one", files, ImportOptions(form="chars", words=how))
         out = characters(first)
         again = [row | {"rationale": out[f"test-{n:05d}"]} for n, row in enumerate(rows, start=1)]
         files = {"test": save(folder / "2.jsonl", again)}
-        second = imported(folder / "two", files, Reading(form="chars", words=how))
+        second = imported(folder / "two", files, ImportOptions(form="chars", words=how))
         assert gold(second) == gold(first)
         assert characters(second) == out
 
@@ -161,7 +161,7 @@ def test_rationales_count_words_between_spaces_or_else_those_that_were_cut(
 def test_what_rationales_count_is_told_where_it_may_be_two_things(tmp_path):
     rows = [{"text": "Slow, but a joy.", "label": label, "rationale": [0, 1, 0, 0, 1, 0]} for label in "AB"]
     files = {"test": save(tmp_path / "rows.jsonl", rows)}
-    notes = read_own("own", files, Reading(form="tokens", words="punctuation")).notes
+    notes = read_custom("own", files, ImportOptions(form="tokens", words="punctuation")).notes
     assert "words: punctuation; rationales count words by punctuation" in notes
     rows[0] |= {"rationale": [[0, 4]]}
     rows[1] |= {"rationale": [[0, 9]]}
@@ -170,7 +170,7 @@ def test_what_rationales_count_is_told_where_it_may_be_two_things(tmp_path):
         r"rows\.jsonl:2: test-00002: expected \[start, end\) in words, 0 <= start < end <= 4, got \[0, 9\]$"
     )
     with pytest.raises(InputError, match=told):
-        read_own("own", files, Reading(form="tokens", words="punctuation"))
+        read_custom("own", files, ImportOptions(form="tokens", words="punctuation"))
 
 
 # Folders that are not as they should be

@@ -5,8 +5,8 @@ import csv
 import pytest
 
 from eraser import InputError
-from eraser.data.custom.read import Reading, read_own
-from eraser.data.custom.rows import Columns, read_records
+from eraser.data.custom.read import ImportOptions, read_custom
+from eraser.data.custom.rows import ColumnNames, read_records
 from tests.helpers.own_files import FILMS, changed, refused, save
 
 PAIR = "expected [start, end) in characters, 0 <= start < end <= 19, got "
@@ -25,7 +25,7 @@ def test_files_as_spreadsheets_and_other_systems_write_them(tmp_path):
     path = tmp_path / "X.CSV"
     path.write_bytes(b"\xef\xbb\xbf" + "\r\n".join(lines).encode())
     limit = csv.field_size_limit()
-    one, two, three = read_records("val", path, Columns(), [])
+    one, two, three = read_records("val", path, ColumnNames(), [])
     assert csv.field_size_limit() == limit
     assert [(r.id, r.line) for r in (one, two, three)] == [
         ("val-00001", 3),
@@ -41,7 +41,7 @@ def test_lines_of_json_end_in_any_way(tmp_path, ending):
     (tmp_path / "x.jsonl").write_bytes(
         ending.join(['{"text": "a\u2028b", "label": 1}', "", '{"label": true}']).encode()
     )
-    one, two = read_records("val", tmp_path / "x.jsonl", Columns(), [])
+    one, two = read_records("val", tmp_path / "x.jsonl", ColumnNames(), [])
     assert (one.line, one.string("text"), one.string("label")) == (1, "a\u2028b", "1")
     assert (two.line, two.string("label"), two.is_blank("text")) == (3, "true", True)
 
@@ -62,7 +62,7 @@ def test_lines_of_json_end_in_any_way(tmp_path, ending):
 )
 def test_a_bad_field_is_told_with_file_line_and_id(tmp_path, kind, line, changes, told):
     files = {"train": save(tmp_path / f"x.{kind}", changed(0, **changes))}
-    refused(files, Reading(form="chars"), f"{{}}:{line}: {told}")
+    refused(files, ImportOptions(form="chars"), f"{{}}:{line}: {told}")
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_a_bad_field_is_told_with_file_line_and_id(tmp_path, kind, line, changes
 )
 def test_a_field_of_another_type_is_told(tmp_path, changes, told):
     files = {"train": save(tmp_path / "x.jsonl", changed(0, **changes))}
-    refused(files, Reading(form="chars"), f"{{}}:1: {told}")
+    refused(files, ImportOptions(form="chars"), f"{{}}:1: {told}")
 
 
 def test_faults_of_marks_are_told_beside_those_of_empty_fields(tmp_path):
@@ -95,7 +95,7 @@ def test_faults_of_marks_are_told_beside_those_of_empty_fields(tmp_path):
     ]
     refused(
         {"train": save(tmp_path / "x.csv", rows)},
-        Reading(),
+        ImportOptions(),
         "{}:2: train-00001: expected a non-empty string in column 'id', got ''",
         "{}:2: train-00001: expected [start, end) in characters, 0 <= start < end <= 19, got [2, 99]",
         "{}:3: b: expected a non-empty string in column 'text', got ''",
@@ -132,7 +132,7 @@ def test_faults_of_marks_are_told_beside_those_of_empty_fields(tmp_path):
 )
 def test_a_bad_file_is_told(tmp_path, name, content, lines):
     (tmp_path / name).write_bytes(content)
-    refused({"train": tmp_path / name}, Reading(), *lines)
+    refused({"train": tmp_path / name}, ImportOptions(), *lines)
 
 
 @pytest.mark.parametrize("kind", ["csv", "jsonl"])
@@ -141,25 +141,25 @@ def test_another_encoding_is_told_with_its_line(tmp_path, kind):
     with pytest.raises(
         InputError, match=rf"x\.{kind}:3: expected UTF-8 text, got 'utf-8' codec can't decode"
     ):
-        read_own("own", {"test": tmp_path / f"x.{kind}"}, Reading())
+        read_custom("own", {"test": tmp_path / f"x.{kind}"}, ImportOptions())
 
 
 def test_every_line_that_is_not_json_is_told(tmp_path):
     (tmp_path / "x.jsonl").write_bytes(b'{oops\r\n{"text": "a", "label": "A"}\r\nnull\r\n')
     with pytest.raises(InputError, match=r"x\.jsonl:1: expected one JSON object") as caught:
-        read_own("own", {"test": tmp_path / "x.jsonl"}, Reading())
+        read_custom("own", {"test": tmp_path / "x.jsonl"}, ImportOptions())
     assert [fault.line for fault in caught.value.faults] == [1, 3]
 
 
 @pytest.mark.parametrize(
     ("columns", "form", "told"),
     [
-        (Columns(id="n"), "auto", "expected a column 'n', got only ['id', 'label', 'text']"),
-        (Columns(query="q"), "auto", "expected a column 'q', got only ['id', 'label', 'text']"),
-        (Columns(rationale="why"), "auto", "expected a column 'why' in at least one file, got none"),
-        (Columns(), "tokens", "expected a column 'rationale' in at least one file, got none"),
+        (ColumnNames(id="n"), "auto", "expected a column 'n', got only ['id', 'label', 'text']"),
+        (ColumnNames(query="q"), "auto", "expected a column 'q', got only ['id', 'label', 'text']"),
+        (ColumnNames(rationale="why"), "auto", "expected a column 'why' in at least one file, got none"),
+        (ColumnNames(), "tokens", "expected a column 'rationale' in at least one file, got none"),
     ],
 )
 def test_a_column_that_is_asked_for_must_be_there(tmp_path, columns, form, told):
     rows = [{k: row[k] for k in ("id", "text", "label")} for row in FILMS]
-    refused({"test": save(tmp_path / "x.csv", rows)}, Reading(columns, form), f"{{}}: {told}")
+    refused({"test": save(tmp_path / "x.csv", rows)}, ImportOptions(columns, form), f"{{}}: {told}")

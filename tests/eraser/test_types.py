@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eraser import Dataset, Document, Evidence, Example, Span
-from eraser.types import mask_of, runs
+from eraser.types import mask_from_spans, runs
 
 checked = settings(deadline=None, derandomize=True, database=None)
 masks = st.lists(st.booleans(), max_size=40).map(lambda words: np.array(words, dtype=bool))
@@ -59,7 +59,7 @@ def test_overlap_and_iou_are_those_of_the_sets_of_words(a, b):
 @checked
 @given(masks)
 def test_mask_of_undoes_runs(mask):
-    assert mask_of(runs(mask), len(mask)).tolist() == mask.tolist()
+    assert mask_from_spans(runs(mask), len(mask)).tolist() == mask.tolist()
 
 
 @checked
@@ -73,7 +73,7 @@ def test_runs_are_in_order_and_as_long_as_they_can_be(mask):
 @checked
 @given(st.frozensets(spans, max_size=5))
 def test_mask_of_marks_the_words_of_any_span_also_where_they_overlap(marked):
-    mask = mask_of(marked, 20)
+    mask = mask_from_spans(marked, 20)
     assert [i for i in range(20) if mask[i]] == sorted({i for s in marked for i in range(s.start, s.end)})
 
 

@@ -73,13 +73,13 @@ def fraying(row=None):
     """A rule that drops a quarter more before each layer, never what the head reads; of one row or of all."""
     drawn = torch.rand(len(LENGTHS), 64, generator=torch.Generator().manual_seed(1))
 
-    def choose(layer, states, rows):
+    def select_tokens(layer, states, rows):
         of = rows.owner if row is None else torch.full_like(rows.owner, row)
         kept = drawn[of, rows.position] > 0.25 * (layer + 1)
         kept[rows.anchor] = True
         return kept, None
 
-    return choose, drawn
+    return select_tokens, drawn
 
 
 def near(family):
@@ -151,7 +151,7 @@ def test_the_head_of_the_last_states_is_the_models_answer(family):
 
 
 def dropping(family):
-    model = AdaplerForSequenceClassification.around(family_model(family))
+    model = AdaplerForSequenceClassification.wrap(family_model(family))
     torch.manual_seed(3)
     for predictor in model.contribution_predictors:
         nn.init.normal_(predictor.dense.weight, std=0.5)
@@ -169,7 +169,7 @@ def test_soft_is_hard_in_the_limit(family):
     for step, layer in zip(soft.steps, hard.trace, strict=True):
         assert torch.equal(((step.mask > 0.5) | step.anchor) & real, layer.kept)
     assert torch.allclose(soft.logits, hard.logits, atol=10 * near(family))
-    sampler = InforCoefForSequenceClassification.around(family_model(family)).eval()
+    sampler = InforCoefForSequenceClassification.wrap(family_model(family)).eval()
     torch.manual_seed(1)
     for each in sampler.samplers:  # so certain that no noise changes a mask
         nn.init.normal_(each.scorer.weight, std=1e5)
@@ -183,7 +183,7 @@ def test_soft_is_hard_in_the_limit(family):
 @torch.no_grad()
 def test_texts_that_stop_early_have_the_class_of_all_layers_and_are_not_held_up(family):
     ids, real = batch()
-    model = DactForSequenceClassification.around(family_model(family)).eval()
+    model = DactForSequenceClassification.wrap(family_model(family)).eval()
     torch.manual_seed(2)
     for unit in model.halting_units:
         nn.init.normal_(unit.weight, std=1.0)
@@ -191,7 +191,7 @@ def test_texts_that_stop_early_have_the_class_of_all_layers_and_are_not_held_up(
     found = model(ids, real)
     each = alone(lambda i, r, _: model(i, r).logits, ids, real)
     assert torch.allclose(found.logits, each, atol=near(family))
-    full = model.unshortened()(input_ids=ids, attention_mask=real.long()).logits
+    full = model.without_removal()(input_ids=ids, attention_mask=real.long()).logits
     assert torch.equal(full.argmax(-1), found.logits.argmax(-1))
     model.set_dial(0.0)
     everything = model(ids, real)

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import rationale_viewer.pages
 from rationale_viewer.compute.explain import SLOW, methods_of, suited
-from rationale_viewer.session.start import VARIABLE, Start
-from rationale_viewer.session.state import Held
+from rationale_viewer.session.start import VARIABLE, LaunchConfig
+from rationale_viewer.session.state import LoadedModel
 from streamlit.testing.v1 import AppTest
 
 from rationale.hf.classifier import quiet
@@ -20,7 +20,7 @@ LINES = tuple(f"{method} is left out: {reason}" for method, reason in REFUSED["t
 
 
 def test_methods_that_do_not_fit_are_left_out_and_named():
-    held = Held("t5", family_classifier("t5"))
+    held = LoadedModel("t5", family_classifier("t5"))
     methods, left_out = suited(held)
     assert {*methods} == {*EXPLAINING} - {*REFUSED["t5"]}
     assert methods == methods_of(held)
@@ -34,7 +34,7 @@ def test_pages_offer_the_others_and_say_why(tmp_path, monkeypatch, page):
     quiet()
     family_model("t5").save_pretrained(tmp_path / "two-stacks")
     family_tokenizer("t5").save_pretrained(tmp_path / "two-stacks")
-    start = Start(models=(str(tmp_path / "two-stacks"), str(tmp_path)), runs=())
+    start = LaunchConfig(models=(str(tmp_path / "two-stacks"), str(tmp_path)), runs=())
     monkeypatch.setenv(VARIABLE, start.as_json())
     at = AppTest.from_file(SCRIPT, default_timeout=60)
     at.query_params["page"] = page

@@ -13,8 +13,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eraser.data.custom.read import WHOLE, Reading, read_own
-from eraser.data.custom.rows import Columns
+from eraser.data.custom.read import WHOLE, ImportOptions, read_custom
+from eraser.data.custom.rows import ColumnNames
 from eraser.data.eraser_format import read_documents
 from eraser.data.source import Source
 from eraser.data.write_eraser import write_eraser
@@ -194,7 +194,7 @@ def tables(draw):
 def readings(draw):
     """The arguments of Reading."""
     split = draw(st.sampled_from((None, "split")))
-    columns = Columns("text", "label", draw(NAMES), draw(NAMES), draw(NAMES), split)
+    columns = ColumnNames("text", "label", draw(NAMES), draw(NAMES), draw(NAMES), split)
     form = draw(st.sampled_from(("auto", "auto", "chars", "tokens", "marks", "none")))
     marks = draw(st.just(("[[", "]]")) | st.tuples(ODD_TEXT, ODD_TEXT))
     shares = draw(st.sampled_from(SHARES))
@@ -203,7 +203,7 @@ def readings(draw):
 
 def read_and_write(path, how, out):
     """Read a file; what is written of it must read back the same."""
-    found = read_own("own", {WHOLE: path}, Reading(*how))
+    found = read_custom("own", {WHOLE: path}, ImportOptions(*how))
     shutil.rmtree(out, ignore_errors=True)
     write_eraser(found, out)
     return found

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from eraser.data.source import Source
 from eraser.official.check import check_predictions, check_records
-from eraser.official.reading import Inputs, Settings
+from eraser.official.reading import Inputs, ScorerOptions
 from eraser.official.scorer import score_official, score_records
 from tests.fuzz.spoil import answer_of, check_message, damaged, file_of, fuzz, lines_of
 from tests.fuzz.test_loaders import GOLD, TEXTS, filled
@@ -57,7 +57,7 @@ def check_and_score(folder, predictions, settings):
 
 
 SETTINGS = st.builds(
-    Settings,
+    ScorerOptions,
     aopc_thresholds=st.sampled_from(((0.01, 0.05, 0.1, 0.2, 0.5), (0.5,))),
     strict=st.booleans(),
     extra_labels=st.sampled_from(((), (), ("normal",), ("POS",))),
@@ -76,7 +76,7 @@ def test_what_is_not_spoilt_is_scored(folder):
     data = written(folder)
     (data / "test.jsonl").write_bytes(lines_of(CLEAN))
     (folder / "p.jsonl").write_bytes(lines_of(PREDICTIONS))
-    assert "token_prf" in check_and_score(data, folder / "p.jsonl", Settings())
+    assert "token_prf" in check_and_score(data, folder / "p.jsonl", ScorerOptions())
 
 
 @fuzz(500)
@@ -94,7 +94,7 @@ def test_predictions_and_gold(folder, gold, predictions):
     data = written(folder)
     (data / "test.jsonl").write_bytes(gold)
     (folder / "p.jsonl").write_bytes(predictions)
-    answer_of(check_and_score, data, folder / "p.jsonl", Settings())
+    answer_of(check_and_score, data, folder / "p.jsonl", ScorerOptions())
 
 
 @fuzz(60)
@@ -103,7 +103,7 @@ def test_packed_predictions(folder, predictions):
     data = written(folder)
     (data / "test.jsonl").write_bytes(lines_of(CLEAN))
     (folder / "p.jsonl.gz").write_bytes(predictions)
-    answer_of(check_and_score, data, folder / "p.jsonl.gz", Settings())
+    answer_of(check_and_score, data, folder / "p.jsonl.gz", ScorerOptions())
 
 
 # Right data: what the scores must satisfy
@@ -219,7 +219,7 @@ def test_the_order_of_predictions_does_not_matter(world, random):
 @fuzz(100)
 @given(worlds())
 def test_a_higher_threshold_has_no_more_hits(world):
-    found = answer_of(score_records, inputs_of(world), Settings(iou_thresholds=(0.1, 0.5, 1.0)))
+    found = answer_of(score_records, inputs_of(world), ScorerOptions(iou_thresholds=(0.1, 0.5, 1.0)))
     if found is not None:
         precisions = [iou["micro"]["p"] for iou in found.get("iou_scores", [])]
         assert precisions == sorted(precisions, reverse=True)

@@ -8,13 +8,13 @@ import torch
 from torch import nn
 from transformers import AutoConfig, AutoModelForSequenceClassification
 
-from rationale.models.gates import Openings
+from rationale.models.gates import GateValues
 from rationale.models.packed.encoder import run_packed
 from rationale.models.packed.matrices import Dimensions
 from tests.rationale.models.test_packed import LENGTHS, batch
 
 SIZES = Dimensions(layers=3, heads=3, units=10, hidden=24, of_head=4 * 8, of_unit=2)
-NAMES = [field.name for field in fields(Openings)]
+NAMES = [field.name for field in fields(GateValues)]
 
 COMMON = {
     "hidden_size": SIZES.hidden,
@@ -71,7 +71,7 @@ def tiny(kind, seed=0, vocab_size=1500, **more):
 def all_open(sizes=SIZES):
     n = sizes.layers
     shapes = ((n, sizes.heads), (n, sizes.units), (sizes.hidden,), (n,), (n,))
-    return Openings(*map(torch.ones, shapes))
+    return GateValues(*map(torch.ones, shapes))
 
 
 def random_openings(seed):
@@ -81,7 +81,7 @@ def random_openings(seed):
     def gates(one):
         return (torch.rand(one.shape, generator=g) * 3 - 1).clamp(0, 1)
 
-    return Openings(*(gates(getattr(all_open(), name)) for name in NAMES))
+    return GateValues(*(gates(getattr(all_open(), name)) for name in NAMES))
 
 
 def keep_all(layer, states, rows):

@@ -267,7 +267,7 @@ def test_a_number_s_integrated_gradients_sum_to_its_change(folder_of, tokenizer)
             float(classifier.model(input_ids=torch.tensor(i[None])).logits)
             for i in (ids, np.where(inside, tokenizer.pad_token_id, ids))
         )
-    assert abs(found.scores.sum() - (full - empty)) == pytest.approx(found.delta, abs=1e-4)
+    assert abs(found.scores.sum() - (full - empty)) == pytest.approx(found.convergence_delta, abs=1e-4)
 
 
 # Refusals
@@ -342,7 +342,7 @@ def test_a_model_that_drops_words_is_read_as_the_one_inside(tokenizer, tmp_path)
     save(dropping(inner), tokenizer, tmp_path / "around")
     classifier = load_classifier(tmp_path / "around")
     assert (classifier.head, classifier.labels) == ("sigmoid", LABELS)
-    with classifier.model.turned(0.0):  # nothing is dropped
+    with classifier.model.at_dial(0.0):  # nothing is dropped
         found = explain(classifier, TEXTS[0], "random")
     logits = logits_of(replace(classifier, model=inner), TEXTS[0].split())
     assert list(found.probs.values()) == pytest.approx(1 / (1 + np.exp(-logits)), abs=1e-5)

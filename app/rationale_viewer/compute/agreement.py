@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 
 from eraser import Dataset, Example, Prediction
 from eraser.labels import split_labels
-from eraser.metrics.agreement import Columns
+from eraser.metrics.agreement import MetricColumns
 from eraser.metrics.answers import marked_for
 from eraser.metrics.table import measure
-from eraser.types import Floats, Kind, Mask, mask_of
+from eraser.types import Floats, Kind, Mask, mask_from_spans
 from rationale.attribution import METHODS, Case, attribute, usual
 from rationale.budgets import extract, parse_budget
 from rationale.heads import HEADS, said
@@ -22,15 +22,15 @@ from rationale.inference.predict import text_probs
 from rationale.pass_cache import Passes
 from rationale.settings import targets_of
 from rationale_viewer.compute.explain import GOLD, PREDICTED
-from rationale_viewer.session.state import AS_TRAINED, Held
+from rationale_viewer.session.state import AS_TRAINED, LoadedModel
 
 OWN_CHOICE, AS_STORED = "own", "stored"
 BUDGET_SIZES = ("gold", "ratio=0.1", "ratio=0.2", "ratio=0.3")
-SHOWN = ("token_f1", "token_precision", "token_recall", "false_positive_rate", "average_precision")
+PRINTED_METRICS = ("token_f1", "token_precision", "token_recall", "false_positive_rate", "average_precision")
 
 
 @dataclass(frozen=True)
-class How:
+class RationaleSpec:
     """How rationales are made: the method, their size, and the class explained (or PREDICTED, GOLD)."""
 
     method: str
@@ -39,7 +39,7 @@ class How:
 
 
 @dataclass(frozen=True)
-class Judged:
+class ScoredExample:
     """One example: what people and the model said, and how well its words agree with theirs.
 
     `right` is None where a number has no right or wrong.
@@ -74,12 +74,14 @@ def budgets_of(method: str) -> tuple[str, ...]:
     return (*((OWN_CHOICE,) if chooses else ()), *BUDGET_SIZES)
 
 
-def judge(held: Held, dataset: Dataset, examples: Sequence[Example], how: How) -> list[Judged]:
+def score_examples(
+    held: LoadedModel, dataset: Dataset, examples: Sequence[Example], how: RationaleSpec
+) -> list[ScoredExample]:
     """Return what a model and people said of examples."""
     texts = [dataset.text(e) for e in examples]
     encoded = held.classifier.encoder.encode(texts)
     method, labels = METHODS[how.method], held.classifier.labels
-    with held.turned(AS_TRAINED) as classifier:
+    with held.at_dial(AS_TRAINED) as classifier:
         probs = text_probs(classifier, encoded)
         explained = classifier if method.adaptive else without_removal(classifier)
         targets = [_target(how.target, e, p, labels) for e, p in zip(examples, probs, strict=True)]
@@ -113,7 +115,7 @@ def resized(dataset: Dataset, example: Example, prediction: Prediction, budget: 
     return replace(prediction, rationale=extract(prediction.scores, parse_budget(budget), gold=gold))
 
 
-def judged_of(dataset: Dataset, example: Example, prediction: Prediction) -> Judged:
+def judged_of(dataset: Dataset, example: Example, prediction: Prediction) -> ScoredExample:
     """Return what a prediction and people said of an example.
 
     Of several labels agreement is told where people gave the one that is explained.
@@ -121,14 +123,14 @@ def judged_of(dataset: Dataset, example: Example, prediction: Prediction) -> Jud
     truth, kind = dataset.truth(example), prediction.kind
     marks = marked_for(truth, prediction.subject) if kind == "labels" else truth
     right = None if kind == "value" else bool(_number(measure("accuracy", [truth], [prediction])[0]))
-    return Judged(
+    return ScoredExample(
         example.id, example.label, tuple(sorted(example.tags)), prediction.label, prediction.probs,
         prediction.scores, prediction.rationale, truth.gold,
-        {m: _number(measure(m, [marks], [prediction])[0]) for m in SHOWN}, kind, right,
+        {m: _number(measure(m, [marks], [prediction])[0]) for m in PRINTED_METRICS}, kind, right,
     )  # fmt: skip
 
 
-def _number(columns: Columns) -> float | None:
+def _number(columns: MetricColumns) -> float | None:
     return None if columns is None else float(columns[0])
 
 
@@ -149,7 +151,7 @@ class Filter:
     search: str = ""
     order: str = next(iter(ORDERS))
 
-    def of(self, judged: Sequence[Judged], words: Mapping[str, str]) -> list[Judged]:
+    def of(self, judged: Sequence[ScoredExample], words: Mapping[str, str]) -> list[ScoredExample]:
         """Return the examples that pass; `words` is each one's text in lower case."""
         wanted = self.search.casefold()
         found = [
@@ -171,4 +173,4 @@ class Filter:
 def annotator_masks(dataset: Dataset, example: Example) -> list[Mask]:
     """Return each annotator's own marks [W], where a data set keeps them."""
     text = dataset.text(example)
-    return [mask_of(text.spans(a), len(text.words)) for a in example.annotators]
+    return [mask_from_spans(text.spans(a), len(text.words)) for a in example.annotators]

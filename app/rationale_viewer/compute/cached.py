@@ -9,12 +9,18 @@ import pandas as pd
 import streamlit as st
 
 from rationale.attribution import METHODS
-from rationale.inference.ablate import Removal
-from rationale_viewer.compute.agreement import How, Judged, judge, judged_of, resized
+from rationale.inference.ablate import ErasureMode
+from rationale_viewer.compute.agreement import (
+    RationaleSpec,
+    ScoredExample,
+    judged_of,
+    resized,
+    score_examples,
+)
 from rationale_viewer.compute.explain import (
     SLOW,
     Given,
-    Reading,
+    ModelReading,
     Scored,
     Times,
     after_removal,
@@ -26,45 +32,45 @@ from rationale_viewer.compute.explain import (
 )
 from rationale_viewer.compute.speed import layer_shares, measure_speed
 from rationale_viewer.compute.stored import Stored, read_stored
-from rationale_viewer.session.runs import Run, read_run
-from rationale_viewer.session.state import AS_TRAINED, Held, HeldData, Stamp
+from rationale_viewer.session.runs import RunTables, read_run
+from rationale_viewer.session.state import AS_TRAINED, LoadedData, LoadedModel, Stamp
 
-BY_CONTENT: dict[Any, Any] = {Held: lambda held: held.key, HeldData: lambda data: data.key}
+BY_CONTENT: dict[Any, Any] = {LoadedModel: lambda held: held.key, LoadedData: lambda data: data.key}
 STEP = 8  # examples judged at once
 ENTRIES = 256
 
 
 @st.cache_resource(hash_funcs=BY_CONTENT, show_spinner="Trying the methods …")
-def fits(held: Held) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def fits(held: LoadedModel) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return the methods that fit a model, and a line for each that does not."""
     return suited(held)
 
 
 @st.cache_data(hash_funcs=BY_CONTENT, max_entries=ENTRIES, show_spinner="Reading …")
-def reading(held: Held, given: Given, dial: float) -> Reading:
+def reading(held: LoadedModel, given: Given, dial: float) -> ModelReading:
     """Return what a model says of a text at a dial."""
     return read(held, text_of(*given), dial)
 
 
 @st.cache_data(hash_funcs=BY_CONTENT, max_entries=ENTRIES, show_spinner=False)
-def times(held: Held, given: Given, dial: float) -> Times:
+def times(held: LoadedModel, given: Given, dial: float) -> Times:
     """Return how long the layers took, measured once for each text and dial."""
     return times_of(held, reading(held, given, dial), dial)
 
 
 @st.cache_data(hash_funcs=BY_CONTENT, max_entries=16 * ENTRIES, show_spinner="Computing …")
-def _scored(held: Held, given: Given, label: str, dial: float, method: str) -> Scored:
+def _scored(held: LoadedModel, given: Given, label: str, dial: float, method: str) -> Scored:
     return score(held, reading(held, given, dial), [method], dial, label)[method]
 
 
-def scored(held: Held, given: Given, label: str, dial: float, *methods: str) -> dict[str, Scored]:
+def scored(held: LoadedModel, given: Given, label: str, dial: float, *methods: str) -> dict[str, Scored]:
     """Return the methods' scores, each computed when it is first asked for; the dial is of a model's own."""
     dials = {m: dial if METHODS[m].adaptive else AS_TRAINED for m in methods}
     return {m: _scored(held, given, label, at, m) for m, at in dials.items()}
 
 
 @st.cache_resource(hash_funcs=BY_CONTENT, show_spinner="Warming up …")
-def warmed(held: Held) -> bool:
+def warmed(held: LoadedModel) -> bool:
     """Explain a word, so that what libraries load at first use is there before a reader waits for it."""
     warm = read(held, text_of(["warm"]), AS_TRAINED)
     score(held, warm, [m for m in fits(held)[0] if m not in SLOW], AS_TRAINED, warm.top)
@@ -75,27 +81,29 @@ def warmed(held: Held) -> bool:
 
 @st.cache_data(hash_funcs=BY_CONTENT, max_entries=ENTRIES, show_spinner=False)
 def without_words(
-    held: Held, given: Given, out: tuple[int, ...], how: Removal, dial: float
+    held: LoadedModel, given: Given, out: tuple[int, ...], how: ErasureMode, dial: float
 ) -> dict[str, float]:
     """Return the answers to a text with words deleted or masked."""
     return after_removal(held, reading(held, given, dial), out, how, dial)
 
 
 @st.cache_data(hash_funcs=BY_CONTENT, max_entries=64 * ENTRIES, show_spinner=False)
-def judged(held: Held, data: HeldData, split: str, how: How, start: int) -> list[Judged]:
+def judged(
+    held: LoadedModel, data: LoadedData, split: str, how: RationaleSpec, start: int
+) -> list[ScoredExample]:
     """Return STEP examples of a split, judged."""
     examples = data.dataset.splits[split][start : start + STEP]
-    return judge(held, data.dataset, examples, how)
+    return score_examples(held, data.dataset, examples, how)
 
 
 @st.cache_resource(hash_funcs=BY_CONTENT, max_entries=ENTRIES // 8, show_spinner="Reading the run …")
-def stored(file: str, at: Stamp, data: HeldData) -> Stored:
+def stored(file: str, at: Stamp, data: LoadedData) -> Stored:
     """Return what a run holds of a method."""
     return read_stored(Path(file), data.dataset)
 
 
 @st.cache_data(hash_funcs=BY_CONTENT, max_entries=ENTRIES, show_spinner="Comparing …")
-def stored_judged(file: str, at: Stamp, data: HeldData, budget: str, size: int) -> list[Judged]:
+def stored_judged(file: str, at: Stamp, data: LoadedData, budget: str, size: int) -> list[ScoredExample]:
     """Return the first `size` examples of a run's method, judged; nothing is computed by a model."""
     found, dataset = stored(file, at, data), data.dataset
     there = [e for e in dataset.splits[found.split] if e.id in found.predictions]
@@ -103,18 +111,18 @@ def stored_judged(file: str, at: Stamp, data: HeldData, budget: str, size: int) 
 
 
 @st.cache_data(max_entries=ENTRIES, show_spinner=False)
-def run(folder: str, at: Stamp) -> Run:
+def run(folder: str, at: Stamp) -> RunTables:
     """Return a run's tables."""
     return read_run(Path(folder))
 
 
 @st.cache_data(hash_funcs=BY_CONTENT, max_entries=ENTRIES, show_spinner=False)
-def speed(held: Held, data: HeldData, split: str, size: int, dial: float) -> pd.DataFrame:
+def speed(held: LoadedModel, data: LoadedData, split: str, size: int, dial: float) -> pd.DataFrame:
     """Return rows of the dense model and of this one at a dial, measured now."""
     return measure_speed(held, data.dataset, split, size, dial)
 
 
 @st.cache_data(hash_funcs=BY_CONTENT, max_entries=ENTRIES, show_spinner="Counting …")
-def shares(held: Held, data: HeldData, split: str, size: int) -> pd.DataFrame:
+def shares(held: LoadedModel, data: LoadedData, split: str, size: int) -> pd.DataFrame:
     """Return where the operations of a text go, layer by layer."""
     return layer_shares(held, data.dataset, split, size)

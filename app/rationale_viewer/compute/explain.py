@@ -18,11 +18,10 @@ import torch
 from eraser import Fault, InputError, Text
 from eraser.types import Floats, Kind, Mask
 from eraser.words import gaps, placed
-from rationale.asked import Asked
 from rationale.attribution import METHODS, Case, attribute, fitting, usual
 from rationale.heads import HEADS, said
 from rationale.hf.classifier import Classifier, without_removal
-from rationale.inference.ablate import Erasure, Removal, ablate
+from rationale.inference.ablate import Erasure, ErasureMode, ablate
 from rationale.inference.capabilities import drops_tokens
 from rationale.inference.predict import batches, text_probs
 from rationale.models.adaptive import plain
@@ -32,7 +31,8 @@ from rationale.models.packed.layers import depth_of, layers_of
 from rationale.pass_cache import Passes
 from rationale.settings import OF_EACH_TEXT
 from rationale.text.encode import OUTSIDE, Batch, Ints, Window, words_between
-from rationale_viewer.session.state import AS_TRAINED, Held
+from rationale.text_classifier import TextClassifier
+from rationale_viewer.session.state import AS_TRAINED, LoadedModel
 
 MAX_WORDS = 12_000  # of a text that is explained while someone waits
 ROUNDS, ROUNDS_UP_TO = 4, 512  # a text of no more pieces is timed so often, the fastest shown
@@ -83,7 +83,7 @@ class Times:
 
 
 @dataclass(frozen=True)
-class Reading:
+class ModelReading:
     """One text as a model reads it at one dial; `layers` is None for models without removal.
 
     `label` is what it says, of several labels all; `top` the one answer that is explained unasked.
@@ -109,16 +109,16 @@ class Scored:
     milliseconds: float
 
 
-def methods_of(held: Held) -> tuple[str, ...]:
+def methods_of(held: LoadedModel) -> tuple[str, ...]:
     """Return the methods that fit a model, its own first, those that take seconds last."""
     return suited(held)[0]
 
 
-def suited(held: Held) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def suited(held: LoadedModel) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return the methods that fit a model, in order, and a line for each that does not."""
     own = [m for m in METHODS if METHODS[m].adaptive and drops_tokens(held.classifier)]
     others = sorted((m for m in METHODS if not METHODS[m].adaptive), key=SLOW.__contains__)
-    with held.turned(AS_TRAINED) as classifier:
+    with held.at_dial(AS_TRAINED) as classifier:
         return fitting(classifier, (*own, *others))
 
 
@@ -140,10 +140,10 @@ def text_of(
     return Text("text", tuple(words), {"text": 0}, tuple(starts), query, string)
 
 
-def read(held: Held, text: Text, dial: float) -> Reading:
+def read(held: LoadedModel, text: Text, dial: float) -> ModelReading:
     """Return what a model says of a text at a dial, and how it came to it."""
     (windows,) = held.classifier.encoder.encode([text])
-    with held.turned(dial) as classifier:
+    with held.at_dial(dial) as classifier:
         probs = text_probs(classifier, [windows])[0]
         layers = None
         if held.adaptive and isinstance(classifier, Classifier):
@@ -152,10 +152,12 @@ def read(held: Held, text: Text, dial: float) -> Reading:
     by_label = dict(zip(labels, map(float, probs), strict=True))
     pieces = _pieces(classifier, windows, len(text.words))
     label, top = said(head, labels, probs), labels[int(probs.argmax())]
-    return Reading(text.words, pieces, by_label, label, windows, layers, top, HEADS[head].kind)
+    return ModelReading(text.words, pieces, by_label, label, windows, layers, top, HEADS[head].kind)
 
 
-def score(held: Held, reading: Reading, methods: Sequence[str], dial: float, label: str) -> dict[str, Scored]:
+def score(
+    held: LoadedModel, reading: ModelReading, methods: Sequence[str], dial: float, label: str
+) -> dict[str, Scored]:
     """Return each method's scores of a text for a label; methods that can share passes do."""
     case = Case(reading.windows, len(reading.words), held.classifier.labels.index(label))
     found = {}
@@ -171,17 +173,19 @@ def score(held: Held, reading: Reading, methods: Sequence[str], dial: float, lab
 
 
 def after_removal(
-    held: Held, reading: Reading, out: Sequence[int], how: Removal, dial: float
+    held: LoadedModel, reading: ModelReading, out: Sequence[int], how: ErasureMode, dial: float
 ) -> dict[str, float]:
     """Return the answers to a text with words deleted or masked."""
     removed = np.zeros(len(reading.words), dtype=bool)
     removed[list(out)] = True
-    with held.turned(dial) as classifier:
+    with held.at_dial(dial) as classifier:
         probs = ablate(classifier, [Erasure(reading.windows, removed)], how)[0]
     return dict(zip(held.classifier.labels, map(float, probs), strict=True))
 
 
-def _pieces(classifier: Asked, windows: Sequence[Window], n_words: int) -> tuple[tuple[str, ...], ...]:
+def _pieces(
+    classifier: TextClassifier, windows: Sequence[Window], n_words: int
+) -> tuple[tuple[str, ...], ...]:
     found: list[list[str]] = [[] for _ in range(n_words)]
     for window in windows:
         pieces = zip(window.word.tolist(), window.end.tolist(), classifier.encoder.names(window), strict=True)
@@ -208,7 +212,7 @@ def _layers(classifier: Classifier, windows: Sequence[Window], n_words: int) -> 
 
 
 @torch.inference_mode()
-def times_of(held: Held, reading: Reading, dial: float) -> Times:
+def times_of(held: LoadedModel, reading: ModelReading, dial: float) -> Times:
     """Measure the layers, with removal and without."""
     pieces = sum(map(len, reading.windows))
     rounds = ROUNDS if pieces <= ROUNDS_UP_TO else 1

@@ -13,7 +13,7 @@ from rationale.bench.speeds import SpeedSettings, speed_table
 from rationale.hf.classifier import Classifier, without_removal
 from rationale.inference.savings import run_windows
 from rationale.models.flops import costs, full_costs
-from rationale_viewer.session.state import AS_TRAINED, Held
+from rationale_viewer.session.state import AS_TRAINED, LoadedModel
 
 WINDOWS, ROUNDS = 64, 3  # that are timed
 GIGA = 1e9
@@ -29,7 +29,7 @@ def spread(examples: Sequence[Example], size: int) -> tuple[Example, ...]:
     return tuple(examples[::step][:size])
 
 
-def measure_speed(held: Held, dataset: Dataset, split: str, size: int, dial: float) -> pd.DataFrame:
+def measure_speed(held: LoadedModel, dataset: Dataset, split: str, size: int, dial: float) -> pd.DataFrame:
     """Return `rationale speeds`' rows of the model at a dial, beside itself with nothing removed."""
     few = replace(dataset, splits={**dataset.splits, split: spread(dataset.splits[split], size)})
     settings = SpeedSettings(split, (dial,), WINDOWS, rounds=ROUNDS)
@@ -39,11 +39,11 @@ def measure_speed(held: Held, dataset: Dataset, split: str, size: int, dial: flo
         return speed_table(without_removal(classifier), {"this model": classifier}, few, settings)
 
 
-def layer_shares(held: Held, dataset: Dataset, split: str, size: int) -> pd.DataFrame:
+def layer_shares(held: LoadedModel, dataset: Dataset, split: str, size: int) -> pd.DataFrame:
     """Return each layer's operations, in GFLOPs a text: dense, and this model's by what they are for."""
     texts = held.classifier.encoder.encode([dataset.text(e) for e in spread(dataset.splits[split], size)])
     windows = [w for text in texts for w in text]
-    with held.turned(AS_TRAINED) as classifier:
+    with held.at_dial(AS_TRAINED) as classifier:
         assert isinstance(classifier, Classifier)
         _, kept = run_windows(classifier, windows)
     cost, full = costs(held.classifier.model), full_costs(held.classifier.model)

@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 
 from eraser import Dataset, Example, Fault, InputError, Prediction
-from eraser.errors import shown
+from eraser.errors import short_repr
 from eraser.official.reading import HARD, LABEL, SCORES, TOKENS, At, Record, rationales_of, read_predictions
 from eraser.official.validation import prediction_faults
-from eraser.types import Floats, Mask, Span, mask_of
+from eraser.types import Floats, Mask, Span, mask_from_spans
 from rationale.attribution import METHODS
 from rationale.evaluation.run_folder import own_file, unreadable
 from rationale_viewer.session.runs import facts_of
@@ -108,12 +108,12 @@ def _faults(at: At, record: Record, dataset: Dataset, example: Example) -> Itera
         return
     rationales = rationales_of(record)
     if sorted(r["docid"] for r in rationales) != sorted(example.doc_ids):
-        got = shown([r["docid"] for r in rationales])
-        yield at.fault(f"a rationale for each of {shown(list(example.doc_ids))}", got)
+        got = short_repr([r["docid"] for r in rationales])
+        yield at.fault(f"a rationale for each of {short_repr(list(example.doc_ids))}", got)
     elif any(r.get(TOKENS.field) is None for r in rationales):
         yield at.fault(f"{TOKENS.field}, a score for each word", "none")
     elif not record.get(SCORES) or record.get(LABEL) not in record[SCORES]:
-        yield at.fault(f"{SCORES} with the {LABEL}", shown(record.get(SCORES)))
+        yield at.fault(f"{SCORES} with the {LABEL}", short_repr(record.get(SCORES)))
 
 
 def _prediction(record: Record, dataset: Dataset, example: Example) -> Prediction:
@@ -128,4 +128,4 @@ def _hard(rationale: dict[str, Any], dataset: Dataset, doc_id: str) -> Mask:
     """Return the picked words [W] of a document; the official scorer takes a span that ends early as none."""
     ends = [(s["start_token"], s["end_token"]) for s in rationale.get(HARD, [])]
     spans = frozenset(Span(a, b) for a, b in ends if 0 <= a < b)
-    return mask_of(spans, len(dataset.documents[doc_id].words))
+    return mask_from_spans(spans, len(dataset.documents[doc_id].words))

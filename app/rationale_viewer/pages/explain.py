@@ -17,20 +17,20 @@ from eraser.types import Kind, Mask
 from eraser.words import WordCutter, cut_words, cutter_for
 from rationale.budgets import share_of, top_words
 from rationale.heads import THRESHOLD
-from rationale.inference.ablate import Removal
+from rationale.inference.ablate import ErasureMode
 from rationale.settings import targets_of
 from rationale_viewer.compute import cached
 from rationale_viewer.compute.explain import (
     PREDICTED,
     Given,
     Layers,
-    Reading,
+    ModelReading,
     Scored,
     Times,
     text_of,
 )
-from rationale_viewer.session.opened import Opened, may_hurt
-from rationale_viewer.session.state import AS_TRAINED, Held
+from rationale_viewer.session.opened import Session, may_hurt
+from rationale_viewer.session.state import AS_TRAINED, LoadedModel
 from rationale_viewer.view import export, html
 from rationale_viewer.view.show import offer, say_left_out
 from rationale_viewer.view.wording import method_name, method_says
@@ -57,7 +57,7 @@ SHARE = 0.2  # of the words, as a rationale of a method that only ranks
 
 
 @dataclass(frozen=True)
-class Asked:
+class ExplainChoice:
     """What to show: a method and those beside it, the class they explain (PREDICTED or a label), the dial."""
 
     method: str
@@ -65,12 +65,12 @@ class Asked:
     target: str
     dial: float
 
-    def label(self, reading: Reading) -> str:
+    def label(self, reading: ModelReading) -> str:
         """Return the label that is explained."""
         return reading.top if self.target == PREDICTED else targets_of(list(reading.probs))[self.target]
 
 
-def explain_page(opened: Opened) -> None:
+def explain_page(opened: Session) -> None:
     """Draw the page: the words as soon as they have scores, then what has to be measured."""
     held = opened.held
     given = _typed(opened)
@@ -100,7 +100,7 @@ def explain_page(opened: Opened) -> None:
     _exports(opened, given, reading, found[asked.method], asked)
 
 
-def _typed(opened: Opened) -> Given:
+def _typed(opened: Session) -> Given:
     """Return the text in hand: typed, or an example's, with the example's sentences and query."""
     data = opened.data.dataset
     agreed = not may_hurt(data) or st.session_state.get("warned", False)
@@ -108,7 +108,7 @@ def _typed(opened: Opened) -> Given:
 
     def fill(example: Example) -> None:
         text = data.text(example)
-        st.session_state.text, st.session_state.query = _shown(text), text.query or ""
+        st.session_state.text, st.session_state.query = _box_text(text), text.query or ""
 
     def take() -> None:
         chosen = by_id.get(st.session_state.example)
@@ -139,7 +139,7 @@ def _typed(opened: Opened) -> Given:
     return _cut(typed, how, query)
 
 
-def _shown(text: Text) -> str:
+def _box_text(text: Text) -> str:
     """Return what stands in the box for an example."""
     return " ".join(text.words) if text.string is None else text.string
 
@@ -166,7 +166,7 @@ def _query(matters: bool) -> str | None:
     return (typed or "").strip() or None
 
 
-def _asked(held: Held) -> tuple[Asked, DeltaGenerator, DeltaGenerator]:
+def _asked(held: LoadedModel) -> tuple[ExplainChoice, DeltaGenerator, DeltaGenerator]:
     """Return what is to be shown, the place of the prediction, and that of the layer slider."""
     methods, left_out = cached.fits(held)
     columns = st.container(key="controls").columns([3, 4, 2], gap="medium")
@@ -190,10 +190,10 @@ def _asked(held: Held) -> tuple[Asked, DeltaGenerator, DeltaGenerator]:
             "Speed dial", DIALS, AS_TRAINED, key="dial", bind="query-params",
             help="Scales the thresholds: 0 drops nothing, 1 is as trained, above 1 is faster.",
         )  # fmt: skip
-    return Asked(method, tuple(others), target, dial), left, right
+    return ExplainChoice(method, tuple(others), target, dial), left, right
 
 
-def _layer(reading: Reading) -> int:
+def _layer(reading: ModelReading) -> int:
     """Return up to which layer words fade; 0 shows the text before the first."""
     if reading.layers is None:
         st.caption("This model drops no words: there are no layers to walk through.")
@@ -205,7 +205,7 @@ def _layer(reading: Reading) -> int:
     )  # fmt: skip
 
 
-def _out(words: tuple[str, ...]) -> tuple[tuple[int, ...], Removal]:
+def _out(words: tuple[str, ...]) -> tuple[tuple[int, ...], ErasureMode]:
     """Return the words to take out, and how."""
     key = _out_key(words)
     left, right = st.columns([4, 1], gap="medium", vertical_alignment="bottom")
@@ -218,7 +218,7 @@ def _out(words: tuple[str, ...]) -> tuple[tuple[int, ...], Removal]:
         "How", ("delete", "mask"), default="delete", required=True, key="how", persist_state="session",
         label_visibility="collapsed",
     )  # fmt: skip
-    return tuple(sorted(st.session_state.get(key, []))), cast(Removal, how or "delete")
+    return tuple(sorted(st.session_state.get(key, []))), cast(ErasureMode, how or "delete")
 
 
 def _out_key(words: tuple[str, ...]) -> str:
@@ -226,7 +226,7 @@ def _out_key(words: tuple[str, ...]) -> str:
 
 
 def _prediction(
-    reading: Reading, after: dict[str, float] | None, n_out: int, how: str, explained: str
+    reading: ModelReading, after: dict[str, float] | None, n_out: int, how: str, explained: str
 ) -> None:
     shown, before = (reading.probs, None) if after is None else (after, reading.probs)
     _answer(reading.kind, shown, before)
@@ -253,7 +253,12 @@ def _answer(kind: Kind, shown: Mapping[str, float], before: Mapping[str, float] 
 
 
 def _words(
-    reading: Reading, given: Given, found: dict[str, Scored], asked: Asked, layer: int, out: tuple[int, ...]
+    reading: ModelReading,
+    given: Given,
+    found: dict[str, Scored],
+    asked: ExplainChoice,
+    layer: int,
+    out: tuple[int, ...],
 ) -> None:
     """Draw the text: one method in full, or several as bars under each word."""
     key = _out_key(reading.words)
@@ -297,7 +302,9 @@ def _facts(layers: Layers, times: Times | None, layer: int, scored: Scored) -> l
     return facts
 
 
-def _exports(opened: Opened, given: Given, reading: Reading, scored: Scored, asked: Asked) -> None:
+def _exports(
+    opened: Session, given: Given, reading: ModelReading, scored: Scored, asked: ExplainChoice
+) -> None:
     """Offer the highlight as files, each made when it is asked for."""
     words, scores = reading.words, scored.scores
     label, method = asked.label(reading), asked.method
@@ -328,7 +335,7 @@ def _exports(opened: Opened, given: Given, reading: Reading, scored: Scored, ask
     offer(files, method)
 
 
-def _told(reading: Reading) -> str:
+def _told(reading: ModelReading) -> str:
     """Return in a line what the model says."""
     if reading.kind == "class":
         return f"{reading.label} {reading.probs[reading.label]:.3f}"

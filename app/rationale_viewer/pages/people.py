@@ -14,9 +14,9 @@ from eraser import Dataset, Example, Fault, InputError, Text
 from eraser.labels import split_labels
 from eraser.types import Kind
 from eraser.words import gaps
-from rationale.asked import check_labels
 from rationale.heads import HEADS
 from rationale.settings import OF_KIND, targets_of
+from rationale.text_classifier import check_labels
 from rationale_viewer.compute import cached
 from rationale_viewer.compute.agreement import (
     AS_STORED,
@@ -24,14 +24,14 @@ from rationale_viewer.compute.agreement import (
     ORDERS,
     OWN_CHOICE,
     Filter,
-    How,
-    Judged,
+    RationaleSpec,
+    ScoredExample,
     annotator_masks,
     budgets_of,
 )
 from rationale_viewer.compute.explain import GOLD, PREDICTED
 from rationale_viewer.compute.stored import origin_of, stored_methods
-from rationale_viewer.session.opened import Opened, may_hurt, short_names
+from rationale_viewer.session.opened import Session, may_hurt, short_names
 from rationale_viewer.session.state import stamp
 from rationale_viewer.view import export, html
 from rationale_viewer.view.show import offer, say_left_out
@@ -60,16 +60,16 @@ VIEWS = ("together", "side by side")
 
 
 @dataclass(frozen=True)
-class Asked:
+class PeopleChoice:
     """Which rationales to show, of which examples, and where they come from."""
 
     method: str
     examples: tuple[Example, ...]
-    judged: Callable[[], list[Judged]]
+    judged: Callable[[], list[ScoredExample]]
     origin: str
 
 
-def people_page(opened: Opened) -> None:
+def people_page(opened: Session) -> None:
     """Draw the page."""
     data = opened.data.dataset
     if not _warned(data):
@@ -85,7 +85,7 @@ def people_page(opened: Opened) -> None:
         return
     one = _chosen(found, f"{asked.origin} {method_says(asked.method)}")
     example = next(e for e in asked.examples if e.id == one.id)
-    _shown(data, example, one, asked.method)
+    _draw_example(data, example, one, asked.method)
     _exports(data, asked.examples, found, one, asked.method)
 
 
@@ -100,7 +100,7 @@ def _warned(data: Dataset) -> bool:
     return st.checkbox("Show the posts", key="warned", persist_state="session")
 
 
-def _asked(opened: Opened, columns: Sequence[DeltaGenerator]) -> Asked:
+def _asked(opened: Session, columns: Sequence[DeltaGenerator]) -> PeopleChoice:
     """Return what is to be shown: what the open model says, or what a run holds; three places lead."""
     runs = {n: p for n, p in short_names(list(opened.runs)).items() if stored_methods(Path(p))}
     runs = {f"run {name}": path for name, path in runs.items()}
@@ -113,7 +113,7 @@ def _asked(opened: Opened, columns: Sequence[DeltaGenerator]) -> Asked:
     return _asked_of_model(opened, columns)
 
 
-def _asked_of_model(opened: Opened, columns: Sequence[DeltaGenerator]) -> Asked:
+def _asked_of_model(opened: Session, columns: Sequence[DeltaGenerator]) -> PeopleChoice:
     """Ask for what the open model says."""
     data, classifier = opened.data.dataset, opened.held.classifier
     check_labels(classifier, data.labels, opened.model_name)
@@ -135,12 +135,16 @@ def _asked_of_model(opened: Opened, columns: Sequence[DeltaGenerator]) -> Asked:
         persist_state="session", help="How many words; as many as people marked, or a share of the text.",
     )  # fmt: skip
     size = _size(columns[5], len(data.splits[split]))
-    how = How(method, budget, target)
+    how = RationaleSpec(method, budget, target)
     origin = f"Computed by {opened.model_name}, {_of_class(target)}."
-    return Asked(method, tuple(data.splits[split][:size]), partial(_judged, opened, split, how, size), origin)
+    return PeopleChoice(
+        method, tuple(data.splits[split][:size]), partial(_judged, opened, split, how, size), origin
+    )
 
 
-def _asked_of_run(opened: Opened, source: str, folder: Path, columns: Sequence[DeltaGenerator]) -> Asked:
+def _asked_of_run(
+    opened: Session, source: str, folder: Path, columns: Sequence[DeltaGenerator]
+) -> PeopleChoice:
     """Ask for what a run holds."""
     files, origin, dataset = stored_methods(folder), origin_of(folder), opened.data.dataset
     method = columns[1].selectbox("Rationale by", list(files), key="method", bind="query-params",
@@ -164,7 +168,7 @@ def _asked_of_run(opened: Opened, source: str, folder: Path, columns: Sequence[D
     size = _size(columns[5], len(there))
     judged = partial(cached.stored_judged, str(file), at, opened.data, budget, size)
     says = f"Stored in {source}: computed by {origin.model}, {_of_class(origin.target)}."
-    return Asked(method, tuple(there[:size]), judged, says)
+    return PeopleChoice(method, tuple(there[:size]), judged, says)
 
 
 def _of_class(target: str) -> str:
@@ -182,10 +186,10 @@ def _size(column: DeltaGenerator, n: int) -> int:
     )  # fmt: skip
 
 
-def _judged(opened: Opened, split: str, how: How, size: int) -> list[Judged]:
+def _judged(opened: Session, split: str, how: RationaleSpec, size: int) -> list[ScoredExample]:
     """Judge in small steps, so that the page says how far it is and others get their turn."""
     steps = range(0, size, cached.STEP)
-    found: list[Judged] = []
+    found: list[ScoredExample] = []
     bar = None
     for start in steps:
         found += cached.judged(opened.held, opened.data, split, how, start)
@@ -197,7 +201,9 @@ def _judged(opened: Opened, split: str, how: How, size: int) -> list[Judged]:
     return found[:size]
 
 
-def _filtered(data: Dataset, examples: Sequence[Example], judged: Sequence[Judged]) -> list[Judged]:
+def _filtered(
+    data: Dataset, examples: Sequence[Example], judged: Sequence[ScoredExample]
+) -> list[ScoredExample]:
     left, middle, right = st.columns(3, gap="medium")
     search = left.text_input("Search in text or id", key="search", persist_state="session") or ""
     several = any(j.kind == "labels" for j in judged)
@@ -215,7 +221,7 @@ def _filtered(data: Dataset, examples: Sequence[Example], judged: Sequence[Judge
     return Filter(wrong, tuple(labels), tuple(chosen), search, order).of(judged, words)
 
 
-def _chosen(found: Sequence[Judged], says: str) -> Judged:
+def _chosen(found: Sequence[ScoredExample], says: str) -> ScoredExample:
     """Return the example in hand, and say what its rationale is; the buttons move it on."""
     ids = [j.id for j in found]
     if st.session_state.get("example") not in ids and st.query_params.get("example") not in ids:
@@ -235,7 +241,7 @@ def _chosen(found: Sequence[Judged], says: str) -> Judged:
     return found[at]
 
 
-def _shown(data: Dataset, example: Example, one: Judged, method: str) -> None:
+def _draw_example(data: Dataset, example: Example, one: ScoredExample, method: str) -> None:
     """Draw one example: numbers, legend, words."""
     text = data.text(example)
     after = _after(text)
@@ -280,7 +286,7 @@ def _after(text: Text) -> list[str] | None:
     return None if text.string is None else gaps(*text.plain)
 
 
-def _facts(one: Judged) -> list[tuple[str, str, str]]:
+def _facts(one: ScoredExample) -> list[tuple[str, str, str]]:
     """Return the numbers of one example."""
     n = len(one.gold)
     facts = [
@@ -295,12 +301,16 @@ def _facts(one: Judged) -> list[tuple[str, str, str]]:
 
 
 def _exports(
-    data: Dataset, examples: Sequence[Example], found: Sequence[Judged], one: Judged, method: str
+    data: Dataset,
+    examples: Sequence[Example],
+    found: Sequence[ScoredExample],
+    one: ScoredExample,
+    method: str,
 ) -> None:
     """Offer this example, and the selection, as files."""
     by_id = {e.id: e for e in examples}
 
-    def lines(rows: Sequence[Judged]) -> str:
+    def lines(rows: Sequence[ScoredExample]) -> str:
         return "".join(
             export.as_jsonl(data.text(by_id[j.id]), j.predicted, j.probs, j.scores, j.picked) for j in rows
         )

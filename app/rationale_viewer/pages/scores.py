@@ -21,8 +21,8 @@ from rationale.report.label_placement import label_marks
 from rationale.report.plots import new_figure, scatter
 from rationale.report.summary import HEADLINE, headline, ranking
 from rationale_viewer.compute import cached
-from rationale_viewer.session.opened import Opened, complain, short_names
-from rationale_viewer.session.runs import Run, together
+from rationale_viewer.session.opened import Session, complain, short_names
+from rationale_viewer.session.runs import RunTables, together
 from rationale_viewer.session.state import stamp
 from rationale_viewer.view import html
 from rationale_viewer.view.show import show_figure
@@ -38,7 +38,7 @@ TABLE_OF = {"faithfulness": "curves", "methods": "agreement", "layers": "layers"
 NUMBERS = ("value", "low", "high")
 
 
-def scores_page(opened: Opened) -> None:
+def scores_page(opened: Session) -> None:
     """Draw the page."""
     named = short_names(list(opened.runs))
     if not named:
@@ -74,7 +74,7 @@ def scores_page(opened: Opened) -> None:
             _people(runs)
 
 
-def _read(folder: str) -> Run | None:
+def _read(folder: str) -> RunTables | None:
     """Return a run, or None after saying what is wrong with it."""
     try:
         return cached.run(folder, stamp(Path(folder)))
@@ -83,7 +83,7 @@ def _read(folder: str) -> Run | None:
         return None
 
 
-def _stands_on(name: str, run: Run) -> str:
+def _stands_on(name: str, run: RunTables) -> str:
     """Return what a run's numbers stand on."""
     s, facts = run.facts.get("settings", {}), run.facts
     parts = [name, f"{s.get('dataset', '')} {s.get('split', '')}".strip()]
@@ -92,7 +92,7 @@ def _stands_on(name: str, run: Run) -> str:
     return " · ".join(p for p in parts if p)
 
 
-def _table(runs: Sequence[Run], budget: str) -> None:
+def _table(runs: Sequence[RunTables], budget: str) -> None:
     """Draw one metric with its intervals, then all headline metrics."""
     scores = together(runs)
     metrics = [m for m in dict.fromkeys([*(m for m, _ in HEADLINE), *METRICS]) if m in set(scores.metric)]
@@ -122,7 +122,7 @@ def _three(table: pd.DataFrame) -> dict[str, Any]:
     return {str(c): st.column_config.NumberColumn(format="%.3f") for c in table.select_dtypes("float")}
 
 
-def _wide(run: Run, budget: str, several: bool) -> pd.DataFrame:
+def _wide(run: RunTables, budget: str, several: bool) -> pd.DataFrame:
     found = headline(run.tables.scores, budget)
     return found.rename(index=lambda m: f"{run.name}: {m}") if several else found
 
@@ -134,7 +134,7 @@ def _file(name: str, table: pd.DataFrame) -> None:
     )  # fmt: skip
 
 
-def _figures(runs: Sequence[Run], budget: str, key: tuple[object, ...]) -> None:
+def _figures(runs: Sequence[RunTables], budget: str, key: tuple[object, ...]) -> None:
     """Draw the figures: runs together where that can be read, else the one that is chosen."""
     scores = together(runs)
     pairs = {"agreement-faithfulness": (AGREES, TRUSTED), "cost-agreement": (COST, AGREES)}
@@ -157,7 +157,7 @@ def _scatter(scores: pd.DataFrame, x: tuple[str, str], y: tuple[str, str]) -> Fi
     return figure
 
 
-def _of_run(run: Run, name: str, budget: str, key: tuple[object, ...]) -> None:
+def _of_run(run: RunTables, name: str, budget: str, key: tuple[object, ...]) -> None:
     """Draw a figure of a run, or say why it has none."""
     drawing, table = FIGURES[name], getattr(run.tables, TABLE_OF.get(name, "scores"))
     if table.empty or (name != "layers" and run.tables.curves.empty):
@@ -173,7 +173,7 @@ def _of_run(run: Run, name: str, budget: str, key: tuple[object, ...]) -> None:
     show_figure(name, drawing.says, table, make, (*key, run.name, budget), wide=True)
 
 
-def _people(runs: dict[str, Run]) -> None:
+def _people(runs: dict[str, RunTables]) -> None:
     """Draw fairness, annotators and HateXplain's protocol, where runs have them."""
     if not any(run.people for run in runs.values()):
         st.info("These runs have no tables of communities or annotators: HateXplain's runs do.")

@@ -11,10 +11,10 @@ import streamlit as st
 from matplotlib.figure import Figure
 
 from eraser import InputError
-from rationale.asked import check_labels
 from rationale.report.plots import COLOURS, name_lines, new_figure, speed_lines
+from rationale.text_classifier import check_labels
 from rationale_viewer.compute import cached
-from rationale_viewer.session.opened import Opened, complain
+from rationale_viewer.session.opened import Session, complain
 from rationale_viewer.session.runs import CURVES, draw_curve
 from rationale_viewer.session.start import folders_with
 from rationale_viewer.session.state import stamp
@@ -30,7 +30,7 @@ PARTS = {
 }
 
 
-def speed_page(opened: Opened) -> None:
+def speed_page(opened: Session) -> None:
     """Draw the page."""
     measure, layers, files = st.tabs(
         ["Measure this model", "Where the operations go", "Curves in run folders"],
@@ -42,7 +42,7 @@ def speed_page(opened: Opened) -> None:
                 draw(opened)
 
 
-def _size(opened: Opened, key: str) -> tuple[str, int]:
+def _size(opened: Session, key: str) -> tuple[str, int]:
     """Return a split and how many of its examples."""
     splits = [s for s, examples in opened.data.dataset.splits.items() if examples]
     first = splits.index("test") if "test" in splits else 0
@@ -57,7 +57,7 @@ def _size(opened: Opened, key: str) -> tuple[str, int]:
     return split, size
 
 
-def _measure(opened: Opened) -> None:
+def _measure(opened: Session) -> None:
     """Measure accuracy, operations and time at some dials, when asked to."""
     held, data = opened.held, opened.data
     if not held.adaptive:
@@ -95,7 +95,7 @@ def _measure(opened: Opened) -> None:
     )  # fmt: skip
 
 
-def _layers(opened: Opened) -> None:
+def _layers(opened: Session) -> None:
     """Show each layer's operations beside the dense model's."""
     if not opened.held.adaptive:
         st.info("This model works on every token in every layer: all layers cost the same.")
@@ -142,7 +142,7 @@ def layer_figure(table: pd.DataFrame) -> Figure:
     return figure
 
 
-def _files(opened: Opened) -> None:
+def _files(opened: Session) -> None:
     """Draw the CSVs of speeds that lie in the folders given at start."""
     found = [Path(f) / name for name in CURVES for f in folders_with(opened.start.runs, name)]
     if not found:

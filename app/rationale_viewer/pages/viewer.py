@@ -11,13 +11,13 @@ from rationale_viewer.pages.explain import explain_page
 from rationale_viewer.pages.people import people_page
 from rationale_viewer.pages.scores import scores_page
 from rationale_viewer.pages.speed import speed_page
-from rationale_viewer.session.opened import Opened, complain, open_all
-from rationale_viewer.session.start import Start
+from rationale_viewer.session.opened import Session, complain, open_all
+from rationale_viewer.session.start import LaunchConfig
 from rationale_viewer.view import html
 from rationale_viewer.view.icon import icon
 from rationale_viewer.view.wording import PAGES as PAGES_SAY
 
-PAGES: dict[str, Callable[[Opened], None]] = {
+PAGES: dict[str, Callable[[Session], None]] = {
     "Explain": explain_page,
     "People": people_page,
     "Scores": scores_page,
@@ -35,7 +35,7 @@ def main() -> None:
     )  # fmt: skip
     name = name or "Explain"
     st.html(html.note(PAGES_SAY[name]))
-    opened = open_all(Start.from_environment())
+    opened = open_all(LaunchConfig.from_environment())
     if opened is None:
         return
     try:

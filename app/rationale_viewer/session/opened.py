@@ -8,21 +8,21 @@ from pathlib import Path
 import streamlit as st
 
 from eraser import Dataset, Fault, InputError
-from rationale_viewer.session.start import MODEL_FILE, RUN_FILE, Start, folders_with
-from rationale_viewer.session.state import Held, HeldData, dataset, fetched, held, shipped
+from rationale_viewer.session.start import MODEL_FILE, RUN_FILE, LaunchConfig, folders_with
+from rationale_viewer.session.state import LoadedData, LoadedModel, dataset, fetched, held, shipped
 
 HATEFUL = "hatexplain"
 SHIPPED_NAME = "movies, as shipped"
 
 
 @dataclass(frozen=True)
-class Opened:
+class Session:
     """The model, the data set, and the folders that may be looked into."""
 
-    start: Start
-    held: Held
+    start: LaunchConfig
+    held: LoadedModel
     model_name: str
-    data: HeldData
+    data: LoadedData
     runs: tuple[str, ...]
 
 
@@ -38,7 +38,7 @@ def complain(error: InputError, what: str) -> None:
     st.code(str(error), language=None, wrap_lines=True)
 
 
-def open_all(start: Start) -> Opened | None:
+def open_all(start: LaunchConfig) -> Session | None:
     """Draw the choices in the sidebar and return what is open; None, said on the page, where that fails."""
     with st.sidebar:
         st.subheader("What is open")
@@ -62,17 +62,17 @@ def open_all(start: Start) -> Opened | None:
     except InputError as error:
         complain(error, "The data set cannot be read.")
         return None
-    return Opened(start, model, name, data, tuple(runs))
+    return Session(start, model, name, data, tuple(runs))
 
 
-def _datasets(start: Start) -> dict[str, str | None]:
+def _datasets(start: LaunchConfig) -> dict[str, str | None]:
     """Return the data sets there are: the sample, those fetched, the given one last."""
     found: dict[str, str | None] = dict.fromkeys(["sample", *fetched()])
     found.pop(start.dataset, None)
     return found | {start.dataset: start.data}
 
 
-def _choices(start: Start, given: tuple[str, ...], file: str, kind: str) -> list[str]:
+def _choices(start: LaunchConfig, given: tuple[str, ...], file: str, kind: str) -> list[str]:
     """Return the folders of a kind: found among the given ones, hub ids, and those a session added."""
     hub = [g for g in given if not Path(g).exists()]
     added = [path for of_kind, path in st.session_state.get("added", []) if of_kind == kind]
@@ -85,7 +85,7 @@ def short_names(paths: list[str]) -> dict[str, str]:
     return {p if names.count(n) > 1 else n: p for p, n in zip(paths, names, strict=True)}
 
 
-def _more(start: Start) -> None:
+def _more(start: LaunchConfig) -> None:
     """Let a session open another folder inside those given at start."""
     with st.expander("Open another folder"):
         if not start.roots:

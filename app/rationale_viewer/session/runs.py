@@ -46,7 +46,7 @@ CURVES = {
 
 
 @dataclass(frozen=True)
-class Run:
+class RunTables:
     """One run: its tables, those about people, what it stands on, its budgets with the leading one first."""
 
     name: str
@@ -62,7 +62,7 @@ class Run:
         return tuple(dict.fromkeys([*leading, *there]))
 
 
-def read_run(folder: Path) -> Run:
+def read_run(folder: Path) -> RunTables:
     """Read a run's tables; those it does not have are empty.
 
     Raises:
@@ -75,7 +75,7 @@ def read_run(folder: Path) -> Run:
     _check_scores(tables["scores"], folder / "scores.csv")
     people = {n: read_csv(folder / f"{n}.csv", (), False) for n in PEOPLE_TABLES}
     there = {n: table for n, table in people.items() if not table.empty}
-    return Run(folder.name, Tables(**tables), there, facts_of(folder))
+    return RunTables(folder.name, Tables(**tables), there, facts_of(folder))
 
 
 def read_csv(path: Path, needed: Sequence[str], must: bool = True) -> pd.DataFrame:
@@ -111,7 +111,7 @@ def facts_of(folder: Path) -> dict[str, Any]:
     return read_facts(folder) or {}
 
 
-def together(runs: Sequence[Run]) -> pd.DataFrame:
+def together(runs: Sequence[RunTables]) -> pd.DataFrame:
     """Return the scores of runs as one table, methods named after their run where there are several."""
     tables = []
     for run in runs:

@@ -16,7 +16,7 @@ DEEP = 2  # folders below a given one that are looked into
 
 
 @dataclass(frozen=True)
-class Start:
+class LaunchConfig:
     """Models, a data set and run folders; each folder may hold several.
 
     `here` is where the command was given: the server has another current folder.
@@ -33,7 +33,7 @@ class Start:
         return json.dumps(asdict(self))
 
     @classmethod
-    def from_environment(cls) -> Start:
+    def from_environment(cls) -> LaunchConfig:
         """Return what the command handed over; the defaults where there was none."""
         given = json.loads(os.environ.get(VARIABLE, "{}"))
         values: Any = {k: tuple(v) if isinstance(v, list) else v for k, v in given.items()}

@@ -18,11 +18,11 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 from eraser import Dataset, Fault, InputError, Text
 from eraser.data.catalog import status
 from eraser.load import load
-from rationale.asked import Asked
 from rationale.hf.classifier import SHIPPED
 from rationale.models.adaptive import AdaptiveForSequenceClassification
 from rationale.models.packed.known import learn, twin
 from rationale.named import load_named
+from rationale.text_classifier import TextClassifier
 from rationale_viewer.session.turns import Turn, Turns
 
 Stamp = tuple[tuple[str, int, int], ...]  # name, size, time of change in nanoseconds
@@ -36,16 +36,16 @@ def still_wanted() -> None:
 
 
 @dataclass(frozen=True)
-class Held:
+class LoadedModel:
     """A model that all sessions share, what its content is, and whose turn it is to compute.
 
     `spare` are models of the same weights that were computed with before.
     """
 
     key: str
-    classifier: Asked
+    classifier: TextClassifier
     turns: Turns = field(default_factory=Turns, repr=False)
-    spare: list[Asked] = field(default_factory=list, repr=False)
+    spare: list[TextClassifier] = field(default_factory=list, repr=False)
 
     @property
     def adaptive(self) -> bool:
@@ -53,13 +53,13 @@ class Held:
         return isinstance(self.classifier.model, AdaptiveForSequenceClassification)
 
     @contextmanager
-    def turned(self, dial: float) -> Iterator[Asked]:
+    def at_dial(self, dial: float) -> Iterator[TextClassifier]:
         """Give the model, at a dial, to one user, who lets others in before each layer."""
         with self.turn(dial) as (classifier, _):
             yield classifier
 
     @contextmanager
-    def turn(self, dial: float) -> Iterator[tuple[Asked, Turn]]:
+    def turn(self, dial: float) -> Iterator[tuple[TextClassifier, Turn]]:
         """Give the model, at a dial, to one user, and the user's turn."""
         with self.turns.turn(still_wanted) as turn:
             own = self.spare.pop() if self.spare else _own(self.classifier)
@@ -70,12 +70,12 @@ class Held:
                     undo.callback(learn, self.classifier.model, own.model)  # half-way too
                     undo.enter_context(turn.stepping(own.model))
                     if isinstance(own.model, AdaptiveForSequenceClassification):
-                        undo.enter_context(own.model.turned(dial))
+                        undo.enter_context(own.model.at_dial(dial))
                     yield own, turn
             self.spare.append(own)  # none that was left half way
 
 
-def _own(classifier: Asked) -> Asked:
+def _own(classifier: TextClassifier) -> TextClassifier:
     """Return a classifier that one user may change; a function is nobody's to change.
 
     It reads a word first: what is found out of a model in its first pass is no method's time, or layer's.
@@ -102,7 +102,7 @@ def content(path: str, _at: Stamp) -> str:
     return hash.hexdigest()
 
 
-def held(path: str) -> Held:
+def held(path: str) -> LoadedModel:
     """Return a model, loaded when it is first asked for; the same content is the same model.
 
     Raises:
@@ -114,8 +114,8 @@ def held(path: str) -> Held:
 
 
 @st.cache_resource(show_spinner="Loading the model …")
-def _held(key: str, _path: str) -> Held:
-    return Held(key, load_named(_path, None, None, {"device": "cpu"}))
+def _held(key: str, _path: str) -> LoadedModel:
+    return LoadedModel(key, load_named(_path, None, None, {"device": "cpu"}))
 
 
 def shipped() -> str:
@@ -124,14 +124,14 @@ def shipped() -> str:
 
 
 @dataclass(frozen=True)
-class HeldData:
+class LoadedData:
     """A data set that all sessions share, and what its content is."""
 
     key: str
     dataset: Dataset
 
 
-def dataset(name: str, path: str | None) -> HeldData:
+def dataset(name: str, path: str | None) -> LoadedData:
     """Return a data set, loaded when it is first asked for.
 
     Raises:
@@ -145,12 +145,12 @@ def dataset(name: str, path: str | None) -> HeldData:
 
 
 @st.cache_resource(show_spinner="Reading the data set …")
-def _dataset(name: str, path: str | None, at: Stamp) -> HeldData:
+def _dataset(name: str, path: str | None, at: Stamp) -> LoadedData:
     found = load(name, path)
     hash = hashlib.sha256(found.name.encode())
     for part in (found.documents, found.splits):
         hash.update(repr(part).encode("utf-8", "surrogatepass"))
-    return HeldData(hash.hexdigest(), found)
+    return LoadedData(hash.hexdigest(), found)
 
 
 @st.cache_data(ttl=60, show_spinner=False)

@@ -19,7 +19,7 @@ TOLD = {"hit": "people and model", "missed": "people only", "extra": "model only
 
 
 @dataclass(frozen=True)
-class Shown:
+class WordMarkup:
     """How one word stands on the page: its text, its CSS classes, and what is told of it."""
 
     text: str
@@ -83,7 +83,7 @@ def highlighted(
         if i in removed:
             classes[i] = "out"
     told = told_of(scores, pieces)
-    return _text([Shown(*row) for row in zip(words, classes, told, strict=True)], after)
+    return _text([WordMarkup(*row) for row in zip(words, classes, told, strict=True)], after)
 
 
 def stacked(
@@ -97,7 +97,7 @@ def stacked(
         told = " · ".join(f"{method} {scores[i]:+.3g}" for method, scores in by_method.items())
         bars = Markup("").join(Markup('<i class="{}"></i>').format(_step_class(s[i]) or "p0") for s in shades)
         faded = "" if kept is None or kept[i] else " gone"
-        rows.append(_word(Shown(word, "stack" + (" out" if i in removed else faded), told), i, bars))
+        rows.append(_word(WordMarkup(word, "stack" + (" out" if i in removed else faded), told), i, bars))
     return Markup('<div class="text stacks">{}</div>').format(Markup(" ").join(rows))
 
 
@@ -120,7 +120,7 @@ def marked(
     """Return a text, its words coloured as hit, missed or extra; `after` as in `highlighted`."""
     kinds = mark_kinds(gold, picked)
     said = told or [TOLD.get(kind, "nobody") for kind in kinds]
-    return _text([Shown(*row) for row in zip(words, kinds, said, strict=True)], after)
+    return _text([WordMarkup(*row) for row in zip(words, kinds, said, strict=True)], after)
 
 
 def mark_kinds(gold: Mask, picked: Mask) -> list[str]:
@@ -227,7 +227,7 @@ def page(title: str, body: Markup) -> Markup:
     return whole.format(title, Markup(PAGE_STYLE), Markup(STYLE), body)
 
 
-def _text(shown: Sequence[Shown], after: Sequence[str] | None = None) -> Markup:
+def _text(shown: Sequence[WordMarkup], after: Sequence[str] | None = None) -> Markup:
     """Return the words of a text, each of which can be pointed at and told of."""
     each = [_word(one, i) for i, one in enumerate(shown)]
     if after is None:
@@ -240,7 +240,7 @@ def _gap(between: str) -> Markup:
     return Markup("<br>") if "\n" in between else Markup(" " * any(map(str.isspace, between)))
 
 
-def _word(one: Shown, index: int, more: Markup | str = "") -> Markup:
+def _word(one: WordMarkup, index: int, more: Markup | str = "") -> Markup:
     """Return one word; `bdi` keeps a word's own direction from turning its neighbours."""
     tag = '<span class="w {}" data-i="{}" title="{}"><bdi>{}</bdi>{}</span>'
     return Markup(tag).format(one.classes, index, f"{one.text} · {one.told}", one.text, more)

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from eraser.data.custom.rows import Columns, Record, read_records
+from eraser.data.custom.rows import ColumnNames, Record, read_records
 from eraser.data.custom.spans import (
     Form,
     Marked,
@@ -27,7 +27,7 @@ from eraser.data.custom.spans import (
     sentences_of,
 )
 from eraser.data.source import SPLITS
-from eraser.errors import Fault, InputError, shown
+from eraser.errors import Fault, InputError, short_repr
 from eraser.labels import SEVERAL, number_of
 from eraser.types import Dataset, Document, Evidence, Example, runs
 from eraser.words import WordCutter, cutter_for
@@ -38,7 +38,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Reading:
+class ImportOptions:
     """How to read files: their columns, the form of the rationales, and how to divide one file in three.
 
     `words` is what cuts the texts into words: where nobody says, white space, or, where most texts have none,
@@ -48,7 +48,7 @@ class Reading:
         InputError: settings that cannot be used, a fault each.
     """
 
-    columns: Columns = field(default_factory=Columns)
+    columns: ColumnNames = field(default_factory=ColumnNames)
     form: Form = "auto"
     marks: tuple[str, str] = ("[[", "]]")
     shares: tuple[float, ...] = (0.8, 0.1, 0.1)
@@ -61,11 +61,11 @@ class Reading:
             expected = "three shares, for train, val and test, that sum to 1, the first above 0"
             faults.append(Fault(expected, _listed(self.shares)))
         if not all(mark.strip() for mark in self.marks):
-            faults.append(Fault("an opening and a closing mark", shown(self.marks)))
+            faults.append(Fault("an opening and a closing mark", short_repr(self.marks)))
         if not 0 <= self.seed < 2**32:
             faults.append(Fault("a seed from 0 to 4294967295", str(self.seed)))
         if self.form in ("marks", "none") and (column := self.columns.rationale) is not None:
-            faults.append(Fault(f"no column of rationales, as their form is {self.form}", shown(column)))
+            faults.append(Fault(f"no column of rationales, as their form is {self.form}", short_repr(column)))
         if faults:
             raise InputError(*faults)
 
@@ -101,7 +101,7 @@ class _Entry:
 # Rows → examples
 
 
-def read_own(name: str, files: Mapping[str, Path], how: Reading) -> Dataset:
+def read_custom(name: str, files: Mapping[str, Path], how: ImportOptions) -> Dataset:
     """Read a user's own files.
 
     Args:
@@ -146,7 +146,7 @@ def _twice(records: Sequence[Record]) -> Iterator[Fault]:
             yield from record.placed(Fault("an id of its own", got)).faults
 
 
-def _form(records: Sequence[Record], how: Reading, faults: list[Fault]) -> Form:
+def _form(records: Sequence[Record], how: ImportOptions, faults: list[Fault]) -> Form:
     """Return the form of the rationales; with a fault, `auto` if none can be told, `none` with no column."""
     column = how.columns.rationale or ("rationale" if how.form in ("chars", "tokens") else None)
     if column and not any("rationale" in record.columns for record in records):
@@ -161,7 +161,7 @@ def _form(records: Sequence[Record], how: Reading, faults: list[Fault]) -> Form:
     return form
 
 
-def _cutting(records: Sequence[Record], how: Reading, form: Form) -> _Cutting:
+def _cutting(records: Sequence[Record], how: ImportOptions, form: Form) -> _Cutting:
     """Return what cuts texts into words, and into the words that rationales count.
 
     Those are the white-space words where most rationales can be read so, else the words themselves.
@@ -185,7 +185,9 @@ def _told_later(record: Record) -> Any:
         return record.fields["rationale"]
 
 
-def _entry(record: Record, how: Reading, form: Form, cut: _Cutting, faults: list[Fault]) -> _Entry | None:
+def _entry(
+    record: Record, how: ImportOptions, form: Form, cut: _Cutting, faults: list[Fault]
+) -> _Entry | None:
     """Return a row's entry, or None and its faults."""
     wrong: list[Fault] = []
 
@@ -211,11 +213,11 @@ def _split_of(record: Record) -> str:
     if "split" not in record.columns:
         return record.split
     if (found := SPLIT_NAMES.get(record.string("split").lower())) is None:
-        raise record.placed(Fault(f"a split of {', '.join(SPLIT_NAMES)}", shown(record.fields["split"])))
+        raise record.placed(Fault(f"a split of {', '.join(SPLIT_NAMES)}", short_repr(record.fields["split"])))
     return found
 
 
-def _marked(record: Record, text: str | None, how: Reading, form: Form, cut: _Cutting) -> Marked | None:
+def _marked(record: Record, text: str | None, how: ImportOptions, form: Form, cut: _Cutting) -> Marked | None:
     """Return what is marked in a row's text; None where it has none, or the form could not be told."""
     value = None if form in ("marks", "none") else record.rationale()
     try:
@@ -226,11 +228,13 @@ def _marked(record: Record, text: str | None, how: Reading, form: Form, cut: _Cu
     except InputError as error:
         raise record.placed(*error.faults) from None
     if not len(found.gold):
-        raise record.placed(Fault("a text with words beside its marks", shown(text)))
+        raise record.placed(Fault("a text with words beside its marks", short_repr(text)))
     return found
 
 
-def _divided(entries: Sequence[_Entry], how: Reading, path: Path) -> tuple[list[_Entry], tuple[str, ...]]:
+def _divided(
+    entries: Sequence[_Entry], how: ImportOptions, path: Path
+) -> tuple[list[_Entry], tuple[str, ...]]:
     """Return the entries, in their order, with a split each, and what is to be told of it.
 
     By chance, every label in like shares; sets of labels and numbers, which may be too many for that, by
@@ -250,7 +254,7 @@ def _divided(entries: Sequence[_Entry], how: Reading, path: Path) -> tuple[list[
     return [replace(e, split=split) for e, split in zip(entries, splits, strict=True)], notes
 
 
-def _drawn(labels: NDArray[np.str_], alike: NDArray[np.str_] | None, how: Reading) -> list[str]:
+def _drawn(labels: NDArray[np.str_], alike: NDArray[np.str_] | None, how: ImportOptions) -> list[str]:
     """Return a split for each row, the labels of `alike` in like shares."""
     from sklearn.model_selection import train_test_split  # slow to import
 

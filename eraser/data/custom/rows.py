@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from eraser.data.source import parse_json_lines
-from eraser.errors import Fault, InputError, shown
+from eraser.errors import Fault, InputError, short_repr
 from eraser.files.bounds import read_bytes
 from eraser.labels import SEVERAL, join_labels
 
@@ -22,7 +22,7 @@ Row = tuple[int, dict[str, Any]]  # the line it starts on, and its fields by col
 
 
 @dataclass(frozen=True)
-class Columns:
+class ColumnNames:
     """What columns are called; None: id, rationale and query go by these names, and need not be there."""
 
     text: str = "text"
@@ -57,13 +57,17 @@ class Record:
         if isinstance(value, int) and what != "text":
             value = json.dumps(value)
         if not isinstance(value, str) or not value.strip():
-            raise self.placed(Fault(f"a non-empty string in column {self.columns[what]!r}", shown(value)))
+            raise self.placed(
+                Fault(f"a non-empty string in column {self.columns[what]!r}", short_repr(value))
+            )
         self._check_unicode(what, value)
         return value if what == "text" else value.strip()  # a text's characters are counted
 
     def _check_unicode(self, what: str, value: str) -> None:
         if any("\ud800" <= c <= "\udfff" for c in value):
-            raise self.placed(Fault(f"no lone surrogates in column {self.columns[what]!r}", shown(value)))
+            raise self.placed(
+                Fault(f"no lone surrogates in column {self.columns[what]!r}", short_repr(value))
+            )
 
     def label(self) -> str:
         """Return the label as text: several, a JSON list, joined by `|`; a number as it is, 1.0 as 1.
@@ -81,7 +85,7 @@ class Record:
         names = [str(x) if type(x) is int else x for x in labels]
         if bad := [x for x in names if not isinstance(x, str) or not x.strip() or SEVERAL in x]:
             expected = f"labels that are strings without {SEVERAL} in column {self.columns['label']!r}"
-            raise self.placed(Fault(expected, shown(bad[0])))
+            raise self.placed(Fault(expected, short_repr(bad[0])))
         joined = join_labels(x.strip() for x in names)
         self._check_unicode("label", joined)
         return joined
@@ -100,7 +104,7 @@ class Record:
             try:
                 value = json.loads(value)
             except (ValueError, RecursionError):
-                raise self.placed(Fault("a rationale as a JSON list", shown(value))) from None
+                raise self.placed(Fault("a rationale as a JSON list", short_repr(value))) from None
         return None if value == [] else value
 
 
@@ -134,7 +138,7 @@ def _csv_rows(path: Path, delimiter: str, faults: list[Fault]) -> list[Row]:
     (line, header), *rows = found
     names = [name.strip() for name in header]
     if len(set(names)) < len(names):
-        raise InputError(Fault("each column once", shown(names, 200), path, line))
+        raise InputError(Fault("each column once", short_repr(names, 200), path, line))
     expected = f"{len(names)} fields, as the header has"
     faults += [Fault(expected, str(len(row)), path, n) for n, row in rows if len(row) != len(names)]
     return [(n, dict(zip(names, row, strict=True))) for n, row in rows if len(row) == len(names)]
@@ -150,7 +154,7 @@ def _json_rows(path: Path, faults: list[Fault]) -> list[Row]:
     return found
 
 
-def read_records(split: str, path: Path, columns: Columns, faults: list[Fault]) -> list[Record]:
+def read_records(split: str, path: Path, columns: ColumnNames, faults: list[Fault]) -> list[Record]:
     """Return the rows of a file; `faults` takes those of single rows. A row without its id has a made one.
 
     Raises:
@@ -158,7 +162,7 @@ def read_records(split: str, path: Path, columns: Columns, faults: list[Fault]) 
     """
     kind, before = path.suffix.lower(), len(faults)
     if kind not in (*DELIMITERS, ".jsonl"):
-        raise InputError(Fault("a .csv, .tsv or .jsonl file", shown(path.name), path))
+        raise InputError(Fault("a .csv, .tsv or .jsonl file", short_repr(path.name), path))
     rows = _csv_rows(path, DELIMITERS[kind], faults) if kind in DELIMITERS else _json_rows(path, faults)
     if not rows and len(faults) == before:
         raise InputError(Fault("at least one row", "none", path))
@@ -176,10 +180,10 @@ def read_records(split: str, path: Path, columns: Columns, faults: list[Fault]) 
     return found
 
 
-def _columns_there(path: Path, there: set[str], columns: Columns) -> dict[str, str]:
+def _columns_there(path: Path, there: set[str], columns: ColumnNames) -> dict[str, str]:
     named = {what: name for what, name in asdict(columns).items() if name is not None}
     if missing := [n for what, n in named.items() if n not in there and what != "rationale"]:
-        got = f"only {shown(sorted(there), 200)}"
+        got = f"only {short_repr(sorted(there), 200)}"
         raise InputError(*(Fault(f"a column {name!r}", got, path) for name in missing))
     usual = {what: what for what in ("id", "rationale", "query")}
     return {what: name for what, name in (usual | named).items() if name in there}

@@ -14,8 +14,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from eraser.errors import Fault, InputError, shown
-from eraser.types import Mask, Span, mask_of
+from eraser.errors import Fault, InputError, short_repr
+from eraser.types import Mask, Span, mask_from_spans
 from eraser.words import Spans, WordCutter, cut_words
 
 Form = Literal["auto", "chars", "tokens", "marks", "none"]
@@ -67,7 +67,9 @@ def read_marks(
         return mark_characters(text, _pairs(value, len(text), "characters"), how)
     places = cut_words(text, tokens)
     spans: Spans = () if (by_word := _is_by_word(value)) else _pairs(value, len(places), "words")
-    given = _bits(value, len(places)) if by_word else mask_of(tuple(starmap(Span, spans)), len(places))
+    given = (
+        _bits(value, len(places)) if by_word else mask_from_spans(tuple(starmap(Span, spans)), len(places))
+    )
     found = mark_characters(text, tuple(places[i] for i in given.nonzero()[0]), how)
     return replace(found, spans=len(spans))
 
@@ -143,7 +145,7 @@ def take_out_marks(text: str, opening: str, closing: str) -> tuple[str, Spans]:
 
 
 def _unpaired(what: str, found: re.Match[str], marks: tuple[str, str]) -> InputError:
-    place = f"{what} at character {found.start()}: {shown(found.string[found.start() :], 30)}"
+    place = f"{what} at character {found.start()}: {short_repr(found.string[found.start() :], 30)}"
     return InputError(Fault(f"marks {marks[0]} and {marks[1]} in pairs", place))
 
 
@@ -176,11 +178,11 @@ def _is_by_word(value: Any) -> bool:
 def _pairs(value: Any, limit: int | None, unit: str) -> Spans:
     """Return spans within the first `limit` words or characters; None: however many there are."""
     if not isinstance(value, list):
-        raise InputError(Fault(f"a list of [start, end) in {unit}", shown(value)))
+        raise InputError(Fault(f"a list of [start, end) in {unit}", short_repr(value)))
     end, upper = (inf, "") if limit is None else (limit, f" <= {limit}")
     if wrong := [p for p in value if not (_is_pair(p) and 0 <= p[0] < p[1] <= end)]:
         expected = f"[start, end) in {unit}, 0 <= start < end{upper}"
-        raise InputError(*(Fault(expected, shown(pair)) for pair in wrong))
+        raise InputError(*(Fault(expected, short_repr(pair)) for pair in wrong))
     return tuple((start, end) for start, end in value)
 
 
@@ -188,7 +190,7 @@ def _bits(value: list[Any], n_words: int) -> Mask:
     """Return the mask [W] of a list with a 0 or 1 for each word."""
     if len(value) != n_words or not all(v in (0, 1) for v in value):
         expected = f"a 0 or 1 for each of {n_words} words, or a list of [start, end) in words"
-        raise InputError(Fault(expected, f"{len(value)} items {shown(value)}"))
+        raise InputError(Fault(expected, f"{len(value)} items {short_repr(value)}"))
     return np.array(value, dtype=bool)
 
 

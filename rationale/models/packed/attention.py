@@ -29,7 +29,7 @@ HALF = (torch.float16, torch.bfloat16)
 
 
 @dataclass(frozen=True)
-class Rows:
+class PackedLayout:
     """Where each sequence lies in the packed row: lengths on the host, the owner of each token [P].
 
     `position` [P] is each token's place in its text as it was given, `reach` the longest of these texts, and
@@ -64,13 +64,13 @@ class Rows:
         last = self.counts[:, None] - 1
         return self.first[:, None] + slots.minimum(last), slots <= last
 
-    def keep(self, kept: Tensor) -> Rows:
+    def keep(self, kept: Tensor) -> PackedLayout:
         """Return the rows after dropping the tokens where `kept` [P] is False; one host transfer."""
         counts = torch.zeros(len(self.lengths), dtype=torch.long, device=kept.device)
         counts.index_add_(0, self.owner, kept.long())
         return self._of(tuple(counts.tolist()), self.owner[kept], self.position[kept])
 
-    def leave(self, stop: Tensor) -> Rows:
+    def leave(self, stop: Tensor) -> PackedLayout:
         """Return the rows after the sequences where `stop` [B] is True have left; one host transfer."""
         gone = stop.tolist()
         lengths = tuple(n for n, out in zip(self.lengths, gone, strict=True) if not out)
@@ -79,11 +79,11 @@ class Rows:
         renamed, stays = (~stop).long().cumsum(0) - 1, ~stop[self.owner]
         return self._of(lengths, renamed[self.owner[stays]], self.position[stays])
 
-    def _of(self, lengths: tuple[int, ...], owner: Tensor, position: Tensor) -> Rows:
-        return Rows(lengths, owner, position, self.reach, self.reads_last)
+    def _of(self, lengths: tuple[int, ...], owner: Tensor, position: Tensor) -> PackedLayout:
+        return PackedLayout(lengths, owner, position, self.reach, self.reads_last)
 
 
-def rows_of(lengths: tuple[int, ...], device: torch.device, reads_last: bool = False) -> Rows:
+def packed_layout(lengths: tuple[int, ...], device: torch.device, reads_last: bool = False) -> PackedLayout:
     """Return the rows of sequences of these lengths."""
     counts = torch.tensor(lengths, device=device)
     tokens = torch.arange(sum(lengths), device=device)
@@ -91,7 +91,7 @@ def rows_of(lengths: tuple[int, ...], device: torch.device, reads_last: bool = F
         torch.arange(len(lengths), device=device), counts, output_size=len(tokens)
     )
     before = torch.tensor((0, *accumulate(lengths))[:-1], device=device)
-    return Rows(lengths, owner, tokens - before[owner], max(lengths, default=0), reads_last)
+    return PackedLayout(lengths, owner, tokens - before[owner], max(lengths, default=0), reads_last)
 
 
 def step_of(tokens: int) -> int:
@@ -130,7 +130,7 @@ class Holder(Protocol):
     """Whose rows the layers work on just now."""
 
     @property
-    def rows(self) -> Rows:
+    def rows(self) -> PackedLayout:
         """The rows."""
 
 
@@ -219,7 +219,7 @@ def packed_attention(  # noqa: PLR0913 (the signature transformers calls)
     return attend(query, key, value, rows, How(scale, dropout, causal, window, softcap)), None
 
 
-def attend(query: Tensor, key: Tensor, value: Tensor, rows: Rows, how: How) -> Tensor:
+def attend(query: Tensor, key: Tensor, value: Tensor, rows: PackedLayout, how: How) -> Tensor:
     """Attend within each sequence: query [1,H,P,d], key, value [1,G,P,d] → [1,P,H,d]."""
     if query.is_cuda and query.dtype in HALF and how.window is None and how.softcap is None:
         return _varlen(query, key, value, rows, how)
@@ -230,7 +230,7 @@ def attend(query: Tensor, key: Tensor, value: Tensor, rows: Rows, how: How) -> T
     return _one_by_one(query, key, value, rows, how)
 
 
-def _one_by_one(query: Tensor, key: Tensor, value: Tensor, rows: Rows, how: How) -> Tensor:
+def _one_by_one(query: Tensor, key: Tensor, value: Tensor, rows: PackedLayout, how: How) -> Tensor:
     filling = query.shape[2] - sum(rows.lengths)
     split = (torch.split(t, [*rows.lengths, filling], dim=2) for t in (query, key, value))
     *sequences, (_, _, rest) = zip(*split, strict=True)
@@ -248,7 +248,7 @@ def _one_by_one(query: Tensor, key: Tensor, value: Tensor, rows: Rows, how: How)
     return torch.cat([*parts, rest], dim=2).transpose(1, 2)
 
 
-def _padded(query: Tensor, key: Tensor, value: Tensor, rows: Rows, how: How) -> Tensor:
+def _padded(query: Tensor, key: Tensor, value: Tensor, rows: PackedLayout, how: How) -> Tensor:
     """Attend on [B,H,T,d], T the longest sequence, in plain products, cheapest when T is small."""
     source, real = rows.padded
 
@@ -275,7 +275,7 @@ def _plain(query: Tensor, key: Tensor, value: Tensor, seen: Tensor, how: How) ->
     return nn.functional.dropout(weights, how.dropout) @ value
 
 
-def _varlen(query: Tensor, key: Tensor, value: Tensor, rows: Rows, how: How) -> Tensor:
+def _varlen(query: Tensor, key: Tensor, value: Tensor, rows: PackedLayout, how: How) -> Tensor:
     from torch.nn.attention.varlen import varlen_attn
 
     ends = torch.tensor((0, *accumulate(rows.lengths)), dtype=torch.int32, device=query.device)

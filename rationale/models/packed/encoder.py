@@ -19,7 +19,7 @@ from transformers import PreTrainedModel
 from transformers.utils.generic import ModelOutput
 
 from eraser import Fault, InputError
-from rationale.models.packed.attention import NAME, Rows, holding
+from rationale.models.packed.attention import NAME, PackedLayout, holding
 from rationale.models.packed.entry import entering
 from rationale.models.packed.layers import (
     Anatomy,
@@ -34,11 +34,11 @@ from rationale.models.packed.layers import (
     standing_in,
     width_of,
 )
-from rationale.models.packed.packing import Answered, Choose, Halting, LayerTrace, Packing
+from rationale.models.packed.packing import Answered, Halting, LayerTrace, Packing, SelectTokens
 from rationale.models.packed.soft import anchors, run_padded, softly_answered, weighed
 
-__all__ = ["Choose", "Halting", "LayerTrace", "Output", "check_encoder", "check_packed", "depth_of",
-           "keep_all", "layers_of", "run_packed", "width_of"]  # fmt: skip
+__all__ = ["Halting", "LayerTrace", "Output", "check_encoder", "check_packed", "depth_of",
+           "SelectTokens", "keep_all", "layers_of", "run_packed", "width_of"]  # fmt: skip
 
 CLOSE, HALF_CLOSE = 1e-3, 0.05  # of logits, as a share: what rounding may do in float32 and in less
 
@@ -94,7 +94,7 @@ def _apart(model: PreTrainedModel, anatomy: Anatomy) -> float:
     ids = ids.where(real, torch.tensor(pad, device=model.device))
     types = torch.zeros_like(ids)
 
-    def thinned(layer: int, states: Tensor, rows: Rows) -> tuple[Tensor, None]:
+    def thinned(layer: int, states: Tensor, rows: PackedLayout) -> tuple[Tensor, None]:
         kept = (rows.position + layer) % 3 > 0
         kept[rows.anchor] = True
         return kept, None
@@ -126,7 +126,7 @@ def _hidden(
     return softly_answered(model, run_padded(model, ids, types, real, step), last, there.float())
 
 
-def keep_all(layer: int, states: Tensor, rows: Rows) -> tuple[Tensor, None]:
+def keep_all(layer: int, states: Tensor, rows: PackedLayout) -> tuple[Tensor, None]:
     """Drop nothing."""
     return torch.ones(len(states), dtype=torch.bool, device=states.device), None
 
@@ -155,20 +155,20 @@ def run_packed(  # noqa: PLR0913 (what a pass is made of)
     ids: Tensor,
     types: Tensor | None,
     real: Tensor,
-    choose: Choose,
-    halting: Halting | None = None,
+    select_tokens: SelectTokens,
+    halting_policy: Halting | None = None,
     watch: Callable[[Tensor], None] | None = None,
     embeds: Tensor | None = None,
 ) -> Output:
-    """Run a classifier over the real tokens only, dropping before each layer what `choose` does not keep.
+    """Run a classifier over the real tokens only, dropping before each layer what is not selected.
 
     Args:
         model: a sequence classifier whose anatomy can be told, in eval mode.
         ids: [B,T], padded anywhere.
         types: token types [B,T].
         real: True for text [B,T].
-        choose: the removal rule; must keep each sequence's token that the head reads (`rows.anchor`).
-        halting: the rule for whole sequences, which leave the batch when they stop.
+        select_tokens: the removal rule; must keep each sequence's token that the head reads (`rows.anchor`).
+        halting_policy: the rule for whole sequences, which leave the batch when they stop.
         watch: told the states [B,T,D] that enter each layer and leave the last, 0 where a token was gone.
         embeds: word embeddings [B,T,D] in place of the ids' own; ids are still given, as heads look at them.
     """
@@ -179,7 +179,7 @@ def run_packed(  # noqa: PLR0913 (what a pass is made of)
     types = None if types is None else left.moved(types)
     embeds = None if embeds is None else left.moved(embeds)
     noting = None if watch is None else (lambda states: watch(left.back(states)))
-    packing = Packing(anatomy_of(model), _read_real(model, ids, real), choose, halting, noting)
+    packing = Packing(anatomy_of(model), _read_real(model, ids, real), select_tokens, halting_policy, noting)
     given = nullcontext() if embeds is None else entering(model, embeds)
     with given, standing_in(packing.anatomy.calls, packing), holding(packing):
         logits = _own_pass(model, packing, ids, types)
@@ -229,8 +229,8 @@ def _own_pass(model: PreTrainedModel, packing: Packing, ids: Tensor, types: Tens
         with attention(model, name):
             logits = model(input_ids=ids, **inputs).logits
     except Answered:
-        assert packing.halting is not None
-        logits = packing.halting.logits()
+        assert packing.halting_policy is not None
+        logits = packing.halting_policy.logits()
     return logits
 
 

@@ -16,7 +16,7 @@ from torch.func import functional_call
 from transformers import PreTrainedModel
 
 from rationale.models.packed.layers import (
-    Run,
+    LayerCall,
     anatomy_of,
     base_of,
     inputs_of,
@@ -50,7 +50,7 @@ def answer(
     if given.is_floating_point():
         inputs["attention_mask"] = given
 
-    def pass_over(layer: int, entering: Tensor, run: Run) -> Tensor:
+    def pass_over(layer: int, entering: Tensor, run: LayerCall) -> Tensor:
         return states
 
     with standing_in(anatomy_of(model).calls, pass_over):

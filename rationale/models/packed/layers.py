@@ -88,7 +88,7 @@ class Anatomy:
 
 
 @dataclass(frozen=True)
-class Run:
+class LayerCall:
     """A layer's own pass, and the arguments that it was called with beside the states."""
 
     own: Callable[..., Any]
@@ -99,14 +99,14 @@ class Run:
         """Return what the layer makes of states [B,T,D], everything else as it was given."""
         return first_of(self.own(states, *self.args, **self.kwargs))
 
-    def taking(self, call: Call, take: Callable[[Tensor, Axes], Tensor]) -> Run:
+    def taking(self, call: Call, take: Callable[[Tensor, Axes], Tensor]) -> LayerCall:
         """Return the pass with `take` done to every argument that has an axis of tokens."""
         args = tuple(_taken(a, axes, take) for a, axes in zip(self.args, call.args, strict=True))
         kwargs = {name: _taken(a, call.kwargs.get(name), take) for name, a in self.kwargs.items()}
-        return Run(self.own, args, kwargs)
+        return LayerCall(self.own, args, kwargs)
 
 
-Step = Callable[[int, Tensor, Run], Tensor]  # (layer, states that enter it, its own pass) → states
+Step = Callable[[int, Tensor, LayerCall], Tensor]  # (layer, states that enter it, its own pass) → states
 
 
 def first_of(found: Any) -> Tensor:
@@ -135,7 +135,7 @@ def standing_in(calls: tuple[Call, ...], step: Step) -> Iterator[None]:
             nonlocal place
             index, place = place, (place + 1) % len(calls)
             states, args = (kwargs.pop("hidden_states"), ()) if not args else (args[0], args[1:])
-            found = step(index, states, Run(own, args, kwargs))
+            found = step(index, states, LayerCall(own, args, kwargs))
             more = calls[index].more
             return found if more is None else (found, *more)
 

@@ -13,17 +13,17 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from rationale.models.packed.attention import Rows, filling_of, in_steps, rows_of
-from rationale.models.packed.layers import Anatomy, Axes, Run
+from rationale.models.packed.attention import PackedLayout, filling_of, in_steps, packed_layout
+from rationale.models.packed.layers import Anatomy, Axes, LayerCall
 
 # (layer, states [P,D], rows) → (kept [P], score [P])
-Choose = Callable[[int, Tensor, Rows], tuple[Tensor, Tensor | None]]
+SelectTokens = Callable[[int, Tensor, PackedLayout], tuple[Tensor, Tensor | None]]
 
 
 class Halting(Protocol):
     """Who decides, for one batch, which sequences stop before the last layer."""
 
-    def stops(self, layer: int, read: Tensor, running: Tensor, real: Tensor | None) -> Tensor | None:
+    def should_stop(self, layer: int, read: Tensor, running: Tensor, real: Tensor | None) -> Tensor | None:
         """Return True for those that stop after the layer [N], from the states that the head reads.
 
         `read` is [N,D], or [N,T,D] with `real` [N,T] where the head reads all; `running` [N] says which of
@@ -53,25 +53,25 @@ class Packing:
         self,
         anatomy: Anatomy,
         real: Tensor,
-        choose: Choose,
-        halting: Halting | None = None,
+        select_tokens: SelectTokens,
+        halting_policy: Halting | None = None,
         watch: Callable[[Tensor], None] | None = None,
     ) -> None:
-        self.anatomy, self.real, self.choose = anatomy, real, choose
-        self.halting, self.watch = halting, watch
+        self.anatomy, self.real, self.select_tokens = anatomy, real, select_tokens
+        self.halting_policy, self.watch = halting_policy, watch
         self.mask = real.long()  # what the pass is given [B,T]
-        self.rows = rows_of(tuple(real.sum(1).tolist()), real.device, anatomy.reads == "last")
+        self.rows = packed_layout(tuple(real.sum(1).tolist()), real.device, anatomy.reads == "last")
         self.place = real.flatten().nonzero()[:, 0]  # of each packed token in the padded batch [P]
         self.running = torch.arange(len(real), device=real.device)  # [N]
         self.exits = torch.full_like(self.running, len(anatomy.calls))  # [B]
         self.trace: list[LayerTrace] = []
 
-    def __call__(self, layer: int, states: Tensor, run: Run) -> Tensor:
+    def __call__(self, layer: int, states: Tensor, run: LayerCall) -> Tensor:
         """Return what the next layer, or the head, is given."""
         if layer == 0:
             states = states.reshape(-1, states.shape[-1])[self.place][None]  # [B,T,D] → [1,P,D]
         self._note(states)
-        kept, score = self.choose(layer, states[0], self.rows)
+        kept, score = self.select_tokens(layer, states[0], self.rows)
         self.trace.append(self._traced(kept, score))
         states, self.place, self.rows = states[:, kept], self.place[kept], self.rows.keep(kept)
         states = self._layer(layer, states, run)
@@ -81,9 +81,9 @@ class Packing:
     @property
     def exit_layer(self) -> Tensor | None:
         """How many layers each sequence ran [B], where sequences may stop."""
-        return None if self.halting is None else self.exits
+        return None if self.halting_policy is None else self.exits
 
-    def _layer(self, layer: int, states: Tensor, run: Run) -> Tensor:
+    def _layer(self, layer: int, states: Tensor, run: LayerCall) -> Tensor:
         """Return what the layer's own pass makes of packed states [1,P,D]."""
         call = self.anatomy.calls[layer]
         if self.anatomy.replaceable:
@@ -98,10 +98,10 @@ class Packing:
 
     def _without_stopped(self, layer: int, states: Tensor) -> Tensor:
         """Return the states [1,P,D] of the sequences that do not stop after the layer."""
-        if self.halting is None:
+        if self.halting_policy is None:
             return states
         read, real = self._read(states)
-        stop = self.halting.stops(layer, read, self.running, real)
+        stop = self.halting_policy.should_stop(layer, read, self.running, real)
         if stop is None:
             return states
         stays = ~stop[self.rows.owner]  # [P]
@@ -122,7 +122,7 @@ class Packing:
     def _leaving(self, states: Tensor) -> Tensor:
         """Return what the head reads of the last layer's states, in the shape it expects."""
         self._note(states)
-        if self.halting is not None:
+        if self.halting_policy is not None:
             self._end()
         if self.anatomy.reads == "first":  # it looks nowhere else
             return states[0, self.rows.anchor, None]

@@ -28,7 +28,7 @@ from rationale.training.targets import HUMAN, kept_on_disk, parse_target, salien
 def _model(inner: PreTrainedModel, settings: AdaplerSettings) -> AdaplerForSequenceClassification:
     if isinstance(inner, AdaptiveForSequenceClassification):
         raise InputError(Fault("a dense or cut model to build on", type(inner).__name__))
-    model = AdaplerForSequenceClassification.around(inner, eta_max=settings.eta_max)
+    model = AdaplerForSequenceClassification.wrap(inner, eta_max=settings.eta_max)
     nn.init.constant_(model.eta, settings.eta)
     return model
 

@@ -11,23 +11,23 @@ from torch import Tensor
 from rationale.models.adapler import AdaplerForSequenceClassification
 from rationale.models.adapler_losses import packed_kl
 from rationale.models.adaptive import plain
-from rationale.models.packed.attention import Rows
+from rationale.models.packed.attention import PackedLayout
 from rationale.training.loop import decay_groups
 from rationale.training.recipes.adapler_settings import AdaplerSettings
 from rationale.training.recipes.adapler_step import AdaplerStep, steepness
-from rationale.training.run import Run, TrainingBatch
+from rationale.training.run import TrainingBatch, TrainingRun
 from rationale.training.stage import PackedStage, RemovalStage, Stage, Stages
 
 SPEED_SMOOTHING = 0.9  # of the running mean that `speedup` compares with
 
 
-def adapler_of(run: Run) -> AdaplerForSequenceClassification:
+def adapler_of(run: TrainingRun) -> AdaplerForSequenceClassification:
     """Return the run's model, which is AdapLeR."""
     assert isinstance(run.model, AdaplerForSequenceClassification)
     return run.model
 
 
-def settings_of(run: Run) -> AdaplerSettings:
+def settings_of(run: TrainingRun) -> AdaplerSettings:
     """Return the run's settings, which are AdapLeR's."""
     assert isinstance(run.settings, AdaplerSettings)
     return run.settings
@@ -42,19 +42,19 @@ def imitation(stage: PackedStage, batch: TrainingBatch, remove: bool) -> tuple[T
     assert batch.saliency is not None
     target = batch.saliency[batch.real]
 
-    def choose(layer: int, states: Tensor, rows: Rows) -> tuple[Tensor, None]:
+    def select_tokens(layer: int, states: Tensor, rows: PackedLayout) -> tuple[Tensor, None]:
         nonlocal target
-        kept, scores = model.choose(layer, states.detach(), rows)
+        kept, scores = model.select_tokens(layer, states.detach(), rows)
         kls.append(packed_kl(target, scores, rows))
         kept = kept if remove else torch.ones_like(kept)
         target = target[kept]
         return kept, None
 
-    logits = stage.forward(batch, choose).logits
+    logits = stage.forward(batch, select_tokens).logits
     return logits, torch.stack(kls).sum()
 
 
-def _predictor_groups(run: Run) -> list[dict[str, Any]]:
+def _predictor_groups(run: TrainingRun) -> list[dict[str, Any]]:
     step = settings_of(run).step
     lr = step.predictor_lr or run.settings.hard_lr
     named = adapler_of(run).contribution_predictors.named_parameters()
@@ -66,7 +66,7 @@ class PredictorStage(PackedStage):
 
     name = "predictors"
 
-    def __init__(self, run: Run, place: int) -> None:
+    def __init__(self, run: TrainingRun, place: int) -> None:
         s = settings_of(run)
         super().__init__(run, place, s.predictor_epochs, _predictor_groups(run), s.hard_lr)
 
@@ -96,7 +96,7 @@ class SoftStage(Stage):
 
     name = "soft"
 
-    def __init__(self, run: Run, place: int) -> None:
+    def __init__(self, run: TrainingRun, place: int) -> None:
         self.settings = settings_of(run)
         model, step = adapler_of(run), self.settings.step
         self.both = AdaplerStep(model, step, max(1, run.steps * self.settings.epochs))
@@ -136,7 +136,7 @@ class SoftStage(Stage):
 class HardStage(RemovalStage):
     """Ours: tokens are really removed; thresholds rest, all other weights adapt."""
 
-    def __init__(self, run: Run, place: int) -> None:
+    def __init__(self, run: TrainingRun, place: int) -> None:
         encoder = plain(run.model).named_parameters()
         groups = decay_groups(encoder, run.settings.step.weight_decay) + _predictor_groups(run)
         super().__init__(run, place, groups)

@@ -13,7 +13,7 @@ from rationale.models.adaptive import AdaptiveForSequenceClassification
 from rationale.models.dact import EXIT_RULES, TINY, DactForSequenceClassification
 from rationale.training.adaptive import Recipe
 from rationale.training.loop import decay_groups
-from rationale.training.run import Run, TrainingBatch
+from rationale.training.run import TrainingBatch, TrainingRun
 from rationale.training.settings import AdaptiveSettings, Rule
 from rationale.training.stage import PackedStage
 
@@ -48,9 +48,9 @@ class DactSettings(AdaptiveSettings):
 
 
 def _model(inner: PreTrainedModel, settings: DactSettings) -> DactForSequenceClassification:
-    if isinstance(inner, AdaptiveForSequenceClassification) and inner.exits():
+    if isinstance(inner, AdaptiveForSequenceClassification) and inner.exit_heads():
         raise InputError(Fault("a model without early exits to build on", type(inner).__name__))
-    return DactForSequenceClassification.around(
+    return DactForSequenceClassification.wrap(
         inner, exit_rule=settings.exit_rule, shared_head=settings.shared_head
     )
 
@@ -60,7 +60,7 @@ class DactStage(PackedStage):
 
     name = "dact"
 
-    def __init__(self, run: Run, place: int) -> None:
+    def __init__(self, run: TrainingRun, place: int) -> None:
         assert isinstance(run.settings, DactSettings)
         assert isinstance(run.model, DactForSequenceClassification)
         self.settings, self.model = run.settings, run.model
@@ -74,7 +74,7 @@ class DactStage(PackedStage):
     def losses(self, batch: TrainingBatch) -> dict[str, Tensor]:
         """Return the task loss of a_N and the ponder cost."""
         accumulator = self.model.accumulator(halts=False)
-        logits = self.forward(batch, self.model.choose, accumulator).logits
+        logits = self.forward(batch, self.model.select_tokens, accumulator).logits
         s, ponder = self.settings, torch.stack(accumulator.ponder).sum(0).mean()
         terms = {"task": self.task(logits, batch), "ponder": s.tau * ponder}
         if s.heads:

@@ -13,7 +13,7 @@ from rationale.models.inforcoef import InforCoefForSequenceClassification
 from rationale.models.inforcoef_losses import BOTTLENECKS, share_kept
 from rationale.training.adaptive import Recipe
 from rationale.training.loop import decay_groups
-from rationale.training.run import Run, TrainingBatch
+from rationale.training.run import TrainingBatch, TrainingRun
 from rationale.training.settings import AdaptiveSettings, Rule, StepSettings
 from rationale.training.stage import PackedStage, RemovalStage
 
@@ -51,7 +51,7 @@ class InforCoefSettings(AdaptiveSettings):
 def _model(inner: PreTrainedModel, settings: InforCoefSettings) -> InforCoefForSequenceClassification:
     if isinstance(inner, AdaptiveForSequenceClassification):
         raise InputError(Fault("a dense or cut model to build on", type(inner).__name__))
-    return InforCoefForSequenceClassification.around(inner)
+    return InforCoefForSequenceClassification.wrap(inner)
 
 
 class SampledStage(PackedStage):
@@ -59,7 +59,7 @@ class SampledStage(PackedStage):
 
     name = "sampled"
 
-    def __init__(self, run: Run, place: int) -> None:
+    def __init__(self, run: TrainingRun, place: int) -> None:
         assert isinstance(run.settings, InforCoefSettings)
         assert isinstance(run.model, InforCoefForSequenceClassification)
         self.settings, self.model = run.settings, run.model

@@ -20,14 +20,14 @@ from eraser import Fault, InputError
 from rationale.hf.classifier import load_classifier, save_classifier
 from rationale.models.adaptive import AdaptiveForSequenceClassification
 from rationale.models.gates import Gates, Lagrangian, gated, target
-from rationale.models.packed.attention import Rows
+from rationale.models.packed.attention import PackedLayout
 from rationale.models.packed.encoder import Output, keep_all, run_packed
 from rationale.models.packed.layers import depth_of, width_of
 from rationale.models.packed.matrices import dimensions
 from rationale.models.pruning import check_cuttable, cut
 from rationale.training.adaptive import Recipe
 from rationale.training.loop import decay_groups
-from rationale.training.run import Run, TrainingBatch
+from rationale.training.run import TrainingBatch, TrainingRun
 from rationale.training.settings import AdaptiveSettings, Rule, StepSettings
 from rationale.training.stage import PackedStage
 
@@ -92,7 +92,7 @@ class GateStage(PackedStage):
 
     name = "gates"
 
-    def __init__(self, run: Run, place: int) -> None:
+    def __init__(self, run: TrainingRun, place: int) -> None:
         assert isinstance(run.settings, PruneSettings)
         self.settings, model = run.settings, run.model
         own, teacher = dimensions(model), run.teachers[0].model
@@ -137,7 +137,7 @@ class GateStage(PackedStage):
         """Return the output and the states [P,D] entering each layer."""
         states: list[Tensor] = []
 
-        def watch(layer: int, entering: Tensor, rows: Rows) -> tuple[Tensor, None]:
+        def watch(layer: int, entering: Tensor, rows: PackedLayout) -> tuple[Tensor, None]:
             states.append(entering)
             return keep_all(layer, entering, rows)
 
@@ -155,7 +155,7 @@ class GateStage(PackedStage):
         run.model.eval()  # type: ignore[no-untyped-call]
         small = replace(run.classifier, model=cut(run.model, self.gates.expected()))
         entry |= {"sparsity": round(self.gates.sparsity().item(), 4), "cut": small.model.config.cut}
-        entry |= run.measured(small)[1]
+        entry |= run.measure_on_val(small)[1]
         if progress["epoch"] == self.epochs - 1:
             folder = run.out / CUT
             folder.mkdir(parents=True, exist_ok=True)
@@ -169,7 +169,7 @@ class CutStage(PackedStage):
 
     name = "cut"
 
-    def __init__(self, run: Run, place: int) -> None:
+    def __init__(self, run: TrainingRun, place: int) -> None:
         found = load_classifier(run.out / CUT, device=run.settings.device)
         run.classifier = replace(run.classifier, model=found.model.requires_grad_(True))
         groups = decay_groups(run.model.named_parameters(), run.settings.step.weight_decay)

@@ -14,7 +14,7 @@ from eraser import Ablation, Prediction, Span, Truth
 from eraser.load import load
 from eraser.metrics import agreement as a
 from eraser.metrics.table import measure, score
-from eraser.types import mask_of
+from eraser.types import mask_from_spans
 from tests.helpers.paths import data, golden
 from tests.oracles import agreement as oracle
 
@@ -136,7 +136,7 @@ def marked(draw: st.DrawFn) -> tuple[int, list[tuple[int, int]]]:
     return n_words, draw(st.lists(span, max_size=4, unique=True))
 
 
-def same(found: a.Columns, expected: tuple[float, ...] | None) -> bool:
+def same(found: a.MetricColumns, expected: tuple[float, ...] | None) -> bool:
     if found is None or expected is None:
         return found is expected
     return found == pytest.approx(expected, abs=1e-12, nan_ok=True)
@@ -182,7 +182,7 @@ def test_a_run_hits_its_own_gold_span_so_no_share_of_hits_exceeds_1(gold, data):
 def test_two_predictions_that_halve_a_gold_span_are_one_run_here():
     """The official scorer counts two hits on one gold span: recall 2, F1 1.33."""
     halves = frozenset({Span(2, 4), Span(4, 6)})
-    human, rationale = truth(8, (2, 6)), mask_of(halves, 8)
+    human, rationale = truth(8, (2, 6)), mask_from_spans(halves, 8)
     assert [max(h.iou(g) for g in human.spans) for h in halves] == [0.5, 0.5]
     prediction = Prediction("e", "POS", {}, rationale.astype(float), rationale)
     assert a.iou_eraser(human, prediction) == (1, 1)

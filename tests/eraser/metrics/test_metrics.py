@@ -15,7 +15,7 @@ from eraser.metrics.answers import absolute_error, accuracy, label_counts, value
 from eraser.metrics.bootstrap import Estimate
 from eraser.metrics.faithfulness import bounds_of
 from eraser.metrics.table import METRICS, Score, compare, f1_of_means, measure, micro_f1, score
-from eraser.types import Bounds, mask_of
+from eraser.types import Bounds, mask_from_spans
 
 checked = settings(deadline=None, derandomize=True, database=None, max_examples=60)
 
@@ -159,8 +159,8 @@ def test_a_random_rationale_scores_what_chance_says(at_random, metric, chance):
 
 
 def test_micro_f1_pools_words_and_macro_f1_weighs_examples_alike():
-    short = (Truth("POS", 2, frozenset({Span(0, 1)})), mask_of((Span(0, 1),), 2))
-    long = (Truth("POS", 20, frozenset({Span(0, 10)})), mask_of((Span(9, 15),), 20))
+    short = (Truth("POS", 2, frozenset({Span(0, 1)})), mask_from_spans((Span(0, 1),), 2))
+    long = (Truth("POS", 20, frozenset({Span(0, 10)})), mask_from_spans((Span(9, 15),), 20))
     truths = [short[0], long[0]]
     predictions = [Prediction("e", "POS", {}, rationale * 1.0, rationale) for _, rationale in (short, long)]
     macro, micro = (score(m, measure(m, truths, predictions)).value for m in ("token_f1", "token_f1_micro"))
@@ -175,7 +175,7 @@ def test_official_iou_f1_is_the_f1_of_mean_precision_and_mean_recall():
         Truth("POS", 9, frozenset({Span(0, 2)})),
         Truth("POS", 9, frozenset({Span(0, 2)})),
     ]
-    masks = [mask_of(spans, 9) for spans in ((Span(0, 2),), (Span(0, 2), Span(5, 6)), ())]
+    masks = [mask_from_spans(spans, 9) for spans in ((Span(0, 2),), (Span(0, 2), Span(5, 6)), ())]
     predictions = [Prediction("e", "POS", {}, m * 1.0, m) for m in masks]
     p, r = (1 + 1 / 2) / 2, (1 / 2 + 1 + 0) / 3
     eraser, one_to_one = "iou_f1_eraser", "iou_f1_one_to_one"

@@ -10,7 +10,7 @@ import pytest
 from eraser.data.source import Source
 from eraser.errors import InputError
 from eraser.official.check import check_predictions
-from eraser.official.reading import Settings
+from eraser.official.reading import ScorerOptions
 from eraser.official.scorer import score_official
 from tests.helpers.eraser_files import assert_same, write_lines, write_source
 from tests.helpers.paths import SHARED, data, golden
@@ -112,10 +112,13 @@ def test_degenerate_files_end_as_officially(case, libraries, tmp_path):
         assert_same(
             score_official(source, gold["split"], path, libraries=libraries, **arguments), official["scores"]
         )
-        assert check_predictions(source, gold["split"], path, Settings(**arguments)).faults == ()
+        assert check_predictions(source, gold["split"], path, ScorerOptions(**arguments)).faults == ()
         return
     with pytest.raises(InputError) as caught:
         score_official(source, gold["split"], path, libraries=libraries, **arguments)
     expected = REFUSED[case["name"]].format(p=path, g=tmp_path / f"{gold['split']}.jsonl")
     assert str(caught.value).splitlines()[0] == expected
-    assert check_predictions(source, gold["split"], path, Settings(**arguments)).faults == caught.value.faults
+    assert (
+        check_predictions(source, gold["split"], path, ScorerOptions(**arguments)).faults
+        == caught.value.faults
+    )

@@ -237,7 +237,7 @@ def slow_span(classifier, method, window, explain):
 
 
 @pytest.mark.parametrize("family", ["bert", "roberta", "electra"])
-@pytest.mark.parametrize("method", [m for m in METHODS if METHODS[m].span is not None])
+@pytest.mark.parametrize("method", [m for m in METHODS if METHODS[m].expected_sum is not None])
 @pytest.mark.parametrize("explain", ["logit", "probability"])
 def test_delta_is_what_the_scores_of_each_window_miss(
     make_classifier, encoder_texts, method, explain, family
@@ -249,7 +249,7 @@ def test_delta_is_what_the_scores_of_each_window_miss(
         for window in case.windows:
             (alone,) = attribute(one, method, [replace(case, windows=(window,))], settings)
             expected += abs(np.nansum(alone.scores) - slow_span(one, method, window, explain))
-        assert found.delta == pytest.approx(expected, abs=2e-3)
+        assert found.convergence_delta == pytest.approx(expected, abs=2e-3)
 
 
 @pytest.fixture(scope="module")
@@ -263,11 +263,11 @@ def encoder_texts(sample, classifier):
 def test_complete_methods_add_up(classifier, encoder_texts, method):
     settings = AttributionSettings(ig_steps=150, shap_samples=400)
     for found in attribute(classifier, method, encoder_texts, settings):
-        assert found.delta < 0.02 * np.nansum(np.abs(found.scores))
+        assert found.convergence_delta < 0.02 * np.nansum(np.abs(found.scores))
 
 
 def test_methods_without_a_promise_have_no_delta(classifier):
-    assert attribute(classifier, "saliency", [case_of(classifier, WORDS)])[0].delta is None
+    assert attribute(classifier, "saliency", [case_of(classifier, WORDS)])[0].convergence_delta is None
 
 
 @pytest.mark.parametrize("method", TAKING)

@@ -34,7 +34,7 @@ def few(sample: Dataset) -> Dataset:
 
 @pytest.fixture
 def table(adaptive, few) -> pd.DataFrame:
-    stopping = DactForSequenceClassification.around(adaptive.model).eval()
+    stopping = DactForSequenceClassification.wrap(adaptive.model).eval()
     models = {"drops": adaptive, "stops": replace(adaptive, model=stopping)}
     return speed_table(without_removal(adaptive), models, few, SETTINGS)
 
@@ -128,7 +128,7 @@ def test_models_that_do_not_belong_together_are_refused_before_any_is_run(adapti
         num_attention_heads=2,
         intermediate_size=24,
     )
-    smaller = DactForSequenceClassification.around(BertForSequenceClassification(config).eval())
+    smaller = DactForSequenceClassification.wrap(BertForSequenceClassification(config).eval())
     found = refused(dense, m=adaptive, small=replace(adaptive, model=smaller))
     assert found == "small: expected a model of the dense model's sizes, got one of others"
 

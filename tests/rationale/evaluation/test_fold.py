@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from rationale.evaluation.columns import PER_EXAMPLE, TIMES, ColumnsFile
-from rationale.evaluation.per_example import measured
+from rationale.evaluation.per_example import per_example_metrics
 from rationale.evaluation.plan import joined, plan
 from rationale.report.write import write_run
 from rationale.settings import EvaluateSettings
@@ -67,8 +67,8 @@ def test_what_people_tell_counts_every_example_of_the_run(classifier, sample, tm
 def test_every_example_is_measured_alike_alone(classifier, sample, tmp_path):
     planned = plan(classifier, sample, SETTINGS, tmp_path)
     batches = list(planned.batches())
-    whole = measured(joined(batches))
-    parts = [measured(batch) for batch in batches]
+    whole = per_example_metrics(joined(batches))
+    parts = [per_example_metrics(batch) for batch in batches]
     for key, of_all in whole.items():
         assert [row for part in parts for row in part[key]] == of_all, key
 

@@ -10,8 +10,8 @@ import pytest
 from eraser.metrics.table import measure, score
 from rationale.attribution import Case, attribute
 from rationale.budgets import share_of, top_words
-from rationale.evaluation.collect import misses
-from rationale.evaluation.per_example import measured
+from rationale.evaluation.collect import convergence_notes
+from rationale.evaluation.per_example import per_example_metrics
 from rationale.evaluation.plan import evaluate
 from rationale.inference.ablate import ablate, without_and_only
 from rationale.settings import EvaluateSettings
@@ -56,12 +56,14 @@ def score_of(evaluation, method, metric):
 def test_a_runs_notes_tell_what_complete_methods_missed(classifier, sample, tmp_path):
     settings = replace(SETTINGS, methods=("saliency", "integrated_gradients"), limit=2, ig_steps=3)
     found = evaluate(classifier, sample, settings, tmp_path)
-    (note,) = misses(measured(found), settings.explain)
+    (note,) = convergence_notes(per_example_metrics(found), settings.explain)
     cases = [
         Case(i.windows, i.truth.n_words, ("NEG", "POS").index(p.label))
         for i, p in zip(found.items, found.predictions["saliency", "gold"], strict=True)
     ]
-    deltas = [abs(a.delta) for a in attribute(classifier, "integrated_gradients", cases, settings)]
+    deltas = [
+        abs(a.convergence_delta) for a in attribute(classifier, "integrated_gradients", cases, settings)
+    ]
     expected = f"by {np.median(deltas):.2g} (median, of the logit)"
     assert note == f"integrated_gradients: scores miss what they should sum to {expected}"
 

@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from eraser import InputError
-from eraser.errors import shown
+from eraser.errors import short_repr
 from rationale.hf import adapters
 from rationale.hf.classifier import load_classifier, new_classifier
 from rationale.hf.compress import compress
@@ -151,7 +151,7 @@ NO_BASE = [
 def test_a_model_that_is_no_folder_and_no_hub_id_is_not_looked_for(adapter, base):
     change(adapter, base_model_name_or_path=base)
     expected = "base_model_name_or_path of a folder that is there, or a hub id"
-    refused(adapter, f"{adapter}/adapter_config.json: expected {expected}, got {shown(base)}")
+    refused(adapter, f"{adapter}/adapter_config.json: expected {expected}, got {short_repr(base)}")
 
 
 def test_an_adapter_of_an_adapter_is_refused(adapter, made):

@@ -37,9 +37,9 @@ def decoder(tokenizer):
 def made(kind, tokenizer):
     inner = decoder(tokenizer) if kind == "decoder" else tiny_model("bert", tokenizer, ("NEG", "POS"))
     if kind == "dact":
-        return DactForSequenceClassification.around(inner).eval()
+        return DactForSequenceClassification.wrap(inner).eval()
     if kind == "inforcoef":
-        return InforCoefForSequenceClassification.around(inner).eval()
+        return InforCoefForSequenceClassification.wrap(inner).eval()
     return dropping(inner)
 
 

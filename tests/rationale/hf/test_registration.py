@@ -40,7 +40,7 @@ def folders(tmp_path, tokenizer):
     PrunedConfig(dense.config.to_dict()).save_pretrained(tmp_path / "pruned")
     del dense.config.cut
     for kind in KINDS:
-        kind.around(dense).save_pretrained(tmp_path / kind.config_class.model_type)
+        kind.wrap(dense).save_pretrained(tmp_path / kind.config_class.model_type)
         tokenizer.save_pretrained(tmp_path / kind.config_class.model_type)
     return tmp_path
 

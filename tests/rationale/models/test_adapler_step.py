@@ -13,15 +13,15 @@ from hypothesis import strategies as st
 
 from rationale.hf.classifier import without_removal
 from rationale.inference import savings as removal
-from rationale.inference.savings import Removal, measure_removal, scale_thresholds
+from rationale.inference.savings import RemovalStats, measure_removal, scale_thresholds
 from rationale.models.adapler_losses import LossWeights, kl_losses, packed_kl, task_loss
 from rationale.models.flops import costs, kept_lengths
-from rationale.models.packed.attention import rows_of
+from rationale.models.packed.attention import packed_layout
 from rationale.training.loop import training_windows
 from rationale.training.recipes.adapler_settings import AdaplerSettings
 from rationale.training.recipes.adapler_stages import HardStage, PredictorStage, SoftStage, imitation
 from rationale.training.recipes.adapler_step import AdaplerStep, AdaplerStepSettings, linear, steepness
-from rationale.training.run import Run, TrainingBatch
+from rationale.training.run import TrainingBatch, TrainingRun
 from tests.conftest import dropping, tiny_model
 from tests.helpers.paths import golden
 
@@ -197,7 +197,7 @@ def test_packed_kl_equals_the_slow_formula(lengths, seed, blank):
     for scores in parts:
         expected += slow_kl(target[start : start + len(scores)].tolist(), scores.tolist()) / len(lengths)
         start += len(scores)
-    rows = rows_of(tuple(lengths), torch.device("cpu"))
+    rows = packed_layout(tuple(lengths), torch.device("cpu"))
     assert float(packed_kl(target, torch.cat(parts), rows)) == pytest.approx(expected, rel=1e-6, abs=1e-9)
 
 
@@ -207,7 +207,7 @@ def test_packed_kl_of_a_first_layer_is_the_published_one(model):
     steps = model.soft(batch.ids, batch.types, batch.real, 10.0).steps
     theta = torch.ones(2)
     published = kl_losses(steps, batch.saliency, batch.real, model.eta, theta, 10.0)[0]
-    rows = rows_of(tuple(batch.real.sum(1).tolist()), torch.device("cpu"))
+    rows = packed_layout(tuple(batch.real.sum(1).tolist()), torch.device("cpu"))
     ours = packed_kl(batch.saliency[batch.real], steps[0].scores[batch.real], rows)
     assert float(ours) == pytest.approx(float(published), abs=1e-5)
 
@@ -224,9 +224,9 @@ def run(adaptive, sample, tmp_path):
     targets = [torch.rand(len(w.window), generator=random) for w in windows]
     logits = [torch.randn(2, generator=random) for _ in windows]
     constants = AdaplerSettings(predictor_epochs=1, hard_epochs=1, batch_size=8, device="cpu")
-    return Run(
+    return TrainingRun(
         replace(adaptive, model=model), (without_removal(adaptive),), few, windows, targets, logits, tmp_path,
-        constants, Removal(1.0, 1.0, np.ones(3)), {},
+        constants, RemovalStats(1.0, 1.0, np.ones(3)), {},
     )  # fmt: skip
 
 

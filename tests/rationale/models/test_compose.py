@@ -17,7 +17,7 @@ from transformers import (
 
 from eraser import InputError
 from rationale.hf.classifier import load_classifier, save_classifier
-from rationale.models.gates import Openings
+from rationale.models.gates import GateValues
 from rationale.models.packed.encoder import check_packed
 from rationale.models.pruning import cut
 from rationale.training.adaptive import train_adaptive
@@ -83,7 +83,7 @@ def test_a_trained_model_of_other_labels_is_not_built_on(dense, few, tokenizer, 
     whole = tiny_model("bert", tokenizer, names)
     ones = [torch.ones(s) for s in ((3, 4), (3, 48), (32,), (3,), (3,))]
     ones[1][:, 20:] = 0
-    start = saved(cut(whole, Openings(*ones)) if kind == "cut" else whole, tokenizer, tmp_path / "start")
+    start = saved(cut(whole, GateValues(*ones)) if kind == "cut" else whole, tokenizer, tmp_path / "start")
     found = refused(sampled, dense, few, tmp_path / "m", INFOR, start)
     expected = "expected a model with labels ['NEG', 'POS'], in this order, got"
     assert found == f"{start}: {expected} {list(names)}"

@@ -11,7 +11,7 @@ import torch
 from eraser import InputError
 from rationale.attribution import METHODS, AttributionSettings, Case, attribute
 from rationale.attribution.attention import eager_attention
-from rationale.models.gates import Openings
+from rationale.models.gates import GateValues
 from rationale.models.pruning import cut
 
 QUICK = AttributionSettings(ig_steps=2, gradient_shap_samples=2, lime_samples=8, shap_samples=8)
@@ -23,7 +23,7 @@ def with_heads(classifier, counts):
     for layer, count in enumerate(counts):
         ones[0][layer, count:] = 0
     ones[1][:, ::2] = 0
-    return replace(classifier, model=cut(classifier.model, Openings(*ones)).eval(), passes=None)
+    return replace(classifier, model=cut(classifier.model, GateValues(*ones)).eval(), passes=None)
 
 
 def cases_of(classifier, sample):

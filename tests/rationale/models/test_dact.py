@@ -31,7 +31,7 @@ SURE = 100.0  # before σ: 1; −SURE: 0
 @torch.no_grad()
 def exiting(inner, rule="published", **settings):
     """A model around another one whose answers, and opinions on going on, differ between texts."""
-    model = DactForSequenceClassification.around(inner, exit_rule=rule, **settings)
+    model = DactForSequenceClassification.wrap(inner, exit_rule=rule, **settings)
     model.eval().requires_grad_(False)
     torch.manual_seed(5)
     for weight in model.heads.parameters():
@@ -59,7 +59,7 @@ def first_states(model, ids, real):
         seen.append(first)
         return model.read(layer, first, real)
 
-    run_packed(plain(model), ids, ids * 0, real, model.choose, Accumulator(99, read, None))
+    run_packed(plain(model), ids, ids * 0, real, model.select_tokens, Accumulator(99, read, None))
     return torch.stack(seen)
 
 
@@ -105,7 +105,7 @@ def drive(y, h, rule=None):
     running, answers = torch.arange(y.shape[1]), []
     exits = torch.full_like(running, len(y))
     for layer in range(len(y)):
-        stop = accumulator.stops(layer, running, running)
+        stop = accumulator.should_stop(layer, running, running)
         answers.append(accumulator.answer.clone())
         if stop is not None:
             exits[running[stop]] = layer + 1
@@ -192,7 +192,7 @@ def test_answers_are_those_of_shorter_models_added_up(dense):
     model = exiting(dense)
     ids, real = batch(LENGTHS)
     accumulator = model.accumulator(halts=False)
-    full = run_packed(dense, ids, torch.zeros_like(ids), real, model.choose, accumulator)
+    full = run_packed(dense, ids, torch.zeros_like(ids), real, model.select_tokens, accumulator)
     padded = FullDepth(model)(input_ids=ids, attention_mask=real.long())
     for row, (ys, hs) in enumerate(by_hand(model, dense)):
         found = oracle.accumulate(ys, hs)
@@ -223,7 +223,7 @@ def test_texts_stop_where_the_rule_says(dense, rule):
 def test_every_head_begins_as_the_models_own_and_halting_units_undecided(dense):
     own = Head(dense)
     for shared in (False, True):
-        model = DactForSequenceClassification.around(dense, shared_head=shared).eval()
+        model = DactForSequenceClassification.wrap(dense, shared_head=shared).eval()
         assert len(model.heads) == (0 if shared else 2)
         for n in (1, 2, 3):
             expected, first = answer_after(dense, n, own)
@@ -243,7 +243,9 @@ def test_early_exits_change_no_class_of_the_sample(family, tokenizer, sample):
         model = exiting(dense, rule)
         found = model(b.ids, b.real, b.types)
         full = FullDepth(model)(input_ids=b.ids, attention_mask=b.real.long()).logits
-        off = run_packed(plain(model), b.ids, b.types, b.real, model.choose, model.accumulator(halts=False))
+        off = run_packed(
+            plain(model), b.ids, b.types, b.real, model.select_tokens, model.accumulator(halts=False)
+        )
         assert torch.allclose(off.logits.exp(), full.exp(), atol=1e-5)
         assert torch.equal(found.logits.argmax(-1), full.argmax(-1))
         first, _ = model.read(0, first_states(model, b.ids, b.real)[0])
@@ -258,7 +260,7 @@ def test_larger_dial_stops_no_text_later(dense):
     """The dial moves the exits and nothing else: what a text has said so far stays."""
     model, (ids, real), found = exiting(dense), batch(range(2, 34)), []
     accumulator = model.accumulator(halts=False)
-    run_packed(plain(model), ids, ids * 0, real, model.choose, accumulator)
+    run_packed(plain(model), ids, ids * 0, real, model.select_tokens, accumulator)
     for dial in (0.0, 1e-9, 0.3, 1.0, 3.0, 1e9):
         model.config.dial = dial
         found.append(model(ids, real))
@@ -275,7 +277,7 @@ def test_larger_dial_stops_no_text_later(dense):
 def test_one_head_for_all_layers_is_the_models_own(dense):
     model = exiting(dense, shared_head=True)
     assert len(model.heads) == 0
-    heads, _ = zip(*model.exits(), strict=True)
+    heads, _ = zip(*model.exit_heads(), strict=True)
     assert [h.classifier for h in heads] == [plain(model).classifier] * 3
     ids, real = batch(LENGTHS)
     logits = FullDepth(model)(input_ids=ids, attention_mask=real.long()).logits
@@ -306,5 +308,5 @@ def test_choices_are_saved_too(tokenizer, tmp_path):
     exiting(dense, "tight", shared_head=True, dial=1.5).save_pretrained(tmp_path)
     loaded = AutoModelForSequenceClassification.from_pretrained(tmp_path)
     assert (loaded.config.shared_head, len(loaded.heads)) == (True, 0)
-    assert (loaded.halting().rule, loaded.halting().dial) == (EXIT_RULES["tight"], 1.5)
+    assert (loaded.halting_policy().rule, loaded.halting_policy().dial) == (EXIT_RULES["tight"], 1.5)
     assert loaded.accumulator(halts=False).rule is None

@@ -47,7 +47,7 @@ def brief(sample):
 def test_methods_explain_the_last_layer_where_all_before_matter_not(tokenizer, brief, family, shared):
     """h = 1: the answer is the dense model's, and so is every method's explanation."""
     dense = classifier_of(family, tokenizer)
-    model = never(DactForSequenceClassification.around(dense.model, shared_head=shared)).eval()
+    model = never(DactForSequenceClassification.wrap(dense.model, shared_head=shared)).eval()
     adaptive = replace(dense, model=model.requires_grad_(False))
     assert isinstance(without_removal(adaptive).model, FullDepth)
     settings = replace(QUICK, explain="margin")

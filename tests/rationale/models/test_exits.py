@@ -13,7 +13,7 @@ from transformers import AutoModelForSequenceClassification
 from rationale.models.adaptive import plain
 from rationale.models.dact import DactForSequenceClassification, FullDepth
 from rationale.models.flops import Costs, costs, full_costs, kept_lengths
-from rationale.models.packed.attention import SHORT, rows_of
+from rationale.models.packed.attention import SHORT, packed_layout
 from rationale.models.packed.encoder import run_packed
 from rationale.models.packed.head import Head
 from rationale.models.pruning import cut
@@ -85,7 +85,7 @@ def test_texts_leave_the_batch_and_no_other_notices(model, case):
     """Where h is 0 or 1, the answer is that of the head where the text stopped."""
     wanted, (ids, real) = WANTED[case], batch(LENGTHS)
     states = first_states(model, ids, real)
-    everything = run_packed(plain(model), ids, ids * 0, real, model.choose)
+    everything = run_packed(plain(model), ids, ids * 0, real, model.select_tokens)
     found = stop_after(model, ids, real, wanted)(ids, real)
     assert found.exit_layer.tolist() == list(wanted)
     assert len(found.trace) == 3
@@ -105,7 +105,7 @@ def test_texts_leave_the_batch_and_no_other_notices(model, case):
 
 
 def test_rows_after_sequences_have_left_are_those_of_the_others():
-    rows = rows_of((3, 1, 4, 1, 5), torch.device("cpu"))
+    rows = packed_layout((3, 1, 4, 1, 5), torch.device("cpu"))
     for stop in ([0, 1, 0, 0, 1], [1, 0, 0, 0, 0], [0, 0, 0, 0, 1], [1, 1, 1, 0, 1], [1] * 5):
         found = rows.leave(torch.tensor(stop, dtype=torch.bool))
         lengths = [n for n, out in zip(rows.lengths, stop, strict=True) if not out]
@@ -122,7 +122,7 @@ def test_rows_after_sequences_have_left_are_those_of_the_others():
 @torch.no_grad()
 def test_nothing_dropped_and_nobody_stopped_is_the_model_inside(dense, kind, rule):
     inner = dense if kind == "dense" else cut(tiny(dense.config.model_type), random_openings(2))
-    model = never(DactForSequenceClassification.around(dropping(inner), exit_rule=rule)).eval()
+    model = never(DactForSequenceClassification.wrap(dropping(inner), exit_rule=rule)).eval()
     ids, real = batch(LENGTHS)
     shrinking = model(ids, real)
     assert any((layer.kept != real).any() for layer in shrinking.trace)
@@ -138,7 +138,7 @@ def test_nothing_dropped_and_nobody_stopped_is_the_model_inside(dense, kind, rul
 def test_models_in_models_pass_on_what_is_not_their_own(dense):
     ids, real = batch(LENGTHS)
     dropper, stopper = dropping(dense), exiting(dense)
-    outer = DactForSequenceClassification.around(dropper).eval()
+    outer = DactForSequenceClassification.wrap(dropper).eval()
     outer.heads.load_state_dict(stopper.heads.state_dict())
     outer.halting_units.load_state_dict(stopper.halting_units.state_dict())
     Head(plain(outer)).load_state_dict(Head(plain(stopper)).state_dict())
@@ -150,20 +150,20 @@ def test_models_in_models_pass_on_what_is_not_their_own(dense):
     assert not torch.equal(a.logits, stopper(ids, real).logits)
     assert dropper(ids, real).exit_layer is None
     assert (stopper.drops_tokens, outer.drops_tokens, inner.drops_tokens) == (False, True, True)
-    assert outer.removers() == tuple(outer.model.contribution_predictors)
-    assert inner.removers() == tuple(inner.contribution_predictors)
-    assert (stopper.removers(), dropper.exits()) == ((), ())
+    assert outer.token_selectors() == tuple(outer.model.contribution_predictors)
+    assert inner.token_selectors() == tuple(inner.contribution_predictors)
+    assert (stopper.token_selectors(), dropper.exit_heads()) == ((), ())
     for found, owner in ((outer, outer), (inner, inner.model), (stopper, stopper)):
-        heads, units = zip(*found.exits(), strict=True)
+        heads, units = zip(*found.exit_heads(), strict=True)
         assert units == tuple(owner.halting_units)
         assert heads[:-1] == tuple(owner.heads)
         assert heads[-1].classifier is plain(owner).classifier
     for found in (outer, inner, stopper):
-        full = found.unshortened()
+        full = found.without_removal()
         assert isinstance(full, FullDepth)
         assert torch.equal(full(input_ids=ids, attention_mask=real.long()).logits,
                            FullDepth(stopper)(input_ids=ids, attention_mask=real.long()).logits)  # fmt: skip
-    assert dropper.unshortened() is dropper.model
+    assert dropper.without_removal() is dropper.model
 
 
 # operations
@@ -224,7 +224,7 @@ def test_full_depth_costs_the_dense_model_and_the_other_exits(model):
 
 
 def test_a_stack_saves_the_dials_of_all_its_models(adaptive, tmp_path):
-    whole = DactForSequenceClassification.around(adaptive.model)
+    whole = DactForSequenceClassification.wrap(adaptive.model)
     whole.set_dial(0.25)
     whole.save_pretrained(tmp_path)
     loaded = AutoModelForSequenceClassification.from_pretrained(tmp_path)

@@ -23,7 +23,7 @@ FEW, MANY = (3, 14, 1, 9), (17, 9, 1, 30, 2)  # both ways to attend
 
 def samples(model):
     """Return the model with samplers that drop about half of the tokens."""
-    wrapped = InforCoefForSequenceClassification.around(model).eval()
+    wrapped = InforCoefForSequenceClassification.wrap(model).eval()
     torch.manual_seed(0)
     for sampler in wrapped.samplers:
         nn.init.normal_(sampler.scorer.weight)

@@ -11,12 +11,12 @@ from rationale.models.gates import (
     START,
     Gates,
     Lagrangian,
+    binarise,
     draw,
     gate,
     gated,
     median,
-    open_chance,
-    settle,
+    prob_open,
     target,
 )
 from rationale.models.packed.layers import base_of, layers_of
@@ -48,7 +48,7 @@ def slow_settle(alphas):
 
 def test_gate_and_chance_are_the_papers():
     for a in (-6.0, -1.7, -0.3, 0.0, 1.2, 4.0):
-        assert float(open_chance(torch.tensor(a))) == pytest.approx(slow_chance(a), abs=1e-6)
+        assert float(prob_open(torch.tensor(a))) == pytest.approx(slow_chance(a), abs=1e-6)
         for u in (1e-5, 0.03, 0.5, 0.71, 0.999):
             assert float(gate(torch.tensor(u), torch.tensor(a))) == pytest.approx(slow_gate(u, a), abs=1e-5)
 
@@ -58,7 +58,7 @@ def test_drawn_gates_are_open_as_often_as_the_chance_says():
     alpha = torch.tensor([-3.0, -1.5, 0.0, 1.0, 3.0])
     n = 200_000
     drawn = draw(alpha.expand(n, 5))
-    chance = open_chance(alpha)
+    chance = prob_open(alpha)
     deviation = (chance * (1 - chance) / n).sqrt()
     assert (((drawn > 0).float().mean(0) - chance).abs() < 4 * deviation).all()
     assert (drawn == 1).any()
@@ -75,16 +75,16 @@ def test_settled_gates_are_the_papers_count_and_the_rest_medians():
     torch.manual_seed(1)
     alphas = 3 * torch.randn(6, 9)
     expected = [slow_settle(row) for row in alphas.tolist()]
-    assert torch.allclose(settle(alphas), torch.tensor(expected), atol=1e-5)
+    assert torch.allclose(binarise(alphas), torch.tensor(expected), atol=1e-5)
 
 
 def test_settled_rows_lose_as_many_as_are_expected_closed():
     alpha = torch.tensor([[4.0, 3.9, 3.8, -4.0, 0.1], [9.0, 9.0, 9.0, 9.0, 9.0]])
-    assert (settle(alpha) > 0).tolist() == [[True, True, True, False, True], [True] * 5]
+    assert (binarise(alpha) > 0).tolist() == [[True, True, True, False, True], [True] * 5]
     many = torch.linspace(0.0, 1.0, 100)  # medians above 0, about a tenth expected closed
-    n_closed = round(float((1 - open_chance(many)).sum()))
+    n_closed = round(float((1 - prob_open(many)).sum()))
     assert n_closed > 5
-    assert (settle(many) > 0).tolist() == [False] * n_closed + [True] * (100 - n_closed)
+    assert (binarise(many) > 0).tolist() == [False] * n_closed + [True] * (100 - n_closed)
 
 
 @torch.no_grad()

@@ -14,7 +14,7 @@ from rationale.attribution import Case, attribute
 from rationale.hf.classifier import Classifier, load_classifier, save_classifier
 from rationale.inference.savings import scale_thresholds
 from rationale.models.flops import costs, kept_lengths
-from rationale.models.gates import Openings
+from rationale.models.gates import GateValues
 from rationale.models.inforcoef import InforCoefForSequenceClassification, TokenSampler
 from rationale.models.pruning import cut
 from rationale.text.encode import OUTSIDE, Encoder
@@ -29,14 +29,14 @@ LABELS = ("NEG", "POS")
 def cut_model(tokenizer):
     """A tiny BERT without the attention of its first layer and half of all else."""
     torch.manual_seed(4)
-    half = Openings(*((torch.rand(s) > 0.5).float() for s in ((3, 4), (3, 48), (32,), (3,), (3,))))
+    half = GateValues(*((torch.rand(s) > 0.5).float() for s in ((3, 4), (3, 48), (32,), (3,), (3,))))
     half = replace(half, attention=torch.tensor([0.0, 1.0, 1.0]), ffn=torch.ones(3))
     return cut(tiny_model("bert", tokenizer, LABELS), half)
 
 
 def sampling(inner, scale=0.5, keeping=0.7):
     """A model around another one whose samplers know some tokens from others, by `scale`."""
-    model = InforCoefForSequenceClassification.around(inner)
+    model = InforCoefForSequenceClassification.wrap(inner)
     torch.manual_seed(3)
     for sampler in model.samplers:
         torch.nn.init.normal_(sampler.scorer.weight, std=0.5)
@@ -267,7 +267,7 @@ def test_thresholds_are_scaled_to_the_wanted_speedup(bert, classifier, sample, w
 @pytest.mark.parametrize("confident", [0.0, 20.0])
 def test_samplers_that_keep_everything_can_be_scaled_too(classifier, sample, confident):
     """Their odds are e^10 at the start, and larger where training left the masks decided."""
-    model = InforCoefForSequenceClassification.around(classifier.model).eval().requires_grad_(False)
+    model = InforCoefForSequenceClassification.wrap(classifier.model).eval().requires_grad_(False)
     model.set_thresholds(model.thresholds * np.exp(-confident))
     one = replace(classifier, model=model)
     windows = [w for e in sample.splits["test"][:6] for w in one.encoder.encode([sample.text(e)])[0]]

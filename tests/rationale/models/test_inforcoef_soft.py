@@ -174,7 +174,7 @@ def test_gradients_stay_finite_where_a_dropped_key_would_have_all_the_weight():
 
 
 def test_a_fresh_model_keeps_everything_and_is_the_dense_one(inner):
-    fresh = InforCoefForSequenceClassification.around(inner).eval()
+    fresh = InforCoefForSequenceClassification.wrap(inner).eval()
     ids, real = batch(LENGTHS)
     with torch.no_grad():
         dense = inner(input_ids=ids, attention_mask=real.long()).logits

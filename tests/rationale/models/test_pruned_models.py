@@ -46,12 +46,12 @@ def test_operations_are_those_torch_counts(kind):
 @torch.no_grad()
 def test_nothing_removed_around_a_cut_model_is_the_cut_model(kind):
     small = small_of(kind)
-    around = AdaplerForSequenceClassification.around(small).eval()
+    around = AdaplerForSequenceClassification.wrap(small).eval()
     around.set_dial(0.0)
     ids, real = batch((17, 9, 1, 30, 2))
     expected = logits(small, "padded")
     assert torch.allclose(around(ids, real).logits, expected, atol=1e-5)
-    assert torch.allclose(logits(around.unshortened(), "padded"), expected, atol=1e-5)
+    assert torch.allclose(logits(around.without_removal(), "padded"), expected, atol=1e-5)
 
 
 @torch.no_grad()

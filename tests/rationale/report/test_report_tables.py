@@ -10,7 +10,7 @@ from scipy.stats import kendalltau
 from eraser.metrics.table import METRICS, defined
 from rationale.evaluation.columns import ColumnsFile, ColumnsWriter
 from rationale.evaluation.disagreement import BLOCK, furthest_apart, furthest_from_people, kendall
-from rationale.evaluation.per_example import measured
+from rationale.evaluation.per_example import per_example_metrics
 from rationale.report import summary as results
 from rationale.report.summary import (
     agreement_table,
@@ -61,7 +61,7 @@ def test_table_of_agreement_means_over_examples_and_counts_the_undefined():
     other = [[1, 2, 3], [1, 3, 2], [7, 7, 7]]
     evaluation, _ = made({"one": one, "other": other, "third": one}, [{0}, {0}, {0}])
     methods = ("one", "other", "third")
-    table = agreement_table(methods, measured(evaluation), 0).set_index(["method", "other"])
+    table = agreement_table(methods, per_example_metrics(evaluation), 0).set_index(["method", "other"])
     assert list(table.index) == [("one", "other"), ("one", "third"), ("other", "third")]
     row = table.loc[("one", "other")]
     assert row.tau == pytest.approx((1 + 1 / 3) / 2)
@@ -189,7 +189,7 @@ def tables():
     }
     falls = {"good_one&": [0.3, 0.4, 0.5], "random": [-0.2, -0.1, -0.3]}
     evaluation, _ = made(scores, [{0}, {0, 1}, {0}], falls=falls)
-    return evaluation, measured(evaluation), tables_of(evaluation)
+    return evaluation, per_example_metrics(evaluation), tables_of(evaluation)
 
 
 def test_latex_says_what_markdown_says(tables):
@@ -241,7 +241,7 @@ def test_values_of_examples_fold_to_the_scores(tables, tmp_path):
 
 def test_examples_a_metric_is_undefined_for_have_no_values():
     evaluation, _ = made({"a": [[1, 2], [2, 1]]}, [{0}, set()])
-    columns = measured(evaluation)
+    columns = per_example_metrics(evaluation)
     assert [row is None for row in columns["token_f1", "gold", "a"]] == [False, True]
     assert columns["accuracy", "-", "model"] == [(1.0,), (1.0,)]
     left_out = score_table(columns, {}, 0).set_index("metric").left_out

@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 
 from eraser import InputError
 from rationale.hf.classifier import load_classifier, read_settings
-from rationale.inference.savings import Removal, measure_removal
+from rationale.inference.savings import RemovalStats, measure_removal
 from rationale.training import adaptive, run
 from rationale.training import dense as dense_module
 from rationale.training import stage as stages
@@ -136,7 +136,7 @@ def test_first_stage_moves_the_predictors_alone_and_their_loss_falls(dense, few,
 
 
 def test_hard_stage_leaves_the_thresholds_and_trains_all_else(dense, few, tmp_path, monkeypatch):
-    alike = Removal(1.0, 2.0, np.ones(3))  # of equals the later is kept
+    alike = RemovalStats(1.0, 2.0, np.ones(3))  # of equals the later is kept
     monkeypatch.setattr(run, "measure_removal", lambda *_: alike)
     train_adapler(dense, few, tmp_path / "soft", stage_only(epochs=1))
     record = train_adapler(dense, few, tmp_path / "both", stage_only(epochs=1, hard_epochs=1))
@@ -299,13 +299,13 @@ def progress(file):
     ],
 )  # fmt: skip
 def test_epoch_kept_is_the_best_of_both_stages(dense, few, tmp_path, monkeypatch, wanted, seen, kept):
-    answers, states = iter(Removal(acc, speed, np.ones(3)) for acc, speed in seen), []
+    answers, states = iter(RemovalStats(acc, speed, np.ones(3)) for acc, speed in seen), []
 
     def scripted(classifier, *_):
         states.append({k: v.clone() for k, v in classifier.model.state_dict().items()})
         return next(answers)
 
-    monkeypatch.setattr(adaptive, "measure_removal", lambda *_: Removal(0.8, 1.0, np.ones(3)))
+    monkeypatch.setattr(adaptive, "measure_removal", lambda *_: RemovalStats(0.8, 1.0, np.ones(3)))
     monkeypatch.setattr(run, "measure_removal", scripted)
     settings = replace(stage_only(epochs=2, hard_epochs=2), tolerance=0.1, speedup=wanted, batch_size=16)
     record = train_adapler(dense, few, tmp_path / "m", settings)

@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 from eraser import InputError
 from rationale.hf.classifier import load_classifier, read_settings, save_classifier
 from rationale.inference.savings import measure_removal
-from rationale.models.gates import Openings
+from rationale.models.gates import GateValues
 from rationale.models.inforcoef_losses import BOTTLENECKS
 from rationale.models.packed.encoder import layers_of
 from rationale.models.pruning import cut
@@ -58,7 +58,7 @@ def save_cut(tokenizer, folder):
     """Save the dense model cut to half its hidden dimensions, two heads a layer and 20 units."""
     ones = [torch.ones(s) for s in ((3, 4), (3, 48), (32,), (3,), (3,))]
     ones[0][:, 2:], ones[1][:, 20:], ones[2][::2] = 0, 0, 0
-    model = cut(tiny_model("bert", tokenizer, ("NEG", "POS")), Openings(*ones))
+    model = cut(tiny_model("bert", tokenizer, ("NEG", "POS")), GateValues(*ones))
     return saved(model, tokenizer, folder / "small")
 
 

@@ -106,7 +106,7 @@ def depths(folder, dataset):
     accumulator = one.model.accumulator(halts=False)
     with torch.no_grad():
         exits = one.model(b.ids, b.real, b.types).exit_layer
-        run_packed(plain(one.model), b.ids, b.types, b.real, one.model.choose, accumulator)
+        run_packed(plain(one.model), b.ids, b.types, b.real, one.model.select_tokens, accumulator)
     return float(exits.float().mean()), float(torch.stack(accumulator.ponder).sum(0).mean())
 
 

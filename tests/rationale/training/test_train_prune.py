@@ -266,7 +266,7 @@ def stacks(classifier, folder):
     """Return classifiers around a cut model, each with its ways to run."""
     inner = load_classifier(folder, device="cpu").model
     torch.manual_seed(0)
-    removing, early = dropping(inner), DactForSequenceClassification.around(dropping(inner))
+    removing, early = dropping(inner), DactForSequenceClassification.wrap(dropping(inner))
     for unit in early.halting_units:  # random, so that some texts stop early
         nn.init.normal_(unit.weight, std=0.3)
         nn.init.constant_(unit.bias, -3.0)

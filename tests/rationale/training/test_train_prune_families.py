@@ -50,7 +50,7 @@ def test_both_stages_make_a_cut_model_that_loads(kind, few, tokenizer, tmp_path)
     with torch.no_grad():
         padded = auto(input_ids=ids, attention_mask=real.long()).logits
         packed = run_packed(one.model, ids, torch.zeros_like(ids), real, keep_all).logits
-        around = AdaplerForSequenceClassification.around(one.model).eval()
+        around = AdaplerForSequenceClassification.wrap(one.model).eval()
         around.set_dial(0.0)
         assert torch.allclose(packed, padded, atol=1e-5)
         assert torch.allclose(around(ids, real).logits, padded, atol=1e-5)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from rationale.text.encode import Batch, Window
 
 
-class Reader(Protocol):
+class TextEncoder(Protocol):
     """Cuts texts into windows of pieces that belong to words, and takes words out of them."""
 
     @property
@@ -54,7 +54,7 @@ class Reader(Protocol):
         """Return what windows depend on: two of one identity cut texts alike."""
 
 
-class Asked(Protocol):
+class TextClassifier(Protocol):
     """A classifier as evaluation sees it; a frozen dataclass, so that `replace` makes a changed one."""
 
     __dataclass_fields__: ClassVar[dict[str, Any]]
@@ -64,7 +64,7 @@ class Asked(Protocol):
         """What answers."""
 
     @property
-    def encoder(self) -> Reader:
+    def encoder(self) -> TextEncoder:
         """What feeds it."""
 
     @property
@@ -101,7 +101,7 @@ class Asked(Protocol):
         """Return what every timing needs to be told: the device, threads, precision."""
 
 
-def check_labels(classifier: Asked, wanted: Sequence[str], where: str | Path) -> None:
+def check_labels(classifier: TextClassifier, wanted: Sequence[str], where: str | Path) -> None:
     """Refuse a model whose labels are not the data set's; a number has none to be compared."""
     kind = HEADS[classifier.head].kind
     if kind == "labels":
