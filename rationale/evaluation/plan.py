@@ -19,6 +19,7 @@ from eraser.labels import number_of
 from eraser.types import Kind
 from rationale.attribution import METHODS, AttributionSettings, codes_of, method_named, refuse_unfit
 from rationale.evaluation.pipeline import EvaluationRun, Item, seed_of
+from rationale.evaluation.predictions import Reader
 from rationale.evaluation.savings import ComputeSavings
 from rationale.heads import HEADS, REGRESSION, THRESHOLD, check_explain, problem_type
 from rationale.inference.capabilities import drops_tokens
@@ -89,32 +90,40 @@ class Plan:
 
     def compute(self, number: int) -> None:
         """Compute the parts of one chunk that the run's folder lacks."""
-        self.batch(number)  # what it returns is read again from the parts when all are there
+        run = self.run.fresh()
+        items = self._items(run, number)
+        run.compute(items)
+        run.spared(items)
 
     def batch(self, number: int) -> Evaluation:
-        """Return what was measured of one chunk; parts that are not in the folder yet are computed."""
-        run, settings = self.run.afresh(), self.run.settings
-        first = number * settings.chunk
-        items = run.items(self.dataset, tuple(self.examples[first : first + settings.chunk]))
-        found: dict[tuple[str, str], list[Prediction]] = {}
-        rows: dict[str, list[dict[str, Any]]] = {m: [] for m in settings.methods}
-        for method, budget, prediction, row in run.chunk(items):
-            found.setdefault((method, budget), []).append(prediction)
-            if budget == str(run.budgets[0]):
-                rows[method].append(row)
+        """Return what was measured of one chunk, read from its parts; those missing are computed."""
+        run, settings = self.run.fresh(), self.run.settings
+        items = self._items(run, number)
+        results, budgets = run.compute(items), tuple(map(str, run.budgets))
+        predictions: dict[tuple[str, str], list[Prediction]] = {}
+        for method, budget, prediction in Reader(run.classifier, settings, budgets).predictions(
+            items, results
+        ):
+            predictions.setdefault((method, budget), []).append(prediction)
+        by_method = results.methods.items()
         return Evaluation(
             settings,
-            tuple(map(str, run.budgets)),
+            budgets,
             tuple(items),
-            {key: tuple(of_key) for key, of_key in found.items()},
-            {m: tuple(row["ms"] for row in of_method) for m, of_method in rows.items()},
-            {m: tuple(row["delta"] for row in of_method) for m, of_method in rows.items()},
+            {key: tuple(of_key) for key, of_key in predictions.items()},
+            {m: tuple(r.milliseconds for r in found) for m, found in by_method},
+            {m: tuple(r.convergence_delta for r in found) for m, found in by_method},
             sum(int((~words_read(i.windows, i.truth.n_words)).sum()) for i in items),
             _depth(run.classifier),
-            frozenset(row["where"] for of_method in rows.values() for row in of_method),
+            frozenset(r.device for _, found in by_method for r in found),
             self.notes,
             run.spared(items),
         )
+
+    def _items(self, run: EvaluationRun, number: int) -> list[Item]:
+        """Return the examples of one chunk."""
+        chunk = self.run.settings.chunk
+        return run.items(self.dataset, tuple(self.examples[number * chunk : (number + 1) * chunk]))
 
     def batches(self) -> Iterator[Evaluation]:
         """Yield what was measured, chunk by chunk."""

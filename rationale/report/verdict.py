@@ -105,7 +105,7 @@ def _sides(one: str, other: str, rows: pd.DataFrame) -> list[str]:
         f"{len(clear) - wins} {other}; {len(methods) - len(clear)} are ties."
     )
     if len(clear):
-        row = clear.loc[clear.difference.abs().idxmax()]
+        row = clear.iloc[int(clear.difference.abs().to_numpy().argmax())]
         found.append(f"The largest clear one: {_difference(one, other, row, f' of {row.method}')}")
     if alone := sorted(set(rows.method[rows.difference.isna()])):
         found.append(f"Measured by one run alone: {', '.join(alone)}.")

@@ -35,8 +35,10 @@ from rationale.runners.jobs import Job, Work, compute, opened, read_job
 
 
 def local(job: Job, work: Work, workers: int, address: str | None) -> None:
-    """Compute in processes of this machine; with one worker nothing is left to do before parts are read."""
+    """Compute in processes of this machine, or, with one worker, in this process."""
     if workers == 1:
+        for number in tqdm(range(len(work)), desc="compute", unit="chunk", leave=False, disable=None):
+            work.compute(number)
         return
     others, spawn = set(active_children()), get_context("spawn")
     with (
