@@ -1,6 +1,7 @@
 """Which words decided, do people agree, can it be trusted, what did it cost?
 
-`load` a classifier and `explain` its answers; `METHODS` are the methods there are.
+`load` a classifier, `explain` its answers, `evaluate` explanations against annotators and the model, `compare`
+two runs; `METHODS` are the methods there are.
 """
 
 from rationale.process.lazy import lazily
@@ -9,15 +10,19 @@ from rationale.registration import register_with_auto_classes
 TYPE_CHECKING = False  # see registration.py
 if TYPE_CHECKING:
     from rationale.attribution import METHODS
+    from rationale.finished_run import FinishedRun, compare, evaluate
     from rationale.front import Explanations, explain, load
     from rationale.hf.classifier import SHIPPED
 
 __version__ = "0.1.0"
-__all__ = ["METHODS", "SHIPPED", "Explanations", "explain", "load"]
+__all__ = ["METHODS", "SHIPPED", "Explanations", "FinishedRun", "compare", "evaluate", "explain", "load"]
 PLACES = {
     "METHODS": "rationale.attribution",
     "SHIPPED": "rationale.hf.classifier",
     "Explanations": "rationale.front",
+    "FinishedRun": "rationale.finished_run",
+    "compare": "rationale.finished_run",
+    "evaluate": "rationale.finished_run",
     "explain": "rationale.front",
     "load": "rationale.front",
 }

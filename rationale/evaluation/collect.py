@@ -158,12 +158,12 @@ class RunSummary:
     kind: Kind = "class"
 
 
-def fold(batches: Iterable[Evaluation], folder: Path, keep: bool) -> RunSummary:
+def collect(batches: Iterable[Evaluation], folder: Path, keep: bool) -> RunSummary:
     """Write the columns and the official predictions of all batches; return what else they say.
 
     `keep`: whether the batches themselves are wanted too (as `people`).
     """
-    worth, people, counts = NotableExamples(), list[Evaluation](), Counter[str]()
+    notable, people, counts = NotableExamples(), list[Evaluation](), Counter[str]()
     devices = set[str]()
     kind: Kind = "class"
     saved: ComputeSavings | None = None
@@ -180,7 +180,7 @@ def fold(batches: Iterable[Evaluation], folder: Path, keep: bool) -> RunSummary:
             writer.add(ids, columns)
             times.add(ids, per_example_times(batch))
             official.add(batch)
-            worth.add(batch, columns)
+            notable.add(batch, columns)
             counts.update(_counts(batch))
             devices, kind = devices | batch.devices, batch.kind
             saved = batch.spared if saved is None or batch.spared is None else saved + batch.spared
@@ -196,7 +196,7 @@ def fold(batches: Iterable[Evaluation], folder: Path, keep: bool) -> RunSummary:
         notes,
         found,
         ColumnsFile(folder / TIMES),
-        worth.sections(),
+        notable.sections(),
         joined(people) if people else None,
         kind,
     )

@@ -22,6 +22,7 @@ from eraser.types import Floats
 from rationale.evaluation.columns import PER_EXAMPLE, ColumnsFile, Key
 from rationale.evaluation.run_folder import SCORES_JSON, own_file, read_facts, unreadable
 from rationale.report.summary import PAIRED, in_markdown, markdown_table
+from rationale.report.verdict import Sentences, sides
 from rationale.templates import fragment
 
 COMPARED = (*(name for name, metric in METRICS.items() if metric.needs == "label"), *PAIRED)
@@ -78,6 +79,12 @@ def read_runs(folders: Sequence[Path]) -> list[StoredRun]:
     if len({folder.resolve() for folder in folders}) < len(folders):
         raise InputError(Fault("each run once", ", ".join(map(str, folders))))
     runs = [read_run(folder) for folder in folders]
+    check_alike(runs)
+    return runs
+
+
+def check_alike(runs: Sequence[StoredRun]) -> None:
+    """Refuse runs of several data sets or splits."""
     first = runs[0]
     for what in ("dataset", "split"):
         theirs, ours = {r.name: r.facts["settings"][what] for r in runs}, first.facts["settings"][what]
@@ -86,7 +93,6 @@ def read_runs(folders: Sequence[Path]) -> list[StoredRun]:
             raise InputError(
                 Fault(f"runs of one {what}: {first.name} has {ours!r}", f"{theirs[other.name]!r}", other.name)
             )
-    return runs
 
 
 def common_ids(runs: Sequence[StoredRun]) -> tuple[str, ...]:
@@ -163,6 +169,14 @@ class Comparison:
     def __repr__(self) -> str:
         return page(self.runs, self.table)
 
+    def summary(self) -> Sentences:
+        """Return what the table says in sentences: answers first, then methods."""
+        return Sentences(sides(self.table))
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return the table."""
+        return self.table
+
     def _repr_html_(self) -> str:
         pairs = [(name, list(t.columns), t.to_numpy().tolist()) for name, t in _pairs(self.table)]
         return fragment("comparison.html", title=_basis(self.runs), pairs=pairs, legend=_legend(self.runs[0]))
@@ -174,7 +188,16 @@ def compared(folders: Sequence[Path], metrics: Sequence[str] = COMPARED, seed: i
     Raises:
         InputError: as `read_runs` and `compare_runs` do.
     """
-    runs = read_runs(folders)
+    return compared_runs(read_runs(folders), metrics, seed)
+
+
+def compared_runs(runs: Sequence[StoredRun], metrics: Sequence[str] = COMPARED, seed: int = 0) -> Comparison:
+    """Set runs side by side that were read, or are in memory.
+
+    Raises:
+        InputError: as `compare_runs` does.
+    """
+    check_alike(runs)
     return Comparison(tuple(runs), compare_runs(runs, metrics, seed))
 
 

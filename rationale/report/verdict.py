@@ -20,6 +20,17 @@ QUESTIONS = (  # (what is asked, metric, whether it depends on the budget)
 RANDOM = "random"  # the baseline that has no signal
 
 
+class Sentences(tuple[str, ...]):
+    """Sentences that print one below the other."""
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        return "\n".join(self)
+
+    __repr__ = __str__
+
+
 def verdict(scores: pd.DataFrame, paired: pd.DataFrame, budget: str) -> tuple[str, ...]:
     """Return what a run says: how right the model is, which methods lead, which have no signal, at what cost.
 

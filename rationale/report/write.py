@@ -16,7 +16,7 @@ from eraser.files.cells import as_csv
 from eraser.files.owned import claim, read_made, together
 from eraser.files.whole import write_bytes, write_json, write_text
 from eraser.metrics.bootstrap import GROUPS
-from rationale.evaluation.collect import RunSummary, fold
+from rationale.evaluation.collect import RunSummary
 from rationale.evaluation.per_example import NO_BUDGET
 from rationale.evaluation.plan import Evaluation
 from rationale.report.annotators import PEOPLE_TABLES, people_tables, tells_of_people
@@ -60,13 +60,13 @@ def write_run(evaluation: Evaluation | Iterable[Evaluation], dataset: Dataset, f
     if read_made(folder) is None:  # of an evaluation that was made elsewhere
         claim(folder, "write_run", {})
     with together(folder) as new:
-        return _write(batches, dataset, new)
+        found = collect(batches, new, keep=tells_of_people(dataset))
+        return write_report(found, dataset, new).scores
 
 
-def _write(batches: Iterable[Evaluation], dataset: Dataset, folder: Path) -> pd.DataFrame:
-    """Write a run's results into an empty folder; return its score table."""
-    found = fold(batches, folder, keep=tells_of_people(dataset))
-    tables = all_tables(found.settings, found.columns, found.times, found.kind)
+def write_report(found: RunSummary, dataset: Dataset, folder: Path) -> Tables:
+    """Write tables, figures and the page of what was collected; return the tables."""
+    tables = found_tables(found)
     facts = run_facts(found)
     budget = found.budgets[0]
     figures = {name: drawn for name, d in FIGURES.items() if (drawn := d.make(tables, budget)) is not None}
@@ -78,7 +78,12 @@ def _write(batches: Iterable[Evaluation], dataset: Dataset, folder: Path) -> pd.
     for name, image in images.items():
         write_bytes(folder / "figures" / f"{name}.png", image)
     write_text(folder / "report.html", render(tables, facts, images, found.sections, people))
-    return tables.scores
+    return tables
+
+
+def found_tables(found: RunSummary) -> Tables:
+    """Return the tables of what was collected."""
+    return all_tables(found.settings, found.columns, found.times, found.kind)
 
 
 def write_tables(tables: Tables, facts: dict[str, Any], folder: Path) -> None:

@@ -1,0 +1,238 @@
+"""Evaluate a classifier's explanations, and set runs side by side: the same flow as the commands.
+
+plan → compute → collect → report: the plan says what a run consists of, the runner computes it in parts, what
+the parts say is collected into tables, and the report is written from these.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from shutil import copy2
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pandas as pd
+from eraser.progress import progress
+from matplotlib.figure import Figure
+
+from eraser import Dataset, Fault, InputError
+from eraser.errors import short_repr
+from eraser.load import load as load_dataset
+from rationale.evaluation.choices import DEFAULT, choose
+from rationale.evaluation.collect import RunSummary, collect
+from rationale.evaluation.plan import Plan, plan
+from rationale.front import load
+from rationale.hf.memory import keep_freed_memory
+from rationale.report.annotators import tells_of_people
+from rationale.report.compare import COMPARED, Comparison, StoredRun, compared_runs, read_run
+from rationale.report.figures import FIGURES
+from rationale.report.summary import Tables
+from rationale.report.verdict import Sentences, verdict
+from rationale.report.write import found_tables, run_facts, write_run
+from rationale.text_classifier import TextClassifier
+
+OF_MODELS = ("max_length", "long_texts", "device", "precision")  # settings that a model is loaded with
+
+
+@dataclass(frozen=True)
+class FinishedRun:
+    """An evaluation that was computed: its tables, figures and sentences, and its report where it is wanted.
+
+    `left_out` has a line for each method that did not fit the model.
+    """
+
+    plan: Plan
+    left_out: tuple[str, ...]
+    _plan_in: Callable[[Path], Plan] = field(repr=False)
+    _scratch: TemporaryDirectory[str] = field(repr=False)  # deleted with this object
+
+    @cached_property
+    def _summary(self) -> RunSummary:
+        data = self.plan.dataset
+        return collect(self.plan.batches(), Path(self._scratch.name) / "collected", tells_of_people(data))
+
+    @cached_property
+    def _tables(self) -> Tables:
+        return found_tables(self._summary)
+
+    @property
+    def scores(self) -> pd.DataFrame:
+        """A row for each metric, budget and method, with its interval, n and unit."""
+        return self._tables.scores
+
+    @property
+    def paired(self) -> pd.DataFrame:
+        """A row for each metric and pair of methods: the difference, its interval, `tie` where it may be 0."""
+        return self._tables.paired
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader of the numbers must know."""
+        return self._summary.notes
+
+    def plot(self, figure: str = "tradeoff") -> Figure:
+        """Return a figure of FIGURES: agreement, tradeoff, cost, faithfulness, methods or layers.
+
+        Raises:
+            InputError: there is none of that name, or the run has nothing to show in it.
+        """
+        if figure not in FIGURES:
+            raise InputError(Fault(f"a figure of {', '.join(FIGURES)}", short_repr(figure)))
+        drawn = FIGURES[figure].make(self._tables, self._summary.budgets[0])
+        if drawn is None:
+            raise InputError(Fault(f"a run that has something to show in {figure!r}", "none"))
+        return drawn
+
+    def verdict(self) -> Sentences:
+        """Return in sentences how right the model is, which methods lead, which have no signal, the cost."""
+        return Sentences(verdict(self.scores, self.paired, self._summary.budgets[0]))
+
+    def report(self, folder: str | Path) -> Path:
+        """Write the run's folder as `rationale evaluate` does; return its report.html.
+
+        Raises:
+            InputError: the folder holds something else.
+        """
+        planned = (
+            self.plan if Path(folder).resolve() == self._folder.resolve() else self._plan_in(Path(folder))
+        )
+        if planned is not self.plan:
+            parts = planned.run.folder
+            parts.mkdir(parents=True, exist_ok=True)
+            for file in sorted(self.plan.run.folder.glob("*.parquet")):
+                copy2(file, parts / file.name)
+        write_run(planned.batches(), planned.dataset, Path(folder))
+        return Path(folder) / "report.html"
+
+    def stored(self, name: str) -> StoredRun:
+        """Return the run as comparisons read one."""
+        return StoredRun(name, run_facts(self._summary), self._summary.columns)
+
+    @property
+    def _folder(self) -> Path:
+        return self.plan.run.folder.parent
+
+
+def evaluate(
+    model: Any = None,
+    dataset: str | Path | Dataset = "sample",
+    methods: str | Sequence[str] = DEFAULT,
+    *,
+    budget: str | Sequence[str] = (),
+    split: str = "test",
+    limit: int | None = None,
+    sample: int | None = None,
+    dense: Any = None,
+    labels: Sequence[str] | None = None,
+    out: str | Path | None = None,
+    overwrite: bool = False,
+    **settings: Any,
+) -> FinishedRun:
+    """Score methods against human rationales and the model itself, as `rationale evaluate` does.
+
+    Args:
+        model: what `load` takes, or returned; default the shipped model of film reviews.
+        dataset: a name (`sample`, or one that was fetched), a path, or a loaded data set.
+        methods: `default`, `all`, or names of METHODS.
+        budget: rationale lengths (`ratio`, `gold`, `top=5`, …), the first leads; default those that suit.
+        split: that is evaluated.
+        limit: only the first examples.
+        sample: only that many examples, drawn with `seed`.
+        dense: the model that attention and gradients explain where `model` drops tokens; as `model`.
+        labels: names of the model's answers in order, where it does not know them.
+        out: the run's folder; an interrupted run there goes on. Default: a temporary one.
+        overwrite: whether other work of this suite in `out` makes room.
+        settings: other fields of EvaluateSettings, such as `ig_steps`, `seed`, `precision`, `target`.
+
+    Raises:
+        InputError: something does not fit, a fault each.
+    """
+    keep_freed_memory()
+    how = {name: settings.pop(name) for name in OF_MODELS if name in settings}
+    classifier, read = _loaded(model, labels, how)
+    explained = None if dense is None else _loaded(dense, labels, how)[0]
+    data = dataset if isinstance(dataset, Dataset) else _dataset(dataset)
+    budgets = (budget,) if isinstance(budget, str) else tuple(budget)
+    given = {"split": split, "limit": limit, "sample": sample, **read, **settings}
+    given |= {"dataset": data.name, "model": _name(model), "dense": None if dense is None else _name(dense)}
+    choices = choose(classifier, explained, methods, budgets, settings.pop("explain", None), **given)
+    scratch = TemporaryDirectory(prefix="rationale-")
+
+    def plan_in(folder: Path) -> Plan:
+        return plan(classifier, data, choices.settings, folder, explained, overwrite)
+
+    planned = plan_in(Path(scratch.name) / "run" if out is None else Path(out))
+    for number in progress(range(len(planned)), "evaluate", "chunk"):
+        planned.compute(number)
+    return FinishedRun(planned, choices.left_out, plan_in, scratch)
+
+
+def _loaded(
+    model: Any, labels: Sequence[str] | None, how: dict[str, Any]
+) -> tuple[TextClassifier, dict[str, Any]]:
+    """Return a classifier, and the settings that say how it reads and where it runs."""
+    if not (hasattr(model, "encoder") and hasattr(model, "head")):
+        return load(model, labels=labels, **how), how
+    if how:
+        expected = f"no {', '.join(how)} for a model that is loaded already (give it to rationale.load)"
+        raise InputError(Fault(expected, f"{next(iter(how.values()))}"))
+    if model.opaque:
+        return model, {}
+    precision = "bf16" if model.bf16 else "float32"
+    encoder = model.encoder
+    read = {"max_length": encoder.max_length, "long_texts": encoder.long_texts}
+    return model, {**read, "precision": precision, "device": str(model.device)}
+
+
+def _name(model: Any) -> str:
+    """Return how a run's facts name a model."""
+    if model is None:
+        from rationale.hf.classifier import SHIPPED
+
+        return str(SHIPPED)
+    return str(model) if isinstance(model, str | Path) else type(getattr(model, "model", model)).__name__
+
+
+def _dataset(name: str | Path) -> Dataset:
+    """Return a data set by its name, or by its path, which names it too."""
+    path = Path(name)
+    if isinstance(name, Path) or path.exists():
+        return load_dataset(path.name.split(".")[0], path)
+    return load_dataset(str(name))
+
+
+def compare(
+    one: FinishedRun | str | Path,
+    other: FinishedRun | str | Path,
+    *more: FinishedRun | str | Path,
+    metrics: Sequence[str] = COMPARED,
+    seed: int = 0,
+) -> Comparison:
+    """Set runs side by side on the examples they share, with paired differences.
+
+    Args:
+        one: a run, or the folder of one.
+        other: another of the same data set and split.
+        more: others.
+        metrics: of METRICS.
+        seed: of the intervals' resamples.
+
+    Raises:
+        InputError: they cannot be compared.
+    """
+    given = (one, other, *more)
+    names = _names(given)
+    runs = [
+        run.stored(name) if isinstance(run, FinishedRun) else read_run(Path(run))
+        for run, name in zip(given, names, strict=True)
+    ]
+    return compared_runs(runs, metrics, seed)
+
+
+def _names(runs: Sequence[FinishedRun | str | Path]) -> list[str]:
+    """Return a name for each run, no two alike: its folder, or its model, numbered where several share it."""
+    names = [Path(r.plan.run.settings.model).name if isinstance(r, FinishedRun) else str(r) for r in runs]
+    return [f"{n} ({i})" if names.count(n) > 1 else n for i, n in enumerate(names, start=1)]
