@@ -1,4 +1,4 @@
-"""A user's own CSV, TSV or JSONL files → Dataset.
+"""A user's own CSV, TSV, JSON, JSONL or Parquet files → Dataset.
 
 A row is a text, a label and, where people marked words, a rationale (custom/spans.py). What a word is,
 is a setting (eraser/words.py); a document is a row's text as it is, under the row's id.
