@@ -34,12 +34,7 @@ class Progress:
     def __init__(self, what: str, unit: str, total: int | None = None, done: int = 0) -> None:
         self.what, self.unit, self.total, self.before, self.done = printable(what), unit, total, done, done
         self.begun = time.monotonic()
-        self.bar: tqdm[None] | None = None
-        if sys.stderr.isatty() and not _Log.silent:
-            self.bar = tqdm(
-                desc=self.what, total=total, initial=done, unit="B" if unit == BYTES else f" {unit}",
-                unit_scale=unit == BYTES, leave=False, delay=QUIET_S,
-            )  # fmt: skip
+        self.bar: tqdm[None] | None = None  # made when it is time for it: most work is over before
 
     def __enter__(self) -> Progress:
         _Log.open += 1
@@ -48,12 +43,22 @@ class Progress:
     def add(self, units: int = 1, note: str = "") -> None:
         """Count more units as done; the note stands beside a bar."""
         self.done += units
-        if self.bar is not None:
-            if note:
-                self.bar.set_postfix_str(note, refresh=False)
-            self.bar.update(units)
-        elif self._spent() >= QUIET_S and time.monotonic() - _Log.last >= EVERY_S and not self._is_all():
+        if _Log.silent or self._spent() < QUIET_S:
+            return
+        if sys.stderr.isatty():
+            self._draw(note)
+        elif time.monotonic() - _Log.last >= EVERY_S and not self._is_all():
             self._say(self._left())
+
+    def _draw(self, note: str) -> None:
+        if self.bar is None:
+            unit, scale = ("B", True) if self.unit == BYTES else (f" {self.unit}", False)
+            how = {"desc": self.what, "total": self.total, "initial": self.before, "leave": False}
+            self.bar = tqdm(unit=unit, unit_scale=scale, **how)
+            self.bar.start_t -= self._spent()
+        if note:
+            self.bar.set_postfix_str(note, refresh=False)
+        self.bar.update(self.done - self.bar.n)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -61,7 +66,7 @@ class Progress:
         _Log.open -= 1
         if self.bar is not None:
             self.bar.close()
-        elif kind is None and _Log.open == 0 and self._spent() >= QUIET_S:
+        elif kind is None and _Log.open == 0 and self._spent() >= QUIET_S and not _Log.silent:
             self._say(f" in {clock(self._spent())}")
 
     def _spent(self) -> float:
@@ -78,8 +83,6 @@ class Progress:
         return f", {clock(each * (self.total - self.done))} left"
 
     def _say(self, more: str) -> None:
-        if _Log.silent:
-            return
         _Log.last = time.monotonic()
         scale, unit = (1e6, "MB") if self.unit == BYTES else (1, self.unit)
         of = "" if self.total is None else f" of {self.total / scale:,.0f}"

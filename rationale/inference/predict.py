@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from eraser import Fault, InputError, Text
+from eraser.progress import progress
 from rationale.asked import Asked
 from rationale.heads import HEADS
 from rationale.inference.capabilities import drops_tokens
@@ -43,7 +44,8 @@ def batches(classifier: Classifier, windows: Sequence[Window]) -> Iterator[tuple
     """Yield (indices into `windows`, batch) in batches of equal work."""
     limit = MAX_PIECES.get(classifier.device.type, MAX_PIECES["cpu"])
     limit *= DROPPING if drops_tokens(classifier) else 1
-    for rows in together(classifier, windows, limit):
+    groups = list(together(classifier, windows, limit))
+    for rows in progress(groups, "predict", "batches"):
         yield rows, classifier.encoder.collate([windows[i] for i in rows]).to(classifier.device)
 
 

@@ -93,10 +93,12 @@ def test_a_terminal_gets_a_bar_and_no_lines(time, monkeypatch, capsys):
 
     class Bar:
         def __init__(self, **how):
+            self.n, self.start_t = how["initial"], 110.0
             made.append(how)
 
         def update(self, n):
-            made.append(n)
+            self.n += n
+            made.append((n, self.start_t))
 
         def close(self):
             made.append("closed")
@@ -104,6 +106,9 @@ def test_a_terminal_gets_a_bar_and_no_lines(time, monkeypatch, capsys):
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
     monkeypatch.setattr(module, "tqdm", Bar)
     run(time, 10.0, 2)
-    how = {"desc": "work", "total": 2, "initial": 0, "unit": " steps", "unit_scale": False}
-    assert made == [how | {"leave": False, "delay": 2.0}, 1, 1, "closed"]
+    how = {"desc": "work", "total": 2, "initial": 0, "unit": " steps", "unit_scale": False, "leave": False}
+    assert made == [how, (1, 100.0), (1, 100.0), "closed"]
+    made.clear()
+    run(time, 0.1, 10)
+    assert made == []
     assert capsys.readouterr() == ("", "")

@@ -29,6 +29,7 @@ from eraser.data.custom.spans import (
 from eraser.data.source import SPLITS
 from eraser.errors import Fault, InputError, shown
 from eraser.labels import SEVERAL, number_of
+from eraser.progress import progress
 from eraser.types import Dataset, Document, Evidence, Example, runs
 from eraser.words import WordCutter, cutter_for
 
@@ -124,7 +125,8 @@ def read_own(name: str, files: Mapping[str, Path], how: Reading) -> Dataset:
     faults += _twice(records)
     form = _form(records, how, faults) if records else how.form
     cut = _cutting(records, how, form)
-    entries = [e for record in records if (e := _entry(record, how, form, cut, faults)) is not None]
+    shown_records = progress(records, f"import {name}", "rows")
+    entries = [e for record in shown_records if (e := _entry(record, how, form, cut, faults)) is not None]
     labels = {entry.label for entry in entries}
     if not faults and len(labels) < 2:
         faults.append(Fault("at least two labels", f"{labels.pop()!r} in every row", places[0]))
