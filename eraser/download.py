@@ -10,20 +10,18 @@ import gzip
 import json
 import os
 import shutil
-import sys
 import tarfile
 import tempfile
 import time
 import zlib
+from contextlib import nullcontext
 from hashlib import sha256
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path, PureWindowsPath
-from typing import Any, BinaryIO, cast
+from typing import BinaryIO, cast
 from urllib.error import URLError
 from urllib.parse import urljoin, urlsplit
 from urllib.request import HTTPErrorProcessor, Request, build_opener
-
-from tqdm import tqdm  # type: ignore[import-untyped, unused-ignore]
 
 from eraser.data.catalog import ARCHIVES, Archive, Table, cache_dir, known
 from eraser.data.hatexplain import POSTS
@@ -32,6 +30,7 @@ from eraser.errors import Fault, InputError, short_repr
 from eraser.files.bounds import MAX_BYTES, MAX_HEADER, Bounded, regular
 from eraser.files.lock import locked
 from eraser.load import load
+from eraser.progress import BYTES, Progress, say, silent
 
 MAX_DOWNLOAD = 2**30  # bytes of one file
 PAUSES_S = (0.0, 0.5, 2.0, 5.0)  # before each try
@@ -54,7 +53,7 @@ def fetch(name: str, *, progress: bool = True, force: bool = False, table: Table
 
 
 def _say_waits(target: Path) -> None:
-    tqdm.write(f"{target.name}: waiting for another process that fetches it", file=sys.stderr)
+    say(f"{target.name}: waiting for another process that fetches it")
 
 
 def _fetched(archive: Archive, work: Path, target: Path, progress: bool) -> Path:
@@ -186,10 +185,11 @@ def _attempt(url: str, path: Path, progress: bool) -> None:
 def _stream(response: HTTPResponse, path: Path, start: int, progress: bool) -> None:
     """Append what comes to `path`; more than the limit or less than was promised is an error."""
     promised = None if response.length is None else start + response.length
-    bar: dict[str, Any] = {"desc": path.name, "initial": start, "disable": not progress}
-    with path.open("ab") as file, tqdm.wrapattr(file, "write", promised, **bar) as out:
+    quiet = nullcontext() if progress else silent()
+    with path.open("ab") as file, quiet, Progress(path.name, BYTES, promised, start) as shown:
         while max(file.tell(), promised or 0) <= MAX_DOWNLOAD and (block := response.read(CHUNK)):
-            out.write(block)
+            file.write(block)
+            shown.add(len(block))
         arrived = file.tell()
     if max(arrived, promised or 0) > MAX_DOWNLOAD:
         raise InputError(Fault(f"at most {MAX_DOWNLOAD} bytes", str(promised or "more"), response.url))

@@ -1,7 +1,7 @@
 """Which words decided, do people agree, can it be trusted, what did it cost?
 
-`load` a classifier, `explain` its answers, `evaluate` explanations against annotators and the model, `compare`
-two runs; `METHODS` are the methods there are.
+`load` a classifier, `explain` its answers, `evaluate` explanations against annotators and the model,
+`compare` two runs; `METHODS` are the methods there are.
 """
 
 from rationale.process.lazy import lazily

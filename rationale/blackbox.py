@@ -18,6 +18,7 @@ import torch
 
 from eraser import Fault, InputError, Text
 from eraser.errors import short_repr
+from eraser.progress import progress
 from eraser.types import Floats, Kind, Mask
 from rationale.heads import Head
 from rationale.inference.predict import BadAnswerError
@@ -157,7 +158,8 @@ class BlackBox:
         """Return the answers [window, C]; equal texts are asked once."""
         texts = [self.encoder.text(window) for window in windows]
         place = {text: i for i, text in enumerate(dict.fromkeys(texts))}
-        found = np.concatenate([self._ask(part) for part in self._lists(list(place))])
+        lists = list(self._lists(list(place)))
+        found = np.concatenate([self._ask(part) for part in progress(lists, "ask", "batches")])
         answers: Floats = found[[place[text] for text in texts]]
         return answers
 

@@ -15,12 +15,12 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pandas as pd
-from eraser.progress import progress
 from matplotlib.figure import Figure
 
 from eraser import Dataset, Fault, InputError
 from eraser.errors import short_repr
 from eraser.load import load as load_dataset
+from eraser.progress import progress
 from rationale.evaluation.choices import DEFAULT, choose
 from rationale.evaluation.collect import RunSummary, collect
 from rationale.evaluation.plan import Plan, plan
@@ -65,7 +65,7 @@ class FinishedRun:
 
     @property
     def paired(self) -> pd.DataFrame:
-        """A row for each metric and pair of methods: the difference, its interval, `tie` where it may be 0."""
+        """A row for each metric and pair of methods: the difference, its interval, whether it may be 0."""
         return self._tables.paired
 
     @property
@@ -96,9 +96,8 @@ class FinishedRun:
         Raises:
             InputError: the folder holds something else.
         """
-        planned = (
-            self.plan if Path(folder).resolve() == self._folder.resolve() else self._plan_in(Path(folder))
-        )
+        here = Path(folder).resolve() == self.plan.run.folder.parent.resolve()
+        planned = self.plan if here else self._plan_in(Path(folder))
         if planned is not self.plan:
             parts = planned.run.folder
             parts.mkdir(parents=True, exist_ok=True)
@@ -111,12 +110,8 @@ class FinishedRun:
         """Return the run as comparisons read one."""
         return StoredRun(name, run_facts(self._summary), self._summary.columns)
 
-    @property
-    def _folder(self) -> Path:
-        return self.plan.run.folder.parent
 
-
-def evaluate(
+def evaluate(  # noqa: PLR0913 (a setting each)
     model: Any = None,
     dataset: str | Path | Dataset = "sample",
     methods: str | Sequence[str] = DEFAULT,

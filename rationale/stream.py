@@ -24,6 +24,7 @@ from eraser.errors import short_repr
 from eraser.files.owned import claim, finish, writes
 from eraser.files.whole import write_json
 from eraser.labels import split_labels
+from eraser.progress import progress
 from eraser.types import Floats, Kind
 from eraser.words import CUTTERS, WordCutter, cutter_for
 from rationale.attribution import METHODS, Attribution, Case, attribute, codes_of, refuse_unfit
@@ -235,8 +236,7 @@ def collect(run: Stream) -> dict[str, Any]:
     spent: dict[str, list[float]] = {m: [0.0, 0] for m in run.settings.methods}
     names, numbers, n_texts, unread, words = [], 0.0, 0, 0, 0
     kind = HEADS[run.classifier.head].kind
-    for number in range(len(run)):
-        path, rows = run.part(number)
+    for path, rows in progress(map(run.part, range(len(run))), "attribute", "chunks", len(run)):
         names.append(path.name)
         for row in rows:
             spent[row["method"]][0] += row["ms"]

@@ -26,6 +26,7 @@ from eraser.data.source import Source, cut_sentences, cut_sentences_of_jsonl, pa
 from eraser.data.texts import TEXTS, OwnText, cut_note, read_cutter, with_text
 from eraser.errors import Fault, InputError, short_repr
 from eraser.files.bounds import lines_of, regular
+from eraser.progress import BYTES, Progress
 from eraser.types import Dataset, Document, Example
 
 LARGE = 32 * 2**20  # bytes of a folder's .jsonl files; as objects they are ten times as many
@@ -70,12 +71,13 @@ class JsonLines:
 
     def all(self) -> Iterator[tuple[int, int, dict[str, Any]]]:
         """Yield (where it begins, its number, its object) for each line that is not blank."""
-        begins = 0
-        with regular(self.path) as file:
+        begins, what = 0, f"read {self.path.name}"
+        with regular(self.path) as file, Progress(what, BYTES, self.size) as shown_bytes:
             for number, raw in enumerate(lines_of(file, self.path), start=1):
                 for record in self._parsed(raw, number):
                     yield begins, number, record
                 begins += len(raw)
+                shown_bytes.add(len(raw))
 
     def at(self, begins: int, number: int) -> dict[str, Any]:
         """Return the object of a line.

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from eraser import Fault, InputError, Text
+from eraser.progress import progress
 from eraser.types import Floats
 from rationale.attribution.methods import Method
 from rationale.attribution.request import AttributionSettings, Request
@@ -47,7 +48,8 @@ def piece_scores(
     limit *= DROPPING if method.adaptive else 1
     limit = MAX_ASKED if classifier.opaque else limit
     passes = classifier.passes or Passes()
-    for rows in together(classifier, flat, limit):
+    groups = list(together(classifier, flat, limit))
+    for rows in progress(groups, "attribute", "batches"):
         batch = classifier.encoder.collate([flat[i] for i in rows]).to(classifier.device)
         owners = [cases[owner[i]] for i in rows]
         target = torch.tensor([case.target for case in owners], device=classifier.device)

@@ -17,6 +17,7 @@ from captum.attr import FeatureAblation, KernelShap, Lime, Occlusion
 from numpy.typing import NDArray
 from torch import Tensor
 
+from eraser.progress import progress
 from eraser.types import Floats
 from rationale.attribution.request import AttributionSettings, Request, explained_values
 from rationale.inference.ablate import coalition_logits, words_of
@@ -44,7 +45,7 @@ def _perturb(explainer: Explainer, classifier: TextClassifier, request: Request)
     questions = [_ask(explainer, w, seed, s) for w, seed in zip(windows, request.seeds, strict=True)]
     logits = coalition_logits(classifier, windows, questions, s.replace)
     scores = torch.zeros(request.batch.ids.shape, dtype=torch.float64)
-    for row, window in enumerate(windows):
+    for row, window in enumerate(progress(windows, explainer.__name__.lstrip("_"), "windows")):
         values = explained_values(logits[row], int(request.target[row]), s.explain, classifier.head)
         found = _hear(explainer, window, request.seeds[row], s, values)
         at = np.searchsorted(words_of(window), window.word)

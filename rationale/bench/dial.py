@@ -16,6 +16,7 @@ from eraser.files.cells import as_csv
 from eraser.files.owned import claim, finish, writes
 from eraser.files.whole import write_text
 from eraser.metrics.table import measure, score
+from eraser.progress import progress
 from rationale.attribution import Case, attribute
 from rationale.hf.classifier import Classifier
 from rationale.hf.folder_checks import content_of_model
@@ -49,7 +50,7 @@ def dial_table(
         raise InputError(Fault("a model that drops tokens", type(model).__name__))
     dataset.examples(split)
     rows = []
-    for dial in dials:
+    for dial in progress(dials, "dials", "dials"):
         with model.at_dial(dial):
             rows.append({"dial": dial, **_row(classifier, dataset, split, seed)})
     return pd.DataFrame(rows)
@@ -90,7 +91,7 @@ def tune(
     if claim(out, "tune", of, (dense,), (), overwrite):
         say(f"already done: {out}", err=True)
     rows: list[dict[str, Any]] = []
-    for values in product(*grid.values()):
+    for values in progress(list(product(*grid.values())), "tune", "models"):
         point = dict(zip(grid, values, strict=True))
         name = "-".join(f"{k}={v:g}" for k, v in point.items())
         point_of_grid = _at_point(base, point)

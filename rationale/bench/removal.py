@@ -15,10 +15,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from tqdm.auto import tqdm
 from transformers import PreTrainedModel
 
 from eraser import Fault, InputError
+from eraser.progress import progress
 from eraser.types import Floats
 from rationale.hf.classifier import Classifier, cast_once, describe
 from rationale.hf.memory import peak_megabytes
@@ -87,7 +87,7 @@ def bench(classifier: Classifier, windows: Sequence[Window], batch_size: int = 3
         found = {way.name: way.count(batches, ordered) for way in ways}
         for way in ways:  # warm up
             way.run(batches[-1])
-        for _ in tqdm(range(rounds), desc="bench", leave=False, disable=None):
+        for _ in progress(range(rounds), "bench", "rounds"):
             for way in ways:
                 seconds[way.name].append(_seconds(way.run, batches, classifier.device))
         memory = {way.name: peak_megabytes(_of(way.run, batches[-1]), classifier.device) for way in ways}

@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from tqdm.auto import tqdm
 
 from eraser import Dataset, Fault, InputError, Prediction
 from eraser.metrics.table import compare, measure, score
+from eraser.progress import progress
 from eraser.types import Floats
 from rationale.bench.removal import bench
 from rationale.hf.classifier import Classifier
@@ -66,7 +66,7 @@ def speed_table(
     rows[0] |= {"accuracy": accuracy.value, "accuracy_low": accuracy.low, "accuracy_high": accuracy.high}
     rows[0] |= {"n": len(examples)}
     points = [(n, d) for n, m in models.items() for d in (settings.dials if _has_dial(m) else (np.nan,))]
-    for name, dial in tqdm(points, desc="speeds", leave=False, disable=None):
+    for name, dial in progress(points, "speeds", "models and dials"):
         with _turned(models[name], dial):
             rows.append({"model": name, "dial": dial, **_point(models[name], dataset, right, settings)})
     return pd.DataFrame(rows)

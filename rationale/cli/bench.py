@@ -94,6 +94,7 @@ def _run_suite(name: str, device: str, out: Path, how: tuple[str, int, str | Non
     from eraser.files.cells import as_csv
     from eraser.files.owned import claim, together
     from eraser.files.whole import write_json, write_text
+    from eraser.progress import progress
     from rationale.bench.suite import SUITES, as_table
     from rationale.hf.device import pick_device
     from rationale.runners.backends import RUNNERS, check_runner
@@ -111,7 +112,8 @@ def _run_suite(name: str, device: str, out: Path, how: tuple[str, int, str | Non
     if run.n_done:
         say(f"measured earlier: {run.n_done} of {len(run)} parts in {run.folder}/parts", err=True)
     RUNNERS[runner](job, run, workers, address)
-    table = as_table([cell for number in range(len(run)) for cell in run.cells(number)])
+    parts = progress(map(run.cells, range(len(run))), f"bench {name}", "parts", len(run))
+    table = as_table([cell for part in parts for cell in part])
     cells = table.astype(object).where(table.notna(), None).to_dict("records")
     with together(out) as new:
         write_json(new / f"{name}.json", {**run.where, "cells": cells})

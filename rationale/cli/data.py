@@ -18,7 +18,9 @@ from rationale.cli.train import numbers
 from rationale.process.terminal import say
 
 MOST_LISTED = 50  # labels: numbers may be as many as rows
-SplitFile = Annotated[Path | None, typer.Option(help="A .csv, .tsv or .jsonl file with this split's rows.")]
+SplitFile = Annotated[
+    Path | None, typer.Option(help="A .csv, .tsv, .json, .jsonl or .parquet file of this split.")
+]
 File = Annotated[Path | None, typer.Option(help="One file with the rows of all splits, instead.")]
 SplitColumn = Annotated[str | None, typer.Option(help="Of --file: the column with train, val or test.")]
 Shares = Annotated[
@@ -58,7 +60,7 @@ def import_command(  # noqa: PLR0913 (one option each)
     closing: Annotated[str, typer.Option("--close", help="Mark after them.")] = "]]",
     overwrite: Overwrite = False,
 ) -> None:
-    """Turn your own CSV, TSV or JSONL files into a data set in ERASER format."""
+    """Turn your own CSV, TSV, JSON, JSONL or Parquet files into a data set in ERASER format."""
     from eraser.data.custom.read import WHOLE, ImportOptions, read_custom
     from eraser.data.custom.rows import ColumnNames
     from eraser.data.write_eraser import BY, refuse_taken, write_eraser

@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from tqdm.auto import tqdm
 
 from eraser import Dataset, Example, Fault, InputError, Prediction
 from eraser.files.content import content_of_examples
 from eraser.files.owned import claim
 from eraser.labels import number_of
+from eraser.progress import progress
 from eraser.types import Kind
 from rationale.attribution import METHODS, AttributionSettings, codes_of, method_named, refuse_unfit
 from rationale.evaluation.pipeline import EvaluationRun, Item, seed_of
@@ -127,8 +127,7 @@ class Plan:
 
     def batches(self) -> Iterator[Evaluation]:
         """Yield what was measured, chunk by chunk."""
-        numbers = tqdm(range(len(self)), desc="evaluate", unit="chunk", leave=False, disable=None)
-        return map(self.batch, numbers)
+        return progress(map(self.batch, range(len(self))), "evaluate", "chunks", len(self))
 
 
 def plan(

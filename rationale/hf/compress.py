@@ -16,6 +16,7 @@ from torch import Tensor
 
 from eraser import Fault, InputError
 from eraser.files.owned import MANIFEST, claim, together
+from eraser.progress import progress
 from rationale.hf.card import write_card
 from rationale.hf.classifier import load_classifier
 from rationale.hf.folder_checks import WEIGHTS, content_of_model
@@ -51,7 +52,8 @@ def compress(model: Path, out: Path, overwrite: bool = False) -> int:
         say(f"already done: {out}", err=True)
     else:
         with together(out) as new:
-            save_file({k: small(k, v) for k, v in stored.items()}, new / WEIGHTS, metadata={"format": "pt"})
+            weights = progress(stored.items(), "compress", "weights", len(stored))
+            save_file({k: small(k, v) for k, v in weights}, new / WEIGHTS, metadata={"format": "pt"})
             for file in (f for f in model.iterdir() if f.is_file() and f.suffix != ".safetensors"):
                 if file.name != MANIFEST:
                     shutil.copyfile(file, new / file.name)

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from eraser import Fault, InputError, Text
+from eraser.progress import progress
 from eraser.types import Floats
 from rationale.heads import HEADS
 from rationale.inference.capabilities import drops_tokens
@@ -42,7 +43,8 @@ def batches(classifier: Classifier, windows: Sequence[Window]) -> Iterator[tuple
     """Yield (indices into `windows`, batch) in batches of equal work."""
     limit = MAX_PIECES.get(classifier.device.type, MAX_PIECES["cpu"])
     limit *= DROPPING if drops_tokens(classifier) else 1
-    for rows in together(classifier, windows, limit):
+    groups = list(together(classifier, windows, limit))
+    for rows in progress(groups, "predict", "batches"):
         yield rows, classifier.encoder.collate([windows[i] for i in rows]).to(classifier.device)
 
 

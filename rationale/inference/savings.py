@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from eraser import Dataset, Fault, InputError
+from eraser.progress import progress
 from eraser.types import Floats
 from rationale.heads import HEADS
 from rationale.inference.predict import batches, of_texts
@@ -104,7 +105,7 @@ def scale_thresholds(classifier: Classifier, windows: Sequence[Window], speedup:
     trained = model.thresholds
     low, high = -WIDEST, WIDEST
     tried: list[tuple[float, float, float]] = []  # how far off, the factor, the speed-up
-    for _ in range(HALVINGS):
+    for _ in progress(range(HALVINGS), "scale thresholds", "tries"):
         middle = (low + high) / 2
         model.set_thresholds(trained * float(np.exp(middle)))
         reached = speedup_of(classifier, windows, run_windows(classifier, windows)[1])

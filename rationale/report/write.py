@@ -16,7 +16,7 @@ from eraser.files.cells import as_csv
 from eraser.files.owned import claim, read_made, together
 from eraser.files.whole import write_bytes, write_json, write_text
 from eraser.metrics.bootstrap import GROUPS
-from rationale.evaluation.collect import RunSummary
+from rationale.evaluation.collect import RunSummary, collect
 from rationale.evaluation.per_example import NO_BUDGET
 from rationale.evaluation.plan import Evaluation
 from rationale.report.annotators import PEOPLE_TABLES, people_tables, tells_of_people

@@ -26,10 +26,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import torch
-from tqdm.auto import tqdm
 
 from eraser import Fault, InputError
 from eraser.files.whole import write_text
+from eraser.progress import progress
 from rationale.process import children
 from rationale.runners.jobs import Job, Work, compute, opened, read_job
 
@@ -37,7 +37,7 @@ from rationale.runners.jobs import Job, Work, compute, opened, read_job
 def local(job: Job, work: Work, workers: int, address: str | None) -> None:
     """Compute in processes of this machine, or, with one worker, in this process."""
     if workers == 1:
-        for number in tqdm(range(len(work)), desc="compute", unit="chunk", leave=False, disable=None):
+        for number in progress(range(len(work)), "compute", "chunks"):
             work.compute(number)
         return
     others, spawn = set(active_children()), get_context("spawn")
@@ -145,7 +145,7 @@ class _Actor:
 
 
 def _watch(done: Iterable[tuple[Fault, ...]], chunks: int) -> None:
-    for faults in tqdm(done, total=chunks, desc="compute", unit="chunk", leave=False, disable=None):
+    for faults in progress(done, "compute", "chunks", chunks):
         if faults:
             raise InputError(*faults)
 

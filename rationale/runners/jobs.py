@@ -13,6 +13,7 @@ import torch
 from eraser import Fault, InputError
 from eraser.files.whole import write_json
 from eraser.load import load
+from eraser.progress import silent
 from rationale.evaluation.plan import plan
 from rationale.hf.memory import keep_freed_memory
 from rationale.named import load_named
@@ -145,7 +146,8 @@ def opened(job: Job, device: str | None = None) -> Work:
 def compute(job: Job, number: int, device: str | None = None) -> tuple[Fault, ...]:
     """Compute one chunk's parts in this process; return what was wrong with its input."""
     try:
-        opened(job, device).compute(number)
+        with silent():  # the parent says how far all workers are
+            opened(job, device).compute(number)
     except InputError as error:  # as a value: not every way to a worker and back keeps an exception's type
         return error.faults
     return ()

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from eraser import Fault, InputError, Text
+from eraser.progress import progress
 from eraser.types import Mask
 from eraser.words import Spans
 from rationale.text.tokenizer_trial import Trial
@@ -112,7 +113,8 @@ class Encoder:
         found: list[tuple[Window, ...]] = [()] * len(texts)
         for paired in (False, True):
             rows = [i for i, t in enumerate(texts) if bool(t.query and t.query.strip()) == paired]
-            for i, windows in zip(rows, self._encode([texts[i] for i in rows], paired), strict=True):
+            encoded = self._encode([texts[i] for i in rows], paired)
+            for i, windows in zip(rows, progress(encoded, "encode", "texts", len(rows)), strict=True):
                 found[i] = windows
         return found
 

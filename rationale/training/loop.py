@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,10 +13,9 @@ import numpy as np
 from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
-from tqdm.auto import tqdm
 
 from eraser import Dataset, Example, Fault, InputError
-from eraser.errors import printable
+from eraser.progress import Progress, say
 from rationale.text.encode import Encoder, Window
 from rationale.training.checkpoint import load_state, save_state
 
@@ -67,17 +65,15 @@ class Loop:
         """Call `step` on each batch of indices not done yet; return the epoch's mean loss."""
         progress, saved = self.progress, time.monotonic()
         name = f"epoch {progress['epoch'] + 1}"
-        bar = tqdm(total=len(order), initial=progress["step"], desc=name, leave=False, disable=None)
-        for rows in order[progress["step"] :]:
-            loss = step(rows)
-            progress["loss_sum"] += loss
-            progress["step"] += 1
-            bar.update()
-            bar.set_postfix(loss=f"{loss:.3f}")
-            if time.monotonic() - saved > self.checkpoint_seconds:
-                self.save()
-                saved = time.monotonic()
-        bar.close()
+        with Progress(name, "steps", len(order), progress["step"]) as bar:
+            for rows in order[progress["step"] :]:
+                loss = step(rows)
+                progress["loss_sum"] += loss
+                progress["step"] += 1
+                bar.add(note=f"loss={loss:.3f}")
+                if time.monotonic() - saved > self.checkpoint_seconds:
+                    self.save()
+                    saved = time.monotonic()
         return float(progress["loss_sum"] / len(order))
 
     def next_epoch(self, entry: dict[str, Any]) -> None:
@@ -129,11 +125,6 @@ def resume_schedule(schedule: LambdaLR, done: int) -> None:
     groups = zip(schedule.optimizer.param_groups, schedule.base_lrs, schedule.lr_lambdas, strict=True)
     for group, base, rule in groups:
         group["lr"] = base * rule(done)
-
-
-def say(line: str) -> None:
-    """Print a line above the progress bar."""
-    tqdm.write(printable(line), file=sys.stderr)
 
 
 def training_windows(encoder: Encoder, dataset: Dataset, examples: Sequence[Example]) -> list[TrainingWindow]:

@@ -7,7 +7,7 @@ words; names joined by `+` are averaged, each scaled to sum 1 first.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +15,10 @@ import torch
 from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 from torch import Tensor
-from tqdm.auto import tqdm
 
 from eraser import Dataset, Fault, InputError
 from eraser.files.whole import write_whole
+from eraser.progress import progress
 from eraser.types import Mask
 from rationale.attribution import halving, refuse_unfit
 from rationale.attribution.methods import METHODS, Method
@@ -157,12 +157,12 @@ def teacher_logits(teachers: Sequence[Classifier], windows: Sequence[TrainingWin
 
 def window_batches(
     classifier: Classifier, windows: Sequence[Window], name: str
-) -> tqdm[tuple[list[int], Batch]]:
-    """Return (indices, batch) of all windows, longest first, under a progress bar of that name."""
+) -> Iterator[tuple[list[int], Batch]]:
+    """Return (indices, batch) of all windows, longest first, and say under that name how far they are."""
     limit = MICRO_PIECES.get(classifier.device.type, MICRO_PIECES["cpu"])
     rows = list(length_batches([len(w) for w in windows], limit))
     batches = ((r, classifier.encoder.collate([windows[i] for i in r]).to(classifier.device)) for r in rows)
-    return tqdm(batches, total=len(rows), desc=name, leave=False, disable=None)
+    return progress(batches, name, "batches", len(rows))
 
 
 def kept_on_disk(file: Path, compute: Callable[[], Sequence[Tensor]]) -> list[Tensor]:

@@ -127,7 +127,7 @@ def test_faults_of_marks_are_told_beside_those_of_empty_fields(tmp_path):
             b'{"Text": "a", "label": "A"}\n',
             ["{}: expected a column 'text', got only ['Text', 'label']"],
         ),
-        ("x.xlsx", b"PK", ["{}: expected a .csv, .tsv or .jsonl file, got 'x.xlsx'"]),
+        ("x.xlsx", b"PK", ["{}: expected a .csv, .tsv, .json, .jsonl or .parquet file, got 'x.xlsx'"]),
     ],
 )
 def test_a_bad_file_is_told(tmp_path, name, content, lines):

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from eraser import Dataset, InputError
@@ -32,6 +33,15 @@ def films(n: int, labels: str = "AB") -> list[dict[str, Any]]:
 
 def save(path: Path, rows: list[dict[str, Any]]) -> Path:
     """Write rows as their kind of file has them: in CSV and TSV a list is JSON in a string."""
+    if path.suffix == ".json":
+        path.write_text(json.dumps(rows, indent=1), encoding="utf-8")
+        return path
+    if path.suffix == ".parquet":
+        pd.DataFrame(rows).to_parquet(path)
+        return path
+    if path.suffix == ".txt":
+        path.write_text("".join(f"{row['text']}\n" for row in rows), encoding="utf-8")
+        return path
     if path.suffix == ".jsonl":
         path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
         return path

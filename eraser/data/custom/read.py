@@ -1,4 +1,4 @@
-"""A user's own CSV, TSV or JSONL files → Dataset.
+"""A user's own CSV, TSV, JSON, JSONL or Parquet files → Dataset.
 
 A row is a text, a label and, where people marked words, a rationale (custom/spans.py). What a word is,
 is a setting (eraser/words.py); a document is a row's text as it is, under the row's id.
@@ -29,6 +29,7 @@ from eraser.data.custom.spans import (
 from eraser.data.source import SPLITS
 from eraser.errors import Fault, InputError, short_repr
 from eraser.labels import SEVERAL, number_of
+from eraser.progress import progress
 from eraser.types import Dataset, Document, Evidence, Example, runs
 from eraser.words import WordCutter, cutter_for
 
@@ -124,7 +125,8 @@ def read_custom(name: str, files: Mapping[str, Path], how: ImportOptions) -> Dat
     faults += _twice(records)
     form = _form(records, how, faults) if records else how.form
     cut = _cutting(records, how, form)
-    entries = [e for record in records if (e := _entry(record, how, form, cut, faults)) is not None]
+    shown_records = progress(records, f"import {name}", "rows")
+    entries = [e for record in shown_records if (e := _entry(record, how, form, cut, faults)) is not None]
     labels = {entry.label for entry in entries}
     if not faults and len(labels) < 2:
         faults.append(Fault("at least two labels", f"{labels.pop()!r} in every row", places[0]))

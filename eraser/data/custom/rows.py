@@ -1,24 +1,19 @@
-"""CSV, TSV and JSONL files → records: fields by what they are, each with its file, line and id."""
+"""Files of rows → records: fields by what they are, each with its file, line and id."""
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import math
-import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from eraser.data.source import parse_json_lines
+from eraser.data.custom.tables import LABELLED, Row, listed, rows_of
 from eraser.errors import Fault, InputError, short_repr
-from eraser.files.bounds import read_bytes
+from eraser.files.bounds import MAX_BYTES
 from eraser.labels import SEVERAL, join_labels
-
-DELIMITERS = {".csv": ",", ".tsv": "\t"}
-Row = tuple[int, dict[str, Any]]  # the line it starts on, and its fields by column
+from eraser.progress import progress
 
 
 @dataclass(frozen=True)
@@ -108,62 +103,14 @@ class Record:
         return None if value == [] else value
 
 
-def _decoded(path: Path) -> str:
-    try:
-        return read_bytes(path).decode("utf-8-sig")
-    except OSError as error:
-        raise InputError(Fault("a readable file", f"{error.strerror}", path)) from None
-    except UnicodeDecodeError as error:
-        line = error.object.count(b"\n", 0, error.start) + 1
-        raise InputError(Fault("UTF-8 text", str(error), path, line)) from None
-
-
-def _csv_rows(path: Path, delimiter: str, faults: list[Fault]) -> list[Row]:
-    """Return the rows under the header; the csv module, unlike pandas, says on which line a row is."""
-    text, start = _decoded(path), 1
-    found: list[tuple[int, list[str]]] = []
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    usual = csv.field_size_limit(len(text) + 1)
-    try:
-        for fields in reader:
-            if fields:
-                found.append((start, fields))
-            start = reader.line_num + 1
-    except csv.Error as error:
-        faults.append(Fault("fields in quotes as CSV has them", str(error), path, start))
-    finally:
-        csv.field_size_limit(usual)
-    if not found:
-        return []
-    (line, header), *rows = found
-    names = [name.strip() for name in header]
-    if len(set(names)) < len(names):
-        raise InputError(Fault("each column once", short_repr(names, 200), path, line))
-    expected = f"{len(names)} fields, as the header has"
-    faults += [Fault(expected, str(len(row)), path, n) for n, row in rows if len(row) != len(names)]
-    return [(n, dict(zip(names, row, strict=True))) for n, row in rows if len(row) == len(names)]
-
-
-def _json_rows(path: Path, faults: list[Fault]) -> list[Row]:
-    found: list[Row] = []
-    for number, line in enumerate(re.split(r"\r\n|\r|\n", _decoded(path)), start=1):
-        try:
-            found += [(number, record) for _, record in parse_json_lines(line, str(path))]
-        except InputError as error:
-            faults += [replace(fault, line=number) for fault in error.faults]
-    return found
-
-
 def read_records(split: str, path: Path, columns: ColumnNames, faults: list[Fault]) -> list[Record]:
     """Return the rows of a file; `faults` takes those of single rows. A row without its id has a made one.
 
     Raises:
         InputError: the file cannot be read, has no rows, or wants a column; rationales may be in other files.
     """
-    kind, before = path.suffix.lower(), len(faults)
-    if kind not in (*DELIMITERS, ".jsonl"):
-        raise InputError(Fault("a .csv, .tsv or .jsonl file", short_repr(path.name), path))
-    rows = _csv_rows(path, DELIMITERS[kind], faults) if kind in DELIMITERS else _json_rows(path, faults)
+    before = len(faults)
+    rows = _rows(path, faults)
     if not rows and len(faults) == before:
         raise InputError(Fault("at least one row", "none", path))
     there = {name for _, row in rows for name in row}
@@ -178,6 +125,21 @@ def read_records(split: str, path: Path, columns: ColumnNames, faults: list[Faul
             faults += error.faults
         found.append(record)
     return found
+
+
+def _rows(path: Path, faults: list[Fault]) -> list[Row]:
+    """Return the rows of a file that is read whole; `faults` takes those of single rows."""
+    if path.suffix.lower() not in LABELLED:
+        raise InputError(Fault(f"a {listed(LABELLED)} file", short_repr(path.name), path))
+    if path.is_file() and path.stat().st_size > MAX_BYTES:
+        raise InputError(Fault(f"at most {MAX_BYTES} bytes", "more", path))
+    rows: list[Row] = []
+    for row in progress(rows_of(path), f"read {path.name}", "rows"):
+        if isinstance(row, Fault):
+            faults.append(row)
+        else:
+            rows.append(row)
+    return rows
 
 
 def _columns_there(path: Path, there: set[str], columns: ColumnNames) -> dict[str, str]:
