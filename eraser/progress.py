@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterable, Iterator, Sized
 from contextlib import contextmanager
 from types import TracebackType
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from tqdm import tqdm  # type: ignore[import-untyped, unused-ignore]
 
@@ -34,7 +34,7 @@ class Progress:
     def __init__(self, what: str, unit: str, total: int | None = None, done: int = 0) -> None:
         self.what, self.unit, self.total, self.before, self.done = printable(what), unit, total, done, done
         self.begun = time.monotonic()
-        self.bar: tqdm[None] | None = None  # made when it is time for it: most work is over before
+        self.bar: Any = None  # made when it is time for it: most work is over before
 
     def __enter__(self) -> Progress:
         _Log.open += 1
@@ -51,20 +51,18 @@ class Progress:
             self._say(self._left())
 
     def _draw(self, note: str) -> None:
-        if self.bar is None:
-            unit, scale = ("B", True) if self.unit == BYTES else (f" {self.unit}", False)
-            self.bar = tqdm(
-                desc=self.what,
-                total=self.total,
-                initial=self.before,
-                leave=False,
-                unit=unit,
-                unit_scale=scale,
-            )
-            self.bar.start_t -= self._spent()
+        bar = self.bar = self.bar or self._new_bar()
         if note:
-            self.bar.set_postfix_str(note, refresh=False)
-        self.bar.update(self.done - self.bar.n)
+            bar.set_postfix_str(note, refresh=False)
+        bar.update(self.done - bar.n)
+
+    def _new_bar(self) -> Any:
+        unit, scale = ("B", True) if self.unit == BYTES else (f" {self.unit}", False)
+        bar = tqdm(
+            desc=self.what, total=self.total, initial=self.before, leave=False, unit=unit, unit_scale=scale
+        )
+        bar.start_t -= self._spent()
+        return bar
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

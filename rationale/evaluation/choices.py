@@ -27,7 +27,7 @@ class Choices:
 
 def choose(
     classifier: TextClassifier,
-    dense: TextClassifier | None,
+    explained: TextClassifier | None,
     methods: str | Sequence[str] = DEFAULT,
     budgets: Sequence[str] = (),
     explain: str | None = None,
@@ -37,7 +37,7 @@ def choose(
 
     Args:
         classifier: the model.
-        dense: the model that attention and gradients explain, where it is another one.
+        explained: the model that attention and gradients explain, where it is another one.
         methods: `default`, `all`, or names; those named are taken as they are.
         budgets: rationale lengths, the first leads; none: those that suit the methods.
         explain: what is explained; None: what is usual for such a model.
@@ -50,7 +50,7 @@ def choose(
     if unknown := sorted(set(others) - known):
         raise InputError(*(Fault(f"a setting of {', '.join(sorted(known))}", name) for name in unknown))
     usual_methods, usual_budgets = defaults(drops_tokens(classifier), classifier.opaque)
-    names, left_out = suited(methods, usual_methods, classifier, dense)
+    names, left_out = suited(methods, usual_methods, classifier, explained)
     fit = [b for b in usual_budgets if parse_budget(b).method in (None, *names)]
     what = explain or usual(classifier).explain
     settings: Any = {"methods": names, "budgets": tuple(budgets or fit), "explain": what, **others}
@@ -61,7 +61,7 @@ def suited(
     methods: str | Sequence[str],
     usual_methods: Sequence[str],
     classifier: TextClassifier,
-    dense: TextClassifier | None,
+    explained: TextClassifier | None,
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return the methods of a run, and a line for each of the usual ones, or of all, that does not fit."""
     if not isinstance(methods, str):
@@ -70,4 +70,4 @@ def suited(
         return tuple(methods.split(",")), ()
     drops = drops_tokens(classifier)
     every = [name for name, method in METHODS.items() if drops or not method.adaptive]
-    return fitting(classifier, every if methods == ALL else usual_methods, dense)
+    return fitting(classifier, every if methods == ALL else usual_methods, explained)
