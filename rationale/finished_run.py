@@ -10,9 +10,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from shutil import copy2
-from tempfile import TemporaryDirectory
+from shutil import copy2, rmtree
+from tempfile import mkdtemp
 from typing import Any
+from weakref import finalize
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -37,6 +38,14 @@ from rationale.text_classifier import TextClassifier
 OF_MODELS = ("max_length", "long_texts", "device", "precision")  # settings that a model is loaded with
 
 
+class Scratch:
+    """A folder that is deleted with this object, or when the process ends."""
+
+    def __init__(self) -> None:
+        self.path = Path(mkdtemp(prefix="rationale-"))
+        finalize(self, rmtree, self.path, ignore_errors=True)
+
+
 @dataclass(frozen=True)
 class FinishedRun:
     """An evaluation that was computed: its tables, figures and sentences, and its report where it is wanted.
@@ -47,12 +56,12 @@ class FinishedRun:
     plan: Plan
     left_out: tuple[str, ...]
     _plan_in: Callable[[Path], Plan] = field(repr=False)
-    _scratch: TemporaryDirectory[str] = field(repr=False)  # deleted with this object
+    _scratch: Scratch = field(repr=False)
 
     @cached_property
     def _summary(self) -> RunSummary:
         data = self.plan.dataset
-        return collect(self.plan.batches(), Path(self._scratch.name) / "collected", tells_of_people(data))
+        return collect(self.plan.batches(), self._scratch.path / "collected", tells_of_people(data))
 
     @cached_property
     def _tables(self) -> Tables:
@@ -154,12 +163,12 @@ def evaluate(  # noqa: PLR0913 (a setting each)
     given = {"split": split, "limit": limit, "sample": sample, **read, **settings}
     given |= {"dataset": data.name, "model": _name(model), "dense": None if dense is None else _name(dense)}
     choices = choose(classifier, explained, methods, budgets, settings.pop("explain", None), **given)
-    scratch = TemporaryDirectory(prefix="rationale-")
+    scratch = Scratch()
 
     def plan_in(folder: Path) -> Plan:
         return plan(classifier, data, choices.settings, folder, explained, overwrite)
 
-    planned = plan_in(Path(scratch.name) / "run" if out is None else Path(out))
+    planned = plan_in(scratch.path / "run" if out is None else Path(out))
     for number in progress(range(len(planned)), "evaluate", "chunk"):
         planned.compute(number)
     return FinishedRun(planned, choices.left_out, plan_in, scratch)
