@@ -22,8 +22,8 @@ from rationale.evaluation.per_example import (
     TAU,
     WORDS,
     by_layer,
-    measured,
-    timed,
+    per_example_metrics,
+    per_example_times,
 )
 
 if TYPE_CHECKING:  # tables that are on disk are read without torch
@@ -57,7 +57,7 @@ class Tables:
 def all_tables(
     settings: EvaluateSettings, columns: ColumnMap, times: ColumnMap, kind: Kind = "class"
 ) -> Tables:
-    """Return the tables of what was `measured` and `timed` of a model that answers so."""
+    """Return the tables of what was measured and timed of a model that answers so."""
     methods, seed = settings.methods, settings.seed
     return Tables(
         score_table(columns, times, seed, kind),
@@ -70,7 +70,9 @@ def all_tables(
 
 def tables_of(evaluation: Evaluation) -> Tables:
     """Return the tables of an evaluation that is in memory."""
-    return all_tables(evaluation.settings, measured(evaluation), timed(evaluation), evaluation.kind)
+    return all_tables(
+        evaluation.settings, per_example_metrics(evaluation), per_example_times(evaluation), evaluation.kind
+    )
 
 
 def score_table(columns: ColumnMap, times: ColumnMap, seed: int, kind: Kind = "class") -> pd.DataFrame:
