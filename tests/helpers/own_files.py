@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from eraser import Dataset, InputError
-from eraser.data.custom.read import ModelReading, read_custom
+from eraser.data.custom.read import ImportOptions, read_custom
 
 FILMS: list[dict[str, Any]] = [
     {"id": "a", "text": "A truly awful film.", "label": "NEG", "rationale": [[2, 13]]},
@@ -58,7 +58,7 @@ def gold(dataset: Dataset) -> dict[str, list[int]]:
     return {e.id: np.flatnonzero(dataset.truth(e).gold).tolist() for e in examples}
 
 
-def refused(files: dict[str, Path], how: ModelReading, *lines: str) -> None:
+def refused(files: dict[str, Path], how: ImportOptions, *lines: str) -> None:
     """Reading is refused with just these lines; {} in one stands for the first file."""
     text = "\n".join(re.escape(line.replace("{}", str(next(iter(files.values()))))) for line in lines)
     with pytest.raises(InputError, match=rf"\A{text}\Z"):

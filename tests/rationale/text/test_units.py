@@ -10,7 +10,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from rationale_viewer.compute.explain import read, score, text_of
-from rationale_viewer.session.state import Held
+from rationale_viewer.session.state import LoadedModel
 
 from eraser import Text
 from rationale.attribution import METHODS, AttributionSettings, Case, attribute
@@ -137,7 +137,7 @@ def test_human_marks_reach_the_whole_unit(window, text, units):
 
 
 def test_the_viewer_shows_each_word_its_pieces_and_what_its_layers_kept(classifier, units):
-    held = Held("glued", replace(classifier, model=dropping(classifier.model)))
+    held = LoadedModel("glued", replace(classifier, model=dropping(classifier.model)))
     words = Text.of("t", STRING, "characters").words
     reading = read(held, text_of(words, None, (0,), STRING), 1.0)
     survived = score(held, reading, ["survivors"], 1.0, reading.label)["survivors"].scores
