@@ -10,8 +10,8 @@ from rationale.registration import register_with_auto_classes
 TYPE_CHECKING = False  # see registration.py
 if TYPE_CHECKING:
     from rationale.attribution import METHODS
-    from rationale.finished_run import FinishedRun, compare, evaluate
-    from rationale.front import Explanations, explain, load
+    from rationale.front.explanations import Explanations, explain, load
+    from rationale.front.finished_run import FinishedRun, compare, evaluate
     from rationale.hf.classifier import SHIPPED
 
 __version__ = "0.1.0"
@@ -19,12 +19,12 @@ __all__ = ["METHODS", "SHIPPED", "Explanations", "FinishedRun", "compare", "eval
 PLACES = {
     "METHODS": "rationale.attribution",
     "SHIPPED": "rationale.hf.classifier",
-    "Explanations": "rationale.front",
-    "FinishedRun": "rationale.finished_run",
-    "compare": "rationale.finished_run",
-    "evaluate": "rationale.finished_run",
-    "explain": "rationale.front",
-    "load": "rationale.front",
+    "Explanations": "rationale.front.explanations",
+    "FinishedRun": "rationale.front.finished_run",
+    "compare": "rationale.front.finished_run",
+    "evaluate": "rationale.front.finished_run",
+    "explain": "rationale.front.explanations",
+    "load": "rationale.front.explanations",
 }
 __getattr__ = lazily(__name__, PLACES)
 

@@ -30,10 +30,10 @@ from eraser.words import CUTTERS, WordCutter, cutter_for
 from rationale.attribution import METHODS, Attribution, Case, attribute, codes_of, refuse_unfit
 from rationale.attribution.fit import reading
 from rationale.attribution.request import AttributionSettings
-from rationale.evaluation.part_files import PartRows, part, whole_part
 from rationale.evaluation.pipeline import PARTS_VERSION, seed_of
 from rationale.evaluation.plan import check_asked, explained_by
-from rationale.evaluation.run_folder import read_own, unreadable
+from rationale.evaluation.stored.part_files import PartRows, part, whole_part
+from rationale.evaluation.stored.run_folder import read_own, unreadable
 from rationale.heads import HEADS, THRESHOLD, said
 from rationale.inference.predict import text_probs
 from rationale.pass_cache import Passes

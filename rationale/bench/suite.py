@@ -23,8 +23,8 @@ from torch import Tensor, nn
 from transformers import BertConfig, BertForSequenceClassification, PreTrainedModel
 
 from rationale import __version__
-from rationale.evaluation.part_files import PartRows, part
 from rationale.evaluation.pipeline import PARTS_VERSION
+from rationale.evaluation.stored.part_files import PartRows, part
 from rationale.hf.classifier import SHIPPED, describe, load_classifier, round_matrices
 from rationale.hf.device import pick_device
 from rationale.hf.memory import peak_megabytes

@@ -21,11 +21,11 @@ from eraser.files.whole import add_predictions, whole
 from eraser.metrics.agreement import MetricColumns
 from eraser.metrics.table import defined, rows_of
 from eraser.types import Kind
-from rationale.evaluation.columns import PER_EXAMPLE, TIMES, ColumnMap, ColumnsFile, ColumnsWriter, Key
 from rationale.evaluation.disagreement import MIN_WORDS, Found, furthest_apart, furthest_from_people
 from rationale.evaluation.per_example import DELTA, NO_BUDGET, TAU, per_example_metrics, per_example_times
 from rationale.evaluation.plan import Evaluation, joined
 from rationale.evaluation.savings import ComputeSavings
+from rationale.evaluation.stored.columns import PER_EXAMPLE, TIMES, ColumnMap, ColumnsFile, ColumnsWriter, Key
 from rationale.settings import EvaluateSettings
 
 N_EXAMPLES = 3  # of each kind

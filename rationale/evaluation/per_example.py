@@ -11,8 +11,8 @@ import numpy as np
 from eraser.metrics.agreement import MetricColumns
 from eraser.metrics.table import METRICS, measure
 from rationale.budgets import top_words
-from rationale.evaluation.columns import Key
 from rationale.evaluation.disagreement import method_taus
+from rationale.evaluation.stored.columns import Key
 
 if TYPE_CHECKING:  # tables that are on disk are read without torch
     from rationale.evaluation.plan import Evaluation

@@ -21,9 +21,9 @@ from rationale.attribution import Attribution, Case, attribute, method_named
 from rationale.attribution.fit import reading
 from rationale.attribution.methods import Method
 from rationale.budgets import Budget, extract, share_of, top_words
-from rationale.evaluation.method_result import ErasedAnswers, MethodResult, indices, mask_from_indices
-from rationale.evaluation.part_files import PartRows, part
 from rationale.evaluation.savings import ComputeSavings, spared
+from rationale.evaluation.stored.method_result import ErasedAnswers, MethodResult, indices, mask_from_indices
+from rationale.evaluation.stored.part_files import PartRows, part
 from rationale.heads import HEADS
 from rationale.inference.ablate import ablate, without_and_only
 from rationale.inference.predict import text_probs

@@ -10,8 +10,8 @@ import numpy as np
 from eraser import Ablation, Prediction
 from eraser.metrics.faithfulness import bounds_of
 from eraser.types import Bounds, Floats
-from rationale.evaluation.method_result import ErasedAnswers, MethodResult, mask_from_indices
 from rationale.evaluation.pipeline import LEAVE_ONE_OUT, ChunkResults, Item, share_name
+from rationale.evaluation.stored.method_result import ErasedAnswers, MethodResult, mask_from_indices
 from rationale.heads import HEADS, said
 from rationale.settings import EvaluateSettings
 from rationale.text_classifier import TextClassifier

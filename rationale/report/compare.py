@@ -19,8 +19,8 @@ from eraser.files.owned import check_whole
 from eraser.files.whole import write_text
 from eraser.metrics.table import METRICS, compare, defined, score
 from eraser.types import Floats
-from rationale.evaluation.columns import PER_EXAMPLE, ColumnsFile, Key
-from rationale.evaluation.run_folder import SCORES_JSON, own_file, read_facts, unreadable
+from rationale.evaluation.stored.columns import PER_EXAMPLE, ColumnsFile, Key
+from rationale.evaluation.stored.run_folder import SCORES_JSON, own_file, read_facts, unreadable
 from rationale.report.summary import PAIRED, in_markdown, markdown_table
 from rationale.report.verdict import Sentences, sides
 from rationale.templates import fragment

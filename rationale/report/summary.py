@@ -13,7 +13,6 @@ import pandas as pd
 from eraser.metrics.bootstrap import estimate
 from eraser.metrics.table import METRICS, compare, defined, mean, rows_of, score
 from eraser.types import Kind
-from rationale.evaluation.columns import ColumnMap
 from rationale.evaluation.per_example import (
     DROPS,
     MODEL,
@@ -25,6 +24,7 @@ from rationale.evaluation.per_example import (
     per_example_metrics,
     per_example_times,
 )
+from rationale.evaluation.stored.columns import ColumnMap
 
 if TYPE_CHECKING:  # tables that are on disk are read without torch
     from rationale.evaluation.plan import Evaluation

@@ -20,7 +20,7 @@ FLOORS = """
     rationale.models.packed rationale.models rationale.inference rationale.hf rationale.blackbox
     rationale.named rationale.attribution rationale.budgets rationale.settings rationale.evaluation
     rationale.training rationale.bench rationale.templates rationale.explanation rationale.stream
-    rationale.report rationale.front rationale.finished_run rationale.runners rationale.cli rationale_viewer
+    rationale.report rationale.front rationale.runners rationale.cli rationale_viewer
 """.split()  # from the ground up; a module belongs to the longest name that it begins with
 MOST_FILES = 12  # of a folder
 

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from eraser import InputError
 from eraser.metrics.table import rows_of
-from rationale.evaluation import columns as module
-from rationale.evaluation.columns import ColumnsFile, ColumnsWriter
+from rationale.evaluation.stored import columns as module
+from rationale.evaluation.stored.columns import ColumnsFile, ColumnsWriter
 
 KEYS = (("token_f1", "gold", "a"), ("token_f1", "ratio=0.2", "a"), ("iou_f1_eraser", "match=a", "b / c"))
 numbers = st.floats(-1e6, 1e6)

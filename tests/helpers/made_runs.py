@@ -11,8 +11,8 @@ import numpy as np
 from eraser import Ablation, Dataset, Document, Example, Prediction, Span
 from eraser.types import Evidence
 from rationale.budgets import top_words
-from rationale.evaluation.columns import ColumnsWriter
 from rationale.evaluation.plan import Evaluation, Item
+from rationale.evaluation.stored.columns import ColumnsWriter
 from rationale.settings import EvaluateSettings
 
 WORDS = ("fine", "dull", "warm", "film", "plot", "cast", "song", "joke")

@@ -18,7 +18,7 @@ from eraser.official.reading import HARD, LABEL, SCORES, TOKENS, At, Record, rat
 from eraser.official.validation import prediction_faults
 from eraser.types import Floats, Mask, Span, mask_from_spans
 from rationale.attribution import METHODS
-from rationale.evaluation.run_folder import own_file, unreadable
+from rationale.evaluation.stored.run_folder import own_file, unreadable
 from rationale_viewer.session.runs import facts_of
 
 MOST_FAULTS = 2  # that are told: a file of other texts has one in every line

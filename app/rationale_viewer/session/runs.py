@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from eraser.errors import first_line
 from eraser.files.owned import check_whole
 from rationale.evaluation.per_example import NO_BUDGET
-from rationale.evaluation.run_folder import read_facts, read_table, unreadable
+from rationale.evaluation.stored.run_folder import read_facts, read_table, unreadable
 from rationale.report.annotators import PEOPLE_TABLES
 from rationale.report.plots import dial_figure, speed_figure, tune_figure
 from rationale.report.summary import Tables

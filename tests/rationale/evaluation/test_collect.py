@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rationale.evaluation.columns import PER_EXAMPLE, TIMES, ColumnsFile
 from rationale.evaluation.per_example import per_example_metrics
 from rationale.evaluation.plan import joined, plan
+from rationale.evaluation.stored.columns import PER_EXAMPLE, TIMES, ColumnsFile
 from rationale.report.write import write_run
 from rationale.settings import EvaluateSettings
 

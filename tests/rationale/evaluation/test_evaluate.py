@@ -16,9 +16,9 @@ from eraser.metrics.table import METRICS
 from eraser.official.scorer import score_official
 from rationale.attribution.methods import Method
 from rationale.evaluation import pipeline as module
-from rationale.evaluation.part_files import part
 from rationale.evaluation.pipeline import seed_of
 from rationale.evaluation.plan import evaluate
+from rationale.evaluation.stored.part_files import part
 from rationale.hf.classifier import Classifier
 from rationale.report.write import write_run
 from rationale.settings import EvaluateSettings

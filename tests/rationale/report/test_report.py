@@ -11,7 +11,7 @@ import pytest
 
 from eraser.metrics.table import compare
 from rationale.evaluation.collect import marked_words
-from rationale.evaluation.columns import ColumnsFile
+from rationale.evaluation.stored.columns import ColumnsFile
 from rationale.report.write import write_run
 from tests.helpers.made_runs import made
 

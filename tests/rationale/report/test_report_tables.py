@@ -8,9 +8,9 @@ import pytest
 from scipy.stats import kendalltau
 
 from eraser.metrics.table import METRICS, defined
-from rationale.evaluation.columns import ColumnsFile, ColumnsWriter
 from rationale.evaluation.disagreement import BLOCK, furthest_apart, furthest_from_people, kendall
 from rationale.evaluation.per_example import per_example_metrics
+from rationale.evaluation.stored.columns import ColumnsFile, ColumnsWriter
 from rationale.report import summary as results
 from rationale.report.summary import (
     agreement_table,

@@ -18,8 +18,8 @@ from rationale_viewer.session.runs import draw_curve, read_run, together
 from eraser import InputError
 from eraser.files.cells import as_csv
 from eraser.load import load
-from rationale.evaluation import run_folder as run_files
-from rationale.evaluation.run_folder import own_file, read_table
+from rationale.evaluation.stored import run_folder as run_files
+from rationale.evaluation.stored.run_folder import own_file, read_table
 from rationale.report.compare import compared
 from rationale.report.figures import FIGURES
 from tests.app.test_pages import checked, folders, open_app

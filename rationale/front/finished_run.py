@@ -25,7 +25,7 @@ from eraser.progress import progress
 from rationale.evaluation.choices import DEFAULT, choose
 from rationale.evaluation.collect import RunSummary, collect
 from rationale.evaluation.plan import Plan, plan
-from rationale.front import load
+from rationale.front.explanations import load
 from rationale.hf.memory import keep_freed_memory
 from rationale.report.annotators import tells_of_people
 from rationale.report.compare import COMPARED, Comparison, StoredRun, compared_runs, read_run

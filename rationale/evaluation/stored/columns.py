@@ -20,7 +20,7 @@ from eraser import InputError
 from eraser.errors import short_repr
 from eraser.metrics.table import Measured, defined, rows_of
 from eraser.types import Floats
-from rationale.evaluation.run_folder import unreadable
+from rationale.evaluation.stored.run_folder import unreadable
 
 PER_EXAMPLE, TIMES = "per_example.parquet", "times.parquet"  # of a run's folder
 EXAMPLE = "example"

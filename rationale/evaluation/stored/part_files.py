@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from eraser.errors import first_line, short_repr
 from eraser.files.whole import write_whole
-from rationale.evaluation.run_folder import own_file, unreadable
+from rationale.evaluation.stored.run_folder import own_file, unreadable
 
 PartRows = list[dict[str, Any]]
 NAME = b"part"
