@@ -1,4 +1,4 @@
-"""What an evaluation run is: every choice that can change a number."""
+"""What a run is: every choice that can change a number. Nothing here needs torch."""
 
 from __future__ import annotations
 
@@ -6,15 +6,17 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal, get_args
 
 from eraser import Fault, InputError
 from eraser.types import Kind
-from rationale.attribution.request import AttributionSettings
+from eraser.words import CUTTERS, WordCutter
 from rationale.budgets import Budget, parse_budget
-from rationale.heads import THRESHOLD
-from rationale.hf.device import Precision
-from rationale.text.encode import LongTexts
+
+Precision = Literal["float32", "bf16", "auto"]
+LongTexts = Literal["window", "truncate"]
+Removal = Literal["delete", "mask"]  # how words are taken out of a text
+Explain = Literal["logit", "probability", "margin"]
 
 FRACTIONS = (0.01, 0.05, 0.1, 0.2, 0.5)
 DEFAULT_METHODS = ("attention", "rollout", "gradient_x_input", "integrated_gradients", "random")
@@ -27,7 +29,40 @@ OF_KIND: dict[Kind, tuple[str, ...]] = {  # those that are one answer for each t
     "value": ("predicted",),
 }
 LABEL = "label:"  # before a target that is a label, which may then be called `gold`
+THRESHOLD = 0.5  # from which probability on a label is said
 CHOOSERS = ("survivors", "contribution")  # added for models that drop tokens, and the size they chose
+
+
+@dataclass(frozen=True, kw_only=True)
+class AttributionSettings:
+    """What is explained, and how much work methods that sample may do for one window.
+
+    `explain`: the class's logit (a number itself), its probability, or its logit's lead over the best other.
+    `ig_steps`: Gauss-Legendre nodes of integrated gradients, which converge fast. `replace`: how
+    perturbation methods take words away.
+    """
+
+    explain: Explain = "logit"
+    ig_steps: int = 20
+    gradient_shap_samples: int = 20
+    lime_samples: int = 100
+    shap_samples: int = 500
+    occlusion_words: int = 3
+    replace: Removal = "delete"
+
+    def faults(self) -> list[Fault]:
+        """Return what is wrong with the settings."""
+        at_least = {
+            "integrated gradients, steps": self.ig_steps,
+            "gradient SHAP, samples": self.gradient_shap_samples,
+            "LIME, samples": self.lime_samples,
+            "kernel SHAP, samples": self.shap_samples,
+            "occlusion, words": self.occlusion_words,
+        }
+        found = [Fault(f"at least 1 for {what}", str(n)) for what, n in at_least.items() if n < 1]
+        if self.explain not in get_args(Explain):
+            found.append(Fault(f"explain as one of {', '.join(get_args(Explain))}", repr(self.explain)))
+        return found
 
 
 @dataclass(frozen=True)
@@ -112,6 +147,55 @@ class EvaluateSettings(AttributionSettings):
             InputError: the model has no such label.
         """
         return target_label(self.target, labels, OF_KIND[kind], kind)
+
+
+@dataclass(frozen=True)
+class StreamSettings(AttributionSettings):
+    """How the texts of a file are explained: each for what the model predicts, or all for one label.
+
+    `threshold` and `mask` are as in EvaluateSettings. `words` is what cuts the texts: where nobody says,
+    white space, or, where most of the first texts have none, single characters.
+    """
+
+    file: str
+    model: str
+    methods: tuple[str, ...]
+    dense: str | None = None
+    text: str = "text"
+    query: str | None = None
+    words: WordCutter | None = None
+    long_texts: LongTexts = "window"
+    max_length: int | None = None
+    precision: Precision = "float32"
+    device: str = "auto"
+    seed: int = 0
+    chunk: int = 256
+    target: str = "predicted"
+    threshold: float = THRESHOLD
+    mask: str | None = None
+
+    def target_label(self, labels: Sequence[str], kind: Kind) -> str | None:
+        """Return the label to explain; None where each text has its own.
+
+        Raises:
+            InputError: the model has no such label.
+        """
+        return target_label(self.target, labels, ("predicted",), kind)
+
+    def check(self, known_methods: tuple[str, ...]) -> None:
+        """Refuse what cannot be carried out, all at once."""
+        known = f"a method of {', '.join(known_methods)}"
+        faults = [Fault(known, repr(method)) for method in self.methods if method not in known_methods]
+        if not 0 <= self.threshold < 1:
+            faults.append(Fault("a threshold from 0 to below 1", str(self.threshold)))
+        if not self.methods:
+            faults.append(Fault("at least one method", "none"))
+        if self.words not in (None, *CUTTERS):
+            faults.append(Fault(f"words cut by {', '.join(CUTTERS)}", repr(self.words)))
+        if self.chunk < 1:
+            faults.append(Fault("a chunk of at least 1 text", str(self.chunk)))
+        if faults := faults + self.faults():
+            raise InputError(*faults)
 
 
 def target_label(target: str, labels: Sequence[str], of_each: Sequence[str], kind: Kind) -> str | None:

@@ -14,10 +14,11 @@ from rationale.asked import Asked
 from rationale.attribution.batched import Case, halving, piece_scores
 from rationale.attribution.fit import fitting, refuse_unfit, shown_whole, unfit
 from rationale.attribution.methods import METHODS, Method, codes_of, method_named
-from rationale.attribution.request import AttributionSettings, usual
+from rationale.attribution.request import usual
 from rationale.attribution.words import word_scores
 from rationale.heads import check_explain
 from rationale.inference.predict import check_finite
+from rationale.settings import AttributionSettings
 
 __all__ = [
     "METHODS", "Attribution", "AttributionSettings", "Case", "attribute", "check_method", "fitting",

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from eraser import Fault, InputError, Text
 from rationale.asked import Asked
 from rationale.attribution.methods import Method
-from rationale.attribution.request import AttributionSettings, Request
+from rationale.attribution.request import Request
 from rationale.inference.predict import DROPPING, together
 from rationale.pass_cache import Passes, now
+from rationale.settings import AttributionSettings
 from rationale.text.encode import Window
 
 Floats = NDArray[np.float64]

@@ -19,10 +19,10 @@ from rationale.asked import Asked
 from rationale.attribution.batched import Case, Floats, piece_scores
 from rationale.attribution.gradients import lengths_count
 from rationale.attribution.methods import Method, method_named
-from rationale.attribution.request import AttributionSettings
 from rationale.models.packed.alone import length_matters
 from rationale.models.packed.known import known, rounded
 from rationale.models.packed.reads import reads_of
+from rationale.settings import AttributionSettings
 
 TRIED = (6, 3)  # words of the texts
 OPAQUE = "it looks into a model, and this is a function of texts; leave_one_out works"

@@ -73,7 +73,8 @@ def attribute_command(  # noqa: PLR0913 (one option each)
     from rationale.named import is_function
     from rationale.runners.backends import RUNNERS, check_runner
     from rationale.runners.jobs import AttributeJob
-    from rationale.stream import StreamSettings, collect, stream
+    from rationale.settings import StreamSettings
+    from rationale.stream import collect, stream
 
     given = locals()
     check_runner(runner, workers, address)

@@ -56,7 +56,8 @@ def train_dense_command(  # noqa: PLR0913 (one option each)
     """Fine-tune a dense classifier; a killed run goes on where it stopped."""
     from rationale.hf.classifier import new_classifier
     from rationale.hf.memory import keep_freed_memory
-    from rationale.training.dense import TrainSettings, train_dense
+    from rationale.training.dense import train_dense
+    from rationale.training.settings import TrainSettings
 
     keep_freed_memory()
     loaded = _loaded(locals())

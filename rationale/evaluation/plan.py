@@ -21,9 +21,9 @@ from rationale.asked import Asked, check_labels
 from rationale.attribution import METHODS, AttributionSettings, codes_of, method_named, refuse_unfit
 from rationale.evaluation.pipeline import Item, Run, seed_of
 from rationale.evaluation.savings import Spared
-from rationale.heads import HEADS, REGRESSION, THRESHOLD, check_explain, problem_type
+from rationale.heads import HEADS, REGRESSION, check_explain, problem_type
 from rationale.inference.capabilities import drops_tokens
-from rationale.settings import EvaluateSettings, as_record
+from rationale.settings import THRESHOLD, EvaluateSettings, as_record
 from rationale.text.encode import words_read
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,9 +11,8 @@ from numpy.typing import NDArray
 from eraser.types import Floats, Mask, Text
 from rationale.asked import Asked
 from rationale.inference.predict import text_probs, window_logits
+from rationale.settings import Removal
 from rationale.text.encode import OUTSIDE, Window
-
-Removal = Literal["delete", "mask"]
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,8 @@ from rationale.asked import Asked
 from rationale.evaluation.plan import plan
 from rationale.hf.memory import keep_freed_memory
 from rationale.named import load_named
-from rationale.settings import EvaluateSettings
-from rationale.stream import StreamSettings, stream
+from rationale.settings import EvaluateSettings, StreamSettings
+from rationale.stream import stream
 
 if TYPE_CHECKING:
     from rationale.bench.suite import SuiteRun

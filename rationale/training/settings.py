@@ -1,16 +1,59 @@
-"""The constants that training runs of all adaptive models share; what is ours is off by default."""
+"""The settings that all trainings share; what is ours is off by default. Nothing here needs torch."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Self
 
 from eraser import Fault, InputError
-from rationale.hf.device import Precision
+from rationale.settings import Precision
 
 Rule = tuple[bool, str, Any]  # (holds, what was expected, what came)
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """How a classifier is trained; saved beside its weights.
+
+    The best epoch's model is the result; with `keep_epochs` above 1 so many best epochs stay in `epochs/`.
+    """
+
+    epochs: int = 2
+    lr: float = 5e-5
+    batch_size: int = 32
+    warmup: float = 0.06
+    weight_decay: float = 0.01
+    clip: float = 1.0
+    max_length: int = 512
+    precision: Precision = "auto"
+    device: str = "auto"
+    seed: int = 0
+    checkpoint_seconds: float = 120.0
+    keep_epochs: int = 1
+
+    def check(self) -> None:
+        """Refuse settings that cannot train, all at once."""
+        least = {
+            "epochs": 1,
+            "keep_epochs": 1,
+            "batch_size": 1,
+            "max_length": 1,
+            "seed": 0,
+            "warmup": 0,
+            "weight_decay": 0,
+        }
+        values = asdict(self)
+        faults = [
+            Fault(f"{name} of at least {low}", str(values[name]))
+            for name, low in least.items()
+            if not values[name] >= low
+        ]
+        if not 0 < self.lr < math.inf:
+            faults.append(Fault("a learning rate above 0", str(self.lr)))
+        if faults:
+            raise InputError(*faults)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from rationale.attribution import METHODS
-from rationale.inference.ablate import Removal
+from rationale.settings import Removal
 from rationale_viewer.compute.agreement import How, Judged, judge, judged_of, resized
 from rationale_viewer.compute.explain import (
     SLOW,

@@ -6,9 +6,17 @@ import math
 from dataclasses import dataclass, field
 
 from eraser import Fault, InputError
-from rationale.training.recipes.adapler_step import AdaplerStepSettings
-from rationale.training.settings import AdaptiveSettings, Rule
-from rationale.training.targets import parse_target
+from rationale.training.settings import AdaptiveSettings, Rule, StepSettings
+
+
+@dataclass(frozen=True)
+class AdaplerStepSettings(StepSettings):
+    """The constants of a step; defaults are those of the released code's recipes."""
+
+    gamma: float = 0.005
+    phi: float = 0.0005
+    threshold_lr: float = 5e-4
+    predictor_lr: float | None = None  # None: lr, as published
 
 
 @dataclass(frozen=True)
@@ -56,6 +64,8 @@ class AdaplerSettings(AdaptiveSettings):
 
     def check(self) -> None:
         """Refuse settings that cannot train, all at once."""
+        from rationale.training.targets import parse_target  # which needs torch
+
         parse_target(self.target)
         super().check()
 

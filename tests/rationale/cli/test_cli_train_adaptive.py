@@ -13,9 +13,7 @@ import pytest
 from rationale.cli import train_app
 from rationale.hf.classifier import load_classifier
 from rationale.training.recipes.adapler_settings import AdaplerSettings
-from rationale.training.recipes.dact import DactSettings
-from rationale.training.recipes.inforcoef import InforCoefSettings
-from rationale.training.recipes.prune import PruneSettings
+from rationale.training.recipes.settings import DactSettings, InforCoefSettings, PruneSettings
 from rationale.training.recipes.table import RECIPES
 from tests.rationale.cli.test_cli import run
 from tests.rationale.training.test_train_adaptive import few_of, save_cut, save_dense

@@ -21,8 +21,8 @@ from rationale.evaluation.plan import evaluate, plan
 from rationale.hf.classifier import load_classifier
 from rationale.report.compare import compared
 from rationale.report.write import write_run
-from rationale.settings import EvaluateSettings
-from rationale.stream import StreamSettings, collect, read_stream, stream
+from rationale.settings import EvaluateSettings, StreamSettings
+from rationale.stream import collect, read_stream, stream
 from tests.helpers.made_heads import LABELS, MULTI_LABEL, REGRESSION, head_model, save
 from tests.rationale.cli.test_cli import run as run_command
 

@@ -20,7 +20,8 @@ from rationale.models.adaptive import plain
 from rationale.models.dact import DactConfig, DactForSequenceClassification
 from rationale.models.packed.encoder import run_packed
 from rationale.training.adaptive import train_adaptive
-from rationale.training.recipes.dact import DACT, DactSettings, DactStage
+from rationale.training.recipes.dact import DACT, DactStage
+from rationale.training.recipes.settings import DactSettings
 from rationale.training.run import TrainingBatch
 from rationale.training.settings import StepSettings
 from tests.conftest import dropping, tiny_model
