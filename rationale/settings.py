@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, Literal, get_args
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal, TypeVar, cast, get_args
 
 from eraser import Fault, InputError
 from eraser.types import Kind
@@ -17,6 +17,13 @@ Precision = Literal["float32", "bf16", "auto"]
 LongTexts = Literal["window", "truncate"]
 Removal = Literal["delete", "mask"]  # how words are taken out of a text
 Explain = Literal["logit", "probability", "margin"]
+T = TypeVar("T")
+
+
+def setting(default: T, help: str, **more: Any) -> T:
+    """Return a field that commands offer as an option: `help` stands in `--help`, `parse` reads its text."""
+    return cast(T, field(default=default, metadata={"help": help, **more}))
+
 
 FRACTIONS = (0.01, 0.05, 0.1, 0.2, 0.5)
 DEFAULT_METHODS = ("attention", "rollout", "gradient_x_input", "integrated_gradients", "random")
@@ -30,6 +37,11 @@ OF_KIND: dict[Kind, tuple[str, ...]] = {  # those that are one answer for each t
 }
 LABEL = "label:"  # before a target that is a label, which may then be called `gold`
 THRESHOLD = 0.5  # from which probability on a label is said
+WORDS_HELP = (
+    "How texts are cut into words: punctuation makes a comma a word of its own; characters also does so for "
+    "each character of Chinese, Japanese, Thai and other scripts without spaces. Default: whitespace, or "
+    "characters where most texts are in such a script."
+)
 CHOOSERS = ("survivors", "contribution")  # added for models that drop tokens, and the size they chose
 
 
@@ -43,12 +55,12 @@ class AttributionSettings:
     """
 
     explain: Explain = "logit"
-    ig_steps: int = 20
-    gradient_shap_samples: int = 20
-    lime_samples: int = 100
-    shap_samples: int = 500
-    occlusion_words: int = 3
-    replace: Removal = "delete"
+    ig_steps: int = setting(20, "Integration steps of integrated gradients.")
+    gradient_shap_samples: int = setting(20, "Samples per window of gradient SHAP.")
+    lime_samples: int = setting(100, "Perturbed texts per window of LIME.")
+    shap_samples: int = setting(500, "Coalitions per window of kernel SHAP.")
+    occlusion_words: int = setting(3, "Width in words of the sliding window of occlusion.")
+    replace: Removal = setting("delete", "How words are removed from a text: deleted, or masked.")
 
     def faults(self) -> list[Fault]:
         """Return what is wrong with the settings."""
@@ -77,22 +89,34 @@ class EvaluateSettings(AttributionSettings):
 
     dataset: str
     model: str
-    split: str = "test"
+    split: str = setting("test", "Split to evaluate.")
     methods: tuple[str, ...] = DEFAULT_METHODS
     budgets: tuple[str, ...] = DEFAULT_BUDGETS
-    target: str = "predicted"
-    limit: int | None = None
-    sample: int | None = None
-    long_texts: LongTexts = "window"
-    max_length: int | None = None
-    precision: Precision = "float32"
-    device: str = "auto"
-    seed: int = 0
+    target: str = setting(
+        "predicted",
+        "Class to explain: predicted (of several labels the most probable), gold, or a label "
+        "(label:gold for a label of that name).",
+    )
+    limit: int | None = setting(None, "Evaluate only the first N examples of the split.")
+    sample: int | None = setting(None, "Evaluate a random sample of N examples of the split (uses --seed).")
+    long_texts: LongTexts = setting(
+        "window", "Read a long text in several windows, or truncate it to the first."
+    )
+    max_length: int | None = setting(
+        None, "Longest window in tokens; by default what the model was trained with or can read."
+    )
+    precision: Precision = setting("float32", "Numerical precision of the model.")
+    device: str = setting(
+        "auto", "Device to run on, such as cpu or cuda:0; auto takes a GPU if there is one."
+    )
+    seed: int = setting(0, "Random seed of sampling, baselines and perturbations.")
     dense: str | None = None
     fractions: tuple[float, ...] = FRACTIONS
-    chunk: int = 64
-    threshold: float = THRESHOLD
-    mask: str | None = None
+    chunk: int = setting(64, "Examples per part file, the unit of work that is saved and resumed.")
+    threshold: float = setting(
+        THRESHOLD, "Multi-label models: labels with a probability above this are predicted."
+    )
+    mask: str | None = setting(None, "Text that stands in for a word, for functions with --replace mask.")
 
     def check(self, known_methods: tuple[str, ...], choosing: tuple[str, ...] = ()) -> None:
         """Refuse what cannot be carried out; `choosing` are the methods that pick words themselves."""
@@ -161,18 +185,28 @@ class StreamSettings(AttributionSettings):
     model: str
     methods: tuple[str, ...]
     dense: str | None = None
-    text: str = "text"
-    query: str | None = None
-    words: WordCutter | None = None
-    long_texts: LongTexts = "window"
-    max_length: int | None = None
-    precision: Precision = "float32"
-    device: str = "auto"
-    seed: int = 0
-    chunk: int = 256
-    target: str = "predicted"
-    threshold: float = THRESHOLD
-    mask: str | None = None
+    text: str = setting("text", "Key of the text in each object.")
+    query: str | None = setting(None, "Key of the question in each object, if there is one.")
+    words: WordCutter | None = setting(None, WORDS_HELP)
+    long_texts: LongTexts = setting(
+        "window", "Read a long text in several windows, or truncate it to the first."
+    )
+    max_length: int | None = setting(
+        None, "Longest window in tokens; by default what the model was trained with or can read."
+    )
+    precision: Precision = setting("float32", "Numerical precision of the model.")
+    device: str = setting(
+        "auto", "Device to run on, such as cpu or cuda:0; auto takes a GPU if there is one."
+    )
+    seed: int = setting(0, "Random seed of baselines and perturbations.")
+    chunk: int = setting(256, "Lines per part file, the unit of work that is saved and resumed.")
+    target: str = setting(
+        "predicted", "Class to explain: predicted (of several labels the most probable), or a label."
+    )
+    threshold: float = setting(
+        THRESHOLD, "Multi-label models: labels with a probability above this are predicted."
+    )
+    mask: str | None = setting(None, "Text that stands in for a word, for functions with --replace mask.")
 
     def target_label(self, labels: Sequence[str], kind: Kind) -> str | None:
         """Return the label to explain; None where each text has its own.

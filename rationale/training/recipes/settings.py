@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
+from rationale.settings import setting
 from rationale.training.settings import AdaptiveSettings, Rule, StepSettings
 
 ExitRule = Literal["published", "tight"]  # the rules of rationale.models.dact
@@ -21,11 +22,11 @@ class DactSettings(AdaptiveSettings):
     little in a_N learn little.
     """
 
-    tau: float = 5e-3
-    heads: float = 0.0
-    halting_lr: float = 1e-3  # of heads and halting units, which start from nothing or nearly
-    exit_rule: ExitRule = "published"
-    shared_head: bool = False
+    tau: float = setting(5e-3, "Weight of the ponder cost; a larger one stops texts earlier.")
+    heads: float = setting(0.0, "Weight of the layers' own task losses (ours).")
+    halting_lr: float = setting(1e-3, "Learning rate of the classification heads and halting units.")
+    exit_rule: ExitRule = setting("published", "Rule that stops a text; neither changes its predicted class.")
+    shared_head: bool = setting(False, "Share one classification head among all layers.")
 
     def rates(self) -> tuple[float, ...]:
         """Return the learning rates."""
@@ -55,11 +56,11 @@ class InforCoefSettings(AdaptiveSettings):
     """
 
     step: StepSettings = field(default_factory=lambda: StepSettings(lr=2e-5))
-    norm: float = 4e-4
-    entropy: float = 4e-4
-    share: float = 0.0
-    bottleneck: Bottleneck = "corrected"
-    sampler_lr: float | None = None  # None: lr, as published
+    norm: float = setting(4e-4, "Weight of the norm term of the bottleneck loss.")
+    entropy: float = setting(4e-4, "Weight of the negative entropy of the masks.")
+    share: float = setting(0.0, "Weight of the fraction of tokens kept (released code).")
+    bottleneck: Bottleneck = setting("corrected", "Form of both terms of the bottleneck loss.")
+    sampler_lr: float | None = setting(None, "Learning rate of the samplers; default --lr.")
 
     def rates(self) -> tuple[float, ...]:
         """Return the learning rates."""
@@ -88,14 +89,14 @@ class PruneSettings(AdaptiveSettings):
     gates' epochs. `layers` is the share of the loss that imitates the dense model's states.
     """
 
-    epochs: int = 4
-    hard_epochs: int = 2
+    epochs: int = setting(4, "Epochs with gates, while the sparsity rises.")
+    hard_epochs: int = setting(2, "Epochs of fine-tuning the pruned model.")
     step: StepSettings = field(default_factory=lambda: StepSettings(distill=1.0))
-    sparsity: float = 0.8
-    sparsity_warmup: float = 0.5
-    gate_lr: float = 0.1
-    multiplier_lr: float = 0.1
-    layers: float = 0.9
+    sparsity: float = setting(0.8, "Fraction of the parameters of the encoder's matrices that is pruned.")
+    sparsity_warmup: float = setting(0.5, "Fraction of the gates' epochs over which the sparsity rises.")
+    gate_lr: float = setting(0.1, "Learning rate of the gates.")
+    multiplier_lr: float = setting(0.1, "Learning rate of the Lagrange multipliers.")
+    layers: float = setting(0.9, "Weight of hidden-state distillation versus logit distillation, 0 to 1.")
 
     def rates(self) -> tuple[float, ...]:
         """Return the learning rates."""

@@ -365,7 +365,7 @@ def test_training_on_what_gives_no_one_class_is_refused(rationale, folders, tmp_
 
 def test_training_on_several_labels_a_text_is_refused(rationale, model_folder, tmp_path):
     own_rows(tmp_path / "posts.jsonl", (["rude"], ["rude", "insult"]))
-    rationale("data", "import", "--file", "posts.jsonl", "--split", "0.4,0.3,0.3", "--out", "posts")
+    rationale("data", "import", "--file", "posts.jsonl", "--fractions", "0.4,0.3,0.3", "--out", "posts")
     code, _, err = rationale(
         "train", "dense", "--dataset", "posts", "--data", "posts", "--backbone", model_folder, "--out", "m"
     )
