@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal, TypeVar, cast, get_args
+from typing import Any, Literal, TypeVar, get_args
 
 from eraser import Fault, InputError
 from eraser.types import Kind
@@ -22,7 +22,8 @@ T = TypeVar("T")
 
 def setting(default: T, help: str, **more: Any) -> T:
     """Return a field that commands offer as an option: `help` stands in `--help`, `parse` reads its text."""
-    return cast(T, field(default=default, metadata={"help": help, **more}))
+    found: T = field(default=default, metadata={"help": help, **more})
+    return found
 
 
 FRACTIONS = (0.01, 0.05, 0.1, 0.2, 0.5)

@@ -154,8 +154,8 @@ def _print_run(scores: Any, budget: str, folder: Path, as_json: bool) -> None:
         say(json.dumps(records(scores)))
         return
     table = headline(scores, budget)
-    arrows = {name: ARROWS[METRICS[name].higher_is_better] for name in table if name in METRICS}
-    heads = {name: f"{SHORT.get(name, name)} {arrows.get(name, '↓')}".strip() for name in table}
+    arrows = {n: ARROWS[METRICS[n].higher_is_better] for n in map(str, table) if n in METRICS}
+    heads = {n: f"{SHORT.get(n, n)} {arrows.get(n, '↓')}".strip() for n in map(str, table)}
     right = "".join(f"{in_words(row)}, n = {row['n']}; " for row in of_answers(scores))
     say_lines(table.rename(columns=heads).to_string(float_format=digits))
     say_lines(f"\n{right}budget {budget}; intervals and paired differences in {folder}/report.html")

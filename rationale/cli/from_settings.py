@@ -103,12 +103,16 @@ def _option(field: Field[Any], hint: Any) -> _Option | None:
 
 
 def _made(
-    hint: Any, kind: type[Any], options: list[_Option], values: Mapping[str, Any], skipped: Collection[str]
+    hint: Any,
+    kind: Callable[..., Any],
+    options: list[_Option],
+    values: Mapping[str, Any],
+    skipped: Collection[str],
 ) -> Any:
     """Return the object that a parameter asks for, with the values of its options."""
     found = {o.name: values[o.name] if o.parse is None else o.parse(values[o.name]) for o in options}
-    outer = {}
-    for field in fields(kind):
+    outer: dict[str, Any] = {}
+    for field in fields(kind):  # type: ignore[arg-type]  # a dataclass
         if (inner := _inner(field)) is not None:
             names = {f.name for f in fields(inner)} - set(skipped)
             outer[field.name] = replace(inner, **{n: found[n] for n in names if n in found})

@@ -375,10 +375,10 @@ def test_a_run_ends_in_its_verdict_and_a_comparison_in_sentences(rationale, mode
         assert lines[-1] == f"next: rationale app --run r{seed}"
     code, out, err = rationale("compare", "r0", "r1", "--out", "c")
     assert code == 0, err
-    *_, next_one, answers, methods = out.splitlines()
-    assert next_one == "next: rationale app --run r0 --run r1"
-    assert answers.startswith("accuracy: ")
-    assert methods.startswith("Of ")
+    _, told = out.split("next: rationale app --run r0 --run r1\n")  # the sentences come last
+    assert told.startswith("accuracy: ")
+    assert "\nOf " in told
+    assert "paired differences of methods" in told
 
 
 def test_next_commands_of_a_prediction_file(rationale):
