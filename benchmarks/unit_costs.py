@@ -16,7 +16,8 @@ import torch
 from eraser.load import load
 from rationale.hf.classifier import cast_once, describe, load_classifier
 from rationale.hf.memory import keep_freed_memory
-from rationale.stream import StreamSettings, collect, stream
+from rationale.settings import StreamSettings
+from rationale.stream import collect, stream
 
 DOCUMENTS = 100_000_000
 CORES = 1000

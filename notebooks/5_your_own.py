@@ -37,7 +37,8 @@ from rationale.hf.classifier import load_classifier
 from rationale.report.compare import compared
 from rationale.report.write import write_run
 from rationale.settings import EvaluateSettings
-from rationale.training.dense import TrainSettings, train_dense
+from rationale.training.dense import train_dense
+from rationale.training.settings import TrainSettings
 
 os.chdir(tempfile.mkdtemp())  # all that is written here
 

@@ -12,9 +12,9 @@ from eraser.types import Floats, Kind
 from eraser.words import Spans, WordCutter, cutter_for, gaps, placed
 from rationale.attribution import Case, attribute, check_method, usual
 from rationale.budgets import top_words
-from rationale.heads import HEADS, THRESHOLD, said
+from rationale.heads import HEADS, said
 from rationale.inference.predict import text_probs
-from rationale.settings import target_label
+from rationale.settings import THRESHOLD, target_label
 from rationale.templates import fragment
 from rationale.text_classifier import TextClassifier
 

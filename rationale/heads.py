@@ -19,15 +19,14 @@ from eraser import Fault, InputError
 from eraser.errors import short_repr
 from eraser.labels import SEVERAL, join_labels
 from eraser.types import Floats, Kind
+from rationale.settings import THRESHOLD, Explain
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 Head = Literal["softmax", "sigmoid", "two_classes", "value", "given", "given_labels"]
-Explain = Literal["logit", "probability", "margin"]
 MULTI_LABEL, REGRESSION = "multi_label_classification", "regression"  # of a configuration's problem_type
 VALUE = "value"  # the name of a number whose model has none for it
-THRESHOLD = 0.5  # from which probability on a label is said
 
 
 @dataclass(frozen=True)

@@ -1,20 +1,30 @@
-"""What an evaluation run is: every choice that can change a number."""
+"""What a run is: every choice that can change a number. Nothing here needs torch."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal, TypeVar, get_args
 
 from eraser import Fault, InputError
 from eraser.types import Kind
-from rationale.attribution.request import AttributionSettings
+from eraser.words import CUTTERS, WordCutter
 from rationale.budgets import Budget, parse_budget
-from rationale.heads import THRESHOLD
-from rationale.hf.device import Precision
-from rationale.text.encode import LongTexts
+
+Precision = Literal["float32", "bf16", "auto"]
+LongTexts = Literal["window", "truncate"]
+ErasureMode = Literal["delete", "mask"]  # how words are taken out of a text
+Explain = Literal["logit", "probability", "margin"]
+T = TypeVar("T")
+
+
+def setting(default: T, help: str, **more: Any) -> T:
+    """Return a field that commands offer as an option: `help` stands in `--help`, `parse` reads its text."""
+    found: T = field(default=default, metadata={"help": help, **more})
+    return found
+
 
 FRACTIONS = (0.01, 0.05, 0.1, 0.2, 0.5)
 DEFAULT_METHODS = ("attention", "rollout", "gradient_x_input", "integrated_gradients", "random")
@@ -27,7 +37,45 @@ OF_KIND: dict[Kind, tuple[str, ...]] = {  # those that are one answer for each t
     "value": ("predicted",),
 }
 LABEL_PREFIX = "label:"  # before a target that is a label, which may then be called `gold`
+THRESHOLD = 0.5  # from which probability on a label is said
+WORDS_HELP = (
+    "How texts are cut into words: punctuation makes a comma a word of its own; characters also does so for "
+    "each character of Chinese, Japanese, Thai and other scripts without spaces. Default: whitespace, or "
+    "characters where most texts are in such a script."
+)
 CHOOSERS = ("survivors", "contribution")  # added for models that drop tokens, and the size they chose
+
+
+@dataclass(frozen=True, kw_only=True)
+class AttributionSettings:
+    """What is explained, and how much work methods that sample may do for one window.
+
+    `explain`: the class's logit (a number itself), its probability, or its logit's lead over the best other.
+    `ig_steps`: Gauss-Legendre nodes of integrated gradients, which converge fast. `replace`: how
+    perturbation methods take words away.
+    """
+
+    explain: Explain = "logit"
+    ig_steps: int = setting(20, "Integration steps of integrated gradients.")
+    gradient_shap_samples: int = setting(20, "Samples per window of gradient SHAP.")
+    lime_samples: int = setting(100, "Perturbed texts per window of LIME.")
+    shap_samples: int = setting(500, "Coalitions per window of kernel SHAP.")
+    occlusion_words: int = setting(3, "Width in words of the sliding window of occlusion.")
+    replace: ErasureMode = setting("delete", "How words are removed from a text: deleted, or masked.")
+
+    def faults(self) -> list[Fault]:
+        """Return what is wrong with the settings."""
+        at_least = {
+            "integrated gradients, steps": self.ig_steps,
+            "gradient SHAP, samples": self.gradient_shap_samples,
+            "LIME, samples": self.lime_samples,
+            "kernel SHAP, samples": self.shap_samples,
+            "occlusion, words": self.occlusion_words,
+        }
+        found = [Fault(f"at least 1 for {what}", str(n)) for what, n in at_least.items() if n < 1]
+        if self.explain not in get_args(Explain):
+            found.append(Fault(f"explain as one of {', '.join(get_args(Explain))}", repr(self.explain)))
+        return found
 
 
 @dataclass(frozen=True)
@@ -42,22 +90,34 @@ class EvaluateSettings(AttributionSettings):
 
     dataset: str
     model: str
-    split: str = "test"
+    split: str = setting("test", "Split to evaluate.")
     methods: tuple[str, ...] = DEFAULT_METHODS
     budgets: tuple[str, ...] = DEFAULT_BUDGETS
-    target: str = "predicted"
-    limit: int | None = None
-    sample: int | None = None
-    long_texts: LongTexts = "window"
-    max_length: int | None = None
-    precision: Precision = "float32"
-    device: str = "auto"
-    seed: int = 0
+    target: str = setting(
+        "predicted",
+        "Class to explain: predicted (of several labels the most probable), gold, or a label "
+        "(label:gold for a label of that name).",
+    )
+    limit: int | None = setting(None, "Evaluate only the first N examples of the split.")
+    sample: int | None = setting(None, "Evaluate a random sample of N examples of the split (uses --seed).")
+    long_texts: LongTexts = setting(
+        "window", "Read a long text in several windows, or truncate it to the first."
+    )
+    max_length: int | None = setting(
+        None, "Longest window in tokens; by default what the model was trained with or can read."
+    )
+    precision: Precision = setting("float32", "Numerical precision of the model.")
+    device: str = setting(
+        "auto", "Device to run on, such as cpu or cuda:0; auto takes a GPU if there is one."
+    )
+    seed: int = setting(0, "Random seed of sampling, baselines and perturbations.")
     dense: str | None = None
     fractions: tuple[float, ...] = FRACTIONS
-    chunk: int = 64
-    threshold: float = THRESHOLD
-    mask: str | None = None
+    chunk: int = setting(64, "Examples per part file, the unit of work that is saved and resumed.")
+    threshold: float = setting(
+        THRESHOLD, "Multi-label models: labels with a probability above this are predicted."
+    )
+    mask: str | None = setting(None, "Text that stands in for a word, for functions with --replace mask.")
 
     def check(self, known_methods: tuple[str, ...], choosing: tuple[str, ...] = ()) -> None:
         """Refuse what cannot be carried out; `choosing` are the methods that pick words themselves."""
@@ -112,6 +172,65 @@ class EvaluateSettings(AttributionSettings):
             InputError: the model has no such label.
         """
         return target_label(self.target, labels, OF_KIND[kind], kind)
+
+
+@dataclass(frozen=True)
+class StreamSettings(AttributionSettings):
+    """How the texts of a file are explained: each for what the model predicts, or all for one label.
+
+    `threshold` and `mask` are as in EvaluateSettings. `words` is what cuts the texts: where nobody says,
+    white space, or, where most of the first texts have none, single characters.
+    """
+
+    file: str
+    model: str
+    methods: tuple[str, ...]
+    dense: str | None = None
+    text: str = setting("text", "Key of the text in each object.")
+    query: str | None = setting(None, "Key of the question in each object, if there is one.")
+    words: WordCutter | None = setting(None, WORDS_HELP)
+    long_texts: LongTexts = setting(
+        "window", "Read a long text in several windows, or truncate it to the first."
+    )
+    max_length: int | None = setting(
+        None, "Longest window in tokens; by default what the model was trained with or can read."
+    )
+    precision: Precision = setting("float32", "Numerical precision of the model.")
+    device: str = setting(
+        "auto", "Device to run on, such as cpu or cuda:0; auto takes a GPU if there is one."
+    )
+    seed: int = setting(0, "Random seed of baselines and perturbations.")
+    chunk: int = setting(256, "Lines per part file, the unit of work that is saved and resumed.")
+    target: str = setting(
+        "predicted", "Class to explain: predicted (of several labels the most probable), or a label."
+    )
+    threshold: float = setting(
+        THRESHOLD, "Multi-label models: labels with a probability above this are predicted."
+    )
+    mask: str | None = setting(None, "Text that stands in for a word, for functions with --replace mask.")
+
+    def target_label(self, labels: Sequence[str], kind: Kind) -> str | None:
+        """Return the label to explain; None where each text has its own.
+
+        Raises:
+            InputError: the model has no such label.
+        """
+        return target_label(self.target, labels, ("predicted",), kind)
+
+    def check(self, known_methods: tuple[str, ...]) -> None:
+        """Refuse what cannot be carried out, all at once."""
+        known = f"a method of {', '.join(known_methods)}"
+        faults = [Fault(known, repr(method)) for method in self.methods if method not in known_methods]
+        if not 0 <= self.threshold < 1:
+            faults.append(Fault("a threshold from 0 to below 1", str(self.threshold)))
+        if not self.methods:
+            faults.append(Fault("at least one method", "none"))
+        if self.words not in (None, *CUTTERS):
+            faults.append(Fault(f"words cut by {', '.join(CUTTERS)}", repr(self.words)))
+        if self.chunk < 1:
+            faults.append(Fault("a chunk of at least 1 text", str(self.chunk)))
+        if faults := faults + self.faults():
+            raise InputError(*faults)
 
 
 def target_label(target: str, labels: Sequence[str], of_each: Sequence[str], kind: Kind) -> str | None:

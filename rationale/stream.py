@@ -26,19 +26,17 @@ from eraser.files.whole import write_json
 from eraser.labels import split_labels
 from eraser.progress import progress
 from eraser.types import Floats, Kind
-from eraser.words import CUTTERS, WordCutter, cutter_for
+from eraser.words import cutter_for
 from rationale.attribution import METHODS, Attribution, Case, attribute, codes_of, refuse_unfit
 from rationale.attribution.fit import reading
-from rationale.attribution.request import AttributionSettings
 from rationale.evaluation.pipeline import PARTS_VERSION, seed_of
 from rationale.evaluation.plan import check_asked, explained_by
 from rationale.evaluation.stored.part_files import PartRows, part, whole_part
 from rationale.evaluation.stored.run_folder import read_own, unreadable
-from rationale.heads import HEADS, THRESHOLD, said
+from rationale.heads import HEADS, said
 from rationale.inference.predict import text_probs
 from rationale.pass_cache import Passes
-from rationale.settings import digest, target_label
-from rationale.text.encode import LongTexts
+from rationale.settings import THRESHOLD, StreamSettings, digest
 from rationale.text.lines import LineChunks, first_texts
 from rationale.text_classifier import TextClassifier
 
@@ -46,55 +44,6 @@ MANIFEST = "manifest.json"
 PART = re.compile(r"[\w-]+\.parquet", re.ASCII)
 LATER = {"target": "predicted", "threshold": THRESHOLD, "mask": None}  # no part of a name but where changed
 ROWS_VERSION = 2  # to be raised by a change of what rows hold, or of how texts are read
-
-
-@dataclass(frozen=True)
-class StreamSettings(AttributionSettings):
-    """How the texts of a file are explained: each for what the model predicts, or all for one label.
-
-    `threshold` and `mask` are as in EvaluateSettings. `words` is what cuts the texts: where nobody says,
-    white space, or, where most of the first texts have none, single characters.
-    """
-
-    file: str
-    model: str
-    methods: tuple[str, ...]
-    dense: str | None = None
-    text: str = "text"
-    query: str | None = None
-    words: WordCutter | None = None
-    long_texts: LongTexts = "window"
-    max_length: int | None = None
-    precision: str = "float32"
-    device: str = "auto"
-    seed: int = 0
-    chunk: int = 256
-    target: str = "predicted"
-    threshold: float = THRESHOLD
-    mask: str | None = None
-
-    def target_label(self, labels: Sequence[str], kind: Kind) -> str | None:
-        """Return the label to explain; None where each text has its own.
-
-        Raises:
-            InputError: the model has no such label.
-        """
-        return target_label(self.target, labels, ("predicted",), kind)
-
-    def check(self) -> None:
-        """Refuse what cannot be carried out, all at once."""
-        known = f"a method of {', '.join(METHODS)}"
-        faults = [Fault(known, repr(method)) for method in self.methods if method not in METHODS]
-        if not 0 <= self.threshold < 1:
-            faults.append(Fault("a threshold from 0 to below 1", str(self.threshold)))
-        if not self.methods:
-            faults.append(Fault("at least one method", "none"))
-        if self.words not in (None, *CUTTERS):
-            faults.append(Fault(f"words cut by {', '.join(CUTTERS)}", repr(self.words)))
-        if self.chunk < 1:
-            faults.append(Fault("a chunk of at least 1 text", str(self.chunk)))
-        if faults := faults + self.faults():
-            raise InputError(*faults)
 
 
 @dataclass(frozen=True)
@@ -212,7 +161,7 @@ def stream(
     overwrite: bool = False,
 ) -> Stream:
     """Refuse settings that cannot be carried out; return the run over a file."""
-    settings.check()
+    settings.check(tuple(METHODS))
     lines = LineChunks(Path(settings.file), settings.chunk)
     len(lines)  # refused before a folder is made
     explained = explained_by(classifier, dense)

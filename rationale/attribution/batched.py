@@ -12,9 +12,10 @@ from eraser import Fault, InputError, Text
 from eraser.progress import progress
 from eraser.types import Floats
 from rationale.attribution.methods import Method
-from rationale.attribution.request import AttributionSettings, Request
+from rationale.attribution.request import Request
 from rationale.inference.predict import DROPPING, together
 from rationale.pass_cache import Passes, now
+from rationale.settings import AttributionSettings
 from rationale.text.encode import Window
 from rationale.text_classifier import TextClassifier
 

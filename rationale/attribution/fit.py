@@ -19,10 +19,10 @@ from eraser.types import Floats
 from rationale.attribution.batched import Case, piece_scores
 from rationale.attribution.gradients import lengths_count
 from rationale.attribution.methods import Method, method_named
-from rationale.attribution.request import AttributionSettings
 from rationale.models.packed.alone import length_matters
 from rationale.models.packed.known import known, rounded
 from rationale.models.packed.reads import reads_of
+from rationale.settings import AttributionSettings
 from rationale.text_classifier import TextClassifier
 
 TRIED = (6, 3)  # words of the texts

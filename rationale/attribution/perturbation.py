@@ -19,8 +19,9 @@ from torch import Tensor
 
 from eraser.progress import progress
 from eraser.types import Floats
-from rationale.attribution.request import AttributionSettings, Request, explained_values
+from rationale.attribution.request import Request, explained_values
 from rationale.inference.ablate import coalition_logits, words_of
+from rationale.settings import AttributionSettings
 from rationale.text.encode import Window
 from rationale.text_classifier import TextClassifier
 

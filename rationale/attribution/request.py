@@ -8,45 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from eraser import Fault
-from rationale.heads import HEADS, Explain, Head, explained
-from rationale.inference.ablate import ErasureMode
+from rationale.heads import HEADS, Head, explained
+from rationale.settings import AttributionSettings, Explain
 from rationale.text.encode import OUTSIDE, Batch, Window
 from rationale.text_classifier import TextClassifier
-
-EXPLAIN: tuple[Explain, ...] = ("logit", "probability", "margin")
-
-
-@dataclass(frozen=True, kw_only=True)
-class AttributionSettings:
-    """What is explained, and how much work methods that sample may do for one window.
-
-    `explain`: the class's logit (a number itself), its probability, or its logit's lead over the best other.
-    `ig_steps`: Gauss-Legendre nodes of integrated gradients, which converge fast. `replace`: how
-    perturbation methods take words away.
-    """
-
-    explain: Explain = "logit"
-    ig_steps: int = 20
-    gradient_shap_samples: int = 20
-    lime_samples: int = 100
-    shap_samples: int = 500
-    occlusion_words: int = 3
-    replace: ErasureMode = "delete"
-
-    def faults(self) -> list[Fault]:
-        """Return what is wrong with the settings."""
-        at_least = {
-            "integrated gradients, steps": self.ig_steps,
-            "gradient SHAP, samples": self.gradient_shap_samples,
-            "LIME, samples": self.lime_samples,
-            "kernel SHAP, samples": self.shap_samples,
-            "occlusion, words": self.occlusion_words,
-        }
-        found = [Fault(f"at least 1 for {what}", str(n)) for what, n in at_least.items() if n < 1]
-        if self.explain not in EXPLAIN:
-            found.append(Fault(f"explain as one of {', '.join(EXPLAIN)}", repr(self.explain)))
-        return found
 
 
 def usual(classifier: TextClassifier) -> AttributionSettings:

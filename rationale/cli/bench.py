@@ -9,47 +9,53 @@ from typing import Annotated, Any
 import typer
 
 from eraser.errors import Fault, InputError
+from rationale.cli.evaluate import ARROWS
+from rationale.cli.from_settings import from_settings
 from rationale.cli.options import (
-    Address,
+    Compute,
     DataPath,
     DatasetName,
+    Device,
     Overwrite,
     Precision,
-    RunnerName,
+    Split,
     Threads,
-    Workers,
     use_threads,
 )
-from rationale.process.terminal import say, say_lines
+from rationale.cli.train import of_data
+from rationale.process.terminal import digits, say, say_lines, say_next
 
 DIAL = "bench --dial"
 
 
+@from_settings()
 def bench_command(  # noqa: PLR0913 (one option each)
-    model: Annotated[str | None, typer.Option(help="Folder or hub id of a model that drops tokens.")] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(help="Folder or hub id of a model that drops tokens, stops early or is pruned."),
+    ] = None,
     suite: Annotated[
-        str | None, typer.Option(help="Instead a grid of sizes, lengths and batches: gpu or cpu.")
+        str | None, typer.Option(help="Benchmark a preset grid (gpu or cpu) instead of --model.")
     ] = None,
     dataset: DatasetName = "sample",
     data: DataPath = None,
-    split: str = "test",
-    windows: Annotated[int, typer.Option(help="How many windows of the split to time.")] = 256,
-    batch_size: int = 32,
-    rounds: int = 5,
+    split: Split = "test",
+    windows: Annotated[int, typer.Option(help="Number of windows of the split to time.")] = 256,
+    batch_size: Annotated[int, typer.Option(help="Windows per batch.")] = 32,
+    rounds: Annotated[int, typer.Option(help="Number of timed rounds; the median is printed.")] = 5,
     threads: Threads = None,
     dial: Annotated[
-        bool, typer.Option("--dial", help="Instead draw accuracy and agreement against speed.")
+        bool, typer.Option("--dial", help="Plot accuracy and agreement against speed instead of timing.")
     ] = False,
-    dials: Annotated[str | None, typer.Option(help="Dials to draw, comma-separated.")] = None,
-    out: Annotated[Path, typer.Option(help="Folder for what is drawn or measured.")] = Path("runs/bench"),
+    dials: Annotated[str | None, typer.Option(help="Dial settings to plot, comma-separated.")] = None,
+    out: Annotated[Path, typer.Option(help="Folder for tables and plots.")] = Path("runs/bench"),
     precision: Precision = "auto",
-    device: str = "auto",
-    runner: RunnerName = "local",
-    workers: Workers = 1,
-    address: Address = None,
+    device: Device = "auto",
     overwrite: Overwrite = False,
+    *,
+    compute: Compute,
 ) -> None:
-    """Measure speed beside counted operations: Hugging Face dense, ours dense, ours with removal."""
+    """Measure time and FLOPs of a model: dense in Hugging Face, dense packed, and with token removal."""
     from eraser.files.content import content_of_examples
     from eraser.files.owned import claim, is_done
     from eraser.load import load
@@ -62,10 +68,11 @@ def bench_command(  # noqa: PLR0913 (one option each)
         raise InputError(Fault("at least 1 window", str(windows)))
     use_threads(threads)
     keep_freed_memory()
-    if suite is None and (runner, workers, address) != ("local", 1, None):
+    how = (compute.runner, compute.workers, compute.address)
+    if suite is None and how != ("local", 1, None):
         raise InputError(Fault("a runner, workers and an address with --suite alone", "no suite"))
     if suite is not None:
-        _run_suite(suite, device, out, (runner, workers, address), overwrite)
+        _run_suite(suite, device, out, how, overwrite)
         return
     if model is None:
         raise InputError(Fault("a model (--model) or a grid (--suite)", "neither"))
@@ -74,17 +81,19 @@ def bench_command(  # noqa: PLR0913 (one option each)
     classifier = cast_once(load_classifier(model, device=device, precision=precision))
     if dial or dials:
         of = {"content_of_model": content_of_model(model), "split": split, "dials": dials}
-        of |= {"content_of_data": content_of_examples(loaded, examples)}
+        of |= {"contentof_data": content_of_examples(loaded, examples)}
         if is_done(out, DIAL, of, (model,), overwrite):
             say(f"already done: {out}", err=True)
             return
         found = _dial_table(classifier, loaded, split, dials)
         claim(out, DIAL, of, (model,), (), overwrite)
         _draw_dial(found, out)
+        say_next("evaluate", *of_data(dataset, data), "--model", model)
         return
     encoded = classifier.encoder.encode([loaded.text(e) for e in examples])
     flat = [w for text in encoded for w in text][:windows]
     say_lines(table(bench(classifier, flat, batch_size, rounds)))
+    say_next("evaluate", *of_data(dataset, data), "--model", model)
 
 
 def _run_suite(name: str, device: str, out: Path, how: tuple[str, int, str | None], overwrite: bool) -> None:
@@ -118,7 +127,11 @@ def _run_suite(name: str, device: str, out: Path, how: tuple[str, int, str | Non
     with together(out) as new:
         write_json(new / f"{name}.json", {**run.where, "cells": cells})
         write_text(new / f"{name}.csv", as_csv(table))
-    say_lines(f"{run.where['device']}, torch {run.where['torch']}\n{table.round(2).to_string(index=False)}")
+    say_lines(
+        f"{run.where['device']}, torch {run.where['torch']}\n"
+        f"{table.to_string(index=False, float_format=digits)}"
+    )
+    say_next("bench", "--model", "MODEL", "--device", device)
 
 
 def _dial_table(classifier: Any, loaded: Any, split: str, dials: str | None) -> Any:
@@ -126,6 +139,14 @@ def _dial_table(classifier: Any, loaded: Any, split: str, dials: str | None) -> 
     from rationale.cli.train import numbers
 
     return dial_table(classifier, loaded, split, DIALS if dials is None else numbers(dials))
+
+
+def _with_arrows(found: Any) -> Any:
+    """Return a table whose column heads say which way is better."""
+    from eraser.metrics.table import METRICS
+
+    heads = {n: f"{n} {ARROWS[METRICS[n].higher_is_better]}".strip() for n in found if n in METRICS}
+    return found.rename(columns=heads | {"speedup": "speedup ↑"})
 
 
 def _draw_dial(found: Any, out: Path) -> None:
@@ -137,5 +158,5 @@ def _draw_dial(found: Any, out: Path) -> None:
     with together(out) as new:
         write_text(new / "dial.csv", as_csv(found))
         write_bytes(new / "dial.png", png(dial_figure(found)))
-    say_lines(found.round(3).to_string(index=False))
+    say_lines(_with_arrows(found).to_string(index=False, float_format=digits))
     say(f"written: {out}/dial.csv, {out}/dial.png")

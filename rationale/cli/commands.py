@@ -15,9 +15,10 @@ import typer
 
 from eraser.errors import Fault, InputError, first_line, told
 from eraser.files.whole import is_text, name_fault
+from rationale import __version__
 from rationale.cli.attribute import attribute_command
 from rationale.cli.bench import bench_command
-from rationale.cli.data import import_command
+from rationale.cli.data import first_command, import_command
 from rationale.cli.evaluate import compare_command, evaluate_command
 from rationale.cli.options import (
     AsJson,
@@ -25,28 +26,28 @@ from rationale.cli.options import (
     DatasetName,
     ExtraLabels,
     Overwrite,
+    Split,
 )
 from rationale.cli.speeds import speeds_command
 from rationale.cli.train import train_app, tune_app
-from rationale.cli.train_adaptive import train_dact_command, train_inforcoef_command, train_prune_command
 from rationale.cli.viewer import app_command
-from rationale.process.terminal import say, say_lines
+from rationale.process.terminal import digits, say, say_lines, say_next
 
 LEAST = 1_500_000_000  # bytes of address space, which the libraries of a model take when they are imported
-LIGHT = frozenset({"data", "score", "check", "compare", "--help"})  # commands that import none of them
+LIGHT = frozenset(
+    {"data", "score", "check", "compare", "--help", "-h", "--version"}
+)  # commands that import none of them
 NO_MEMORY = "expected more memory than there is, or than a limit leaves"
 
 app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    help="Which words decided, do people agree, can it be trusted, what did it cost?",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Evaluate explanations of text classifiers: agreement with annotators, faithfulness and cost.",
 )
 data_app = typer.Typer(no_args_is_help=True, help="Fetch, list and describe data sets.")
 app.add_typer(data_app, name="data")
 data_app.command("import")(import_command)
-train_app.command("dact")(train_dact_command)
-train_app.command("inforcoef")(train_inforcoef_command)
-train_app.command("prune")(train_prune_command)
 app.add_typer(train_app, name="train")
 app.add_typer(tune_app, name="tune")
 app.command("evaluate")(evaluate_command)
@@ -57,8 +58,25 @@ app.command("speeds")(speeds_command)
 app.command("app")(app_command)
 
 
+def _print_version(asked: bool) -> None:
+    """Print the version and leave."""
+    if asked:
+        say(f"rationale {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def rationale(
+    version: Annotated[
+        bool,
+        typer.Option("--version", is_eager=True, callback=_print_version, help="Print the version and exit."),
+    ] = False,
+) -> None:
+    """Evaluate explanations of text classifiers: agreement with annotators, faithfulness and cost."""
+
+
 def run(command: Callable[[], object]) -> None:
-    """Run a command line; what is wrong is a line a fault on standard error, and exit code 2."""
+    """Run a command line; each error is one line on standard error, and exit code 2."""
     if isinstance(sys.stdout, TextIOWrapper):  # a file's name or an id may be what no encoding can write
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
@@ -107,7 +125,7 @@ def out_of_memory(error: BaseException) -> bool:
 
 @data_app.command("list")
 def data_list(as_json: AsJson = False) -> None:
-    """List the data sets that can be fetched, and which are there."""
+    """List the data sets that can be downloaded, and where those that are here lie."""
     from eraser.data.catalog import status
 
     rows = status()
@@ -117,23 +135,28 @@ def data_list(as_json: AsJson = False) -> None:
     for row in rows:
         place = f" ({row.path})" if row.state == "here" else ""
         say(f"{row.name:20} {row.state:10} {row.description}{place}")
+    here = [row.name for row in rows if row.state == "here"]
+    say_next("data", *(("describe", "--dataset", here[0]) if here else ("fetch", rows[0].name)))
 
 
 @data_app.command("fetch")
 def data_fetch(
-    names: Annotated[list[str], typer.Argument(help="Data sets, see `rationale data list`.")],
-    force: Annotated[bool, typer.Option(help="Fetch again what is there.")] = False,
+    names: Annotated[
+        list[str], typer.Argument(help="Names of data sets, as `rationale data list` prints them.")
+    ],
+    force: Annotated[bool, typer.Option(help="Download again what is already here.")] = False,
 ) -> None:
     """Download data sets into the cache folder, check and unpack them."""
     from eraser.download import fetch
 
     for name in names:
         say(f"{name}: {fetch(name, force=force)}")
+    say_next("data", "describe", "--dataset", names[0])
 
 
 @data_app.command("describe")
 def data_describe(dataset: DatasetName = "sample", data: DataPath = None, as_json: AsJson = False) -> None:
-    """Say what a data set holds and what was left out of it."""
+    """Print what a data set contains and what was left out of it."""
     from eraser.load import load
 
     loaded = load(dataset, data)
@@ -155,29 +178,36 @@ def data_describe(dataset: DatasetName = "sample", data: DataPath = None, as_jso
         return
     say(f"{loaded.name}: labels {', '.join(loaded.labels)}")
     for split, row in facts["splits"].items():
-        say(f"  {split:6}" + "  ".join(f"{k} {v}" for k, v in row.items()))
+        shown = row | {"human_share": digits(row["human_share"])}
+        say(f"  {split:6}" + "  ".join(f"{k} {v}" for k, v in shown.items()))
     for note in loaded.notes:
         say(f"  note: {note}")
+    say_next(*first_command(loaded, data, dataset))
 
 
 @app.command("compress")
 def compress_command(
     model: Annotated[Path, typer.Option(help="Folder of a trained classifier.")],
-    out: Annotated[Path, typer.Option(help="Folder for the small copy.")],
+    out: Annotated[Path, typer.Option(help="Folder for the compressed copy.")],
     overwrite: Overwrite = False,
 ) -> None:
-    """Store a model in about a quarter of its size: matrices in eight bits, the rest in sixteen."""
+    """Store a model at about a quarter of its size: matrices in 8 bits, the rest in 16."""
     from rationale.hf.compress import compress
 
-    say(f"{out}: {compress(model, out, overwrite) / 1e6:.1f} MB")
+    say(f"{out}: {digits(compress(model, out, overwrite) / 1e6)} MB")
+    say_next("app", "--model", out)
 
 
 @app.command("score")
 def score_command(
-    predictions: Annotated[Path, typer.Option(help="Official-format .jsonl file.")],
-    data: Annotated[Path, typer.Option(help="ERASER-format folder or .tar.gz.")],
-    split: str = "test",
-    official: Annotated[Path | None, typer.Option(help="Also write the official scorer's JSON here.")] = None,
+    predictions: Annotated[
+        Path, typer.Option(help="Predictions, a .jsonl file in ERASER's official format.")
+    ],
+    data: Annotated[Path, typer.Option(help="Data set in ERASER format, a folder or .tar.gz.")],
+    split: Split = "test",
+    official: Annotated[
+        Path | None, typer.Option(help="File to write the official scorer's JSON to, besides printing it.")
+    ] = None,
     extra_label: ExtraLabels = None,
 ) -> None:
     """Score any system's predictions as the official ERASER scorer does; needs no torch."""
@@ -190,16 +220,20 @@ def score_command(
     if official is not None:
         write_text(official, text + "\n")
     say_lines(text)
+    same = ("--predictions", predictions, "--data", data, "--split", split)
+    say_next("check", *same, err=True)  # standard output is JSON
 
 
 @app.command("check")
 def check_command(
-    predictions: Annotated[Path, typer.Option(help="Official-format .jsonl file.")],
-    data: Annotated[Path, typer.Option(help="ERASER-format folder or .tar.gz.")],
-    split: str = "test",
+    predictions: Annotated[
+        Path, typer.Option(help="Predictions, a .jsonl file in ERASER's official format.")
+    ],
+    data: Annotated[Path, typer.Option(help="Data set in ERASER format, a folder or .tar.gz.")],
+    split: Split = "test",
     extra_label: ExtraLabels = None,
 ) -> None:
-    """List everything wrong with a prediction file; exit code 2 if the official scorer would refuse it."""
+    """List all errors of a prediction file; exit code 2 if the official scorer would refuse it."""
     from eraser.data.source import Source
     from eraser.official.check import check_predictions
     from eraser.official.reading import ScorerOptions
@@ -211,3 +245,4 @@ def check_command(
     if found.faults:
         raise InputError(*found.faults)
     say(f"{predictions}: no faults, {len(found.warnings)} warnings")
+    say_next("score", "--predictions", predictions, "--data", data, "--split", split)

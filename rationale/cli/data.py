@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
@@ -15,27 +14,35 @@ from eraser.labels import SEVERAL, split_labels
 from eraser.types import Dataset
 from rationale.cli.options import Overwrite, Words
 from rationale.cli.train import numbers
-from rationale.process.terminal import say
+from rationale.process.terminal import say, say_next
 
 MOST_LISTED = 50  # labels: numbers may be as many as rows
 SplitFile = Annotated[
     Path | None, typer.Option(help="A .csv, .tsv, .json, .jsonl or .parquet file of this split.")
 ]
-File = Annotated[Path | None, typer.Option(help="One file with the rows of all splits, instead.")]
-SplitColumn = Annotated[str | None, typer.Option(help="Of --file: the column with train, val or test.")]
-Shares = Annotated[
-    str | None,
-    typer.Option(help="Of --file: shares of train, val, test, each label alike; default 0.8,0.1,0.1."),
+File = Annotated[
+    Path | None, typer.Option(help="One file with the rows of all splits, instead of one per split.")
 ]
-IdColumn = Annotated[str | None, typer.Option("--id", help="Column; default id if there, or made.")]
-RationaleColumn = Annotated[str | None, typer.Option(help="Column; default rationale if there.")]
-QueryColumn = Annotated[str | None, typer.Option(help="Column; default query if there.")]
+SplitColumn = Annotated[str | None, typer.Option(help="Column of --file that says train, val or test.")]
+Fractions = Annotated[
+    str | None,
+    typer.Option(help="Train, val and test fractions for --file, stratified by label; default 0.8,0.1,0.1."),
+]
+IdColumn = Annotated[
+    str | None, typer.Option("--id", help="Column of the ids; by default id, or ids are made.")
+]
+RationaleColumn = Annotated[
+    str | None, typer.Option(help="Column of the rationales; by default rationale if there is one.")
+]
+QueryColumn = Annotated[
+    str | None, typer.Option(help="Column of the queries; by default query if there is one.")
+]
 RationaleForm = Annotated[
     Literal["auto", "chars", "tokens", "marks", "none"],
     typer.Option(
-        help="chars or tokens: a list of [start, end), end excluded, in characters or in words (white-space "
-        "words; those of --words where most rationales fit only those); tokens: or a list with a 0 or 1 for "
-        "each word; marks: in the text; auto: by the rows."
+        help="Format of the rationales. chars, tokens: lists of [start, end), end excluded, in characters or "
+        "in words (white-space words; those of --words where most rationales fit only those); tokens also "
+        "takes a list with a 0 or 1 per word; marks: marked in the text; auto: detected from the rows."
     ),
 ]
 
@@ -47,17 +54,17 @@ def import_command(  # noqa: PLR0913 (one option each)
     test: SplitFile = None,
     file: File = None,
     split_column: SplitColumn = None,
-    split: Shares = None,
-    seed: Annotated[int, typer.Option(help="Of the split by chance.")] = 0,
-    text: Annotated[str, typer.Option(help="Column.")] = "text",
-    label: Annotated[str, typer.Option(help="Column.")] = "label",
+    fractions: Fractions = None,
+    seed: Annotated[int, typer.Option(help="Random seed of the split by --fractions.")] = 0,
+    text: Annotated[str, typer.Option(help="Column of the texts.")] = "text",
+    label: Annotated[str, typer.Option(help="Column of the labels.")] = "label",
     id_column: IdColumn = None,
     rationale: RationaleColumn = None,
     query: QueryColumn = None,
     rationale_form: RationaleForm = "auto",
     words: Words = None,
-    opening: Annotated[str, typer.Option("--open", help="Mark before marked words.")] = "[[",
-    closing: Annotated[str, typer.Option("--close", help="Mark after them.")] = "]]",
+    opening: Annotated[str, typer.Option("--open", help="Mark before the words of a rationale.")] = "[[",
+    closing: Annotated[str, typer.Option("--close", help="Mark after the words of a rationale.")] = "]]",
     overwrite: Overwrite = False,
 ) -> None:
     """Turn your own CSV, TSV, JSON, JSONL or Parquet files into a data set in ERASER format."""
@@ -68,9 +75,9 @@ def import_command(  # noqa: PLR0913 (one option each)
 
     given = {"train": train, "val": val, "test": test, WHOLE: file}
     files = {name: path for name, path in given.items() if path is not None}
-    _check_files(files, WHOLE, {"--split-column": split_column, "--split": split})
+    _check_files(files, WHOLE, {"--split-column": split_column, "--fractions": fractions})
     columns = ColumnNames(text, label, id_column, rationale, query, split_column)
-    shares = tuple(numbers(split or "0.8,0.1,0.1"))
+    shares = tuple(numbers(fractions or "0.8,0.1,0.1"))
     how = ImportOptions(columns, rationale_form, (opening, closing), shares, seed, words)
     if read_made(out) is None:
         refuse_taken(out)
@@ -78,6 +85,7 @@ def import_command(  # noqa: PLR0913 (one option each)
     of = {**asdict(how), "content_of_files": {name: hash_of(path) for name, path in files.items()}}
     if is_done(out, BY, of, (), overwrite):
         say(f"already done: {out}")
+        say_next(*first_command(found, out))
         return
     if overwrite and (made := read_made(out)) is not None:
         refuse_taken(out, but={MANIFEST, *made.files})
@@ -111,14 +119,17 @@ def _print_summary(found: Dataset, folder: Path) -> None:
     for note in found.notes:
         say(f"  note: {note}")
     say(f"written: {folder}")
-    data = ["--dataset", found.name, "--data", str(folder)]
+    say_next(*first_command(found, folder))
+
+
+def first_command(found: Dataset, folder: Path | None, name: str | None = None) -> list[str]:
+    """Return what to do first with a data set: train a model on it, or score one where it cannot."""
+    data = ["--dataset", name or found.name, *([] if folder is None else ["--data", str(folder)])]
+    several = any(SEVERAL in label for label in found.labels)
     if {"train", "val"} <= found.splits.keys() and not several:
         backbone, model = "sentence-transformers/all-MiniLM-L6-v2", f"models/{found.name}-dense"
-        command = ["rationale", "train", "dense", *data, "--backbone", backbone, "--out", model]
-    else:
-        split = list(found.splits)[-1]
-        command = ["rationale", "evaluate", *data, "--model", "MODEL", "--split", split]
-    say(f"next: {shlex.join(command)}")
+        return ["train", "dense", *data, "--backbone", backbone, "--out", model]
+    return ["evaluate", *data, "--model", "MODEL", "--split", list(found.splits)[-1]]
 
 
 def _each(label: str, several: bool) -> tuple[str, ...]:

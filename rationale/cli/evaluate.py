@@ -3,141 +3,120 @@
 from __future__ import annotations
 
 import json
-from dataclasses import fields
-from dataclasses import replace as replaced  # `replace` is an option
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from rationale.cli.from_settings import from_settings
 from rationale.cli.options import (
-    Address,
     AsJson,
     Budgets,
+    Compute,
     DataPath,
     DatasetName,
     DenseModel,
-    Explained,
     Explains,
     LabelNames,
-    Limit,
-    MaskText,
     Methods,
     ModelPath,
     Overwrite,
-    Precision,
-    Replacement,
     RunFolder,
-    RunnerName,
-    Sample,
-    Threshold,
-    Workers,
     absolute,
     label_names,
 )
-from rationale.process.terminal import say, say_lines
+from rationale.process.terminal import digits, say, say_lines, say_next
+from rationale.settings import EvaluateSettings
 
 if TYPE_CHECKING:  # torch is imported when a command runs
+    import pandas as pd
+
     from rationale.evaluation.plan import Plan
     from rationale.runners.jobs import EvaluateJob
-    from rationale.settings import EvaluateSettings
     from rationale.text_classifier import TextClassifier
 
+ARROWS = {True: "↑", False: "↓", None: ""}  # by whether higher is better
+SHORT = {  # metric → its column head
+    "false_positive_rate": "fpr",
+    "average_precision": "avg_prec",
+    "comprehensiveness": "comp",
+    "sufficiency": "suff",
+    "aopc_comprehensiveness": "aopc_comp",
+    "aopc_sufficiency": "aopc_suff",
+    "iou_f1_eraser": "iou_f1",
+    "cost": "ms",
+}
 
+
+@from_settings()
 def evaluate_command(  # noqa: PLR0913 (one option each)
     dataset: DatasetName = "sample",
     data: DataPath = None,
     model: ModelPath = None,
     dense: DenseModel = None,
     out: RunFolder = None,
-    split: str = "test",
     methods: Methods = None,
     budget: Budgets = None,
-    target: Explained = "predicted",
-    labels: LabelNames = None,
-    limit: Limit = None,
-    sample: Sample = None,
-    long_texts: Annotated[Literal["window", "truncate"], typer.Option()] = "window",
-    max_length: int | None = None,
-    replace: Replacement = "delete",
-    mask: MaskText = None,
-    threshold: Threshold = 0.5,
     explain: Explains = None,
-    ig_steps: int = 20,
-    gradient_shap_samples: int = 20,
-    lime_samples: int = 100,
-    shap_samples: int = 500,
-    occlusion_words: Annotated[int, typer.Option(help="Length of the phrase that slides.")] = 3,
-    precision: Precision = "float32",
-    device: str = "auto",
-    seed: int = 0,
-    chunk: Annotated[int, typer.Option(help="Examples to a part on disk.")] = 64,
-    runner: RunnerName = "local",
-    workers: Workers = 1,
-    address: Address = None,
+    labels: LabelNames = None,
     overwrite: Overwrite = False,
     as_json: AsJson = False,
+    *,
+    settings: partial[EvaluateSettings],
+    compute: Compute,
 ) -> None:
-    """Score rationale methods against human evidence; an interrupted run goes on where it stopped."""
+    """Score rationale methods against human evidence; an interrupted run resumes where it stopped."""
     from eraser.load import load
+    from rationale.evaluation.choices import DEFAULT, choose
     from rationale.evaluation.plan import plan
     from rationale.hf.memory import keep_freed_memory
     from rationale.report.write import write_run
     from rationale.runners.backends import RUNNERS, check_runner
 
-    given = locals()
-    check_runner(runner, workers, address)
+    check_runner(compute.runner, compute.workers, compute.address)
     keep_freed_memory()
     loaded = load(dataset, data)
-    given["model"] = model or _default_model(dataset)
-    classifier = _classifier(given["model"], given)
-    explained = None if dense is None else _classifier(dense, given)
-    folder = out or Path("runs") / f"{dataset}-{split}"
-    planned = plan(classifier, loaded, _settings(given, classifier, explained), folder, explained, overwrite)
+    asked = settings(dataset=dataset, model=model or _default_model(dataset), dense=dense)
+    classifier = _classifier(asked.model, asked, labels)
+    explained = None if dense is None else _classifier(dense, asked, labels)
+    folder = out or Path("runs") / f"{dataset}-{asked.split}"
+    choices = choose(asked, classifier, explained, methods or DEFAULT, budget or (), explain)
+    for line in choices.left_out:
+        say(line, err=True)
+    planned = plan(classifier, loaded, choices.settings, folder, explained, overwrite)
     if planned.done:
-        say(f"already done: {folder}; tables and report are made again from its parts", err=True)
-    RUNNERS[runner](_job(given, planned), planned, workers, address)
+        say(f"already done: {folder}; tables and report are written again from its parts", err=True)
+    RUNNERS[compute.runner](_job(planned, labels, data), planned, compute.workers, compute.address)
     scores = write_run(planned.batches(), loaded, folder)
     _print_run(scores, str(planned.run.budgets[0]), folder, as_json)
 
 
-def _job(given: dict[str, Any], planned: Plan) -> EvaluateJob:
-    """Return what a worker needs to know of the run; paths are absolute, for it may start elsewhere."""
+def _job(planned: Plan, labels: str | None, data: Path | None) -> EvaluateJob:
+    """Return what a worker needs to know of the run; paths are absolute, as it may start elsewhere."""
     import torch
 
     from rationale.runners.jobs import EvaluateJob
 
-    s, data = planned.run.settings, given["data"]
-    elsewhere = replaced(s, model=absolute(s.model), dense=None if s.dense is None else absolute(s.dense))
-    labels = label_names(given["labels"])
+    s = planned.run.settings
+    elsewhere = replace(s, model=absolute(s.model), dense=None if s.dense is None else absolute(s.dense))
     folder = str(planned.run.folder.parent.resolve())
-    return EvaluateJob(elsewhere, folder, labels, torch.get_num_threads(), data and absolute(str(data)))
+    place = None if data is None else absolute(str(data))
+    return EvaluateJob(elsewhere, folder, label_names(labels), torch.get_num_threads(), place)
 
 
-def _classifier(name: str, given: dict[str, Any]) -> TextClassifier:
+def _classifier(name: str, asked: EvaluateSettings, labels: str | None) -> TextClassifier:
     """Return a model that reads and runs as the options say, or a function."""
     from rationale.named import load_named
 
-    how = {name: given[name] for name in ("max_length", "long_texts", "device", "precision")}
-    return load_named(name, label_names(given["labels"]), given["mask"], how)
-
-
-def _settings(
-    given: dict[str, Any], classifier: TextClassifier, dense: TextClassifier | None
-) -> EvaluateSettings:
-    """Return the options as settings, with what suits the model where nothing is said."""
-    from rationale.attribution import usual
-    from rationale.budgets import parse_budget
-    from rationale.cli.methods import picked
-    from rationale.inference.capabilities import drops_tokens
-    from rationale.settings import EvaluateSettings, defaults
-
-    methods, budgets = defaults(drops_tokens(classifier), classifier.opaque)
-    suited = picked(given["methods"], methods, classifier, dense)
-    fit = [b for b in budgets if parse_budget(b).method in (None, *suited)]
-    given = given | {"methods": suited, "budgets": tuple(given["budget"] or fit)}
-    given["explain"] = given["explain"] or usual(classifier).explain
-    return EvaluateSettings(**{f.name: given[f.name] for f in fields(EvaluateSettings) if f.name in given})
+    how = {
+        "max_length": asked.max_length,
+        "long_texts": asked.long_texts,
+        "device": asked.device,
+        "precision": asked.precision,
+    }
+    return load_named(name, label_names(labels), asked.mask, how)
 
 
 def _default_model(dataset: str) -> str:
@@ -149,38 +128,54 @@ def _default_model(dataset: str) -> str:
 
 
 def _print_run(scores: Any, budget: str, folder: Path, as_json: bool) -> None:
+    from eraser.metrics.table import METRICS
     from rationale.report.summary import headline, in_words, of_answers
+    from rationale.report.verdict import verdict
     from rationale.report.write import records
 
     if as_json:
         say(json.dumps(records(scores)))
         return
     table = headline(scores, budget)
-    names = {
-        "false_positive_rate": "fpr",
-        "average_precision": "avg_prec",
-        "comprehensiveness": "comp",
-        "sufficiency": "suff",
-        "aopc_comprehensiveness": "aopc_comp",
-        "aopc_sufficiency": "aopc_suff",
-        "iou_f1_eraser": "iou_f1",
-        "cost": "ms",
-    }
+    arrows = {n: ARROWS[METRICS[n].higher_is_better] for n in map(str, table) if n in METRICS}
+    heads = {n: f"{SHORT.get(n, n)} {arrows.get(n, '↓')}".strip() for n in map(str, table)}
     right = "".join(f"{in_words(row)}, n = {row['n']}; " for row in of_answers(scores))
-    say_lines(table.rename(columns=names).round(3).to_string())
+    say_lines(table.rename(columns=heads).to_string(float_format=digits))
     say_lines(f"\n{right}budget {budget}; intervals and paired differences in {folder}/report.html")
+    for sentence in verdict(scores, _paired(folder), budget):
+        say(sentence)
+    say_next("app", "--run", folder)
+
+
+def _paired(folder: Path) -> pd.DataFrame:
+    """Return a run's table of paired differences, as it was written."""
+    import pandas as pd
+
+    path = folder / "paired.csv"
+    return (
+        pd.read_csv(path)
+        if path.exists()
+        else pd.DataFrame(columns=["metric", "budget", "method", "other", "tie"])
+    )
 
 
 def compare_command(
     runs: Annotated[list[Path], typer.Argument(help="Run folders of `rationale evaluate`, two or more.")],
     out: Annotated[Path, typer.Option(help="Folder for compare.csv and compare.md.")] = Path("runs/compare"),
     metrics: Annotated[
-        str | None, typer.Option(help="Comma-separated; default accuracy, agreement and faithfulness.")
+        str | None,
+        typer.Option(help="Metrics, comma-separated; default accuracy, agreement and faithfulness."),
     ] = None,
 ) -> None:
-    """Set runs side by side (models, seeds, methods) on the examples they share, with paired differences."""
+    """Compare runs (models, seeds, methods) on the examples they share, with paired differences."""
+    import pandas as pd
+
     from rationale.report.compare import COMPARED, write_comparison
+    from rationale.report.verdict import sides
 
     names = COMPARED if metrics is None else tuple(metrics.split(","))
     say_lines(write_comparison(runs, names, out))
     say(f"written: {out}/compare.csv, {out}/compare.md")
+    say_next("app", *(word for run in runs for word in ("--run", run)))
+    for sentence in sides(pd.read_csv(out / "compare.csv")):
+        say(sentence)

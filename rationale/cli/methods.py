@@ -10,8 +10,6 @@ from rationale.process.terminal import say
 if TYPE_CHECKING:  # torch is imported when a command runs
     from rationale.text_classifier import TextClassifier
 
-ALL = "all"
-
 
 def picked(
     given: str | None, usual: Sequence[str], classifier: TextClassifier, explained: TextClassifier | None
@@ -27,14 +25,9 @@ def picked(
         classifier: the model.
         explained: the model that attention and gradients explain, where it is another one.
     """
-    from rationale.attribution import METHODS, fitting
-    from rationale.inference.capabilities import drops_tokens
+    from rationale.evaluation.choices import DEFAULT, suited
 
-    if given not in (None, ALL):
-        return tuple(given.split(","))
-    own = drops_tokens(classifier)
-    names = usual if given is None else [n for n, method in METHODS.items() if own or not method.adaptive]
-    fit, left_out = fitting(classifier, names, explained)
+    fit, left_out = suited(given or DEFAULT, usual, classifier, explained)
     for line in left_out:
         say(line, err=True)
     return fit

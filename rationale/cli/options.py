@@ -2,117 +2,121 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
 from eraser import Fault, InputError
+from eraser.words import WordCutter
+from rationale.settings import WORDS_HELP
 
-DatasetName = Annotated[str, typer.Option(help="sample, movies, multirc, hatexplain, or a name of your own.")]
+DatasetName = Annotated[
+    str, typer.Option(help="Data set: sample, movies, multirc, hatexplain, or a name of your own.")
+]
 DataPath = Annotated[
-    Path | None, typer.Option(help="Folder or .tar.gz of the data set; default the fetched copy.")
+    Path | None,
+    typer.Option(help="Folder or .tar.gz of the data set; by default the copy that `data fetch` downloaded."),
 ]
 ExtraLabels = Annotated[
     list[str] | None,
     typer.Option(
-        "--extra-label", help="Label that may be predicted though gold lacks it (HateXplain: normal)."
+        "--extra-label",
+        help="Label that may be predicted although no gold example has it (HateXplain: normal).",
     ),
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Precision = Annotated[Literal["float32", "bf16", "auto"], typer.Option()]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
+Precision = Annotated[
+    Literal["float32", "bf16", "auto"],
+    typer.Option(help="Numerical precision of the model; auto is bf16 where supported."),
+]
+Split = Annotated[str, typer.Option(help="Split of the data set.")]
+Device = Annotated[
+    str, typer.Option(help="Device to run on, such as cpu or cuda:0; auto takes a GPU if there is one.")
+]
+Words = Annotated[WordCutter | None, typer.Option(help=WORDS_HELP)]
 
 # evaluation
 ModelPath = Annotated[
     str | None,
-    typer.Option(help="Folder, hub id or package.module:function; for the sample the shipped movies model."),
+    typer.Option(
+        help="Model folder, hub id or package.module:function; for the sample by default the shipped model."
+    ),
 ]
 DenseModel = Annotated[
     str | None, typer.Option(help="Model that attention and gradients explain where --model drops tokens.")
 ]
 Overwrite = Annotated[
     bool,
-    typer.Option("--overwrite", help="Let other work of this suite in --out make room; only its own files."),
+    typer.Option(
+        "--overwrite", help="Replace other results of this suite in --out; only files that it wrote itself."
+    ),
 ]
-RunFolder = Annotated[Path | None, typer.Option(help="Run folder; default runs/DATASET-SPLIT.")]
+RunFolder = Annotated[Path | None, typer.Option(help="Folder for the run; default runs/DATASET-SPLIT.")]
 Methods = Annotated[
-    str | None, typer.Option(help="Comma-separated, or all; default the standard ones for the model.")
+    str | None,
+    typer.Option(help="Methods, comma-separated, or all; by default the standard ones for the model."),
 ]
 Budgets = Annotated[
     list[str] | None,
-    typer.Option(help="ratio, ratio=R, gold, top=N, match=METHOD or own; may be repeated, the first leads."),
-]
-Explained = Annotated[
-    str,
     typer.Option(
-        help="Class to explain: predicted (of several labels the most probable), gold, or a label "
-        "(label:gold for one of that name)."
+        help="Rationale length: ratio, ratio=R, gold, top=N, match=METHOD or own; may be repeated, "
+        "the first one leads."
     ),
-]
-ExplainedOfFile = Annotated[
-    str, typer.Option(help="Class to explain: predicted (of several labels the most probable), or a label.")
 ]
 Explains = Annotated[
     Literal["logit", "probability", "margin"] | None,
     typer.Option(
-        help="What methods explain of that class; default its logit, of a function its probability."
+        help="Output of that class to explain; by default its logit, for a function its probability."
     ),
-]
-Threshold = Annotated[
-    float, typer.Option(help="A multi-label model says the labels whose probability is above it.")
-]
-MaskText = Annotated[
-    str | None, typer.Option("--mask", help="What a function reads in place of a word, with --replace mask.")
 ]
 LabelNames = Annotated[
     str | None,
-    typer.Option(help="Names of the model's outputs in order, comma-separated; two for one logit: NEG,POS."),
+    typer.Option(help="Labels of the model's outputs in order, comma-separated; two for one logit: NEG,POS."),
 ]
-Limit = Annotated[int | None, typer.Option(help="Only the first N examples of the split.")]
-Sample = Annotated[
-    int | None, typer.Option(help="Only N examples of the split, drawn by chance with --seed.")
+RunnerName = Annotated[str, typer.Option(help="Where to compute: local, accelerate or ray.")]
+Workers = Annotated[int, typer.Option(help="Number of processes, each with its own copy of the model.")]
+Address = Annotated[
+    str | None, typer.Option(help="Address of a running Ray cluster; by default a local one is started.")
 ]
-Replacement = Annotated[Literal["delete", "mask"], typer.Option(help="How words are removed.")]
-Words = Annotated[
-    Literal["whitespace", "punctuation", "characters"] | None,
-    typer.Option(
-        help="What cuts texts into words. punctuation: a comma is a word of its own; characters: so is each "
-        "character of Chinese, Japanese, Thai and other scripts without spaces. Default whitespace, or "
-        "characters where most texts are in such a script."
-    ),
-]
-RunnerName = Annotated[str, typer.Option(help="Where it is computed: local, accelerate or ray.")]
-Workers = Annotated[int, typer.Option(help="Processes that compute, each with a model of its own.")]
-Address = Annotated[str | None, typer.Option(help="Of a Ray cluster that is there; default one of its own.")]
 # timing
-Threads = Annotated[int | None, typer.Option(help="CPU threads; default torch's own choice.")]
+Threads = Annotated[int | None, typer.Option(help="Number of CPU threads; by default what torch chooses.")]
 
 # training
+Dense = Annotated[Path, typer.Option(help="Folder of a model of `train dense`: teacher and starting point.")]
+ModelOut = Annotated[Path, typer.Option(help="Folder for the trained model.")]
 Compose = Annotated[
     Path | None,
-    typer.Option(help="Model to build on instead of --dense: a cut one, one that drops tokens, pretrained."),
+    typer.Option(
+        help="Model to build on instead of --dense: a pruned one, one that drops tokens, or a pretrained one."
+    ),
 ]
-Lr = Annotated[float, typer.Option(help="Of the weights.")]
-Speedup = Annotated[float | None, typer.Option(help="Aim in the hard stage: times fewer operations.")]
-AdaptiveEpochs = Annotated[int, typer.Option(help="Of the published training.")]
-Dense = Annotated[Path, typer.Option(help="Model of `train dense`: teacher, start and saliency.")]
-PredictorEpochs = Annotated[int, typer.Option(help="Of the predictors alone, before all (ours).")]
-Epochs = Annotated[int, typer.Option(help="Of soft removal, as published.")]
-HardEpochs = Annotated[int, typer.Option(help="Of hard removal after it (ours).")]
-HardLr = Annotated[float, typer.Option(help="Learning rate of the hard stage.")]
-WordDrop = Annotated[float, typer.Option(help="Share of words left out at random, hard stage (ours).")]
-TeacherEpochs = Annotated[
-    int, typer.Option(help="Best dense epochs whose mean probability is distilled (ours).")
+OnlyEvidence = Annotated[
+    bool, typer.Option("--evidence-only", help="Train only on the words that annotators marked.")
 ]
-ThresholdLr = Annotated[float, typer.Option(help="Learning rate of the thresholds.")]
-PredictorLr = Annotated[float | None, typer.Option(help="Learning rate of the predictors; default lr.")]
-Distill = Annotated[float, typer.Option(help="Share of the task loss that imitates the dense model.")]
-Steepness = Annotated[str | None, typer.Option(help="FIRST,GROWTH of lambda an epoch; default as published.")]
-Target = Annotated[
-    str, typer.Option(help="What predictors imitate: gradient_x_input (published), human, METHOD, A+B.")
-]
-Tolerance = Annotated[float, typer.Option(help="Accuracy on val that may be lost.")]
-OnlyEvidence = Annotated[bool, typer.Option("--evidence-only", help="Read only the words people marked.")]
+
+
+@dataclass(frozen=True)
+class Training:
+    """What an adaptive model is trained from, and where it goes."""
+
+    dense: Dense
+    out: ModelOut
+    dataset: DatasetName = "sample"
+    data: DataPath = None
+    compose: Compose = None
+    only_evidence: OnlyEvidence = False
+    overwrite: Overwrite = False
+
+
+@dataclass(frozen=True)
+class Compute:
+    """Where a run is computed."""
+
+    runner: RunnerName = "local"
+    workers: Workers = 1
+    address: Address = None
 
 
 def absolute(path: str) -> str:
@@ -126,7 +130,7 @@ def label_names(text: str | None) -> tuple[str, ...] | None:
 
 
 def use_threads(threads: int | None) -> None:
-    """Let torch compute with so many CPU threads; None leaves it its choice."""
+    """Set the number of CPU threads of torch; None leaves its own choice."""
     import torch
 
     if threads is None:

@@ -8,35 +8,49 @@ from typing import Annotated, Any
 import typer
 
 from eraser.errors import Fault, InputError
-from rationale.cli.options import DataPath, DatasetName, Overwrite, Precision, Threads, use_threads
-from rationale.process.terminal import say, say_lines
+from rationale.cli.options import (
+    DataPath,
+    DatasetName,
+    Device,
+    Overwrite,
+    Precision,
+    Split,
+    Threads,
+    use_threads,
+)
+from rationale.cli.train import of_data
+from rationale.process.terminal import digits, say, say_lines, say_next
 
 PRINTED_COLUMNS = (
     *("model", "dial", "flops", "wall", "wall_of_flops", "exit_layer"),
     *("accuracy", "accuracy_low", "accuracy_high", "loss", "loss_low", "loss_high"),
 )
 
+HEADS = {"flops": "flops ↑", "wall": "wall ↑", "accuracy": "accuracy ↑", "loss": "loss ↓"}
+
 
 def speeds_command(  # noqa: PLR0913 (one option each)
     models: Annotated[list[str], typer.Argument(help="Trained models, each FOLDER or NAME=FOLDER.")],
-    dense: Annotated[str, typer.Option(help="The dense model that they are compared with.")],
+    dense: Annotated[str, typer.Option(help="Dense model to compare with.")],
     dataset: DatasetName = "sample",
     data: DataPath = None,
-    split: str = "test",
-    dials: Annotated[str, typer.Option(help="Comma-separated, for models that have one.")] = "1",
-    windows: Annotated[int, typer.Option(help="How many windows of the split to time.")] = 256,
-    batch_size: int = 32,
-    rounds: int = 3,
+    split: Split = "test",
+    dials: Annotated[
+        str, typer.Option(help="Dial settings of the models that have a dial, comma-separated.")
+    ] = "1",
+    windows: Annotated[int, typer.Option(help="Number of windows of the split to time.")] = 256,
+    batch_size: Annotated[int, typer.Option(help="Windows per batch.")] = 32,
+    rounds: Annotated[int, typer.Option(help="Number of timed rounds.")] = 3,
     threads: Threads = None,
     out: Annotated[Path, typer.Option(help="Folder for speeds.csv, areas.csv, speeds.png.")] = Path(
         "runs/speeds"
     ),
     precision: Precision = "auto",
-    device: str = "auto",
-    seed: int = 0,
+    device: Device = "auto",
+    seed: Annotated[int, typer.Option(help="Random seed of the confidence intervals.")] = 0,
     overwrite: Overwrite = False,
 ) -> None:
-    """Accuracy of many models against operations counted and time measured, and the area under each line."""
+    """Compare the accuracy of models at their FLOPs and measured time, and the area under each curve."""
     from dataclasses import asdict
 
     from eraser.files.cells import as_csv
@@ -71,9 +85,12 @@ def speeds_command(  # noqa: PLR0913 (one option each)
         write_text(new / "areas.csv", as_csv(areas.rename_axis("model").reset_index(name="area")))
         write_bytes(new / "speeds.png", png(speed_figure(table)))
     say(f"{loaded.name} {split}, n = {len(labels)}; {table['where'].dropna().iloc[0]}")
-    say_lines(table[list(PRINTED_COLUMNS)].round(3).to_string(index=False))
-    say("area under accuracy over the share of dense operations")
-    say_lines(areas.round(4).to_string())
+    shown = table[list(PRINTED_COLUMNS)].rename(columns=HEADS)
+    say_lines(shown.to_string(index=False, float_format=digits))
+    say("area under accuracy over the fraction of the dense FLOPs ↑")
+    say_lines(areas.to_string(float_format=digits))
+    first = next(iter(_named(models).values()))
+    say_next("evaluate", *of_data(dataset, data), "--model", first, "--dense", dense)
 
 
 def _named(models: list[str]) -> dict[str, str]:

@@ -4,150 +4,154 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 
 from eraser import Dataset, Fault, InputError
-from rationale.cli.options import (
-    Compose,
-    DataPath,
-    DatasetName,
-    Dense,
-    Distill,
-    Epochs,
-    HardEpochs,
-    HardLr,
-    OnlyEvidence,
-    Overwrite,
-    Precision,
-    PredictorEpochs,
-    PredictorLr,
-    Steepness,
-    Target,
-    TeacherEpochs,
-    ThresholdLr,
-    Tolerance,
-    WordDrop,
-)
-from rationale.process.terminal import say, say_lines
+from rationale.cli.from_settings import from_settings
+from rationale.cli.options import DataPath, DatasetName, Dense, ModelOut, OnlyEvidence, Overwrite, Training
+from rationale.process.terminal import digits, say, say_lines, say_next
+from rationale.training.recipes.adapler_settings import RECIPE_OPTIONS, AdaplerSettings, recipe_options
+from rationale.training.recipes.settings import DactSettings, InforCoefSettings, PruneSettings
+from rationale.training.settings import AdaptiveSettings, TrainSettings
 
 train_app = typer.Typer(no_args_is_help=True, help="Train models.")
 tune_app = typer.Typer(no_args_is_help=True, help="Search a model's settings on val.")
 
+STEP = ("weight_decay", "clip", "warmup")  # of the optimiser, which these recipes leave as they are
+NOT_TUNED = (*STEP, "temperature", "eta", "eta_max", "target_class", "saliency_epochs")
+LONG = 150  # words of a text, on average, from which the recipe for long texts is suggested
+
+
+def _apply_recipe(context: typer.Context, name: str | None) -> str | None:
+    """Let a recipe's values be the command's defaults: an option that is given wins."""
+    if name is not None:
+        context.default_map = {**(context.default_map or {}), **recipe_options(name)}
+    return name
+
+
+RecipeName = Annotated[
+    str | None,
+    typer.Option(
+        "--recipe",
+        is_eager=True,
+        callback=_apply_recipe,
+        help="Tuned values for options that are not given. "
+        + "; ".join(f"{name}: for {use}" for name, (use, _) in RECIPE_OPTIONS.items())
+        + ". Default: as published.",
+    ),
+]
+
 
 @train_app.command("dense")
+@from_settings()
 def train_dense_command(  # noqa: PLR0913 (one option each)
     backbone: Annotated[str, typer.Option(help="Hub id or folder of a pretrained encoder.")],
-    out: Annotated[Path, typer.Option(help="Folder for the trained model.")],
+    out: ModelOut,
     dataset: DatasetName = "sample",
     data: DataPath = None,
-    epochs: int = 2,
-    lr: float = 5e-5,
-    batch_size: int = 32,
-    max_length: Annotated[int, typer.Option(help="Pieces read at once; longer texts in windows.")] = 512,
-    precision: Precision = "auto",
-    device: str = "auto",
-    seed: int = 0,
-    keep_epochs: Annotated[int, typer.Option(help="Best epochs kept, for `train adapler`.")] = 1,
     only_evidence: OnlyEvidence = False,
     overwrite: Overwrite = False,
+    *,
+    settings: TrainSettings,
 ) -> None:
-    """Fine-tune a dense classifier; a killed run goes on where it stopped."""
+    """Fine-tune a dense classifier; an interrupted training resumes where it stopped."""
     from rationale.hf.classifier import new_classifier
     from rationale.hf.memory import keep_freed_memory
-    from rationale.training.dense import TrainSettings, train_dense
+    from rationale.training.dense import train_dense
 
     keep_freed_memory()
-    loaded = _loaded(locals())
-    settings = TrainSettings(
-        epochs=epochs,
-        lr=lr,
-        batch_size=batch_size,
-        max_length=max_length,
-        precision=precision,
-        device=device,
-        seed=seed,
-        keep_epochs=keep_epochs,
-    )
+    loaded = _loaded(dataset, data, only_evidence)
     record = train_dense(
         lambda: new_classifier(backbone, loaded.labels), loaded, out, settings, backbone, overwrite
     )
-    say(f"{out}: val accuracy {record['val_accuracy']:.4f}")
+    say(f"{out}: val accuracy {digits(record['val_accuracy'])}")
+    where = ["--dense", out, *of_data(dataset, data), "--recipe", _suggested(loaded)]
+    say_next("train", "adapler", *where, "--out", f"{out}-adapler")
+
+
+def of_data(dataset: str, data: Path | None) -> list[str]:
+    """Return the options that name a data set."""
+    return ["--dataset", dataset, *([] if data is None else ["--data", str(data)])]
+
+
+def _suggested(dataset: Dataset) -> str:
+    """Return the recipe that suits the length of a data set's texts."""
+    examples = dataset.splits["val"]
+    words = sum(len(dataset.text(e).words) for e in examples) / len(examples)
+    return "long-texts" if words >= LONG else "short-texts"
 
 
 @train_app.command("adapler")
-def train_adapler_command(  # noqa: PLR0913 (one option each)
-    dense: Dense,
-    out: Annotated[Path, typer.Option(help="Folder for the trained model.")],
-    dataset: DatasetName = "sample",
-    data: DataPath = None,
-    compose: Compose = None,
-    predictor_epochs: PredictorEpochs = 0,
-    epochs: Epochs = 5,
-    hard_epochs: HardEpochs = 0,
-    speedup: Annotated[
-        float | None, typer.Option(help="Aim: times fewer operations; without it, phi alone decides.")
-    ] = None,
-    gamma: Annotated[float, typer.Option(help="Weight of the saliency loss.")] = 0.005,
-    phi: Annotated[float, typer.Option(help="Weight of the lengths.")] = 0.0005,
-    lr: Annotated[float, typer.Option(help="Of the weights, soft stage.")] = 3e-5,
-    hard_lr: HardLr = 3e-5,
-    word_drop: WordDrop = 0.0,
-    threshold_lr: ThresholdLr = 5e-4,
-    predictor_lr: PredictorLr = None,
-    weight_decay: float = 0.01,
-    clip: Annotated[float, typer.Option(help="Largest norm of a gradient.")] = 1.0,
-    warmup: Annotated[float, typer.Option(help="Share of the steps.")] = 0.06,
-    distill: Distill = 0.0,
-    temperature: Annotated[float, typer.Option(help="Of the distillation.")] = 2.0,
-    steepness: Steepness = None,
-    eta: Annotated[float, typer.Option(help="Thresholds at the start.")] = 0.25,
-    eta_max: Annotated[float, typer.Option(help="Largest threshold, hard stage (above 1 ours).")] = 1.0,
-    target: Target = "gradient_x_input",
-    target_class: Annotated[Literal["gold", "predicted"], typer.Option()] = "gold",
-    saliency_epochs: Annotated[int, typer.Option(help="Best epochs whose saliency is averaged.")] = 3,
-    teacher_epochs: TeacherEpochs = 1,
-    tolerance: Tolerance = 0.01,
-    batch_size: int = 32,
-    precision: Precision = "auto",
-    device: str = "auto",
-    seed: int = 0,
-    only_evidence: OnlyEvidence = False,
-    overwrite: Overwrite = False,
+@from_settings()
+def train_adapler_command(
+    recipe: RecipeName = None, *, training: Training, settings: AdaplerSettings
 ) -> None:
-    """Train a model that drops tokens layer by layer; a killed run goes on where it stopped."""
-    from rationale.training.recipes.adapler_settings import parse_steepness
+    """Train a model that drops tokens layer by layer; an interrupted training resumes where it stopped."""
+    if recipe is not None:
+        values = " ".join(f"--{k.replace('_', '-')} {v:g}" for k, v in recipe_options(recipe).items())
+        say(f"recipe {recipe}: {values}; options that are given win")
+    train_recipe("adapler", training, settings, recipe)
 
-    train_recipe("adapler", locals() | {"steepness": parse_steepness(steepness)})
+
+@train_app.command("dact")
+@from_settings(without=(*STEP, "hard_epochs", "hard_lr", "speedup"))
+def train_dact_command(*, training: Training, settings: DactSettings) -> None:
+    """Train a model whose texts stop at the layer that decides them (DACT-BERT)."""
+    train_recipe("dact", training, settings)
 
 
-def train_recipe(name: str, values: dict[str, Any]) -> None:
-    """Train a line of RECIPES with a command's options; print what it came to."""
+@train_app.command("inforcoef")
+@from_settings(without=STEP)
+def train_inforcoef_command(*, training: Training, settings: InforCoefSettings) -> None:
+    """Train samplers that drop tokens layer by layer (Infor-Coef)."""
+    train_recipe("inforcoef", training, settings)
+
+
+@train_app.command("prune")
+@from_settings(without=(*STEP, "speedup"))
+def train_prune_command(*, training: Training, settings: PruneSettings) -> None:
+    """Prune heads, FFN units, hidden dimensions and sublayers of a model (CoFi, Infor-Coef)."""
+    train_recipe("prune", training, settings)
+
+
+def train_recipe(
+    name: str, training: Training, settings: AdaptiveSettings, preset: str | None = None
+) -> None:
+    """Train what RECIPES has under a name; print how accurate and how fast the model is.
+
+    Args:
+        name: of RECIPES.
+        training: from what, and where to.
+        settings: the recipe's.
+        preset: the name in RECIPE_OPTIONS that the settings came from, for the record.
+    """
     from rationale.hf.memory import keep_freed_memory
     from rationale.training.adaptive import train_adaptive
     from rationale.training.recipes.table import RECIPES
 
     keep_freed_memory()
-    recipe, out, loaded = RECIPES[name], values["out"], _loaded(values)
-    settings = recipe.settings.of(values)
-    start, overwrite = values["compose"], values.get("overwrite", False)
-    record = train_adaptive(recipe, values["dense"], loaded, out, settings, start, overwrite)
+    t = training
+    loaded = _loaded(t.dataset, t.data, t.only_evidence)
+    record = train_adaptive(RECIPES[name], t.dense, loaded, t.out, settings, t.compose, t.overwrite, preset)
     kept = record["kept"]
     fits = "within" if kept["within_tolerance"] else "NOT within"
     say(
-        f"{out}: val accuracy {kept['val_accuracy']:.4f} (dense {record['dense_val_accuracy']:.4f}, "
-        f"{fits} the tolerance), {kept['speedup']:.2f} times fewer operations"
+        f"{t.out}: val accuracy {digits(kept['val_accuracy'])} "
+        f"(dense {digits(record['dense_val_accuracy'])}, {fits} the tolerance), "
+        f"FLOPs speed-up {digits(kept['speedup'])}×"
     )
+    say_next("evaluate", *of_data(t.dataset, t.data), "--model", t.out, "--dense", t.dense)
 
 
-def _loaded(values: dict[str, Any]) -> Dataset:
+def _loaded(name: str, data: Path | None, only_evidence: bool) -> Dataset:
     """Return the data set of a command's options."""
     from eraser.data.evidence_only import evidence_only
     from eraser.load import load
 
-    dataset = load(values["dataset"], values["data"])
-    if not values.get("only_evidence"):
+    dataset = load(name, data)
+    if not only_evidence:
         return dataset
     read = {split: dataset.splits[split] for split in ("train", "val") if split in dataset.splits}
     found = evidence_only(replace(dataset, splits=read))
@@ -157,54 +161,47 @@ def _loaded(values: dict[str, Any]) -> Dataset:
 
 
 @tune_app.command("adapler")
+@from_settings(without=NOT_TUNED)
 def tune_adapler_command(  # noqa: PLR0913 (one option each)
     dense: Dense,
     out: Annotated[Path, typer.Option(help="Folder for the search: a model folder each, frontier.csv.")],
     dataset: DatasetName = "sample",
     data: DataPath = None,
-    gamma: Annotated[str, typer.Option(help="Values, comma-separated.")] = "0.005,0.05",
-    phi: Annotated[str, typer.Option(help="Values, comma-separated.")] = "0.0005,0.005,0.05",
-    lr: Annotated[str, typer.Option(help="Values, comma-separated.")] = "3e-5",
-    speedup: Annotated[str | None, typer.Option(help="Aims, comma-separated.")] = None,
-    predictor_epochs: PredictorEpochs = 0,
-    epochs: Epochs = 5,
-    hard_epochs: HardEpochs = 0,
-    hard_lr: HardLr = 3e-5,
-    word_drop: WordDrop = 0.0,
-    threshold_lr: ThresholdLr = 5e-4,
-    predictor_lr: PredictorLr = None,
-    distill: Distill = 0.0,
-    steepness: Steepness = None,
-    target: Target = "gradient_x_input",
-    teacher_epochs: TeacherEpochs = 1,
-    tolerance: Tolerance = 0.01,
-    batch_size: int = 32,
-    precision: Precision = "auto",
-    device: str = "auto",
-    seed: int = 0,
+    gamma: Annotated[str, typer.Option(help="Weights of the saliency loss, comma-separated.")] = "0.005,0.05",
+    phi: Annotated[
+        str, typer.Option(help="Weights of the length penalty, comma-separated.")
+    ] = "0.0005,0.005,0.05",
+    lr: Annotated[str, typer.Option(help="Learning rates of the model weights, comma-separated.")] = "3e-5",
+    speedup: Annotated[str | None, typer.Option(help="Target FLOPs speed-ups, comma-separated.")] = None,
     overwrite: Overwrite = False,
+    *,
+    settings: AdaplerSettings,
 ) -> None:
-    """Train AdapLeR over a grid, write the accuracy-speed frontier on val as CSV and PNG."""
+    """Train AdapLeR over a grid; write the accuracy-speed frontier on val as CSV and PNG."""
     from eraser.files.owned import writes
     from eraser.files.whole import write_bytes
     from eraser.load import load
     from rationale.bench.dial import tune
     from rationale.hf.memory import keep_freed_memory
     from rationale.report.plots import png, tune_figure
-    from rationale.training.recipes.adapler_settings import AdaplerSettings, parse_steepness
 
     keep_freed_memory()
     grid = {"gamma": numbers(gamma), "phi": numbers(phi), "lr": numbers(lr)}
     if speedup is not None:
         grid["speedup"] = numbers(speedup)
-    values = locals()
-    values["steepness"] = parse_steepness(steepness)
-    base = AdaplerSettings.of({k: v for k, v in values.items() if k not in grid and k != "speedup"})
-    table = tune(dense, load(dataset, data), out, base, grid, overwrite)
+    table = tune(dense, load(dataset, data), out, settings, grid, overwrite)
     write_bytes(out / "frontier.png", png(tune_figure(table)))
     writes(out, "frontier.png")
     best = table[table.frontier].sort_values("speedup")
-    say_lines(best.to_string(index=False, float_format="{:.4g}".format))
+    heads = {"val_accuracy": "val_accuracy ↑", "speedup": "speedup ↑"}
+    say_lines(best.rename(columns=heads).to_string(index=False, float_format=digits))
+    say_next("evaluate", *of_data(dataset, data), "--model", out / _chosen(best), "--dense", dense)
+
+
+def _chosen(frontier: Any) -> str:
+    """Return the run of the fastest epoch within the tolerance; of the most accurate one if none is."""
+    fit = frontier[frontier.within_tolerance.astype(bool)]
+    return str((fit if len(fit) else frontier.sort_values("val_accuracy")).run.iloc[-1])
 
 
 def numbers(text: str) -> list[float]:

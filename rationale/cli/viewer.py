@@ -20,17 +20,18 @@ FOLDERS = ("RATIONALE_CACHE", "HF_HOME", "HF_HUB_CACHE")  # in the environment
 
 def app_command(
     model: Annotated[
-        list[str] | None, typer.Option(help="Model folder, or a folder of them; default the shipped one.")
+        list[str] | None,
+        typer.Option(help="Model folder, or a folder of model folders; default the shipped model."),
     ] = None,
     dataset: DatasetName = "sample",
     data: DataPath = None,
     run: Annotated[
-        list[str] | None, typer.Option(help="Run folder of `rationale evaluate`, or a folder of them.")
+        list[str] | None, typer.Option(help="Run folder of `rationale evaluate`, or a folder of run folders.")
     ] = None,
-    port: Annotated[int, typer.Option(help="Of the page, on this machine alone.")] = 8501,
+    port: Annotated[int, typer.Option(help="Port of the page, which only this machine can open.")] = 8501,
     browser: Annotated[bool, typer.Option(help="Open the page in a browser.")] = True,
 ) -> None:
-    """Open the viewer: what the model used, next to what people marked."""
+    """Open the viewer: what the model used, next to what annotators marked."""
     viewer = find_spec(VIEWER)
     if viewer is None or viewer.origin is None or find_spec("streamlit") is None:
         raise ModuleNotFoundError("streamlit", name="streamlit")

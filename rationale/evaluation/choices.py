@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
-from typing import Any
+from dataclasses import dataclass, replace
 
-from eraser import Fault, InputError
 from rationale.attribution import METHODS, fitting, usual
 from rationale.budgets import parse_budget
 from rationale.inference.capabilities import drops_tokens
-from rationale.settings import EvaluateSettings, defaults
+from rationale.settings import EvaluateSettings, Explain, defaults
 from rationale.text_classifier import TextClassifier
 
 ALL, DEFAULT = "all", "default"
-CHOSEN = ("methods", "budgets", "explain")  # fields that are filled in here
+Methods = str | Sequence[str]  # DEFAULT, ALL, or names, as a sequence or separated by commas
 
 
 @dataclass(frozen=True)
@@ -25,40 +23,33 @@ class Choices:
     left_out: tuple[str, ...]
 
 
-def choose(
+def choose(  # noqa: PLR0913 (a choice each)
+    settings: EvaluateSettings,
     classifier: TextClassifier,
-    explained: TextClassifier | None,
-    methods: str | Sequence[str] = DEFAULT,
+    explained: TextClassifier | None = None,
+    methods: Methods = DEFAULT,
     budgets: Sequence[str] = (),
-    explain: str | None = None,
-    **others: Any,
+    explain: Explain | None = None,
 ) -> Choices:
-    """Return the settings of a run.
+    """Return the settings with methods, rationale lengths and output as asked, or as suits the model.
 
     Args:
+        settings: all else.
         classifier: the model.
         explained: the model that attention and gradients explain, where it is another one.
-        methods: `default`, `all`, or names; those named are taken as they are.
+        methods: those named are taken as they are.
         budgets: rationale lengths, the first leads; none: those that suit the methods.
         explain: what is explained; None: what is usual for such a model.
-        others: other fields of EvaluateSettings.
-
-    Raises:
-        InputError: a setting that there is not.
     """
-    known = {f.name for f in fields(EvaluateSettings)} - set(CHOSEN)
-    if unknown := sorted(set(others) - known):
-        raise InputError(*(Fault(f"a setting of {', '.join(sorted(known))}", name) for name in unknown))
     usual_methods, usual_budgets = defaults(drops_tokens(classifier), classifier.opaque)
     names, left_out = suited(methods, usual_methods, classifier, explained)
-    fit = [b for b in usual_budgets if parse_budget(b).method in (None, *names)]
+    fit = tuple(b for b in usual_budgets if parse_budget(b).method in (None, *names))
     what = explain or usual(classifier).explain
-    settings: Any = {"methods": names, "budgets": tuple(budgets or fit), "explain": what, **others}
-    return Choices(EvaluateSettings(**settings), left_out)
+    return Choices(replace(settings, methods=names, budgets=tuple(budgets) or fit, explain=what), left_out)
 
 
 def suited(
-    methods: str | Sequence[str],
+    methods: Methods,
     usual_methods: Sequence[str],
     classifier: TextClassifier,
     explained: TextClassifier | None,

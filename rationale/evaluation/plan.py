@@ -21,9 +21,9 @@ from rationale.attribution import METHODS, AttributionSettings, codes_of, method
 from rationale.evaluation.pipeline import EvaluationRun, Item, seed_of
 from rationale.evaluation.predictions import Reader
 from rationale.evaluation.savings import ComputeSavings
-from rationale.heads import HEADS, REGRESSION, THRESHOLD, check_explain, problem_type
+from rationale.heads import HEADS, REGRESSION, check_explain, problem_type
 from rationale.inference.capabilities import drops_tokens
-from rationale.settings import EvaluateSettings, as_record
+from rationale.settings import THRESHOLD, EvaluateSettings, as_record
 from rationale.text.encode import words_read
 from rationale.text_classifier import TextClassifier, check_labels
 

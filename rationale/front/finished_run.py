@@ -7,7 +7,7 @@ the parts say is collected into tables, and the report is written from these.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
 from shutil import copy2, rmtree
@@ -130,6 +130,7 @@ def evaluate(  # noqa: PLR0913 (a setting each)
     limit: int | None = None,
     sample: int | None = None,
     dense: Any = None,
+    explain: Explain | None = None,
     labels: Sequence[str] | None = None,
     out: str | Path | None = None,
     overwrite: bool = False,
@@ -146,6 +147,7 @@ def evaluate(  # noqa: PLR0913 (a setting each)
         limit: only the first examples.
         sample: only that many examples, drawn with `seed`.
         dense: the model that attention and gradients explain where `model` drops tokens; as `model`.
+        explain: logit, probability or margin of the class; default what is usual for such a model.
         labels: names of the model's answers in order, where it does not know them.
         out: the run's folder; an interrupted run there goes on. Default: a temporary one.
         overwrite: whether other work of this suite in `out` makes room.
@@ -159,10 +161,11 @@ def evaluate(  # noqa: PLR0913 (a setting each)
     classifier, read = _loaded(model, labels, how)
     explained = None if dense is None else _loaded(dense, labels, how)[0]
     data = dataset if isinstance(dataset, Dataset) else _dataset(dataset)
-    budgets = (budget,) if isinstance(budget, str) else tuple(budget)
     given = {"split": split, "limit": limit, "sample": sample, **read, **settings}
     given |= {"dataset": data.name, "model": _name(model), "dense": None if dense is None else _name(dense)}
-    choices = choose(classifier, explained, methods, budgets, settings.pop("explain", None), **given)
+    budgets = (budget,) if isinstance(budget, str) else budget
+    asked = EvaluateSettings(**_known(given))
+    choices = choose(asked, classifier, explained, methods, budgets, explain)
     scratch = Scratch()
 
     def plan_in(folder: Path) -> Plan:
@@ -189,6 +192,14 @@ def _loaded(
     encoder = model.encoder
     read = {"max_length": encoder.max_length, "long_texts": encoder.long_texts}
     return model, {**read, "precision": precision, "device": str(model.device)}
+
+
+def _known(given: dict[str, Any]) -> dict[str, Any]:
+    """Return settings, all of which there are."""
+    known = sorted({f.name for f in fields(EvaluateSettings)} - {"methods", "budgets"})
+    if unknown := sorted(given.keys() - set(known)):
+        raise InputError(*(Fault(f"a setting of {', '.join(known)}", name) for name in unknown))
+    return given
 
 
 def _name(model: Any) -> str:

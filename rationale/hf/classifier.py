@@ -30,7 +30,7 @@ from eraser.types import Floats
 from rationale.heads import MULTI_LABEL, REGRESSION, Head, read_head
 from rationale.hf.adapters import adapter_folder, load_adapter, tokenizer_place
 from rationale.hf.card import write_card
-from rationale.hf.device import Precision, pick_device, use_bf16
+from rationale.hf.device import pick_device, use_bf16
 from rationale.hf.folder_checks import TRAINING_RECORD as TRAINING_RECORD
 from rationale.hf.folder_checks import check_answer, check_folder, first_line, read_config, read_object
 from rationale.hf.identity import fingerprint
@@ -45,7 +45,8 @@ from rationale.models.packed.entry import takes_types
 from rationale.models.packed.layers import anatomy_of
 from rationale.models.pruning import PrunedForSequenceClassification
 from rationale.pass_cache import Passes
-from rationale.text.encode import MIN_ROOM, Batch, Encoder, LongTexts, Window
+from rationale.settings import LongTexts, Precision
+from rationale.text.encode import MIN_ROOM, Batch, Encoder, Window
 from rationale.text.reading import note, settle, settle_padding, stop_caching
 from rationale.text_classifier import TextClassifier
 

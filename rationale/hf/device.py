@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import torch
 
 from eraser import Fault, InputError
-
-Precision = Literal["float32", "bf16", "auto"]
+from rationale.settings import Precision
 
 
 def pick_device(name: str = "auto") -> torch.device:

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from eraser.types import Floats, Mask, Text
 from rationale.inference.predict import text_probs, window_logits
+from rationale.settings import ErasureMode
 from rationale.text.encode import OUTSIDE, Window
 from rationale.text_classifier import TextClassifier
-
-ErasureMode = Literal["delete", "mask"]
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 import typer
 
 from eraser.errors import printable
@@ -15,3 +17,17 @@ def say(text: str, err: bool = False) -> None:
 def say_lines(text: str) -> None:
     """Print a text of several lines, such as a table; what a terminal would obey is escaped."""
     typer.echo(printable(text, keep="\n"))
+
+
+def say_next(*command: object, err: bool = False) -> None:
+    """Print the command that a user would type next."""
+    say(f"next: {shlex.join(map(str, ('rationale', *command)))}", err=err)
+
+
+def digits(value: float) -> str:
+    """Return a number with three significant digits, as people read it.
+
+    >>> [digits(x) for x in (0.87345, 5.4871, 87.0, 999.6, 12345.6, 0.0000123)]
+    ['0.873', '5.49', '87.0', '1000', '12346', '1.23e-05']
+    """
+    return f"{value:.0f}" if abs(value) >= 99.95 else f"{value:#.3g}"  # noqa: PLR2004 (three digits before the point)

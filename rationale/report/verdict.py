@@ -106,7 +106,7 @@ def _sides(one: str, other: str, rows: pd.DataFrame) -> list[str]:
     answers, methods = both[both.method == MODEL], both[both.method != MODEL]
     found = [_difference(one, other, row) for _, row in answers.iterrows()]
     clear = methods[~methods.tie.astype(bool)]
-    clear = clear[clear.metric.map(lambda m: METRICS[m].higher_is_better is not None)]
+    clear = clear[clear.metric.map(lambda m: METRICS[m].higher_is_better is not None).astype(bool)]
     if methods.empty:
         return [*found, f"{one} and {other} share no method to compare."]
     higher = clear.metric.map(lambda m: METRICS[m].higher_is_better).astype(bool)

@@ -17,8 +17,8 @@ from eraser.progress import silent
 from rationale.evaluation.plan import plan
 from rationale.hf.memory import keep_freed_memory
 from rationale.named import load_named
-from rationale.settings import EvaluateSettings
-from rationale.stream import StreamSettings, stream
+from rationale.settings import EvaluateSettings, StreamSettings
+from rationale.stream import stream
 from rationale.text_classifier import TextClassifier
 
 if TYPE_CHECKING:

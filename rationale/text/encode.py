@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from hashlib import sha256
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -22,13 +22,13 @@ from eraser import Fault, InputError, Text
 from eraser.progress import progress
 from eraser.types import Mask
 from eraser.words import Spans
+from rationale.settings import ErasureMode, LongTexts
 from rationale.text.tokenizer_trial import Trial
 
 if TYPE_CHECKING:  # a function of texts is read without the library
     from transformers import PreTrainedTokenizerBase
 
 Ints = NDArray[np.int64]
-LongTexts = Literal["window", "truncate"]
 OUTSIDE = -1  # the word index of special tokens, query and padding
 MIN_ROOM = 8  # pieces a query must leave for the text: fewer would cut nearly every word apart
 
@@ -179,7 +179,7 @@ class Encoder:
         self,
         windows: Sequence[Window],
         removed: Mask,
-        how: Literal["delete", "mask"] = "delete",
+        how: ErasureMode = "delete",
     ) -> tuple[Window, ...]:
         """Return the windows without the words where `removed` [W] is True.
 

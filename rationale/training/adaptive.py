@@ -67,6 +67,7 @@ def train_adaptive(  # noqa: PLR0913 (what a training is made of)
     settings: AdaptiveSettings,
     start: Path | None = None,
     overwrite: bool = False,
+    preset: str | None = None,
 ) -> dict[str, Any]:
     """Train, keep the best epoch on val (TrainingRun.rank), return the record.
 
@@ -80,6 +81,7 @@ def train_adaptive(  # noqa: PLR0913 (what a training is made of)
         start: a folder whose model is built on instead of the dense one: a cut one, one that drops tokens,
             or pretrained weights.
         overwrite: whether an earlier model of this suite in `out` makes room.
+        preset: what the settings go by, for the record.
     """
     settings.check()
     for split in ("train", "val"):
@@ -99,7 +101,7 @@ def train_adaptive(  # noqa: PLR0913 (what a training is made of)
         return read_settings(out)
     run = _begin(recipe, dense, dataset, out, settings, start, wanted)
     claim(out, by, wanted, reads, SCRATCH, overwrite)
-    return _train(run, recipe.stages)
+    return _train(run, recipe.stages, {} if preset is None else {"recipe": preset})
 
 
 def _begin(  # noqa: PLR0913 (what a run is made of)
@@ -224,12 +226,13 @@ def of_epochs(folders: Sequence[Path], like: Classifier, s: AdaptiveSettings) ->
     return tuple(replace(m, encoder=like.encoder) for m in models)
 
 
-def _train(run: TrainingRun, stages: Stages) -> dict[str, Any]:
-    """Run all stages; write what was done beside the weights."""
+def _train(run: TrainingRun, stages: Stages, more: dict[str, str]) -> dict[str, Any]:
+    """Run all stages; write what was done, and `more` of it, beside the weights."""
     say(json.dumps({"dense_val_accuracy": run.reference.accuracy}))
     progress = train_stages(run, stages)
     record = {
         "training": run.identity,
+        **more,
         "max_length": run.classifier.encoder.max_length,
         "labels": list(run.classifier.labels),
         "dense_val_accuracy": run.reference.accuracy,

@@ -7,7 +7,7 @@ windows. One seed fixes head, order of batches and dropout, also across a kill.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,7 @@ from rationale.hf.classifier import (
     read_settings,
     save_classifier,
 )
-from rationale.hf.device import Precision, pick_device, use_bf16
+from rationale.hf.device import pick_device, use_bf16
 from rationale.hf.folder_checks import content_of_model
 from rationale.hf.positions import longest
 from rationale.inference.predict import text_probs
@@ -45,53 +45,11 @@ from rationale.training.loop import (
     shuffled_batches,
     training_windows,
 )
+from rationale.training.settings import TrainSettings
 
 BY = "train dense"
 CHECKPOINT = "checkpoint.safetensors"
 EPOCHS = "epochs"  # the folder of the best epochs' models, by number
-
-
-@dataclass(frozen=True)
-class TrainSettings:
-    """How a classifier is trained; saved beside its weights.
-
-    The best epoch's model is the result; with `keep_epochs` above 1 so many best epochs stay in `epochs/`.
-    """
-
-    epochs: int = 2
-    lr: float = 5e-5
-    batch_size: int = 32
-    warmup: float = 0.06
-    weight_decay: float = 0.01
-    clip: float = 1.0
-    max_length: int = 512
-    precision: Precision = "auto"
-    device: str = "auto"
-    seed: int = 0
-    checkpoint_seconds: float = 120.0
-    keep_epochs: int = 1
-
-    def check(self) -> None:
-        """Refuse settings that cannot train, all at once."""
-        least = {
-            "epochs": 1,
-            "keep_epochs": 1,
-            "batch_size": 1,
-            "max_length": 1,
-            "seed": 0,
-            "warmup": 0,
-            "weight_decay": 0,
-        }
-        values = asdict(self)
-        faults = [
-            Fault(f"{name} of at least {low}", str(values[name]))
-            for name, low in least.items()
-            if not values[name] >= low
-        ]
-        if not 0 < self.lr < np.inf:
-            faults.append(Fault("a learning rate above 0", str(self.lr)))
-        if faults:
-            raise InputError(*faults)
 
 
 def train_dense(

@@ -1,29 +1,78 @@
-"""The constants that training runs of all adaptive models share; what is ours is off by default."""
+"""The settings that all trainings share; what is ours is off by default. Nothing here needs torch."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Self
 
 from eraser import Fault, InputError
-from rationale.hf.device import Precision
+from rationale.settings import Precision, setting
 
 Rule = tuple[bool, str, Any]  # (holds, what was expected, what came)
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """How a classifier is trained; saved beside its weights.
+
+    The best epoch's model is the result; with `keep_epochs` above 1 so many best epochs stay in `epochs/`.
+    """
+
+    epochs: int = setting(2, "Epochs of fine-tuning; the best one on val is kept.")
+    lr: float = setting(5e-5, "Learning rate of the model weights.")
+    batch_size: int = setting(32, "Windows per optimiser step.")
+    warmup: float = 0.06
+    weight_decay: float = 0.01
+    clip: float = 1.0
+    max_length: int = setting(512, "Longest window in tokens; longer texts are read in several windows.")
+    precision: Precision = setting(
+        "auto", "Numerical precision; auto is bf16 where the hardware supports it."
+    )
+    device: str = setting(
+        "auto", "Device to run on, such as cpu or cuda:0; auto takes a GPU if there is one."
+    )
+    seed: int = setting(0, "Random seed of weights, batch order and dropout.")
+    checkpoint_seconds: float = 120.0
+    keep_epochs: int = setting(1, "Number of best epochs whose weights are kept, for `train adapler`.")
+
+    def check(self) -> None:
+        """Refuse settings that cannot train, all at once."""
+        least = {
+            "epochs": 1,
+            "keep_epochs": 1,
+            "batch_size": 1,
+            "max_length": 1,
+            "seed": 0,
+            "warmup": 0,
+            "weight_decay": 0,
+        }
+        values = asdict(self)
+        faults = [
+            Fault(f"{name} of at least {low}", str(values[name]))
+            for name, low in least.items()
+            if not values[name] >= low
+        ]
+        if not 0 < self.lr < math.inf:
+            faults.append(Fault("a learning rate above 0", str(self.lr)))
+        if faults:
+            raise InputError(*faults)
 
 
 @dataclass(frozen=True)
 class StepSettings:
     """The constants of an optimiser's step."""
 
-    lr: float = 3e-5
-    weight_decay: float = 0.01
-    clip: float = 1.0
+    lr: float = setting(3e-5, "Learning rate of the model weights.")
+    weight_decay: float = setting(0.01, "Weight decay of the weight matrices.")
+    clip: float = setting(1.0, "Largest norm of the gradient; a larger one is scaled down.")
     eps: float = 1e-12
-    warmup: float = 0.06
-    distill: float = 0.0
-    temperature: float = 2.0
+    warmup: float = setting(0.06, "Fraction of the steps over which learning rates rise from 0.")
+    distill: float = setting(
+        0.0, "Fraction of the task loss that is distillation from the dense model, 0 to 1."
+    )
+    temperature: float = setting(2.0, "Temperature of the distillation.")
 
     def rules(self) -> list[Rule]:
         """Return what must hold."""
@@ -40,18 +89,26 @@ class StepSettings:
 class AdaptiveSettings:
     """How an adaptive model is trained; saved beside its weights."""
 
-    epochs: int = 3
-    hard_epochs: int = 0
-    hard_lr: float = 3e-5
-    speedup: float | None = None
-    word_drop: float = 0.0  # share of the words left out at random; with a live teacher
+    epochs: int = setting(3, "Epochs of the published training.")
+    hard_epochs: int = setting(0, "Epochs of hard removal after the published training (ours).")
+    hard_lr: float = setting(3e-5, "Learning rate of the model weights in the hard-removal stage.")
+    speedup: float | None = setting(None, "Target FLOPs speed-up in the hard-removal stage.")
+    word_drop: float = setting(
+        0.0, "Fraction of words left out at random in the hard-removal stage (ours); needs --distill 1."
+    )
     step: StepSettings = field(default_factory=StepSettings)
-    teacher_epochs: int = 1  # best epochs of the dense model whose mean probability is distilled
-    tolerance: float = 0.01
-    batch_size: int = 32
-    precision: Precision = "auto"
-    device: str = "auto"
-    seed: int = 0
+    teacher_epochs: int = setting(
+        1, "Number of best dense epochs whose mean probability is distilled (ours)."
+    )
+    tolerance: float = setting(0.01, "Maximum drop in validation accuracy.")
+    batch_size: int = setting(32, "Windows per optimiser step.")
+    precision: Precision = setting(
+        "auto", "Numerical precision; auto is bf16 where the hardware supports it."
+    )
+    device: str = setting(
+        "auto", "Device to run on, such as cpu or cuda:0; auto takes a GPU if there is one."
+    )
+    seed: int = setting(0, "Random seed of weights, batch order and dropout.")
     checkpoint_seconds: float = 120.0
 
     def rules(self) -> list[Rule]:

@@ -22,9 +22,10 @@ from eraser.progress import progress
 from eraser.types import Mask
 from rationale.attribution import halving, refuse_unfit
 from rationale.attribution.methods import METHODS, Method
-from rationale.attribution.request import AttributionSettings, Request
+from rationale.attribution.request import Request
 from rationale.hf.classifier import Classifier
 from rationale.models.adapler import saliency
+from rationale.settings import AttributionSettings
 from rationale.text.encode import OUTSIDE, Batch, Window, covers, length_batches
 from rationale.training.loop import MICRO_PIECES, TrainingWindow
 

@@ -170,7 +170,8 @@ def test_faq_python(tmp_path, monkeypatch):
 
 
 def test_scale_python(classifier, tmp_path, monkeypatch):
-    from rationale.stream import StreamSettings, collect, stream
+    from rationale.settings import StreamSettings
+    from rationale.stream import collect, stream
 
     names = do(ROOT / "docs" / "scale.md", tmp_path, monkeypatch, languages=("python",))
     file = tmp_path / "t.jsonl"

@@ -13,7 +13,8 @@ from eraser import InputError
 from eraser.data.on_disk import JsonLines
 from eraser.files import bounds
 from eraser.files.bounds import lines_of
-from rationale.stream import StreamSettings, collect, read_stream, stream
+from rationale.settings import StreamSettings
+from rationale.stream import collect, read_stream, stream
 from rationale.text import lines as module
 from rationale.text.lines import LineChunks, first_texts
 

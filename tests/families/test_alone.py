@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from eraser import Text
 from rationale.attribution import METHODS, Case, attribute
 from rationale.attribution.batched import piece_scores
-from rationale.attribution.request import AttributionSettings
 from rationale.hf.classifier import Classifier, load_classifier
 from rationale.inference.ablate import Erasure, ablate
 from rationale.inference.predict import text_probs, together, window_logits
 from rationale.models.packed.alone import length_matters, settled
+from rationale.settings import AttributionSettings
 from rationale.text.encode import Encoder, Window
 from tests.families.test_methods_everywhere import text
 from tests.helpers.families import FAMILIES, LABELS, PAD, family_classifier, family_model, family_tokenizer

@@ -149,7 +149,7 @@ WORKS = {
         ),
         files,
     ),
-    "data import": Work(("data", "import", "--file", "{csv}", "--split", "0.5,0.25,0.25"), files),
+    "data import": Work(("data", "import", "--file", "{csv}", "--fractions", "0.5,0.25,0.25"), files),
 }
 
 
@@ -167,7 +167,7 @@ def given(tmp_path_factory, tokenizer, sample, warm):
     marked = [{**row, "rationale": [[0, 1 + n % 9]]} for n, row in enumerate(table)]
     (here / "marked.jsonl").write_text("".join(json.dumps(row) + "\n" for row in marked))
     files = {"texts": here / "texts.jsonl", "csv": here / "own.csv"}
-    data = ("data", "import", "--file", here / "marked.jsonl", "--split", "0.5,0.25,0.25")
+    data = ("data", "import", "--file", here / "marked.jsonl", "--fractions", "0.5,0.25,0.25")
     data = (*data, "--rationale-form", "tokens", "--out", here / "data")
     finished(warm, data, here / "said")
     folders = {name: here / name for name in ("model", "data", "small")}

@@ -81,7 +81,7 @@ IMPORTING = {
     "--file": ("own", "own", "own", "nowhere", "data"),
     "--train": ("own",),
     "--split-column": ("split", "label"),
-    "--split": ("0.5,0.25,0.25", "1,0,0", "0.8,0.1,0.1", "2,-1,0"),
+    "--fractions": ("0.5,0.25,0.25", "1,0,0", "0.8,0.1,0.1", "2,-1,0"),
     "--seed": ("0", "4294967295", "4294967296", "-1"),
     "--text": ("text", "query"),
     "--label": ("label", "id"),

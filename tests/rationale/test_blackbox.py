@@ -26,8 +26,8 @@ from rationale.budgets import share_of
 from rationale.evaluation.plan import evaluate, plan
 from rationale.explanation import explain
 from rationale.report.write import write_run
-from rationale.settings import EvaluateSettings
-from rationale.stream import StreamSettings, collect, read_stream, stream
+from rationale.settings import EvaluateSettings, StreamSettings
+from rationale.stream import collect, read_stream, stream
 
 ASKING = ("leave_one_out", "occlusion", "lime", "kernel_shap")
 FLOORS = ("position", "random")

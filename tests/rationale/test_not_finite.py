@@ -21,8 +21,10 @@ from rationale.explanation import explain
 from rationale.hf.classifier import load_classifier, save_classifier
 from rationale.inference.predict import text_probs
 from rationale.inference.savings import answers
-from rationale.stream import StreamSettings, collect, stream
-from rationale.training.dense import TrainSettings, train_dense
+from rationale.settings import StreamSettings
+from rationale.stream import collect, stream
+from rationale.training.dense import train_dense
+from rationale.training.settings import TrainSettings
 
 WORD = "dull"  # that the tiny vocabulary has as one piece
 

@@ -9,7 +9,8 @@ import pytest
 from benchmarks.memory import texts_file
 from eraser import InputError
 from rationale.explanation import explain
-from rationale.stream import MANIFEST, StreamSettings, collect, read_stream, stream
+from rationale.settings import StreamSettings
+from rationale.stream import MANIFEST, collect, read_stream, stream
 from rationale.text.lines import LineChunks
 from tests.conftest import save_tiny
 from tests.faults.processes import finish, kill_when, run, start

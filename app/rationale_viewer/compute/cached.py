@@ -9,7 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from rationale.attribution import METHODS
-from rationale.inference.ablate import ErasureMode
+from rationale.settings import ErasureMode
 from rationale_viewer.compute.agreement import (
     RationaleSpec,
     ScoredExample,

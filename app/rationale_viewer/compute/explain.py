@@ -21,7 +21,7 @@ from eraser.words import gaps, placed
 from rationale.attribution import METHODS, Case, attribute, fitting, usual
 from rationale.heads import HEADS, said
 from rationale.hf.classifier import Classifier, without_removal
-from rationale.inference.ablate import Erasure, ErasureMode, ablate
+from rationale.inference.ablate import Erasure, ablate
 from rationale.inference.capabilities import drops_tokens
 from rationale.inference.predict import batches, text_probs
 from rationale.models.adaptive import plain
@@ -29,7 +29,7 @@ from rationale.models.flops import costs, full_costs, kept_lengths
 from rationale.models.packed.encoder import Output, keep_all, run_packed
 from rationale.models.packed.layers import depth_of, layers_of
 from rationale.pass_cache import Passes
-from rationale.settings import OF_EACH_TEXT
+from rationale.settings import OF_EACH_TEXT, ErasureMode
 from rationale.text.encode import OUTSIDE, Batch, Ints, Window, words_between
 from rationale.text_classifier import TextClassifier
 from rationale_viewer.session.state import AS_TRAINED, LoadedModel

@@ -16,9 +16,7 @@ from eraser import Example, Text
 from eraser.types import Kind, Mask
 from eraser.words import WordCutter, cut_words, cutter_for
 from rationale.budgets import share_of, top_words
-from rationale.heads import THRESHOLD
-from rationale.inference.ablate import ErasureMode
-from rationale.settings import targets_of
+from rationale.settings import THRESHOLD, ErasureMode, targets_of
 from rationale_viewer.compute import cached
 from rationale_viewer.compute.explain import (
     PREDICTED,

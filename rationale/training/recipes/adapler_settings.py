@@ -4,26 +4,57 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from typing import Any, Literal
 
 from eraser import Fault, InputError
-from rationale.training.recipes.adapler_step import AdaplerStepSettings
-from rationale.training.settings import AdaptiveSettings, Rule
-from rationale.training.targets import parse_target
+from rationale.settings import setting
+from rationale.training.settings import AdaptiveSettings, Rule, StepSettings
+
+
+def parse_steepness(text: str | None) -> tuple[float, float] | None:
+    """Read FIRST,GROWTH.
+
+    >>> parse_steepness("10,3")
+    (10.0, 3.0)
+    """
+    if text is None:
+        return None
+    try:
+        first, growth = map(float, text.split(","))
+    except ValueError:
+        raise InputError(Fault("steepness as FIRST,GROWTH, two numbers", repr(text))) from None
+    return first, growth
+
+
+@dataclass(frozen=True)
+class AdaplerStepSettings(StepSettings):
+    """The constants of a step; defaults are those of the released code's recipes."""
+
+    lr: float = setting(3e-5, "Learning rate of the model weights in the soft stage.")
+    gamma: float = setting(0.005, "Weight of the saliency loss.")
+    phi: float = setting(0.0005, "Weight of the length penalty.")
+    threshold_lr: float = setting(5e-4, "Learning rate of the thresholds.")
+    predictor_lr: float | None = setting(None, "Learning rate of the contribution predictors; default --lr.")
 
 
 @dataclass(frozen=True)
 class AdaplerSettings(AdaptiveSettings):
     """How AdapLeR is trained; saved beside its weights. Words are left out in the hard stage only."""
 
-    epochs: int = 5
-    predictor_epochs: int = 0
+    epochs: int = setting(5, "Epochs of soft removal, the published training.")
+    predictor_epochs: int = setting(0, "Epochs of the contribution predictors alone, before all else (ours).")
     step: AdaplerStepSettings = field(default_factory=AdaplerStepSettings)
-    steepness: tuple[float, float] | None = None  # λ of the first epoch, and its growth; None: as published
-    eta: float = 0.25
-    eta_max: float = 1.0  # in the hard stage; the soft one keeps to the released code's 1
-    target: str = "gradient_x_input"
-    target_class: str = "gold"
-    saliency_epochs: int = 3
+    steepness: tuple[float, float] | None = setting(
+        None, "Steepness λ as FIRST,GROWTH per epoch; by default as published.", parse=parse_steepness
+    )
+    eta: float = setting(0.25, "Initial value of the thresholds.")
+    eta_max: float = setting(1.0, "Largest threshold in the hard-removal stage (above 1: ours).")
+    target: str = setting(
+        "gradient_x_input",
+        "What the predictors imitate: gradient_x_input (published), human, METHOD, or several joined by +.",
+    )
+    target_class: Literal["gold", "predicted"] = setting("gold", "Class whose saliency is the target.")
+    saliency_epochs: int = setting(3, "Number of best dense epochs whose saliency is averaged.")
 
     def stages(self) -> tuple[int, ...]:
         """Return the epochs of each stage."""
@@ -56,20 +87,36 @@ class AdaplerSettings(AdaptiveSettings):
 
     def check(self) -> None:
         """Refuse settings that cannot train, all at once."""
+        from rationale.training.targets import parse_target  # which needs torch
+
         parse_target(self.target)
         super().check()
 
 
-def parse_steepness(text: str | None) -> tuple[float, float] | None:
-    """Read FIRST,GROWTH.
+RECIPE_OPTIONS: dict[str, tuple[str, dict[str, Any]]] = {  # name → (what for, values of options)
+    "short-texts": (
+        "posts and sentences, as for HateXplain",
+        {
+            "predictor_epochs": 1, "epochs": 0, "hard_epochs": 3, "speedup": 4.9,
+            "predictor_lr": 1e-3, "hard_lr": 3e-5, "distill": 1.0,
+        },
+    ),
+    "long-texts": (
+        "reviews and documents, as for movies",
+        {
+            "predictor_epochs": 1, "epochs": 0, "hard_epochs": 4, "speedup": 5.0,
+            "predictor_lr": 1e-3, "hard_lr": 5e-5, "distill": 0.7,
+        },
+    ),
+}  # fmt: skip
 
-    >>> parse_steepness("10,3")
-    (10.0, 3.0)
+
+def recipe_options(name: str) -> dict[str, Any]:
+    """Return the values of options that a recipe stands for.
+
+    Raises:
+        InputError: there is no such recipe.
     """
-    if text is None:
-        return None
-    try:
-        first, growth = map(float, text.split(","))
-    except ValueError:
-        raise InputError(Fault("steepness as FIRST,GROWTH, two numbers", repr(text))) from None
-    return first, growth
+    if name not in RECIPE_OPTIONS:
+        raise InputError(Fault(f"a recipe of {', '.join(RECIPE_OPTIONS)}", repr(name)))
+    return RECIPE_OPTIONS[name][1]

@@ -6,7 +6,6 @@ proxy theta, which gets the gradient of the forward factor divided by theta (K1)
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -17,20 +16,10 @@ from torch.optim.lr_scheduler import LambdaLR
 from rationale.models.adapler import ETA_MAX, ETA_MIN, AdaplerForSequenceClassification
 from rationale.models.adapler_losses import Losses, LossWeights, kl_losses, losses
 from rationale.training.loop import decay_groups, linear
+from rationale.training.recipes.adapler_settings import AdaplerStepSettings
 from rationale.training.run import TrainingBatch
-from rationale.training.settings import StepSettings
 
 CLIP_THETA = 1e-7  # added to theta where it divides
-
-
-@dataclass(frozen=True)
-class AdaplerStepSettings(StepSettings):
-    """The constants of a step; defaults are those of the released code's recipes."""
-
-    gamma: float = 0.005
-    phi: float = 0.0005
-    threshold_lr: float = 5e-4
-    predictor_lr: float | None = None  # None: lr, as published
 
 
 def steepness(epoch: int, epochs: int, schedule: tuple[float, float] | None = None) -> float:

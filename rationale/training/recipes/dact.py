@@ -2,49 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
 from eraser import Fault, InputError
 from rationale.models.adaptive import AdaptiveForSequenceClassification
-from rationale.models.dact import EXIT_RULES, TINY, DactForSequenceClassification
+from rationale.models.dact import TINY, DactForSequenceClassification
 from rationale.training.adaptive import Recipe
 from rationale.training.loop import decay_groups
+from rationale.training.recipes.settings import DactSettings
 from rationale.training.run import TrainingBatch, TrainingRun
-from rationale.training.settings import AdaptiveSettings, Rule
 from rationale.training.stage import PackedStage
-
-
-@dataclass(frozen=True)
-class DactSettings(AdaptiveSettings):
-    """How DACT-BERT is trained: `tau` weighs the ponder cost Σ p_n, published between 1e-3 and 5e-2.
-
-    `heads` (ours) weighs the mean task loss of the layers' own answers: without it heads whose answers weigh
-    little in a_N learn little.
-    """
-
-    tau: float = 5e-3
-    heads: float = 0.0
-    halting_lr: float = 1e-3  # of heads and halting units, which start from nothing or nearly
-    exit_rule: str = "published"
-    shared_head: bool = False
-
-    def rates(self) -> tuple[float, ...]:
-        """Return the learning rates."""
-        return (*super().rates(), self.halting_lr)
-
-    def rules(self) -> list[Rule]:
-        """Return what must hold."""
-        return [
-            *super().rules(),
-            (0 <= self.tau < float("inf"), "tau of at least 0", self.tau),
-            (0 <= self.heads < float("inf"), "heads of at least 0", self.heads),
-            (self.exit_rule in EXIT_RULES, f"an exit rule of {', '.join(EXIT_RULES)}", self.exit_rule),
-            (self.hard_epochs == 0, "hard_epochs 0 for DACT, which has one stage", self.hard_epochs),
-        ]
 
 
 def _model(inner: PreTrainedModel, settings: DactSettings) -> DactForSequenceClassification:

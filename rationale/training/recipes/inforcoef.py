@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 from torch import Tensor
 from transformers import PreTrainedModel
 
@@ -13,39 +11,9 @@ from rationale.models.inforcoef import InforCoefForSequenceClassification
 from rationale.models.inforcoef_losses import BOTTLENECKS, share_kept
 from rationale.training.adaptive import Recipe
 from rationale.training.loop import decay_groups
+from rationale.training.recipes.settings import InforCoefSettings
 from rationale.training.run import TrainingBatch, TrainingRun
-from rationale.training.settings import AdaptiveSettings, Rule, StepSettings
 from rationale.training.stage import PackedStage, RemovalStage
-
-
-@dataclass(frozen=True)
-class InforCoefSettings(AdaptiveSettings):
-    """How Infor-Coef's samplers are trained; `norm` and `entropy` weigh the bottleneck.
-
-    The norm counts from the second epoch on. `bottleneck` names the form of both terms. `share` weighs the
-    share of tokens that are kept, which the released code's loss has beside what the paper gives.
-    """
-
-    step: StepSettings = field(default_factory=lambda: StepSettings(lr=2e-5))
-    norm: float = 4e-4
-    entropy: float = 4e-4
-    share: float = 0.0
-    bottleneck: str = "corrected"
-    sampler_lr: float | None = None  # None: lr, as published
-
-    def rates(self) -> tuple[float, ...]:
-        """Return the learning rates."""
-        return (*super().rates(), self.step.lr if self.sampler_lr is None else self.sampler_lr)
-
-    def rules(self) -> list[Rule]:
-        """Return what must hold."""
-        weights = (self.norm, self.entropy, self.share)
-        return [
-            *super().rules(),
-            (all(0 <= w < float("inf") for w in weights), "norm, entropy and share of at least 0", weights),
-            (self.speedup is None or self.hard_epochs > 0, "hard_epochs with speedup", self.hard_epochs),
-            (self.bottleneck in BOTTLENECKS, f"a bottleneck of {', '.join(BOTTLENECKS)}", self.bottleneck),
-        ]
 
 
 def _model(inner: PreTrainedModel, settings: InforCoefSettings) -> InforCoefForSequenceClassification:

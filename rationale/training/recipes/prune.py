@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -27,44 +27,11 @@ from rationale.models.packed.matrices import dimensions
 from rationale.models.pruning import check_cuttable, cut
 from rationale.training.adaptive import Recipe
 from rationale.training.loop import decay_groups
+from rationale.training.recipes.settings import PruneSettings
 from rationale.training.run import TrainingBatch, TrainingRun
-from rationale.training.settings import AdaptiveSettings, Rule, StepSettings
 from rationale.training.stage import PackedStage
 
 CUT = "cut"  # the folder of the model as the gates left it
-
-
-@dataclass(frozen=True)
-class PruneSettings(AdaptiveSettings):
-    """How a model is cut: `epochs` with gates, then `hard_epochs` of what is left.
-
-    `sparsity` is the share of the prunable parameters that goes; it rises over `sparsity_warmup` of the
-    gates' epochs. `layers` is the share of the loss that imitates the dense model's states.
-    """
-
-    epochs: int = 4
-    hard_epochs: int = 2
-    step: StepSettings = field(default_factory=lambda: StepSettings(distill=1.0))
-    sparsity: float = 0.8
-    sparsity_warmup: float = 0.5
-    gate_lr: float = 0.1
-    multiplier_lr: float = 0.1
-    layers: float = 0.9
-
-    def rates(self) -> tuple[float, ...]:
-        """Return the learning rates."""
-        return (*super().rates(), self.gate_lr, self.multiplier_lr)
-
-    def rules(self) -> list[Rule]:
-        """Return what must hold."""
-        return [
-            *super().rules(),
-            (min(self.stages()) >= 1, "at least 1 epoch of each stage", self.stages()),
-            (0 < self.sparsity < 1, "sparsity in (0, 1)", self.sparsity),
-            (0 <= self.sparsity_warmup <= 1, "sparsity_warmup in [0, 1]", self.sparsity_warmup),
-            (0 <= self.layers <= 1, "layers in [0, 1]", self.layers),
-            (self.speedup is None, "no speedup: sparsity decides", self.speedup),
-        ]
 
 
 def _model(inner: PreTrainedModel, settings: PruneSettings) -> PreTrainedModel:

@@ -358,3 +358,35 @@ def test_scoring_imports_no_torch(tmp_path):
         [sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=False
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_a_run_ends_in_its_verdict_and_a_comparison_in_sentences(rationale, model_folder):
+    for seed in (0, 1):
+        command = ("evaluate", "--model", model_folder, "--limit", 6, "--methods", "attention,random")
+        code, out, err = rationale(*command, "--seed", seed, "--out", f"r{seed}")
+        assert code == 0, err
+        lines = out.splitlines()
+        assert "token_f1 ↑" in lines[0]
+        assert "fpr ↓" in lines[0]
+        assert any(line.startswith("The model: ") for line in lines)
+        assert any(
+            line.startswith("Ranking words as the annotators do (average precision, ") for line in lines
+        )
+        assert lines[-1] == f"next: rationale app --run r{seed}"
+    code, out, err = rationale("compare", "r0", "r1", "--out", "c")
+    assert code == 0, err
+    _, told = out.split("next: rationale app --run r0 --run r1\n")  # the sentences come last
+    assert told.startswith("accuracy: ")
+    assert "\nOf " in told
+    assert "paired differences of methods" in told
+
+
+def test_next_commands_of_a_prediction_file(rationale):
+    one = {"annotation_id": "a001.txt", "rationales": []}
+    Path("p.jsonl").write_text(json.dumps(one) + "\n")
+    same = f"--predictions p.jsonl --data {SAMPLE} --split test"
+    code, out, _ = rationale("check", "--data", SAMPLE, "--predictions", "p.jsonl")
+    assert (code, out.splitlines()[-1]) == (0, f"next: rationale score {same}")
+    code, out, err = rationale("score", "--data", SAMPLE, "--predictions", "p.jsonl")
+    assert (code, err) == (0, f"next: rationale check {same}\n")
+    json.loads(out)

@@ -10,6 +10,7 @@ import torch
 from eraser import Dataset
 from rationale.bench.dial import DIALS
 from rationale.hf.classifier import load_classifier, save_classifier
+from rationale.process.terminal import digits
 from tests.conftest import dropping, tiny_model
 from tests.rationale.cli.test_cli import run
 
@@ -63,7 +64,10 @@ def test_bench_of_a_model_that_drops_nothing_is_one_line(rationale, model_folder
 def test_dial_is_written_as_table_and_figure(rationale, adapler_folder):
     code, out, err = rationale("bench", "--model", adapler_folder, "--dial", "--out", "d", *PLAIN)
     assert code == 0, err
-    assert out.splitlines()[-1] == "written: d/dial.csv, d/dial.png"
+    assert out.splitlines()[-2] == "written: d/dial.csv, d/dial.png"
+    assert out.splitlines()[-1] == f"next: rationale evaluate --dataset sample --model {adapler_folder}"
+    assert "token_f1 ↑" in out
+    assert "false_positive_rate ↓" in out
     assert Path("d/dial.png").read_bytes().startswith(PNG)
     assert pd.read_csv("d/dial.csv").dial.tolist() == list(DIALS)
     code, out, err = rationale("bench", "--model", adapler_folder, "--dials", "0,2.5", "--out", "e", *PLAIN)
@@ -95,8 +99,9 @@ def test_train_adapler_writes_a_model_and_says_how_good_it_is(rationale, model_f
     record = json.loads(Path("m/rationale.json").read_text())
     kept = record["kept"]
     assert out == (
-        f"m: val accuracy {kept['val_accuracy']:.4f} (dense {record['dense_val_accuracy']:.4f}, "
-        f"within the tolerance), {kept['speedup']:.2f} times fewer operations\n"
+        f"m: val accuracy {digits(kept['val_accuracy'])} (dense {digits(record['dense_val_accuracy'])}, "
+        f"within the tolerance), FLOPs speed-up {digits(kept['speedup'])}×\n"
+        f"next: rationale evaluate --dataset sample --model m --dense {model_folder}\n"
     )
     asked = record["training"]
     assert (asked["epochs"], asked["hard_epochs"], asked["speedup"], asked["tolerance"]) == (1, 1, 2.0, 1.0)
@@ -144,7 +149,10 @@ def test_tune_adapler_writes_the_frontier_as_table_and_figure(rationale, model_f
     table = pd.read_csv("t/frontier.csv")
     assert table.run.tolist() == [f"gamma={g}-phi=0.01-lr=3e-05-speedup=2" for g in ("0.005", "0.5")]
     assert {p.name for p in Path("t").iterdir()} == {*table.run, "frontier.csv", "frontier.png", "made.json"}
-    assert len(out.splitlines()) == 1 + int(table.frontier.sum())
+    head, *rows, last = out.splitlines()
+    assert "val_accuracy ↑" in head
+    assert len(rows) == int(table.frontier.sum())
+    assert last.startswith("next: rationale evaluate --dataset sample --model t/gamma=")
     code, _, err = rationale("tune", "adapler", "--dense", model_folder, "--out", "t", "--phi", "x", *BRIEF)
     assert (code, err) == (2, "error: expected numbers, comma-separated, got 'x'\n")
 

@@ -82,7 +82,7 @@ def test_every_option_of_one_file_arrives(rationale):
     save(Path("b.csv"), films(20))
     ids = []
     for seed in (1, 2):
-        options = ("--file", "b.csv", "--split", "0.5,0.5,0", "--seed", seed, "--out", f"own{seed}")
+        options = ("--file", "b.csv", "--fractions", "0.5,0.5,0", "--seed", seed, "--out", f"own{seed}")
         assert rationale("data", "import", *options)[0] == 0
         ids.append([e.id for e in load("own", f"own{seed}").splits["val"]])
     assert list(map(len, ids)) == [10, 10]
@@ -97,15 +97,15 @@ def test_every_option_of_one_file_arrives(rationale):
             "--file x.csv --train x.csv",
             "expected --train, --val and --test files, or one --file, got --train, --file",
         ),
-        ("--train x.csv --split 1,0,0", "expected --split only beside --file, got --train"),
+        ("--train x.csv --fractions 1,0,0", "expected --fractions only beside --file, got --train"),
         ("--test x.csv --split-column part", "expected --split-column only beside --file, got --test"),
         (
-            "--file x.csv --split 1,0,0 --split-column part",
-            "expected one way to split, got --split-column and --split",
+            "--file x.csv --fractions 1,0,0 --split-column part",
+            "expected one way to split, got --split-column and --fractions",
         ),
-        ("--file x.csv --split a,b", "expected numbers, comma-separated, got 'a,b'"),
+        ("--file x.csv --fractions a,b", "expected numbers, comma-separated, got 'a,b'"),
         (
-            "--file x.csv --split 0.9,0.2,0",
+            "--file x.csv --fractions 0.9,0.2,0",
             "expected three shares, for train, val and test, that sum to 1, the first above 0, got 0.9,0.2,0",
         ),
         (
@@ -184,7 +184,11 @@ def test_an_import_knows_its_own_folder_and_says_what_differs(rationale):
     command = ("data", "import", "--train", "x.csv", "--out", "own")
     assert rationale(*command)[0] == 0
     before = {f.name: f.read_bytes() for f in Path("own").iterdir()}
-    assert rationale(*command) == (0, "already done: own\n", "")
+    assert rationale(*command) == (
+        0,
+        "already done: own\nnext: rationale evaluate --dataset own --data own --model MODEL --split train\n",
+        "",
+    )
     save(Path("x.csv"), FILMS[:-1])
     code, out, err = rationale(*command)
     assert (code, out) == (2, "")

@@ -21,8 +21,8 @@ from rationale.evaluation.plan import evaluate, plan
 from rationale.hf.classifier import load_classifier
 from rationale.report.compare import compared
 from rationale.report.write import write_run
-from rationale.settings import EvaluateSettings
-from rationale.stream import StreamSettings, collect, read_stream, stream
+from rationale.settings import EvaluateSettings, StreamSettings
+from rationale.stream import collect, read_stream, stream
 from tests.helpers.made_heads import LABELS, MULTI_LABEL, REGRESSION, head_model, save
 from tests.rationale.cli.test_cli import run as run_command
 
@@ -365,7 +365,7 @@ def test_training_on_what_gives_no_one_class_is_refused(rationale, folders, tmp_
 
 def test_training_on_several_labels_a_text_is_refused(rationale, model_folder, tmp_path):
     own_rows(tmp_path / "posts.jsonl", (["rude"], ["rude", "insult"]))
-    rationale("data", "import", "--file", "posts.jsonl", "--split", "0.4,0.3,0.3", "--out", "posts")
+    rationale("data", "import", "--file", "posts.jsonl", "--fractions", "0.4,0.3,0.3", "--out", "posts")
     code, _, err = rationale(
         "train", "dense", "--dataset", "posts", "--data", "posts", "--backbone", model_folder, "--out", "m"
     )

@@ -14,8 +14,9 @@ from rationale.hf.card import CARD, MARK, card, write_card, write_record
 from rationale.hf.classifier import SHIPPED, load_classifier, new_classifier, save_classifier
 from rationale.hf.compress import compress
 from rationale.training.adaptive import train_adaptive
-from rationale.training.dense import TrainSettings, train_dense
+from rationale.training.dense import train_dense
 from rationale.training.recipes.table import RECIPES
+from rationale.training.settings import TrainSettings
 from tests.conftest import save_tiny, tiny_model
 
 BRIEF = {"epochs": 1, "hard_epochs": 1, "predictor_epochs": 1, "saliency_epochs": 1, "batch_size": 4,

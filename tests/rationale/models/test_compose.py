@@ -21,8 +21,9 @@ from rationale.models.gates import GateValues
 from rationale.models.packed.encoder import check_packed
 from rationale.models.pruning import cut
 from rationale.training.adaptive import train_adaptive
-from rationale.training.recipes.inforcoef import INFORCOEF, InforCoefSettings
-from rationale.training.recipes.prune import PRUNE, PruneSettings
+from rationale.training.recipes.inforcoef import INFORCOEF
+from rationale.training.recipes.prune import PRUNE
+from rationale.training.recipes.settings import InforCoefSettings, PruneSettings
 from rationale.training.recipes.table import RECIPES
 from tests.conftest import FAMILIES, tiny_model
 from tests.rationale.training.test_train_adaptive import few_of, save_cut, save_dense, saved

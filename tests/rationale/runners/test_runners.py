@@ -7,8 +7,7 @@ import pytest
 from eraser import InputError
 from rationale.runners.backends import RUNNERS, check_runner
 from rationale.runners.jobs import AttributeJob, EvaluateJob, read_job
-from rationale.settings import EvaluateSettings
-from rationale.stream import StreamSettings
+from rationale.settings import EvaluateSettings, StreamSettings
 from tests.conftest import save_tiny
 from tests.faults.processes import run, tables
 

@@ -21,8 +21,8 @@ from rationale.training import adaptive
 from rationale.training.adaptive import train_adaptive
 from rationale.training.recipes.adapler import ADAPLER
 from rationale.training.recipes.adapler_settings import AdaplerSettings
-from rationale.training.recipes.inforcoef import INFORCOEF, InforCoefSettings, SampledStage
-from rationale.training.recipes.prune import PruneSettings
+from rationale.training.recipes.inforcoef import INFORCOEF, SampledStage
+from rationale.training.recipes.settings import InforCoefSettings, PruneSettings
 from rationale.training.settings import StepSettings
 from rationale.training.stage import RemovalStage
 from tests.conftest import dropping, tiny_model

@@ -19,8 +19,10 @@ from rationale.models.adapler import AdaplerForSequenceClassification
 from rationale.models.adaptive import plain
 from rationale.models.dact import DactConfig, DactForSequenceClassification
 from rationale.models.packed.encoder import run_packed
+from rationale.process.terminal import digits
 from rationale.training.adaptive import train_adaptive
-from rationale.training.recipes.dact import DACT, DactSettings, DactStage
+from rationale.training.recipes.dact import DACT, DactStage
+from rationale.training.recipes.settings import DactSettings
 from rationale.training.run import TrainingBatch
 from rationale.training.settings import StepSettings
 from tests.conftest import dropping, tiny_model
@@ -241,8 +243,9 @@ def test_command_writes_a_model_and_says_how_good_it_is(rationale, dense):
     record = json.loads(Path("m/rationale.json").read_text())
     kept, asked = record["kept"], record["training"]
     assert out == (
-        f"m: val accuracy {kept['val_accuracy']:.4f} (dense {record['dense_val_accuracy']:.4f}, "
-        f"within the tolerance), {kept['speedup']:.2f} times fewer operations\n"
+        f"m: val accuracy {digits(kept['val_accuracy'])} (dense {digits(record['dense_val_accuracy'])}, "
+        f"within the tolerance), FLOPs speed-up {digits(kept['speedup'])}×\n"
+        f"next: rationale evaluate --dataset sample --model m --dense {dense}\n"
     )
     assert (asked["epochs"], asked["tau"], asked["heads"], asked["halting_lr"]) == (1, 0.5, 0.2, 0.01)
     assert (asked["exit_rule"], asked["shared_head"], asked["step"]["lr"]) == ("tight", True, 1e-3)

@@ -25,7 +25,8 @@ from rationale.models.packed.encoder import layers_of
 from rationale.training import adaptive
 from rationale.training.adaptive import train_adaptive
 from rationale.training.recipes import prune
-from rationale.training.recipes.prune import CUT, PRUNE, CutStage, GateStage, PruneSettings, nearest_layers
+from rationale.training.recipes.prune import CUT, PRUNE, CutStage, GateStage, nearest_layers
+from rationale.training.recipes.settings import PruneSettings
 from rationale.training.settings import StepSettings
 from tests.conftest import dropping, tiny_model
 from tests.oracles import inforcoef as oracle

@@ -14,7 +14,8 @@ from rationale.inference.savings import measure_removal
 from rationale.models.adapler import AdaplerForSequenceClassification
 from rationale.models.packed.encoder import keep_all, run_packed
 from rationale.training.adaptive import train_adaptive
-from rationale.training.recipes.prune import PRUNE, PruneSettings
+from rationale.training.recipes.prune import PRUNE
+from rationale.training.recipes.settings import PruneSettings
 from rationale.training.settings import StepSettings
 from tests.helpers.cuttable import COMMON, ONE_A_FAMILY, tiny
 from tests.rationale.models.test_packed import LENGTHS, batch

@@ -10,8 +10,9 @@ from transformers import AutoModelForSequenceClassification
 from eraser import InputError
 from rationale.hf.classifier import load_classifier, read_settings
 from rationale.training import dense
-from rationale.training.dense import TrainSettings, accuracy, best_epochs, train_dense
+from rationale.training.dense import accuracy, best_epochs, train_dense
 from rationale.training.loop import Loop, shuffled_batches
+from rationale.training.settings import TrainSettings
 from tests.conftest import tiny_model
 
 SETTINGS = TrainSettings(epochs=2, lr=1e-3, batch_size=16, max_length=128, precision="float32", device="cpu")

@@ -1,0 +1,55 @@
+"""`--version`, `-h` and every `--help`: at once, without the libraries of a model."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from rationale import __version__
+from tests.helpers.paths import PYTHONPATH
+from tests.rationale.cli.test_cli import rationale  # noqa: F401 (a fixture)
+from tests.rationale.cli.test_options import commands
+
+HEAVY = "{'torch', 'transformers', 'pandas', 'captum', 'scipy'}"
+
+
+def light(*arguments):
+    """Run a command in a process of its own; return what it printed, and the heavy modules it imported."""
+    code = (
+        f"import sys, rationale.cli as c; sys.argv = ['rationale', *{arguments!r}]\n"
+        f"try: c.main()\nfinally: print(sorted({HEAVY} & set(sys.modules)), file=sys.stderr)"
+    )
+    environment = {**os.environ, "PYTHONPATH": PYTHONPATH}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True
+    )
+    return done.stdout, done.stderr
+
+
+def test_the_version_is_one_line_and_imports_nothing_heavy():
+    assert light("--version") == (f"rationale {__version__}\n", "[]\n")
+
+
+def test_help_imports_nothing_heavy():
+    out, err = light("evaluate", "-h")
+    assert err == "[]\n"
+    assert "--budget" in out
+
+
+def test_short_and_long_help_of_every_command_are_the_same(rationale):  # noqa: F811
+    for name, _ in commands():
+        words = name.split()[1:]
+        short = rationale(*words, "-h")
+        assert short[0] == 0
+        assert short == rationale(*words, "--help")
+
+
+@pytest.mark.parametrize(("name", "command"), list(commands()))
+def test_every_option_has_a_help_text_that_stands_alone(name, command):
+    for parameter in command.params:
+        text = parameter.help or ""
+        assert text.endswith("."), f"{name} {parameter.name}"
+        assert not text.startswith("Of "), f"{name} {parameter.name}"

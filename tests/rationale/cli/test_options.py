@@ -1,0 +1,44 @@
+"""Names, kinds and defaults of all options are promised: `options.json` holds them for each command."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import get_type_hints
+
+import typer
+
+from rationale.cli import app
+
+PROMISED = Path(__file__).with_name("options.json")
+
+
+def commands(name="rationale", command=None):
+    """Yield each command's name and the command."""
+    command = command or typer.main.get_command(app)
+    if not hasattr(command, "commands"):
+        yield name, command
+        return
+    for part, inner in command.commands.items():
+        yield from commands(f"{name} {part}", inner)
+
+
+def options(command):
+    """Return {option or argument: [kind, default]}; the default is `needed` where there is none."""
+    kinds = get_type_hints(command.callback)
+    return {" ".join([*p.opts, *p.secondary_opts]): [kind(kinds[p.name]), default(p)] for p in command.params}
+
+
+def kind(hint):
+    return (
+        str(hint).replace("typing.", "").replace("pathlib.", "").removeprefix("<class '").removesuffix("'>")
+    )
+
+
+def default(parameter):
+    return "needed" if parameter.required else json.loads(json.dumps(parameter.default, default=str))
+
+
+def test_no_option_lost_its_name_its_kind_or_its_default():
+    found = {name: options(command) for name, command in commands()}
+    assert found == json.loads(PROMISED.read_text(encoding="utf-8"))
