@@ -33,6 +33,7 @@ from rationale.report.figures import FIGURES
 from rationale.report.summary import Tables
 from rationale.report.verdict import Sentences, verdict
 from rationale.report.write import found_tables, run_facts, write_run
+from rationale.settings import EvaluateSettings, Explain
 from rationale.text_classifier import TextClassifier
 
 OF_MODELS = ("max_length", "long_texts", "device", "precision")  # settings that a model is loaded with
