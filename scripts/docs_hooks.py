@@ -1,10 +1,12 @@
 """What the documentation site makes from the code when it is built: tables, commands, equations, pages.
 
-mkdocs calls the functions named on_… (mkdocs.yml). A page asks for a table by a line `<!-- made: NAME -->`.
+mkdocs calls the functions named on_… (mkdocs.yml). A line `<!-- made: NAME -->` stands for a table made from the
+code; a line `[table: x.csv](x.csv)` for a CSV file beside the page, which is a link where the page is read as it is.
 """
 
 from __future__ import annotations
 
+import csv
 import html
 import json
 import re
@@ -16,6 +18,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 ROOT = Path(__file__).parents[1]
 PAGES = {"LOG.md": "log.md", "CHANGELOG.md": "changelog.md"}  # of the repository's root → of the site
 MADE = re.compile(r"^<!-- made: (\w+) -->$", flags=re.M)
+CSV_TABLE = re.compile(r"^\[table: ([\w.-]+\.csv)\]\(\1\)$", flags=re.M)
 OUTSIDE = re.compile(r"\[([^\]]+)\]\((?:\.\./)+([^)#]+)\)")  # a link out of docs/
 MATHS = re.compile(r'<(div|span) class="arithmatex">\\[\[(](.*?)\\[\])]</\1>', flags=re.S)
 
@@ -32,6 +35,8 @@ def on_files(files: Any, config: Any) -> Any:
 def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:
     """Fill in what is made from the code; links out of docs/ lead to their page, or are text alone."""
     text = MADE.sub(lambda match: TABLES[match[1]](), markdown)
+    folder = (ROOT / "docs" / page.file.src_uri).parent
+    text = CSV_TABLE.sub(lambda match: csv_table(folder / match[1]), text)
     return OUTSIDE.sub(lambda match: _link(match[0], match[1], match[2], page.file.src_uri), text)
 
 
@@ -50,6 +55,15 @@ def on_page_content(content: str, page: Any, config: Any, files: Any) -> str:
         return str(convert(html.unescape(match[2]).strip(), display=display))
 
     return MATHS.sub(shown, content)
+
+
+def csv_table(path: Path) -> str:
+    """Return a CSV file as a Markdown table, cell by cell as it stands there."""
+    from eraser.files.cells import unquoted
+
+    with path.open(encoding="utf-8", newline="") as file:
+        head, *rows = ([unquoted(cell) for cell in row] for row in csv.reader(file))
+    return _table(head, rows)
 
 
 def methods_table() -> str:
