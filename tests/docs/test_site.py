@@ -70,7 +70,7 @@ def test_equations_are_mathml_without_tex_left(site):
 
 @pytest.mark.slow
 def test_docstrings_and_the_start_of_the_readme_are_there(site):
-    assert "Which words decided" in page(site, "index")
+    assert "evaluates explanations of text classifiers" in page(site, "index")
     reference = page(site, "reference/rationale")
     for name in ("explanation.explain", "attribution.attribute", "hf.load_classifier"):
         assert f'id="rationale.{name}"' in reference, name
