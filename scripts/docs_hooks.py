@@ -71,7 +71,7 @@ def methods_table() -> str:
     from rationale.attribution import METHODS
 
     return _table(
-        ("method", "what a piece's score is", "a word's", "sign", "settings it depends on", "source"),
+        ("method", "score of a piece", "pieces to word", "sign", "settings it depends on", "source"),
         (
             (f"`{name}`", _says(m.scores), m.reduce, "±" if m.signed else "+", _names(m.uses), m.source)
             for name, m in METHODS.items()
@@ -85,7 +85,7 @@ def metrics_table() -> str:
 
     better = {True: "higher", False: "lower", None: "–"}
     return _table(
-        ("metric", "of one example", "folded by", "better", "range", "unit", "of", "source"),
+        ("metric", "for one example", "aggregated by", "better", "range", "unit", "needs", "source"),
         (
             (
                 f"`{name}`",
@@ -107,7 +107,7 @@ def recipes_table() -> str:
     from rationale.training.recipes.table import RECIPES
 
     return _table(
-        ("recipe", "settings", "stages", "settings beyond those that all share"),
+        ("recipe", "settings", "stages", "settings beyond the shared ones"),
         (
             (f"`train {name}`", r.settings.__name__, " → ".join(r.stages), _names(_own(r.settings)))
             for name, r in RECIPES.items()
@@ -131,7 +131,7 @@ def data_table() -> str:
 def families_table() -> str:
     """Return what `make test-families` found of each family, a row each."""
     made = _found_of_families()
-    head = ("family", "model type", "methods", "drops tokens, stops early", "can be cut", "tests")
+    head = ("family", "model type", "methods", "drops tokens, stops early", "can be pruned", "tests")
     versions = ", ".join(f"{name} {version}" for name, version in made["versions"].items())
     rows = [_family(name, found) for name, found in made["families"].items()]
     return f"Tested with {versions}.\n\n" + _table(head, rows)
@@ -159,7 +159,7 @@ def refusals_table() -> str:
     for (what, reason), names in families.items():
         rows.setdefault((reason, ", ".join(names)), []).append(f"`{what}`")
     return _table(
-        ("of", "is refused", "because"),
+        ("families", "refused", "reason"),
         sorted((names, ", ".join(what), html.escape(reason)) for (reason, names), what in rows.items()),
     )
 
