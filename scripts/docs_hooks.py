@@ -1,7 +1,7 @@
 """What the documentation site makes from the code when it is built: tables, commands, equations, pages.
 
-mkdocs calls the functions named on_… (mkdocs.yml). A line `<!-- made: NAME -->` stands for a table made from the
-code; a line `[table: x.csv](x.csv)` for a CSV file beside the page, which is a link where the page is read as it is.
+mkdocs calls the functions named on_… (mkdocs.yml). A line `<!-- made: NAME -->` stands for a table made from
+the code, a line `[table: x.csv](x.csv)` for a CSV file beside the page. (Elsewhere it is a plain link.)
 """
 
 from __future__ import annotations

@@ -67,8 +67,8 @@ def picture(fading: Fading) -> str:
         f'<rect class="card" x="0.5" y="0.5" width="{WIDTH - 1}" height="{height - 1}" rx="10"/>',
         *(line for _, line in text),
         *_steps(fading.counts, steps_at),
-        f'<text class="note" x="{MARGIN}" y="{height - 14}">{escape(summary)} '
-        f"Answer: {escape(fading.label)}, {fading.probability:.2f}. Underlined: words that a person marked.</text>",
+        f'<text class="note" x="{MARGIN}" y="{height - 14}">{escape(summary)} Answer: '
+        f"{escape(fading.label)}, {fading.probability:.2f}. Underlined: words that a person marked.</text>",
         "</svg>\n",
     ])  # fmt: skip
 
@@ -84,9 +84,8 @@ def _text(fading: Fading) -> Iterator[tuple[int, str]]:
         x += gap
         y = MARGIN + 20 + LINE * line
         under = f'<path class="mark" d="M{x:.1f} {y + 6}h{width:.1f}"/>' if marked else ""
-        yield line, (
-            f'<g class="w l{layers}"><text x="{x:.1f}" y="{y}" textLength="{width:.1f}">{escape(word)}</text>{under}</g>'
-        )
+        at = f'x="{x:.1f}" y="{y}" textLength="{width:.1f}"'
+        yield line, f'<g class="w l{layers}"><text {at}>{escape(word)}</text>{under}</g>'
         x += width
 
 
@@ -132,7 +131,8 @@ def _moving(n: int) -> str:
     for k in range(n - 1):  # words that k layers read are gone from step k + 1 on
         gone = (k + 1) * STEP
         lines.append(
-            f"@keyframes w{k}{{0%,{at(gone)}{{opacity:1}}{at(gone + 0.6)},{at(whole - 0.5)}{{opacity:.1}}100%{{opacity:1}}}}\n"
+            f"@keyframes w{k}{{0%,{at(gone)}{{opacity:1}}"
+            f"{at(gone + 0.6)},{at(whole - 0.5)}{{opacity:.1}}100%{{opacity:1}}}}\n"
             f".l{k}{{animation:w{k} {whole}s infinite}}\n"
         )
     for k in range(n):

@@ -4,7 +4,7 @@ python -m scripts.results_table runs/a --out docs/results/a.csv
 python -m scripts.results_table runs/a runs/b --budget ratio=0.2 --out docs/results/both.csv
 
 One row per method, one column per headline metric: the value, its 95 % interval, and ** around the best and
-whatever ties with it. These are the cells of a run's summary.md. Several runs are told apart by a column `run`.
+whatever ties with it. These are the cells of a run's summary.md. A column `run` tells several runs apart.
 """
 
 from __future__ import annotations
@@ -46,7 +46,8 @@ def _cells(run: Path, budget: str | None) -> pd.DataFrame:
         raise InputError(Fault("a folder written by `rationale evaluate`", "none", run))
     budgets = [str(name) for name in facts.get("budgets", [])]
     if not budgets or (budget is not None and budget not in budgets):
-        raise InputError(Fault(f"one of this run's budgets: {', '.join(budgets) or 'none'}", str(budget), run))
+        known = ", ".join(budgets) or "none"
+        raise InputError(Fault(f"one of this run's budgets: {known}", str(budget), run))
     empty = pd.DataFrame(columns=list(PAIRED))  # a run of one method compares nothing
     cells = summary_cells(scores, empty if paired is None else paired, budget or budgets[0])
     text = cells.map(lambda cell: f"**{cell.value}** {cell.interval}" if cell.best else cell.text)

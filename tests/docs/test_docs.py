@@ -49,7 +49,8 @@ def test_no_block_of_the_documents_goes_unread():
 def test_blocks_know_their_file_and_line(tmp_path):
     page = tmp_path / "p.md"
     page.write_text(
-        '# P\n\n```python title="a.py"\nx = 1\n```\n\n<!-- not run: takes hours -->\n```bash\nrationale score \\\n  --split t  # c\n```\n'
+        '# P\n\n```python title="a.py"\nx = 1\n```\n\n<!-- not run: takes hours -->\n'
+        "```bash\nrationale score \\\n  --split t  # c\n```\n"
     )
     code, shell = blocks(page)
     assert (code.language, code.title, code.code, code.line) == ("python", "a.py", "x = 1\n", 4)
@@ -146,7 +147,8 @@ def test_guide_and_protocol_name_every_method():
 # --- pages that are done from top to bottom; docs/howto/ in test_howtos.py
 
 RECIPES = sorted((ROOT / "docs" / "recipes").glob("*.md"))
-DONE = {ROOT / "README.md", *(ROOT / "docs" / f"{n}.md" for n in ("guide", "tutorial", "faq", "scale")), *RECIPES}
+PAGES = [ROOT / "docs" / f"{name}.md" for name in ("guide", "tutorial", "faq", "scale")]
+DONE = {ROOT / "README.md", *PAGES, *RECIPES}
 
 
 @pytest.fixture

@@ -38,7 +38,8 @@ def test_words_fade_when_their_layer_comes_and_markup_is_text():
     fading = Fading(("<b>", "fine", "."), (0, 2, 1), (False, True, False), "POS", 0.875)
     assert fading.counts == (3, 2, 1)
     tree = ElementTree.fromstring(picture(fading))
-    words = {g.find(f"{SVG}text").text: g for g in tree.iter(f"{SVG}g") if g.get("class", "").startswith("w ")}
+    groups = [g for g in tree.iter(f"{SVG}g") if g.get("class", "").startswith("w ")]
+    words = {g.find(f"{SVG}text").text: g for g in groups}
     assert {word: g.get("class") for word, g in words.items()} == {"<b>": "w l0", "fine": "w l2", ".": "w l1"}
     assert [word for word, g in words.items() if g.find(f"{SVG}path") is not None] == ["fine"]
     boxes = [g for g in tree.iter(f"{SVG}g") if g.get("class", "").startswith("s ")]

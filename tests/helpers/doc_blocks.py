@@ -1,7 +1,7 @@
 """Fenced blocks of a document, and how a page is done: files written, Python executed, commands run.
 
-A block of text straight after a block of Python is what that prints. A block under `<!-- not run: REASON -->` is
-left out.
+A block of text straight after a block of Python is what that prints. A block under
+`<!-- not run: REASON -->` is left out.
 """
 
 from __future__ import annotations
