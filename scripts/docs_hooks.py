@@ -1,10 +1,12 @@
 """What the documentation site makes from the code when it is built: tables, commands, equations, pages.
 
-mkdocs calls the functions named on_… (mkdocs.yml). A page asks for a table by a line `<!-- made: NAME -->`.
+mkdocs calls the functions named on_… (mkdocs.yml). A line `<!-- made: NAME -->` stands for a table made from
+the code, a line `[table: x.csv](x.csv)` for a CSV file beside the page. (Elsewhere it is a plain link.)
 """
 
 from __future__ import annotations
 
+import csv
 import html
 import json
 import re
@@ -16,6 +18,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 ROOT = Path(__file__).parents[1]
 PAGES = {"LOG.md": "log.md", "CHANGELOG.md": "changelog.md"}  # of the repository's root → of the site
 MADE = re.compile(r"^<!-- made: (\w+) -->$", flags=re.M)
+CSV_TABLE = re.compile(r"^\[table: ([\w.-]+\.csv)\]\(\1\)$", flags=re.M)
 OUTSIDE = re.compile(r"\[([^\]]+)\]\((?:\.\./)+([^)#]+)\)")  # a link out of docs/
 MATHS = re.compile(r'<(div|span) class="arithmatex">\\[\[(](.*?)\\[\])]</\1>', flags=re.S)
 
@@ -32,6 +35,8 @@ def on_files(files: Any, config: Any) -> Any:
 def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:
     """Fill in what is made from the code; links out of docs/ lead to their page, or are text alone."""
     text = MADE.sub(lambda match: TABLES[match[1]](), markdown)
+    folder = (ROOT / "docs" / page.file.src_uri).parent
+    text = CSV_TABLE.sub(lambda match: csv_table(folder / match[1]), text)
     return OUTSIDE.sub(lambda match: _link(match[0], match[1], match[2], page.file.src_uri), text)
 
 
@@ -52,12 +57,21 @@ def on_page_content(content: str, page: Any, config: Any, files: Any) -> str:
     return MATHS.sub(shown, content)
 
 
+def csv_table(path: Path) -> str:
+    """Return a CSV file as a Markdown table, cell by cell as it stands there."""
+    from eraser.files.cells import unquoted
+
+    with path.open(encoding="utf-8", newline="") as file:
+        head, *rows = ([unquoted(cell) for cell in row] for row in csv.reader(file))
+    return _table(head, rows)
+
+
 def methods_table() -> str:
     """Return METHODS, a row each."""
     from rationale.attribution import METHODS
 
     return _table(
-        ("method", "what a piece's score is", "a word's", "sign", "settings it depends on", "source"),
+        ("method", "score of a piece", "pieces to word", "sign", "settings it depends on", "source"),
         (
             (f"`{name}`", _says(m.scores), m.reduce, "±" if m.signed else "+", _names(m.uses), m.source)
             for name, m in METHODS.items()
@@ -71,7 +85,7 @@ def metrics_table() -> str:
 
     better = {True: "higher", False: "lower", None: "–"}
     return _table(
-        ("metric", "of one example", "folded by", "better", "range", "unit", "of", "source"),
+        ("metric", "for one example", "aggregated by", "better", "range", "unit", "needs", "source"),
         (
             (
                 f"`{name}`",
@@ -93,7 +107,7 @@ def recipes_table() -> str:
     from rationale.training.recipes.table import RECIPES
 
     return _table(
-        ("recipe", "settings", "stages", "settings beyond those that all share"),
+        ("recipe", "settings", "stages", "settings beyond the shared ones"),
         (
             (f"`train {name}`", r.settings.__name__, " → ".join(r.stages), _names(_own(r.settings)))
             for name, r in RECIPES.items()
@@ -117,7 +131,7 @@ def data_table() -> str:
 def families_table() -> str:
     """Return what `make test-families` found of each family, a row each."""
     made = _found_of_families()
-    head = ("family", "model type", "methods", "drops tokens, stops early", "can be cut", "tests")
+    head = ("family", "model type", "methods", "drops tokens, stops early", "can be pruned", "tests")
     versions = ", ".join(f"{name} {version}" for name, version in made["versions"].items())
     rows = [_family(name, found) for name, found in made["families"].items()]
     return f"Tested with {versions}.\n\n" + _table(head, rows)
@@ -145,7 +159,7 @@ def refusals_table() -> str:
     for (what, reason), names in families.items():
         rows.setdefault((reason, ", ".join(names)), []).append(f"`{what}`")
     return _table(
-        ("of", "is refused", "because"),
+        ("families", "refused", "reason"),
         sorted((names, ", ".join(what), html.escape(reason)) for (reason, names), what in rows.items()),
     )
 

@@ -24,7 +24,7 @@ from transformers import AutoConfig, AutoModelForSequenceClassification, PreTrai
 from eraser import Fault, InputError
 from eraser.errors import short_repr
 from rationale.models.adaptive import AdaptiveForSequenceClassification, plain
-from rationale.models.nested_config import WrappedConfig
+from rationale.models.nested_config import NestedConfig
 from rationale.models.packed.attention import PackedLayout, in_steps
 from rationale.models.packed.encoder import check_lengths
 from rationale.models.packed.layers import LayerCall, anatomy_of, depth_of, inputs_of, standing_in, width_of
@@ -124,7 +124,7 @@ def start_bias(real: Tensor) -> Tensor:
     return (~real).float() * FLOOR
 
 
-class AdaplerConfig(WrappedConfig):  # type: ignore[no-untyped-call]
+class AdaplerConfig(NestedConfig):  # type: ignore[no-untyped-call]
     """The encoder's own configuration, and how tokens are dropped.
 
     `dial` scales the thresholds at inference: 0 keeps every token, 1 is as trained, above 1 is faster.

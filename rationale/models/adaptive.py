@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from eraser import Fault, InputError
-from rationale.models.nested_config import WrappedConfig
+from rationale.models.nested_config import NestedConfig
 from rationale.models.packed.attention import PackedLayout
 from rationale.models.packed.encoder import Output, check_encoder, keep_all, run_packed
 from rationale.models.packed.packing import Halting
@@ -34,11 +34,11 @@ def plain(model: PreTrainedModel) -> PreTrainedModel:
 class AdaptiveForSequenceClassification(PreTrainedModel):  # type: ignore[no-untyped-call]
     """A classifier that works on less than everything; subclasses override `select_tokens` or `halting`."""
 
-    config_class = WrappedConfig
+    config_class = NestedConfig
     base_model_prefix = "model"
     removes = False  # whether this model itself drops tokens
 
-    def __init__(self, config: WrappedConfig) -> None:
+    def __init__(self, config: NestedConfig) -> None:
         super().__init__(config)
         self.model = build(config.encoder_config())
         check_encoder(plain(self.model))

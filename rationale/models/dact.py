@@ -22,7 +22,7 @@ from transformers.modeling_outputs import SequenceClassifierOutput
 
 from eraser import Fault, InputError
 from rationale.models.adaptive import AdaptiveForSequenceClassification, plain
-from rationale.models.nested_config import WrappedConfig
+from rationale.models.nested_config import NestedConfig
 from rationale.models.packed.head import Head, Tail, head_of, places_of
 from rationale.models.packed.layers import LayerCall, anatomy_of, depth_of, standing_in, width_of
 
@@ -99,7 +99,7 @@ def halting_chance(unit: nn.Module, read: Tensor, real: Tensor | None) -> Tensor
     return logsigmoid(unit(read)[:, 0].float()).exp()
 
 
-class DactConfig(WrappedConfig):  # type: ignore[no-untyped-call]
+class DactConfig(NestedConfig):  # type: ignore[no-untyped-call]
     """The model inside, the rule by which sequences stop, and whether all layers share one head.
 
     `dial`: 0 runs every layer, 1 is as trained and changes no window's class, above 1 is faster. `tail` says

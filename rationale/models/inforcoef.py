@@ -20,7 +20,7 @@ from torch.nn.functional import gumbel_softmax
 from transformers import AutoConfig, AutoModelForSequenceClassification
 
 from rationale.models.adaptive import AdaptiveForSequenceClassification, plain
-from rationale.models.nested_config import WrappedConfig
+from rationale.models.nested_config import NestedConfig
 from rationale.models.packed.attention import PackedLayout, in_steps
 from rationale.models.packed.encoder import check_lengths
 from rationale.models.packed.layers import LayerCall, depth_of, width_of
@@ -85,7 +85,7 @@ class SampledOutput:
     layers: tuple[SampledLayer, ...]
 
 
-class InforCoefConfig(WrappedConfig):  # type: ignore[no-untyped-call]
+class InforCoefConfig(NestedConfig):  # type: ignore[no-untyped-call]
     """The model inside, and how easily tokens are dropped.
 
     `dial`: a token goes on where keep's odds exp(z_keep − z_drop) reach it: 0 keeps every token, 1 is as

@@ -7,7 +7,7 @@ from typing import Any
 from transformers import AutoConfig, PreTrainedConfig
 
 
-class WrappedConfig(PreTrainedConfig):  # type: ignore[no-untyped-call]
+class NestedConfig(PreTrainedConfig):  # type: ignore[no-untyped-call]
     """The configuration of the classifier inside, as a plain dict."""
 
     keys_to_ignore_at_inference = ["trace", "exit_layer", "hidden_states"]  # a Trainer cannot gather them

@@ -19,7 +19,7 @@ from transformers import AutoConfig, AutoModelForSequenceClassification, PreTrai
 
 from eraser import Fault, InputError
 from rationale.models.gates import GateValues, gated
-from rationale.models.nested_config import WrappedConfig
+from rationale.models.nested_config import NestedConfig
 from rationale.models.packed.layers import inputs_of, probe
 from rationale.models.packed.matrices import Dimensions, dimensions, matrices_of, sizes_of, uncuttable
 from rationale.models.shrink import Kept, fold, shrink
@@ -145,11 +145,11 @@ def _check_openings(openings: GateValues, sizes: Dimensions) -> None:
         raise InputError(Fault("at least one open hidden dimension", "none"))
 
 
-class PrunedConfig(WrappedConfig):  # type: ignore[no-untyped-call]
+class PrunedConfig(NestedConfig):  # type: ignore[no-untyped-call]
     """The configuration of a cut classifier, with its `cut`."""
 
     model_type = "pruned"
-    keys_to_ignore_at_inference = [*WrappedConfig.keys_to_ignore_at_inference, "past_key_values"]
+    keys_to_ignore_at_inference = [*NestedConfig.keys_to_ignore_at_inference, "past_key_values"]
 
     # transformers makes a dataclass, without `encoder`, of a configuration that has no constructor of its own
     def __init__(self, encoder: dict[str, Any] | None = None, **kwargs: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -70,8 +71,28 @@ def test_equations_are_mathml_without_tex_left(site):
 
 @pytest.mark.slow
 def test_docstrings_and_the_start_of_the_readme_are_there(site):
-    assert "Which words decided" in page(site, "index")
+    assert "evaluates explanations of text classifiers" in page(site, "index")
     reference = page(site, "reference/rationale")
     for name in ("explanation.explain", "attribution.attribute", "hf.load_classifier"):
         assert f'id="rationale.{name}"' in reference, name
     assert '<span class="gp">' in reference  # doctests, as code
+
+
+@pytest.mark.slow
+def test_search_knows_recipes_and_methods_and_the_page_can_be_dark(site):
+    index = json.loads((site / "search" / "search_index.json").read_text(encoding="utf-8"))
+    titles = {entry["title"] for entry in index["docs"]}
+    assert {"Which method should I trust?", "Find wrong predictions"} <= titles
+    assert {"Debug a spurious word", "Make it faster"} <= titles
+    tables = next(e["text"] for e in index["docs"] if e["location"] == "reference/tables.html#methods")
+    assert all(name in tables for name in METHODS)
+    separator = re.compile(index["config"]["separator"])
+    assert "gradients" in separator.split("integrated_gradients")
+    assert 'title="Dark mode"' in page(site, "index")
+
+
+@pytest.mark.slow
+def test_tables_of_results_are_those_of_their_files(site):
+    shown = page(site, "results/hatexplain")
+    assert "[table:" not in shown
+    assert "<strong>0.515</strong> [0.505, 0.526]" in shown  # attention's token F1

@@ -1,0 +1,73 @@
+"""Run folders of `rationale evaluate` → a CSV table as the documentation shows it.
+
+python -m scripts.results_table runs/a --out docs/results/a.csv
+python -m scripts.results_table runs/a runs/b --budget ratio=0.2 --out docs/results/both.csv
+
+One row per method, one column per headline metric: the value, its 95 % interval, and ** around the best and
+whatever ties with it. These are the cells of a run's summary.md. A column `run` tells several runs apart.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+from rationale.evaluation.run_folder import read_facts, read_table
+
+from eraser import Fault, InputError
+from eraser.files.cells import as_csv
+from rationale.report.summary import summary_cells
+
+SCORES = ("method", "budget", "metric", "value", "low", "high", "n", "better")
+PAIRED = ("method", "other", "metric", "budget", "tie")
+
+
+def results_table(runs: Sequence[Path], budget: str | None = None) -> pd.DataFrame:
+    """Return the headline scores of runs as text, under one budget; by default each run's first.
+
+    Raises:
+        InputError: a folder holds no run, or its run has no such budget.
+    """
+    tables = [_cells(run, budget) for run in runs]
+    if len(runs) == 1:
+        return tables[0]
+    for run, table in zip(runs, tables, strict=True):
+        table.insert(0, "run", run.name)
+    return pd.concat(tables, ignore_index=True).fillna("–")
+
+
+def _cells(run: Path, budget: str | None) -> pd.DataFrame:
+    facts = read_facts(run)
+    scores, paired = read_table(run, "scores.csv", SCORES), read_table(run, "paired.csv", PAIRED)
+    if facts is None or scores is None:
+        raise InputError(Fault("a folder written by `rationale evaluate`", "none", run))
+    budgets = [str(name) for name in facts.get("budgets", [])]
+    if not budgets or (budget is not None and budget not in budgets):
+        known = ", ".join(budgets) or "none"
+        raise InputError(Fault(f"one of this run's budgets: {known}", str(budget), run))
+    empty = pd.DataFrame(columns=list(PAIRED))  # a run of one method compares nothing
+    cells = summary_cells(scores, empty if paired is None else paired, budget or budgets[0])
+    text = cells.map(lambda cell: f"**{cell.value}** {cell.interval}" if cell.best else cell.text)
+    return text.reset_index()
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Write the table that the command line asks for."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("runs", nargs="+", type=Path, metavar="RUN")
+    parser.add_argument("--out", required=True, type=Path, metavar="CSV")
+    parser.add_argument("--budget")
+    given = parser.parse_args(arguments)
+    try:
+        table = results_table(given.runs, given.budget)
+    except InputError as error:
+        raise SystemExit(f"error: {error}") from None
+    given.out.write_text(as_csv(table), encoding="utf-8")
+    sys.stdout.write(f"written: {given.out} ({len(table)} rows)\n")
+
+
+if __name__ == "__main__":
+    main()

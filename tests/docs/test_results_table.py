@@ -1,0 +1,63 @@
+"""Run folders → the CSV tables of the documentation."""
+
+from __future__ import annotations
+
+import re
+
+import pandas as pd
+import pytest
+
+from eraser import InputError
+from rationale.report import write_run
+from scripts.results_table import main, results_table
+from tests.docs.test_versions import script
+from tests.helpers.doc_blocks import ROOT
+from tests.helpers.made_runs import made
+
+SCORES = {"right": [[0.9, 0.1, 0.2], [0.1, 0.8, 0.3]], "wrong": [[0.1, 0.9, 0.2], [0.8, 0.1, 0.3]]}
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs") / "one"
+    write_run(*made(SCORES, [{0}, {1}]), folder)
+    return folder
+
+
+def test_a_table_has_the_cells_of_the_summary(run, tmp_path, capsys):
+    main([str(run), "--out", str(tmp_path / "t.csv")])
+    assert capsys.readouterr().out == f"written: {tmp_path / 't.csv'} (2 rows)\n"
+    shown = script("docs_hooks").csv_table(tmp_path / "t.csv")
+    assert shown in (run / "summary.md").read_text(encoding="utf-8")
+    assert "| right | **1.000** [1.000, 1.000] | **0.000** [0.000, 0.000] |" in shown
+    assert "| wrong | 0.000 [0.000, 0.000] | 0.500 [0.500, 0.500] |" in shown
+
+
+def test_several_runs_are_told_apart(run, tmp_path):
+    other = tmp_path / "two"
+    write_run(*made(SCORES, [{1}, {0}]), other)
+    table = results_table([run, other], "gold")
+    assert table[["run", "method"]].to_numpy().tolist() == [
+        ["one", "right"], ["one", "wrong"], ["two", "right"], ["two", "wrong"],
+    ]  # fmt: skip
+    assert [cell.split()[0] for cell in table["token_f1 ↑"]] == ["**1.000**", "0.000", "0.000", "**1.000**"]
+
+
+def test_what_is_no_run_or_has_no_such_budget_is_refused(run, tmp_path):
+    with pytest.raises(InputError, match=r"expected a folder written by `rationale evaluate`, got none"):
+        results_table([tmp_path])
+    with pytest.raises(InputError, match=r"expected one of this run's budgets: gold, got top=5"):
+        results_table([run], "top=5")
+    with pytest.raises(SystemExit, match=r"\Aerror: .*expected one of this run's budgets: gold, got top=5"):
+        main([str(run), "--out", str(tmp_path / "t.csv"), "--budget", "top=5"])
+
+
+def test_every_committed_table_is_shown_on_a_page_and_can_be_read():
+    folder = ROOT / "docs" / "results"
+    pages = "".join(page.read_text(encoding="utf-8") for page in folder.glob("*.md"))
+    shown = re.findall(r"^\[table: ([\w.-]+)\]\(\1\)$", pages, flags=re.M)
+    assert sorted(shown) == sorted(file.name for file in folder.glob("*.csv"))
+    for name in shown:
+        table = pd.read_csv(folder / name, dtype=str)
+        assert len(table) > 1, name
+        assert table.columns.is_unique, name
