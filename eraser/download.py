@@ -18,7 +18,7 @@ from contextlib import nullcontext
 from hashlib import sha256
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path, PureWindowsPath
-from typing import Any, BinaryIO, cast
+from typing import BinaryIO, cast
 from urllib.error import URLError
 from urllib.parse import urljoin, urlsplit
 from urllib.request import HTTPErrorProcessor, Request, build_opener

@@ -30,7 +30,7 @@ def bench_command(  # noqa: PLR0913 (one option each)
     suite: Annotated[
         str | None, typer.Option(help="Instead a grid of sizes, lengths and batches: gpu or cpu.")
     ] = None,
-    dataset: DatasetName = "sample",
+    dataset: DatasetName = None,
     data: DataPath = None,
     split: str = "test",
     windows: Annotated[int, typer.Option(help="How many windows of the split to time.")] = 256,
@@ -69,7 +69,7 @@ def bench_command(  # noqa: PLR0913 (one option each)
         return
     if model is None:
         raise InputError(Fault("a model (--model) or a grid (--suite)", "neither"))
-    loaded = load(dataset, data)
+    loaded = load(dataset, data, split=split)
     examples = loaded.examples(split)
     classifier = cast_once(load_classifier(model, device=device, precision=precision))
     if dial or dials:

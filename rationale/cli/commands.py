@@ -132,7 +132,7 @@ def data_fetch(
 
 
 @data_app.command("describe")
-def data_describe(dataset: DatasetName = "sample", data: DataPath = None, as_json: AsJson = False) -> None:
+def data_describe(dataset: DatasetName = None, data: DataPath = None, as_json: AsJson = False) -> None:
     """Say what a data set holds and what was left out of it."""
     from eraser.load import load
 

@@ -18,7 +18,9 @@ from rationale.cli.train import numbers
 from rationale.process.terminal import say
 
 MOST_LISTED = 50  # labels: numbers may be as many as rows
-SplitFile = Annotated[Path | None, typer.Option(help="A .csv, .tsv, .json, .jsonl or .parquet file with this split's rows.")]
+SplitFile = Annotated[
+    Path | None, typer.Option(help="A .csv, .tsv, .json, .jsonl or .parquet file with this split's rows.")
+]
 File = Annotated[Path | None, typer.Option(help="One file with the rows of all splits, instead.")]
 SplitColumn = Annotated[str | None, typer.Option(help="Of --file: the column with train, val or test.")]
 Shares = Annotated[

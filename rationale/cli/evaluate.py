@@ -45,7 +45,7 @@ if TYPE_CHECKING:  # torch is imported when a command runs
 
 
 def evaluate_command(  # noqa: PLR0913 (one option each)
-    dataset: DatasetName = "sample",
+    dataset: DatasetName = None,
     data: DataPath = None,
     model: ModelPath = None,
     dense: DenseModel = None,
@@ -88,11 +88,11 @@ def evaluate_command(  # noqa: PLR0913 (one option each)
     given = locals()
     check_runner(runner, workers, address)
     keep_freed_memory()
-    loaded = load(dataset, data)
-    given["model"] = model or _default_model(dataset)
+    loaded = load(dataset, data, split=split)
+    given |= {"dataset": loaded.name, "model": model or _default_model(dataset, data)}
     classifier = _classifier(given["model"], given)
     explained = None if dense is None else _classifier(dense, given)
-    folder = out or Path("runs") / f"{dataset}-{split}"
+    folder = out or Path("runs") / f"{loaded.name}-{split}"
     planned = plan(classifier, loaded, _settings(given, classifier, explained), folder, explained, overwrite)
     if planned.done:
         say(f"already done: {folder}; tables and report are made again from its parts", err=True)
@@ -138,10 +138,11 @@ def _settings(given: dict[str, Any], classifier: Asked, dense: Asked | None) -> 
     return EvaluateSettings(**{f.name: given[f.name] for f in fields(EvaluateSettings) if f.name in given})
 
 
-def _default_model(dataset: str) -> str:
+def _default_model(dataset: str | None, data: Path | None) -> str:
+    """Return the shipped model, where the sample is read: not for a folder that happens to be called so."""
     from rationale.hf.classifier import SHIPPED
 
-    if dataset != "sample":
+    if dataset != "sample" and (dataset, data) != (None, None):
         raise typer.BadParameter("is needed for every data set but the sample", param_hint="--model")
     return str(SHIPPED)
 
@@ -154,6 +155,9 @@ def _print_run(scores: Any, budget: str, folder: Path, as_json: bool) -> None:
         say(json.dumps(records(scores)))
         return
     table = headline(scores, budget)
+    agreement = [c for c in ("token_f1", "false_positive_rate", "iou_f1", "average_precision") if c in table]
+    if bare := bool(table[agreement].isna().all(axis=None)):  # nobody marked a word
+        table = table.drop(columns=agreement)
     names = {
         "false_positive_rate": "fpr",
         "average_precision": "avg_prec",
@@ -165,6 +169,8 @@ def _print_run(scores: Any, budget: str, folder: Path, as_json: bool) -> None:
         "cost": "ms",
     }
     right = "".join(f"{in_words(row)}, n = {row['n']}; " for row in of_answers(scores))
+    if bare:
+        say("no human rationales in this split: agreement is left out")
     say_lines(table.rename(columns=names).round(3).to_string())
     say_lines(f"\n{right}budget {budget}; intervals and paired differences in {folder}/report.html")
 

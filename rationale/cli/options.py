@@ -9,9 +9,18 @@ import typer
 
 from eraser import Fault, InputError
 
-DatasetName = Annotated[str, typer.Option(help="sample, movies, multirc, hatexplain, or a name of your own.")]
+DatasetName = Annotated[
+    str | None,
+    typer.Option(
+        help="sample, movies, multirc, hatexplain, or a name of your own; default that of --data, else sample."
+    ),
+]
 DataPath = Annotated[
-    Path | None, typer.Option(help="Folder or .tar.gz of the data set; default the fetched copy.")
+    Path | None,
+    typer.Option(
+        help="Folder or .tar.gz of the data set, or a CSV, TSV, JSON, JSONL or Parquet file with the columns "
+        "text and label, and rationale if there; default the fetched copy."
+    ),
 ]
 ExtraLabels = Annotated[
     list[str] | None,
@@ -34,7 +43,10 @@ Overwrite = Annotated[
     bool,
     typer.Option("--overwrite", help="Let other work of this suite in --out make room; only its own files."),
 ]
-RunFolder = Annotated[Path | None, typer.Option(help="Run folder; default runs/DATASET-SPLIT.")]
+RunFolder = Annotated[
+    Path | None,
+    typer.Option(help="Run folder; default runs/DATASET-SPLIT, DATASET as --dataset or --data names it."),
+]
 Methods = Annotated[
     str | None, typer.Option(help="Comma-separated, or all; default the standard ones for the model.")
 ]

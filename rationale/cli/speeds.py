@@ -20,7 +20,7 @@ SHOWN = (
 def speeds_command(  # noqa: PLR0913 (one option each)
     models: Annotated[list[str], typer.Argument(help="Trained models, each FOLDER or NAME=FOLDER.")],
     dense: Annotated[str, typer.Option(help="The dense model that they are compared with.")],
-    dataset: DatasetName = "sample",
+    dataset: DatasetName = None,
     data: DataPath = None,
     split: str = "test",
     dials: Annotated[str, typer.Option(help="Comma-separated, for models that have one.")] = "1",
@@ -52,7 +52,7 @@ def speeds_command(  # noqa: PLR0913 (one option each)
 
     use_threads(threads)
     keep_freed_memory()
-    loaded = load(dataset, data)
+    loaded = load(dataset, data, split=split)
     settings = SpeedSettings(split, tuple(numbers(dials)), windows, batch_size, rounds, seed)
     settings.check()
     asked = {"dense": dense, **_named(models)}

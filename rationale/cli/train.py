@@ -40,7 +40,7 @@ tune_app = typer.Typer(no_args_is_help=True, help="Search a model's settings on 
 def train_dense_command(  # noqa: PLR0913 (one option each)
     backbone: Annotated[str, typer.Option(help="Hub id or folder of a pretrained encoder.")],
     out: Annotated[Path, typer.Option(help="Folder for the trained model.")],
-    dataset: DatasetName = "sample",
+    dataset: DatasetName = None,
     data: DataPath = None,
     epochs: int = 2,
     lr: float = 5e-5,
@@ -80,7 +80,7 @@ def train_dense_command(  # noqa: PLR0913 (one option each)
 def train_adapler_command(  # noqa: PLR0913 (one option each)
     dense: Dense,
     out: Annotated[Path, typer.Option(help="Folder for the trained model.")],
-    dataset: DatasetName = "sample",
+    dataset: DatasetName = None,
     data: DataPath = None,
     compose: Compose = None,
     predictor_epochs: PredictorEpochs = 0,
@@ -160,7 +160,7 @@ def _loaded(values: dict[str, Any]) -> Dataset:
 def tune_adapler_command(  # noqa: PLR0913 (one option each)
     dense: Dense,
     out: Annotated[Path, typer.Option(help="Folder for the search: a model folder each, frontier.csv.")],
-    dataset: DatasetName = "sample",
+    dataset: DatasetName = None,
     data: DataPath = None,
     gamma: Annotated[str, typer.Option(help="Values, comma-separated.")] = "0.005,0.05",
     phi: Annotated[str, typer.Option(help="Values, comma-separated.")] = "0.0005,0.005,0.05",

@@ -34,7 +34,7 @@ Temperature = Annotated[float, typer.Option(help="Of the distillation.")]
 def train_dact_command(  # noqa: PLR0913 (one option each)
     dense: Dense,
     out: Out,
-    dataset: DatasetName = "sample",
+    dataset: DatasetName = None,
     data: DataPath = None,
     compose: Compose = None,
     epochs: AdaptiveEpochs = 3,
@@ -65,7 +65,7 @@ def train_dact_command(  # noqa: PLR0913 (one option each)
 def train_inforcoef_command(  # noqa: PLR0913 (one option each)
     dense: Dense,
     out: Out,
-    dataset: DatasetName = "sample",
+    dataset: DatasetName = None,
     data: DataPath = None,
     compose: Compose = None,
     epochs: AdaptiveEpochs = 3,
@@ -99,7 +99,7 @@ def train_inforcoef_command(  # noqa: PLR0913 (one option each)
 def train_prune_command(  # noqa: PLR0913 (one option each)
     dense: Dense,
     out: Out,
-    dataset: DatasetName = "sample",
+    dataset: DatasetName = None,
     data: DataPath = None,
     compose: Compose = None,
     epochs: Annotated[int, typer.Option(help="With gates, while the sparsity rises.")] = 4,
