@@ -59,8 +59,8 @@ def is_table(path: str | Path) -> bool:
 def named(name: str | None, path: str | Path | None) -> str:
     """Return a data set's name: the one given, else the folder's, file's or archive's without its ending.
 
-    >>> named(None, "here/films.tar.gz"), named(None, "films.csv"), named("own", "films.csv"), named(None, None)
-    ('films', 'films', 'own', 'sample')
+    >>> named(None, "here/films.tar.gz"), named("own", "films.csv"), named(None, None)
+    ('films', 'own', 'sample')
     """
     if name is not None:
         return name

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sized
 from contextlib import contextmanager
 from types import TracebackType
 from typing import TypeVar
@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 
 class _Log:
-    """What this process has said: when it last did, how many pieces of work are open, whether it may speak."""
+    """What this process has said: when it last did; how much work is open; whether it is silent."""
 
     last, open, silent = float("-inf"), 0, False
 
@@ -52,9 +52,11 @@ class Progress:
 
     def _draw(self, note: str) -> None:
         if self.bar is None:
-            unit, scale = ("B", True) if self.unit == BYTES else (f" {self.unit}", False)
-            how = {"desc": self.what, "total": self.total, "initial": self.before, "leave": False}
-            self.bar = tqdm(unit=unit, unit_scale=scale, **how)
+            of_bytes = self.unit == BYTES
+            self.bar = tqdm(
+                desc=self.what, total=self.total, initial=self.before, leave=False,
+                unit="B" if of_bytes else f" {self.unit}", unit_scale=of_bytes,
+            )  # fmt: skip
             self.bar.start_t -= self._spent()
         if note:
             self.bar.set_postfix_str(note, refresh=False)
@@ -92,7 +94,7 @@ class Progress:
 
 def progress(items: Iterable[T], what: str, unit: str, total: int | None = None) -> Iterator[T]:
     """Yield items, and say how far they are; `total` where they have no length."""
-    if total is None and hasattr(items, "__len__"):
+    if total is None and isinstance(items, Sized):
         total = len(items)
     with Progress(what, unit, total) as shown:
         for item in items:

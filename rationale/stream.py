@@ -1,6 +1,7 @@
 """Texts of a file, as many as there are → what the model says, and a score for each word.
 
-A JSON-lines file is read by its line offsets, a chunk at a time, any other is made one first (text/rows.py): neither texts nor answers are ever held together.
+A JSON-lines file is read by its line offsets, a chunk at a time; any other is made one first (text/rows.py).
+Neither texts nor answers are ever held together.
 A part is one chunk of lines with all methods, one Parquet file with a row for each text and method.
 """
 
@@ -216,11 +217,8 @@ def stream(
     notes = () if note is None else (note,)
     cut = replace(settings, words=words)
     of = {k: v for k, v in vars(cut).items() if k not in ("file", "model", "dense")}
-    of |= {
-        "content_of_model": hashes[0],
-        "content_of_dense": hashes[1],
-        "content_of_file": (table or lines).content,
-    }
+    of |= {"content_of_model": hashes[0], "content_of_dense": hashes[1]}
+    of |= {"content_of_file": (table or lines).content}
     of |= {"content_of_tokenizer": classifier.encoder.identity(), **codes_of(cut.methods)}
     of |= {} if table is None else {"form": table.form}
     scratch = () if table is None else (ROWS,)

@@ -32,7 +32,9 @@ from rationale.process.terminal import say
 def attribute_command(  # noqa: PLR0913 (one option each)
     file: Annotated[
         Path,
-        typer.Option(help="JSONL, JSON, CSV, TSV or Parquet with a column of texts, or TXT: a text a line."),
+        typer.Option(
+            help="CSV, TSV, JSON, JSONL or Parquet with a column of texts; TXT: a text on each line."
+        ),
     ],
     model: Annotated[str, typer.Option(help="Folder, hub id or package.module:function.")],
     out: Annotated[Path, typer.Option(help="Folder for the parts and manifest.json.")],
@@ -42,10 +44,8 @@ def attribute_command(  # noqa: PLR0913 (one option each)
             help="Comma-separated, or all; default integrated_gradients, of functions leave_one_out."
         ),
     ] = None,
-    text: Annotated[str, typer.Option(help="Column, or key, of the text.")] = "text",
-    query: Annotated[
-        str | None, typer.Option(help="Column, or key, of the question, if there is one.")
-    ] = None,
+    text: Annotated[str, typer.Option(help="Column of the text.")] = "text",
+    query: Annotated[str | None, typer.Option(help="Column of the question, if there is one.")] = None,
     words: Words = None,
     dense: DenseModel = None,
     target: ExplainedOfFile = "predicted",

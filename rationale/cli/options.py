@@ -12,7 +12,7 @@ from eraser import Fault, InputError
 DatasetName = Annotated[
     str | None,
     typer.Option(
-        help="sample, movies, multirc, hatexplain, or a name of your own; default that of --data, else sample."
+        help="sample, movies, multirc, hatexplain, or your own name; default that of --data, else sample."
     ),
 ]
 DataPath = Annotated[
@@ -45,7 +45,7 @@ Overwrite = Annotated[
 ]
 RunFolder = Annotated[
     Path | None,
-    typer.Option(help="Run folder; default runs/DATASET-SPLIT, DATASET as --dataset or --data names it."),
+    typer.Option(help="Run folder; default runs/DATASET-SPLIT."),
 ]
 Methods = Annotated[
     str | None, typer.Option(help="Comma-separated, or all; default the standard ones for the model.")

@@ -72,7 +72,9 @@ def _cost(scores: pd.DataFrame) -> str:
     if len(rows) < 2:
         return ""
     low, high = rows.iloc[0], rows.iloc[-1]
-    return f"Cost, median per text: from {low.value:.3g} ms ({low.method}) to {high.value:.3g} ms ({high.method})."
+    return (
+        f"Cost, median per text: from {low.value:.3g} ms ({low.method}) to {high.value:.3g} ms ({high.method})."
+    )
 
 
 def _value(row: Any) -> str:

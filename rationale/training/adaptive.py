@@ -17,6 +17,7 @@ from transformers import AutoConfig, PreTrainedModel
 
 from eraser import Dataset, Fault, InputError
 from eraser.files.owned import claim, finish, is_done
+from eraser.progress import say
 from rationale.heads import HEADS, MULTI_LABEL, REGRESSION, problem_type
 from rationale.hf.card import write_record
 from rationale.hf.classifier import (
@@ -34,7 +35,7 @@ from rationale.models.packed.encoder import check_encoder, check_packed
 from rationale.models.pruning import PrunedForSequenceClassification
 from rationale.settings import digest
 from rationale.training.dense import EPOCHS, best_epochs
-from rationale.training.loop import TrainingWindow, check_splits, say, training_windows
+from rationale.training.loop import TrainingWindow, check_splits, training_windows
 from rationale.training.run import CHECKPOINT, Run
 from rationale.training.settings import AdaptiveSettings
 from rationale.training.stage import Stages, train_stages

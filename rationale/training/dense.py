@@ -23,6 +23,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase, get_linear_sc
 from eraser import Dataset, Fault, InputError
 from eraser.files.owned import claim, finish, forget, is_done
 from eraser.labels import SEVERAL
+from eraser.progress import say
 from rationale.hf.card import write_record
 from rationale.hf.classifier import (
     Classifier,
@@ -42,7 +43,6 @@ from rationale.training.loop import (
     check_splits,
     decay_groups,
     resume_schedule,
-    say,
     shuffled_batches,
     training_windows,
 )

@@ -13,13 +13,14 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from eraser import Dataset, Fault, InputError
+from eraser.progress import say
 from rationale.hf.classifier import Classifier, read_settings
 from rationale.hf.folder_checks import content_of_model
 from rationale.models.adapler import AdaplerForSequenceClassification
 from rationale.models.adaptive import AdaptiveForSequenceClassification
 from rationale.settings import digest
 from rationale.training.adaptive import Recipe, best_folders, digest_of, of_epochs
-from rationale.training.loop import TrainingWindow, say
+from rationale.training.loop import TrainingWindow
 from rationale.training.recipes.adapler_settings import AdaplerSettings
 from rationale.training.recipes.adapler_stages import ADAPLER_STAGES
 from rationale.training.targets import HUMAN, kept_on_disk, parse_target, saliency_targets
