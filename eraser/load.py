@@ -2,34 +2,85 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
 from eraser.data.catalog import cached
+from eraser.data.custom.read import ImportOptions, read_custom
+from eraser.data.custom.tables import LABELLED, READERS, listed
 from eraser.data.eraser_format import load_eraser
 from eraser.data.hatexplain import is_hatexplain, load_hatexplain
-from eraser.data.source import Source
+from eraser.data.source import SPLITS, Source
 from eraser.errors import Fault, InputError
 from eraser.types import Dataset
 
-SAMPLE = Path(__file__).parent / "sample"
+SAMPLE_NAME = "sample"
+SAMPLE = Path(__file__).parent / SAMPLE_NAME
+ENDING = re.compile(r"\.(tar(\.\w+)?|tgz|tbz2?|txz)$", re.IGNORECASE)  # of an archive
+NO_RATIONALES = "no rationales: faithfulness is measured, agreement with people is left out"
 
 
-def load(name: str, path: str | Path | None = None, splits: Iterable[str] | None = None) -> Dataset:
-    """Load a data set: ERASER format, or HateXplain's own two JSON files where they are found.
+def load(
+    name: str | None = None,
+    path: str | Path | None = None,
+    splits: Iterable[str] | None = None,
+    *,
+    split: str = "test",
+) -> Dataset:
+    """Load a data set: ERASER format, HateXplain's own two JSON files where they are found, or a table.
 
     Args:
-        name: what to call it; `sample` needs no path.
-        path: folder or .tar.gz archive.
+        name: what to call it; default what its path says (see `named`), and without one the sample.
+        path: folder or .tar.gz archive; or a CSV, TSV, JSON, JSONL or Parquet file with the columns text and
+            label, and where people marked words rationale, as `rationale data import` reads it.
         splits: which splits; default all that are there.
+        split: what a file's rows are read as, all of them.
     """
+    called = named(name, path)
     if path is None:
-        path = SAMPLE if name == "sample" else cached(name)
-    source = Source(Path(path))
+        path = SAMPLE if called == SAMPLE_NAME else cached(called)
+    path = Path(path)
+    if is_table(path):
+        return _only(_of_file(path, called, split), splits)
+    source = Source(path)
     if is_hatexplain(source):
-        return _only(load_hatexplain(source, name), splits)
-    return load_eraser(source, name, splits)
+        return _only(load_hatexplain(source, called), splits)
+    return load_eraser(source, called, splits)
+
+
+def is_table(path: str | Path) -> bool:
+    """Return whether a path is a file of rows, and neither a folder nor an archive."""
+    return Path(path).suffix.lower() in READERS and Path(path).is_file()
+
+
+def named(name: str | None, path: str | Path | None) -> str:
+    """Return a data set's name: the one given, else the folder's, file's or archive's without its ending.
+
+    >>> named(None, "here/films.tar.gz"), named("own", "films.csv"), named(None, None)
+    ('films', 'own', 'sample')
+    """
+    if name is not None:
+        return name
+    if path is None:
+        return SAMPLE_NAME
+    full = Path(os.path.abspath(path))  # `.` has a name, and a link keeps its own
+    of_file = full.stem if full.suffix.lower() in READERS else ENDING.sub("", full.name)
+    return of_file or full.name or "data"
+
+
+def _of_file(path: Path, name: str, split: str) -> Dataset:
+    """Read a file of rows as one split."""
+    if path.suffix.lower() not in LABELLED:
+        expected = f"a {listed(LABELLED)} file with the columns text and label"
+        raise InputError(Fault(expected, f"a {path.suffix} file, which has no labels", path))
+    if split not in SPLITS:
+        raise InputError(Fault(f"a split of {', '.join(SPLITS)} to read the file as", repr(split), path))
+    found = read_custom(name, {split: path}, ImportOptions())
+    bare = not any(e.gold for e in found.splits[split])
+    return replace(found, source=str(path), notes=(*found.notes, *((NO_RATIONALES,) if bare else ())))
 
 
 def _only(dataset: Dataset, splits: Iterable[str] | None) -> Dataset:

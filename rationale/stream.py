@@ -1,6 +1,7 @@
-"""Texts of a JSON-lines file, as many as there are → what the model says, and a score for each word.
+"""Texts of a file, as many as there are → what the model says, and a score for each word.
 
-The file is read by its line offsets, a chunk at a time: neither texts nor answers are ever held together.
+A JSON-lines file is read by its line offsets, a chunk at a time; any other is made one first (text/rows.py).
+Neither texts nor answers are ever held together.
 A part is one chunk of lines with all methods, one Parquet file with a row for each text and method.
 """
 
@@ -19,7 +20,6 @@ import numpy as np
 import torch
 
 from eraser import Fault, InputError, Text
-from eraser.data.source import parse_json_lines
 from eraser.errors import short_repr
 from eraser.files.owned import claim, finish, writes
 from eraser.files.whole import write_json
@@ -37,7 +37,8 @@ from rationale.heads import HEADS, said
 from rationale.inference.predict import text_probs
 from rationale.pass_cache import Passes
 from rationale.settings import THRESHOLD, StreamSettings, digest
-from rationale.text.lines import LineChunks, first_texts
+from rationale.text.lines import LineChunks, check_texts, first_texts
+from rationale.text.rows import ROWS, Table, TableChunks, table_at
 from rationale.text_classifier import TextClassifier
 
 MANIFEST = "manifest.json"
@@ -53,7 +54,7 @@ class Stream:
     classifier: TextClassifier
     explained: TextClassifier
     settings: StreamSettings
-    lines: LineChunks
+    lines: LineChunks | TableChunks
     folder: Path
     model_hashes: tuple[str, str]
     notes: tuple[str, ...] = ()
@@ -88,24 +89,16 @@ class Stream:
 
     def texts(self, number: int) -> list[Text]:
         """Return the texts of one chunk; each fault names its line."""
-        place, before = str(self.lines.path), number * self.lines.chunk
-        try:
-            chunk = self.lines.read(number).decode("utf-8")
-        except UnicodeDecodeError as error:
-            raise InputError(Fault("UTF-8 text", str(error), place, before + 1)) from None
-        return [self._text(r, place, line) for line, r in parse_json_lines(chunk, place, before)]
+        return [self._text(*found) for found in self.lines.records(number)]
 
-    def _text(self, record: dict[str, Any], place: str, line: int) -> Text:
-        s = self.settings
-        id = str(record.get("id", line))
+    def _text(self, number: int, line: int, record: dict[str, Any]) -> Text:
+        s, place = self.settings, str(self.lines.path)
+        id = str(record.get("id", number))
         own = id if "id" in record else None
-        texts = {name: record.get(name) for name in (s.text, s.query) if name is not None}
-        for name, value in texts.items():
-            if not isinstance(value, str) or (name == s.text and not value.split()):
-                raise InputError(Fault(f"a text with words in {name!r}", short_repr(value), place, line, own))
+        check_texts(record, s.text, s.query, (place, line, own))
         assert s.words is not None  # since the run was opened
-        query = None if s.query is None else texts[s.query]
-        found = Text.of(id, str(texts[s.text]), s.words, query)
+        query = None if s.query is None else record[s.query]
+        found = Text.of(id, record[s.text], s.words, query)
         found = replace(found, file=place, line=line)
         if not found.words:
             expected = f"a text with words in {s.text!r}, cut by {s.words}"
@@ -162,21 +155,36 @@ def stream(
 ) -> Stream:
     """Refuse settings that cannot be carried out; return the run over a file."""
     settings.check(tuple(METHODS))
-    lines = LineChunks(Path(settings.file), settings.chunk)
-    len(lines)  # refused before a folder is made
+    lines, table = _checked_file(settings, folder)
     explained = explained_by(classifier, dense)
     refuse_unfit(classifier, settings.methods, explained)
     settings.target_label(classifier.labels, HEADS[classifier.head].kind)
     check_asked(classifier, settings, settings.threshold, settings.model)
-    words, note = cutter_for(first_texts(lines.path, settings.text), settings.words, "whitespace")
+    first = first_texts(lines.path, settings.text) if table is None else table.first_texts()
+    words, note = cutter_for(first, settings.words, "whitespace")
     hashes = (classifier.identity(), explained.identity())
     notes = () if note is None else (note,)
     cut = replace(settings, words=words)
     of = {k: v for k, v in vars(cut).items() if k not in ("file", "model", "dense")}
-    of |= {"content_of_model": hashes[0], "content_of_dense": hashes[1], "content_of_file": lines.content}
+    of |= {"content_of_model": hashes[0], "content_of_dense": hashes[1]}
+    of |= {"content_of_file": (table or lines).content}
     of |= {"content_of_tokenizer": classifier.encoder.identity(), **codes_of(cut.methods)}
-    done = claim(folder, "attribute", of, (settings.model, settings.dense), (), overwrite)
-    return Stream(classifier, explained, cut, lines, folder / "parts", hashes, notes, done)
+    of |= {} if table is None else {"form": table.form}
+    scratch = () if table is None else (ROWS,)
+    done = claim(folder, "attribute", of, (settings.model, settings.dense), scratch, overwrite)
+    chunks = lines if table is None else table.convert(folder, settings.chunk)
+    return Stream(classifier, explained, cut, chunks, folder / "parts", hashes, notes, done)
+
+
+def _checked_file(settings: StreamSettings, folder: Path) -> tuple[LineChunks, Table | None]:
+    """Return a file by its lines, and as a table where it is one; refused before a folder is made."""
+    lines = LineChunks(Path(settings.file), settings.chunk)
+    table = table_at(lines.path, settings.text, settings.query)
+    if table is None:
+        len(lines)
+    elif not table.is_in(folder):
+        table.check()
+    return lines, table
 
 
 def collect(run: Stream) -> dict[str, Any]:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,12 @@ FAMILIES: dict[str, tuple[type, type]] = {
 @pytest.fixture(autouse=True)
 def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RATIONALE_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.fixture(autouse=True)
+def _work_is_silent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a slow machine would say of how far it is, is no part of what a command says."""
+    monkeypatch.setattr("eraser.progress.QUIET_S", inf)
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -25,7 +25,12 @@ from rationale.settings import StreamSettings
 
 @from_settings()
 def attribute_command(  # noqa: PLR0913 (one option each)
-    file: Annotated[Path, typer.Option(help="File of texts, a JSON object per line.")],
+    file: Annotated[
+        Path,
+        typer.Option(
+            help="Texts: CSV, TSV, JSON, JSONL or Parquet with a column of texts, or TXT with one per line."
+        ),
+    ],
     model: Annotated[str, typer.Option(help="Model folder, hub id or package.module:function.")],
     out: Annotated[Path, typer.Option(help="Folder for the part files and manifest.json.")],
     methods: Annotated[

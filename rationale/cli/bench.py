@@ -37,7 +37,7 @@ def bench_command(  # noqa: PLR0913 (one option each)
     suite: Annotated[
         str | None, typer.Option(help="Benchmark a preset grid (gpu or cpu) instead of --model.")
     ] = None,
-    dataset: DatasetName = "sample",
+    dataset: DatasetName = None,
     data: DataPath = None,
     split: Split = "test",
     windows: Annotated[int, typer.Option(help="Number of windows of the split to time.")] = 256,
@@ -76,7 +76,7 @@ def bench_command(  # noqa: PLR0913 (one option each)
         return
     if model is None:
         raise InputError(Fault("a model (--model) or a grid (--suite)", "neither"))
-    loaded = load(dataset, data)
+    loaded = load(dataset, data, split=split)
     examples = loaded.examples(split)
     classifier = cast_once(load_classifier(model, device=device, precision=precision))
     if dial or dials:

@@ -155,7 +155,7 @@ def data_fetch(
 
 
 @data_app.command("describe")
-def data_describe(dataset: DatasetName = "sample", data: DataPath = None, as_json: AsJson = False) -> None:
+def data_describe(dataset: DatasetName = None, data: DataPath = None, as_json: AsJson = False) -> None:
     """Print what a data set contains and what was left out of it."""
     from eraser.load import load
 

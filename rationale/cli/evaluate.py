@@ -37,6 +37,7 @@ if TYPE_CHECKING:  # torch is imported when a command runs
     from rationale.runners.jobs import EvaluateJob
     from rationale.text_classifier import TextClassifier
 
+AGREEMENT = ("token_f1", "false_positive_rate", "iou_f1_eraser", "average_precision")
 ARROWS = {True: "↑", False: "↓", None: ""}  # by whether higher is better
 SHORT = {  # metric → its column head
     "false_positive_rate": "fpr",
@@ -52,7 +53,7 @@ SHORT = {  # metric → its column head
 
 @from_settings()
 def evaluate_command(  # noqa: PLR0913 (one option each)
-    dataset: DatasetName = "sample",
+    dataset: DatasetName = None,
     data: DataPath = None,
     model: ModelPath = None,
     dense: DenseModel = None,
@@ -68,7 +69,7 @@ def evaluate_command(  # noqa: PLR0913 (one option each)
     compute: Compute,
 ) -> None:
     """Score rationale methods against human evidence; an interrupted run resumes where it stopped."""
-    from eraser.load import load
+    from eraser.load import load, named
     from rationale.evaluation.choices import DEFAULT, choose
     from rationale.evaluation.plan import plan
     from rationale.hf.memory import keep_freed_memory
@@ -77,11 +78,11 @@ def evaluate_command(  # noqa: PLR0913 (one option each)
 
     check_runner(compute.runner, compute.workers, compute.address)
     keep_freed_memory()
-    loaded = load(dataset, data)
-    asked = settings(dataset=dataset, model=model or _default_model(dataset), dense=dense)
+    asked = settings(dataset=named(dataset, data), model=model or _default_model(dataset, data), dense=dense)
+    loaded = load(dataset, data, split=asked.split)
     classifier = _classifier(asked.model, asked, labels)
     explained = None if dense is None else _classifier(dense, asked, labels)
-    folder = out or Path("runs") / f"{dataset}-{asked.split}"
+    folder = out or Path("runs") / f"{loaded.name}-{asked.split}"
     choices = choose(asked, classifier, explained, methods or DEFAULT, budget or (), explain)
     for line in choices.left_out:
         say(line, err=True)
@@ -119,10 +120,11 @@ def _classifier(name: str, asked: EvaluateSettings, labels: str | None) -> TextC
     return load_named(name, label_names(labels), asked.mask, how)
 
 
-def _default_model(dataset: str) -> str:
+def _default_model(dataset: str | None, data: Path | None) -> str:
+    """Return the shipped model, where the sample is read: not for a folder that happens to be called so."""
     from rationale.hf.classifier import SHIPPED
 
-    if dataset != "sample":
+    if dataset != "sample" and (dataset, data) != (None, None):
         raise typer.BadParameter("is needed for every data set but the sample", param_hint="--model")
     return str(SHIPPED)
 
@@ -137,6 +139,12 @@ def _print_run(scores: Any, budget: str, folder: Path, as_json: bool) -> None:
         say(json.dumps(records(scores)))
         return
     table = headline(scores, budget)
+    agreement = [
+        c for c in ("token_f1", "false_positive_rate", "iou_f1_eraser", "average_precision") if c in table
+    ]
+    if bare := bool(table[agreement].isna().all(axis=None)):  # no word was marked
+        table = table.drop(columns=agreement)
+        say("no human rationales in this split: agreement is left out")
     arrows = {n: ARROWS[METRICS[n].higher_is_better] for n in map(str, table) if n in METRICS}
     heads = {n: f"{SHORT.get(n, n)} {arrows.get(n, '↓')}".strip() for n in map(str, table)}
     right = "".join(f"{in_words(row)}, n = {row['n']}; " for row in of_answers(scores))

@@ -13,11 +13,18 @@ from eraser.words import WordCutter
 from rationale.settings import WORDS_HELP
 
 DatasetName = Annotated[
-    str, typer.Option(help="Data set: sample, movies, multirc, hatexplain, or a name of your own.")
+    str | None,
+    typer.Option(
+        help="Data set: sample, movies, multirc, hatexplain, or your own name; default that of --data, else "
+        "sample."
+    ),
 ]
 DataPath = Annotated[
     Path | None,
-    typer.Option(help="Folder or .tar.gz of the data set; by default the copy that `data fetch` downloaded."),
+    typer.Option(
+        help="Folder or .tar.gz of the data set, or a CSV, TSV, JSON, JSONL or Parquet file with the columns "
+        "text and label, and rationale if there is one; by default the copy that `data fetch` downloaded."
+    ),
 ]
 ExtraLabels = Annotated[
     list[str] | None,
@@ -103,7 +110,7 @@ class Training:
 
     dense: Dense
     out: ModelOut
-    dataset: DatasetName = "sample"
+    dataset: DatasetName = None
     data: DataPath = None
     compose: Compose = None
     only_evidence: OnlyEvidence = False

@@ -32,7 +32,7 @@ HEADS = {"flops": "flops ↑", "wall": "wall ↑", "accuracy": "accuracy ↑", "
 def speeds_command(  # noqa: PLR0913 (one option each)
     models: Annotated[list[str], typer.Argument(help="Trained models, each FOLDER or NAME=FOLDER.")],
     dense: Annotated[str, typer.Option(help="Dense model to compare with.")],
-    dataset: DatasetName = "sample",
+    dataset: DatasetName = None,
     data: DataPath = None,
     split: Split = "test",
     dials: Annotated[
@@ -66,7 +66,7 @@ def speeds_command(  # noqa: PLR0913 (one option each)
 
     use_threads(threads)
     keep_freed_memory()
-    loaded = load(dataset, data)
+    loaded = load(dataset, data, split=split)
     settings = SpeedSettings(split, tuple(numbers(dials)), windows, batch_size, rounds, seed)
     settings.check()
     asked = {"dense": dense, **_named(models)}

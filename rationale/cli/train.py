@@ -49,7 +49,7 @@ RecipeName = Annotated[
 def train_dense_command(  # noqa: PLR0913 (one option each)
     backbone: Annotated[str, typer.Option(help="Hub id or folder of a pretrained encoder.")],
     out: ModelOut,
-    dataset: DatasetName = "sample",
+    dataset: DatasetName = None,
     data: DataPath = None,
     only_evidence: OnlyEvidence = False,
     overwrite: Overwrite = False,
@@ -71,9 +71,10 @@ def train_dense_command(  # noqa: PLR0913 (one option each)
     say_next("train", "adapler", *where, "--out", f"{out}-adapler")
 
 
-def of_data(dataset: str, data: Path | None) -> list[str]:
-    """Return the options that name a data set."""
-    return ["--dataset", dataset, *([] if data is None else ["--data", str(data)])]
+def of_data(dataset: str | None, data: Path | None) -> list[str]:
+    """Return the options that name a data set, as they were given."""
+    given = {"--dataset": dataset, "--data": data}
+    return [word for name, value in given.items() if value is not None for word in (name, str(value))]
 
 
 def _suggested(dataset: Dataset) -> str:
@@ -145,7 +146,7 @@ def train_recipe(
     say_next("evaluate", *of_data(t.dataset, t.data), "--model", t.out, "--dense", t.dense)
 
 
-def _loaded(name: str, data: Path | None, only_evidence: bool) -> Dataset:
+def _loaded(name: str | None, data: Path | None, only_evidence: bool) -> Dataset:
     """Return the data set of a command's options."""
     from eraser.data.evidence_only import evidence_only
     from eraser.load import load
@@ -165,7 +166,7 @@ def _loaded(name: str, data: Path | None, only_evidence: bool) -> Dataset:
 def tune_adapler_command(  # noqa: PLR0913 (one option each)
     dense: Dense,
     out: Annotated[Path, typer.Option(help="Folder for the search: a model folder each, frontier.csv.")],
-    dataset: DatasetName = "sample",
+    dataset: DatasetName = None,
     data: DataPath = None,
     gamma: Annotated[str, typer.Option(help="Weights of the saliency loss, comma-separated.")] = "0.005,0.05",
     phi: Annotated[

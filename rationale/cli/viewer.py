@@ -23,7 +23,7 @@ def app_command(
         list[str] | None,
         typer.Option(help="Model folder, or a folder of model folders; default the shipped model."),
     ] = None,
-    dataset: DatasetName = "sample",
+    dataset: DatasetName = None,
     data: DataPath = None,
     run: Annotated[
         list[str] | None, typer.Option(help="Run folder of `rationale evaluate`, or a folder of run folders.")
@@ -35,13 +35,14 @@ def app_command(
     viewer = find_spec(VIEWER)
     if viewer is None or viewer.origin is None or find_spec("streamlit") is None:
         raise ModuleNotFoundError("streamlit", name="streamlit")
+    from eraser.load import named
     from rationale.process import children
 
     models, runs = tuple(model or ()), tuple(run or ())
     _must_exist([*(m for m in models if _is_local(m)), *runs, *([] if data is None else [str(data)])])
     start = {
         "models": [_full(m) if _is_local(m) else m for m in models],
-        "dataset": dataset,
+        "dataset": named(dataset, data),
         "data": None if data is None else _full(data),
         "runs": [_full(r) for r in runs],
         "here": _full("."),

@@ -161,7 +161,7 @@ def evaluate(  # noqa: PLR0913 (a setting each)
     how = {name: settings.pop(name) for name in OF_MODELS if name in settings}
     classifier, read = _loaded(model, labels, how)
     explained = None if dense is None else _loaded(dense, labels, how)[0]
-    data = dataset if isinstance(dataset, Dataset) else _dataset(dataset)
+    data = dataset if isinstance(dataset, Dataset) else _dataset(dataset, split)
     given = {"split": split, "limit": limit, "sample": sample, **read, **settings}
     given |= {"dataset": data.name, "model": _name(model), "dense": None if dense is None else _name(dense)}
     budgets = (budget,) if isinstance(budget, str) else budget
@@ -212,11 +212,11 @@ def _name(model: Any) -> str:
     return str(model) if isinstance(model, str | Path) else type(getattr(model, "model", model)).__name__
 
 
-def _dataset(name: str | Path) -> Dataset:
+def _dataset(name: str | Path, split: str) -> Dataset:
     """Return a data set by its name, or by its path, which names it too."""
     path = Path(name)
     if isinstance(name, Path) or path.exists():
-        return load_dataset(path.name.split(".")[0], path)
+        return load_dataset(None, path, split=split)
     return load_dataset(str(name))
 
 

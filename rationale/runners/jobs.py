@@ -87,7 +87,8 @@ class EvaluateJob(Job):
     def open(self, device: str | None = None) -> Work:  # noqa: D102
         data = None if self.data is None else Path(self.data)
         model, dense = self.models(device)
-        return plan(model, load(self.settings.dataset, data), self.settings, Path(self.folder), dense)
+        s = self.settings
+        return plan(model, load(s.dataset, data, split=s.split), s, Path(self.folder), dense)
 
 
 @dataclass(frozen=True)

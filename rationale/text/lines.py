@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import json
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from eraser import Fault, InputError
+from eraser.data.source import parse_json_lines
+from eraser.errors import short_repr
 from eraser.files.bounds import lines_of, read_span, regular
 from eraser.files.owned import hash_of
 
 MOST_OF_CHUNK = 2**29  # bytes that are held at once: two of the longest lines
 UNCHANGED = "a file that stays as it is while it is read (run the same command with a new --out)"
+Numbered = tuple[int, int, dict[str, Any]]  # of a text: its number from 1, its line, its fields
 LOOKED_AT = 1000  # lines at a file's beginning, to see whether its texts have spaces between words
 
 
@@ -75,6 +79,26 @@ class LineChunks:
         if len(found) < end - start:
             raise InputError(Fault(UNCHANGED, "a shorter one", self.path))
         return found
+
+    def records(self, number: int) -> Iterator[Numbered]:
+        """Yield the objects of one chunk; each is known by its line. Faults name theirs."""
+        place, before = str(self.path), number * self.chunk
+        try:
+            chunk = self.read(number).decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise InputError(Fault("UTF-8 text", str(error), place, before + 1)) from None
+        return ((line, line, record) for line, record in parse_json_lines(chunk, place, before))
+
+
+Place = tuple[str | Path, int, str | None]  # a file, a line, and the id of what stands there, if it has one
+
+
+def check_texts(record: Mapping[str, Any], text: str, query: str | None, at: Place) -> None:
+    """Refuse a record whose text has no words, or that has no query where one is asked for."""
+    for name in (text, query):
+        value = None if name is None else record.get(name)
+        if name is not None and (not isinstance(value, str) or (name == text and not value.split())):
+            raise InputError(Fault(f"a text with words in {name!r}", short_repr(value), *at))
 
 
 def first_texts(path: Path, key: str) -> Iterator[str]:

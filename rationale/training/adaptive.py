@@ -35,7 +35,7 @@ from rationale.models.packed.encoder import check_encoder, check_packed
 from rationale.models.pruning import PrunedForSequenceClassification
 from rationale.settings import digest
 from rationale.training.dense import EPOCHS, best_epochs
-from rationale.training.loop import TrainingWindow, training_windows
+from rationale.training.loop import TrainingWindow, check_splits, training_windows
 from rationale.training.run import CHECKPOINT, TrainingRun
 from rationale.training.settings import AdaptiveSettings
 from rationale.training.stage import Stages, train_stages
@@ -84,9 +84,7 @@ def train_adaptive(  # noqa: PLR0913 (what a training is made of)
         preset: what the settings go by, for the record.
     """
     settings.check()
-    for split in ("train", "val"):
-        if not dataset.splits.get(split):
-            raise InputError(Fault(f"a {split} split to train with", "none", dataset.source))
+    check_splits(dataset)
     examples = [e for split in ("train", "val") for e in dataset.splits[split]]
     texts = digest(
         [(e.id, e.label, e.query, dataset.text(e).words) for e in examples], recipe.marks(dataset, settings)

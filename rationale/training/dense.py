@@ -40,6 +40,7 @@ from rationale.training.loop import (
     MICRO_PIECES,
     Loop,
     TrainingWindow,
+    check_splits,
     decay_groups,
     resume_schedule,
     shuffled_batches,
@@ -77,9 +78,7 @@ def train_dense(
         raise InputError(Fault(expected, repr(several[0]), dataset.source))
     examples = [e for s in ("train", "val") for e in dataset.splits.get(s, ())]
     texts = digest([(e.id, e.label, e.query, dataset.text(e).words) for e in examples])
-    for split in ("train", "val"):
-        if not dataset.splits.get(split):
-            raise InputError(Fault(f"a {split} split to train with", "none", dataset.source))
+    check_splits(dataset)
     wanted = {**asdict(settings), "dataset": dataset.name, "backbone": origin, "texts": texts}
     wanted |= {"content_of_backbone": content_of_model(origin)}
     if is_done(out, BY, wanted, (origin,), overwrite):

@@ -15,6 +15,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
 from eraser import Dataset, Example, Fault, InputError
+from eraser.load import is_table
 from eraser.progress import Progress, say
 from rationale.text.encode import Encoder, Window
 from rationale.training.checkpoint import load_state, save_state
@@ -125,6 +126,14 @@ def resume_schedule(schedule: LambdaLR, done: int) -> None:
     groups = zip(schedule.optimizer.param_groups, schedule.base_lrs, schedule.lr_lambdas, strict=True)
     for group, base, rule in groups:
         group["lr"] = base * rule(done)
+
+
+def check_splits(dataset: Dataset) -> None:
+    """Refuse a data set without the two splits that training reads; a file is one split."""
+    for split in ("train", "val"):
+        if not dataset.splits.get(split):
+            of_file = " (`rationale data import --file` divides a file)" if is_table(dataset.source) else ""
+            raise InputError(Fault(f"a {split} split to train with{of_file}", "none", dataset.source))
 
 
 def training_windows(encoder: Encoder, dataset: Dataset, examples: Sequence[Example]) -> list[TrainingWindow]:

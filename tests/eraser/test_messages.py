@@ -138,10 +138,18 @@ def test_predictions_of_nan_and_many_of_them(command, tmp_path, command_line):
     ]
 
 
-@pytest.mark.parametrize("file", ["t.csv", "t.txt", "t.json"])
-def test_files_that_attribute_does_not_read(command, model_folder, tmp_path, file):
+@pytest.mark.parametrize(
+    ("file", "told"),
+    [
+        ("t.jsonl", ":1: expected one JSON object, got "),
+        ("t.json", ":1: expected a JSON array of objects (JSON lines, an object on each, are a .jsonl"),
+        ("t.parquet", ": expected a readable Parquet file, got ArrowInvalid: "),
+        ("t.docx", ": expected a .csv, .tsv, .json, .jsonl, .parquet or .txt file, got 't.docx'"),
+    ],
+)
+def test_files_that_attribute_does_not_read(command, model_folder, tmp_path, file, told):
     (tmp_path / file).write_text("text\na warm film\n")
     options = ("--model", model_folder, "--out", "o", "--methods", "random")
     code, lines = command("attribute", "--file", tmp_path / file, *options)
     assert (code, len(lines)) == (2, 1)
-    assert lines[0].startswith(f"error: {tmp_path}/{file}:1: expected one JSON object, got ")
+    assert lines[0].startswith(f"error: {tmp_path}/{file}{told}")

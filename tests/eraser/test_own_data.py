@@ -220,7 +220,8 @@ def test_pairs_that_may_be_words_or_characters_are_not_guessed_at(tmp_path):
     rows[4] |= {"id": "e", "text": "", "rationale": [[2, 3]]}
     files = {"test": save(tmp_path / "x.csv", rows)}
     told = (
-        "expected to be told whether rationales are chars or tokens (--rationale-form), got pairs of numbers"
+        "expected to be told whether rationales are chars or tokens "
+        "(`rationale data import --rationale-form`), got pairs of numbers"
     )
     refused(
         files,

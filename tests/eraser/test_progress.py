@@ -16,6 +16,7 @@ def time(monkeypatch):
     """A clock that stands still unless it is moved."""
     clock = SimpleNamespace(now=100.0)
     monkeypatch.setattr(module.time, "monotonic", lambda: clock.now)
+    monkeypatch.setattr(module, "QUIET_S", 2.0)
     monkeypatch.setattr(module._Log, "last", float("-inf"))
     return clock
 

@@ -158,7 +158,8 @@ def _form(records: Sequence[Record], how: ImportOptions, faults: list[Fault]) ->
         return how.form
     rows = [(text if isinstance(text := r.fields["text"], str) else "", _told_later(r)) for r in records]
     if (form := form_of(rows, how.marks)) == "auto":
-        expected = "to be told whether rationales are chars or tokens (--rationale-form)"
+        how_to_tell = "(`rationale data import --rationale-form`)"
+        expected = f"to be told whether rationales are chars or tokens {how_to_tell}"
         faults.append(Fault(expected, "pairs of numbers that may be either", records[0].file))
     return form
 

@@ -9,9 +9,9 @@ import pytest
 
 from eraser import Fault, InputError
 from eraser.errors import printable
+from eraser.progress import say as say_above_the_bar
 from rationale.process.terminal import say, say_lines
 from rationale.text.reading import note
-from rationale.training.loop import say as say_above_the_bar
 from tests.rationale.cli.test_cli import run
 
 CLEAR = "\x1b[2J\x1b]0;owned\x07"

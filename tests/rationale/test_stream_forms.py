@@ -1,0 +1,146 @@
+"""`rationale attribute` on files of any form: the same rows; what is wrong is told of the file itself."""
+
+from __future__ import annotations
+
+import json
+import tracemalloc
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from eraser import InputError
+from eraser.data.custom.tables import LABELLED, READERS
+from eraser.files.owned import hash_of, read_made
+from rationale.stream import StreamSettings, collect, read_stream, stream
+from rationale.text import rows as rows_module
+from rationale.text.rows import ROWS, table_at
+from tests.helpers.own_files import save
+
+TEXTS = [{"text": "A warm , moving film ."}, {"text": 'Dull , "well" .'}, {"text": "Never dull"}]
+NAMED = "(--text and --query name others)"
+SETTINGS = StreamSettings(file="", model="m", methods=("integrated_gradients", "random"), chunk=2)
+
+
+def explained(classifier, file: Path, out: Path, **change: Any) -> list[dict[str, Any]]:
+    collect(stream(classifier, replace(SETTINGS, file=str(file), **change), out))
+    return [{k: v for k, v in row.items() if k != "ms"} for row in read_stream(out)]
+
+
+def refused(classifier, file: Path, told: str, **change: Any) -> None:
+    out = file.parent / "out"
+    with pytest.raises(InputError) as error:
+        stream(classifier, replace(SETTINGS, file=str(file), **change), out)
+    assert str(error.value) == f"{file}{told}"
+    assert not out.exists()
+
+
+def test_every_form_gives_the_same_rows(classifier, tmp_path):
+    found = {
+        kind: json.dumps(explained(classifier, save(tmp_path / f"x{kind}", TEXTS), tmp_path / kind))
+        for kind in READERS
+    }
+    assert len(json.loads(found[".jsonl"])) == 2 * len(TEXTS)
+    assert [kind for kind in READERS if found[kind] != found[".jsonl"]] == []
+
+
+@pytest.mark.parametrize("kind", LABELLED)
+def test_other_columns_stay(classifier, tmp_path, kind):
+    told = [
+        {"id": f"n{i}", "said": row["text"], "asked": "Good ?", "more": "x"} for i, row in enumerate(TEXTS)
+    ]
+    file = save(tmp_path / f"x{kind}", told)
+    change = {"text": "said", "query": "asked", "methods": ("attention",)}
+    of_jsonl = explained(classifier, save(tmp_path / "y.jsonl", told), tmp_path / "y", **change)
+    assert explained(classifier, file, tmp_path / "x", **change) == of_jsonl
+    assert [row["id"] for row in of_jsonl] == ["n0", "n1", "n2"]
+
+
+def test_lines_of_texts_go_by_any_name(classifier, tmp_path):
+    file = save(tmp_path / "x.txt", TEXTS)
+    rows = explained(classifier, file, tmp_path / "out", text="said")
+    assert [row["words"] for row in rows[:2]] == [t["text"].split() for t in TEXTS[:2]]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "told"),
+    [
+        ("x.csv", 'text,n\n"a\nb",1\n ,2\n', ":4: expected a text with words in 'text', got ' '"),
+        ("x.csv", "text,n\na\n", ":2: expected 2 fields, as the header has, got 1"),
+        ("x.tsv", "t\tn\na\t1\n", f":2: expected a column 'text' {NAMED}, got only ['n', 't']"),
+        ("x.json", '[{"text":"a"},\n{"id":7,"text":3}]',
+         ":2: 7: expected a text with words in 'text', got 3"),
+        ("x.json", '[{"text": "a"},\n 3]', ":2: expected one JSON object, got 3"),
+        ("x.txt", "\n \n", ": expected at least one row, got none"),
+        ("x.csv", "", ": expected at least one row, got none"),
+        ("x.xlsx", "PK", ": expected a .csv, .tsv, .json, .jsonl, .parquet or .txt file, got 'x.xlsx'"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_told_of_the_file_before_a_folder_is_made(classifier, tmp_path, name, content, told):
+    (tmp_path / name).write_text(content)
+    refused(classifier, tmp_path / name, told)
+
+
+def test_a_missing_question_is_told(classifier, tmp_path):
+    told = ":2: expected a column 'q' (--text and --query name others), got only ['text']"
+    refused(classifier, save(tmp_path / "x.csv", TEXTS), told, query="q")
+
+
+def test_what_the_model_cannot_read_is_told_of_the_row(classifier, tmp_path):
+    (tmp_path / "x.csv").write_text('text\n"a\nb"\n\u200b\n')
+    run = stream(
+        classifier, replace(SETTINGS, file=str(tmp_path / "x.csv"), words="punctuation"), tmp_path / "out"
+    )
+    with pytest.raises(InputError) as error:
+        collect(run)
+    told = r"expected a text with words in 'text', cut by punctuation, got '\u200b'"
+    assert str(error.value) == f"{tmp_path}/x.csv:4: 2: {told}"  # the id that it has for want of one
+
+
+def test_a_run_is_known_by_the_content_of_the_file(classifier, tmp_path, monkeypatch):
+    file, out = save(tmp_path / "x.csv", TEXTS), tmp_path / "out"
+    first = explained(classifier, file, out)
+    made = read_made(out)
+    assert (made.of["content_of_file"], made.of["form"]) == (hash_of(file), "csv")
+    assert made.files[ROWS] == hash_of(out / ROWS)
+    moved = file.rename(tmp_path / "y.csv")
+    monkeypatch.setattr(rows_module, "write_whole", None)  # it is converted once
+    assert explained(classifier, moved, out) == first
+    moved.write_text(moved.read_text() + "One more\n")
+    with pytest.raises(InputError, match="got one with other content_of_file"):
+        stream(classifier, replace(SETTINGS, file=str(moved)), out)
+
+
+def test_the_same_bytes_in_another_form_are_other_work(classifier, tmp_path):
+    file, out = save(tmp_path / "x.csv", TEXTS), tmp_path / "out"
+    explained(classifier, file, out)
+    with pytest.raises(InputError, match=r"got one with other form \('csv' there\)"):
+        stream(classifier, replace(SETTINGS, file=str(file.rename(tmp_path / "x.txt"))), out)
+
+
+def test_rows_that_were_half_written_are_written_again(classifier, tmp_path):
+    file, out = save(tmp_path / "x.csv", TEXTS), tmp_path / "out"
+    first = stream(classifier, replace(SETTINGS, file=str(file)), out)
+    (out / ROWS).write_text("")
+    again = stream(classifier, replace(SETTINGS, file=str(file)), out)
+    assert again.lines.read(0) == first.lines.read(0)
+
+
+def test_a_file_that_changes_while_it_is_read_is_noticed(classifier, tmp_path):
+    file = save(tmp_path / "x.csv", TEXTS)
+    run = stream(classifier, replace(SETTINGS, file=str(file)), tmp_path / "out")
+    file.write_text(file.read_text().replace("a", "e"))
+    with pytest.raises(InputError, match=r"x\.csv: expected a file that stays .*, got a changed one"):
+        collect(run)
+
+
+def test_a_large_file_is_converted_without_being_held(tmp_path):
+    rows = [{"text": f"{n:08d} " * 50} for n in range(40_000)]  # 18 MB
+    table = table_at(save(tmp_path / "x.json", rows), "text", None)
+    tracemalloc.start()
+    table._write(tmp_path / ROWS)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert (tmp_path / ROWS).read_bytes().count(b"\n") == len(rows)
+    assert peak < 9_000_000
