@@ -139,10 +139,8 @@ def _print_run(scores: Any, budget: str, folder: Path, as_json: bool) -> None:
         say(json.dumps(records(scores)))
         return
     table = headline(scores, budget)
-    agreement = [
-        c for c in ("token_f1", "false_positive_rate", "iou_f1_eraser", "average_precision") if c in table
-    ]
-    if bare := bool(table[agreement].isna().all(axis=None)):  # no word was marked
+    agreement = [c for c in AGREEMENT if c in table]
+    if table[agreement].isna().all(axis=None):  # no word was marked
         table = table.drop(columns=agreement)
         say("no human rationales in this split: agreement is left out")
     arrows = {n: ARROWS[METRICS[n].higher_is_better] for n in map(str, table) if n in METRICS}
