@@ -23,17 +23,18 @@ TABLES = (METHODS, METRICS, RECIPES)
 
 
 @pytest.fixture(autouse=True)
-def _as_before():
-    """Leave tables, commands and modules as they were."""
-    tables, modules = [dict(t) for t in TABLES], set(sys.modules)
+def _as_before(tmp_path):
+    """Leave tables and commands as they were, and none of the modules that a how-to wrote."""
+    tables = [dict(t) for t in TABLES]
     registered = list(train_app.registered_commands)
     yield
     for table, before in zip(TABLES, tables, strict=True):
         table.clear()
         table.update(before)
     train_app.registered_commands[:] = registered
-    for name in set(sys.modules) - modules:
-        del sys.modules[name]
+    for name, module in list(sys.modules.items()):
+        if str(getattr(module, "__file__", None) or "").startswith(str(tmp_path)):
+            del sys.modules[name]
 
 
 def scores_of(run):
