@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterable, Iterator, Sized
 from contextlib import contextmanager
 from types import TracebackType
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from tqdm import tqdm  # type: ignore[import-untyped, unused-ignore]
 
@@ -34,7 +34,7 @@ class Progress:
     def __init__(self, what: str, unit: str, total: int | None = None, done: int = 0) -> None:
         self.what, self.unit, self.total, self.before, self.done = printable(what), unit, total, done, done
         self.begun = time.monotonic()
-        self.bar: tqdm[None] | None = None  # made when it is time for it: most work is over before
+        self.bar: Any = None  # of tqdm, made when it is time for it: most work is over before
 
     def __enter__(self) -> Progress:
         _Log.open += 1

@@ -20,6 +20,7 @@ from tests.helpers.own_files import save
 
 TEXTS = [{"text": "A warm , moving film ."}, {"text": 'Dull , "well" .'}, {"text": "Never dull"}]
 NAMED = "(--text and --query name others)"
+EMPTY = "expected a text with words in 'text', got"
 SETTINGS = StreamSettings(file="", model="m", methods=("integrated_gradients", "random"), chunk=2)
 
 
@@ -69,7 +70,7 @@ def test_lines_of_texts_go_by_any_name(classifier, tmp_path):
         ("x.csv", 'text,n\n"a\nb",1\n ,2\n', ":4: expected a text with words in 'text', got ' '"),
         ("x.csv", "text,n\na\n", ":2: expected 2 fields, as the header has, got 1"),
         ("x.tsv", "t\tn\na\t1\n", f":2: expected a column 'text' {NAMED}, got only ['n', 't']"),
-        ("x.json", '[{"text":"a"},\n{"id":7,"text":3}]', ":2: 7: expected a text with words in 'text', got 3"),
+        ("x.json", '[{"text":"a"},\n{"id":7,"text":3}]', f":2: 7: {EMPTY} 3"),
         ("x.json", '[{"text": "a"},\n 3]', ":2: expected one JSON object, got 3"),
         ("x.txt", "\n \n", ": expected at least one row, got none"),
         ("x.csv", "", ": expected at least one row, got none"),
