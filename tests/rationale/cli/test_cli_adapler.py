@@ -27,7 +27,7 @@ def rationale(capsys, monkeypatch, tmp_path, sample):
     few = Dataset(
         sample.name, sample.documents, {k: sample.splits[k][:n] for k, n in sizes.items()}, source="few"
     )
-    monkeypatch.setattr(load, "load", lambda name, data=None: few)
+    monkeypatch.setattr(load, "load", lambda name, data=None, **how: few)
     monkeypatch.chdir(tmp_path)
     return lambda *arguments: run(capsys, monkeypatch, *arguments)
 

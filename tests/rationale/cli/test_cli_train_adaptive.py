@@ -33,7 +33,7 @@ def rationale(capsys, monkeypatch, tmp_path, sample, tokenizer):
     """Run the command in a folder with a dense and a cut model, on a few texts of the sample."""
     from eraser import load
 
-    monkeypatch.setattr(load, "load", lambda name, data=None: few_of(sample))
+    monkeypatch.setattr(load, "load", lambda name, data=None, **how: few_of(sample))
     monkeypatch.chdir(tmp_path)
     save_dense(tokenizer, tmp_path)
     save_cut(tokenizer, tmp_path)
@@ -123,7 +123,7 @@ def test_texts_left_out_for_want_of_marks_are_told(rationale, monkeypatch):
     splits = {s: tuple(replace(e, gold=frozenset()) for e in e_s) for s, e_s in bare.items()}
     splits = {**whole.splits, "train": (*whole.splits["train"], *splits["train"]), "test": splits["test"]}
     twice = replace(whole, splits=splits)
-    monkeypatch.setattr(load, "load", lambda name, data=None: twice)
+    monkeypatch.setattr(load, "load", lambda name, data=None, **how: twice)
     command = ("train", "dact", "--dense", "dense", "--epochs", 1, "--tolerance", 1.0, *PLAIN)
     code, _, err = rationale(*command, "--evidence-only", "--out", "m")
     assert code == 0

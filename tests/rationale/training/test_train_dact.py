@@ -224,7 +224,7 @@ PLAIN = ("--device", "cpu", "--precision", "float32")
 @pytest.fixture
 def rationale(capsys, monkeypatch, tmp_path, few):
     """Run the command in an empty folder, on a few texts of the sample."""
-    monkeypatch.setattr(load, "load", lambda name, data=None: few)
+    monkeypatch.setattr(load, "load", lambda name, data=None, **how: few)
     monkeypatch.chdir(tmp_path)
     return lambda *arguments: run(capsys, monkeypatch, *arguments)
 
