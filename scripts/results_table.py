@@ -15,10 +15,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
-from rationale.evaluation.run_folder import read_facts, read_table
 
 from eraser import Fault, InputError
 from eraser.files.cells import as_csv
+from rationale.evaluation.stored.run_folder import read_facts, read_table
 from rationale.report.summary import summary_cells
 
 SCORES = ("method", "budget", "metric", "value", "low", "high", "n", "better")

@@ -103,7 +103,7 @@ def test_what_is_named_from_the_current_folder_is_found_from_another(started, tm
     assert CliRunner().invoke(app, ["app", *options, "--data", "owner/data"]).exit_code == 0
     ((_, environment, _),) = started
     models = (f"{tmp_path}/models", "owner/name", "package:f")
-    told = LaunchConfig(models, "sample", f"{tmp_path}/owner/data", (f"{tmp_path}/runs",), str(tmp_path))
+    told = LaunchConfig(models, "data", f"{tmp_path}/owner/data", (f"{tmp_path}/runs",), str(tmp_path))
     assert told.as_json() == environment[VARIABLE]
     assert environment["RATIONALE_CACHE"] == f"{tmp_path}/cache"
 

@@ -28,7 +28,7 @@ def rationale(capsys, monkeypatch, tmp_path, sample):
     few = Dataset(
         sample.name, sample.documents, {k: sample.splits[k][:n] for k, n in sizes.items()}, source="few"
     )
-    monkeypatch.setattr(load, "load", lambda name, data=None: few)
+    monkeypatch.setattr(load, "load", lambda name, data=None, **how: few)
     monkeypatch.chdir(tmp_path)
     return lambda *arguments: run(capsys, monkeypatch, *arguments)
 
@@ -65,7 +65,7 @@ def test_dial_is_written_as_table_and_figure(rationale, adapler_folder):
     code, out, err = rationale("bench", "--model", adapler_folder, "--dial", "--out", "d", *PLAIN)
     assert code == 0, err
     assert out.splitlines()[-2] == "written: d/dial.csv, d/dial.png"
-    assert out.splitlines()[-1] == f"next: rationale evaluate --dataset sample --model {adapler_folder}"
+    assert out.splitlines()[-1] == f"next: rationale evaluate --model {adapler_folder}"
     assert "token_f1 ↑" in out
     assert "false_positive_rate ↓" in out
     assert Path("d/dial.png").read_bytes().startswith(PNG)
@@ -101,7 +101,7 @@ def test_train_adapler_writes_a_model_and_says_how_good_it_is(rationale, model_f
     assert out == (
         f"m: val accuracy {digits(kept['val_accuracy'])} (dense {digits(record['dense_val_accuracy'])}, "
         f"within the tolerance), FLOPs speed-up {digits(kept['speedup'])}×\n"
-        f"next: rationale evaluate --dataset sample --model m --dense {model_folder}\n"
+        f"next: rationale evaluate --model m --dense {model_folder}\n"
     )
     asked = record["training"]
     assert (asked["epochs"], asked["hard_epochs"], asked["speedup"], asked["tolerance"]) == (1, 1, 2.0, 1.0)
@@ -152,7 +152,7 @@ def test_tune_adapler_writes_the_frontier_as_table_and_figure(rationale, model_f
     head, *rows, last = out.splitlines()
     assert "val_accuracy ↑" in head
     assert len(rows) == int(table.frontier.sum())
-    assert last.startswith("next: rationale evaluate --dataset sample --model t/gamma=")
+    assert last.startswith("next: rationale evaluate --model t/gamma=")
     code, _, err = rationale("tune", "adapler", "--dense", model_folder, "--out", "t", "--phi", "x", *BRIEF)
     assert (code, err) == (2, "error: expected numbers, comma-separated, got 'x'\n")
 

@@ -70,7 +70,7 @@ def test_a_file_is_described_under_its_own_name(rationale):  # noqa: F811
     assert (code, err) == (0, "")
     assert out.splitlines()[:2] == [
         "films: labels NEG, POS",
-        "  test  examples 3  with_evidence 2  evidence_spans 2  human_share 0.4167",
+        "  test  examples 3  with_evidence 2  evidence_spans 2  human_share 0.417",
     ]
 
 

@@ -32,7 +32,7 @@ def rationale(capsys, monkeypatch, tmp_path, sample, tokenizer):
     """Run the command in a folder with a dense and a cut model, on a few texts of the sample."""
     from eraser import load
 
-    monkeypatch.setattr(load, "load", lambda name, data=None: few_of(sample))
+    monkeypatch.setattr(load, "load", lambda name, data=None, **how: few_of(sample))
     monkeypatch.chdir(tmp_path)
     save_dense(tokenizer, tmp_path)
     save_cut(tokenizer, tmp_path)
@@ -86,7 +86,7 @@ def test_command_trains_what_was_asked_for_and_says_how_good_it_is(rationale, na
     assert out == (
         f"m: val accuracy {digits(kept['val_accuracy'])} (dense {digits(record['dense_val_accuracy'])}, "
         f"within the tolerance), FLOPs speed-up {digits(kept['speedup'])}×\n"
-        "next: rationale evaluate --dataset sample --model m --dense dense\n"
+        "next: rationale evaluate --model m --dense dense\n"
     )
     assert {k: asked[k] for k in run_settings} == run_settings
     assert {k: asked["step"][k] for k in step_settings} == step_settings
@@ -124,7 +124,7 @@ def test_texts_left_out_for_want_of_marks_are_told(rationale, monkeypatch):
     splits = {s: tuple(replace(e, gold=frozenset()) for e in e_s) for s, e_s in bare.items()}
     splits = {**whole.splits, "train": (*whole.splits["train"], *splits["train"]), "test": splits["test"]}
     twice = replace(whole, splits=splits)
-    monkeypatch.setattr(load, "load", lambda name, data=None: twice)
+    monkeypatch.setattr(load, "load", lambda name, data=None, **how: twice)
     command = ("train", "dact", "--dense", "dense", "--epochs", 1, "--tolerance", 1.0, *PLAIN)
     code, _, err = rationale(*command, "--evidence-only", "--out", "m")
     assert code == 0

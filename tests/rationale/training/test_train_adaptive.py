@@ -217,7 +217,7 @@ def test_samplers_have_a_rate_of_their_own_and_norms_and_biases_do_not_decay(
     dense, few, tmp_path, monkeypatch
 ):
     runs = []
-    monkeypatch.setattr(adaptive, "_train", lambda run, stages: runs.append(run) or {})
+    monkeypatch.setattr(adaptive, "_train", lambda run, *_: runs.append(run) or {})
     settings = replace(SETTINGS, step=replace(STEP, weight_decay=0.1))
     train_inforcoef(dense, few, tmp_path / "m", settings)
     train_inforcoef(dense, few, tmp_path / "n", replace(settings, sampler_lr=None))
@@ -234,7 +234,7 @@ def test_samplers_have_a_rate_of_their_own_and_norms_and_biases_do_not_decay(
 
 def test_the_dense_model_stays_as_it_was(dense, few, tmp_path, monkeypatch):
     before, real, runs = weights(dense), adaptive._train, []
-    monkeypatch.setattr(adaptive, "_train", lambda run, stages: runs.append(run) or real(run, stages))
+    monkeypatch.setattr(adaptive, "_train", lambda run, *more: runs.append(run) or real(run, *more))
     train_inforcoef(dense, few, tmp_path / "m", replace(SETTINGS, epochs=1, hard_epochs=0, speedup=None))
     teacher = runs[0].teachers[0].model.state_dict()
     assert all(torch.equal(teacher[name], before[name]) for name in before)

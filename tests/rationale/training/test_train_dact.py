@@ -227,7 +227,7 @@ PLAIN = ("--device", "cpu", "--precision", "float32")
 @pytest.fixture
 def rationale(capsys, monkeypatch, tmp_path, few):
     """Run the command in an empty folder, on a few texts of the sample."""
-    monkeypatch.setattr(load, "load", lambda name, data=None: few)
+    monkeypatch.setattr(load, "load", lambda name, data=None, **how: few)
     monkeypatch.chdir(tmp_path)
     return lambda *arguments: run(capsys, monkeypatch, *arguments)
 
@@ -245,7 +245,7 @@ def test_command_writes_a_model_and_says_how_good_it_is(rationale, dense):
     assert out == (
         f"m: val accuracy {digits(kept['val_accuracy'])} (dense {digits(record['dense_val_accuracy'])}, "
         f"within the tolerance), FLOPs speed-up {digits(kept['speedup'])}×\n"
-        f"next: rationale evaluate --dataset sample --model m --dense {dense}\n"
+        f"next: rationale evaluate --model m --dense {dense}\n"
     )
     assert (asked["epochs"], asked["tau"], asked["heads"], asked["halting_lr"]) == (1, 0.5, 0.2, 0.01)
     assert (asked["exit_rule"], asked["shared_head"], asked["step"]["lr"]) == ("tight", True, 1e-3)

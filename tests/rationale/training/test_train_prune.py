@@ -151,7 +151,7 @@ def matrices(model):
 @pytest.mark.slow
 def test_sparsity_rises_to_its_target_and_the_model_on_disk_is_smaller(dense, few, tmp_path, monkeypatch):
     before, real, runs = weights(dense), adaptive._train, []
-    monkeypatch.setattr(adaptive, "_train", lambda run, stages: runs.append(run) or real(run, stages))
+    monkeypatch.setattr(adaptive, "_train", lambda run, *more: runs.append(run) or real(run, *more))
     long = replace(SETTINGS, epochs=10, hard_epochs=1, batch_size=1, sparsity_warmup=0.5, gate_lr=2.0)
     one_text = replace(few, splits={**few.splits, "val": few.splits["val"][:1]})
     record = train_prune(dense, one_text, tmp_path / "m", long)
@@ -181,7 +181,7 @@ def run(dense, few, tmp_path, monkeypatch):
     """A run ready to train, in which nothing is drawn by chance."""
     runs = []
     with monkeypatch.context() as patch:
-        patch.setattr(adaptive, "_train", lambda run, stages: runs.append(run) or {})
+        patch.setattr(adaptive, "_train", lambda run, *_: runs.append(run) or {})
         train_prune(dense, few, tmp_path / "m", replace(SETTINGS, layers=0.3, sparsity_warmup=0.75))
     runs[0].model.eval()
     return runs[0]
