@@ -83,7 +83,9 @@ def evaluate_command(  # noqa: PLR0913 (one option each)
     classifier = _classifier(asked.model, asked, labels)
     explained = None if dense is None else _classifier(dense, asked, labels)
     folder = out or Path("runs") / f"{loaded.name}-{asked.split}"
-    choices = choose(asked, classifier, explained, methods or DEFAULT, budget or (), explain)
+    choices = choose(
+        asked, classifier, explained, DEFAULT if methods is None else methods, budget or (), explain
+    )
     for line in choices.left_out:
         say(line, err=True)
     planned = plan(classifier, loaded, choices.settings, folder, explained, overwrite)

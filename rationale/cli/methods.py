@@ -27,7 +27,7 @@ def picked(
     """
     from rationale.evaluation.choices import DEFAULT, suited
 
-    fit, left_out = suited(given or DEFAULT, usual, classifier, explained)
+    fit, left_out = suited(DEFAULT if given is None else given, usual, classifier, explained)
     for line in left_out:
         say(line, err=True)
     return fit
