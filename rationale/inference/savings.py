@@ -15,7 +15,8 @@ from eraser.progress import progress
 from eraser.types import Floats
 from rationale.heads import HEADS
 from rationale.inference.predict import batches, of_texts
-from rationale.models.adaptive import AdaptiveForSequenceClassification, plain
+from rationale.models.adaptive import plain
+from rationale.models.capabilities import drops_tokens
 from rationale.models.flops import costs, full_costs, kept_lengths
 from rationale.models.packed.encoder import Output
 from rationale.models.packed.layers import depth_of
@@ -101,7 +102,7 @@ def scale_thresholds(classifier: Classifier, windows: Sequence[Window], speedup:
     Returns the speed-up reached; less where thresholds meet their upper limit.
     """
     model = classifier.model
-    assert isinstance(model, AdaptiveForSequenceClassification)
+    assert drops_tokens(model)
     trained = model.thresholds
     low, high = -WIDEST, WIDEST
     tried: list[tuple[float, float, float]] = []  # how far off, the factor, the speed-up

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, Self
 
 import torch
@@ -140,6 +141,11 @@ class AdaptiveForSequenceClassification(PreTrainedModel):  # type: ignore[no-unt
     def set_thresholds(self, values: Tensor) -> None:
         """Set the thresholds [L], as near as they may be."""
         raise NotImplementedError
+
+    def check_thresholds(self, path: str | Path) -> None:
+        """Refuse thresholds that no training makes, of a model from that path."""
+        if self.inner is not None:
+            self.inner.check_thresholds(path)
 
     def set_dial(self, dial: float) -> None:
         """Turn the dial of this model and of those inside: 0 dense, 1 as trained, above 1 faster."""
