@@ -72,7 +72,7 @@ class Classifier:
     opaque: ClassVar[bool] = False
 
     def read(self, windows: Sequence[Window]) -> Floats:
-        """Return logits [window, L] of windows that differ, in batches of equal work."""
+        """Return logits [window, C] of windows that differ, in batches of equal work."""
         return read_model(self, windows)
 
     def identity(self) -> str:

@@ -1,4 +1,7 @@
-"""What a token-dropping model does to a split: accuracy, lengths at each layer, operations saved."""
+"""What a token-dropping model does to a split: accuracy, lengths at each layer, operations saved.
+
+Axes: B window, b of one batch, L layer, C class.
+"""
 
 from __future__ import annotations
 
@@ -40,19 +43,19 @@ class RemovalStats:
 
 @torch.inference_mode()
 def run_windows(classifier: Classifier, windows: Sequence[Window]) -> tuple[Floats, NDArray[np.int64]]:
-    """Return the answers [window, C] and the tokens each layer worked on [L, window].
+    """Return the answers [B,C] and the tokens each layer worked on [L,B].
 
     A dense model works on all of them.
     """
-    probs = np.empty((len(windows), len(classifier.labels)))
+    probs = np.empty((len(windows), len(classifier.labels)))  # [B,C]
     layers = depth_of(plain(classifier.model))
-    kept = np.tile(np.array([len(w) for w in windows]), (layers, 1))
+    kept = np.tile(np.array([len(w) for w in windows]), (layers, 1))  # [L,B]
     for rows, batch in batches(classifier, windows):
         with classifier.autocast():
             output = classifier.model(input_ids=batch.ids, **classifier.inputs(batch))
-        probs[rows] = HEADS[classifier.head].answers(output.logits.double().cpu().numpy())
+        probs[rows] = HEADS[classifier.head].answers(output.logits.double().cpu().numpy())  # [b,C]
         if isinstance(output, Output):
-            kept[:, rows] = kept_lengths(output)
+            kept[:, rows] = kept_lengths(output)  # [L,b]
     return probs, kept
 
 
@@ -63,7 +66,7 @@ class Answers:
     texts: list[tuple[Window, ...]]
     said: NDArray[np.int64]  # [text]
     windows: list[Window]
-    kept: NDArray[np.int64]  # [L, window]
+    kept: NDArray[np.int64]  # [L,B]
 
 
 def answers(classifier: Classifier, dataset: Dataset, split: str) -> Answers:
@@ -78,7 +81,7 @@ def answers(classifier: Classifier, dataset: Dataset, split: str) -> Answers:
     of = [dataset.text(e) for e in dataset.splits[split]]
     texts = classifier.encoder.encode(of)
     windows = [w for of_text in texts for w in of_text]
-    probs, kept = run_windows(classifier, windows)
+    probs, kept = run_windows(classifier, windows)  # [B,C], [L,B]
     return Answers(texts, of_texts(probs, texts, of).argmax(1), windows, kept)
 
 
@@ -103,7 +106,7 @@ def scale_thresholds(classifier: Classifier, windows: Sequence[Window], speedup:
     """
     model = classifier.model
     assert drops_tokens(model)
-    trained = model.thresholds
+    trained = model.thresholds  # [L]
     low, high = -WIDEST, WIDEST
     tried: list[tuple[float, float, float]] = []  # how far off, the factor, the speed-up
     for _ in progress(range(HALVINGS), "scale thresholds", "tries"):
