@@ -92,7 +92,7 @@ class SoftStep:
     mask: Tensor  # [B,T] after the edit
     bias: Tensor  # [B,T] accumulated attention bias on keys
     length: Tensor  # [B] 1 + sum of the mask
-    anchor: Tensor  # [B,T] True at the token that is never edited
+    anchor: Tensor  # [B,T] or [1,T] True at the token that is never edited
 
 
 def soft_step(  # noqa: PLR0913 (what a layer receives, and its own)
@@ -216,7 +216,7 @@ class AdaplerForSequenceClassification(AdaptiveForSequenceClassification):
         """Classify right-padded [B,T] with soft removal of steepness `lam`."""
         dense = plain(self)
         check_lengths(dense, (ids.shape[1],))
-        anchor = anchors(dense, real)  # [B,T]
+        anchor = anchors(dense, real)  # [1,T], or [B,T] where the head reads the last token
         mask, bias = start_mask(real, anchor), start_bias(real)  # [B,T], [B,T]
         steps, hidden = list[SoftStep](), list[Tensor]()
 

@@ -27,7 +27,7 @@ def kl_losses(
     (without the forward factor, K3); theta [L-1] scales its [CLS] entry from layer 1 on (K1). Gradients
     reach the encoder and, through the target's mask, earlier predictors (K2).
     """
-    mask, anchor = real.float(), steps[0].anchor  # [B,T], [B,T]
+    mask, anchor = real.float(), steps[0].anchor  # [B,T], [1,T] or [B,T]
     losses = []
     for i, step in enumerate(steps):
         wanted = normalise(target * mask)  # [B,T]

@@ -143,7 +143,7 @@ class InforCoefForSequenceClassification(AdaptiveForSequenceClassification):
         """Classify right-padded [B,T] with sampled masks; torch's generator draws them."""
         dense = plain(self)
         check_lengths(dense, (ids.shape[1],))
-        anchor = anchors(dense, real).float()  # [B,T]
+        anchor = anchors(dense, real).float()  # [1,T], or [B,T] where the head reads the last token
         passes, left = real.float(), ids  # [B,T]; `left` becomes states [B,T,D]
         found: list[SampledLayer] = []
 

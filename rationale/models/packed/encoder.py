@@ -115,7 +115,7 @@ def _hidden(
 ) -> Tensor:
     """Return logits [B,C] of a padded pass; what `keeps` of layer and places [B,T] leaves out is no key."""
     position = torch.arange(ids.shape[1], device=ids.device).expand(ids.shape)  # [B,T]
-    always = anchors(model, real)  # [B,T]
+    always = anchors(model, real)  # [1,T] or [B,T]
     there, last = real, ids  # [B,T]; `last` becomes states [B,T,D]
 
     def step(layer: int, entering: Tensor, run: Callable[[Tensor], Tensor]) -> Tensor:

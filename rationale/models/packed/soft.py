@@ -55,11 +55,11 @@ def run_padded(model: PreTrainedModel, ids: Tensor, types: Tensor | None, real: 
 def anchors(model: PreTrainedModel, real: Tensor) -> Tensor:
     """Return True [B,T] at the token of each sequence that is never dropped, as the head reads it.
 
-    Of right-padded sequences the first, or the last where the head reads that.
+    Of right-padded sequences the first, [1,T] for all, or the last where the head reads that.
     """
     places = torch.arange(real.shape[1], device=real.device)[None]  # [1,T]
     last = anatomy_of(model).reads == "last"
-    return places == (real.sum(1, keepdim=True) - 1 if last else 0)  # [B,T]
+    return places == (real.sum(1, keepdim=True) - 1 if last else 0)  # [B,T] or [1,T]
 
 
 def softly_answered(model: PreTrainedModel, logits: Tensor, states: Tensor, worth: Tensor) -> Tensor:
