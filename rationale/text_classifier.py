@@ -92,7 +92,7 @@ class TextClassifier(Protocol):
         """Whether it can only be asked, and not looked into."""
 
     def read(self, windows: Sequence[Window]) -> Floats:
-        """Return the logits [window, L], or what stands for them, of windows that differ."""
+        """Return the logits [window, C], or what stands for them, of windows that differ."""
 
     def identity(self) -> str:
         """Return what its numbers depend on: two of one identity answer alike."""

@@ -3,6 +3,9 @@
 That is the first one ([CLS]) of most encoders, the last one of decoders, all of models that average;
 `reads_of` finds it out. Every function returns scores [B,T]. All but attention × gradient come from one
 forward pass, made once.
+
+Axes: B window, T piece, H head, L layer, D hidden width, d head width. In einsum: b window, h head, s piece
+that looks, t piece that is looked at.
 """
 
 from __future__ import annotations
@@ -47,12 +50,12 @@ def _read(classifier: Classifier, batch: Batch) -> Tensor:
     reads = reads_of(classifier.model)
     if reads is None:
         raise InputError(Fault("a model whose head reads the first token, the last or all", "another"))
-    mask = read_mask(reads, classifier.model, batch.ids, batch.real).float()
-    return mask / mask.sum(1, keepdim=True)
+    mask = read_mask(reads, classifier.model, batch.ids, batch.real).float()  # [B,T]
+    return mask / mask.sum(1, keepdim=True)  # [B,T]
 
 
 def _maps(output: object, batch: Batch) -> tuple[Tensor, ...]:
-    maps = maps_of(output, batch.ids.shape[1])
+    maps = maps_of(output, batch.ids.shape[1])  # [B,H,T,T] of each layer
     if isinstance(maps, str):
         raise InputError(Fault("an attention map [T,T] of each head in every layer", maps))
     return maps
@@ -66,17 +69,17 @@ def _summaries(classifier: Classifier, request: Request) -> dict[str, Tensor]:
 def _summarise(classifier: Classifier, batch: Batch) -> dict[str, Tensor]:
     with torch.inference_mode(), noting(classifier) as noted, classifier.autocast():
         output = classifier.model(input_ids=batch.ids, **classifier.inputs(batch), output_attentions=True)
-        maps = tuple(a.float() for a in _maps(output, batch))
-    flow = read = _read(classifier, batch)
+        maps = tuple(a.float() for a in _maps(output, batch))  # [B,H,T,T] of each layer
+    flow = read = _read(classifier, batch)  # [B,T]
     for layer in reversed(maps):
-        flow = (torch.einsum("bs,bst->bt", flow, layer.mean(1)) + flow) / 2
-    rows = [torch.einsum("bs,bhst->bht", read, m) for m in maps]
+        flow = (torch.einsum("bs,bst->bt", flow, layer.mean(1)) + flow) / 2  # [B,T]
+    rows = [torch.einsum("bs,bhst->bht", read, m) for m in maps]  # [B,H,T] each
     found = {
-        "last": rows[-1].mean(1),
-        "max": rows[-1].amax(1),
-        "layers": torch.cat(rows, 1).mean(1),
-        "rollout": flow,
-        "by_head": rows[-1],
+        "last": rows[-1].mean(1),  # [B,T]
+        "max": rows[-1].amax(1),  # [B,T]
+        "layers": torch.cat(rows, 1).mean(1),  # [B,L·H,T] → [B,T]
+        "rollout": flow,  # [B,T]
+        "by_head": rows[-1],  # [B,H,T]
     }
     return found if noted.values is None else found | {"values": noted.values}
 
@@ -113,11 +116,11 @@ def value_norm(classifier: Classifier, request: Request) -> Tensor:
     """
     carrier, known = carrier_of(classifier), _summaries(classifier, request)
     assert carrier is not None  # else refused
-    weights, matrix = known["by_head"], carrier.matrix()
+    weights, matrix = known["by_head"], carrier.matrix()  # [B,H,T], [H·d,D]
     heads = weights.shape[1]
-    values = by_head(known["values"].float(), heads, matrix.shape[0] // heads)
-    carried = (values * weights[..., None]).transpose(1, 2).flatten(2)
-    norms: Tensor = torch.linalg.vector_norm(carried @ matrix, dim=-1)
+    values = by_head(known["values"].float(), heads, matrix.shape[0] // heads)  # [B,H,T,d]
+    carried = (values * weights[..., None]).transpose(1, 2).flatten(2)  # [B,T,H·d]
+    norms: Tensor = torch.linalg.vector_norm(carried @ matrix, dim=-1)  # [B,T]
     return norms
 
 
@@ -130,8 +133,8 @@ def attention_x_gradient(classifier: Classifier, request: Request) -> Tensor:
             output = classifier.model(input_ids=batch.ids, **classifier.inputs(batch), output_attentions=True)
         how = request.settings.explain, classifier.head
         chosen = explained(output.logits.float(), request.target, *how).sum()
-        last = _maps(output, batch)[-1]
-        (gradient,) = torch.autograd.grad(chosen, last)
-    product = (last.detach().float() * gradient.float()).clamp(min=0).mean(1)
-    scores: Tensor = torch.einsum("bs,bst->bt", _read(classifier, batch), product)
+        last = _maps(output, batch)[-1]  # [B,H,T,T]
+        (gradient,) = torch.autograd.grad(chosen, last)  # [B,H,T,T]
+    product = (last.detach().float() * gradient.float()).clamp(min=0).mean(1)  # [B,T,T]
+    scores: Tensor = torch.einsum("bs,bst->bt", _read(classifier, batch), product)  # [B,T]
     return scores

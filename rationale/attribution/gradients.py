@@ -2,6 +2,8 @@
 
 A pass is given the ids, and e in the place of what the model's table makes of them (see
 `rationale.models.packed.entry`).
+
+Axes: B window, T piece, D embedding width, C logit; S sample of a window, s samples done at once.
 """
 
 from __future__ import annotations
@@ -36,8 +38,8 @@ Arguments = tuple[Tensor, Tensor, Tensor, Tensor]  # ids, real, types [B,T], tar
 def _blank(classifier: Classifier, request: Request) -> Tensor:
     """Return the baseline's embeddings [B,T,D]."""
     batch = request.batch
-    pad = torch.full_like(batch.ids, classifier.encoder.pad_id)
-    return embed(classifier.model, torch.where(batch.word == OUTSIDE, batch.ids, pad))
+    pad = torch.full_like(batch.ids, classifier.encoder.pad_id)  # [B,T]
+    return embed(classifier.model, torch.where(batch.word == OUTSIDE, batch.ids, pad))  # [B,T,D]
 
 
 class Explained(nn.Module):
@@ -54,16 +56,16 @@ class Explained(nn.Module):
         """Run the model from its word embeddings on."""
         extra = {"token_type_ids": types} if self.takes_types else {}
         with self.autocast(), entering(self.model, embeddings):
-            logits = self.model(input_ids=ids, attention_mask=real, **extra).logits
-        return explained(logits.float(), target, self.explain, self.head)
+            logits = self.model(input_ids=ids, attention_mask=real, **extra).logits  # [B,C]
+        return explained(logits.float(), target, self.explain, self.head)  # [B]
 
 
 @torch.no_grad()
 def expected_sum(classifier: Classifier, request: Request) -> Tensor:
     """Return what the scores of path methods should sum to [B]: the answer less that of the empty text."""
     answer = Explained(classifier, request)
-    full, blank = embed(classifier.model, request.batch.ids), _blank(classifier, request)
-    value: Tensor = answer(full, *_arguments(request)) - answer(blank, *_arguments(request))
+    full, blank = embed(classifier.model, request.batch.ids), _blank(classifier, request)  # [B,T,D], [B,T,D]
+    value: Tensor = answer(full, *_arguments(request)) - answer(blank, *_arguments(request))  # [B]
     return value
 
 
@@ -84,21 +86,21 @@ def _gradient(classifier: Classifier, request: Request, at: Tensor, arguments: A
         found: Tensor = Saliency(Explained(classifier, request)).attribute(
             at.requires_grad_(), abs=False, additional_forward_args=arguments
         )
-    return found.detach()
+    return found.detach()  # [B,T,D]
 
 
 def _first_order(classifier: Classifier, request: Request) -> dict[str, Tensor]:
     """Return every score [B,T] that one backward pass gives."""
 
     def compute() -> dict[str, Tensor]:
-        e = embed(classifier.model, request.batch.ids)
-        gradient = _gradient(classifier, request, e, _arguments(request))
-        product = e.detach() * gradient
+        e = embed(classifier.model, request.batch.ids)  # [B,T,D]
+        gradient = _gradient(classifier, request, e, _arguments(request))  # [B,T,D]
+        product = e.detach() * gradient  # [B,T,D]
         return {
-            "norm": torch.linalg.vector_norm(gradient, dim=-1),
-            "sum": product.sum(-1),
-            "l1": product.abs().sum(-1),
-            "l2": torch.linalg.vector_norm(product, dim=-1),
+            "norm": torch.linalg.vector_norm(gradient, dim=-1),  # [B,T]
+            "sum": product.sum(-1),  # [B,T]
+            "l1": product.abs().sum(-1),  # [B,T]
+            "l2": torch.linalg.vector_norm(product, dim=-1),  # [B,T]
         }
 
     return once(classifier.passes, request.key("gradient"), compute)
@@ -134,7 +136,7 @@ def integrated_gradients(classifier: Classifier, request: Request) -> Tensor:
             n_steps=request.settings.ig_steps,
             internal_batch_size=max(request.step_rows, len(request.target)),
         )
-    return scores.detach().float().sum(-1)
+    return scores.detach().float().sum(-1)  # [B,T,D] → [B,T]
 
 
 def gradient_shap(classifier: Classifier, request: Request) -> Tensor:
@@ -145,16 +147,17 @@ def gradient_shap(classifier: Classifier, request: Request) -> Tensor:
     """
     samples, rows = request.settings.gradient_shap_samples, request.rows
     drawn = [np.random.default_rng(request.seeds[row]).random(samples) for row in rows]
-    at = torch.tensor(np.array(drawn), dtype=torch.float32, device=request.target.device)
-    e, blank = embed(classifier.model, request.batch.ids), _blank(classifier, request)
-    total = torch.zeros_like(e)
+    at = torch.tensor(np.array(drawn), dtype=torch.float32, device=request.target.device)  # [B,S]
+    e, blank = embed(classifier.model, request.batch.ids), _blank(classifier, request)  # [B,T,D] twice
+    total = torch.zeros_like(e)  # [B,T,D]
     size = max(1, request.step_rows // len(rows))
     for part in torch.split(at, size, dim=1):
-        points = blank[:, None] + part[:, :, None, None] * (e - blank)[:, None]
+        points = blank[:, None] + part[:, :, None, None] * (e - blank)[:, None]  # [B,s,T,D]
         ids, real, types, target = (a.repeat_interleave(part.shape[1], 0) for a in _arguments(request))
-        gradient = _gradient(classifier, request, points.flatten(0, 1), (ids, real, types, target))
-        total += gradient.view_as(points).sum(1)
-    return ((e - blank) * total / samples).float().sum(-1)
+        flat = points.flatten(0, 1)  # [B·s,T,D]
+        gradient = _gradient(classifier, request, flat, (ids, real, types, target))  # [B·s,T,D]
+        total += gradient.view_as(points).sum(1)  # [B,T,D]
+    return ((e - blank) * total / samples).float().sum(-1)  # [B,T]
 
 
 @torch.inference_mode()
@@ -165,11 +168,11 @@ def lengths_count(classifier: Classifier) -> bool:
     errors.
     """
     model, answers = classifier.model, []
-    ids = probe_ids(model, max(PROBED))
+    ids = probe_ids(model, max(PROBED))  # [1,T]
     for times in (1.0, 2.0):
         with entering(model, times * embed(model, ids)), as_held(model):
             answers.append(model(input_ids=ids, attention_mask=torch.ones_like(ids)).logits.float())
-    one, other = answers
+    one, other = answers  # [1,C], [1,C]
     return bool((one - other).abs().max() > CLOSE * (1 + one.abs().max()))
 
 
@@ -189,7 +192,7 @@ def no_rescaling(classifier: Classifier) -> str | None:
 def _called_again(model: nn.Module) -> str | None:
     """Return the class of a module that DeepLIFT has a rule for and that a pass calls more than once."""
     calls: Counter[nn.Module] = Counter()
-    ids = probe_ids(model, max(PROBED))
+    ids = probe_ids(model, max(PROBED))  # [1,T]
     with suppress(Exception), as_held(model), ExitStack() as hooks:  # what fails is tried all the same
         for module in model.modules():
             if type(module) in SUPPORTED_NON_LINEAR:
@@ -211,4 +214,4 @@ def deeplift(classifier: Classifier, request: Request) -> Tensor:
             baselines=_blank(classifier, request),
             additional_forward_args=_arguments(request),
         )
-    return scores.detach().float().sum(-1)
+    return scores.detach().float().sum(-1)  # [B,T,D] → [B,T]

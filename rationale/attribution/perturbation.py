@@ -4,6 +4,8 @@ captum's own methods decide which words to take away and what to make of the ans
 with the same random numbers: first its questions are noted, then those of all windows are answered
 together by the engine that serves the faithfulness metrics too, then it hears the answers. A word's
 score is divided among its pieces, so that they sum to it.
+
+Axes: B window, T piece, Q question, q of one call, U word of a window, C logit.
 """
 
 from __future__ import annotations
@@ -25,33 +27,33 @@ from rationale.settings import AttributionSettings
 from rationale.text.encode import Window
 from rationale.text_classifier import TextClassifier
 
-Answer = Callable[[Tensor], Tensor]  # words present [N,K] → what is explained [N]
-Explainer = Callable[[Answer, Tensor, AttributionSettings], Tensor]  # …, all words present [1,K] → [1,K]
+Answer = Callable[[Tensor], Tensor]  # words present [Q,U] → what is explained [Q]
+Explainer = Callable[[Answer, Tensor, AttributionSettings], Tensor]  # …, all words present [1,U] → [1,U]
 
 
 def expected_sum(classifier: TextClassifier, request: Request) -> Tensor:
     """Return what Shapley values should sum to [B]: the answer less that without any word."""
     windows = request.windows()
     ends = [np.array([[True], [False]]).repeat(len(words_of(w)), axis=1) for w in windows]
-    logits = coalition_logits(classifier, windows, ends, request.settings.replace)
+    logits = coalition_logits(classifier, windows, ends, request.settings.replace)  # [2,C] of each window
     values = [
         explained_values(of_window, int(target), request.settings.explain, classifier.head)
         for of_window, target in zip(logits, request.target, strict=True)
     ]
-    return torch.stack([full - empty for full, empty in values])
+    return torch.stack([full - empty for full, empty in values])  # [B]
 
 
 def _perturb(explainer: Explainer, classifier: TextClassifier, request: Request) -> Tensor:
     windows, s = request.windows(), request.settings
     questions = [_ask(explainer, w, seed, s) for w, seed in zip(windows, request.seeds, strict=True)]
-    logits = coalition_logits(classifier, windows, questions, s.replace)
-    scores = torch.zeros(request.batch.ids.shape, dtype=torch.float64)
+    logits = coalition_logits(classifier, windows, questions, s.replace)  # [Q,C] of each window
+    scores = torch.zeros(request.batch.ids.shape, dtype=torch.float64)  # [B,T]
     for row, window in enumerate(progress(windows, explainer.__name__.lstrip("_"), "windows")):
-        values = explained_values(logits[row], int(request.target[row]), s.explain, classifier.head)
-        found = _hear(explainer, window, request.seeds[row], s, values)
-        at = np.searchsorted(words_of(window), window.word)
-        inside = window.word >= 0
-        pieces = np.bincount(at[inside], minlength=len(found))
+        values = explained_values(logits[row], int(request.target[row]), s.explain, classifier.head)  # [Q]
+        found = _hear(explainer, window, request.seeds[row], s, values)  # [U]
+        at = np.searchsorted(words_of(window), window.word)  # [T]
+        inside = window.word >= 0  # [T]
+        pieces = np.bincount(at[inside], minlength=len(found))  # [U]
         scores[row, : len(window)][torch.from_numpy(inside)] = torch.from_numpy((found / pieces)[at[inside]])
     return scores
 
@@ -60,38 +62,38 @@ def _run(explainer: Explainer, answer: Answer, window: Window, seed: int, s: Att
     """Run a method on one window, with random numbers of its own."""
     words = len(words_of(window))
     if not words:
-        return torch.zeros(1, 0)
+        return torch.zeros(1, 0)  # [1,U]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed % 2**63)
         return explainer(answer, torch.ones(1, words, dtype=torch.float64), s)
 
 
 def _ask(explainer: Explainer, window: Window, seed: int, s: AttributionSettings) -> NDArray[np.bool_]:
-    """Return the words present in each question [N,K] that the method will ask."""
+    """Return the words present in each question [Q,U] that the method will ask."""
     asked: list[Tensor] = []
 
     def note(present: Tensor) -> Tensor:
-        asked.append(present.bool())
-        return torch.zeros(len(present), dtype=torch.float64)
+        asked.append(present.bool())  # [q,U]
+        return torch.zeros(len(present), dtype=torch.float64)  # [q]
 
     _run(explainer, note, window, seed, s)
-    return torch.cat(asked).numpy() if asked else np.zeros((0, 0), dtype=bool)
+    return torch.cat(asked).numpy() if asked else np.zeros((0, 0), dtype=bool)  # [Q,U]
 
 
 def _hear(explainer: Explainer, window: Window, seed: int, s: AttributionSettings, values: Tensor) -> Floats:
-    """Return the method's score of each word [K], given the answers [N] to its questions in order."""
+    """Return the method's score of each word [U], given the answers [Q] to its questions in order."""
     given = 0
 
     def answer(present: Tensor) -> Tensor:
         nonlocal given
         given += len(present)
-        return values[given - len(present) : given]
+        return values[given - len(present) : given]  # [q]
 
-    return _run(explainer, answer, window, seed, s)[0].double().numpy()
+    return _run(explainer, answer, window, seed, s)[0].double().numpy()  # [1,U] → [U]
 
 
 def _leave_one_out(answer: Answer, words: Tensor, s: AttributionSettings) -> Tensor:
-    found: Tensor = FeatureAblation(answer).attribute(words, perturbations_per_eval=words.shape[1])
+    found: Tensor = FeatureAblation(answer).attribute(words, perturbations_per_eval=words.shape[1])  # [1,U]
     return found
 
 

@@ -49,9 +49,9 @@ def run(classifier: Classifier, batch: Batch, method: str) -> Output:
 def layers_run(output: Output) -> Tensor:
     """Return how many layers each window ran [B]."""
     if output.exit_layer is not None:
-        return output.exit_layer
-    kept = output.trace[0].kept
-    return torch.full((len(kept),), len(output.trace), device=kept.device)
+        return output.exit_layer  # [B]
+    kept = output.trace[0].kept  # [B,T]
+    return torch.full((len(kept),), len(output.trace), device=kept.device)  # [B]
 
 
 def survivors(classifier: Classifier, batch: Batch) -> Tensor:
@@ -60,14 +60,15 @@ def survivors(classifier: Classifier, batch: Batch) -> Tensor:
     The tie-break is the score at the layer that dropped the piece, or at the last one its text ran.
     """
     output = run(classifier, batch, "survivors")
-    kept, ran = torch.stack([layer.kept for layer in output.trace]), layers_run(output)[:, None]
-    survived = kept.sum(0)
-    layers = torch.where(survived == ran, len(kept), survived)
+    kept = torch.stack([layer.kept for layer in output.trace])  # [L,B,T]
+    ran = layers_run(output)[:, None]  # [B,1]
+    survived = kept.sum(0)  # [B,T]
+    layers = torch.where(survived == ran, len(kept), survived)  # [B,T]
     if output.trace[0].contribution is None:
-        return layers.float()
-    scores = torch.stack([layer.contribution for layer in output.trace])  # type: ignore[misc]
-    decisive = survived.minimum(ran - 1)
-    return layers + scores.gather(0, decisive[None])[0].clamp(max=BELOW_ONE)
+        return layers.float()  # [B,T]
+    scores = torch.stack([layer.contribution for layer in output.trace])  # type: ignore[misc]  # [L,B,T]
+    decisive = survived.minimum(ran - 1)  # [B,T]
+    return layers + scores.gather(0, decisive[None])[0].clamp(max=BELOW_ONE)  # [B,T]
 
 
 def contribution(classifier: Classifier, batch: Batch) -> Tensor:
@@ -75,8 +76,8 @@ def contribution(classifier: Classifier, batch: Batch) -> Tensor:
     output = run(classifier, batch, "contribution")
     if output.trace[0].contribution is None:
         raise InputError(Fault("a model with contribution predictors", type(classifier.model).__name__))
-    total = torch.stack([layer.contribution for layer in output.trace]).sum(0)  # type: ignore[misc]
-    return total / layers_run(output)[:, None]
+    total = torch.stack([layer.contribution for layer in output.trace]).sum(0)  # type: ignore[misc]  # [B,T]
+    return total / layers_run(output)[:, None]  # [B,T]
 
 
 def n_layers(classifier: Classifier) -> float:

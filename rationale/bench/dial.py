@@ -21,7 +21,7 @@ from rationale.attribution import Case, attribute
 from rationale.hf.classifier import Classifier
 from rationale.hf.folder_checks import content_of_model
 from rationale.inference.savings import answers, speedup_of
-from rationale.models.adaptive import AdaptiveForSequenceClassification
+from rationale.models.capabilities import drops_tokens
 from rationale.process.terminal import say
 from rationale.training.adaptive import train_adaptive
 from rationale.training.recipes.adapler import ADAPLER
@@ -46,7 +46,7 @@ def dial_table(
     if bad := [d for d in dials if not 0 <= d < np.inf]:
         raise InputError(Fault("dials of at least 0", str(bad[0])))
     model = classifier.model
-    if not isinstance(model, AdaptiveForSequenceClassification) or not model.drops_tokens:
+    if not drops_tokens(model):
         raise InputError(Fault("a model that drops tokens", type(model).__name__))
     dataset.examples(split)
     rows = []

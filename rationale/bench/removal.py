@@ -22,7 +22,8 @@ from eraser.progress import progress
 from eraser.types import Floats
 from rationale.hf.classifier import Classifier, cast_once, describe
 from rationale.hf.memory import peak_megabytes
-from rationale.models.adaptive import AdaptiveForSequenceClassification, plain
+from rationale.models.adaptive import plain
+from rationale.models.capabilities import has_dial, is_cut, wrappers
 from rationale.models.flops import costs, kept_lengths
 from rationale.models.packed.encoder import Output, keep_all, run_packed
 from rationale.models.pruning import build, original
@@ -108,7 +109,7 @@ class Way:
     def count(self, batches: Sequence[Batch], windows: Sequence[Window]) -> tuple[float, Floats]:
         """Return the operations of all batches, and the tokens each layer worked on [L, window]."""
         price, lengths = costs(self.model), np.array([len(w) for w in windows])
-        if not isinstance(self.model, AdaptiveForSequenceClassification):
+        if not has_dial(self.model):
             return float(price.dense(lengths).sum()), np.tile(lengths.astype(float), (len(price.token), 1))
         kept = np.concatenate([kept_lengths(self.run(batch)) for batch in batches], axis=1)
         return float(price.shrinking(lengths, kept).sum()), kept.astype(float)
@@ -116,19 +117,16 @@ class Way:
 
 def ways_of(classifier: Classifier) -> tuple[Way, ...]:
     """Return the ways to run a model, from dense to all that it does."""
-    model, inner = classifier.model, plain(classifier.model)
+    inner = plain(classifier.model)
     dense = inner
-    if is_cut := getattr(inner.config, "cut", None) is not None:
+    if is_cut(inner):
         dense = build(original(inner.config)).to(classifier.device).eval()  # type: ignore[arg-type]
         cast_once(replace(classifier, model=dense))
     ways = [_whole(classifier, "dense", dense), _packed("packed", dense)]
-    if is_cut:
+    if is_cut(inner):
         ways.append(_packed("cut", inner))
-    wrappers = []
-    while isinstance(model, AdaptiveForSequenceClassification):
-        wrappers.append(model)
-        model = model.model
-    ways += [_whole(classifier, "removal" if w.removes else "exit", w) for w in reversed(wrappers)]
+    around = wrappers(classifier.model)
+    ways += [_whole(classifier, "removal" if w.removes else "exit", w) for w in around]
     if len(ways) == 2:  # noqa: PLR2004 (dense and packed)
         raise InputError(
             Fault("a model that drops tokens, stops early or is cut", type(classifier.model).__name__)

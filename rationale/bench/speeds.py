@@ -8,7 +8,6 @@ share of the dense model's operations, from 0 to 1, the best point that needs no
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +22,7 @@ from rationale.bench.removal import bench
 from rationale.hf.classifier import Classifier
 from rationale.inference.capabilities import is_efficient
 from rationale.inference.savings import Answers, answers, speedup_of
-from rationale.models.adaptive import AdaptiveForSequenceClassification
+from rationale.models.capabilities import at_dial, has_dial
 from rationale.models.flops import costs, full_costs
 from rationale.text_classifier import check_labels
 
@@ -65,9 +64,9 @@ def speed_table(
     rows[0] |= {"flops": 1.0, "wall": 1.0, "wall_of_flops": 1.0}
     rows[0] |= {"accuracy": accuracy.value, "accuracy_low": accuracy.low, "accuracy_high": accuracy.high}
     rows[0] |= {"n": len(examples)}
-    points = [(n, d) for n, m in models.items() for d in (settings.dials if _has_dial(m) else (np.nan,))]
+    points = [(n, d) for n, m in models.items() for d in (settings.dials if has_dial(m.model) else (np.nan,))]
     for name, dial in progress(points, "speeds", "models and dials"):
-        with _turned(models[name], dial):
+        with at_dial(models[name].model, dial):
             rows.append({"model": name, "dial": dial, **_point(models[name], dataset, right, settings)})
     return pd.DataFrame(rows)
 
@@ -81,15 +80,6 @@ def _check_models(dense: Classifier, models: Mapping[str, Classifier], dataset: 
             raise InputError(Fault(expected, type(model.model).__name__, name))
         if full_costs(model.model) != costs(dense.model):
             raise InputError(Fault("a model of the dense model's sizes", "one of others", name))
-
-
-def _turned(classifier: Classifier, dial: float) -> AbstractContextManager[None]:
-    model = classifier.model
-    return model.at_dial(dial) if isinstance(model, AdaptiveForSequenceClassification) else nullcontext()
-
-
-def _has_dial(classifier: Classifier) -> bool:
-    return isinstance(classifier.model, AdaptiveForSequenceClassification)
 
 
 def _point(

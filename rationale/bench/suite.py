@@ -29,7 +29,8 @@ from rationale.hf.classifier import SHIPPED, describe, load_classifier, round_ma
 from rationale.hf.device import pick_device
 from rationale.hf.memory import peak_megabytes
 from rationale.models.adapler import AdaplerForSequenceClassification
-from rationale.models.adaptive import AdaptiveForSequenceClassification, plain
+from rationale.models.adaptive import plain
+from rationale.models.capabilities import has_dial
 from rationale.models.dact import DactForSequenceClassification
 from rationale.models.flops import costs, kept_lengths
 from rationale.models.packed.encoder import keep_all, run_packed
@@ -219,7 +220,7 @@ def _still(model: PreTrainedModel, device: torch.device) -> PreTrainedModel:
 
 def flops_times(model: PreTrainedModel, ids: Tensor) -> float:
     """Return how many times fewer operations a model does than the dense one inside it."""
-    if not isinstance(model, AdaptiveForSequenceClassification):
+    if not has_dial(model):
         return 1.0
     lengths = np.full(len(ids), ids.shape[1])
     with torch.inference_mode(), torch.autocast(ids.device.type, torch.bfloat16):

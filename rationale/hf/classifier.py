@@ -37,13 +37,13 @@ from rationale.hf.identity import fingerprint
 from rationale.hf.positions import longest, read_at_once
 from rationale.hf.tokenizer_files import check_fetched, check_tokenizer_files, check_usable, why_unread
 from rationale.inference.predict import read_model
-from rationale.models import dact, inforcoef  # noqa: F401 (known to Auto classes from here)
-from rationale.models.adapler import AdaplerForSequenceClassification
-from rationale.models.adaptive import AdaptiveForSequenceClassification, plain
+from rationale.models import adapler, dact, inforcoef  # noqa: F401 (known to Auto classes from here)
+from rationale.models.adaptive import plain
+from rationale.models.capabilities import as_saved, as_used, has_dial
+from rationale.models.capabilities import without_removal as without_removal_of
 from rationale.models.packed.alone import length_matters, settled
 from rationale.models.packed.entry import takes_types
 from rationale.models.packed.layers import anatomy_of
-from rationale.models.pruning import PrunedForSequenceClassification
 from rationale.pass_cache import Passes
 from rationale.settings import LongTexts, Precision
 from rationale.text.encode import MIN_ROOM, Batch, Encoder, Window
@@ -72,7 +72,7 @@ class Classifier:
     opaque: ClassVar[bool] = False
 
     def read(self, windows: Sequence[Window]) -> Floats:
-        """Return logits [window, L] of windows that differ, in batches of equal work."""
+        """Return logits [window, C] of windows that differ, in batches of equal work."""
         return read_model(self, windows)
 
     def identity(self) -> str:
@@ -116,10 +116,10 @@ def round_matrices(model: nn.Module) -> None:
 
 def without_removal(classifier: AskedT) -> AskedT:
     """Return the classifier with nothing removed and every layer run, or itself where it never does less."""
-    if isinstance(classifier.model, AdaptiveForSequenceClassification):
-        model = classifier.model.without_removal()
-        return replace(classifier, model=model, passes=None)  # another model's answers
-    return classifier
+    model = without_removal_of(classifier.model)
+    if model is classifier.model:
+        return classifier
+    return replace(classifier, model=model, passes=None)  # another model's answers
 
 
 def describe(classifier: Classifier) -> str:
@@ -214,8 +214,7 @@ def load_classifier(
     """
     _must_exist(path)
     model, invented = load_model(path)
-    if isinstance(model, PrunedForSequenceClassification):
-        model = model.model
+    model = as_used(model)
     if invented:
         got = f"no weights for {', '.join(sorted(invented)[:3])}"
         raise InputError(Fault("a fine-tuned classifier", got, path))
@@ -240,7 +239,7 @@ def classifier_of(  # noqa: PLR0913 (as load_classifier)
     arguments are those of `load_classifier`.
     """
     check_tokenizer(tokenizer, model, path)
-    if isinstance(model, AdaplerForSequenceClassification):
+    if has_dial(model):
         model.check_thresholds(path)
     head, names, n_logits = read_head(model.config, labels, path)
     wanted = read_settings(path).get("max_length") if max_length is None else max_length
@@ -249,7 +248,7 @@ def classifier_of(  # noqa: PLR0913 (as load_classifier)
     model.requires_grad_(False)
     stop_caching(model, check_answer(model, tokenizer, n_logits, path))
     settle_padding(model, tokenizer, path)
-    if isinstance(model, AdaptiveForSequenceClassification):
+    if has_dial(model):
         check_first_token(tokenizer, model, path)
     length = read_at_once(wanted, longest(model, tokenizer))
     check_room(length, tokenizer, path if max_length is None else None)
@@ -326,8 +325,7 @@ def new_classifier(
 def save_classifier(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
     """Write weights, configuration, tokenizer and card; each file appears whole or not at all."""
     quiet()
-    if getattr(model.config, "cut", None) is not None:
-        model = PrunedForSequenceClassification.from_dense(model)
+    model = as_saved(model)
     partial = folder / ".partial"
     shutil.rmtree(partial, ignore_errors=True)
     try:

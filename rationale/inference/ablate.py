@@ -1,4 +1,7 @@
-"""The model again on parts of a text: without the rationale, with only the rationale, with some words."""
+"""The model again on parts of a text: without the rationale, with only the rationale, with some words.
+
+Axes: W word, Q coalition of words, U word of a window, C class or logit.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +35,7 @@ def without_and_only(
 
 
 def ablate(classifier: TextClassifier, erasures: Sequence[Erasure], how: ErasureMode = "delete") -> Floats:
-    """Return the answers [erasure, C] of the texts without their removed words.
+    """Return the answers [erasure,C] of the texts without their removed words.
 
     All are read together, sorted by length, whatever method or share they come from; equal ones once.
     """
@@ -46,24 +49,24 @@ def coalition_logits(
     present: Sequence[Mask],
     how: ErasureMode = "delete",
 ) -> list[Floats]:
-    """Return for each window the logits [coalition, L] of the texts that only some of its words make.
+    """Return for each window the logits [Q,C] of the texts that only some of its words make.
 
     Args:
         classifier: what is asked.
         windows: each a text of its own.
-        present: for each window a mask [coalition, unit of `words_of(window)`], True where its words stay.
+        present: for each window a mask [Q,U], U those of `words_of(window)`, True where its words stay.
         how: see Encoder.remove.
     """
     texts = []
     for window, masks in zip(windows, present, strict=True):
-        words = words_of(window)
-        removed = np.zeros((len(masks), max(int(window.end.max(initial=0)), 1)), dtype=bool)
-        removed[:, words] = ~masks
+        words = words_of(window)  # [U]
+        removed = np.zeros((len(masks), max(int(window.end.max(initial=0)), 1)), dtype=bool)  # [Q,W]
+        removed[:, words] = ~masks  # [Q,U]
         texts += [classifier.encoder.remove([window], row, how)[0] for row in removed]
-    logits = window_logits(classifier, texts)
-    return np.split(logits, np.cumsum([len(m) for m in present])[:-1])
+    logits = window_logits(classifier, texts)  # [all Q,C]
+    return np.split(logits, np.cumsum([len(m) for m in present])[:-1])  # [Q,C] of each window
 
 
 def words_of(window: Window) -> NDArray[np.int64]:
     """Return the words of the text that the window reads a piece of, in order; of a unit the first."""
-    return np.unique(window.word[window.word != OUTSIDE])
+    return np.unique(window.word[window.word != OUTSIDE])  # [U]

@@ -1,4 +1,7 @@
-"""Run a classifier over many windows: longest first, in batches of equal work, each window once."""
+"""Run a classifier over many windows: longest first, in batches of equal work, each window once.
+
+Axes: B window, b of one batch, T token, C class or logit.
+"""
 
 from __future__ import annotations
 
@@ -73,38 +76,38 @@ def _alike(classifier: Any, window: Window) -> tuple[int, int]:
 
 
 def window_logits(classifier: TextClassifier, windows: Sequence[Window]) -> Floats:
-    """Return logits [window, L]; equal windows are read once, those in `passes.logits` not at all."""
+    """Return logits [B,C]; equal windows are read once, those in `passes.logits` not at all."""
     keys = [window.ids.tobytes() + window.types.tobytes() for window in windows]
     kept = None if classifier.passes is None else classifier.passes.logits
     known: dict[bytes, Floats] = {} if kept is None else kept
     new = {key: window for key, window in zip(keys, windows, strict=True) if key not in known}
     if new:
-        found = classifier.read(list(new.values()))
+        found = classifier.read(list(new.values()))  # [new B,C]
         known |= zip(new, found, strict=True)  # in place: `passes` keeps them
-    return np.stack([known[key] for key in keys]) if keys else np.empty((0, len(classifier.labels)))
+    return np.stack([known[key] for key in keys]) if keys else np.empty((0, len(classifier.labels)))  # [B,C]
 
 
 @torch.inference_mode()
 def read_model(classifier: Classifier, windows: Sequence[Window]) -> Floats:
-    """Return logits [window, L], at least one window, in batches of equal work."""
+    """Return logits [B,C], at least one window, in batches of equal work."""
     found: list[Floats] = [np.empty(0)] * len(windows)
     for rows, batch in batches(classifier, windows):
         with classifier.autocast():
-            logits = classifier.model(input_ids=batch.ids, **classifier.inputs(batch)).logits
+            logits = classifier.model(input_ids=batch.ids, **classifier.inputs(batch)).logits  # [b,C]
         for row, of_window in zip(rows, logits.double().cpu().numpy(), strict=True):
             found[row] = of_window
-    return np.stack(found)
+    return np.stack(found)  # [B,C]
 
 
 def window_probs(classifier: TextClassifier, windows: Sequence[Window]) -> Floats:
-    """Return the answers [window, C]: probabilities, or a number."""
-    return HEADS[classifier.head].answers(window_logits(classifier, windows))
+    """Return the answers [B,C]: probabilities, or a number."""
+    return HEADS[classifier.head].answers(window_logits(classifier, windows))  # [B,C]
 
 
 def text_probs(
     classifier: TextClassifier, texts: Sequence[Sequence[Window]], of: Sequence[Text | None] = ()
 ) -> Floats:
-    """Return the answers [text, C], probabilities or a number: the mean over each text's windows.
+    """Return the answers [text,C], probabilities or a number: the mean over each text's windows.
 
     Args:
         classifier: what is asked.
@@ -122,7 +125,7 @@ def text_probs(
 
 
 def check_finite(expected: str, found: Sequence[Floats] | Floats, of: Sequence[Text | None]) -> None:
-    """Refuse numbers [window, …] that are none, by the name of the first text that has some.
+    """Refuse numbers [B,…] that are none, by the name of the first text that has some.
 
     Args:
         expected: what they should be.
@@ -140,7 +143,7 @@ def check_finite(expected: str, found: Sequence[Floats] | Floats, of: Sequence[T
 
 
 def of_texts(probs: Floats, texts: Sequence[Sequence[Window]], of: Sequence[Text | None] = ()) -> Floats:
-    """Return the mean over each text's windows [text, C] of the windows' probabilities, in their order.
+    """Return the mean over each text's windows [text,C] of the windows' probabilities, in their order.
 
     Raises:
         InputError: some are no numbers, see `text_probs`.
@@ -148,7 +151,7 @@ def of_texts(probs: Floats, texts: Sequence[Sequence[Window]], of: Sequence[Text
     named = of or [None] * len(texts)
     owners = [text for text, windows in zip(named, texts, strict=True) for _ in windows]
     check_finite("finite logits from the model", probs, owners)
-    starts = np.cumsum([0, *map(len, texts)])[:-1]
-    counts = np.array([len(t) for t in texts])
-    means: Floats = np.add.reduceat(probs, starts, axis=0) / counts[:, None]
+    starts = np.cumsum([0, *map(len, texts)])[:-1]  # [text]
+    counts = np.array([len(t) for t in texts])  # [text]
+    means: Floats = np.add.reduceat(probs, starts, axis=0) / counts[:, None]  # [text,C]
     return means

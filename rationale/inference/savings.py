@@ -1,4 +1,7 @@
-"""What a token-dropping model does to a split: accuracy, lengths at each layer, operations saved."""
+"""What a token-dropping model does to a split: accuracy, lengths at each layer, operations saved.
+
+Axes: B window, b of one batch, L layer, C class.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,8 @@ from eraser.progress import progress
 from eraser.types import Floats
 from rationale.heads import HEADS
 from rationale.inference.predict import batches, of_texts
-from rationale.models.adaptive import AdaptiveForSequenceClassification, plain
+from rationale.models.adaptive import plain
+from rationale.models.capabilities import drops_tokens
 from rationale.models.flops import costs, full_costs, kept_lengths
 from rationale.models.packed.encoder import Output
 from rationale.models.packed.layers import depth_of
@@ -39,19 +43,19 @@ class RemovalStats:
 
 @torch.inference_mode()
 def run_windows(classifier: Classifier, windows: Sequence[Window]) -> tuple[Floats, NDArray[np.int64]]:
-    """Return the answers [window, C] and the tokens each layer worked on [L, window].
+    """Return the answers [B,C] and the tokens each layer worked on [L,B].
 
     A dense model works on all of them.
     """
-    probs = np.empty((len(windows), len(classifier.labels)))
+    probs = np.empty((len(windows), len(classifier.labels)))  # [B,C]
     layers = depth_of(plain(classifier.model))
-    kept = np.tile(np.array([len(w) for w in windows]), (layers, 1))
+    kept = np.tile(np.array([len(w) for w in windows]), (layers, 1))  # [L,B]
     for rows, batch in batches(classifier, windows):
         with classifier.autocast():
             output = classifier.model(input_ids=batch.ids, **classifier.inputs(batch))
-        probs[rows] = HEADS[classifier.head].answers(output.logits.double().cpu().numpy())
+        probs[rows] = HEADS[classifier.head].answers(output.logits.double().cpu().numpy())  # [b,C]
         if isinstance(output, Output):
-            kept[:, rows] = kept_lengths(output)
+            kept[:, rows] = kept_lengths(output)  # [L,b]
     return probs, kept
 
 
@@ -62,7 +66,7 @@ class Answers:
     texts: list[tuple[Window, ...]]
     said: NDArray[np.int64]  # [text]
     windows: list[Window]
-    kept: NDArray[np.int64]  # [L, window]
+    kept: NDArray[np.int64]  # [L,B]
 
 
 def answers(classifier: Classifier, dataset: Dataset, split: str) -> Answers:
@@ -77,7 +81,7 @@ def answers(classifier: Classifier, dataset: Dataset, split: str) -> Answers:
     of = [dataset.text(e) for e in dataset.splits[split]]
     texts = classifier.encoder.encode(of)
     windows = [w for of_text in texts for w in of_text]
-    probs, kept = run_windows(classifier, windows)
+    probs, kept = run_windows(classifier, windows)  # [B,C], [L,B]
     return Answers(texts, of_texts(probs, texts, of).argmax(1), windows, kept)
 
 
@@ -101,8 +105,8 @@ def scale_thresholds(classifier: Classifier, windows: Sequence[Window], speedup:
     Returns the speed-up reached; less where thresholds meet their upper limit.
     """
     model = classifier.model
-    assert isinstance(model, AdaptiveForSequenceClassification)
-    trained = model.thresholds
+    assert drops_tokens(model)
+    trained = model.thresholds  # [L]
     low, high = -WIDEST, WIDEST
     tried: list[tuple[float, float, float]] = []  # how far off, the factor, the speed-up
     for _ in progress(range(HALVINGS), "scale thresholds", "tries"):

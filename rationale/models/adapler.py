@@ -6,7 +6,7 @@ which its head reads the text). Training fades tokens softly, steepness
 `lam`; inference removes them. The rule is `soft_step` for training and `select_tokens` for inference.
 Quirks of the released code that are kept (K) or corrected (C) are numbered in docs/adapler.md.
 
-Axes: B sequence, T token, L layer, D hidden width, C class.
+Axes: B sequence, T token, P packed token, H head, L layer, D hidden width, C class.
 """
 
 from __future__ import annotations
@@ -47,23 +47,23 @@ class ContributionPredictor(nn.Module):
 
     def forward(self, states: Tensor) -> Tensor:
         """Return raw scores [..., T] of states [..., T, D]."""
-        raw: Tensor = self.scorer(gelu(self.dense(states)))[..., 0]
+        raw: Tensor = self.scorer(gelu(self.dense(states)))[..., 0]  # [...,T,D] → [...,T,1] → [...,T]
         return raw
 
 
 def normalise(weights: Tensor) -> Tensor:
     """Scale the last axis to sum 1."""
-    return weights / (weights.sum(-1, keepdim=True) + TINY)
+    return weights / (weights.sum(-1, keepdim=True) + TINY)  # [...,T]
 
 
 def with_anchor(weights: Tensor, anchor: Tensor, factor: Tensor | float) -> Tensor:
     """Return weights [B,T] with that of the anchor, [CLS] in most models, multiplied by a factor."""
-    return torch.where(anchor, weights * factor, weights)
+    return torch.where(anchor, weights * factor, weights)  # [B,T]
 
 
 def contribution(raw: Tensor, mask: Tensor, anchor: Tensor) -> Tensor:
     """Return scores S [B,T] over the tokens still there; `mask` [B,T] in [0,1], the anchor counted as 1."""
-    return normalise(raw.softmax(-1) * mask.masked_fill(anchor, 1.0))
+    return normalise(raw.softmax(-1) * mask.masked_fill(anchor, 1.0))  # [B,T]
 
 
 def soft_removal(scores: Tensor, delta: Tensor, lam: float) -> Tensor:
@@ -71,28 +71,28 @@ def soft_removal(scores: Tensor, delta: Tensor, lam: float) -> Tensor:
 
     Below delta a steep line, above it a gentle one that reaches 0 at score 1; they meet at delta.
     """
-    steep = lam / (delta + 1e-30) * (scores - delta) - BETA / lam
-    gentle = (scores - 1) * (BETA / lam) / (1 - delta + 1e-7)
-    return torch.minimum(steep, gentle).clamp(max=0.0).clamp(min=FLOOR)
+    steep = lam / (delta + 1e-30) * (scores - delta) - BETA / lam  # [B,T]
+    gentle = (scores - 1) * (BETA / lam) / (1 - delta + 1e-7)  # [B,T]
+    return torch.minimum(steep, gentle).clamp(max=0.0).clamp(min=FLOOR)  # [B,T]
 
 
 def fade(mask: Tensor, edit: Tensor) -> Tensor:
     """Return the mask after an edit; tokens that have faded away are left as they are."""
-    return torch.where(mask > FADED, mask * edit.exp(), mask)
+    return torch.where(mask > FADED, mask * edit.exp(), mask)  # [B,T]
 
 
 @dataclass(frozen=True)
 class SoftStep:
     """What soft removal did before one layer."""
 
-    scores: Tensor  # S [B,T]
-    scores_theta: Tensor  # S with the anchor's scaled by the forward factor
+    scores: Tensor  # [B,T] S
+    scores_theta: Tensor  # [B,T] S with the anchor's scaled by the forward factor
     delta: Tensor  # [B]
     edit: Tensor  # [B,T]
     mask: Tensor  # [B,T] after the edit
     bias: Tensor  # [B,T] accumulated attention bias on keys
     length: Tensor  # [B] 1 + sum of the mask
-    anchor: Tensor  # [B,T] True at the token that is never edited
+    anchor: Tensor  # [B,T] or [1,T] True at the token that is never edited
 
 
 def soft_step(  # noqa: PLR0913 (what a layer receives, and its own)
@@ -105,23 +105,23 @@ def soft_step(  # noqa: PLR0913 (what a layer receives, and its own)
     anchor: Tensor,
 ) -> SoftStep:
     """Fade the tokens below the threshold; `mask` and `bias` are those the layer receives."""
-    scores = contribution(raw, mask, anchor)
-    scaled = normalise(with_anchor(scores, anchor, factor))
-    delta = eta / (1 + mask.sum(-1))
-    edit = soft_removal(scaled, delta[:, None], lam) * mask
-    after = fade(mask, edit)
-    length = 1 + after.sum(-1)
+    scores = contribution(raw, mask, anchor)  # [B,T]
+    scaled = normalise(with_anchor(scores, anchor, factor))  # [B,T]
+    delta = eta / (1 + mask.sum(-1))  # [B]
+    edit = soft_removal(scaled, delta[:, None], lam) * mask  # [B,T]
+    after = fade(mask, edit)  # [B,T]
+    length = 1 + after.sum(-1)  # [B]
     return SoftStep(scores, scaled, delta, edit, after, (bias + edit).clamp(min=FLOOR), length, anchor)
 
 
 def start_mask(real: Tensor, anchor: Tensor) -> Tensor:
     """Return the mask [B,T] before layer 0: 1 for real tokens but the anchor, which is never edited."""
-    return (real & ~anchor).float()
+    return (real & ~anchor).float()  # [B,T]
 
 
 def start_bias(real: Tensor) -> Tensor:
     """Return the padding's attention bias [B,T]."""
-    return (~real).float() * FLOOR
+    return (~real).float() * FLOOR  # [B,T]
 
 
 class AdaplerConfig(NestedConfig):  # type: ignore[no-untyped-call]
@@ -164,9 +164,9 @@ class AdaplerForSequenceClassification(AdaptiveForSequenceClassification):
         self.contribution_predictors = nn.ModuleList(
             ContributionPredictor(width, config.predictor_width) for _ in range(n_layers)
         )
-        self.eta = nn.Parameter(torch.full((n_layers,), 0.25))
-        self.theta = nn.Parameter(torch.ones(n_layers - 1))
-        self.first = nn.Parameter(torch.ones(n_layers - 1))
+        self.eta = nn.Parameter(torch.full((n_layers,), 0.25))  # [L]
+        self.theta = nn.Parameter(torch.ones(n_layers - 1))  # [L − 1]
+        self.first = nn.Parameter(torch.ones(n_layers - 1))  # [L − 1]
         self.post_init()  # type: ignore[no-untyped-call]
 
     def token_selectors(self) -> Sequence[nn.Module]:
@@ -176,11 +176,11 @@ class AdaplerForSequenceClassification(AdaptiveForSequenceClassification):
     @property
     def thresholds(self) -> Tensor:
         """Return a copy of eta [L]."""
-        return self.eta.detach().clone()
+        return self.eta.detach().clone()  # [L]
 
     def set_thresholds(self, values: Tensor) -> None:
         """Set eta [L], within its limits."""
-        self.eta.data.copy_(values.clamp(ETA_MIN, self.config.eta_max))
+        self.eta.data.copy_(values.clamp(ETA_MIN, self.config.eta_max))  # [L]
 
     def log_entry(self) -> dict[str, Any]:
         """Return the thresholds."""
@@ -196,19 +196,19 @@ class AdaplerForSequenceClassification(AdaptiveForSequenceClassification):
 
     def factor(self, layer: int) -> Tensor | float:
         """Return the forward factor on [CLS] at a layer."""
-        return self.first[layer - 1].clamp(min=1e-3) if layer else 1.0
+        return self.first[layer - 1].clamp(min=1e-3) if layer else 1.0  # a number
 
     def select_tokens(self, layer: int, states: Tensor, rows: PackedLayout) -> tuple[Tensor, Tensor]:
         """Return (kept [P], S [P]) of packed states [P,D]: the hard rule, S >= dial · eta / n."""
-        raw = in_steps(self.contribution_predictors[layer], states).float()
-        n, anchor = len(rows.lengths), rows.anchor
-        highest = raw.new_full((n,), -torch.inf).scatter_reduce(0, rows.owner, raw, "amax")
-        weight = (raw - highest[rows.owner]).exp()
-        scores = weight / raw.new_zeros(n).index_add(0, rows.owner, weight)[rows.owner]
+        raw = in_steps(self.contribution_predictors[layer], states).float()  # [P]
+        n, anchor = len(rows.lengths), rows.anchor  # B, [B]
+        highest = raw.new_full((n,), -torch.inf).scatter_reduce(0, rows.owner, raw, "amax")  # [B]
+        weight = (raw - highest[rows.owner]).exp()  # [P]
+        scores = weight / raw.new_zeros(n).index_add(0, rows.owner, weight)[rows.owner]  # [P]
         # Scaling the anchor by a factor f and normalising again divides all others by 1 + (f - 1)·its S.
-        rescaled = 1 + (self.factor(layer) - 1) * scores[anchor]
-        threshold = self.config.dial * self.eta[layer] / rows.counts * rescaled
-        kept = scores >= threshold[rows.owner]
+        rescaled = 1 + (self.factor(layer) - 1) * scores[anchor]  # [B]
+        threshold = self.config.dial * self.eta[layer] / rows.counts * rescaled  # [B]
+        kept = scores >= threshold[rows.owner]  # [P]
         kept[anchor] = True
         return kept, scores
 
@@ -216,22 +216,23 @@ class AdaplerForSequenceClassification(AdaptiveForSequenceClassification):
         """Classify right-padded [B,T] with soft removal of steepness `lam`."""
         dense = plain(self)
         check_lengths(dense, (ids.shape[1],))
-        anchor = anchors(dense, real)
-        mask, bias = start_mask(real, anchor), start_bias(real)
+        anchor = anchors(dense, real)  # [1,T], or [B,T] where the head reads the last token
+        mask, bias = start_mask(real, anchor), start_bias(real)  # [B,T], [B,T]
         steps, hidden = list[SoftStep](), list[Tensor]()
 
-        def fading(i: int, states: Tensor, run: LayerCall) -> Tensor:
+        def fading(i: int, states: Tensor, run: LayerCall) -> Tensor:  # [B,T,D] → [B,T,D]
             nonlocal mask, bias
-            raw = self.contribution_predictors[i](states).float()
+            raw = self.contribution_predictors[i](states).float()  # [B,T]
             step = soft_step(raw, mask, bias, self.eta[i], self.factor(i), lam, anchor)
-            mask, bias = step.mask, step.bias
+            mask, bias = step.mask, step.bias  # [B,T], [B,T]
             steps.append(step)
-            left = weighed(run, states, lambda logits: (logits + step.bias[:, None, None]).softmax(-1))
+            on_keys = step.bias[:, None, None]  # [B,1,1,T]
+            left = weighed(run, states, lambda logits: (logits + on_keys).softmax(-1))  # [B,T,D]
             hidden.extend((states, left) if i == 0 else (left,))
             return left
 
-        logits = run_padded(dense, ids, types, real, fading)
-        logits = softly_answered(dense, logits, hidden[-1], mask.masked_fill(anchor, 1.0))
+        logits = run_padded(dense, ids, types, real, fading)  # [B,C]
+        logits = softly_answered(dense, logits, hidden[-1], mask.masked_fill(anchor, 1.0))  # [B,C]
         return SoftOutput(logits, tuple(steps), tuple(hidden))
 
 
@@ -239,9 +240,9 @@ class AdaplerForSequenceClassification(AdaptiveForSequenceClassification):
 class SoftOutput:
     """Logits [B,C], each layer's soft removal, and the states entering each layer and leaving the last."""
 
-    logits: Tensor
-    steps: tuple[SoftStep, ...]
-    hidden: tuple[Tensor, ...]
+    logits: Tensor  # [B,C]
+    steps: tuple[SoftStep, ...]  # of each layer [L]
+    hidden: tuple[Tensor, ...]  # [B,T,D] each, L + 1
 
 
 def saliency(model: PreTrainedModel, ids: Tensor, types: Tensor, real: Tensor, labels: Tensor) -> Tensor:
@@ -250,15 +251,15 @@ def saliency(model: PreTrainedModel, ids: Tensor, types: Tensor, real: Tensor, l
 
     def begin(layer: int, states: Tensor, run: LayerCall) -> Tensor:
         if layer == 0:
-            states = states.detach().requires_grad_()
+            states = states.detach().requires_grad_()  # [B,T,D]
             entering.append(states)
         return run(states)
 
     with torch.enable_grad(), standing_in(anatomy_of(model).calls, begin):
-        logits = model(input_ids=ids, **inputs_of(model, types, real)).logits
-        (gradient,) = torch.autograd.grad(logits.gather(1, labels[:, None]).sum(), entering[0])
-    size: Tensor = torch.linalg.vector_norm(entering[0].detach() * gradient, dim=-1)
-    return size * real
+        logits = model(input_ids=ids, **inputs_of(model, types, real)).logits  # [B,C]
+        (gradient,) = torch.autograd.grad(logits.gather(1, labels[:, None]).sum(), entering[0])  # [B,T,D]
+    size: Tensor = torch.linalg.vector_norm(entering[0].detach() * gradient, dim=-1)  # [B,T]
+    return size * real  # [B,T]
 
 
 AutoConfig.register("adapler", AdaplerConfig)

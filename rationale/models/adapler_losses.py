@@ -1,6 +1,6 @@
 """What AdapLeR is trained on: task, saliency and length losses (docs/adapler.md).
 
-Axes: B sequence, T token, L layer, C class.
+Axes: B sequence, T token, P packed token, L layer, C class.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ def kl_losses(
     (without the forward factor, K3); theta [L-1] scales its [CLS] entry from layer 1 on (K1). Gradients
     reach the encoder and, through the target's mask, earlier predictors (K2).
     """
-    mask, anchor = real.float(), steps[0].anchor
+    mask, anchor = real.float(), steps[0].anchor  # [B,T], [1,T] or [B,T]
     losses = []
     for i, step in enumerate(steps):
-        wanted = normalise(target * mask)
-        wanted = normalise(with_anchor(wanted, anchor, theta[i - 1] if i else 1.0)).clamp(CLIP, 1)
-        divergence = (wanted * (wanted / step.scores.clamp(CLIP, 1)).log()).sum(-1)
-        losses.append((divergence * mask.masked_fill(anchor, 0.0).amax(-1).detach()).mean())
-        delta = eta[i] / (mask.sum(-1, keepdim=True) + TINY)
-        after = fade(mask, soft_removal(step.scores, delta, lam) * mask)
-        mask = after.masked_fill(anchor, 1.0)
-    return torch.stack(losses)
+        wanted = normalise(target * mask)  # [B,T]
+        wanted = normalise(with_anchor(wanted, anchor, theta[i - 1] if i else 1.0)).clamp(CLIP, 1)  # [B,T]
+        divergence = (wanted * (wanted / step.scores.clamp(CLIP, 1)).log()).sum(-1)  # [B]
+        losses.append((divergence * mask.masked_fill(anchor, 0.0).amax(-1).detach()).mean())  # a number
+        delta = eta[i] / (mask.sum(-1, keepdim=True) + TINY)  # [B,1]
+        after = fade(mask, soft_removal(step.scores, delta, lam) * mask)  # [B,T]
+        mask = after.masked_fill(anchor, 1.0)  # [B,T]
+    return torch.stack(losses)  # [L]
 
 
 def packed_kl(target: Tensor, scores: Tensor, rows: PackedLayout) -> Tensor:
@@ -46,9 +46,9 @@ def packed_kl(target: Tensor, scores: Tensor, rows: PackedLayout) -> Tensor:
     Target and scores are packed [P]; the target is scaled to sum 1 in each sequence.
     """
     n = len(rows.lengths)
-    total = target.new_zeros(n).index_add(0, rows.owner, target)
-    wanted = (target / (total[rows.owner] + TINY)).clamp(CLIP, 1)
-    return (wanted * (wanted / scores.clamp(CLIP, 1)).log()).sum() / n
+    total = target.new_zeros(n).index_add(0, rows.owner, target)  # [B]
+    wanted = (target / (total[rows.owner] + TINY)).clamp(CLIP, 1)  # [P]
+    return (wanted * (wanted / scores.clamp(CLIP, 1)).log()).sum() / n  # a number
 
 
 @dataclass(frozen=True)
@@ -79,13 +79,13 @@ class LossWeights:
 
 def task_loss(logits: Tensor, labels: Tensor, weights: LossWeights, teacher: Tensor | None = None) -> Tensor:
     """Return cross-entropy, mixed with T² · KL(teacher ‖ model) at temperature T (Hinton 2015)."""
-    each = cross_entropy(logits, labels, reduction="none")
-    task = (each if weights.classes is None else each * weights.classes[labels]).mean()
+    each = cross_entropy(logits, labels, reduction="none")  # [B]
+    task = (each if weights.classes is None else each * weights.classes[labels]).mean()  # a number
     if teacher is None or weights.distill == 0:
         return task
     t = weights.temperature
-    wanted, found = (teacher / t).log_softmax(-1), (logits / t).log_softmax(-1)
-    imitation = kl_div(found, wanted, reduction="batchmean", log_target=True) * t**2
+    wanted, found = (teacher / t).log_softmax(-1), (logits / t).log_softmax(-1)  # [B,C], [B,C]
+    imitation = kl_div(found, wanted, reduction="batchmean", log_target=True) * t**2  # a number
     return (1 - weights.distill) * task + weights.distill * imitation
 
 
@@ -99,7 +99,7 @@ def losses(  # noqa: PLR0913 (what a step computed)
 ) -> Losses:
     """Return task + γ Σ (L − i) KL_i and task + φ · mean summed length."""
     task = task_loss(logits, labels, weights, teacher)
-    falling = torch.arange(len(steps), 0, -1, device=kl.device, dtype=kl.dtype)
-    head = (falling * kl).sum()
-    length = torch.stack([s.length for s in steps]).sum(0).mean()
+    falling = torch.arange(len(steps), 0, -1, device=kl.device, dtype=kl.dtype)  # [L]
+    head = (falling * kl).sum()  # a number
+    length = torch.stack([s.length for s in steps]).sum(0).mean()  # [L,B] → [B] → a number
     return Losses(task, kl, head, length, task + weights.gamma * head, task + weights.phi * length)

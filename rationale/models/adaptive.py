@@ -3,6 +3,8 @@
 Before a layer `select_tokens` says which tokens go on; after it `halting` says which sequences stop. A model
 is around a dense classifier, a cut one, or another adaptive model, whose answers it passes on where it has
 none of its own: so policies compose.
+
+Axes: B sequence, T token, P packed token, L layer, D hidden width, C class.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, Self
 
 import torch
@@ -83,9 +86,9 @@ class AdaptiveForSequenceClassification(PreTrainedModel):  # type: ignore[no-unt
             output_hidden_states: return the states [B,T,D] around all layers, 0 where a token was gone.
             return_dict: False for a plain tuple.
         """
-        ids, real = self._read(input_ids, attention_mask, inputs_embeds)
-        hidden: list[Tensor] = []
-        found = run_packed(
+        ids, real = self._read(input_ids, attention_mask, inputs_embeds)  # [B,T], [B,T]
+        hidden: list[Tensor] = []  # [B,T,D] each
+        found = run_packed(  # logits [B,C]
             plain(self),
             ids,
             token_type_ids,
@@ -109,7 +112,7 @@ class AdaptiveForSequenceClassification(PreTrainedModel):  # type: ignore[no-unt
         if (ids is None) == (embeds is None):
             raise InputError(Fault("input_ids or inputs_embeds", "neither" if ids is None else "both"))
         given = ids if ids is not None else embeds[..., 0]  # type: ignore[index]
-        real = torch.ones_like(given, dtype=torch.bool) if mask is None else mask.bool()
+        real = torch.ones_like(given, dtype=torch.bool) if mask is None else mask.bool()  # [B,T]
         if ids is not None:
             return ids, real
         pad = getattr(plain(self).config, "pad_token_id", None) or 0
@@ -118,7 +121,7 @@ class AdaptiveForSequenceClassification(PreTrainedModel):  # type: ignore[no-unt
     def select_tokens(self, layer: int, states: Tensor, rows: PackedLayout) -> tuple[Tensor, Tensor | None]:
         """Return (kept [P], score [P]) of packed states [P,D] before a layer."""
         select_tokens = keep_all if self.inner is None else self.inner.select_tokens
-        return select_tokens(layer, states, rows)
+        return select_tokens(layer, states, rows)  # [P], [P]
 
     def halting_policy(self) -> Halting | None:
         """Return who decides, for one batch, which sequences stop; None where none ever does."""
@@ -140,6 +143,11 @@ class AdaptiveForSequenceClassification(PreTrainedModel):  # type: ignore[no-unt
     def set_thresholds(self, values: Tensor) -> None:
         """Set the thresholds [L], as near as they may be."""
         raise NotImplementedError
+
+    def check_thresholds(self, path: str | Path) -> None:
+        """Refuse thresholds that no training makes, of a model from that path."""
+        if self.inner is not None:
+            self.inner.check_thresholds(path)
 
     def set_dial(self, dial: float) -> None:
         """Turn the dial of this model and of those inside: 0 dense, 1 as trained, above 1 faster."""

@@ -1,11 +1,11 @@
 """DACT-BERT: an encoder in which a text stops as soon as later layers could not change its class.
 
-After layer n, of N, with [CLS] state u_n: an answer y_n = softmax(head_n(u_n)), and h_n = σ(w_n·u_n + b_n),
+After layer n, of L, with [CLS] state u_n: an answer y_n = softmax(head_n(u_n)), and h_n = σ(w_n·u_n + b_n),
 how much later layers may still matter. With p_0 = 1 and a_1 = y_1: p_n = h_n p_{n−1} and
-a_n = p_{n−1} y_n + (1 − p_{n−1}) a_{n−1}. The answer is a_N; nothing stops while training
+a_n = p_{n−1} y_n + (1 − p_{n−1}) a_{n−1}. The answer is a_L; nothing stops while training
 (Eyzaguirre, del Río, Araujo, Soto 2021).
 
-Axes: B sequence of the batch, N those still running, C class, D hidden width.
+Axes: B sequence of the batch, N running sequence, T token, L layer, D hidden width, C class.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ ExitRule = Callable[[Tensor, Tensor, Tensor, int], Tensor]
 
 def published_rule(top: Tensor, second: Tensor, p: Tensor, left: int) -> Tensor:
     """Return a_top (1 − p)^d >= a_second + d p."""
-    return top * (1 - p) ** left >= second + left * p
+    return top * (1 - p) ** left >= second + left * p  # [N]
 
 
 def tight_rule(top: Tensor, second: Tensor, p: Tensor, left: int) -> Tensor:
@@ -42,7 +42,7 @@ def tight_rule(top: Tensor, second: Tensor, p: Tensor, left: int) -> Tensor:
 
     The final answer is w a_n + (1 − w) q, w >= W, q a distribution: at worst all of it on the runner-up.
     """
-    return (1 - p) ** left * (1 + top - second) >= 1
+    return (1 - p) ** left * (1 + top - second) >= 1  # [N]
 
 
 EXIT_RULES: dict[str, ExitRule] = {"published": published_rule, "tight": tight_rule}
@@ -63,40 +63,40 @@ class Accumulator:
     ) -> None:
         self.layers, self.read, self.rule, self.dial = layers, read, rule, dial
         self.answer = self.p = torch.empty(0)
-        self.answers: list[Tensor] = []  # y_n of each layer, of the sequences running there
-        self.ponder: list[Tensor] = []  # and p_n
+        self.answers: list[Tensor] = []  # y_n [N,C] of each layer, of the sequences running there
+        self.ponder: list[Tensor] = []  # and p_n [N]
 
     def should_stop(
         self, layer: int, read: Tensor, running: Tensor, real: Tensor | None = None
     ) -> Tensor | None:
         """Take in a layer; return True [N] for the sequences whose class is certain."""
-        y, h = self.read(layer, read, real)
+        y, h = self.read(layer, read, real)  # [N,C], [N]
         if layer == 0:
-            self.answer, self.p = y, h
+            self.answer, self.p = y, h  # [B,C], [B]
         else:
-            before = self.p[running]
-            a = before[:, None] * y + (1 - before[:, None]) * self.answer[running]
-            self.answer = self.answer.index_copy(0, running, a)
-            self.p = self.p.index_copy(0, running, h * before)
+            before = self.p[running]  # [N]
+            a = before[:, None] * y + (1 - before[:, None]) * self.answer[running]  # [N,C]
+            self.answer = self.answer.index_copy(0, running, a)  # [B,C]
+            self.p = self.p.index_copy(0, running, h * before)  # [B]
         self.answers.append(y)
         self.ponder.append(self.p[running])
         left = self.layers - 1 - layer
         if self.rule is None or not self.dial or not left:
             return None
-        best = self.answer[running].topk(2, dim=-1).values
-        p = (self.p[running] / self.dial).clamp(max=1)
-        return self.rule(best[:, 0], best[:, 1], p, left)
+        best = self.answer[running].topk(2, dim=-1).values  # [N,2]
+        p = (self.p[running] / self.dial).clamp(max=1)  # [N]
+        return self.rule(best[:, 0], best[:, 1], p, left)  # [N]
 
     def logits(self) -> Tensor:
         """Return ln a [B,C]: a is a distribution already."""
-        return (self.answer + TINY).log()
+        return (self.answer + TINY).log()  # [B,C]
 
 
 def halting_chance(unit: nn.Module, read: Tensor, real: Tensor | None) -> Tensor:
     """Return h [N] after a layer, from states [N,D], or the mean over the real ones of [N,T,D]."""
     if real is not None:
-        read = (read * real[..., None]).sum(1) / real.sum(1, keepdim=True)
-    return logsigmoid(unit(read)[:, 0].float()).exp()
+        read = (read * real[..., None]).sum(1) / real.sum(1, keepdim=True)  # [N,T,D] → [N,D]
+    return logsigmoid(unit(read)[:, 0].float()).exp()  # [N]
 
 
 class DactConfig(NestedConfig):  # type: ignore[no-untyped-call]
@@ -159,8 +159,8 @@ class DactForSequenceClassification(AdaptiveForSequenceClassification):
     def read(self, layer: int, read: Tensor, real: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return y [N,C] and h [N] after a layer, from what the head reads, [N,D] or [N,T,D]."""
         head = self.heads[layer] if layer < len(self.heads) else self.own_head()
-        y = head(read, real, plain(self)).float().softmax(-1)
-        return y, halting_chance(self.halting_units[layer], read, real)
+        y = head(read, real, plain(self)).float().softmax(-1)  # [N,C]
+        return y, halting_chance(self.halting_units[layer], read, real)  # [N,C], [N]
 
     def exit_heads(self) -> Sequence[nn.Module]:
         """Return each layer's head and halting unit."""
@@ -185,7 +185,7 @@ class DactForSequenceClassification(AdaptiveForSequenceClassification):
 class FullDepth(nn.Module):
     """A DACT model with every layer run on every token, behind Hugging Face's own interface.
 
-    Its logits are ln a_N, whose largest is the class that early exits give too. What several layers would
+    Its logits are ln a_L, whose largest is the class that early exits give too. What several layers would
     share, or the encoder too has run, is copied: DeepLIFT wants every module used once.
     """
 
@@ -216,15 +216,15 @@ class FullDepth(nn.Module):
         left: list[Tensor] = []
 
         def noting(layer: int, states: Tensor, run: LayerCall) -> Tensor:
-            left.append(run(states))
+            left.append(run(states))  # [B,T,D]
             return left[-1]
 
         with standing_in(anatomy_of(self.inner).calls, noting):
             found = self.inner(**inputs)
         accumulator = Accumulator(len(self.heads), self._read, rule=None)
-        running = torch.arange(len(left[0]), device=left[0].device)
+        running = torch.arange(len(left[0]), device=left[0].device)  # [B]
         for layer, states in enumerate(left):
-            read, real = self._states(states, **inputs)
+            read, real = self._states(states, **inputs)  # [B,D], or [B,T,D] and [B,T]
             accumulator.should_stop(layer, read, running, real)
         return SequenceClassifierOutput(
             logits=accumulator.logits(), hidden_states=found.hidden_states, attentions=found.attentions
@@ -235,16 +235,16 @@ class FullDepth(nn.Module):
     ) -> tuple[Tensor, Tensor | None]:
         """Return what the head reads of a layer's states [B,T,D]: [B,D], or all with which are real."""
         reads = anatomy_of(self.inner).reads
-        real = torch.ones_like(states[..., 0]) if attention_mask is None else attention_mask
+        real = torch.ones_like(states[..., 0]) if attention_mask is None else attention_mask  # [B,T]
         if reads == "all":
-            return states, real
+            return states, real  # [B,T,D], [B,T]
         if reads == "first":
-            return states[:, 0], None
-        return states[torch.arange(len(states)), real.long().sum(1) - 1], None
+            return states[:, 0], None  # [B,D]
+        return states[torch.arange(len(states)), real.long().sum(1) - 1], None  # [B,D]
 
     def _read(self, layer: int, read: Tensor, real: Tensor | None) -> tuple[Tensor, Tensor]:
-        y = self.heads[layer](read, real, self.inner).float().softmax(-1)
-        return y, halting_chance(self.halting_units[layer], read, real)
+        y = self.heads[layer](read, real, self.inner).float().softmax(-1)  # [B,C]
+        return y, halting_chance(self.halting_units[layer], read, real)  # [B,C], [B]
 
 
 AutoConfig.register("dact", DactConfig)

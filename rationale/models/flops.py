@@ -4,6 +4,8 @@ Only matrix products count, two operations a multiply-add, as `torch.utils.flop_
 very counter watches three short passes of the model, without doing their arithmetic, and what each layer
 costs at any length follows, as it is a polynomial of degree two. Norms, softmaxes and activations are left
 out. A cut model counts as what it is. Padding is never counted.
+
+Axes: B sequence, T token, L layer.
 """
 
 from __future__ import annotations
@@ -54,26 +56,26 @@ class Costs:
 
     def layer(self, index: int, lengths: ArrayLike) -> Floats:
         """Return a layer's operations for sequences of these lengths."""
-        n = np.asarray(lengths, dtype=np.float64)
+        n = np.asarray(lengths, dtype=np.float64)  # [B]
         once = self.fixed[index] * (n > 0) if self.fixed else 0
         found: Floats = self.token[index] * n + self.pair[index] * n * n + once
         return found
 
     def dense(self, lengths: ArrayLike) -> Floats:
         """Return the operations of the whole model, nothing removed, for sequences of these lengths."""
-        n = np.asarray(lengths, dtype=np.float64)
+        n = np.asarray(lengths, dtype=np.float64)  # [B]
         return self.embedding * n + sum(self.layer(i, n) for i in range(len(self.token))) + self.head
 
     def shrinking(self, lengths: ArrayLike, kept: ArrayLike) -> Floats:
-        """Return the operations of a model that works on `kept` [L, sequence] of `lengths` tokens.
+        """Return the operations of a model that works on `kept` [L,B] of `lengths` tokens.
 
         What decides a layer's removal runs on the tokens that reach it; of sequences that have stopped, whose
         `kept` is 0, nothing.
         """
-        n, kept = np.asarray(lengths, dtype=np.float64), np.asarray(kept, dtype=np.float64)
-        total = self.embedding * n + self.head
+        n, kept = np.asarray(lengths, dtype=np.float64), np.asarray(kept, dtype=np.float64)  # [B], [L,B]
+        total = self.embedding * n + self.head  # [B]
         for i, after in enumerate(kept):
-            before = kept[i - 1] if i else n
+            before = kept[i - 1] if i else n  # [B]
             total = (
                 total + self.layer(i, after) + np.where(after > 0, self.remover[i] * before + self.exit[i], 0)
             )
@@ -134,10 +136,10 @@ def _polynomials(model: PreTrainedModel) -> tuple[Polynomial, list[Polynomial]]:
 
 def _fitted(model: PreTrainedModel) -> tuple[Polynomial, list[Polynomial]]:
     try:
-        found = np.array([_counted(model, tokens, _shapes_alone) for tokens in WATCHED])  # [3, 1 + L]
+        found = np.array([_counted(model, tokens, _shapes_alone) for tokens in WATCHED])  # [3,1 + L]
     except RuntimeError:  # a shape of its depends on values: DeBERTa
-        found = np.array([_counted(model, tokens, _whole) for tokens in WATCHED])
-    powers = np.vander(WATCHED, 3).astype(np.float64)  # T², T, 1
+        found = np.array([_counted(model, tokens, _whole) for tokens in WATCHED])  # [3,1 + L]
+    powers = np.vander(WATCHED, 3).astype(np.float64)  # [3,3] of T², T, 1
     rest, *layers = np.rint(np.linalg.solve(powers, found)).astype(np.int64).T.tolist()
     return tuple(rest), [tuple(layer) for layer in layers]
 
@@ -161,7 +163,7 @@ def _counted(model: PreTrainedModel, tokens: int, run: Callable[[PreTrainedModel
 
 def _whole(model: PreTrainedModel, tokens: int) -> None:
     """Run a pass over so many tokens; of weights alone, as the counter trips over a leaf with a gradient."""
-    ids = torch.arange(1, tokens + 1, device=model.device)[None] % model.config.vocab_size
+    ids = torch.arange(1, tokens + 1, device=model.device)[None] % model.config.vocab_size  # [1,T]
     inputs = inputs_of(model, torch.zeros_like(ids), torch.ones_like(ids, dtype=torch.bool))
     weights = {name: weight.detach() for name, weight in model.named_parameters()}
     functional_call(model, weights, kwargs={"input_ids": ids, **inputs})
@@ -169,7 +171,7 @@ def _whole(model: PreTrainedModel, tokens: int) -> None:
 
 def _shapes_alone(model: PreTrainedModel, tokens: int) -> None:
     """Run a pass without its arithmetic: every weight stands on the device that only knows shapes."""
-    ids = torch.arange(tokens, device="meta")[None]
+    ids = torch.arange(tokens, device="meta")[None]  # [1,T]
     named = (*model.named_parameters(), *model.named_buffers())
     shapes = {name: torch.empty_like(weight, device="meta") for name, weight in named}
     inputs = inputs_of(model, torch.zeros_like(ids), torch.ones_like(ids, dtype=torch.bool))
@@ -188,8 +190,8 @@ class _Truths(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 
 def kept_lengths(output: Output) -> NDArray[np.int64]:
-    """Return how many tokens each layer worked on [L, sequence]."""
-    return np.stack([layer.kept.sum(1).cpu().numpy() for layer in output.trace])
+    """Return how many tokens each layer worked on [L,B]."""
+    return np.stack([layer.kept.sum(1).cpu().numpy() for layer in output.trace])  # [L,B]
 
 
 def official_bert_flops(lengths: ArrayLike, classes: int) -> Floats:
@@ -200,7 +202,7 @@ def official_bert_flops(lengths: ArrayLike, classes: int) -> Floats:
 
 
 def official_adapler_flops(kept: ArrayLike, classes: int) -> Floats:
-    """Return the released code's count for AdapLeR on BERT-base, `kept` [12, sequence]."""
+    """Return the released code's count for AdapLeR on BERT-base, `kept` [L,B], L = 12."""
     n = np.asarray(kept, dtype=np.float64)
     total: Floats = 1183537 + 1537 * (classes - 1) + 6152 * n[0] + (3156 * n**2 + 14233554 * n).sum(0)
     return total

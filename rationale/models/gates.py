@@ -6,7 +6,8 @@ together: their group has one gate. A sublayer's gate multiplies the gates of it
 hard-concrete distribution is Louizos et al., ICLR 2018, eq. 10 to 12. `pruning.cut` makes of closed gates a
 really smaller model; `matrices` says of which families.
 
-Axes: L layer, H head, F FFN unit, D hidden dimension, d head width.
+Axes: B sequence, T token, H head, or group of heads that share their keys; F FFN unit, d head width, L layer,
+D hidden width; D' what is open of it.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ DISTANCES = "rel_embeddings"  # what DeBERTa's layers call the table of distance
 
 def gate(u: Tensor, alpha: Tensor) -> Tensor:
     """Return ζ = clip(1.2 q − 0.1, 0, 1), q = σ((ln u − ln(1 − u) + a) / β), for u uniform in (0, 1)."""
-    q = torch.sigmoid((u.log() - (1 - u).log() + alpha) / BETA)
+    q = torch.sigmoid((u.log() - (1 - u).log() + alpha) / BETA)  # of the gates' shape
     return (q * (HIGH - LOW) + LOW).clamp(0, 1)
 
 
@@ -61,9 +62,9 @@ def binarise(alpha: Tensor) -> Tensor:
     is more often closed than open is closed as well. The released code scales by σ(0.8 a / β), never quite
     1 even for gates that were always 1 in training.
     """
-    closed = (1 - prob_open(alpha)).sum(-1, keepdim=True).round()
-    rank = alpha.argsort(-1).argsort(-1)
-    return median(alpha).masked_fill(rank < closed, 0.0)
+    closed = (1 - prob_open(alpha)).sum(-1, keepdim=True).round()  # [...,1]
+    rank = alpha.argsort(-1).argsort(-1)  # [...,n]
+    return median(alpha).masked_fill(rank < closed, 0.0)  # [...,n]
 
 
 @dataclass(frozen=True)
@@ -79,12 +80,12 @@ class GateValues:
     @property
     def head_scales(self) -> Tensor:
         """What heads are multiplied by [L,H]: their own gates times their sublayer's."""
-        return self.heads * self.attention[:, None]
+        return self.heads * self.attention[:, None]  # [L,H]
 
     @property
     def unit_scales(self) -> Tensor:
         """What FFN units are multiplied by [L,F]."""
-        return self.units * self.ffn[:, None]
+        return self.units * self.ffn[:, None]  # [L,F]
 
     def binary(self) -> GateValues:
         """Return 1 for each gate that is not closed, else 0."""
@@ -192,7 +193,7 @@ def gated(model: PreTrainedModel, openings: GateValues) -> Iterator[None]:
     sizes, found = dimensions(model), matrices_of(model)
     with ExitStack() as hooks:
         for layer, head, unit in zip(found.layers, openings.head_scales, openings.unit_scales, strict=True):
-            columns = head.repeat_interleave(layer.out_of_heads.in_features // sizes.heads)
+            columns = head.repeat_interleave(layer.out_of_heads.in_features // sizes.heads)  # [H·d]
             hooks.enter_context(layer.out_of_heads.register_forward_pre_hook(_Scale(columns)))
             hooks.enter_context(layer.out_of_units.register_forward_pre_hook(_Scale(unit)))
             if found.distances:
@@ -212,7 +213,7 @@ class _Scale:
     scale: Tensor
 
     def __call__(self, _: nn.Module, args: tuple[Tensor]) -> tuple[Tensor]:
-        return (args[0] * self.scale.to(args[0].dtype),)
+        return (args[0] * self.scale.to(args[0].dtype),)  # [...,n]
 
 
 @dataclass(frozen=True)
@@ -222,7 +223,7 @@ class _Scaled:
     hidden: Tensor
 
     def __call__(self, _: nn.Module, __: tuple[Tensor], out: Tensor) -> Tensor:
-        return out * self.hidden.to(out.dtype)
+        return out * self.hidden.to(out.dtype)  # [...,D]
 
 
 @dataclass(frozen=True)
@@ -233,20 +234,20 @@ class _ScaleDistances:
 
     def __call__(self, _: nn.Module, args: Any, kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
         table = kwargs[DISTANCES]
-        return args, kwargs | {DISTANCES: table * self.hidden.to(table.dtype)}
+        return args, kwargs | {DISTANCES: table * self.hidden.to(table.dtype)}  # [...,D]
 
 
 class _NormOpen:
     """A hook after a norm over [..., D]: do it anew over the open dimensions; 0 in the closed."""
 
     def __init__(self, norm: Any, hidden: Tensor) -> None:
-        self.open = hidden.detach().nonzero()[:, 0]
+        self.open = hidden.detach().nonzero()[:, 0]  # [D']
         self.narrow = deepcopy(norm)  # computes as the norm does, but with the weights that it is given
         if hasattr(self.narrow, "normalized_shape"):
             self.narrow.normalized_shape = (len(self.open),)
 
     def __call__(self, norm: nn.Module, args: tuple[Tensor], out: Tensor) -> Tensor:
-        states = args[0].index_select(-1, self.open)
-        weights = {name: weight[self.open] for name, weight in norm.named_parameters()}
-        normed = functional_call(self.narrow, weights, (states,)).to(out.dtype)
-        return torch.zeros_like(out).index_copy(-1, self.open, normed)
+        states = args[0].index_select(-1, self.open)  # [...,D']
+        weights = {name: weight[self.open] for name, weight in norm.named_parameters()}  # [D'] each
+        normed = functional_call(self.narrow, weights, (states,)).to(out.dtype)  # [...,D']
+        return torch.zeros_like(out).index_copy(-1, self.open, normed)  # [...,D]

@@ -9,7 +9,7 @@ Axes: B sequence, T token, P packed token, L layer, D hidden width, H head, C cl
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -27,6 +27,8 @@ from rationale.models.packed.layers import LayerCall, depth_of, width_of
 from rationale.models.packed.soft import anchors, run_padded, softly_answered, weighed
 
 KEEPING = 5.0  # bias at the start: (−5, +5) keeps everything
+TINY = 1e-12  # under a logarithm
+EDGE = 1e-6  # from 0 and from 1: where the released code stops masks before it takes logarithms
 
 
 class TokenSampler(nn.Module):
@@ -41,8 +43,8 @@ class TokenSampler(nn.Module):
 
     def forward(self, states: Tensor) -> Tensor:
         """Return z [..., T, 2] of states [..., T, D]."""
-        hidden = nn.functional.gelu(self.after(self.dense(self.before(states))))
-        z: Tensor = self.scorer(hidden)
+        hidden = nn.functional.gelu(self.after(self.dense(self.before(states))))  # [...,T,D]
+        z: Tensor = self.scorer(hidden)  # [...,T,2]
         return z.float()
 
     def reset(self) -> None:
@@ -58,9 +60,9 @@ def passing(logits: Tensor, passes: Tensor) -> Tensor:
     A product, not a bias: the logarithm of 0 has no gradient.
     """
     keys = passes[:, None, None]  # [B,1,1,T]
-    highest = logits.masked_fill(keys == 0, -torch.inf).amax(-1, keepdim=True)
-    weights = (logits - highest).clamp(max=0).exp() * keys
-    return weights / weights.sum(-1, keepdim=True)
+    highest = logits.masked_fill(keys == 0, -torch.inf).amax(-1, keepdim=True)  # [B,H,T,1]
+    weights = (logits - highest).clamp(max=0).exp() * keys  # [B,H,T,T]
+    return weights / weights.sum(-1, keepdim=True)  # [B,H,T,T]
 
 
 @dataclass(frozen=True)
@@ -71,18 +73,18 @@ class SampledLayer:
     what is dropped stays so.
     """
 
-    states: Tensor
-    own: Tensor
-    s: Tensor
-    passes: Tensor  # 0 or 1, with the gradient of s
+    states: Tensor  # [B,T,D]
+    own: Tensor  # [B,T]
+    s: Tensor  # [B,T]
+    passes: Tensor  # [B,T] 0 or 1, with the gradient of s
 
 
 @dataclass(frozen=True)
 class SampledOutput:
     """Logits [B,C] and each layer's sampling."""
 
-    logits: Tensor
-    layers: tuple[SampledLayer, ...]
+    logits: Tensor  # [B,C]
+    layers: tuple[SampledLayer, ...]  # [L]
 
 
 class InforCoefConfig(NestedConfig):  # type: ignore[no-untyped-call]
@@ -130,33 +132,89 @@ class InforCoefForSequenceClassification(AdaptiveForSequenceClassification):
 
     def select_tokens(self, layer: int, states: Tensor, rows: PackedLayout) -> tuple[Tensor, Tensor]:
         """Return (kept [P], probability to keep [P]) of packed states [P,D]: keep where it wins."""
-        z = in_steps(self.samplers[layer], states)
-        odds = z[:, 1] - z[:, 0]
+        z = in_steps(self.samplers[layer], states)  # [P,2]
+        odds = z[:, 1] - z[:, 0]  # [P]
         dial = torch.tensor(float(self.config.dial), device=odds.device)
-        kept = odds >= dial.log()  # ln 0 = −inf: every token
+        kept = odds >= dial.log()  # [P]; ln 0 = −inf: every token
         kept[rows.anchor] = True
-        return kept, odds.sigmoid()
+        return kept, odds.sigmoid()  # [P], [P]
 
     def soft(self, ids: Tensor, types: Tensor, real: Tensor) -> SampledOutput:
         """Classify right-padded [B,T] with sampled masks; torch's generator draws them."""
         dense = plain(self)
         check_lengths(dense, (ids.shape[1],))
-        anchor = anchors(dense, real).float()
-        passes, left = real.float(), ids
+        anchor = anchors(dense, real).float()  # [1,T], or [B,T] where the head reads the last token
+        passes, left = real.float(), ids  # [B,T]; `left` becomes states [B,T,D]
         found: list[SampledLayer] = []
 
         def sampled(i: int, states: Tensor, run: LayerCall) -> Tensor:
             nonlocal passes, left
-            own = torch.maximum(gumbel_softmax(self.samplers[i](states), tau=1.0)[..., 1], anchor)
-            s = torch.maximum(own * passes.detach(), anchor)
-            drawn = (s > 0.5).float()  # noqa: PLR2004 (the larger of two that sum to 1)
-            passes = passes * (drawn - s.detach() + s)
+            drop_or_keep = gumbel_softmax(self.samplers[i](states), tau=1.0)  # [B,T,2]
+            own = torch.maximum(drop_or_keep[..., 1], anchor)  # [B,T]
+            s = torch.maximum(own * passes.detach(), anchor)  # [B,T]
+            drawn = (s > 0.5).float()  # noqa: PLR2004 ([B,T]: the larger of two that sum to 1)
+            passes = passes * (drawn - s.detach() + s)  # [B,T]
             found.append(SampledLayer(states, own, s, passes))
-            left = weighed(run, states, partial(passing, passes=passes))
+            left = weighed(run, states, partial(passing, passes=passes))  # [B,T,D]
             return left
 
-        logits = run_padded(dense, ids, types, real, sampled)
+        logits = run_padded(dense, ids, types, real, sampled)  # [B,C]
         return SampledOutput(softly_answered(dense, logits, left, passes), tuple(found))
+
+
+# The information bottleneck: how much passes through, and how undecided the masks are
+
+
+def x_log_x(x: Tensor) -> Tensor:
+    """Return x ln x, 0 at 0."""
+    return x * x.clamp(min=TINY).log()
+
+
+def bottleneck(layers: Sequence[SampledLayer], real: Tensor) -> tuple[Tensor, Tensor]:
+    """Return (N, E), each token with its own s: means over layers and real tokens.
+
+    N of ‖s h‖² / D, the size of what passes; E of s ln s + (1 − s) ln(1 − s), negative entropy.
+    """
+    size = torch.stack(
+        [_mean((step.s[..., None] * step.states.float()).square().mean(-1), real) for step in layers]
+    )
+    entropy = torch.stack([_mean(x_log_x(step.s) + x_log_x(1 - step.s), real) for step in layers])  # [L]
+    return size.mean(), entropy.mean()
+
+
+def bottleneck_as_released(layers: Sequence[SampledLayer], real: Tensor) -> tuple[Tensor, Tensor]:
+    """Return (N, E) as the released code computes them, mistakes included.
+
+    s is the product of all layers' own up to here, whatever was dropped. N: one Frobenius norm over the whole
+    batch tensor per layer, padding too; E: the logarithm of 1 − s is that of the batch's first item, for
+    every item.
+    """
+    soft = torch.stack([step.own for step in layers]).cumprod(0)  # [L,B,T]
+    size = torch.stack(
+        [
+            torch.linalg.vector_norm(s[..., None] * step.states.float())
+            for s, step in zip(soft, layers, strict=True)
+        ]
+    )
+    kept = soft.clamp(EDGE, 1 - EDGE)  # [L,B,T]
+    entropy = torch.stack([(s * s.log() + (1 - s) * (1 - s[:1]).log()).mean() for s in kept])  # [L]
+    return size.mean(), entropy.mean()
+
+
+def share_kept(layers: Sequence[SampledLayer], real: Tensor) -> Tensor:
+    """Return the mean over layers of the share of real tokens that pass.
+
+    The released code adds such a term to its loss; the paper does not have it. There padding counts.
+    """
+    return torch.stack([step.passes.sum() / real.sum() for step in layers]).mean()  # a number
+
+
+def _mean(values: Tensor, real: Tensor) -> Tensor:
+    return (values * real).sum() / real.sum()  # a number
+
+
+Bottleneck = Callable[[Sequence[SampledLayer], Tensor], tuple[Tensor, Tensor]]
+BOTTLENECKS: dict[str, Bottleneck] = {"corrected": bottleneck, "as_released": bottleneck_as_released}
 
 
 AutoConfig.register("inforcoef", InforCoefConfig)

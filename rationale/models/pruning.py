@@ -4,7 +4,8 @@ A cut classifier is of the same Hugging Face class as the one it was cut from; i
 original sizes and, in `cut`, how many heads (groups of heads, where several share their keys) and FFN units
 each layer has left and how many hidden dimensions there are. `Pruned…` lets the Auto classes load one.
 
-Axes: L layer, H head, F FFN unit, D hidden dimension.
+Axes: B sequence, T token, L layer, H head, or group of heads that share their keys; F FFN unit, D hidden
+width, C class; H', F', D' what is left.
 """
 
 from __future__ import annotations
@@ -36,9 +37,9 @@ def cut(model: PreTrainedModel, openings: GateValues) -> PreTrainedModel:
     sizes = dimensions(model)
     _check_openings(openings, sizes)
     kept = Kept(
-        tuple(scale.nonzero()[:, 0] for scale in openings.head_scales),
-        tuple(scale.nonzero()[:, 0] for scale in openings.unit_scales),
-        openings.hidden.nonzero()[:, 0],
+        tuple(scale.nonzero()[:, 0] for scale in openings.head_scales),  # [H'] of each layer
+        tuple(scale.nonzero()[:, 0] for scale in openings.unit_scales),  # [F'] of each layer
+        openings.hidden.nonzero()[:, 0],  # [D']
     )
     small = deepcopy(model)
     found = matrices_of(small)
@@ -52,26 +53,26 @@ def cut(model: PreTrainedModel, openings: GateValues) -> PreTrainedModel:
 def check_cuttable(model: PreTrainedModel) -> None:
     """Refuse a classifier that cannot be cut: half of everything is, once, on a copy."""
     n, heads, units, hidden, *_ = dimensions(model)
-    turn = torch.arange(n, device=model.device)[:, None]
+    turn = torch.arange(n, device=model.device)[:, None]  # [L,1]
 
     def every_other(count: int) -> Tensor:
-        return (torch.arange(count, device=model.device) + turn) % 2 * 0.5
+        return (torch.arange(count, device=model.device) + turn) % 2 * 0.5  # [L,count]
 
-    ones = torch.ones(n, device=model.device)
+    ones = torch.ones(n, device=model.device)  # [L]
     cut(model, GateValues(every_other(heads), every_other(units), every_other(hidden + 1)[0, 1:], ones, ones))
 
 
 def _check_same(model: PreTrainedModel, openings: GateValues, small: PreTrainedModel) -> None:
     """Refuse a cut model that does not answer as the gated one: its family's line is not true of it."""
-    ids, _ = probe(model, 1, 9)
+    ids, _ = probe(model, 1, 9)  # [1,T]
     inputs = inputs_of(model, torch.zeros_like(ids), torch.ones_like(ids, dtype=torch.bool))
     training = model.training
     model.eval()  # type: ignore[no-untyped-call]
     small.eval()  # type: ignore[no-untyped-call]
     try:
         with gated(model, openings):
-            expected = model(input_ids=ids, **inputs).logits.float()
-        found = small(input_ids=ids, **inputs).logits.float()
+            expected = model(input_ids=ids, **inputs).logits.float()  # [1,C]
+        found = small(input_ids=ids, **inputs).logits.float()  # [1,C]
     except (RuntimeError, ValueError, TypeError, AttributeError, KeyError) as error:
         raise uncuttable(model, f"{type(error).__name__} when a cut one is run") from None
     finally:

@@ -3,7 +3,8 @@
 Heads keep their width. A sublayer with nothing left still adds its output bias and is followed by its norm,
 as under closed gates.
 
-Axes: H head, F FFN unit, D hidden dimension, d head width; H', F', D' what is left.
+Axes: H head, or group of heads that share their keys; F FFN unit, D hidden width, d head width;
+H', F', D' what is left.
 """
 
 from __future__ import annotations
@@ -25,9 +26,9 @@ COUNTS = ("num_attention_heads", "num_heads", "n_heads", "num_key_value_heads", 
 class Kept:
     """The indices of what stays: each layer's heads [H'] and units [F'], the hidden dimensions [D']."""
 
-    heads: tuple[Tensor, ...]
-    units: tuple[Tensor, ...]
-    hidden: Tensor
+    heads: tuple[Tensor, ...]  # [H'] of each layer
+    units: tuple[Tensor, ...]  # [F'] of each layer
+    hidden: Tensor  # [D']
 
     def counts(self) -> dict[str, Any]:
         """Return how many there are, as the configuration's `cut` says it."""
@@ -52,7 +53,7 @@ class NoAttention(nn.Module):
 
     def forward(self, hidden_states: Tensor, *_: Any, **__: Any) -> tuple[Tensor, None]:
         """Return the context [..., 0] of states [..., D'], or the last matrix's bias, and no weights."""
-        nothing = hidden_states[..., :0]
+        nothing = hidden_states[..., :0]  # [...,0]
         return (nothing if self.last is None else self.get_submodule(self.last)(nothing)), None
 
 
@@ -60,8 +61,8 @@ def fold(found: Matrices, openings: GateValues, sizes: Dimensions) -> None:
     """Multiply gates into the weights they act on, in place."""
     for layer, head, unit in zip(found.layers, openings.head_scales, openings.unit_scales, strict=True):
         width = layer.out_of_heads.in_features // sizes.heads
-        layer.out_of_heads.weight.mul_(head.repeat_interleave(width))
-        layer.out_of_units.weight.mul_(unit)
+        layer.out_of_heads.weight.mul_(head.repeat_interleave(width))  # [D,H·d]
+        layer.out_of_units.weight.mul_(unit)  # [D,F]
     for writer in (*found.writes, *found.distances[-1:]):
         _scale(writer, openings.hidden)
 
@@ -70,20 +71,20 @@ def _scale(writer: Any, hidden: Tensor) -> None:
     """Multiply what a module writes, [..., D], by [D], in its weights."""
     bias = getattr(writer, "bias", None)
     if bias is not None:
-        bias.mul_(hidden)
+        bias.mul_(hidden)  # [D]
     if isinstance(writer, nn.Linear):
-        writer.weight.mul_(hidden[:, None])
+        writer.weight.mul_(hidden[:, None])  # [D,inputs]
     elif isinstance(writer, nn.Embedding):
-        writer.weight.mul_(hidden)
+        writer.weight.mul_(hidden)  # [rows,D]
     else:
         more = _added(writer)
-        writer.weight.add_(more).mul_(hidden).sub_(more)
+        writer.weight.add_(more).mul_(hidden).sub_(more)  # [D]
 
 
 def _added(norm: Any) -> float:
     """Return what a norm adds to its weight before it multiplies by it: Gemma's 1, else 0."""
     nothing = {name: torch.zeros_like(weight) for name, weight in norm.named_parameters()}
-    states = torch.arange(len(norm.weight), dtype=norm.weight.dtype, device=norm.weight.device)
+    states = torch.arange(len(norm.weight), dtype=norm.weight.dtype, device=norm.weight.device)  # [D]
     return float(functional_call(norm, nothing, (states + 1,)).any())
 
 
@@ -129,22 +130,24 @@ def _narrow(linear: nn.Linear, inputs: Tensor | None = None, outputs: Tensor | N
     In place, for a new `nn.Linear` of no width would warn that it has nothing to initialise.
     """
     if inputs is not None:
-        linear.weight, linear.in_features = _take(linear.weight, 1, inputs), len(inputs)
+        linear.weight = _take(linear.weight, 1, inputs)  # [outputs,inputs']
+        linear.in_features = len(inputs)
     if outputs is not None:
-        linear.weight, linear.out_features = _take(linear.weight, 0, outputs), len(outputs)
+        linear.weight = _take(linear.weight, 0, outputs)  # [outputs',inputs']
+        linear.out_features = len(outputs)
         if linear.bias is not None:
-            linear.bias = _take(linear.bias, 0, outputs)
+            linear.bias = _take(linear.bias, 0, outputs)  # [outputs']
 
 
 def _narrow_table(table: nn.Embedding, hidden: Tensor) -> None:
     """Leave only these hidden dimensions of embeddings."""
-    table.weight, table.embedding_dim = _take(table.weight, 1, hidden), len(hidden)
+    table.weight, table.embedding_dim = _take(table.weight, 1, hidden), len(hidden)  # [rows,D']
 
 
 def _narrow_norm(norm: Any, hidden: Tensor) -> None:
     """Leave only these hidden dimensions of a norm."""
     for name, weight in list(norm.named_parameters()):
-        setattr(norm, name, _take(weight, 0, hidden))
+        setattr(norm, name, _take(weight, 0, hidden))  # [D']
     if hasattr(norm, "normalized_shape"):
         norm.normalized_shape = (len(hidden),)
 

@@ -31,8 +31,8 @@ from rationale.hf.classifier import (
 )
 from rationale.hf.folder_checks import content_of_model
 from rationale.inference.savings import measure_removal
+from rationale.models.capabilities import as_used
 from rationale.models.packed.encoder import check_encoder, check_packed
-from rationale.models.pruning import PrunedForSequenceClassification
 from rationale.settings import digest
 from rationale.training.dense import EPOCHS, best_epochs
 from rationale.training.loop import TrainingWindow, check_splits, training_windows
@@ -169,7 +169,7 @@ def _started(start: Path, teacher: Classifier) -> PreTrainedModel:
         raise InputError(
             Fault(f"a model with labels {names}, in this order", str(list(stored.values())), start)
         )
-    return model.model if isinstance(model, PrunedForSequenceClassification) else model
+    return as_used(model)
 
 
 def _taught(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -18,13 +18,14 @@ from eraser.types import Mask
 from rationale.hf.classifier import Classifier, save_classifier
 from rationale.inference.ablate import words_of
 from rationale.inference.savings import RemovalStats, measure_removal
-from rationale.models.adaptive import AdaptiveForSequenceClassification
+from rationale.models.capabilities import has_dial
 from rationale.text.encode import Window, covers, length_batches, without
 from rationale.training.loop import MICRO_PIECES, Loop, TrainingWindow, shuffled_batches
 from rationale.training.settings import AdaptiveSettings
 from rationale.training.targets import taught_logits
 
 CHECKPOINT = ".checkpoint.safetensors"
+ModelT = TypeVar("ModelT", bound=PreTrainedModel)
 REACHED = 0.95  # of the wanted speed-up: val is not the text on which thresholds were scaled
 
 
@@ -74,6 +75,11 @@ class TrainingRun:
         """Return the model in training."""
         return self.classifier.model
 
+    def model_as(self, made: type[ModelT]) -> ModelT:
+        """Return the model in training, of the class of which the recipe made it."""
+        assert isinstance(self.model, made)
+        return self.model
+
     def close_epoch(self, loop: Loop, entry: dict[str, Any]) -> None:
         """Measure the model on val, keep it if it is the best so far, and log."""
         self.model.eval()  # type: ignore[no-untyped-call]
@@ -90,7 +96,7 @@ class TrainingRun:
     def measure_on_val(self, classifier: Classifier) -> tuple[RemovalStats, dict[str, Any]]:
         """Return what a model does on val, and how a log tells it."""
         found, model = measure_removal(classifier, self.dataset, "val"), classifier.model
-        own = model.log_entry() if isinstance(model, AdaptiveForSequenceClassification) else {}
+        own = model.log_entry() if has_dial(model) else {}
         return found, {
             "val_accuracy": found.accuracy,
             "speedup": round(found.speedup, 3),

@@ -12,7 +12,8 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from rationale.inference.savings import scale_thresholds
 from rationale.models.adapler_losses import LossWeights, task_loss
-from rationale.models.adaptive import AdaptiveForSequenceClassification, plain
+from rationale.models.adaptive import plain
+from rationale.models.capabilities import drops_tokens
 from rationale.models.packed.encoder import Output, run_packed
 from rationale.models.packed.packing import Halting, SelectTokens
 from rationale.training.loop import decay_groups, linear, resume_schedule
@@ -158,7 +159,7 @@ class RemovalStage(PackedStage):
     def losses(self, batch: TrainingBatch) -> dict[str, Tensor]:
         """Return the task loss on the shrunk batch."""
         model = self.run.model
-        assert isinstance(model, AdaptiveForSequenceClassification)
+        assert drops_tokens(model)
         return {"task": self.task(self.forward(batch, model.select_tokens).logits, batch)}
 
 

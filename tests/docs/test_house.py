@@ -86,6 +86,61 @@ def test_the_viewer_is_imported_by_nothing_else():
     assert [a for a, found in outside.items() if any(b.startswith("rationale_viewer") for b in found)] == []
 
 
+def names_of(tree: ast.AST) -> set[str]:
+    return {getattr(n, "id", getattr(n, "attr", "")) for n in ast.walk(tree)} - {""}
+
+
+def model_classes() -> set[str]:
+    """Classes in rationale.models that are models, by the last word of what they are made of."""
+    return {
+        node.name
+        for name, file in modules().items()
+        if name.startswith("rationale.models.")
+        for node in ast.walk(ast.parse(file.read_text()))
+        if isinstance(node, ast.ClassDef)
+        and any(n.endswith(("Module", "PreTrainedModel", "ForSequenceClassification"))
+                for base in node.bases for n in names_of(base))
+    }  # fmt: skip
+
+
+def asked_classes(tree: ast.AST) -> set[str]:
+    """Names in the questions of a class that code asks: isinstance, issubclass, `type(x) is`, `case X()`."""
+    found: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and names_of(node.func) & {"isinstance", "issubclass"}:
+            found |= names_of(node.args[1])
+        elif isinstance(node, ast.Compare) and "type" in names_of(node.left):
+            found |= set().union(*map(names_of, node.comparators))
+        elif isinstance(node, ast.MatchClass):
+            found |= names_of(node.cls)
+    return found
+
+
+def test_what_a_model_can_do_is_asked_of_models_capabilities():
+    models = model_classes()
+    assert {"AdaptiveForSequenceClassification", "AdaplerForSequenceClassification", "FullDepth"} <= models
+    asked = {
+        name: asked_classes(ast.parse(file.read_text())) & models
+        for name, file in modules().items()
+        if not name.startswith("rationale.models")
+    }
+    assert {name: found for name, found in asked.items() if found} == {}
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "isinstance(model, FullDepth)",
+        "isinstance(model, (str, dact.FullDepth))",
+        "issubclass(kind, FullDepth | str)",
+        "type(model) is FullDepth",
+        "match model:\n    case FullDepth(): pass",
+    ],
+)
+def test_questions_of_a_class_are_found(question):
+    assert "FullDepth" in asked_classes(ast.parse(question))
+
+
 def test_no_folder_is_a_drawer():
     counts: dict[str, int] = {}
     for file in modules().values():

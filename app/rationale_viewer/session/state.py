@@ -19,7 +19,7 @@ from eraser import Dataset, Fault, InputError, Text
 from eraser.data.catalog import status
 from eraser.load import load
 from rationale.hf.classifier import SHIPPED
-from rationale.models.adaptive import AdaptiveForSequenceClassification
+from rationale.models.capabilities import at_dial, has_dial
 from rationale.models.packed.known import learn, twin
 from rationale.named import load_named
 from rationale.text_classifier import TextClassifier
@@ -50,7 +50,7 @@ class LoadedModel:
     @property
     def adaptive(self) -> bool:
         """Whether it has a dial."""
-        return isinstance(self.classifier.model, AdaptiveForSequenceClassification)
+        return has_dial(self.classifier.model)
 
     @contextmanager
     def at_dial(self, dial: float) -> Iterator[TextClassifier]:
@@ -69,8 +69,7 @@ class LoadedModel:
                 else:
                     undo.callback(learn, self.classifier.model, own.model)  # half-way too
                     undo.enter_context(turn.stepping(own.model))
-                    if isinstance(own.model, AdaptiveForSequenceClassification):
-                        undo.enter_context(own.model.at_dial(dial))
+                    undo.enter_context(at_dial(own.model, dial))
                     yield own, turn
             self.spare.append(own)  # none that was left half way
 

@@ -3,6 +3,8 @@
 Most models keep that with padding masked. Of those that do not, some see the padding (convolutions, pooling,
 a head that reads the last place), some change how they compute with the length of the longest text: they are
 run on texts of equal length, which are not padded. Some change for good: they are put back after every pass.
+
+Axes: B window, T token, C class.
 """
 
 from __future__ import annotations
@@ -42,7 +44,7 @@ def settled(classifier: Classifier) -> Classifier:
 @torch.inference_mode()
 def _check_empty(classifier: Classifier) -> None:
     specials = classifier.encoder.tokenizer("")["input_ids"] or [classifier.encoder.pad_id]
-    ids = torch.tensor([specials], device=classifier.device)
+    ids = torch.tensor([specials], device=classifier.device)  # [1,T]
     try:
         with as_held(classifier.model):
             classifier.model(input_ids=ids, attention_mask=torch.ones_like(ids))
@@ -81,7 +83,7 @@ def _beside(classifier: Classifier) -> bool:
     texts = [Text(str(n), tuple(words[:n]), {str(n): 0}, (0,)) for n in (SHORT, LONG)]
     try:
         short, long = (windows[0] for windows in classifier.encoder.encode(texts))
-        alone, beside = _answer(classifier, [short]), _answer(classifier, [short, long])
+        alone, beside = _answer(classifier, [short]), _answer(classifier, [short, long])  # [1,C], [2,C]
     except Exception:  # told apart from a padded batch by failing on it
         return True
     close = CLOSE_ROUNDED if rounded(classifier.model) else CLOSE
@@ -91,8 +93,8 @@ def _beside(classifier: Classifier) -> bool:
 def _answer(classifier: Classifier, windows: list[Window]) -> Tensor:
     batch = classifier.encoder.collate(windows).to(classifier.device)
     with as_held(classifier.model):
-        logits: Tensor = classifier.model(input_ids=batch.ids, **classifier.inputs(batch)).logits
-    return logits.float()
+        logits: Tensor = classifier.model(input_ids=batch.ids, **classifier.inputs(batch)).logits  # [B,C]
+    return logits.float()  # [B,C]
 
 
 # What a pass changes for good

@@ -1,8 +1,10 @@
 """A batch as one long row of tokens, and attention over it.
 
-Axes: P packed token (all sequences in one row), H head, d head width. A sequence is a run of `lengths[b]`
-tokens. Dropping tokens is indexing; no layer works on padding, but for the attention of short sequences and
-a few rows of filling (`in_steps`).
+A sequence is a run of `lengths[b]` tokens. Dropping tokens is indexing; no layer works on padding, but for
+the attention of short sequences and a few rows of filling (`in_steps`).
+
+Axes: B sequence in the row, T token, P packed token (all sequences in one row), n token of one sequence,
+H head, G group of heads that share their keys, d head width, D hidden width.
 """
 
 from __future__ import annotations
@@ -37,38 +39,38 @@ class PackedLayout:
     """
 
     lengths: tuple[int, ...]
-    owner: Tensor
-    position: Tensor
+    owner: Tensor  # [P]
+    position: Tensor  # [P]
     reach: int
     reads_last: bool = False
 
     @cached_property
     def counts(self) -> Tensor:
         """The lengths as a tensor [B]."""
-        return torch.tensor(self.lengths, device=self.owner.device)
+        return torch.tensor(self.lengths, device=self.owner.device)  # [B]
 
     @cached_property
     def first(self) -> Tensor:
         """The index of each sequence's first token [B]."""
-        return torch.tensor((0, *accumulate(self.lengths))[:-1], device=self.owner.device)
+        return torch.tensor((0, *accumulate(self.lengths))[:-1], device=self.owner.device)  # [B]
 
     @cached_property
     def anchor(self) -> Tensor:
         """The index of the token of each sequence that is never dropped [B], as the head reads it."""
-        return self.first + self.counts - 1 if self.reads_last else self.first
+        return self.first + self.counts - 1 if self.reads_last else self.first  # [B]
 
     @cached_property
     def padded(self) -> tuple[Tensor, Tensor]:
         """Where to read a padded batch [B,T] from, and which are real; padding reads the last token."""
-        slots = torch.arange(max(self.lengths), device=self.owner.device)
-        last = self.counts[:, None] - 1
-        return self.first[:, None] + slots.minimum(last), slots <= last
+        slots = torch.arange(max(self.lengths), device=self.owner.device)  # [T]
+        last = self.counts[:, None] - 1  # [B,1]
+        return self.first[:, None] + slots.minimum(last), slots <= last  # [B,T], [B,T]
 
     def keep(self, kept: Tensor) -> PackedLayout:
         """Return the rows after dropping the tokens where `kept` [P] is False; one host transfer."""
-        counts = torch.zeros(len(self.lengths), dtype=torch.long, device=kept.device)
-        counts.index_add_(0, self.owner, kept.long())
-        return self._of(tuple(counts.tolist()), self.owner[kept], self.position[kept])
+        counts = torch.zeros(len(self.lengths), dtype=torch.long, device=kept.device)  # [B]
+        counts.index_add_(0, self.owner, kept.long())  # [B]
+        return self._of(tuple(counts.tolist()), self.owner[kept], self.position[kept])  # [P], [P]
 
     def leave(self, stop: Tensor) -> PackedLayout:
         """Return the rows after the sequences where `stop` [B] is True have left; one host transfer."""
@@ -76,8 +78,8 @@ class PackedLayout:
         lengths = tuple(n for n, out in zip(self.lengths, gone, strict=True) if not out)
         if len(lengths) == len(self.lengths):
             return self
-        renamed, stays = (~stop).long().cumsum(0) - 1, ~stop[self.owner]
-        return self._of(lengths, renamed[self.owner[stays]], self.position[stays])
+        renamed, stays = (~stop).long().cumsum(0) - 1, ~stop[self.owner]  # [B], [P]
+        return self._of(lengths, renamed[self.owner[stays]], self.position[stays])  # [P], [P]
 
     def _of(self, lengths: tuple[int, ...], owner: Tensor, position: Tensor) -> PackedLayout:
         return PackedLayout(lengths, owner, position, self.reach, self.reads_last)
@@ -85,12 +87,12 @@ class PackedLayout:
 
 def packed_layout(lengths: tuple[int, ...], device: torch.device, reads_last: bool = False) -> PackedLayout:
     """Return the rows of sequences of these lengths."""
-    counts = torch.tensor(lengths, device=device)
-    tokens = torch.arange(sum(lengths), device=device)
+    counts = torch.tensor(lengths, device=device)  # [B]
+    tokens = torch.arange(sum(lengths), device=device)  # [P]
     owner = torch.repeat_interleave(
         torch.arange(len(lengths), device=device), counts, output_size=len(tokens)
-    )
-    before = torch.tensor((0, *accumulate(lengths))[:-1], device=device)
+    )  # [P]
+    before = torch.tensor((0, *accumulate(lengths))[:-1], device=device)  # [B]
     return PackedLayout(lengths, owner, tokens - before[owner], max(lengths, default=0), reads_last)
 
 
@@ -115,8 +117,8 @@ def in_steps(work: Callable[[Tensor], Tensor], states: Tensor) -> Tensor:
     filling = filling_of(states)
     if not filling:
         return work(states)
-    filled = nn.functional.pad(states, (0, 0, 0, filling))
-    return work(filled).narrow(states.dim() - 2, 0, states.shape[-2])
+    filled = nn.functional.pad(states, (0, 0, 0, filling))  # [...,P + filling,D]
+    return work(filled).narrow(states.dim() - 2, 0, states.shape[-2])  # [...,P,...]
 
 
 def _compiles(states: Tensor) -> bool:
@@ -181,9 +183,9 @@ class How:
 
     def sees(self, position: Tensor) -> Tensor:
         """Return which keys a query sees [...,T,T], for tokens at these positions [...,T]."""
-        gap = position[..., :, None] - position[..., None, :]
-        seen = gap >= 0 if self.causal else torch.ones_like(gap, dtype=torch.bool)
-        return seen if self.window is None else seen & (gap.abs() < self.window)
+        gap = position[..., :, None] - position[..., None, :]  # [...,T,T]
+        seen = gap >= 0 if self.causal else torch.ones_like(gap, dtype=torch.bool)  # [...,T,T]
+        return seen if self.window is None else seen & (gap.abs() < self.window)  # [...,T,T]
 
 
 def packed_attention(  # noqa: PLR0913 (the signature transformers calls)
@@ -216,7 +218,7 @@ def packed_attention(  # noqa: PLR0913 (the signature transformers calls)
     causal = getattr(module, "is_causal", False) if is_causal is None else is_causal
     window = sliding_window if sliding_window is not None and sliding_window < rows.reach else None
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
-    return attend(query, key, value, rows, How(scale, dropout, causal, window, softcap)), None
+    return attend(query, key, value, rows, How(scale, dropout, causal, window, softcap)), None  # [1,P,H,d]
 
 
 def attend(query: Tensor, key: Tensor, value: Tensor, rows: PackedLayout, how: How) -> Tensor:
@@ -224,7 +226,7 @@ def attend(query: Tensor, key: Tensor, value: Tensor, rows: PackedLayout, how: H
     if query.is_cuda and query.dtype in HALF and how.window is None and how.softcap is None:
         return _varlen(query, key, value, rows, how)
     if (groups := query.shape[1] // key.shape[1]) > 1:
-        key, value = (t.repeat_interleave(groups, dim=1) for t in (key, value))
+        key, value = (t.repeat_interleave(groups, dim=1) for t in (key, value))  # [1,H,P,d] twice
     if max(rows.lengths) <= SHORT and len(rows.lengths) > 1:
         return _padded(query, key, value, rows, how)
     return _one_by_one(query, key, value, rows, how)
@@ -232,8 +234,8 @@ def attend(query: Tensor, key: Tensor, value: Tensor, rows: PackedLayout, how: H
 
 def _one_by_one(query: Tensor, key: Tensor, value: Tensor, rows: PackedLayout, how: How) -> Tensor:
     filling = query.shape[2] - sum(rows.lengths)
-    split = (torch.split(t, [*rows.lengths, filling], dim=2) for t in (query, key, value))
-    *sequences, (_, _, rest) = zip(*split, strict=True)
+    split = (torch.split(t, [*rows.lengths, filling], dim=2) for t in (query, key, value))  # [1,H,n,d] each
+    *sequences, (_, _, rest) = zip(*split, strict=True)  # rest [1,H,filling,d]
     if how.window is None and how.softcap is None:
         parts = [
             scaled_dot_product_attention(
@@ -242,52 +244,52 @@ def _one_by_one(query: Tensor, key: Tensor, value: Tensor, rows: PackedLayout, h
             for q, k, v in sequences
         ]
     else:
-        positions = torch.split(rows.position, list(rows.lengths))
+        positions = torch.split(rows.position, list(rows.lengths))  # [n] each
         pairs = zip(sequences, positions, strict=True)
-        parts = [_plain(q, k, v, how.sees(at), how) for (q, k, v), at in pairs]
-    return torch.cat([*parts, rest], dim=2).transpose(1, 2)
+        parts = [_plain(q, k, v, how.sees(at), how) for (q, k, v), at in pairs]  # [1,H,n,d] each
+    return torch.cat([*parts, rest], dim=2).transpose(1, 2)  # [1,H,P,d] → [1,P,H,d]
 
 
 def _padded(query: Tensor, key: Tensor, value: Tensor, rows: PackedLayout, how: How) -> Tensor:
     """Attend on [B,H,T,d], T the longest sequence, in plain products, cheapest when T is small."""
-    source, real = rows.padded
+    source, real = rows.padded  # [B,T], [B,T]
 
     def spread(packed: Tensor) -> Tensor:
         heads, width = packed.shape[1], packed.shape[3]
-        padded = packed[0].transpose(0, 1).index_select(0, source.flatten())
-        return padded.view(*source.shape, heads, width).transpose(1, 2)
+        padded = packed[0].transpose(0, 1).index_select(0, source.flatten())  # [B·T,H,d]
+        return padded.view(*source.shape, heads, width).transpose(1, 2)  # [B,H,T,d]
 
     seen = real[:, None, None]  # [B,1,1,T]
     if how.causal or how.window is not None:
-        seen = seen & how.sees(rows.position[source])[:, None]
-    attended = _plain(spread(query), spread(key), spread(value), seen, how)
-    packed = attended.transpose(1, 2)[real][None]
-    filling = value[:, :, sum(rows.lengths) :].transpose(1, 2)
-    return torch.cat([packed, filling], dim=1) if filling.shape[1] else packed
+        seen = seen & how.sees(rows.position[source])[:, None]  # [B,1,T,T]
+    attended = _plain(spread(query), spread(key), spread(value), seen, how)  # [B,H,T,d]
+    packed = attended.transpose(1, 2)[real][None]  # [1,P,H,d]
+    filling = value[:, :, sum(rows.lengths) :].transpose(1, 2)  # [1,filling,H,d]
+    return torch.cat([packed, filling], dim=1) if filling.shape[1] else packed  # [1,P,H,d]
 
 
 def _plain(query: Tensor, key: Tensor, value: Tensor, seen: Tensor, how: How) -> Tensor:
     """Attend [B,H,T,d] to the keys that are seen [...,T,T]."""
-    logits = query @ key.transpose(-1, -2) * how.scaling
+    logits = query @ key.transpose(-1, -2) * how.scaling  # [B,H,T,T]
     if how.softcap is not None:
-        logits = torch.tanh(logits / how.softcap) * how.softcap
-    weights = logits.masked_fill(~seen, -torch.inf).softmax(-1)
-    return nn.functional.dropout(weights, how.dropout) @ value
+        logits = torch.tanh(logits / how.softcap) * how.softcap  # [B,H,T,T]
+    weights = logits.masked_fill(~seen, -torch.inf).softmax(-1)  # [B,H,T,T]
+    return nn.functional.dropout(weights, how.dropout) @ value  # [B,H,T,d]
 
 
 def _varlen(query: Tensor, key: Tensor, value: Tensor, rows: PackedLayout, how: How) -> Tensor:
     from torch.nn.attention.varlen import varlen_attn
 
-    ends = torch.tensor((0, *accumulate(rows.lengths)), dtype=torch.int32, device=query.device)
+    ends = torch.tensor((0, *accumulate(rows.lengths)), dtype=torch.int32, device=query.device)  # [B + 1]
     longest = max(rows.lengths)
-    q, k, v = (t[0].transpose(0, 1).contiguous() for t in (query, key, value))  # [P,H,d]
+    q, k, v = (t[0].transpose(0, 1).contiguous() for t in (query, key, value))  # [P,H,d], [P,G,d] twice
     if k.shape[1] != q.shape[1] and "enable_gqa" not in _varlen_options():
-        k, v = (t.repeat_interleave(q.shape[1] // k.shape[1], dim=1) for t in (k, v))
+        k, v = (t.repeat_interleave(q.shape[1] // k.shape[1], dim=1) for t in (k, v))  # [P,H,d] twice
     more: dict[str, Any] = {"enable_gqa": True} if k.shape[1] != q.shape[1] else {}
     if how.causal:  # an older release calls it by another name
         more |= {"window_size": (-1, 0)} if "window_size" in _varlen_options() else {"is_causal": True}
     attended: Tensor = varlen_attn(q, k, v, ends, ends, longest, longest, scale=how.scaling, **more)  # type: ignore[assignment]
-    return attended.unsqueeze(0)
+    return attended.unsqueeze(0)  # [1,P,H,d]
 
 
 @cache

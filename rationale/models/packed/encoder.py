@@ -3,7 +3,8 @@
 Hugging Face's own forward pass runs; `Packing` stands in for its layers. Before the first one the padded
 batch becomes one row of real tokens, after the last one the head gets back what it reads.
 
-Axes: B sequence, T token, P packed token, N running sequence, L layer, D hidden width, C class.
+Axes: B sequence, T token, t token up to the longest text, P packed token (fewer from layer to layer),
+L layer, D hidden width, C class.
 """
 
 from __future__ import annotations
@@ -89,22 +90,22 @@ def _apart(model: PreTrainedModel, anatomy: Anatomy) -> float:
     """
     size, lengths = int(model.config.vocab_size), (7, 3)
     pad = getattr(model.config, "pad_token_id", None) or 0
-    ids = (torch.arange(14, device=model.device).view(2, 7) + pad + 1) % size
-    real = torch.arange(7, device=model.device) < torch.tensor(lengths, device=model.device)[:, None]
-    ids = ids.where(real, torch.tensor(pad, device=model.device))
-    types = torch.zeros_like(ids)
+    ids = (torch.arange(14, device=model.device).view(2, 7) + pad + 1) % size  # [B,T]
+    real = torch.arange(7, device=model.device) < torch.tensor(lengths, device=model.device)[:, None]  # [B,T]
+    ids = ids.where(real, torch.tensor(pad, device=model.device))  # [B,T]
+    types = torch.zeros_like(ids)  # [B,T]
 
     def thinned(layer: int, states: Tensor, rows: PackedLayout) -> tuple[Tensor, None]:
-        kept = (rows.position + layer) % 3 > 0
+        kept = (rows.position + layer) % 3 > 0  # [P]
         kept[rows.anchor] = True
         return kept, None
 
-    own = model(input_ids=ids, **inputs_of(model, types, real)).logits
-    packed = run_packed(model, ids, types, real, keep_all).logits
-    together = run_packed(model, ids, types, real, thinned).logits
+    own = model(input_ids=ids, **inputs_of(model, types, real)).logits  # [B,C]
+    packed = run_packed(model, ids, types, real, keep_all).logits  # [B,C]
+    together = run_packed(model, ids, types, real, thinned).logits  # [B,C]
     rows = ((ids[i : i + 1, :n], real[i : i + 1, :n]) for i, n in enumerate(lengths))
-    alone = torch.cat([run_packed(model, row, row * 0, its, thinned).logits for row, its in rows])
-    hidden = _hidden(model, ids, types, real, lambda layer, position: (position + layer) % 3 > 0)
+    alone = torch.cat([run_packed(model, row, row * 0, its, thinned).logits for row, its in rows])  # [B,C]
+    hidden = _hidden(model, ids, types, real, lambda layer, position: (position + layer) % 3 > 0)  # [B,C]
     pairs = ((own, packed), (together, alone), (together, hidden))
     return max(float((a.float() - b.float()).abs().max() / (1 + a.float().abs().max())) for a, b in pairs)
 
@@ -113,22 +114,23 @@ def _hidden(
     model: PreTrainedModel, ids: Tensor, types: Tensor, real: Tensor, keeps: Callable[[int, Tensor], Tensor]
 ) -> Tensor:
     """Return logits [B,C] of a padded pass; what `keeps` of layer and places [B,T] leaves out is no key."""
-    position, always = torch.arange(ids.shape[1], device=ids.device).expand(ids.shape), anchors(model, real)
-    there, last = real, ids
+    position = torch.arange(ids.shape[1], device=ids.device).expand(ids.shape)  # [B,T]
+    always = anchors(model, real)  # [1,T] or [B,T]
+    there, last = real, ids  # [B,T]; `last` becomes states [B,T,D]
 
     def step(layer: int, entering: Tensor, run: Callable[[Tensor], Tensor]) -> Tensor:
         nonlocal there, last
-        there = there & (keeps(layer, position) | always)
+        there = there & (keeps(layer, position) | always)  # [B,T]
         keys = there[:, None, None]  # [B,1,1,T]
-        last = weighed(run, entering, lambda logits: logits.masked_fill(~keys, -1e9).softmax(-1))
+        last = weighed(run, entering, lambda logits: logits.masked_fill(~keys, -1e9).softmax(-1))  # [B,T,D]
         return last
 
-    return softly_answered(model, run_padded(model, ids, types, real, step), last, there.float())
+    return softly_answered(model, run_padded(model, ids, types, real, step), last, there.float())  # [B,C]
 
 
 def keep_all(layer: int, states: Tensor, rows: PackedLayout) -> tuple[Tensor, None]:
     """Drop nothing."""
-    return torch.ones(len(states), dtype=torch.bool, device=states.device), None
+    return torch.ones(len(states), dtype=torch.bool, device=states.device), None  # [P]
 
 
 def room_of(model: PreTrainedModel) -> int | None:
@@ -175,14 +177,14 @@ def run_packed(  # noqa: PLR0913 (what a pass is made of)
     lengths = tuple(real.sum(1).tolist())
     check_lengths(model, lengths)
     left = Leftward.of(real, max(lengths, default=0))
-    ids, real = left.moved(ids), left.moved(real)
-    types = None if types is None else left.moved(types)
-    embeds = None if embeds is None else left.moved(embeds)
+    ids, real = left.moved(ids), left.moved(real)  # [B,t], [B,t]
+    types = None if types is None else left.moved(types)  # [B,t]
+    embeds = None if embeds is None else left.moved(embeds)  # [B,t,D]
     noting = None if watch is None else (lambda states: watch(left.back(states)))
     packing = Packing(anatomy_of(model), _read_real(model, ids, real), select_tokens, halting_policy, noting)
     given = nullcontext() if embeds is None else entering(model, embeds)
     with given, standing_in(packing.anatomy.calls, packing), holding(packing):
-        logits = _own_pass(model, packing, ids, types)
+        logits = _own_pass(model, packing, ids, types)  # [B,C]
     return Output(logits=logits, trace=left.traced(packing.trace), exit_layer=packing.exit_layer)
 
 
@@ -194,25 +196,26 @@ class Leftward:
     """
 
     width: int  # T
-    longest: int
-    order: Tensor | None
+    longest: int  # t
+    order: Tensor | None  # [B,T]
 
     @classmethod
     def of(cls, real: Tensor, longest: int) -> Leftward:
         """Return how to move a batch whose tokens are real where `real` [B,T] says so."""
         moves = bool((real[:, 1:] & ~real[:, :-1]).any())
-        order = real.long().argsort(dim=1, descending=True, stable=True) if moves else None
+        order = real.long().argsort(dim=1, descending=True, stable=True) if moves else None  # [B,T]
         return cls(real.shape[1], longest, order)
 
     def moved(self, values: Tensor) -> Tensor:
-        """Return values [B,T,…] in their new places [B,longest,…]."""
+        """Return values [B,T,…] in their new places [B,t,…]."""
         return (values if self.order is None else _reordered(values, self.order))[:, : self.longest]
 
     def back(self, values: Tensor) -> Tensor:
-        """Return values [B,longest,…] where their tokens were [B,T,…], 0 elsewhere."""
+        """Return values [B,t,…] where their tokens were [B,T,…], 0 elsewhere."""
         if more := self.width - self.longest:
-            values = torch.cat([values, values.new_zeros(len(values), more, *values.shape[2:])], dim=1)
-        return values if self.order is None else _reordered(values, self.order.argsort(dim=1))
+            gone = values.new_zeros(len(values), more, *values.shape[2:])  # [B,T − t,…]
+            values = torch.cat([values, gone], dim=1)  # [B,T,…]
+        return values if self.order is None else _reordered(values, self.order.argsort(dim=1))  # [B,T,…]
 
     def traced(self, trace: Sequence[LayerTrace]) -> tuple[LayerTrace, ...]:
         """Return what each layer kept, where the tokens were."""
@@ -227,17 +230,18 @@ def _own_pass(model: PreTrainedModel, packing: Packing, ids: Tensor, types: Tens
     logits: Tensor
     try:
         with attention(model, name):
-            logits = model(input_ids=ids, **inputs).logits
+            logits = model(input_ids=ids, **inputs).logits  # [B,C]
     except Answered:
         assert packing.halting_policy is not None
-        logits = packing.halting_policy.logits()
+        logits = packing.halting_policy.logits()  # [B,C]
     return logits
 
 
 def _reordered(values: Tensor, order: Tensor) -> Tensor:
     """Return values [B,T,…] with each row's tokens in the order [B,T]."""
-    index = order.view(*order.shape, *[1] * (values.dim() - 2)).expand(*order.shape, *values.shape[2:])
-    return values.gather(1, index)
+    index = order.view(*order.shape, *[1] * (values.dim() - 2))  # [B,T,1,…]
+    index = index.expand(*order.shape, *values.shape[2:])  # [B,T,…]
+    return values.gather(1, index)  # [B,T,…]
 
 
 def _read_real(model: PreTrainedModel, ids: Tensor, real: Tensor) -> Tensor:
@@ -249,7 +253,7 @@ def _read_real(model: PreTrainedModel, ids: Tensor, real: Tensor) -> Tensor:
     pad = getattr(model.config, "pad_token_id", None)
     if anatomy_of(model).reads != "last" or pad is None:
         return real
-    words = real & (ids != pad)
-    after = words.flip(1).long().cumsum(1).flip(1)  # [B,T] how many tokens that are not padding follow
-    found: Tensor = real & (after > 0) | real & ~words.any(1, keepdim=True)
+    words = real & (ids != pad)  # [B,T]
+    after = words.flip(1).long().cumsum(1).flip(1)  # [B,T]: how many tokens that are not padding follow
+    found: Tensor = real & (after > 0) | real & ~words.any(1, keepdim=True)  # [B,T]
     return found

@@ -4,7 +4,7 @@ A hook on the table of words puts other vectors in the place of its own. So a he
 token that is no padding finds it, positions are counted from the ids, and models that take no `inputs_embeds`
 work.
 
-Axes: B sequence, T token, D embedding width.
+Axes: B sequence, T token, D width of embeddings and states.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def tables_of(model: Any) -> list[nn.Module]:
 
 def embed(model: Any, ids: Tensor) -> Tensor:
     """Return the word embeddings [B,T,D] of ids [B,T]."""
-    vectors: Tensor = table_of(model)(ids).detach()
+    vectors: Tensor = table_of(model)(ids).detach()  # [B,T,D]
     return vectors
 
 
@@ -66,21 +66,21 @@ def entering(model: Any, vectors: Tensor | None = None) -> Iterator[None]:
         InputError: the words are embedded again in another way.
     """
     if vectors is not None and _tokens_first(model):
-        vectors = vectors.transpose(0, 1)
-    first: tuple[Tensor, Tensor] | None = None  # the model's own vectors, and what took their place
+        vectors = vectors.transpose(0, 1)  # [T,B,D]
+    first: tuple[Tensor, Tensor] | None = None  # the model's own vectors [B,T,D], and what took their place
 
     def enter(module: nn.Module, args: Any, own: Tensor) -> Tensor:
         nonlocal first
         if first is None:
-            ours = own.detach().requires_grad_() if vectors is None else vectors.to(own.dtype)
+            ours = own.detach().requires_grad_() if vectors is None else vectors.to(own.dtype)  # [B,T,D]
             ours = torch.cat([ours, own[:, ours.shape[1] :]], dim=1)  # some models pad further themselves
-            first = own.detach(), ours
+            first = own.detach(), ours  # [B,T,D] twice
             return ours
         before, ours = first
         if own.shape != before.shape or not torch.equal(own[:, 1:], before[:, :-1]):
             expected = "a model that embeds each word once, or again for a decoder one place on"
             raise InputError(Fault(expected, type(model).__name__))
-        return torch.cat([own[:, :1], ours[:, :-1]], dim=1)
+        return torch.cat([own[:, :1], ours[:, :-1]], dim=1)  # [B,T,D]
 
     with _hooked(model, enter):
         yield
@@ -102,7 +102,7 @@ def _tokens_first(model: Any) -> bool:
 @torch.inference_mode()
 def _embeds_turned(model: Any) -> bool:
     shapes: list[torch.Size] = []
-    ids = torch.zeros((1, 3), dtype=torch.long, device=next(model.parameters()).device)
+    ids = torch.zeros((1, 3), dtype=torch.long, device=next(model.parameters()).device)  # [1,T]
 
     def note(module: nn.Module, args: Any, own: Tensor) -> None:
         shapes.append(own.shape)

@@ -43,19 +43,20 @@ def answer(
         real: True, or a weight, for each token [N,T].
         weights: of other parameters, by name, that take the place of the model's own.
     """
-    states = read[:, None] if read.dim() == 2 else read  # noqa: PLR2004 (one token a sequence)
-    ids = probe(model, *states.shape[:2])[0][:1, :1].expand(states.shape[:2])
-    given = torch.ones_like(ids) if real is None else real
+    one_token = read.dim() == 2  # noqa: PLR2004 ([N,D])
+    states = read[:, None] if one_token else read  # [N,1,D], or [N,T,D]
+    ids = probe(model, *states.shape[:2])[0][:1, :1].expand(states.shape[:2])  # [N,T]
+    given = torch.ones_like(ids) if real is None else real  # [N,T]
     inputs = inputs_of(model, torch.zeros_like(ids), given.bool())
     if given.is_floating_point():
-        inputs["attention_mask"] = given
+        inputs["attention_mask"] = given  # [N,T]
 
     def pass_over(layer: int, entering: Tensor, run: LayerCall) -> Tensor:
-        return states
+        return states  # [N,T,D]
 
     with standing_in(anatomy_of(model).calls, pass_over):
         found = functional_call(model, dict(weights or {}), kwargs={"input_ids": ids, **inputs})
-    logits: Tensor = found.logits
+    logits: Tensor = found.logits  # [N,C]
     return logits
 
 
@@ -76,7 +77,7 @@ class Head(nn.Module):
         self, read: Tensor, real: Tensor | None = None, model: PreTrainedModel | None = None
     ) -> Tensor:
         """Return logits [N,C]."""
-        logits: Tensor = self.classifier(self.pooler(read[:, None]))
+        logits: Tensor = self.classifier(self.pooler(read[:, None]))  # [N,D] → [N,1,D] → [N,C]
         return logits
 
 
@@ -96,7 +97,7 @@ class Tail(nn.Module):
         assert model is not None
         parts = ((p, self.get_submodule(p.replace(".", "_"))) for p in self.places)
         weights = {f"{place}.{n}": w for place, part in parts for n, w in part.named_parameters()}
-        return answer(model, read, real, weights)
+        return answer(model, read, real, weights)  # [N,C]
 
 
 def head_of(model: PreTrainedModel, places: Sequence[str] | None) -> Head | Tail:
@@ -116,7 +117,7 @@ def places_of(model: PreTrainedModel) -> tuple[str, ...] | None:
     with _evaluated(model):
         ran = _after_layers(model)
         if anatomy.reads == "first" and hasattr(model, "classifier"):
-            states = torch.randn(2, width_of(model), device=model.device, dtype=model.dtype)
+            states = torch.randn(2, width_of(model), device=model.device, dtype=model.dtype)  # [N,D]
             try:
                 same = torch.allclose(Head(model)(states), answer(model, states), atol=CLOSE)
             except (AttributeError, RuntimeError, TypeError):
@@ -153,7 +154,7 @@ def _after_layers(model: PreTrainedModel) -> tuple[str, ...]:
     handles = [layer.register_forward_hook(count) for layer in layers]
     handles += [m.register_forward_pre_hook(note(n)) for n, m in named if any(True for _ in m.parameters())]
     try:
-        ids, real = probe(model, 1, 4)
+        ids, real = probe(model, 1, 4)  # [1,T], [1,T]
         model(input_ids=ids, **inputs_of(model, torch.zeros_like(ids), real))
     finally:
         for handle in handles:

@@ -5,7 +5,7 @@ embeddings, positions, final norm, pooler and head stay the library's, and no fa
 How layers are called is found by watching a pass over two batches of other sizes: an axis of an argument
 that grows with the tokens is one of tokens.
 
-Axes: B sequence, T token, D hidden width.
+Axes: B sequence, T token, P packed token, L layer, D hidden width.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ class LayerCall:
 
     def __call__(self, states: Tensor) -> Tensor:
         """Return what the layer makes of states [B,T,D], everything else as it was given."""
-        return first_of(self.own(states, *self.args, **self.kwargs))
+        return first_of(self.own(states, *self.args, **self.kwargs))  # [B,T,D]
 
     def taking(self, call: Call, take: Callable[[Tensor, Axes], Tensor]) -> LayerCall:
         """Return the pass with `take` done to every argument that has an axis of tokens."""
@@ -111,7 +111,7 @@ Step = Callable[[int, Tensor, LayerCall], Tensor]  # (layer, states that enter i
 
 def first_of(found: Any) -> Tensor:
     """Return the states of what a layer returned."""
-    states: Tensor = found[0] if isinstance(found, tuple) else found
+    states: Tensor = found[0] if isinstance(found, tuple) else found  # [B,T,D], or [1,P,D]
     return states
 
 
@@ -135,7 +135,7 @@ def standing_in(calls: tuple[Call, ...], step: Step) -> Iterator[None]:
             nonlocal place
             index, place = place, (place + 1) % len(calls)
             states, args = (kwargs.pop("hidden_states"), ()) if not args else (args[0], args[1:])
-            found = step(index, states, LayerCall(own, args, kwargs))
+            found = step(index, states, LayerCall(own, args, kwargs))  # [B,T,D], or [1,P,D]
             more = calls[index].more
             return found if more is None else (found, *more)
 
@@ -172,9 +172,9 @@ def attention(model: PreTrainedModel, name: str) -> Iterator[None]:
 
 def inputs_of(model: PreTrainedModel, types: Tensor | None, real: Tensor) -> dict[str, Tensor]:
     """Return a pass's arguments beside the ids [B,T]: the mask, and types where the model has them."""
-    inputs = {"attention_mask": real.long()}
+    inputs = {"attention_mask": real.long()}  # [B,T]
     if types is not None and (getattr(model.config, "type_vocab_size", 0) or 0) > 1:
-        inputs["token_type_ids"] = types
+        inputs["token_type_ids"] = types  # [B,T]
     return inputs
 
 
@@ -215,8 +215,8 @@ def check_layers(model: PreTrainedModel) -> None:
 def probe(model: PreTrainedModel, rows: int, tokens: int) -> tuple[Tensor, Tensor]:
     """Return ids [B,T] of a batch, and which are real: all but the end of the last row."""
     size, pad = int(model.config.vocab_size), getattr(model.config, "pad_token_id", None)
-    ids = torch.arange(rows * tokens, device=model.device).view(rows, tokens) % max(1, size - 1)
-    real = torch.ones_like(ids, dtype=torch.bool)
+    ids = torch.arange(rows * tokens, device=model.device).view(rows, tokens) % max(1, size - 1)  # [B,T]
+    real = torch.ones_like(ids, dtype=torch.bool)  # [B,T]
     real[-1, tokens // 2 :] = False
     if pad is None:
         return ids, real

@@ -4,7 +4,8 @@ A model is of the line that names every parameter of its layers and of the encod
 that has heads, units or hidden dimensions is left as it was. What a line says of a family is tried before it
 is trusted (`pruning.cut`).
 
-Axes: H head, or group of heads that share keys; F FFN unit, D hidden dimension.
+Axes: H head, or group of heads that share their keys; F FFN unit, D hidden width; n of them kept, w rows
+each.
 """
 
 from __future__ import annotations
@@ -100,13 +101,13 @@ class Part:
 
     def rows(self, kept: Tensor, count: int) -> Tensor:
         """Return which rows are those of the heads or units `kept` [n] among `count`."""
-        width = self.of_each(count) // self.stacked
+        width = self.of_each(count) // self.stacked  # w
         return torch.cat([spans(kept + stack * count, width) for stack in range(self.stacked)])
 
 
 def spans(index: Tensor, width: int) -> Tensor:
-    """Return the places of spans of one width [n · width] by their number [n]."""
-    return (index[:, None] * width + torch.arange(width, device=index.device)).flatten()
+    """Return the places of spans of one width [n·w] by their number [n]."""
+    return (index[:, None] * width + torch.arange(width, device=index.device)).flatten()  # [n·w]
 
 
 def parts(root: Any, names: str, inside: str = "") -> list[Part]:

@@ -1,6 +1,7 @@
 """What happens at the layers of one packed pass: tokens go before each, whole texts may stop after it.
 
-Axes: B sequence, T token, P packed token, N running sequence, L layer, D hidden width, C class.
+Axes: B sequence, T token, P packed token (fewer from layer to layer), N running sequence, n token of one
+sequence, L layer, D hidden width, C class.
 """
 
 from __future__ import annotations
@@ -38,8 +39,8 @@ class Halting(Protocol):
 class LayerTrace:
     """Which tokens a layer worked on [B,T], in original positions, and their contribution scores."""
 
-    kept: Tensor
-    contribution: Tensor | None
+    kept: Tensor  # [B,T]
+    contribution: Tensor | None  # [B,T]
 
 
 class Answered(Exception):  # noqa: N818 (no error: the way out of a pass)
@@ -59,9 +60,9 @@ class Packing:
     ) -> None:
         self.anatomy, self.real, self.select_tokens = anatomy, real, select_tokens
         self.halting_policy, self.watch = halting_policy, watch
-        self.mask = real.long()  # what the pass is given [B,T]
+        self.mask = real.long()  # [B,T] what the pass is given
         self.rows = packed_layout(tuple(real.sum(1).tolist()), real.device, anatomy.reads == "last")
-        self.place = real.flatten().nonzero()[:, 0]  # of each packed token in the padded batch [P]
+        self.place = real.flatten().nonzero()[:, 0]  # [P] of each packed token in the padded batch
         self.running = torch.arange(len(real), device=real.device)  # [N]
         self.exits = torch.full_like(self.running, len(anatomy.calls))  # [B]
         self.trace: list[LayerTrace] = []
@@ -71,11 +72,12 @@ class Packing:
         if layer == 0:
             states = states.reshape(-1, states.shape[-1])[self.place][None]  # [B,T,D] → [1,P,D]
         self._note(states)
-        kept, score = self.select_tokens(layer, states[0], self.rows)
-        self.trace.append(self._traced(kept, score))
-        states, self.place, self.rows = states[:, kept], self.place[kept], self.rows.keep(kept)
-        states = self._layer(layer, states, run)
-        states = self._without_stopped(layer, states)
+        kept, score = self.select_tokens(layer, states[0], self.rows)  # [P], [P]
+        self.trace.append(self._traced(kept, score))  # [B,T], [B,T]
+        states, self.place = states[:, kept], self.place[kept]  # [1,P,D], [P]
+        self.rows = self.rows.keep(kept)
+        states = self._layer(layer, states, run)  # [1,P,D]
+        states = self._without_stopped(layer, states)  # [1,P,D]
         return states if layer + 1 < len(self.anatomy.calls) else self._leaving(states)
 
     @property
@@ -89,32 +91,32 @@ class Packing:
         if self.anatomy.replaceable:
             place = self.place
             if filling := filling_of(states):
-                place = torch.cat([place, place[-1:].expand(filling)])
+                place = torch.cat([place, place[-1:].expand(filling)])  # [P + filling]
             return in_steps(run.taking(call, partial(_packed, place, self.real.shape[1])), states)
-        lengths = list(self.rows.lengths)
+        lengths = list(self.rows.lengths)  # n of each sequence
         parts = zip(torch.split(states, lengths, dim=1), torch.split(self.place, lengths), strict=True)
-        width = self.real.shape[1]
+        width = self.real.shape[1]  # T
         return torch.cat([run.taking(call, partial(_alone, at, width))(part) for part, at in parts], dim=1)
 
     def _without_stopped(self, layer: int, states: Tensor) -> Tensor:
         """Return the states [1,P,D] of the sequences that do not stop after the layer."""
         if self.halting_policy is None:
             return states
-        read, real = self._read(states)
-        stop = self.halting_policy.should_stop(layer, read, self.running, real)
+        read, real = self._read(states)  # [N,D], or [N,T,D] and [N,T]
+        stop = self.halting_policy.should_stop(layer, read, self.running, real)  # [N]
         if stop is None:
             return states
         stays = ~stop[self.rows.owner]  # [P]
         self.exits[self.running[stop]] = layer + 1
-        self.running, self.rows = self.running[~stop], self.rows.leave(stop)
-        self.place = self.place[stays]
+        self.running, self.rows = self.running[~stop], self.rows.leave(stop)  # [N]
+        self.place = self.place[stays]  # [P]
         if not self.rows.lengths:
             self._end()
-        return states[:, stays]
+        return states[:, stays]  # [1,P,D]
 
     def _end(self) -> None:
         """End the pass: every sequence has its answer, and nothing more need run."""
-        scores = self.trace[-1].contribution
+        scores = self.trace[-1].contribution  # [B,T]
         unused = LayerTrace(torch.zeros_like(self.real), None if scores is None else torch.zeros_like(scores))
         self.trace += [unused] * (len(self.anatomy.calls) - len(self.trace))
         raise Answered
@@ -125,53 +127,53 @@ class Packing:
         if self.halting_policy is not None:
             self._end()
         if self.anatomy.reads == "first":  # it looks nowhere else
-            return states[0, self.rows.anchor, None]
+            return states[0, self.rows.anchor, None]  # [B,1,D]
         if self.anatomy.reads == "all":  # of what is left
-            self.mask.zero_().view(-1)[self.place] = 1
-        return self._padded(states)
+            self.mask.zero_().view(-1)[self.place] = 1  # [B,T]
+        return self._padded(states)  # [B,T,D]
 
     def _read(self, states: Tensor) -> tuple[Tensor, Tensor | None]:
         """Return what the head reads of packed states: [N,D], or [N,T,D] and which are real [N,T]."""
         if self.anatomy.reads != "all":
-            return states[0, self.rows.anchor], None
-        source, real = self.rows.padded
-        return states[0][source] * real[..., None], real
+            return states[0, self.rows.anchor], None  # [N,D]
+        source, real = self.rows.padded  # [N,T], [N,T]
+        return states[0][source] * real[..., None], real  # [N,T,D], [N,T]
 
     def _padded(self, states: Tensor) -> Tensor:
         """Return packed states [1,P,D] at their places in the padded batch [B,T,D], 0 elsewhere."""
-        flat = states.new_zeros(self.real.numel(), states.shape[-1])
-        return flat.index_copy(0, self.place, states[0]).view(*self.real.shape, -1)
+        flat = states.new_zeros(self.real.numel(), states.shape[-1])  # [B·T,D]
+        return flat.index_copy(0, self.place, states[0]).view(*self.real.shape, -1)  # [B,T,D]
 
     def _note(self, states: Tensor) -> None:
         if self.watch is not None:
-            self.watch(self._padded(states))
+            self.watch(self._padded(states))  # [B,T,D]
 
     def _traced(self, kept: Tensor, score: Tensor | None) -> LayerTrace:
         """Scatter a layer's choice back to original positions [B,T]."""
-        where = torch.zeros(self.real.numel(), dtype=torch.bool, device=self.real.device)
+        where = torch.zeros(self.real.numel(), dtype=torch.bool, device=self.real.device)  # [B·T]
         where[self.place[kept]] = True
         if score is None:
-            return LayerTrace(where.view_as(self.real), None)
-        scores = torch.zeros(self.real.numel(), dtype=score.dtype, device=self.real.device)
-        scores[self.place] = score
-        return LayerTrace(where.view_as(self.real), scores.view_as(self.real))
+            return LayerTrace(where.view_as(self.real), None)  # [B,T]
+        scores = torch.zeros(self.real.numel(), dtype=score.dtype, device=self.real.device)  # [B·T]
+        scores[self.place] = score  # [P]
+        return LayerTrace(where.view_as(self.real), scores.view_as(self.real))  # [B,T], [B,T]
 
 
 def _packed(place: Tensor, width: int, argument: Tensor, axes: Axes) -> Tensor:
     """Return a layer's argument for packed tokens at these places [P] of the batch: […,T,…] → […,P,…]."""
     token = axes.index("T")
     if "B" not in axes:
-        return argument.index_select(token, place % width)
+        return argument.index_select(token, place % width)  # […,P,…]
     batch = axes.index("B")
     found = argument.movedim((batch, token), (0, 1))[place // width, place % width]  # [P,…]
-    return found.unsqueeze(0).movedim((0, 1), (batch, token))
+    return found.unsqueeze(0).movedim((0, 1), (batch, token))  # […,1,…,P,…]
 
 
 def _alone(place: Tensor, width: int, argument: Tensor, axes: Axes) -> Tensor:
     """Return a layer's argument for one sequence, whose tokens are at these places [P] of the batch."""
     if "B" in axes:
-        argument = argument.narrow(axes.index("B"), int(place[0]) // width, 1)
+        argument = argument.narrow(axes.index("B"), int(place[0]) // width, 1)  # […,1,…,T,…]
     for dim, axis in enumerate(axes):
         if axis == "T":
-            argument = argument.index_select(dim, place % width)
+            argument = argument.index_select(dim, place % width)  # […,n,…]
     return argument

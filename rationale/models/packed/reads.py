@@ -1,6 +1,6 @@
 """Which tokens a classifier's head reads of the last states: found by gradient, not assumed.
 
-Axes: B sequence, T token, D hidden width.
+Axes: B sequence, T token, D hidden width, C class.
 """
 
 from __future__ import annotations
@@ -29,20 +29,20 @@ def read_mask(reads: Reads, model: Any, ids: Tensor, real: Tensor) -> Tensor:
     """
     if reads == "all":
         return real
-    places = torch.arange(ids.shape[1], device=ids.device)
+    places = torch.arange(ids.shape[1], device=ids.device)  # [T]
     if reads == "first":
-        at = real.long().argmax(1)
+        at = real.long().argmax(1)  # [B]
     else:
         pad = _pad_id(model)
-        at = (places * (real if pad is None else real & (ids != pad))).argmax(1)
-    return places[None] == at[:, None]
+        at = (places * (real if pad is None else real & (ids != pad))).argmax(1)  # [B]
+    return places[None] == at[:, None]  # [B,T]
 
 
 def probe_ids(model: Any, tokens: int) -> Tensor:
     """Return the ids [1,T] of a text to try a model on, none of them padding."""
     size, pad = int(model.get_input_embeddings().weight.shape[0]), _pad_id(model)
     ids = [i for i in range(tokens + 1) if i != pad][:tokens]
-    return torch.tensor([ids], device=model.get_input_embeddings().weight.device) % size
+    return torch.tensor([ids], device=model.get_input_embeddings().weight.device) % size  # [1,T]
 
 
 def _pad_id(model: Any) -> int | None:
@@ -77,10 +77,11 @@ def _read(model: Any, ids: Tensor) -> Reads | None:
         handle.remove()
     # Some models give out copies of the states, others pool inside: whichever lies on the way to the answer
     states = [t for t in (found.hidden_states or ())[-1:] + tuple(seen) if t.shape[:2] == ids.shape]
-    classes = torch.arange(1, found.logits.shape[-1] + 1, device=ids.device)  # a plain sum may be constant
-    answer = (found.logits.float() * classes).sum()
-    gradients = torch.autograd.grad(answer, states, allow_unused=True)
-    places = sum(g[0].abs().sum(-1) > 0 for g in gradients if g is not None)
+    # A plain sum of the logits may be constant
+    classes = torch.arange(1, found.logits.shape[-1] + 1, device=ids.device)  # [C]
+    answer = (found.logits.float() * classes).sum()  # a number
+    gradients = torch.autograd.grad(answer, states, allow_unused=True)  # [1,T,D] each
+    places = sum(g[0].abs().sum(-1) > 0 for g in gradients if g is not None)  # [T]
     if not isinstance(places, Tensor):
         return None
     read = places.nonzero()[:, 0].tolist()

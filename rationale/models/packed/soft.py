@@ -35,31 +35,31 @@ class Weighing(TorchFunctionMode):
         given = kwargs or {}
         if func not in SOFTMAXES or args[0].shape[1:][-2:] != (self.tokens, self.tokens):  # [B,H,T,T]
             return func(*args, **given)
-        logits: Tensor = args[0]
-        return self.weigh(logits.float()).to(given.get("dtype") or logits.dtype)
+        logits: Tensor = args[0]  # [B,H,T,T]
+        return self.weigh(logits.float()).to(given.get("dtype") or logits.dtype)  # [B,H,T,T]
 
 
 def weighed(run: Callable[[Tensor], Tensor], states: Tensor, weigh: Weigh) -> Tensor:
     """Return what a layer makes of states [B,T,D] where its attention's weights are those of `weigh`."""
     with Weighing(states.shape[1], weigh):
-        return run(states)
+        return run(states)  # [B,T,D]
 
 
 def run_padded(model: PreTrainedModel, ids: Tensor, types: Tensor | None, real: Tensor, step: Step) -> Tensor:
     """Return logits [B,C] of right-padded ids [B,T], `step` standing in for each layer."""
     with attention(model, "eager"), standing_in(anatomy_of(model).calls, step):
-        logits: Tensor = model(input_ids=ids, **inputs_of(model, types, real)).logits
+        logits: Tensor = model(input_ids=ids, **inputs_of(model, types, real)).logits  # [B,C]
     return logits
 
 
 def anchors(model: PreTrainedModel, real: Tensor) -> Tensor:
     """Return True [B,T] at the token of each sequence that is never dropped, as the head reads it.
 
-    Of right-padded sequences the first, or the last where the head reads that.
+    Of right-padded sequences the first, [1,T] for all, or the last where the head reads that.
     """
-    places = torch.arange(real.shape[1], device=real.device)[None]
+    places = torch.arange(real.shape[1], device=real.device)[None]  # [1,T]
     last = anatomy_of(model).reads == "last"
-    return places == (real.sum(1, keepdim=True) - 1 if last else 0)
+    return places == (real.sum(1, keepdim=True) - 1 if last else 0)  # [B,T] or [1,T]
 
 
 def softly_answered(model: PreTrainedModel, logits: Tensor, states: Tensor, worth: Tensor) -> Tensor:

@@ -17,7 +17,7 @@ from eraser.progress import say
 from rationale.hf.classifier import Classifier, read_settings
 from rationale.hf.folder_checks import content_of_model
 from rationale.models.adapler import AdaplerForSequenceClassification
-from rationale.models.adaptive import AdaptiveForSequenceClassification
+from rationale.models.capabilities import has_dial
 from rationale.settings import digest
 from rationale.training.adaptive import Recipe, best_folders, digest_of, of_epochs
 from rationale.training.loop import TrainingWindow
@@ -27,7 +27,7 @@ from rationale.training.targets import HUMAN, kept_on_disk, parse_target, salien
 
 
 def _model(inner: PreTrainedModel, settings: AdaplerSettings) -> AdaplerForSequenceClassification:
-    if isinstance(inner, AdaptiveForSequenceClassification):
+    if has_dial(inner):
         raise InputError(Fault("a dense or cut model to build on", type(inner).__name__))
     model = AdaplerForSequenceClassification.wrap(inner, eta_max=settings.eta_max)
     nn.init.constant_(model.eta, settings.eta)

@@ -23,8 +23,7 @@ SPEED_SMOOTHING = 0.9  # of the running mean that `speedup` compares with
 
 def adapler_of(run: TrainingRun) -> AdaplerForSequenceClassification:
     """Return the run's model, which is AdapLeR."""
-    assert isinstance(run.model, AdaplerForSequenceClassification)
-    return run.model
+    return run.model_as(AdaplerForSequenceClassification)
 
 
 def settings_of(run: TrainingRun) -> AdaplerSettings:

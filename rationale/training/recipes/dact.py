@@ -7,7 +7,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from eraser import Fault, InputError
-from rationale.models.adaptive import AdaptiveForSequenceClassification
+from rationale.models.capabilities import exits_early
 from rationale.models.dact import TINY, DactForSequenceClassification
 from rationale.training.adaptive import Recipe
 from rationale.training.loop import decay_groups
@@ -17,7 +17,7 @@ from rationale.training.stage import PackedStage
 
 
 def _model(inner: PreTrainedModel, settings: DactSettings) -> DactForSequenceClassification:
-    if isinstance(inner, AdaptiveForSequenceClassification) and inner.exit_heads():
+    if exits_early(inner):
         raise InputError(Fault("a model without early exits to build on", type(inner).__name__))
     return DactForSequenceClassification.wrap(
         inner, exit_rule=settings.exit_rule, shared_head=settings.shared_head
@@ -31,8 +31,7 @@ class DactStage(PackedStage):
 
     def __init__(self, run: TrainingRun, place: int) -> None:
         assert isinstance(run.settings, DactSettings)
-        assert isinstance(run.model, DactForSequenceClassification)
-        self.settings, self.model = run.settings, run.model
+        self.settings, self.model = run.settings, run.model_as(DactForSequenceClassification)
         s, own = self.settings, ("heads", "halting_units")
         named = list(self.model.named_parameters())
         fresh = [(n, p) for n, p in named if n.startswith(own)]

@@ -6,9 +6,8 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from eraser import Fault, InputError
-from rationale.models.adaptive import AdaptiveForSequenceClassification
-from rationale.models.inforcoef import InforCoefForSequenceClassification
-from rationale.models.inforcoef_losses import BOTTLENECKS, share_kept
+from rationale.models.capabilities import has_dial
+from rationale.models.inforcoef import BOTTLENECKS, InforCoefForSequenceClassification, share_kept
 from rationale.training.adaptive import Recipe
 from rationale.training.loop import decay_groups
 from rationale.training.recipes.settings import InforCoefSettings
@@ -17,7 +16,7 @@ from rationale.training.stage import PackedStage, RemovalStage
 
 
 def _model(inner: PreTrainedModel, settings: InforCoefSettings) -> InforCoefForSequenceClassification:
-    if isinstance(inner, AdaptiveForSequenceClassification):
+    if has_dial(inner):
         raise InputError(Fault("a dense or cut model to build on", type(inner).__name__))
     return InforCoefForSequenceClassification.wrap(inner)
 
@@ -29,8 +28,7 @@ class SampledStage(PackedStage):
 
     def __init__(self, run: TrainingRun, place: int) -> None:
         assert isinstance(run.settings, InforCoefSettings)
-        assert isinstance(run.model, InforCoefForSequenceClassification)
-        self.settings, self.model = run.settings, run.model
+        self.settings, self.model = run.settings, run.model_as(InforCoefForSequenceClassification)
         s, named = self.settings, list(self.model.named_parameters())
         groups = decay_groups([w for w in named if not w[0].startswith("samplers")], s.step.weight_decay)
         fresh = decay_groups([w for w in named if w[0].startswith("samplers")], s.step.weight_decay)

@@ -18,7 +18,7 @@ from transformers import PreTrainedModel
 
 from eraser import Fault, InputError
 from rationale.hf.classifier import load_classifier, save_classifier
-from rationale.models.adaptive import AdaptiveForSequenceClassification
+from rationale.models.capabilities import has_dial, is_cut
 from rationale.models.gates import Gates, Lagrangian, gated, target
 from rationale.models.packed.attention import PackedLayout
 from rationale.models.packed.encoder import Output, keep_all, run_packed
@@ -35,7 +35,7 @@ CUT = "cut"  # the folder of the model as the gates left it
 
 
 def _model(inner: PreTrainedModel, settings: PruneSettings) -> PreTrainedModel:
-    if isinstance(inner, AdaptiveForSequenceClassification) or getattr(inner.config, "cut", None):
+    if has_dial(inner) or is_cut(inner):
         raise InputError(Fault("a dense model to cut", type(inner).__name__))
     check_cuttable(inner)
     return copy.deepcopy(inner)  # the dense model stays the teacher

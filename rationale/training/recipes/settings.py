@@ -9,7 +9,7 @@ from rationale.settings import setting
 from rationale.training.settings import AdaptiveSettings, Rule, StepSettings
 
 ExitRule = Literal["published", "tight"]  # the rules of rationale.models.dact
-Bottleneck = Literal["corrected", "as_released"]  # the forms of rationale.models.inforcoef_losses
+Bottleneck = Literal["corrected", "as_released"]  # the forms of rationale.models.inforcoef
 EXIT_RULES: tuple[str, ...] = get_args(ExitRule)
 BOTTLENECKS: tuple[str, ...] = get_args(Bottleneck)
 

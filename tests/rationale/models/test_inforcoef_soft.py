@@ -9,8 +9,13 @@ import pytest
 import torch
 from transformers.models.bert.modeling_bert import eager_attention_forward
 
-from rationale.models.inforcoef import InforCoefForSequenceClassification, SampledLayer, passing
-from rationale.models.inforcoef_losses import BOTTLENECKS, share_kept
+from rationale.models.inforcoef import (
+    BOTTLENECKS,
+    InforCoefForSequenceClassification,
+    SampledLayer,
+    passing,
+    share_kept,
+)
 from rationale.models.packed.encoder import layers_of
 from rationale.models.packed.layers import attention
 from rationale.models.packed.soft import weighed

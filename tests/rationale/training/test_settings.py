@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 from rationale.models.dact import EXIT_RULES
-from rationale.models.inforcoef_losses import BOTTLENECKS
+from rationale.models.inforcoef import BOTTLENECKS
 from rationale.training.recipes import settings
 
 

@@ -14,7 +14,7 @@ from eraser import InputError
 from rationale.hf.classifier import load_classifier, read_settings, save_classifier
 from rationale.inference.savings import measure_removal
 from rationale.models.gates import GateValues
-from rationale.models.inforcoef_losses import BOTTLENECKS
+from rationale.models.inforcoef import BOTTLENECKS
 from rationale.models.packed.encoder import layers_of
 from rationale.models.pruning import cut
 from rationale.training import adaptive

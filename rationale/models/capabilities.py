@@ -1,0 +1,63 @@
+"""What a model can do beyond answering: drop tokens, let texts stop early, follow a dial, be cut.
+
+Code outside this package never asks of which class a model is: it asks here what the model can do.
+"""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, TypeGuard
+
+from transformers import PreTrainedModel
+
+from rationale.models.adaptive import AdaptiveForSequenceClassification
+from rationale.models.pruning import PrunedForSequenceClassification
+
+
+def has_dial(model: object) -> TypeGuard[AdaptiveForSequenceClassification]:
+    """Return whether a model drops tokens or lets texts stop early: its dial says how much."""
+    return isinstance(model, AdaptiveForSequenceClassification)
+
+
+def drops_tokens(model: object) -> TypeGuard[AdaptiveForSequenceClassification]:
+    """Return whether a model, or one inside it, drops tokens."""
+    return has_dial(model) and model.drops_tokens
+
+
+def exits_early(model: object) -> TypeGuard[AdaptiveForSequenceClassification]:
+    """Return whether a model, or one inside it, lets texts stop before the last layer."""
+    return has_dial(model) and bool(model.exit_heads())
+
+
+def is_cut(model: object) -> bool:
+    """Return whether a classifier's own matrices are cut; those of one inside it do not count."""
+    return getattr(getattr(model, "config", None), "cut", None) is not None
+
+
+def wrappers(model: PreTrainedModel) -> list[AdaptiveForSequenceClassification]:
+    """Return the adaptive models that lie around a classifier, the innermost first."""
+    found: list[AdaptiveForSequenceClassification] = []
+    while has_dial(model):
+        found.insert(0, model)
+        model = model.model
+    return found
+
+
+def at_dial(model: object, dial: float) -> AbstractContextManager[None]:
+    """Return the context in which a model runs at a dial; one without a dial runs as it is."""
+    return model.at_dial(dial) if has_dial(model) else nullcontext()
+
+
+def without_removal(model: Any) -> Any:
+    """Return a model with nothing removed and every layer run: itself, where it never does less."""
+    return model.without_removal() if has_dial(model) else model
+
+
+def as_saved(model: PreTrainedModel) -> PreTrainedModel:
+    """Return what is written to disk: a cut classifier in the wrapper that the Auto classes can load."""
+    return PrunedForSequenceClassification.from_dense(model) if is_cut(model) else model
+
+
+def as_used(model: PreTrainedModel) -> PreTrainedModel:
+    """Return what is run of a model that came from disk: a cut classifier without that wrapper."""
+    return model.model if isinstance(model, PrunedForSequenceClassification) else model
