@@ -40,7 +40,7 @@ why.plot().figure
 
 # %% [markdown]
 # `survivors` scores a word by the number of layers it reaches, integrated gradients by how much it adds to
-# the class's logit: the scales differ, the order of the words is what to compare.
+# the class's score: the scales differ, the order of the words is what to compare.
 
 # %% [markdown]
 # ## Which words reach the last layer?
@@ -54,7 +54,7 @@ print(" ".join(left[max(left)]))
 
 # %% [markdown]
 # The curve shows how many words still have a token after each layer; the words printed above it are those
-# that reach the last one, so the model's answer rests on them alone.
+# that reach the last one.
 
 # %% [markdown]
 # ## Do annotators agree?

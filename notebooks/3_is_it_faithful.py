@@ -11,8 +11,8 @@
 #
 # Agreement with annotators says nothing about whether the model used the words. Remove them and see
 # (*comprehensiveness*, should be large), or keep only them (*sufficiency*, should be small): both are drops
-# of the predicted class's probability. A few test examples are used, so that this runs in a minute: read
-# the intervals.
+# of the predicted class's probability. Only 8 test examples are used, because leave-one-out runs the model
+# once for each word: read the intervals.
 
 # %%
 # %matplotlib inline

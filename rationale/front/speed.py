@@ -141,6 +141,8 @@ def speeds(
         raise InputError(*(Fault(f"a setting of {', '.join(known)}", name) for name in unknown))
     asked = SpeedSettings(dials=tuple(dials), **settings)
     asked.check()
+    if sample is not None and sample < 1:
+        raise InputError(Fault("a sample of at least 1 example", str(sample)))
     data = dataset if isinstance(dataset, Dataset) else load_data(dataset)
     wanted = EvaluateSettings(data.name, "", sample=sample, seed=asked.seed)
     examples = chosen(data.examples(asked.split), wanted)
