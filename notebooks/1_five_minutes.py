@@ -9,104 +9,70 @@
 # %% [markdown]
 # # Five minutes
 #
-# Which words decided, which of them reach the model's last layer, and do people agree? The model is the one
-# that comes with the package: AdapLeR, an encoder that drops tokens layer by layer, trained on film
-# reviews. The review is one of the bundled sample's test split.
+# Which words decided, which of them reach the model's last layer, and do annotators agree? The model is the
+# one that comes with the package: AdapLeR, an encoder that drops tokens layer by layer, trained on film
+# reviews.
 
 # %%
 # %matplotlib inline
-from dataclasses import replace
-
-import numpy as np
 import pandas as pd
 
-from eraser import Prediction
-from eraser.load import load
-from eraser.metrics.table import measure, score
-from rationale.explanation import explain
-from rationale.hf.classifier import SHIPPED, load_classifier
-from rationale.models.adaptive import plain
-from rationale.report.plots import kept_tokens, new_figure
+import rationale
 
-classifier = load_classifier(SHIPPED)  # or any folder or hub id of a sequence classifier
-reviews = load("sample")
+model = rationale.load()  # or any folder or hub id of a classifier, a pipeline, a function of texts
 
 # %% [markdown]
-# ## Predict and explain
-#
-# `survivors` scores a word by the layers it lives through (a fraction, the model's own score, breaks ties).
-# The display colours words by score and says it when the pointer rests on one.
+# ## Which words decided?
 
 # %%
-example = reviews.splits["test"][0]
-words = reviews.text(example).words
-found = explain(classifier, " ".join(words), "survivors")
-found
-
-# %%
-pd.DataFrame(found.top(8), columns=["word", "layers survived"]).round(2)
-
-# %% [markdown]
-# ## Who survives, layer by layer
-
-
-# %%
-def reached(scores: np.ndarray, layer: int) -> np.ndarray:
-    """Return which words are still there after a layer."""
-    return np.nan_to_num(scores) >= layer
-
-
-n_layers = plain(classifier.model).config.num_hidden_layers
-layers = pd.DataFrame(
-    {
-        "layer": layer,
-        "words left": int(reached(found.scores, layer).sum()),
-        "the words": " ".join(np.array(words)[reached(found.scores, layer)]) if layer > 2 else "…",
-    }
-    for layer in range(1, n_layers + 1)
+REVIEW = (
+    "The first hour is slow and I nearly left. Then the two sisters meet at the station, "
+    "and the film turns into a warm, wonderfully acted story that I would gladly watch again."
 )
-layers.style.hide(axis="index").set_properties(**{"text-align": "left"})
-
-# %%
-row = pd.DataFrame([{f"layer_{i}": n for i, n in enumerate([len(words), *layers["words left"]])}])
-figure, (axes,) = new_figure(1)
-kept_tokens(axes, row, ["this review"])
-axes.set_ylabel("words left")
-axes.set_xlabel("after layer")
-figure
+why = rationale.explain(model, REVIEW, ["survivors", "integrated_gradients"])
+why
 
 # %% [markdown]
-# ## Do people agree?
-#
-# The review's author marked the words that speak for its label. Below: the author's marks, then the
-# survivors of all layers, each as a 0 or 1 a word.
+# Words are coloured by score, the strongest full; resting the pointer on a word shows its score.
 
 # %%
-truth = reviews.truth(example)
-by_author = replace(found, scores=truth.gold.astype(float), method="marked by the author")
-by_author
-
-# %%
-survived = replace(
-    found, scores=reached(found.scores, n_layers).astype(float), method="survivors of all layers"
-)
-survived
+why.plot().figure
 
 # %% [markdown]
-# One review says little. Over the whole test split, average precision says how well the survivors' ranking
-# puts the marked words first (1 is best); a ranking by chance is the yardstick.
+# `survivors` scores a word by the number of layers it reaches, integrated gradients by how much it adds to
+# the class's score: the scales differ, the order of the words is what to compare.
 
+# %% [markdown]
+# ## Which words reach the last layer?
 
 # %%
-def agreement(method: str) -> dict[str, object]:
-    """Return a method's average precision against the authors' marks, with its 95 % interval."""
-    columns = []
-    for one in reviews.splits["test"]:
-        said = explain(classifier, " ".join(reviews.text(one).words), method)
-        answer = Prediction(one.id, said.label, said.probs, said.scores, said.scores > 0)
-        columns += measure("average_precision", [reviews.truth(one)], [answer])
-    s = score("average_precision", columns)
-    return {"method": method, "average precision": f"{s.value:.3f} [{s.low:.3f}, {s.high:.3f}]", "n": s.n}
+words = why.to_frame().query("method == 'survivors'")
+left = {layer: words.word[words.score >= layer] for layer in range(1, int(words.score.max()) + 1)}
+table = pd.DataFrame({"words left": {layer: len(of_layer) for layer, of_layer in left.items()}})
+axes = table.plot(marker="o", xlabel="layer", ylabel="words left", ylim=(0, None), legend=False)
+print(" ".join(left[max(left)]))
 
+# %% [markdown]
+# The curve shows how many words still have a token after each layer; the words printed above it are those
+# that reach the last one.
 
-pd.DataFrame(map(agreement, ("survivors", "random"))).style.hide(axis="index")
+# %% [markdown]
+# ## Do annotators agree?
+
+# %%
+run = rationale.evaluate(model, "sample", ["survivors", "random"], budget="ratio")
+run.examples("first")
+
+# %% [markdown]
+# Each method picks the same share of words as the annotators do on average; the colours show where the two
+# agree in one review of the bundled sample.
+
+# %%
+run.plot("agreement")
+
+# %%
+run.verdict()
+
+# %% [markdown]
+# One review says little: the figure and the sentences are about the whole test split, with 95 % intervals.
+# A method is worth something where it is clearly better than `random`.

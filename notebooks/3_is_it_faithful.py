@@ -9,91 +9,79 @@
 # %% [markdown]
 # # Is it faithful?
 #
-# Agreement with people says nothing about whether the model used the words. Take them out and see
-# (*comprehensiveness*, should be large), or leave only them (*sufficiency*, should be small). Both are
-# drops of the predicted class's probability. AOPC is their mean over several shares of the words; the
-# normalised one is a share of the range that orderings of the same text can reach (Edin et al. 2024), so
-# that texts and models compare.
-#
-# Few test examples are used, at equal steps of the split, so that this runs in a minute: read the
-# intervals.
+# Agreement with annotators says nothing about whether the model used the words. Remove them and see
+# (*comprehensiveness*, should be large), or keep only them (*sufficiency*, should be small): both are drops
+# of the predicted class's probability. Only 8 test examples are used, because leave-one-out runs the model
+# once for each word: read the intervals.
 
 # %%
 # %matplotlib inline
-import pandas as pd
-from subjects import movies, shown
+from subjects import movies
 
-from rationale.report.figures import FIGURES
-from rationale.report.summary import tables_of
+import rationale
 
-FEW = 8
-METHODS = ("survivors", "attention", "integrated_gradients", "leave_one_out", "random")
-subject = movies().first(FEW)
-evaluation = subject.evaluate(METHODS, budgets=("ratio",), ig_steps=10)
-budget, tables = evaluation.budgets[0], tables_of(evaluation)
-print(f"{subject.title}: {len(evaluation.items)} test examples, budget {budget}")
+METHODS = ["survivors", "attention", "integrated_gradients", "leave_one_out", "random"]
+run = rationale.evaluate(**movies() | {"sample": 8}, methods=METHODS, budget="ratio", ig_steps=10)
+print(run.basis)
 
 # %% [markdown]
-# ## Without, and with only, the best words
+# ## What happens without the best words, and with only them?
 
 # %%
-shown(tables.scores, ("comprehensiveness", "sufficiency"), budget)
+run.plot("faithfulness")
 
 # %%
-FIGURES["faithfulness"].make(tables, budget)
+run.table("comprehensiveness", "sufficiency")
 
 # %% [markdown]
-# ## Over several shares of the words
-
-# %%
-shown(tables.scores, ("aopc_comprehensiveness", "aopc_sufficiency"), budget)
+# On the left a faithful method's curve rises fast, on the right it falls fast. The table reads both at one
+# share of the words, the annotators' own.
 
 # %% [markdown]
-# Normalised: 0 and 1 are the lowest and the highest AOPC of the orderings tried for a text, the methods'
-# and leave-one-out's turned round; comprehensiveness should be high, sufficiency low.
+# ## And over all shares of the words?
 
 # %%
-shown(tables.scores, ("normalised_aopc_comprehensiveness", "normalised_aopc_sufficiency"), budget)
+run.table("aopc_comprehensiveness", "aopc_sufficiency")
+
+# %%
+run.table("normalised_aopc_comprehensiveness", "normalised_aopc_sufficiency", "tau_leave_one_out")
 
 # %% [markdown]
-# Kendall's τ-b with leave-one-out: does a method rank words as the model's answer falls without each alone?
-
-# %%
-shown(tables.scores, ("tau_leave_one_out",), budget)
+# AOPC is the mean over several shares. Normalised (Edin et al. 2024), 0 and 1 are the lowest and highest
+# AOPC of the orderings tried for a text, so that texts and models compare. τ says whether a method ranks
+# words as the model's answer falls without each of them alone.
 
 # %% [markdown]
-# ## Surely better than chance?
-
+# ## Which methods are clearly better than chance?
 
 # %%
-def verdict(row: pd.Series) -> str:
-    """Return in a word what a paired difference to random says."""
-    if row.tie:
-        return "tie"
-    return "better" if (row.difference > 0) == ("comprehensiveness" in row.metric) else "worse"
+run.against("random", "aopc_comprehensiveness", "aopc_sufficiency")
 
+# %%
+run.verdict()
 
-pairs = tables.paired[(tables.paired.other == "random") & tables.paired.metric.str.startswith("aopc")]
-pairs.assign(verdict=pairs.apply(verdict, axis=1))[
-    ["metric", "method", "difference", "low", "high", "n", "verdict"]
-].round(3).style.hide(axis="index").format(precision=3)
+# %% [markdown]
+# Differences are paired on the same examples; a tie has an interval that holds 0. A method whose
+# differences to `random` are ties has shown no faithfulness on these examples.
 
 # %% [markdown]
 # ## Do methods agree with each other?
-#
-# Mean Kendall's τ-b between the word rankings of every two methods. Methods that disagree cannot all be
-# right.
 
 # %%
-FIGURES["methods"].make(tables, budget)
+run.plot("methods")
 
 # %%
-tables.agreement.round(3).style.hide(axis="index").format(precision=3)
+run.methods.round(3)
 
 # %% [markdown]
-# ## Do people agree with what is faithful?
-#
-# Agreement with people against faithfulness: the two need not go together.
+# Mean Kendall's τ-b between the word rankings of every two methods: 1 is the same order, 0 none. Methods
+# that disagree cannot all be right.
+
+# %% [markdown]
+# ## Does agreement with annotators go with faithfulness?
 
 # %%
-FIGURES["tradeoff"].make(tables, budget)
+run.plot("tradeoff")
+
+# %% [markdown]
+# Best is at the top right. A method far right and low pleases annotators more than it tells of the model.

@@ -13,6 +13,9 @@ import nbformat
 
 PROGRESS = "application/vnd.jupyter.widget-view+json"
 TABLE = re.compile(r"\bT_[0-9a-f]{5}(?=_|\b)")  # the id that pandas draws for a styled table
+LOGGED = re.compile(
+    r"^[^\n]+: [\d,.]+( of [\d,.]+)? \w[^\n]*( in|,) [\d:]+( left)?\n?", re.M
+)  # how far work is
 
 
 def tidy(path: Path) -> None:
@@ -23,10 +26,20 @@ def tidy(path: Path) -> None:
         cell.id = f"cell-{number}"
         cell.metadata.pop("execution", None)
         if cell.cell_type == "code":
-            cell.outputs = [o for o in cell.outputs if PROGRESS not in o.get("data", {})]
+            cell.outputs = [o for o in map(_quiet, cell.outputs) if o is not None]
     text = nbformat.writes(notebook)
     tables = list(dict.fromkeys(TABLE.findall(text)))
     path.write_text(TABLE.sub(lambda found: f"T_{tables.index(found[0])}", text) + "\n", encoding="utf-8")
+
+
+def _quiet(output: nbformat.NotebookNode) -> nbformat.NotebookNode | None:
+    """Return an output without progress; None where nothing else is left."""
+    if PROGRESS in output.get("data", {}):
+        return None
+    if output.get("name") == "stderr":
+        output.text = LOGGED.sub("", output.text)
+        return output if output.text else None
+    return output
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Which words decided, do people agree, can it be trusted, what did it cost?
 
 `load` a classifier, `explain` its answers, `evaluate` explanations against annotators and the model,
-`compare` two runs; `METHODS` are the methods there are.
+`compare` two runs, measure `speeds`; `load_data` reads data of your own; `METHODS` are the methods there are.
 """
 
 from rationale.process.lazy import lazily
@@ -10,21 +10,38 @@ from rationale.registration import register_with_auto_classes
 TYPE_CHECKING = False  # see registration.py
 if TYPE_CHECKING:
     from rationale.attribution import METHODS
+    from rationale.front.data import load_data
     from rationale.front.explanations import Explanations, explain, load
     from rationale.front.finished_run import FinishedRun, compare, evaluate
+    from rationale.front.speed import Speeds, speeds
     from rationale.hf.classifier import SHIPPED
 
 __version__ = "0.1.0"
-__all__ = ["METHODS", "SHIPPED", "Explanations", "FinishedRun", "compare", "evaluate", "explain", "load"]
+__all__ = [
+    "METHODS",
+    "SHIPPED",
+    "Explanations",
+    "FinishedRun",
+    "Speeds",
+    "compare",
+    "evaluate",
+    "explain",
+    "load",
+    "load_data",
+    "speeds",
+]
 PLACES = {
     "METHODS": "rationale.attribution",
     "SHIPPED": "rationale.hf.classifier",
     "Explanations": "rationale.front.explanations",
+    "Speeds": "rationale.front.speed",
     "FinishedRun": "rationale.front.finished_run",
     "compare": "rationale.front.finished_run",
     "evaluate": "rationale.front.finished_run",
     "explain": "rationale.front.explanations",
     "load": "rationale.front.explanations",
+    "load_data": "rationale.front.data",
+    "speeds": "rationale.front.speed",
 }
 __getattr__ = lazily(__name__, PLACES)
 

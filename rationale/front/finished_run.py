@@ -25,17 +25,23 @@ from eraser.progress import progress
 from rationale.evaluation.choices import DEFAULT, choose
 from rationale.evaluation.collect import RunSummary, collect
 from rationale.evaluation.plan import Plan, plan
+from rationale.front import tables
+from rationale.front.by_layer import ranking_by_layer, ranking_figure
 from rationale.front.explanations import load
+from rationale.front.notable import ShownExamples, examples_of
 from rationale.hf.memory import keep_freed_memory
-from rationale.report.annotators import tells_of_people
+from rationale.report.annotators import people_tables, tells_of_people
 from rationale.report.compare import COMPARED, Comparison, StoredRun, compared_runs, read_run
 from rationale.report.figures import FIGURES
+from rationale.report.plots import groups, new_figure
 from rationale.report.summary import Tables
 from rationale.report.verdict import Sentences, verdict
-from rationale.report.write import found_tables, run_facts, write_run
+from rationale.report.write import found_tables, run_facts, stands_on, write_run
 from rationale.settings import EvaluateSettings, Explain
 from rationale.text_classifier import TextClassifier
 
+AGAINST = ("average_precision", "aopc_comprehensiveness", "aopc_sufficiency")
+OF_LABELS = ("accuracy", "average_precision")
 OF_MODELS = ("max_length", "long_texts", "device", "precision")  # settings that a model is loaded with
 
 
@@ -83,15 +89,83 @@ class FinishedRun:
         """What a reader of the numbers must know."""
         return self._summary.notes
 
+    @property
+    def basis(self) -> str:
+        """What the numbers stand on: data, examples, words not read, the model's accuracy, settings."""
+        return stands_on(self.scores, run_facts(self._summary))
+
+    @property
+    def methods(self) -> pd.DataFrame:
+        """A row for each two methods: the mean of Kendall's τ-b between their word rankings, its interval."""
+        return self._tables.agreement
+
+    @cached_property
+    def people(self) -> dict[str, pd.DataFrame]:
+        """What data with several annotators or with communities tell, a table each; none of other data.
+
+        See `rationale.report.annotators`: fairness, annotators, hatexplain_protocol.
+        """
+        found = self._summary.people
+        return {} if found is None else people_tables(found, self.plan.dataset)
+
+    def table(self, *metrics: str) -> pd.DataFrame:
+        """Return methods × metrics as texts: value, 95 % interval, n; an arrow says which way is better.
+
+        Raises:
+            InputError: a metric that the run has no value of.
+        """
+        return tables.with_intervals(self.scores, metrics, self._summary.budgets[0])
+
+    def against(self, other: str = "random", *metrics: str) -> pd.DataFrame:
+        """Return each method's paired differences to another, and whether it is better, worse, or they tie.
+
+        Args:
+            other: a method of the run.
+            metrics: of those whose differences are tested; default average precision and AOPC.
+
+        Raises:
+            InputError: there is no such method, or metric.
+        """
+        return tables.against(self.paired, other, metrics or AGAINST, self._summary.budgets[0])
+
+    def by_label(self, *metrics: str) -> pd.DataFrame:
+        """Return a row for each label, metric and method, of that label's examples alone, with intervals."""
+        found, asked = self._summary, metrics or OF_LABELS
+        seed = found.settings.seed
+        return tables.by_label(found.columns, self.plan.examples, asked, found.budgets[0], seed)
+
+    def by_example(self, metric: str) -> pd.DataFrame:
+        """Return a row for each example and method that has a value; `tau` is that of two methods."""
+        return tables.by_example(self._summary.columns, self.plan.examples, metric, self._summary.budgets[0])
+
+    @cached_property
+    def by_layer(self) -> pd.DataFrame:
+        """Average precision of the survivors' ranking after each layer, beside other methods'."""
+        settings = self.plan.run.settings
+        return ranking_by_layer(self.plan.batches(), settings.methods, settings.seed)
+
+    def examples(self, which: str = "annotators", size: int = 1) -> ShownExamples:
+        """Return where methods disagree most with `annotators` or other `methods`, or the `first` examples.
+
+        Raises:
+            InputError: another word.
+        """
+        return examples_of(self._summary.sections, which, size, self._summary.budgets[0])
+
     def plot(self, figure: str = "tradeoff") -> Figure:
-        """Return a figure of FIGURES: agreement, tradeoff, cost, faithfulness, methods or layers.
+        """Return a figure of FIGURES (agreement, tradeoff, cost, faithfulness, methods, layers) or OTHERS.
+
+        Those are `labels`, accuracy and average precision for each label, and `ranking_by_layer`.
 
         Raises:
             InputError: there is none of that name, or the run has nothing to show in it.
         """
-        if figure not in FIGURES:
-            raise InputError(Fault(f"a figure of {', '.join(FIGURES)}", short_repr(figure)))
-        drawn = FIGURES[figure].make(self._tables, self._summary.budgets[0])
+        if figure not in FIGURES and figure not in OTHERS:
+            raise InputError(Fault(f"a figure of {', '.join((*FIGURES, *OTHERS))}", short_repr(figure)))
+        if figure in FIGURES:
+            drawn = FIGURES[figure].make(self._tables, self._summary.budgets[0])
+        else:
+            drawn = OTHERS[figure](self)
         if drawn is None:
             raise InputError(Fault(f"a run that has something to show in {figure!r}", "none"))
         return drawn
@@ -121,6 +195,24 @@ class FinishedRun:
         return StoredRun(name, run_facts(self._summary), self._summary.columns)
 
 
+def _labels_figure(run: FinishedRun) -> Figure:
+    """Return accuracy and average precision for each label."""
+    figure, (axes,) = new_figure(1, width=6.4)
+    groups(axes, tables.labels_table(run.by_label()))
+    return figure
+
+
+def _ranking_figure(run: FinishedRun) -> Figure | None:
+    """Return average precision by layer; None without survivors."""
+    return None if run.by_layer.empty else ranking_figure(run.by_layer)
+
+
+OTHERS: dict[str, Callable[[FinishedRun], Figure | None]] = {  # figures that the report does not have
+    "labels": _labels_figure,
+    "ranking_by_layer": _ranking_figure,
+}
+
+
 def evaluate(  # noqa: PLR0913 (a setting each)
     model: Any = None,
     dataset: str | Path | Dataset = "sample",
@@ -141,7 +233,7 @@ def evaluate(  # noqa: PLR0913 (a setting each)
 
     Args:
         model: what `load` takes, or returned; default the shipped model of film reviews.
-        dataset: a name (`sample`, or one that was fetched), a path, or a loaded data set.
+        dataset: what `load_data` takes, or returned.
         methods: `default`, `all`, or names of METHODS.
         budget: rationale lengths (`ratio`, `gold`, `top=5`, …), the first leads; default those that suit.
         split: that is evaluated.
@@ -195,6 +287,14 @@ def _loaded(
     return model, {**read, "precision": precision, "device": str(model.device)}
 
 
+def _dataset(name: str | Path, split: str) -> Dataset:
+    """Return a data set by its name, or by its path; all rows of a file of rows are its split."""
+    path = Path(name)
+    if isinstance(name, Path) or path.exists():
+        return load_dataset(None, path, split=split)
+    return load_dataset(str(name))
+
+
 def _known(given: dict[str, Any]) -> dict[str, Any]:
     """Return settings, all of which there are."""
     known = sorted({f.name for f in fields(EvaluateSettings)} - {"methods", "budgets"})
@@ -210,14 +310,6 @@ def _name(model: Any) -> str:
 
         return str(SHIPPED)
     return str(model) if isinstance(model, str | Path) else type(getattr(model, "model", model)).__name__
-
-
-def _dataset(name: str | Path, split: str) -> Dataset:
-    """Return a data set by its name, or by its path, which names it too."""
-    path = Path(name)
-    if isinstance(name, Path) or path.exists():
-        return load_dataset(None, path, split=split)
-    return load_dataset(str(name))
 
 
 def compare(

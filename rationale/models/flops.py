@@ -111,6 +111,30 @@ def full_costs(model: PreTrainedModel) -> Costs:
     return _uncut_costs(original(inner.config).to_json_string())
 
 
+def parts_by_layer(model: PreTrainedModel, lengths: Floats, kept: ArrayLike) -> dict[str, Floats]:
+    """Return each layer's operations [L], summed over sequences, by what they are for.
+
+    `dense` is what the layer of the dense model would take, `matrices`, `attention` and `deciding` (which
+    tokens stay, or whether to stop) what this model takes.
+
+    Args:
+        model: a classifier, or an adaptive model around one.
+        lengths: tokens of each sequence [N].
+        kept: tokens that each layer worked on [L,N].
+    """
+    cost, full = costs(model), full_costs(model)
+    n, after = np.asarray(lengths, dtype=np.float64), np.asarray(kept, dtype=np.float64)
+    before = np.concatenate([n[None], after[:-1]])  # [L,N]
+    layers = range(len(after))
+    deciding = [np.where(after[i] > 0, cost.remover[i] * before[i] + cost.exit[i], 0).sum() for i in layers]
+    return {
+        "dense": np.array([full.layer(i, n).sum() for i in layers]),
+        "matrices": np.array([(cost.token[i] * after[i]).sum() for i in layers]),
+        "attention": np.array([(cost.pair[i] * after[i] ** 2).sum() for i in layers]),
+        "deciding": np.array(deciding),
+    }
+
+
 @lru_cache(maxsize=8)
 def _uncut_costs(config: str) -> Costs:
     """Return the costs of a model of this configuration, in JSON; its weights are any."""

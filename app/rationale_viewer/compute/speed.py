@@ -12,7 +12,7 @@ from eraser import Dataset, Example
 from rationale.bench.speeds import SpeedSettings, speed_table
 from rationale.hf.classifier import Classifier, without_removal
 from rationale.inference.savings import run_windows
-from rationale.models.flops import costs, full_costs
+from rationale.models.flops import parts_by_layer
 from rationale_viewer.session.state import AS_TRAINED, LoadedModel
 
 WINDOWS, ROUNDS = 64, 3  # that are timed
@@ -46,13 +46,6 @@ def layer_shares(held: LoadedModel, dataset: Dataset, split: str, size: int) -> 
     with held.at_dial(AS_TRAINED) as classifier:
         assert isinstance(classifier, Classifier)
         _, kept = run_windows(classifier, windows)
-    cost, full = costs(held.classifier.model), full_costs(held.classifier.model)
-    n = np.array([len(w) for w in windows])
-    before = np.concatenate([n[None], kept[:-1]])
-    rows = []
-    for i, after in enumerate(kept):
-        deciding = np.where(after > 0, cost.remover[i] * before[i] + cost.exit[i], 0)
-        parts = (full.layer(i, n), cost.token[i] * after, cost.pair[i] * after**2, deciding)
-        rows.append((i + 1, float(after.mean()), *(float(p.sum()) / len(texts) / GIGA for p in parts)))
-    names = ["layer", "tokens", "dense", "matrices", "attention", "deciding"]
-    return pd.DataFrame(rows, columns=names)
+    parts = parts_by_layer(held.classifier.model, np.array([len(w) for w in windows]), kept)
+    a_text = {name: flops / len(texts) / GIGA for name, flops in parts.items()}
+    return pd.DataFrame({"layer": range(1, len(kept) + 1), "tokens": kept.mean(1), **a_text})

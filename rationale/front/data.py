@@ -1,0 +1,54 @@
+"""Data by name, by place, or from files of the user's own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from eraser import Dataset, Fault, InputError
+from eraser.data.custom.read import WHOLE, ImportOptions, read_custom
+from eraser.data.custom.rows import ColumnNames
+from eraser.data.custom.tables import LABELLED
+from eraser.load import load
+
+COLUMNS = frozenset(f.name for f in fields(ColumnNames))
+OPTIONS = frozenset(f.name for f in fields(ImportOptions)) - {"columns"}
+
+
+def load_data(place: str | Path | Mapping[str, str | Path] = "sample", **how: Any) -> Dataset:
+    """Return a data set, from wherever it is.
+
+    Args:
+        place: a name (`sample`, or one that was fetched); a folder or archive in ERASER or HateXplain format;
+            a CSV, TSV, JSON, JSONL or Parquet file, which is divided into train, val and test; or such a file
+            for each split.
+        how: of such files: the names of columns (`text`, `label`, `id`, `rationale`, `query`, `split`), and
+            `form`, `marks`, `shares`, `seed`, `words`, see `eraser.data.custom.read.ImportOptions`.
+
+    Raises:
+        InputError: it cannot be read, a fault each.
+    """
+    known = sorted(COLUMNS | OPTIONS)
+    if unknown := sorted(how.keys() - set(known)):
+        raise InputError(*(Fault(f"an option of {', '.join(known)}", name) for name in unknown))
+    files = _files(place)
+    if files:
+        columns = ColumnNames(**{name: how[name] for name in how.keys() & COLUMNS})
+        options = ImportOptions(columns, **{name: how[name] for name in how.keys() & OPTIONS})
+        return read_custom(next(iter(files.values())).stem, files, options)
+    if how:
+        raise InputError(Fault(f"no {', '.join(how)} for data that are not in such a file", str(place)))
+    path = Path(str(place))
+    if isinstance(place, Path) or path.exists():
+        return load(None, path)
+    return load(str(place))
+
+
+def _files(place: str | Path | Mapping[str, str | Path]) -> dict[str, Path]:
+    """Return the user's own files by split; none where the place is something else."""
+    if isinstance(place, Mapping):
+        return {split: Path(file) for split, file in place.items()}
+    path = Path(place)
+    return {WHOLE: path} if path.suffix.lower() in LABELLED and not path.is_dir() else {}
