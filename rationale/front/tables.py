@@ -85,7 +85,7 @@ def by_example(columns: ColumnMap, examples: Sequence[Example], metric: str, bud
         values = np.asarray(columns[key])  # [N,1]
         name = f"{key[2]}, {key[1]}" if metric == TAU else key[2]
         for i in np.flatnonzero(defined(values)):
-            rows.append((examples[i].id, examples[i].label, name, float(values[i, 0])))
+            rows.append((examples[int(i)].id, examples[i].label, name, float(values[i, 0])))
     return pd.DataFrame(rows, columns=["example", "label", "method", "value"])
 
 
