@@ -39,9 +39,9 @@ OF_KIND: dict[Kind, tuple[str, ...]] = {  # those that are one answer for each t
 LABEL_PREFIX = "label:"  # before a target that is a label, which may then be called `gold`
 THRESHOLD = 0.5  # from which probability on a label is said
 WORDS_HELP = (
-    "How texts are cut into words: punctuation makes a comma a word of its own; characters also does so for "
-    "each character of Chinese, Japanese, Thai and other scripts without spaces. Default: whitespace, or "
-    "characters where most texts are in such a script."
+    "How texts are cut into words: at whitespace; punctuation also makes each comma a word of its own; "
+    "characters also makes a word of each character of Chinese, Japanese, Thai and other scripts without "
+    "spaces. Default: whitespace, or characters if most texts are in such a script."
 )
 CHOOSERS = ("survivors", "contribution")  # added for models that drop tokens, and the size they chose
 
@@ -95,8 +95,8 @@ class EvaluateSettings(AttributionSettings):
     budgets: tuple[str, ...] = DEFAULT_BUDGETS
     target: str = setting(
         "predicted",
-        "Class to explain: predicted (of several labels the most probable), gold, or a label "
-        "(label:gold for a label of that name).",
+        "Class to explain: predicted (the most probable of several labels), gold, or a label "
+        "(label:gold for a label called gold).",
     )
     limit: int | None = setting(None, "Evaluate only the first N examples of the split.")
     sample: int | None = setting(None, "Evaluate a random sample of N examples of the split (uses --seed).")
@@ -104,7 +104,7 @@ class EvaluateSettings(AttributionSettings):
         "window", "Read a long text in several windows, or truncate it to the first."
     )
     max_length: int | None = setting(
-        None, "Longest window in tokens; by default what the model was trained with or can read."
+        None, "Longest window in tokens; by default as long as the model was trained with or can read."
     )
     precision: Precision = setting("float32", "Numerical precision of the model.")
     device: str = setting(
@@ -117,7 +117,7 @@ class EvaluateSettings(AttributionSettings):
     threshold: float = setting(
         THRESHOLD, "Multi-label models: labels with a probability above this are predicted."
     )
-    mask: str | None = setting(None, "Text that stands in for a word, for functions with --replace mask.")
+    mask: str | None = setting(None, "Text that replaces a removed word, for functions with --replace mask.")
 
     def check(self, known_methods: tuple[str, ...], choosing: tuple[str, ...] = ()) -> None:
         """Refuse what cannot be carried out; `choosing` are the methods that pick words themselves."""
@@ -186,14 +186,14 @@ class StreamSettings(AttributionSettings):
     model: str
     methods: tuple[str, ...]
     dense: str | None = None
-    text: str = setting("text", "Key of the text in each object.")
-    query: str | None = setting(None, "Key of the question in each object, if there is one.")
+    text: str = setting("text", "Key or column of the text.")
+    query: str | None = setting(None, "Key or column of the question, if there is one.")
     words: WordCutter | None = setting(None, WORDS_HELP)
     long_texts: LongTexts = setting(
         "window", "Read a long text in several windows, or truncate it to the first."
     )
     max_length: int | None = setting(
-        None, "Longest window in tokens; by default what the model was trained with or can read."
+        None, "Longest window in tokens; by default as long as the model was trained with or can read."
     )
     precision: Precision = setting("float32", "Numerical precision of the model.")
     device: str = setting(
@@ -202,12 +202,12 @@ class StreamSettings(AttributionSettings):
     seed: int = setting(0, "Random seed of baselines and perturbations.")
     chunk: int = setting(256, "Lines per part file, the unit of work that is saved and resumed.")
     target: str = setting(
-        "predicted", "Class to explain: predicted (of several labels the most probable), or a label."
+        "predicted", "Class to explain: predicted (the most probable of several labels), or a label."
     )
     threshold: float = setting(
         THRESHOLD, "Multi-label models: labels with a probability above this are predicted."
     )
-    mask: str | None = setting(None, "Text that stands in for a word, for functions with --replace mask.")
+    mask: str | None = setting(None, "Text that replaces a removed word, for functions with --replace mask.")
 
     def target_label(self, labels: Sequence[str], kind: Kind) -> str | None:
         """Return the label to explain; None where each text has its own.

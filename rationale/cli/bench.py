@@ -47,7 +47,7 @@ def bench_command(  # noqa: PLR0913 (one option each)
     dial: Annotated[
         bool, typer.Option("--dial", help="Plot accuracy and agreement against speed instead of timing.")
     ] = False,
-    dials: Annotated[str | None, typer.Option(help="Dial settings to plot, comma-separated.")] = None,
+    dials: Annotated[str | None, typer.Option(help="Dial settings for --dial, comma-separated.")] = None,
     out: Annotated[Path, typer.Option(help="Folder for tables and plots.")] = Path("runs/bench"),
     precision: Precision = "auto",
     device: Device = "auto",
@@ -55,7 +55,7 @@ def bench_command(  # noqa: PLR0913 (one option each)
     *,
     compute: Compute,
 ) -> None:
-    """Measure time and FLOPs of a model: dense in Hugging Face, dense packed, and with token removal."""
+    """Measure a model's time and FLOPs: dense in Hugging Face, dense and packed, and with token removal."""
     from eraser.files.content import content_of_examples
     from eraser.files.owned import claim, is_done
     from eraser.load import load

@@ -45,7 +45,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Evaluate explanations of text classifiers: agreement with annotators, faithfulness and cost.",
 )
-data_app = typer.Typer(no_args_is_help=True, help="Fetch, list and describe data sets.")
+data_app = typer.Typer(no_args_is_help=True, help="Import, list, fetch and describe data sets.")
 app.add_typer(data_app, name="data")
 data_app.command("import")(import_command)
 app.add_typer(train_app, name="train")
@@ -125,7 +125,7 @@ def out_of_memory(error: BaseException) -> bool:
 
 @data_app.command("list")
 def data_list(as_json: AsJson = False) -> None:
-    """List the data sets that can be downloaded, and where those that are here lie."""
+    """List the data sets that can be downloaded, and where the downloaded ones are."""
     from eraser.data.catalog import status
 
     rows = status()
@@ -142,9 +142,9 @@ def data_list(as_json: AsJson = False) -> None:
 @data_app.command("fetch")
 def data_fetch(
     names: Annotated[
-        list[str], typer.Argument(help="Names of data sets, as `rationale data list` prints them.")
+        list[str], typer.Argument(help="Names of data sets, as printed by `rationale data list`.")
     ],
-    force: Annotated[bool, typer.Option(help="Download again what is already here.")] = False,
+    force: Annotated[bool, typer.Option(help="Download data sets again that are already here.")] = False,
 ) -> None:
     """Download data sets into the cache folder, check and unpack them."""
     from eraser.download import fetch

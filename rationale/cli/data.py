@@ -29,7 +29,8 @@ Fractions = Annotated[
     typer.Option(help="Train, val and test fractions for --file, stratified by label; default 0.8,0.1,0.1."),
 ]
 IdColumn = Annotated[
-    str | None, typer.Option("--id", help="Column of the ids; by default id, or ids are made.")
+    str | None,
+    typer.Option("--id", help="Column of the ids; by default id if there is one, else ids are made."),
 ]
 RationaleColumn = Annotated[
     str | None, typer.Option(help="Column of the rationales; by default rationale if there is one.")
@@ -41,7 +42,7 @@ RationaleForm = Annotated[
     Literal["auto", "chars", "tokens", "marks", "none"],
     typer.Option(
         help="Format of the rationales. chars, tokens: lists of [start, end), end excluded, in characters or "
-        "in words (white-space words; those of --words where most rationales fit only those); tokens also "
+        "in words (between white space, or as cut by --words if most rationales fit only those); tokens also "
         "takes a list with a 0 or 1 per word; marks: marked in the text; auto: detected from the rows."
     ),
 ]

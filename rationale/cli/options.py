@@ -15,15 +15,15 @@ from rationale.settings import WORDS_HELP
 DatasetName = Annotated[
     str | None,
     typer.Option(
-        help="Data set: sample, movies, multirc, hatexplain, or your own name; default that of --data, else "
-        "sample."
+        help="Data set: sample, movies, multirc, hatexplain, or a name of your own; by default named after "
+        "--data, or sample without --data."
     ),
 ]
 DataPath = Annotated[
     Path | None,
     typer.Option(
         help="Folder or .tar.gz of the data set, or a CSV, TSV, JSON, JSONL or Parquet file with the columns "
-        "text and label, and rationale if there is one; by default the copy that `data fetch` downloaded."
+        "text, label and optionally rationale; by default the copy that `data fetch` downloaded."
     ),
 ]
 ExtraLabels = Annotated[
@@ -48,16 +48,17 @@ Words = Annotated[WordCutter | None, typer.Option(help=WORDS_HELP)]
 ModelPath = Annotated[
     str | None,
     typer.Option(
-        help="Model folder, hub id or package.module:function; for the sample by default the shipped model."
+        help="Model folder, hub id or package.module:function; for the sample, by default the shipped model."
     ),
 ]
 DenseModel = Annotated[
-    str | None, typer.Option(help="Model that attention and gradients explain where --model drops tokens.")
+    str | None, typer.Option(help="Model that attention and gradients explain if --model drops tokens.")
 ]
 Overwrite = Annotated[
     bool,
     typer.Option(
-        "--overwrite", help="Replace other results of this suite in --out; only files that it wrote itself."
+        "--overwrite",
+        help="Replace earlier results of this suite in --out; other files are never touched.",
     ),
 ]
 RunFolder = Annotated[Path | None, typer.Option(help="Folder for the run; default runs/DATASET-SPLIT.")]
@@ -69,18 +70,20 @@ Budgets = Annotated[
     list[str] | None,
     typer.Option(
         help="Rationale length: ratio, ratio=R, gold, top=N, match=METHOD or own; may be repeated, "
-        "the first one leads."
+        "the first is the main one."
     ),
 ]
 Explains = Annotated[
     Literal["logit", "probability", "margin"] | None,
     typer.Option(
-        help="Output of that class to explain; by default its logit, for a function its probability."
+        help="Output of the class to explain: by default its logit, or for a function its probability."
     ),
 ]
 LabelNames = Annotated[
     str | None,
-    typer.Option(help="Labels of the model's outputs in order, comma-separated; two for one logit: NEG,POS."),
+    typer.Option(
+        help="Labels of the model's outputs in order, comma-separated; two for a single logit: NEG,POS."
+    ),
 ]
 RunnerName = Annotated[str, typer.Option(help="Where to compute: local, accelerate or ray.")]
 Workers = Annotated[int, typer.Option(help="Number of processes, each with its own copy of the model.")]
@@ -91,7 +94,7 @@ Address = Annotated[
 Threads = Annotated[int | None, typer.Option(help="Number of CPU threads; by default what torch chooses.")]
 
 # training
-Dense = Annotated[Path, typer.Option(help="Folder of a model of `train dense`: teacher and starting point.")]
+Dense = Annotated[Path, typer.Option(help="Folder of a `train dense` model: teacher and starting point.")]
 ModelOut = Annotated[Path, typer.Option(help="Folder for the trained model.")]
 Compose = Annotated[
     Path | None,

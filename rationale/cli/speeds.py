@@ -50,7 +50,7 @@ def speeds_command(  # noqa: PLR0913 (one option each)
     seed: Annotated[int, typer.Option(help="Random seed of the confidence intervals.")] = 0,
     overwrite: Overwrite = False,
 ) -> None:
-    """Compare the accuracy of models at their FLOPs and measured time, and the area under each curve."""
+    """Compare models: accuracy against FLOPs and measured time, and the area under each curve."""
     from dataclasses import asdict
 
     from eraser.files.cells import as_csv

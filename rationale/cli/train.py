@@ -17,7 +17,7 @@ from rationale.training.recipes.settings import DactSettings, InforCoefSettings,
 from rationale.training.settings import AdaptiveSettings, TrainSettings
 
 train_app = typer.Typer(no_args_is_help=True, help="Train models.")
-tune_app = typer.Typer(no_args_is_help=True, help="Search a model's settings on val.")
+tune_app = typer.Typer(no_args_is_help=True, help="Search for a model's best settings on val.")
 
 STEP = ("weight_decay", "clip", "warmup")  # of the optimiser, which these recipes leave as they are
 NOT_TUNED = (*STEP, "temperature", "eta", "eta_max", "target_class", "saliency_epochs")
@@ -99,7 +99,7 @@ def train_adapler_command(
 @train_app.command("dact")
 @from_settings(without=(*STEP, "hard_epochs", "hard_lr", "speedup"))
 def train_dact_command(*, training: Training, settings: DactSettings) -> None:
-    """Train a model whose texts stop at the layer that decides them (DACT-BERT)."""
+    """Train a model in which a text stops at the layer that decides its class (DACT-BERT)."""
     train_recipe("dact", training, settings)
 
 
@@ -165,7 +165,7 @@ def _loaded(name: str | None, data: Path | None, only_evidence: bool) -> Dataset
 @from_settings(without=NOT_TUNED)
 def tune_adapler_command(  # noqa: PLR0913 (one option each)
     dense: Dense,
-    out: Annotated[Path, typer.Option(help="Folder for the search: a model folder each, frontier.csv.")],
+    out: Annotated[Path, typer.Option(help="Folder for the search: a folder per model, and frontier.csv.")],
     dataset: DatasetName = None,
     data: DataPath = None,
     gamma: Annotated[str, typer.Option(help="Weights of the saliency loss, comma-separated.")] = "0.005,0.05",

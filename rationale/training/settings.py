@@ -35,7 +35,7 @@ class TrainSettings:
     )
     seed: int = setting(0, "Random seed of weights, batch order and dropout.")
     checkpoint_seconds: float = 120.0
-    keep_epochs: int = setting(1, "Number of best epochs whose weights are kept, for `train adapler`.")
+    keep_epochs: int = setting(1, "Number of best epochs whose weights are kept for `train adapler`.")
 
     def check(self) -> None:
         """Refuse settings that cannot train, all at once."""
@@ -90,17 +90,18 @@ class AdaptiveSettings:
     """How an adaptive model is trained; saved beside its weights."""
 
     epochs: int = setting(3, "Epochs of the published training.")
-    hard_epochs: int = setting(0, "Epochs of hard removal after the published training (ours).")
+    hard_epochs: int = setting(0, "Epochs of hard removal after the published training (our addition).")
     hard_lr: float = setting(3e-5, "Learning rate of the model weights in the hard-removal stage.")
     speedup: float | None = setting(None, "Target FLOPs speed-up in the hard-removal stage.")
     word_drop: float = setting(
-        0.0, "Fraction of words left out at random in the hard-removal stage (ours); needs --distill 1."
+        0.0,
+        "Fraction of words left out at random in hard removal (our addition); needs --distill 1.",
     )
     step: StepSettings = field(default_factory=StepSettings)
     teacher_epochs: int = setting(
-        1, "Number of best dense epochs whose mean probability is distilled (ours)."
+        1, "Number of best dense epochs whose mean probability is distilled (our addition)."
     )
-    tolerance: float = setting(0.01, "Maximum drop in validation accuracy.")
+    tolerance: float = setting(0.01, "Largest accepted drop in validation accuracy.")
     batch_size: int = setting(32, "Windows per optimiser step.")
     precision: Precision = setting(
         "auto", "Numerical precision; auto is bf16 where the hardware supports it."

@@ -42,13 +42,17 @@ class AdaplerSettings(AdaptiveSettings):
     """How AdapLeR is trained; saved beside its weights. Words are left out in the hard stage only."""
 
     epochs: int = setting(5, "Epochs of soft removal, the published training.")
-    predictor_epochs: int = setting(0, "Epochs of the contribution predictors alone, before all else (ours).")
+    predictor_epochs: int = setting(
+        0, "Epochs of the contribution predictors alone, before all other stages (our addition)."
+    )
     step: AdaplerStepSettings = field(default_factory=AdaplerStepSettings)
     steepness: tuple[float, float] | None = setting(
-        None, "Steepness λ as FIRST,GROWTH per epoch; by default as published.", parse=parse_steepness
+        None,
+        "Steepness λ of soft removal as FIRST,GROWTH per epoch; by default as published.",
+        parse=parse_steepness,
     )
     eta: float = setting(0.25, "Initial value of the thresholds.")
-    eta_max: float = setting(1.0, "Largest threshold in the hard-removal stage (above 1: ours).")
+    eta_max: float = setting(1.0, "Largest threshold in the hard-removal stage; above 1 is our addition.")
     target: str = setting(
         "gradient_x_input",
         "What the predictors imitate: gradient_x_input (published), human, METHOD, or several joined by +.",

@@ -22,8 +22,10 @@ class DactSettings(AdaptiveSettings):
     little in a_N learn little.
     """
 
-    tau: float = setting(5e-3, "Weight of the ponder cost; a larger one stops texts earlier.")
-    heads: float = setting(0.0, "Weight of the layers' own task losses (ours).")
+    tau: float = setting(
+        5e-3, "Weight of the cost of later layers (ponder cost); a larger one stops texts earlier."
+    )
+    heads: float = setting(0.0, "Weight of the layers' own task losses (our addition).")
     halting_lr: float = setting(1e-3, "Learning rate of the classification heads and halting units.")
     exit_rule: ExitRule = setting("published", "Rule that stops a text; neither changes its predicted class.")
     shared_head: bool = setting(False, "Share one classification head among all layers.")
@@ -58,8 +60,8 @@ class InforCoefSettings(AdaptiveSettings):
     step: StepSettings = field(default_factory=lambda: StepSettings(lr=2e-5))
     norm: float = setting(4e-4, "Weight of the norm term of the bottleneck loss.")
     entropy: float = setting(4e-4, "Weight of the negative entropy of the masks.")
-    share: float = setting(0.0, "Weight of the fraction of tokens kept (released code).")
-    bottleneck: Bottleneck = setting("corrected", "Form of both terms of the bottleneck loss.")
+    share: float = setting(0.0, "Weight of the fraction of tokens kept (released code only, not the paper).")
+    bottleneck: Bottleneck = setting("corrected", "Form of the bottleneck loss's norm and entropy terms.")
     sampler_lr: float | None = setting(None, "Learning rate of the samplers; default --lr.")
 
     def rates(self) -> tuple[float, ...]:
