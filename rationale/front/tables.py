@@ -84,8 +84,8 @@ def by_example(columns: ColumnMap, examples: Sequence[Example], metric: str, bud
     for key in keys:
         values = np.asarray(columns[key])  # [N,1]
         name = f"{key[2]}, {key[1]}" if metric == TAU else key[2]
-        for i in np.flatnonzero(defined(values)):
-            rows.append((examples[int(i)].id, examples[i].label, name, float(values[i, 0])))
+        for i in np.flatnonzero(defined(values)).tolist():
+            rows.append((examples[i].id, examples[i].label, name, float(values[i, 0])))
     return pd.DataFrame(rows, columns=["example", "label", "method", "value"])
 
 
