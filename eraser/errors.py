@@ -87,7 +87,9 @@ def fault_lines(faults: Sequence[Fault]) -> list[str]:
         elif seen[fault.like] == FIRST + 1:
             place = "" if fault.file is None else f"{fault.file}: "
             what = "row" if fault.line is not None or fault.id is not None else "fault"
-            expected = f" where {cut(fault.expected)} was expected" if fault.message is None else " like these"
+            expected = (
+                f" where {cut(fault.expected)} was expected" if fault.message is None else " like these"
+            )
             lines.append(printable(f"{place}… and {alike[fault.like] - FIRST:,} more {what}s{expected}"))
     if len(lines) > MOST_LINES:
         lines[MOST_LINES:] = [f"… and {len(lines) - MOST_LINES:,} more lines like these"]

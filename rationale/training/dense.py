@@ -73,13 +73,15 @@ def train_dense(
     """
     settings.check()
     if several := [x for x in dataset.labels if SEVERAL in x or not x]:
-        expected = "one label a text: a model that gives several cannot be trained here, but evaluated"
-        raise InputError(Fault(expected, repr(several[0]), dataset.source))
+        message = f"cannot train on several labels per text, as {several[0]!r}; such models can be evaluated"
+        raise InputError(Fault.of(message, dataset.source))
     examples = [e for s in ("train", "val") for e in dataset.splits.get(s, ())]
     texts = digest([(e.id, e.label, e.query, dataset.text(e).words) for e in examples])
     for split in ("train", "val"):
         if not dataset.splits.get(split):
-            raise InputError(Fault(f"a {split} split to train with", "none", dataset.source))
+            raise InputError(
+                Fault.of(f"training needs a {split} split, which is missing or empty", dataset.source)
+            )
     wanted = {**asdict(settings), "dataset": dataset.name, "backbone": origin, "texts": texts}
     wanted |= {"content_of_backbone": content_of_model(origin)}
     if is_done(out, BY, wanted, (origin,), overwrite):

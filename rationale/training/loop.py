@@ -93,7 +93,7 @@ class Loop:
         at = f"epoch {self.progress['epoch'] + 1}, step {self.progress['step'] + 1}"
         at += f", {_named(ids)}" if ids else ""
         raise InputError(
-            Fault(f"a finite {term} (the last good checkpoint is kept)", f"{value} at {at}", self.file.parent)
+            Fault.of(f"{term} is {value} at {at}; the last good checkpoint is kept", self.file.parent)
         )
 
 
