@@ -112,7 +112,7 @@ def test_what_is_named_from_the_current_folder_is_found_from_another(started, tm
 def test_command_refuses_what_is_not_there(started, option, tmp_path):
     done = CliRunner().invoke(app, ["app", option, str(tmp_path / "nothing")])
     assert isinstance(done.exception, InputError)
-    assert str(done.exception) == f"{tmp_path}/nothing: expected a folder, got nothing there"
+    assert str(done.exception) == f"{tmp_path}/nothing: no such folder"
     assert not started
 
 

@@ -119,7 +119,7 @@ def test_names_that_lead_nowhere_are_refused(package):
     )
     refused(
         lambda: from_name("by_words.models:other", ["a", "b"]),
-        "by_words.models:other: expected 'other' in the module by_words.models, got no such name",
+        "by_words.models:other: the module by_words.models has no 'other'",
     )
 
 
@@ -173,7 +173,7 @@ def test_options_that_do_not_fit_are_a_line(rationale, package):
             "expected a method that fits a function of texts, got attention: it looks into a model, and this",
         ),
         (("--explain", "logit"), "expected explain as probability, for a function of texts, got 'logit'"),
-        (("--replace", "mask"), "expected a text in place of masked words (--mask), got none"),
+        (("--replace", "mask"), "masking words needs a text to put in their place (--mask)"),
         (("--max-length", 64), "expected no max_length for a function, which reads each text whole, got 64"),
         (("--labels", "NEG,POS,MIXED"), "a row a text, a column each of NEG, POS, MIXED, got shape [2, 2]"),
     ):

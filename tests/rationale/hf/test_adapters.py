@@ -281,7 +281,7 @@ def test_a_whole_model_and_an_adapter_in_one_folder_are_refused(model_folder):
     (model_folder / "adapter_config.json").write_text(
         json.dumps({"base_model_name_or_path": "somebody/model"})
     )
-    refused(model_folder, f"{model_folder}: expected an adapter or a whole model, got both in one folder")
+    refused(model_folder, f"{model_folder}: the folder holds both an adapter and a whole model; keep one")
 
 
 @pytest.mark.parametrize("text", ["{", "[]", "3", "[" * 10**5])

@@ -173,9 +173,9 @@ def test_runs_that_cannot_be_compared_are_refused(tmp_path):
     split = run_folder(tmp_path / "split", {F1: numbers(1, 1)}, split="val")
     refused([one, split], f"{split}: expected runs of one split: {one} has 'test', got 'val'")
     ids = run_folder(tmp_path / "ids", {F1: {"x": (1.0,)}})
-    refused([one, ids], f"expected runs with examples in common, got none that is in all of {one}, {ids}")
+    refused([one, ids], f"no example is in all runs: {one}, {ids}")
     same = run_folder(tmp_path / "same", {F1: numbers(1, 1)})
-    refused([one, same], "expected runs that measured sufficiency, got none that did", ["sufficiency"])
+    refused([one, same], "no run measured sufficiency", ["sufficiency"])
     with pytest.raises(InputError, match="^expected a metric of accuracy, token_f1, .*, got 'token_f2'$"):
         compared([one, same], ["token_f2"])
 

@@ -111,7 +111,7 @@ def test_diverged_training_stops(start, sample, tmp_path):
 
 def test_data_without_val_split_is_refused(start, sample, tmp_path):
     bare = replace(sample, splits={"train": sample.splits["train"]})
-    with pytest.raises(InputError, match="expected a val split to train with, got none"):
+    with pytest.raises(InputError, match="training needs a val split, which is missing or empty"):
         train_dense(start, bare, tmp_path / "m", SETTINGS)
 
 
