@@ -271,7 +271,7 @@ def test_sums_within_a_thousandth_are_taken_as_they_are():
 
 def test_settings_that_cannot_be_used_are_refused():
     refused(lambda: from_callable("f", ["a", "b"]), "expected a function of a list of texts, got str")
-    refused(lambda: from_callable(len, ["a", "a"]), "duplicate labels: ['a', 'a']")
+    refused(lambda: from_callable(len, ["a", "a"]), "expected each label once, got ['a', 'a']")
     refused(lambda: from_callable(len, ["a"]), "expected at least two classes, got 1")
     refused(lambda: from_callable(len, ["a", "b"], kind="value"), "expected one name of a number, got 2")
     refused(
@@ -321,7 +321,7 @@ def test_runs_that_do_not_fit_a_function_are_refused(box, classifier, sample, tm
     )
     refused(
         lambda: plan(box, sample, SETTINGS, tmp_path / "r", classifier),
-        "expected no dense model beside a function of texts, which is explained itself, got one",
+        "a function of texts is explained itself; leave --dense out",
     )
     assert not (tmp_path / "r").exists()
 

@@ -76,8 +76,7 @@ REFUSED = {
     "[0.01, 0.05, 0.1, 0.2, 0.5] once, got [0.01, 0.05, 0.1, 0.2, 0.5, 0.5]",
     "thresholds_without_comp": "{p}:1: a1: thresholded_scores needs "
     "comprehensiveness_classification_scores, which is missing",
-    "tokens_to_flip": "{g}:3: a3: expected evidence in a document with tokens, to divide tokens_to_flip by, "
-    "got none",
+    "tokens_to_flip": "{g}:3: a3: the evidence documents have no tokens to divide tokens_to_flip by",
     "strict_without_classification": "{p}:1: a1: strict scoring needs a classification",
 }
 

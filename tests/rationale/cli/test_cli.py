@@ -228,7 +228,7 @@ def test_model_never_fine_tuned_is_refused(rationale, model_folder):
     save_file(kept, model_folder / "model.safetensors", metadata={"format": "pt"})
     code, _, err = rationale("evaluate", "--model", model_folder)
     assert code == 2
-    assert "expected a fine-tuned classifier, got no weights for classifier.bias, classifier.weight" in err
+    assert "not a fine-tuned classifier: no weights for classifier.bias, classifier.weight" in err
 
 
 def test_tokenizer_of_another_model_is_refused(rationale, model_folder, tokenizer):
@@ -246,10 +246,10 @@ def test_model_folder_without_tokenizer_is_refused(rationale, model_folder):
         file.unlink()
     code, _, err = rationale("evaluate", "--model", model_folder)
     assert code == 2
-    assert "expected a tokenizer (tokenizer.json, vocab.txt," in err
+    assert "no tokenizer (tokenizer.json, vocab.txt," in err
     code, _, err = rationale("train", "dense", "--backbone", model_folder, "--out", "m")
     assert code == 2
-    assert "expected a tokenizer (tokenizer.json, vocab.txt," in err
+    assert "no tokenizer (tokenizer.json, vocab.txt," in err
 
 
 @pytest.mark.parametrize("text", ["{oops", '{"max_length": "256"}', "[]"])
@@ -268,7 +268,7 @@ def test_pickled_weights_are_refused(rationale, model_folder):
     (model_folder / "model.safetensors").unlink()
     code, _, err = rationale("evaluate", "--model", model_folder)
     assert code == 2
-    assert "expected a model folder or hub id with safetensors" in err
+    assert ": no safetensors, only pytorch_model.bin" in err
 
 
 def test_nan_weights_are_refused(rationale, model_folder):

@@ -81,7 +81,7 @@ def test_another_model_is_not_replaced_unless_it_is_ours_and_that_is_asked_for(f
     assert (theirs / "model.safetensors").read_bytes() == before
     compress(folder, tmp_path / "small")
     tokenizer.save_pretrained(theirs)
-    with pytest.raises(InputError, match="got one with other content_of_model"):
+    with pytest.raises(InputError, match="holds results with other content_of_model"):
         compress(theirs, tmp_path / "small")
     compress(theirs, tmp_path / "small", overwrite=True)
     assert "electra" in (tmp_path / "small/config.json").read_text()

@@ -111,7 +111,7 @@ def test_checkpoint_without_weights_it_needs_is_refused(adapler_folder, lost, na
     file = adapler_folder / "model.safetensors"
     kept = {k: v for k, v in load_file(file).items() if not k.startswith(lost)}
     save_file(kept, file, metadata={"format": "pt"})
-    expected = f"{adapler_folder}: expected a fine-tuned classifier, got no weights for {named}"
+    expected = f"{adapler_folder}: not a fine-tuned classifier: no weights for {named}"
     assert refused(load_classifier, adapler_folder) == expected
 
 
