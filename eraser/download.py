@@ -49,7 +49,7 @@ def fetch(name: str, *, progress: bool = True, force: bool = False, table: Table
         with locked(target, _say_waits if progress else None):
             return target if target.is_dir() and not force else _fetched(archive, work, target, progress)
     except OSError as error:
-        raise InputError(Fault("room in the cache and leave to write there", str(error), work)) from error
+        raise InputError(Fault.of(f"cannot write to the cache: {error}", work)) from error
 
 
 def _say_waits(target: Path) -> None:
@@ -107,13 +107,15 @@ def unpack(archive: Path, target: Path, max_bytes: int = MAX_BYTES) -> None:
             while block := zipped.read(CHUNK):
                 plain.write(block)
                 if plain.tell() > max_bytes:
-                    raise InputError(Fault(f"at most {max_bytes} bytes unpacked", "more", archive))
+                    raise InputError(Fault.of(f"the archive unpacks to more than {max_bytes} bytes", archive))
             plain.seek(0)
             bounded = Bounded(cast(BinaryIO, plain), archive, max_bytes)
             with tarfile.open(fileobj=cast(BinaryIO, bounded), mode="r:") as tar:
                 for n, member in enumerate(tar, start=1):
                     if n > MAX_MEMBERS:
-                        raise InputError(Fault(f"at most {MAX_MEMBERS} files", "more", archive))
+                        raise InputError(
+                            Fault.of(f"the archive holds more than {MAX_MEMBERS} files", archive)
+                        )
                     _refuse_unsafe(member, archive)
                     bounded.allow(MAX_HEADER)
                 bounded.allow(max_bytes + 2 * plain.tell())
@@ -161,7 +163,7 @@ def _download(url: str, path: Path, progress: bool) -> None:
             return _attempt(url, path, progress)
         except (URLError, ConnectionError, TimeoutError, HTTPException) as error:
             got = str(error) or type(error).__name__
-    raise InputError(Fault("the whole file", f"{got}, in {len(PAUSES_S)} tries", url))
+    raise InputError(Fault.of(f"download failed {len(PAUSES_S)} times: {got}", url))
 
 
 def _attempt(url: str, path: Path, progress: bool) -> None:
@@ -192,7 +194,7 @@ def _stream(response: HTTPResponse, path: Path, start: int, progress: bool) -> N
             shown.add(len(block))
         arrived = file.tell()
     if max(arrived, promised or 0) > MAX_DOWNLOAD:
-        raise InputError(Fault(f"at most {MAX_DOWNLOAD} bytes", str(promised or "more"), response.url))
+        raise InputError(Fault.of(f"the file is larger than {MAX_DOWNLOAD} bytes", response.url))
     if promised not in (None, arrived):
         raise ConnectionError(f"{arrived} of {promised} bytes")
 
@@ -220,6 +222,6 @@ def _open(url: str, headers: dict[str, str]) -> HTTPResponse:
         if response.status in BUSY:
             raise ConnectionError(got)
         if not 300 <= response.status < 400 or "Location" not in response.headers:
-            raise InputError(Fault("the file", got, place))
+            raise InputError(Fault.of(f"download failed: {got}", place))
         place = urljoin(place, response.headers["Location"])
-    raise InputError(Fault("at most 5 redirects", "more", url))
+    raise InputError(Fault.of("more than 5 redirects", url))

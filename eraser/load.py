@@ -86,5 +86,5 @@ def _of_file(path: Path, name: str, split: str) -> Dataset:
 def _only(dataset: Dataset, splits: Iterable[str] | None) -> Dataset:
     wanted = tuple(splits or dataset.splits)
     if missing := sorted(set(wanted) - set(dataset.splits)):
-        raise InputError(*(Fault("posts of this split", "none", dataset.source, None, s) for s in missing))
+        raise InputError(*(Fault.of("no posts in this split", dataset.source, None, s) for s in missing))
     return replace(dataset, splits={s: dataset.splits[s] for s in wanted})

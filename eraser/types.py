@@ -146,9 +146,17 @@ class Text:
         return cls(example_id, words, {"text": 0}, (0,), query, string)
 
     def fault(self, expected: str, got: str) -> Fault:
-        """Return what is wrong with this text, with where it stands as far as that is known."""
+        """Return a wrong value in this text, with its place as far as that is known."""
+        return Fault(expected, got, *self._place)
+
+    def problem(self, message: str) -> Fault:
+        """Return a plain message about this text, with its place as far as that is known."""
+        return Fault.of(message, *self._place)
+
+    @property
+    def _place(self) -> tuple[str | None, int | None, str | None]:
         id = None if self.example_id == str(self.line) else self.example_id  # a line's number is no id
-        return Fault(expected, got, self.file, self.line, id)
+        return self.file, self.line, id
 
     @property
     def plain(self) -> tuple[str, Spans]:

@@ -63,7 +63,7 @@ class Pieces:
         """
         for text in texts:
             if not any(text.words):
-                raise InputError(Fault("a text with words", "an empty one", id=text.example_id))
+                raise InputError(Fault.of("the text has no words", id=text.example_id))
             if text.query is not None:
                 expected = "a text without a query: a function reads one string"
                 raise InputError(Fault(expected, short_repr(text.query), id=text.example_id))
@@ -99,7 +99,7 @@ class Pieces:
         if how == "delete":
             return tuple(without(w, removed) for w in windows)
         if self.mask_id is None:
-            raise InputError(Fault("a text in place of masked words (--mask)", "none"))
+            raise InputError(Fault.of("masking words needs a text to put in their place (--mask)"))
         return tuple(replace(w, ids=np.where(covers(w, removed), self.mask_id, w.ids)) for w in windows)
 
     def text(self, window: Window) -> str:
@@ -181,9 +181,8 @@ class BlackBox:
             expected = f"an array of numbers for {len(texts)} texts"
             raise InputError(Fault(expected, f"{type(error).__name__}: {line}", self.name)) from None
         if found.shape != (shape := (len(texts), len(self.labels))):
-            expected = (
-                f"answers of shape {list(shape)}, a row a text, a column each of {', '.join(self.labels)}"
-            )
+            columns = ", ".join(self.labels)
+            expected = f"outputs of shape {list(shape)}, one row per text, one column per label ({columns})"
             raise InputError(Fault(expected, f"shape {list(found.shape)}", self.name))
         self._check(found, texts)
         return found
@@ -241,7 +240,7 @@ def from_callable(  # noqa: PLR0913 (what is known of a function)
     names = tuple(map(str, labels))
     rules = [
         (callable(predict_proba), "a function of a list of texts", type(predict_proba).__name__),
-        (len(set(names)) == len(names), "labels that differ", short_repr(list(names), 100)),
+        (len(set(names)) == len(names), "each label once", short_repr(list(names), 100)),
         (kind in HEAD_OF, f"a kind of {', '.join(HEAD_OF)}", repr(kind)),
         (kind != "class" or len(names) > 1, "at least two classes", str(len(names))),
         (kind != "labels" or bool(names), "at least one label", "none"),

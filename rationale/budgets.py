@@ -96,13 +96,13 @@ def extract(
     if budget.kind == "own":
         if own is None:
             raise InputError(
-                Fault("a method that chooses words itself for budget own", "one that only ranks")
+                Fault.of("budget own needs a method that chooses words; this one only ranks them")
             )
         return own
     if budget.kind == "match":
         if match is None:
-            expected = f"a choice of words by {budget.method} to match"
-            raise InputError(Fault(expected, "a method that only ranks"))
+            message = f"budget match needs a method that chooses words; {budget.method} only ranks them"
+            raise InputError(Fault.of(message))
         return top_words(scores, int(match.sum()))
     if budget.words is not None:
         return top_words(scores, budget.words)

@@ -187,7 +187,7 @@ def _head(problem: str | None, logits: int, given: int) -> Head:
 
 def _check_names(head: Head, names: Sequence[str], logits: int, place: str | Path) -> None:
     if len(set(names)) < len(names):
-        raise InputError(Fault("labels that differ", short_repr(list(names), 100), place))
+        raise InputError(Fault.of(f"duplicate labels: {short_repr(list(names), 100)}", place))
     if head != "two_classes" and len(names) != logits:
         expected = f"{logits} labels, as the model has"
         if logits == 1:

@@ -40,7 +40,11 @@ def load_named(
     """
     if not is_function(model):
         if mask is not None:
-            raise InputError(Fault("no mask for a model, whose tokenizer has its own", repr(mask), model))
+            raise InputError(
+                Fault.of(
+                    f"--mask {mask!r} is for functions; a model's tokenizer has its own mask token", model
+                )
+            )
         from rationale.hf.classifier import (  # a function needs no Hugging Face library
             cast_once,
             load_classifier,
@@ -48,8 +52,8 @@ def load_named(
 
         return cast_once(load_classifier(model, labels=labels, **how))
     if bad := [n for n, usual in OF_MODELS.items() if how.get(n, usual) != usual]:
-        expected = f"no {bad[0]} for a function, which reads each text whole"
-        raise InputError(Fault(expected, str(how[bad[0]]), model))
+        message = f"{bad[0]} {how[bad[0]]} is for models; a function reads each text whole"
+        raise InputError(Fault.of(message, model))
     return from_name(model, labels, mask)
 
 
@@ -71,7 +75,7 @@ def from_name(name: str, labels: Sequence[str] | None = None, mask: str | None =
     file = getattr(found, "__file__", None)
     for part in path.split("."):
         if not hasattr(found, part):
-            raise InputError(Fault(f"{path!r} in the module {module}", "no such name", name))
+            raise InputError(Fault.of(f"the module {module} has no {path!r}", name))
         found = getattr(found, part)
     function = getattr(found, "predict_proba", found)
     names = [_text(x) for x in getattr(found, "classes_", ())] if labels is None else list(labels)
@@ -96,5 +100,6 @@ def _imported(module: str, name: str) -> Any:
             return importlib.import_module(module)
     except Exception as error:  # whatever a stranger's module does when it is imported
         line = (str(error).splitlines() or [""])[0]
-        expected = "a module that can be imported: installed, or in a folder that PYTHONPATH names"
-        raise InputError(Fault(expected, f"{type(error).__name__}: {line}", name)) from None
+        remedy = "install it, or add its folder to PYTHONPATH"
+        message = f"the module cannot be imported ({remedy}): {type(error).__name__}: {line}"
+        raise InputError(Fault.of(message, name)) from None

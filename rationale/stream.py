@@ -238,7 +238,7 @@ def _parts_of(folder: Path) -> list[str]:
     """Return the names of a run's parts."""
     text = read_own(folder, MANIFEST)
     if text is None:
-        raise InputError(Fault("a finished run of `rationale attribute`", f"no {MANIFEST}", folder))
+        raise InputError(Fault.of(f"not a finished run of `rationale attribute`: no {MANIFEST}", folder))
     try:
         found = json.loads(text)
     except (ValueError, RecursionError) as error:

@@ -81,8 +81,8 @@ def cached(name: str, *, table: Table = ARCHIVES) -> Path:
     """Return the folder of a data set fetched before."""
     folder = cache_dir() / known(name, table).name
     if not folder.is_dir():
-        expected = f"a fetched data set (`rationale data fetch {name}`) or the path of one (`--data PATH`)"
-        raise InputError(Fault(expected, "nothing there", folder))
+        remedy = f"run `rationale data fetch {name}`, or give its path with `--data PATH`"
+        raise InputError(Fault.of(f"the data set {name} is not downloaded: {remedy}", folder))
     return folder
 
 

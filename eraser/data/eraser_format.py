@@ -36,7 +36,7 @@ def _documents_of_jsonl(source: Source, wanted: list[str]) -> dict[str, Document
             raise InputError(Fault('"docid" and "document" strings', short_repr(record), place, number))
         texts[record["docid"]] = record["document"]
     if missing := [d for d in wanted if d not in texts]:
-        raise InputError(*(Fault("a line with this docid", "none", place, None, d) for d in missing))
+        raise InputError(*(Fault.of("no line with this docid", place, None, d) for d in missing))
     return {d: Document(d, cut_sentences_of_jsonl(texts[d])) for d in wanted}
 
 
@@ -45,10 +45,10 @@ def load_eraser(source: Source, name: str, splits: Iterable[str] | None = None) 
     wanted = tuple(splits or ())
     there = [s for s in wanted or SPLITS if source.has(f"{s}.jsonl")]
     if missing := set(wanted) - set(there):
-        raise InputError(*(Fault("a file", "none", source.place(f"{s}.jsonl")) for s in sorted(missing)))
+        raise InputError(*(Fault.of("no such file", source.place(f"{s}.jsonl")) for s in sorted(missing)))
     if not there:
         raise InputError(
-            Fault("train.jsonl, val.jsonl or test.jsonl (or HateXplain's dataset.json)", "none", source.path)
+            Fault.of("no train.jsonl, val.jsonl or test.jsonl (nor HateXplain's dataset.json)", source.path)
         )
     if is_large(source, there):
         return load_large(source, name, there)

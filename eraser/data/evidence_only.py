@@ -22,7 +22,7 @@ def evidence_only(dataset: Dataset) -> Dataset:
     for split, examples in dataset.splits.items():
         marked = [e for e in examples if e.evidence]
         if examples and not marked:
-            raise InputError(Fault(f"examples with evidence in {split}", "none", dataset.source))
+            raise InputError(Fault.of(f"no example of {split} has evidence", dataset.source))
         if len(marked) < len(examples):
             notes.append(f"{split}: {len(examples) - len(marked)} texts without evidence left out")
         documents |= {e.id: _document(dataset, e) for e in marked}

@@ -71,7 +71,7 @@ def _post_ids(source: Source, ids: Any, posts: dict[str, Any]) -> list[str]:
     if not isinstance(ids, list) or not all(isinstance(i, str) for i in ids):
         raise InputError(Fault("lists of post ids", short_repr(ids), place))
     if unknown := [i for i in ids if i not in posts]:
-        raise InputError(*(Fault(f"a post of {POSTS}", "an unknown id", place, None, i) for i in unknown))
+        raise InputError(*(Fault.of(f"no post in {POSTS} has this id", place, None, i) for i in unknown))
     return ids
 
 

@@ -92,8 +92,10 @@ class JsonLines:
                     file.seek(begins)
                     return next(self._parsed(next(lines_of(file, self.path, before=number - 1)), number))
         except OSError as error:
-            raise InputError(Fault("the file that was opened", f"{error.strerror}", self.path)) from None
-        raise InputError(Fault("the file that was opened", "a changed one", self.path))
+            raise InputError(
+                Fault.of(f"the file cannot be read any more: {error.strerror}", self.path)
+            ) from None
+        raise InputError(Fault.of("the file changed while it was in use; load it again", self.path))
 
     def _parsed(self, raw: bytes, number: int) -> Iterator[dict[str, Any]]:
         try:
@@ -202,7 +204,7 @@ class _Jsonl(Documents):
 
     def read(self, doc_id: str) -> Document:
         if (found := self.by_id.find(doc_id)) is None:
-            raise InputError(Fault("a line with this docid", "none", self.by_id.lines.path, None, doc_id))
+            raise InputError(Fault.of("no line with this docid", self.by_id.lines.path, None, doc_id))
         return Document(doc_id, cut_sentences_of_jsonl(found[0]["document"]))
 
     def __iter__(self) -> Iterator[str]:

@@ -27,7 +27,7 @@ class Source:
 
     def __post_init__(self) -> None:
         if not self.path.exists():
-            raise InputError(Fault("a data set's folder or .tar.gz archive", "nothing there", self.path))
+            raise InputError(Fault.of("no such data set folder or .tar.gz archive", self.path))
 
     @cached_property
     def _members(self) -> dict[str, bytes]:
@@ -70,7 +70,7 @@ class Source:
         except InputError:
             raise
         except (KeyError, OSError, ValueError):  # the last: a name that no file can have
-            raise InputError(Fault("a readable file", "none", self.place(name))) from None
+            raise InputError(Fault.of("the file is missing or cannot be read", self.place(name))) from None
 
 
 def _tar(plain: Bounded) -> tarfile.TarFile:
@@ -87,9 +87,11 @@ def _members_of(plain: Bounded) -> dict[str, bytes]:
         for number, member in enumerate(archive, start=1):
             total += member.size
             if total > plain.total:
-                raise InputError(Fault(f"at most {plain.total} bytes unpacked", "more", plain.path))
+                raise InputError(
+                    Fault.of(f"the archive unpacks to more than {plain.total} bytes", plain.path)
+                )
             if number > MAX_MEMBERS:
-                raise InputError(Fault(f"at most {MAX_MEMBERS} files", "more", plain.path))
+                raise InputError(Fault.of(f"the archive holds more than {MAX_MEMBERS} files", plain.path))
             plain.allow(member.size + MAX_HEADER)
             reader = archive.extractfile(member) if member.isfile() else None
             if reader is not None:

@@ -24,9 +24,9 @@ def refuse_taken(folder: Path, but: Collection[str] = ()) -> None:
         InputError: it has, or is a file, or is the current folder, which would be replaced under the shell.
     """
     if folder.resolve() == Path.cwd():
-        raise InputError(Fault("a folder other than the current one", "the current one", folder))
+        raise InputError(Fault.of("the current folder cannot be the output folder; name another", folder))
     if folder.exists() and not folder.is_dir():
-        raise InputError(Fault("a folder that is empty or not there", "a file", folder))
+        raise InputError(Fault.of("a file of this name exists; name another folder", folder))
     if folder.is_dir() and (there := sorted(path.name for path in folder.iterdir() if path.name not in but)):
         raise InputError(
             Fault("a folder that is empty or not there", f"one with {short_repr(there)}", folder)

@@ -55,7 +55,7 @@ def read_bytes(path: Path, limit: int = MAX_BYTES) -> bytes:
         while len(found) <= limit and (block := file.read(min(CHUNK, limit + 1 - len(found)))):
             found += block
     if len(found) > limit:
-        raise InputError(Fault(f"at most {limit} bytes", "more", path))
+        raise InputError(Fault.of(f"the file is larger than {limit} bytes", path))
     return bytes(found)
 
 
@@ -77,7 +77,7 @@ def lines_of(file: BinaryIO, path: Path, longest: int = MAX_LINE, *, before: int
     while line := file.readline(longest + 1):
         number += 1
         if len(line) > longest:
-            raise InputError(Fault(f"lines of at most {longest} bytes", "a longer one", path, number))
+            raise InputError(Fault.of(f"the line is longer than {longest} bytes", path, number))
         yield line
 
 
@@ -111,11 +111,11 @@ class Bounded:
         """Return up to `size` bytes."""
         self.allowed -= size
         if self.allowed < 0:
-            limit = f"names and headers of at most {MAX_HEADER} bytes"
-            raise InputError(Fault(limit, "longer ones", self.path))
+            message = f"a name or header in the archive is longer than {MAX_HEADER} bytes"
+            raise InputError(Fault.of(message, self.path))
         if self.tell() + size > self.total + CHUNK:
-            raise InputError(Fault(f"at most {self.total} bytes unpacked", "more", self.path))
-        blocks = []  # as many as there are, not as an archive says
+            raise InputError(Fault.of(f"the archive unpacks to more than {self.total} bytes", self.path))
+        blocks = []  # as the file holds, not as the archive claims
         while size > 0 and (block := self.file.read(min(CHUNK, size))):
             blocks.append(block)
             size -= len(block)
@@ -124,7 +124,7 @@ class Bounded:
     def seek(self, place: int) -> int:
         """Go on from another place."""
         if place > self.total:
-            raise InputError(Fault(f"at most {self.total} bytes unpacked", "more", self.path))
+            raise InputError(Fault.of(f"the archive unpacks to more than {self.total} bytes", self.path))
         return self.file.seek(place)
 
     def tell(self) -> int:

@@ -83,9 +83,11 @@ def read_made(folder: Path) -> Made | None:
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         if isinstance(error, InputError):
             raise
-        raise InputError(Fault("a manifest of a command's folder", short_repr(str(error)), file)) from None
+        raise InputError(
+            Fault.of(f"not the manifest of a command's folder: {short_repr(str(error))}", file)
+        ) from None
     if not sound:
-        raise InputError(Fault("a manifest of a command's folder", "another JSON file", file))
+        raise InputError(Fault.of("not the manifest of a command's folder", file))
     return made
 
 
@@ -115,17 +117,17 @@ def is_done(
     """
     refuse_read(folder, reads)
     if folder.exists() and not folder.is_dir():
-        raise InputError(Fault("a folder to write to", "a file", folder))
+        raise InputError(Fault.of("a file of this name exists; choose another --out", folder))
     _sweep(folder)
     made = read_made(folder)
     if made is None:
         if there := _names(folder):
-            expected = "a new or empty folder, or one that this command made"
-            raise InputError(Fault(expected, there, folder))
+            message = f"the folder holds other files ({there}); choose a new or empty one"
+            raise InputError(Fault.of(message, folder))
         return False
     if other := _difference(made, by, json.loads(json.dumps(of))):
         if not overwrite:
-            raise InputError(Fault(f"a folder of the same work ({AGAIN})", other, folder))
+            raise InputError(Fault.of(f"the folder holds {other} ({AGAIN})", folder))
         return False
     if made.finished:
         check_whole(folder)
@@ -167,7 +169,9 @@ def refuse_read(folder: Path, reads: Iterable[Path | str | None]) -> None:
         if read is None or not (path := Path(read).resolve()).is_dir():
             continue
         if out == path or path.is_relative_to(out):
-            raise InputError(Fault("a folder to write to that is not read", f"that of {read}", folder))
+            raise InputError(
+                Fault.of(f"the output folder is or contains the input {read}; choose another --out", folder)
+            )
 
 
 def _sweep(folder: Path) -> None:
@@ -191,10 +195,10 @@ def _names(folder: Path) -> str:
 def _difference(made: Made, by: str, of: Mapping[str, Any]) -> str:
     """Return in words how a work differs from the one that is there."""
     if made.by != by:
-        return f"one of `{made.by}`"
+        return f"results of `{made.by}`"
     names = [name for name in {**made.of, **of} if made.of.get(name) != of.get(name)]
-    told = ", ".join(f"{n} ({_short(made.of.get(n))} there)" for n in names)
-    return f"one with other {told}" if told else ""
+    changed = ", ".join(f"{n} ({_short(made.of.get(n))} there)" for n in names)
+    return f"results with other {changed}" if changed else ""
 
 
 def _short(value: Any) -> str:
@@ -256,13 +260,13 @@ def check_whole(folder: Path) -> None:
     if made is None:
         return
     if not made.finished:
-        raise InputError(Fault("a finished folder", f"one that `{made.by}` has not finished", folder))
+        raise InputError(Fault.of(f"`{made.by}` has not finished this folder; run it again to go on", folder))
     for name, hash in made.files.items():
         file = folder / name
         if not file.is_file():
-            raise InputError(Fault(f"the file {name}, as `{made.by}` left it", "nothing there", folder))
+            raise InputError(Fault.of(f"the file {name}, written by `{made.by}`, is missing", folder))
         if file.name != EDITABLE and hash_of(file) != hash:
-            raise InputError(Fault(f"the file {name}, as `{made.by}` left it", "a changed one", folder))
+            raise InputError(Fault.of(f"the file {name} was changed after `{made.by}` wrote it", folder))
 
 
 def clear(folder: Path, made: Made) -> None:
@@ -273,8 +277,8 @@ def clear(folder: Path, made: Made) -> None:
     """
     for name, hash in made.files.items() if made.finished else ():  # a kill may have come before a move
         if (folder / name).is_file() and hash_of(folder / name) != hash and not name.endswith(EDITABLE):
-            expected = f"the file {name} as `{made.by}` left it, to take it away (else move it first)"
-            raise InputError(Fault(expected, "a changed one", folder))
+            message = f"the file {name} was changed after `{made.by}` wrote it; move it before overwriting"
+            raise InputError(Fault.of(message, folder))
     scratch = {f.relative_to(folder).as_posix() for p in made.scratch for f in folder.glob(p) if f.is_file()}
     own = {name for name, hash in made.files.items() if not _edited(folder / name, hash)}
     _remove(folder, own | scratch)
@@ -311,13 +315,13 @@ def together(folder: Path) -> Iterator[Path]:
 def _put_in_place(folder: Path, new: Path) -> None:
     made = read_made(folder)
     if made is None:
-        raise InputError(Fault("a folder that was claimed", f"no {MANIFEST}", folder))
+        raise InputError(Fault.of(f"the folder has no {MANIFEST}", folder))
     files = _hashes(new)
     for name in [n for n in files if _edited(folder / n, made.files.get(n, ""))]:
         del files[name]
     if foreign := [name for name in files if name not in made.files and (folder / name).exists()]:
-        expected = f"room for {foreign[0]} (move it, or give another --out)"
-        raise InputError(Fault(expected, "a file that was not written here", folder))
+        message = f"the file {foreign[0]} was not written by this command; move it, or choose another --out"
+        raise InputError(Fault.of(message, folder))
     _write(folder, replace(made, files={**made.files, **files}, finished=False))
     for name in files:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)

@@ -49,7 +49,7 @@ def whole(path: Path) -> Iterator[Path]:
             raise  # of something else that was done meanwhile
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
         raise InputError(
-            Fault("room on the disk" if full else "a writable place", f"{error.strerror or error}", path)
+            Fault.of(f"{'the disk is full' if full else 'cannot write'}: {error.strerror or error}", path)
         ) from None
     finally:
         with suppress(OSError):
@@ -65,9 +65,9 @@ def _passes_on(path: Path) -> bool:
     if kind in (stat.S_IFCHR, stat.S_IFIFO):
         return True
     if path.is_symlink():
-        raise InputError(Fault("a place that is no link", f"a link to {os.readlink(path)}", path))
+        raise InputError(Fault.of(f"will not write through a link (to {os.readlink(path)})", path))
     if kind in (stat.S_IFBLK, stat.S_IFSOCK):
-        raise InputError(Fault("a file, a FIFO or a character device", "a disk or a socket", path))
+        raise InputError(Fault.of("cannot write to a disk device or a socket", path))
     return False
 
 
@@ -81,7 +81,7 @@ def _through(path: Path) -> Iterator[Path]:
             with partial.open("rb") as file, path.open("wb") as device:
                 shutil.copyfileobj(file, device)
         except OSError as error:
-            raise InputError(Fault("a writable place", f"{error.strerror or error}", path)) from None
+            raise InputError(Fault.of(f"cannot write: {error.strerror or error}", path)) from None
 
 
 def remove_left(folder: Path) -> None:
@@ -118,13 +118,13 @@ def name_fault(name: str) -> Fault:
 
 
 def make_folder(path: Path) -> None:
-    """Make a folder, or say in one line why it cannot be."""
+    """Make a folder, or refuse in one line."""
     if not is_text(str(path)):
         raise InputError(name_fault(str(path)))
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise InputError(Fault("a folder to write to", f"{error.strerror}", path)) from None
+        raise InputError(Fault.of(f"cannot make this folder: {error.strerror}", path)) from None
 
 
 def write_text(path: Path, text: str) -> None:

@@ -134,7 +134,7 @@ def frequent_communities(examples: Sequence[Example]) -> tuple[str, ...]:
     """
     counts = Counter(tag for e in examples for tag in e.tags - NO_COMMUNITY)
     if not counts:
-        raise InputError(Fault("examples with target communities (tags)", "none"))
+        raise InputError(Fault.of("no example names a target community (tags)"))
     return tuple(sorted(counts, key=lambda name: (-counts[name], name))[:N_COMMUNITIES])
 
 

@@ -88,7 +88,7 @@ def find_faults(inputs: Inputs, settings: ScorerOptions) -> list[Fault]:
     if broken := [f for at, a in inputs.placed_gold for f in annotation_faults(at, a)]:
         raise InputError(*broken)
     if not inputs.predictions:
-        return [Fault("at least one prediction", "none", inputs.predictions_file)]
+        return [Fault.of("no predictions", inputs.predictions_file)]
     blocks = Blocks.of(inputs.predictions)
     first = thresholds_of(inputs.predictions[0][1])
     faults: list[Fault] = []
@@ -102,7 +102,7 @@ def find_faults(inputs: Inputs, settings: ScorerOptions) -> list[Fault]:
     if blocks.classes:
         faults += [*_class_faults(inputs, settings), *_flip_faults(inputs)]
     elif settings.strict:
-        faults.append(inputs.placed_predictions[0][0].fault(f"a {LABEL} for strict scoring", "none"))
+        faults.append(inputs.placed_predictions[0][0].problem(f"strict scoring needs a {LABEL}"))
     return faults
 
 
@@ -111,7 +111,7 @@ def _repeated_faults(inputs: Inputs) -> Iterator[Fault]:
     for at, prediction in inputs.placed_predictions:
         line = first.setdefault(prediction["annotation_id"], at.line) if is_key(prediction) else at.line
         if line != at.line:
-            yield at.fault("one prediction for an annotation_id", f"another, after line {line}")
+            yield at.problem(f"duplicate annotation_id, first on line {line}")
 
 
 def _has(field: str) -> Callable[[Record], bool]:
@@ -133,22 +133,22 @@ def _presence_faults(inputs: Inputs) -> Iterator[Fault]:
     for field, has in _ALL_OR_NONE.items():
         having = [has(prediction) for _, prediction in inputs.placed_predictions]
         most_have = 2 * sum(having) >= len(having)
-        others = f"as in the other {having.count(most_have)} predictions"
+        others = f"in the other {having.count(most_have)} predictions"
         for (at, _), is_there in zip(inputs.placed_predictions, having, strict=True):
             if is_there and not most_have:
-                yield at.fault(f"no {field}, {others}", "some")
+                yield at.problem(f"{field} is not {others}; give it in all or in none")
             elif most_have and not is_there:
-                yield at.fault(f"{field}, {others}", "none")
+                yield at.problem(f"{field} is missing, but is {others}")
 
 
 def _nothing_to_divide_by(inputs: Inputs) -> Iterator[Fault]:
     gold = (TOKENS.gold(e) for a in inputs.gold for e in evidences_of(a))
     if not any(isinstance(start, int) and isinstance(end, int) and start < end for start, end in gold):
-        yield Fault("gold evidence of at least one token", "none", inputs.gold_file)
+        yield Fault.of("no gold evidence of at least one token", inputs.gold_file)
     if not any(start < end for _, p in inputs.predictions for start, end in _spans(p)):
         at, first = inputs.placed_predictions[0]
         got = ", ".join(f"{start}:{end}" for start, end in list(_spans(first))[:3])
-        yield at.fault("a predicted span with a token in it, here or later", f"only empty ones ({got}, …)")
+        yield at.problem(f"all predicted spans are empty ({got}, …)")
 
 
 def _spans(prediction: Record) -> Iterator[tuple[int, int]]:
@@ -165,7 +165,7 @@ def _class_faults(inputs: Inputs, settings: ScorerOptions) -> Iterator[Fault]:
         yield from (at.fault(f"a {LABEL} string", short_repr(label)) for at, label in strange)
         return
     if not inputs.gold:
-        yield Fault("at least one annotation", "none", inputs.gold_file)
+        yield Fault.of("no annotations", inputs.gold_file)
         return
     yield from _missing(inputs)
     by_id = inputs.by_id
@@ -181,15 +181,15 @@ def _class_faults(inputs: Inputs, settings: ScorerOptions) -> Iterator[Fault]:
                 f"an extra label, not one of gold's {sorted(gold)}", short_repr(label), inputs.gold_file
             )
         elif all(prediction.get(LABEL) != label for _, prediction in found):
-            yield Fault(f"extra label {label!r} predicted at least once", "never", inputs.predictions_file)
+            yield Fault.of(f"extra label {label!r} is never predicted", inputs.predictions_file)
 
 
 def _missing(inputs: Inputs) -> Iterator[Fault]:
     """Yield the annotations without a prediction."""
     for at, annotation in inputs.placed_gold:
         if annotation["annotation_id"] not in inputs.by_id:
-            expected = f"a prediction for every annotation of {inputs.gold_file}"
-            yield Fault(expected, "none", inputs.predictions_file, None, at.id)
+            message = f"no prediction for this annotation of {inputs.gold_file}"
+            yield Fault.of(message, inputs.predictions_file, None, at.id)
 
 
 def _flip_faults(inputs: Inputs) -> Iterator[Fault]:
@@ -202,7 +202,7 @@ def _flip_faults(inputs: Inputs) -> Iterator[Fault]:
             yield at.fault(f"a number of {FLIP}", short_repr(prediction.get(FLIP)))
         doc_ids = {e["docid"] for e in evidences_of(annotation)}
         if not any(chain.from_iterable(inputs.lengths.get(d, (1,)) for d in doc_ids)):
-            yield gold_at.fault(f"evidence in a document with tokens, to divide {FLIP} by", "none")
+            yield gold_at.problem(f"the evidence documents have no tokens to divide {FLIP} by")
 
 
 # ── warnings ────────────────────────────────────────────────────────────────────────────────────────────
@@ -212,7 +212,7 @@ def _warnings(inputs: Inputs) -> Iterator[Fault]:
     known = {a["annotation_id"] for a in inputs.gold}
     for at, prediction in inputs.placed_predictions:
         if is_key(prediction) and prediction["annotation_id"] not in known:
-            yield at.fault(f"an annotation_id of {inputs.gold_file}", "an unknown one, so it counts as wrong")
+            yield at.problem(f"annotation_id is not in {inputs.gold_file}; it counts as wrong")
         yield from _rationale_warnings(at, prediction)
         yield from _label_warnings(at, prediction)
         yield from _sum_warnings(at, prediction)
@@ -221,9 +221,8 @@ def _warnings(inputs: Inputs) -> Iterator[Fault]:
         yield from _missing(inputs)
     unscored = sum(any(True for _ in _spans(p)) for _, p in inputs.predictions)
     if unscored and not blocks.hard:
-        expected = f"{HARD} in the first rationale, which alone decides whether spans are scored"
-        got = f"none, so the spans of {unscored} predictions are not scored"
-        yield inputs.placed_predictions[0][0].fault(expected, got)
+        message = f"the first rationale has no {HARD}, so the spans of {unscored} predictions are not scored"
+        yield inputs.placed_predictions[0][0].problem(message)
 
 
 def _rationale_warnings(at: At, prediction: Record) -> Iterator[Fault]:
@@ -231,7 +230,7 @@ def _rationale_warnings(at: At, prediction: Record) -> Iterator[Fault]:
     for rationale in rationales_of(prediction):
         doc_id = rationale.get("docid")
         if doc_id in seen:
-            yield at.fault("each docid once", f"{short_repr(doc_id)} again; only its last soft scores count")
+            yield at.problem(f"duplicate docid {short_repr(doc_id)}; only its last soft scores count")
         seen.append(doc_id)
     for start, end in _spans(prediction):
         if start < 0:

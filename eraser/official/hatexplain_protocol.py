@@ -56,8 +56,8 @@ def score_hatexplain(
     toxic = [e for e in examples if e.label in TOXIC]
     texts = {e.id: dataset.text(e) for e in toxic}
     if not toxic:
-        expected = f"examples labelled {' or '.join(sorted(TOXIC))}"
-        raise InputError(Fault(expected, "none", dataset.source))
+        message = f"no examples labelled {' or '.join(sorted(TOXIC))}"
+        raise InputError(Fault.of(message, dataset.source))
     pairs = [(texts[p.example_id], p) for p in predictions if p.example_id in texts]
     if faults := [fault for text, p in pairs for fault in _faults(text, p)]:
         raise InputError(*faults)
@@ -88,7 +88,7 @@ def _faults(text: Text, prediction: Prediction) -> Iterator[Fault]:
         if (found := len(getattr(prediction, what))) != n_words:
             yield Fault(f"{what} of {n_words} words", f"{found}", id=id)
     if np.isnan(prediction.scores).all():
-        yield Fault("a score for at least one word", "none", id=id)
+        yield Fault.of("no word has a score", id=id)
 
 
 def _records(pairs: Sequence[tuple[Text, Prediction]]) -> list[Record]:

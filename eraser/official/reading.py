@@ -78,7 +78,7 @@ class ScorerOptions:
 
     def __post_init__(self) -> None:
         if not self.iou_thresholds or not self.aopc_thresholds:
-            raise InputError(Fault("at least one IOU and one AOPC threshold", "none"))
+            raise InputError(Fault.of("at least one IOU and one AOPC threshold is needed"))
         if self.libraries not in ("modern", "pinned"):
             raise InputError(Fault("libraries modern or pinned", short_repr(self.libraries)))
 
@@ -98,8 +98,12 @@ class At:
         return cls(file, line, None if id is None else str(id))
 
     def fault(self, expected: str, got: str) -> Fault:
-        """Return a fault of this record."""
+        """Return a wrong value in this record."""
         return Fault(expected, got, self.file, self.line, self.id)
+
+    def problem(self, message: str) -> Fault:
+        """Return a plain message about this record."""
+        return Fault.of(message, self.file, self.line, self.id)
 
 
 @dataclass(frozen=True)
@@ -216,7 +220,7 @@ def _lines(file: BinaryIO, path: Path) -> Iterator[str]:
     for line in lines_of(file, path):
         read += len(line)
         if read > MAX_BYTES:
-            raise InputError(Fault(f"at most {MAX_BYTES} bytes", "more", path))
+            raise InputError(Fault.of(f"the file is larger than {MAX_BYTES} bytes", path))
         text = line.decode("utf-8")
         yield from re.findall(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+", text) if "\r" in text else (text,)
 
@@ -242,7 +246,9 @@ def _parse_lines(
             got = str(error) if line.strip() else "a blank line"
             faults.append(Fault("one JSON object", got, place, number))
             if len(faults) > MAX_FAULTS:
-                faults[-1] = Fault(f"at most {MAX_FAULTS} broken lines", "more", place, number)
+                faults[-1] = Fault.of(
+                    f"more than {MAX_FAULTS} broken lines; the rest was not read", place, number
+                )
                 break
             continue
         if isinstance(record, dict):
@@ -278,7 +284,7 @@ def read_lengths(source: Source, doc_ids: Iterable[str]) -> dict[str, tuple[int,
         texts = {d: source.text(f"docs/{d}") for d in wanted if source.has(f"docs/{d}")}
         return {d: tuple(map(len, cut_sentences(text))) for d, text in texts.items()}
     if (source.path / "docs").exists() or any(source.has(f"docs/{d}") for d in wanted):
-        raise InputError(Fault("either docs.jsonl or a docs folder", "both", source.path))
+        raise InputError(Fault.of("both docs.jsonl and a docs folder are there; remove one", source.path))
     texts = _texts_of_jsonl(source)
     cut = {d: cut_sentences_of_jsonl(texts[d]) for d in wanted if d in texts}
     return {d: tuple(map(len, sentences)) for d, sentences in cut.items()}

@@ -175,7 +175,7 @@ def _label_shape_faults(at: At, record: Record) -> Iterator[Fault]:
             yield at.fault(f"{field}: an object of label and number", short_repr(record[field]))
     for field, needed in _NEEDS:
         if field in record and needed not in record:
-            yield at.fault(f"{needed} beside {field}", "none")
+            yield at.problem(f"{field} needs {needed}, which is missing")
 
 
 def _threshold_shape_faults(at: At, record: Record) -> Iterator[Fault]:
@@ -189,7 +189,7 @@ def _threshold_shape_faults(at: At, record: Record) -> Iterator[Fault]:
         else:
             for field in (COMP, SUFF):
                 if field not in entry:
-                    yield at.fault(f"{field} at threshold {entry['threshold']}", "none")
+                    yield at.problem(f"{field} is missing at threshold {entry['threshold']}")
 
 
 def _distribution_faults(at: At, record: Record) -> Iterator[Fault]:

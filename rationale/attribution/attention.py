@@ -49,7 +49,9 @@ def _read(classifier: Classifier, batch: Batch) -> Tensor:
     """Return each token's share [B,T] of what the head reads."""
     reads = reads_of(classifier.model)
     if reads is None:
-        raise InputError(Fault("a model whose head reads the first token, the last or all", "another"))
+        raise InputError(
+            Fault.of("the model's head reads neither the first token, nor the last, nor all of them")
+        )
     mask = read_mask(reads, classifier.model, batch.ids, batch.real).float()  # [B,T]
     return mask / mask.sum(1, keepdim=True)  # [B,T]
 

@@ -81,9 +81,8 @@ def halving(classifier: TextClassifier, method: Method, request: Request) -> tor
             raise
         rows = len(request.target)
         if rows == 1 and request.step_rows == 1:
-            raise InputError(
-                Fault("memory for one window", "out of memory", id=classifier.device.type)
-            ) from None
+            message = f"out of memory on {classifier.device.type} for a single window"
+            raise InputError(Fault.of(message)) from None
     torch.cuda.empty_cache()
     if rows == 1:
         return halving(classifier, method, replace(request, step_rows=max(1, request.step_rows // 2)))

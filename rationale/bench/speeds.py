@@ -79,7 +79,7 @@ def _check_models(dense: Classifier, models: Mapping[str, Classifier], dataset: 
             expected = "a dense model" if name == "dense" else "an adaptive or cut model"
             raise InputError(Fault(expected, type(model.model).__name__, name))
         if full_costs(model.model) != costs(dense.model):
-            raise InputError(Fault("a model of the dense model's sizes", "one of others", name))
+            raise InputError(Fault.of("the model differs in size from the dense model", name))
 
 
 def _point(

@@ -70,12 +70,12 @@ def bench_command(  # noqa: PLR0913 (one option each)
     keep_freed_memory()
     how = (compute.runner, compute.workers, compute.address)
     if suite is None and how != ("local", 1, None):
-        raise InputError(Fault("a runner, workers and an address with --suite alone", "no suite"))
+        raise InputError(Fault.of("--runner, --workers and --address need --suite"))
     if suite is not None:
         _run_suite(suite, device, out, how, overwrite)
         return
     if model is None:
-        raise InputError(Fault("a model (--model) or a grid (--suite)", "neither"))
+        raise InputError(Fault.of("give a model (--model) or a preset grid (--suite)"))
     loaded = load(dataset, data, split=split)
     examples = loaded.examples(split)
     classifier = cast_once(load_classifier(model, device=device, precision=precision))
@@ -113,7 +113,7 @@ def _run_suite(name: str, device: str, out: Path, how: tuple[str, int, str | Non
     if name not in SUITES:
         raise InputError(Fault(f"a suite of {', '.join(SUITES)}", repr(name)))
     if name == "gpu" and device == "auto" and pick_device(device).type == "cpu":
-        raise InputError(Fault("a GPU (or --device cpu, which takes very long)", "none"))
+        raise InputError(Fault.of("no GPU found; --device cpu runs the suite without one, very slowly"))
     runner, workers, address = how
     job = SuiteJob(replace(SUITES[name], device=device), str(out.resolve()), threads=torch.get_num_threads())
     run = job.open()

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 import typer
 
-from eraser.errors import Fault, InputError, first_line, told
+from eraser.errors import Fault, InputError, fault_lines, first_line
 from eraser.files.whole import is_text, name_fault
 from rationale import __version__
 from rationale.cli.attribute import attribute_command
@@ -240,7 +240,7 @@ def check_command(
 
     settings = ScorerOptions(extra_labels=tuple(extra_label or ()))
     found = check_predictions(Source(data), split, predictions, settings)
-    for warning in told(found.warnings):
+    for warning in fault_lines(found.warnings):
         say(f"warning: {warning}")
     if found.faults:
         raise InputError(*found.faults)

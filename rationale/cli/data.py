@@ -97,14 +97,14 @@ def import_command(  # noqa: PLR0913 (one option each)
 
 def _check_files(files: dict[str, Path], whole: str, options: dict[str, str | None]) -> None:
     """Refuse no file, two ways of splitting, and options of one file beside several."""
-    told = [name for name, value in options.items() if value is not None]
+    given = [name for name, value in options.items() if value is not None]
     if not files or (whole in files and len(files) > 1):
         got = ", ".join(f"--{'file' if name == whole else name}" for name in files) or "none"
         raise InputError(Fault("--train, --val and --test files, or one --file", got))
-    if told and whole not in files:
-        raise InputError(Fault(f"{told[0]} only beside --file", f"--{', --'.join(files)}"))
-    if len(told) > 1:
-        raise InputError(Fault("one way to split", " and ".join(told)))
+    if given and whole not in files:
+        raise InputError(Fault.of(f"{given[0]} needs --file; it cannot be used with --{', --'.join(files)}"))
+    if len(given) > 1:
+        raise InputError(Fault.of(f"choose one way to split: {' or '.join(given)}"))
 
 
 def _print_summary(found: Dataset, folder: Path) -> None:

@@ -71,4 +71,4 @@ def _is_local(path: str) -> bool:
 
 def _must_exist(paths: list[str]) -> None:
     if missing := [p for p in paths if not Path(p).exists()]:
-        raise InputError(*(Fault("a folder", "nothing there", p) for p in missing))
+        raise InputError(*(Fault.of("no such folder", p) for p in missing))

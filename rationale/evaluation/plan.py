@@ -179,10 +179,11 @@ def check_asked(
     """Refuse settings that do not fit what the classifier of that name answers, or how it can be asked."""
     check_explain(settings.explain, classifier.head)
     if HEADS[classifier.head].kind != "labels" and threshold != THRESHOLD:
-        raise InputError(Fault("no threshold, but of a multi-label model", f"{threshold:g}", name))
+        raise InputError(Fault.of(f"a threshold ({threshold:g}) applies to multi-label models only", name))
     if settings.replace == "mask" and classifier.encoder.mask_id is None:
-        of_model, of_text = "a tokenizer with a mask token", "a text in place of masked words (--mask)"
-        raise InputError(Fault(of_text if classifier.opaque else of_model, "none", name))
+        of_text = "masking words needs a text to put in their place (--mask)"
+        of_model = "masking words needs a mask token, which the tokenizer lacks"
+        raise InputError(Fault.of(of_text if classifier.opaque else of_model, name))
 
 
 def evaluate(
@@ -220,10 +221,10 @@ def explained_by(classifier: TextClassifier, dense: TextClassifier | None) -> Te
     if dense is None:
         return without_removal(classifier)
     if not (isinstance(dense, Classifier) and isinstance(classifier, Classifier)):
-        raise InputError(Fault("no dense model beside a function of texts, which is explained itself", "one"))
+        raise InputError(Fault.of("a function of texts is explained itself; leave --dense out"))
     same = dense.encoder.tokenizer.get_vocab() == classifier.encoder.tokenizer.get_vocab()
     if not same or (dense.labels, dense.head) != (classifier.labels, classifier.head):
-        raise InputError(Fault("a dense model with the model's own vocabulary and labels", "other ones"))
+        raise InputError(Fault.of("--dense has a different vocabulary or labels than --model"))
     room, wanted = dense.encoder.max_length, classifier.encoder.max_length
     if room < wanted:
         raise InputError(Fault(f"a dense model that reads {wanted} pieces, as the model does", str(room)))

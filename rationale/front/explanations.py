@@ -58,7 +58,7 @@ def load(model: Any = None, *, labels: Sequence[str] | None = None, **how: Any) 
 
     names = [str(c) for c in getattr(model, "classes_", ())] if labels is None else list(labels)
     if not names:
-        raise InputError(Fault("labels=[…] for a function: the names of its answers in order", "none"))
+        raise InputError(Fault.of("a function needs labels=[…], the names of its outputs in order"))
     return from_callable(function, names, **how)
 
 

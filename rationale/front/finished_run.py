@@ -167,7 +167,7 @@ class FinishedRun:
         else:
             drawn = OTHERS[figure](self)
         if drawn is None:
-            raise InputError(Fault(f"a run that has something to show in {figure!r}", "none"))
+            raise InputError(Fault.of(f"this run has nothing to show in {figure!r}"))
         return drawn
 
     def verdict(self) -> Sentences:
@@ -277,8 +277,8 @@ def _loaded(
     if not (hasattr(model, "encoder") and hasattr(model, "head")):
         return load(model, labels=labels, **how), how
     if how:
-        expected = f"no {', '.join(how)} for a model that is loaded already (give it to rationale.load)"
-        raise InputError(Fault(expected, f"{next(iter(how.values()))}"))
+        message = f"the model is loaded already: give {', '.join(how)} to rationale.load instead"
+        raise InputError(Fault.of(message))
     if model.opaque:
         return model, {}
     precision = "bf16" if model.bf16 else "float32"

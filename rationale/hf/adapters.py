@@ -86,9 +86,7 @@ def base_of(folder: Path) -> str:
         expected = "base_model_name_or_path of a folder that is there, or a hub id"
         raise InputError(Fault(expected, short_repr(base), file))
     if adapter_folder(base) is not None:
-        raise InputError(
-            Fault("an adapter of a whole model", f"of {short_repr(base)}, an adapter itself", file)
-        )
+        raise InputError(Fault.of(f"its base model {short_repr(base)} is an adapter itself", file))
     return base
 
 
@@ -108,10 +106,10 @@ def load_adapter(folder: Path, load: Load, **changes: Any) -> tuple[PreTrainedMo
     """
     _peft(folder)
     if any(folder.glob("model*.safetensors*")):
-        raise InputError(Fault("an adapter or a whole model", "both in one folder", folder))
+        raise InputError(Fault.of("the folder holds both an adapter and a whole model; keep one", folder))
     if not (folder / WEIGHTS).is_file():
-        got = f"only {name}, which may hold code" if (name := pickled(folder)) else "none"
-        raise InputError(Fault(f"an adapter with {WEIGHTS}", got, folder))
+        only = f": only {name}, which may hold code" if (name := pickled(folder)) else ""
+        raise InputError(Fault.of(f"the adapter has no {WEIGHTS}{only}", folder))
     shapes = shapes_in(folder / WEIGHTS)
     targets, parts = _stored(shapes, folder / WEIGHTS)
     settings = _settings(read_object(folder / ADAPTER), _rank(shapes), folder / ADAPTER)
@@ -147,7 +145,7 @@ def _stored(shapes: Shapes, file: Path) -> tuple[list[str], list[str]]:
         targets |= {found[1]} if found else set()
         parts |= set() if found else {own.split(".")[0]}
     if not targets:
-        raise InputError(Fault("matrices called lora_A and lora_B", "none", file))
+        raise InputError(Fault.of("no matrices called lora_A and lora_B", file))
     return sorted(targets), sorted(parts)
 
 

@@ -178,13 +178,13 @@ def load_model(path: str | Path, **config: Any) -> tuple[PreTrainedModel, set[st
         )
     except Exception as error:
         raise InputError(
-            Fault("a model folder or hub id with safetensors", first_line(error), path)
+            Fault.of(f"cannot load a model with safetensors: {first_line(error)}", path)
         ) from None
     for name, stored, described in sorted(info["mismatched_keys"]):
         expected = f"{name} of shape {list(described)}, as config.json says"
         raise InputError(Fault(expected, str(list(stored)), path))
     if unused := sorted(name for name in info["unexpected_keys"] if LAYER.search(name)):
-        raise InputError(Fault("a configuration with all stored layers", f"one without {unused[0]}", path))
+        raise InputError(Fault.of(f"config.json has no place for the stored weights {unused[0]}", path))
     if asked not in (None, now := model.config._attn_implementation):
         note(f"{path}: attention runs as {now}; {asked}, which it asks for, is not here or not for float32")
     settle(model)
@@ -216,8 +216,8 @@ def load_classifier(
     model, invented = load_model(path)
     model = as_used(model)
     if invented:
-        got = f"no weights for {', '.join(sorted(invented)[:3])}"
-        raise InputError(Fault("a fine-tuned classifier", got, path))
+        missing = ", ".join(sorted(invented)[:3])
+        raise InputError(Fault.of(f"not a fine-tuned classifier: no weights for {missing}", path))
     how = {"labels": labels, "device": device, "precision": precision, "long_texts": long_texts}
     return classifier_of(model, load_tokenizer(path), path, max_length=max_length, **how)  # type: ignore[arg-type]
 
@@ -265,7 +265,7 @@ def _must_exist(path: str | Path) -> None:
     in_folder = "/" in text and Path(text).parent.is_dir()
     looks_local = text.startswith((".", "/", "~")) or text.count("/") > 1 or in_folder
     if looks_local and not Path(text).is_dir():
-        raise InputError(Fault("a model folder or hub id", "nothing there", path))
+        raise InputError(Fault.of("no such model folder", path))
 
 
 def check_tokenizer(tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel, path: str | Path) -> None:
@@ -337,6 +337,6 @@ def save_classifier(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, 
             os.replace(partial / name, folder / name)
         write_card(folder)
     except (OSError, SafetensorError) as error:
-        raise InputError(Fault("room on the disk for the model", str(error), folder)) from None
+        raise InputError(Fault.of(f"cannot write the model: {error}", folder)) from None
     finally:
         shutil.rmtree(partial, ignore_errors=True)

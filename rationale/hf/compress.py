@@ -44,10 +44,12 @@ def compress(model: Path, out: Path, overwrite: bool = False) -> int:
     """
     load_classifier(model)  # refuses what is not whole
     if not (model / WEIGHTS).is_file():
-        raise InputError(Fault(f"weights in one file, {WEIGHTS}", "none", model))
+        raise InputError(Fault.of(f"the model has no {WEIGHTS} that holds all weights", model))
     stored = load_file(model / WEIGHTS)
     if any(w.dtype == torch.float8_e4m3fn for w in stored.values()):
-        raise InputError(Fault("a model whose matrices are stored in more than eight bits", "eight", model))
+        raise InputError(
+            Fault.of("the model is compressed already: its matrices are stored in eight bits", model)
+        )
     if claim(out, "compress", {"content_of_model": content_of_model(model)}, (model,), (), overwrite):
         say(f"already done: {out}", err=True)
     else:

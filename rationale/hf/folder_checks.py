@@ -64,8 +64,7 @@ def check_folder(path: Path, changes: Mapping[str, Any]) -> None:
         return
     config = read_object(file)
     if name := pickled(path):
-        got = f"only {name}, which may hold code"
-        raise InputError(Fault("a model folder or hub id with safetensors", got, path))
+        raise InputError(Fault.of(f"no safetensors, only {name}, which may hold code", path))
     for part in _parts(config):
         _refuse_code(part, file)
     shapes = stored_shapes(path)
@@ -127,12 +126,12 @@ def _parts(config: dict[str, Any]) -> Iterator[dict[str, Any]]:
 def _refuse_code(config: Mapping[str, Any], file: Path) -> None:
     """Refuse a class that only code beside the weights defines, and attention fetched from elsewhere."""
     if "auto_map" in config and config.get("model_type") not in CONFIG_MAPPING:
-        got = f"auto_map {short_repr(config['auto_map'])}"
-        raise InputError(Fault("a model that brings no code of its own", got, file))
+        raise InputError(
+            Fault.of(f"the model needs its own code: auto_map {short_repr(config['auto_map'])}", file)
+        )
     for key in ("attn_implementation", "_attn_implementation", "_attn_implementation_internal"):
         if "/" in str(config.get(key)):
-            got = f"{key} {short_repr(config[key])}"
-            raise InputError(Fault("a model that fetches no code", got, file))
+            raise InputError(Fault.of(f"the model fetches code: {key} {short_repr(config[key])}", file))
 
 
 def stored_shapes(path: Path) -> Shapes:
@@ -161,7 +160,7 @@ def _weight_files(path: Path) -> list[Path]:
         return [path / WEIGHTS]
     index = path / INDEX
     if not index.is_file():
-        raise InputError(Fault("a model folder or hub id with safetensors", "none", path))
+        raise InputError(Fault.of("the model has no safetensors file", path))
     names = read_object(index).get("weight_map")
     if not isinstance(names, dict) or not all(isinstance(n, str) for n in names.values()):
         raise InputError(Fault("a weight_map of file names", short_repr(names), index))
@@ -261,15 +260,17 @@ def _refuse_giant(path: Path, changes: Mapping[str, Any], shapes: Shapes) -> Non
                 config, trust_remote_code=False
             )
     except _TooManyParts:
-        expected = f"a configuration of about the {len(shapes)} matrices and vectors that are stored"
-        raise InputError(Fault(expected, f"one of more than {most} parts", path / CONFIG)) from None
+        parts = f"parts, but {len(shapes)} matrices and vectors are stored"
+        raise InputError(
+            Fault.of(f"the configuration describes more than {most} {parts}", path / CONFIG)
+        ) from None
     except Exception:  # what is wrong is told when it is loaded
         return
     described = sum(p.numel() for p in (*model.parameters(), *model.buffers()))
     stored = sum(map(math.prod, shapes.values()))
     if described > 2 * stored + SPARE:
-        expected = f"a configuration of about the {stored} weights that are stored"
-        raise InputError(Fault(expected, f"one of {described}", path / CONFIG))
+        message = f"the configuration describes {described} weights, but {stored} are stored"
+        raise InputError(Fault.of(message, path / CONFIG))
 
 
 @torch.no_grad()
@@ -283,7 +284,7 @@ def check_answer(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, n: 
         answer = model(input_ids=pieces.input_ids, attention_mask=pieces.attention_mask)
         shape = tuple(answer.logits.shape)
     except Exception as error:  # whatever the layers say to it
-        raise InputError(Fault("a model that can read a word", first_line(error), path)) from None
+        raise InputError(Fault.of(f"the model fails on a one-word text: {first_line(error)}", path)) from None
     if shape != (1, n):
         raise InputError(Fault(f"a model with {n} logits, as it has labels", f"shape {list(shape)}", path))
     return answer

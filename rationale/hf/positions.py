@@ -60,7 +60,7 @@ def _rooms(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> list[i
         with found:
             model(input_ids=ids, attention_mask=torch.ones_like(ids))
     except Exception as error:  # whatever the layers say to it
-        raise InputError(Fault("a model that can read a few words", first_line(error))) from None
+        raise InputError(Fault.of(f"the model fails on a short text: {first_line(error)}")) from None
     return found.rooms
 
 

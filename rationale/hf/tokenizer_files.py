@@ -37,7 +37,7 @@ def has_tokenizer(folder: Path) -> bool:
 def check_tokenizer_files(folder: Path) -> None:
     """Refuse a folder without a tokenizer, and files too large to be parts of one."""
     if not has_tokenizer(folder):  # the library would make an empty one up, to which every word is unknown
-        raise InputError(Fault(f"a tokenizer ({', '.join(FILES)})", "none", folder))
+        raise InputError(Fault.of(f"no tokenizer ({', '.join(FILES)})", folder))
     for file in _files(folder, (*FILES, *BESIDE)):
         check_size(file, MOST)
     if (folder / FAST).is_file():
@@ -59,7 +59,7 @@ def why_unread(path: str | Path, error: Exception) -> Fault:
     file = None if (folder / FAST).is_file() else next(_files(folder, MODELS), None)
     on_hub = not folder.is_dir() and re.search("tiktoken|sentencepiece|protobuf", str(error))
     if file is None and not on_hub:
-        return Fault("a tokenizer", first_line(error), path)
+        return Fault.of(f"the tokenizer cannot be read: {first_line(error)}", path)
     reader = "sentencepiece" if file is None else _reader(file)
     missing = [package for package in READERS[reader] if not installed(package)]
     if not missing:
@@ -87,8 +87,8 @@ def check_usable(tokenizer: PreTrainedTokenizerBase, path: str | Path) -> None:
         expected = f"a fast tokenizer, which can say where its pieces stand (one with {FAST} can)"
         raise InputError(Fault(expected, f"{type(tokenizer).__name__}, which is Python alone", path))
     if len(tokenizer) <= len(tokenizer.all_special_ids):
-        got = f"{len(tokenizer)} special tokens and nothing else"
-        raise InputError(Fault("a tokenizer that knows words", got, path))
+        message = f"the tokenizer's vocabulary is {len(tokenizer)} special tokens and nothing else"
+        raise InputError(Fault.of(message, path))
     limit = tokenizer.model_max_length
     if isinstance(limit, bool) or not isinstance(limit, int | float):
         raise InputError(Fault("a tokenizer whose model_max_length is a number", short_repr(limit), path))

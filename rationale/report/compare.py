@@ -67,8 +67,8 @@ def read_run(folder: Path) -> StoredRun:
         raise unreadable(folder / SCORES_JSON, A_RUN, f"a scores.json without its {missing[0]}")
     path = own_file(folder, PER_EXAMPLE)
     if path is None:
-        expected = f"a run with {PER_EXAMPLE} (evaluate again, into a new folder)"
-        raise InputError(Fault(expected, "an older run without", folder))
+        message = f"the run is older and has no {PER_EXAMPLE}; evaluate again into a new folder"
+        raise InputError(Fault.of(message, folder))
     return StoredRun(str(folder), facts, ColumnsFile(path))
 
 
@@ -91,7 +91,9 @@ def check_alike(runs: Sequence[StoredRun]) -> None:
         other = next((r for r in runs if theirs[r.name] != ours), None)
         if other is not None:
             raise InputError(
-                Fault(f"runs of one {what}: {first.name} has {ours!r}", f"{theirs[other.name]!r}", other.name)
+                Fault.of(
+                    f"its {what} is {theirs[other.name]!r}, that of {first.name} is {ours!r}", other.name
+                )
             )
 
 
@@ -104,7 +106,7 @@ def common_ids(runs: Sequence[StoredRun]) -> tuple[str, ...]:
     shared = set.intersection(*(set(run.ids) for run in runs))
     if not shared:
         names = ", ".join(run.name for run in runs)
-        raise InputError(Fault("runs with examples in common", f"none that is in all of {names}"))
+        raise InputError(Fault.of(f"no example is in all runs: {names}"))
     return tuple(i for i in runs[0].ids if i in shared)
 
 
@@ -129,7 +131,7 @@ def compare_runs(runs: Sequence[StoredRun], metrics: Sequence[str] = COMPARED, s
         if key[0] == metric and (key in one.per_example or key in other.per_example)
     ]
     if not rows:
-        raise InputError(Fault(f"runs that measured {', '.join(metrics)}", "none that did"))
+        raise InputError(Fault.of(f"no run measured {', '.join(metrics)}"))
     return pd.DataFrame(rows)
 
 

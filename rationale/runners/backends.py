@@ -90,7 +90,7 @@ def ray(job: Job, work: Work, workers: int, address: str | None) -> None:
         with _our_surroundings(where.name):
             cluster.init(address=address or "local", log_to_driver=False, logging_level=logging.ERROR, **own)
     except (OSError, ValueError, OverflowError) as error:  # also a cluster that wants a token
-        raise InputError(Fault(f"a Ray cluster at {address}", _last(error))) from None
+        raise InputError(Fault.of(f"cannot reach a Ray cluster at {address}: {_last(error)}")) from None
     try:
         DataContext.get_current().enable_progress_bars = False
         numbers = cluster.data.from_items([{"chunk": n} for n in range(chunks)], override_num_blocks=chunks)
@@ -159,12 +159,12 @@ def _faults(text: str) -> tuple[Fault, ...]:
 
 
 def _died(job: Job, why: object) -> InputError:
-    expected = "workers that finish (what they computed is kept: the same command goes on)"
-    return InputError(Fault(expected, f"one that died: {_last(why)}", job.folder))
+    message = f"a worker died: {_last(why)}; finished parts are kept, run the same command again"
+    return InputError(Fault.of(message, job.folder))
 
 
-def _last(said: object) -> str:
-    return (str(said).strip().splitlines() or ["nothing said"])[-1]
+def _last(output: object) -> str:
+    return (str(output).strip().splitlines() or ["no output"])[-1]
 
 
 Runner = Callable[[Job, Work, int, str | None], None]

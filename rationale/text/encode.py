@@ -109,7 +109,7 @@ class Encoder:
         """Return the windows of each text, at least one each."""
         for text in texts:
             if not any(text.words):
-                raise InputError(text.fault("a text with words", "an empty one"))
+                raise InputError(text.problem("the text has no words"))
         found: list[tuple[Window, ...]] = [()] * len(texts)
         for paired in (False, True):
             rows = [i for i, t in enumerate(texts) if bool(t.query and t.query.strip()) == paired]
@@ -159,7 +159,7 @@ class Encoder:
             return (self._some(whole),)
         first, after = int(places[0]), int(places[-1]) + 1
         if after - first != len(places):
-            raise InputError(Fault("a tokenizer that leaves a text's pieces together", "another"))
+            raise InputError(Fault.of("the tokenizer puts other tokens between a text's pieces"))
         inner = whole.at(slice(first, after))
         ranges = piece_ranges(inner, text.sentence_starts, room)
         return tuple(
@@ -188,7 +188,7 @@ class Encoder:
         """
         if how == "mask":
             if self.mask_id is None:
-                raise InputError(Fault("a tokenizer with a mask token", "none"))
+                raise InputError(Fault.of("masking words needs a mask token, which the tokenizer lacks"))
             return tuple(replace(w, ids=np.where(covers(w, removed), self.mask_id, w.ids)) for w in windows)
         kept = tuple(without(w, removed) for w in windows)
         return tuple(w for w in kept if w.has_words) or (self._some(kept[0]),)

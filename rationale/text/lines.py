@@ -19,7 +19,7 @@ from eraser.files.bounds import lines_of, read_span, regular
 from eraser.files.owned import hash_of
 
 MOST_OF_CHUNK = 2**29  # bytes that are held at once: two of the longest lines
-UNCHANGED = "a file that stays as it is while it is read (run the same command with a new --out)"
+CHANGED = "the file changed while it was being read; run the same command with a new --out"
 Numbered = tuple[int, int, dict[str, Any]]  # of a text: its number from 1, its line, its fields
 LOOKED_AT = 1000  # lines at a file's beginning, to see whether its texts have spaces between words
 
@@ -44,7 +44,7 @@ class LineChunks:
     def check_unchanged(self) -> None:
         """Refuse a file that was changed since it was first read: parts would be of two versions."""
         if hash_of(self.path) != self.content:
-            raise InputError(Fault(UNCHANGED, "a changed one", self.path))
+            raise InputError(Fault.of(CHANGED, self.path))
 
     @cached_property
     def _read(self) -> tuple[array[int], str]:
@@ -54,8 +54,10 @@ class LineChunks:
                 for number, line in enumerate(lines_of(file, self.path), start=1):
                     content.update(line)
                     if file.tell() - starts[-1] > MOST_OF_CHUNK:
-                        expected = f"at most {MOST_OF_CHUNK} bytes in {self.chunk} lines (a smaller --chunk)"
-                        raise InputError(Fault(expected, "more", self.path, number))
+                        message = (
+                            f"{self.chunk} lines hold more than {MOST_OF_CHUNK} bytes; use a smaller --chunk"
+                        )
+                        raise InputError(Fault.of(message, self.path, number))
                     if number % self.chunk == 0:
                         starts.append(file.tell())
                 if file.tell() > starts[-1]:
@@ -63,7 +65,7 @@ class LineChunks:
         except OSError as error:
             raise InputError(Fault("a readable file", f"{error.strerror}", self.path)) from None
         if len(starts) == 1:
-            raise InputError(Fault("a JSON object on each line", "an empty file", self.path))
+            raise InputError(Fault.of("the file is empty", self.path))
         return starts, content.hexdigest()
 
     def __len__(self) -> int:
@@ -77,7 +79,7 @@ class LineChunks:
         except OSError as error:
             raise InputError(Fault("a readable file", f"{error.strerror}", self.path)) from None
         if len(found) < end - start:
-            raise InputError(Fault(UNCHANGED, "a shorter one", self.path))
+            raise InputError(Fault.of(CHANGED, self.path))
         return found
 
     def records(self, number: int) -> Iterator[Numbered]:

@@ -77,5 +77,5 @@ def _some_token(tokenizer: PreTrainedTokenizerBase, path: str | Path) -> str:
     for token in (tokenizer.pad_token, tokenizer.eos_token, tokenizer.bos_token, tokenizer.unk_token):
         if token is not None and [token] != last:
             return str(token)
-    expected = "a tokenizer with a padding or end-of-text token (pad_token in tokenizer_config.json)"
-    raise InputError(Fault(expected, "neither", path))
+    message = "the tokenizer has no padding or end-of-text token; set pad_token in tokenizer_config.json"
+    raise InputError(Fault.of(message, path))

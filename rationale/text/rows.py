@@ -19,7 +19,7 @@ from eraser.errors import short_repr
 from eraser.files.owned import hash_of, read_made, writes
 from eraser.files.whole import write_whole
 from eraser.progress import progress
-from rationale.text.lines import LOOKED_AT, UNCHANGED, LineChunks, Numbered, check_texts
+from rationale.text.lines import LOOKED_AT, LineChunks, Numbered, check_texts
 
 ROWS = "rows.jsonl"
 
@@ -136,4 +136,4 @@ class TableChunks:
     def check_unchanged(self) -> None:
         """Refuse a file that was changed since it was first read."""
         if hash_of(self.path) != self.content:
-            raise InputError(Fault(UNCHANGED, "a changed one", self.path))
+            raise InputError(Fault("a changed one", self.path))

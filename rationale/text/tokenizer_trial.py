@@ -92,23 +92,23 @@ def _try(spec: str, texts: Sequence[str], reason: str, place: str | Path | None)
     """
     seconds = SECONDS + sum(map(len, texts)) / CHARACTERS_PER_S
     given = json.dumps({"spec": spec, "texts": list(texts), "memory": MEMORY, "seconds": seconds})
-    remedy = f"which nothing bounds ({reason}; use a tokenizer without it, or shorter texts)"
-    expected = f"a tokenizer that reads these {len(texts)} texts in {seconds:.0f} s"
-    expected += f" and {MEMORY / 2**30:.0f} GiB"
+    remedy = f"(nothing bounds it: {reason}; use a tokenizer without it, or shorter texts)"
+    needs = f"the tokenizer needs more than {{}} for these {len(texts)} texts {remedy}"
+    too_slow, too_large = needs.format(f"{seconds:.0f} s"), needs.format(f"{MEMORY / 2**30:.0f} GiB")
     quiet = {"TOKENIZERS_PARALLELISM": "false", "RAYON_NUM_THREADS": "1"}
     try:
         how = {"stdin": PIPE, "stdout": PIPE, "stderr": PIPE}
         done = run("rationale.text.tokenizer_trial", (), quiet, input=given, timeout=seconds, **how)
     except TimeoutExpired:
-        raise InputError(Fault(expected, f"one that takes longer, {remedy}", place)) from None
+        raise InputError(Fault.of(too_slow, place)) from None
     if done.returncode == -signal.SIGXCPU:
-        raise InputError(Fault(expected, f"one that takes longer, {remedy}", place))
+        raise InputError(Fault.of(too_slow, place))
     if done.returncode < 0 or "memory" in done.stderr.lower():
-        raise InputError(Fault(expected, f"one that takes more memory, {remedy}", place))
+        raise InputError(Fault.of(too_large, place))
     if done.returncode:
         *_, last = done.stderr.strip().splitlines() or [""]
         raise InputError(
-            Fault(f"a tokenizer that can read these {len(texts)} texts", short_repr(last, 200), place)
+            Fault.of(f"the tokenizer fails on these {len(texts)} texts: {short_repr(last, 200)}", place)
         )
 
 

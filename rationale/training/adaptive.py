@@ -113,7 +113,7 @@ def _begin(  # noqa: PLR0913 (what a run is made of)
 ) -> TrainingRun:
     """Return a run ready to train."""
     if not dense.is_dir():
-        raise InputError(Fault("the folder of a dense model", "nothing there", dense))
+        raise InputError(Fault.of("no such folder of a dense model", dense))
     teacher = load_classifier(dense, device=settings.device, precision=settings.precision)
     _check_head(teacher, dense)
     check_encoder(teacher.model)
@@ -155,7 +155,7 @@ def _check_head(teacher: Classifier, dense: Path) -> None:
 def _started(start: Path, teacher: Classifier) -> PreTrainedModel:
     """Return the model of a folder, with the teacher's labels where it has none yet."""
     if not start.is_dir():  # the library would ask the hub for it
-        raise InputError(Fault("the folder of a model to build on", "nothing there", start))
+        raise InputError(Fault.of("no such folder of a model to build on", start))
     config = teacher.model.config
     model, missing = load_model(
         start, num_labels=len(teacher.labels), id2label=config.id2label, label2id=config.label2id
@@ -195,8 +195,9 @@ def _teachers(dense: Path, teacher: Classifier, s: AdaptiveSettings) -> tuple[Cl
         return (teacher,)
     found = best_folders(dense, s.teacher_epochs)
     if len(found) < s.teacher_epochs:
-        expected = f"{s.teacher_epochs} epochs kept by train dense --keep-epochs"
-        raise InputError(Fault(expected, str(len(found)), dense))
+        message = f"--teacher-epochs {s.teacher_epochs} needs a model trained with --keep-epochs"
+        message += f" {s.teacher_epochs}; this one kept {len(found)}"
+        raise InputError(Fault.of(message, dense))
     return of_epochs(found, teacher, s)
 
 
@@ -213,7 +214,7 @@ def best_folders(dense: Path, count: int) -> list[Path]:
     if not folders:
         return [dense]
     if "log" not in read_settings(dense):
-        raise InputError(Fault("a model whose training is finished", f"no {TRAINING_RECORD}", dense))
+        raise InputError(Fault.of(f"the model's training is not finished: no {TRAINING_RECORD}", dense))
     best = [str(epoch) for epoch in best_epochs(read_settings(dense)["log"], len(folders))]
     return sorted(folders, key=lambda f: best.index(f.name))[:count]
 

@@ -33,7 +33,7 @@ def save_state(
     try:
         write_whole(path, lambda partial: save_file(tensors, partial, metadata=metadata))
     except SafetensorError as error:  # the library's own name for an I/O error
-        raise InputError(Fault("room on the disk", str(error), path)) from None
+        raise InputError(Fault.of(f"the checkpoint cannot be written: {error}", path)) from None
 
 
 def load_state(
@@ -49,10 +49,12 @@ def load_state(
             progress: dict[str, Any] = json.loads(file.metadata()["progress"])
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (no mapping)
     except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
-        raise InputError(Fault("a training checkpoint (delete it to start over)", str(error), path)) from None
+        raise InputError(
+            Fault.of(f"the checkpoint cannot be read ({error}); delete it to start over", path)
+        ) from None
     if progress.pop("run", None) != run:
-        got = "one of another data set, backbone or settings"
-        raise InputError(Fault("a checkpoint of this very run (delete it to start over)", got, path))
+        message = "the checkpoint is of another data set, backbone or settings; delete it to start over"
+        raise InputError(Fault.of(message, path))
     model.load_state_dict({k.removeprefix("model/"): v for k, v in tensors.items() if k.startswith("model/")})
     for name, optimizer in optimizers.items():
         moments: dict[int, dict[str, Tensor]] = {}

@@ -74,8 +74,8 @@ def train_dense(
     """
     settings.check()
     if several := [x for x in dataset.labels if SEVERAL in x or not x]:
-        expected = "one label a text: a model that gives several cannot be trained here, but evaluated"
-        raise InputError(Fault(expected, repr(several[0]), dataset.source))
+        message = f"cannot train on several labels per text, as {several[0]!r}; such models can be evaluated"
+        raise InputError(Fault.of(message, dataset.source))
     examples = [e for s in ("train", "val") for e in dataset.splits.get(s, ())]
     texts = digest([(e.id, e.label, e.query, dataset.text(e).words) for e in examples])
     check_splits(dataset)

@@ -94,7 +94,7 @@ class Loop:
         at = f"epoch {self.progress['epoch'] + 1}, step {self.progress['step'] + 1}"
         at += f", {_named(ids)}" if ids else ""
         raise InputError(
-            Fault(f"a finite {term} (the last good checkpoint is kept)", f"{value} at {at}", self.file.parent)
+            Fault.of(f"{term} is {value} at {at}; the last good checkpoint is kept", self.file.parent)
         )
 
 
@@ -133,7 +133,8 @@ def check_splits(dataset: Dataset) -> None:
     for split in ("train", "val"):
         if not dataset.splits.get(split):
             of_file = " (`rationale data import --file` divides a file)" if is_table(dataset.source) else ""
-            raise InputError(Fault(f"a {split} split to train with{of_file}", "none", dataset.source))
+            message = f"training needs a {split} split, which is missing or empty{of_file}"
+            raise InputError(Fault.of(message, dataset.source))
 
 
 def training_windows(encoder: Encoder, dataset: Dataset, examples: Sequence[Example]) -> list[TrainingWindow]:

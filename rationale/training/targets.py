@@ -122,7 +122,9 @@ def _human(classifier: Classifier, dataset: Dataset, windows: Sequence[TrainingW
     counts = [len(w) for w in classifier.encoder.encode([dataset.text(e) for e in examples])]
     golds = [dataset.truth(e).gold for e, n in zip(examples, counts, strict=True) for _ in range(n)]
     if not any(g.any() for g in golds):
-        raise InputError(Fault("human evidence on train for target human", "none", dataset.source))
+        raise InputError(
+            Fault.of("target human needs human evidence on train, and there is none", dataset.source)
+        )
     return [_marked(w.window, gold) for w, gold in zip(windows, golds, strict=True)]
 
 

@@ -224,7 +224,7 @@ def test_a_run_on_other_texts_is_a_message(open_app, runs):
     at = open_app("People", runs=[runs], source="run one")
     assert at.error[0].value == "This cannot be shown."
     told = at.code[0].value.splitlines()
-    assert "expected a run on the texts of sample, the data set that is open, got one on sample" in told[0]
-    assert "attention.jsonl:1: other.txt: expected an example of sample" in told[1]
+    assert "the run is on sample" in told[0]
+    assert "attention.jsonl:1: other.txt: unknown annotation_id: not in sample" in told[1]
     checked(keyed(at.selectbox, "source").set_value(LIVE).run())
     assert not at.error

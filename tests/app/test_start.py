@@ -33,10 +33,10 @@ def test_a_path_inside_is_taken_and_one_outside_refused(tmp_path):
     assert start.inside(str(root / "in")) == (root / "in").resolve()
     assert start.inside(str(root)) == root.resolve()
     for path in (outside, root / "link", root / ".." / "outside", Path("/"), Path("/etc/passwd")):
-        with pytest.raises(InputError, match="expected a path inside the folders given at start, got"):
+        with pytest.raises(InputError, match="is outside the folders given at start"):
             start.inside(str(path))
     for path in ("", "no such\0thing", str(root / "nothing")):
-        with pytest.raises(InputError, match="expected a path"):
+        with pytest.raises(InputError, match="such path|outside the folders"):
             start.inside(path)
 
 
@@ -112,7 +112,7 @@ def test_what_is_named_from_the_current_folder_is_found_from_another(started, tm
 def test_command_refuses_what_is_not_there(started, option, tmp_path):
     done = CliRunner().invoke(app, ["app", option, str(tmp_path / "nothing")])
     assert isinstance(done.exception, InputError)
-    assert str(done.exception) == f"{tmp_path}/nothing: expected a folder, got nothing there"
+    assert str(done.exception) == f"{tmp_path}/nothing: no such folder"
     assert not started
 
 

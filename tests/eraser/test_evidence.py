@@ -43,7 +43,7 @@ def test_several_documents_of_one_text_are_read_in_order():
 
 
 def test_a_split_without_evidence_is_refused():
-    with pytest.raises(InputError, match="file: expected examples with evidence in val, got none"):
+    with pytest.raises(InputError, match="file: no example of val has evidence"):
         evidence_only(Dataset("x", {"d": D}, {"train": (MARKED,), "val": (BARE,)}, source="file"))
 
 

@@ -140,7 +140,7 @@ def test_train_posts_go_before_texts_without_evidence(tmp_path):
 def test_only_the_splits_asked_for_are_given(tmp_path):
     folder = make(tmp_path, {"p0": post(), "p1": post()}, {"val": ["p0"], "test": ["p1"]})
     assert list(load("hatexplain", folder, ["test"]).splits) == ["test"]
-    message = f"{folder}: train: expected posts of this split, got none"
+    message = f"{folder}: train: no posts in this split"
     with pytest.raises(InputError, match=f"^{re.escape(message)}$"):
         load("hatexplain", folder, ["train", "test"])
 
@@ -173,7 +173,7 @@ def test_files_that_are_no_json_object(tmp_path):
 
 def test_all_unknown_posts_of_a_split_are_named(tmp_path):
     folder = make(tmp_path, {"p0": post()}, {"val": ["p0"], "test": ["p9", "p0", "p8"]})
-    line = "{}/post_id_divisions.json: %s: expected a post of dataset.json, got an unknown id"
+    line = "{}/post_id_divisions.json: %s: no post in dataset.json has this id"
     refused(folder, line % "p9" + "\n" + line % "p8")
 
 

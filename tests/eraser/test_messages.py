@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from eraser.errors import ALIKE, LONGEST, MOST_LINES, Fault, InputError, cut, told
+from eraser.errors import ALIKE, LONGEST, MOST_LINES, Fault, InputError, cut, fault_lines
 from rationale import cli
 from tests.helpers.eraser_files import annotation, prediction, rationale, write_source
 
@@ -30,7 +30,7 @@ def command(monkeypatch, capsys, tmp_path):
 
 def test_like_faults_are_told_three_times_and_counted():
     faults = [Fault("a number", repr(str(n)), "f", n, f"i{n}") for n in range(1, 1492)]
-    lines = told([*faults, Fault("a word", "none", "f"), Fault("a number", "'x'", "g", 1)])
+    lines = fault_lines([*faults, Fault("a word", "none", "f"), Fault("a number", "'x'", "g", 1)])
     assert lines == [
         *(f"f:{n}: i{n}: expected a number, got '{n}'" for n in (1, 2, 3)),
         "f: … and 1,488 more rows where a number was expected",
@@ -38,17 +38,17 @@ def test_like_faults_are_told_three_times_and_counted():
         "g:1: expected a number, got 'x'",
     ]
     assert str(InputError(*faults)).splitlines() == lines[:4]
-    assert len(told(faults[:ALIKE])) == ALIKE
+    assert len(fault_lines(faults[:ALIKE])) == ALIKE
 
 
 def test_faults_that_differ_in_numbers_and_names_alone_are_alike():
     faults = [Fault(f"a span inside 'd{n}' ({n} words)", "0:9", "f", n) for n in range(1, 21)]
-    assert told(faults)[-1] == "f: … and 17 more rows where a span inside 'd4' (4 words) was expected"
+    assert fault_lines(faults)[-1] == "f: … and 17 more rows where a span inside 'd4' (4 words) was expected"
 
 
 def test_lines_of_many_kinds_end_somewhere():
     faults = [Fault("x" * n, "y", "f", n) for n in range(1, 500)]
-    lines = told(faults)
+    lines = fault_lines(faults)
     assert (len(lines), lines[-1]) == (MOST_LINES + 1, "… and 399 more lines like these")
 
 

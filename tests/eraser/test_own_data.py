@@ -197,10 +197,10 @@ def test_faults_of_all_files_are_told_at_once_and_in_their_order(tmp_path):
         ImportOptions(form="chars"),
         "{}:2: a: expected a non-empty string in column 'text', got ''",
         "{}:2: a: expected a non-empty string in column 'label', got ''",
-        "{}:4: a: expected an id of its own, got one that {}:2 has",
+        "{}:4: a: duplicate id, first at {}:2",
         f"{tmp_path}/c.csv: expected a readable file, got No such file or directory",
-        f"{other}:1: a: expected an id of its own, got one that {{}}:2 has",
-        f"{other}:2: b: expected an id of its own, got one that {{}}:3 has",
+        f"{other}:1: a: duplicate id, first at {{}}:2",
+        f"{other}:2: b: duplicate id, first at {{}}:3",
         f"{other}:2: b: {pair} [0, 99]",
         f"{other}:2: b: {pair} [3, 2]",
     )
@@ -219,14 +219,11 @@ def test_pairs_that_may_be_words_or_characters_are_not_guessed_at(tmp_path):
     rows[3] |= {"id": "d", "rationale": [[1, 1]]}
     rows[4] |= {"id": "e", "text": "", "rationale": [[2, 3]]}
     files = {"test": save(tmp_path / "x.csv", rows)}
-    told = (
-        "expected to be told whether rationales are chars or tokens "
-        "(`rationale data import --rationale-form`), got pairs of numbers"
-    )
+    told = "the rationales may be in characters or in words: choose --rationale-form chars or tokens"
     refused(
         files,
         ImportOptions(),
-        f"{{}}: {told} that may be either",
+        f"{{}}: {told}",
         "{}:5: d: expected [start, end) in words or characters, 0 <= start < end, got [1, 1]",
         "{}:6: e: expected a non-empty string in column 'text', got ''",
     )
@@ -324,7 +321,7 @@ def test_a_failure_leaves_nothing_behind(data, tmp_path, monkeypatch):
         return real(self, *arguments, **options)
 
     monkeypatch.setattr(Path, "write_text", full)
-    with pytest.raises(InputError, match=r"/out: expected room on the disk, got No space left on device$"):
+    with pytest.raises(InputError, match=r"/out: the disk is full: No space left on device$"):
         write_eraser(data, tmp_path / "out")
     assert [path.name for path in tmp_path.iterdir()] == ["x.csv"]
 
@@ -333,7 +330,7 @@ def test_a_folder_with_anything_in_it_is_left_alone(data, tmp_path):
     told = "expected a folder that is empty or not there, got"
     with pytest.raises(InputError, match=rf"{told} one with \['x.csv'\]$"):
         write_eraser(data, tmp_path)
-    with pytest.raises(InputError, match=rf"x\.csv: {told} a file$"):
+    with pytest.raises(InputError, match=r"x\.csv: a file of this name exists; name another folder$"):
         write_eraser(data, tmp_path / "x.csv")
     assert [path.name for path in tmp_path.iterdir()] == ["x.csv"]
 
@@ -345,9 +342,7 @@ def test_an_empty_folder_is_filled_unless_it_is_the_current_one(data, tmp_path, 
     there = sorted(path.name for path in (tmp_path / "empty").iterdir())
     assert there == ["docs.jsonl", "test.jsonl", "words.json"]
     monkeypatch.chdir(tmp_path / "here")
-    with pytest.raises(
-        InputError, match=r"^\.: expected a folder other than the current one, got the current"
-    ):
+    with pytest.raises(InputError, match=r"^\.: the current folder cannot be the output folder"):
         write_eraser(data, Path())
 
 
@@ -371,7 +366,7 @@ def test_numbers_and_sets_of_labels_too_rare_for_like_shares_are_divided_by_chan
         "val": 2,
         "test": 2,
     }
-    note = "rows were divided by chance alone: some labels are too rare for like shares"
+    note = "rows were split at random, not stratified: some labels are too rare"
     assert note in found.notes
     again = read_custom("own", {WHOLE: tmp_path / "x.jsonl"}, ImportOptions())
     assert again.splits == found.splits

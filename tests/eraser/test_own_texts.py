@@ -336,7 +336,7 @@ def test_attribute_tells_what_it_chose_and_takes_what_it_is_told(rationale, mode
     assert "note: words: characters, as 2 of 2 texts are written without spaces between words\n" in out
     assert f"0 of {len(SLOW) + len(DULL)} words not read" in out
     code, _, err = rationale(*command, "--words", "punctuation")
-    assert (code, "got one with other words ('characters' there)" in err) == (2, True)
+    assert (code, "holds results with other words ('characters' there)" in err) == (2, True)
     code, out, err = rationale(*command, "--words", "punctuation", "--overwrite")
     assert code == 0, err
     assert "note" not in out

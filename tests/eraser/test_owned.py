@@ -69,15 +69,17 @@ def test_a_folder_of_somebody_elses_is_left_alone_and_what_is_there_is_named(tmp
     before = contents(tmp_path)
     for overwrite in (False, True):
         line = refused(claim, tmp_path, "train x", OF, overwrite=overwrite)
-        expected = "expected a new or empty folder, or one that this command made"
-        assert line == f"{tmp_path}: {expected}, got layers.csv, notes.txt, predictions and 1 more"
+        there = "layers.csv, notes.txt, predictions and 1 more"
+        assert line == f"{tmp_path}: the folder holds other files ({there}); choose a new or empty one"
     assert contents(tmp_path) == before
     assert not (tmp_path / MANIFEST).exists()
 
 
 def test_a_file_is_no_folder(tmp_path):
     (tmp_path / "f").write_text("mine")
-    assert refused(claim, tmp_path / "f", "train x", OF).endswith("expected a folder to write to, got a file")
+    assert refused(claim, tmp_path / "f", "train x", OF).endswith(
+        "a file of this name exists; choose another --out"
+    )
 
 
 def test_the_same_work_is_known_and_what_differs_is_named(tmp_path):
@@ -86,11 +88,11 @@ def test_the_same_work_is_known_and_what_differs_is_named(tmp_path):
     line = refused(claim, tmp_path, "train x", {"lr": 0.2, "texts": "b" * 64, "seed": 1})
     again = "to start over, give another --out or --overwrite"
     assert line == (
-        f"{tmp_path}: expected a folder of the same work ({again}), "
-        "got one with other lr (0.1 there), texts (aaaaaaaa there), seed (None there)"
+        f"{tmp_path}: the folder holds results with other lr (0.1 there), texts (aaaaaaaa there), "
+        f"seed (None there) ({again})"
     )
     line = refused(claim, tmp_path, "train y", OF)
-    assert line.endswith("got one of `train x`")
+    assert "the folder holds results of `train x` (" in line
     assert contents(tmp_path) == {"a": "1"}
 
 
@@ -107,8 +109,8 @@ def test_overwriting_leaves_a_file_that_people_changed_and_all_others(tmp_path):
     finished(tmp_path, a="1", b="2")
     (tmp_path / "a").write_text("mine now")
     line = refused(claim, tmp_path, "train x", {}, overwrite=True)
-    expected = "expected the file a as `train x` left it, to take it away (else move it first)"
-    assert line == f"{tmp_path}: {expected}, got a changed one"
+    expected = "the file a was changed after `train x` wrote it; move it before overwriting"
+    assert line == f"{tmp_path}: {expected}"
     assert contents(tmp_path) == {"a": "mine now", "b": "2"}
 
 
@@ -133,7 +135,7 @@ def test_a_folder_that_is_read_is_never_written_to(tmp_path, monkeypatch, out):
     Path("link").symlink_to("D")
     for overwrite in (False, True):
         line = refused(claim, Path(out), "train x", OF, reads=("D", None, "hub/id"), overwrite=overwrite)
-        assert line.endswith("expected a folder to write to that is not read, got that of D")
+        assert line.endswith("the output folder is or contains the input D; choose another --out")
     assert contents(tmp_path) == {"D/model.safetensors": "weights"}
 
 
@@ -159,7 +161,9 @@ def test_two_at_once_do_not_disturb_each_other_and_what_a_killed_one_left_is_rem
     killed.mkdir()
     (killed / "a").write_text("half")
     (tmp_path / ".new").mkdir()
-    assert refused(claim, tmp_path, "train x", OF).endswith("got .new")
+    assert refused(claim, tmp_path, "train x", OF).endswith(
+        "holds other files (.new); choose a new or empty one"
+    )
     assert not killed.exists()
     (tmp_path / ".new").rmdir()
     claim(tmp_path, "train x", OF)
@@ -189,7 +193,7 @@ def test_a_file_of_somebody_elses_is_not_replaced_by_a_result(tmp_path):
     with pytest.raises(InputError) as error, together(tmp_path) as new:  # noqa: PT012
         (new / "a").write_text("3")
         (new / "b").write_text("3")
-    expected = "expected room for b (move it, or give another --out), got a file that was not written here"
+    expected = "the file b was not written by this command; move it, or choose another --out"
     assert str(error.value) == f"{tmp_path}: {expected}"
     assert contents(tmp_path) == {"a": "1", "b": "mine"}
     check_whole(tmp_path)
@@ -230,9 +234,9 @@ def test_a_mixture_is_seen(tmp_path):
     one, other = finished(tmp_path / "one", a="1", b="1"), finished(tmp_path / "other", a="2", b="2")
     check_whole(one)
     (one / "a").write_text((other / "a").read_text())
-    assert refused(check_whole, one) == f"{one}: expected the file a, as `train x` left it, got a changed one"
+    assert refused(check_whole, one) == f"{one}: the file a was changed after `train x` wrote it"
     (one / "a").unlink()
-    assert refused(check_whole, one).endswith("got nothing there")
+    assert refused(check_whole, one).endswith("the file a, written by `train x`, is missing")
     check_whole(tmp_path)  # without a manifest: nothing is known
 
 
@@ -274,7 +278,7 @@ def test_a_manifest_that_is_none_is_one_line(tmp_path, text):
     (tmp_path / "a").write_text("mine")
     for overwrite in (False, True):
         line = refused(claim, tmp_path, "train x", OF, overwrite=overwrite)
-        assert line.startswith(f"{tmp_path / MANIFEST}: expected a manifest of a command's folder, got ")
+        assert line.startswith(f"{tmp_path / MANIFEST}: not the manifest of a command's folder")
     assert (tmp_path / "a").read_text() == "mine"
 
 
@@ -328,6 +332,4 @@ def test_a_manifest_with_half_an_emoji_is_one_line(tmp_path):
     made = (tmp_path / MANIFEST).read_text()
     (tmp_path / MANIFEST).write_text(made.replace('"train x"', '"train \\ud83d"'))
     for call in (check_whole, lambda folder: claim(folder, "train x", OF, overwrite=True)):
-        assert refused(call, tmp_path).startswith(
-            f"{tmp_path / MANIFEST}: expected a manifest of a command's"
-        )
+        assert refused(call, tmp_path).startswith(f"{tmp_path / MANIFEST}: not the manifest of a command's")

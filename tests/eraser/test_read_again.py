@@ -53,14 +53,14 @@ def test_a_file_of_texts_that_became_shorter_or_was_removed(file):
     whole = file.read_bytes()
     assert b"".join(map(lines.read, range(len(lines)))) == whole
     file.write_bytes(whole[:10])
-    assert said(lambda: lines.read(1)) == f"{file}: expected {module.UNCHANGED}, got a shorter one"
+    assert said(lambda: lines.read(1)) == f"{file}: {module.CHANGED}"
     file.unlink()
     assert said(lambda: lines.read(1)) == f"{file}: expected a readable file, got No such file or directory"
 
 
 def test_a_line_longer_than_the_first_reading_takes(file, monkeypatch):
     monkeypatch.setattr(lines_of, "__defaults__", (20,))
-    expected = "expected lines of at most 20 bytes, got a longer one"
+    expected = "the line is longer than 20 bytes"
     assert said(lambda: list(first_texts(file, "text"))) == f"{file}:1: {expected}"
     assert said(lambda: JsonLines.of(file).at(0, 7)) == f"{file}:7: {expected}"
 
@@ -68,7 +68,7 @@ def test_a_line_longer_than_the_first_reading_takes(file, monkeypatch):
 def test_a_chunk_of_more_than_is_held_at_once(file, monkeypatch):
     monkeypatch.setattr(module, "MOST_OF_CHUNK", 70)
     assert len(LineChunks(file, 2)) == 3
-    expected = "expected at most 70 bytes in 3 lines (a smaller --chunk), got more"
+    expected = "3 lines hold more than 70 bytes; use a smaller --chunk"
     assert said(lambda: len(LineChunks(file, 3))) == f"{file}:3: {expected}"
 
 

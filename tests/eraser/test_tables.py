@@ -109,9 +109,9 @@ def test_faults_of_marks_are_told_beside_those_of_empty_fields(tmp_path):
 @pytest.mark.parametrize(
     ("name", "content", "lines"),
     [
-        ("x.csv", b"", ["{}: expected at least one row, got none"]),
-        ("x.csv", b"text,label\n", ["{}: expected at least one row, got none"]),
-        ("x.jsonl", b"\n \n", ["{}: expected at least one row, got none"]),
+        ("x.csv", b"", ["{}: the file has no rows"]),
+        ("x.csv", b"text,label\n", ["{}: the file has no rows"]),
+        ("x.jsonl", b"\n \n", ["{}: the file has no rows"]),
         ("x.csv", b"text,x,text\na,b,c\n", ["{}:1: expected each column once, got ['text', 'x', 'text']"]),
         ("x.csv", b'text,label\n"a\nb",A\nc\n', ["{}:4: expected 2 fields, as the header has, got 1"]),
         ("x.csv", b'text,label\na,A\n"b"c,B\n', [f"{{}}:3: {QUOTES}',' expected after '\"'"]),
@@ -156,8 +156,8 @@ def test_every_line_that_is_not_json_is_told(tmp_path):
     [
         (ColumnNames(id="n"), "auto", "expected a column 'n', got only ['id', 'label', 'text']"),
         (ColumnNames(query="q"), "auto", "expected a column 'q', got only ['id', 'label', 'text']"),
-        (ColumnNames(rationale="why"), "auto", "expected a column 'why' in at least one file, got none"),
-        (ColumnNames(), "tokens", "expected a column 'rationale' in at least one file, got none"),
+        (ColumnNames(rationale="why"), "auto", "no file has a column 'why'"),
+        (ColumnNames(), "tokens", "no file has a column 'rationale'"),
     ],
 )
 def test_a_column_that_is_asked_for_must_be_there(tmp_path, columns, form, told):

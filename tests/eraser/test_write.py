@@ -196,10 +196,10 @@ def test_the_old_file_is_there_until_the_new_one_is_whole(tmp_path):
 @pytest.mark.parametrize(
     ("number", "expected"),
     [
-        (errno.ENOSPC, "room on the disk, got No space left on device"),
-        (errno.EDQUOT, "room on the disk, got Disk quota exceeded"),
-        (errno.EIO, "a writable place, got Input/output error"),
-        (errno.EACCES, "a writable place, got Permission denied"),
+        (errno.ENOSPC, "the disk is full: No space left on device"),
+        (errno.EDQUOT, "the disk is full: Disk quota exceeded"),
+        (errno.EIO, "cannot write: Input/output error"),
+        (errno.EACCES, "cannot write: Permission denied"),
     ],
 )
 def test_a_failure_says_why_and_leaves_nothing_behind(tmp_path, number, expected):
@@ -210,7 +210,7 @@ def test_a_failure_says_why_and_leaves_nothing_behind(tmp_path, number, expected
         partial.write_text("half")
         raise OSError(number, os.strerror(number))
 
-    with pytest.raises(InputError, match=rf"^{re.escape(str(path))}: expected {expected}$"):
+    with pytest.raises(InputError, match=rf"^{re.escape(str(path))}: {expected}$"):
         write_whole(path, write)
     assert files(tmp_path) == {"scores.txt": "old"}
 
@@ -238,20 +238,20 @@ def test_a_prediction_that_cannot_be_written_leaves_no_file(tmp_path):
 def test_a_folder_that_is_a_file(tmp_path):
     (tmp_path / "run").write_text("a file")
     path = tmp_path / "run" / "scores.txt"
-    with pytest.raises(InputError, match=rf"^{re.escape(str(path))}: expected a writable place, got "):
+    with pytest.raises(InputError, match=rf"^{re.escape(str(path))}: cannot write: "):
         write_text(path, "x")
     assert files(tmp_path) == {"run": "a file"}
 
 
 def test_a_name_that_is_a_folder(tmp_path):
     (tmp_path / "run").mkdir()
-    with pytest.raises(InputError, match=r"/run: expected a writable place, got Is a directory$"):
+    with pytest.raises(InputError, match=r"/run: cannot write: Is a directory$"):
         write_text(tmp_path / "run", "x")
     assert files(tmp_path) == {}
 
 
 def test_a_name_too_long_for_the_disk(tmp_path):
-    with pytest.raises(InputError, match=r"expected a writable place, got File name too long$"):
+    with pytest.raises(InputError, match=r"cannot write: File name too long$"):
         write_text(tmp_path / ("x" * 250), "x")
     assert files(tmp_path) == {}
 
@@ -342,5 +342,5 @@ def test_a_failure_of_something_else_meanwhile_is_not_told_as_ones_own(tmp_path)
         (tmp_path / "elsewhere").read_text()
     with pytest.raises(InputError) as caught, whole(tmp_path / "a.csv"):
         raise OSError("no number")
-    assert str(caught.value) == f"{tmp_path / 'a.csv'}: expected a writable place, got no number"
+    assert str(caught.value) == f"{tmp_path / 'a.csv'}: cannot write: no number"
     assert list(tmp_path.iterdir()) == []

@@ -92,4 +92,4 @@ def test_nodes_share_the_work_and_one_may_die(evaluate, cluster, tmp_path):
 )
 def test_an_address_where_no_cluster_is(evaluate, tmp_path, address, got):
     error = finish(start(*evaluate, tmp_path, "--runner", "ray", "--address", address), 2)
-    assert f"error: expected a Ray cluster at {address}, got {got}" in error
+    assert f"error: cannot reach a Ray cluster at {address}: {got}" in error

@@ -271,7 +271,7 @@ def test_sums_within_a_thousandth_are_taken_as_they_are():
 
 def test_settings_that_cannot_be_used_are_refused():
     refused(lambda: from_callable("f", ["a", "b"]), "expected a function of a list of texts, got str")
-    refused(lambda: from_callable(len, ["a", "a"]), "expected labels that differ, got ['a', 'a']")
+    refused(lambda: from_callable(len, ["a", "a"]), "expected each label once, got ['a', 'a']")
     refused(lambda: from_callable(len, ["a"]), "expected at least two classes, got 1")
     refused(lambda: from_callable(len, ["a", "b"], kind="value"), "expected one name of a number, got 2")
     refused(
@@ -303,7 +303,7 @@ def test_what_only_a_model_has_is_refused(box):
         lambda: explain(box, "a film", query="why ?"),
         "expected a text without a query: a function reads one string, got 'why ?'",
     )
-    refused(lambda: explain(box, " "), "expected a text with words, got an empty one")
+    refused(lambda: explain(box, " "), "the text has no words")
 
 
 def test_runs_that_do_not_fit_a_function_are_refused(box, classifier, sample, tmp_path):
@@ -317,11 +317,11 @@ def test_runs_that_do_not_fit_a_function_are_refused(box, classifier, sample, tm
     )
     refused(
         lambda: plan(box, sample, replace(SETTINGS, replace="mask"), tmp_path / "r"),
-        "box: expected a text in place of masked words (--mask), got none",
+        "box: masking words needs a text to put in their place (--mask)",
     )
     refused(
         lambda: plan(box, sample, SETTINGS, tmp_path / "r", classifier),
-        "expected no dense model beside a function of texts, which is explained itself, got one",
+        "a function of texts is explained itself; leave --dense out",
     )
     assert not (tmp_path / "r").exists()
 

@@ -43,7 +43,7 @@ def test_characters_of_scripts_without_spaces_are_words_and_it_is_told(classifie
 
 @pytest.mark.parametrize("text", ["", " \n", "\u200b"])
 def test_a_text_without_words_is_refused(classifier, text):
-    with pytest.raises(InputError, match=r"^text: expected a text with words, got an empty one$"):
+    with pytest.raises(InputError, match=r"^text: the text has no words$"):
         explain(classifier, text, "random")
 
 

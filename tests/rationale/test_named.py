@@ -119,7 +119,7 @@ def test_names_that_lead_nowhere_are_refused(package):
     )
     refused(
         lambda: from_name("by_words.models:other", ["a", "b"]),
-        "by_words.models:other: expected 'other' in the module by_words.models, got no such name",
+        "by_words.models:other: the module by_words.models has no 'other'",
     )
 
 
@@ -127,15 +127,15 @@ def test_what_a_function_does_not_have_is_refused(package, model_folder):
     name = "by_words.models:model"
     refused(
         lambda: load_named(name, None, None, {"max_length": 128}),
-        f"{name}: expected no max_length for a function, which reads each text whole, got 128",
+        f"{name}: max_length 128 is for models; a function reads each text whole",
     )
     refused(
         lambda: load_named(name, None, None, {"precision": "bf16"}),
-        f"{name}: expected no precision for a function, which reads each text whole, got bf16",
+        f"{name}: precision bf16 is for models; a function reads each text whole",
     )
     refused(
         lambda: load_named(str(model_folder), None, "[…]", {}),
-        f"{model_folder}: expected no mask for a model, whose tokenizer has its own, got '[…]'",
+        f"{model_folder}: --mask '[…]' is for functions; a model's tokenizer has its own mask token",
     )
 
 
@@ -173,8 +173,8 @@ def test_options_that_do_not_fit_are_a_line(rationale, package):
             "expected a method that fits a function of texts, got attention: it looks into a model, and this",
         ),
         (("--explain", "logit"), "expected explain as probability, for a function of texts, got 'logit'"),
-        (("--replace", "mask"), "expected a text in place of masked words (--mask), got none"),
-        (("--max-length", 64), "expected no max_length for a function, which reads each text whole, got 64"),
+        (("--replace", "mask"), "masking words needs a text to put in their place (--mask)"),
+        (("--max-length", 64), "max_length 64 is for models; a function reads each text whole"),
         (("--labels", "NEG,POS,MIXED"), "a row a text, a column each of NEG, POS, MIXED, got shape [2, 2]"),
     ):
         code, _, err = rationale(*base, *more)

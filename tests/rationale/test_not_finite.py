@@ -125,8 +125,8 @@ def test_training_names_the_examples_whose_logits_are_no_numbers(spoilt, tmp_pat
     line = said(
         train_dense, lambda: (spoilt.model, spoilt.encoder.tokenizer), data, tmp_path / "out", settings
     )
-    kept = "expected a finite training loss (the last good checkpoint is kept)"
-    assert line == f"{tmp_path}/out: {kept}, got nan at epoch 1, step 1, in {strange.id}"
+    loss = f"training loss is nan at epoch 1, step 1, in {strange.id}"
+    assert line == f"{tmp_path}/out: {loss}; the last good checkpoint is kept"
 
 
 def test_the_command_names_it(spoilt, file, tmp_path, command):

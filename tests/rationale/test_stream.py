@@ -71,7 +71,7 @@ def test_what_is_there_is_not_computed_again(classifier, file, tmp_path, monkeyp
     assert found["texts"] == 5
     with file.open("a") as more:
         more.write(json.dumps({"text": "One more"}) + "\n")
-    with pytest.raises(InputError, match="got one with other content_of_file"):
+    with pytest.raises(InputError, match="holds results with other content_of_file"):
         stream(classifier, settings(file), tmp_path / "out")
     with pytest.raises(TypeError):  # the last chunk is another one now, and has to be computed
         collect(stream(classifier, settings(file), tmp_path / "out", overwrite=True))
@@ -82,8 +82,8 @@ def test_a_file_that_changes_while_it_is_read_is_noticed(classifier, file, tmp_p
     file.write_text(file.read_text().replace("a", "e"))
     with pytest.raises(InputError) as error:
         collect(run)
-    expected = "expected a file that stays as it is while it is read (run the same command with a new --out)"
-    assert str(error.value) == f"{file}: {expected}, got a changed one"
+    changed = "the file changed while it was being read; run the same command with a new --out"
+    assert str(error.value) == f"{file}: {changed}"
     assert not (tmp_path / "out" / MANIFEST).exists()
 
 
@@ -148,7 +148,7 @@ def test_a_bad_line_is_named_and_what_was_before_it_is_kept(classifier, file, tm
     with pytest.raises(InputError, match=message):
         collect(stream(classifier, settings(file), tmp_path / "out"))
     assert len(list((tmp_path / "out" / "parts").glob("*.parquet"))) == 2
-    with pytest.raises(InputError, match="expected a finished run of `rationale attribute`, got no manifest"):
+    with pytest.raises(InputError, match="not a finished run of `rationale attribute`: no manifest"):
         list(read_stream(tmp_path / "out"))
 
 
@@ -167,7 +167,7 @@ def test_settings_and_files_that_cannot_be_used(classifier, file, tmp_path):
     assert "'magic'" in str(error.value)
     empty = tmp_path / "empty.jsonl"
     empty.write_text("")
-    for path, message in ((empty, "got an empty file"), (tmp_path / "none", "expected a readable file")):
+    for path, message in ((empty, "the file is empty"), (tmp_path / "none", "expected a readable file")):
         with pytest.raises(InputError, match=message):
             stream(classifier, settings(path), tmp_path / "out")
     assert not (tmp_path / "out").exists()
@@ -245,5 +245,5 @@ def test_a_missing_library_is_named_with_its_extra(capsys, monkeypatch):
 def test_another_tokenizer_is_another_work(classifier, file, tmp_path):
     collect(stream(classifier, settings(file), tmp_path / "out"))
     for changed in (other_words(classifier, tmp_path), one_shorter(classifier)):
-        with pytest.raises(InputError, match=r"got one with other content_of_tokenizer \(\w+ there\)"):
+        with pytest.raises(InputError, match=r"holds results with other content_of_tokenizer \(\w+ there\)"):
             stream(changed, settings(file), tmp_path / "out")

@@ -134,9 +134,9 @@ def text_of(
         InputError: there are none, or too many to wait for.
     """
     if not words:
-        raise InputError(Fault("a text with words", "an empty one"))
+        raise InputError(Fault.of("the text has no words"))
     if len(words) > MAX_WORDS:
-        raise InputError(Fault(f"a text of at most {MAX_WORDS} words", f"{len(words)}"))
+        raise InputError(Fault.of(f"the text has {len(words)} words; at most {MAX_WORDS} can be shown"))
     return Text("text", tuple(words), {"text": 0}, tuple(starts), query, string)
 
 

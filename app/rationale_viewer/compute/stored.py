@@ -77,13 +77,13 @@ def read_stored(path: Path, dataset: Dataset) -> Stored:
     records, faults = read_predictions(path)
     placed = [(At.of(record, str(path), line), record) for line, record in records]
     if not (faults or placed):
-        faults = [Fault("at least one prediction", "none", path)]
+        faults = [Fault.of("no predictions", path)]
     split = _split_of(placed, dataset)
     examples = {e.id: e for e in dataset.splits.get(split, ())}
     for at, record in placed:
         example = examples.get(str(record.get("annotation_id")))
         if example is None:
-            faults.append(at.fault(f"an example of {dataset.name}", "an annotation_id that it has not"))
+            faults.append(at.problem(f"unknown annotation_id: not in {dataset.name}"))
         else:
             faults += _faults(at, record, dataset, example)
     if faults:
@@ -111,7 +111,7 @@ def _faults(at: At, record: Record, dataset: Dataset, example: Example) -> Itera
         got = short_repr([r["docid"] for r in rationales])
         yield at.fault(f"a rationale for each of {short_repr(list(example.doc_ids))}", got)
     elif any(r.get(TOKENS.field) is None for r in rationales):
-        yield at.fault(f"{TOKENS.field}, a score for each word", "none")
+        yield at.problem(f"no {TOKENS.field} (one score per word)")
     elif not record.get(SCORES) or record.get(LABEL) not in record[SCORES]:
         yield at.fault(f"{SCORES} with the {LABEL}", short_repr(record.get(SCORES)))
 

@@ -155,8 +155,8 @@ def _asked_of_run(
     try:
         stored = cached.stored(str(file), at, opened.data)
     except InputError as error:
-        expected = f"a run on the texts of {dataset.name}, the data set that is open"
-        first = Fault(expected, f"one on {origin.texts} that does not fit", folder)
+        message = f"the run is on {origin.texts}, which does not fit the open data set {dataset.name}"
+        first = Fault.of(message, folder)
         raise InputError(first, *error.faults) from None
     columns[4].selectbox("Split", [stored.split], disabled=True, help="As the run was made.")
     names = {AS_STORED: f"as in the run: {BUDGETS.get(origin.budget, origin.budget)}"} | BUDGETS

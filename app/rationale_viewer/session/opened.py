@@ -110,4 +110,4 @@ def _kind(folder: Path) -> tuple[str, Path]:
     for kind, file in (("model", MODEL_FILE), ("run", RUN_FILE)):
         if (folder / file).is_file():
             return kind, folder
-    raise InputError(Fault(f"a folder with {MODEL_FILE} or {RUN_FILE}", "one without", folder))
+    raise InputError(Fault.of(f"neither a model nor a run: no {MODEL_FILE} and no {RUN_FILE}", folder))

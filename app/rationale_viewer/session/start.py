@@ -54,9 +54,9 @@ class LaunchConfig:
         try:
             found = Path(self.here, Path(path).expanduser()).resolve(strict=True)
         except (OSError, RuntimeError, ValueError):
-            raise InputError(Fault("a path that exists", repr(path))) from None
+            raise InputError(Fault.of(f"no such path: {path!r}")) from None
         if not any(found == root or root in found.parents for root in self.roots):
-            raise InputError(Fault("a path inside the folders given at start", repr(path)))
+            raise InputError(Fault.of(f"{path!r} is outside the folders given at start"))
         return found
 
 

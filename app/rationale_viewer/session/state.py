@@ -139,7 +139,7 @@ def dataset(name: str, path: str | None) -> LoadedData:
     if path is None:
         return _dataset(name, None, ())
     if not Path(path).exists():
-        raise InputError(Fault("a data set's folder or .tar.gz archive", "nothing there", path))
+        raise InputError(Fault.of("no such data set folder or .tar.gz archive", path))
     return _dataset(name, path, stamp(Path(path)))
 
 

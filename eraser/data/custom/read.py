@@ -144,23 +144,22 @@ def _twice(records: Sequence[Record]) -> Iterator[Fault]:
     first: dict[str, Record] = {}
     for record in records:
         if (before := first.setdefault(record.id, record)) is not record:
-            got = f"one that {before.file}:{before.line} has"
-            yield from record.placed(Fault("an id of its own", got)).faults
+            message = f"duplicate id, first at {before.file}:{before.line}"
+            yield from record.placed(Fault.of(message)).faults
 
 
 def _form(records: Sequence[Record], how: ImportOptions, faults: list[Fault]) -> Form:
     """Return the form of the rationales; with a fault, `auto` if none can be told, `none` with no column."""
     column = how.columns.rationale or ("rationale" if how.form in ("chars", "tokens") else None)
     if column and not any("rationale" in record.columns for record in records):
-        faults.append(Fault(f"a column {column!r} in at least one file", "none", records[0].file))
+        faults.append(Fault.of(f"no file has a column {column!r}", records[0].file))
         return "none"
     if how.form != "auto":
         return how.form
     rows = [(text if isinstance(text := r.fields["text"], str) else "", _told_later(r)) for r in records]
     if (form := form_of(rows, how.marks)) == "auto":
-        how_to_tell = "(`rationale data import --rationale-form`)"
-        expected = f"to be told whether rationales are chars or tokens {how_to_tell}"
-        faults.append(Fault(expected, "pairs of numbers that may be either", records[0].file))
+        message = "the rationales may be in characters or in words: choose --rationale-form chars or tokens"
+        faults.append(Fault.of(message, records[0].file))
     return form
 
 
@@ -253,7 +252,7 @@ def _divided(
             counts = ", ".join(f"{n} of {label!r}" for label, n in sorted(Counter(labels.tolist()).items()))
             raise InputError(Fault(expected, counts, path)) from None
         splits = _drawn(labels, None, how)
-        notes = ("rows were divided by chance alone: some labels are too rare for like shares",)
+        notes = ("rows were split at random, not stratified: some labels are too rare",)
     return [replace(e, split=split) for e, split in zip(entries, splits, strict=True)], notes
 
 

@@ -112,7 +112,7 @@ def read_records(split: str, path: Path, columns: ColumnNames, faults: list[Faul
     before = len(faults)
     rows = _rows(path, faults)
     if not rows and len(faults) == before:
-        raise InputError(Fault("at least one row", "none", path))
+        raise InputError(Fault.of("the file has no rows", path))
     there = {name for _, row in rows for name in row}
     names = _columns_there(path, there, columns) if rows else {}
     found = []
@@ -132,7 +132,7 @@ def _rows(path: Path, faults: list[Fault]) -> list[Row]:
     if path.suffix.lower() not in LABELLED:
         raise InputError(Fault(f"a {listed(LABELLED)} file", short_repr(path.name), path))
     if path.is_file() and path.stat().st_size > MAX_BYTES:
-        raise InputError(Fault(f"at most {MAX_BYTES} bytes", "more", path))
+        raise InputError(Fault.of(f"the file is larger than {MAX_BYTES} bytes", path))
     rows: list[Row] = []
     for row in progress(rows_of(path), f"read {path.name}", "rows"):
         if isinstance(row, Fault):

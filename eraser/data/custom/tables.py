@@ -151,7 +151,9 @@ class _Array:
                 self.go(end)
                 return found
             if len(self.text) - self.at > MAX_LINE:
-                raise self.fault(f"objects of at most {MAX_LINE} characters", "a longer one")
+                raise InputError(
+                    Fault.of(f"an object is longer than {MAX_LINE} characters", self.path, self.line)
+                )
             self.more()
 
     def _is_half(self, error: Exception) -> bool:

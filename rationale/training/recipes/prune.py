@@ -64,8 +64,11 @@ class GateStage(PackedStage):
         self.settings, model = run.settings, run.model
         own, teacher = dimensions(model), run.teachers[0].model
         if (own.layers, own.hidden) != (depth_of(teacher), width_of(teacher)):
-            expected = f"a model of the dense one's {depth_of(teacher)} layers of width {width_of(teacher)}"
-            raise InputError(Fault(expected, f"{own.layers} of width {own.hidden}"))
+            theirs = f"{depth_of(teacher)} layers of width {width_of(teacher)}"
+            message = (
+                f"the model to prune has {own.layers} layers of width {own.hidden}, the dense one {theirs}"
+            )
+            raise InputError(Fault.of(message))
         self.gates, self.lagrangian = Gates.of(model), Lagrangian().to(model.device)
         self.map = nn.Linear(own.hidden, own.hidden, bias=False).to(model.device)
         nn.init.eye_(self.map.weight)

@@ -276,7 +276,7 @@ def refused(message: str, *arguments, **options) -> None:
 
 def test_examples_without_communities():
     bare: list[Post] = [("offensive", "", 0.5), ("normal", "Other", 0.1)]
-    message = "expected examples with target communities (tags), got none"
+    message = "no example names a target community (tags)"
     refused(message, examples_of(bare), [said("p0", 0.5), said("p1", 0.1)])
 
 

@@ -227,18 +227,18 @@ def refused(message: str, posts: list[tuple[Example, Document]], *predictions: P
 
 
 def test_posts_of_which_none_is_toxic():
-    message = "expected examples labelled hatespeech or offensive, got none"
+    message = "no examples labelled hatespeech or offensive"
     refused(message, [post("n", 3, label="normal")], said("n", [1, 2, 3]))
 
 
 def test_toxic_posts_without_a_prediction():
-    message = "predictions: p1: expected a prediction for every annotation of gold, got none"
+    message = "predictions: p1: no prediction for this annotation of gold"
     refused(message, [EIGHT, post("p1", 3, (0, 1))], said("p0", BEST))
-    refused("predictions: expected at least one prediction, got none", [EIGHT])
+    refused("predictions: no predictions", [EIGHT])
 
 
 def test_a_post_predicted_twice():
-    message = "predictions:2: p0: expected one prediction for an annotation_id, got another, after line 1"
+    message = "predictions:2: p0: duplicate annotation_id, first on line 1"
     refused(message, [EIGHT], said("p0", BEST), said("p0", BEST))
 
 
@@ -248,7 +248,7 @@ def test_scores_and_rationales_of_another_length_and_posts_without_a_score_all_a
             "p0: expected scores of 8 words, got 9",
             "p0: expected rationale of 8 words, got 9",
             "p1: expected rationale of 3 words, got 2",
-            "p2: expected a score for at least one word, got none",
+            "p2: no word has a score",
         ]
     )
     short = replace(said("p1", [1, 2, 3]), rationale=np.zeros(2, dtype=bool))

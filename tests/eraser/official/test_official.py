@@ -46,20 +46,17 @@ def test_scores_are_the_official_scorers(name):
 
 # What the official scorer ends at, in our words; {p} is the prediction file, {g} gold.
 REFUSED = {
-    "later_has_no_rationales_soft": "{p}:2: a2: expected soft_rationale_predictions, as in the other 6 "
-    "predictions, got none",
-    "all_zero_length_predictions": "{p}:1: a1: expected a predicted span with a token in it, here or later, "
-    "got only empty ones (1:1, …)",
-    "no_instances": "{p}: expected at least one prediction, got none",
-    "missing_instances_with_classification": "{p}: a2: expected a prediction for every annotation of {g}, "
-    "got none",
+    "later_has_no_rationales_soft": "{p}:2: a2: soft_rationale_predictions is missing, but is in the other 6 "
+    "predictions",
+    "all_zero_length_predictions": "{p}:1: a1: all predicted spans are empty (1:1, …)",
+    "no_instances": "{p}: no predictions",
+    "missing_instances_with_classification": "{p}: a2: no prediction for this annotation of {g}",
     "unknown_document": "{p}:1: a1: expected a docid of the data set, got 'nope'",
-    "duplicate_annotation_id": "{p}:8: a1: expected one prediction for an annotation_id, got another, "
-    "after line 1",
+    "duplicate_annotation_id": "{p}:8: a1: duplicate annotation_id, first on line 1",
     "soft_wrong_length": "{p}:1: a1: expected 20 soft_rationale_predictions, one for each token of d1, "
     "got 19",
-    "soft_missing_in_one": "{p}:2: a2: expected soft_rationale_predictions, as in the other 6 predictions, "
-    "got none",
+    "soft_missing_in_one": "{p}:2: a2: soft_rationale_predictions is missing, "
+    "but is in the other 6 predictions",
     "soft_missing_in_one_of_two": "{p}:6: a6: expected soft_rationale_predictions for all of its 2 "
     "documents, got for 1",
     "soft_null_everywhere": "{p}:1: a1: expected a list of soft_rationale_predictions for d1, got None",
@@ -67,23 +64,22 @@ REFUSED = {
     "sentence_scores_wrong_length": "{p}:1: a1: expected 3 soft_sentence_predictions, one for each sentence "
     "of d1, got 2",
     "classification_unknown_label": "{p}:3: a3: expected one of the labels ['X', 'Y'], got 'Z'",
-    "classification_without_scores": "{p}:1: a1: expected classification_scores beside classification, "
-    "got none",
-    "scores_without_classification": "{p}:1: a1: expected classification beside classification_scores, "
-    "got none",
-    "classification_missing_in_one": "{p}:4: a4: expected classification, as in the other 6 predictions, "
-    "got none",
+    "classification_without_scores": "{p}:1: a1: classification needs classification_scores, "
+    "which is missing",
+    "scores_without_classification": "{p}:1: a1: classification_scores needs classification, "
+    "which is missing",
+    "classification_missing_in_one": "{p}:4: a4: classification is missing, "
+    "but is in the other 6 predictions",
     "comp_missing_label": "{p}:1: a1: expected comprehensiveness_classification_scores with a number for "
     "'X', got {{'Y': 0.37}}",
     "thresholds_fewer": "{p}:1: a1: expected thresholded_scores with each AOPC threshold of "
     "[0.01, 0.05, 0.1, 0.2, 0.5] once, got [0.01, 0.05, 0.1, 0.5]",
     "thresholds_repeated": "{p}:1: a1: expected thresholded_scores with each AOPC threshold of "
     "[0.01, 0.05, 0.1, 0.2, 0.5] once, got [0.01, 0.05, 0.1, 0.2, 0.5, 0.5]",
-    "thresholds_without_comp": "{p}:1: a1: expected comprehensiveness_classification_scores beside "
-    "thresholded_scores, got none",
-    "tokens_to_flip": "{g}:3: a3: expected evidence in a document with tokens, to divide tokens_to_flip by, "
-    "got none",
-    "strict_without_classification": "{p}:1: a1: expected a classification for strict scoring, got none",
+    "thresholds_without_comp": "{p}:1: a1: thresholded_scores needs "
+    "comprehensiveness_classification_scores, which is missing",
+    "tokens_to_flip": "{g}:3: a3: the evidence documents have no tokens to divide tokens_to_flip by",
+    "strict_without_classification": "{p}:1: a1: strict scoring needs a classification",
 }
 
 

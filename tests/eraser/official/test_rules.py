@@ -93,46 +93,46 @@ def test_null_means_no_sentence_scores():
 
 
 LABEL_FAULTS = [
-    ({"classification": None}, ["a classification string, got None"]),
-    ({"classification": 1}, ["a classification string, got 1"]),
-    ({SCORES: [1]}, [f"{SCORES}: an object of label and number, got [1]"]),
-    ({COMP: None}, [f"{COMP}: an object of label and number, got None"]),
-    ({SUFF: "X"}, [f"{SUFF}: an object of label and number, got 'X'"]),
+    ({"classification": None}, ["expected a classification string, got None"]),
+    ({"classification": 1}, ["expected a classification string, got 1"]),
+    ({SCORES: [1]}, [f"expected {SCORES}: an object of label and number, got [1]"]),
+    ({COMP: None}, [f"expected {COMP}: an object of label and number, got None"]),
+    ({SUFF: "X"}, [f"expected {SUFF}: an object of label and number, got 'X'"]),
     (
         {"classification": ...},
-        [f"classification beside {field}, got none" for field in (SCORES, COMP, THRESHOLDED)],
+        [f"{field} needs classification, which is missing" for field in (SCORES, COMP, THRESHOLDED)],
     ),
     (
         {SCORES: ...},
-        [f"{SCORES} beside {field}, got none" for field in ("classification", SUFF, THRESHOLDED)],
+        [f"{field} needs {SCORES}, which is missing" for field in ("classification", SUFF, THRESHOLDED)],
     ),
-    ({COMP: ...}, [f"{COMP} beside {THRESHOLDED}, got none"]),
-    ({SUFF: ...}, [f"{SUFF} beside {THRESHOLDED}, got none"]),
-    ({SCORES: {"Y": 1}}, [f"{SCORES} with a number for 'X', got {{'Y': 1}}"]),
-    ({COMP: {"Y": 1}}, [f"{COMP} with a number for 'X', got {{'Y': 1}}"]),
-    ({SUFF: {"X": 1}}, [f"{SUFF} with a number for 'Y', got {{'X': 1}}"]),
-    ({SCORES: {"X": 1, "Y": None}}, [f"a number in {SCORES} for 'Y', got None"]),
-    ({SUFF: {"X": "1", "Y": 0}}, [f"a number in {SUFF} for 'X', got '1'"]),
-    ({THRESHOLDED: None}, [f"a list of {THRESHOLDED}, got None"]),
-    ({THRESHOLDED: [5]}, [f"{THRESHOLDED} with a threshold number each, got 5"]),
-    ({THRESHOLDED: [{}]}, [f"{THRESHOLDED} with a threshold number each, got {{}}"]),
+    ({COMP: ...}, [f"{THRESHOLDED} needs {COMP}, which is missing"]),
+    ({SUFF: ...}, [f"{THRESHOLDED} needs {SUFF}, which is missing"]),
+    ({SCORES: {"Y": 1}}, [f"expected {SCORES} with a number for 'X', got {{'Y': 1}}"]),
+    ({COMP: {"Y": 1}}, [f"expected {COMP} with a number for 'X', got {{'Y': 1}}"]),
+    ({SUFF: {"X": 1}}, [f"expected {SUFF} with a number for 'Y', got {{'X': 1}}"]),
+    ({SCORES: {"X": 1, "Y": None}}, [f"expected a number in {SCORES} for 'Y', got None"]),
+    ({SUFF: {"X": "1", "Y": 0}}, [f"expected a number in {SUFF} for 'X', got '1'"]),
+    ({THRESHOLDED: None}, [f"expected a list of {THRESHOLDED}, got None"]),
+    ({THRESHOLDED: [5]}, [f"expected {THRESHOLDED} with a threshold number each, got 5"]),
+    ({THRESHOLDED: [{}]}, [f"expected {THRESHOLDED} with a threshold number each, got {{}}"]),
     (
         {THRESHOLDED: [{"threshold": 0.1, COMP: {}}, {"threshold": 0.5, SUFF: {}}]},
-        [f"{SUFF} at threshold 0.1, got none", f"{COMP} at threshold 0.5, got none"],
+        [f"{SUFF} is missing at threshold 0.1", f"{COMP} is missing at threshold 0.5"],
     ),
     (
         {THRESHOLDED: [{"threshold": t, COMP: {"X": 1}, SUFF: {"Y": 1}} for t in (0.1, 0.5)]},
-        [f"{SUFF} at threshold {t} with a number for 'X', got {{'Y': 1}}" for t in (0.1, 0.5)],
+        [f"expected {SUFF} at threshold {t} with a number for 'X', got {{'Y': 1}}" for t in (0.1, 0.5)],
     ),
     (
         {THRESHOLDED: [{"threshold": t, COMP: None, SUFF: {"X": 1}} for t in (0.1, 0.5)]},
-        [f"{COMP} at threshold {t} with a number for 'X', got None" for t in (0.1, 0.5)],
+        [f"expected {COMP} at threshold {t} with a number for 'X', got None" for t in (0.1, 0.5)],
     ),
     (
         {THRESHOLDED: [{"threshold": 0.1, COMP: {"X": 1}, SUFF: {"X": 1}}]},
         [
-            "the thresholds of the first prediction, {0.1, 0.5}, got {0.1}",
-            f"{THRESHOLDED} with each AOPC threshold of [0.1, 0.5] once, got [0.1]",
+            "expected the thresholds of the first prediction, {0.1, 0.5}, got {0.1}",
+            f"expected {THRESHOLDED} with each AOPC threshold of [0.1, 0.5] once, got [0.1]",
         ],
     ),
 ]
@@ -143,9 +143,9 @@ def test_fault_of_labels(changes, expected):
     said = [prediction("a", **labels()), prediction("b", **labels(**changes)), prediction("c", **labels())]
     gold = [*GOLD, annotation("c", "X")]
     found = text(check(said, gold, aopc_thresholds=(0.1, 0.5)).faults)
-    others = ", as in the other 2 predictions, got none"
+    others = " is missing, but is in the other 2 predictions"
     own = [line for line in found if not line.endswith(others)]
-    assert own == [f"predictions:2: b: expected {line}" for line in expected]
+    assert own == [f"predictions:2: b: {line}" for line in expected]
 
 
 def test_scores_beside_a_label_are_not_read_without_comprehensiveness_or_sufficiency():
@@ -170,12 +170,12 @@ SPANS, TOKENS, SENTS = (
 )
 LABEL = {"classification": "X", SCORES: {"X": 1}}
 GOLD_FAULTS = [
-    (annotation("a", "X"), SPANS, {}, "gold: expected gold evidence of at least one token, got none"),
+    (annotation("a", "X"), SPANS, {}, "gold: no gold evidence of at least one token"),
     (
         annotation("a", "X", ("d", 2, 2)),
         SPANS,
         {},
-        "gold: expected gold evidence of at least one token, got none",
+        "gold: no gold evidence of at least one token",
     ),
     (
         annotation("a", "X", ("d", 0, None), ("d", 0, 1)),
@@ -235,7 +235,7 @@ def test_gold_that_no_block_reads_is_not_looked_at():
 
 def test_classification_needs_an_annotation():
     (fault,) = check([prediction("a", **LABEL)], []).faults
-    assert str(fault) == "gold: expected at least one annotation, got none"
+    assert str(fault) == "gold: no annotations"
 
 
 MORE = {**annotation("a", "X"), "extra": 1}

@@ -119,9 +119,9 @@ def test_two_workers_measure_a_chunk_each(rationale, monkeypatch, tmp_path):  # 
 def test_what_the_command_refuses(rationale):  # noqa: F811
     for arguments, message in (
         (("--suite", "tpu"), "expected a suite of gpu, cpu, got 'tpu'"),
-        ((), "expected a model (--model) or a grid (--suite), got neither"),
+        ((), "give a model (--model) or a preset grid (--suite)"),
         (("--suite", "cpu", "--workers", "0"), "expected at least 1 worker, got 0"),
-        (("--workers", "2"), "expected a runner, workers and an address with --suite alone, got no suite"),
+        (("--workers", "2"), "--runner, --workers and --address need --suite"),
     ):
         code, _, err = rationale("bench", *arguments)
         assert (code, err.strip()) == (2, f"error: {message}")
@@ -129,5 +129,5 @@ def test_what_the_command_refuses(rationale):  # noqa: F811
         code, _, err = rationale("bench", "--suite", "gpu")
         assert (code, err.strip()) == (
             2,
-            "error: expected a GPU (or --device cpu, which takes very long), got none",
+            "error: no GPU found; --device cpu runs the suite without one, very slowly",
         )

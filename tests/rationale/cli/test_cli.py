@@ -136,7 +136,7 @@ def broken_data(folder: Path, **changes) -> Path:
     ("changes", "message"),
     [
         ({"docid": "nowhere.txt"}, "expected evidence in one of its docids"),
-        ({"docids": ["nowhere.txt"], "evidences": []}, "expected a readable file, got none"),
+        ({"docids": ["nowhere.txt"], "evidences": []}, "the file is missing or cannot be read"),
         ({"end_token": 10**6}, "expected a span inside"),
         ({"start_token": -1}, "expected a docid and 0 <= start_token <= end_token"),
         ({"classification": None}, "expected a classification string, got None"),
@@ -171,7 +171,7 @@ def test_empty_text_names_the_example(rationale, tmp_path, model_folder):
     )
     code, _, err = rationale("evaluate", "--data", data, "--model", model_folder, "--out", "r")
     assert code == 2
-    assert "expected a text with words, got an empty one" in err
+    assert "the text has no words" in err
 
 
 @pytest.mark.parametrize(
@@ -179,9 +179,9 @@ def test_empty_text_names_the_example(rationale, tmp_path, model_folder):
     [
         (
             ("--data", "nowhere"),
-            "error: nowhere: expected a data set's folder or .tar.gz archive, got nothing there",
+            "error: nowhere: no such data set folder or .tar.gz archive",
         ),
-        (("--model", "./nowhere"), "error: ./nowhere: expected a model folder or hub id, got nothing there"),
+        (("--model", "./nowhere"), "error: ./nowhere: no such model folder"),
         (("--methods", "attention,magic"), "error: expected a method of attention,"),
         (("--budget", "all"), "error: expected a budget: own, gold, ratio"),
         (("--device", "warp"), "error: expected a device torch can use, got 'warp'"),
@@ -228,7 +228,7 @@ def test_model_never_fine_tuned_is_refused(rationale, model_folder):
     save_file(kept, model_folder / "model.safetensors", metadata={"format": "pt"})
     code, _, err = rationale("evaluate", "--model", model_folder)
     assert code == 2
-    assert "expected a fine-tuned classifier, got no weights for classifier.bias, classifier.weight" in err
+    assert "not a fine-tuned classifier: no weights for classifier.bias, classifier.weight" in err
 
 
 def test_tokenizer_of_another_model_is_refused(rationale, model_folder, tokenizer):
@@ -246,10 +246,10 @@ def test_model_folder_without_tokenizer_is_refused(rationale, model_folder):
         file.unlink()
     code, _, err = rationale("evaluate", "--model", model_folder)
     assert code == 2
-    assert "expected a tokenizer (tokenizer.json, vocab.txt," in err
+    assert "no tokenizer (tokenizer.json, vocab.txt," in err
     code, _, err = rationale("train", "dense", "--backbone", model_folder, "--out", "m")
     assert code == 2
-    assert "expected a tokenizer (tokenizer.json, vocab.txt," in err
+    assert "no tokenizer (tokenizer.json, vocab.txt," in err
 
 
 @pytest.mark.parametrize("text", ["{oops", '{"max_length": "256"}', "[]"])
@@ -268,7 +268,7 @@ def test_pickled_weights_are_refused(rationale, model_folder):
     (model_folder / "model.safetensors").unlink()
     code, _, err = rationale("evaluate", "--model", model_folder)
     assert code == 2
-    assert "expected a model folder or hub id with safetensors" in err
+    assert ": no safetensors, only pytorch_model.bin" in err
 
 
 def test_nan_weights_are_refused(rationale, model_folder):
@@ -295,7 +295,7 @@ def test_full_disk_leaves_nothing_half_written(rationale, model_folder, monkeypa
     monkeypatch.setattr(pq, "write_table", full)
     code, _, err = rationale("evaluate", "--model", model_folder, "--limit", 2, "--out", "r")
     assert code == 2
-    assert "expected room on the disk, got No space left on device" in err
+    assert "the disk is full: No space left on device" in err
     assert [p.name for p in Path("r").rglob("*") if p.is_file()] == ["made.json"]
 
 

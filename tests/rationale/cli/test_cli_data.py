@@ -97,8 +97,8 @@ def test_every_option_of_one_file_arrives(rationale):
             "--file x.csv --train x.csv",
             "expected --train, --val and --test files, or one --file, got --train, --file",
         ),
-        ("--train x.csv --fractions 1,0,0", "expected --fractions only beside --file, got --train"),
-        ("--test x.csv --split-column part", "expected --split-column only beside --file, got --test"),
+        ("--train x.csv --fractions 1,0,0", "--fractions needs --file; it cannot be used with --train"),
+        ("--test x.csv --split-column part", "--split-column needs --file; it cannot be used with --test"),
         (
             "--file x.csv --fractions 1,0,0 --split-column part",
             "expected one way to split, got --split-column and --fractions",
@@ -192,8 +192,8 @@ def test_an_import_knows_its_own_folder_and_says_what_differs(rationale):
     save(Path("x.csv"), FILMS[:-1])
     code, out, err = rationale(*command)
     assert (code, out) == (2, "")
-    assert err.startswith("error: own: expected a folder of the same work (to start over")
-    assert "got one with other content_of_files" in err
+    assert err.startswith("error: own: the folder holds results with other ")
+    assert "content_of_files (" in err
     assert {f.name: f.read_bytes() for f in Path("own").iterdir()} == before
     (Path("own") / "mine").write_text("mine")
     code, _, err = rationale(*command, "--overwrite")

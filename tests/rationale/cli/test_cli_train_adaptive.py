@@ -150,12 +150,12 @@ def test_texts_left_out_for_want_of_marks_are_told(rationale, monkeypatch):
         (
             "inforcoef",
             ("--dense", "nowhere"),
-            "nowhere: expected the folder of a dense model, got nothing there",
+            "nowhere: no such folder of a dense model",
         ),
         (
             "prune",
             ("--compose", "nowhere"),
-            "nowhere: expected the folder of a model to build on, got nothing there",
+            "nowhere: no such folder of a model to build on",
         ),
     ],
 )

@@ -316,7 +316,7 @@ def test_a_users_method_that_was_edited_is_computed_again(classifier, sample, tm
     first = mine_is("request.batch.word.double()")
     assert mine_is("request.batch.word.double()") == first
     assert len(list((tmp_path / "r" / "parts").glob("mine-*"))) == 1
-    with pytest.raises(InputError, match="got one with other code_of_mine"):
+    with pytest.raises(InputError, match="holds results with other code_of_mine"):
         mine_is("-request.batch.word.double()")
     assert mine_is("-request.batch.word.double()", overwrite=True) != first
     assert len(list((tmp_path / "r" / "parts").glob("mine-*"))) == 2
@@ -327,5 +327,5 @@ def test_another_tokenizer_is_another_work(classifier, sample, tmp_path):
     asked = replace(SETTINGS, methods=("random",), limit=2)
     evaluate(classifier, sample, asked, tmp_path / "r")
     for changed in (other_words(classifier, tmp_path), one_shorter(classifier)):
-        with pytest.raises(InputError, match=r"got one with other content_of_tokenizer \(\w+ there\)"):
+        with pytest.raises(InputError, match=r"holds results with other content_of_tokenizer \(\w+ there\)"):
             evaluate(changed, sample, asked, tmp_path / "r")

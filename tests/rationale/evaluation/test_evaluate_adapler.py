@@ -152,7 +152,7 @@ def test_dense_model_that_reads_other_pieces_or_knows_other_labels_is_refused(
     ):
         with pytest.raises(InputError) as error:
             evaluate(adaptive, sample, SETTINGS, tmp_path, other)
-        expected = "expected a dense model with the model's own vocabulary and labels, got other ones"
+        expected = "--dense has a different vocabulary or labels than --model"
         assert str(error.value) == expected
 
 

@@ -66,7 +66,7 @@ def test_a_function_and_an_object_of_scikit_learns_kind():
         why = rationale.explain(model, TEXTS)
         assert why.methods == ("leave_one_out",)
         assert why[0].top(1)[0][0] == "warm"
-    with pytest.raises(InputError, match=r"expected labels=\[…\] for a function: the names of its answers"):
+    with pytest.raises(InputError, match=r"a function needs labels=\[…\], the names of its outputs"):
         rationale.load(about_warmth)
     with pytest.raises(InputError, match="or a function of texts, got 5"):
         rationale.load(5)

@@ -104,5 +104,5 @@ def test_a_loaded_model_is_not_loaded_again(classifier):
 def test_a_figure_that_is_not_there(run):
     with pytest.raises(InputError, match="expected a figure of agreement, tradeoff, "):
         run.plot("trade-off")
-    with pytest.raises(InputError, match="expected a run that has something to show in 'layers'"):
+    with pytest.raises(InputError, match="this run has nothing to show in 'layers'"):
         run.plot("layers")

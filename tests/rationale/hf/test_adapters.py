@@ -103,7 +103,7 @@ def test_labels_are_those_of_a_whole_base_or_given(tmp_path):
 def test_an_adapter_without_a_head_leaves_that_of_a_whole_classifier(tmp_path):
     model, base = make(tmp_path / "adapter", task_type=None)
     assert not [name for name in load_file(tmp_path / "adapter" / adapters.WEIGHTS) if "classifier" in name]
-    refused(tmp_path / "adapter", f"{tmp_path / 'adapter'}: expected a fine-tuned classifier, got no weights for classifier.bias, classifier.weight")  # noqa: E501  # fmt: skip
+    refused(tmp_path / "adapter", f"{tmp_path / 'adapter'}: not a fine-tuned classifier: no weights for classifier.bias, classifier.weight")  # noqa: E501  # fmt: skip
     save_family(base, "bert")  # of the same weights, with a head
     assert load_classifier(tmp_path / "adapter", device="cpu").labels == ("NEG", "POS")
 
@@ -125,7 +125,7 @@ def test_an_adapter_is_a_backbone_of_its_own_labels(adapter):
 
 
 def test_an_adapter_cannot_be_compressed(adapter, tmp_path):
-    with pytest.raises(InputError, match=r": expected weights in one file, model.safetensors, got none\Z"):
+    with pytest.raises(InputError, match=r": the model has no model.safetensors that holds all weights\Z"):
         compress(adapter, tmp_path / "small")
 
 
@@ -195,7 +195,7 @@ def test_the_model_of_an_adapter_is_checked_as_any(tmp_path):
     torch.save(load_file(base / "model.safetensors"), base / "pytorch_model.bin")
     (base / "model.safetensors").unlink()
     got = "only pytorch_model.bin, which may hold code"
-    refused(tmp_path / "adapter", f"{base}: expected a model folder or hub id with safetensors, got {got}")
+    refused(tmp_path / "adapter", f"{base}: no safetensors, {got}")
 
 
 @pytest.mark.parametrize("spoilt", [
@@ -260,7 +260,7 @@ def test_weights_of_no_adapter_are_refused(adapter):
     ):
         load_classifier(adapter, device="cpu")
     save_file({"base_model.model.classifier.weight": torch.zeros(2, 32)}, file)
-    refused(adapter, f"{file}: expected matrices called lora_A and lora_B, got none")
+    refused(adapter, f"{file}: no matrices called lora_A and lora_B")
     file.write_bytes(b"x" * 100)
     with pytest.raises(InputError, match=re.escape(f"{file}: expected a safetensors file, got ")):
         load_classifier(adapter, device="cpu")
@@ -272,16 +272,16 @@ def test_pickled_adapters_are_never_opened(adapter, monkeypatch):
     file.unlink()
     monkeypatch.setattr(torch, "load", lambda *_, **__: pytest.fail("opened"))
     got = "only adapter_model.bin, which may hold code"
-    refused(adapter, f"{adapter}: expected an adapter with adapter_model.safetensors, got {got}")
+    refused(adapter, f"{adapter}: the adapter has no adapter_model.safetensors: {got}")
     (adapter / "adapter_model.bin").unlink()
-    refused(adapter, f"{adapter}: expected an adapter with adapter_model.safetensors, got none")
+    refused(adapter, f"{adapter}: the adapter has no adapter_model.safetensors")
 
 
 def test_a_whole_model_and_an_adapter_in_one_folder_are_refused(model_folder):
     (model_folder / "adapter_config.json").write_text(
         json.dumps({"base_model_name_or_path": "somebody/model"})
     )
-    refused(model_folder, f"{model_folder}: expected an adapter or a whole model, got both in one folder")
+    refused(model_folder, f"{model_folder}: the folder holds both an adapter and a whole model; keep one")
 
 
 @pytest.mark.parametrize("text", ["{", "[]", "3", "[" * 10**5])

@@ -143,7 +143,7 @@ def test_vocabulary_and_merges_are_a_tokenizer(tmp_path):
     load_classifier(folder, device="cpu")
     (folder / "merges.txt").unlink()
     with pytest.raises(
-        InputError, match=rf"\A{re.escape(str(folder))}: expected a tokenizer, got ValueError"
+        InputError, match=rf"\A{re.escape(str(folder))}: the tokenizer cannot be read: ValueError"
     ):
         load_tokenizer(folder)
 
@@ -160,7 +160,7 @@ def test_a_vocabulary_of_word_pieces_is_a_tokenizer(tmp_path):
 
 def test_a_folder_without_a_tokenizer_is_refused(model_folder):
     (model_folder / "tokenizer.json").unlink()
-    refused(model_folder, f"{model_folder}: expected a tokenizer ({FILES}), got none")
+    refused(model_folder, f"{model_folder}: no tokenizer ({FILES})")
 
 
 def test_a_tokenizer_of_python_alone_is_refused_and_told_what_works(tmp_path):
@@ -179,7 +179,7 @@ def test_a_tokenizer_made_up_of_special_tokens_is_refused(tmp_path):
     for file in folder.glob("token*"):
         file.unlink()
     (folder / "sentencepiece.model").write_bytes(b"of another class")
-    refused(folder, f"{folder}: expected a tokenizer that knows words, got 5 special tokens and nothing else")
+    refused(folder, f"{folder}: the tokenizer's vocabulary is 5 special tokens and nothing else")
 
 
 @pytest.mark.parametrize("name", ["tokenizer.json", "spm.model", "merges.txt", "tokenizer_config.json"])
@@ -192,7 +192,7 @@ def test_a_file_far_too_large_is_refused_before_it_is_read(model_folder, name):
 def test_a_name_that_is_no_file_is_no_tokenizer(model_folder):
     (model_folder / "tokenizer.json").unlink()
     (model_folder / "tokenizer.json").mkdir()
-    refused(model_folder, f"{model_folder}: expected a tokenizer ({FILES}), got none")
+    refused(model_folder, f"{model_folder}: no tokenizer ({FILES})")
 
 
 @pytest.mark.parametrize("limit", ["", False, [512], None])

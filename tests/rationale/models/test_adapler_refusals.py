@@ -111,7 +111,7 @@ def test_checkpoint_without_weights_it_needs_is_refused(adapler_folder, lost, na
     file = adapler_folder / "model.safetensors"
     kept = {k: v for k, v in load_file(file).items() if not k.startswith(lost)}
     save_file(kept, file, metadata={"format": "pt"})
-    expected = f"{adapler_folder}: expected a fine-tuned classifier, got no weights for {named}"
+    expected = f"{adapler_folder}: not a fine-tuned classifier: no weights for {named}"
     assert refused(load_classifier, adapler_folder) == expected
 
 
@@ -181,7 +181,7 @@ def test_models_own_folder_is_no_place_for_another(model_folder, few):
     settings = {"max_length": 64, "training": {"epochs": 1}}
     (model_folder / "rationale.json").write_text(json.dumps(settings))
     before = (model_folder / "model.safetensors").read_bytes()
-    expected = f"expected a folder to write to that is not read, got that of {model_folder}"
+    expected = f"the output folder is or contains the input {model_folder}"
     assert refused(train_adapler, model_folder, few, model_folder, SETTINGS) == f"{model_folder}: {expected}"
     assert (model_folder / "model.safetensors").read_bytes() == before
 
@@ -189,7 +189,7 @@ def test_models_own_folder_is_no_place_for_another(model_folder, few):
 def test_model_that_never_was_is_refused(few, model_folder, tmp_path):
     gone = tmp_path / "gone"
     shutil.rmtree(gone, ignore_errors=True)
-    expected = f"{gone}: expected the folder of a dense model, got nothing there"
+    expected = f"{gone}: no such folder of a dense model"
     assert refused(train_adapler, gone, few, tmp_path / "m", SETTINGS) == expected
 
 

@@ -112,7 +112,7 @@ def test_a_model_of_other_sizes_is_not_cut_beside_its_teacher(dense, few, tokeni
     start = saved(BertForSequenceClassification(config), tokenizer, tmp_path / "start")
     settings = PruneSettings.of(PLAIN | {"hard_epochs": 1})
     found = refused(partial(train_adaptive, PRUNE), dense, few, tmp_path / "m", settings, start)
-    assert found == "expected a model of the dense one's 3 layers of width 32, got 2 of width 16"
+    assert found == "the model to prune has 2 layers of width 16, the dense one 3 layers of width 32"
 
 
 @pytest.mark.parametrize("bad", ["x", None, [1], 0.5, float("inf"), True])

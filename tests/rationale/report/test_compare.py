@@ -154,8 +154,7 @@ def test_older_and_broken_runs_are_refused(tmp_path):
     (old / "per_example.parquet").unlink()
     refused(
         [good, old],
-        f"{old}: expected a run with per_example.parquet (evaluate again, into a new folder), "
-        "got an older run without",
+        f"{old}: the run is older and has no per_example.parquet; evaluate again into a new folder",
     )
     for content in (b"PAR1", (good / "per_example.parquet").read_bytes()[:-30]):
         (old / "per_example.parquet").write_bytes(content)
@@ -169,13 +168,13 @@ def test_older_and_broken_runs_are_refused(tmp_path):
 def test_runs_that_cannot_be_compared_are_refused(tmp_path):
     one = run_folder(tmp_path / "a", {F1: numbers(1, 1)})
     data = run_folder(tmp_path / "data", {F1: numbers(1, 1)}, dataset="other")
-    refused([one, data], f"{data}: expected runs of one dataset: {one} has 'made', got 'other'")
+    refused([one, data], f"{data}: its dataset is 'other', that of {one} is 'made'")
     split = run_folder(tmp_path / "split", {F1: numbers(1, 1)}, split="val")
-    refused([one, split], f"{split}: expected runs of one split: {one} has 'test', got 'val'")
+    refused([one, split], f"{split}: its split is 'val', that of {one} is 'test'")
     ids = run_folder(tmp_path / "ids", {F1: {"x": (1.0,)}})
-    refused([one, ids], f"expected runs with examples in common, got none that is in all of {one}, {ids}")
+    refused([one, ids], f"no example is in all runs: {one}, {ids}")
     same = run_folder(tmp_path / "same", {F1: numbers(1, 1)})
-    refused([one, same], "expected runs that measured sufficiency, got none that did", ["sufficiency"])
+    refused([one, same], "no run measured sufficiency", ["sufficiency"])
     with pytest.raises(InputError, match="^expected a metric of accuracy, token_f1, .*, got 'token_f2'$"):
         compared([one, same], ["token_f2"])
 
@@ -209,7 +208,7 @@ def test_command_says_in_one_line_what_is_wrong(capsys, monkeypatch, tmp_path):
     facts["run"]["settings"]["dataset"] = "movies"
     Path("b/scores.json").write_text(json.dumps(facts))
     code, _, err = run(capsys, monkeypatch, "compare", "a", "b", "--out", "c")
-    assert (code, err) == (2, "error: b: expected runs of one dataset: a has 'made', got 'movies'\n")
+    assert (code, err) == (2, "error: b: its dataset is 'movies', that of a is 'made'\n")
     assert not Path("c").exists()
     assert (
         run(capsys, monkeypatch, "compare", "a")[2] == "error: expected at least two runs to compare, got 1\n"

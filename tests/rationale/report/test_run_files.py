@@ -262,10 +262,10 @@ def test_a_mixture_of_runs_and_a_half_written_one_are_refused(tmp_path):
     for read in (compared, shown):
         with pytest.raises(InputError) as error:
             read(one)
-        expected = "expected the file per_example.parquet, as `write_run` left it, got a changed one"
+        expected = "the file per_example.parquet was changed after `write_run` wrote it"
         assert str(error.value) == f"{one}: {expected}"
     text = (other / MANIFEST).read_text().replace('"finished": true', '"finished": false')
     (other / MANIFEST).write_text(text)
     for read in (compared, shown):
-        with pytest.raises(InputError, match="expected a finished folder, got one that `write_run` has not"):
+        with pytest.raises(InputError, match="`write_run` has not finished this folder"):
             read(other)

@@ -107,8 +107,8 @@ def test_a_tokenizer_without_any_token_to_pad_with_is_refused(tmp_path):
     bare.unk_token = None
     folder = save_family(tmp_path / "m", "llama", bare)
     change(folder, pad_token_id=None)
-    expected = "a tokenizer with a padding or end-of-text token (pad_token in tokenizer_config.json)"
-    with pytest.raises(InputError, match=rf"\A{re.escape(f'{folder}: expected {expected}, got neither')}\Z"):
+    message = "the tokenizer has no padding or end-of-text token; set pad_token in tokenizer_config.json"
+    with pytest.raises(InputError, match=rf"\A{re.escape(f'{folder}: {message}')}\Z"):
         load_classifier(folder, device="cpu")
 
 

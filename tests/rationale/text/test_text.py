@@ -107,7 +107,7 @@ def test_word_without_pieces_is_unread_not_an_error(encoder):
 
 
 def test_empty_text_is_refused(encoder):
-    with pytest.raises(InputError, match=r"^empty: expected a text with words, got an empty one$"):
+    with pytest.raises(InputError, match=r"^empty: the text has no words$"):
         encoder.encode([text([], "empty")])
 
 

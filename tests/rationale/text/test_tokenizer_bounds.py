@@ -61,24 +61,24 @@ def test_all_kinds_of_published_tokenizers_are_bounded_by_themselves(all_kinds, 
 def test_a_pattern_that_takes_exponential_time_is_refused_with_the_texts(folder, quick):
     at = folder(pre_tokenizer=GREEDY)
     found = Encoder(load_tokenizer(at), 64)  # it reads short texts
-    remedy = "(a pre_tokenizer Split '(a+)+$'; use a tokenizer without it, or shorter texts)"
+    remedy = (
+        "(nothing bounds it: a pre_tokenizer Split '(a+)+$'; use a tokenizer without it, or shorter texts)"
+    )
     line = said(found.encode, texts(("a" * 22 + "!") * 10_000))
-    expected = "expected a tokenizer that reads these 2 texts in 5 s and 1 GiB"
-    assert line == f"{at}: {expected}, got one that takes longer, which nothing bounds {remedy}"
+    assert line == f"{at}: the tokenizer needs more than 5 s for these 2 texts {remedy}"
     line = said(found.encode, texts("a" * 60 + "!"))  # that many tries the engine itself refuses
-    assert line.startswith(f"{at}: expected a tokenizer that can read these 2 texts, got 'pyo3_runtime.Panic")
+    assert line.startswith(f"{at}: the tokenizer fails on these 2 texts: 'pyo3_runtime.Panic")
     assert found.encode(texts("a warm film"))[0][0].has_words
 
 
 def test_forty_doublings_are_refused_when_it_is_loaded(folder, quick):
     at = folder(normalizer=TWICE)
     line = said(load_tokenizer, at)
-    expected = "expected a tokenizer that reads these 3 texts in 3 s and 1 GiB, got one that takes "
-    assert line.startswith(f"{at}/tokenizer.json: {expected}")
+    assert line.startswith(f"{at}/tokenizer.json: the tokenizer needs more than ")
     assert line.endswith(
-        ", which nothing bounds (a normalizer Replace 'a'; use a tokenizer without it, or shorter texts)"
+        " (nothing bounds it: a normalizer Replace 'a'; use a tokenizer without it, or shorter texts)"
     )
-    assert re.search(r"got one that takes (more memory|longer),", line)
+    assert re.search(r"more than (1 GiB|3 s) for these 3 texts ", line)
 
 
 def test_what_is_tried_elsewhere_and_is_well_reads_the_same(folder, tokenizer):
@@ -97,7 +97,7 @@ def test_what_is_tried_elsewhere_and_is_well_reads_the_same(folder, tokenizer):
 def test_a_file_that_is_no_tokenizer_is_told_by_who_tried(folder):
     at = folder(pre_tokenizer={"type": "Unheard"})
     line = said(load_tokenizer, at)
-    assert line.startswith(f"{at}/tokenizer.json: expected a tokenizer that can read these 3 texts, got ")
+    assert line.startswith(f"{at}/tokenizer.json: the tokenizer fails on these 3 texts: ")
 
 
 def test_a_text_longer_than_any(folder, monkeypatch):

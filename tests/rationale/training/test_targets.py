@@ -128,7 +128,7 @@ def test_human_target_needs_human_evidence(two, few, windows):
     bare = replace(few, splits={**few.splits, "train": tuple(blank)})
     with pytest.raises(InputError) as error:
         saliency_targets(two[:1], bare, windows, "human")
-    expected = "expected human evidence on train for target human, got none"
+    expected = "target human needs human evidence on train, and there is none"
     assert str(error.value) == f"{few.source}: {expected}"
 
 

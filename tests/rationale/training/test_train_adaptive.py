@@ -256,8 +256,8 @@ def test_finished_run_is_left_alone_and_other_settings_are_refused(dense, small,
     for other in others:
         with pytest.raises(InputError) as error:
             train_inforcoef(*other)
-        assert "expected a folder of the same work" in str(error.value)
-        assert " got one with other " in str(error.value)
+        assert "the folder holds results with other " in str(error.value)
+        assert "(to start over, " in str(error.value)
 
 
 # --- what is refused

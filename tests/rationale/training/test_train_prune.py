@@ -128,8 +128,8 @@ def test_finished_run_is_left_alone_and_other_settings_are_refused(dense, few, w
     ):
         with pytest.raises(InputError) as error:
             train_prune(dense, few, folder, other)
-        assert "expected a folder of the same work" in str(error.value)
-        assert " got one with other " in str(error.value)
+        assert "the folder holds results with other " in str(error.value)
+        assert "(to start over, " in str(error.value)
 
 
 def test_only_a_dense_model_is_cut(dense, small, few, tokenizer, tmp_path):
