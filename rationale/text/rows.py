@@ -136,4 +136,4 @@ class TableChunks:
     def check_unchanged(self) -> None:
         """Refuse a file that was changed since it was first read."""
         if hash_of(self.path) != self.content:
-            raise InputError(Fault("a changed one", self.path))
+            raise InputError(Fault.of(CHANGED, self.path))

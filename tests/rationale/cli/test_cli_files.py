@@ -59,7 +59,10 @@ def test_a_file_has_no_splits_to_train_with(rationale, model_folder):  # noqa: F
         "train", "dense", "--data", "films.csv", "--backbone", model_folder, "--out", "m"
     )
     assert code == 2
-    told = "expected a train split to train with (`rationale data import --file` divides a file), got none"
+    told = (
+        "training needs a train split, which is missing or empty "
+        "(`rationale data import --file` divides a file)"
+    )
     assert err == f"error: films.csv: {told}\n"
     assert not Path("m").exists()
 

@@ -173,7 +173,7 @@ def test_dense_model_with_other_labels_is_refused(model_folder, few, tmp_path):
 @pytest.mark.parametrize("split", ["train", "val"])
 def test_data_without_a_split_is_refused(model_folder, few, tmp_path, split):
     bare = replace(few, splits={k: v for k, v in few.splits.items() if k != split})
-    expected = f"{few.source}: expected a {split} split to train with, got none"
+    expected = f"{few.source}: training needs a {split} split, which is missing or empty"
     assert refused(train_adapler, model_folder, bare, tmp_path / "m", SETTINGS) == expected
 
 
