@@ -19,7 +19,7 @@ from eraser.errors import short_repr
 from eraser.files.owned import hash_of, read_made, writes
 from eraser.files.whole import write_whole
 from eraser.progress import progress
-from rationale.text.lines import LOOKED_AT, LineChunks, Numbered, check_texts
+from rationale.text.lines import CHANGED, LOOKED_AT, LineChunks, Numbered, check_texts
 
 ROWS = "rows.jsonl"
 
