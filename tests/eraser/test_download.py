@@ -201,9 +201,7 @@ def test_cut_download_goes_on(server: Server, etag: str | None, modified: str | 
 
 
 def test_next_fetch_goes_on_from_the_last(server: Server) -> None:
-    with pytest.raises(
-        InputError, match=f"download failed 3 times: {HALF + 20} of {ALL} bytes"
-    ):
+    with pytest.raises(InputError, match=f"download failed 3 times: {HALF + 20} of {ALL} bytes"):
         fetch_toy(server, File(TOY, cuts=[HALF, 10, 10]))
     assert not (cache_dir() / "toy").exists()
     assert (cache_dir() / "toy.part" / TAR).read_bytes() == TOY[: HALF + 20]
@@ -378,9 +376,7 @@ def test_full_disk_keeps_what_can_be_resumed(server: Server, monkeypatch: pytest
 
 def test_cache_that_cannot_be_written(server: Server) -> None:
     cache_dir().touch()
-    with pytest.raises(
-        InputError, match="cannot write to the cache: .*Not a dir"
-    ):
+    with pytest.raises(InputError, match="cannot write to the cache: .*Not a dir"):
         fetch_toy(server, File(TOY))
 
 
@@ -436,9 +432,7 @@ def test_status(server: Server) -> None:
 
 
 def test_cached(server: Server) -> None:
-    message = (
-        "the data set movies is not downloaded: run `rationale data fetch movies`, or"
-    )
+    message = "the data set movies is not downloaded: run `rationale data fetch movies`, or"
     with pytest.raises(InputError, match=message):
         cached("movies")
     with pytest.raises(InputError, match=message):

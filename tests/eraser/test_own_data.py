@@ -219,9 +219,7 @@ def test_pairs_that_may_be_words_or_characters_are_not_guessed_at(tmp_path):
     rows[3] |= {"id": "d", "rationale": [[1, 1]]}
     rows[4] |= {"id": "e", "text": "", "rationale": [[2, 3]]}
     files = {"test": save(tmp_path / "x.csv", rows)}
-    told = (
-        "the rationales may be in characters or in words: choose --rationale-form chars or tokens"
-    )
+    told = "the rationales may be in characters or in words: choose --rationale-form chars or tokens"
     refused(
         files,
         ImportOptions(),
@@ -344,9 +342,7 @@ def test_an_empty_folder_is_filled_unless_it_is_the_current_one(data, tmp_path, 
     there = sorted(path.name for path in (tmp_path / "empty").iterdir())
     assert there == ["docs.jsonl", "test.jsonl", "words.json"]
     monkeypatch.chdir(tmp_path / "here")
-    with pytest.raises(
-        InputError, match=r"^\.: the current folder cannot be the output folder"
-    ):
+    with pytest.raises(InputError, match=r"^\.: the current folder cannot be the output folder"):
         write_eraser(data, Path())
 
 

@@ -77,7 +77,9 @@ def test_a_folder_of_somebody_elses_is_left_alone_and_what_is_there_is_named(tmp
 
 def test_a_file_is_no_folder(tmp_path):
     (tmp_path / "f").write_text("mine")
-    assert refused(claim, tmp_path / "f", "train x", OF).endswith("a file of this name exists; choose another --out")
+    assert refused(claim, tmp_path / "f", "train x", OF).endswith(
+        "a file of this name exists; choose another --out"
+    )
 
 
 def test_the_same_work_is_known_and_what_differs_is_named(tmp_path):
@@ -159,7 +161,9 @@ def test_two_at_once_do_not_disturb_each_other_and_what_a_killed_one_left_is_rem
     killed.mkdir()
     (killed / "a").write_text("half")
     (tmp_path / ".new").mkdir()
-    assert refused(claim, tmp_path, "train x", OF).endswith("holds other files (.new); choose a new or empty one")
+    assert refused(claim, tmp_path, "train x", OF).endswith(
+        "holds other files (.new); choose a new or empty one"
+    )
     assert not killed.exists()
     (tmp_path / ".new").rmdir()
     claim(tmp_path, "train x", OF)
@@ -328,6 +332,4 @@ def test_a_manifest_with_half_an_emoji_is_one_line(tmp_path):
     made = (tmp_path / MANIFEST).read_text()
     (tmp_path / MANIFEST).write_text(made.replace('"train x"', '"train \\ud83d"'))
     for call in (check_whole, lambda folder: claim(folder, "train x", OF, overwrite=True)):
-        assert refused(call, tmp_path).startswith(
-            f"{tmp_path / MANIFEST}: not the manifest of a command's"
-        )
+        assert refused(call, tmp_path).startswith(f"{tmp_path / MANIFEST}: not the manifest of a command's")

@@ -56,9 +56,7 @@ def test_a_device_stays_a_device():
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
 def test_a_device_that_takes_nothing_is_one_line():
-    with pytest.raises(
-        InputError, match=r"^/dev/full: cannot write: No space left on device$"
-    ):
+    with pytest.raises(InputError, match=r"^/dev/full: cannot write: No space left on device$"):
         write_text(Path("/dev/full"), "one\n")
 
 
@@ -100,7 +98,5 @@ def test_score_writes_the_official_scores_through_a_fifo(tmp_path, capsys, monke
     told[4] = link
     code, out, err = run(capsys, monkeypatch, *told)
     assert (code, out) == (2, "")
-    assert (
-        err == f"error: {link}: will not write through a link (to {tmp_path}/elsewhere.json)\n"
-    )
+    assert err == f"error: {link}: will not write through a link (to {tmp_path}/elsewhere.json)\n"
     assert not (tmp_path / "elsewhere.json").exists()

@@ -42,7 +42,4 @@ def test_a_checkpoint_cut_short_is_named(tmp_path, tokenizer):
     kill_when(start(*command), (tmp_path / "m" / "made.json").exists)
     (tmp_path / "m" / "checkpoint.safetensors").write_bytes(b"\\x10" * 100)
     error = finish(start(*command), 2)
-    assert (
-        f"{tmp_path}/m/checkpoint.safetensors: the checkpoint cannot be read ("
-        in error
-    )
+    assert f"{tmp_path}/m/checkpoint.safetensors: the checkpoint cannot be read (" in error

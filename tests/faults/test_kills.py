@@ -110,9 +110,7 @@ def saved_after(folder, seen):
 def test_a_dead_worker_of_two(evaluate, undisturbed, tmp_path):
     process = start(*evaluate, tmp_path, "--runner", "local", "--workers", 2)
     os.kill(a_worker(process, tmp_path, "spawn_main"), signal.SIGKILL)
-    assert "finished parts are kept, run the same command again" in finish(
-        process, 2
-    )
+    assert "finished parts are kept, run the same command again" in finish(process, 2)
     run(*evaluate, tmp_path, "--runner", "local", "--workers", 2)
     assert tables(tmp_path) == undisturbed
 

@@ -42,9 +42,7 @@ def test_the_minority_is_told_what_the_others_have_or_lack():
     gold = [annotation(id, "X", ("d", 0, 1)) for id in "abc"]
     with_soft, without = rationale("d", soft=[1, 2, 3, 4]), rationale("d")
     found = check([prediction("a", with_soft), prediction("b", without), prediction("c", with_soft)], gold)
-    assert text(found.faults) == [
-        f"predictions:2: b: {SOFT} is missing, but is in the other 2 predictions"
-    ]
+    assert text(found.faults) == [f"predictions:2: b: {SOFT} is missing, but is in the other 2 predictions"]
     found = check([prediction("a", with_soft), prediction("b", without), prediction("c", without)], gold)
     assert text(found.faults) == [
         f"predictions:1: a: {SOFT} is not in the other 2 predictions; give it in all or in none"
@@ -91,7 +89,11 @@ def test_tokens_to_flip_needs_a_number_and_a_document_for_every_annotation():
 
 OFF = {"X": 0.7, "Y": 0.7}
 WARNINGS = [
-    ([rationale("d", [(-1, 2)])], {}, ["expected start_token >= 0, got -1:2; what is below 0 counts as wrong"]),
+    (
+        [rationale("d", [(-1, 2)])],
+        {},
+        ["expected start_token >= 0, got -1:2; what is below 0 counts as wrong"],
+    ),
     (
         [rationale("d", [(2, 2), (3, 1)])],
         {},
@@ -237,9 +239,7 @@ def test_documents_of_one_file(source, tmp_path):
 def test_empty_file(source, tmp_path):
     path = tmp_path / "p.jsonl"
     path.touch()
-    assert text(check_predictions(source, "test", path).faults) == [
-        f"{path}: no predictions"
-    ]
+    assert text(check_predictions(source, "test", path).faults) == [f"{path}: no predictions"]
 
 
 @pytest.mark.parametrize("name", ["visible", "partial"])

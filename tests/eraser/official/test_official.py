@@ -55,7 +55,8 @@ REFUSED = {
     "duplicate_annotation_id": "{p}:8: a1: duplicate annotation_id, first on line 1",
     "soft_wrong_length": "{p}:1: a1: expected 20 soft_rationale_predictions, one for each token of d1, "
     "got 19",
-    "soft_missing_in_one": "{p}:2: a2: soft_rationale_predictions is missing, but is in the other 6 predictions",
+    "soft_missing_in_one": "{p}:2: a2: soft_rationale_predictions is missing, but is in the other 6 "
+    "predictions",
     "soft_missing_in_one_of_two": "{p}:6: a6: expected soft_rationale_predictions for all of its 2 "
     "documents, got for 1",
     "soft_null_everywhere": "{p}:1: a1: expected a list of soft_rationale_predictions for d1, got None",
@@ -67,7 +68,8 @@ REFUSED = {
     "which is missing",
     "scores_without_classification": "{p}:1: a1: classification_scores needs classification, "
     "which is missing",
-    "classification_missing_in_one": "{p}:4: a4: classification is missing, but is in the other 6 predictions",
+    "classification_missing_in_one": "{p}:4: a4: classification is missing, but is in the other 6 "
+    "predictions",
     "comp_missing_label": "{p}:1: a1: expected comprehensiveness_classification_scores with a number for "
     "'X', got {{'Y': 0.37}}",
     "thresholds_fewer": "{p}:1: a1: expected thresholded_scores with each AOPC threshold of "

@@ -253,9 +253,7 @@ def test_output_is_json_and_the_command_lines_options_pass(tmp_path):
     path = write_lines(tmp_path / "p.jsonl", SAID)
     found = score_official(source, "test", path, iou_thresholds=(0.1, 0.9))
     assert [entry["threshold"] for entry in json.loads(json.dumps(found))["iou_scores"]] == [0.1, 0.9]
-    with pytest.raises(
-        InputError, match=r"p.jsonl:1: a: strict scoring needs a classification"
-    ):
+    with pytest.raises(InputError, match=r"p.jsonl:1: a: strict scoring needs a classification"):
         score_official(source, "test", path, strict=True)
     with pytest.raises(InputError, match=r"at least one IOU and one AOPC threshold is needed"):
         score_official(source, "test", path, iou_thresholds=())

@@ -189,9 +189,7 @@ def test_labels_of_the_data_that_the_model_lacks_are_refused(model, several, sho
 
 
 def test_a_threshold_for_one_class_is_refused(classifier, shorter, tmp_path):
-    with pytest.raises(
-        InputError, match=r"tiny: a threshold \(0\.3\) applies to multi-label models only"
-    ):
+    with pytest.raises(InputError, match=r"tiny: a threshold \(0\.3\) applies to multi-label models only"):
         plan(classifier, shorter, replace(SETTINGS, threshold=0.3), tmp_path)
     with pytest.raises(InputError, match=r"expected a threshold from 0 to below 1, got 1\.5"):
         plan(classifier, shorter, replace(SETTINGS, threshold=1.5), tmp_path)
@@ -370,9 +368,7 @@ def test_training_on_several_labels_a_text_is_refused(rationale, model_folder, t
         "train", "dense", "--dataset", "posts", "--data", "posts", "--backbone", model_folder, "--out", "m"
     )
     assert code == 2
-    assert (
-        "cannot train on several labels per text, as 'rude|insult'; such models can be evaluated" in err
-    )
+    assert "cannot train on several labels per text, as 'rude|insult'; such models can be evaluated" in err
     assert not (tmp_path / "m").exists()
 
 

@@ -154,8 +154,7 @@ def test_older_and_broken_runs_are_refused(tmp_path):
     (old / "per_example.parquet").unlink()
     refused(
         [good, old],
-        f"{old}: the run is older and has no per_example.parquet; "
-        "evaluate again into a new folder",
+        f"{old}: the run is older and has no per_example.parquet; evaluate again into a new folder",
     )
     for content in (b"PAR1", (good / "per_example.parquet").read_bytes()[:-30]):
         (old / "per_example.parquet").write_bytes(content)

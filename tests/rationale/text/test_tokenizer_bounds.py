@@ -61,7 +61,9 @@ def test_all_kinds_of_published_tokenizers_are_bounded_by_themselves(all_kinds, 
 def test_a_pattern_that_takes_exponential_time_is_refused_with_the_texts(folder, quick):
     at = folder(pre_tokenizer=GREEDY)
     found = Encoder(load_tokenizer(at), 64)  # it reads short texts
-    remedy = "(nothing bounds it: a pre_tokenizer Split '(a+)+$'; use a tokenizer without it, or shorter texts)"
+    remedy = (
+        "(nothing bounds it: a pre_tokenizer Split '(a+)+$'; use a tokenizer without it, or shorter texts)"
+    )
     line = said(found.encode, texts(("a" * 22 + "!") * 10_000))
     assert line == f"{at}: the tokenizer needs more than 5 s for these 2 texts {remedy}"
     line = said(found.encode, texts("a" * 60 + "!"))  # that many tries the engine itself refuses
