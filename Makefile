@@ -47,10 +47,10 @@ help: ## List the targets
 evaluate: .venv/models ## Score seven rationale methods on the bundled sample; writes runs/sample-test
 	$(BIN)/rationale evaluate --dataset sample --precision auto --ig-steps 10 --out runs/sample-test
 
-app: .venv/app ## Open the viewer, with the runs that are there
+app: .venv/app ## Open the viewer with the runs in runs/
 	$(BIN)/rationale app $(if $(wildcard runs),--run runs)
 
-notebooks: .venv/notebooks ## Run the notebooks, on RATIONALE_DATA and RATIONALE_MODELS where they are set
+notebooks: .venv/notebooks ## Run the notebooks, on RATIONALE_DATA and RATIONALE_MODELS if set
 	@[ $(NOTEBOOKS) = notebooks ] || { mkdir -p $(NOTEBOOKS) && cp notebooks/*.py notebooks/jupytext.toml $(NOTEBOOKS); }
 	$(BIN)/jupytext --quiet --to ipynb $(NOTEBOOKS)/[0-9]_*.py
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) -o addopts= -o filterwarnings= --nbmake --overwrite --durations=0 $(NOTEBOOKS)/[0-9]_*.ipynb
@@ -72,16 +72,16 @@ test-families: .venv/dev ## Run everything on a small model of every family; wri
 test-browser: .venv/dev ## Use the viewer in headless Chromium
 	$(BIN)/python -m pytest -rs -s tests/browser
 
-test-faults: .venv/dev ## Kill processes, fill disks, run twice at once, on many workers; what was done must be kept
+test-faults: .venv/dev ## Kill processes, fill disks, run twice at once and on many workers; finished work must be kept
 	$(BIN)/python -m pytest -m faults
 
-fuzz: .venv/dev ## Try a hundred thousand spoilt inputs, other ones each time: a right answer or a clear error
+fuzz: .venv/dev ## Try a hundred thousand corrupted inputs, different on every run: a right answer or a clear error
 	RATIONALE_FUZZ=$${RATIONALE_FUZZ:-20} $(BIN)/python -m pytest tests/fuzz
 
-audit: .venv/audit ## Known vulnerabilities and licences of what is installed
+audit: .venv/audit ## List known vulnerabilities and licences of the installed packages
 	$(BIN)/python scripts/audit.py
 
-lint: .venv/dev ## Style and faults (ruff)
+lint: .venv/dev ## Style and likely bugs (ruff)
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 
@@ -90,9 +90,9 @@ types: .venv/dev ## Types (mypy, strict)
 
 check: lint types test ## Everything a change must pass: lint, types, tests
 
-format: .venv/dev ## Let ruff format and mend the code
+format: .venv/dev ## Format and fix the code (ruff)
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-clean: ## Remove the environment and what tools left behind
+clean: ## Remove the environment, builds and caches
 	rm -rf .venv build dist site .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,4 +1,4 @@
-"""What people said, what a model said, and how the two compare. Needs no torch."""
+"""Human rationales, a model's predictions, and how the two compare. Needs no torch."""
 
 from eraser.errors import Fault, InputError
 from eraser.types import (

@@ -1,4 +1,4 @@
-"""What people said and what a model said, as values that never change.
+"""Human rationales and model predictions, as values that never change.
 
 Axes: W word of an example (all its documents after one another), D document, S sentence.
 Spans are in words, end excluded. A mask's name says what True means: `gold`, `rationale`.
@@ -102,7 +102,7 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Example:
-    """One question to the classifier, with the answer and the evidence people gave.
+    """One question to the classifier, with the answer and the evidence annotators gave.
 
     `gold` is a set of groups, a group a set of evidence. `annotators` holds, where a data set gives
     them one by one, each person's own evidence. `tags` are HateXplain's target communities.
@@ -173,7 +173,7 @@ class Text:
 
 @dataclass(frozen=True)
 class Truth:
-    """What people said of one example, in words of its text."""
+    """The human label and rationale of one example, in words of its text."""
 
     label: str
     n_words: int
@@ -279,7 +279,7 @@ class Dataset:
         return Text(example.id, tuple(words), doc_starts, tuple(sentence_starts), query, string, place)
 
     def truth(self, example: Example) -> Truth:
-        """Return what people said of `example`."""
+        """Return the human label and rationale of `example`."""
         text = self.text(example)
         return Truth(example.label, len(text.words), text.spans(example.evidence))
 

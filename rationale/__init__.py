@@ -1,4 +1,4 @@
-"""Which words decided, do people agree, can it be trusted, what did it cost?
+"""Which words decided, do annotators agree, can it be trusted, what did it cost?
 
 `load` a classifier, `explain` its answers, `evaluate` explanations against annotators and the model,
 `compare` two runs, measure `speeds`; `load_data` reads data of your own; `METHODS` are the methods there are.

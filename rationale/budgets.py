@@ -19,7 +19,7 @@ FORMS = "own, gold, ratio, ratio=R with 0 < R <= 1, top=N with N >= 1, or match=
 class Budget:
     """How many words a rationale may have.
 
-    `own`: what the method itself decided. `gold`: as many as the human rationale. `ratio`: that share
+    `own`: what the method itself decided. `gold`: the human rationale's number of words. `ratio`: that share
     of the words (without a number: the mean human share on train). `top`: that many words. `match`: as
     many as that method's own.
     """

@@ -83,7 +83,7 @@ class EvaluateSettings(AttributionSettings):
     """The choices of one run; `budgets[0]` is the one written to the official prediction files.
 
     `dense` is the model that attention and gradient methods explain where `model` drops tokens. `limit`
-    takes the first examples of the split, `sample` as many by chance, drawn with `seed`. `chunk` examples
+    takes the first examples of the split, `sample` a random sample (uses `seed`). `chunk` examples
     are a part on disk, and the work that a worker takes at once. Of a multi-label model labels above
     `threshold` are said. `mask` stands for a word in texts that a function reads, where `replace` masks.
     """

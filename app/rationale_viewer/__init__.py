@@ -1,1 +1,1 @@
-"""The viewer: what a model used, beside what people marked; a Streamlit application."""
+"""The viewer: what a model used, beside the human rationale; a Streamlit application."""

@@ -1,4 +1,4 @@
-"""A data set of nothing but what people marked: what a model can learn when it need not search."""
+"""A data set of nothing but what annotators marked: what a model can learn when it need not search."""
 
 from __future__ import annotations
 

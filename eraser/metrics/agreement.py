@@ -1,4 +1,4 @@
-"""Do the picked words agree with the words people marked? One example at a time.
+"""Do the selected words agree with the human rationale? One example at a time.
 
 Every function takes (truth, prediction) and returns the columns its metric folds (metrics.py), or None
 where the example has no human evidence, or nothing but, so that the question has no answer.

@@ -1,4 +1,4 @@
-"""How far do people agree with each other, and a method with each of them?
+"""How far do annotators agree with each other, and a method with each of them?
 
 A method's agreement with the gold rationale says little without the agreement among those who made it. Here
 each annotator's marks are a rationale, scored against the marks of the others by the functions that score

@@ -1,4 +1,4 @@
-"""Is the answer right? One class, a set of labels, or a number, beside what people said."""
+"""Is the prediction right? One class, a set of labels, or a number, against the human label."""
 
 from __future__ import annotations
 

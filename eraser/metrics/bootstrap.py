@@ -2,7 +2,7 @@
 
 A metric's per-example columns [N,K] are averaged, then folded to one number, so a resample is one
 matrix product. NaN in a column means that the example has no say in it. Above GROUPS examples, groups of
-them, put together by chance, are drawn in their place: a mean varies with them as it does with single
+them, assigned at random, are drawn in their place: a mean varies with them as it does with single
 examples, and neither memory nor time for a resample grows with N.
 """
 

@@ -68,7 +68,7 @@ class Method:
 
 
 def random(classifier: TextClassifier, request: Request) -> Tensor:
-    """Uniform numbers, one a word, from the example's own seed: the floor every method must beat."""
+    """Uniform random scores, one per word, from the example's own seed: the baseline to beat."""
     word = request.batch.word.cpu().numpy()
     scores = np.zeros(word.shape)
     for row, seed in enumerate(request.seeds):

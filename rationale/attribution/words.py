@@ -41,7 +41,7 @@ REDUCERS: dict[Reduce, Callable[[NDArray[np.int64], Floats, Floats], None]] = {
 def word_scores(
     windows: Sequence[Window], piece_scores: Sequence[Floats], n_words: int, reduce: Reduce
 ) -> Floats:
-    """Return one score a word [W]; NaN for a word of which no piece was read.
+    """Return one score per word [W]; NaN for a word of which no piece was read.
 
     The words of a unit have its score, of which, where scores are sums, each has an equal part.
 

@@ -1,4 +1,4 @@
-"""Speed measured beside operations counted: one model, a grid of them, accuracy against both."""
+"""Measured speed beside FLOPs: one model, a grid of them, accuracy against both."""
 
 from rationale.process.lazy import lazily
 

@@ -35,7 +35,7 @@ METRICS_SHOWN = ("accuracy", "token_f1", "false_positive_rate")
 def dial_table(
     classifier: Classifier, dataset: Dataset, split: str, dials: Sequence[float] = DIALS, seed: int = 0
 ) -> pd.DataFrame:
-    """Return a row for each dial: operations saved, tokens in each layer, and metrics with intervals.
+    """Return a row for each dial: FLOPs saved, tokens in each layer, and metrics with intervals.
 
     The rationale is the survivors' own: the words with a piece in the last layer. The model's dial is put
     back afterwards.

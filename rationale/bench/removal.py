@@ -1,4 +1,4 @@
-"""Measured speed beside counted operations, on the same inputs in one run.
+"""Measured speed beside FLOPs, on the same inputs in one run.
 
 Ways to run one model, each with one part more: `dense` is Hugging Face's own forward pass with fused
 attention on padded batches; `packed` is ours with nothing removed; `cut` is with the matrices cut; `removal`
@@ -32,7 +32,7 @@ from rationale.text.encode import Batch, Window
 
 @dataclass(frozen=True)
 class Timing:
-    """One way to run: seconds of each round over all windows, operations, peak memory of a batch."""
+    """One way to run: seconds of each round over all windows, FLOPs, peak memory of a batch."""
 
     way: str
     seconds: tuple[float, ...]
@@ -107,7 +107,7 @@ class Way:
     run: Callable[[Batch], Any]
 
     def count(self, batches: Sequence[Batch], windows: Sequence[Window]) -> tuple[float, Floats]:
-        """Return the operations of all batches, and the tokens each layer worked on [L, window]."""
+        """Return the FLOPs of all batches, and the tokens each layer worked on [L, window]."""
         price, lengths = costs(self.model), np.array([len(w) for w in windows])
         if not has_dial(self.model):
             return float(price.dense(lengths).sum()), np.tile(lengths.astype(float), (len(price.token), 1))

@@ -1,7 +1,7 @@
-"""Many models side by side: accuracy against operations counted and against time measured, in one run.
+"""Many models side by side: accuracy against FLOPs and against measured time, in one run.
 
 A model is a line of points, one for each dial. What a line is worth is the area under it: accuracy over the
-share of the dense model's operations, from 0 to 1, the best point that needs no more counting at each share
+share of the dense model's FLOPs, from 0 to 1, the best point that needs no more counting at each share
 (after DACT-BERT, arXiv 2109.11745; below the cheapest point nothing is known but the commonest label).
 """
 
@@ -51,7 +51,7 @@ def speed_table(
 ) -> pd.DataFrame:
     """Return a row for the dense model and one for each model and dial.
 
-    `flops` and `wall` are times fewer operations and times faster than dense, `loss` the accuracy lost to it,
+    `flops` and `wall` are FLOPs and measured speed-up over dense, `loss` the accuracy lost to it,
     paired. Accuracies have 95 % bootstrap intervals, `wall` the least and most over rounds. Models without a
     dial have one point.
     """
@@ -122,7 +122,7 @@ def _right(classifier: Classifier, dataset: Dataset, split: str, found: Answers)
 
 
 def area(table: pd.DataFrame, commonest: float) -> pd.Series[float]:
-    """Return each model's area under accuracy over the share of dense operations.
+    """Return each model's area under accuracy over the share of dense FLOPs.
 
     `commonest` is the share of the commonest label: what can be had for nothing.
     """

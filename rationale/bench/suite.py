@@ -1,7 +1,7 @@
 """A grid of measurements in one run: model sizes × sequence lengths × batch sizes × ways to run.
 
 Big models get random weights: time does not depend on what they say. A shrinking model's thresholds are
-scaled until it does the wanted share of the dense operations. Rounds alternate between the ways.
+scaled until it does the wanted share of the dense FLOPs. Rounds alternate between the ways.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ NOT_SPECIAL = 1000  # ids from here on are words in BERT's vocabulary
 
 @dataclass(frozen=True)
 class Suite:
-    """The grid: `models` are names of SIZES or `shipped`; `shares` of the dense operations that are left."""
+    """The grid: `models` are names of SIZES or `shipped`; `shares` of the dense FLOPs that are left."""
 
     models: tuple[str, ...] = ("base", "large", "shipped")
     lengths: tuple[int, ...] = (64, 128, 256, 512)
@@ -195,7 +195,7 @@ def ways_to_run(
 def shrinking(
     dense: PreTrainedModel, length: int, share: float, seed: int
 ) -> AdaplerForSequenceClassification:
-    """Return a model that does about that share of the dense operations on texts of one length."""
+    """Return a model that does about that share of the dense FLOPs on texts of one length."""
     model = AdaplerForSequenceClassification.wrap(dense)
     _still(model, dense.device)
     torch.manual_seed(seed)
@@ -219,7 +219,7 @@ def _still(model: PreTrainedModel, device: torch.device) -> PreTrainedModel:
 
 
 def flops_times(model: PreTrainedModel, ids: Tensor) -> float:
-    """Return how many times fewer operations a model does than the dense one inside it."""
+    """Return a model's FLOPs speed-up over the dense one inside it."""
     if not has_dial(model):
         return 1.0
     lengths = np.full(len(ids), ids.shape[1])

@@ -63,7 +63,7 @@ class NotableExamples:
         """The examples by why they are worth a look: title, what the number is, examples."""
         told = (
             (
-                "Where methods and people disagree most",
+                "Where methods and human rationales disagree most",
                 "mean average precision of methods but random, lowest first",
                 self.far,
             ),

@@ -1,4 +1,4 @@
-"""Where methods disagree, with each other and with the people who marked the words."""
+"""Where methods disagree, with each other and with the human rationales."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:  # the tables that use this are read without torch
     from rationale.evaluation.plan import Evaluation
 
 BLOCK = 32  # words compared with all later ones at once: what bounds the memory
-MIN_WORDS = 5  # rankings of fewer words differ by chance
+MIN_WORDS = 5  # rankings of fewer words differ at random
 Found = tuple[int, float]  # (index of an example, how much it agrees)
 
 

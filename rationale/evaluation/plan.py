@@ -252,7 +252,7 @@ def told(classifier: TextClassifier, dataset: Dataset, settings: EvaluateSetting
         case "labels":
             return (
                 f"multi-label: each label above {settings.threshold:g} is said; agreement and budget gold "
-                "are of texts to which people gave the label explained",
+                "are of texts to which annotators gave the explained label",
                 "no official predictions: their format knows one label a text",
             )
         case "value":

@@ -15,7 +15,7 @@ if TYPE_CHECKING:  # a function of texts spares nothing
 
 @dataclass(frozen=True)
 class ComputeSavings:
-    """Sums over windows: operations of the dense model and of this one, tokens in each layer [L], exits [L].
+    """Sums over windows: FLOPs of the dense model and of this one, tokens in each layer [L], exits [L].
 
     `exits` counts the windows by their last layer.
     """
@@ -41,7 +41,7 @@ class ComputeSavings:
         """What a reader is told."""
         tokens = " ".join(f"{n:.1f}" for n in self.tokens / self.windows)
         times = self.dense / self.own
-        saved = f"{times:.2f} times fewer operations than the dense model; tokens in each layer {tokens}"
+        saved = f"FLOPs speed-up {times:.2f}× over the dense model; tokens in each layer {tokens}"
         depth = len(self.exits)
         if self.exits[-1] == self.windows:
             return (saved,)

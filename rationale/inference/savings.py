@@ -1,4 +1,4 @@
-"""What a token-dropping model does to a split: accuracy, lengths at each layer, operations saved.
+"""What a token-dropping model does to a split: accuracy, tokens at each layer, FLOPs saved.
 
 Axes: B window, b of one batch, L layer, C class.
 """
@@ -34,7 +34,7 @@ CLOSE = 0.005  # enough: how far from the wanted speed-up, as a share of it
 
 @dataclass(frozen=True)
 class RemovalStats:
-    """Accuracy of texts; operations dense / this model; mean tokens each layer [L] worked on."""
+    """Accuracy of texts; FLOPs dense / this model; mean tokens each layer [L] worked on."""
 
     accuracy: float
     speedup: float
@@ -94,13 +94,13 @@ def measure_removal(classifier: Classifier, dataset: Dataset, split: str) -> Rem
 
 
 def speedup_of(classifier: Classifier, windows: Sequence[Window], kept: NDArray[np.int64]) -> float:
-    """Return operations of the dense model / operations of this one, over all windows."""
+    """Return FLOPs of the dense model / FLOPs of this one, over all windows."""
     model, lengths = classifier.model, [len(w) for w in windows]
     return float(full_costs(model).dense(lengths).sum() / costs(model).shrinking(lengths, kept).sum())
 
 
 def scale_thresholds(classifier: Classifier, windows: Sequence[Window], speedup: float) -> float:
-    """Multiply all thresholds by one number so that the windows cost `speedup` times fewer operations.
+    """Multiply all thresholds by one number so that the windows reach a FLOPs speed-up of `speedup`.
 
     Returns the speed-up reached; less where thresholds meet their upper limit.
     """

@@ -87,7 +87,7 @@ PEOPLE_TABLES: dict[str, tuple[Make, str]] = {
     ),
     "annotators": (
         annotators,
-        "Each annotator against the others, a yardstick for agreement with people, and each method against "
+        "Each annotator against the others, a baseline for human agreement, and each method against "
         "every annotator alone.",
     ),
     "hatexplain_protocol": (

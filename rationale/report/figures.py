@@ -26,7 +26,7 @@ COST = ("cost", NO_BUDGET)
 
 
 def people_figure(tables: Tables, budget: str) -> Figure:
-    """Return agreement with people: token F1, false-positive rate, average precision."""
+    """Return agreement with human rationales: token F1, false-positive rate, average precision."""
     n_methods = tables.curves.method.nunique()
     figure, axes = new_figure(3, width=3.6, height=max(3.2, 0.6 + 0.2 * n_methods))
     for ax, place in zip(axes, (("token_f1", budget), ("false_positive_rate", budget), AGREES), strict=True):
@@ -71,7 +71,7 @@ def methods_figure(tables: Tables, budget: str) -> Figure | None:
 
 
 def layers_figure(tables: Tables, budget: str) -> Figure | None:
-    """Return how well those that reached each layer agree with people; None without survivors."""
+    """Return how well those that reached each layer agree with human rationales; None without survivors."""
     if tables.layers.empty:
         return None
     figure, axes = new_figure(2, width=4.8, height=3.4)
@@ -92,11 +92,11 @@ class Drawing:
 FIGURES = {
     "agreement": Drawing(
         people_figure,
-        "Agreement with people, with 95 % intervals. Dashed: random.",
+        "Agreement with human rationales, with 95 % intervals. Dashed: random.",
     ),
     "tradeoff": Drawing(
         tradeoff_figure,
-        "Plausibility (do people agree?) against faithfulness (did the model use it?), with 95 % intervals.",
+        "Plausibility (do annotators agree?) against faithfulness (did the model use it?); 95 % intervals.",
     ),
     "cost": Drawing(
         cost_figure,
@@ -114,7 +114,7 @@ FIGURES = {
     ),
     "layers": Drawing(
         layers_figure,
-        "The words that reached each layer, against as many words of each other method in each example. "
+        "The words that reached each layer, against the same number of words of each other method. "
         "Band: 95 % interval of the survivors.",
     ),
 }

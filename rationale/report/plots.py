@@ -178,7 +178,7 @@ def heat_map(axes: Axes, agreement: pd.DataFrame) -> Axes:
 
 
 def layer_curves(axes: Axes, layers: pd.DataFrame, metric: str) -> Axes:
-    """Draw a metric of the words that reached each layer, and of every other method's as many.
+    """Draw a metric of the words that reached each layer, and of the same number of every other method's.
 
     The band is the 95 % interval of the survivors.
     """
@@ -200,7 +200,7 @@ def layer_curves(axes: Axes, layers: pd.DataFrame, metric: str) -> Axes:
 
 
 def frontier(axes: Axes, table: pd.DataFrame, metric: str, label: str) -> Axes:
-    """Draw a metric against the times fewer operations, with its interval where the table has one."""
+    """Draw a metric against the FLOPs speed-up, with its interval where the table has one."""
     rows = table.sort_values("speedup")
     spread = None
     if f"{metric}_low" in rows:
@@ -209,7 +209,7 @@ def frontier(axes: Axes, table: pd.DataFrame, metric: str, label: str) -> Axes:
     axes.errorbar(
         rows.speedup, rows[metric], yerr=spread, fmt="o-", color=COLOURS[0], capsize=2, markersize=4
     )
-    axes.set_xlabel("times fewer operations than dense")
+    axes.set_xlabel("FLOPs speed-up over dense (×)")
     axes.set_ylabel(label)
     return axes
 
@@ -238,9 +238,9 @@ def speed_lines(axes: Axes, table: pd.DataFrame, x: str, label: str) -> Axes:
 
 
 def speed_figure(table: pd.DataFrame) -> Figure:
-    """Return accuracy against operations counted, and against time measured."""
+    """Return accuracy against FLOPs speed-up and against measured speed-up."""
     figure, axes = new_figure(2, width=4.8)
-    speed_lines(axes[0], table, "flops", "times fewer operations than dense (counted)")
+    speed_lines(axes[0], table, "flops", "FLOPs speed-up over dense (×)")
     speed_lines(axes[1], table, "wall", "times faster than dense (measured)")
     axes[0].set_title(f"n = {int(table.n.max())}", fontsize=9)
     shared_legend(figure)
@@ -284,7 +284,7 @@ def groups(axes: Axes, table: pd.DataFrame) -> Axes:
 
 
 def layer_parts(axes: Axes, table: pd.DataFrame) -> Axes:
-    """Draw each layer's operations, by what they are for, beside the dense model's.
+    """Draw each layer's FLOPs, by what they are for, beside the dense model's.
 
     `shared_legend` names the parts.
 

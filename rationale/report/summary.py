@@ -130,7 +130,7 @@ def agreement_table(methods: Sequence[str], columns: ColumnMap, seed: int) -> pd
 
 
 def layer_table(methods: Sequence[str], columns: ColumnMap, seed: int) -> pd.DataFrame:
-    """Return how well the words that reached each layer agree with people, beside other methods' as many.
+    """Return how well the words that reached each layer agree with human rationales, and other methods'.
 
     `words` is their mean share of the text, `difference` is to the survivors (its interval: `tie`).
     """

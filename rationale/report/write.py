@@ -136,7 +136,7 @@ def records(table: pd.DataFrame) -> list[dict[str, Any]]:
 def run_facts(found: RunSummary) -> dict[str, Any]:
     """Return what a reader needs to make the numbers again."""
     libraries = ("torch", "transformers", "captum", "numpy", "scikit-learn", "rationale-suite")
-    grouped = f" (above {GROUPS} examples, over as many groups of them)"
+    grouped = f" (above {GROUPS} examples, over that number of groups of them)"
     return {
         "settings": as_record(found.settings),
         "budgets": list(found.budgets),

@@ -132,7 +132,7 @@ class TrainingRun:
     def shorter_batch(self, rows: list[int], epoch: int) -> TrainingBatch:
         """Return windows without some of their words, and what the dense model says of them as they are now.
 
-        The words are drawn anew each epoch, from the rows alone: a run gone on with draws the same.
+        The words are drawn again each epoch, from the rows alone: a run gone on with draws the same.
         """
         rng = np.random.default_rng((self.settings.seed, epoch, *rows))
         shorter, targets = [], []

@@ -17,7 +17,7 @@ Rule = tuple[bool, str, Any]  # (holds, what was expected, what came)
 class TrainSettings:
     """How a classifier is trained; saved beside its weights.
 
-    The best epoch's model is the result; with `keep_epochs` above 1 so many best epochs stay in `epochs/`.
+    The best epoch's model is the result; with `keep_epochs` above 1 the best ones stay in `epochs/`.
     """
 
     epochs: int = setting(2, "Epochs of fine-tuning; the best one on val is kept.")

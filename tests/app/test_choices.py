@@ -192,7 +192,7 @@ def test_people_show_what_a_run_holds_and_compute_nothing(open_app, runs, monkey
     assert keyed(at.selectbox, "method").options == ["attention", "lime (slow)", "mine"]
     for method in METHODS:
         checked(keyed(at.selectbox, "method").set_value(method).run())
-        assert "Stored in run one: computed by a-model, for the class that people gave" in markup(at)
+        assert "Stored in run one: computed by a-model, for the class that annotators gave" in markup(at)
         assert len(keyed(at.selectbox, "example").options) == 6
     assert "3 of " in markup(at)
     shown = shown_words(at)

@@ -71,7 +71,7 @@ def test_explain_shows_probabilities_layers_and_words(open_app):
     assert "tokens in this layer" in markup(at)
     assert "saved so far" not in markup(at)
     checked(keyed(at.slider, "layer").set_value(2).run())
-    assert "operations saved so far" in markup(at)
+    assert "FLOPs saved so far" in markup(at)
     assert "time saved so far" in markup(at)
     assert "dropped by the model" in markup(at)
 
@@ -186,7 +186,7 @@ def test_nonsense_in_the_url_is_ignored(open_app):
 
 def test_people_browses_filters_and_searches(open_app):
     at = open_app("People")
-    assert "people and model" in markup(at)
+    assert "annotators and model" in markup(at)
     assert "People say" in markup(at)
     first, second, *_, last = keyed(at.selectbox, "example").options
     assert keyed(at.selectbox, "example").value == first
@@ -306,7 +306,7 @@ def test_speed_measures_counts_and_reads(open_app, runs):
     checked(keyed(at.multiselect, "dials").set_value([1.0]).run())
     checked(next(b for b in at.button if b.label == "Measure").click().run())
     assert list(at.dataframe[0].value.model) == ["dense", "this model"]
-    at = open_app("Speed", part="Where the operations go")
+    at = open_app("Speed", part="Where the FLOPs go")
     assert list(at.dataframe[0].value.layer) == [1, 2, 3]
     pd.DataFrame(DIAL).to_csv(runs / "dial.csv", index=False)
     at = open_app("Speed", part="Curves in run folders", runs=[runs])

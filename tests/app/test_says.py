@@ -8,7 +8,7 @@ from rationale.attribution import METHODS
 
 def test_every_method_is_told_in_words():
     assert set(METHODS_SAY) == set(METHODS)
-    assert method_says("random").startswith("random: nothing, drawn by chance")
+    assert method_says("random").startswith("random: nothing, drawn at random")
     assert method_says("<mine>") == "<mine>: not a method of this project."
 
 

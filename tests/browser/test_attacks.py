@@ -162,7 +162,7 @@ def test_a_hostile_run_is_shown_as_it_is(page, server, elsewhere, tab):
 
 @pytest.mark.parametrize("source", ["", f"&source=run+a+{IN_A_NAME.replace(' ', '+')}"])
 def test_hostile_texts_and_ids_are_shown_as_they_are(page, server, elsewhere, source):
-    opened(page, server, f"?page=People{source}", "words people marked")
+    opened(page, server, f"?page=People{source}", "words annotators marked")
     page.locator(".w[data-i]").first.wait_for()
     shoot(page, f"attack-people-{'run' if source else 'model'}")
     assert page.get_by_role("combobox", name="Example", exact=True).input_value().startswith("test0 ![x](")

@@ -1,4 +1,4 @@
-"""What the viewer computes for the examples of a data set: a model's rationale beside people's marks.
+"""What the viewer computes for the examples of a data set: a model's rationale beside the human one.
 
 Axes: W word of an example.
 """

@@ -65,7 +65,7 @@ class Layers:
     """What each layer of an adaptive model worked on, beside the same text with nothing removed.
 
     `kept` [L+1,W] are the words with a piece there, `tokens` [L+1] their pieces and special tokens. `flops`
-    and `dense_flops` [L+1] are operations up to and with each layer.
+    and `dense_flops` [L+1] are FLOPs up to and with each layer.
     """
 
     kept: Mask

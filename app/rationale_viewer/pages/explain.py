@@ -287,7 +287,7 @@ def _facts(layers: Layers, times: Times | None, layer: int, scored: Scored) -> l
     if layer:
         worked, dense = layers.flops[layer] / GIGA, layers.dense_flops[layer] / GIGA
         done = f"{worked:.3f} of {dense:.3f} GFLOPs"
-        facts.append((f"{1 - worked / dense:.0%}", "operations saved so far", done))
+        facts.append((f"{1 - worked / dense:.0%}", "FLOPs saved so far", done))
         saved, done = "…", "being measured"
         if times is not None:
             took, would = times.seconds[layer] * 1000, times.dense_seconds[layer] * 1000
@@ -295,7 +295,7 @@ def _facts(layers: Layers, times: Times | None, layer: int, scored: Scored) -> l
         facts.append((saved, "time saved so far", done))
     fewer = layers.dense_flops[-1] / layers.flops[-1]
     faster = "…" if times is None else f"{times.dense_seconds[-1] / times.seconds[-1]:.2f}x"
-    facts.append((f"{fewer:.2f}x", "fewer operations in all", f"time {faster}, measured"))
+    facts.append((f"{fewer:.2f}x", "FLOPs speed-up in all", f"time {faster}, measured"))
     facts.append((f"{scored.milliseconds:.0f} ms", "to compute the scores", "measured"))
     return facts
 

@@ -40,7 +40,7 @@ from rationale_viewer.view.words import show_words
 
 BUDGETS = {
     OWN_CHOICE: "the method's own",
-    "gold": "as many as people",
+    "gold": "the human number",
     "ratio=0.1": "10 % of the words",
     "ratio=0.2": "20 % of the words",
     "ratio=0.3": "30 % of the words",
@@ -54,7 +54,8 @@ NAMES = {
     "average_precision": "average precision",
 }
 NO_MARKS: dict[Kind, str] = {
-    "class": "no marks by people", "value": "no marks by people", "labels": "no marks for this label",
+    "class": "no human rationale", "value": "no human rationale",
+    "labels": "no human rationale for this label",
 }  # fmt: skip
 VIEWS = ("together", "side by side")
 
@@ -125,14 +126,14 @@ def _asked_of_model(opened: Session, columns: Sequence[DeltaGenerator]) -> Peopl
     target = columns[3].selectbox(
         "Class explained", targets_of(classifier.labels, *OF_KIND[HEADS[classifier.head].kind]), key="class",
         bind="query-params",
-        help="The class that is explained: the predicted one, the people's (gold), or one you choose.",
+        help="The class that is explained: the predicted one, the annotators' (gold), or one you choose.",
     )  # fmt: skip
     splits = [s for s, examples in data.splits.items() if examples]
     first = splits.index("test") if "test" in splits else 0
     split = columns[4].selectbox("Split", splits, index=first, key="split", bind="query-params")
     budget = columns[2].selectbox(
         "Size of a rationale", budgets_of(method), key="budget", format_func=BUDGETS.__getitem__,
-        persist_state="session", help="How many words; as many as people marked, or a share of the text.",
+        persist_state="session", help="How many words: as annotators marked, or a share of the text.",
     )  # fmt: skip
     size = _size(columns[5], len(data.splits[split]))
     how = RationaleSpec(method, budget, target)
@@ -172,7 +173,7 @@ def _asked_of_run(
 
 
 def _of_class(target: str) -> str:
-    each = {PREDICTED: "for the predicted class", GOLD: "for the class that people gave"}
+    each = {PREDICTED: "for the predicted class", GOLD: "for the class that annotators gave"}
     return each.get(target, f"for the class {target}")
 
 
@@ -267,7 +268,7 @@ def _draw_example(data: Dataset, example: Example, one: ScoredExample, method: s
     else:
         people, model = st.columns(2, gap="large")
         with people:
-            st.html(html.note("People marked"))
+            st.html(html.note("Annotators marked"))
             people_only = html.marked(text.words, one.gold, one.gold & False, after=after)
             show_words(people_only, "words-people")
         with model:
@@ -290,7 +291,7 @@ def _facts(one: ScoredExample) -> list[tuple[str, str, str]]:
     """Return the numbers of one example."""
     n = len(one.gold)
     facts = [
-        (f"{int(one.gold.sum())} of {n}", "words people marked", f"{one.gold.mean():.0%}"),
+        (f"{int(one.gold.sum())} of {n}", "words annotators marked", f"{one.gold.mean():.0%}"),
         (f"{int(one.picked.sum())} of {n}", "words of the model", f"{one.picked.mean():.0%}"),
     ]
     for metric, name in NAMES.items():
@@ -317,7 +318,7 @@ def _exports(
 
     text = data.text(by_id[one.id])
     words, after = text.words, _after(text)
-    title = f"{data.name} {one.id}, {method}: {one.predicted}, people say {one.label}"
+    title = f"{data.name} {one.id}, {method}: {one.predicted}, annotators say {one.label}"
     colours = [export.mark_colour(kind) for kind in html.mark_kinds(one.gold, one.picked)]
     body = html.marked(words, one.gold, one.picked, after=after)
     files: dict[str, tuple[Callable[[], str | bytes], str]] = {

@@ -107,7 +107,7 @@ def _table(runs: Sequence[RunTables], budget: str) -> None:
     better = rows.better.iloc[0] if len(rows) and isinstance(rows.better.iloc[0], str) else ""
     says = f"{METRICS[metric].unit if metric in METRICS else 'ms per example (median)'}"
     says += f", {better} is better" if better else ""
-    says += "; low and high: 95 % interval; methods that share a rank (1=) may differ by chance."
+    says += "; low and high: 95 % interval; methods that share a rank (1=) may differ at random."
     st.html(html.note(f"{says} Click a column to sort."))
     st.dataframe(rows[shown], hide_index=True, column_config=_three(rows))
     _file("scores", scores)
@@ -138,7 +138,10 @@ def _figures(runs: Sequence[RunTables], budget: str, key: tuple[object, ...]) ->
     """Draw the figures: runs together where that can be read, else the one that is chosen."""
     scores = together(runs)
     pairs = {"agreement-faithfulness": (AGREES, TRUSTED), "cost-agreement": (COST, AGREES)}
-    says = ("Do people agree, against: did the model use it?", "Do people agree, against what it costs.")
+    says = (
+        "Do annotators agree, against: did the model use it?",
+        "Do annotators agree, against what it costs.",
+    )
     for column, (name, (x, y)), sentence in zip(st.columns(2, gap="large"), pairs.items(), says, strict=True):
         with column:
             make = partial(_scatter, scores, x, y)

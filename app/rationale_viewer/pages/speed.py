@@ -1,4 +1,4 @@
-"""Page 4: accuracy against speed, and where the operations go."""
+"""Page 4: accuracy against speed, and where the FLOPs go."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ PARTS = {
 def speed_page(opened: Session) -> None:
     """Draw the page."""
     measure, layers, files = st.tabs(
-        ["Measure this model", "Where the operations go", "Curves in run folders"],
+        ["Measure this model", "Where the FLOPs go", "Curves in run folders"],
         key="part", bind="query-params",
     )  # fmt: skip
     for tab, draw in ((measure, _measure), (layers, _layers), (files, _files)):
@@ -58,7 +58,7 @@ def _size(opened: Session, key: str) -> tuple[str, int]:
 
 
 def _measure(opened: Session) -> None:
-    """Measure accuracy, operations and time at some dials, when asked to."""
+    """Measure accuracy, FLOPs and time at some dials, when asked to."""
     held, data = opened.held, opened.data
     if not held.adaptive:
         st.info("This model has no dial: it drops no words and stops at no layer. Open one that does.")
@@ -91,12 +91,12 @@ def _measure(opened: Session) -> None:
             show_figure(f"accuracy-{side}", f"{says}: {on}", table, make, asked)
     st.dataframe(
         table[["model", "dial", "flops", "wall", "accuracy", "accuracy_low", "accuracy_high", "tokens"]],
-        hide_index=True, column_config={"flops": "times fewer operations", "wall": "times faster"},
+        hide_index=True, column_config={"flops": "FLOPs speed-up", "wall": "measured speed-up"},
     )  # fmt: skip
 
 
 def _layers(opened: Session) -> None:
-    """Show each layer's operations beside the dense model's."""
+    """Show each layer's FLOPs beside the dense model's."""
     if not opened.held.adaptive:
         st.info("This model works on every token in every layer: all layers cost the same.")
         return

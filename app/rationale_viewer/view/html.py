@@ -15,7 +15,7 @@ from markupsafe import Markup
 from eraser.types import Floats, Mask
 from rationale_viewer.view.colours import BAR, GONE, INK, LINE, MARKS, PAPER, STEPS, shade
 
-TOLD = {"hit": "people and model", "missed": "people only", "extra": "model only"}
+TOLD = {"hit": "annotators and model", "missed": "annotators only", "extra": "model only"}
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,9 @@ from rationale_viewer.compute.explain import SLOW
 
 PAGES = {
     "Explain": "Which words did the model use for a text, and how much work did it save on the others?",
-    "People": "Words that people marked as evidence, beside the rationale: the words that the model used.",
-    "Scores": "How well the methods of a run agree with people, and with what the model does.",
-    "Speed": "What dropping words saves in operations and time, and what it costs in accuracy.",
+    "People": "Words that annotators marked as evidence, and the rationale: words the model used.",
+    "Scores": "How well the methods of a run agree with human rationales, and with what the model does.",
+    "Speed": "What dropping words saves in FLOPs and time, and what it costs in accuracy.",
 }
 METHODS_SAY = {
     "survivors": "how many layers of the model worked on the word before dropping it",
@@ -31,7 +31,7 @@ METHODS_SAY = {
     "lime": "the word's weight in a simple model of the answer, fitted on parts of the text",
     "kernel_shap": "the word's fair share of the answer (Shapley value), estimated from parts of the text",
     "position": "only where the word stands, first words first: a floor that methods must beat",
-    "random": "nothing, drawn by chance: a floor that methods must beat",
+    "random": "nothing, drawn at random: a baseline that methods must beat",
 }
 
 

@@ -1,6 +1,6 @@
 """A user's own CSV, TSV, JSON, JSONL or Parquet files → Dataset.
 
-A row is a text, a label and, where people marked words, a rationale (custom/spans.py). What a word is,
+A row is a text, a label and, where annotators marked words, a rationale (custom/spans.py). What a word is,
 is a setting (eraser/words.py); a document is a row's text as it is, under the row's id.
 """
 
@@ -108,7 +108,7 @@ def read_custom(name: str, files: Mapping[str, Path], how: ImportOptions) -> Dat
     Args:
         name: what to call the data set.
         files: by split (train, val, test), or one file under WHOLE: divided by a column that names each
-            row's split, or by chance into `how.shares`, the labels in like shares.
+            row's split, or at random into `how.shares`, stratified by label.
         how: columns and forms.
 
     Raises:

@@ -1,4 +1,4 @@
-"""What people marked in a text, in any of the forms they hand it over in → a mask over its words.
+"""What annotators marked in a text, in any of the forms they hand it over in → a mask over its words.
 
 Axes: W word of the text, as a cutter of eraser/words.py cuts it. Spans are [start, end), end excluded.
 """

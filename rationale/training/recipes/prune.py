@@ -55,7 +55,7 @@ def nearest_layers(student: Sequence[Tensor], teacher: Sequence[Tensor]) -> Tens
 
 
 class GateStage(PackedStage):
-    """All gates are drawn anew for each micro-batch; the Lagrangian holds the sparsity at its target."""
+    """All gates are drawn again for each micro-batch; the Lagrangian holds the sparsity at its target."""
 
     name = "gates"
 

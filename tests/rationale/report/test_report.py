@@ -102,7 +102,7 @@ def test_examples_are_those_furthest_apart(run):
     found = outline(run)
     headings = [h for h in found.texts["h2"] if h.startswith(("Where", "First"))]
     assert headings == [
-        "Where methods and people disagree most",
+        "Where methods and human rationales disagree most",
         "Where methods disagree most with each other",
         "First examples",
     ]
