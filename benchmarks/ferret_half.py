@@ -58,7 +58,7 @@ class Timed:
     evaluate: Half
 
 
-class Passes:
+class PassCache:
     """Counts the rows a model reads, as a hook before `forward`; calls of its parts are not seen."""
 
     def __init__(self) -> None:
@@ -84,7 +84,7 @@ class Passes:
 
 def timed(work: Callable[[], Any], model: Any) -> tuple[Half, Any]:
     """Do the work and return what it took of this process, with its result."""
-    passes = Passes()
+    passes = PassCache()
     handle = model.register_forward_pre_hook(passes, with_kwargs=True)
     cpu, wall = time.process_time(), time.perf_counter()
     result = work()

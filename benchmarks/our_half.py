@@ -19,7 +19,7 @@ from rationale.budgets import share_of, top_words
 from rationale.hf.classifier import Classifier, cast_once, load_classifier
 from rationale.inference.ablate import ablate, without_and_only
 from rationale.inference.predict import text_probs
-from rationale.pass_cache import Passes
+from rationale.pass_cache import PassCache
 
 THREADS = 1
 METRICS = (
@@ -58,7 +58,7 @@ def our_text(classifier: Classifier, text: Reading, lime_samples: int) -> Timed:
     probs = text_probs(classifier, [windows])[0]
     case = Case(windows, len(text.words), int(probs.argmax()))
     how = AttributionSettings(ig_steps=50, lime_samples=lime_samples, shap_samples=500)
-    sharing = replace(classifier, passes=Passes(logits={}))
+    sharing = replace(classifier, passes=PassCache(logits={}))
     explain, found = timed(
         lambda: {m: attribute(sharing, m, [case], how)[0].scores for m in EXPLAINERS}, classifier.model
     )

@@ -22,7 +22,7 @@ from eraser.progress import progress
 from eraser.types import Floats, Kind, Mask
 from rationale.heads import Head
 from rationale.inference.predict import BadAnswerError
-from rationale.pass_cache import Passes
+from rationale.pass_cache import PassCache
 from rationale.text.encode import OUTSIDE, Batch, Window, covers, padded, without
 
 CLOSE = 1e-3  # how far from 1 probabilities may sum, and from 0 and 1 lie
@@ -145,7 +145,7 @@ class BlackBox:
     name: str
     version: str
     batch_size: int | None = None
-    passes: Passes | None = None
+    passes: PassCache | None = None
     bf16: ClassVar[bool] = False
     opaque: ClassVar[bool] = True
 

@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 
 @dataclass
-class Passes:
+class PassCache:
     """Answers by key with the seconds each cost, for as long as a run works on the same texts.
 
     `saved` sums the seconds of answers taken from here: a method's own cost is the time it took and what it
@@ -38,7 +38,7 @@ def now() -> float:
     return time.perf_counter()
 
 
-def once(passes: Passes | None, key: Hashable, compute: Callable[[], T]) -> T:
+def once(passes: PassCache | None, key: Hashable, compute: Callable[[], T]) -> T:
     """Return the answer of that key, computed where it is not known; without `passes`, always computed."""
     if passes is None:
         return compute()

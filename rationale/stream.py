@@ -35,7 +35,7 @@ from rationale.evaluation.stored.part_files import PartRows, part, whole_part
 from rationale.evaluation.stored.run_folder import read_own, unreadable
 from rationale.heads import HEADS, said
 from rationale.inference.predict import text_probs
-from rationale.pass_cache import Passes
+from rationale.pass_cache import PassCache
 from rationale.settings import THRESHOLD, StreamSettings, digest
 from rationale.text.lines import LineChunks, check_texts, first_texts
 from rationale.text.rows import ROWS, Table, TableChunks, table_at
@@ -106,9 +106,9 @@ class Stream:
         return found
 
     def _rows(self, number: int) -> PartRows:
-        texts, passes = self.texts(number), Passes()
+        texts, passes = self.texts(number), PassCache()
         classifier = replace(self.classifier, passes=passes)
-        explained = classifier if self._same else replace(self.explained, passes=Passes())
+        explained = classifier if self._same else replace(self.explained, passes=PassCache())
         windows = classifier.encoder.encode(texts)
         probs = text_probs(classifier, windows, texts)
         label = self.settings.target_label(classifier.labels, HEADS[classifier.head].kind)

@@ -17,7 +17,7 @@ from rationale.heads import HEADS, Head
 if TYPE_CHECKING:
     import torch
 
-    from rationale.pass_cache import Passes
+    from rationale.pass_cache import PassCache
     from rationale.text.encode import Batch, Window
 
 
@@ -84,7 +84,7 @@ class TextClassifier(Protocol):
         """Whether it runs in bf16."""
 
     @property
-    def passes(self) -> Passes | None:
+    def passes(self) -> PassCache | None:
         """What methods share, where anything is."""
 
     @property

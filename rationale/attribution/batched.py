@@ -14,7 +14,7 @@ from eraser.types import Floats
 from rationale.attribution.methods import Method
 from rationale.attribution.request import Request
 from rationale.inference.predict import DROPPING, together
-from rationale.pass_cache import Passes, now
+from rationale.pass_cache import PassCache, now
 from rationale.settings import AttributionSettings
 from rationale.text.encode import Window
 from rationale.text_classifier import TextClassifier
@@ -48,7 +48,7 @@ def piece_scores(
     limit = MAX_PIECES.get(classifier.device.type, MAX_PIECES["cpu"])
     limit *= DROPPING if method.adaptive else 1
     limit = MAX_ASKED if classifier.opaque else limit
-    passes = classifier.passes or Passes()
+    passes = classifier.passes or PassCache()
     groups = list(together(classifier, flat, limit))
     for rows in progress(groups, "attribute", "batches"):
         batch = classifier.encoder.collate([flat[i] for i in rows]).to(classifier.device)

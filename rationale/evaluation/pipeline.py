@@ -27,7 +27,7 @@ from rationale.evaluation.stored.part_files import PartRows, part
 from rationale.heads import HEADS
 from rationale.inference.ablate import ablate, without_and_only
 from rationale.inference.predict import text_probs
-from rationale.pass_cache import Passes
+from rationale.pass_cache import PassCache
 from rationale.settings import EvaluateSettings, digest
 from rationale.text.encode import Window
 from rationale.text_classifier import TextClassifier
@@ -84,9 +84,9 @@ class EvaluationRun:
 
     def fresh(self) -> EvaluationRun:
         """Return the run with nothing remembered of earlier examples."""
-        passes = Passes()
+        passes = PassCache()
         same = self.explained.model is self.classifier.model
-        explained = replace(self.explained, passes=passes if same else Passes())
+        explained = replace(self.explained, passes=passes if same else PassCache())
         return replace(self, classifier=replace(self.classifier, passes=passes), explained=explained)
 
     def items(self, dataset: Dataset, examples: Sequence[Example]) -> list[Item]:

@@ -30,7 +30,7 @@ from rationale.front.by_layer import ranking_by_layer, ranking_figure
 from rationale.front.explanations import load
 from rationale.front.notable import ShownExamples, examples_of
 from rationale.hf.memory import keep_freed_memory
-from rationale.report.annotators import people_tables, tells_of_people
+from rationale.report.annotators import annotator_tables, has_annotators_or_groups
 from rationale.report.compare import COMPARED, Comparison, StoredRun, compared_runs, read_run
 from rationale.report.figures import FIGURES
 from rationale.report.plots import groups, new_figure
@@ -68,7 +68,7 @@ class FinishedRun:
     @cached_property
     def _summary(self) -> RunSummary:
         data = self.plan.dataset
-        return collect(self.plan.batches(), self._scratch.path / "collected", tells_of_people(data))
+        return collect(self.plan.batches(), self._scratch.path / "collected", has_annotators_or_groups(data))
 
     @cached_property
     def _tables(self) -> Tables:
@@ -106,7 +106,7 @@ class FinishedRun:
         See `rationale.report.annotators`: fairness, annotators, hatexplain_protocol.
         """
         found = self._summary.people
-        return {} if found is None else people_tables(found, self.plan.dataset)
+        return {} if found is None else annotator_tables(found, self.plan.dataset)
 
     def table(self, *metrics: str) -> pd.DataFrame:
         """Return methods × metrics as texts: value, 95 % interval, n; an arrow says which way is better.

@@ -44,7 +44,7 @@ from rationale.models.capabilities import without_removal as without_removal_of
 from rationale.models.packed.alone import length_matters, settled
 from rationale.models.packed.entry import takes_types
 from rationale.models.packed.layers import anatomy_of
-from rationale.pass_cache import Passes
+from rationale.pass_cache import PassCache
 from rationale.settings import LongTexts, Precision
 from rationale.text.encode import MIN_ROOM, Batch, Encoder, Window
 from rationale.text.reading import note, settle, settle_padding, stop_caching
@@ -67,7 +67,7 @@ class Classifier:
     labels: tuple[str, ...]
     device: torch.device
     bf16: bool = False
-    passes: Passes | None = None
+    passes: PassCache | None = None
     head: Head = "softmax"
     opaque: ClassVar[bool] = False
 

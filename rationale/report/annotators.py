@@ -78,7 +78,7 @@ def _examples(evaluation: Evaluation) -> list[Example]:
 
 
 Make = Callable[[Evaluation, Dataset], pd.DataFrame | None]
-PEOPLE_TABLES: dict[str, tuple[Make, str]] = {
+ANNOTATOR_TABLES: dict[str, tuple[Make, str]] = {
     "fairness": (
         fairness,
         "How well P(hatespeech) + P(offensive) tells toxic posts from others: among posts about a community "
@@ -98,7 +98,7 @@ PEOPLE_TABLES: dict[str, tuple[Make, str]] = {
 }
 
 
-def tells_of_people(dataset: Dataset) -> bool:
+def has_annotators_or_groups(dataset: Dataset) -> bool:
     """Return whether any example has single annotators or communities."""
     return any(e.annotators or e.tags for examples in dataset.splits.values() for e in examples)
 
@@ -111,7 +111,7 @@ def _made(make: Make, evaluation: Evaluation, dataset: Dataset) -> pd.DataFrame 
         return pd.DataFrame({"not made": str(error).splitlines()})
 
 
-def people_tables(evaluation: Evaluation, dataset: Dataset) -> dict[str, pd.DataFrame]:
-    """Return every table of PEOPLE_TABLES that the data give."""
-    made = {name: _made(make, evaluation, dataset) for name, (make, _) in PEOPLE_TABLES.items()}
+def annotator_tables(evaluation: Evaluation, dataset: Dataset) -> dict[str, pd.DataFrame]:
+    """Return every table of ANNOTATOR_TABLES that the data give."""
+    made = {name: _made(make, evaluation, dataset) for name, (make, _) in ANNOTATOR_TABLES.items()}
     return {name: table for name, table in made.items() if table is not None}

@@ -19,7 +19,7 @@ from eraser.metrics.bootstrap import GROUPS
 from rationale.evaluation.collect import RunSummary, collect
 from rationale.evaluation.per_example import NO_BUDGET
 from rationale.evaluation.plan import Evaluation
-from rationale.report.annotators import PEOPLE_TABLES, people_tables, tells_of_people
+from rationale.report.annotators import ANNOTATOR_TABLES, annotator_tables, has_annotators_or_groups
 from rationale.report.figures import FIGURES
 from rationale.report.plots import png
 from rationale.report.summary import (
@@ -60,7 +60,7 @@ def write_run(evaluation: Evaluation | Iterable[Evaluation], dataset: Dataset, f
     if read_made(folder) is None:  # of an evaluation that was made elsewhere
         claim(folder, "write_run", {})
     with together(folder) as new:
-        found = collect(batches, new, keep=tells_of_people(dataset))
+        found = collect(batches, new, keep=has_annotators_or_groups(dataset))
         return write_report(found, dataset, new).scores
 
 
@@ -72,7 +72,7 @@ def write_report(found: RunSummary, dataset: Dataset, folder: Path) -> Tables:
     figures = {name: drawn for name, d in FIGURES.items() if (drawn := d.make(tables, budget)) is not None}
     images = {name: png(figure) for name, figure in figures.items()}
     write_tables(tables, facts, folder)
-    people = {} if found.people is None else people_tables(found.people, dataset)
+    people = {} if found.people is None else annotator_tables(found.people, dataset)
     for name, table in people.items():
         write_text(folder / f"{name}.csv", as_csv(table))
     for name, image in images.items():
@@ -178,5 +178,5 @@ def render(
         rankings=rankings,
         figures=[(n, FIGURES[n].says, base64.b64encode(data).decode()) for n, data in images.items()],
         sections=sections,
-        people=[(n, PEOPLE_TABLES[n][1], list(t), records(t)) for n, t in people.items()],
+        people=[(n, ANNOTATOR_TABLES[n][1], list(t), records(t)) for n, t in people.items()],
     )

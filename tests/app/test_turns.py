@@ -19,7 +19,7 @@ from rationale.attribution import carried
 from rationale.attribution.carried import carrier_of
 from rationale.blackbox import from_callable
 from rationale.models.packed.known import twin
-from rationale.pass_cache import Passes
+from rationale.pass_cache import PassCache
 
 WORDS = tuple("a warm , moving film . never dull , and the cast is a joy".split())
 LONG = WORDS * 60
@@ -155,7 +155,7 @@ def test_nobody_is_let_in_where_time_is_measured():
 
 
 def test_waiting_for_others_is_no_cost_of_a_method(monkeypatch):
-    queue, passes = Turns(), Passes(saved=5.0)
+    queue, passes = Turns(), PassCache(saved=5.0)
     other = Turn(queue, unchecked)
     now = iter([10.0, 17.0, 20.0])
     with queue.turn(unchecked) as turn:

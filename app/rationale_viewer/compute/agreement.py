@@ -19,7 +19,7 @@ from rationale.budgets import extract, parse_budget
 from rationale.heads import HEADS, said
 from rationale.hf.classifier import without_removal
 from rationale.inference.predict import text_probs
-from rationale.pass_cache import Passes
+from rationale.pass_cache import PassCache
 from rationale.settings import targets_of
 from rationale_viewer.compute.explain import GOLD, PREDICTED
 from rationale_viewer.session.state import AS_TRAINED, LoadedModel
@@ -86,7 +86,7 @@ def score_examples(
         explained = classifier if method.adaptive else without_removal(classifier)
         targets = [_target(how.target, e, p, labels) for e, p in zip(examples, probs, strict=True)]
         cases = [Case(w, len(t.words), i) for w, t, i in zip(encoded, texts, targets, strict=True)]
-        found = attribute(replace(explained, passes=Passes()), how.method, cases, usual(explained))
+        found = attribute(replace(explained, passes=PassCache()), how.method, cases, usual(explained))
     rows, head = [], held.classifier.head
     kind = HEADS[head].kind
     for example, p, a in zip(examples, probs, found, strict=True):

@@ -28,7 +28,7 @@ from rationale.models.adaptive import plain
 from rationale.models.flops import costs, full_costs, kept_lengths
 from rationale.models.packed.encoder import Output, keep_all, run_packed
 from rationale.models.packed.layers import depth_of, layers_of
-from rationale.pass_cache import Passes
+from rationale.pass_cache import PassCache
 from rationale.settings import OF_EACH_TEXT, ErasureMode
 from rationale.text.encode import OUTSIDE, Batch, Ints, Window, words_between
 from rationale.text_classifier import TextClassifier
@@ -162,7 +162,7 @@ def score(
     case = Case(reading.windows, len(reading.words), held.classifier.labels.index(label))
     found = {}
     with held.turn(dial) as (classifier, turn):
-        turn.passes = Passes(), Passes(logits={})
+        turn.passes = PassCache(), PassCache(logits={})
         adaptive = replace(classifier, passes=turn.passes[0])
         dense = replace(without_removal(classifier), passes=turn.passes[1])
         for name in methods:

@@ -15,7 +15,7 @@ from eraser import InputError
 from eraser.files.cells import as_csv
 from eraser.metrics.table import METRICS
 from rationale.evaluation.per_example import NO_BUDGET
-from rationale.report.annotators import PEOPLE_TABLES
+from rationale.report.annotators import ANNOTATOR_TABLES
 from rationale.report.figures import AGREES, COST, FIGURES, TRUSTED
 from rationale.report.label_placement import label_marks
 from rationale.report.plots import new_figure, scatter
@@ -184,6 +184,6 @@ def _people(runs: dict[str, RunTables]) -> None:
         for what, table in run.people.items():
             st.subheader(what.replace("_", " "), anchor=False)
             st.html(html.note(name))
-            st.caption(PEOPLE_TABLES[what][1])
+            st.caption(ANNOTATOR_TABLES[what][1])
             st.dataframe(table, hide_index=True, column_config=_three(table))
             _file(f"{name}-{what}", table)

@@ -14,7 +14,7 @@ from eraser.errors import first_line
 from eraser.files.owned import check_whole
 from rationale.evaluation.per_example import NO_BUDGET
 from rationale.evaluation.stored.run_folder import read_facts, read_table, unreadable
-from rationale.report.annotators import PEOPLE_TABLES
+from rationale.report.annotators import ANNOTATOR_TABLES
 from rationale.report.plots import dial_figure, speed_figure, tune_figure
 from rationale.report.summary import Tables
 
@@ -73,7 +73,7 @@ def read_run(folder: Path) -> RunTables:
         name: read_csv(folder / f"{name}.csv", needed, name == "scores") for name, needed in COLUMNS.items()
     }
     _check_scores(tables["scores"], folder / "scores.csv")
-    people = {n: read_csv(folder / f"{n}.csv", (), False) for n in PEOPLE_TABLES}
+    people = {n: read_csv(folder / f"{n}.csv", (), False) for n in ANNOTATOR_TABLES}
     there = {n: table for n, table in people.items() if not table.empty}
     return RunTables(folder.name, Tables(**tables), there, facts_of(folder))
 

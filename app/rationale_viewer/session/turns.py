@@ -16,7 +16,7 @@ from typing import Any
 from torch import nn
 
 from rationale.blackbox import Answer
-from rationale.pass_cache import Passes
+from rationale.pass_cache import PassCache
 
 LOOK_S = 0.2  # between two looks, while waiting, at whether the result is still wanted
 
@@ -49,7 +49,7 @@ class Turn:
     def __init__(self, turns: Turns, check: Callable[[], None]) -> None:
         self.turns, self.check = turns, check
         self.waited, self.alone = 0.0, False
-        self.passes: tuple[Passes, ...] = ()
+        self.passes: tuple[PassCache, ...] = ()
 
     def begin(self) -> None:
         """Wait until all who came before are done, or let others in."""

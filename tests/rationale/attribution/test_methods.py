@@ -17,7 +17,7 @@ from eraser import InputError, Text
 from rationale.attribution import METHODS, AttributionSettings, Case, attribute, unfit
 from rationale.heads import explained
 from rationale.hf.classifier import Classifier
-from rationale.pass_cache import Passes
+from rationale.pass_cache import PassCache
 from tests.conftest import dropping
 
 QUICK = AttributionSettings(ig_steps=4, gradient_shap_samples=3, lime_samples=12, shap_samples=20)
@@ -302,7 +302,7 @@ def test_passes_are_shared_between_methods_and_still_paid_for(make_classifier):
     assert not any(unfit(plain, m) for m in names)  # which is tried once, by passes of its own
     plain.model.register_forward_hook(lambda *found: read.append(len(found[-1].logits)))
     case = case_of(plain, WORDS)
-    one = replace(plain, passes=Passes())
+    one = replace(plain, passes=PassCache())
     shared = [attribute(one, m, [case])[0] for m in names]
     assert sum(read) == 2
     for method, found in zip(names, shared, strict=True):
@@ -314,7 +314,7 @@ def test_passes_are_shared_between_methods_and_still_paid_for(make_classifier):
 
 
 def test_another_class_is_not_taken_for_the_same(classifier):
-    one = replace(classifier, passes=Passes())
+    one = replace(classifier, passes=PassCache())
     found = [attribute(one, "gradient_x_input", [case_of(one, WORDS, target=t)])[0].scores for t in (0, 1)]
     assert not np.allclose(*found)
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from benchmarks import peers
-from benchmarks.ferret_half import Half, Passes, Reading, Timed, cpu_name
+from benchmarks.ferret_half import Half, PassCache, Reading, Timed, cpu_name
 
 
 def timed(name: str, explain: float, evaluate: float) -> Timed:
@@ -54,7 +54,7 @@ def test_a_reading_holds_its_specials_within_the_limit_and_marks_pieces(tokenize
 
 
 def test_passes_count_rows_and_see_through_padding_and_embeddings():
-    passes = Passes()
+    passes = PassCache()
     ids, real = torch.tensor([[5, 6, 0], [5, 6, 7]]), torch.tensor([[1, 1, 0], [1, 1, 1]])
     with torch.no_grad():
         passes(None, (), {"input_ids": ids, "attention_mask": real})

@@ -15,7 +15,7 @@ from eraser.metrics.bias import score_bias
 from eraser.official.hatexplain_protocol import score_hatexplain
 from rationale.evaluation.plan import evaluate
 from rationale.hf.classifier import Classifier
-from rationale.report.annotators import people_tables
+from rationale.report.annotators import annotator_tables
 from rationale.report.write import write_run
 from rationale.settings import EvaluateSettings
 from rationale.text.encode import Encoder
@@ -52,7 +52,7 @@ def run(posts, tokenizer, tmp_path_factory):
 
 
 def test_fairness_is_of_all_posts_and_the_first_methods_probabilities(run, posts):
-    table = people_tables(run, posts)["fairness"]
+    table = annotator_tables(run, posts)["fairness"]
     bias = score_bias(posts.splits["test"], run.predictions["random", "top=5"])
     assert table.community.tolist()[1:] == [c.name for c in bias.communities]
     assert table.n.tolist() == [bias.n_targeted, *(c.n for c in bias.communities)]
@@ -62,7 +62,7 @@ def test_fairness_is_of_all_posts_and_the_first_methods_probabilities(run, posts
 
 
 def test_people_stand_beside_every_method_and_budget(run, posts):
-    table = people_tables(run, posts)["annotators"]
+    table = annotator_tables(run, posts)["annotators"]
     people = table[table.method == "people"]
     expected = [
         s.value for o in ("union", "majority") for s in human_ceiling(posts, posts.splits["test"], others=o)
@@ -75,13 +75,13 @@ def test_people_stand_beside_every_method_and_budget(run, posts):
 
 
 def test_the_protocol_takes_the_budget_of_five_words_where_the_run_has_it(run, posts):
-    table = people_tables(run, posts)["hatexplain_protocol"].set_index("method")
+    table = annotator_tables(run, posts)["hatexplain_protocol"].set_index("method")
     for method in SETTINGS.methods:
         expected = score_hatexplain(posts, posts.splits["test"], run.predictions[method, "top=5"])
         assert not np.isnan(expected["Comprehensiveness"])
         assert table.loc[method].to_dict() == pytest.approx(expected)
     without = replace(run, budgets=("gold",))
-    assert people_tables(without, posts)["hatexplain_protocol"].Comprehensiveness.isna().all()
+    assert annotator_tables(without, posts)["hatexplain_protocol"].Comprehensiveness.isna().all()
 
 
 def test_a_run_writes_them_and_escapes_what_people_wrote(run, posts, tmp_path):
@@ -97,7 +97,7 @@ def test_a_run_writes_them_and_escapes_what_people_wrote(run, posts, tmp_path):
 def test_data_without_people_or_communities_have_none(run, posts, tmp_path):
     bare = tuple(replace(e, annotators=(), tags=frozenset()) for e in posts.splits["test"])
     items = tuple(replace(i, example=e) for i, e in zip(run.items, bare, strict=True))
-    assert people_tables(replace(run, items=items), posts) == {}
+    assert annotator_tables(replace(run, items=items), posts) == {}
     write_run(run, posts, tmp_path)
     write_run(replace(run, items=items), posts, tmp_path)
     assert not (tmp_path / "fairness.csv").exists()
@@ -119,9 +119,9 @@ def test_data_without_any_marks_are_evaluated_and_write_no_official_predictions(
 
 def test_a_table_that_cannot_be_made_says_why_and_ends_nothing(run, posts, tmp_path):
     odd = tuple(replace(i, example=replace(i.example, tags=frozenset({"Other"}))) for i in run.items)
-    assert "fairness" not in people_tables(replace(run, items=odd), posts)
+    assert "fairness" not in annotator_tables(replace(run, items=odd), posts)
     nobody = {key: tuple(replace(p, label="unsure") for p in rows) for key, rows in run.predictions.items()}
-    table = people_tables(replace(run, predictions=nobody), posts)["hatexplain_protocol"]
+    table = annotator_tables(replace(run, predictions=nobody), posts)["hatexplain_protocol"]
     assert table.columns.tolist() == ["not made"]
     assert "unsure" in table["not made"][0]
 

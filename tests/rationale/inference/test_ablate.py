@@ -10,7 +10,7 @@ from eraser import InputError
 from rationale.inference.ablate import Erasure, ablate, coalition_logits, without_and_only, words_of
 from rationale.inference.predict import text_probs, window_probs
 from rationale.models.packed.alone import settled
-from rationale.pass_cache import Passes
+from rationale.pass_cache import PassCache
 from rationale.text.encode import OUTSIDE
 
 
@@ -69,13 +69,13 @@ def test_equal_erasures_are_read_once(make_classifier, encoded):
 def test_logits_that_passes_keep_are_not_computed_again(make_classifier, encoded):
     plain, read = settled(make_classifier()), []
     plain.model.register_forward_hook(lambda *found: read.append(len(found[-1].logits)))
-    keeping = replace(plain, passes=Passes(logits={}))
+    keeping = replace(plain, passes=PassCache(logits={}))
     first = window_probs(keeping, encoded[1][0])
     more = window_probs(keeping, [*encoded[1][0], encoded[1][1][0]])
     assert sum(read) == len(encoded[1][0]) + 1
     assert (more[:-1] == first).all()
     assert more == pytest.approx(window_probs(plain, [*encoded[1][0], encoded[1][1][0]]), abs=1e-6)
-    window_probs(replace(plain, passes=Passes()), encoded[1][0] * 2)
+    window_probs(replace(plain, passes=PassCache()), encoded[1][0] * 2)
     assert sum(read) == 3 * len(encoded[1][0]) + 2
 
 
