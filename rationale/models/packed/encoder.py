@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -72,14 +72,14 @@ def check_packed(model: PreTrainedModel, where: str | Path) -> None:
         anatomy = anatomy_of(model)
         apart = _apart(model, anatomy)
     except InputError as error:
-        faults = (Fault(f.expected, f.got, where) for f in error.faults)
+        faults = (replace(f, file=where) for f in error.faults)
         raise InputError(*faults) from None
     except Exception as error:  # whatever layers of another kind say to it
         why = refused(model, f"{type(error).__name__} on a packed row")
-        raise InputError(*(Fault(f.expected, f.got, where) for f in why.faults)) from None
+        raise InputError(*(replace(f, file=where) for f in why.faults)) from None
     if apart > (CLOSE if model.dtype == torch.float32 else HALF_CLOSE):
         why = refused(model, f"logits {apart:.2g} apart on a packed row")
-        raise InputError(*(Fault(f.expected, f.got, where) for f in why.faults))
+        raise InputError(*(replace(f, file=where) for f in why.faults))
 
 
 def _apart(model: PreTrainedModel, anatomy: Anatomy) -> float:
