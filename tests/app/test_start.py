@@ -48,7 +48,7 @@ def test_a_path_is_meant_from_where_the_command_was_given(tmp_path, monkeypatch)
 
 
 def test_without_folders_nothing_is_inside(tmp_path):
-    with pytest.raises(InputError, match="inside the folders given at start"):
+    with pytest.raises(InputError, match="is outside the folders given at start"):
         LaunchConfig().inside(str(tmp_path))
 
 

@@ -101,10 +101,13 @@ def of_rationale(**values):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda r: r.update(annotation_id="zz"), "zz: expected an example of sample, got an annotation_id"),
+        (lambda r: r.update(annotation_id="zz"), "zz: unknown annotation_id: not in sample"),
         (of_rationale(soft_rationale_predictions=[1.0]), "soft_rationale_predictions, one for each token of"),
         (of_rationale(docid="zz"), "expected a docid of the data set, got 'zz'"),
-        (lambda r: r["rationales"][0].pop("soft_rationale_predictions"), "a score for each word, got none"),
+        (
+            lambda r: r["rationales"][0].pop("soft_rationale_predictions"),
+            "no soft_rationale_predictions \(one score per word\)",
+        ),
         (lambda r: r.update(rationales=[]), "a rationale for each of"),
         (lambda r: r.update(rationales=3), "expected a list of rationales, got 3"),
         (lambda r: r.update(classification_scores={}), "classification_scores with the .*got {}"),
@@ -139,10 +142,10 @@ def test_a_run_on_other_texts_is_refused_in_a_few_lines(folder, sample):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("", "at least one prediction, got none"),
+        ("", "no predictions"),
         ("{\n", "lime.jsonl:1: expected one JSON object"),
         ("[]\n", "lime.jsonl:1: expected one JSON object"),
-        ("{}\n", "lime.jsonl:1: expected an example of sample"),
+        ("{}\n", "lime.jsonl:1: unknown annotation_id: not in sample"),
     ],
 )
 def test_a_file_of_something_else_is_told(folder, sample, content, message):

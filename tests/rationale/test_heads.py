@@ -287,7 +287,7 @@ def test_names_that_do_not_fit_are_refused(folder_of):
         "expected 1 label, as the model has one logit, or 2 to read it as two classes, got 3: ['a',",
     )
     refused(lambda: load_classifier(three, labels=["a", "b"]), "expected 3 labels, as the model has, got 2")
-    refused(lambda: load_classifier(three, labels=["a", "b", "a"]), "expected labels that differ")
+    refused(lambda: load_classifier(three, labels=["a", "b", "a"]), "duplicate labels")
     refused(
         lambda: load_classifier(three, labels=["a", "b|c", "d"]),
         "expected labels without |, which joins several, got 'b|c'",

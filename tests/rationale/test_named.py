@@ -175,7 +175,10 @@ def test_options_that_do_not_fit_are_a_line(rationale, package):
         (("--explain", "logit"), "expected explain as probability, for a function of texts, got 'logit'"),
         (("--replace", "mask"), "masking words needs a text to put in their place (--mask)"),
         (("--max-length", 64), "max_length 64 is for models; a function reads each text whole"),
-        (("--labels", "NEG,POS,MIXED"), "a row a text, a column each of NEG, POS, MIXED, got shape [2, 2]"),
+        (
+            ("--labels", "NEG,POS,MIXED"),
+            "one row per text, one column per label (NEG, POS, MIXED), got shape [2, 2]",
+        ),
     ):
         code, _, err = rationale(*base, *more)
         assert code == 2

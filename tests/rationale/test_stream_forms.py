@@ -108,14 +108,14 @@ def test_a_run_is_known_by_the_content_of_the_file(classifier, tmp_path, monkeyp
     monkeypatch.setattr(rows_module, "write_whole", None)  # it is converted once
     assert explained(classifier, moved, out) == first
     moved.write_text(moved.read_text() + "One more\n")
-    with pytest.raises(InputError, match="got one with other content_of_file"):
+    with pytest.raises(InputError, match="holds results with other content_of_file"):
         stream(classifier, replace(SETTINGS, file=str(moved)), out)
 
 
 def test_the_same_bytes_in_another_form_are_other_work(classifier, tmp_path):
     file, out = save(tmp_path / "x.csv", TEXTS), tmp_path / "out"
     explained(classifier, file, out)
-    with pytest.raises(InputError, match=r"got one with other form \('csv' there\)"):
+    with pytest.raises(InputError, match=r"holds results with other form \('csv' there\)"):
         stream(classifier, replace(SETTINGS, file=str(file.rename(tmp_path / "x.txt"))), out)
 
 
@@ -131,7 +131,7 @@ def test_a_file_that_changes_while_it_is_read_is_noticed(classifier, tmp_path):
     file = save(tmp_path / "x.csv", TEXTS)
     run = stream(classifier, replace(SETTINGS, file=str(file)), tmp_path / "out")
     file.write_text(file.read_text().replace("a", "e"))
-    with pytest.raises(InputError, match=r"x\.csv: expected a file that stays .*, got a changed one"):
+    with pytest.raises(InputError, match=r"x\.csv: the file changed while it was being read"):
         collect(run)
 
 

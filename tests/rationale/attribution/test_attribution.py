@@ -169,7 +169,7 @@ def test_no_memory_for_one_window_says_so(classifier, encoded):
         raise torch.OutOfMemoryError
 
     request, _ = request_for(classifier, encoded)
-    with pytest.raises(InputError, match="^cpu: out of memory on cpu for a single window$"):
+    with pytest.raises(InputError, match="^out of memory on cpu for a single window$"):
         halving(classifier, replace(METHODS["random"], scores=hungry), request)
 
 

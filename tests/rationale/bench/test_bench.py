@@ -275,11 +275,11 @@ def test_killed_search_goes_on_and_a_finished_one_trains_nothing(model_folder, f
 
     real, trained = adaptive._train, []
 
-    def second_dies(run, stages):
+    def second_dies(run, *more):
         trained.append(run.out.name)
         if len(trained) == 2:
             raise KeyboardInterrupt
-        return real(run, stages)
+        return real(run, *more)
 
     grid = {"gamma": [0.005, 0.5]}
     monkeypatch.setattr(adaptive, "_train", second_dies)

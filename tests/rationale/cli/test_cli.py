@@ -99,7 +99,7 @@ def test_check_lists_every_fault_and_warning(rationale):
     code, out, err = rationale("check", "--data", SAMPLE, "--predictions", "p.jsonl")
     assert code == 2
     assert "p.jsonl:2: expected" in err
-    assert "p.jsonl:4: a001.txt: expected" in err
+    assert "p.jsonl:4: a001.txt: duplicate annotation_id, first on line 1" in err
     assert "nobody" in out
     Path("p.jsonl").write_text(
         json.dumps(

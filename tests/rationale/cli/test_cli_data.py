@@ -101,7 +101,7 @@ def test_every_option_of_one_file_arrives(rationale):
         ("--test x.csv --split-column part", "--split-column needs --file; it cannot be used with --test"),
         (
             "--file x.csv --fractions 1,0,0 --split-column part",
-            "expected one way to split, got --split-column and --fractions",
+            "choose one way to split: --split-column or --fractions",
         ),
         ("--file x.csv --fractions a,b", "expected numbers, comma-separated, got 'a,b'"),
         (
@@ -176,7 +176,7 @@ def test_an_id_that_no_encoding_can_write_is_told_all_the_same(rationale):
     Path("p.jsonl").write_text("".join(json.dumps(row) + "\n" for row in made))
     code, out, _ = rationale("check", "--data", "data", "--predictions", "p.jsonl")
     assert code == 0
-    assert "warning: p.jsonl:2: a\\ud800: expected an annotation_id of data/test.jsonl" in out
+    assert "warning: p.jsonl:2: a\\ud800: annotation_id is not in data/test.jsonl" in out
 
 
 def test_an_import_knows_its_own_folder_and_says_what_differs(rationale):

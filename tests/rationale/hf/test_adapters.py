@@ -157,10 +157,7 @@ def test_a_model_that_is_no_folder_and_no_hub_id_is_not_looked_for(adapter, base
 def test_an_adapter_of_an_adapter_is_refused(adapter, made):
     for base in (adapter, made):
         change(adapter, base_model_name_or_path=str(base))
-        expected, got = "an adapter of a whole model", f"of {str(base)!r}, an adapter itself"
-        with pytest.raises(
-            InputError, match=re.escape(f"{adapter}/adapter_config.json: expected {expected}, got ")
-        ):
+        with pytest.raises(InputError, match=re.escape(f"{adapter}/adapter_config.json: its base model ")):
             load_classifier(adapter, device="cpu")
         if len(repr(str(base))) <= 60:
             refused(adapter, f"{adapter}/adapter_config.json: expected {expected}, got {got}")

@@ -309,7 +309,7 @@ def test_a_broken_configuration_is_named(model_folder, text):
 
 def test_a_backbone_is_checked_as_well(model_folder):
     change(model_folder, hidden_size=10**9)
-    with pytest.raises(InputError, match="expected a configuration of about the"):
+    with pytest.raises(InputError, match="the configuration describes "):
         new_classifier(model_folder, ("NEG", "POS"))
 
 

@@ -181,7 +181,7 @@ def test_models_own_folder_is_no_place_for_another(model_folder, few):
     settings = {"max_length": 64, "training": {"epochs": 1}}
     (model_folder / "rationale.json").write_text(json.dumps(settings))
     before = (model_folder / "model.safetensors").read_bytes()
-    expected = f"the output folder is or contains the input {model_folder}"
+    expected = f"the output folder is or contains the input {model_folder}; choose another --out"
     assert refused(train_adapler, model_folder, few, model_folder, SETTINGS) == f"{model_folder}: {expected}"
     assert (model_folder / "model.safetensors").read_bytes() == before
 

@@ -197,7 +197,8 @@ def test_several_epochs_teach_together_where_so_many_were_kept(dense, few, tmp_p
     assert both["log"][0]["train_loss"] != alone["log"][0]["train_loss"]
     with pytest.raises(InputError) as error:
         train_adapler(dense, few, tmp_path / "three", replace(settings, teacher_epochs=3))
-    assert str(error.value) == f"{dense}: expected 3 epochs kept by train dense --keep-epochs, got 2"
+    expected = "--teacher-epochs 3 needs a model trained with --keep-epochs 3; this one kept 2"
+    assert str(error.value) == f"{dense}: {expected}"
 
 
 def test_finished_run_is_left_alone_and_other_settings_are_refused(dense, few, whole, tmp_path):
