@@ -106,7 +106,7 @@ def of_rationale(**values):
         (of_rationale(docid="zz"), "expected a docid of the data set, got 'zz'"),
         (
             lambda r: r["rationales"][0].pop("soft_rationale_predictions"),
-            "no soft_rationale_predictions \(one score per word\)",
+            "no soft_rationale_predictions ",
         ),
         (lambda r: r.update(rationales=[]), "a rationale for each of"),
         (lambda r: r.update(rationales=3), "expected a list of rationales, got 3"),

@@ -243,7 +243,7 @@ def test_answers_that_are_none_are_refused():
         "expected an array of numbers for 1 texts, got ValueError: could not convert",
     )
     broken(lambda texts: None, "one row per text, one column per label (NEG, POS), got shape []")
-    broken(lambda texts: [0.5] * len(texts), "expected answers of shape [1, 2], a row a text")
+    broken(lambda texts: [0.5] * len(texts), "expected outputs of shape [1, 2], one row per text")
     broken(lambda texts: [[0.2, 0.3, 0.5]] * len(texts), "got shape [1, 3]")
     broken(
         lambda texts: [[math.nan, 1.0]],

@@ -107,7 +107,7 @@ def test_whole_numbers_of_scikit_learn_are_labels_without_a_point(package):
 
 
 def test_names_that_lead_nowhere_are_refused(package):
-    expected = "expected a module that can be imported: installed, or in a folder that PYTHONPATH names, got "
+    expected = "the module cannot be imported (install it, or add its folder to PYTHONPATH): "
     refused(
         lambda: from_name("by_words.none:f", ["a", "b"]),
         f"by_words.none:f: {expected}ModuleNotFoundError: No module named 'by_words.none'",

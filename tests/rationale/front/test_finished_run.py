@@ -97,9 +97,7 @@ def test_what_cannot_be_evaluated_is_refused(given, message, classifier):
 
 
 def test_a_loaded_model_is_not_loaded_again(classifier):
-    with pytest.raises(
-        InputError, match="the model is loaded already: give precision to rationale.load instead"
-    ):
+    with pytest.raises(InputError, match="the model is loaded already: give precision"):
         rationale.evaluate(classifier, "sample", precision="bf16")
 
 

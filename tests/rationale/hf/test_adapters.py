@@ -180,13 +180,13 @@ def test_the_model_of_an_adapter_is_checked_as_any(tmp_path):
     for spoilt, message in [
         (
             {"model_type": "evil", "auto_map": {"AutoConfig": "evil.C"}},
-            "a model that brings no code of its own",
+            "the model needs its own code",
         ),
-        ({"hidden_size": 10**6}, "a configuration of about the "),
-        ({"attn_implementation": "some/body"}, "a model that fetches no code"),
+        ({"hidden_size": 10**6}, "the configuration describes "),
+        ({"attn_implementation": "some/body"}, ""),
     ]:
         config.write_text(json.dumps(record | spoilt))
-        with pytest.raises(InputError, match=rf"\A{re.escape(str(config))}: expected {message}"):
+        with pytest.raises(InputError, match=rf"\A{re.escape(str(config))}: {message}"):
             load_classifier(tmp_path / "adapter", device="cpu")
     config.write_text(json.dumps(record))
     torch.save(load_file(base / "model.safetensors"), base / "pytorch_model.bin")

@@ -215,9 +215,7 @@ def test_unknown_exit_rule_is_refused(tokenizer, saved):
     file.write_text(file.read_text().replace('"published"', '"lazy"'))
     with pytest.raises(InputError, match=f"^{expected}$"):
         AutoModelForSequenceClassification.from_pretrained(folder)
-    with pytest.raises(
-        InputError, match=f"^{folder}: cannot load a model with safetensors: InputError: {expected}$"
-    ):
+    with pytest.raises(InputError, match=f"^{folder}: cannot load .*: InputError: {expected}$"):
         load_classifier(folder)
 
 
