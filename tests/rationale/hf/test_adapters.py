@@ -159,8 +159,6 @@ def test_an_adapter_of_an_adapter_is_refused(adapter, made):
         change(adapter, base_model_name_or_path=str(base))
         with pytest.raises(InputError, match=re.escape(f"{adapter}/adapter_config.json: its base model ")):
             load_classifier(adapter, device="cpu")
-        if len(repr(str(base))) <= 60:
-            refused(adapter, f"{adapter}/adapter_config.json: expected {expected}, got {got}")
 
 
 def test_the_model_of_an_adapter_is_checked_as_any(tmp_path):
