@@ -38,6 +38,10 @@ OF_KIND: dict[Kind, tuple[str, ...]] = {  # those that are one answer for each t
 }
 LABEL_PREFIX = "label:"  # before a target that is a label, which may then be called `gold`
 THRESHOLD = 0.5  # from which probability on a label is said
+DEVICE_HELP = "Device to run on, such as cpu or cuda:0; auto takes a GPU if there is one."
+LONG_TEXTS_HELP = "Read a long text in several windows, or truncate it to the first."
+MAX_LENGTH_HELP = "Longest window in tokens; by default as long as the model was trained with or can read."
+PRECISION_HELP = "Numerical precision of the model."
 WORDS_HELP = (
     "How texts are cut into words: at whitespace; punctuation also makes each comma a word of its own; "
     "characters also makes a word of each character of Chinese, Japanese, Thai and other scripts without "
@@ -100,16 +104,10 @@ class EvaluateSettings(AttributionSettings):
     )
     limit: int | None = setting(None, "Evaluate only the first N examples of the split.")
     sample: int | None = setting(None, "Evaluate a random sample of N examples of the split (uses --seed).")
-    long_texts: LongTexts = setting(
-        "window", "Read a long text in several windows, or truncate it to the first."
-    )
-    max_length: int | None = setting(
-        None, "Longest window in tokens; by default as long as the model was trained with or can read."
-    )
-    precision: Precision = setting("float32", "Numerical precision of the model.")
-    device: str = setting(
-        "auto", "Device to run on, such as cpu or cuda:0; auto takes a GPU if there is one."
-    )
+    long_texts: LongTexts = setting("window", LONG_TEXTS_HELP)
+    max_length: int | None = setting(None, MAX_LENGTH_HELP)
+    precision: Precision = setting("float32", PRECISION_HELP)
+    device: str = setting("auto", DEVICE_HELP)
     seed: int = setting(0, "Random seed of sampling, baselines and perturbations.")
     dense: str | None = None
     fractions: tuple[float, ...] = FRACTIONS
@@ -189,16 +187,10 @@ class StreamSettings(AttributionSettings):
     text: str = setting("text", "Key or column of the text.")
     query: str | None = setting(None, "Key or column of the question, if there is one.")
     words: WordCutter | None = setting(None, WORDS_HELP)
-    long_texts: LongTexts = setting(
-        "window", "Read a long text in several windows, or truncate it to the first."
-    )
-    max_length: int | None = setting(
-        None, "Longest window in tokens; by default as long as the model was trained with or can read."
-    )
-    precision: Precision = setting("float32", "Numerical precision of the model.")
-    device: str = setting(
-        "auto", "Device to run on, such as cpu or cuda:0; auto takes a GPU if there is one."
-    )
+    long_texts: LongTexts = setting("window", LONG_TEXTS_HELP)
+    max_length: int | None = setting(None, MAX_LENGTH_HELP)
+    precision: Precision = setting("float32", PRECISION_HELP)
+    device: str = setting("auto", DEVICE_HELP)
     seed: int = setting(0, "Random seed of baselines and perturbations.")
     chunk: int = setting(256, "Lines per part file, the unit of work that is saved and resumed.")
     target: str = setting(

@@ -10,7 +10,7 @@ import typer
 
 from eraser import Fault, InputError
 from eraser.words import WordCutter
-from rationale.settings import WORDS_HELP
+from rationale.settings import DEVICE_HELP, WORDS_HELP
 
 DatasetName = Annotated[
     str | None,
@@ -39,9 +39,7 @@ Precision = Annotated[
     typer.Option(help="Numerical precision of the model; auto is bf16 where supported."),
 ]
 Split = Annotated[str, typer.Option(help="Split of the data set.")]
-Device = Annotated[
-    str, typer.Option(help="Device to run on, such as cpu or cuda:0; auto takes a GPU if there is one.")
-]
+Device = Annotated[str, typer.Option(help=DEVICE_HELP)]
 Words = Annotated[WordCutter | None, typer.Option(help=WORDS_HELP)]
 
 # evaluation

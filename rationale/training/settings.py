@@ -8,8 +8,10 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Self
 
 from eraser import Fault, InputError
-from rationale.settings import Precision, setting
+from rationale.settings import DEVICE_HELP, Precision, setting
 
+SEED_HELP = "Random seed of weights, batch order and dropout."
+PRECISION_HELP = "Numerical precision; auto is bf16 where the hardware supports it."
 Rule = tuple[bool, str, Any]  # (holds, what was expected, what came)
 
 
@@ -27,13 +29,9 @@ class TrainSettings:
     weight_decay: float = 0.01
     clip: float = 1.0
     max_length: int = setting(512, "Longest window in tokens; longer texts are read in several windows.")
-    precision: Precision = setting(
-        "auto", "Numerical precision; auto is bf16 where the hardware supports it."
-    )
-    device: str = setting(
-        "auto", "Device to run on, such as cpu or cuda:0; auto takes a GPU if there is one."
-    )
-    seed: int = setting(0, "Random seed of weights, batch order and dropout.")
+    precision: Precision = setting("auto", PRECISION_HELP)
+    device: str = setting("auto", DEVICE_HELP)
+    seed: int = setting(0, SEED_HELP)
     checkpoint_seconds: float = 120.0
     keep_epochs: int = setting(1, "Number of best epochs whose weights are kept for `train adapler`.")
 
@@ -103,13 +101,9 @@ class AdaptiveSettings:
     )
     tolerance: float = setting(0.01, "Largest accepted drop in validation accuracy.")
     batch_size: int = setting(32, "Windows per optimiser step.")
-    precision: Precision = setting(
-        "auto", "Numerical precision; auto is bf16 where the hardware supports it."
-    )
-    device: str = setting(
-        "auto", "Device to run on, such as cpu or cuda:0; auto takes a GPU if there is one."
-    )
-    seed: int = setting(0, "Random seed of weights, batch order and dropout.")
+    precision: Precision = setting("auto", PRECISION_HELP)
+    device: str = setting("auto", DEVICE_HELP)
+    seed: int = setting(0, SEED_HELP)
     checkpoint_seconds: float = 120.0
 
     def rules(self) -> list[Rule]:
