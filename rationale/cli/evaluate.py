@@ -6,7 +6,7 @@ import json
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -31,9 +31,8 @@ from rationale.process.terminal import digits, say, say_lines, say_next
 from rationale.settings import EvaluateSettings
 
 if TYPE_CHECKING:  # torch is imported when a command runs
-    import pandas as pd
-
     from rationale.evaluation.plan import Plan
+    from rationale.report.summary import Tables
     from rationale.runners.jobs import EvaluateJob
     from rationale.text_classifier import TextClassifier
 
@@ -92,8 +91,8 @@ def evaluate_command(  # noqa: PLR0913 (one option each)
     if planned.done:
         say(f"already done: {folder}; tables and report are written again from its parts", err=True)
     RUNNERS[compute.runner](_job(planned, labels, data), planned, compute.workers, compute.address)
-    scores = write_run(planned.batches(), loaded, folder)
-    _print_run(scores, str(planned.run.budgets[0]), folder, as_json)
+    tables = write_run(planned.batches(), loaded, folder)
+    _print_run(tables, str(planned.run.budgets[0]), folder, as_json)
 
 
 def _job(planned: Plan, labels: str | None, data: Path | None) -> EvaluateJob:
@@ -131,12 +130,13 @@ def _default_model(dataset: str | None, data: Path | None) -> str:
     return str(SHIPPED)
 
 
-def _print_run(scores: Any, budget: str, folder: Path, as_json: bool) -> None:
+def _print_run(tables: Tables, budget: str, folder: Path, as_json: bool) -> None:
     from eraser.metrics.table import METRICS
     from rationale.report.summary import headline, in_words, of_answers
     from rationale.report.verdict import verdict
     from rationale.report.write import records
 
+    scores = tables.scores
     if as_json:
         say(json.dumps(records(scores)))
         return
@@ -150,21 +150,9 @@ def _print_run(scores: Any, budget: str, folder: Path, as_json: bool) -> None:
     right = "".join(f"{in_words(row)}, n = {row['n']}; " for row in of_answers(scores))
     say_lines(table.rename(columns=heads).to_string(float_format=digits))
     say_lines(f"\n{right}budget {budget}; intervals and paired differences in {folder}/report.html")
-    for sentence in verdict(scores, _paired(folder), budget):
+    for sentence in verdict(scores, tables.paired, budget):
         say(sentence)
     say_next("app", "--run", folder)
-
-
-def _paired(folder: Path) -> pd.DataFrame:
-    """Return a run's table of paired differences, as it was written."""
-    import pandas as pd
-
-    path = folder / "paired.csv"
-    return (
-        pd.read_csv(path)
-        if path.exists()
-        else pd.DataFrame(columns=["metric", "budget", "method", "other", "tie"])
-    )
 
 
 def compare_command(
@@ -176,14 +164,12 @@ def compare_command(
     ] = None,
 ) -> None:
     """Compare runs (models, seeds, methods) on the examples they share, with paired differences."""
-    import pandas as pd
-
     from rationale.report.compare import COMPARED, write_comparison
-    from rationale.report.verdict import sides
 
     names = COMPARED if metrics is None else tuple(metrics.split(","))
-    say_lines(write_comparison(runs, names, out))
+    found = write_comparison(runs, names, out)
+    say_lines(str(found))
     say(f"written: {out}/compare.csv, {out}/compare.md")
     say_next("app", *(word for run in runs for word in ("--run", run)))
-    for sentence in sides(pd.read_csv(out / "compare.csv")):
+    for sentence in found.summary():
         say(sentence)

@@ -278,10 +278,9 @@ def _number(value: float, low: float, high: float) -> str:
     return "–" if np.isnan(value) else f"{value:.3f} [{low:.3f}, {high:.3f}]"
 
 
-def write_comparison(folders: Sequence[Path], metrics: Sequence[str], folder: Path) -> str:
-    """Compare runs, write compare.csv and compare.md, and return the latter's text."""
+def write_comparison(folders: Sequence[Path], metrics: Sequence[str], folder: Path) -> Comparison:
+    """Compare runs, write compare.csv and compare.md, whose text is that of what is returned."""
     found = compared(folders, metrics)
-    text = page(found.runs, found.table)
     write_text(folder / "compare.csv", as_csv(found.table))
-    write_text(folder / "compare.md", text)
-    return text
+    write_text(folder / "compare.md", str(found))
+    return found

@@ -48,8 +48,8 @@ RANKED = (
 )
 
 
-def write_run(evaluation: Evaluation | Iterable[Evaluation], dataset: Dataset, folder: Path) -> pd.DataFrame:
-    """Write everything a run has to show; return its score table.
+def write_run(evaluation: Evaluation | Iterable[Evaluation], dataset: Dataset, folder: Path) -> Tables:
+    """Write everything a run has to show; return its tables.
 
     Args:
         evaluation: all of the run, or its batches, of which one is in memory at a time.
@@ -61,7 +61,7 @@ def write_run(evaluation: Evaluation | Iterable[Evaluation], dataset: Dataset, f
         claim(folder, "write_run", {})
     with together(folder) as new:
         found = collect(batches, new, keep=has_annotators_or_groups(dataset))
-        return write_report(found, dataset, new).scores
+        return write_report(found, dataset, new)
 
 
 def write_report(found: RunSummary, dataset: Dataset, folder: Path) -> Tables:

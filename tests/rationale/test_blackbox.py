@@ -366,7 +366,7 @@ def test_a_run_s_official_files_are_scored_by_the_official_scorer(box, sample, t
         replace(SETTINGS, limit=None, methods=("leave_one_out",), fractions=(0.01, 0.05, 0.1, 0.2, 0.5)),
         tmp_path,
     )
-    scores = write_run(found, sample, tmp_path)
+    scores = write_run(found, sample, tmp_path).scores
     official = score_official(
         Source(sample_folder()), "test", tmp_path / "predictions" / "leave_one_out.jsonl"
     )

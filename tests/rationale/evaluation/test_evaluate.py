@@ -175,7 +175,7 @@ def test_fingerprint_sees_one_changed_weight(make_classifier):
 
 
 def test_run_folder_holds_everything_and_agrees_with_the_official_scorer(evaluation, sample, tmp_path):
-    scores = write_run(evaluation, sample, tmp_path)
+    scores = write_run(evaluation, sample, tmp_path).scores
     for name in ("scores.csv", "paired.csv", "curves.csv", "scores.json", "report.html"):
         assert (tmp_path / name).stat().st_size > 100, name
     assert {p.name for p in (tmp_path / "figures").iterdir()} == {

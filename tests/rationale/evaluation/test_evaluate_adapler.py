@@ -162,7 +162,7 @@ def test_saved_model_is_evaluated_and_reported_alike(adaptive, tokenizer, sample
     found = evaluate(loaded, sample, SETTINGS, tmp_path / "one")
     expected = evaluate(adaptive, sample, SETTINGS, tmp_path / "other")
     assert all(same_scores(found, expected, method) for method in SETTINGS.methods)
-    scores = write_run(found, sample, tmp_path / "one")
+    scores = write_run(found, sample, tmp_path / "one").scores
     chosen = scores[(scores.metric == "token_f1") & (scores.budget == "match=survivors")]
     assert sorted(chosen.method) == sorted(SETTINGS.methods)
     assert (tmp_path / "one" / "predictions" / "survivors.jsonl").is_file()

@@ -107,7 +107,7 @@ def test_data_without_any_marks_are_evaluated_and_write_no_official_predictions(
     write_run(run, posts, tmp_path)
     assert len(list((tmp_path / "predictions").iterdir())) == 2
     bare = [replace(i, truth=replace(i.truth, spans=frozenset())) for i in run.items]
-    scores = write_run(replace(run, items=tuple(bare)), posts, tmp_path)
+    scores = write_run(replace(run, items=tuple(bare)), posts, tmp_path).scores
     assert not (tmp_path / "predictions").exists()
     rows = scores.set_index(["metric", "method", "budget"])
     assert rows.loc[("token_f1", "attention", "gold"), "n"] == 0
