@@ -282,7 +282,7 @@ def test_scores_and_speed_give_their_figures(open_page):
     assert download(page, "PNG").startswith(b"\x89PNG")
     assert download(page, "SVG").startswith(b"<?xml")
     assert b"method,budget,metric" in download(page, "CSV")
-    page = open_page("?page=Speed&part=Where+the+operations+go")
+    page = open_page("?page=Speed&part=Where+the+FLOPs+go")
     page.locator("[data-testid=stImage] img").first.wait_for()
     assert b"layer,tokens,dense" in download(page, "CSV")
 
@@ -293,7 +293,7 @@ READY = {
     "Scores": "[data-testid=stDataFrame]",
     "Speed": "[data-testid=stImage] img",
 }
-QUERIES = {"Explain": "&example=a001.txt&layer=2", "Speed": "&part=Where+the+operations+go"}
+QUERIES = {"Explain": "&example=a001.txt&layer=2", "Speed": "&part=Where+the+FLOPs+go"}
 
 
 @pytest.mark.parametrize(("size", "theme"), [("wide", "light"), ("narrow", "dark")])
