@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
 from io import BytesIO
 from threading import RLock
@@ -81,7 +82,8 @@ def show_figure(
     theme = "dark" if st.context.theme.type == "dark" else "light"
     shown, as_png, as_svg = _drawn((name, *key), theme, make)
     with st.container(key=f"{'wide' if wide else 'figure'}-{name}"):
-        st.image(shown, width="stretch")
+        # inside the page: a file beside it is gone when the next run of the page comes before the browser
+        st.image(f"data:image/png;base64,{b64encode(shown).decode()}", width="stretch")
     st.html(html.note(says))
     with st.container(horizontal=True):
         for kind, data in (("PNG", as_png), ("SVG", as_svg), ("CSV", as_csv(table))):
