@@ -9,6 +9,7 @@ import pandas as pd
 
 from eraser.metrics.table import METRICS
 from rationale.evaluation.per_example import MODEL, NO_BUDGET
+from rationale.process.terminal import digits
 from rationale.report.summary import in_words, of_answers, ranking
 
 QUESTIONS = (  # (what is asked, metric, whether it depends on the budget)
@@ -83,7 +84,7 @@ def _cost(scores: pd.DataFrame) -> str:
     if len(rows) < 2:
         return ""
     low, high = rows.iloc[0], rows.iloc[-1]
-    ends = (f"{row.value:.3g} ms ({row.method})" for row in (low, high))
+    ends = (f"{digits(row.value)} ms ({row.method})" for row in (low, high))
     return f"Cost, median per text: from {' to '.join(ends)}."
 
 

@@ -42,7 +42,7 @@ def test_who_leads_who_is_not_behind_and_who_has_no_signal():
         "0.700 [0.600, 0.800], n = 20; not clearly behind: b. Not clearly better than random: c.",
         "Finding words that suffice for the model (aopc sufficiency, lower is better): random leads with "
         "0.100 [0.000, 0.200], n = 20; clearly ahead of all others. Not clearly better than random: a.",
-        "Cost, median per text: from 2 ms (b) to 12.3 ms (a).",
+        "Cost, median per text: from 2.00 ms (b) to 12.3 ms (a).",
     )
 
 
