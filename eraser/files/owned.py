@@ -23,6 +23,7 @@ from eraser.files.whole import HOST, make_folder, remove_left, write_json
 
 MANIFEST = "made.json"
 BYTES = 2**26  # of a manifest: some 400,000 files
+LONGEST_NAME, LONGEST_PATH = 255, 1024  # bytes of a name, as file systems have them; characters of a path
 EDITABLE = "README.md"  # a model's card: people may make it their own, and then it stays
 NAMED = 3  # of what is in the way
 AGAIN = "to start over, give another --out or --overwrite"
@@ -79,6 +80,9 @@ def read_made(folder: Path) -> Made | None:
         made = Made(**{**found, "scratch": tuple(found["scratch"])})
         sound = isinstance(made.by, str) and isinstance(made.of, dict) and isinstance(made.finished, bool)
         sound = sound and all(map(_inside, (*made.files, *made.scratch)))
+        sound = sound and not any(
+            "**" in pattern for pattern in made.scratch
+        )  # never written, and may be none
         sound = sound and all(isinstance(hash, str) for hash in made.files.values())
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         if isinstance(error, InputError):
@@ -92,8 +96,12 @@ def read_made(folder: Path) -> Made | None:
 
 
 def _inside(name: Any) -> bool:
-    """Return whether a path leads to somewhere inside its folder."""
-    return isinstance(name, str) and bool(name) and not ({"..", ""} & {*name.split("/")}) and "\0" not in name
+    """Return whether a path leads to somewhere inside its folder, and is one that a file system can hold."""
+    if not isinstance(name, str) or "\0" in name:
+        return False
+    parts = name.split("/")
+    short = len(name) <= LONGEST_PATH and all(len(os.fsencode(part)) <= LONGEST_NAME for part in parts)
+    return short and not {"..", ".", ""} & {*parts}
 
 
 def is_done(

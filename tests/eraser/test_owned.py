@@ -333,3 +333,23 @@ def test_a_manifest_with_half_an_emoji_is_one_line(tmp_path):
     (tmp_path / MANIFEST).write_text(made.replace('"train x"', '"train \\ud83d"'))
     for call in (check_whole, lambda folder: claim(folder, "train x", OF, overwrite=True)):
         assert refused(call, tmp_path).startswith(f"{tmp_path / MANIFEST}: not the manifest of a command's")
+
+
+@pytest.mark.parametrize("name", ["a" * 256, "ü" * 128, "a/" * 600 + "a", "../a", "a//b", "a/.", "a\0"])
+def test_a_manifest_names_only_files_that_can_be_inside(tmp_path, name):
+    finished(tmp_path, a="1")
+    made = json.loads((tmp_path / MANIFEST).read_text())
+    made["files"] = {name: "0" * 64}
+    (tmp_path / MANIFEST).write_text(json.dumps(made))
+    for call in (check_whole, lambda folder: claim(folder, "train x", OF, overwrite=True)):
+        assert refused(call, tmp_path) == f"{tmp_path / MANIFEST}: not the manifest of a command's folder"
+
+
+@pytest.mark.parametrize("pattern", [".", "a/.", "../*", "**", "a**b", ""])
+def test_a_manifest_clears_by_patterns_inside_its_folder(tmp_path, pattern):
+    finished(tmp_path, a="1")
+    made = json.loads((tmp_path / MANIFEST).read_text())
+    (tmp_path / MANIFEST).write_text(json.dumps(made | {"scratch": [pattern]}))
+    message = f"{tmp_path / MANIFEST}: not the manifest of a command's folder"
+    assert refused(claim, tmp_path, "train x", {"of": "another"}, overwrite=True) == message
+    assert (tmp_path / "a").exists()

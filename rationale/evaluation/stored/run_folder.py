@@ -52,11 +52,11 @@ def own_file(folder: Path, name: str) -> Path | None:
         InputError: it is a link, or behind one, no regular file, or too large.
     """
     path = folder
-    for part in Path(name).parts:
-        path = path / part
-        if path.is_symlink():
-            raise unreadable(path, "a file of the run's own", "a link")
     try:
+        for part in Path(name).parts:
+            path = path / part
+            if path.is_symlink():
+                raise unreadable(path, "a file of the run's own", "a link")
         found = path.stat()
     except (FileNotFoundError, NotADirectoryError):
         return None
