@@ -14,7 +14,7 @@ from importlib.metadata import version
 from pathlib import Path
 from xml.etree import ElementTree
 
-from tests.helpers.families import FAMILIES
+from tests.helpers.families.classifiers import FAMILIES
 
 LIBRARIES = ("torch", "transformers", "tokenizers", "captum")
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from math import inf
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,7 @@ from eraser.load import load
 from rationale.hf.classifier import Classifier, load_tokenizer, quiet
 from rationale.models.adapler import AdaplerForSequenceClassification
 from rationale.text.encode import Encoder
+from tests.helpers.command_line import run
 from tests.helpers.tokenizers import KINDS, trained, training_texts
 
 torch.set_num_threads(1)
@@ -53,6 +55,15 @@ FAMILIES: dict[str, tuple[type, type]] = {
     "roberta": (RobertaConfig, RobertaForSequenceClassification),
     "electra": (ElectraConfig, ElectraForSequenceClassification),
 }
+
+
+@pytest.fixture
+def rationale(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Callable[..., tuple[int, str, str]]:
+    """The command line, run in an empty folder; returns (exit code, output, errors)."""
+    monkeypatch.chdir(tmp_path)
+    return partial(run, capsys, monkeypatch)
 
 
 @pytest.fixture(autouse=True)

@@ -13,12 +13,11 @@ from streamlit.testing.v1 import AppTest
 from eraser.data.custom.read import ImportOptions, read_custom
 from eraser.data.write_eraser import write_eraser
 from rationale.attribution import METHODS as ALL_METHODS
-from tests.app.test_pages import SCRIPT, TEXT, checked, folders, keyed, markup, open_app
-from tests.app.test_runs import write
-from tests.app.test_stored import METHODS, write_stored
-from tests.helpers.own_files import save
+from tests.helpers.app.pages import SCRIPT, TEXT, checked, keyed, markup
+from tests.helpers.app.runs import write
+from tests.helpers.app.stored import METHODS, write_stored
+from tests.helpers.eraser.own_files import save
 
-__all__ = ["folders", "open_app"]  # fixtures
 QUERY = 'was it <b>fun</b> ? "><script>alert(1)</script>'
 
 

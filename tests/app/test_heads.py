@@ -20,9 +20,9 @@ from eraser import Dataset
 from eraser.data.write_eraser import write_eraser
 from rationale.explanation import explain
 from rationale.hf.classifier import load_classifier
-from tests.app.test_pages import checked, keyed, markup
-from tests.helpers.made_heads import LABELS, MULTI_LABEL, REGRESSION, head_model, save
-from tests.rationale.test_named import SOURCE
+from tests.helpers.app.pages import checked, keyed, markup
+from tests.helpers.classifier_source import SOURCE
+from tests.helpers.models.made_heads import LABELS, MULTI_LABEL, REGRESSION, head_model, save
 
 SCRIPT = str(Path(rationale_viewer.pages.__file__).parent / "viewer.py")
 TEXT = "a warm , moving film . never dull"

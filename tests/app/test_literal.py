@@ -9,12 +9,10 @@ import pytest
 
 from eraser.load import load
 from rationale.report.plots import png
-from tests.app.test_pages import checked, folders, keyed, markup, open_app
-from tests.app.test_runs import write
-from tests.app.test_stored import write_stored
+from tests.helpers.app.pages import checked, keyed, markup
+from tests.helpers.app.runs import write
+from tests.helpers.app.stored import write_stored
 from tests.helpers.made_runs import made
-
-__all__ = ["folders", "open_app"]  # fixtures
 
 IMAGE = "![x](http://127.0.0.1:9797/x.png)"
 HOSTILE = (

@@ -4,58 +4,16 @@ from __future__ import annotations
 
 import re
 import shutil
-from pathlib import Path
 
 import pytest
-import rationale_viewer.pages
 from rationale_viewer.pages.explain import OWN
 from rationale_viewer.session.start import VARIABLE, LaunchConfig
 from streamlit.testing.v1 import AppTest
 
-from tests.app.test_runs import DIAL, write
-from tests.conftest import dropping, tiny_model
-from tests.eraser.test_hatexplain import make, post
-
-SCRIPT = str(Path(rationale_viewer.pages.__file__).parent / "viewer.py")
-TEXT = "a warm , moving film . never dull , and the cast is a joy"
-
-
-@pytest.fixture(scope="session")
-def folders(tmp_path_factory, tokenizer):
-    """A model that drops words, a dense one, and one with HateXplain's labels, in one folder."""
-    root = tmp_path_factory.mktemp("models")
-    dense = tiny_model("bert", tokenizer, ("NEG", "POS"))
-    three = tiny_model("bert", tokenizer, ("hatespeech", "normal", "offensive"))
-    for name, model in (("dropping", dropping(dense)), ("dense", dense), ("three", three)):
-        model.save_pretrained(root / name)
-        tokenizer.save_pretrained(root / name)
-    return root
-
-
-@pytest.fixture
-def open_app(monkeypatch, folders):
-    def make(page="Explain", model="dropping", runs=(), **query):
-        start = LaunchConfig(models=(str(folders / model), str(folders)), runs=tuple(map(str, runs)))
-        monkeypatch.setenv(VARIABLE, start.as_json())
-        at = AppTest.from_file(SCRIPT, default_timeout=60)
-        for key, value in {"page": page, **query}.items():
-            at.query_params[key] = value
-        return checked(at.run())
-
-    return make
-
-
-def checked(at):
-    assert not at.exception, at.exception[0].message
-    return at
-
-
-def keyed(elements, key):
-    return next(e for e in elements if e.key == key)
-
-
-def markup(at):
-    return " ".join(e.proto.body for e in at.get("html"))
+from tests.conftest import tiny_model
+from tests.helpers.app.pages import SCRIPT, TEXT, checked, keyed, markup
+from tests.helpers.app.runs import DIAL, write
+from tests.helpers.eraser.posts import make, post
 
 
 def test_first_sight_tells_what_to_do(open_app):

@@ -9,26 +9,9 @@ import pytest
 from rationale_viewer.compute.agreement import AS_STORED, judged_of, resized
 from rationale_viewer.compute.stored import MOST_FAULTS, Origin, origin_of, read_stored, stored_methods
 
-from eraser import Dataset, Document, Evidence, Example, InputError, Prediction, Span
-from eraser.files.whole import write_json, write_predictions
-
-METHODS = ("lime", "attention", "mine")  # the last is of no method that this project has
-
-
-def write_stored(folder, dataset, methods=METHODS, split="test", limit=6):
-    """Predictions of a split's first examples: each word's score is its place, so the last words lead."""
-    pairs = []
-    for example in dataset.splits[split][:limit]:
-        text = dataset.text(example)
-        scores = np.arange(len(text.words), dtype=float)
-        picked = scores >= len(scores) - 3
-        probs = {"NEG": 0.25, "POS": 0.75}
-        pairs.append((text, Prediction(example.id, "POS", probs, scores, picked)))
-    for method in methods:
-        write_predictions(folder / "predictions" / f"{method}.jsonl", pairs)
-    settings = {"dataset": dataset.name, "split": split, "model": "a-model", "target": "gold"}
-    write_json(folder / "scores.json", {"run": {"settings": settings, "budgets": ["ratio=0.2"]}})
-    return folder
+from eraser import Dataset, Document, Evidence, Example, InputError, Span
+from eraser.files.whole import write_json
+from tests.helpers.app.stored import write_stored
 
 
 @pytest.fixture

@@ -14,10 +14,10 @@ import pandas as pd
 import pytest
 
 from eraser.load import load
-from tests.app.test_runs import write
-from tests.app.test_stored import write_stored
 from tests.browser.serving import listens, serving, shoot
-from tests.helpers.eraser_files import annotation, write_source
+from tests.helpers.app.runs import write
+from tests.helpers.app.stored import write_stored
+from tests.helpers.eraser.prediction_files import annotation, write_source
 
 pytestmark = pytest.mark.slow
 WAIT_MS = 90_000

@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 
 from eraser.load import load
-from tests.app.test_runs import write
-from tests.app.test_stored import write_stored
 from tests.browser.serving import serving
+from tests.helpers.app.runs import write
+from tests.helpers.app.stored import write_stored
 
 pytestmark = pytest.mark.slow
 sync_api = pytest.importorskip("playwright.sync_api", reason="needs Playwright's Python client")

@@ -149,6 +149,16 @@ def test_no_folder_is_a_drawer():
     assert {folder: n for folder, n in counts.items() if n > MOST_FILES} == {}
 
 
+def test_what_tests_share_lives_in_helpers():
+    borrowed = {
+        str(file.relative_to(ROOT)): node.module
+        for file in (ROOT / "tests").rglob("*.py")
+        for node in ast.walk(ast.parse(file.read_text()))
+        if isinstance(node, ast.ImportFrom) and "test_" in (node.module or "")
+    }
+    assert borrowed == {}
+
+
 def test_the_tree_of_the_readme_is_what_is_there():
     if not (ROOT / ".git").exists():
         pytest.skip("not a checkout")

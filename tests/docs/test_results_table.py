@@ -10,9 +10,9 @@ import pytest
 from eraser import InputError
 from rationale.report import write_run
 from scripts.results_table import main, results_table
-from tests.docs.test_versions import script
 from tests.helpers.doc_blocks import ROOT
 from tests.helpers.made_runs import made
+from tests.helpers.scripts import script
 
 SCORES = {"right": [[0.9, 0.1, 0.2], [0.1, 0.8, 0.3]], "wrong": [[0.1, 0.9, 0.2], [0.8, 0.1, 0.3]]}
 

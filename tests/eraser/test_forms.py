@@ -14,7 +14,7 @@ from eraser.data.custom import tables
 from eraser.data.custom.read import ImportOptions, read_custom
 from eraser.data.custom.tables import LABELLED, READERS, rows_of
 from eraser.errors import Fault
-from tests.helpers.own_files import FILMS, gold, save
+from tests.helpers.eraser.own_files import FILMS, gold, save
 
 ROWS = [{"text": 'Äh, "well"', "n": "1"}, {"text": "a\tb", "n": "2"}, {"text": "x 🎬 {[,]}", "n": "3"}]
 

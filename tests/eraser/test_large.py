@@ -15,7 +15,7 @@ import eraser.data.on_disk
 from eraser import Dataset, InputError
 from eraser.data.on_disk import Examples
 from eraser.load import load
-from tests.eraser.test_load import annotation, at, json_lines, make
+from tests.helpers.eraser.annotations import annotation, at, json_lines, make
 from tests.helpers.paths import data
 
 DOCS = [{"docid": "d1", "document": "A film .\nNot dull ."}, {"docid": "d2", "document": "Great fun !"}]

@@ -8,7 +8,7 @@ import pytest
 from eraser import InputError
 from eraser.data.custom.tables import LABELLED
 from eraser.load import NO_RATIONALES, load, named
-from tests.helpers.own_files import FILMS, gold, save
+from tests.helpers.eraser.own_files import FILMS, gold, save
 
 
 @pytest.mark.parametrize("kind", LABELLED)

@@ -9,7 +9,7 @@ import pytest
 
 from eraser.errors import ALIKE, LONGEST, MOST_LINES, Fault, InputError, cut, fault_lines
 from rationale import cli
-from tests.helpers.eraser_files import annotation, prediction, rationale, write_source
+from tests.helpers.eraser.prediction_files import annotation, prediction, rationale, write_source
 
 HALF = "a " + chr(0xD83D) + " b"
 

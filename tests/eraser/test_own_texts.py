@@ -22,9 +22,8 @@ from eraser.words import cut_words
 from rationale.evaluation.plan import evaluate
 from rationale.settings import EvaluateSettings
 from rationale.stream import read_stream
-from tests.eraser.test_own_data import imported, spans_within, texts
-from tests.helpers.own_files import gold, save
-from tests.rationale.cli.test_cli_data import rationale  # noqa: F401 (a fixture)
+from tests.helpers.eraser.own_files import gold, save
+from tests.helpers.eraser.texts import imported, spans_within, texts
 
 SLOW, DULL = "故事开头很慢，我差点睡着。", "演员很出色，我很喜欢！"
 CHINESE = [
@@ -305,8 +304,8 @@ def test_words_of_a_data_set_are_written_without_a_file_of_texts(tmp_path):
 # The command
 
 
-def test_the_command_tells_what_it_chose_and_takes_what_it_is_told(rationale, tmp_path):  # noqa: F811
-    save(tmp_path / "here/x.jsonl", CHINESE)
+def test_the_command_tells_what_it_chose_and_takes_what_it_is_told(rationale, tmp_path):
+    save(tmp_path / "x.jsonl", CHINESE)
     code, out, err = rationale("data", "import", "--test", "x.jsonl", "--out", "own")
     assert (code, err) == (0, "")
     assert "  note: words: characters, as 2 of 2 texts are written without spaces between words\n" in out
@@ -315,11 +314,11 @@ def test_the_command_tells_what_it_chose_and_takes_what_it_is_told(rationale, tm
     assert (code, err) == (0, "")
     assert "  note: words: whitespace\n" in out
     assert "spans that begin or end inside a word, and mark all of it: 3 of 3" in out
-    assert gold(load("whole", tmp_path / "here/whole")) == {"slow": [0], "fine": [0]}
+    assert gold(load("whole", tmp_path / "whole")) == {"slow": [0], "fine": [0]}
 
 
-def test_attribute_tells_what_it_chose_and_takes_what_it_is_told(rationale, model_folder, tmp_path):  # noqa: F811
-    save(tmp_path / "here/x.jsonl", CHINESE)
+def test_attribute_tells_what_it_chose_and_takes_what_it_is_told(rationale, model_folder, tmp_path):
+    save(tmp_path / "x.jsonl", CHINESE)
     command = (
         "attribute",
         "--file",
@@ -340,7 +339,7 @@ def test_attribute_tells_what_it_chose_and_takes_what_it_is_told(rationale, mode
     code, out, err = rationale(*command, "--words", "punctuation", "--overwrite")
     assert code == 0, err
     assert "note" not in out
-    assert [row["words"] for row in read_stream(tmp_path / "here/out")] == [
+    assert [row["words"] for row in read_stream(tmp_path / "out")] == [
         ["故事开头很慢", "，", "我差点睡着", "。"],
         ["演员很出色", "，", "我很喜欢", "！"],
     ]

@@ -7,7 +7,7 @@ import pytest
 from eraser import InputError
 from eraser.data.custom.read import ImportOptions, read_custom
 from eraser.data.custom.rows import ColumnNames, read_records
-from tests.helpers.own_files import FILMS, changed, refused, save
+from tests.helpers.eraser.own_files import FILMS, changed, refused, save
 
 PAIR = "expected [start, end) in characters, 0 <= start < end <= 19, got "
 NO_LIST = "expected a list of [start, end) in characters, got "

@@ -15,8 +15,9 @@ import pytest
 from eraser import InputError
 from eraser.files.whole import whole, write_text
 from eraser.load import load
-from tests.app.test_stored import write_stored
-from tests.rationale.cli.test_cli import ROOT, run
+from tests.helpers.app.stored import write_stored
+from tests.helpers.command_line import run
+from tests.helpers.paths import ROOT
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs FIFOs and links")
 

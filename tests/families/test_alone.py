@@ -19,8 +19,15 @@ from rationale.inference.predict import text_probs, together, window_logits
 from rationale.models.packed.alone import length_matters, settled
 from rationale.settings import AttributionSettings
 from rationale.text.encode import Encoder, Window
-from tests.families.test_methods_everywhere import text
-from tests.helpers.families import FAMILIES, LABELS, PAD, family_classifier, family_model, family_tokenizer
+from tests.helpers.families.classifiers import (
+    FAMILIES,
+    LABELS,
+    PAD,
+    family_classifier,
+    family_model,
+    family_tokenizer,
+)
+from tests.helpers.families.methods import text
 
 
 def fresh(family, max_length=128):

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from rationale.attribution import METHODS
-from tests.families.test_methods_everywhere import ATTENTION, READS, REFUSED, cases_of, request_of
-from tests.helpers.families import family_classifier
+from tests.helpers.families.classifiers import family_classifier
+from tests.helpers.families.methods import ATTENTION, READS, REFUSED, cases_of, request_of
 
 BRIEF = ("bert", "roberta", "qwen3", "gpt2", "eurobert", "gemma2", "modernbert", "falcon")
 

@@ -17,10 +17,16 @@ from rationale.explanation import explain
 from rationale.hf.classifier import quiet
 from rationale.settings import DEFAULT_METHODS, EvaluateSettings
 from rationale.stream import read_stream
-from tests.families.test_methods_everywhere import EXPLAINING, REFUSED
-from tests.helpers.eraser_files import annotation, write_lines, write_source
-from tests.helpers.families import FAMILIES, WORDS, family_classifier, family_model, family_tokenizer
-from tests.rationale.cli.test_cli import run
+from tests.helpers.command_line import run
+from tests.helpers.eraser.prediction_files import annotation, write_lines, write_source
+from tests.helpers.families.classifiers import (
+    FAMILIES,
+    WORDS,
+    family_classifier,
+    family_model,
+    family_tokenizer,
+)
+from tests.helpers.families.methods import EXPLAINING, REFUSED
 
 FEW = ("distilbert", "qwen3", "t5")
 FAST = ("--ig-steps", 2, "--gradient-shap-samples", 2, "--lime-samples", 8, "--shap-samples", 8)

@@ -8,7 +8,7 @@ import pytest
 
 from eraser import InputError
 from rationale.models.pruning import check_cuttable
-from tests.helpers.families import FAMILIES, family_model
+from tests.helpers.families.classifiers import FAMILIES, family_model
 
 OTHER = (
     "albert bloom convbert esm falcon funnel gpt2 gpt2-first gpt_neox jina3 longformer megatron-bert "

@@ -28,8 +28,8 @@ from rationale.models.packed.layers import anatomy_of
 from rationale.models.packed.soft import anchors, run_padded, softly_answered, weighed
 from rationale.training.adaptive import train_adaptive
 from rationale.training.recipes.table import RECIPES
-from tests.families.test_methods_everywhere import READS
-from tests.helpers.families import FAMILIES, PAD, WORDS, family_model, family_tokenizer
+from tests.helpers.families.classifiers import FAMILIES, PAD, WORDS, family_model, family_tokenizer
+from tests.helpers.families.methods import READS
 
 FEW = ("albert", "distilbert", "modernbert", "deberta-v3", "eurobert", "qwen3", "gemma2")
 LENGTHS = (30, 9, 1, 17, 2)

@@ -10,7 +10,7 @@ import pytest
 from scripts.docs_hooks import families_table, refusals_table
 from scripts.model_families import table
 from tests.families import test_cut_everywhere, test_methods_everywhere, test_packed_everywhere
-from tests.helpers.families import FAMILIES
+from tests.helpers.families.classifiers import FAMILIES
 
 WRITTEN = Path(__file__).parents[2] / "docs" / "families.json"
 

@@ -10,7 +10,7 @@ from eraser import Text
 from rationale.attribution import Case, attribute
 from rationale.hf.classifier import load_classifier, quiet
 from rationale.inference.predict import text_probs
-from tests.helpers.families import LABELS, WORDS, family_model, family_tokenizer
+from tests.helpers.families.classifiers import LABELS, WORDS, family_model, family_tokenizer
 
 PLANTED = ("bad", "good")  # the one word that decides, for each label
 FILLING = [word for word in WORDS if word not in PLANTED]

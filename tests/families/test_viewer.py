@@ -12,8 +12,8 @@ from rationale_viewer.session.state import LoadedModel
 from streamlit.testing.v1 import AppTest
 
 from rationale.hf.classifier import quiet
-from tests.families.test_methods_everywhere import EXPLAINING, REFUSED
-from tests.helpers.families import family_classifier, family_model, family_tokenizer
+from tests.helpers.families.classifiers import family_classifier, family_model, family_tokenizer
+from tests.helpers.families.methods import EXPLAINING, REFUSED
 
 SCRIPT = str(Path(rationale_viewer.pages.__file__).parent / "viewer.py")
 LINES = tuple(f"{method} is left out: {reason}" for method, reason in REFUSED["t5"].items())

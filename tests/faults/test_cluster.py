@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults.processes import PATIENCE_S, finish, run, start, tables
-from tests.faults.test_kills import EVALUATE
+from tests.helpers.evaluate_command import EVALUATE
 
 TOKEN = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "0123456789abcdef" * 2, "RAY_USAGE_STATS_ENABLED": "0"}
 

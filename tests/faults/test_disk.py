@@ -6,7 +6,7 @@ import pytest
 
 from tests.conftest import save_tiny
 from tests.faults.processes import finish, kill_when, run, start, tables
-from tests.faults.test_kills import EVALUATE
+from tests.helpers.evaluate_command import EVALUATE
 
 # Files of this process cannot grow beyond a size: the kernel refuses the write, as on a full disk.
 LIMITED = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({0}, {0}))"

@@ -12,8 +12,8 @@ from safetensors.torch import load_file
 
 from tests.conftest import save_tiny
 from tests.faults.processes import finish, kill_when, run, start, tables
+from tests.helpers.evaluate_command import EVALUATE
 
-EVALUATE = ("--methods", "attention,gradient_x_input", "--budget", "ratio", "--chunk", 4, "--limit", 24)
 OFTEN = """
 import rationale.training.dense as dense
 from dataclasses import replace

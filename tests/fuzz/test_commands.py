@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from rationale import cli
 from tests.fuzz.spoil import ODD_TEXT, Tried, file_of, fuzz, lines_of
-from tests.fuzz.test_loaders import ROWS, TEXTS, filled, tables
-from tests.fuzz.test_predictions import CLEAN, PREDICTIONS
+from tests.helpers.fuzz.predictions import CLEAN, PREDICTIONS
+from tests.helpers.fuzz.tables import ROWS, TEXTS, filled, tables
 
 ODD_ARGUMENTS = ("caf\udce9", "-1", "1e9", "--", "-", "--help", "0.5,0.5,0", "nan,0,1", "1,2", ",", "inf")
 ARGUMENT = st.sampled_from(ODD_ARGUMENTS) | ODD_TEXT.map(

@@ -15,7 +15,7 @@ from rationale.explanation import explain
 from rationale.hf.classifier import load_classifier
 from tests.conftest import SPECIALS, save_tiny
 from tests.fuzz.spoil import answer_of, damaged, fuzz, spoilt
-from tests.helpers.tiny_adapters import make
+from tests.helpers.models.tiny_adapters import make
 
 WORDS = ["a", "fine", "film", "##s", "."]
 

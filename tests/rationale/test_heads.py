@@ -16,7 +16,7 @@ from rationale.explanation import explain
 from rationale.heads import HEADS, check_explain, explained, said
 from rationale.hf.classifier import load_classifier, new_classifier
 from tests.conftest import dropping
-from tests.helpers.made_heads import LABELS, MULTI_LABEL, REGRESSION, head_model, save
+from tests.helpers.models.made_heads import LABELS, MULTI_LABEL, REGRESSION, head_model, save
 
 TEXTS = (
     "a warm , moving film .",

@@ -16,7 +16,7 @@ from eraser.files.owned import hash_of, read_made
 from rationale.stream import StreamSettings, collect, read_stream, stream
 from rationale.text import rows as rows_module
 from rationale.text.rows import ROWS, table_at
-from tests.helpers.own_files import save
+from tests.helpers.eraser.own_files import save
 
 TEXTS = [{"text": "A warm , moving film ."}, {"text": 'Dull , "well" .'}, {"text": "Never dull"}]
 NAMED = "(--text and --query name others)"

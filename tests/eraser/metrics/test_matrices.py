@@ -22,7 +22,7 @@ from rationale.models.gates import Gates
 from rationale.models.packed.layers import layers_of
 from rationale.models.packed.matrices import FAMILIES, Part, family_of, matrices_of
 from rationale.models.pruning import PrunedConfig, PrunedForSequenceClassification, check_cuttable, cut
-from tests.helpers.cuttable import COMMON, DISTANCES, KINDS, all_open, tiny
+from tests.helpers.models.cuttable import COMMON, DISTANCES, KINDS, all_open, tiny
 
 EXPECTED = (
     "expected a classifier whose matrices can be cut "

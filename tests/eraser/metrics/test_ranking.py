@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from eraser.metrics import ranking
 from eraser.official.reading import Inputs, ScorerOptions
 from eraser.official.scorer import score_records
-from tests.helpers.eraser_files import annotation, assert_same, prediction, rationale
+from tests.helpers.eraser.prediction_files import annotation, assert_same, prediction, rationale
 from tests.oracles import ranking as oracle
 from tests.oracles import spans as span_oracle
 

@@ -9,7 +9,7 @@ import pytest
 from eraser.data.source import Source
 from eraser.errors import InputError
 from eraser.official.check import Check, check_predictions
-from tests.helpers.eraser_files import (
+from tests.helpers.eraser.prediction_files import (
     COMP,
     GOLD,
     HARD,

@@ -12,7 +12,7 @@ from eraser.errors import InputError
 from eraser.official.check import check_predictions
 from eraser.official.reading import ScorerOptions
 from eraser.official.scorer import score_official
-from tests.helpers.eraser_files import assert_same, write_lines, write_source
+from tests.helpers.eraser.prediction_files import assert_same, write_lines, write_source
 from tests.helpers.paths import SHARED, data, golden
 
 FOLDER = Path(os.environ.get("RATIONALE_GOLDEN") or SHARED / "golden") / "scorer"

@@ -12,7 +12,7 @@ from eraser.data.source import Source
 from eraser.errors import InputError
 from eraser.official.reading import Inputs, ScorerOptions
 from eraser.official.scorer import score_official, score_records
-from tests.helpers.eraser_files import (
+from tests.helpers.eraser.prediction_files import (
     COMP,
     SCORES,
     SUFF,

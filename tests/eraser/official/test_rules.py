@@ -5,7 +5,7 @@ from math import inf, nan
 import pytest
 
 from eraser.errors import InputError
-from tests.helpers.eraser_files import (
+from tests.helpers.eraser.prediction_files import (
     COMP,
     GOLD,
     HARD,

@@ -19,7 +19,6 @@ from rationale.bench.suite import (
     measure,
     shrinking,
 )
-from tests.rationale.cli.test_cli import rationale  # noqa: F401 (a fixture)
 
 CPU = torch.device("cpu")
 SMALL = Suite(("tiny", "tiny long"), (16, 64), (1, 4), (0.5, 0.2), 3, compiled=False)
@@ -73,7 +72,7 @@ def test_what_does_not_fit_is_marked_and_the_rest_measured(monkeypatch):
 
 
 @pytest.mark.usefixtures("_tiny")
-def test_the_command_writes_what_it_prints(rationale, monkeypatch, tmp_path):  # noqa: F811
+def test_the_command_writes_what_it_prints(rationale, monkeypatch, tmp_path):
     monkeypatch.setitem(SUITES, "cpu", replace(SMALL, models=("tiny",), lengths=(16,)))
     code, out, err = rationale("bench", "--suite", "cpu", "--device", "cpu", "--out", "b")
     assert (code, err) == (0, "")
@@ -108,7 +107,7 @@ def test_texts_longer_than_a_model_reads_have_no_cells(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.faults
-def test_two_workers_measure_a_chunk_each(rationale, monkeypatch, tmp_path):  # noqa: F811
+def test_two_workers_measure_a_chunk_each(rationale, monkeypatch, tmp_path):
     monkeypatch.setitem(SUITES, "cpu", replace(SMALL, models=("shipped",), batch_sizes=(1,), rounds=1))
     code, _, err = rationale("bench", "--suite", "cpu", "--device", "cpu", "--out", "b", "--workers", "2")
     assert code == 0, err
@@ -116,7 +115,7 @@ def test_two_workers_measure_a_chunk_each(rationale, monkeypatch, tmp_path):  # 
     assert pd.read_csv(tmp_path / "b" / "cpu.csv").length.unique().tolist() == [16, 64]
 
 
-def test_what_the_command_refuses(rationale):  # noqa: F811
+def test_what_the_command_refuses(rationale):
     for arguments, message in (
         (("--suite", "tpu"), "expected a suite of gpu, cpu, got 'tpu'"),
         ((), "give a model (--model) or a preset grid (--suite)"),

@@ -11,26 +11,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from rationale import cli
 from rationale.hf.classifier import load_classifier
 from tests.helpers.paths import PYTHONPATH, ROOT
 
 SAMPLE = ROOT / "eraser" / "sample"
-
-
-def run(capsys, monkeypatch, *arguments):
-    """Run the command in this process; return (exit code, output, errors)."""
-    monkeypatch.setattr(sys, "argv", ["rationale", *map(str, arguments)])
-    with pytest.raises(SystemExit) as stop:
-        cli.main()
-    out, err = capsys.readouterr()
-    return stop.value.code or 0, out, err
-
-
-@pytest.fixture
-def rationale(capsys, monkeypatch, tmp_path):
-    monkeypatch.chdir(tmp_path)
-    return lambda *arguments: run(capsys, monkeypatch, *arguments)
 
 
 def test_evaluate_train_score_as_a_user_would(rationale, model_folder, tmp_path):

@@ -7,30 +7,15 @@ import pandas as pd
 import pytest
 import torch
 
-from eraser import Dataset
 from rationale.bench.dial import DIALS
 from rationale.hf.classifier import load_classifier, save_classifier
 from rationale.process.terminal import digits
 from tests.conftest import dropping, tiny_model
-from tests.rationale.cli.test_cli import run
 
 PNG = b"\x89PNG\r\n\x1a\n"
 PLAIN = ("--device", "cpu", "--precision", "float32")
+pytestmark = pytest.mark.usefixtures("few_of_the_sample")
 BRIEF = ("--epochs", 1, "--batch-size", 64, "--target", "attention", *PLAIN)
-
-
-@pytest.fixture
-def rationale(capsys, monkeypatch, tmp_path, sample):
-    """Run the command in an empty folder, on a few texts of the sample."""
-    from eraser import load
-
-    sizes = {"train": 6, "val": 6, "test": 4}
-    few = Dataset(
-        sample.name, sample.documents, {k: sample.splits[k][:n] for k, n in sizes.items()}, source="few"
-    )
-    monkeypatch.setattr(load, "load", lambda name, data=None, **how: few)
-    monkeypatch.chdir(tmp_path)
-    return lambda *arguments: run(capsys, monkeypatch, *arguments)
 
 
 @pytest.fixture

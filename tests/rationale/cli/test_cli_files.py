@@ -7,15 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers.own_files import FILMS, save
-from tests.rationale.cli.test_cli import rationale  # noqa: F401 (a fixture)
+from tests.helpers.eraser.own_files import FILMS, save
 
 BARE = [{k: row[k] for k in ("text", "label")} for row in FILMS]
 SHORT = ("--methods", "random")
 
 
 @pytest.mark.parametrize(("kind", "split"), [("csv", "test"), ("parquet", "val")])
-def test_evaluate_on_a_file_without_rationales(rationale, model_folder, kind, split):  # noqa: F811
+def test_evaluate_on_a_file_without_rationales(rationale, model_folder, kind, split):
     save(Path(f"films.{kind}"), BARE)
     options = ("--model", model_folder, "--split", split, *SHORT)
     code, out, err = rationale("evaluate", "--data", f"films.{kind}", *options)
@@ -29,7 +28,7 @@ def test_evaluate_on_a_file_without_rationales(rationale, model_folder, kind, sp
     assert {f.name for f in Path().iterdir()} == {f"films.{kind}", "runs", "model"}  # no data set is written
 
 
-def test_evaluate_on_a_file_with_rationales(rationale, model_folder):  # noqa: F811
+def test_evaluate_on_a_file_with_rationales(rationale, model_folder):
     save(Path("films.json"), FILMS)
     code, out, err = rationale("evaluate", "--data", "films.json", "--model", model_folder, *SHORT)
     assert code == 0, err
@@ -37,7 +36,7 @@ def test_evaluate_on_a_file_with_rationales(rationale, model_folder):  # noqa: F
     assert "token_f1" in out
 
 
-def test_workers_read_the_same_file(rationale, model_folder):  # noqa: F811
+def test_workers_read_the_same_file(rationale, model_folder):
     save(Path("films.csv"), BARE)
     options = ("--model", model_folder, "--split", "train", *SHORT, "--chunk", 2, "--workers", 2)
     code, _, err = rationale("evaluate", "--data", "films.csv", *options)
@@ -45,7 +44,7 @@ def test_workers_read_the_same_file(rationale, model_folder):  # noqa: F811
     assert len(list(Path("runs/films-train/parts").iterdir())) > 1
 
 
-def test_the_shipped_model_is_for_the_sample_alone(rationale):  # noqa: F811
+def test_the_shipped_model_is_for_the_sample_alone(rationale):
     save(Path("sample.csv"), BARE)
     code, _, err = rationale("evaluate", "--data", "sample.csv")
     assert code == 2
@@ -53,7 +52,7 @@ def test_the_shipped_model_is_for_the_sample_alone(rationale):  # noqa: F811
     assert not Path("runs").exists()
 
 
-def test_a_file_has_no_splits_to_train_with(rationale, model_folder):  # noqa: F811
+def test_a_file_has_no_splits_to_train_with(rationale, model_folder):
     save(Path("films.csv"), BARE)
     code, _, err = rationale(
         "train", "dense", "--data", "films.csv", "--backbone", model_folder, "--out", "m"
@@ -67,7 +66,7 @@ def test_a_file_has_no_splits_to_train_with(rationale, model_folder):  # noqa: F
     assert not Path("m").exists()
 
 
-def test_a_file_is_described_under_its_own_name(rationale):  # noqa: F811
+def test_a_file_is_described_under_its_own_name(rationale):
     save(Path("films.tsv"), FILMS)
     code, out, err = rationale("data", "describe", "--data", "films.tsv")
     assert (code, err) == (0, "")
@@ -78,7 +77,7 @@ def test_a_file_is_described_under_its_own_name(rationale):  # noqa: F811
 
 
 @pytest.mark.parametrize("kind", ["json", "parquet"])
-def test_import_reads_what_evaluate_reads(rationale, kind):  # noqa: F811
+def test_import_reads_what_evaluate_reads(rationale, kind):
     save(Path(f"films.{kind}"), FILMS)
     code, out, err = rationale("data", "import", "--test", f"films.{kind}", "--out", "films")
     assert (code, err) == (0, "")

@@ -16,8 +16,8 @@ from rationale.process.terminal import digits
 from rationale.training.recipes.adapler_settings import AdaplerSettings
 from rationale.training.recipes.settings import DactSettings, InforCoefSettings, PruneSettings
 from rationale.training.recipes.table import RECIPES
-from tests.rationale.cli.test_cli import run
-from tests.rationale.training.test_train_adaptive import few_of, save_cut, save_dense
+from tests.helpers.command_line import run
+from tests.helpers.models.trainings import few_of, save_cut, save_dense
 
 PLAIN = ("--device", "cpu", "--precision", "float32")
 BRIEF = ("--epochs", 1, "--hard-epochs", 1, "--batch-size", 64, "--tolerance", 1.0, *PLAIN)

@@ -9,9 +9,8 @@ import sys
 import pytest
 
 from rationale import __version__
+from tests.helpers.command_line import commands
 from tests.helpers.paths import PYTHONPATH
-from tests.rationale.cli.test_cli import rationale  # noqa: F401 (a fixture)
-from tests.rationale.cli.test_options import commands
 
 HEAVY = "{'torch', 'transformers', 'pandas', 'captum', 'scipy'}"
 
@@ -39,7 +38,7 @@ def test_help_imports_nothing_heavy():
     assert "--budget" in out
 
 
-def test_short_and_long_help_of_every_command_are_the_same(rationale):  # noqa: F811
+def test_short_and_long_help_of_every_command_are_the_same(rationale):
     for name, _ in commands():
         words = name.split()[1:]
         short = rationale(*words, "-h")

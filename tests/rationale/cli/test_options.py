@@ -6,21 +6,9 @@ import json
 from pathlib import Path
 from typing import get_type_hints
 
-import typer
-
-from rationale.cli import app
+from tests.helpers.command_line import commands
 
 PROMISED = Path(__file__).with_name("options.json")
-
-
-def commands(name="rationale", command=None):
-    """Yield each command's name and the command."""
-    command = command or typer.main.get_command(app)
-    if not hasattr(command, "commands"):
-        yield name, command
-        return
-    for part, inner in command.commands.items():
-        yield from commands(f"{name} {part}", inner)
 
 
 def options(command):

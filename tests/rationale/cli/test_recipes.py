@@ -9,8 +9,8 @@ import pytest
 
 from rationale.process.terminal import digits
 from rationale.training.recipes.adapler_settings import AdaplerSettings
-from tests.rationale.cli.test_cli_adapler import rationale  # noqa: F401 (a fixture)
 
+pytestmark = pytest.mark.usefixtures("few_of_the_sample")
 SHORT = {"predictor_epochs": 1, "epochs": 0, "hard_epochs": 3, "speedup": 4.9, "hard_lr": 3e-5}
 LONG = {"predictor_epochs": 1, "epochs": 0, "hard_epochs": 4, "speedup": 5.0, "hard_lr": 5e-5}
 LONG_TOO = {"predictor_lr": 1e-3, "distill": 0.7}
@@ -36,7 +36,7 @@ def trained(monkeypatch):
 @pytest.mark.parametrize(
     ("name", "of_run", "of_step"), [("short-texts", SHORT, SHORT_TOO), ("long-texts", LONG, LONG_TOO)]
 )
-def test_a_recipes_values_reach_the_settings_and_are_printed(rationale, trained, name, of_run, of_step):  # noqa: F811
+def test_a_recipes_values_reach_the_settings_and_are_printed(rationale, trained, name, of_run, of_step):
     code, out, err = rationale("train", "adapler", "--recipe", name, "--dense", "d", "--out", "m")
     assert code == 0, err
     ((settings, preset),) = trained
@@ -47,27 +47,27 @@ def test_a_recipes_values_reach_the_settings_and_are_printed(rationale, trained,
     assert first.endswith("; options that are given win")
 
 
-def test_an_option_that_is_given_wins_wherever_it_stands(rationale, trained):  # noqa: F811
+def test_an_option_that_is_given_wins_wherever_it_stands(rationale, trained):
     before = ("--speedup", 2, "--recipe", "short-texts", "--epochs", 5)
     assert rationale("train", "adapler", *before, "--dense", "d", "--out", "m")[0] == 0
     ((settings, _),) = trained
     assert settings == AdaplerSettings.of(SHORT | SHORT_TOO | {"speedup": 2.0, "epochs": 5})
 
 
-def test_without_a_recipe_all_is_as_published(rationale, trained):  # noqa: F811
+def test_without_a_recipe_all_is_as_published(rationale, trained):
     code, out, _ = rationale("train", "adapler", "--dense", "d", "--out", "m")
     assert trained == [(AdaplerSettings(), None)]
     assert (code, "recipe" in out) == (0, False)
 
 
-def test_an_unknown_recipe_is_one_line(rationale, trained):  # noqa: F811
+def test_an_unknown_recipe_is_one_line(rationale, trained):
     command = ("train", "adapler", "--recipe", "middle", "--dense", "d", "--out", "m")
     line = "error: expected a recipe of short-texts, long-texts, got 'middle'\n"
     assert rationale(*command) == (2, "", line)
     assert not trained
 
 
-def test_the_record_says_by_which_recipe(rationale, model_folder):  # noqa: F811
+def test_the_record_says_by_which_recipe(rationale, model_folder):
     options = ("--hard-epochs", 1, "--target", "attention", "--tolerance", 1, "--precision", "float32")
     command = ("train", "adapler", "--recipe", "long-texts", "--dense", model_folder, "--out", "m", *options)
     code, _, err = rationale(*command)

@@ -12,7 +12,7 @@ from eraser.errors import printable
 from eraser.progress import say as say_above_the_bar
 from rationale.process.terminal import say, say_lines
 from rationale.text.reading import note
-from tests.rationale.cli.test_cli import run
+from tests.helpers.command_line import run
 
 CLEAR = "\x1b[2J\x1b]0;owned\x07"
 SHOWN = r"\x1b[2J\x1b]0;owned\x07"

@@ -23,8 +23,8 @@ from rationale.report.compare import compared
 from rationale.report.write import write_run
 from rationale.settings import EvaluateSettings, StreamSettings
 from rationale.stream import collect, read_stream, stream
-from tests.helpers.made_heads import LABELS, MULTI_LABEL, REGRESSION, head_model, save
-from tests.rationale.cli.test_cli import run as run_command
+from tests.helpers.command_line import run as run_command
+from tests.helpers.models.made_heads import LABELS, MULTI_LABEL, REGRESSION, head_model, save
 
 METHODS = ("leave_one_out", "gradient_x_input", "random")
 SETTINGS = EvaluateSettings("sample", "tiny", methods=METHODS, limit=12, budgets=("ratio=0.2", "gold"))

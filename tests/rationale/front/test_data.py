@@ -7,7 +7,7 @@ import pytest
 import rationale
 from eraser import InputError
 from eraser.load import SAMPLE
-from tests.helpers.own_files import FILMS, films, gold, save
+from tests.helpers.eraser.own_files import FILMS, films, gold, save
 
 
 def test_by_name_and_by_place():

@@ -18,9 +18,9 @@ from eraser.errors import short_repr
 from rationale.hf import adapters
 from rationale.hf.classifier import load_classifier, new_classifier
 from rationale.hf.compress import compress
+from tests.helpers.families.tiny import save_family, tiny_tokenizer
+from tests.helpers.models.tiny_adapters import TARGETS, make
 from tests.helpers.paths import ROOT
-from tests.helpers.tiny_adapters import TARGETS, make
-from tests.helpers.tiny_families import save_family, tiny_tokenizer
 
 pytest.importorskip("peft", reason="needs peft, an extra")
 

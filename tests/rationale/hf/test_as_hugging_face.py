@@ -19,7 +19,7 @@ from eraser import InputError
 from rationale.models.dact import DactForSequenceClassification
 from rationale.models.inforcoef import InforCoefForSequenceClassification
 from tests.conftest import dropping, tiny_model
-from tests.rationale.models.test_packed import LENGTHS, batch
+from tests.helpers.models.batches import LENGTHS, batch
 
 NAMES = {"id2label": {0: "NEG", 1: "POS"}, "label2id": {"NEG": 0, "POS": 1}}
 

@@ -20,7 +20,7 @@ from eraser import InputError
 from rationale.hf import adapters
 from rationale.hf.classifier import load_classifier, new_classifier
 from rationale.hf.folder_checks import _at_most, _parts, _refuse_sizes, _TooManyParts
-from tests.helpers.tiny_families import save_family
+from tests.helpers.families.tiny import save_family
 
 GIANT = 2 * 2**30  # bytes that may be asked for beyond what there is: far less than what these sizes ask
 

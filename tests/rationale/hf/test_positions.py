@@ -9,7 +9,7 @@ import torch
 
 from rationale.hf.classifier import load_classifier
 from rationale.hf.positions import AT_ONCE, NO_LIMIT, longest, read_at_once
-from tests.helpers.tiny_families import BOS, EOS, PAD, TOKENS, save_family, tiny_model, tiny_tokenizer
+from tests.helpers.families.tiny import BOS, EOS, PAD, TOKENS, save_family, tiny_model, tiny_tokenizer
 
 TABLES = ["bert", "roberta", "mpnet", "distilbert", "albert", "longformer", "big_bird", "convbert", "bart",
           "gpt2", "opt"]  # fmt: skip

@@ -13,7 +13,7 @@ from eraser import InputError
 from rationale.hf import classifier as hf
 from rationale.hf import tokenizer_files
 from rationale.hf.classifier import load_classifier, load_tokenizer
-from tests.helpers.tiny_families import save_family, tiny_tokenizer
+from tests.helpers.families.tiny import save_family, tiny_tokenizer
 
 FILES = (
     "tokenizer.json, vocab.txt, vocab.json, spm.model, spiece.model, sentencepiece.bpe.model, "

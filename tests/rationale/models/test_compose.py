@@ -26,7 +26,7 @@ from rationale.training.recipes.prune import PRUNE
 from rationale.training.recipes.settings import InforCoefSettings, PruneSettings
 from rationale.training.recipes.table import RECIPES
 from tests.conftest import FAMILIES, tiny_model
-from tests.rationale.training.test_train_adaptive import few_of, save_cut, save_dense, saved
+from tests.helpers.models.trainings import few_of, save_cut, save_dense, saved
 
 PLAIN = {"device": "cpu", "precision": "float32", "batch_size": 4, "epochs": 1, "tolerance": 1.0}
 INFOR = InforCoefSettings.of(PLAIN)

@@ -15,7 +15,7 @@ from rationale.hf.classifier import Classifier, without_removal
 from rationale.models.dact import DactForSequenceClassification, FullDepth
 from rationale.text.encode import OUTSIDE, Encoder
 from tests.conftest import FAMILIES, dropping, tiny_model
-from tests.rationale.models.test_dact import exiting, never
+from tests.helpers.models.exits import exiting, never
 
 QUICK = AttributionSettings(ig_steps=2, gradient_shap_samples=2, lime_samples=8, shap_samples=8)
 ENCODERS = [name for name, method in METHODS.items() if not method.adaptive]

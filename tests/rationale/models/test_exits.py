@@ -18,10 +18,10 @@ from rationale.models.packed.encoder import run_packed
 from rationale.models.packed.head import Head
 from rationale.models.pruning import cut
 from tests.conftest import FAMILIES, dropping, tiny_model
-from tests.rationale.models.test_dact import RULES, SURE, exiting, first_states, never, stack
-from tests.rationale.models.test_flops import counted, text
-from tests.rationale.models.test_gates import random_openings, tiny
-from tests.rationale.models.test_packed import LENGTHS, batch
+from tests.helpers.models.batches import LENGTHS, batch
+from tests.helpers.models.counted import counted, text
+from tests.helpers.models.cuttable import random_openings, tiny
+from tests.helpers.models.exits import RULES, SURE, exiting, first_states, never, stack
 
 
 @pytest.fixture(scope="module", params=FAMILIES)

@@ -16,7 +16,7 @@ from rationale.models.packed import attention as packed
 from rationale.models.packed.attention import LEAST_STEP, LONG, in_steps, step_of
 from rationale.models.packed.layers import anatomy_of
 from tests.conftest import FAMILIES, dropping, tiny_model
-from tests.rationale.models.test_packed import batch
+from tests.helpers.models.batches import batch
 
 FEW, MANY = (3, 14, 1, 9), (17, 9, 1, 30, 2)  # both ways to attend
 

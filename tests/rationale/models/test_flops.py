@@ -8,8 +8,6 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
-from torch.nn.attention import SDPBackend, sdpa_kernel
-from torch.utils.flop_counter import FlopCounterMode
 from transformers import ElectraConfig, ElectraForSequenceClassification
 
 from rationale.models.flops import (
@@ -21,6 +19,7 @@ from rationale.models.flops import (
 )
 from rationale.models.packed.encoder import LayerTrace, Output
 from tests.conftest import FAMILIES, dropping, tiny_model
+from tests.helpers.models.counted import counted, text
 from tests.helpers.paths import golden
 
 LENGTHS = (1, 2, 17, 90)
@@ -56,20 +55,6 @@ def model(request, tokenizer):
     if request.param == "narrow":
         narrow(found.model)
     return found
-
-
-def text(n):
-    return torch.randint(5, 1400, (1, n), generator=torch.Generator().manual_seed(n))
-
-
-def counted(model, ids):
-    """Return torch's own count of a forward pass, and the output.
-
-    torch counts no fused attention of the CPU, so attention is spelt out as its two matrix products.
-    """
-    with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
-        output = model(input_ids=ids)
-    return counter.get_total_flops(), output
 
 
 def test_dense_operations_are_those_torch_counts(model):

@@ -21,8 +21,8 @@ from rationale.models.gates import (
 )
 from rationale.models.packed.layers import base_of, layers_of
 from rationale.models.packed.matrices import Dimensions, dimensions
-from tests.helpers.cuttable import KINDS, NAMES, SIZES, all_open, logits, random_openings, tiny
-from tests.rationale.models.test_packed import LENGTHS, batch
+from tests.helpers.models.batches import LENGTHS, batch
+from tests.helpers.models.cuttable import KINDS, NAMES, SIZES, all_open, logits, random_openings, tiny
 
 # the equations, one number at a time
 

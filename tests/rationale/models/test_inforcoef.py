@@ -11,50 +11,16 @@ import torch
 from transformers import AutoConfig, AutoModelForSequenceClassification
 
 from rationale.attribution import Case, attribute
-from rationale.hf.classifier import Classifier, load_classifier, save_classifier
+from rationale.hf.classifier import load_classifier, save_classifier
 from rationale.inference.savings import scale_thresholds
 from rationale.models.flops import costs, kept_lengths
-from rationale.models.gates import GateValues
 from rationale.models.inforcoef import InforCoefForSequenceClassification, TokenSampler
-from rationale.models.pruning import cut
-from rationale.text.encode import OUTSIDE, Encoder
-from tests.conftest import FAMILIES, tiny_model
-from tests.rationale.attribution.test_survivors import slow_contribution, slow_survivors
-from tests.rationale.models.test_flops import counted, text
-from tests.rationale.models.test_packed import LENGTHS, batch, kept_words
-
-LABELS = ("NEG", "POS")
-
-
-def cut_model(tokenizer):
-    """A tiny BERT without the attention of its first layer and half of all else."""
-    torch.manual_seed(4)
-    half = GateValues(*((torch.rand(s) > 0.5).float() for s in ((3, 4), (3, 48), (32,), (3,), (3,))))
-    half = replace(half, attention=torch.tensor([0.0, 1.0, 1.0]), ffn=torch.ones(3))
-    return cut(tiny_model("bert", tokenizer, LABELS), half)
-
-
-def sampling(inner, scale=0.5, keeping=0.7):
-    """A model around another one whose samplers know some tokens from others, by `scale`."""
-    model = InforCoefForSequenceClassification.wrap(inner)
-    torch.manual_seed(3)
-    for sampler in model.samplers:
-        torch.nn.init.normal_(sampler.scorer.weight, std=0.5)
-        sampler.scorer.weight.data.mul_(scale / 0.5)
-        sampler.scorer.bias.data.copy_(torch.tensor([-keeping, keeping]) * scale)
-    return model.eval().requires_grad_(False)
-
-
-def classifier_of(tokenizer):
-    model = tiny_model("bert", tokenizer, LABELS).requires_grad_(False)
-    return Classifier(model, Encoder(tokenizer, 128), LABELS, torch.device("cpu"))
-
-
-KINDS = (*FAMILIES, "cut")
-
-
-def inner_of(kind, tokenizer):
-    return cut_model(tokenizer) if kind == "cut" else tiny_model(kind, tokenizer, LABELS)
+from rationale.text.encode import OUTSIDE
+from tests.conftest import tiny_model
+from tests.helpers.models.batches import LENGTHS, batch, kept_words
+from tests.helpers.models.counted import counted, text
+from tests.helpers.models.samplers import KINDS, LABELS, classifier_of, everyone, inner_of, sampling, soft
+from tests.oracles.survivors import slow_contribution, slow_survivors
 
 
 @pytest.fixture(scope="module")
@@ -76,17 +42,6 @@ def model(inner):
 def bert(tokenizer):
     """A model of the test's own."""
     return sampling(tiny_model("bert", tokenizer, LABELS))
-
-
-def everyone(model, logits):
-    """Let every sampler say the same of all tokens: (drop, keep)."""
-    for sampler in model.samplers:
-        torch.nn.init.zeros_(sampler.scorer.weight)
-        sampler.scorer.bias.data.copy_(torch.tensor(logits))
-
-
-def soft(model, ids, real):
-    return model.soft(ids, torch.zeros_like(ids), real)
 
 
 # --- inference

@@ -19,9 +19,9 @@ from rationale.models.inforcoef import (
 from rationale.models.packed.encoder import layers_of
 from rationale.models.packed.layers import attention
 from rationale.models.packed.soft import weighed
+from tests.helpers.models.batches import LENGTHS, batch
+from tests.helpers.models.samplers import KINDS, everyone, inner_of, sampling, soft
 from tests.oracles import inforcoef as oracle
-from tests.rationale.models.test_inforcoef import KINDS, everyone, inner_of, sampling, soft
-from tests.rationale.models.test_packed import LENGTHS, batch
 
 CERTAIN = 1e5  # scale of logits at which no noise changes a mask
 

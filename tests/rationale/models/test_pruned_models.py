@@ -12,8 +12,8 @@ from rationale.models.adapler import AdaplerForSequenceClassification
 from rationale.models.flops import costs, full_costs
 from rationale.models.pruning import PrunedForSequenceClassification, cut
 from tests.conftest import dropping
-from tests.helpers.cuttable import KINDS, ONE_A_FAMILY, logits, random_openings, tiny
-from tests.rationale.models.test_packed import batch
+from tests.helpers.models.batches import batch
+from tests.helpers.models.cuttable import KINDS, ONE_A_FAMILY, logits, random_openings, tiny
 
 TEXT = torch.arange(5, 22)[None]
 

@@ -15,7 +15,8 @@ from rationale.models.packed.encoder import layers_of, run_packed
 from rationale.models.packed.matrices import dimensions
 from rationale.models.pruning import PrunedForSequenceClassification, build, cut, original
 from rationale.models.shrink import NoAttention
-from tests.helpers.cuttable import (
+from tests.helpers.models.batches import batch
+from tests.helpers.models.cuttable import (
     BERT_LIKES,
     KINDS,
     ONE_A_FAMILY,
@@ -25,7 +26,6 @@ from tests.helpers.cuttable import (
     random_openings,
     tiny,
 )
-from tests.rationale.models.test_packed import batch
 
 L, D, WIDTH = SIZES.layers, SIZES.hidden, 8
 

@@ -11,8 +11,8 @@ import pytest
 from eraser import InputError
 from rationale.report.compare import COMPARED, common_ids, compare_runs, page, read_runs
 from rationale.report.write import write_run
+from tests.helpers.command_line import run
 from tests.helpers.made_runs import made, run_folder
-from tests.rationale.cli.test_cli import run
 
 F1, FPR, IOU = (
     ("token_f1", "gold", "attention"),

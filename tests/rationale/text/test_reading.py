@@ -13,7 +13,7 @@ from eraser import InputError, Text
 from rationale.hf.classifier import load_classifier, new_classifier, save_classifier
 from rationale.inference.predict import window_logits
 from rationale.text.reading import note
-from tests.helpers.tiny_families import BOS, EOS, FAMILIES, PAD, TOKENS, save_family, tiny_tokenizer
+from tests.helpers.families.tiny import BOS, EOS, FAMILIES, PAD, TOKENS, save_family, tiny_tokenizer
 
 TEXTS = ["a fine film", "too long but never dull . a slow film but never too long .", "slow"]
 LONG = " ".join(["a fine film but too long ."] * 6)

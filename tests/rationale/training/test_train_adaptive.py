@@ -8,15 +8,12 @@ from functools import partial
 
 import pytest
 import torch
-from safetensors.torch import load_file
 
 from eraser import InputError
-from rationale.hf.classifier import load_classifier, read_settings, save_classifier
+from rationale.hf.classifier import load_classifier, read_settings
 from rationale.inference.savings import measure_removal
-from rationale.models.gates import GateValues
 from rationale.models.inforcoef import BOTTLENECKS
 from rationale.models.packed.encoder import layers_of
-from rationale.models.pruning import cut
 from rationale.training import adaptive
 from rationale.training.adaptive import train_adaptive
 from rationale.training.recipes.adapler import ADAPLER
@@ -26,40 +23,25 @@ from rationale.training.recipes.settings import InforCoefSettings, PruneSettings
 from rationale.training.settings import StepSettings
 from rationale.training.stage import RemovalStage
 from tests.conftest import dropping, tiny_model
+from tests.helpers.models.trainings import (
+    PLAIN,
+    few_of,
+    killed,
+    same,
+    save_cut,
+    save_dense,
+    saved,
+    steps_of,
+    weights,
+)
 
 STEP = StepSettings(lr=1e-3)
-PLAIN = {"batch_size": 8, "tolerance": 1.0, "precision": "float32", "device": "cpu"}
 train_inforcoef = partial(train_adaptive, INFORCOEF)
 train_adapler = partial(train_adaptive, ADAPLER)
 SETTINGS = InforCoefSettings(
     epochs=2, hard_epochs=2, hard_lr=1e-3, speedup=1.5, step=STEP, sampler_lr=0.05, norm=1.0, **PLAIN
 )
 OFTEN = replace(SETTINGS, checkpoint_seconds=0.0)
-
-
-def few_of(sample):
-    sizes = {"train": 6, "val": 5, "test": 4}
-    return replace(sample, splits={k: sample.splits[k][:n] for k, n in sizes.items()})
-
-
-def saved(model, tokenizer, folder):
-    """Save a classifier that reads 64 pieces at once."""
-    folder.mkdir()
-    save_classifier(model, tokenizer, folder)
-    (folder / "rationale.json").write_text(json.dumps({"max_length": 64}))
-    return folder
-
-
-def save_dense(tokenizer, folder):
-    return saved(tiny_model("bert", tokenizer, ("NEG", "POS")), tokenizer, folder / "dense")
-
-
-def save_cut(tokenizer, folder):
-    """Save the dense model cut to half its hidden dimensions, two heads a layer and 20 units."""
-    ones = [torch.ones(s) for s in ((3, 4), (3, 48), (32,), (3,), (3,))]
-    ones[0][:, 2:], ones[1][:, 20:], ones[2][::2] = 0, 0, 0
-    model = cut(tiny_model("bert", tokenizer, ("NEG", "POS")), GateValues(*ones))
-    return saved(model, tokenizer, folder / "small")
 
 
 @pytest.fixture(scope="module")
@@ -82,39 +64,6 @@ def whole(dense, few, tmp_path_factory):
     """A run that nothing stopped: its folder and its record."""
     folder = tmp_path_factory.mktemp("whole") / "m"
     return folder, train_inforcoef(dense, few, folder, SETTINGS)
-
-
-def weights(folder):
-    return load_file(folder / "model.safetensors")
-
-
-def same(folder, expected):
-    found = weights(folder)
-    assert found.keys() == expected.keys()
-    return all(torch.equal(found[name], expected[name]) for name in found)
-
-
-def killed(monkeypatch, owner, call, train, *run):
-    """Train until the `call`-th step of a stage, and die there as Ctrl-C would have it."""
-    calls, step = [], owner.step
-
-    def dies(self, *arguments):
-        calls.append(arguments)
-        if len(calls) == call:
-            raise KeyboardInterrupt
-        return step(self, *arguments)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(owner, "step", dies)
-        with pytest.raises(KeyboardInterrupt):
-            train(*run)
-
-
-def steps_of(monkeypatch, owner):
-    """Return a list that grows with each step of a stage."""
-    seen, step = [], owner.step
-    monkeypatch.setattr(owner, "step", lambda self, rows: seen.append(rows) or step(self, rows))
-    return seen
 
 
 # --- Infor-Coef's stages

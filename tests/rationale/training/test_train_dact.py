@@ -26,10 +26,10 @@ from rationale.training.recipes.settings import DactSettings
 from rationale.training.run import TrainingBatch
 from rationale.training.settings import StepSettings
 from tests.conftest import dropping, tiny_model
+from tests.helpers.command_line import run
+from tests.helpers.models.batches import LENGTHS, batch
+from tests.helpers.models.exits import by_hand, exiting
 from tests.oracles import dact as oracle
-from tests.rationale.cli.test_cli import run
-from tests.rationale.models.test_dact import by_hand, exiting
-from tests.rationale.models.test_packed import LENGTHS, batch
 
 train_dact = partial(train_adaptive, DACT)
 SETTINGS = DactSettings(

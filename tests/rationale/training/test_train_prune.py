@@ -29,10 +29,9 @@ from rationale.training.recipes.prune import CUT, PRUNE, CutStage, GateStage, ne
 from rationale.training.recipes.settings import PruneSettings
 from rationale.training.settings import StepSettings
 from tests.conftest import dropping, tiny_model
-from tests.oracles import inforcoef as oracle
-from tests.rationale.models.test_inforcoef import classifier_of, sampling
-from tests.rationale.models.test_packed import LENGTHS, batch
-from tests.rationale.training.test_train_adaptive import (
+from tests.helpers.models.batches import LENGTHS, batch
+from tests.helpers.models.samplers import classifier_of, sampling
+from tests.helpers.models.trainings import (
     PLAIN,
     few_of,
     killed,
@@ -43,6 +42,7 @@ from tests.rationale.training.test_train_adaptive import (
     steps_of,
     weights,
 )
+from tests.oracles import inforcoef as oracle
 
 train_prune = partial(train_adaptive, PRUNE)
 SETTINGS = PruneSettings(

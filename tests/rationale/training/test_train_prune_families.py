@@ -17,9 +17,9 @@ from rationale.training.adaptive import train_adaptive
 from rationale.training.recipes.prune import PRUNE
 from rationale.training.recipes.settings import PruneSettings
 from rationale.training.settings import StepSettings
-from tests.helpers.cuttable import COMMON, ONE_A_FAMILY, tiny
-from tests.rationale.models.test_packed import LENGTHS, batch
-from tests.rationale.training.test_train_adaptive import PLAIN, few_of, saved
+from tests.helpers.models.batches import LENGTHS, batch
+from tests.helpers.models.cuttable import COMMON, ONE_A_FAMILY, tiny
+from tests.helpers.models.trainings import PLAIN, few_of, saved
 
 NAMES = {"id2label": {0: "NEG", 1: "POS"}, "label2id": {"NEG": 0, "POS": 1}, "max_position_embeddings": 70}
 SETTINGS = PruneSettings(

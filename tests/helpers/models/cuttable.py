@@ -11,7 +11,7 @@ from transformers import AutoConfig, AutoModelForSequenceClassification
 from rationale.models.gates import GateValues
 from rationale.models.packed.encoder import run_packed
 from rationale.models.packed.matrices import Dimensions
-from tests.rationale.models.test_packed import LENGTHS, batch
+from tests.helpers.models.batches import LENGTHS, batch
 
 SIZES = Dimensions(layers=3, heads=3, units=10, hidden=24, of_head=4 * 8, of_unit=2)
 NAMES = [field.name for field in fields(GateValues)]

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from transformers import AutoModelForSequenceClassification, PreTrainedTokenizerBase
 
-from tests.helpers.tiny_families import save_family
+from tests.helpers.families.tiny import save_family
 
 TARGETS = {
     "bert": ["query", "value"], "roberta": ["query"], "distilbert": ["q_lin"], "albert": ["query"],

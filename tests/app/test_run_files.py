@@ -22,13 +22,12 @@ from rationale.evaluation.stored import run_folder as run_files
 from rationale.evaluation.stored.run_folder import own_file, read_table
 from rationale.report.compare import compared
 from rationale.report.figures import FIGURES
-from tests.app.test_pages import checked, folders, open_app
-from tests.app.test_runs import SPEEDS, write
-from tests.app.test_stored import write_stored
+from tests.helpers.app.pages import checked
+from tests.helpers.app.runs import SPEEDS, write
+from tests.helpers.app.stored import write_stored
+from tests.helpers.command_line import run
 from tests.helpers.made_runs import run_folder
-from tests.rationale.cli.test_cli import run
 
-__all__ = ["folders", "open_app"]  # fixtures
 CANNOT = "^this run cannot be read: "
 F1 = ("token_f1", "gold", "attention")
 TWO = {F1: {"e0": (0.5,), "e1": (0.25,)}}
