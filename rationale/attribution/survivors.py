@@ -82,10 +82,10 @@ def contribution(classifier: Classifier, batch: Batch) -> Tensor:
 
 def n_layers(classifier: Classifier) -> float:
     """Return the score from which on a piece survived to the end."""
-    from rationale.models.adaptive import plain
+    from rationale.models.adaptive import unwrap
     from rationale.models.packed.layers import depth_of
 
-    return float(depth_of(plain(classifier.model)))
+    return float(depth_of(unwrap(classifier.model)))
 
 
 def at_layer(layer: int, classifier: Classifier) -> float:

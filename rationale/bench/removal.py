@@ -22,7 +22,7 @@ from eraser.progress import progress
 from eraser.types import Floats
 from rationale.hf.classifier import Classifier, cast_once, describe
 from rationale.hf.memory import peak_megabytes
-from rationale.models.adaptive import plain
+from rationale.models.adaptive import unwrap
 from rationale.models.capabilities import has_dial, is_cut, wrappers
 from rationale.models.flops import costs, kept_lengths
 from rationale.models.packed.encoder import Output, keep_all, run_packed
@@ -82,7 +82,7 @@ def bench(classifier: Classifier, windows: Sequence[Window], batch_size: int = 3
         classifier.encoder.collate(ordered[i : i + batch_size]).to(classifier.device)
         for i in range(0, len(ordered), batch_size)
     ]
-    ways = ways_of(classifier)
+    ways = variants_of(classifier)
     seconds: dict[str, list[float]] = {way.name: [] for way in ways}
     with torch.inference_mode(), classifier.autocast():
         found = {way.name: way.count(batches, ordered) for way in ways}
@@ -99,7 +99,7 @@ def bench(classifier: Classifier, windows: Sequence[Window], batch_size: int = 3
 
 
 @dataclass(frozen=True)
-class Way:
+class Variant:
     """One way to run: its name, the model with this part and all before, and how a batch is run."""
 
     name: str
@@ -115,9 +115,9 @@ class Way:
         return float(price.shrinking(lengths, kept).sum()), kept.astype(float)
 
 
-def ways_of(classifier: Classifier) -> tuple[Way, ...]:
+def variants_of(classifier: Classifier) -> tuple[Variant, ...]:
     """Return the ways to run a model, from dense to all that it does."""
-    inner = plain(classifier.model)
+    inner = unwrap(classifier.model)
     dense = inner
     if is_cut(inner):
         dense = build(original(inner.config)).to(classifier.device).eval()  # type: ignore[arg-type]
@@ -134,15 +134,15 @@ def ways_of(classifier: Classifier) -> tuple[Way, ...]:
     return tuple(ways)
 
 
-def _whole(classifier: Classifier, name: str, model: PreTrainedModel) -> Way:
-    return Way(name, model, lambda batch: model(input_ids=batch.ids, **classifier.inputs(batch)))
+def _whole(classifier: Classifier, name: str, model: PreTrainedModel) -> Variant:
+    return Variant(name, model, lambda batch: model(input_ids=batch.ids, **classifier.inputs(batch)))
 
 
-def _packed(name: str, model: PreTrainedModel) -> Way:
+def _packed(name: str, model: PreTrainedModel) -> Variant:
     def run(batch: Batch) -> Output:
         return run_packed(model, batch.ids, batch.types, batch.real, keep_all)
 
-    return Way(name, model, run)
+    return Variant(name, model, run)
 
 
 def _of(run: Callable[[Batch], Any], batch: Batch) -> Callable[[], object]:

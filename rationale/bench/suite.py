@@ -29,7 +29,7 @@ from rationale.hf.classifier import SHIPPED, describe, load_classifier, round_ma
 from rationale.hf.device import pick_device
 from rationale.hf.memory import peak_megabytes
 from rationale.models.adapler import AdaplerForSequenceClassification
-from rationale.models.adaptive import plain
+from rationale.models.adaptive import unwrap
 from rationale.models.capabilities import has_dial
 from rationale.models.dact import DactForSequenceClassification
 from rationale.models.flops import costs, kept_lengths
@@ -65,7 +65,7 @@ Runnable = Callable[[Tensor, Tensor], Any]
 
 
 @dataclass(frozen=True)
-class Cell:
+class SuiteCell:
     """One way to run one model on batches of one shape; NaN where memory did not suffice."""
 
     model: str
@@ -118,14 +118,14 @@ class SuiteRun:
         """Measure the cells of one chunk unless the folder has them."""
         self.cells(number)
 
-    def cells(self, number: int) -> list[Cell]:
+    def cells(self, number: int) -> list[SuiteCell]:
         """Return the cells of one chunk, measured if the folder lacks them."""
         name, length = self.shapes[number]
 
         def compute() -> PartRows:
             return [asdict(cell) for cell in measure(self.suite, name, length, self.device)]
 
-        return [Cell(**row) for row in part(self._path(number), compute)]
+        return [SuiteCell(**row) for row in part(self._path(number), compute)]
 
     def _path(self, number: int) -> Path:
         name, length = self.shapes[number]
@@ -134,7 +134,7 @@ class SuiteRun:
         return self.folder / "parts" / f"bench-{name}-{length}-{key}.parquet"
 
 
-def measure(suite: Suite, name: str, length: int, device: torch.device) -> Iterator[Cell]:
+def measure(suite: Suite, name: str, length: int, device: torch.device) -> Iterator[SuiteCell]:
     """Yield a cell for each batch size and way; the first way is dense, the yardstick."""
     bf16 = device.type == "cuda" or torch.ops.mkldnn._is_mkldnn_bf16_supported()
     dense = dense_model(name, device, bf16)
@@ -151,7 +151,7 @@ def measure(suite: Suite, name: str, length: int, device: torch.device) -> Itera
 def dense_model(name: str, device: torch.device, bf16: bool) -> PreTrainedModel:
     """Return a dense model of that size, its matrices in bf16 where it runs so."""
     if name == "shipped":
-        model = plain(load_classifier(SHIPPED, device=str(device)).model)
+        model = unwrap(load_classifier(SHIPPED, device=str(device)).model)
     else:
         torch.manual_seed(0)
         width, layers, heads, ffn = SIZES[name]
@@ -225,7 +225,7 @@ def flops_times(model: PreTrainedModel, ids: Tensor) -> float:
     lengths = np.full(len(ids), ids.shape[1])
     with torch.inference_mode(), torch.autocast(ids.device.type, torch.bfloat16):
         kept = kept_lengths(model(input_ids=ids, attention_mask=torch.ones_like(ids, dtype=torch.bool)))
-    dense = float(costs(plain(model)).dense(lengths).sum())
+    dense = float(costs(unwrap(model)).dense(lengths).sum())
     return dense / float(costs(model).shrinking(lengths, kept).sum())
 
 
@@ -239,7 +239,7 @@ def _ids(model: PreTrainedModel, shape: tuple[int, int], seed: int) -> Tensor:
 
 def _cells(
     name: str, ids: Tensor, ways: dict[str, tuple[PreTrainedModel, Runnable]], rounds: int
-) -> Iterator[Cell]:
+) -> Iterator[SuiteCell]:
     real = torch.ones_like(ids, dtype=torch.bool)
     seconds: dict[str, list[float]] = {}
     memory: dict[str, float] = {}
@@ -256,7 +256,7 @@ def _cells(
         spent = np.array(seconds.get(way, [np.nan]))
         middle, base = float(np.median(spent)), float(np.median(seconds.get("dense", [np.nan])))
         operations = flops_times(model, ids)
-        yield Cell(
+        yield SuiteCell(
             name,
             ids.shape[1],
             len(ids),
@@ -280,6 +280,6 @@ def _time(run: Callable[[], Any], device: torch.device) -> float:
     return time.perf_counter() - begin
 
 
-def as_table(cells: Sequence[Cell]) -> pd.DataFrame:
+def as_table(cells: Sequence[SuiteCell]) -> pd.DataFrame:
     """Return the cells as a table."""
     return pd.DataFrame([asdict(cell) for cell in cells])

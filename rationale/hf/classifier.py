@@ -38,7 +38,7 @@ from rationale.hf.positions import longest, read_at_once
 from rationale.hf.tokenizer_files import check_fetched, check_tokenizer_files, check_usable, why_unread
 from rationale.inference.predict import read_model
 from rationale.models import adapler, dact, inforcoef  # noqa: F401 (known to Auto classes from here)
-from rationale.models.adaptive import plain
+from rationale.models.adaptive import unwrap
 from rationale.models.capabilities import as_saved, as_used, has_dial
 from rationale.models.capabilities import without_removal as without_removal_of
 from rationale.models.packed.alone import length_matters, settled
@@ -286,7 +286,7 @@ def check_room(length: int, tokenizer: PreTrainedTokenizerBase, path: str | Path
 def check_first_token(tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel, path: str | Path) -> None:
     """Refuse a tokenizer that begins with a word where the first token is the one that is never dropped."""
     first = tokenizer("a").input_ids[0]
-    if anatomy_of(plain(model)).reads != "last" and first not in tokenizer.all_special_ids:
+    if anatomy_of(unwrap(model)).reads != "last" and first not in tokenizer.all_special_ids:
         got = repr(tokenizer.convert_ids_to_tokens(first))
         raise InputError(Fault("a tokenizer whose first token is [CLS] or its like", got, path))
 

@@ -18,7 +18,7 @@ from eraser.progress import progress
 from eraser.types import Floats
 from rationale.heads import HEADS
 from rationale.inference.predict import batches, of_texts
-from rationale.models.adaptive import plain
+from rationale.models.adaptive import unwrap
 from rationale.models.capabilities import drops_tokens
 from rationale.models.flops import costs, full_costs, kept_lengths
 from rationale.models.packed.encoder import Output
@@ -48,7 +48,7 @@ def run_windows(classifier: Classifier, windows: Sequence[Window]) -> tuple[Floa
     A dense model works on all of them.
     """
     probs = np.empty((len(windows), len(classifier.labels)))  # [B,C]
-    layers = depth_of(plain(classifier.model))
+    layers = depth_of(unwrap(classifier.model))
     kept = np.tile(np.array([len(w) for w in windows]), (layers, 1))  # [L,B]
     for rows, batch in batches(classifier, windows):
         with classifier.autocast():

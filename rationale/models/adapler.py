@@ -23,9 +23,9 @@ from transformers import AutoConfig, AutoModelForSequenceClassification, PreTrai
 
 from eraser import Fault, InputError
 from eraser.errors import short_repr
-from rationale.models.adaptive import AdaptiveForSequenceClassification, plain
+from rationale.models.adaptive import AdaptiveForSequenceClassification, unwrap
 from rationale.models.nested_config import NestedConfig
-from rationale.models.packed.attention import PackedLayout, in_steps
+from rationale.models.packed.attention import PackedLayout, pad_to_multiple
 from rationale.models.packed.encoder import check_lengths
 from rationale.models.packed.layers import LayerCall, anatomy_of, depth_of, inputs_of, standing_in, width_of
 from rationale.models.packed.soft import anchors, run_padded, softly_answered, weighed
@@ -160,7 +160,7 @@ class AdaplerForSequenceClassification(AdaptiveForSequenceClassification):
 
     def __init__(self, config: AdaplerConfig) -> None:
         super().__init__(config)
-        n_layers, width = depth_of(plain(self)), width_of(plain(self))
+        n_layers, width = depth_of(unwrap(self)), width_of(unwrap(self))
         self.contribution_predictors = nn.ModuleList(
             ContributionPredictor(width, config.predictor_width) for _ in range(n_layers)
         )
@@ -200,21 +200,23 @@ class AdaplerForSequenceClassification(AdaptiveForSequenceClassification):
 
     def select_tokens(self, layer: int, states: Tensor, rows: PackedLayout) -> tuple[Tensor, Tensor]:
         """Return (kept [P], S [P]) of packed states [P,D]: the hard rule, S >= dial · eta / n."""
-        raw = in_steps(self.contribution_predictors[layer], states).float()  # [P]
+        raw = pad_to_multiple(self.contribution_predictors[layer], states).float()  # [P]
         n, anchor = len(rows.lengths), rows.anchor  # B, [B]
-        highest = raw.new_full((n,), -torch.inf).scatter_reduce(0, rows.owner, raw, "amax")  # [B]
-        weight = (raw - highest[rows.owner]).exp()  # [P]
-        scores = weight / raw.new_zeros(n).index_add(0, rows.owner, weight)[rows.owner]  # [P]
+        highest = raw.new_full((n,), -torch.inf).scatter_reduce(0, rows.sequence_index, raw, "amax")  # [B]
+        weight = (raw - highest[rows.sequence_index]).exp()  # [P]
+        scores = (
+            weight / raw.new_zeros(n).index_add(0, rows.sequence_index, weight)[rows.sequence_index]
+        )  # [P]
         # Scaling the anchor by a factor f and normalising again divides all others by 1 + (f - 1)·its S.
         rescaled = 1 + (self.factor(layer) - 1) * scores[anchor]  # [B]
         threshold = self.config.dial * self.eta[layer] / rows.counts * rescaled  # [B]
-        kept = scores >= threshold[rows.owner]  # [P]
+        kept = scores >= threshold[rows.sequence_index]  # [P]
         kept[anchor] = True
         return kept, scores
 
     def soft(self, ids: Tensor, types: Tensor, real: Tensor, lam: float) -> SoftOutput:
         """Classify right-padded [B,T] with soft removal of steepness `lam`."""
-        dense = plain(self)
+        dense = unwrap(self)
         check_lengths(dense, (ids.shape[1],))
         anchor = anchors(dense, real)  # [1,T], or [B,T] where the head reads the last token
         mask, bias = start_mask(real, anchor), start_bias(real)  # [B,T], [B,T]

@@ -46,8 +46,8 @@ def packed_kl(target: Tensor, scores: Tensor, rows: PackedLayout) -> Tensor:
     Target and scores are packed [P]; the target is scaled to sum 1 in each sequence.
     """
     n = len(rows.lengths)
-    total = target.new_zeros(n).index_add(0, rows.owner, target)  # [B]
-    wanted = (target / (total[rows.owner] + TINY)).clamp(CLIP, 1)  # [P]
+    total = target.new_zeros(n).index_add(0, rows.sequence_index, target)  # [B]
+    wanted = (target / (total[rows.sequence_index] + TINY)).clamp(CLIP, 1)  # [P]
     return (wanted * (wanted / scores.clamp(CLIP, 1)).log()).sum() / n  # a number
 
 

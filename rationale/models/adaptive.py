@@ -27,7 +27,7 @@ from rationale.models.packed.packing import Halting
 from rationale.models.pruning import build
 
 
-def plain(model: PreTrainedModel) -> PreTrainedModel:
+def unwrap(model: PreTrainedModel) -> PreTrainedModel:
     """Return Hugging Face's own classifier, perhaps cut, inside any number of adaptive models."""
     while isinstance(model, AdaptiveForSequenceClassification):
         model = model.model
@@ -44,7 +44,7 @@ class AdaptiveForSequenceClassification(PreTrainedModel):  # type: ignore[no-unt
     def __init__(self, config: NestedConfig) -> None:
         super().__init__(config)
         self.model = build(config.encoder_config())
-        check_encoder(plain(self.model))
+        check_encoder(unwrap(self.model))
 
     @classmethod
     def wrap(cls, inner: PreTrainedModel, **settings: Any) -> Self:
@@ -89,7 +89,7 @@ class AdaptiveForSequenceClassification(PreTrainedModel):  # type: ignore[no-unt
         ids, real = self._read(input_ids, attention_mask, inputs_embeds)  # [B,T], [B,T]
         hidden: list[Tensor] = []  # [B,T,D] each
         found = run_packed(  # logits [B,C]
-            plain(self),
+            unwrap(self),
             ids,
             token_type_ids,
             real,
@@ -115,8 +115,8 @@ class AdaptiveForSequenceClassification(PreTrainedModel):  # type: ignore[no-unt
         real = torch.ones_like(given, dtype=torch.bool) if mask is None else mask.bool()  # [B,T]
         if ids is not None:
             return ids, real
-        pad = getattr(plain(self).config, "pad_token_id", None) or 0
-        return torch.where(real, (pad + 1) % plain(self).config.vocab_size, pad), real
+        pad = getattr(unwrap(self).config, "pad_token_id", None) or 0
+        return torch.where(real, (pad + 1) % unwrap(self).config.vocab_size, pad), real
 
     def select_tokens(self, layer: int, states: Tensor, rows: PackedLayout) -> tuple[Tensor, Tensor | None]:
         """Return (kept [P], score [P]) of packed states [P,D] before a layer."""

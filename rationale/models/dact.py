@@ -21,7 +21,7 @@ from transformers import AutoConfig, AutoModelForSequenceClassification, PreTrai
 from transformers.modeling_outputs import SequenceClassifierOutput
 
 from eraser import Fault, InputError
-from rationale.models.adaptive import AdaptiveForSequenceClassification, plain
+from rationale.models.adaptive import AdaptiveForSequenceClassification, unwrap
 from rationale.models.nested_config import NestedConfig
 from rationale.models.packed.head import Head, Tail, head_of, places_of
 from rationale.models.packed.layers import LayerCall, anatomy_of, depth_of, standing_in, width_of
@@ -133,7 +133,7 @@ class DactForSequenceClassification(AdaptiveForSequenceClassification):
 
     def __init__(self, config: DactConfig) -> None:
         super().__init__(config)
-        dense = plain(self)
+        dense = unwrap(self)
         own, n_layers = self.own_head(), depth_of(dense)
         copies = 0 if config.shared_head else n_layers - 1
         self.heads = nn.ModuleList(copy.deepcopy(own) for _ in range(copies))
@@ -146,7 +146,7 @@ class DactForSequenceClassification(AdaptiveForSequenceClassification):
     @classmethod
     def wrap(cls, inner: PreTrainedModel, **settings: Any) -> DactForSequenceClassification:
         """Return a model with the weights of a trained one inside; every head begins as its head."""
-        places = places_of(plain(inner))
+        places = places_of(unwrap(inner))
         model = super().wrap(inner, tail=None if places is None else list(places), **settings)
         for head in model.heads:
             head.load_state_dict(model.own_head().state_dict())
@@ -154,12 +154,12 @@ class DactForSequenceClassification(AdaptiveForSequenceClassification):
 
     def own_head(self) -> Head | Tail:
         """Return the head of the model inside, which is the last layer's."""
-        return head_of(plain(self), self.config.tail)
+        return head_of(unwrap(self), self.config.tail)
 
     def read(self, layer: int, read: Tensor, real: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return y [N,C] and h [N] after a layer, from what the head reads, [N,D] or [N,T,D]."""
         head = self.heads[layer] if layer < len(self.heads) else self.own_head()
-        y = head(read, real, plain(self)).float().softmax(-1)  # [N,C]
+        y = head(read, real, unwrap(self)).float().softmax(-1)  # [N,C]
         return y, halting_chance(self.halting_units[layer], read, real)  # [N,C], [N]
 
     def exit_heads(self) -> Sequence[nn.Module]:
@@ -191,7 +191,7 @@ class FullDepth(nn.Module):
 
     def __init__(self, model: DactForSequenceClassification) -> None:
         super().__init__()
-        self.inner = plain(model)
+        self.inner = unwrap(model)
         self.config = self.inner.config
         self.halting_units = model.halting_units
         copies = len(model.halting_units) - len(model.heads)

@@ -27,7 +27,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from transformers import AutoConfig, PreTrainedModel
 
 from eraser.types import Floats
-from rationale.models.adaptive import AdaptiveForSequenceClassification, plain
+from rationale.models.adaptive import AdaptiveForSequenceClassification, unwrap
 from rationale.models.packed.encoder import Output, check_encoder
 from rationale.models.packed.layers import LayerCall, anatomy_of, attention, depth_of, inputs_of, standing_in
 from rationale.models.pruning import build, original
@@ -84,7 +84,7 @@ class Costs:
 
 def costs(model: PreTrainedModel) -> Costs:
     """Return the costs of a classifier, or of an adaptive model around one."""
-    inner = plain(model)
+    inner = unwrap(model)
     check_encoder(inner)
     nothing: list[nn.Module | None] = [None] * depth_of(inner)
     selectors: Sequence[nn.Module | None] = ()
@@ -105,7 +105,7 @@ def costs(model: PreTrainedModel) -> Costs:
 
 def full_costs(model: PreTrainedModel) -> Costs:
     """Return the costs of the dense model that a classifier was made from, before anything was cut."""
-    inner = plain(model)
+    inner = unwrap(model)
     if getattr(inner.config, "cut", None) is None:
         return costs(inner)
     return _uncut_costs(original(inner.config).to_json_string())

@@ -19,9 +19,9 @@ from torch import Tensor, nn
 from torch.nn.functional import gumbel_softmax
 from transformers import AutoConfig, AutoModelForSequenceClassification
 
-from rationale.models.adaptive import AdaptiveForSequenceClassification, plain
+from rationale.models.adaptive import AdaptiveForSequenceClassification, unwrap
 from rationale.models.nested_config import NestedConfig
-from rationale.models.packed.attention import PackedLayout, in_steps
+from rationale.models.packed.attention import PackedLayout, pad_to_multiple
 from rationale.models.packed.encoder import check_lengths
 from rationale.models.packed.layers import LayerCall, depth_of, width_of
 from rationale.models.packed.soft import anchors, run_padded, softly_answered, weighed
@@ -109,7 +109,7 @@ class InforCoefForSequenceClassification(AdaptiveForSequenceClassification):
 
     def __init__(self, config: InforCoefConfig) -> None:
         super().__init__(config)
-        dense = plain(self)
+        dense = unwrap(self)
         self.samplers = nn.ModuleList(TokenSampler(width_of(dense)) for _ in range(depth_of(dense)))
         self.post_init()  # type: ignore[no-untyped-call]
         for sampler in self.samplers:
@@ -132,7 +132,7 @@ class InforCoefForSequenceClassification(AdaptiveForSequenceClassification):
 
     def select_tokens(self, layer: int, states: Tensor, rows: PackedLayout) -> tuple[Tensor, Tensor]:
         """Return (kept [P], probability to keep [P]) of packed states [P,D]: keep where it wins."""
-        z = in_steps(self.samplers[layer], states)  # [P,2]
+        z = pad_to_multiple(self.samplers[layer], states)  # [P,2]
         odds = z[:, 1] - z[:, 0]  # [P]
         dial = torch.tensor(float(self.config.dial), device=odds.device)
         kept = odds >= dial.log()  # [P]; ln 0 = −inf: every token
@@ -141,7 +141,7 @@ class InforCoefForSequenceClassification(AdaptiveForSequenceClassification):
 
     def soft(self, ids: Tensor, types: Tensor, real: Tensor) -> SampledOutput:
         """Classify right-padded [B,T] with sampled masks; torch's generator draws them."""
-        dense = plain(self)
+        dense = unwrap(self)
         check_lengths(dense, (ids.shape[1],))
         anchor = anchors(dense, real).float()  # [1,T], or [B,T] where the head reads the last token
         passes, left = real.float(), ids  # [B,T]; `left` becomes states [B,T,D]

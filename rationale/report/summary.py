@@ -179,7 +179,7 @@ def ranking(scores: pd.DataFrame, paired: pd.DataFrame, metric: str, budget: str
     rows = rows.sort_values("value", ascending=lower, kind="stable").reset_index(drop=True)
     at = paired[(paired.metric == metric) & (paired.budget == budget)]
     tie = {frozenset((m, o)) for m, o, t in zip(at.method, at.other, at.tie, strict=True) if t}
-    place = _places([m for m, v in zip(rows.method, rows.value, strict=True) if not np.isnan(v)], tie)
+    place = _ranks([m for m, v in zip(rows.method, rows.value, strict=True) if not np.isnan(v)], tie)
     shared = list(place.values())
     value = dict(zip(rows.method, rows.value, strict=True))
 
@@ -198,7 +198,7 @@ def ranking(scores: pd.DataFrame, paired: pd.DataFrame, metric: str, budget: str
     return rows.iloc[order].reset_index(drop=True)
 
 
-def _places(methods: list[str], tie: set[frozenset[str]]) -> dict[str, int]:
+def _ranks(methods: list[str], tie: set[frozenset[str]]) -> dict[str, int]:
     """Return the rank of each of `methods`, given best first."""
     place: dict[str, int] = {}
     while rest := [m for m in methods if m not in place]:
@@ -230,7 +230,7 @@ def headline(scores: pd.DataFrame, budget: str) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
-class Cell(NamedTuple):
+class TableCell(NamedTuple):
     """A number as it is printed; `best` where nothing is surely better."""
 
     value: str
@@ -246,15 +246,15 @@ class Cell(NamedTuple):
 def summary_cells(scores: pd.DataFrame, paired: pd.DataFrame, budget: str) -> pd.DataFrame:
     """Return HEADLINE as printed: methods × metrics with their arrow, of Cells."""
     methods = list(dict.fromkeys(scores.method[scores.metric == "cost"]))
-    cells: dict[str, list[Cell]] = {}
+    cells: dict[str, list[TableCell]] = {}
     for metric, has_budget in HEADLINE:
         rows = ranking(scores, paired, metric, budget if has_budget else NO_BUDGET).set_index("method")
         if metric == "cost":
-            cells["ms"] = [Cell(f"{rows.value[m]:.1f}") for m in methods]
+            cells["ms"] = [TableCell(f"{rows.value[m]:.1f}") for m in methods]
             continue
         better = {"higher": "↑", "lower": "↓"}[rows.better.iloc[0]]
         cells[f"{metric} {better}"] = [
-            Cell(f"{r.value:.3f}", f"[{r.low:.3f}, {r.high:.3f}]", r.tied) if r.n else Cell("–")
+            TableCell(f"{r.value:.3f}", f"[{r.low:.3f}, {r.high:.3f}]", r.tied) if r.n else TableCell("–")
             for r in (rows.loc[m] for m in methods)
         ]
     return pd.DataFrame(cells, index=pd.Index(methods, name="method"))

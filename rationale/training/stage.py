@@ -12,7 +12,7 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from rationale.inference.savings import scale_thresholds
 from rationale.models.adapler_losses import LossWeights, task_loss
-from rationale.models.adaptive import plain
+from rationale.models.adaptive import unwrap
 from rationale.models.capabilities import drops_tokens
 from rationale.models.packed.encoder import Output, run_packed
 from rationale.models.packed.packing import Halting, SelectTokens
@@ -115,7 +115,7 @@ class PackedStage(Stage):
         """Run the encoder on a packed batch, removing what `select_tokens` says."""
         with self.run.classifier.autocast():
             return run_packed(
-                plain(self.run.model), batch.ids, batch.types, batch.real, select_tokens, halting_policy
+                unwrap(self.run.model), batch.ids, batch.types, batch.real, select_tokens, halting_policy
             )
 
     def task(self, logits: Tensor, batch: TrainingBatch) -> Tensor:
@@ -141,7 +141,7 @@ class RemovalStage(PackedStage):
 
     def __init__(self, run: TrainingRun, place: int, groups: list[dict[str, Any]] | None = None) -> None:
         s = run.settings
-        encoder = plain(run.model).named_parameters()
+        encoder = unwrap(run.model).named_parameters()
         super().__init__(
             run, place, s.hard_epochs, groups or decay_groups(encoder, s.step.weight_decay), s.hard_lr
         )

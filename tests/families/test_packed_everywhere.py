@@ -18,7 +18,7 @@ from transformers import AutoModelForSequenceClassification
 from eraser import Dataset, Document, Example, InputError
 from rationale.hf.classifier import load_classifier
 from rationale.models.adapler import AdaplerForSequenceClassification
-from rationale.models.adaptive import plain
+from rationale.models.adaptive import unwrap
 from rationale.models.dact import DactForSequenceClassification
 from rationale.models.flops import costs, kept_lengths
 from rationale.models.inforcoef import InforCoefForSequenceClassification
@@ -210,7 +210,7 @@ def counted(run):
 def test_operations_are_those_torch_counts(family):
     ids, _ = batch()
     dense, shrinking = family_model(family), dropping(family)
-    anatomy_of(plain(shrinking))  # watched by passes of its own
+    anatomy_of(unwrap(shrinking))  # watched by passes of its own
     for n in (1, 9, 30):
         flops, _ = counted(lambda n=n: dense(input_ids=ids[:1, :n]))
         assert float(costs(dense).dense(n)) == flops

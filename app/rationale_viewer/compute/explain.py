@@ -24,7 +24,7 @@ from rationale.hf.classifier import Classifier, without_removal
 from rationale.inference.ablate import Erasure, ablate
 from rationale.inference.capabilities import drops_tokens
 from rationale.inference.predict import batches, text_probs
-from rationale.models.adaptive import plain
+from rationale.models.adaptive import unwrap
 from rationale.models.flops import costs, full_costs, kept_lengths
 from rationale.models.packed.encoder import Output, keep_all, run_packed
 from rationale.models.packed.layers import depth_of, layers_of
@@ -198,7 +198,7 @@ def _pieces(
 @torch.inference_mode()
 def _layers(classifier: Classifier, windows: Sequence[Window], n_words: int) -> Layers:
     """Return what the layers kept and cost."""
-    depth = depth_of(plain(classifier.model))
+    depth = depth_of(unwrap(classifier.model))
     kept = np.zeros((depth + 1, n_words), dtype=bool)
     lengths = np.array([len(w) for w in windows])
     tokens = np.tile(lengths, (depth + 1, 1))
@@ -218,7 +218,7 @@ def times_of(held: LoadedModel, reading: ModelReading, dial: float) -> Times:
     rounds = ROUNDS if pieces <= ROUNDS_UP_TO else 1
     with held.turn(dial) as (classifier, turn):
         assert isinstance(classifier, Classifier)  # a function has no layers to measure
-        layers = list(layers_of(plain(classifier.model)))
+        layers = list(layers_of(unwrap(classifier.model)))
         found = np.zeros((2, len(layers) + 1))
         for _, batch in batches(classifier, reading.windows):
             runs = partial(_removing, classifier, batch), partial(_dense, classifier, batch)
@@ -245,7 +245,7 @@ def _removing(classifier: Classifier, batch: Batch) -> Output:
 
 
 def _dense(classifier: Classifier, batch: Batch) -> Output:
-    return run_packed(plain(classifier.model), batch.ids, batch.types, batch.real, keep_all)
+    return run_packed(unwrap(classifier.model), batch.ids, batch.types, batch.real, keep_all)
 
 
 def _mark_kept(kept: Mask, batch: Batch, output: Output) -> None:

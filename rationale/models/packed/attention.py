@@ -1,7 +1,7 @@
 """A batch as one long row of tokens, and attention over it.
 
 A sequence is a run of `lengths[b]` tokens. Dropping tokens is indexing; no layer works on padding, but for
-the attention of short sequences and a few rows of filling (`in_steps`).
+the attention of short sequences and a few rows of filling (`pad_to_multiple`).
 
 Axes: B sequence in the row, T token, P packed token (all sequences in one row), n token of one sequence,
 H head, G group of heads that share their keys, d head width, D hidden width.
@@ -32,14 +32,14 @@ HALF = (torch.float16, torch.bfloat16)
 
 @dataclass(frozen=True)
 class PackedLayout:
-    """Where each sequence lies in the packed row: lengths on the host, the owner of each token [P].
+    """Where each sequence lies in the packed row: lengths on the host, the sequence_index of each token [P].
 
     `position` [P] is each token's place in its text as it was given, `reach` the longest of these texts, and
     `reads_last` says that the head reads the last token of each, not the first.
     """
 
     lengths: tuple[int, ...]
-    owner: Tensor  # [P]
+    sequence_index: Tensor  # [P]
     position: Tensor  # [P]
     reach: int
     reads_last: bool = False
@@ -47,12 +47,12 @@ class PackedLayout:
     @cached_property
     def counts(self) -> Tensor:
         """The lengths as a tensor [B]."""
-        return torch.tensor(self.lengths, device=self.owner.device)  # [B]
+        return torch.tensor(self.lengths, device=self.sequence_index.device)  # [B]
 
     @cached_property
     def first(self) -> Tensor:
         """The index of each sequence's first token [B]."""
-        return torch.tensor((0, *accumulate(self.lengths))[:-1], device=self.owner.device)  # [B]
+        return torch.tensor((0, *accumulate(self.lengths))[:-1], device=self.sequence_index.device)  # [B]
 
     @cached_property
     def anchor(self) -> Tensor:
@@ -62,15 +62,15 @@ class PackedLayout:
     @cached_property
     def padded(self) -> tuple[Tensor, Tensor]:
         """Where to read a padded batch [B,T] from, and which are real; padding reads the last token."""
-        slots = torch.arange(max(self.lengths), device=self.owner.device)  # [T]
+        slots = torch.arange(max(self.lengths), device=self.sequence_index.device)  # [T]
         last = self.counts[:, None] - 1  # [B,1]
         return self.first[:, None] + slots.minimum(last), slots <= last  # [B,T], [B,T]
 
     def keep(self, kept: Tensor) -> PackedLayout:
         """Return the rows after dropping the tokens where `kept` [P] is False; one host transfer."""
         counts = torch.zeros(len(self.lengths), dtype=torch.long, device=kept.device)  # [B]
-        counts.index_add_(0, self.owner, kept.long())  # [B]
-        return self._of(tuple(counts.tolist()), self.owner[kept], self.position[kept])  # [P], [P]
+        counts.index_add_(0, self.sequence_index, kept.long())  # [B]
+        return self._of(tuple(counts.tolist()), self.sequence_index[kept], self.position[kept])  # [P], [P]
 
     def leave(self, stop: Tensor) -> PackedLayout:
         """Return the rows after the sequences where `stop` [B] is True have left; one host transfer."""
@@ -78,22 +78,24 @@ class PackedLayout:
         lengths = tuple(n for n, out in zip(self.lengths, gone, strict=True) if not out)
         if len(lengths) == len(self.lengths):
             return self
-        renamed, stays = (~stop).long().cumsum(0) - 1, ~stop[self.owner]  # [B], [P]
-        return self._of(lengths, renamed[self.owner[stays]], self.position[stays])  # [P], [P]
+        renamed, stays = (~stop).long().cumsum(0) - 1, ~stop[self.sequence_index]  # [B], [P]
+        return self._of(lengths, renamed[self.sequence_index[stays]], self.position[stays])  # [P], [P]
 
-    def _of(self, lengths: tuple[int, ...], owner: Tensor, position: Tensor) -> PackedLayout:
-        return PackedLayout(lengths, owner, position, self.reach, self.reads_last)
+    def _of(self, lengths: tuple[int, ...], sequence_index: Tensor, position: Tensor) -> PackedLayout:
+        return PackedLayout(lengths, sequence_index, position, self.reach, self.reads_last)
 
 
 def packed_layout(lengths: tuple[int, ...], device: torch.device, reads_last: bool = False) -> PackedLayout:
     """Return the rows of sequences of these lengths."""
     counts = torch.tensor(lengths, device=device)  # [B]
     tokens = torch.arange(sum(lengths), device=device)  # [P]
-    owner = torch.repeat_interleave(
+    sequence_index = torch.repeat_interleave(
         torch.arange(len(lengths), device=device), counts, output_size=len(tokens)
     )  # [P]
     before = torch.tensor((0, *accumulate(lengths))[:-1], device=device)  # [B]
-    return PackedLayout(lengths, owner, tokens - before[owner], max(lengths, default=0), reads_last)
+    return PackedLayout(
+        lengths, sequence_index, tokens - before[sequence_index], max(lengths, default=0), reads_last
+    )
 
 
 def step_of(tokens: int) -> int:
@@ -102,12 +104,12 @@ def step_of(tokens: int) -> int:
 
 
 def filling_of(states: Tensor) -> int:
-    """Return how many rows packed states [...,P,D] are filled up with, see in_steps."""
+    """Return how many rows packed states [...,P,D] are filled up with, see pad_to_multiple."""
     tokens = states.shape[-2]
     return -tokens % step_of(tokens) if _compiles(states) else 0
 
 
-def in_steps(work: Callable[[Tensor], Tensor], states: Tensor) -> Tensor:
+def pad_to_multiple(work: Callable[[Tensor], Tensor], states: Tensor) -> Tensor:
     """Return work(states) for packed states [...,P,D], computed on P filled up with zeros to a whole step.
 
     On a CPU oneDNN compiles each half-precision product anew for every P it has not met, which takes longer

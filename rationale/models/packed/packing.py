@@ -14,7 +14,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from rationale.models.packed.attention import PackedLayout, filling_of, in_steps, packed_layout
+from rationale.models.packed.attention import PackedLayout, filling_of, packed_layout, pad_to_multiple
 from rationale.models.packed.layers import Anatomy, Axes, LayerCall
 
 # (layer, states [P,D], rows) → (kept [P], score [P])
@@ -92,7 +92,7 @@ class Packing:
             place = self.place
             if filling := filling_of(states):
                 place = torch.cat([place, place[-1:].expand(filling)])  # [P + filling]
-            return in_steps(run.taking(call, partial(_packed, place, self.real.shape[1])), states)
+            return pad_to_multiple(run.taking(call, partial(_packed, place, self.real.shape[1])), states)
         lengths = list(self.rows.lengths)  # n of each sequence
         parts = zip(torch.split(states, lengths, dim=1), torch.split(self.place, lengths), strict=True)
         width = self.real.shape[1]  # T
@@ -106,7 +106,7 @@ class Packing:
         stop = self.halting_policy.should_stop(layer, read, self.running, real)  # [N]
         if stop is None:
             return states
-        stays = ~stop[self.rows.owner]  # [P]
+        stays = ~stop[self.rows.sequence_index]  # [P]
         self.exits[self.running[stop]] = layer + 1
         self.running, self.rows = self.running[~stop], self.rows.leave(stop)  # [N]
         self.place = self.place[stays]  # [P]

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from rationale.models.adapler import AdaplerForSequenceClassification
 from rationale.models.adapler_losses import packed_kl
-from rationale.models.adaptive import plain
+from rationale.models.adaptive import unwrap
 from rationale.models.packed.attention import PackedLayout
 from rationale.training.loop import decay_groups
 from rationale.training.recipes.adapler_settings import AdaplerSettings
@@ -136,7 +136,7 @@ class HardStage(RemovalStage):
     """Ours: tokens are really removed; thresholds rest, all other weights adapt."""
 
     def __init__(self, run: TrainingRun, place: int) -> None:
-        encoder = plain(run.model).named_parameters()
+        encoder = unwrap(run.model).named_parameters()
         groups = decay_groups(encoder, run.settings.step.weight_decay) + _predictor_groups(run)
         super().__init__(run, place, groups)
 

@@ -7,7 +7,7 @@ from copy import deepcopy
 import torch
 from torch import nn
 
-from rationale.models.adaptive import plain
+from rationale.models.adaptive import unwrap
 from rationale.models.dact import EXIT_RULES, Accumulator, DactForSequenceClassification
 from rationale.models.packed.encoder import run_packed
 from rationale.models.packed.head import Head
@@ -32,7 +32,7 @@ def exiting(inner, rule="published", **settings):
     for weight in model.heads.parameters():
         weight.add_(torch.randn_like(weight) * 0.2)
     states = first_states(model, *batch(range(2, 34)))
-    heads = [*model.heads, *[Head(plain(model))] * (len(states) - len(model.heads))]
+    heads = [*model.heads, *[Head(unwrap(model))] * (len(states) - len(model.heads))]
     for head, unit, first in zip(heads, model.halting_units, states, strict=True):
         nn.init.normal_(unit.weight)
         spread(unit, unit, first, middle=-1.0)
@@ -54,7 +54,7 @@ def first_states(model, ids, real):
         seen.append(first)
         return model.read(layer, first, real)
 
-    run_packed(plain(model), ids, ids * 0, real, model.select_tokens, Accumulator(99, read, None))
+    run_packed(unwrap(model), ids, ids * 0, real, model.select_tokens, Accumulator(99, read, None))
     return torch.stack(seen)
 
 
@@ -83,7 +83,7 @@ def answer_after(dense, n, head):
 
 def by_hand(model, dense):
     """Return for each text of the fixed batch the oracle's ys and hs."""
-    heads = [*model.heads, *[Head(plain(model))] * (3 - len(model.heads))]
+    heads = [*model.heads, *[Head(unwrap(model))] * (3 - len(model.heads))]
     layers = [answer_after(dense, n, head) for n, head in enumerate(heads, start=1)]
     ys = [y.tolist() for y, _ in layers]
     hs = [

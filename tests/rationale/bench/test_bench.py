@@ -14,7 +14,7 @@ from eraser import InputError
 from rationale.attribution import Case, attribute
 from rationale.bench import dial as frontier
 from rationale.bench.dial import dial_table, on_frontier, tune
-from rationale.bench.removal import Bench, Timing, bench, table, ways_of
+from rationale.bench.removal import Bench, Timing, bench, table, variants_of
 from rationale.hf.classifier import without_removal
 from rationale.inference.predict import text_probs
 from rationale.models.flops import costs, kept_lengths
@@ -63,7 +63,7 @@ def test_bench_counts_what_costs_count_and_times_every_round(adaptive, few):
 
 def test_three_ways_are_the_model_without_and_with_removal(adaptive, few):
     batch = adaptive.encoder.collate(windows_of(adaptive, few))
-    ways = {way.name: way.run for way in ways_of(adaptive)}
+    ways = {way.name: way.run for way in variants_of(adaptive)}
     with torch.no_grad():
         found = {way: ways[way](batch) for way in WAYS}
         dense = adaptive.model.model(

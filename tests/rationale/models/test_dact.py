@@ -4,7 +4,7 @@ import pytest
 import torch
 from transformers import AutoConfig, AutoModelForSequenceClassification
 
-from rationale.models.adaptive import plain
+from rationale.models.adaptive import unwrap
 from rationale.models.dact import (
     EXIT_RULES,
     Accumulator,
@@ -168,7 +168,7 @@ def test_early_exits_change_no_class_of_the_sample(family, tokenizer, sample):
         found = model(b.ids, b.real, b.types)
         full = FullDepth(model)(input_ids=b.ids, attention_mask=b.real.long()).logits
         off = run_packed(
-            plain(model), b.ids, b.types, b.real, model.select_tokens, model.accumulator(halts=False)
+            unwrap(model), b.ids, b.types, b.real, model.select_tokens, model.accumulator(halts=False)
         )
         assert torch.allclose(off.logits.exp(), full.exp(), atol=1e-5)
         assert torch.equal(found.logits.argmax(-1), full.argmax(-1))
@@ -184,7 +184,7 @@ def test_larger_dial_stops_no_text_later(dense):
     """The dial moves the exits and nothing else: what a text has said so far stays."""
     model, (ids, real), found = exiting(dense), batch(range(2, 34)), []
     accumulator = model.accumulator(halts=False)
-    run_packed(plain(model), ids, ids * 0, real, model.select_tokens, accumulator)
+    run_packed(unwrap(model), ids, ids * 0, real, model.select_tokens, accumulator)
     for dial in (0.0, 1e-9, 0.3, 1.0, 3.0, 1e9):
         model.config.dial = dial
         found.append(model(ids, real))
@@ -202,7 +202,7 @@ def test_one_head_for_all_layers_is_the_models_own(dense):
     model = exiting(dense, shared_head=True)
     assert len(model.heads) == 0
     heads, _ = zip(*model.exit_heads(), strict=True)
-    assert [h.classifier for h in heads] == [plain(model).classifier] * 3
+    assert [h.classifier for h in heads] == [unwrap(model).classifier] * 3
     ids, real = batch(LENGTHS)
     logits = FullDepth(model)(input_ids=ids, attention_mask=real.long()).logits
     for row, (ys, hs) in enumerate(by_hand(model, dense)):
@@ -223,8 +223,8 @@ def test_saved_and_loaded_by_auto_classes(kind, tokenizer, tmp_path):
     assert torch.equal(found.exit_layer, expected.exit_layer)
     assert all(torch.equal(a.kept, b.kept) for a, b in zip(found.trace, expected.trace, strict=True))
     assert type(loaded.model) is type(model.model)
-    assert getattr(plain(loaded).config, "cut", None) == getattr(plain(model).config, "cut", None)
-    assert loaded.config.id2label == plain(model).config.id2label
+    assert getattr(unwrap(loaded).config, "cut", None) == getattr(unwrap(model).config, "cut", None)
+    assert loaded.config.id2label == unwrap(model).config.id2label
 
 
 def test_choices_are_saved_too(tokenizer, tmp_path):

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from transformers import AutoModelForSequenceClassification
 
-from rationale.models.adaptive import plain
+from rationale.models.adaptive import unwrap
 from rationale.models.dact import DactForSequenceClassification, FullDepth
 from rationale.models.flops import Costs, costs, full_costs, kept_lengths
 from rationale.models.packed.attention import SHORT, packed_layout
@@ -85,7 +85,7 @@ def test_texts_leave_the_batch_and_no_other_notices(model, case):
     """Where h is 0 or 1, the answer is that of the head where the text stopped."""
     wanted, (ids, real) = WANTED[case], batch(LENGTHS)
     states = first_states(model, ids, real)
-    everything = run_packed(plain(model), ids, ids * 0, real, model.select_tokens)
+    everything = run_packed(unwrap(model), ids, ids * 0, real, model.select_tokens)
     found = stop_after(model, ids, real, wanted)(ids, real)
     assert found.exit_layer.tolist() == list(wanted)
     assert len(found.trace) == 3
@@ -110,7 +110,7 @@ def test_rows_after_sequences_have_left_are_those_of_the_others():
         found = rows.leave(torch.tensor(stop, dtype=torch.bool))
         lengths = [n for n, out in zip(rows.lengths, stop, strict=True) if not out]
         assert found.lengths == tuple(lengths)
-        assert found.owner.tolist() == [i for i, n in enumerate(lengths) for _ in range(n)]
+        assert found.sequence_index.tolist() == [i for i, n in enumerate(lengths) for _ in range(n)]
     assert rows.leave(torch.zeros(5, dtype=torch.bool)) is rows
 
 
@@ -141,7 +141,7 @@ def test_models_in_models_pass_on_what_is_not_their_own(dense):
     outer = DactForSequenceClassification.wrap(dropper).eval()
     outer.heads.load_state_dict(stopper.heads.state_dict())
     outer.halting_units.load_state_dict(stopper.halting_units.state_dict())
-    Head(plain(outer)).load_state_dict(Head(plain(stopper)).state_dict())
+    Head(unwrap(outer)).load_state_dict(Head(unwrap(stopper)).state_dict())
     inner = dropping(stopper)
     a, b = outer(ids, real), inner(ids, real)
     assert torch.equal(a.logits, b.logits)
@@ -157,7 +157,7 @@ def test_models_in_models_pass_on_what_is_not_their_own(dense):
         heads, units = zip(*found.exit_heads(), strict=True)
         assert units == tuple(owner.halting_units)
         assert heads[:-1] == tuple(owner.heads)
-        assert heads[-1].classifier is plain(owner).classifier
+        assert heads[-1].classifier is unwrap(owner).classifier
     for found in (outer, inner, stopper):
         full = found.without_removal()
         assert isinstance(full, FullDepth)
@@ -208,7 +208,7 @@ def test_costs_of_stopped_texts_add_up_by_hand():
 
 
 def test_full_depth_costs_the_dense_model_and_the_other_exits(model):
-    inner, price = plain(model), costs(model)
+    inner, price = unwrap(model), costs(model)
     assert price.head == 0
     bare = costs(inner)
     assert price.exit[2] == bare.head + 2 * model.halting_units[2].in_features

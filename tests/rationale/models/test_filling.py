@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from rationale.models.adaptive import plain
+from rationale.models.adaptive import unwrap
 from rationale.models.inforcoef import InforCoefForSequenceClassification
 from rationale.models.packed import attention as packed
-from rationale.models.packed.attention import LEAST_STEP, LONG, in_steps, step_of
+from rationale.models.packed.attention import LEAST_STEP, LONG, pad_to_multiple, step_of
 from rationale.models.packed.layers import anatomy_of
 from tests.conftest import FAMILIES, dropping, tiny_model
 from tests.helpers.models.batches import batch
@@ -40,7 +40,7 @@ def model(request, tokenizer):
 
 def rows_worked_on(model):
     """Return a list into which each linear map of layers, predictors and samplers writes its rows."""
-    anatomy_of(plain(model))  # watched by passes of its own
+    anatomy_of(unwrap(model))  # watched by passes of its own
     met: list[int] = []
     for name, module in model.named_modules():
         if isinstance(module, nn.Linear) and re.search(r"\.layer\.|predictors|samplers", name):
@@ -103,5 +103,5 @@ def test_rows_have_few_sizes_and_long_ones_their_own():
 
 def test_work_of_one_number_a_row_is_cut_back_on_the_rows_axis():
     states = torch.randn(5, 3, dtype=torch.bfloat16)
-    assert torch.equal(in_steps(lambda x: x[:, 0], states), states[:, 0])
-    assert torch.equal(in_steps(lambda x: x * 2, states[None]), states[None] * 2)
+    assert torch.equal(pad_to_multiple(lambda x: x[:, 0], states), states[:, 0])
+    assert torch.equal(pad_to_multiple(lambda x: x * 2, states[None]), states[None] * 2)

@@ -16,7 +16,7 @@ from eraser import InputError, load
 from rationale.hf.classifier import load_classifier, read_settings, save_classifier
 from rationale.inference.savings import measure_removal
 from rationale.models.adapler import AdaplerForSequenceClassification
-from rationale.models.adaptive import plain
+from rationale.models.adaptive import unwrap
 from rationale.models.dact import DactConfig, DactForSequenceClassification
 from rationale.models.packed.encoder import run_packed
 from rationale.process.terminal import digits
@@ -108,7 +108,7 @@ def depths(folder, dataset):
     accumulator = one.model.accumulator(halts=False)
     with torch.no_grad():
         exits = one.model(b.ids, b.real, b.types).exit_layer
-        run_packed(plain(one.model), b.ids, b.types, b.real, one.model.select_tokens, accumulator)
+        run_packed(unwrap(one.model), b.ids, b.types, b.real, one.model.select_tokens, accumulator)
     return float(exits.float().mean()), float(torch.stack(accumulator.ponder).sum(0).mean())
 
 

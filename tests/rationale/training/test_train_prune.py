@@ -14,7 +14,7 @@ from torch import nn
 from transformers import AutoModelForSequenceClassification
 
 from eraser import InputError
-from rationale.bench.removal import bench, ways_of
+from rationale.bench.removal import bench, variants_of
 from rationale.hf.classifier import load_classifier, read_settings
 from rationale.inference.savings import measure_removal
 from rationale.models.adapler_losses import LossWeights, task_loss
@@ -302,7 +302,7 @@ def test_each_way_is_counted_as_its_costs(classifier, small, few, name):
 def test_ways_of_a_stack_answer_as_its_parts_do(classifier, small, few):
     one, _ = stacks(classifier, small)["stack"]
     read = one.encoder.collate([one.encoder.encode([few.text(e)])[0][0] for e in few.splits["test"]])
-    ways = {way.name: way for way in ways_of(one)}
+    ways = {way.name: way for way in variants_of(one)}
     with torch.no_grad():
         found = {name: way.run(read).logits for name, way in ways.items()}
         alone = one.model.model.model(
