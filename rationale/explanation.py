@@ -14,12 +14,15 @@ from rationale.attribution import Case, attribute, check_method, usual
 from rationale.budgets import top_words
 from rationale.heads import HEADS, said
 from rationale.inference.predict import text_probs
+from rationale.process.terminal import digits
 from rationale.settings import THRESHOLD, target_label
 from rationale.templates import fragment
 from rationale.text_classifier import TextClassifier
 
+SHOWN = 5  # words of an explanation that is printed
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, repr=False)
 class Explanation:
     """What the model said of a text, and one score for each word (NaN where it did not read it).
 
@@ -54,6 +57,12 @@ class Explanation:
         picked = top_words(self.scores, size).nonzero()[0]
         ranked = sorted(picked, key=lambda i: (-self.scores[i], i))
         return [(self.words[i], float(self.scores[i])) for i in ranked]
+
+    def __repr__(self) -> str:
+        """Return the answer, the method and the words with the highest scores."""
+        words = ", ".join(f"{word!r} {digits(score)}" for word, score in self.top(SHOWN))
+        answer = f"{self.label}; {self.target} {digits(self.probs[self.target])}"
+        return f"{answer}; {self.method}: {words}"
 
     def _repr_html_(self) -> str:
         """Return the text with its words coloured by score, the strongest full, for notebooks."""

@@ -161,9 +161,10 @@ def _seconds(run: Callable[[Batch], Any], batches: Sequence[Batch], device: torc
 
 def table(found: Bench) -> str:
     """Return the measurement as lines of text."""
+    rounds = len(found.timings[0].seconds)
     lines = [
         f"{found.windows} windows of {found.tokens:.1f} pieces on average, batches of {found.batch_size}; "
-        f"{found.where}; {len(found.timings[0].seconds)} rounds",
+        f"{found.where}; {rounds} round{'' if rounds == 1 else 's'}",
         "tokens each layer works on: " + " ".join(f"{x:.1f}" for x in found.lengths),
         f"{'way':8} {'GFLOPs':>9} {'times':>6} {'seconds':>8} {'times':>6} {'[least, most]':>15} "
         f"{'windows/s':>10} {'MB a batch':>10}",

@@ -71,7 +71,7 @@ def _named(model: str | Path | None, labels: Sequence[str] | None, how: dict[str
     return load_named(str(SHIPPED if model is None else model), labels, mask, how)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Explanations:
     """What methods say of texts: `why[i]` is the first method's explanation of the i-th text."""
 
@@ -91,6 +91,10 @@ class Explanations:
 
     def __iter__(self) -> Iterator[Explanation]:
         return (row[0] for row in self.found)
+
+    def __repr__(self) -> str:
+        """Return a line for each text and method."""
+        return "\n".join(f"{n}: {one!r}" for n, row in enumerate(self.found) for one in row)
 
     def to_frame(self) -> pd.DataFrame:
         """Return a row for each text, method and word: text, word, start, end, method, score.

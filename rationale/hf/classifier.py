@@ -125,7 +125,9 @@ def without_removal(classifier: AskedT) -> AskedT:
 def describe(classifier: Classifier) -> str:
     """Return device, threads and precision, as every timing needs them."""
     kind = classifier.device.type
-    where = torch.cuda.get_device_name() if kind == "cuda" else f"{kind}, {torch.get_num_threads()} threads"
+    threads = torch.get_num_threads()
+    on_host = f"{kind}, {threads} thread{'' if threads == 1 else 's'}"
+    where = torch.cuda.get_device_name() if kind == "cuda" else on_host
     return f"{where}, {'bf16' if classifier.bf16 else 'float32'}"
 
 

@@ -227,9 +227,8 @@ def _basis(runs: Sequence[StoredRun]) -> str:
 
 
 def _legend(run: StoredRun) -> str:
-    return (
-        f"Brackets: {run.facts.get('intervals', 'intervals')}; a difference whose interval spans 0 is a tie."
-    )
+    intervals = run.facts.get("intervals", "intervals")
+    return f"Brackets: {intervals}; a difference whose interval includes 0 is a tie."
 
 
 def _pairs(table: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:

@@ -123,7 +123,7 @@ def stands_on(scores: pd.DataFrame, facts: dict[str, Any]) -> str:
 
 def legend(facts: dict[str, Any]) -> list[str]:
     """Return what the run's main table means, and its notes."""
-    best = "Bold: the best, and those whose paired difference to it spans 0."
+    best = "Bold: the best, and those whose paired difference to it includes 0."
     return [f"Brackets: {facts['intervals']}. {best}", *(f"Note: {note}." for note in facts["notes"])]
 
 

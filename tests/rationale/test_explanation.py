@@ -7,6 +7,7 @@ import pytest
 
 from eraser import InputError
 from rationale.explanation import Explanation, explain
+from rationale.front.explanations import Explanations
 from tests.helpers.tokenizers import SENTENCES
 
 
@@ -50,6 +51,14 @@ def test_a_text_without_words_is_refused(classifier, text):
 def test_words_alone_are_a_text_too():
     found = Explanation(("a", "", "film"), np.zeros(3), "POS", {"POS": 1.0}, "POS", "random")
     assert (found.text, found.spans) == ("a film", ((0, 1), (1, 1), (2, 6)))
+
+
+def test_what_is_printed_is_the_answer_and_the_first_words():
+    found = Explanation(
+        ("a", "b\x1b"), np.array([0.5, 2.0]), "NEG", {"NEG": 0.75, "POS": 0.25}, "POS", "lime"
+    )
+    assert repr(found) == "NEG; POS 0.250; lime: 'b\\x1b' 2.00, 'a' 0.500"
+    assert repr(Explanations(("a b\x1b",), ("lime",), ((found,),))) == f"0: {found!r}"
 
 
 def test_a_page_shows_the_text_with_its_own_gaps(classifier):

@@ -54,7 +54,7 @@ def test_a_comparison_shows_both_values_and_their_difference(tmp_path, monkeypat
     html = found._repr_html_()
     assert "<td>0.200 [0.200, 0.200]</td><td>2</td>" in html
     assert "examples compared: 2 of 2 in" in html
-    assert "a difference whose interval spans 0 is a tie" in html
+    assert "a difference whose interval includes 0 is a tie" in html
     assert "a&lt;b" in html
     assert "a<b" not in html
     assert "| token_f1 ↑ | gold | attention |" in repr(found)

@@ -76,11 +76,11 @@ def test_the_command_writes_what_it_prints(rationale, monkeypatch, tmp_path):
     monkeypatch.setitem(SUITES, "cpu", replace(SMALL, models=("tiny",), lengths=(16,)))
     code, out, err = rationale("bench", "--suite", "cpu", "--device", "cpu", "--out", "b")
     assert (code, err) == (0, "")
-    assert out.startswith("cpu, 1 threads, ")
+    assert out.startswith("cpu, 1 thread, ")
     again = rationale("bench", "--suite", "cpu", "--device", "cpu", "--out", "b")
     assert again == (0, out, f"measured earlier: 1 of 1 parts in {tmp_path}/b/parts\n")
     record = json.loads((tmp_path / "b" / "cpu.json").read_text())
-    assert record["device"].startswith("cpu, 1 threads, ")
+    assert record["device"].startswith("cpu, 1 thread, ")
     assert len(record["cells"]) == len(pd.read_csv(tmp_path / "b" / "cpu.csv")) == 12
 
 

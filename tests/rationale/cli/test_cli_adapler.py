@@ -34,7 +34,7 @@ def test_bench_prints_what_it_measured(rationale, adapler_folder):
     assert code == 0, err
     first, *_ = lines = out.splitlines()
     assert first.startswith("3 windows of ")
-    assert first.endswith(" pieces on average, batches of 2; cpu, 1 threads, float32; 2 rounds")
+    assert first.endswith(" pieces on average, batches of 2; cpu, 1 thread, float32; 2 rounds")
     assert [line.split()[0] for line in lines[3:6]] == ["dense", "packed", "removal"]
     assert float(lines[5].split()[2]) > 1
 
