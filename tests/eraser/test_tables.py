@@ -119,15 +119,15 @@ def test_faults_of_marks_are_told_beside_those_of_empty_fields(tmp_path):
         ("x.jsonl", b'[1]\n{"text": "a", "label": "A"}\n', ["{}:1: expected one JSON object, got [1]"]),
         (
             "x.csv",
-            b"text;label\na;A\n",
-            [f"{{}}: expected a column '{name}', got only ['text;label']" for name in ("text", "label")],
+            b"text~label\na~A\n",
+            [f"{{}}: expected a column '{name}', got only ['text~label']" for name in ("text", "label")],
         ),
         (
             "x.jsonl",
             b'{"Text": "a", "label": "A"}\n',
             ["{}: expected a column 'text', got only ['Text', 'label']"],
         ),
-        ("x.xlsx", b"PK", ["{}: expected a .csv, .tsv, .json, .jsonl or .parquet file, got 'x.xlsx'"]),
+        ("x.ods", b"PK", ["{}: expected a .csv, .tsv, .json, .jsonl, .parquet or .xlsx file, got 'x.ods'"]),
     ],
 )
 def test_a_bad_file_is_told(tmp_path, name, content, lines):
