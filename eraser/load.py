@@ -9,7 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from eraser.data.catalog import cached
-from eraser.data.custom.read import ImportOptions, read_custom
+from eraser.data.custom.options import ImportOptions
+from eraser.data.custom.read import read_custom
 from eraser.data.custom.tables import LABELLED, READERS, listed
 from eraser.data.eraser_format import load_eraser
 from eraser.data.hatexplain import is_hatexplain, load_hatexplain

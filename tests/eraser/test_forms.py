@@ -11,7 +11,8 @@ import pytest
 
 from eraser import InputError
 from eraser.data.custom import tables
-from eraser.data.custom.read import ImportOptions, read_custom
+from eraser.data.custom.options import ImportOptions
+from eraser.data.custom.read import read_custom
 from eraser.data.custom.tables import LABELLED, READERS, rows_of
 from eraser.errors import Fault
 from tests.helpers.own_files import FILMS, gold, save

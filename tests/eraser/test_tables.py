@@ -5,8 +5,9 @@ import csv
 import pytest
 
 from eraser import InputError
-from eraser.data.custom.read import ImportOptions, read_custom
-from eraser.data.custom.rows import ColumnNames, read_records
+from eraser.data.custom.options import ColumnNames, ImportOptions
+from eraser.data.custom.read import read_custom
+from eraser.data.custom.rows import read_records
 from tests.helpers.own_files import FILMS, changed, refused, save
 
 PAIR = "expected [start, end) in characters, 0 <= start < end <= 19, got "
