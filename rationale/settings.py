@@ -52,7 +52,7 @@ SEPARATOR_HELP = (
     "What separates the fields of a CSV or TSV file: one character, or comma, semicolon, tab or pipe; by default "
     "found out."
 )
-SKIP_INVALID_HELP = "Leave out rows that are invalid, and say how many and which."
+SKIP_INVALID_HELP = "Leave out rows that are invalid, and say which and why."
 CHOOSERS = ("survivors", "contribution")  # added for models that drop tokens, and the size they chose
 
 

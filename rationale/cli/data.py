@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -12,13 +11,14 @@ import typer
 from eraser.errors import Fault, InputError
 from eraser.labels import SEVERAL, split_labels
 from eraser.types import Dataset
-from rationale.cli.options import Overwrite, Words
+from rationale.cli.options import Encoding, Overwrite, Separator, SkipInvalid, Words
 from rationale.cli.train import numbers
 from rationale.process.terminal import say, say_next
 
 MOST_LISTED = 50  # labels: numbers may be as many as rows
 SplitFile = Annotated[
-    Path | None, typer.Option(help="A .csv, .tsv, .json, .jsonl or .parquet file of this split.")
+    Path | None,
+    typer.Option(help="A .csv, .tsv, .xlsx, .json, .jsonl or .parquet file of this split, or an export (--form)."),
 ]
 File = Annotated[
     Path | None, typer.Option(help="One file with the rows of all splits, instead of one per split.")
@@ -33,17 +33,55 @@ IdColumn = Annotated[
     typer.Option("--id", help="Column of the ids; by default id if there is one, else ids are made."),
 ]
 RationaleColumn = Annotated[
-    str | None, typer.Option(help="Column of the rationales; by default rationale if there is one.")
+    str | None,
+    typer.Option(
+        help="Column of the rationales, by default rationale if there is one; or the columns of several "
+        "annotators, comma-separated."
+    ),
 ]
 QueryColumn = Annotated[
     str | None, typer.Option(help="Column of the queries; by default query if there is one.")
 ]
 RationaleForm = Annotated[
-    Literal["auto", "chars", "tokens", "marks", "none"],
+    Literal["auto", "chars", "tokens", "quotes", "marks", "none"],
     typer.Option(
         help="Format of the rationales. chars, tokens: lists of [start, end), end excluded, in characters or "
         "in words (between white space, or as cut by --words if most rationales fit only those); tokens also "
-        "takes a list with a 0 or 1 per word; marks: marked in the text; auto: detected from the rows."
+        "takes a list with a 0 or 1 per word; quotes: words that stand in the text; marks: marked in it; "
+        "auto: detected from the rows."
+    ),
+]
+Form = Annotated[
+    str,
+    typer.Option(
+        help="Form of the files: label-studio, label-studio-min, prodigy, doccano; table: rows with columns; "
+        "auto: detected from the rows."
+    ),
+]
+AnnotatorColumn = Annotated[
+    str | None,
+    typer.Option(
+        "--annotator",
+        help="Column of the annotators, by default annotator if there is one: rows of one id, or without ids "
+        "of one text, are several annotators' of one text.",
+    ),
+]
+SpanLabels = Annotated[
+    str | None,
+    typer.Option(help="Labels of the spans that are evidence, comma-separated; by default all are."),
+]
+LabelFrom = Annotated[
+    Literal["field", "spans", "folder"],
+    typer.Option(
+        help="Where the class of a text is: in the field that --label names; the labels of its spans (none "
+        "where it has no span); the name of the folder that its file lies in."
+    ),
+]
+Offsets = Annotated[
+    Literal["auto", "codepoints", "utf16", "bytes", "tokens"],
+    typer.Option(
+        help="What spans count: code points (as Python does), UTF-16 units (as browsers do), bytes of UTF-8, "
+        "or words; auto: what fits the words that the file gives beside the spans, else code points."
     ),
 ]
 
@@ -62,28 +100,40 @@ def import_command(  # noqa: PLR0913 (one option each)
     id_column: IdColumn = None,
     rationale: RationaleColumn = None,
     query: QueryColumn = None,
+    form: Form = "auto",
     rationale_form: RationaleForm = "auto",
+    annotator: AnnotatorColumn = None,
+    span_labels: SpanLabels = None,
+    label_from: LabelFrom = "field",
+    offsets: Offsets = "auto",
+    skip_invalid: SkipInvalid = False,
+    encoding: Encoding = None,
+    separator: Separator = None,
     words: Words = None,
     opening: Annotated[str, typer.Option("--open", help="Mark before the words of a rationale.")] = "[[",
     closing: Annotated[str, typer.Option("--close", help="Mark after the words of a rationale.")] = "]]",
     overwrite: Overwrite = False,
 ) -> None:
-    """Turn your own CSV, TSV, JSON, JSONL or Parquet files into a data set in ERASER format."""
-    from eraser.data.custom.read import WHOLE, ImportOptions, read_custom
-    from eraser.data.custom.rows import ColumnNames
+    """Turn your own tables, or exports of annotation tools, into a data set in ERASER format."""
+    from eraser.data.custom.options import ColumnNames, ImportOptions
+    from eraser.data.custom.read import WHOLE, read_custom
     from eraser.data.write_eraser import BY, refuse_taken, write_eraser
     from eraser.files.owned import MANIFEST, clear, hash_of, is_done, read_made
 
     given = {"train": train, "val": val, "test": test, WHOLE: file}
     files = {name: path for name, path in given.items() if path is not None}
     _check_files(files, WHOLE, {"--split-column": split_column, "--fractions": fractions})
-    columns = ColumnNames(text, label, id_column, rationale, query, split_column)
+    columns = ColumnNames(text, label, id_column, rationale, query, split_column, annotator)
     shares = tuple(numbers(fractions or "0.8,0.1,0.1"))
-    how = ImportOptions(columns, rationale_form, (opening, closing), shares, seed, words)
+    chosen = tuple(name.strip() for name in (span_labels or "").split(",") if name.strip())
+    how = ImportOptions(
+        columns, rationale_form, (opening, closing), shares, seed, words, form, offsets, chosen, label_from,
+        skip_invalid, encoding, separator,
+    )  # fmt: skip
     if read_made(out) is None:
         refuse_taken(out)
     found = read_custom(out.resolve().name, files, how)
-    of = {**asdict(how), "content_of_files": {name: hash_of(path) for name, path in files.items()}}
+    of = {**how.as_record(), "content_of_files": {name: hash_of(path) for name, path in files.items()}}
     if is_done(out, BY, of, (), overwrite):
         say(f"already done: {out}")
         say_next(*first_command(found, out))

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from eraser import Dataset, Fault, InputError
-from eraser.data.custom.read import WHOLE, ImportOptions, read_custom
-from eraser.data.custom.rows import ColumnNames
+from eraser.data.custom.options import ColumnNames, ImportOptions
+from eraser.data.custom.read import WHOLE, read_custom
 from eraser.data.custom.tables import LABELLED
 from eraser.load import load
 
@@ -22,10 +22,10 @@ def load_data(place: str | Path | Mapping[str, str | Path] = "sample", **how: An
 
     Args:
         place: a name (`sample`, or one that was fetched); a folder or archive in ERASER or HateXplain format;
-            a CSV, TSV, JSON, JSONL or Parquet file, which is divided into train, val and test; or such a file
+            a CSV, TSV, Excel, JSON, JSONL or Parquet file, which is divided into train, val and test; or such a file
             for each split.
         how: of such files: the names of columns (`text`, `label`, `id`, `rationale`, `query`, `split`), and
-            `form`, `marks`, `shares`, `seed`, `words`, see `eraser.data.custom.read.ImportOptions`.
+            `form`, `marks`, `shares`, `seed`, `words`, see `eraser.data.custom.options.ImportOptions`.
 
     Raises:
         InputError: it cannot be read, a fault each.

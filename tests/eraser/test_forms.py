@@ -10,7 +10,8 @@ import pandas as pd
 import pytest
 
 from eraser import InputError
-from eraser.data.custom.read import ImportOptions, read_custom
+from eraser.data.custom.options import ImportOptions
+from eraser.data.custom.read import read_custom
 from eraser.data.custom.tables import LABELLED, READERS, rows_of
 from eraser.data.kinds import json_rows
 from eraser.errors import Fault

@@ -5,8 +5,9 @@ import csv
 import pytest
 
 from eraser import InputError
-from eraser.data.custom.read import ImportOptions, read_custom
-from eraser.data.custom.rows import ColumnNames, read_records
+from eraser.data.custom.options import ColumnNames, ImportOptions
+from eraser.data.custom.read import read_custom
+from eraser.data.custom.rows import read_records
 from tests.helpers.own_files import FILMS, changed, refused, save
 
 PAIR = "expected [start, end) in characters, 0 <= start < end <= 19, got "
@@ -25,7 +26,7 @@ def test_files_as_spreadsheets_and_other_systems_write_them(tmp_path):
     path = tmp_path / "X.CSV"
     path.write_bytes(b"\xef\xbb\xbf" + "\r\n".join(lines).encode())
     limit = csv.field_size_limit()
-    one, two, three = read_records("val", path, ColumnNames(), [])
+    one, two, three = read_records("val", path, ImportOptions(), [], [])
     assert csv.field_size_limit() == limit
     assert [(r.id, r.line) for r in (one, two, three)] == [
         ("val-00001", 3),
@@ -41,7 +42,7 @@ def test_lines_of_json_end_in_any_way(tmp_path, ending):
     (tmp_path / "x.jsonl").write_bytes(
         ending.join(['{"text": "a\u2028b", "label": 1}', "", '{"label": true}']).encode()
     )
-    one, two = read_records("val", tmp_path / "x.jsonl", ColumnNames(), [])
+    one, two = read_records("val", tmp_path / "x.jsonl", ImportOptions(), [], [])
     assert (one.line, one.string("text"), one.string("label")) == (1, "a\u2028b", "1")
     assert (two.line, two.string("label"), two.is_blank("text")) == (3, "true", True)
 

@@ -13,7 +13,8 @@ import pandas as pd
 import pytest
 
 from eraser import Dataset, InputError
-from eraser.data.custom.read import ImportOptions, read_custom
+from eraser.data.custom.options import ImportOptions
+from eraser.data.custom.read import read_custom
 
 FILMS: list[dict[str, Any]] = [
     {"id": "a", "text": "A truly awful film.", "label": "NEG", "rationale": [[2, 13]]},
