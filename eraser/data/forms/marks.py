@@ -14,6 +14,7 @@ from typing import Any
 
 from eraser.data.custom.tables import rows_of
 from eraser.errors import Fault, InputError, short_repr
+from eraser.files.bounds import lines_of, regular
 
 STARTS = ("start", "begin", "start_offset", "startOffset", "start_char", "char_start")
 ENDS = ("end", "stop", "end_offset", "endOffset", "end_char", "char_end")
@@ -68,6 +69,22 @@ class Told:
 Found = Iterator[Annotated | Fault]
 Row = Mapping[str, Any]
 Make = Callable[[Row, int], Iterator[Annotated]]
+
+
+def lines_in(path: Path) -> Iterator[str]:
+    """Yield the lines of a UTF-8 file without their ends.
+
+    Raises:
+        InputError: it cannot be read, or is of another encoding.
+    """
+    try:
+        with regular(path) as file:
+            for number, line in enumerate(lines_of(file, path), start=1):
+                yield line.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
+    except OSError as error:
+        raise InputError(Fault("a readable file", f"{error.strerror}", path)) from None
+    except UnicodeDecodeError as error:
+        raise InputError(Fault("UTF-8 text", str(error), path)) from None
 
 
 def each_row(path: Path, make: Make) -> Found:
