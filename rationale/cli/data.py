@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -13,7 +14,7 @@ from eraser.labels import SEVERAL, split_labels
 from eraser.types import Dataset
 from rationale.cli.options import Overwrite, Words
 from rationale.cli.train import numbers
-from rationale.process.terminal import say, say_next
+from rationale.process.terminal import digits, say, say_next
 
 MOST_LISTED = 50  # labels: numbers may be as many as rows
 SplitFile = Annotated[
@@ -55,7 +56,7 @@ RationaleForm = Annotated[
 Form = Annotated[
     str,
     typer.Option(
-        help="Form of the files: label-studio, label-studio-min (also CSV), prodigy, doccano, argilla, spacy, "
+        help="Form of the files: label-studio, label-studio-min (or CSV), prodigy, doccano, argilla, spacy, "
         "webanno (also INCEpTION), brat (a folder), bio (lines of tokens with tags), annotators (rows with a "
         "list of them); table: rows with columns; auto: detected."
     ),
@@ -162,7 +163,7 @@ def _check_files(files: dict[str, Path], whole: str, options: dict[str, str | No
 
 
 def _print_summary(found: Dataset, folder: Path) -> None:
-    from rationale.cli.agreement import agreement_lines, agreement_of
+    from eraser.metrics.annotators import agreement_rows
 
     rows = sum(map(len, found.splits.values()))
     several = any(SEVERAL in label for label in found.labels)
@@ -173,12 +174,23 @@ def _print_summary(found: Dataset, folder: Path) -> None:
         counts = Counter(x for e in examples for x in _each(e.label, several))
         by_label = _listed([f"{label} {counts[label]}" for label in names])
         say(f"  {name:6}rows {len(examples)} ({by_label})  with_rationale {marked}")
-    for line in agreement_lines(agreement_of(found)):
+    for line in agreement_lines(agreement_rows(found)):
         say(line)
     for note in found.notes:
         say(f"  note: {note}")
     say(f"written: {folder}")
     say_next(*first_command(found, folder))
+
+
+def agreement_lines(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Yield a table of how far annotators agree; nothing without rows."""
+    if rows:
+        yield "  each annotator against the others, 95 % interval over texts; left out are texts that fewer than"
+        yield "  two marked, or where the metric is undefined:"
+    for row in rows:
+        interval = f"{digits(row['value'])} [{digits(row['low'])}, {digits(row['high'])}]"
+        counts = f"n {row['n']}  left out {row['left_out']}"
+        yield f"  {row['split']:6}{row['others']:9} {row['metric']:20} {interval:22} {counts}"
 
 
 def first_command(found: Dataset, folder: Path | None, name: str | None = None) -> list[str]:
