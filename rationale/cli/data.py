@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -13,7 +14,7 @@ from eraser.labels import SEVERAL, split_labels
 from eraser.types import Dataset
 from rationale.cli.options import Encoding, Overwrite, Separator, SkipInvalid, Words
 from rationale.cli.train import numbers
-from rationale.process.terminal import say, say_next
+from rationale.process.terminal import digits, say, say_next
 
 MOST_LISTED = 50  # labels: numbers may be as many as rows
 SplitFile = Annotated[
@@ -21,7 +22,8 @@ SplitFile = Annotated[
     typer.Option(help="A .csv, .tsv, .xlsx, .json, .jsonl or .parquet file of this split, or an export (--form)."),
 ]
 File = Annotated[
-    Path | None, typer.Option(help="One file with the rows of all splits, instead of one per split.")
+    Path | None,
+    typer.Option(help="One file, or export, with the rows of all splits, instead of one per split."),
 ]
 SplitColumn = Annotated[str | None, typer.Option(help="Column of --file that says train, val or test.")]
 Fractions = Annotated[
@@ -54,8 +56,9 @@ RationaleForm = Annotated[
 Form = Annotated[
     str,
     typer.Option(
-        help="Form of the files: label-studio, label-studio-min, prodigy, doccano; table: rows with columns; "
-        "auto: detected from the rows."
+        help="Form of the files: label-studio, label-studio-min (or CSV), prodigy, doccano, argilla, spacy, "
+        "webanno (also INCEpTION), brat (a folder), bio (lines of tokens with tags), annotators (rows with a "
+        "list of them); table: rows with columns; auto: detected."
     ),
 ]
 AnnotatorColumn = Annotated[
@@ -118,7 +121,8 @@ def import_command(  # noqa: PLR0913 (one option each)
     from eraser.data.custom.options import ColumnNames, ImportOptions
     from eraser.data.custom.read import WHOLE, read_custom
     from eraser.data.write_eraser import BY, refuse_taken, write_eraser
-    from eraser.files.owned import MANIFEST, clear, hash_of, is_done, read_made
+    from eraser.files.content import content_at
+    from eraser.files.owned import MANIFEST, clear, is_done, read_made
 
     given = {"train": train, "val": val, "test": test, WHOLE: file}
     files = {name: path for name, path in given.items() if path is not None}
@@ -133,7 +137,7 @@ def import_command(  # noqa: PLR0913 (one option each)
     if read_made(out) is None:
         refuse_taken(out)
     found = read_custom(out.resolve().name, files, how)
-    of = {**how.as_record(), "content_of_files": {name: hash_of(path) for name, path in files.items()}}
+    of = {**how.as_record(), "content_of_files": {name: content_at(path) for name, path in files.items()}}
     if is_done(out, BY, of, (), overwrite):
         say(f"already done: {out}")
         say_next(*first_command(found, out))
@@ -158,6 +162,8 @@ def _check_files(files: dict[str, Path], whole: str, options: dict[str, str | No
 
 
 def _print_summary(found: Dataset, folder: Path) -> None:
+    from eraser.metrics.annotators import agreement_rows
+
     rows = sum(map(len, found.splits.values()))
     several = any(SEVERAL in label for label in found.labels)
     names = sorted({x for label in found.labels for x in _each(label, several)})
@@ -167,10 +173,23 @@ def _print_summary(found: Dataset, folder: Path) -> None:
         counts = Counter(x for e in examples for x in _each(e.label, several))
         by_label = _listed([f"{label} {counts[label]}" for label in names])
         say(f"  {name:6}rows {len(examples)} ({by_label})  with_rationale {marked}")
+    for line in agreement_lines(agreement_rows(found)):
+        say(line)
     for note in found.notes:
         say(f"  note: {note}")
     say(f"written: {folder}")
     say_next(*first_command(found, folder))
+
+
+def agreement_lines(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Yield a table of how far annotators agree; nothing without rows."""
+    if rows:
+        yield "  each annotator against the others, 95 % interval over texts; left out are texts that fewer than"
+        yield "  two marked, or where the metric is undefined:"
+    for row in rows:
+        interval = f"{digits(row['value'])} [{digits(row['low'])}, {digits(row['high'])}]"
+        counts = f"n {row['n']}  left out {row['left_out']}"
+        yield f"  {row['split']:6}{row['others']:9} {row['metric']:20} {interval:22} {counts}"
 
 
 def first_command(found: Dataset, folder: Path | None, name: str | None = None) -> list[str]:

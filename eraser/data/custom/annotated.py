@@ -47,7 +47,7 @@ class Read:
         if how.export not in ("auto", TABLE, *FORMS):
             raise InputError(Fault(f"a form of auto, {TABLE}, {', '.join(FORMS)}", short_repr(how.export)))
         check_size(path)
-        name = recognised(path, self.told.files) if how.export == "auto" else how.export
+        name = recognised(path, how) if how.export == "auto" else how.export
         self.forms[name] += 1
         if name == TABLE:
             found = read_records(split, path, how, faults, self.told.of_files)
@@ -107,8 +107,8 @@ def _records(
         except InputError as error:
             faults += error.faults
             continue
-        more = {"annotator": found.annotator, "marks": found.marks, "counts": _counted(form, how)}
-        yield replace(record, id=id, has_id=has_id, **more)
+        record = replace(record, annotator=found.annotator, marks=found.marks, counts=_counted(form, how))
+        yield replace(record, id=id, has_id=has_id)
     if not number:
         raise InputError(Fault.of(f"no annotated text in the file, read as {FORMS[form].about}", path))
 

@@ -30,7 +30,8 @@ def twice(records: Sequence[Record]) -> Iterator[tuple[Record, Fault]]:
         if (before := first.setdefault(key, record)) is not record:
             who = "" if record.annotator is None else f" and annotator {short_repr(record.annotator)}"
             what = "id" if key[0] == record.id else "text"
-            message = f"duplicate {what}{who}, first at {before.file}:{before.line}"
+            where = before.file if before.line is None else f"{before.file}:{before.line}"
+            message = f"duplicate {what}{who}, first at {where}"
             yield record, record.placed(Fault.of(message)).faults[0]
 
 
@@ -67,13 +68,14 @@ def _one(group: Sequence[Entry], counts: Counter[str]) -> Iterator[Entry]:
     masks = tuple(entry.marked.gold for entry in group)
     total = {what: sum(getattr(e.marked, what) for e in group)
              for what in ("spans", "cut", "bare", "quotes", "lost", "repeated")}  # fmt: skip
+    names = tuple(entry.record.annotator or "" for entry in group)
     marked = replace(one.marked, gold=np.any(masks, axis=0), **total)
-    yield replace(one, label=labels[0][0], marked=marked, each=masks)
+    yield replace(one, label=labels[0][0], marked=marked, each=masks, names=names)
 
 
 def _notes(groups: Sequence[Sequence[Entry]], counts: Counter[str]) -> Iterator[str]:
     groups = list(groups)
-    people = {entry.record.annotator for group in groups for entry in group}
+    people = {entry.record.annotator for group in groups for entry in group} - {None}
     several = sum(len(group) > 1 for group in groups)
     yield f"annotators: {len(people)}; texts that more than one saw: {several} of {len(groups)}"
     yield f"texts on whose label all annotators agree: {counts['agreed']} of {len(groups)}"

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from eraser.data.custom.options import ImportOptions
 from eraser.data.custom.rows import Record
 from eraser.data.custom.spans import Form, Marked, check_spans, read_marks
-from eraser.data.forms.offsets import Unit, in_characters
+from eraser.data.offsets import Unit, in_characters
 from eraser.data.source import SPLITS
 from eraser.errors import Fault, InputError, short_repr
 from eraser.types import Mask
@@ -50,6 +50,7 @@ class Entry:
     marked: Marked
     record: Record
     each: tuple[Mask, ...] = field(default=(), compare=False)
+    names: tuple[str, ...] = ()
 
 
 def entry_of(record: Record, how: How, faults: list[Fault]) -> Entry | None:

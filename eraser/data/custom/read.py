@@ -19,13 +19,14 @@ from eraser.data.custom.options import ImportOptions
 from eraser.data.custom.rows import Record
 from eraser.data.custom.spans import Form, counts_words, form_of, sentences_of
 from eraser.data.forms.marks import Mark, Told
-from eraser.data.forms.offsets import Unit, unit_of
+from eraser.data.offsets import Unit, unit_of
 from eraser.data.source import SPLITS
 from eraser.errors import Fault, InputError, fault_lines
 from eraser.progress import progress
 from eraser.types import Dataset, Document, Evidence, Example, Mask, runs
 from eraser.words import WordCutter, cutter_for
 
+MOST_NAMED = 50  # rows that were left out
 WHOLE = "row"  # in place of a split: a file with the rows of all splits
 
 
@@ -207,8 +208,10 @@ def _notes_of_spans(entries: Sequence[Entry]) -> Iterator[str]:
 
 def _skipped(wrong: Sequence[Fault]) -> Iterator[str]:
     if wrong:
-        rows = {(str(fault.file), fault.line, fault.id) for fault in wrong}
-        yield f"rows left out as invalid: {len(rows)}"
+        rows = dict.fromkeys((str(fault.file), fault.line, fault.id) for fault in wrong)
+        names = [id or f"line {line}" for _, line, id in list(rows)[:MOST_NAMED]]
+        more = f", and {len(rows) - MOST_NAMED} more" if len(rows) > MOST_NAMED else ""
+        yield f"rows left out as invalid: {len(rows)}: {', '.join(names)}{more}"
         yield from (f"left out: {line}" for line in fault_lines(wrong))
 
 
@@ -220,7 +223,9 @@ def _examples(entries: Sequence[Entry]) -> tuple[dict[str, Document], dict[str, 
         group = _evidence(e.id, e.marked.gold)
         annotators = tuple(_evidence(e.id, mask) for mask in e.each)
         gold = frozenset({group} if group else ())
-        splits[e.split].append(Example(e.id, (e.id,), e.label, e.query, gold, annotators))
+        splits[e.split].append(
+            Example(e.id, (e.id,), e.label, e.query, gold, annotators, annotator_names=e.names)
+        )
     return documents, {s: tuple(found) for s, found in splits.items() if found}
 
 

@@ -135,7 +135,7 @@ def read_records(
         columns = replace(columns, rationale=several[0])
     optional = {"rationale"} if how.label_from == "field" else {"rationale", "label"}
     names = _columns_there(path, there, columns, optional) if rows else {}
-    found = []
+    found = list[Record]()
     for number, (line, row) in enumerate(rows, start=1):
         fields = {what: row.get(name) for what, name in names.items()}
         record = Record(path, line, f"{split}-{number:05d}", split, fields, names)

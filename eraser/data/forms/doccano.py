@@ -31,7 +31,7 @@ SPANS = ("entities", "label", "labels")
 CLASSES = ("cats", "label", "labels", "category")
 
 
-def is_doccano(row: Row) -> bool:
+def is_doccano(row: Row, names: ColumnNames) -> bool:
     """Return whether a row is one of doccano's."""
     if isinstance(row.get("annotations"), list) and "text" in row and "data" not in row:
         return all(isinstance(a, Mapping) and ("label" in a or "text" in a) for a in row["annotations"])
@@ -40,25 +40,25 @@ def is_doccano(row: Row) -> bool:
     return any(are_spans(row.get(name)) for name in SPANS) and not isinstance(row.get("cats"), Mapping)
 
 
-def read_doccano(path: Path, named: ColumnNames, told: Told) -> Found:
+def read_doccano(path: Path, names: ColumnNames, told: Told) -> Found:
     """Read an export; each user's annotations of a text are an answer of their own."""
-    return each_row(path, partial(_row, named=named, told=told), told)
+    return each_row(path, partial(_row, names=names, told=told), told)
 
 
-def _row(row: Row, line: int, named: ColumnNames, told: Told) -> Iterator[Annotated]:
-    if named.text not in row:
-        raise missing(f"a field {named.text!r} (--text names another)", sorted(row))
+def _row(row: Row, line: int, names: ColumnNames, told: Told) -> Iterator[Annotated]:
+    if names.text not in row:
+        raise missing(f"a field {names.text!r} (--text names another)", sorted(row))
     told.left_out("relations not read", len(row.get("relations") or []))
-    more = {what: row.get(name) for what in ("query", "split") if (name := getattr(named, what))}
-    id = row.get(named.id or "id")
+    more = {what: row.get(name) for what in ("query", "split") if (name := getattr(names, what))}
+    id = row.get(names.id or "id")
     if isinstance(row.get("annotations"), list):
-        for who, label, marks in _by_user(row["annotations"], row.get(named.label)):
-            yield Annotated(line, row[named.text], label, id, who, marks_of(marks), **more)
+        for who, label, marks in _by_user(row["annotations"], row.get(names.label)):
+            yield Annotated(line, row[names.text], label, id, who, marks_of(marks), **more)
         return
-    spans = named.rationale or next((n for n in SPANS if are_spans(row.get(n))), None)
-    label = _class(row, spans, named)
-    who = None if named.annotator is None else str(row.get(named.annotator))
-    yield Annotated(line, row[named.text], label, id, who, marks_of(row.get(spans or "")), **more)
+    spans = names.rationale or next((n for n in SPANS if are_spans(row.get(n))), None)
+    label = _class(row, spans, names)
+    who = None if names.annotator is None else str(row.get(names.annotator))
+    yield Annotated(line, row[names.text], label, id, who, marks_of(row.get(spans or "")), **more)
 
 
 def _by_user(annotations: list[Any], label: Any) -> Iterator[tuple[str | None, Any, list[Any]]]:
@@ -71,7 +71,7 @@ def _by_user(annotations: list[Any], label: Any) -> Iterator[tuple[str | None, A
         yield None if user is None else str(user), classes_of(classes) if classes else label, spans
 
 
-def _class(row: Row, spans: str | None, named: ColumnNames) -> Any:
-    names = dict.fromkeys((*((named.label,) if named.label != "label" else ()), *CLASSES))
-    there = [n for n in names if row.get(n) not in (None, []) and n != spans]
+def _class(row: Row, spans: str | None, names: ColumnNames) -> Any:
+    fields = (names.label, *CLASSES) if names.label != "label" else CLASSES
+    there = [n for n in fields if row.get(n) not in (None, []) and n != spans]
     return classes_of(parsed(row[there[0]])) if there else None

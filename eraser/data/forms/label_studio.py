@@ -35,42 +35,42 @@ OWN = ("annotation_id", "annotator", "created_at", "updated_at", "lead_time", "i
 CLASSES = ("label", "class", "sentiment", "choice", "choices", "category")  # usual names of a control
 
 
-def is_tasks(row: Row) -> bool:
+def is_tasks(row: Row, names: ColumnNames) -> bool:
     """Return whether a row is a task of the JSON export."""
     return isinstance(row.get("data"), Mapping) and isinstance(_annotations(row), list)
 
 
-def is_min(row: Row) -> bool:
+def is_min(row: Row, names: ColumnNames) -> bool:
     """Return whether a row is one of JSON_MIN or CSV."""
     return "annotation_id" in row and "annotator" in row
 
 
-def read_tasks(path: Path, named: ColumnNames, told: Told) -> Found:
+def read_tasks(path: Path, names: ColumnNames, told: Told) -> Found:
     """Read the JSON export: an answer for each annotation of a task that was not cancelled."""
-    return each_row(path, partial(_task, named=named, told=told), told)
+    return each_row(path, partial(_task, names=names, told=told), told)
 
 
 def _annotations(task: Row) -> Any:
     return task.get("annotations", task.get("completions"))  # the name before version 1.0
 
 
-def _task(task: Row, line: int, named: ColumnNames, told: Told) -> Iterator[Annotated]:
-    if not is_tasks(task):
+def _task(task: Row, line: int, names: ColumnNames, told: Told) -> Iterator[Annotated]:
+    if not is_tasks(task, names):
         raise InputError(Fault("a task with data and annotations", short_repr(sorted(task), 200)))
     data, answers = task["data"], _annotations(task)
     kept = [a for a in answers if isinstance(a, Mapping) and not a.get("was_cancelled")]
     told.left_out("annotations left out as cancelled", len(answers) - len(kept))
     told.left_out("tasks left out that have no annotation", not kept)
     told.left_out("predictions of models not read", len(task.get("predictions") or []))
-    if named.text not in data:
-        raise missing(f"a text {named.text!r} in the task's data (--text names another)", sorted(data))
-    id = task.get("id") if named.id is None else data.get(named.id)
-    more = {what: data.get(name) for what in ("query", "split") if (name := getattr(named, what))}
+    if names.text not in data:
+        raise missing(f"a text {names.text!r} in the task's data (--text names another)", sorted(data))
+    id = task.get("id") if names.id is None else data.get(names.id)
+    more = {what: data.get(name) for what in ("query", "split") if (name := getattr(names, what))}
     for answer in kept:
         results = [r for r in answer.get("result") or [] if isinstance(r, Mapping)]
-        label = _class(results, data, named.label)
+        label = _class(results, data, names.label)
         marks = tuple(_spans(results, told))
-        yield Annotated(line, data[named.text], label, id, _who(answer), marks, **more)
+        yield Annotated(line, data[names.text], label, id, _who(answer), marks, **more)
 
 
 def _who(answer: Row) -> str | None:
@@ -108,31 +108,31 @@ def _class(results: list[Mapping[str, Any]], data: Row, wanted: str) -> Any:
     return classes_of(next(iter(chosen.values()), None))
 
 
-def read_min(path: Path, named: ColumnNames, told: Told) -> Found:
+def read_min(path: Path, names: ColumnNames, told: Told) -> Found:
     """Read JSON_MIN or CSV: a row is one annotation."""
-    return each_row(path, partial(_row, named=named, told=told), told)
+    return each_row(path, partial(_row, names=names, told=told), told)
 
 
-def _row(row: Row, line: int, named: ColumnNames, told: Told) -> Iterator[Annotated]:
+def _row(row: Row, line: int, names: ColumnNames, told: Told) -> Iterator[Annotated]:
     cells = {name: parsed(value) for name, value in row.items() if name not in OWN}
-    if named.text not in row:
-        raise missing(f"a column {named.text!r} (--text names another)", sorted(row))
-    spans = [name for name, value in cells.items() if are_spans(value) and name != named.text]
-    if named.rationale is not None:
-        spans = [named.rationale]
+    if names.text not in row:
+        raise missing(f"a column {names.text!r} (--text names another)", sorted(row))
+    spans = [name for name, value in cells.items() if are_spans(value) and name != names.text]
+    if names.rationale is not None:
+        spans = [names.rationale]
     elif len(spans) > 1:
         raise missing("one control of spans, or its name as --rationale", spans)
-    label = _class_of_row(cells, spans, named)
+    label = _class_of_row(cells, spans, names)
     marks = marks_of(cells.get(spans[0])) if spans else ()
-    id = row.get(named.id or "id")
-    annotator = row.get(named.annotator or "annotator")
+    id = row.get(names.id or "id")
+    annotator = row.get(names.annotator or "annotator")
     who = None if annotator in (None, "") else str(annotator)
-    more = {what: row.get(name) for what in ("query", "split") if (name := getattr(named, what))}
-    yield Annotated(line, row[named.text], label, id, who, marks, **more)
+    more = {what: row.get(name) for what in ("query", "split") if (name := getattr(names, what))}
+    yield Annotated(line, row[names.text], label, id, who, marks, **more)
 
 
-def _class_of_row(cells: Row, spans: list[str], named: ColumnNames) -> Any:
-    there = [n for n in (named.label, *CLASSES) if n in cells and n not in spans and n != named.text]
+def _class_of_row(cells: Row, spans: list[str], names: ColumnNames) -> Any:
+    there = [n for n in (names.label, *CLASSES) if cells.get(n) and n not in spans and n != names.text]
     value = cells[there[0]] if there else None
     if isinstance(value, Mapping):  # several choices: {"choices": [...]}
         value = value.get("choices")

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from eraser.data.custom.tables import TableOptions, rows_of
+from eraser.data.kinds.encodings import decoded_lines, find_encoding
 from eraser.errors import Fault, InputError, short_repr
 
 STARTS = ("start", "begin", "start_offset", "startOffset", "start_char", "char_start")
@@ -71,6 +72,22 @@ class Told:
 Found = Iterator[Annotated | Fault]
 Row = Mapping[str, Any]
 Make = Callable[[Row, int], Iterator[Annotated]]
+
+
+def lines_in(path: Path, told: Told | None = None) -> Iterator[str]:
+    """Yield the lines of a file without their ends.
+
+    Raises:
+        InputError: it cannot be read, or is of another encoding.
+    """
+    try:
+        encoding, note = find_encoding(path, None if told is None else told.files.encoding)
+        if told is not None and note is not None:
+            told.of_files.append(note)
+        for line in decoded_lines(path, encoding):
+            yield line.rstrip("\r\n")
+    except OSError as error:
+        raise InputError(Fault("a readable file", f"{error.strerror}", path)) from None
 
 
 def each_row(path: Path, make: Make, told: Told) -> Found:

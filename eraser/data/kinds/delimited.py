@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from itertools import chain
 from pathlib import Path
 
-from eraser.data.kinds.encodings import find_encoding, lines_in
+from eraser.data.kinds.encodings import find_encoding, decoded_lines
 from eraser.data.kinds.rows import TEXT, Rows, TableOptions
 from eraser.errors import Fault, InputError, short_repr
 from eraser.files.bounds import MAX_LINE
@@ -23,7 +23,7 @@ def delimited_rows(path: Path, how: TableOptions, notes: list[str], usual: str) 
     """Yield the rows under the header; the csv module, unlike pandas, says on which line a row is."""
     encoding, note = find_encoding(path, how.encoding)
     notes += [note] if note else []
-    lines, start = lines_in(path, encoding), 1
+    lines, start = decoded_lines(path, encoding), 1
     begin = _beginning(lines)
     lines = chain(begin, lines)
     separator = None if how.separator is None else separator_named(how.separator)
@@ -128,6 +128,6 @@ def text_lines(path: Path, how: TableOptions, notes: list[str]) -> Rows:
     """Yield a text for each line that is not blank."""
     encoding, note = find_encoding(path, how.encoding)
     notes += [note] if note else []
-    for number, line in enumerate(lines_in(path, encoding), start=1):
+    for number, line in enumerate(decoded_lines(path, encoding), start=1):
         if line.strip():
             yield number, {TEXT: line.rstrip("\r\n")}

@@ -94,7 +94,7 @@ def _is_western(path: Path) -> bool:
     return RARE * long <= runs and utf8 < other
 
 
-def lines_in(path: Path, encoding: str) -> Iterator[str]:
+def decoded_lines(path: Path, encoding: str) -> Iterator[str]:
     """Yield the lines of a file with their ends, which are any of LF, CR LF and CR.
 
     Raises:

@@ -9,7 +9,7 @@ from json import JSONDecodeError
 from pathlib import Path
 from typing import Any
 
-from eraser.data.kinds.encodings import find_encoding, lines_in
+from eraser.data.kinds.encodings import find_encoding, decoded_lines
 from eraser.data.kinds.rows import Rows, TableOptions
 from eraser.data.source import parse_json_lines
 from eraser.errors import Fault, InputError, short_repr
@@ -34,7 +34,7 @@ def _lines(path: Path, how: TableOptions, notes: list[str]) -> Iterator[str]:
         raise InputError(Fault("no --separator for a file of JSON", short_repr(how.separator), path))
     encoding, note = find_encoding(path, how.encoding)
     notes += [note] if note else []
-    return lines_in(path, encoding)
+    return decoded_lines(path, encoding)
 
 
 class _Array:
