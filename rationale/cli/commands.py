@@ -19,6 +19,7 @@ from rationale import __version__
 from rationale.cli.attribute import attribute_command
 from rationale.cli.bench import bench_command
 from rationale.cli.data import agreement_lines, first_command, import_command
+from rationale.cli.data_export import export_command
 from rationale.cli.evaluate import compare_command, evaluate_command
 from rationale.cli.options import (
     AsJson,
@@ -48,6 +49,7 @@ app = typer.Typer(
 data_app = typer.Typer(no_args_is_help=True, help="Import, list, fetch and describe data sets.")
 app.add_typer(data_app, name="data")
 data_app.command("import")(import_command)
+data_app.command("export")(export_command)
 app.add_typer(train_app, name="train")
 app.add_typer(tune_app, name="tune")
 app.command("evaluate")(evaluate_command)
