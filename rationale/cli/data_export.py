@@ -12,6 +12,7 @@ from rationale.process.terminal import say, say_next
 
 if TYPE_CHECKING:
     from eraser.data.export.suggestions import Suggested
+    from eraser.types import Dataset
 
 
 def export_command(  # noqa: PLR0913 (one option each)
@@ -36,11 +37,20 @@ def export_command(  # noqa: PLR0913 (one option each)
 
     loaded = load(None, dataset) if Path(dataset).exists() else load(dataset)
     suggested = None if run is None and method is None else _of_run(run, method)
-    found = export(loaded, form, out, tuple(split or ()), suggested)
+    splits = tuple(split or (() if run is None else _split_of(run, loaded)))
+    found = export(loaded, form, out, splits, suggested)
     say(f"{out}: {found.texts} texts of {loaded.name}, in the form {form}")
     for note in found.notes:
         say(f"  note: {note}")
     say_next("data", "import", "--file", out, *found.options, "--out", f"data/{loaded.name}-corrected")
+
+
+def _split_of(run: Path, dataset: Dataset) -> tuple[str, ...]:
+    """Return the split that a run is of, where it says so and the data set has it."""
+    from rationale.evaluation.stored.run_folder import read_facts
+
+    split = ((read_facts(run) or {}).get("settings") or {}).get("split")
+    return (split,) if split in dataset.splits else ()
 
 
 def _of_run(run: Path | None, method: str | None) -> tuple[str, dict[str, Suggested]]:

@@ -143,3 +143,102 @@ def test_a_large_file_is_converted_without_being_held(tmp_path):
     tracemalloc.stop()
     assert (tmp_path / ROWS).read_bytes().count(b"\n") == len(rows)
     assert peak < 9_000_000
+
+
+INVALID = [
+    {"id": "x", "text": "A warm film"},
+    {"id": "y", "text": None},
+    {"id": "z", "text": " "},
+    {"id": "half", "text": "a \ud83d b"},
+    {"id": "w", "text": "Never dull"},
+]
+LEFT_OUT = [
+    "rows left out as invalid: 3",
+    "left out: {}:2: y: expected a text with words in 'text', got None",
+    "left out: {}:3: z: expected a text with words in 'text', got ' '",
+    r"left out: {}:4: half: expected whole characters in 'text', got half of one, '\ud83d'",
+]
+
+
+def test_invalid_rows_are_left_out_where_asked_counted_and_named(classifier, tmp_path):
+    file, good = save(tmp_path / "x.jsonl", INVALID), save(tmp_path / "y.jsonl", [INVALID[0], INVALID[4]])
+    asked = replace(SETTINGS, file=str(file), skip_invalid=True, methods=("attention",))
+    found = collect(stream(classifier, asked, tmp_path / "out"))
+    assert (found["texts"], found["settings"]["skip_invalid"]) == (2, True)
+    assert found["notes"] == [line.replace("{}", str(file)) for line in LEFT_OUT]
+    kept = [{k: v for k, v in row.items() if k != "ms"} for row in read_stream(tmp_path / "out")]
+    assert kept == explained(classifier, good, tmp_path / "good", methods=("attention",))
+    again = collect(stream(classifier, asked, tmp_path / "out"))
+    assert again["notes"] == found["notes"]
+    with pytest.raises(InputError, match="holds results with other skip_invalid"):
+        stream(classifier, replace(asked, skip_invalid=False), tmp_path / "out")
+
+
+def test_rows_keep_their_numbers_where_others_are_left_out(classifier, tmp_path):
+    rows = [{k: v for k, v in row.items() if k != "id"} for row in INVALID]
+    for kind, ids in (("jsonl", ["1", "5"]), ("parquet", ["1", "5"])):
+        file = save(tmp_path / f"x.{kind}", [r for r in rows if kind == "jsonl" or "\ud83d" not in str(r["text"])])
+        asked = {"skip_invalid": True, "methods": ("random",)}
+        found = explained(classifier, file, tmp_path / kind, **asked)
+        assert [row["id"] for row in found] == (ids if kind == "jsonl" else ["1", "4"])
+
+
+def test_without_that_the_first_is_told_in_one_line(classifier, tmp_path):
+    file = save(tmp_path / "x.jsonl", INVALID[3:])
+    with pytest.raises(InputError) as error:
+        collect(stream(classifier, replace(SETTINGS, file=str(file)), tmp_path / "out"))
+    told = r"expected whole characters in 'text', got half of one, '\ud83d'"
+    assert str(error.value) == f"{file}:1: half: {told}{ADVICE}"
+
+
+def test_half_a_character_in_an_id_is_told(classifier, tmp_path):
+    file = save(tmp_path / "x.jsonl", [{"id": "\ud83d", "text": "a"}])
+    with pytest.raises(InputError, match=r"x\.jsonl:1: .ud83d: expected whole characters in 'id', got half"):
+        collect(stream(classifier, replace(SETTINGS, file=str(file)), tmp_path / "out"))
+
+
+def test_where_no_row_is_left_all_are_told(classifier, tmp_path):
+    file = save(tmp_path / "x.jsonl", INVALID[1:3])
+    told = ":1: y: expected a text with words in 'text', got None\n" + str(file)
+    refused(
+        classifier, file, told + ":2: z: expected a text with words in 'text', got ' '", skip_invalid=True
+    )
+
+
+def test_what_is_guessed_of_a_file_is_told(classifier, tmp_path):
+    (tmp_path / "x.csv").write_bytes("n;text\n1;naïve\n".encode("cp1252"))
+    asked = replace(SETTINGS, file=str(tmp_path / "x.csv"), methods=("random",))
+    found = collect(stream(classifier, asked, tmp_path / "out"))
+    notes = [
+        "x.csv is no UTF-8: it was read as Windows-1252 (--encoding names another)",
+        "x.csv: fields are separated by semicolons",
+    ]
+    assert found["notes"] == notes
+    assert collect(stream(classifier, asked, tmp_path / "out"))["notes"] == notes
+    assert next(read_stream(tmp_path / "out"))["words"] == ["naïve"]
+    other = replace(asked, encoding="mac_roman", separator=";")
+    with pytest.raises(InputError, match=r"holds results with other encoding \(None there\), separator"):
+        stream(classifier, other, tmp_path / "out")
+    found = collect(stream(classifier, other, tmp_path / "out", overwrite=True))
+    assert (found["notes"], next(read_stream(tmp_path / "out"))["words"]) == ([], ["naÔve"])
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "cp1252"])
+def test_json_lines_of_another_encoding(classifier, tmp_path, encoding):
+    (tmp_path / "x.jsonl").write_bytes('{"text": "naïve"}\n'.encode(encoding))
+    found = explained(classifier, tmp_path / "x.jsonl", tmp_path / "out", methods=("random",))
+    assert [row["words"] for row in found] == [["naïve"]]
+
+
+def test_words_may_be_given_in_place_of_a_text(classifier, tmp_path):
+    words = ["A", "warm", ",", "film", "."]
+    of_text = explained(classifier, save(tmp_path / "x.jsonl", [{"text": " ".join(words)}]), tmp_path / "x")
+    for name, rows in (("t", [{"text": words}]), ("k", [{"tokens": words}])):
+        file = save(tmp_path / f"{name}.jsonl", rows)
+        assert explained(classifier, file, tmp_path / name) == of_text
+        assert explained(classifier, save(tmp_path / f"{name}.json", rows), tmp_path / f"{name}2") == of_text
+    refused(
+        classifier,
+        save(tmp_path / "y.json", [{"tokens": ["a b"]}]),
+        ":2: expected a text with words in 'text', got ['a b']" + ADVICE,
+    )
