@@ -19,7 +19,7 @@ from eraser.data.custom.options import ImportOptions
 from eraser.data.custom.rows import Record
 from eraser.data.custom.spans import Form, counts_words, form_of, sentences_of
 from eraser.data.forms.marks import Mark
-from eraser.data.offsets import Unit, unit_of
+from eraser.data.offsets import Unit, in_characters, unit_of
 from eraser.data.source import SPLITS
 from eraser.errors import Fault, InputError, fault_lines
 from eraser.progress import progress
@@ -126,6 +126,24 @@ def _unit(
     return unit_of(given)
 
 
+def _differing(entries: Sequence[Entry], how: How) -> Iterator[str]:
+    """Yield a note of the spans whose words are not those that the file gives beside them."""
+    given = differ = 0
+    for e in entries:
+        for mark in e.record.marks or ():
+            if mark.quote is None or e.record.counts != "characters":
+                continue
+            ((start, end),) = in_characters(e.marked.text, [(mark.start, mark.end)], how.unit)
+            given += 1
+            differ += _words(e.marked.text[start:end]) != _words(mark.quote)
+    if differ:
+        yield f"spans whose words differ from those that the file gives beside them: {differ} of {given}"
+
+
+def _words(text: str) -> list[str]:
+    return text.replace("\\n", " ").split()
+
+
 def _marks(record: Record) -> tuple[Mark, ...]:
     """Return the spans of a record, without those that are none: their faults come later."""
     if record.marks is not None:
@@ -179,11 +197,15 @@ def _entries(
 def _notes(records: Sequence[Record], entries: Sequence[Entry], how: How) -> Iterator[str]:
     """Yield what the user should know of how the rows were read."""
     yield f"form of the rationales: {how.form}"
+    columns = {r.columns["rationale"] for r in records if r.marks is None and "rationale" in r.columns}
+    if columns and how.asked.columns.rationale is None and columns != {"rationale"}:
+        yield f"column of the rationales: {', '.join(sorted(columns))}"
     yield from () if how.note is None else (how.note,)
     yield from how.cut.notes
     if how.form in ("marks", "none") and not all(record.is_blank("rationale") for record in records):
         yield "the column of rationales was not read"
     yield from _notes_of_spans(entries)
+    yield from _differing(entries, how)
     texts = {s: {e.marked.text for e in entries if e.split == s} for s in SPLITS}
     for one, other in combinations(SPLITS, 2):
         if both := len(texts[one] & texts[other]):
