@@ -112,7 +112,7 @@ def _records(
     """Yield what the annotators of an export said, each as a record."""
     names = {"text": how.columns.text, "label": how.columns.label, "id": how.columns.id or "id"}
     names |= {what: name for what in ("query", "split") if (name := getattr(how.columns, what))}
-    number = 0
+    number, before = 0, len(faults)
     for found in progress(FORMS[form].read(path, how.columns, told), f"read {path.name}", "rows"):
         if isinstance(found, Fault):
             faults.append(found)
@@ -129,7 +129,7 @@ def _records(
             continue
         record = replace(record, annotator=found.annotator, marks=found.marks, counts=_counted(form, how))
         yield replace(record, id=id, has_id=has_id)
-    if not number:
+    if not number and len(faults) == before:
         raise InputError(Fault.of(f"no annotated text in the file, read as {FORMS[form].about}", path))
 
 

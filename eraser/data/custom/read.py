@@ -55,9 +55,10 @@ def read_custom(name: str, files: Mapping[str, Path], how: ImportOptions) -> Dat
     labels = {entry.label for entry in entries}
     if not fatal and not (wrong and not how.skip_invalid) and len(labels) < 2:
         fatal += _too_few_labels(labels, wrong, places[0])
+    wrong.sort(key=lambda fault: _place(fault, places))
     if fatal or (wrong and not how.skip_invalid):
         told = fatal if how.skip_invalid else [*fatal, *wrong]
-        raise InputError(*sorted(told, key=lambda fault: (_number(fault, places), fault.line or 0)))
+        raise InputError(*sorted(told, key=lambda fault: _place(fault, places)))
     by_chance: tuple[str, ...] = ()
     if WHOLE in files and how.columns.split is None:
         entries, by_chance = divided(entries, how, files[WHOLE])
@@ -71,10 +72,11 @@ def read_custom(name: str, files: Mapping[str, Path], how: ImportOptions) -> Dat
     return Dataset(name, *_examples(entries), told_notes, cutter=found.cut.words)
 
 
-def _number(fault: Fault, places: Sequence[Path]) -> int:
-    """Return which of the files, or of the folders of files, a fault is in."""
+def _place(fault: Fault, places: Sequence[Path]) -> tuple[int, str, int]:
+    """Return which of the files, or of the folders of files, a fault is in, and where in it."""
     file = Path(fault.file or places[0])
-    return next((n for n, place in enumerate(places) if place == file or place in file.parents), 0)
+    number = next((n for n, place in enumerate(places) if place == file or place in file.parents), 0)
+    return number, str(file), fault.line or 0
 
 
 def _too_few_labels(labels: set[str], wrong: Sequence[Fault], place: Path) -> Sequence[Fault]:
