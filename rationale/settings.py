@@ -49,8 +49,8 @@ WORDS_HELP = (
 )
 ENCODING_HELP = "Encoding of the file; by default UTF-8, UTF-16 by its byte order mark, or Windows-1252."
 SEPARATOR_HELP = (
-    "What separates the fields of a CSV or TSV file: one character, or comma, semicolon, tab or pipe; by default "
-    "found out."
+    "What separates the fields of a CSV or TSV file: one character, or comma, semicolon, tab or pipe; "
+    "by default found out."
 )
 SKIP_INVALID_HELP = "Leave out rows that are invalid, and say which and why."
 CHOOSERS = ("survivors", "contribution")  # added for models that drop tokens, and the size they chose

@@ -80,7 +80,9 @@ class Stream:
     def path(self, number: int) -> Path:
         """Return where a chunk's part is: its name holds all it depends on."""
         s = replace(self.settings, file="", model="", dense=None, device="", chunk=1)
-        settings = {k: v for k, v in vars(s).items() if k not in FILE_OPTIONS}  # texts are known by themselves
+        settings = {
+            k: v for k, v in vars(s).items() if k not in FILE_OPTIONS
+        }  # texts are known by themselves
         settings = {k: v for k, v in settings.items() if k not in LATER or v != LATER[k]}
         texts = sha256(self.lines.read(number)).hexdigest()
         code = [METHODS[method].code for method in s.methods]

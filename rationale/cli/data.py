@@ -19,7 +19,9 @@ from rationale.process.terminal import digits, say, say_next
 MOST_LISTED = 50  # labels: numbers may be as many as rows
 SplitFile = Annotated[
     Path | None,
-    typer.Option(help="A .csv, .tsv, .xlsx, .json, .jsonl or .parquet file of this split, or an export (--form)."),
+    typer.Option(
+        help="A .csv, .tsv, .xlsx, .json, .jsonl or .parquet file of this split, or an export (--form)."
+    ),
 ]
 File = Annotated[
     Path | None,
@@ -184,8 +186,8 @@ def _print_summary(found: Dataset, folder: Path) -> None:
 def agreement_lines(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     """Yield a table of how far annotators agree; nothing without rows."""
     if rows:
-        yield "  each annotator against the others, 95 % interval over texts; left out are texts that fewer than"
-        yield "  two marked, or where the metric is undefined:"
+        yield "  each annotator against the others, 95 % interval over texts (left out: texts that fewer than"
+        yield "  two marked, or where the metric is undefined):"
     for row in rows:
         interval = f"{digits(row['value'])} [{digits(row['low'])}, {digits(row['high'])}]"
         counts = f"n {row['n']}  left out {row['left_out']}"

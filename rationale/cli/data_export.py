@@ -27,7 +27,9 @@ def export_command(  # noqa: PLR0913 (one option each)
     ] = None,
     run: Annotated[
         Path | None,
-        typer.Option(help="Run folder of `rationale evaluate`: write a method's rationales, to be corrected."),
+        typer.Option(
+            help="Run folder of `rationale evaluate`: write a method's rationales, to be corrected."
+        ),
     ] = None,
     method: Annotated[str | None, typer.Option(help="Method of --run.")] = None,
 ) -> None:

@@ -22,8 +22,8 @@ DatasetName = Annotated[
 DataPath = Annotated[
     Path | None,
     typer.Option(
-        help="Folder or .tar.gz of the data set, or a CSV, TSV, Excel, JSON, JSONL or Parquet file with the columns "
-        "text, label and optionally rationale; by default the copy that `data fetch` downloaded."
+        help="Folder or .tar.gz of the data set, or a CSV, TSV, Excel, JSON, JSONL or Parquet file with the "
+        "columns text, label and optionally rationale; by default the copy that `data fetch` downloaded."
     ),
 ]
 ExtraLabels = Annotated[

@@ -87,9 +87,7 @@ class EvaluateJob(Job):
     @property
     def reading(self) -> ImportOptions:
         """How a file of rows is read."""
-        return ImportOptions(
-            skip_invalid=self.skip_invalid, encoding=self.encoding, separator=self.separator
-        )
+        return ImportOptions(skip_invalid=self.skip_invalid, encoding=self.encoding, separator=self.separator)
 
     @staticmethod
     def settings_type() -> type:  # noqa: D102

@@ -1,4 +1,4 @@
-"""A file of texts in another form than JSON lines of UTF-8: converted once into a folder of ours, and read there.
+"""A file of texts that is no JSON lines of UTF-8: converted once into a folder of ours, and read there.
 
 Each line of what is made holds a row of the file, all columns of it, and the line that the row begins on:
 what is wrong with a text is told with the file and line that its owner knows. JSON lines are converted, too,
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 from eraser import Fault, InputError
 from eraser.data.custom.tables import READERS, TableOptions, listed, rows_of
 from eraser.data.kinds.encodings import UTF8, find_encoding
-from eraser.errors import fault_lines, short_repr
+from eraser.errors import left_out, short_repr
 from eraser.files.owned import hash_of, read_made, writes
 from eraser.files.whole import write_whole
 from eraser.progress import progress
@@ -179,15 +179,8 @@ def has_words(text: str, cutter: WordCutter) -> bool:
     return re.search(r"\w", text) is not None or bool(cut_words(text, cutter))
 
 
-def left_out(invalid: Sequence[Fault]) -> list[str]:
-    """Return what is told of rows that were left out: how many, and what is wrong with them."""
-    if not invalid:
-        return []
-    return [f"rows left out as invalid: {len(invalid)}", *(f"left out: {x}" for x in fault_lines(invalid))]
-
-
 def _is_plain(path: Path) -> bool:
-    """Return whether lines are UTF-8 without a mark, as far as they are text: they can be read as they are."""
+    """Return whether lines are UTF-8 without a mark, as far as they are text, and are read as they are."""
     try:
         return find_encoding(path, None)[0] == UTF8
     except InputError:

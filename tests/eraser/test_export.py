@@ -1,4 +1,4 @@
-"""What is written for an annotation tool is the same data set when it is read again; what cannot be is counted."""
+"""A data set that is written for an annotation tool is the same when it is read again, or it is counted."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -29,9 +30,7 @@ FILM = "A truly awful film."
 def one(text: str = FILM, *marked: Span, **more: Any) -> Dataset:
     """A data set of two texts, the second unmarked."""
     texts = {"a": text, "b": "Warm."}
-    documents = {
-        id: Document(id, sentences_of(t, cut_words(t, "whitespace")), t) for id, t in texts.items()
-    }
+    documents = {id: Document(id, sentences_of(t, cut_words(t, "whitespace")), t) for id, t in texts.items()}
     gold = frozenset({frozenset(Evidence("a", span) for span in marked)}) if marked else frozenset()
     examples = (Example("a", ("a",), "NEG", "", gold, **more), Example("b", ("b",), "POS", ""))
     return Dataset("own", documents, {"test": examples}, cutter="whitespace")
@@ -55,11 +54,22 @@ def facts(dataset: Dataset) -> dict[str, Any]:
             people = [runs(mask_from_spans(text.spans(a), len(text.words))) for a in e.annotators]
             names = e.annotator_names or tuple(map(str, range(1, len(people) + 1)))
             marked = np.flatnonzero(dataset.truth(e).gold).tolist()
-            found[e.id] = (split, text.words, e.label, e.query or "", marked, dict(zip(names, people, strict=True)))
+            found[e.id] = (
+                split,
+                text.words,
+                e.label,
+                e.query or "",
+                marked,
+                dict(zip(names, people, strict=True)),
+            )
     return found
 
 
-WORDS = st.text(st.sampled_from("aé😀👍🏽这,.\u0301") | st.characters(categories=["L", "N", "P", "S"]), min_size=1, max_size=5)
+WORDS = st.text(
+    st.sampled_from("aé😀👍🏽这,.\u0301") | st.characters(categories=["L", "N", "P", "S"]),
+    min_size=1,
+    max_size=5,
+)
 GAPS = st.sampled_from([" ", "  ", "\n", "\t", " \n ", "\u00a0", "\u3000"])
 
 
@@ -71,7 +81,12 @@ def texts(draw: st.DrawFn) -> tuple[str, list[bool], str, str]:
     text = draw(st.sampled_from(["", " ", "\n"])) + "".join(w + draw(GAPS) for w in words)
     n = len(cut_words(text, "whitespace"))
     marked = draw(st.lists(st.booleans(), min_size=n, max_size=n))
-    return text, marked, draw(st.sampled_from(["NEG", "这", "A|B", "0", "😀"])), draw(st.sampled_from(["", "Good ?", "好😀"]))
+    return (
+        text,
+        marked,
+        draw(st.sampled_from(["NEG", "这", "A|B", "0", "😀"])),
+        draw(st.sampled_from(["", "Good ?", "好😀"])),
+    )
 
 
 @pytest.mark.parametrize("form", EXPORTS)
@@ -85,7 +100,9 @@ def test_in_out_and_in_again_changes_nothing(tmp_path_factory, form, drawn):
         group = frozenset(Evidence(id, span) for span in runs(np.array(marked, dtype=bool)))
         gold = frozenset({group} if group else ())
         examples.append(Example(id, (id,), label if number else "first", query, gold))
-    dataset = Dataset("own", documents, {"train": tuple(examples[:1]), "test": tuple(examples[1:])}, cutter="whitespace")
+    dataset = Dataset(
+        "own", documents, {"train": tuple(examples[:1]), "test": tuple(examples[1:])}, cutter="whitespace"
+    )
     file = tmp_path_factory.mktemp("out") / f"x{EXPORTS[form].ending}"
     written = export(dataset, form, file)
     assert (written.texts, written.notes) == (len(drawn), ())
@@ -100,7 +117,8 @@ def test_texts_are_written_as_the_tools_have_them(tmp_path):
         "label-studio": {
             "data": {"text": "😀 A truly awful film.", "example_id": "a", "split": "test"},
             "annotations": [{"result": [
-                {"id": "0", "to_name": "text", "type": "choices", "from_name": "label", "value": {"choices": ["NEG"]}},
+                {"id": "0", "to_name": "text", "type": "choices", "from_name": "label",
+                 "value": {"choices": ["NEG"]}},
                 {"id": "1", "to_name": "text", "type": "labels", "from_name": "evidence",
                  "value": {"start": 4, "end": 15, "text": "truly awful", "labels": ["evidence"]}},
             ]}],
@@ -108,8 +126,8 @@ def test_texts_are_written_as_the_tools_have_them(tmp_path):
         "doccano": {"text": "😀 A truly awful film.", "entities": [[4, 15, "evidence"]], "cats": ["NEG"],
                     "example_id": "a", "split": "test"},
         "prodigy": {"text": "😀 A truly awful film.", "spans": [{"start": 4, "end": 15, "label": "evidence"}],
-                    "options": [{"id": "NEG", "text": "NEG"}, {"id": "POS", "text": "POS"}], "accept": ["NEG"],
-                    "id": "a", "split": "test", "answer": "accept"},
+                    "options": [{"id": "NEG", "text": "NEG"}, {"id": "POS", "text": "POS"}],
+                    "accept": ["NEG"], "id": "a", "split": "test", "answer": "accept"},
         "argilla": {"id": "a", "fields": {"text": "😀 A truly awful film."}, "metadata": {"split": "test"},
                     "suggestions": {"label": {"value": "NEG", "score": None, "agent": "annotators"},
                                     "evidence": {"value": [{"start": 4, "end": 15, "label": "evidence"}],
@@ -146,7 +164,10 @@ def test_what_a_form_cannot_say_is_counted(tmp_path):
     documents = {"d": Document("d", (("A", "dull\u00a0film"), ("Long",))), "e": Document("e", (("So",),))}
     groups = frozenset(frozenset({Evidence("d", Span(n, n + 1))}) for n in (0, 2))
     people = (frozenset({Evidence("d", Span(1, 2))}),)
-    examples = (Example("x", ("d", "e"), "NEG", None, groups, people, frozenset({"Women"})), Example("y", ("e",), "POS"))
+    examples = (
+        Example("x", ("d", "e"), "NEG", None, groups, people, frozenset({"Women"})),
+        Example("y", ("e",), "POS"),
+    )
     dataset = Dataset("own", documents, {"test": examples})
     written = export(dataset, "parquet", tmp_path / "x.parquet")
     assert written.notes == (
@@ -172,26 +193,56 @@ def suggested(*records: dict[str, Any]):
     return "attention", read_suggestions("".join(json.dumps(r) + "\n" for r in records), "p.jsonl")
 
 
+def of_label_studio(file: Path) -> tuple[str, str, str]:
+    (task,) = json.loads(file.read_text())
+    (prediction,) = task["predictions"]
+    label, span = prediction["result"]
+    assert "annotations" not in task
+    return prediction["model_version"], span["value"]["text"], *label["value"]["choices"]
+
+
+def of_doccano(file: Path) -> tuple[str, str, str]:
+    task = json.loads(file.read_text())
+    ((start, end, _),) = task["entities"]
+    return "attention", task["text"][start:end], *task["cats"]  # it names no model
+
+
+def of_prodigy(file: Path) -> tuple[str, str, str]:
+    task = json.loads(file.read_text())
+    (span,) = task["spans"]
+    assert "answer" not in task
+    return task["meta"]["by"], task["text"][span["start"] : span["end"]], *task["accept"]
+
+
+def of_argilla(file: Path) -> tuple[str, str, str]:
+    (record,) = json.loads(file.read_text())
+    label, spans = record["suggestions"]["label"], record["suggestions"]["evidence"]
+    (span,) = spans["value"]
+    assert (record["responses"], label["agent"]) == ({}, "attention")
+    return spans["agent"], record["fields"]["text"][span["start"] : span["end"]], label["value"]
+
+
+def of_parquet(file: Path) -> tuple[str, str, str]:
+    (row,) = pd.read_parquet(file).to_dict("records")
+    ((start, end),) = row["rationale"]
+    return row["annotator"], row["text"][start:end], row["label"]
+
+
+SAID = {
+    "label-studio": of_label_studio,
+    "doccano": of_doccano,
+    "prodigy": of_prodigy,
+    "argilla": of_argilla,
+    "parquet": of_parquet,
+}
+
+
 @pytest.mark.parametrize("form", EXPORTS)
 def test_a_models_rationale_is_a_suggestion(tmp_path, form):
     file = tmp_path / f"x{EXPORTS[form].ending}"
     written = export(one(FILM, Span(1, 3)), form, file, suggested=suggested(PREDICTION))
     assert (written.texts, written.notes) == (1, ("texts left out, of which the model said nothing: 1",))
-    if form == "parquet":
-        return
-    record = json.loads(file.read_text())[0] if file.suffix == ".json" else json.loads(file.read_text())
-    assert "annotations" not in record
-    assert "answer" not in record
-    spans = {
-        "label-studio": lambda r: [r["predictions"][0]["model_version"], r["predictions"][0]["result"][1]["value"]["text"],
-                                   *r["predictions"][0]["result"][0]["value"]["choices"]],
-        "doccano": lambda r: ["attention", r["text"][slice(*r["entities"][0][:2])], *r["cats"]],
-        "prodigy": lambda r: [r["meta"]["by"], r["text"][r["spans"][0]["start"] : r["spans"][0]["end"]], *r["accept"]],
-        "argilla": lambda r: [r["suggestions"]["evidence"]["agent"],
-                              r["fields"]["text"][slice(*list(r["suggestions"]["evidence"]["value"][0].values())[:2])],
-                              r["suggestions"]["label"]["value"]],
-    }  # fmt: skip
-    assert spans[form](record) == ["attention", "film.", "POS"]
+    assert SAID[form](file) == ("attention", "film.", "POS")
 
 
 @pytest.mark.parametrize(
@@ -219,7 +270,12 @@ def test_predictions_that_do_not_fit_are_told(tmp_path, monkeypatch, change, tol
 @pytest.mark.parametrize(
     ("form", "name", "splits", "told"),
     [
-        ("brat", "x.json", (), "expected a form of label-studio, doccano, prodigy, argilla, parquet, got 'brat'"),
+        (
+            "brat",
+            "x.json",
+            (),
+            "expected a form of label-studio, doccano, prodigy, argilla, parquet, got 'brat'",
+        ),
         ("doccano", "x.json", (), "x.json: expected a .jsonl file for the form doccano, got 'x.json'"),
         ("doccano", "x.jsonl", ("dev",), "expected a split of test, got 'dev'"),
         ("doccano", "there.jsonl", (), "there.jsonl: a file of this name exists; choose another --out"),

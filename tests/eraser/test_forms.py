@@ -69,7 +69,11 @@ A_LIST = "expected a JSON array of objects (JSON lines, an object on each, are a
         ("x.json", b'[{"a": "b', "x.json:1: expected one JSON object, got Unterminated string starting at"),
         ("x.json", b"[{}]\n[]", "x.json:2: expected nothing after the array, got '['"),
         ("x.json", b"[" * 100_000, "x.json:1: expected one JSON object, got maximum recursion depth"),
-        ("x.json", b'[\n{"a": "\x81"}]', "x.json:2: expected UTF-8 text (--encoding names another), got 'utf-8' codec"),
+        (
+            "x.json",
+            b'[\n{"a": "\x81"}]',
+            "x.json:2: expected UTF-8 text (--encoding names another), got 'utf-8' codec",
+        ),
         ("x.parquet", b"text,label\n", "x.parquet: expected a readable Parquet file, got ArrowInvalid"),
         ("none.csv", None, "none.csv: expected a readable file, got No such file"),
     ],

@@ -133,7 +133,9 @@ def test_a_separator_is_given(tmp_path, asked, sign):
 @pytest.mark.parametrize("asked", ["", "::", '"', "\n", " "])
 def test_what_is_no_separator_is_told(tmp_path, asked):
     (tmp_path / "x.csv").write_text("text\n")
-    with pytest.raises(InputError, match="expected a separator: one character, or comma, semicolon, tab, pipe"):
+    with pytest.raises(
+        InputError, match="expected a separator: one character, or comma, semicolon, tab, pipe"
+    ):
         read(tmp_path / "x.csv", separator=asked)
 
 
@@ -141,7 +143,11 @@ def test_what_no_file_of_its_kind_has_is_refused(tmp_path):
     for kind, how, told in (
         ("json", {"separator": ";"}, ": expected no --separator for a file of JSON, got ';'"),
         ("xlsx", {"separator": ";"}, ": expected no --separator for a file that is no text, got ';'"),
-        ("parquet", {"encoding": "utf-8"}, ": expected no --encoding for a file that is no text, got 'utf-8'"),
+        (
+            "parquet",
+            {"encoding": "utf-8"},
+            ": expected no --encoding for a file that is no text, got 'utf-8'",
+        ),
     ):
         (tmp_path / f"x.{kind}").write_text("")
         refused(tmp_path / f"x.{kind}", told, **how)
@@ -156,7 +162,13 @@ def test_where_quotes_break_off_nothing_more_is_read(tmp_path):
 
 
 def test_a_workbook(tmp_path):
-    rows = [[None, None, None], [" text ", "n", None], ["öde 🎬\nzwei", 1, None], [None] * 3, ["b", 0.5, None]]
+    rows = [
+        [None, None, None],
+        [" text ", "n", None],
+        ["öde 🎬\nzwei", 1, None],
+        [None] * 3,
+        ["b", 0.5, None],
+    ]
     path = write_workbook(tmp_path / "x.xlsx", rows)
     assert list(rows_of(path)) == [(3, {"text": "öde 🎬\nzwei", "n": 1}), (5, {"text": "b", "n": 0.5})]
 
@@ -181,7 +193,9 @@ def test_what_is_no_workbook_is_told(tmp_path, monkeypatch):
     twice = write_workbook(tmp_path / "t.xlsx", [["a", "a"]])
     refused(twice, ":1: expected each column once, got ['a', 'a']")
     (tmp_path / "x.xlsx").write_text("text\n")
-    refused(tmp_path / "x.xlsx", ": expected a readable Excel workbook, got BadZipFile: File is not a zip file")
+    refused(
+        tmp_path / "x.xlsx", ": expected a readable Excel workbook, got BadZipFile: File is not a zip file"
+    )
     with zipfile.ZipFile(tmp_path / "y.xlsx", "w") as archive:
         archive.writestr("docs.txt", "a")
     with pytest.raises(InputError, match=r"y\.xlsx: expected a readable Excel workbook, got KeyError"):

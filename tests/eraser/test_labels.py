@@ -25,10 +25,15 @@ def test_a_whole_number_is_an_integer(label, plain):
 @pytest.mark.parametrize("kind", LABELLED)
 @pytest.mark.parametrize("as_text", [False, True])
 def test_every_kind_of_file_gives_the_same_labels(tmp_path, kind, as_text):
-    rows = [{"text": f"film {n}", "label": str(n) if as_text else n, "id": float(i)} for i, n in enumerate((0.0, 1.0, 2.5))]
+    rows = [
+        {"text": f"film {n}", "label": str(n) if as_text else n, "id": float(i)}
+        for i, n in enumerate((0.0, 1.0, 2.5))
+    ]
     found = read_custom("own", {"test": save(tmp_path / f"x{kind}", rows)}, ImportOptions(ColumnNames()))
     assert [e.label for e in found.splits["test"]] == ["0", "1", "2.5"]
-    assert [e.id for e in found.splits["test"]] == (["0.0", "1.0", "2.0"] if kind in (".csv", ".tsv") else ["0", "1", "2"])
+    assert [e.id for e in found.splits["test"]] == (
+        ["0.0", "1.0", "2.0"] if kind in (".csv", ".tsv") else ["0", "1", "2"]
+    )
 
 
 def test_several_labels_follow_the_rule(tmp_path):

@@ -153,7 +153,7 @@ INVALID = [
     {"id": "w", "text": "Never dull"},
 ]
 LEFT_OUT = [
-    "rows left out as invalid: 3",
+    "rows left out as invalid: 3: y, z, half",
     "left out: {}:2: y: expected a text with words in 'text', got None",
     "left out: {}:3: z: expected a text with words in 'text', got ' '",
     r"left out: {}:4: half: expected whole characters in 'text', got half of one, '\ud83d'",
@@ -177,7 +177,9 @@ def test_invalid_rows_are_left_out_where_asked_counted_and_named(classifier, tmp
 def test_rows_keep_their_numbers_where_others_are_left_out(classifier, tmp_path):
     rows = [{k: v for k, v in row.items() if k != "id"} for row in INVALID]
     for kind, ids in (("jsonl", ["1", "5"]), ("parquet", ["1", "5"])):
-        file = save(tmp_path / f"x.{kind}", [r for r in rows if kind == "jsonl" or "\ud83d" not in str(r["text"])])
+        file = save(
+            tmp_path / f"x.{kind}", [r for r in rows if kind == "jsonl" or "\ud83d" not in str(r["text"])]
+        )
         asked = {"skip_invalid": True, "methods": ("random",)}
         found = explained(classifier, file, tmp_path / kind, **asked)
         assert [row["id"] for row in found] == (ids if kind == "jsonl" else ["1", "4"])

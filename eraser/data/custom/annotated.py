@@ -46,12 +46,30 @@ class Read:
         """
         if how.export not in ("auto", TABLE, *FORMS):
             raise InputError(Fault(f"a form of auto, {TABLE}, {', '.join(FORMS)}", short_repr(how.export)))
-        check_size(path)
         name = recognised(path, how) if how.export == "auto" else how.export
+        if path.is_dir() and (name == TABLE or FORMS[name].of_path is None):
+            self._add_folder(split, path, how, faults)
+        else:
+            self._add_file(split, path, name, how, faults)
+
+    def _add_folder(self, split: str, path: Path, how: ImportOptions, faults: list[Fault]) -> None:
+        """Read the files of a folder, one for each annotator, who is called as the file is."""
+        files = sorted(file for file in path.iterdir() if file.is_file() and file.name[0] != ".")
+        if not files:
+            raise InputError(Fault.of("a folder without files", path))
+        for file in files:
+            before = len(self.records)
+            name = recognised(file, how) if how.export == "auto" else how.export
+            self._add_file(split, file, name, how, faults)
+            self.records[before:] = [
+                replace(r, annotator=r.annotator or file.stem) for r in self.records[before:]
+            ]
+
+    def _add_file(self, split: str, path: Path, name: str, how: ImportOptions, faults: list[Fault]) -> None:
+        check_size(path)
         self.forms[name] += 1
         if name == TABLE:
-            found = read_records(split, path, how, faults, self.told.of_files)
-            found = list(_spelled(found, faults))
+            found = list(_spelled(read_records(split, path, how, faults, self.told.of_files), faults))
         else:
             found = list(_records(split, path, name, how, self.told, faults))
         self.records.extend(self._finished(record, how) for record in found)
@@ -92,7 +110,7 @@ def _records(
     """Yield what the annotators of an export said, each as a record."""
     names = {"text": how.columns.text, "label": how.columns.label, "id": how.columns.id or "id"}
     names |= {what: name for what in ("query", "split") if (name := getattr(how.columns, what))}
-    number = 0
+    number, before = 0, len(faults)
     for found in progress(FORMS[form].read(path, how.columns, told), f"read {path.name}", "rows"):
         if isinstance(found, Fault):
             faults.append(found)
@@ -109,7 +127,7 @@ def _records(
             continue
         record = replace(record, annotator=found.annotator, marks=found.marks, counts=_counted(form, how))
         yield replace(record, id=id, has_id=has_id)
-    if not number:
+    if not number and len(faults) == before:
         raise InputError(Fault.of(f"no annotated text in the file, read as {FORMS[form].about}", path))
 
 

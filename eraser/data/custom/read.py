@@ -19,14 +19,13 @@ from eraser.data.custom.options import ImportOptions
 from eraser.data.custom.rows import Record
 from eraser.data.custom.spans import Form, counts_words, form_of, sentences_of
 from eraser.data.forms.marks import Mark, Told
-from eraser.data.offsets import Unit, unit_of
+from eraser.data.offsets import Unit, in_characters, unit_of
 from eraser.data.source import SPLITS
-from eraser.errors import Fault, InputError, fault_lines
+from eraser.errors import Fault, InputError, left_out
 from eraser.progress import progress
 from eraser.types import Dataset, Document, Evidence, Example, Mask, runs
 from eraser.words import WordCutter, cutter_for
 
-MOST_NAMED = 50  # rows that were left out
 WHOLE = "row"  # in place of a split: a file with the rows of all splits
 
 
@@ -55,9 +54,10 @@ def read_custom(name: str, files: Mapping[str, Path], how: ImportOptions) -> Dat
     labels = {entry.label for entry in entries}
     if not fatal and not (wrong and not how.skip_invalid) and len(labels) < 2:
         fatal += _too_few_labels(labels, wrong, places[0])
+    wrong.sort(key=lambda fault: _place(fault, places))
     if fatal or (wrong and not how.skip_invalid):
         told = fatal if how.skip_invalid else [*fatal, *wrong]
-        raise InputError(*sorted(told, key=lambda fault: (_number(fault, places), fault.line or 0)))
+        raise InputError(*sorted(told, key=lambda fault: _place(fault, places)))
     by_chance: tuple[str, ...] = ()
     if WHOLE in files and how.columns.split is None:
         entries, by_chance = divided(entries, how, files[WHOLE])
@@ -65,16 +65,17 @@ def read_custom(name: str, files: Mapping[str, Path], how: ImportOptions) -> Dat
         *read.notes(how),
         *_notes(read.records, entries, found),
         *notes,
-        *_skipped(wrong),
+        *left_out(wrong),
         *by_chance,
     )
     return Dataset(name, *_examples(entries), told_notes, cutter=found.cut.words)
 
 
-def _number(fault: Fault, places: Sequence[Path]) -> int:
-    """Return which of the files, or of the folders of files, a fault is in."""
+def _place(fault: Fault, places: Sequence[Path]) -> tuple[int, str, int]:
+    """Return which of the files, or of the folders of files, a fault is in, and where in it."""
     file = Path(fault.file or places[0])
-    return next((n for n, place in enumerate(places) if place == file or place in file.parents), 0)
+    number = next((n for n, place in enumerate(places) if place == file or place in file.parents), 0)
+    return number, str(file), fault.line or 0
 
 
 def _too_few_labels(labels: set[str], wrong: Sequence[Fault], place: Path) -> Sequence[Fault]:
@@ -124,6 +125,24 @@ def _unit(
         return ("codepoints" if how.offsets == "tokens" else how.offsets), None
     given = [(r.fields["text"], _marks(r)) for r in open_ones if isinstance(r.fields["text"], str)]
     return unit_of(given)
+
+
+def _differing(entries: Sequence[Entry], how: How) -> Iterator[str]:
+    """Yield a note of the spans whose words are not those that the file gives beside them."""
+    given = differ = 0
+    for e in entries:
+        for mark in e.record.marks or ():
+            if mark.quote is None or e.record.counts != "characters":
+                continue
+            ((start, end),) = in_characters(e.marked.text, [(mark.start, mark.end)], how.unit)
+            given += 1
+            differ += _words(e.marked.text[start:end]) != _words(mark.quote)
+    if differ:
+        yield f"spans whose words differ from those that the file gives beside them: {differ} of {given}"
+
+
+def _words(text: str) -> list[str]:
+    return text.replace("\\n", " ").split()
 
 
 def _marks(record: Record) -> tuple[Mark, ...]:
@@ -179,11 +198,15 @@ def _entries(
 def _notes(records: Sequence[Record], entries: Sequence[Entry], how: How) -> Iterator[str]:
     """Yield what the user should know of how the rows were read."""
     yield f"form of the rationales: {how.form}"
+    columns = {r.columns["rationale"] for r in records if r.marks is None and "rationale" in r.columns}
+    if columns and how.asked.columns.rationale is None and columns != {"rationale"}:
+        yield f"column of the rationales: {', '.join(sorted(columns))}"
     yield from () if how.note is None else (how.note,)
     yield from how.cut.notes
     if how.form in ("marks", "none") and not all(record.is_blank("rationale") for record in records):
         yield "the column of rationales was not read"
     yield from _notes_of_spans(entries)
+    yield from _differing(entries, how)
     texts = {s: {e.marked.text for e in entries if e.split == s} for s in SPLITS}
     for one, other in combinations(SPLITS, 2):
         if both := len(texts[one] & texts[other]):
@@ -204,15 +227,6 @@ def _notes_of_spans(entries: Sequence[Entry]) -> Iterator[str]:
         yield f"quotes that do not stand in the text: {lost} of {quotes}"
     if more := sum(e.marked.repeated for e in entries):
         yield f"quotes that stand in it more than once, and mark every place: {more} of {quotes}"
-
-
-def _skipped(wrong: Sequence[Fault]) -> Iterator[str]:
-    if wrong:
-        rows = dict.fromkeys((str(fault.file), fault.line, fault.id) for fault in wrong)
-        names = [id or f"line {line}" for _, line, id in list(rows)[:MOST_NAMED]]
-        more = f", and {len(rows) - MOST_NAMED} more" if len(rows) > MOST_NAMED else ""
-        yield f"rows left out as invalid: {len(rows)}: {', '.join(names)}{more}"
-        yield from (f"left out: {line}" for line in fault_lines(wrong))
 
 
 def _examples(entries: Sequence[Entry]) -> tuple[dict[str, Document], dict[str, tuple[Example, ...]]]:

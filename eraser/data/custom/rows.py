@@ -11,13 +11,14 @@ from typing import Any, Literal
 
 from eraser.data.custom.options import ColumnNames, ImportOptions
 from eraser.data.custom.tables import LABELLED, Row, listed, rows_of
-from eraser.data.forms.marks import Mark
+from eraser.data.forms.marks import Mark, is_listed
 from eraser.errors import Fault, InputError, short_repr
 from eraser.files.bounds import MAX_BYTES
 from eraser.labels import SEVERAL, join_labels, plain_label
 from eraser.progress import progress
 
 Counted = Literal["characters", "codepoints"]
+USUAL = ("rationales", "evidences", "evidence", "char_spans")  # columns, where there is none called rationale
 
 
 @dataclass(frozen=True)
@@ -120,7 +121,8 @@ def read_records(
 
     `notes` takes what is told of the file.
 
-    Where several columns have rationales, a row is a record for each that is not blank.
+    Where several columns have rationales, a row is a record for each that is not blank. Where none is called
+    rationale, and one is wanted, it is one of USUAL that holds lists.
 
     Raises:
         InputError: the file cannot be read, has no rows, or wants a column; rationales may be in other files.
@@ -131,8 +133,11 @@ def read_records(
         raise InputError(Fault.of("the file has no rows", path))
     there = {name for _, row in rows for name in row}
     several = _rationale_columns(columns, there)
+    usual = next((n for n in USUAL if any(is_listed(row.get(n)) for _, row in rows)), None)
     if several:
         columns = replace(columns, rationale=several[0])
+    elif columns.rationale is None and "rationale" not in there and how.form not in ("marks", "none"):
+        columns = replace(columns, rationale=usual)
     optional = {"rationale"} if how.label_from == "field" else {"rationale", "label"}
     names = _columns_there(path, there, columns, optional) if rows else {}
     found = list[Record]()

@@ -1,8 +1,8 @@
 """Files of rows, in any of the forms that people keep them in → their rows, one at a time.
 
-A row is the line that it begins on (of a sheet its row; in Parquet, which has no lines, its number from 1) and
-its fields by column. What is wrong with one row is a Fault in its place; what ends the reading is raised. To add
-a form: a reader and a line in READERS.
+A row is the line that it begins on (of a sheet its row; in Parquet, which has no lines, its number from 1)
+and its fields by column. What is wrong with one row is a Fault in its place; what ends the reading is raised.
+To add a form: a reader and a line in READERS.
 """
 
 from __future__ import annotations
@@ -19,10 +19,11 @@ from eraser.data.kinds.rows import TEXT, Row, Rows, TableOptions
 from eraser.errors import Fault, InputError
 
 __all__ = ["LABELLED", "READERS", "TEXT", "Row", "Rows", "TableOptions", "listed", "rows_of"]
+AS_FOUND = TableOptions()
 Reader = Callable[[Path, TableOptions, list[str]], Rows]
 
 
-def rows_of(path: Path, how: TableOptions = TableOptions(), notes: list[str] | None = None) -> Rows:
+def rows_of(path: Path, how: TableOptions = AS_FOUND, notes: list[str] | None = None) -> Rows:
     """Yield the rows of a file, and the faults of those that are none.
 
     Args:

@@ -1,4 +1,4 @@
-"""A task → what each annotation tool imports: a function for each; `by` is the model whose suggestion it is."""
+"""A task → what each annotation tool imports; `by` is the model whose suggestion it is."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A method's rationales, from a prediction file in ERASER's official format, as suggestions for annotators."""
+"""A method's rationales, from a prediction file in ERASER's official format, to be corrected."""
 
 from __future__ import annotations
 
@@ -30,7 +30,9 @@ def read_suggestions(text: str, place: str) -> dict[str, Suggested]:
         id, label = record.get("annotation_id"), record.get("classification")
         if not isinstance(id, str) or not isinstance(label, str) or not label.strip():
             expected = "annotation_id and classification, both strings"
-            raise InputError(Fault(expected, short_repr({"annotation_id": id, "classification": label}), place, line))
+            raise InputError(
+                Fault(expected, short_repr({"annotation_id": id, "classification": label}), place, line)
+            )
         if id in found:
             raise InputError(Fault.of("duplicate annotation_id", place, line, id))
         found[id] = Suggested(label, _spans(record.get("rationales"), place, line, id), place, line)

@@ -1,4 +1,4 @@
-"""Dataset → tasks: each text as one string, and what people, or a model, marked in it as spans of characters."""
+"""Dataset → tasks: each text as one string, and spans of characters that people, or a model, marked."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ BETWEEN = "\n"  # sentences, and documents
 class Task:
     """A text for annotators; spans are [start, end) in characters (code points), end excluded.
 
-    `annotators` has each one's name and spans, where they are told apart; `marks` are those of all of them, or
-    of the model whose suggestion it is.
+    `annotators` has each one's name and spans, where they are told apart; `marks` are those of all of them,
+    or of the model whose suggestion it is.
     """
 
     id: str
@@ -83,7 +83,9 @@ def _task(dataset: Dataset, split: str, example: Example, tally: Tally) -> Task:
     tally.counts["texts of several documents, written as one"] += len(example.doc_ids) > 1
     tally.counts["texts whose groups of evidence are written as one"] += len(example.gold) > 1
     tally.counts["texts whose target communities are not written"] += bool(example.tags)
-    tally.counts["texts whose annotators are not kept apart, as other words count"] += bool(people) and not apart
+    tally.counts["texts whose annotators are not kept apart, as other words count"] += (
+        bool(people) and not apart
+    )
     tally.counts["texts whose words are cut at more than white space"] += dataset.cutter is None and (
         cut_words(text, "whitespace") != places
     )

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any
 
 from eraser.data.export.records import ID, Record, argilla, doccano, label_studio, prodigy, row
 from eraser.data.export.suggestions import Suggested
@@ -92,7 +91,7 @@ def export(
         form: a name of EXPORTS.
         out: the file, which is not there yet.
         splits: which splits; all where none are named.
-        suggested: the name of a model or method and what it said, to be corrected: in place of what people did.
+        suggested: the name of a method and what it said, to be corrected, in place of what people marked.
 
     Raises:
         InputError: there is no such form or split, the file exists or has another ending, or no text is left.
@@ -139,7 +138,9 @@ def _checked(dataset: Dataset, form: str, out: Path, splits: Sequence[str]) -> E
         expected = f"a split of {', '.join(dataset.splits)}"
         raise InputError(*(Fault(expected, short_repr(split), dataset.source) for split in missing))
     if out.suffix.lower() != EXPORTS[form].ending:
-        raise InputError(Fault(f"a {EXPORTS[form].ending} file for the form {form}", short_repr(out.name), out))
+        raise InputError(
+            Fault(f"a {EXPORTS[form].ending} file for the form {form}", short_repr(out.name), out)
+        )
     if out.exists() or out.is_symlink():
         raise InputError(Fault.of("a file of this name exists; choose another --out", out))
     return EXPORTS[form]

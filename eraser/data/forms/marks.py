@@ -52,7 +52,7 @@ class Annotated:
 
 @dataclass(frozen=True)
 class Told:
-    """What a reader left out, and why: counted while it reads; how files are read, and what is told of that."""
+    """What a reader left out, and why, counted while it reads; how files are read, and what is told of it."""
 
     counts: Counter[str] = field(default_factory=Counter)
     files: TableOptions = field(default_factory=TableOptions)
@@ -102,6 +102,13 @@ def each_row(path: Path, make: Make, told: Told) -> Found:
         except InputError as error:
             id = None if fields.get("id") is None else str(fields["id"])
             yield from (Fault(f.expected, f.got, path, line, id, f.message) for f in error.faults)
+        except (
+            AttributeError,
+            KeyError,
+            TypeError,
+            ValueError,
+        ) as error:  # of another shape
+            yield Fault("a row as the tool writes it", f"{type(error).__name__} {error}", path, line)
 
 
 def first(fields: Row, names: tuple[str, ...]) -> Any:
@@ -181,6 +188,11 @@ def parsed(value: Any) -> Any:
         return json.loads(value)
     except (ValueError, RecursionError):
         return value
+
+
+def is_listed(value: Any) -> bool:
+    """Return whether a cell holds a list."""
+    return isinstance(parsed(value), list)
 
 
 def is_span(value: Any) -> bool:

@@ -43,8 +43,9 @@ def _row(row: Row, line: int, names: ColumnNames, told: Told) -> Iterator[Annota
         return
     if names.text not in row:
         raise missing(f"a field {names.text!r} (--text names another)", sorted(row))
-    id = row.get(names.id) if names.id else first(row, ("id", "_input_hash"))
     who = row.get(names.annotator) if names.annotator else first(row, PEOPLE)
+    hashed = "_task_hash" if who is None else "_input_hash"  # one input may be asked about more than once
+    id = row.get(names.id) if names.id else first(row, ("id", hashed))
     more = {what: row.get(name) for what in ("query", "split") if (name := getattr(names, what))}
     marks = marks_of(row.get(names.rationale or "spans"))
     who = None if who is None else str(who)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from itertools import chain
 from pathlib import Path
 
-from eraser.data.kinds.encodings import find_encoding, decoded_lines
+from eraser.data.kinds.encodings import decoded_lines, find_encoding
 from eraser.data.kinds.rows import TEXT, Rows, TableOptions
 from eraser.errors import Fault, InputError, short_repr
 from eraser.files.bounds import MAX_LINE
@@ -46,7 +46,7 @@ def separator_named(asked: str) -> str:
         InputError: it is no sign that can be one.
     """
     found = SEPARATORS.get(asked.lower(), asked.replace("\\t", "\t"))
-    if len(found) != 1 or found in "\"\r\n\0 ":
+    if len(found) != 1 or found in '"\r\n\0 ':
         expected = f"a separator: one character, or {', '.join(SEPARATORS)}"
         raise InputError(Fault(expected, short_repr(asked)))
     return found

@@ -1,4 +1,4 @@
-"""Text files of any encoding → their lines: the encoding is found out, or given, and told where it is a guess."""
+"""Text files of any encoding → lines; the encoding is found out, or given, and told where it is a guess."""
 
 from __future__ import annotations
 
@@ -106,7 +106,9 @@ def decoded_lines(path: Path, encoding: str) -> Iterator[str]:
                 yield from _wide(text, path)
             return
         for number, line in enumerate(lines_of(file, path), start=1):
-            name = UTF8 if encoding == "utf-8-sig" and number > 1 else encoding  # only a file's begin is a mark
+            name = (
+                UTF8 if encoding == "utf-8-sig" and number > 1 else encoding
+            )  # only a file's begin is a mark
             try:
                 found = line.decode(name)
             except UnicodeDecodeError as error:

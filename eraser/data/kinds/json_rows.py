@@ -9,7 +9,7 @@ from json import JSONDecodeError
 from pathlib import Path
 from typing import Any
 
-from eraser.data.kinds.encodings import find_encoding, decoded_lines
+from eraser.data.kinds.encodings import decoded_lines, find_encoding
 from eraser.data.kinds.rows import Rows, TableOptions
 from eraser.data.source import parse_json_lines
 from eraser.errors import Fault, InputError, short_repr
@@ -132,5 +132,3 @@ def _elements(array: _Array) -> Rows:
         array.go(array.at + 1)
         if sign == "]":
             return
-
-

@@ -52,7 +52,9 @@ def test_a_methods_rationale_is_written_to_be_corrected(rationale, model_folder)
     options = ("--model", model_folder, "--methods", "random,attention", "--split", "val", "--out", "run")
     assert rationale("evaluate", "--data", "films.jsonl", *options)[0] == 0
     save(Path("more.jsonl"), [row | {"id": f"m{n}"} for n, row in enumerate(FILMS)])
-    assert rationale("data", "import", "--train", "more.jsonl", "--val", "films.jsonl", "--out", "films")[0] == 0
+    assert (
+        rationale("data", "import", "--train", "more.jsonl", "--val", "films.jsonl", "--out", "films")[0] == 0
+    )
     asked = ("data", "export", "films", "--run", "run", "--form", "prodigy", "--out", "t.jsonl")
     code, out, err = rationale(*asked, "--method", "attention")
     assert (code, err) == (0, "")
@@ -64,7 +66,9 @@ def test_a_methods_rationale_is_written_to_be_corrected(rationale, model_folder)
     for line, record in zip(Path("t.jsonl").read_text().splitlines(), said, strict=True):
         task = json.loads(line)
         marked = [m for r in record["rationales"] for m in r["hard_rationale_predictions"]]
-        assert [(s["start"], s["end"]) for s in task["spans"]] == [(m["start_char"], m["end_char"]) for m in marked]
+        assert [(s["start"], s["end"]) for s in task["spans"]] == [
+            (m["start_char"], m["end_char"]) for m in marked
+        ]
         assert (task["accept"], task["meta"]) == ([record["classification"]], {"by": "attention"})
     for more, told in (
         (("--method", "lime"), "run: expected a method of attention, random, got 'lime'"),
