@@ -36,8 +36,8 @@ def load(
 
     Args:
         name: what to call it; default what its path says (see `named`), and without one the sample.
-        path: folder or .tar.gz archive; or a CSV, TSV, Excel, JSON, JSONL or Parquet file with the columns text
-            and label, and where people marked words rationale, as `rationale data import` reads it.
+        path: folder or .tar.gz archive; or a CSV, TSV, Excel, JSON, JSONL or Parquet file with the columns
+            text and label, and where people marked words rationale, as `rationale data import` reads it.
         splits: which splits; default all that are there.
         split: what a file's rows are read as, all of them.
         how: how a file is read.

@@ -18,8 +18,7 @@ from eraser.files.whole import is_text, name_fault
 from rationale import __version__
 from rationale.cli.attribute import attribute_command
 from rationale.cli.bench import bench_command
-from rationale.cli.data import agreement_lines, first_command, import_command
-from rationale.cli.data_export import export_command
+from rationale.cli.data import agreement_lines, export_command, first_command, import_command
 from rationale.cli.evaluate import compare_command, evaluate_command
 from rationale.cli.options import (
     AsJson,

@@ -22,8 +22,8 @@ def load_data(place: str | Path | Mapping[str, str | Path] = "sample", **how: An
 
     Args:
         place: a name (`sample`, or one that was fetched); a folder or archive in ERASER or HateXplain format;
-            a CSV, TSV, Excel, JSON, JSONL or Parquet file, which is divided into train, val and test; or such a
-            file for each split.
+            a CSV, TSV, Excel, JSON, JSONL or Parquet file, which is divided into train, val and test; or such
+            a file for each split.
         how: of such files: the names of columns (`text`, `label`, `id`, `rationale`, `query`, `split`), and
             `form`, `marks`, `shares`, `seed`, `words`, see `eraser.data.custom.options.ImportOptions`.
 

@@ -70,9 +70,9 @@ def _one(group: Sequence[Entry], counts: Counter[str]) -> Iterator[Entry]:
              for what in ("spans", "cut", "bare", "quotes", "lost", "repeated")}  # fmt: skip
     names = tuple(entry.record.annotator or "" for entry in group)
     marked = replace(one.marked, gold=np.any(masks, axis=0), **total)
-    apart = any(names) or len(group) > 1  # nobody is named where a text has no annotator of its own
-    each, names = (masks, names) if apart else ((), ())
-    yield replace(one, label=labels[0][0], marked=marked, each=each, names=names)
+    if names == ("",) and not masks[0].any():  # nobody saw the text
+        masks = names = ()
+    yield replace(one, label=labels[0][0], marked=marked, each=masks, names=names)
 
 
 def _notes(groups: Sequence[Sequence[Entry]], counts: Counter[str]) -> Iterator[str]:

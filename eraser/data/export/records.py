@@ -86,7 +86,7 @@ def argilla(task: Task, by: str | None, labels: Sequence[str]) -> Iterator[Recor
         "vectors": {},
     }
     label = task.labels[0] if len(task.labels) == 1 else list(task.labels)
-    if task.annotators:
+    if any(who is not None for who, _ in task.annotators):
         record["responses"] = {
             "label": [{"value": label, "user_id": who} for who, _ in task.annotators],
             EVIDENCE: [{"value": _values(marks), "user_id": who} for who, marks in task.annotators],

@@ -21,8 +21,8 @@ BETWEEN = "\n"  # sentences, and documents
 class Task:
     """A text for annotators; spans are [start, end) in characters (code points), end excluded.
 
-    `annotators` has each one's name and spans, where they are told apart; `marks` are those of all of them,
-    or of the model whose suggestion it is.
+    `annotators` has each one's name, if it is known, and spans, where they are told apart; `marks` are those
+    of all of them, or of the model whose suggestion it is.
     """
 
     id: str
@@ -31,7 +31,7 @@ class Task:
     split: str
     query: str | None = None
     marks: Spans = ()
-    annotators: tuple[tuple[str, Spans], ...] = ()
+    annotators: tuple[tuple[str | None, Spans], ...] = ()
 
     @property
     def answers(self) -> tuple[tuple[str | None, Spans], ...]:
@@ -89,7 +89,7 @@ def _task(dataset: Dataset, split: str, example: Example, tally: Tally) -> Task:
     tally.counts["texts whose words are cut at more than white space"] += dataset.cutter is None and (
         cut_words(text, "whitespace") != places
     )
-    each = tuple(zip(names, people, strict=True)) if apart else ()
+    each = tuple((name or None, marks) for name, marks in zip(names, people, strict=True)) if apart else ()
     return Task(example.id, text, _labels(example.label), split, example.query or None, gold, each)
 
 
