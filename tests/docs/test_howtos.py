@@ -42,7 +42,7 @@ def scores_of(run):
 
 
 def test_every_howto_is_tested():
-    tested = {"method", "metric", "dataset", "encoder", "adaptive-model", "black-box"}
+    tested = {"method", "metric", "dataset", "annotations", "encoder", "adaptive-model", "black-box"}
     assert {page.stem for page in HOWTOS.glob("*.md")} == tested
 
 
@@ -91,6 +91,14 @@ def test_dataset(tmp_path, monkeypatch):
     for name in ("reviews", "stars"):
         rows = scores_of(tmp_path / "runs" / name)
         assert set(rows[rows.metric == "token_f1"].n) == {2}
+
+
+def test_annotations(tmp_path, monkeypatch):
+    do(HOWTOS / "annotations.md", tmp_path, monkeypatch)
+    films = load("films", tmp_path / "data/films").splits["test"]
+    assert [(e.id, e.label, e.annotator_names) for e in films] == [
+        ("1", "NEG", ("2", "5")), ("2", "POS", ("2",)),
+    ]  # fmt: skip
 
 
 @pytest.mark.slow
