@@ -93,7 +93,7 @@ def _spans(results: list[Mapping[str, Any]], told: Told) -> Iterator[Mark]:
 
 def _class(results: list[Mapping[str, Any]], data: Row, wanted: str) -> Any:
     """Return the text's class: of the control of that name, of the only one there is, or of the data."""
-    spans = {r.get("id") for r in results if r.get("type") in KINDS}
+    spans = {r["id"] for r in results if r.get("type") in KINDS and r.get("id") is not None}
     chosen = {
         str(r.get("from_name")): labels_of((r.get("value") or {}).get("choices"))
         for r in results

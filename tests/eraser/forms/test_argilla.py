@@ -4,57 +4,9 @@ import json
 
 import pandas as pd
 
+from tests.helpers.export_rows import FLAT, NESTED
 from tests.helpers.exports import each, imported, marked, write
 
-
-def spans(*pairs):
-    return [{"start": s, "end": e, "label": "R"} for s, e in pairs]
-
-
-NESTED = [
-    {
-        "id": "r1",
-        "fields": {"text": "A truly awful film."},
-        "metadata": {},
-        "suggestions": {"why": {"value": spans((0, 1)), "score": None, "agent": "model"}},
-        "responses": {
-            "why": [{"value": spans((2, 7)), "user_id": "u1"}, {"value": spans((8, 13)), "user_id": "u2"}],
-            "class": [{"value": "NEG", "user_id": "u1"}, {"value": "NEG", "user_id": "u2"}],
-        },
-        "vectors": {},
-    },
-    {
-        "id": "r2",
-        "fields": {"text": "A warm film."},
-        "metadata": {},
-        "suggestions": {"why": {"value": spans((2, 6))}, "class": {"value": "POS"}},
-        "responses": {},
-        "vectors": {},
-    },
-]
-FLAT = [
-    {
-        "id": "r1",
-        "status": "completed",
-        "text": "A truly awful film.",
-        "why.responses": [spans((2, 7)), spans((8, 13)), []],
-        "why.responses.users": ["u1", "u2", "u3"],
-        "why.responses.status": ["submitted", "submitted", "draft"],
-        "class.responses": ["NEG", "NEG"],
-        "class.responses.users": ["u1", "u2"],
-        "class.responses.status": ["submitted", "submitted"],
-        "why.suggestion": spans((0, 1)),
-        "class.suggestion": None,
-    },
-    {
-        "id": "r2",
-        "status": "pending",
-        "text": "A warm film.",
-        "why.responses": None,
-        "why.suggestion": spans((2, 6)),
-        "class.suggestion": "POS",
-    },
-]
 WANTED = {"r1": ("NEG", "truly awful"), "r2": ("POS", "warm")}
 BY_USER = {"r1": {"u1": [(1, 2)], "u2": [(2, 3)]}, "r2": {"": [(1, 2)]}}
 

@@ -6,37 +6,9 @@ import json
 import pytest
 
 from eraser import InputError
+from tests.helpers.export_rows import MIN, TASKS, annotation, choice, span, task
 from tests.helpers.exports import each, imported, marked, write
 
-
-def span(start, end, text, label="Reason", **more):
-    value = {"start": start, "end": end, "text": text, "labels": [label]}
-    return {"id": f"r{start}", "from_name": "why", "to_name": "text", "type": "labels", "value": value} | more
-
-
-def choice(name, *labels):
-    value = {"choices": list(labels)}
-    return {"id": "c", "from_name": name, "to_name": "text", "type": "choices", "value": value}
-
-
-def task(id, text, *annotations, **data):
-    return {"id": id, "data": {"text": text, **data}, "annotations": list(annotations), "predictions": []}
-
-
-def annotation(by, *results, **more):
-    return {"id": 10, "completed_by": by, "was_cancelled": False, "result": list(results)} | more
-
-
-TASKS = [
-    task(1, "A truly awful film.", annotation(2, span(2, 13, "truly awful"), choice("sentiment", "NEG"))),
-    task(2, "A warm film.", annotation(2, span(2, 6, "warm"), choice("sentiment", "POS"))),
-]
-MIN = [
-    {"id": 1, "text": "A truly awful film.", "sentiment": "NEG", "annotator": 2, "annotation_id": 10,
-     "lead_time": 1.5, "label": [{"start": 2, "end": 13, "text": "truly awful", "labels": ["Reason"]}]},
-    {"id": 2, "text": "A warm film.", "sentiment": "POS", "annotator": 2, "annotation_id": 11,
-     "lead_time": 1.5},
-]  # fmt: skip
 WANTED = {"1": ("NEG", "truly awful"), "2": ("POS", "warm")}
 
 

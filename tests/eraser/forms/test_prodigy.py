@@ -1,19 +1,17 @@
 from __future__ import annotations
 
+from tests.helpers.export_rows import PRODIGY_NEG, PRODIGY_POS, prodigy_row
 from tests.helpers.exports import each, imported, marked, write
 
 
-def row(text, spans, answer="accept", **more):
-    found = [{"start": s, "end": e, "token_start": 1, "token_end": 2, "label": "R"} for s, e in spans]
-    return {"text": text, "spans": found, "answer": answer, "_task_hash": len(text), **more}
-
-
-NEG = row("A truly awful film.", [(2, 13)], accept=["NEG"])
-POS = row("A warm film.", [(2, 6)], accept=["POS"])
-
-
 def test_accepted_answers_are_read_and_the_others_counted(tmp_path):
-    rows = [NEG, POS, row("Hm", [], "reject"), row("Well", [], "ignore"), row("So", [], "ignore")]
+    rows = [
+        PRODIGY_NEG,
+        PRODIGY_POS,
+        prodigy_row("Hm", [], "reject"),
+        prodigy_row("Well", [], "ignore"),
+        prodigy_row("So", [], "ignore"),
+    ]
     found = imported(write(tmp_path / "x.jsonl", rows))
     assert list(marked(found).values()) == [("NEG", "truly awful"), ("POS", "warm")]
     assert found.notes == (
@@ -27,17 +25,17 @@ def test_accepted_answers_are_read_and_the_others_counted(tmp_path):
 
 def test_one_input_shown_to_several_is_one_text(tmp_path):
     rows = [
-        NEG | {"_annotator_id": "set-anna", "_input_hash": 4},
-        NEG
+        PRODIGY_NEG | {"_annotator_id": "set-anna", "_input_hash": 4},
+        PRODIGY_NEG
         | {"_annotator_id": "set-ben", "_input_hash": 4, "spans": [{"start": 8, "end": 13, "label": "R"}]},
-        POS | {"_annotator_id": "set-ben", "_input_hash": -5},
+        PRODIGY_POS | {"_annotator_id": "set-ben", "_input_hash": -5},
     ]
     found = imported(write(tmp_path / "x.jsonl", rows))
     assert each(found) == {"4": {"set-anna": [(1, 3)], "set-ben": [(2, 3)]}, "-5": {"set-ben": [(1, 2)]}}
 
 
 def test_the_class_may_be_a_label_or_cats(tmp_path):
-    rows = [row("A", [], label="NEG"), row("Be", [], cats={"POS": 1, "NEG": 0})]
+    rows = [prodigy_row("A", [], label="NEG"), prodigy_row("Be", [], cats={"POS": 1, "NEG": 0})]
     assert [label for label, _ in marked(imported(write(tmp_path / "x.jsonl", rows))).values()] == [
         "NEG",
         "POS",
@@ -45,6 +43,6 @@ def test_the_class_may_be_a_label_or_cats(tmp_path):
 
 
 def test_texts_without_a_class_may_take_it_from_their_spans(tmp_path):
-    rows = [row("A truly awful film.", [(2, 13)]), row("A warm film.", [])]
+    rows = [prodigy_row("A truly awful film.", [(2, 13)]), prodigy_row("A warm film.", [])]
     found = imported(write(tmp_path / "x.jsonl", rows), label_from="spans")
     assert list(marked(found).values()) == [("R", "truly awful"), ("none", "")]
