@@ -15,6 +15,7 @@ DIGITS = re.compile(r"\d{65,}")  # more than a hash has
 VARIES = re.compile(r"'[^']*'|\d+")  # from one row to the next
 ALIKE, FIRST = 10, 3  # up to ALIKE faults of one kind are all printed; of more, only the FIRST ones
 MOST_LINES = 100
+MOST_NAMED = 50  # rows
 LONGEST = 2000  # characters of an expected value, a found value or a message
 
 
@@ -94,6 +95,23 @@ def fault_lines(faults: Sequence[Fault]) -> list[str]:
     if len(lines) > MOST_LINES:
         lines[MOST_LINES:] = [f"… and {len(lines) - MOST_LINES:,} more lines like these"]
     return lines
+
+
+def left_out(faults: Sequence[Fault]) -> list[str]:
+    """Return what is told of rows that are left out as invalid: how many, which, and what is wrong with them.
+
+    >>> left_out([Fault("a text", "''", "f", 2, "a"), Fault("a text", "''", "f", 3)])[0]
+    'rows left out as invalid: 2: a, line 3'
+    """
+    if not faults:
+        return []
+    rows = dict.fromkeys((str(fault.file), fault.line, fault.id) for fault in faults)
+    names = [id or f"line {line}" for _, line, id in list(rows)[:MOST_NAMED]]
+    more = f", and {len(rows) - MOST_NAMED} more" if len(rows) > MOST_NAMED else ""
+    return [
+        f"rows left out as invalid: {len(rows)}: {', '.join(names)}{more}",
+        *(f"left out: {line}" for line in fault_lines(faults)),
+    ]
 
 
 def cut(text: str) -> str:

@@ -9,7 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from eraser.data.catalog import cached
-from eraser.data.custom.read import ImportOptions, read_custom
+from eraser.data.custom.options import ImportOptions
+from eraser.data.custom.read import read_custom
 from eraser.data.custom.tables import LABELLED, READERS, listed
 from eraser.data.eraser_format import load_eraser
 from eraser.data.hatexplain import is_hatexplain, load_hatexplain
@@ -29,22 +30,26 @@ def load(
     splits: Iterable[str] | None = None,
     *,
     split: str = "test",
+    how: ImportOptions | None = None,
 ) -> Dataset:
     """Load a data set: ERASER format, HateXplain's own two JSON files where they are found, or a table.
 
     Args:
         name: what to call it; default what its path says (see `named`), and without one the sample.
-        path: folder or .tar.gz archive; or a CSV, TSV, JSON, JSONL or Parquet file with the columns text and
-            label, and where people marked words rationale, as `rationale data import` reads it.
+        path: folder or .tar.gz archive; or a CSV, TSV, Excel, JSON, JSONL or Parquet file with the columns
+            text and label, and where people marked words rationale, as `rationale data import` reads it.
         splits: which splits; default all that are there.
         split: what a file's rows are read as, all of them.
+        how: how a file is read.
     """
     called = named(name, path)
     if path is None:
         path = SAMPLE if called == SAMPLE_NAME else cached(called)
     path = Path(path)
     if is_table(path):
-        return _only(_of_file(path, called, split), splits)
+        return _only(_of_file(path, called, split, how or ImportOptions()), splits)
+    if how is not None and how != ImportOptions():
+        raise InputError(Fault.of("options of reading are for a file of rows; this is none", path))
     source = Source(path)
     if is_hatexplain(source):
         return _only(load_hatexplain(source, called), splits)
@@ -71,14 +76,14 @@ def named(name: str | None, path: str | Path | None) -> str:
     return of_file or full.name or "data"
 
 
-def _of_file(path: Path, name: str, split: str) -> Dataset:
+def _of_file(path: Path, name: str, split: str, how: ImportOptions) -> Dataset:
     """Read a file of rows as one split."""
     if path.suffix.lower() not in LABELLED:
         expected = f"a {listed(LABELLED)} file with the columns text and label"
         raise InputError(Fault(expected, f"a {path.suffix} file, which has no labels", path))
     if split not in SPLITS:
         raise InputError(Fault(f"a split of {', '.join(SPLITS)} to read the file as", repr(split), path))
-    found = read_custom(name, {split: path}, ImportOptions())
+    found = read_custom(name, {split: path}, how)
     bare = not any(e.gold for e in found.splits[split])
     return replace(found, source=str(path), notes=(*found.notes, *((NO_RATIONALES,) if bare else ())))
 

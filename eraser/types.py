@@ -105,7 +105,8 @@ class Example:
     """One question to the classifier, with the answer and the evidence annotators gave.
 
     `gold` is a set of groups, a group a set of evidence. `annotators` holds, where a data set gives
-    them one by one, each person's own evidence. `tags` are HateXplain's target communities.
+    them one by one, each person's own evidence, and `annotator_names` who they are, where that is known.
+    `tags` are HateXplain's target communities.
     """
 
     id: str
@@ -115,6 +116,7 @@ class Example:
     gold: frozenset[frozenset[Evidence]] = frozenset()
     annotators: tuple[frozenset[Evidence], ...] = ()
     tags: frozenset[str] = frozenset()
+    annotator_names: tuple[str, ...] = ()
 
     @property
     def evidence(self) -> frozenset[Evidence]:

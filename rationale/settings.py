@@ -47,6 +47,12 @@ WORDS_HELP = (
     "characters also makes a word of each character of Chinese, Japanese, Thai and other scripts without "
     "spaces. Default: whitespace, or characters if most texts are in such a script."
 )
+ENCODING_HELP = "Encoding of the file; by default UTF-8, UTF-16 by its byte order mark, or Windows-1252."
+SEPARATOR_HELP = (
+    "What separates the fields of a CSV or TSV file: one character, or comma, semicolon, tab or pipe; "
+    "by default found out."
+)
+SKIP_INVALID_HELP = "Leave out rows that are invalid, and say which and why."
 CHOOSERS = ("survivors", "contribution")  # added for models that drop tokens, and the size they chose
 
 
@@ -177,7 +183,8 @@ class StreamSettings(AttributionSettings):
     """How the texts of a file are explained: each for what the model predicts, or all for one label.
 
     `threshold` and `mask` are as in EvaluateSettings. `words` is what cuts the texts: where nobody says,
-    white space, or, where most of the first texts have none, single characters.
+    white space, or, where most of the first texts have none, single characters. `encoding`, `separator` and
+    `skip_invalid` say how the file is read.
     """
 
     file: str
@@ -200,6 +207,9 @@ class StreamSettings(AttributionSettings):
         THRESHOLD, "Multi-label models: labels with a probability above this are predicted."
     )
     mask: str | None = setting(None, "Text that replaces a removed word, for functions with --replace mask.")
+    encoding: str | None = setting(None, ENCODING_HELP)
+    separator: str | None = setting(None, SEPARATOR_HELP)
+    skip_invalid: bool = setting(False, SKIP_INVALID_HELP)
 
     def target_label(self, labels: Sequence[str], kind: Kind) -> str | None:
         """Return the label to explain; None where each text has its own.

@@ -37,8 +37,8 @@ from rationale.heads import HEADS, said
 from rationale.inference.predict import text_probs
 from rationale.pass_cache import PassCache
 from rationale.settings import THRESHOLD, StreamSettings, digest
-from rationale.text.lines import LineChunks, check_texts, first_texts
-from rationale.text.rows import ROWS, Table, TableChunks, table_at
+from rationale.text.lines import LineChunks, advised, check_texts, first_texts, text_in
+from rationale.text.rows import FILE_OPTIONS, ROWS, Table, TableChunks, file_options, table_at
 from rationale.text_classifier import TextClassifier
 
 MANIFEST = "manifest.json"
@@ -80,7 +80,10 @@ class Stream:
     def path(self, number: int) -> Path:
         """Return where a chunk's part is: its name holds all it depends on."""
         s = replace(self.settings, file="", model="", dense=None, device="", chunk=1)
-        settings = {k: v for k, v in vars(s).items() if k not in LATER or v != LATER[k]}
+        settings = {
+            k: v for k, v in vars(s).items() if k not in FILE_OPTIONS
+        }  # texts are known by themselves
+        settings = {k: v for k, v in settings.items() if k not in LATER or v != LATER[k]}
         texts = sha256(self.lines.read(number)).hexdigest()
         code = [METHODS[method].code for method in s.methods]
         told = (PARTS_VERSION, self.model_hashes, settings, texts, code, *reading(self.explained))
@@ -95,11 +98,15 @@ class Stream:
         s, place = self.settings, str(self.lines.path)
         id = str(record.get("id", number))
         own = id if "id" in record else None
-        check_texts(record, s.text, s.query, (place, line, own))
+        try:
+            check_texts(record, s.text, s.query, (place, line, own))
+        except InputError as error:
+            raise InputError(*map(advised, error.faults)) from None
         assert s.words is not None  # since the run was opened
-        query = None if s.query is None else record[s.query]
-        found = Text.of(id, record[s.text], s.words, query)
-        found = replace(found, file=place, line=line)
+        query, given = None if s.query is None else record[s.query], text_in(record, s.text)
+        if isinstance(given, list):
+            return Text(id, tuple(given), {"text": 0}, (0,), query, None, place, line)
+        found = replace(Text.of(id, given, s.words, query), file=place, line=line)
         if not found.words:
             expected = f"a text with words in {s.text!r}, cut by {s.words}"
             raise InputError(found.fault(expected, short_repr(found.string)))
@@ -155,7 +162,7 @@ def stream(
 ) -> Stream:
     """Refuse settings that cannot be carried out; return the run over a file."""
     settings.check(tuple(METHODS))
-    lines, table = _checked_file(settings, folder)
+    lines, table = _file(settings)
     explained = explained_by(classifier, dense)
     refuse_unfit(classifier, settings.methods, explained)
     settings.target_label(classifier.labels, HEADS[classifier.head].kind)
@@ -163,9 +170,13 @@ def stream(
     first = first_texts(lines.path, settings.text) if table is None else table.first_texts()
     words, note = cutter_for(first, settings.words, "whitespace")
     hashes = (classifier.identity(), explained.identity())
-    notes = () if note is None else (note,)
     cut = replace(settings, words=words)
-    of = {k: v for k, v in vars(cut).items() if k not in ("file", "model", "dense")}
+    notes = () if note is None else (note,)
+    if table is not None:
+        table = replace(table, settings=cut)
+        notes = (*table.notes(folder), *notes)
+    of = {k: v for k, v in vars(cut).items() if k not in ("file", "model", "dense", *FILE_OPTIONS)}
+    of |= file_options(settings)
     of |= {"content_of_model": hashes[0], "content_of_dense": hashes[1]}
     of |= {"content_of_file": (table or lines).content}
     of |= {"content_of_tokenizer": classifier.encoder.identity(), **codes_of(cut.methods)}
@@ -176,14 +187,12 @@ def stream(
     return Stream(classifier, explained, cut, chunks, folder / "parts", hashes, notes, done)
 
 
-def _checked_file(settings: StreamSettings, folder: Path) -> tuple[LineChunks, Table | None]:
-    """Return a file by its lines, and as a table where it is one; refused before a folder is made."""
+def _file(settings: StreamSettings) -> tuple[LineChunks, Table | None]:
+    """Return a file by its lines, and as a table where it is one."""
     lines = LineChunks(Path(settings.file), settings.chunk)
-    table = table_at(lines.path, settings.text, settings.query)
+    table = table_at(settings)
     if table is None:
         len(lines)
-    elif not table.is_in(folder):
-        table.check()
     return lines, table
 
 
@@ -207,7 +216,9 @@ def collect(run: Stream) -> dict[str, Any]:
     cost = {m: total / n for m, (total, n) in spent.items()}
     told = {"mean": numbers / n_texts} if kind == "value" else {"labels": dict(labels)}
     counts = {"texts": n_texts, **told, "words": words, "words_unread": unread}
-    found = {"settings": vars(run.settings), **counts, "ms_per_text": cost, "parts": names}
+    settings = {k: v for k, v in vars(run.settings).items() if k not in FILE_OPTIONS}
+    settings |= file_options(run.settings)
+    found = {"settings": settings, **counts, "ms_per_text": cost, "parts": names}
     found["notes"] = list(run.notes)
     run.lines.check_unchanged()
     folder = run.folder.parent

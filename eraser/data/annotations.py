@@ -1,12 +1,17 @@
-"""A line of an ERASER split → Example: its fields checked one by one, then against its documents."""
+"""A line of an ERASER split → Example: its fields checked one by one, then against its documents.
+
+`SPLIT.annotators.jsonl`, which may be missing and which other readers pass over, has a line for each example
+whose annotators are told apart: `annotation_id`, and `annotators`, a list of objects with the `name` of one
+and `evidences`, the list of what that one marked.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
-from eraser.data.source import Source
+from eraser.data.source import Source, parse_json_lines
 from eraser.errors import Fault, InputError, short_repr
 from eraser.types import Document, Evidence, Example, Span
 
@@ -92,3 +97,76 @@ def example_of(row: Annotation, documents: Mapping[str, Document], faults: list[
             evidence.add(Evidence(doc_id, Span(start, end)))
         groups.add(frozenset(evidence))
     return Example(row.id, row.doc_ids, row.label, row.query, frozenset(groups))
+
+
+def annotators_file(split: str) -> str:
+    """Return the name of the file that says what each annotator of a split marked."""
+    return f"{split}.annotators.jsonl"
+
+
+def annotator_records(examples: Iterable[Example]) -> Iterator[dict[str, Any]]:
+    """Yield the lines of that file."""
+    for example in examples:
+        names = example.annotator_names or ("",) * len(example.annotators)
+        people = [
+            {"name": name, "evidences": [_place(e) for e in sorted(marked)]}
+            for name, marked in zip(names, example.annotators, strict=True)
+        ]
+        if people:
+            yield {"annotation_id": example.id, "annotators": people}
+
+
+def _place(evidence: Evidence) -> dict[str, Any]:
+    start, end = evidence.span.start, evidence.span.end
+    return {"docid": evidence.doc_id, "start_token": start, "end_token": end}
+
+
+@dataclass(frozen=True)
+class Annotators:
+    """A line of SPLIT.annotators.jsonl, not yet checked against the documents."""
+
+    names: tuple[str, ...]
+    marked: tuple[tuple[tuple[str, int, int], ...], ...]
+    place: str
+    line: int
+
+    @classmethod
+    def of(cls, record: Mapping[str, Any], place: str, line: int) -> Annotators:
+        """Read a line."""
+        id, people = record.get("annotation_id"), record.get("annotators")
+        if not isinstance(id, str) or not isinstance(people, list):
+            raise InputError(Fault('"annotation_id" and "annotators"', short_repr(record), place, line))
+        names, marked = [], []
+        for one in people:
+            if not isinstance(one, dict) or not isinstance(one.get("name"), str):
+                raise InputError(Fault('an annotator with a "name"', short_repr(one), place, line, id))
+            (evidence,) = _read_groups([one.get("evidences")], place, line, id)
+            names.append(one["name"])
+            marked.append(tuple(evidence))
+        return cls(tuple(names), tuple(marked), place, line)
+
+
+def read_annotators(source: Source, split: str) -> dict[str, Annotators]:
+    """Return what is known of each example's annotators."""
+    if not source.has(name := annotators_file(split)):
+        return {}
+    lines = parse_json_lines(source.text(name), place := source.place(name))
+    return {record["annotation_id"]: Annotators.of(record, place, line) for line, record in lines}
+
+
+def with_annotators(
+    example: Example, said: Annotators | None, documents: Mapping[str, Document], faults: list[Fault]
+) -> Example:
+    """Return an example with its annotators; `faults` takes evidence that is outside its documents."""
+    if said is None:
+        return example
+    marked = frozenset(span for one in said.marked for span in one)
+    for doc_id, start, end in sorted(marked):
+        n_words = len(documents[doc_id].words) if doc_id in documents and doc_id in example.doc_ids else 0
+        if not start < end <= n_words:
+            expected = f"a span inside {short_repr(doc_id)} ({n_words} words)"
+            faults.append(Fault(expected, f"{start}:{end}", said.place, said.line, example.id))
+            return example
+    people = tuple(frozenset(Evidence(d, Span(a, b)) for d, a, b in one) for one in said.marked)
+    names = said.names if any(said.names) else ()
+    return replace(example, annotators=people, annotator_names=names)

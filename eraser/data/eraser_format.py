@@ -9,12 +9,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from eraser.data.annotations import Annotation, example_of, read_annotation
+from eraser.data.annotations import (
+    Annotation,
+    example_of,
+    read_annotation,
+    read_annotators,
+    with_annotators,
+)
 from eraser.data.on_disk import is_large, load_large
 from eraser.data.source import SPLITS, Source, cut_sentences, cut_sentences_of_jsonl, parse_json_lines
 from eraser.data.texts import cut_note, read_cutter, read_texts, with_text
 from eraser.errors import Fault, InputError, short_repr
-from eraser.types import Dataset, Document
+from eraser.types import Dataset, Document, Example
 
 
 def read_documents(source: Source, doc_ids: Iterable[str]) -> dict[str, Document]:
@@ -57,7 +63,7 @@ def load_eraser(source: Source, name: str, splits: Iterable[str] | None = None) 
     records = {s: _read_annotations(source, s, faults) for s in there}
     doc_ids = {d for rows in records.values() for row in rows for d in row.doc_ids}
     documents = read_documents(source, doc_ids) if not faults else {}
-    loaded = {s: tuple(example_of(row, documents, faults) for row in rows) for s, rows in records.items()}
+    loaded = {s: _examples(source, s, rows, documents, faults) for s, rows in records.items()}
     if faults:
         raise InputError(*faults)
     for split, rows in records.items():
@@ -67,6 +73,14 @@ def load_eraser(source: Source, name: str, splits: Iterable[str] | None = None) 
             notes.append(f"{split}: {bare} examples without evidence")
     cutter = read_cutter(source)
     return Dataset(name, documents, loaded, (*notes, *cut_note(cutter)), str(source.path), cutter)
+
+
+def _examples(
+    source: Source, split: str, rows: list[Annotation], documents: dict[str, Document], faults: list[Fault]
+) -> tuple[Example, ...]:
+    said = read_annotators(source, split) if not faults else {}
+    found = ((row.id, example_of(row, documents, faults)) for row in rows)
+    return tuple(with_annotators(example, said.get(id), documents, faults) for id, example in found)
 
 
 def _read_annotations(source: Source, split: str, faults: list[Fault]) -> list[Annotation]:

@@ -43,4 +43,5 @@ def _document(dataset: Dataset, example: Example) -> Document:
 
 def _example(example: Example, document: Document) -> Example:
     everything = frozenset({Evidence(document.id, Span(0, len(document.words)))})
-    return replace(example, doc_ids=(document.id,), gold=frozenset({everything}), annotators=())
+    bare = replace(example, annotators=(), annotator_names=())
+    return replace(bare, doc_ids=(document.id,), gold=frozenset({everything}))

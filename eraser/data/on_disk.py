@@ -21,7 +21,14 @@ from typing import Any, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from eraser.data.annotations import Annotation, example_of, read_annotation
+from eraser.data.annotations import (
+    Annotation,
+    Annotators,
+    annotators_file,
+    example_of,
+    read_annotation,
+    with_annotators,
+)
 from eraser.data.source import Source, cut_sentences, cut_sentences_of_jsonl, parse_json_lines
 from eraser.data.texts import TEXTS, OwnText, cut_note, read_cutter, with_text
 from eraser.errors import Fault, InputError, short_repr
@@ -47,7 +54,7 @@ def load_large(source: Source, name: str, splits: Sequence[str]) -> Dataset:
     documents: Documents = _Jsonl(source) if source.has("docs.jsonl") else _Folder(source)
     faults: list[Fault] = []
     notes: list[str] = []
-    opened = {s: _Opened(source, documents, JsonLines.of(source.path / f"{s}.jsonl")) for s in splits}
+    opened = {s: _Opened.of(source, documents, s) for s in splits}
     examples = {s: _checked(of_split, s, faults, notes) for s, of_split in opened.items()}
     if faults:
         raise InputError(*dict.fromkeys(faults))  # several examples may want one document
@@ -164,28 +171,32 @@ class _Folder(Documents):
 
 
 class _ById:
-    """A JSON-lines file whose objects have a docid; of several with one id the last counts."""
+    """A JSON-lines file whose objects have an id; of several with one id the last counts."""
 
     def __init__(
-        self, source: Source, name: str, check: Callable[[dict[str, Any], str, int], object]
+        self,
+        source: Source,
+        name: str,
+        check: Callable[[dict[str, Any], str, int], object],
+        key: str = "docid",
     ) -> None:
-        self.lines = JsonLines.of(source.path / name)
+        self.lines, self.key = JsonLines.of(source.path / name), key
         begins, numbers, hashes = array("Q"), array("Q"), array("Q")
         for start, number, record in self.lines.all():
             check(record, str(self.lines.path), number)
             begins.append(start)
             numbers.append(number)
-            hashes.append(_hash(record["docid"]))
+            hashes.append(_hash(record[key]))
         order = np.argsort(np.asarray(hashes), kind="stable")
         self.hashes, self.begins, self.numbers = (np.asarray(a)[order] for a in (hashes, begins, numbers))
 
-    def find(self, doc_id: str) -> tuple[dict[str, Any], str, int] | None:
-        """Return a document's object, and where it stands."""
-        hash = np.uint64(_hash(doc_id))
+    def find(self, id: str) -> tuple[dict[str, Any], str, int] | None:
+        """Return the object of an id, and where it stands."""
+        hash = np.uint64(_hash(id))
         first, end = (int(np.searchsorted(self.hashes, hash, side)) for side in ("left", "right"))
         for i in reversed(range(first, end)):
             record = self.lines.at(int(self.begins[i]), number := int(self.numbers[i]))
-            if record["docid"] == doc_id:
+            if record[self.key] == id:
                 return record, str(self.lines.path), number
         return None
 
@@ -222,11 +233,19 @@ class _Jsonl(Documents):
 
 @dataclass(frozen=True, eq=False)
 class _Opened:
-    """A split's file and the documents it needs."""
+    """A split's file, the documents it needs, and what its annotators marked, where they are told apart."""
 
     source: Source
     documents: Documents
     lines: JsonLines
+    people: _ById | None = None
+
+    @classmethod
+    def of(cls, source: Source, documents: Documents, split: str) -> _Opened:
+        """Open a split's files."""
+        name = annotators_file(split)
+        people = _ById(source, name, Annotators.of, "annotation_id") if source.has(name) else None
+        return cls(source, documents, JsonLines.of(source.path / f"{split}.jsonl"), people)
 
     def check(self, record: dict[str, Any], number: int, faults: list[Fault]) -> Annotation | None:
         """Return a line's fields where they are as they should be."""
@@ -246,7 +265,10 @@ class _Opened:
                 _ = self.documents[doc_id]
             except InputError as error:
                 faults += error.faults
-        return example_of(row, self.documents if len(faults) == before else {}, faults)
+        documents = self.documents if len(faults) == before else {}
+        found = example_of(row, documents, faults)
+        said = None if self.people is None or len(faults) > before else self.people.find(row.id)
+        return with_annotators(found, None if said is None else Annotators.of(*said), documents, faults)
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from eraser.data.annotations import annotator_records, annotators_file
 from eraser.data.texts import TEXTS, WORDS, text_records
 from eraser.errors import Fault, InputError, short_repr
 from eraser.files.owned import made_whole
@@ -38,21 +39,15 @@ def write_eraser(dataset: Dataset, folder: Path, of: Mapping[str, Any] | None = 
 
     Where it is said what the data set was made `of`, its manifest says so (eraser/files/owned.py).
 
-    Beside them, where texts were given as such: what cut them, and those that are not their words between
-    spaces (eraser/data/texts.py).
+    Beside them, where annotators are told apart, stands what each marked (eraser/data/annotations.py), and
+    where texts were given as such, what cut them, and those that are not their words between spaces
+    (eraser/data/texts.py).
 
     Raises:
         InputError: something is there already, or it cannot be written.
     """
     refuse_taken(folder)
-    words = {document.id: document.words for document in dataset.documents.values()}
-    texts = {d.id: "\n".join(map(" ".join, d.sentences)) for d in dataset.documents.values()}
-    records: dict[str, Iterable[Mapping[str, Any]]] = {
-        "docs": ({"docid": id, "document": text} for id, text in texts.items()),
-        **{s: [gold_record(e, words) for e in examples] for s, examples in dataset.splits.items()},
-    }
-    if own := list(text_records(dataset.documents.values())):
-        records[Path(TEXTS).stem] = own
+    records = _records(dataset)
     made: list[Path] = []
 
     def write(partial: Path) -> None:
@@ -60,7 +55,7 @@ def write_eraser(dataset: Dataset, folder: Path, of: Mapping[str, Any] | None = 
         partial.mkdir()
         for name, rows in records.items():
             lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-            (partial / f"{name}.jsonl").write_text("".join(lines), encoding="utf-8")
+            (partial / name).write_text("".join(lines), encoding="utf-8")
         if dataset.cutter is not None:
             (partial / WORDS).write_text(json.dumps({"words": dataset.cutter}) + "\n", encoding="utf-8")
         if of is not None:
@@ -71,3 +66,16 @@ def write_eraser(dataset: Dataset, folder: Path, of: Mapping[str, Any] | None = 
     finally:
         for partial in made:
             shutil.rmtree(partial, ignore_errors=True)
+
+
+def _records(dataset: Dataset) -> dict[str, Iterable[Mapping[str, Any]]]:
+    """Return the lines of each file."""
+    words = {document.id: document.words for document in dataset.documents.values()}
+    texts = {d.id: "\n".join(map(" ".join, d.sentences)) for d in dataset.documents.values()}
+    records: dict[str, Iterable[Mapping[str, Any]]] = {
+        "docs.jsonl": ({"docid": id, "document": text} for id, text in texts.items()),
+        **{f"{s}.jsonl": [gold_record(e, words) for e in examples] for s, examples in dataset.splits.items()},
+    }
+    optional = {annotators_file(s): annotator_records(examples) for s, examples in dataset.splits.items()}
+    optional[TEXTS] = text_records(dataset.documents.values())
+    return records | {name: lines for name, found in optional.items() if (lines := list(found))}

@@ -1,11 +1,13 @@
-"""What examples say, as a hash: two data sets of one hash are the same to any run."""
+"""What examples say, and what stands in files, as a hash: two of one hash are the same to any run."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
+from eraser.files.owned import hash_of
 from eraser.types import Dataset, Evidence, Example
 
 
@@ -16,6 +18,15 @@ def content_of_examples(dataset: Dataset, examples: Sequence[Example]) -> str:
         each = (*_as_lists(example), dataset.text(example).words)
         told.update(repr(each).encode("utf-8", "surrogatepass"))
     return told.hexdigest()
+
+
+def content_at(path: Path) -> str:
+    """Return a hash of a file, or of the names and contents of all files in a folder."""
+    if not path.is_dir():
+        return hash_of(path)
+    files = sorted(file for file in path.rglob("*") if file.is_file())
+    lines = "".join(f"{file.relative_to(path)}\0{hash_of(file)}\n" for file in files)
+    return hashlib.sha256(lines.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _as_lists(example: Example) -> tuple[Any, ...]:

@@ -13,7 +13,8 @@ Axes: A annotator, W word.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Literal
+from dataclasses import asdict
+from typing import Any, Literal, get_args
 
 import numpy as np
 
@@ -51,6 +52,20 @@ def human_ceiling(
         raise InputError(Fault("others union or majority", short_repr(others)))
     pairs = [_each_against_others(dataset, e, others) for e in examples]
     return tuple(score(m, [_mean(m, of_example) for of_example in pairs], seed) for m in CEILING)
+
+
+def agreement_rows(dataset: Dataset) -> list[dict[str, Any]]:
+    """Return the ceiling of each split, as rows: `split`, `others`, and the fields of a score.
+
+    Where no text of a split has more than two annotators, the union of the others and their majority are one.
+    """
+    rows = list[dict[str, Any]]()
+    for split, examples in dataset.splits.items():
+        most = max((len(e.annotators) for e in examples), default=0)
+        for others in get_args(Others)[: max(0, min(most, 3) - 1)]:
+            scores = human_ceiling(dataset, examples, others=others)
+            rows += [{"split": split, "others": others, **asdict(score)} for score in scores]
+    return rows
 
 
 def annotator_agreement(

@@ -28,7 +28,8 @@ def attribute_command(  # noqa: PLR0913 (one option each)
     file: Annotated[
         Path,
         typer.Option(
-            help="Texts: CSV, TSV, JSON, JSONL or Parquet with a column of texts, or TXT with one per line."
+            help="Texts: CSV, TSV, Excel, JSON, JSONL or Parquet with a column of texts, or TXT with one per "
+            "line."
         ),
     ],
     model: Annotated[str, typer.Option(help="Model folder, hub id or package.module:function.")],

@@ -18,7 +18,7 @@ from eraser.files.whole import is_text, name_fault
 from rationale import __version__
 from rationale.cli.attribute import attribute_command
 from rationale.cli.bench import bench_command
-from rationale.cli.data import first_command, import_command
+from rationale.cli.data import agreement_lines, export_command, first_command, import_command
 from rationale.cli.evaluate import compare_command, evaluate_command
 from rationale.cli.options import (
     AsJson,
@@ -48,6 +48,7 @@ app = typer.Typer(
 data_app = typer.Typer(no_args_is_help=True, help="Import, list, fetch and describe data sets.")
 app.add_typer(data_app, name="data")
 data_app.command("import")(import_command)
+data_app.command("export")(export_command)
 app.add_typer(train_app, name="train")
 app.add_typer(tune_app, name="tune")
 app.command("evaluate")(evaluate_command)
@@ -158,6 +159,7 @@ def data_fetch(
 def data_describe(dataset: DatasetName = None, data: DataPath = None, as_json: AsJson = False) -> None:
     """Print what a data set contains and what was left out of it."""
     from eraser.load import load
+    from eraser.metrics.annotators import agreement_rows
 
     loaded = load(dataset, data)
     facts: dict[str, Any] = {
@@ -173,13 +175,17 @@ def data_describe(dataset: DatasetName = None, data: DataPath = None, as_json: A
             "evidence_spans": sum(len(e.evidence) for e in examples),
             "human_share": round(loaded.human_share(split), 4),
         }
+    agreement = agreement_rows(loaded)
     if as_json:
-        say(json.dumps(facts).replace("NaN", "null"))
+        more = {"agreement": agreement} if agreement else {}
+        say(json.dumps(facts | more).replace("NaN", "null"))
         return
     say(f"{loaded.name}: labels {', '.join(loaded.labels)}")
     for split, row in facts["splits"].items():
         shown = row | {"human_share": digits(row["human_share"])}
         say(f"  {split:6}" + "  ".join(f"{k} {v}" for k, v in shown.items()))
+    for line in agreement_lines(agreement):
+        say(line)
     for note in loaded.notes:
         say(f"  note: {note}")
     say_next(*first_command(loaded, data, dataset))

@@ -18,12 +18,15 @@ from rationale.cli.options import (
     DataPath,
     DatasetName,
     DenseModel,
+    Encoding,
     Explains,
     LabelNames,
     Methods,
     ModelPath,
     Overwrite,
     RunFolder,
+    Separator,
+    SkipInvalid,
     absolute,
     label_names,
 )
@@ -31,6 +34,7 @@ from rationale.process.terminal import digits, say, say_lines, say_next
 from rationale.settings import EvaluateSettings
 
 if TYPE_CHECKING:  # torch is imported when a command runs
+    from eraser.data.custom.options import ImportOptions
     from rationale.evaluation.plan import Plan
     from rationale.report.summary import Tables
     from rationale.runners.jobs import EvaluateJob
@@ -61,6 +65,9 @@ def evaluate_command(  # noqa: PLR0913 (one option each)
     budget: Budgets = None,
     explain: Explains = None,
     labels: LabelNames = None,
+    skip_invalid: SkipInvalid = False,
+    encoding: Encoding = None,
+    separator: Separator = None,
     overwrite: Overwrite = False,
     as_json: AsJson = False,
     *,
@@ -68,7 +75,8 @@ def evaluate_command(  # noqa: PLR0913 (one option each)
     compute: Compute,
 ) -> None:
     """Score rationale methods against human evidence; an interrupted run resumes where it stopped."""
-    from eraser.load import load, named
+    from eraser.data.custom.options import ImportOptions
+    from eraser.load import is_table, load, named
     from rationale.evaluation.choices import DEFAULT, choose
     from rationale.evaluation.plan import plan
     from rationale.hf.memory import keep_freed_memory
@@ -78,7 +86,11 @@ def evaluate_command(  # noqa: PLR0913 (one option each)
     check_runner(compute.runner, compute.workers, compute.address)
     keep_freed_memory()
     asked = settings(dataset=named(dataset, data), model=model or _default_model(dataset, data), dense=dense)
-    loaded = load(dataset, data, split=asked.split)
+    reading = ImportOptions(skip_invalid=skip_invalid, encoding=encoding, separator=separator)
+    loaded = load(dataset, data, split=asked.split, how=reading)
+    if data is not None and is_table(data):
+        for line in loaded.notes:
+            say(f"note: {line}", err=True)
     classifier = _classifier(asked.model, asked, labels)
     explained = None if dense is None else _classifier(dense, asked, labels)
     folder = out or Path("runs") / f"{loaded.name}-{asked.split}"
@@ -90,12 +102,12 @@ def evaluate_command(  # noqa: PLR0913 (one option each)
     planned = plan(classifier, loaded, choices.settings, folder, explained, overwrite)
     if planned.done:
         say(f"already done: {folder}; tables and report are written again from its parts", err=True)
-    RUNNERS[compute.runner](_job(planned, labels, data), planned, compute.workers, compute.address)
+    RUNNERS[compute.runner](_job(planned, labels, data, reading), planned, compute.workers, compute.address)
     tables = write_run(planned.batches(), loaded, folder)
     _print_run(tables, str(planned.run.budgets[0]), folder, as_json)
 
 
-def _job(planned: Plan, labels: str | None, data: Path | None) -> EvaluateJob:
+def _job(planned: Plan, labels: str | None, data: Path | None, reading: ImportOptions) -> EvaluateJob:
     """Return what a worker needs to know of the run; paths are absolute, as it may start elsewhere."""
     import torch
 
@@ -105,7 +117,10 @@ def _job(planned: Plan, labels: str | None, data: Path | None) -> EvaluateJob:
     elsewhere = replace(s, model=absolute(s.model), dense=None if s.dense is None else absolute(s.dense))
     folder = str(planned.run.folder.parent.resolve())
     place = None if data is None else absolute(str(data))
-    return EvaluateJob(elsewhere, folder, label_names(labels), torch.get_num_threads(), place)
+    return EvaluateJob(
+        elsewhere, folder, label_names(labels), torch.get_num_threads(), place,
+        reading.skip_invalid, reading.encoding, reading.separator,
+    )  # fmt: skip
 
 
 def _classifier(name: str, asked: EvaluateSettings, labels: str | None) -> TextClassifier:

@@ -10,7 +10,7 @@ import typer
 
 from eraser import Fault, InputError
 from eraser.words import WordCutter
-from rationale.settings import DEVICE_HELP, WORDS_HELP
+from rationale.settings import DEVICE_HELP, ENCODING_HELP, SEPARATOR_HELP, SKIP_INVALID_HELP, WORDS_HELP
 
 DatasetName = Annotated[
     str | None,
@@ -22,8 +22,8 @@ DatasetName = Annotated[
 DataPath = Annotated[
     Path | None,
     typer.Option(
-        help="Folder or .tar.gz of the data set, or a CSV, TSV, JSON, JSONL or Parquet file with the columns "
-        "text, label and optionally rationale; by default the copy that `data fetch` downloaded."
+        help="Folder or .tar.gz of the data set, or a CSV, TSV, Excel, JSON, JSONL or Parquet file with the "
+        "columns text, label and optionally rationale; by default the copy that `data fetch` downloaded."
     ),
 ]
 ExtraLabels = Annotated[
@@ -40,6 +40,9 @@ Precision = Annotated[
 ]
 Split = Annotated[str, typer.Option(help="Split of the data set.")]
 Device = Annotated[str, typer.Option(help=DEVICE_HELP)]
+Encoding = Annotated[str | None, typer.Option(help=ENCODING_HELP)]
+Separator = Annotated[str | None, typer.Option(help=SEPARATOR_HELP)]
+SkipInvalid = Annotated[bool, typer.Option("--skip-invalid", help=SKIP_INVALID_HELP)]
 Words = Annotated[WordCutter | None, typer.Option(help=WORDS_HELP)]
 
 # evaluation

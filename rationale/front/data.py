@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from eraser import Dataset, Fault, InputError
-from eraser.data.custom.read import WHOLE, ImportOptions, read_custom
-from eraser.data.custom.rows import ColumnNames
+from eraser.data.custom.options import ColumnNames, ImportOptions
+from eraser.data.custom.read import WHOLE, read_custom
 from eraser.data.custom.tables import LABELLED
 from eraser.load import load
 
@@ -22,10 +22,13 @@ def load_data(place: str | Path | Mapping[str, str | Path] = "sample", **how: An
 
     Args:
         place: a name (`sample`, or one that was fetched); a folder or archive in ERASER or HateXplain format;
-            a CSV, TSV, JSON, JSONL or Parquet file, which is divided into train, val and test; or such a file
-            for each split.
-        how: of such files: the names of columns (`text`, `label`, `id`, `rationale`, `query`, `split`), and
-            `form`, `marks`, `shares`, `seed`, `words`, see `eraser.data.custom.read.ImportOptions`.
+            a CSV, TSV, Excel, JSON, JSONL or Parquet file, which is divided into train, val and test; or such
+            a file for each split.
+        how: of such files: the names of columns (`text`, `label`, `id`, `rationale`, `query`, `split`,
+            `annotator`), and `form`, `marks`, `shares`, `seed`, `words`, `export`, `offsets`, `span_labels`,
+            `label_from`, `skip_invalid`, `encoding`, `separator`, see
+            `eraser.data.custom.options.ImportOptions`. With `export` the place may be a file or folder of any
+            form that is read.
 
     Raises:
         InputError: it cannot be read, a fault each.
@@ -33,7 +36,7 @@ def load_data(place: str | Path | Mapping[str, str | Path] = "sample", **how: An
     known = sorted(COLUMNS | OPTIONS)
     if unknown := sorted(how.keys() - set(known)):
         raise InputError(*(Fault(f"an option of {', '.join(known)}", name) for name in unknown))
-    files = _files(place)
+    files = _files(place, "export" in how)
     if files:
         columns = ColumnNames(**{name: how[name] for name in how.keys() & COLUMNS})
         options = ImportOptions(columns, **{name: how[name] for name in how.keys() & OPTIONS})
@@ -46,9 +49,9 @@ def load_data(place: str | Path | Mapping[str, str | Path] = "sample", **how: An
     return load(str(place))
 
 
-def _files(place: str | Path | Mapping[str, str | Path]) -> dict[str, Path]:
+def _files(place: str | Path | Mapping[str, str | Path], exported: bool) -> dict[str, Path]:
     """Return the user's own files by split; none where the place is something else."""
     if isinstance(place, Mapping):
         return {split: Path(file) for split, file in place.items()}
     path = Path(place)
-    return {WHOLE: path} if path.suffix.lower() in LABELLED and not path.is_dir() else {}
+    return {WHOLE: path} if exported or (path.suffix.lower() in LABELLED and not path.is_dir()) else {}

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import torch
 
 from eraser import Fault, InputError
+from eraser.data.custom.options import ImportOptions
 from eraser.files.whole import write_json
 from eraser.load import load
 from eraser.progress import silent
@@ -79,6 +80,14 @@ class EvaluateJob(Job):
     """`rationale evaluate`."""
 
     data: str | None = None
+    skip_invalid: bool = False
+    encoding: str | None = None
+    separator: str | None = None
+
+    @property
+    def reading(self) -> ImportOptions:
+        """How a file of rows is read."""
+        return ImportOptions(skip_invalid=self.skip_invalid, encoding=self.encoding, separator=self.separator)
 
     @staticmethod
     def settings_type() -> type:  # noqa: D102
@@ -88,7 +97,8 @@ class EvaluateJob(Job):
         data = None if self.data is None else Path(self.data)
         model, dense = self.models(device)
         s = self.settings
-        return plan(model, load(s.dataset, data, split=s.split), s, Path(self.folder), dense)
+        loaded = load(s.dataset, data, split=s.split, how=self.reading)
+        return plan(model, loaded, s, Path(self.folder), dense)
 
 
 @dataclass(frozen=True)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from array import array
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from hashlib import sha256
 from itertools import islice
@@ -21,6 +22,8 @@ from eraser.files.owned import hash_of
 MOST_OF_CHUNK = 2**29  # bytes that are held at once: two of the longest lines
 CHANGED = "the file changed while it was being read; run the same command with a new --out"
 Numbered = tuple[int, int, dict[str, Any]]  # of a text: its number from 1, its line, its fields
+TEXT, TOKENS = "text", "tokens"  # the usual key of a text, and of one that is given as a list of its words
+HALF = re.compile("[\ud800-\udfff]")
 LOOKED_AT = 1000  # lines at a file's beginning, to see whether its texts have spaces between words
 
 
@@ -95,12 +98,42 @@ class LineChunks:
 Place = tuple[str | Path, int, str | None]  # a file, a line, and the id of what stands there, if it has one
 
 
+def text_in(record: Mapping[str, Any], text: str) -> Any:
+    """Return the text of a record; where it has none but a list of tokens, that."""
+    if text == TEXT and text not in record and TOKENS in record:
+        return record[TOKENS]
+    return record.get(text)
+
+
 def check_texts(record: Mapping[str, Any], text: str, query: str | None, at: Place) -> None:
-    """Refuse a record whose text has no words, or that has no query where one is asked for."""
-    for name in (text, query):
-        value = None if name is None else record.get(name)
-        if name is not None and (not isinstance(value, str) or (name == text and not value.split())):
+    """Refuse a record whose text has no words, or that has no query where one is asked for.
+
+    A text is a string or the list of its words. Half a character, of which some tools cut emoji, is refused.
+    """
+    values = {text: text_in(record, text)} | ({} if query is None else {query: record.get(query)})
+    values |= {} if at[2] is None else {"id": at[2]}
+    for name, value in values.items():
+        words = value if name == text and isinstance(value, list) else [value]
+        if not all(isinstance(x, str) for x in words) or (name == text and not _have_words(value)):
             raise InputError(Fault(f"a text with words in {name!r}", short_repr(value), *at))
+        if found := next(filter(None, map(HALF.search, words)), None):
+            expected = f"whole characters in {name!r}"
+            raise InputError(Fault(expected, f"half of one, {short_repr(found[0])}", *at))
+
+
+def advised(fault: Fault) -> Fault:
+    """Return what is wrong with a row, and that such rows can be left out."""
+    advice = " (--skip-invalid leaves such rows out)"
+    if fault.message is not None:
+        return replace(fault, message=fault.message + advice)
+    return replace(fault, got=fault.got + advice)
+
+
+def _have_words(value: Any) -> bool:
+    """Return whether a string has words, or a list is words and nothing else."""
+    if isinstance(value, list):
+        return bool(value) and all(len(word.split()) == 1 for word in value)
+    return bool(value.split())
 
 
 def first_texts(path: Path, key: str) -> Iterator[str]:
@@ -108,8 +141,8 @@ def first_texts(path: Path, key: str) -> Iterator[str]:
     with regular(path) as file:
         for line in islice(lines_of(file, path), LOOKED_AT):
             try:
-                found = json.loads(line.decode("utf-8", "replace"))
+                found = json.loads(line.decode("utf-8-sig", "replace"))
             except (ValueError, RecursionError):
                 continue
-            if isinstance(found, dict) and isinstance(text := found.get(key), str):
+            if isinstance(found, dict) and isinstance(text := text_in(found, key), str):
                 yield text

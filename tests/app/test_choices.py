@@ -10,7 +10,8 @@ from rationale_viewer.pages.people import LIVE
 from rationale_viewer.session.start import VARIABLE, LaunchConfig
 from streamlit.testing.v1 import AppTest
 
-from eraser.data.custom.read import ImportOptions, read_custom
+from eraser.data.custom.options import ImportOptions
+from eraser.data.custom.read import read_custom
 from eraser.data.write_eraser import write_eraser
 from rationale.attribution import METHODS as ALL_METHODS
 from tests.helpers.app.pages import SCRIPT, TEXT, checked, keyed, markup

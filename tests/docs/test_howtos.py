@@ -42,7 +42,16 @@ def scores_of(run):
 
 
 def test_every_howto_is_tested():
-    tested = {"method", "metric", "dataset", "encoder", "adaptive-model", "black-box"}
+    tested = {
+        "method",
+        "metric",
+        "dataset",
+        "annotations",
+        "correct",
+        "encoder",
+        "adaptive-model",
+        "black-box",
+    }
     assert {page.stem for page in HOWTOS.glob("*.md")} == tested
 
 
@@ -91,6 +100,31 @@ def test_dataset(tmp_path, monkeypatch):
     for name in ("reviews", "stars"):
         rows = scores_of(tmp_path / "runs" / name)
         assert set(rows[rows.metric == "token_f1"].n) == {2}
+
+
+def test_annotations(tmp_path, monkeypatch):
+    do(HOWTOS / "annotations.md", tmp_path, monkeypatch)
+    films = load("films", tmp_path / "data/films").splits["test"]
+    assert [(e.id, e.label, e.annotator_names) for e in films] == [
+        ("1", "NEG", ("2", "5")), ("2", "POS", ("2",)),
+    ]  # fmt: skip
+
+
+def test_correct(tmp_path, monkeypatch):
+    shipped = load_classifier(SHIPPED)
+    (tmp_path / "models/reviews").mkdir(parents=True)
+    save_classifier(shipped.model.without_removal(), shipped.encoder.tokenizer, tmp_path / "models/reviews")
+    do(HOWTOS / "correct.md", tmp_path, monkeypatch)
+    before = {json.loads(line)["annotation_id"]: json.loads(line) for line in
+              (tmp_path / "runs/first/predictions/survivors.jsonl").read_text().splitlines()}  # fmt: skip
+    after = load("sample-corrected", tmp_path / "data/sample-corrected")
+    assert [e.id for e in after.splits["test"]] == list(before)
+    for example in after.splits["test"]:
+        (rationale,) = before[example.id]["rationales"]
+        spans = [(s["start_token"], s["end_token"]) for s in rationale["hard_rationale_predictions"]]
+        assert sorted((e.span.start, e.span.end) for e in example.evidence) == spans[1:]
+        assert example.label == before[example.id]["classification"]
+    assert set(scores_of(tmp_path / "runs/second").method) >= {"attention", "random"}
 
 
 @pytest.mark.slow

@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 
 from eraser import InputError
-from eraser.data.custom.read import ImportOptions, read_custom
+from eraser.data.custom.options import ImportOptions
+from eraser.data.custom.read import read_custom
 from eraser.data.source import Source
 from eraser.download import unpack
 from eraser.files import bounds

@@ -10,9 +10,10 @@ import pandas as pd
 import pytest
 
 from eraser import InputError
-from eraser.data.custom import tables
-from eraser.data.custom.read import ImportOptions, read_custom
+from eraser.data.custom.options import ImportOptions
+from eraser.data.custom.read import read_custom
 from eraser.data.custom.tables import LABELLED, READERS, rows_of
+from eraser.data.kinds import json_rows
 from eraser.errors import Fault
 from tests.helpers.eraser.own_files import FILMS, gold, save
 
@@ -41,7 +42,7 @@ def test_every_form_gives_the_same_data_set(tmp_path, kind):
 @pytest.mark.parametrize("block", [1, 2, 7, 64, 2**20])
 @pytest.mark.parametrize("indent", [None, 3])
 def test_an_array_is_read_block_by_block(tmp_path, monkeypatch, block, indent):
-    monkeypatch.setattr(tables, "CHUNK", block)
+    monkeypatch.setattr(json_rows, "CHUNK", block)
     rows = [{"n": n, "t": "]},{" * n, "deep": [[n, {"a": None}], True, -1.5e-3]} for n in range(40)]
     (tmp_path / "x.json").write_text(json.dumps(rows, indent=indent))
     assert [row for _, row in rows_of(tmp_path / "x.json")] == rows
@@ -68,7 +69,11 @@ A_LIST = "expected a JSON array of objects (JSON lines, an object on each, are a
         ("x.json", b'[{"a": "b', "x.json:1: expected one JSON object, got Unterminated string starting at"),
         ("x.json", b"[{}]\n[]", "x.json:2: expected nothing after the array, got '['"),
         ("x.json", b"[" * 100_000, "x.json:1: expected one JSON object, got maximum recursion depth"),
-        ("x.json", b'[\n{"a": "\xff"}]', "x.json:2: expected UTF-8 text, got 'utf-8' codec"),
+        (
+            "x.json",
+            b'[\n{"a": "\x81"}]',
+            "x.json:2: expected UTF-8 text (--encoding names another), got 'utf-8' codec",
+        ),
         ("x.parquet", b"text,label\n", "x.parquet: expected a readable Parquet file, got ArrowInvalid"),
         ("none.csv", None, "none.csv: expected a readable file, got No such file"),
     ],
@@ -97,7 +102,7 @@ def _large(path: Path) -> Path:
     return save(path, rows)
 
 
-@pytest.mark.parametrize("kind", READERS)
+@pytest.mark.parametrize("kind", [k for k in READERS if k != ".xlsx"])  # a workbook's strings are, to a bound
 def test_a_large_file_is_not_held(tmp_path, kind):
     path = _large(tmp_path / f"x{kind}")
     tracemalloc.start()

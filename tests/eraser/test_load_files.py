@@ -33,7 +33,7 @@ def test_without_rationales_it_says_so(tmp_path):
 
 def test_what_no_data_set_can_be_made_of(tmp_path):
     text, table = save(tmp_path / "x.txt", FILMS), save(tmp_path / "x.csv", FILMS)
-    need = "a .csv, .tsv, .json, .jsonl or .parquet file with the columns text and label"
+    need = "a .csv, .tsv, .json, .jsonl, .parquet or .xlsx file with the columns text and label"
     for file, split, told in (
         (text, "test", f"expected {need}, got a .txt file, which has no labels"),
         (table, "dev", "expected a split of train, val, test to read the file as, got 'dev'"),

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eraser import InputError
-from eraser.data.custom.read import WHOLE, ImportOptions, read_custom
-from eraser.data.custom.rows import ColumnNames
+from eraser.data.custom.options import ColumnNames, ImportOptions
+from eraser.data.custom.read import WHOLE, read_custom
 from eraser.data.write_eraser import write_eraser
 from tests.helpers.eraser.own_files import FILMS, changed, films, gold, refused, save
 from tests.helpers.eraser.texts import LETTERS, imported, spans_within, texts

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 import eraser.data.on_disk
 from eraser import Dataset, Document, Evidence, Example, InputError, Prediction, Span, Text
-from eraser.data.custom.read import ImportOptions, read_custom
+from eraser.data.custom.options import ImportOptions
+from eraser.data.custom.read import read_custom
 from eraser.data.evidence_only import evidence_only
 from eraser.data.write_eraser import write_eraser
 from eraser.files.whole import official_record

@@ -5,8 +5,9 @@ import csv
 import pytest
 
 from eraser import InputError
-from eraser.data.custom.read import ImportOptions, read_custom
-from eraser.data.custom.rows import ColumnNames, read_records
+from eraser.data.custom.options import ColumnNames, ImportOptions
+from eraser.data.custom.read import read_custom
+from eraser.data.custom.rows import read_records
 from tests.helpers.eraser.own_files import FILMS, changed, refused, save
 
 PAIR = "expected [start, end) in characters, 0 <= start < end <= 19, got "
@@ -25,7 +26,7 @@ def test_files_as_spreadsheets_and_other_systems_write_them(tmp_path):
     path = tmp_path / "X.CSV"
     path.write_bytes(b"\xef\xbb\xbf" + "\r\n".join(lines).encode())
     limit = csv.field_size_limit()
-    one, two, three = read_records("val", path, ColumnNames(), [])
+    one, two, three = read_records("val", path, ImportOptions(), [], [])
     assert csv.field_size_limit() == limit
     assert [(r.id, r.line) for r in (one, two, three)] == [
         ("val-00001", 3),
@@ -41,7 +42,7 @@ def test_lines_of_json_end_in_any_way(tmp_path, ending):
     (tmp_path / "x.jsonl").write_bytes(
         ending.join(['{"text": "a\u2028b", "label": 1}', "", '{"label": true}']).encode()
     )
-    one, two = read_records("val", tmp_path / "x.jsonl", ColumnNames(), [])
+    one, two = read_records("val", tmp_path / "x.jsonl", ImportOptions(), [], [])
     assert (one.line, one.string("text"), one.string("label")) == (1, "a\u2028b", "1")
     assert (two.line, two.string("label"), two.is_blank("text")) == (3, "true", True)
 
@@ -119,15 +120,15 @@ def test_faults_of_marks_are_told_beside_those_of_empty_fields(tmp_path):
         ("x.jsonl", b'[1]\n{"text": "a", "label": "A"}\n', ["{}:1: expected one JSON object, got [1]"]),
         (
             "x.csv",
-            b"text;label\na;A\n",
-            [f"{{}}: expected a column '{name}', got only ['text;label']" for name in ("text", "label")],
+            b"text~label\na~A\n",
+            [f"{{}}: expected a column '{name}', got only ['text~label']" for name in ("text", "label")],
         ),
         (
             "x.jsonl",
             b'{"Text": "a", "label": "A"}\n',
             ["{}: expected a column 'text', got only ['Text', 'label']"],
         ),
-        ("x.xlsx", b"PK", ["{}: expected a .csv, .tsv, .json, .jsonl or .parquet file, got 'x.xlsx'"]),
+        ("x.ods", b"PK", ["{}: expected a .csv, .tsv, .json, .jsonl, .parquet or .xlsx file, got 'x.ods'"]),
     ],
 )
 def test_a_bad_file_is_told(tmp_path, name, content, lines):

@@ -11,8 +11,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eraser.data.custom.read import WHOLE, ImportOptions, read_custom
-from eraser.data.custom.rows import ColumnNames
+from eraser.data.custom.options import ColumnNames, ImportOptions
+from eraser.data.custom.read import WHOLE, read_custom
 from eraser.data.eraser_format import read_documents
 from eraser.data.source import Source
 from eraser.data.write_eraser import write_eraser

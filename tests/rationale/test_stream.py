@@ -153,7 +153,7 @@ def test_a_bad_line_is_named_and_what_was_before_it_is_kept(classifier, file, tm
 
 
 def test_bytes_that_are_no_text(classifier, file, tmp_path):
-    file.write_bytes(file.read_bytes() + b"\xff\n")
+    file.write_bytes(file.read_bytes() + b"\x81\n")
     with pytest.raises(InputError, match=r"texts\.jsonl:5: expected UTF-8 text"):
         collect(stream(classifier, settings(file), tmp_path / "out"))
 

@@ -23,6 +23,9 @@ NAMED = "(--text and --query name others)"
 SETTINGS = StreamSettings(file="", model="m", methods=("integrated_gradients", "random"), chunk=2)
 
 
+ADVICE = " (--skip-invalid leaves such rows out)"
+
+
 def explained(classifier, file: Path, out: Path, **change: Any) -> list[dict[str, Any]]:
     collect(stream(classifier, replace(SETTINGS, file=str(file), **change), out))
     return [{k: v for k, v in row.items() if k != "ms"} for row in read_stream(out)]
@@ -66,15 +69,16 @@ def test_lines_of_texts_go_by_any_name(classifier, tmp_path):
 @pytest.mark.parametrize(
     ("name", "content", "told"),
     [
-        ("x.csv", 'text,n\n"a\nb",1\n ,2\n', ":4: expected a text with words in 'text', got ' '"),
-        ("x.csv", "text,n\na\n", ":2: expected 2 fields, as the header has, got 1"),
+        ("x.csv", 'text,n\n"a\nb",1\n ,2\n', ":4: expected a text with words in 'text', got ' '" + ADVICE),
+        ("x.csv", "text,n\na\n", ":2: expected 2 fields, as the header has, got 1" + ADVICE),
         ("x.tsv", "t\tn\na\t1\n", f":2: expected a column 'text' {NAMED}, got only ['n', 't']"),
         ("x.json", '[{"text":"a"},\n{"id":7,"text":3}]',
-         ":2: 7: expected a text with words in 'text', got 3"),
-        ("x.json", '[{"text": "a"},\n 3]', ":2: expected one JSON object, got 3"),
+         ":2: 7: expected a text with words in 'text', got 3" + ADVICE),
+        ("x.json", '[{"text": "a"},\n 3]', ":2: expected one JSON object, got 3" + ADVICE),
         ("x.txt", "\n \n", ": expected at least one row, got none"),
         ("x.csv", "", ": expected at least one row, got none"),
-        ("x.xlsx", "PK", ": expected a .csv, .tsv, .json, .jsonl, .parquet or .txt file, got 'x.xlsx'"),
+        ("x.ods", "PK", ": expected a .csv, .tsv, .json, .jsonl, .parquet, .xlsx or .txt file, got 'x.ods'"),
+        ("x.xlsx", "PK", ": expected a readable Excel workbook, got BadZipFile: File is not a zip file"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_told_of_the_file_before_a_folder_is_made(classifier, tmp_path, name, content, told):
@@ -89,13 +93,8 @@ def test_a_missing_question_is_told(classifier, tmp_path):
 
 def test_what_the_model_cannot_read_is_told_of_the_row(classifier, tmp_path):
     (tmp_path / "x.csv").write_text('text\n"a\nb"\n\u200b\n')
-    run = stream(
-        classifier, replace(SETTINGS, file=str(tmp_path / "x.csv"), words="punctuation"), tmp_path / "out"
-    )
-    with pytest.raises(InputError) as error:
-        collect(run)
-    told = r"expected a text with words in 'text', cut by punctuation, got '\u200b'"
-    assert str(error.value) == f"{tmp_path}/x.csv:4: 2: {told}"  # the id that it has for want of one
+    told = r":4: expected a text with words in 'text', cut by punctuation, got '\u200b'" + ADVICE
+    refused(classifier, tmp_path / "x.csv", told, words="punctuation")
 
 
 def test_a_run_is_known_by_the_content_of_the_file(classifier, tmp_path, monkeypatch):
@@ -137,10 +136,111 @@ def test_a_file_that_changes_while_it_is_read_is_noticed(classifier, tmp_path):
 
 def test_a_large_file_is_converted_without_being_held(tmp_path):
     rows = [{"text": f"{n:08d} " * 50} for n in range(40_000)]  # 18 MB
-    table = table_at(save(tmp_path / "x.json", rows), "text", None)
+    table = table_at(replace(SETTINGS, file=str(save(tmp_path / "x.json", rows))))
     tracemalloc.start()
     table._write(tmp_path / ROWS)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert (tmp_path / ROWS).read_bytes().count(b"\n") == len(rows)
     assert peak < 9_000_000
+
+
+INVALID = [
+    {"id": "x", "text": "A warm film"},
+    {"id": "y", "text": None},
+    {"id": "z", "text": " "},
+    {"id": "half", "text": "a \ud83d b"},
+    {"id": "w", "text": "Never dull"},
+]
+LEFT_OUT = [
+    "rows left out as invalid: 3: y, z, half",
+    "left out: {}:2: y: expected a text with words in 'text', got None",
+    "left out: {}:3: z: expected a text with words in 'text', got ' '",
+    r"left out: {}:4: half: expected whole characters in 'text', got half of one, '\ud83d'",
+]
+
+
+def test_invalid_rows_are_left_out_where_asked_counted_and_named(classifier, tmp_path):
+    file, good = save(tmp_path / "x.jsonl", INVALID), save(tmp_path / "y.jsonl", [INVALID[0], INVALID[4]])
+    asked = replace(SETTINGS, file=str(file), skip_invalid=True, methods=("attention",))
+    found = collect(stream(classifier, asked, tmp_path / "out"))
+    assert (found["texts"], found["settings"]["skip_invalid"]) == (2, True)
+    assert found["notes"] == [line.replace("{}", str(file)) for line in LEFT_OUT]
+    kept = [{k: v for k, v in row.items() if k != "ms"} for row in read_stream(tmp_path / "out")]
+    assert kept == explained(classifier, good, tmp_path / "good", methods=("attention",))
+    again = collect(stream(classifier, asked, tmp_path / "out"))
+    assert again["notes"] == found["notes"]
+    with pytest.raises(InputError, match="holds results with other skip_invalid"):
+        stream(classifier, replace(asked, skip_invalid=False), tmp_path / "out")
+
+
+def test_rows_keep_their_numbers_where_others_are_left_out(classifier, tmp_path):
+    rows = [{k: v for k, v in row.items() if k != "id"} for row in INVALID]
+    for kind, ids in (("jsonl", ["1", "5"]), ("parquet", ["1", "5"])):
+        file = save(
+            tmp_path / f"x.{kind}", [r for r in rows if kind == "jsonl" or "\ud83d" not in str(r["text"])]
+        )
+        asked = {"skip_invalid": True, "methods": ("random",)}
+        found = explained(classifier, file, tmp_path / kind, **asked)
+        assert [row["id"] for row in found] == (ids if kind == "jsonl" else ["1", "4"])
+
+
+def test_without_that_the_first_is_told_in_one_line(classifier, tmp_path):
+    file = save(tmp_path / "x.jsonl", INVALID[3:])
+    with pytest.raises(InputError) as error:
+        collect(stream(classifier, replace(SETTINGS, file=str(file)), tmp_path / "out"))
+    told = r"expected whole characters in 'text', got half of one, '\ud83d'"
+    assert str(error.value) == f"{file}:1: half: {told}{ADVICE}"
+
+
+def test_half_a_character_in_an_id_is_told(classifier, tmp_path):
+    file = save(tmp_path / "x.jsonl", [{"id": "\ud83d", "text": "a"}])
+    with pytest.raises(InputError, match=r"x\.jsonl:1: .ud83d: expected whole characters in 'id', got half"):
+        collect(stream(classifier, replace(SETTINGS, file=str(file)), tmp_path / "out"))
+
+
+def test_where_no_row_is_left_all_are_told(classifier, tmp_path):
+    file = save(tmp_path / "x.jsonl", INVALID[1:3])
+    told = ":1: y: expected a text with words in 'text', got None\n" + str(file)
+    refused(
+        classifier, file, told + ":2: z: expected a text with words in 'text', got ' '", skip_invalid=True
+    )
+
+
+def test_what_is_guessed_of_a_file_is_told(classifier, tmp_path):
+    (tmp_path / "x.csv").write_bytes("n;text\n1;naïve\n".encode("cp1252"))
+    asked = replace(SETTINGS, file=str(tmp_path / "x.csv"), methods=("random",))
+    found = collect(stream(classifier, asked, tmp_path / "out"))
+    notes = [
+        "x.csv is no UTF-8: it was read as Windows-1252 (--encoding names another)",
+        "x.csv: fields are separated by semicolons",
+    ]
+    assert found["notes"] == notes
+    assert collect(stream(classifier, asked, tmp_path / "out"))["notes"] == notes
+    assert next(read_stream(tmp_path / "out"))["words"] == ["naïve"]
+    other = replace(asked, encoding="mac_roman", separator=";")
+    with pytest.raises(InputError, match=r"holds results with other encoding \(None there\), separator"):
+        stream(classifier, other, tmp_path / "out")
+    found = collect(stream(classifier, other, tmp_path / "out", overwrite=True))
+    assert (found["notes"], next(read_stream(tmp_path / "out"))["words"]) == ([], ["naÔve"])
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "cp1252"])
+def test_json_lines_of_another_encoding(classifier, tmp_path, encoding):
+    (tmp_path / "x.jsonl").write_bytes('{"text": "naïve"}\n'.encode(encoding))
+    found = explained(classifier, tmp_path / "x.jsonl", tmp_path / "out", methods=("random",))
+    assert [row["words"] for row in found] == [["naïve"]]
+
+
+def test_words_may_be_given_in_place_of_a_text(classifier, tmp_path):
+    words = ["A", "warm", ",", "film", "."]
+    of_text = explained(classifier, save(tmp_path / "x.jsonl", [{"text": " ".join(words)}]), tmp_path / "x")
+    for name, rows in (("t", [{"text": words}]), ("k", [{"tokens": words}])):
+        file = save(tmp_path / f"{name}.jsonl", rows)
+        assert explained(classifier, file, tmp_path / name) == of_text
+        assert explained(classifier, save(tmp_path / f"{name}.json", rows), tmp_path / f"{name}2") == of_text
+    refused(
+        classifier,
+        save(tmp_path / "y.json", [{"tokens": ["a b"]}]),
+        ":2: expected a text with words in 'text', got ['a b']" + ADVICE,
+    )

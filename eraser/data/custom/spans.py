@@ -18,7 +18,7 @@ from eraser.errors import Fault, InputError, short_repr
 from eraser.types import Mask, Span, mask_from_spans
 from eraser.words import Spans, WordCutter, cut_words
 
-Form = Literal["auto", "chars", "tokens", "marks", "none"]
+Form = Literal["auto", "chars", "tokens", "quotes", "marks", "none"]
 ENDS = ".!?。！？｡؟۔।"  # of a sentence
 
 
@@ -26,7 +26,8 @@ ENDS = ".!?。！？｡؟۔।"  # of a sentence
 class Marked:
     """A text, the characters of its words, the mask [W] of those marked, and how many spans marked them.
 
-    Of the spans, `cut` begin or end inside a word, which is marked whole, and `bare` touch no word.
+    Of the spans, `cut` begin or end inside a word, which is marked whole, and `bare` touch no word. Of the
+    quotes, `lost` do not stand in the text, and `repeated` more than once, where each place is a span.
     """
 
     text: str
@@ -35,6 +36,9 @@ class Marked:
     spans: int = 0
     cut: int = 0
     bare: int = 0
+    quotes: int = 0
+    lost: int = 0
+    repeated: int = 0
 
 
 def read_marks(
@@ -50,7 +54,8 @@ def read_marks(
     Args:
         text: with the opening and closing `marks` in it, if the form is `marks`.
         value: for `chars` a list of [start, end) in Unicode code points of the text, for `tokens` such a list
-            in words, or a 0 or 1 for each word; None where nothing is marked.
+            in words, or a 0 or 1 for each word, for `quotes` a list of words that stand in the text, or one
+            string of them; None where nothing is marked.
         form: any but `auto`.
         marks: what opens and what closes a span.
         how: what cuts the text into words.
@@ -65,6 +70,8 @@ def read_marks(
         return mark_characters(text, (), how)
     if form == "chars":
         return mark_characters(text, _pairs(value, len(text), "characters"), how)
+    if form == "quotes":
+        return mark_quotes(text, value, how)
     places = cut_words(text, tokens)
     spans: Spans = () if (by_word := _is_by_word(value)) else _pairs(value, len(places), "words")
     given = (
@@ -91,7 +98,9 @@ def check_spans(value: Any, form: Form) -> None:
     Raises:
         InputError: it is no list, or a fault for each span that is no [start, end).
     """
-    if value is not None and (form == "chars" or not _is_by_word(value)):
+    if form == "quotes":
+        _quotes(value)
+    elif value is not None and (form == "chars" or not _is_by_word(value)):
         _pairs(value, None, {"chars": "characters", "tokens": "words"}.get(form, "words or characters"))
 
 
@@ -103,6 +112,8 @@ def form_of(rows: Sequence[tuple[str, Any]], marks: tuple[str, str]) -> Form:
     values = [value for _, value in rows if value is not None]
     if not values:
         return "marks" if any(all(mark in text for mark in marks) for text, _ in rows) else "none"
+    if 2 * sum(map(_is_quoted, values)) > len(values):
+        return "quotes"
     pairs = [(p, text) for text, value in rows if isinstance(value, list) for p in value if _is_pair(p)]
     if not pairs:
         return "tokens"
@@ -165,6 +176,39 @@ def mark_characters(text: str, spans: Spans, how: WordCutter = "whitespace") -> 
     size = len(words) + 1
     gold = (np.bincount(first, minlength=size) - np.bincount(after, minlength=size)).cumsum()[:-1] > 0
     return Marked(text, words, gold, len(spans), cut, int((~touch).sum()))
+
+
+def mark_quotes(text: str, value: Any, how: WordCutter = "whitespace") -> Marked:
+    """Return the words that quotes from a text touch, each wherever it stands; white space may differ.
+
+    >>> found = mark_quotes("a dull, dull  film", ["dull", "dull film", "warm"])
+    >>> found.gold.tolist(), found.lost, found.repeated
+    ([False, True, True, True], 1, 1)
+
+    Raises:
+        InputError: it is neither a list of strings nor one.
+    """
+    spans, lost, repeated = list[tuple[int, int]](), 0, 0
+    quotes = _quotes(value)
+    for quote in quotes:
+        pattern = r"\s+".join(map(re.escape, quote.split()))
+        found = [match.span() for match in re.finditer(pattern, text)] if pattern else []
+        lost += not found
+        repeated += len(found) > 1
+        spans += found
+    return replace(mark_characters(text, tuple(spans), how), quotes=len(quotes), lost=lost, repeated=repeated)
+
+
+def _quotes(value: Any) -> list[str]:
+    """Return one quote or a list of them as a list."""
+    quotes = [] if value is None else [value] if isinstance(value, str) else value
+    if not isinstance(quotes, list) or not all(isinstance(quote, str) for quote in quotes):
+        raise InputError(Fault("a list of quotes from the text", short_repr(value)))
+    return quotes
+
+
+def _is_quoted(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(quote, str) for quote in value)
 
 
 def _is_pair(value: Any) -> bool:

@@ -13,7 +13,8 @@ import pandas as pd
 import pytest
 
 from eraser import Dataset, InputError
-from eraser.data.custom.read import ImportOptions, read_custom
+from eraser.data.custom.options import ImportOptions
+from eraser.data.custom.read import read_custom
 
 FILMS: list[dict[str, Any]] = [
     {"id": "a", "text": "A truly awful film.", "label": "NEG", "rationale": [[2, 13]]},
@@ -39,6 +40,10 @@ def save(path: Path, rows: list[dict[str, Any]]) -> Path:
     if path.suffix == ".parquet":
         pd.DataFrame(rows).to_parquet(path)
         return path
+    if path.suffix == ".xlsx":
+        cells = [{k: json.dumps(v) if isinstance(v, list) else v for k, v in row.items()} for row in rows]
+        write_workbook(path, [list(rows[0]), *(list(row.values()) for row in cells)])
+        return path
     if path.suffix == ".txt":
         path.write_text("".join(f"{row['text']}\n" for row in rows), encoding="utf-8")
         return path
@@ -49,6 +54,19 @@ def save(path: Path, rows: list[dict[str, Any]]) -> Path:
         writer = csv.DictWriter(file, list(rows[0]), delimiter="\t" if path.suffix == ".tsv" else ",")
         writer.writeheader()
         writer.writerows({k: json.dumps(v) if isinstance(v, list) else v for k, v in r.items()} for r in rows)
+    return path
+
+
+def write_workbook(path: Path, *sheets: list[list[Any]]) -> Path:
+    """Write the rows of each sheet; a test without the library that reads workbooks is skipped."""
+    openpyxl = pytest.importorskip("openpyxl", reason="needs openpyxl")
+    book = openpyxl.Workbook()
+    book.remove(book.active)
+    for number, rows in enumerate(sheets, start=1):
+        sheet = book.create_sheet(f"Sheet{number}")
+        for row in rows:
+            sheet.append(row)
+    book.save(path)
     return path
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 from hypothesis import strategies as st
 
 from eraser import Dataset
-from eraser.data.custom.read import ImportOptions, read_custom
+from eraser.data.custom.options import ImportOptions
+from eraser.data.custom.read import read_custom
 from eraser.data.write_eraser import write_eraser
 from eraser.load import load
 

@@ -1,0 +1,87 @@
+"""Several annotators of one text → one entry: the label of most, the words that any of them marked.
+
+The rule is HateXplain's (eraser/data/hatexplain.py): texts without a majority label are left out, gold is the
+union of what the annotators marked, and what each marked is kept beside it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from eraser.data.custom.entries import Entry
+from eraser.data.custom.rows import Record
+from eraser.errors import Fault, InputError, short_repr
+
+
+def key_of(record: Record) -> str:
+    """Return what the answers to one text have in common: its id, or, where rows have none, the text."""
+    return record.id if record.has_id or record.annotator is None else str(record.fields["text"])
+
+
+def twice(records: Sequence[Record]) -> Iterator[tuple[Record, Fault]]:
+    """Yield the records whose id, and whose annotator, an earlier one has, with what is wrong."""
+    first: dict[tuple[str, str | None], Record] = {}
+    for record in records:
+        key = (key_of(record), record.annotator)
+        if (before := first.setdefault(key, record)) is not record:
+            who = "" if record.annotator is None else f" and annotator {short_repr(record.annotator)}"
+            what = "id" if key[0] == record.id else "text"
+            where = before.file if before.line is None else f"{before.file}:{before.line}"
+            message = f"duplicate {what}{who}, first at {where}"
+            yield record, record.placed(Fault.of(message)).faults[0]
+
+
+def joined(entries: Sequence[Entry], faults: list[Fault]) -> tuple[list[Entry], list[str]]:
+    """Return an entry for each text, in the order of their first, and notes; `faults` takes what differs."""
+    groups: dict[tuple[str, str], list[Entry]] = {}
+    for entry in entries:
+        groups.setdefault((entry.split, key_of(entry.record)), []).append(entry)
+    if all(len(group) == 1 for group in groups.values()):
+        return list(entries), []
+    found, counts = list[Entry](), Counter[str]()
+    for group in groups.values():
+        try:
+            found += _one(group, counts)
+        except InputError as error:
+            faults += error.faults
+    return found, list(_notes(groups.values(), counts))  # type: ignore[arg-type]
+
+
+def _one(group: Sequence[Entry], counts: Counter[str]) -> Iterator[Entry]:
+    """Yield the entry of one text; none where no label has a majority."""
+    one = group[0]
+    for other in group[1:]:
+        if (other.marked.text, other.query) != (one.marked.text, one.query):
+            raise other.record.placed(
+                Fault("the text and query of the other annotators", short_repr(other.marked.text))
+            )
+    labels = Counter(entry.label for entry in group).most_common(2)
+    counts["agreed"] += len(labels) == 1
+    if len(labels) == 2 and labels[0][1] == labels[1][1]:
+        counts["tied"] += 1
+        return
+    counts["others"] += sum(entry.label != labels[0][0] for entry in group)
+    masks = tuple(entry.marked.gold for entry in group)
+    total = {what: sum(getattr(e.marked, what) for e in group)
+             for what in ("spans", "cut", "bare", "quotes", "lost", "repeated")}  # fmt: skip
+    names = tuple(entry.record.annotator or "" for entry in group)
+    marked = replace(one.marked, gold=np.any(masks, axis=0), **total)
+    if names == ("",) and not masks[0].any():  # nobody saw the text
+        masks = names = ()
+    yield replace(one, label=labels[0][0], marked=marked, each=masks, names=names)
+
+
+def _notes(groups: Sequence[Sequence[Entry]], counts: Counter[str]) -> Iterator[str]:
+    groups = list(groups)
+    people = {entry.record.annotator for group in groups for entry in group} - {None}
+    several = sum(len(group) > 1 for group in groups)
+    yield f"annotators: {len(people)}; texts that more than one saw: {several} of {len(groups)}"
+    yield f"texts on whose label all annotators agree: {counts['agreed']} of {len(groups)}"
+    if counts["tied"]:
+        yield f"texts left out for want of a majority label: {counts['tied']}"
+    if counts["others"]:
+        yield f"answers with another label than the majority's, whose marks count too: {counts['others']}"

@@ -1,0 +1,1 @@
+"""Exports of annotation tools, one module a tool → what each annotator said of each text."""

@@ -1,0 +1,133 @@
+"""CSV, TSV and their kin → rows: the separator is found out, or given, and told where it is unusual."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterable, Iterator
+from itertools import chain
+from pathlib import Path
+
+from eraser.data.kinds.encodings import decoded_lines, find_encoding
+from eraser.data.kinds.rows import TEXT, Rows, TableOptions
+from eraser.errors import Fault, InputError, short_repr
+from eraser.files.bounds import MAX_LINE
+
+SEPARATORS = {"comma": ",", "semicolon": ";", "tab": "\t", "pipe": "|"}
+NAMES = {sign: name for name, sign in SEPARATORS.items()}
+LOOKED_AT = 2**17  # characters at a file's beginning from which its separator is told
+TOLD = re.compile(r"sep=(.)[\r\n]*", re.DOTALL)  # a first line by which Excel is told
+
+
+def delimited_rows(path: Path, how: TableOptions, notes: list[str], usual: str) -> Rows:
+    """Yield the rows under the header; the csv module, unlike pandas, says on which line a row is."""
+    encoding, note = find_encoding(path, how.encoding)
+    notes += [note] if note else []
+    lines, start = decoded_lines(path, encoding), 1
+    begin = _beginning(lines)
+    lines = chain(begin, lines)
+    separator = None if how.separator is None else separator_named(how.separator)
+    if begin and (told := TOLD.fullmatch(begin[0])):
+        separator, start = separator or told[1], 2
+        next(lines)
+    separator = separator or find_separator(begin, usual)
+    if separator != usual and how.separator is None:
+        notes.append(f"{path.name}: fields are separated by {NAMES.get(separator, repr(separator))}s")
+    yield from _rows(lines, separator, path, start)
+
+
+def separator_named(asked: str) -> str:
+    r"""Return the separator that an option means: a sign, or its name.
+
+    >>> separator_named("semicolon"), separator_named("\\t"), separator_named("~")
+    (';', '\t', '~')
+
+    Raises:
+        InputError: it is no sign that can be one.
+    """
+    found = SEPARATORS.get(asked.lower(), asked.replace("\\t", "\t"))
+    if len(found) != 1 or found in '"\r\n\0 ':
+        expected = f"a separator: one character, or {', '.join(SEPARATORS)}"
+        raise InputError(Fault(expected, short_repr(asked)))
+    return found
+
+
+def find_separator(lines: list[str], usual: str) -> str:
+    """Return what separates the fields of a file that begins so.
+
+    The usual sign of its kind where it cuts all rows into as many fields as the header, more than one; else
+    the first sign that does; else the first that cuts the header.
+
+    >>> find_separator(["text;label", "a, b;c"], ","), find_separator(["text,label", "a;b,c"], ",")
+    (';', ',')
+    """
+    signs = [usual, *(sign for sign in SEPARATORS.values() if sign != usual)]
+    counts = {sign: _counts(lines, sign) for sign in signs}
+    cut = [sign for sign in signs if counts[sign] and counts[sign][0] > 1]
+    even = [sign for sign in cut if len({*counts[sign]}) == 1]
+    return next(iter(even or cut), usual)
+
+
+def _counts(lines: list[str], separator: str) -> list[int]:
+    """Return the number of fields of each row, as far as they can be read so."""
+    found = []
+    try:
+        for fields in csv.reader(lines, delimiter=separator, strict=True):
+            found += [len(fields)] if fields else []
+    except csv.Error:  # the lines may end within a quoted field
+        pass
+    return found
+
+
+def _beginning(lines: Iterator[str]) -> list[str]:
+    """Return the first lines."""
+    found, size = [], 0
+    for line in lines:
+        found.append(line)
+        if (size := size + len(line)) > LOOKED_AT:
+            break
+    return found
+
+
+def _rows(lines: Iterable[str], delimiter: str, path: Path, start: int) -> Rows:
+    reader, before = csv.reader(lines, delimiter=delimiter, strict=True), start - 1
+    names: list[str] = []
+    while True:
+        try:
+            fields = _next(reader)
+        except csv.Error as error:  # where the next row begins is unknown
+            raise InputError(Fault("fields in quotes as CSV has them", str(error), path, start)) from None
+        if fields is None:
+            return
+        if not names and fields:
+            names = _header(fields, path, start)
+        elif fields and len(fields) != len(names):
+            yield Fault(f"{len(names)} fields, as the header has", str(len(fields)), path, start)
+        elif fields:
+            yield start, dict(zip(names, fields, strict=True))
+        start = before + reader.line_num + 1
+
+
+def _next(reader: Iterator[list[str]]) -> list[str] | None:
+    """Return the next fields, as long as a line may be; None at the end."""
+    usual = csv.field_size_limit(MAX_LINE)  # of all of this process: it is set back at once
+    try:
+        return next(reader, None)
+    finally:
+        csv.field_size_limit(usual)
+
+
+def _header(fields: list[str], path: Path, line: int) -> list[str]:
+    names = [name.strip() for name in fields]
+    if len(set(names)) < len(names):
+        raise InputError(Fault("each column once", short_repr(names, 200), path, line))
+    return names
+
+
+def text_lines(path: Path, how: TableOptions, notes: list[str]) -> Rows:
+    """Yield a text for each line that is not blank."""
+    encoding, note = find_encoding(path, how.encoding)
+    notes += [note] if note else []
+    for number, line in enumerate(decoded_lines(path, encoding), start=1):
+        if line.strip():
+            yield number, {TEXT: line.rstrip("\r\n")}

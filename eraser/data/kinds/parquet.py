@@ -1,0 +1,31 @@
+"""Parquet → rows, a batch of them held at a time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from eraser.data.kinds.rows import Rows, TableOptions, refuse_text_options
+from eraser.errors import Fault, InputError, first_line, short_repr
+from eraser.files.bounds import regular
+
+BATCH = 1024  # rows that are held at once
+
+
+def parquet_rows(path: Path, how: TableOptions, notes: list[str]) -> Rows:
+    """Yield the rows of a file, numbered from 1."""
+    import pyarrow as pa  # comes with the models: scoring needs none
+    from pyarrow import parquet
+
+    refuse_text_options(path, how)
+    number = 0
+    with regular(path) as file:
+        try:
+            table = parquet.ParquetFile(file, page_checksum_verification=True)
+            if len(set(names := table.schema_arrow.names)) < len(names):
+                raise InputError(Fault("each column once", short_repr(names, 200), path))
+            for batch in table.iter_batches(BATCH):
+                for row in batch.to_pylist():
+                    number += 1
+                    yield number, row
+        except (pa.ArrowException, OSError) as error:
+            raise InputError(Fault("a readable Parquet file", first_line(error), path)) from None

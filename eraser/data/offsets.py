@@ -1,0 +1,111 @@
+"""What spans of characters count: code points, UTF-16 units (as browsers and Java do) or bytes of UTF-8.
+
+They differ in texts with characters beyond U+FFFF (emoji), and beyond ASCII for bytes. Where tools give the
+words of a span beside its offsets, the unit that fits them is found out; else it is proposed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
+
+import numpy as np
+
+from eraser.data.forms.marks import Mark
+from eraser.errors import Fault, InputError
+from eraser.words import cut_words
+
+Unit = Literal["codepoints", "utf16", "bytes"]
+SIZES: dict[Unit, Callable[[str], int]] = {
+    "codepoints": lambda c: 1,
+    "utf16": lambda c: 1 + (ord(c) > 0xFFFF),
+    "bytes": lambda c: len(c.encode("utf-8", "surrogatepass")),
+}
+IN_WORDS: dict[Unit, str] = {
+    "codepoints": "code points", "utf16": "UTF-16 units", "bytes": "bytes of UTF-8"
+}  # fmt: skip
+Given = tuple[str, Sequence[Mark]]  # a text and its spans, in an unknown unit
+
+
+def is_same(text: str, unit: Unit) -> bool:
+    """Return whether a unit counts a text as code points do."""
+    return unit == "codepoints" or text.isascii() or (unit == "utf16" and max(text) <= "\uffff")
+
+
+def places(text: str, unit: Unit) -> np.ndarray[Any, Any]:
+    """Return where each character begins in a unit, and where the text ends [characters + 1]."""
+    return np.cumsum([0, *map(SIZES[unit], text)])
+
+
+def in_characters(text: str, spans: Sequence[tuple[int, int]], unit: Unit) -> list[tuple[int, int]]:
+    """Return spans of a unit as spans of code points.
+
+    >>> in_characters("😀 dull", [(3, 7)], "utf16")
+    [(2, 6)]
+
+    Raises:
+        InputError: a fault for each span that ends outside the text or inside a character.
+    """
+    if is_same(text, unit):
+        return list(spans)
+    at = places(text, unit)
+    found, faults = [], []
+    for start, end in spans:
+        first, last = np.searchsorted(at, [start, end])
+        if end > at[-1] or at[first] != start or at[last] != end:
+            expected = f"[start, end) in {IN_WORDS[unit]}, between characters, end <= {at[-1]}"
+            faults.append(Fault(expected, f"[{start}, {end}]"))
+        else:
+            found.append((int(first), int(last)))
+    if faults:
+        raise InputError(*faults)
+    return found
+
+
+def unit_of(given: Sequence[Given]) -> tuple[Unit, str | None]:
+    """Return the unit that spans are in, and what to tell: found out by the words that they have beside them.
+
+    Without such words it is code points; another unit, in which far fewer spans cut words, is proposed.
+    """
+    apart = [(t, m) for t, m in given if m and not is_same(t, "bytes")]
+    fits = {unit: sum(_fitting(text, marks, unit) for text, marks in apart) for unit in SIZES}
+    n = sum(mark.quote is not None for _, marks in apart for mark in marks)
+    best = max(fits, key=lambda unit: fits[unit])
+    if fits[best] > fits["codepoints"]:
+        return best, f"offsets: {best}, as {fits[best]} of {n} spans then have the words that the file gives"
+    return "codepoints", None if n else _proposal(apart)
+
+
+def _fitting(text: str, marks: Sequence[Mark], unit: Unit) -> int:
+    """Return how many spans have the words that stand beside them, counted in a unit."""
+    at = places(text, unit)
+    return sum(
+        mark.quote == text[slice(*np.searchsorted(at, [mark.start, mark.end]))]
+        for mark in marks
+        if mark.quote is not None
+    )
+
+
+def _proposal(apart: Sequence[Given]) -> str | None:
+    for unit in ("utf16", "bytes"):
+        differ = [(text, marks) for text, marks in apart if not is_same(text, unit)]
+        shares = [
+            np.mean([c for t, m in differ for c in _cuts(t, m, u)] or [0]) for u in ("codepoints", unit)
+        ]
+        if shares[0] > 0.5 and shares[1] <= shares[0] / 2:
+            what = f"counted in {IN_WORDS[unit]} {shares[1]:.0%} would: try --offsets {unit}"
+            return f"in texts with such characters {shares[0]:.0%} of the spans cut words; {what}"
+    return None
+
+
+def _cuts(text: str, marks: Sequence[Mark], unit: Unit) -> list[bool]:
+    """Return for each span whether it begins or ends inside a word, or outside the text."""
+    at = places(text, unit)
+    words = cut_words(text, "punctuation")
+    inside = {i for start, end in words for i in range(start + 1, end)}
+    found = []
+    for mark in marks:
+        first, last = np.searchsorted(at, [mark.start, mark.end])
+        outside = mark.end > at[-1]
+        found.append(bool(outside or first in inside or last in inside))
+    return found

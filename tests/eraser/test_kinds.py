@@ -1,0 +1,210 @@
+"""Files as other programs write them: encodings, separators, workbooks; what is guessed is told."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from eraser import InputError
+from eraser.data.custom.tables import TableOptions, rows_of
+from eraser.data.kinds import excel
+from eraser.data.kinds.encodings import find_encoding
+from eraser.errors import Fault
+from tests.helpers.eraser.own_files import write_workbook
+
+ROWS = [{"text": "Ein naïver Film – „öde“", "label": "NEG"}, {"text": "Très bien, vraiment", "label": "POS"}]
+TABLE = "text;label\nEin naïver Film – „öde“;NEG\nTrès bien, vraiment;POS\n"
+GUESSED = "x.csv is no UTF-8: it was read as Windows-1252 (--encoding names another)"
+
+
+def read(path: Path, **how) -> tuple[list, list[str]]:
+    """The rows of a file without their lines, and what is told of it."""
+    notes: list[str] = []
+    found = list(rows_of(path, TableOptions(**how), notes))
+    return [row if isinstance(row, Fault) else row[1] for row in found], notes
+
+
+def refused(path: Path, told: str, **how) -> None:
+    with pytest.raises(InputError) as error:
+        read(path, **how)
+    assert str(error.value) == f"{path}{told}"
+
+
+@pytest.mark.parametrize(
+    ("encoding", "told"),
+    [("utf-8", []), ("utf-8-sig", []), ("utf-16", []), ("utf-32", []), ("cp1252", [GUESSED])],
+)
+def test_an_encoding_is_found_out(tmp_path, encoding, told):
+    (tmp_path / "x.csv").write_bytes(TABLE.encode(encoding))
+    assert read(tmp_path / "x.csv") == (ROWS, [*told, "x.csv: fields are separated by semicolons"])
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "cp1250", "mac_roman"])
+def test_any_other_encoding_is_named(tmp_path, encoding):
+    (tmp_path / "x.tsv").write_bytes("text\nöde\n".encode(encoding))
+    assert read(tmp_path / "x.tsv", encoding=encoding)[0] == [{"text": "öde"}]
+
+
+@pytest.mark.parametrize("kind", ["csv", "tsv", "jsonl", "json", "txt"])
+@pytest.mark.parametrize("encoding", ["utf-16", "cp1252"])
+def test_every_text_file_may_have_one(tmp_path, kind, encoding):
+    text = {"csv": "text\röde\r", "tsv": "text\r\nöde", "txt": "öde\r\n"}.get(kind, '{"text": "öde"}')
+    path = tmp_path / f"x.{kind}"
+    path.write_bytes((f"[{text}]" if kind == "json" else text).encode(encoding))
+    assert read(path)[0] == [{"text": "öde"}]
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding"),
+    [("Фильм очень скучный", "cp1251"), ("这部电影", "gb18030"), ("映画は長い", "shift_jis")],
+)
+def test_another_alphabet_is_not_taken_for_a_western_one(tmp_path, text, encoding):
+    (tmp_path / "x.csv").write_bytes(f"text\nnever dull\n{text}\n".encode(encoding))
+    with pytest.raises(InputError, match=r"x\.csv:3: expected UTF-8 text \(--encoding names another\), got"):
+        read(tmp_path / "x.csv")
+    assert read(tmp_path / "x.csv", encoding=encoding)[0][1] == {"text": text}
+
+
+def test_damage_does_not_make_another_encoding_of_utf8(tmp_path):
+    (tmp_path / "x.csv").write_bytes("text\nnaïve\ncafé\n".encode() + b"caf\xe9\n")
+    with pytest.raises(InputError, match=r"x\.csv:4: expected UTF-8 text \(--encoding names another\), got"):
+        read(tmp_path / "x.csv")
+
+
+@pytest.mark.parametrize("asked", ["utf-9", "base64", "a\0b", ""])
+def test_an_encoding_that_there_is_not_is_told(tmp_path, asked):
+    (tmp_path / "x.csv").write_text("text\n")
+    with pytest.raises(InputError, match="expected an encoding that Python knows, such as utf-8, utf-16"):
+        find_encoding(tmp_path / "x.csv", asked)
+
+
+def test_an_encoding_that_is_wrong_is_told_with_its_line(tmp_path):
+    (tmp_path / "x.csv").write_bytes("text\na\nöde\n".encode("cp1252"))
+    with pytest.raises(InputError, match=r"x\.csv:3: expected UTF-8 text, got 'utf-8' codec"):
+        read(tmp_path / "x.csv", encoding="utf8")
+    (tmp_path / "y.csv").write_bytes(b"text\n")  # half a character of UTF-16
+    with pytest.raises(InputError, match=r"y\.csv: expected utf-16-le text, got 'utf-16-le' codec"):
+        read(tmp_path / "y.csv", encoding="utf-16-le")
+
+
+def test_utf16_without_a_mark_is_proposed(tmp_path):
+    (tmp_path / "x.csv").write_bytes("text\nno mark\n".encode("utf-16-le"))
+    refused(tmp_path / "x.csv", ":1: expected text without NUL characters (--encoding utf-16-le?), got one")
+
+
+@pytest.mark.parametrize(
+    ("sign", "told"),
+    [(",", []), (";", ["semicolons"]), ("\t", ["tabs"]), ("|", ["pipes"])],
+)
+def test_a_separator_is_found_out(tmp_path, sign, told):
+    rows = [["text", "label"], ['"one; two, three\n| four"', "A"], ["five", "B"]]
+    (tmp_path / "x.csv").write_text("\n".join(sign.join(row) for row in rows))
+    found, notes = read(tmp_path / "x.csv")
+    assert found == [{"text": "one; two, three\n| four", "label": "A"}, {"text": "five", "label": "B"}]
+    assert notes == [f"x.csv: fields are separated by {name}" for name in told]
+
+
+def test_commas_in_texts_separate_nothing_where_semicolons_do(tmp_path):
+    (tmp_path / "x.csv").write_text("the text, as it is;label\nwarm, moving;POS\ndull;NEG\n")
+    assert read(tmp_path / "x.csv")[0][1] == {"the text, as it is": "dull", "label": "NEG"}
+
+
+def test_a_row_that_is_cut_wrong_changes_no_separator(tmp_path):
+    (tmp_path / "x.csv").write_text("text,label\nwarm,POS\ndull\n")
+    assert read(tmp_path / "x.csv") == (
+        [{"text": "warm", "label": "POS"}, Fault("2 fields, as the header has", "1", tmp_path / "x.csv", 3)],
+        [],
+    )
+
+
+def test_a_line_for_excel_says_the_separator(tmp_path):
+    (tmp_path / "x.csv").write_text("sep=|\ntext|n\na,b|1\n")
+    assert list(rows_of(tmp_path / "x.csv")) == [(3, {"text": "a,b", "n": "1"})]
+
+
+@pytest.mark.parametrize(("asked", "sign"), [("~", "~"), ("tab", "\t"), ("\\t", "\t"), ("PIPE", "|")])
+def test_a_separator_is_given(tmp_path, asked, sign):
+    (tmp_path / "x.csv").write_text(f"text,x{sign}label\na,b{sign}A\n")
+    assert read(tmp_path / "x.csv", separator=asked) == ([{"text,x": "a,b", "label": "A"}], [])
+
+
+@pytest.mark.parametrize("asked", ["", "::", '"', "\n", " "])
+def test_what_is_no_separator_is_told(tmp_path, asked):
+    (tmp_path / "x.csv").write_text("text\n")
+    with pytest.raises(
+        InputError, match="expected a separator: one character, or comma, semicolon, tab, pipe"
+    ):
+        read(tmp_path / "x.csv", separator=asked)
+
+
+def test_what_no_file_of_its_kind_has_is_refused(tmp_path):
+    for kind, how, told in (
+        ("json", {"separator": ";"}, ": expected no --separator for a file of JSON, got ';'"),
+        ("xlsx", {"separator": ";"}, ": expected no --separator for a file that is no text, got ';'"),
+        (
+            "parquet",
+            {"encoding": "utf-8"},
+            ": expected no --encoding for a file that is no text, got 'utf-8'",
+        ),
+    ):
+        (tmp_path / f"x.{kind}").write_text("")
+        refused(tmp_path / f"x.{kind}", told, **how)
+
+
+def test_where_quotes_break_off_nothing_more_is_read(tmp_path):
+    (tmp_path / "x.csv").write_text('text\na\n"b"c\nd\n')
+    refused(tmp_path / "x.csv", ":3: expected fields in quotes as CSV has them, got ',' expected after '\"'")
+
+
+# Workbooks
+
+
+def test_a_workbook(tmp_path):
+    rows = [
+        [None, None, None],
+        [" text ", "n", None],
+        ["öde 🎬\nzwei", 1, None],
+        [None] * 3,
+        ["b", 0.5, None],
+    ]
+    path = write_workbook(tmp_path / "x.xlsx", rows)
+    assert list(rows_of(path)) == [(3, {"text": "öde 🎬\nzwei", "n": 1}), (5, {"text": "b", "n": 0.5})]
+
+
+def test_other_sheets_are_named(tmp_path):
+    path = write_workbook(tmp_path / "x.xlsx", [["text"], ["a"]], [["text"], ["b"]], [["c"]])
+    told = "x.xlsx: the sheet 'Sheet1' was read, and not 'Sheet2', 'Sheet3'"
+    assert read(path) == ([{"text": "a"}], [told])
+
+
+def test_cells_that_are_no_field_are_told(tmp_path):
+    rows = [["text", "label"], ["a", "A", "more"], ["#DIV/0!", "B"], ["b"]]
+    path = write_workbook(tmp_path / "x.xlsx", rows)
+    assert read(path)[0] == [
+        Fault("cells under the header's names only", "'more'", path, 2),
+        Fault("a value", "the error #DIV/0! in cell A3", path, 3),
+        {"text": "b", "label": None},
+    ]
+
+
+def test_what_is_no_workbook_is_told(tmp_path, monkeypatch):
+    twice = write_workbook(tmp_path / "t.xlsx", [["a", "a"]])
+    refused(twice, ":1: expected each column once, got ['a', 'a']")
+    (tmp_path / "x.xlsx").write_text("text\n")
+    refused(
+        tmp_path / "x.xlsx", ": expected a readable Excel workbook, got BadZipFile: File is not a zip file"
+    )
+    with zipfile.ZipFile(tmp_path / "y.xlsx", "w") as archive:
+        archive.writestr("docs.txt", "a")
+    with pytest.raises(InputError, match=r"y\.xlsx: expected a readable Excel workbook, got KeyError"):
+        read(tmp_path / "y.xlsx")
+    monkeypatch.setattr(excel, "MAX_UNPACKED", 500)
+    refused(twice, ": the workbook unpacks to more than 500 bytes")
+
+
+def test_a_cell_far_below_is_not_waited_for(tmp_path, monkeypatch):
+    monkeypatch.setattr(excel, "MAX_ROWS", 4)
+    path = write_workbook(tmp_path / "x.xlsx", [["text"], *[["a"]] * 4])
+    refused(path, ": the sheet has more than 4 rows")

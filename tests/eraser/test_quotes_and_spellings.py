@@ -1,0 +1,116 @@
+"""Rationales of a table as people spell them: objects, spans with labels, quotes, listed words."""
+
+from __future__ import annotations
+
+import pytest
+
+from eraser import InputError
+from tests.helpers.eraser.own_files import FILMS, save
+from tests.helpers.exports import imported, marked, write
+
+NEG = {"text": "A truly awful film, awful.", "label": "NEG"}
+POS = {"text": "A warm and moving film.", "label": "POS"}
+
+
+@pytest.mark.parametrize(
+    "span",
+    [
+        [2, 13, "R"],
+        {"start": 2, "end": 13},
+        {"begin": 2, "end": 13, "type": "R"},
+        {"start_offset": 2, "end_offset": 13, "label": "R"},
+        {"startOffset": 2, "endOffset": 13},
+        {"start_char": 2, "end_char": 13, "labels": ["R", "S"]},
+        {"start": 2.0, "end": "13"},
+    ],
+)
+@pytest.mark.parametrize("kind", ["csv", "jsonl"])
+def test_spans_in_every_spelling_are_one(tmp_path, span, kind):
+    rows = [NEG | {"rationale": [span]}, POS | {"rationale": []}]
+    path = save(tmp_path / f"x.{kind}", rows)
+    assert list(marked(imported(path)).values()) == [("NEG", "truly awful"), ("POS", "")]
+
+
+@pytest.mark.parametrize(
+    ("span", "told"),
+    [
+        ([0, 99, "R"], "[start, end) in characters, 0 <= start < end <= 26, got [0, 99]"),
+        ({"start": 3, "end": 2}, "a span [start, end), 0 <= start < end, got {'start': 3, 'end': 2}"),
+        ([3, "x", "R"], "a span [start, end), 0 <= start < end, got [3, 'x', 'R']"),
+        ({"start": 3}, "a span [start, end), 0 <= start < end, got {'start': 3}"),
+    ],
+)
+def test_a_span_that_is_none_is_told(tmp_path, span, told):
+    rows = [NEG | {"rationale": [span]}, POS | {"rationale": [[2, 6, "R"]]}]
+    path = save(tmp_path / "x.jsonl", rows)
+    with pytest.raises(InputError) as error:
+        imported(path)
+    assert str(error.value) == f"{path}:1: test-00001: expected {told}"
+
+
+def test_quotes_are_found_wherever_they_stand_and_what_is_lost_is_counted(tmp_path):
+    rows = [NEG | {"evidences": ["truly  awful", "awful", "dull"]}, POS | {"evidences": ["warm\nand"]}]
+    found = imported(write(tmp_path / "x.jsonl", rows))
+    assert list(marked(found).values()) == [("NEG", "truly awful awful."), ("POS", "warm and")]
+    assert found.notes == (
+        "form of the rationales: quotes",
+        "column of the rationales: evidences",
+        "spans that begin or end inside a word, and mark all of it: 1 of 4",
+        "quotes that do not stand in the text: 1 of 4",
+        "quotes that stand in it more than once, and mark every place: 1 of 4",
+    )
+
+
+def test_one_quote_may_stand_in_a_cell_as_it_is(tmp_path):
+    path = save(tmp_path / "x.csv", [NEG | {"why": "truly awful"}, POS | {"why": ""}])
+    found = imported(path, rationale="why", form="quotes")
+    assert list(marked(found).values()) == [("NEG", "truly awful"), ("POS", "")]
+
+
+def test_quotes_that_are_no_text_are_told(tmp_path):
+    path = write(tmp_path / "x.jsonl", [NEG | {"why": [1]}, POS])
+    with pytest.raises(InputError) as error:
+        imported(path, rationale="why", form="quotes")
+    assert str(error.value) == f"{path}:1: test-00001: expected a list of quotes from the text, got [1]"
+
+
+@pytest.mark.parametrize("rationale", [[0, 1, 0], [[1, 2]], [[1, 2, "R"]]])
+def test_words_may_be_listed(tmp_path, rationale):
+    rows = [{"tokens": ["A", "truly awful", "film."], "label": "NEG", "rationale": rationale},
+            {"tokens": ["Warm."], "label": "POS", "rationale": []}]  # fmt: skip
+    found = imported(write(tmp_path / "x.jsonl", rows))
+    assert list(marked(found).values()) == [("NEG", "truly awful"), ("POS", "")]
+
+
+def test_a_span_beyond_the_listed_words_is_told(tmp_path):
+    rows = [{"tokens": ["A", "film."], "label": "NEG", "rationale": [[1, 3]]}, POS | {"tokens": ["Warm."]}]
+    path = write(tmp_path / "x.jsonl", rows)
+    with pytest.raises(InputError) as error:
+        imported(path, text="tokens")
+    assert str(error.value) == f"{path}:1: test-00001: expected [start, end) in words, end <= 2, got [1, 3]"
+
+
+def test_rows_that_are_invalid_are_left_out_counted_and_named(tmp_path):
+    rows = [*FILMS, FILMS[0], FILMS[0] | {"id": ""}, FILMS[0] | {"id": "d", "label": ""},
+            FILMS[0] | {"id": "e", "rationale": [[2, 99]]}]  # fmt: skip
+    path = save(tmp_path / "x.jsonl", rows)
+    with path.open("a") as file:
+        file.write("oops\n")
+    found = imported(path, form="chars", skip_invalid=True)
+    assert marked(found) == {"a": ("NEG", "truly awful"), "b": ("POS", "warm"), "c": ("POS", "")}
+    assert found.notes == (
+        "form of the rationales: chars",
+        "rows left out as invalid: 5: a, test-00005, d, e, line 8",
+        f"left out: {path}:4: a: duplicate id, first at {path}:1",
+        f"left out: {path}:5: test-00005: expected a non-empty string in column 'id', got ''",
+        f"left out: {path}:6: d: expected a non-empty string in column 'label', got ''",
+        f"left out: {path}:7: e: expected [start, end) in characters, 0 <= start < end <= 19, got [2, 99]",
+        f"left out: {path}:8: expected one JSON object, got Expecting value: line 1 column 1 (char 0)",
+    )
+
+
+def test_a_file_without_a_valid_row_is_refused_all_the_same(tmp_path):
+    path = save(tmp_path / "x.jsonl", [FILMS[0] | {"label": ""}])
+    with pytest.raises(InputError) as error:
+        imported(path, form="chars", skip_invalid=True)
+    assert str(error.value) == f"{path}:1: a: expected a non-empty string in column 'label', got ''"
