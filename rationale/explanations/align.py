@@ -65,9 +65,7 @@ def place_tokens(tokens: Sequence[str], string: str) -> Placed:
     return max((_placed(tokens, texts, string, there) for texts in read), key=lambda placed: placed.found)
 
 
-def _placed(
-    tokens: Sequence[str], texts: Sequence[str], string: str, there: tuple[str, list[int]]
-) -> Placed:
+def _placed(tokens: Sequence[str], texts: Sequence[str], string: str, there: tuple[str, list[int]]) -> Placed:
     """Return where tokens stand that are read as these texts."""
     whole, origin = there
     pieces = ["".join(map(plain, text)) for text in texts]

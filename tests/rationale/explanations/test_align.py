@@ -46,7 +46,9 @@ def test_each_way_to_write_tokens_is_read(tokens, expected):
 
 def test_letters_of_bytes_are_put_together():
     letters = {byte: letter for letter, byte in byte_of_letter().items()}
-    tokens = ["".join(letters[b] for b in part) for part in (b"caf", b"\xc3", b"\xa9", b" \xf0\x9f", b"\x98\x80")]
+    tokens = [
+        "".join(letters[b] for b in part) for part in (b"caf", b"\xc3", b"\xa9", b" \xf0\x9f", b"\x98\x80")
+    ]
     assert told(tokens, "café 😀") == ["caf", "é", "é", "😀", "😀"]
     assert told(["▁caf", "<0xC3>", "<0xA9>", "▁ok"], "café ok") == ["caf", "é", "é", "ok"]
     assert texts_of_bytes([b"\xff", b"a"]) == ["\ufffd", "a"]
