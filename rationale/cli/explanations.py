@@ -23,7 +23,7 @@ def _column(what: str) -> typer.models.OptionInfo:
 def import_explanations(  # noqa: PLR0913 (one option each)
     file: Annotated[
         Path,
-        typer.Argument(help="CSV, TSV, JSON, JSONL or Parquet file of tokens and scores, or predictions."),
+        typer.Argument(help="Table (CSV, TSV, JSON, JSONL, Parquet) of tokens and scores, or predictions."),
     ],
     out: Annotated[Path, typer.Option(help="Explanations file to write, .jsonl.")],
     dataset: DatasetName = None,

@@ -93,7 +93,7 @@ def _goes_on(byte: int) -> bool:
 
 @cache
 def byte_of_letter() -> dict[str, int]:
-    """Return the byte that each letter of GPT-2's alphabet stands for: printable ones stand for themselves."""
+    """Return the byte that each letter of GPT-2's alphabet stands for; printable ones are themselves."""
     own = [*range(ord("!"), ord("~") + 1), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
     others = [byte for byte in range(256) if byte not in own]
     return {chr(b): b for b in own} | {chr(256 + n): b for n, b in enumerate(others)}

@@ -69,9 +69,9 @@ def from_scores(  # noqa: PLR0913 (what a tool may leave open)
     """Return explanations that another tool made as a row of `evaluate`.
 
     Args:
-        scores: a shap.Explanation, lime's, captum's VisualizationDataRecord or (tokens, attributions), inseq's
-            output, ferret's or interpreto's explanation, {"tokens": …, "scores": …}; or a sequence of such, or
-            a mapping from ids to such.
+        scores: a shap.Explanation, lime's, captum's VisualizationDataRecord or (tokens, attributions),
+            inseq's output, ferret's or interpreto's explanation, {"tokens": …, "scores": …}; or a sequence of
+            such, or a mapping from ids to such.
         data: the data set they explain, as `evaluate` takes it; or the texts themselves.
         split: of the data set.
         ids: of the examples, in the order of `scores`; default the ids that these have, or the examples whose

@@ -51,19 +51,17 @@ class Columns:
             if named is not None and named not in there:
                 raise InputError(Fault(f"a column {named!r}", short_repr(list(there), 200), path, line))
             found[field] = named or next((by_name[n] for n in usual if n in by_name), None)
+        if self.score and self.picked:
+            raise InputError(Fault("scores, or picked tokens", f"both: {self.score}, {self.picked}", path))
+        if found["score"] and found["picked"]:  # what was named; else scores say more
+            found["score" if self.picked else "picked"] = None
         columns = replace(self, **found)
-        lacks = [
-            what
-            for what, names in (
-                ("ids (--id)", (columns.id,)),
-                (
-                    "tokens (--token), or their characters (--start, --end)",
-                    (columns.token, *columns.characters),
-                ),
-                ("scores (--score), or picked tokens (--picked)", (columns.score, columns.picked)),
-            )
-            if not any(names)
-        ]
+        needed = {
+            "ids (--id)": (columns.id,),
+            "tokens (--token), or their characters (--start, --end)": (columns.token, *columns.characters),
+            "scores (--score), or picked tokens (--picked)": (columns.score, columns.picked),
+        }
+        lacks = [what for what, names in needed.items() if not any(names)]
         if lacks:
             expected = f"a column of {' and one of '.join(lacks)}"
             raise InputError(Fault(expected, short_repr(list(there), 200), path, line))

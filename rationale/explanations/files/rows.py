@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from eraser.data.custom.tables import LABELLED, Row, listed, rows_of
+from eraser.data.custom.tables import LABELLED, Row, Rows, listed, rows_of
 from eraser.errors import Fault, InputError, short_repr
 from rationale.explanations.align import Place
 from rationale.explanations.collected import Told
@@ -43,16 +43,22 @@ def read_rows(path: Path, asked: Columns) -> Iterator[Told]:
     if path.suffix.lower() not in LABELLED:
         raise InputError(Fault(f"a {listed(LABELLED)} file", path.suffix or "no ending", path))
     rows = rows_of(path)
-    first = next(rows, None)
-    if first is None:
-        raise InputError(Fault("a file with rows", "an empty one", path))
+    first = next(rows, None) or Fault("a file with rows", "an empty one", path)
     if isinstance(first, Fault):
         raise InputError(first)
     columns = asked.found_in(first[1].keys(), path, first[0])
+    broken = list[Fault]()
+    for id, of_id in _by_id(path, chain([first], rows), columns, broken).items():
+        yield id, of_id if isinstance(of_id, Fault) else _joined(path, id, of_id, columns)
+    yield from (("", fault) for fault in broken)
+
+
+def _by_id(path: Path, rows: Rows, columns: Columns, broken: list[Fault]) -> dict[str, list[_Piece] | Fault]:
+    """Return the rows of each example, or what is wrong with one; those that are no rows go to `broken`."""
     pieces: dict[str, list[_Piece] | Fault] = {}
-    for row in chain([first], rows):
+    for row in rows:
         if isinstance(row, Fault):
-            yield "", row
+            broken.append(row)
             continue
         try:
             id, piece = _piece(path, row, columns)
@@ -61,8 +67,7 @@ def read_rows(path: Path, asked: Columns) -> Iterator[Told]:
             continue
         if isinstance(before := pieces.setdefault(id, []), list):
             before.append(piece)
-    for id, of_id in pieces.items():
-        yield id, of_id if isinstance(of_id, Fault) else _joined(path, id, of_id, columns)
+    return pieces
 
 
 def _id(value: Any) -> str:

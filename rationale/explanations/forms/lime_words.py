@@ -43,7 +43,7 @@ def read_lime(given: Any, asked: Asked) -> Iterator[Scored]:
 def _of_class(
     by_name: Mapping[str | None, dict[int, float]], label: str | None, known: list[str | None], asked: Asked
 ) -> tuple[dict[int, float], str | None]:
-    """Return the weights by word, and the class: of two classes one's weights are the other's turned round."""
+    """Return the weights by word, and the class: of two, one's weights are the other's turned round."""
     target = asked.target or label or next(iter(by_name))
     if target in by_name:
         return by_name[target], target
