@@ -23,7 +23,7 @@ def tokenizer(folder: Path) -> BertTokenizerFast:
 
 
 def bert() -> BertForSequenceClassification:
-    """A BERT of one layer, whose attention is the mean of all tokens; only the word's embeddings are not 0."""
+    """A BERT of one layer, whose attention is the mean of all tokens; only the word has embeddings."""
     config = BertConfig(
         vocab_size=len(VOCABULARY), hidden_size=8, num_hidden_layers=1, num_attention_heads=1,
         intermediate_size=8, max_position_embeddings=64, layer_norm_eps=1.0,

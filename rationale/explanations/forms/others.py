@@ -20,7 +20,7 @@ def _has(*names: str) -> Any:
 def _flat(values: Any, what: str) -> Floats:
     """Return one score for each token [T]; of vectors [T,D], their sums."""
     found = numbers(values)
-    if found.ndim == 2 and found.shape[0] == 1:
+    if found.ndim in (2, 3) and found.shape[0] == 1:
         found = found[0]  # a batch of one
     if found.ndim not in (1, 2):
         raise InputError(Fault(f"{what} of shape [T] or [T,D]", str(list(found.shape))))
