@@ -20,6 +20,7 @@ from rationale.cli.options import (
     DenseModel,
     Encoding,
     Explains,
+    Explanations,
     LabelNames,
     Methods,
     ModelPath,
@@ -30,6 +31,7 @@ from rationale.cli.options import (
     absolute,
     label_names,
 )
+from rationale.explanations.of_run import Missing
 from rationale.process.terminal import digits, say, say_lines, say_next
 from rationale.settings import EvaluateSettings
 
@@ -68,6 +70,14 @@ def evaluate_command(  # noqa: PLR0913 (one option each)
     skip_invalid: SkipInvalid = False,
     encoding: Encoding = None,
     separator: Separator = None,
+    explanations: Explanations = None,
+    explanations_missing: Annotated[
+        Missing,
+        typer.Option(
+            help="Examples that an explanations file lacks, or explains in other words: refuse the run, or "
+            "skip them, for all methods."
+        ),
+    ] = "refuse",
     overwrite: Overwrite = False,
     as_json: AsJson = False,
     *,
@@ -79,6 +89,7 @@ def evaluate_command(  # noqa: PLR0913 (one option each)
     from eraser.load import is_table, load, named
     from rationale.evaluation.choices import DEFAULT, choose
     from rationale.evaluation.plan import plan
+    from rationale.explanations.of_run import read_imports
     from rationale.hf.memory import keep_freed_memory
     from rationale.report.write import write_run
     from rationale.runners.backends import RUNNERS, check_runner
@@ -94,15 +105,20 @@ def evaluate_command(  # noqa: PLR0913 (one option each)
     classifier = _classifier(asked.model, asked, labels)
     explained = None if dense is None else _classifier(dense, asked, labels)
     folder = out or Path("runs") / f"{loaded.name}-{asked.split}"
-    choices = choose(
-        asked, classifier, explained, DEFAULT if methods is None else methods, budget or (), explain
-    )
+    imports = read_imports(explanations or (), explanations_missing)
+    named_methods = DEFAULT if methods is None else methods
+    choices = choose(asked, classifier, explained, named_methods, budget or (), explain, imports)
     for line in choices.left_out:
         say(line, err=True)
-    planned = plan(classifier, loaded, choices.settings, folder, explained, overwrite)
+    planned = plan(classifier, loaded, choices.settings, folder, explained, overwrite, imports)
     if planned.done:
         say(f"already done: {folder}; tables and report are written again from its parts", err=True)
-    RUNNERS[compute.runner](_job(planned, labels, data, reading), planned, compute.workers, compute.address)
+    job = replace(
+        _job(planned, labels, data, reading),
+        explanations=tuple(absolute(str(file)) for file in explanations or ()),
+        missing=explanations_missing,
+    )
+    RUNNERS[compute.runner](job, planned, compute.workers, compute.address)
     tables = write_run(planned.batches(), loaded, folder)
     _print_run(tables, str(planned.run.budgets[0]), folder, as_json)
 

@@ -80,6 +80,10 @@ Explains = Annotated[
         help="Output of the class to explain: by default its logit, or for a function its probability."
     ),
 ]
+Explanations = Annotated[
+    list[Path] | None,
+    typer.Option(help="File of `rationale explanations import`, a row beside the methods; may be repeated."),
+]
 LabelNames = Annotated[
     str | None,
     typer.Option(

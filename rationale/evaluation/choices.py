@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from rationale.attribution import METHODS, fitting, usual
 from rationale.budgets import parse_budget
+from rationale.explanations.of_run import NO_IMPORTS, Imports
 from rationale.inference.capabilities import drops_tokens
 from rationale.settings import EvaluateSettings, Explain, defaults
 from rationale.text_classifier import TextClassifier
@@ -30,6 +31,7 @@ def choose(  # noqa: PLR0913 (a choice each)
     methods: Methods = DEFAULT,
     budgets: Sequence[str] = (),
     explain: Explain | None = None,
+    imports: Imports = NO_IMPORTS,
 ) -> Choices:
     """Return the settings with methods, rationale lengths and output as asked, or as suits the model.
 
@@ -40,12 +42,15 @@ def choose(  # noqa: PLR0913 (a choice each)
         methods: those named are taken as they are.
         budgets: rationale lengths, the first leads; none: those that suit the methods.
         explain: what is explained; None: what is usual for such a model.
+        imports: rows from elsewhere; of those that pick words the size is a rationale length of all methods.
     """
     usual_methods, usual_budgets = defaults(drops_tokens(classifier), classifier.opaque)
     names, left_out = suited(methods, usual_methods, classifier, explained)
     fit = tuple(b for b in usual_budgets if parse_budget(b).method in (None, *names))
-    what = explain or usual(classifier).explain
-    return Choices(replace(settings, methods=names, budgets=tuple(budgets) or fit, explain=what), left_out)
+    sizes = tuple(f"match={name}" for name in imports.choosing)
+    what, rows = explain or usual(classifier).explain, (*names, *imports.names)
+    made = replace(settings, methods=rows, budgets=tuple(budgets) or (*fit, *sizes), explain=what)
+    return Choices(made, left_out)
 
 
 def suited(

@@ -163,7 +163,7 @@ def collect(batches: Iterable[Evaluation], folder: Path, keep: bool) -> RunSumma
 
     `keep`: whether the batches themselves are wanted too (as `people`).
     """
-    notable, people, counts = NotableExamples(), list[Evaluation](), Counter[str]()
+    notable, people, counts, told = NotableExamples(), list[Evaluation](), Counter[str](), Counter[str]()
     devices = set[str]()
     kind: Kind = "class"
     saved: ComputeSavings | None = None
@@ -182,12 +182,14 @@ def collect(batches: Iterable[Evaluation], folder: Path, keep: bool) -> RunSumma
             official.add(batch)
             notable.add(batch, columns)
             counts.update(_counts(batch))
+            told.update(batch.counts)
             devices, kind = devices | batch.devices, batch.kind
             saved = batch.spared if saved is None or batch.spared is None else saved + batch.spared
             people += [batch] if keep else []
     found = ColumnsFile(folder / PER_EXAMPLE)
     explained = "number" if kind == "value" else batch.settings.explain
-    notes = (*batch.notes, *(saved.notes if saved else ()), *convergence_notes(found, explained))
+    counted = (f"{what} in {n} of {counts['examples']} examples" for what, n in told.items() if n)
+    notes = (*batch.notes, *counted, *(saved.notes if saved else ()), *convergence_notes(found, explained))
     return RunSummary(
         batch.settings,
         batch.budgets,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import combinations_with_replacement
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,9 +24,19 @@ def kendall(scores: Floats) -> Floats:
     """Return Kendall's τ-b between all methods [M,M] from their word scores [M,W], NaN where one is constant.
 
     τ-b = Σ sᵢsⱼ / √(Σ sᵢ² Σ sⱼ²) over the pairs of words, s = −1, 0 or 1 as a method ranks the pair: a matrix
-    product. Words that some method did not read are left out.
+    product. Of two methods, words that one has no score of are left out.
     """
-    read = scores[:, ~np.isnan(scores).any(0)]
+    known = ~np.isnan(scores)
+    if (known == known[0]).all():
+        return _kendall(scores[:, known[0]])
+    tau: Floats = np.full((len(scores), len(scores)), np.nan)
+    for i, j in combinations_with_replacement(range(len(scores)), 2):
+        tau[i, j] = tau[j, i] = _kendall(scores[[i, j]][:, known[i] & known[j]])[0, 1]
+    return tau
+
+
+def _kendall(read: Floats) -> Floats:
+    """Return τ-b between all methods [M,M] from scores [M,W] without NaN."""
     n_methods, n_words = read.shape
     ranks = rankdata(read, method="dense", axis=1).astype(np.float32)
     same_order = np.zeros((n_methods, n_methods))

@@ -48,9 +48,15 @@ def per_example_metrics(evaluation: Evaluation) -> dict[Key, list[MetricColumns]
 
 
 def per_example_times(evaluation: Evaluation) -> dict[Key, list[MetricColumns]]:
-    """Return the milliseconds of each method on every example, which no two runs have the same."""
-    methods = evaluation.settings.methods
-    return {(COST, NO_BUDGET, m): [(ms,) for ms in evaluation.milliseconds[m]] for m in methods}
+    """Return the milliseconds of each method on every example, which no two runs have the same.
+
+    None where they are not known: of an explanation made elsewhere.
+    """
+    known = {m: evaluation.milliseconds[m] for m in evaluation.settings.methods}
+    return {
+        (COST, NO_BUDGET, m): [None if np.isnan(ms) else (ms,) for ms in of_method]
+        for m, of_method in known.items()
+    }
 
 
 def _convergence_deltas(evaluation: Evaluation) -> dict[Key, list[MetricColumns]]:

@@ -7,8 +7,8 @@ parts say is read by `predictions.py`.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,6 +24,7 @@ from rationale.budgets import Budget, extract, share_of, top_words
 from rationale.evaluation.savings import ComputeSavings, spared
 from rationale.evaluation.stored.method_result import ErasedAnswers, MethodResult, indices, mask_from_indices
 from rationale.evaluation.stored.part_files import PartRows, part
+from rationale.explanations.stored import ImportedMethod
 from rationale.heads import HEADS
 from rationale.inference.ablate import ablate, without_and_only
 from rationale.inference.predict import text_probs
@@ -73,7 +74,7 @@ def seed_of(seed: int, example_id: str) -> int:
 
 @dataclass(frozen=True)
 class EvaluationRun:
-    """What all parts of a run share."""
+    """What all parts of a run share; `imported` are the explanations made elsewhere, by their row's name."""
 
     classifier: TextClassifier
     explained: TextClassifier
@@ -81,6 +82,7 @@ class EvaluationRun:
     budgets: tuple[Budget, ...]
     folder: Path
     model_hashes: tuple[str, str]
+    imported: Mapping[str, ImportedMethod] = field(default_factory=dict)
 
     def fresh(self) -> EvaluationRun:
         """Return the run with nothing remembered of earlier examples."""
@@ -140,6 +142,18 @@ class EvaluationRun:
         kept = np.array([row["kept"] for row in self._part(items, "kept", (), compute)]).T
         return spared(asked, [len(w) for w in windows], kept)
 
+    def other_answers(self, items: Sequence[Item], results: ChunkResults) -> dict[str, int]:
+        """Return in how many examples an explanation made elsewhere is of another answer than the run's."""
+        labels, found = self.classifier.labels, {}
+        for method, given in self.imported.items():
+            told = [given.examples[item.example.id] for item in items]
+            other = sum(e.target not in (None, labels[t]) for e, t in zip(told, results.targets, strict=True))
+            said = [labels[int(i)] for i in results.probs.argmax(1)]
+            differs = sum(e.label not in (None, x) for e, x in zip(told, said, strict=True))
+            found[f"{method}: another class is explained than by the run's methods"] = other
+            found[f"{method}: its own label is not the model's"] = differs
+        return found
+
     def _results(
         self, method: str, items: Sequence[Item], targets: list[int], selected: dict[str, list[Mask]]
     ) -> list[MethodResult]:
@@ -153,7 +167,7 @@ class EvaluationRun:
 
     def _selected(self, method: str, items: Sequence[Item], targets: list[int]) -> list[Mask]:
         """Return the words [W] of each item that a method selects by itself."""
-        depends = [targets, {name: getattr(self.settings, name) for name in get_method(method).uses}]
+        depends = [targets, self._uses(method, items)]
 
         def compute() -> PartRows:
             attributions = self._attribute(method, items, targets)
@@ -166,7 +180,16 @@ class EvaluationRun:
         rows = self._part(items, f"{method}-own", depends, compute)
         return [mask_from_indices(row["own"], i.truth.n_words) for i, row in zip(items, rows, strict=True)]
 
+    def _uses(self, method: str, items: Sequence[Item]) -> dict[str, Any]:
+        """Return what a method's scores depend on: settings, or what was said elsewhere."""
+        if (given := self.imported.get(method)) is None:
+            return {name: getattr(self.settings, name) for name in get_method(method).uses}
+        return {"explanations": [given.examples[item.example.id].to_row() for item in items]}
+
     def _attribute(self, method: str, items: Sequence[Item], targets: list[int]) -> list[Attribution]:
+        if (given := self.imported.get(method)) is not None:
+            told = [given.examples[item.example.id] for item in items]
+            return [Attribution(e.ranking, t, np.nan, e.picked) for e, t in zip(told, targets, strict=True)]
         seeds = [seed_of(self.settings.seed, i.example.id) for i in items]
         cases = [
             Case(i.windows, i.truth.n_words, target, seed, i.text)
@@ -212,9 +235,10 @@ class EvaluationRun:
         """Return what else a method's part depends on."""
         s = self.settings
         gold = [list(indices(i.truth.gold)) for i in items]
-        used = {name: getattr(s, name) for name in get_method(method).uses}
+        used = self._uses(method, items)
         sizes = {name: [int(mask.sum()) for mask in masks] for name, masks in selected.items()}
-        own_code = [get_method(method).code] if get_method(method).code else []
+        code = "" if method in self.imported else get_method(method).code
+        own_code = [code] if code else []
         return [list(map(str, self.budgets)), s.fractions, gold, targets, used, sizes, *own_code]
 
     def _targets(self, items: Sequence[Item], probs: Floats) -> list[int]:
@@ -236,7 +260,7 @@ class EvaluationRun:
         """Attribute, extract and ablate a chunk with one method."""
         attributions = self._attribute(method, items, targets)
         rationales = [
-            self._extract(item, a, {name: masks[n] for name, masks in selected.items()})
+            self._extract(method, item, a, {name: masks[n] for name, masks in selected.items()})
             for n, (item, a) in enumerate(zip(items, attributions, strict=True))
         ]
         return [
@@ -252,11 +276,21 @@ class EvaluationRun:
             for item, a, erased in zip(items, attributions, self._ablate(items, rationales), strict=True)
         ]
 
-    def _extract(self, item: Item, attribution: Attribution, selected: dict[str, Mask]) -> dict[str, Mask]:
+    def _extract(
+        self, method: str, item: Item, attribution: Attribution, selected: dict[str, Mask]
+    ) -> dict[str, Mask]:
         """Return the rationale [W] of each budget and of each ablation share, by name."""
         gold, scores, own = item.truth.gold, attribution.scores, attribution.own
+        if (given := self.imported.get(method)) is not None:
+            scores = given.examples[item.example.id].extractable
         at_budgets = {
-            str(b): extract(scores, b, gold=gold, own=own, match=selected.get(b.method or ""))
+            str(b): extract(
+                scores,
+                Budget("own") if b.method == method else b,  # at its own size: what it chose
+                gold=gold,
+                own=own,
+                match=selected.get(b.method or ""),
+            )
             for b in self.budgets
         }
         return at_budgets | self._shares(item, scores)

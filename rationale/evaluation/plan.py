@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from heapq import nsmallest
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from rationale.attribution import METHODS, AttributionSettings, codes_of, method
 from rationale.evaluation.pipeline import EvaluationRun, Item, seed_of
 from rationale.evaluation.predictions import Reader
 from rationale.evaluation.savings import ComputeSavings
+from rationale.explanations.of_run import NO_IMPORTS, Imports, explained_examples
 from rationale.heads import HEADS, REGRESSION, check_explain, problem_type
 from rationale.inference.capabilities import drops_tokens
 from rationale.settings import THRESHOLD, EvaluateSettings, as_record
@@ -33,7 +34,7 @@ class Evaluation:
     """What was measured of some examples of a run, or of all: predictions by (method, budget), and cost.
 
     Of each method the milliseconds of every example, and by how much its scores miss what they should sum
-    to (None where nothing is promised).
+    to (None where nothing is promised). `counts` are numbers of examples by what is to be told of them.
     """
 
     settings: EvaluateSettings
@@ -47,6 +48,7 @@ class Evaluation:
     devices: frozenset[str]
     notes: tuple[str, ...] = ()
     spared: ComputeSavings | None = None
+    counts: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def kind(self) -> Kind:
@@ -67,6 +69,7 @@ def joined(batches: Sequence[Evaluation]) -> Evaluation:
         words_unread=sum(b.words_unread for b in batches),
         devices=first.devices.union(*(b.devices for b in rest)),
         spared=None if first.spared is None else sum((b.spared for b in rest if b.spared), first.spared),
+        counts={name: sum(b.counts.get(name, 0) for b in batches) for name in first.counts},
     )
 
 
@@ -118,6 +121,7 @@ class Plan:
             frozenset(r.device for _, found in by_method for r in found),
             self.notes,
             run.spared(items),
+            run.other_answers(items, results),
         )
 
     def _items(self, run: EvaluationRun, number: int) -> list[Item]:
@@ -130,25 +134,30 @@ class Plan:
         return progress(map(self.batch, range(len(self))), "evaluate", "chunks", len(self))
 
 
-def plan(
+def plan(  # noqa: PLR0913 (what a run is made of)
     classifier: TextClassifier,
     dataset: Dataset,
     settings: EvaluateSettings,
     folder: Path,
     dense: TextClassifier | None = None,
     overwrite: bool = False,
+    imports: Imports = NO_IMPORTS,
 ) -> Plan:
     """Refuse settings that cannot be carried out; return what a run in `folder` consists of.
 
     Where the classifier drops tokens, methods other than its own explain `dense`, by default its own
     weights with nothing removed; what is said without and with only a rationale is always its own answer.
+    Of `imports` each is a row, whose name stands among the settings' methods.
     """
     known = {name: m for name in (*METHODS, *settings.methods) if (m := method_named(name)) is not None}
-    settings.check(tuple(known), tuple(name for name, m in known.items() if m.own is not None))
+    imports.check(known)
+    choosing = (*(name for name, m in known.items() if m.own is not None), *imports.choosing)
+    settings.check((*known, *imports.names), choosing)
     explained = explained_by(classifier, dense)
     check_labels(classifier, dataset.labels, settings.model)
     refuse_unfit(classifier, settings.methods, explained)
-    examples = chosen(dataset.examples(settings.split), settings)
+    drawn = chosen(dataset.examples(settings.split), settings)
+    examples, left_out = explained_examples(dataset, drawn, imports)
     settings.target_label(classifier.labels, HEADS[classifier.head].kind)  # refused before a folder is made
     check_asked(classifier, settings, settings.threshold, settings.model)
     share, note = _human_share(dataset, settings.split)
@@ -157,9 +166,11 @@ def plan(
     reads = (settings.model, settings.dense, dataset.source)
     of = _made_of(dataset, examples, settings, hashes) | {"budgets_in_words": list(map(str, budgets))}
     of |= {"content_of_tokenizer": classifier.encoder.identity()}
+    of |= {f"content_of_{one.method}": one.identity for one in imports.methods}
     done = claim(folder, "evaluate", of, reads, (), overwrite)  # parts stay: their names say what they hold
-    run = EvaluationRun(classifier, explained, settings, budgets, folder / "parts", hashes)
-    notes = (*dataset.notes, *note, *told(classifier, dataset, settings))
+    imported = {one.method: one for one in imports.methods}
+    run = EvaluationRun(classifier, explained, settings, budgets, folder / "parts", hashes, imported)
+    notes = (*dataset.notes, *note, *told(classifier, dataset, settings), *left_out, *imports.notes)
     return Plan(run, dataset, examples, notes, done)
 
 
@@ -186,19 +197,21 @@ def check_asked(
         raise InputError(Fault.of(of_text if classifier.opaque else of_model, name))
 
 
-def evaluate(
+def evaluate(  # noqa: PLR0913 (what a run is made of)
     classifier: TextClassifier,
     dataset: Dataset,
     settings: EvaluateSettings,
     folder: Path,
     dense: TextClassifier | None = None,
     overwrite: bool = False,
+    imports: Imports = NO_IMPORTS,
 ) -> Evaluation:
     """Run every method on the split, or take from `folder/parts` what an earlier run left there; see plan.
 
     All of it is held in memory; `plan(…).batches()` is not.
     """
-    return joined(list(plan(classifier, dataset, settings, folder, dense, overwrite).batches()))
+    planned = plan(classifier, dataset, settings, folder, dense, overwrite, imports)
+    return joined(list(planned.batches()))
 
 
 def chosen(examples: Sequence[Example], settings: EvaluateSettings) -> Sequence[Example]:

@@ -25,6 +25,7 @@ from eraser.progress import progress
 from rationale.evaluation.choices import DEFAULT, choose
 from rationale.evaluation.collect import RunSummary, collect
 from rationale.evaluation.plan import Plan, plan
+from rationale.explanations.of_run import Given, Missing, read_imports
 from rationale.front import tables
 from rationale.front.by_layer import ranking_by_layer, ranking_figure
 from rationale.front.explanations import load
@@ -227,6 +228,8 @@ def evaluate(  # noqa: PLR0913 (a setting each)
     labels: Sequence[str] | None = None,
     out: str | Path | None = None,
     overwrite: bool = False,
+    explanations: Given | Sequence[Given] = (),
+    explanations_missing: Missing = "refuse",
     **settings: Any,
 ) -> FinishedRun:
     """Score methods against human rationales and the model itself, as `rationale evaluate` does.
@@ -244,6 +247,8 @@ def evaluate(  # noqa: PLR0913 (a setting each)
         labels: names of the model's answers in order, where it does not know them.
         out: the run's folder; an interrupted run there goes on. Default: a temporary one.
         overwrite: whether other work of this suite in `out` makes room.
+        explanations: made elsewhere, a row each: what `from_scores` gives, or files.
+        explanations_missing: `refuse` examples without such, or `skip` them, for all methods.
         settings: other fields of EvaluateSettings, such as `ig_steps`, `seed`, `precision`, `target`.
 
     Raises:
@@ -257,12 +262,12 @@ def evaluate(  # noqa: PLR0913 (a setting each)
     given = {"split": split, "limit": limit, "sample": sample, **read, **settings}
     given |= {"dataset": data.name, "model": _name(model), "dense": None if dense is None else _name(dense)}
     budgets = (budget,) if isinstance(budget, str) else budget
-    asked = EvaluateSettings(**_known(given))
-    choices = choose(asked, classifier, explained, methods, budgets, explain)
+    asked, imports = EvaluateSettings(**_known(given)), read_imports(explanations, explanations_missing)
+    choices = choose(asked, classifier, explained, methods, budgets, explain, imports)
     scratch = Scratch()
 
     def plan_in(folder: Path) -> Plan:
-        return plan(classifier, data, choices.settings, folder, explained, overwrite)
+        return plan(classifier, data, choices.settings, folder, explained, overwrite, imports)
 
     planned = plan_in(scratch.path / "run" if out is None else Path(out))
     for number in progress(range(len(planned)), "evaluate", "chunk"):

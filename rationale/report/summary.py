@@ -86,9 +86,10 @@ def score_table(columns: ColumnMap, times: ColumnMap, seed: int, kind: Kind = "c
         unit = units.get(metric.unit, metric.unit)
         rows.append((method, budget, name, s.value, s.low, s.high, s.n, s.left_out, better, unit))
     for (name, budget, method), of_examples in times.items():
-        ms = rows_of(of_examples)
-        median = float(np.median(ms))
-        rows.append((method, budget, name, median, np.nan, np.nan, len(ms), 0, "lower", COST_UNIT))
+        every = rows_of(of_examples)
+        ms = every[defined(every)]
+        median, left_out = float(np.median(ms)) if len(ms) else np.nan, len(every) - len(ms)
+        rows.append((method, budget, name, median, np.nan, np.nan, len(ms), left_out, "lower", COST_UNIT))
     names = ["method", "budget", "metric", "value", "low", "high", "n", "left_out", "better", "unit"]
     return pd.DataFrame(rows, columns=names)
 
@@ -250,7 +251,7 @@ def summary_cells(scores: pd.DataFrame, paired: pd.DataFrame, budget: str) -> pd
     for metric, has_budget in HEADLINE:
         rows = ranking(scores, paired, metric, budget if has_budget else NO_BUDGET).set_index("method")
         if metric == "cost":
-            cells["ms"] = [TableCell(f"{rows.value[m]:.1f}") for m in methods]
+            cells["ms"] = [TableCell(f"{rows.value[m]:.1f}" if rows.n[m] else "–") for m in methods]
             continue
         better = {"higher": "↑", "lower": "↓"}[rows.better.iloc[0]]
         cells[f"{metric} {better}"] = [

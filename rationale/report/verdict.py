@@ -80,7 +80,8 @@ def _no_signal(rows: pd.DataFrame, paired: pd.DataFrame, metric: str, budget: st
 
 def _cost(scores: pd.DataFrame) -> str:
     """Return what the cheapest and the dearest method take."""
-    rows = scores[(scores.metric == "cost") & ~scores.method.isin((RANDOM, "position"))].sort_values("value")
+    rows = scores[(scores.metric == "cost") & ~scores.method.isin((RANDOM, "position"))]
+    rows = rows.dropna(subset="value").sort_values("value")
     if len(rows) < 2:
         return ""
     low, high = rows.iloc[0], rows.iloc[-1]

@@ -16,6 +16,7 @@ from eraser.files.whole import write_json
 from eraser.load import load
 from eraser.progress import silent
 from rationale.evaluation.plan import plan
+from rationale.explanations.of_run import Missing, read_imports
 from rationale.hf.memory import keep_freed_memory
 from rationale.named import load_named
 from rationale.settings import EvaluateSettings, StreamSettings
@@ -80,6 +81,8 @@ class EvaluateJob(Job):
     """`rationale evaluate`."""
 
     data: str | None = None
+    explanations: tuple[str, ...] = ()
+    missing: Missing = "refuse"
     skip_invalid: bool = False
     encoding: str | None = None
     separator: str | None = None
@@ -97,8 +100,8 @@ class EvaluateJob(Job):
         data = None if self.data is None else Path(self.data)
         model, dense = self.models(device)
         s = self.settings
-        loaded = load(s.dataset, data, split=s.split, how=self.reading)
-        return plan(model, loaded, s, Path(self.folder), dense)
+        loaded, folder = load(s.dataset, data, split=s.split, how=self.reading), Path(self.folder)
+        return plan(model, loaded, s, folder, dense, imports=read_imports(self.explanations, self.missing))
 
 
 @dataclass(frozen=True)

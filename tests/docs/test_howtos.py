@@ -51,6 +51,7 @@ def test_every_howto_is_tested():
         "encoder",
         "adaptive-model",
         "black-box",
+        "explanations",
     }
     assert {page.stem for page in HOWTOS.glob("*.md")} == tested
 
@@ -175,3 +176,17 @@ def test_black_box(tmp_path, monkeypatch):
     assert {"leave_one_out", "occlusion", "random", "model"} == set(rows.method)
     assert rows[rows.metric == "accuracy"].value.item() >= 0.75
     assert names["api"].batch_size == 32
+
+
+def test_explanations(tmp_path, monkeypatch):
+    shipped = load_classifier(SHIPPED)
+    (tmp_path / "models/reviews").mkdir(parents=True)
+    save_classifier(shipped.model.without_removal(), shipped.encoder.tokenizer, tmp_path / "models/reviews")
+    names = do(HOWTOS / "explanations.md", tmp_path, monkeypatch)
+    rows = scores_of(tmp_path / "runs/theirs").set_index(["method", "metric"])
+    assert rows.sort_index().value["imported-theirs", "average_precision"].item() == 1.0
+    assert {"attention", "random", "imported-theirs"} <= {method for method, _ in rows.index}
+    found = names["found"]
+    assert found["two"].top(1) == [("moving", 6.0)]
+    assert found.counts["tokens not in the text"] == 0
+    assert "imported-lengths" in names["run"].table("average_precision").index
