@@ -46,7 +46,7 @@ Pairs = tuple[tuple[str, Any], ...]  # of a JSON object: a key may be there twic
 
 
 def read_answer(value: object, key: str | None = None) -> Answer | None:
-    """Return what an answer quotes; None where it cannot be read.
+    r"""Return what an answer quotes; None where it cannot be read.
 
     Args:
         value: what a file holds: a list, an object, or the answer's text.
@@ -54,7 +54,7 @@ def read_answer(value: object, key: str | None = None) -> Answer | None:
 
     >>> read_answer('Sure: [{"quotes": "dull"}, {"score": 1}]')
     Answer(quotes=('dull',), how='JSON among other text', without_quote=1)
-    >>> read_answer("1. dull\\n2. no plot").quotes
+    >>> read_answer("1. dull\n2. no plot").quotes
     ('dull', 'no plot')
     """
     keys = KEYS if key is None else (key,)
@@ -138,7 +138,7 @@ def _drop_comma(kept: list[str]) -> None:
 
 
 def _of_json(value: Any, keys: Sequence[str], how: How) -> Answer:
-    """Return the passages that a JSON value holds: texts, lists, and objects of them under one of the keys."""
+    """Return the passages of a JSON value: texts, lists, and what objects have under one of the keys."""
     quotes, without = list[str](), 0
     todo = [value]
     while todo:
@@ -159,7 +159,7 @@ def _is_object(entry: Any) -> TypeGuard[Pairs]:
 
 
 def _of_lines(text: str) -> Answer | None:
-    """Return the items of a numbered or bulleted list; of an item that begins with a quotation, that alone."""
+    """Return the items of a list of lines; of an item that begins with a quotation, that alone."""
     items = [found["said"] for line in text.splitlines() if (found := ITEM.fullmatch(line.strip()))]
     return Answer(tuple(map(_quotation, items)), "numbered or bulleted lines") if items else None
 

@@ -71,7 +71,7 @@ def import_quotes(path: Path, texts: Mapping[str, Text], name: str, form: QuoteF
         InputError: it cannot be read, has an id twice, or no answer that can be read to any of the texts.
     """
     form.check()
-    rows = [row for row in read_rows(path, form)]
+    rows = list(read_rows(path, form))
     known = [row for row in rows if row.id in texts]
     if not known:
         raise InputError(Fault("an id of the data set", short_repr([r.id for r in rows][:NAMED]), path))

@@ -107,10 +107,10 @@ def test_its_file_comes_back(tmp_path):
         ("nonsense", ":1: expected one JSON object a line, got Expecting value"),
         ("[]", ":1: expected one JSON object a line, got []"),
         ('{"quotes": []}', ":1: expected an id in 'id', got None"),
-        ('{"id": "1"}', ":1: 1: expected quotes in a field quotes, rationales, rationale, answer, got ['id']"),
-        ('{"id": "1", "label": [], "quotes": []}', ":1: 1: expected a label that is a text or a number, got []"),
+        ('{"id": "1"}', ":1: 1: expected quotes in a field quotes, rationales, rationale, answer"),
+        ('{"id": "1", "label": [], "quotes": []}', ":1: 1: expected a label that is a text or a number"),
         ('{"id": "9", "quotes": []}', ": expected an id of the data set, got ['9']"),
-        ('{"id": "1", "quotes": 3}', ": expected an answer with quotes, got an answer that cannot be read in all 1 rows"),
+        ('{"id": "1", "quotes": 3}', ": expected an answer with quotes, got an answer that cannot"),
     ],
 )  # fmt: skip
 def test_files_that_are_none_of_quotes_are_refused(tmp_path, line, message):
