@@ -20,6 +20,7 @@ from rationale.cli.attribute import attribute_command
 from rationale.cli.bench import bench_command
 from rationale.cli.data import first_command, import_command
 from rationale.cli.evaluate import compare_command, evaluate_command
+from rationale.cli.llm import llm_app
 from rationale.cli.options import (
     AsJson,
     DataPath,
@@ -50,6 +51,7 @@ app.add_typer(data_app, name="data")
 data_app.command("import")(import_command)
 app.add_typer(train_app, name="train")
 app.add_typer(tune_app, name="tune")
+app.add_typer(llm_app, name="llm")
 app.command("evaluate")(evaluate_command)
 app.command("attribute")(attribute_command)
 app.command("bench")(bench_command)
