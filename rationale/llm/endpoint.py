@@ -70,9 +70,10 @@ class Endpoint:
     key: str = field(default="", repr=False)
 
     def __post_init__(self) -> None:
+        if not _is_safe(self.url):
+            raise InputError(Fault("an https:// address, or http:// on this machine", short_repr(self.url)))
         found = urlsplit(self.url)
         rules = [
-            (_is_safe(self.url), "an https:// address, or http:// on this machine", short_repr(self.url)),
             (not (found.query or found.fragment), "an address without ? and #", short_repr(self.url)),
             (found.username is None, "an address without a user's name (the key is sent apart)", "one"),
             (bool(self.model.strip()), "the name of a model", repr(self.model)),
@@ -152,9 +153,7 @@ class Endpoint:
                 Fault.of(f"{got}: the key {'was not accepted' if self.key else 'is missing'}", self.address)
             )
         if 300 <= response.status < 400:  # noqa: PLR2004 (a redirect)
-            got += (
-                f" to {short_repr(response.headers.get('Location', ''))}; give that address if you trust it"
-            )
+            got += f" to {short_repr(response.headers.get('Location', ''))}, which is not followed; give that address if you trust it"
         more = "" if not self.logprobs else " (some servers know no log-probabilities: --no-logprobs)"
         raise InputError(Fault.of(f"{got}{more}: {' '.join(said.split())}", self.address))
 

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from eraser.errors import Fault, InputError
 from eraser.files.cells import as_csv
 from eraser.files.owned import claim, finish, writes
 from eraser.files.whole import write_text
@@ -108,8 +109,10 @@ def trial(  # noqa: PLR0913 (what a trial is made of)
 ) -> Trial:
     """Return the questions about examples that every method explains; nothing is sent yet."""
     refuse_strange(dataset.labels)
-    ids = {id: n for n, id in enumerate(common(rationales))}
-    of = sorted((e for e in examples if e.id in ids), key=lambda e: ids[e.id])
+    explained = common(rationales)
+    of = [example for example in examples if example.id in explained]
+    if not of:
+        raise InputError(Fault("an example that all methods explain", "none", dataset.source))
     questions: dict[str, str] = {}
 
     def key(text: str, example: Example) -> str:

@@ -43,30 +43,24 @@ def of_explanations(files: Sequence[Path], texts: Mapping[str, Text]) -> Rationa
     for file in files:
         method = read_explanations(file)
         if not method.chooses:
-            expected = (
-                "explanations that pick words (of those that rank them, evaluate makes rationales: --run)"
-            )
+            expected = "explanations that pick words (evaluate makes rationales of scores: --run)"
             raise InputError(Fault(expected, "scores alone", file))
         if method.method in found:
             raise InputError(Fault.of(f"a second explanations file has the name {method.name}", file))
         of_method = found[method.method] = {}
         for id, one in method.examples.items():
             if id in texts and one.text_hash != hash_of_words(texts[id].words):
-                raise InputError(
-                    Fault.of("the explanation is of other words than the data set's", file, id=id)
-                )
+                message = "the explanation is of other words than the data set's"
+                raise InputError(Fault.of(message, file, id=id))
             if id in texts and one.picked is not None:
                 of_method[id] = one.picked
     return found
 
 
-def common(rationales: Rationales) -> list[str]:
-    """Return the ids of which every method has a rationale, in the order of the first."""
+def common(rationales: Rationales) -> set[str]:
+    """Return the ids of which every method has a rationale."""
     first, *others = rationales.values()
-    found = [id for id in first if all(id in other for other in others)]
-    if not found:
-        raise InputError(Fault("an example that all methods explain", "none", ", ".join(rationales)))
-    return found
+    return set(first).intersection(*others)
 
 
 def _of_file(file: Path, texts: Mapping[str, Text]) -> Iterator[tuple[str, Mask]]:

@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 
-class Busy(Exception):
+class BusyError(Exception):
     """Answered with this status and these headers."""
 
     def __init__(self, status: int, body: str = "", **headers: str) -> None:
@@ -33,7 +33,7 @@ def completion(
 def serving(answer: Callable[[str], Any]) -> Iterator[tuple[str, list[dict[str, Any]]]]:
     """Lend the address of a server, and the list that its requests are added to.
 
-    `answer` makes of a question a completion, a text, bytes sent as they are, or raises Busy.
+    `answer` makes of a question a completion, a text, bytes sent as they are, or raises BusyError.
     """
     requests: list[dict[str, Any]] = []
 
@@ -44,7 +44,7 @@ def serving(answer: Callable[[str], Any]) -> Iterator[tuple[str, list[dict[str, 
             try:
                 found = answer(body["messages"][-1]["content"])
                 status, headers = 200, {}
-            except Busy as busy:
+            except BusyError as busy:
                 found, status, headers = busy.body.encode(), busy.status, busy.headers
             if isinstance(found, str):
                 found = completion(found)

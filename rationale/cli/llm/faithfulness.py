@@ -47,12 +47,11 @@ def faithfulness_command(  # noqa: PLR0913 (one option each)
     if (run is None) == (not explanations):
         raise typer.BadParameter("is needed, or --explanations, one of the two", param_hint="--run")
     loaded = load(dataset, data, split=split)
-    examples = loaded.examples(split)[:limit]
-    texts = {e.id: loaded.text(e) for e in examples}
+    texts = {e.id: loaded.text(e) for e in loaded.examples(split)}
     found = of_explanations(explanations or (), texts) if run is None else of_run(run, texts)
     endpoint = sending.endpoint(llm, llm_model, max_tokens=max_tokens, logprobs=logprobs)
     prompt = read_prompt(sending.prompt, CLASSIFY, ("text", "choices"))
-    work = trial(endpoint, loaded, examples, found, prompt, out)
+    work = trial(endpoint, loaded, loaded.examples(split)[:limit], found, prompt, out)
     if sending.show_prompt:
         say_lines(next(iter(work.questions.values())))
         return

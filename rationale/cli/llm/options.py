@@ -1,4 +1,4 @@
-"""What the commands of `rationale llm` share: the endpoint, its cost, the question before anything is sent."""
+"""What the commands of `rationale llm` share: the endpoint, its cost, and asking before anything is sent."""
 
 from __future__ import annotations
 

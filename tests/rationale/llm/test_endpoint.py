@@ -9,7 +9,7 @@ import pytest
 from eraser import InputError
 from rationale.llm import endpoint as module
 from rationale.llm.endpoint import Endpoint, Reply, key_from, read_reply
-from tests.helpers.llm_server import Busy, completion, serving
+from tests.helpers.llm_server import BusyError, completion, serving
 
 
 @pytest.fixture(autouse=True)
@@ -51,11 +51,11 @@ def test_without_a_key_none_is_sent_and_probabilities_are_asked_for_on_demand(mo
 
 
 def test_a_busy_server_is_asked_again():
-    answers = iter([Busy(429, Retry_After="0"), Busy(503), "at last"])
+    answers = iter([BusyError(429, Retry_After="0"), BusyError(503), "at last"])
 
     def answer(_):
         found = next(answers)
-        if isinstance(found, Busy):
+        if isinstance(found, BusyError):
             raise found
         return found
 
@@ -66,7 +66,7 @@ def test_a_busy_server_is_asked_again():
 
 def test_a_server_that_stays_busy_or_asks_to_wait_long_is_given_up():
     def answer(question):
-        raise Busy(429, Retry_After="900") if question == "long" else Busy(500)
+        raise BusyError(429, Retry_After="900") if question == "long" else BusyError(500)
 
     with serving(answer) as (url, requests):
         where = f"{url}/chat/completions"
@@ -81,7 +81,7 @@ def test_a_server_that_stays_busy_or_asks_to_wait_long_is_given_up():
 
 def test_a_redirect_is_not_followed():
     def answer(_):
-        raise Busy(307, Location="http://evil.example/v1")
+        raise BusyError(307, Location="http://evil.example/v1")
 
     with serving(answer) as (url, requests):
         said = refused(Endpoint(url, "m", key="s3cret").ask, "q")
@@ -100,7 +100,7 @@ def test_a_redirect_is_not_followed():
 )
 def test_other_errors_are_told_at_once_and_never_the_key(status, key, logprobs, message):
     def answer(_):
-        raise Busy(status, "no such model\nfor s3cret")
+        raise BusyError(status, "no such model\nfor s3cret")
 
     with serving(answer) as (url, requests):
         said = refused(Endpoint(url, "m", logprobs=logprobs, key=key).ask, "q")
@@ -152,7 +152,10 @@ def test_a_refusal_to_answer_is_an_empty_text():
     assert read_reply(json.dumps(completion(None)).encode(), "u").text == ""
 
 
-@pytest.mark.parametrize("content", [b"<html>", b"{}", b'{"choices": []}', b'{"choices": [{"message": {"content": 3}}]}', b"[" * 9999])  # fmt: skip
+NONE = (b"<html>", b"{}", b'{"choices": []}', b'{"choices": [{"message": {"content": 3}}]}', b"[" * 9999)
+
+
+@pytest.mark.parametrize("content", NONE)
 def test_what_is_no_completion_is_refused(content):
     said = refused(read_reply, content, "https://a.example")
     assert said.startswith(
