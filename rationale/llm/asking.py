@@ -136,6 +136,4 @@ def cost(questions: Mapping[str, str], endpoint: Endpoint, prices: tuple[float, 
     if prices is None:
         return f"{told} (--prices tells what that costs)"
     low, more = asked * prices[0] / 1e6, most * prices[1] / 1e6
-    return (
-        f"{told}; about {low:.2f} for the questions, at most {more:.2f} for the replies, at the prices given"
-    )
+    return f"{told}; at these prices about {low:.2f} for the questions and at most {more:.2f} for the replies"

@@ -153,7 +153,8 @@ class Endpoint:
                 Fault.of(f"{got}: the key {'was not accepted' if self.key else 'is missing'}", self.address)
             )
         if 300 <= response.status < 400:  # noqa: PLR2004 (a redirect)
-            got += f" to {short_repr(response.headers.get('Location', ''))}, which is not followed; give that address if you trust it"
+            place = short_repr(response.headers.get("Location", ""))
+            got += f" to {place}, which is not followed; give that address if you trust it"
         more = "" if not self.logprobs else " (some servers know no log-probabilities: --no-logprobs)"
         raise InputError(Fault.of(f"{got}{more}: {' '.join(said.split())}", self.address))
 

@@ -37,7 +37,7 @@ def test_letters_stand_for_labels():
 
 @pytest.mark.parametrize(
     ("said", "label"),
-    [("POS", "POS"), (" pos.", "POS"), ('"Neg"', "NEG"), ("positive", None), ("", None), (None, None), ([], None)],
+    [("POS", "POS"), (" pos.", "POS"), ('"Neg"', "NEG"), ("positive", None), ("", None), (None, None)],
 )  # fmt: skip
 def test_a_label_that_is_named(said, label):
     assert label_named(said, LABELS) == label
