@@ -1,7 +1,8 @@
 """Which words decided, do annotators agree, can it be trusted, what did it cost?
 
 `load` a classifier, `explain` its answers, `evaluate` explanations against annotators and the model,
-`compare` two runs, measure `speeds`; `load_data` reads data of your own; `METHODS` are the methods there are.
+`compare` two runs, measure `speeds`; `load_data` reads data of your own, `from_scores` explanations that
+other tools made; `METHODS` are the methods there are.
 """
 
 from rationale.process.lazy import lazily
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from rationale.front.data import load_data
     from rationale.front.explanations import Explanations, explain, load
     from rationale.front.finished_run import FinishedRun, compare, evaluate
+    from rationale.front.imported import from_scores
     from rationale.front.speed import Speeds, speeds
     from rationale.hf.classifier import SHIPPED
 
@@ -26,6 +28,7 @@ __all__ = [
     "compare",
     "evaluate",
     "explain",
+    "from_scores",
     "load",
     "load_data",
     "speeds",
@@ -39,6 +42,7 @@ PLACES = {
     "compare": "rationale.front.finished_run",
     "evaluate": "rationale.front.finished_run",
     "explain": "rationale.front.explanations",
+    "from_scores": "rationale.front.imported",
     "load": "rationale.front.explanations",
     "load_data": "rationale.front.data",
     "speeds": "rationale.front.speed",

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import partial
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -21,13 +21,13 @@ from rationale.attribution import gradients as grad
 from rationale.attribution import perturbation as pert
 from rationale.attribution import survivors as adaptive
 from rationale.attribution.request import Request
+from rationale.explanations.pooling import Reduce
 from rationale.text.encode import OUTSIDE
 
 if TYPE_CHECKING:
     from rationale.hf.classifier import Classifier
     from rationale.text_classifier import TextClassifier
 
-Reduce = Literal["sum", "max", "max_magnitude", "first"]
 Scores = Callable[[Any, Request], Tensor]  # …, of a Classifier, or of whatever can be asked
 Need = Callable[[Any], str | None]  # why not, in words that end in what does work; None where it fits
 

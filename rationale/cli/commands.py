@@ -20,6 +20,7 @@ from rationale.cli.attribute import attribute_command
 from rationale.cli.bench import bench_command
 from rationale.cli.data import first_command, import_command
 from rationale.cli.evaluate import compare_command, evaluate_command
+from rationale.cli.explanations import explanations_app
 from rationale.cli.llm import llm_app
 from rationale.cli.options import (
     AsJson,
@@ -36,7 +37,7 @@ from rationale.process.terminal import digits, say, say_lines, say_next
 
 LEAST = 1_500_000_000  # bytes of address space, which the libraries of a model take when they are imported
 LIGHT = frozenset(
-    {"data", "score", "check", "compare", "--help", "-h", "--version"}
+    {"data", "explanations", "score", "check", "compare", "--help", "-h", "--version"}
 )  # commands that import none of them
 NO_MEMORY = "expected more memory than there is, or than a limit leaves"
 
@@ -49,6 +50,7 @@ app = typer.Typer(
 data_app = typer.Typer(no_args_is_help=True, help="Import, list, fetch and describe data sets.")
 app.add_typer(data_app, name="data")
 data_app.command("import")(import_command)
+app.add_typer(explanations_app, name="explanations")
 app.add_typer(train_app, name="train")
 app.add_typer(tune_app, name="tune")
 app.add_typer(llm_app, name="llm")

@@ -79,7 +79,7 @@ class WordExplanation:
 
     @property
     def extractable(self) -> Floats:
-        """What rationales are extracted by [W]: where words are only picked, the others are NaN, never taken."""
+        """What rationales are extracted by [W]: of words that are only picked, the others are NaN."""
         return np.where(self.ranking > 0, 1.0, np.nan) if self.scores is None else self.scores
 
     def to_row(self) -> dict[str, Any]:

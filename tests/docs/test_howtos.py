@@ -42,7 +42,7 @@ def scores_of(run):
 
 
 def test_every_howto_is_tested():
-    tested = {"method", "metric", "dataset", "encoder", "adaptive-model", "black-box"}
+    tested = {"method", "metric", "dataset", "encoder", "adaptive-model", "black-box", "language-model"}
     assert {page.stem for page in HOWTOS.glob("*.md")} == tested
 
 
@@ -141,3 +141,11 @@ def test_black_box(tmp_path, monkeypatch):
     assert {"leave_one_out", "occlusion", "random", "model"} == set(rows.method)
     assert rows[rows.metric == "accuracy"].value.item() >= 0.75
     assert names["api"].batch_size == 32
+
+
+def test_language_model(tmp_path, monkeypatch):
+    names = do(HOWTOS / "language-model.md", tmp_path, monkeypatch)
+    assert set(names["rows"].n) == {3}
+    report = (tmp_path / "runs/llm/report.html").read_text(encoding="utf-8")
+    assert "quotes 8" in report
+    assert "quotes not in the text 1" in report

@@ -58,7 +58,9 @@ class Row:
     lacks: str = ""
 
 
-def import_quotes(path: Path, texts: Mapping[str, Text], name: str, form: QuoteForm) -> ImportedMethod:
+def import_quotes(
+    path: Path, texts: Mapping[str, Text], name: str, form: QuoteForm, tool: str = ""
+) -> ImportedMethod:
     """Return the words that a model quoted, by the id of the text.
 
     Args:
@@ -66,6 +68,7 @@ def import_quotes(path: Path, texts: Mapping[str, Text], name: str, form: QuoteF
         texts: of the data set, by id.
         name: the row's.
         form: how the file is read.
+        tool: what made the answers, for the report.
 
     Raises:
         InputError: it cannot be read, has an id twice, or no answer that can be read to any of the texts.
@@ -79,7 +82,8 @@ def import_quotes(path: Path, texts: Mapping[str, Text], name: str, form: QuoteF
     if not found:
         raise InputError(Fault("an answer with quotes", f"{known[0].lacks} in all {len(known)} rows", path))
     settings = {"form": "quotes", "repeated": form.repeated}
-    return ImportedMethod.of(name, found, settings=settings, notes=tuple(_notes(rows, known)))
+    notes = tuple(_notes(rows, known))
+    return ImportedMethod.of(name, found, tool=tool, settings=settings, notes=notes)
 
 
 def _notes(rows: Sequence[Row], known: Sequence[Row]) -> Iterator[str]:

@@ -170,14 +170,10 @@ def test_examples_of_other_words_are_left_out_of_every_row_where_asked(classifie
         f"imported-shap: explanations of other words in 1 of 6 examples ({examples[3].id}): "
         "left out of the run" in found.notes
     )
-    with pytest.raises(
-        InputError, match="expected an example that every explanations file explains, got none"
-    ):
-        none = made("none", sample, sample.splits["train"][:2], scores=lambda t: np.ones(len(t.words)))
-        evaluate(
-            classifier, sample, replace(SETTINGS, methods=("imported-none",)), tmp_path / "none",
-            imports=Imports((none,), "skip"),
-        )  # fmt: skip
+    other = made("none", sample, sample.splits["train"][:2], scores=lambda t: np.ones(len(t.words)))
+    settings = replace(SETTINGS, methods=("imported-none",))
+    with pytest.raises(InputError, match="an example that every explanations file explains, got none"):
+        evaluate(classifier, sample, settings, tmp_path / "none", imports=Imports((other,), "skip"))
 
 
 def test_names_that_collide_are_refused(classifier, sample, tmp_path, monkeypatch):

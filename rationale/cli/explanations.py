@@ -1,0 +1,93 @@
+"""The command `rationale explanations import`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from rationale.cli.from_settings import from_settings
+from rationale.cli.llm.quotes import Quotes
+from rationale.cli.options import DataPath, DatasetName, Split
+from rationale.explanations.pooling import Reduce
+from rationale.process.terminal import say, say_next
+
+explanations_app = typer.Typer(no_args_is_help=True, help="Import explanations that other tools made.")
+
+
+def _column(what: str) -> typer.models.OptionInfo:
+    found: typer.models.OptionInfo = typer.Option(help=f"Column {what}; by default the usual name.")
+    return found
+
+
+@explanations_app.command("import")
+@from_settings()
+def import_explanations(  # noqa: PLR0913 (one option each)
+    file: Annotated[
+        Path,
+        typer.Argument(
+            help="Table (CSV, TSV, JSON, JSONL, Parquet) of tokens and scores, predictions, JSONL of quotes."
+        ),
+    ],
+    out: Annotated[Path, typer.Option(help="Explanations file to write, .jsonl.")],
+    dataset: DatasetName = None,
+    data: DataPath = None,
+    split: Split = "test",
+    name: Annotated[str | None, typer.Option(help="Name of the row; by default the file's.")] = None,
+    form: Annotated[
+        Literal["auto", "words", "tokens", "eraser", "quotes"],
+        typer.Option(
+            help="words: one score for each word of the data set; tokens: pieces, found in the text by their "
+            "characters; eraser: official predictions; quotes: passages that a language model quoted; "
+            "auto: eraser if the first row is one, else tokens."
+        ),
+    ] = "auto",
+    pieces: Annotated[
+        Reduce, typer.Option(help="How the scores of a word's pieces become the word's.")
+    ] = "sum",
+    id_column: Annotated[
+        str | None, typer.Option("--id", help="Column of the ids; by default the usual name.")
+    ] = None,
+    token: Annotated[str | None, _column("of the tokens")] = None,
+    score: Annotated[str | None, _column("of the scores")] = None,
+    picked: Annotated[str | None, _column("of 0 and 1, for tokens that were picked")] = None,
+    start: Annotated[str | None, _column("of each token's first character")] = None,
+    end: Annotated[str | None, _column("of the character after each token")] = None,
+    tool: Annotated[str, typer.Option(help="What made the explanations, for the report.")] = "",
+    skip_invalid: Annotated[
+        bool, typer.Option("--skip-invalid", help="Leave out examples that cannot be read; they are counted.")
+    ] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace an explanations file; other files are never touched.")
+    ] = False,
+    *,
+    quotes: Quotes,
+) -> None:
+    """Turn scores or quotes from another tool or model into a row of `rationale evaluate --explanations`."""
+    from eraser.load import load, named
+    from rationale.explanations.collected import How
+    from rationale.explanations.files import FILE_FORMS, form_of
+    from rationale.explanations.files.columns import Columns
+    from rationale.explanations.quotes.rows import import_quotes
+    from rationale.explanations.stored import refuse_taken
+
+    refuse_taken(out, overwrite)
+    loaded = load(dataset, data, split=split)
+    texts = {example.id: loaded.text(example) for example in loaded.examples(split)}
+    columns = Columns(id_column, token, score, picked, start, end)
+    chosen = form_of(file) if form == "auto" else form
+    how, named_so = How(pieces, skip_invalid, tool), name or file.name.split(".")[0]
+    if chosen == "quotes":
+        found = import_quotes(file, texts, named_so, quotes.form(id_column), tool)
+    else:
+        found = FILE_FORMS[chosen](file, texts, named_so, how, columns)
+    found.save(out, overwrite)
+    if form == "auto":
+        say(f"read as --form {chosen}")
+    say(f"{found.method}: {len(found.examples)} of the {len(texts)} examples of {loaded.name} {split}")
+    for line in found.told():
+        say(f"  note: {line}")
+    say(f"written: {out}")
+    where = [*(("--dataset", named(dataset, data))), *(("--data", data) if data else ())]
+    say_next("evaluate", *where, "--split", split, "--explanations", out)
