@@ -122,12 +122,11 @@ def trial(  # noqa: PLR0913 (what a trial is made of)
         questions[name] = question
         return name
 
-    asked = {}
-    for method, picked in rationales.items():
-        asked[method] = [
-            Question(*(key(part, e) for part in parts_of(dataset.text(e), picked[e.id])), picked[e.id].mean())
-            for e in of
-        ]
+    def question(example: Example, picked: Mask) -> Question:
+        whole, without, only = (key(part, example) for part in parts_of(dataset.text(example), picked))
+        return Question(whole, without, only, float(picked.mean()))
+
+    asked = {method: [question(e, picked[e.id]) for e in of] for method, picked in rationales.items()}
     return Trial(endpoint, dataset.labels, asked, questions, folder, prompt)
 
 

@@ -10,6 +10,7 @@ import pytest
 from eraser.load import load
 from rationale.cli import app
 from rationale.cli.commands import run
+from rationale.explanations.read import read_explanations
 from rationale.explanations.stored import ImportedMethod, WordExplanation, hash_of_words
 from tests.helpers.llm_server import serving
 
@@ -89,3 +90,37 @@ def test_prices_are_two_numbers(call, tmp_path, prices):
     asked = ("llm", "ask", "--llm", "https://a.example", "--llm-model", "m", "--out", tmp_path / "out")
     code, _, err = call(*asked, *SAMPLE, "--prices", prices)
     assert (code, err) == (2, f"error: expected two prices, as 0.15,0.60, got '{prices}'\n")
+
+
+def test_answers_that_were_collected_are_imported(call, tmp_path):
+    with serving(quoting) as (url, _):
+        call("llm", "ask", "--llm", url, "--llm-model", "m", "--out", tmp_path / "out", *SAMPLE, "--yes")
+    file = tmp_path / "llm.jsonl"
+    imported = ("explanations", "import", tmp_path / "out" / "answers.jsonl", "--form", "quotes")
+    code, out, _ = call(*imported, "--dataset", "sample", "--name", "llm", "--tool", "m", "--out", file)
+    assert code == 0
+    assert "note: imported-llm: explanations made elsewhere, 2 examples of m\n" in out
+    assert "quotes 2, answers that are a list of quotes 2, quotes found as written 2" in out
+    found = read_explanations(file)
+    assert [e.picked.tolist().index(True) for e in found.examples.values()] == [0, 0]
+    assert {e.label for e in found.examples.values()} == {"POS"}
+
+
+def test_names_of_labels_are_pairs(call, tmp_path):
+    file = tmp_path / "a.jsonl"
+    file.write_text('{"id": "a001.txt", "label": 1, "quotes": ["Lantern"]}\n')
+    asked = (
+        "explanations",
+        "import",
+        file,
+        "--form",
+        "quotes",
+        "--dataset",
+        "sample",
+        "--out",
+        tmp_path / "o.jsonl",
+    )
+    code, _, err = call(*asked, "--label-names", "1:POS")
+    assert (code, err) == (2, "error: expected names of labels, as 0=NEG,1=POS, got '1:POS'\n")
+    code, _, _ = call(*asked, "--label-names", "0=NEG,1=POS")
+    assert read_explanations(tmp_path / "o.jsonl").examples["a001.txt"].label == "POS"
