@@ -190,11 +190,9 @@ def read_reply(content: bytes, address: str) -> Reply:
         raise InputError(Fault(expected, got, address)) from None
     usage = value.get("usage")
     used = usage if isinstance(usage, dict) else {}
-    tokens = [
-        n if type(n := used.get(name)) is int else None for name in ("prompt_tokens", "completion_tokens")
-    ]
+    asked, replied = (n if type(n := used.get(name)) is int else None for name in COUNTS)
     ended = choice.get("finish_reason")
-    return Reply(text or "", ended if isinstance(ended, str) else None, *tokens, _first(choice))
+    return Reply(text or "", ended if isinstance(ended, str) else None, asked, replied, _first(choice))
 
 
 def _first(choice: Mapping[str, Any]) -> dict[str, float] | None:
