@@ -5,8 +5,8 @@ python -m scripts.results_table runs/a runs/b --budget ratio=0.2 --out docs/resu
 python -m scripts.results_table runs/a --against attention --out docs/results/differences.csv
 
 One row per method, one column per headline metric: the value, its 95 % interval, and ** around the best and
-whatever ties with it. These are the cells of a run's summary.md. A column `run` tells several runs apart. With
---against METHOD the cells are paired differences: that method minus each other, a tie where the interval
+whatever ties with it. These are the cells of a run's summary.md. A column `run` tells several runs apart.
+With --against METHOD the cells are paired differences: that method minus each other, a tie where the interval
 holds 0.
 """
 

@@ -12,6 +12,7 @@ import numpy as np
 from eraser.errors import Fault, InputError, short_repr
 from eraser.files.bounds import lines_of, regular
 from eraser.types import Mask, Text
+from rationale.evaluation.stored.run_folder import own_file
 from rationale.explanations.read import read_explanations
 from rationale.explanations.stored import hash_of_words
 
@@ -30,7 +31,8 @@ def of_run(folder: Path, texts: Mapping[str, Text]) -> Rationales:
     if not files:
         expected = "a run of `rationale evaluate` with predictions (of texts whose words annotators marked)"
         raise InputError(Fault(expected, "none", folder))
-    return {file.stem: dict(_of_file(file, texts)) for file in files}
+    own = [path for file in files if (path := own_file(folder, f"{PREDICTIONS}/{file.name}")) is not None]
+    return {file.stem: dict(_of_file(file, texts)) for file in own}
 
 
 def of_explanations(files: Sequence[Path], texts: Mapping[str, Text]) -> Rationales:

@@ -130,6 +130,10 @@ def test_what_a_run_picked_comes_back(tmp_path):
     assert {m: {id: np.flatnonzero(x).tolist() for id, x in f.items()} for m, f in found.items()} == PICKED
     with pytest.raises(InputError, match="expected an id of the data set's split, got 'a'"):
         of_run(tmp_path / "run", {id: text for id, text in of.items() if id != "a"})
+    (folder / "led.jsonl").symlink_to(folder / "good.jsonl")
+    with pytest.raises(InputError, match="expected a file of the run's own, got a link"):
+        of_run(tmp_path / "run", of)
+    (folder / "led.jsonl").unlink()
     with pytest.raises(InputError, match="expected a run of `rationale evaluate` with predictions"):
         of_run(tmp_path, of)
     (folder / "bad.jsonl").write_text('{"annotation_id": "a", "rationales": [{"docid": "z"}]}\n')
