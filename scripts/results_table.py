@@ -70,12 +70,12 @@ def differences(run: Path, against: str, budget: str | None = None) -> pd.DataFr
         raise InputError(Fault("a run of several methods, written by `rationale evaluate`", "none", run))
     at = paired[paired.budget == (budget or facts["budgets"][0])]
     rows: dict[str, dict[str, str]] = {}
-    for row in at[at.metric.isin(DIFFERENCES)].itertuples():
-        if against in (row.method, row.other):
-            sign, other = (1, row.other) if row.method == against else (-1, row.method)
-            low, high = sorted((sign * row.low, sign * row.high))
-            text = f"{sign * row.difference:.3f} [{low:.3f}, {high:.3f}]" + " tie" * bool(row.tie)
-            rows.setdefault(str(other), {})[str(row.metric)] = text.replace("-", MINUS)
+    for row in at[at.metric.isin(DIFFERENCES)].to_dict("records"):
+        if against in (row["method"], row["other"]):
+            sign, other = (1, row["other"]) if row["method"] == against else (-1, row["method"])
+            value, *ends = (sign * float(row[name]) for name in ("difference", "low", "high"))
+            text = f"{value:.3f} [{min(ends):.3f}, {max(ends):.3f}]" + " tie" * bool(row["tie"])
+            rows.setdefault(other, {})[row["metric"]] = text.replace("-", MINUS)
     if not rows:
         raise InputError(Fault("a method and a budget of this run", f"{against}, {budget}", run))
     table = pd.DataFrame.from_dict(rows, orient="index").reindex(columns=list(DIFFERENCES)).dropna(axis=1)
