@@ -9,7 +9,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c $(CON
 # With real data or other models the bundled sample's notebooks stay as they are.
 NOTEBOOKS := $(if $(RATIONALE_DATA)$(RATIONALE_MODELS),runs/notebooks,notebooks)
 
-.PHONY: help evaluate app notebooks docs test test-slow test-browser test-faults test-families fuzz audit check lint types format clean
+.PHONY: help evaluate app notebooks docs test test-slow test-adapters test-browser test-faults test-families fuzz audit check lint types format clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -72,6 +72,9 @@ test-families: .venv/dev ## Run everything on a small model of every family; wri
 test-browser: .venv/dev ## Use the viewer in headless Chromium
 	$(BIN)/python -m pytest -rs -s tests/browser
 
+test-adapters: .venv/dev ## Read objects of shap, lime, captum, inseq, ferret and interpreto, each in an environment of its own
+	$(BIN)/python -m scripts.adapters
+
 test-faults: .venv/dev ## Kill processes, fill disks, run twice at once and on many workers; finished work must be kept
 	$(BIN)/python -m pytest -m faults
 
@@ -95,4 +98,4 @@ format: .venv/dev ## Format and fix the code (ruff)
 	$(BIN)/ruff format
 
 clean: ## Remove the environment, builds and caches
-	rm -rf .venv build dist site .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-adapters build dist site .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -20,7 +20,7 @@ from rationale.cli.attribute import attribute_command
 from rationale.cli.bench import bench_command
 from rationale.cli.data import first_command, import_command
 from rationale.cli.evaluate import compare_command, evaluate_command
-from rationale.cli.explanations import explanations_app
+from rationale.cli.explanations.importing import explanations_app
 from rationale.cli.llm import llm_app
 from rationale.cli.options import (
     AsJson,

@@ -72,7 +72,7 @@ def _placed(tokens: Sequence[str], texts: Sequence[str], string: str, there: tup
     marks = [SPECIAL.fullmatch(token) is not None for token in tokens]
     unknown = [UNKNOWN.fullmatch(token) is not None for token in tokens]
     places: list[Place] = [None] * len(tokens)
-    at, special = 0, [False] * len(tokens)
+    at, special = 0, [not token for token in tokens]  # as shap writes a tokenizer's marks
     for i, piece in enumerate(pieces):
         if not piece:
             continue
@@ -87,7 +87,7 @@ def _placed(tokens: Sequence[str], texts: Sequence[str], string: str, there: tup
             places[i] = origin[start], origin[at - 1] + 1
     _place_unknown(places, unknown, string)
     _place_empty(places, texts, pieces)
-    return Placed(tuple(places), tuple(special))
+    return Placed(tuple(p if t else None for p, t in zip(places, tokens, strict=True)), tuple(special))
 
 
 def _further_on(

@@ -42,7 +42,8 @@ def scores_of(run):
 
 
 def test_every_howto_is_tested():
-    tested = {"method", "metric", "dataset", "encoder", "adaptive-model", "black-box", "language-model"}
+    tested = {"method", "metric", "dataset", "encoder", "adaptive-model", "black-box"}
+    tested |= {"explanations", "language-model"}
     assert {page.stem for page in HOWTOS.glob("*.md")} == tested
 
 
@@ -149,3 +150,17 @@ def test_language_model(tmp_path, monkeypatch):
     report = (tmp_path / "runs/llm/report.html").read_text(encoding="utf-8")
     assert "quotes 8" in report
     assert "quotes not in the text 1" in report
+
+
+def test_explanations(tmp_path, monkeypatch):
+    shipped = load_classifier(SHIPPED)
+    (tmp_path / "models/reviews").mkdir(parents=True)
+    save_classifier(shipped.model.without_removal(), shipped.encoder.tokenizer, tmp_path / "models/reviews")
+    names = do(HOWTOS / "explanations.md", tmp_path, monkeypatch)
+    rows = scores_of(tmp_path / "runs/theirs").set_index(["method", "metric"])
+    assert rows.sort_index().value["imported-theirs", "average_precision"].item() == 1.0
+    assert {"attention", "random", "imported-theirs"} <= {method for method, _ in rows.index}
+    found = names["found"]
+    assert found["two"].top(1) == [("moving", 6.0)]
+    assert found.counts["tokens not in the text"] == 0
+    assert "imported-lengths" in names["run"].table("average_precision").index

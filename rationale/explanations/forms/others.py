@@ -20,7 +20,7 @@ def _has(*names: str) -> Any:
 def _flat(values: Any, what: str) -> Floats:
     """Return one score for each token [T]; of vectors [T,D], their sums."""
     found = numbers(values)
-    if found.ndim == 2 and found.shape[0] == 1:
+    if found.ndim in (2, 3) and found.shape[0] == 1:
         found = found[0]  # a batch of one
     if found.ndim not in (1, 2):
         raise InputError(Fault(f"{what} of shape [T] or [T,D]", str(list(found.shape))))
@@ -118,8 +118,8 @@ def read_interpreto(given: Any, asked: Asked) -> Iterator[Scored]:
         n_input = len(tokens) - values.shape[0]
         yield Scored(np.nansum(values, axis=0)[:n_input], tokens[:n_input], target=asked.target)
         return
-    classes = None if given.classes is None else numbers(given.classes).reshape(-1).astype(int)
-    names = None if classes is None else [asked.name(int(c)) for c in classes]
+    classes = given.targets if given.classes is None else given.classes
+    names = [asked.name(int(c)) for c in numbers(classes).reshape(-1)]
     scores, label, target = of_class(values.T if values.ndim == 2 else values, None, names, asked)
     yield Scored(scores, tokens, label=label, target=target)
 

@@ -34,7 +34,7 @@ def test_pieces_lower_cased_and_without_accents_stand_where_they_come_from():
         (["<s>", "A", "Ġd", "ull", "Ġfilm"], [None, "A", "d", "ull", "film"]),
         (["a</w>", "dull</w>", "film</w>"], ["A", "dull", "film"]),
         (["A", "du@@", "ll", "film"], ["A", "du", "ll", "film"]),
-        (["A ", "dull ", "film"], ["A", "dull", "film"]),
+        (["", "A ", "dull ", "film", ""], [None, "A", "dull", "film", None]),
         (["A", " dull", " film"], ["A", "dull", "film"]),
         (["a", "[UNK]", "film"], ["A", "dull", "film"]),
         (["[CLS]", "a", "dull"], [None, "A", "dull"]),  # cut short

@@ -1,0 +1,197 @@
+"""Files that other tools write: what is read of each, and what is said of those that are wrong."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from eraser import InputError, Text
+from rationale.explanations.collected import How
+from rationale.explanations.files import FILE_FORMS, form_of
+from rationale.explanations.files.columns import Columns
+from rationale.explanations.stored import hash_of_words
+
+WORDS = {"a": ("A", "dull", "film", "."), "7": ("Warm", "and", "un-dull")}
+TEXTS = {id: Text(id, words, {id: 0}, (0,)) for id, words in WORDS.items()}
+NAN = np.nan
+
+
+def read(path, form="tokens", columns=None, **how):
+    return FILE_FORMS[form](path, TEXTS, "shap", How(**how), columns or Columns())
+
+
+def scores(found):
+    return {id: [None if np.isnan(x) else x for x in e.scores.tolist()] for id, e in found.examples.items()}
+
+
+def written(path, rows):
+    frame = pd.DataFrame(rows)
+    if path.suffix == ".parquet":
+        frame.to_parquet(path)
+    elif path.suffix == ".jsonl":
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    elif path.suffix == ".json":
+        path.write_text(json.dumps(rows))
+    else:
+        frame.to_csv(path, index=False, sep="\t" if path.suffix == ".tsv" else ",")
+    return path
+
+
+TIDY = [
+    {"id": "a", "token": "[CLS]", "score": 9.0, "label": "NEG", "class": "NEG"},
+    {"id": "a", "token": "a", "score": 0.25, "label": "NEG", "class": "NEG"},
+    {"id": "a", "token": "du", "score": 1.0, "label": "NEG", "class": "NEG"},
+    {"id": "a", "token": "##ll", "score": 0.5, "label": "NEG", "class": "NEG"},
+    {"id": "a", "token": "film", "score": None, "label": "NEG", "class": "NEG"},
+    {"id": "7", "token": "warm", "score": -1.0, "label": "POS", "class": "POS"},
+    {"id": "7", "token": "un", "score": 0.5, "label": "POS", "class": "POS"},
+    {"id": "7", "token": "-", "score": 0.5, "label": "POS", "class": "POS"},
+    {"id": "7", "token": "dull", "score": 1.0, "label": "POS", "class": "POS"},
+]
+FOUND = {"a": [0.25, 1.5, None, None], "7": [-1.0, None, 2.0]}
+
+
+@pytest.mark.parametrize("ending", [".csv", ".tsv", ".json", ".jsonl", ".parquet"])
+def test_a_row_for_each_token_in_every_kind_of_file(ending, tmp_path):
+    found = read(written(tmp_path / f"x{ending}", TIDY))
+    assert scores(found) == FOUND
+    one = found.examples["a"]
+    assert (one.label, one.target, one.text_hash) == ("NEG", "NEG", hash_of_words(WORDS["a"]))
+    assert found.counts == {
+        "tokens": 9, "special tokens": 1, "tokens not in the text": 0, "words": 7, "words without a score": 3,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("ending", [".csv", ".json", ".jsonl", ".parquet"])
+def test_a_row_for_each_example_with_lists(ending, tmp_path):
+    rows = [
+        {"id": id, "tokens": [r["token"] for r in TIDY if r["id"] == id],
+         "scores": [r["score"] for r in TIDY if r["id"] == id]} for id in ("a", "7")
+    ]  # fmt: skip
+    if ending == ".csv":  # lists written as JSON
+        rows = [{k: v if isinstance(v, str) else json.dumps(v) for k, v in row.items()} for row in rows]
+    assert scores(read(written(tmp_path / f"x{ending}", rows))) == FOUND
+
+
+def test_integer_ids_and_pieces_by_their_characters(tmp_path):
+    rows = [
+        {"id": 7, "start": 0, "end": 4, "score": 1.0},
+        {"id": 7, "start": 5, "end": 16, "score": 3.0},  # and, un-dull
+    ]
+    assert scores(read(written(tmp_path / "x.csv", rows))) == {"7": [1.0, 1.5, 1.5]}
+    rows = [{"index": 7, "offsets": [[0, 4], [9, 12], [13, 16], [0, 0]], "scores": [1, 2, 3, 9]}]
+    assert scores(read(written(tmp_path / "x.jsonl", rows), reduce="max")) == {"7": [1.0, None, 3.0]}
+    bad = [{"id": 7, "start": 0, "end": 40, "score": 1.0}]
+    with pytest.raises(
+        InputError, match=r"7: expected characters \[start, end\) from 0 to 16, got \[0, 40\]"
+    ):
+        read(written(tmp_path / "y.csv", bad))
+
+
+def test_picked_tokens(tmp_path):
+    rows = [
+        {"id": "a", "token": t, "picked": p} for t, p in zip(["a", "dull", "film"], [0, 1, 0], strict=True)
+    ]
+    one = read(written(tmp_path / "x.csv", rows)).examples["a"]
+    assert one.scores is None
+    assert one.picked.tolist() == [False, True, False, False]
+    columns = Columns(score="picked", picked="picked")
+    with pytest.raises(InputError, match="expected scores, or picked tokens, got both: picked, picked"):
+        read(tmp_path / "x.csv", columns=columns)
+
+
+def test_words_must_be_the_texts_own_where_that_is_asked(tmp_path):
+    rows = [{"id": "a", "words": list(WORDS["a"]), "scores": [1, 2, 3, 4]}]
+    path = written(tmp_path / "x.jsonl", rows)
+    assert scores(read(path, "words")) == {"a": [1.0, 2.0, 3.0, 4.0]}
+    rows[0] |= {"words": ["a", "dull", "film", "."]}
+    with pytest.raises(InputError) as error:
+        read(written(path, rows), "words")
+    assert str(error.value) == (
+        "a: expected the 4 words of the text, one for one (--form tokens finds pieces), got 4 others"
+    )
+    assert scores(read(path, "tokens")) == {"a": [1.0, 2.0, 3.0, 4.0]}
+
+
+def test_what_is_wrong_is_said_with_its_place(tmp_path):
+    cases = [
+        ([{"id": "a", "token": "a", "score": "much"}],
+         "x.csv:2: a: expected a finite number in 'score', got 'much'"),
+        ([{"id": "b", "token": "a", "score": 1}], "b: the split has no example of this id"),
+        ([{"id": "a", "token": "other", "score": 1}, {"id": "a", "token": "words", "score": 1}],
+         "a: expected tokens of this text, got 0 of 2 that stand in it"),
+        ([{"id": "a", "token": "a", "weight": 1, "label": x} for x in ("POS", "NEG")],
+         "x.csv:2: a: expected one label of an example, got NEG and POS"),
+        ([{"name": "a", "token": "a", "score": 1}],
+         "x.csv:2: expected a column of ids (--id), got ['name', 'token', 'score']"),
+        ([{"id": "a", "token": "a"}],
+         "x.csv:2: expected a column of scores (--score), or picked tokens (--picked), got ['id', 'token']"),
+    ]  # fmt: skip
+    for rows, message in cases:
+        with pytest.raises(InputError) as error:
+            read(written(tmp_path / "x.csv", rows))
+        assert str(error.value).removeprefix(f"{tmp_path}/") == message
+    with pytest.raises(InputError, match="expected a column 'z', got"):
+        read(tmp_path / "x.csv", columns=Columns(score="z"))
+    (tmp_path / "x.bin").touch()
+    with pytest.raises(InputError, match="file, got .bin"):
+        read(tmp_path / "x.bin")
+
+
+def test_what_is_left_out_is_counted_and_the_first_is_named(tmp_path):
+    rows = [*TIDY, {**TIDY[0], "id": "b"}, {**TIDY[0], "id": "c"}]
+    found = read(written(tmp_path / "x.csv", rows), skip_invalid=True)
+    assert scores(found) == FOUND
+    assert found.notes == ("2 explanations left out, the first: b: the split has no example of this id",)
+    assert f"imported-shap: {found.notes[0]}" in found.told()
+
+
+def official(id, **rationale):
+    return {"annotation_id": id, "classification": "NEG", "rationales": [{"docid": id, **rationale}]}
+
+
+def test_official_predictions(tmp_path):
+    hard = [{"start_token": 1, "end_token": 3}]
+    rows = [
+        official("a", hard_rationale_predictions=hard, soft_rationale_predictions=[0.1, 0.9, 0.8, 0.0]),
+        official("7", hard_rationale_predictions=[], soft_rationale_predictions=[0.1, 0.2, 0.3]),
+    ]
+    path = written(tmp_path / "x.jsonl", rows)
+    assert form_of(path) == "eraser"
+    found = read(path, "eraser")
+    assert scores(found) == {"a": [0.1, 0.9, 0.8, 0.0], "7": [0.1, 0.2, 0.3]}
+    assert [e.picked.tolist() for e in found.examples.values()] == [[False, True, True, False], [False] * 3]
+    assert found.examples["a"].label == "NEG"
+    only = read(written(path, [official("a", hard_rationale_predictions=hard)]), "eraser")
+    assert only.examples["a"].scores is None
+
+
+def test_official_predictions_of_other_words_are_refused(tmp_path):
+    cases = [
+        (official("a", soft_rationale_predictions=[0.1]), "a: expected 4 finite numbers in soft_rationale"),
+        (official("a", hard_rationale_predictions=[{"start_token": 3, "end_token": 5}]),
+         "a: expected spans of words from 0 to 4"),
+        ({**official("a"), "rationales": [{"docid": "z"}]}, "a: expected a document of a, got 'z'"),
+        (official("a"), "a: expected hard_rationale_predictions or soft_rationale_predictions, got neither"),
+        (official("z", soft_rationale_predictions=[0.1]), "z: the split has no example of this id"),
+    ]  # fmt: skip
+    for row, message in cases:
+        with pytest.raises(InputError, match=message):
+            read(written(tmp_path / "x.jsonl", [row]), "eraser")
+    mixed = [
+        official("a", soft_rationale_predictions=[0.1] * 4),
+        official("7", hard_rationale_predictions=[]),
+    ]
+    with pytest.raises(InputError, match="expected scores, picked words or both, the same of all examples"):
+        read(written(tmp_path / "x.jsonl", mixed), "eraser")
+
+
+def test_forms_are_known_by_the_first_row(tmp_path):
+    assert form_of(written(tmp_path / "x.jsonl", TIDY)) == "tokens"
+    assert form_of(tmp_path / "x.csv") == "tokens"
+    (tmp_path / "broken.jsonl").write_text("{")
+    with pytest.raises(InputError, match="expected one JSON object"):
+        form_of(tmp_path / "broken.jsonl")
