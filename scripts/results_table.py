@@ -2,9 +2,12 @@
 
 python -m scripts.results_table runs/a --out docs/results/a.csv
 python -m scripts.results_table runs/a runs/b --budget ratio=0.2 --out docs/results/both.csv
+python -m scripts.results_table runs/a --against attention --out docs/results/differences.csv
 
 One row per method, one column per headline metric: the value, its 95 % interval, and ** around the best and
 whatever ties with it. These are the cells of a run's summary.md. A column `run` tells several runs apart.
+With --against METHOD the cells are paired differences: that method minus each other, a tie where the interval
+holds 0.
 """
 
 from __future__ import annotations
@@ -21,6 +24,8 @@ from eraser.files.cells import as_csv
 from rationale.evaluation.stored.run_folder import read_facts, read_table
 from rationale.report.summary import summary_cells
 
+MINUS = "−"  # "-" at the beginning of a cell is a formula to a spreadsheet
+DIFFERENCES = ("token_f1", "false_positive_rate", "iou_f1_eraser", "comprehensiveness", "sufficiency")
 SCORES = ("method", "budget", "metric", "value", "low", "high", "n", "better")
 PAIRED = ("method", "other", "metric", "budget", "tie")
 
@@ -54,15 +59,42 @@ def _cells(run: Path, budget: str | None) -> pd.DataFrame:
     return text.reset_index()
 
 
+def differences(run: Path, against: str, budget: str | None = None) -> pd.DataFrame:
+    """Return a method's paired differences from each other one under one budget, as text.
+
+    Raises:
+        InputError: the folder holds no run, or its run compares no such method under that budget.
+    """
+    facts, paired = read_facts(run), read_table(run, "paired.csv", (*PAIRED, "difference", "low", "high"))
+    if facts is None or paired is None:
+        raise InputError(Fault("a run of several methods, written by `rationale evaluate`", "none", run))
+    at = paired[paired.budget == (budget or facts["budgets"][0])]
+    rows: dict[str, dict[str, str]] = {}
+    for row in at[at.metric.isin(DIFFERENCES)].to_dict("records"):
+        if against in (row["method"], row["other"]):
+            sign, other = (1, row["other"]) if row["method"] == against else (-1, row["method"])
+            value, *ends = (sign * float(row[name]) for name in ("difference", "low", "high"))
+            text = f"{value:.3f} [{min(ends):.3f}, {max(ends):.3f}]" + " tie" * bool(row["tie"])
+            rows.setdefault(other, {})[row["metric"]] = text.replace("-", MINUS)
+    if not rows:
+        raise InputError(Fault("a method and a budget of this run", f"{against}, {budget}", run))
+    table = pd.DataFrame.from_dict(rows, orient="index").reindex(columns=list(DIFFERENCES)).dropna(axis=1)
+    return table.rename_axis(f"{against} minus").reset_index()
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Write the table that the command line asks for."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("runs", nargs="+", type=Path, metavar="RUN")
     parser.add_argument("--out", required=True, type=Path, metavar="CSV")
     parser.add_argument("--budget")
+    parser.add_argument("--against", metavar="METHOD")
     given = parser.parse_args(arguments)
     try:
-        table = results_table(given.runs, given.budget)
+        if given.against is None:
+            table = results_table(given.runs, given.budget)
+        else:
+            table = differences(given.runs[0], given.against, given.budget)
     except InputError as error:
         raise SystemExit(f"error: {error}") from None
     given.out.write_text(as_csv(table), encoding="utf-8")

@@ -21,6 +21,7 @@ from rationale.cli.bench import bench_command
 from rationale.cli.data import agreement_lines, export_command, first_command, import_command
 from rationale.cli.evaluate import compare_command, evaluate_command
 from rationale.cli.explanations.importing import explanations_app
+from rationale.cli.llm import llm_app
 from rationale.cli.options import (
     AsJson,
     DataPath,
@@ -53,6 +54,7 @@ data_app.command("export")(export_command)
 app.add_typer(explanations_app, name="explanations")
 app.add_typer(train_app, name="train")
 app.add_typer(tune_app, name="tune")
+app.add_typer(llm_app, name="llm")
 app.command("evaluate")(evaluate_command)
 app.command("attribute")(attribute_command)
 app.command("bench")(bench_command)

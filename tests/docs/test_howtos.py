@@ -52,6 +52,7 @@ def test_every_howto_is_tested():
         "adaptive-model",
         "black-box",
         "explanations",
+        "language-model",
     }
     assert {page.stem for page in HOWTOS.glob("*.md")} == tested
 
@@ -176,6 +177,14 @@ def test_black_box(tmp_path, monkeypatch):
     assert {"leave_one_out", "occlusion", "random", "model"} == set(rows.method)
     assert rows[rows.metric == "accuracy"].value.item() >= 0.75
     assert names["api"].batch_size == 32
+
+
+def test_language_model(tmp_path, monkeypatch):
+    names = do(HOWTOS / "language-model.md", tmp_path, monkeypatch)
+    assert set(names["rows"].n) == {3}
+    report = (tmp_path / "runs/llm/report.html").read_text(encoding="utf-8")
+    assert "quotes 8" in report
+    assert "quotes not in the text 1" in report
 
 
 def test_explanations(tmp_path, monkeypatch):

@@ -9,7 +9,7 @@ import pytest
 
 from eraser import InputError
 from rationale.report import write_run
-from scripts.results_table import main, results_table
+from scripts.results_table import differences, main, results_table
 from tests.helpers.doc_blocks import ROOT
 from tests.helpers.made_runs import made
 from tests.helpers.scripts import script
@@ -50,6 +50,19 @@ def test_what_is_no_run_or_has_no_such_budget_is_refused(run, tmp_path):
         results_table([run], "top=5")
     with pytest.raises(SystemExit, match=r"\Aerror: .*expected one of this run's budgets: gold, got top=5"):
         main([str(run), "--out", str(tmp_path / "t.csv"), "--budget", "top=5"])
+
+
+def test_differences_of_one_method_from_the_others(run, tmp_path):
+    main([str(run), "--against", "wrong", "--out", str(tmp_path / "d.csv")])
+    table = pd.read_csv(tmp_path / "d.csv", dtype=str)
+    assert table.columns[0] == "wrong minus"
+    assert table["wrong minus"].tolist() == ["right"]
+    assert table.token_f1.item() == "−1.000 [−1.000, −1.000]"
+    assert table.false_positive_rate.item() == "0.500 [0.500, 0.500]"
+    (turned,) = differences(run, "right").token_f1
+    assert turned == "1.000 [1.000, 1.000]"
+    with pytest.raises(InputError, match="expected a method and a budget of this run, got none, None"):
+        differences(run, "none")
 
 
 def test_every_committed_table_is_shown_on_a_page_and_can_be_read():

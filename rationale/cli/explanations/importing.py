@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 
 import typer
 
+from rationale.cli.from_settings import from_settings
+from rationale.cli.llm.quotes import Quotes
 from rationale.cli.options import DataPath, DatasetName, Split
 from rationale.explanations.pooling import Reduce
 from rationale.process.terminal import say, say_next
@@ -20,10 +22,13 @@ def _column(what: str) -> typer.models.OptionInfo:
 
 
 @explanations_app.command("import")
+@from_settings()
 def import_explanations(  # noqa: PLR0913 (one option each)
     file: Annotated[
         Path,
-        typer.Argument(help="Table (CSV, TSV, JSON, JSONL, Parquet) of tokens and scores, or predictions."),
+        typer.Argument(
+            help="Table (CSV, TSV, JSON, JSONL, Parquet) of tokens and scores, predictions, JSONL of quotes."
+        ),
     ],
     out: Annotated[Path, typer.Option(help="Explanations file to write, .jsonl.")],
     dataset: DatasetName = None,
@@ -31,10 +36,11 @@ def import_explanations(  # noqa: PLR0913 (one option each)
     split: Split = "test",
     name: Annotated[str | None, typer.Option(help="Name of the row; by default the file's.")] = None,
     form: Annotated[
-        Literal["auto", "words", "tokens", "eraser"],
+        Literal["auto", "words", "tokens", "eraser", "quotes"],
         typer.Option(
             help="words: one score for each word of the data set; tokens: pieces, found in the text by their "
-            "characters; eraser: official predictions; auto: eraser if the first row is one, else tokens."
+            "characters; eraser: official predictions; quotes: passages that a language model quoted; "
+            "auto: eraser if the first row is one, else tokens."
         ),
     ] = "auto",
     pieces: Annotated[
@@ -55,12 +61,15 @@ def import_explanations(  # noqa: PLR0913 (one option each)
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace an explanations file; other files are never touched.")
     ] = False,
+    *,
+    quotes: Quotes,
 ) -> None:
-    """Turn scores of words or tokens from another tool into a row of `rationale evaluate --explanations`."""
+    """Turn scores or quotes from another tool or model into a row of `rationale evaluate --explanations`."""
     from eraser.load import load, named
     from rationale.explanations.collected import How
     from rationale.explanations.files import FILE_FORMS, form_of
     from rationale.explanations.files.columns import Columns
+    from rationale.explanations.quotes.rows import import_quotes
     from rationale.explanations.stored import refuse_taken
 
     refuse_taken(out, overwrite)
@@ -68,8 +77,11 @@ def import_explanations(  # noqa: PLR0913 (one option each)
     texts = {example.id: loaded.text(example) for example in loaded.examples(split)}
     columns = Columns(id_column, token, score, picked, start, end)
     chosen = form_of(file) if form == "auto" else form
-    how = How(pieces, skip_invalid, tool)
-    found = FILE_FORMS[chosen](file, texts, name or file.name.split(".")[0], how, columns)
+    how, named_so = How(pieces, skip_invalid, tool), name or file.name.split(".")[0]
+    if chosen == "quotes":
+        found = import_quotes(file, texts, named_so, quotes.form(id_column), tool)
+    else:
+        found = FILE_FORMS[chosen](file, texts, named_so, how, columns)
     found.save(out, overwrite)
     if form == "auto":
         say(f"read as --form {chosen}")

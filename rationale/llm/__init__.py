@@ -1,0 +1,1 @@
+"""Language models behind an endpoint: asked for labels and quotes, and asked again without words."""

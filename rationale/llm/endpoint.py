@@ -1,0 +1,249 @@
+"""An OpenAI-compatible endpoint: one question, one reply. Nothing else in the suite sends a text anywhere.
+
+Over https, or http on this machine alone; redirects are refused, so that key and texts go where they were
+meant to go. The key comes from the environment.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from http.client import HTTPException, HTTPResponse
+from socket import gaierror
+from ssl import SSLCertVerificationError
+from typing import Any
+from urllib.error import URLError
+from urllib.parse import urlsplit
+from urllib.request import HTTPErrorProcessor, OpenerDirector, ProxyHandler, Request, build_opener
+
+from eraser.errors import Fault, InputError, short_repr
+
+LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
+BUSY = frozenset({408, 409, 429, 500, 502, 503, 504, 529})  # HTTP answers that may be others the next time
+KEY_REFUSED = frozenset({401, 403})
+OK = 200
+COUNTS = ("prompt_tokens", "completion_tokens")
+HOPELESS = (ConnectionRefusedError, SSLCertVerificationError, gaierror)  # will be the same the next time
+WAITS_S = (1.0, 2.0, 4.0, 8.0, 16.0)  # before each new try
+MOST_WAIT_S = 60.0  # that a server may ask for
+MOST_REPLY, CHUNK = 2**22, 2**16  # bytes
+TOP = 20  # tokens whose probability is asked for, the most that OpenAI gives
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What a model said: the text, why it ended, its tokens, and of the first token the likeliest ones.
+
+    `first` has the log-probability of each; it is None where none came.
+    """
+
+    text: str
+    ended: str | None = None
+    prompt_tokens: int | None = None
+    tokens: int | None = None
+    first: Mapping[str, float] | None = None
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """Where a language model is asked, and how.
+
+    Args:
+        url: up to `/v1`; `/chat/completions` is added.
+        model: its name there.
+        temperature: 0 for the answer that is most likely.
+        max_tokens: of a reply.
+        timeout_s: until a reply must be there.
+        logprobs: whether the probabilities of the first token are asked for.
+        key: sent as `Authorization: Bearer`; "" for none.
+    """
+
+    url: str
+    model: str
+    temperature: float = 0.0
+    max_tokens: int = 512
+    timeout_s: float = 120.0
+    logprobs: bool = False
+    key: str = field(default="", repr=False)
+
+    def __post_init__(self) -> None:
+        if not _is_safe(self.url):
+            raise InputError(Fault("an https:// address, or http:// on this machine", short_repr(self.url)))
+        found = urlsplit(self.url)
+        rules = [
+            (not (found.query or found.fragment), "an address without ? and #", short_repr(self.url)),
+            (found.username is None, "an address without a user's name (the key is sent apart)", "one"),
+            (bool(self.model.strip()), "the name of a model", repr(self.model)),
+            (0 <= self.temperature <= 2, "a temperature from 0 to 2", str(self.temperature)),  # noqa: PLR2004
+            (self.max_tokens >= 1, "at least 1 token of a reply", str(self.max_tokens)),
+            (self.timeout_s > 0, "a timeout above 0", str(self.timeout_s)),
+            (self.key.isascii() and self.key.isprintable(), "a key of printable characters", "others"),
+        ]
+        if faults := [Fault(expected, got) for holds, expected, got in rules if not holds]:
+            raise InputError(*faults)
+
+    @property
+    def address(self) -> str:
+        """Where questions are sent."""
+        base = self.url.rstrip("/")
+        return base if base.endswith("/chat/completions") else f"{base}/chat/completions"
+
+    def identity(self) -> dict[str, Any]:
+        """Return what its answers depend on; the key is none of it."""
+        names = ("url", "model", "temperature", "max_tokens", "logprobs")
+        return {name: getattr(self, name) for name in names}
+
+    def ask(self, question: str) -> Reply:
+        """Return the reply to one question; where the server is busy it is asked again.
+
+        Raises:
+            InputError: no reply came, or none that can be read.
+        """
+        body: dict[str, Any] = {
+            "model": self.model,
+            "messages": [{"role": "user", "content": question}],
+            "temperature": self.temperature,
+            "max_tokens": self.max_tokens,
+        }
+        if self.logprobs:
+            body |= {"logprobs": True, "top_logprobs": TOP}
+        data, got = json.dumps(body).encode("utf-8", "surrogatepass"), ""
+        for wait in (0.0, *WAITS_S):
+            time.sleep(wait)
+            try:
+                return self._attempt(data)
+            except _BusyError as error:
+                got, after = str(error), error.after
+                if after > MOST_WAIT_S:
+                    message = f"{got}; the server asks to wait {after:.0f} s: run the command again then"
+                    raise InputError(Fault.of(message, self.address)) from None
+                time.sleep(max(0.0, after - wait))
+            except (URLError, OSError, HTTPException) as error:
+                got = str(error) or type(error).__name__
+                if isinstance(getattr(error, "reason", error), HOPELESS):
+                    raise InputError(Fault.of(f"cannot be reached: {got}", self.address)) from None
+        message = f"no reply after {1 + len(WAITS_S)} tries: {got}; run the command again to go on"
+        raise InputError(Fault.of(message, self.address))
+
+    def _attempt(self, data: bytes) -> Reply:
+        headers = {"Content-Type": "application/json", "User-Agent": "rationale"}
+        if self.key:
+            headers["Authorization"] = f"Bearer {self.key}"
+        deadline = time.monotonic() + self.timeout_s
+        response: HTTPResponse = _opener(self.url).open(
+            Request(self.address, data, headers), timeout=self.timeout_s
+        )
+        with response:
+            content = _read(response, deadline, self.address)
+            if response.status != OK:
+                self._refuse(response, content)
+        return read_reply(content, self.address)
+
+    def _refuse(self, response: HTTPResponse, content: bytes) -> None:
+        said = content[:300].decode("utf-8", "replace")
+        said = said.replace(self.key, "…") if self.key else said
+        got = f"HTTP {response.status} {response.reason}"
+        if response.status in BUSY:
+            raise _BusyError(got, _seconds(response.headers.get("Retry-After", "")))
+        if response.status in KEY_REFUSED:
+            raise InputError(
+                Fault.of(f"{got}: the key {'was not accepted' if self.key else 'is missing'}", self.address)
+            )
+        if 300 <= response.status < 400:  # noqa: PLR2004 (a redirect)
+            place = short_repr(response.headers.get("Location", ""))
+            got += f" to {place}, which is not followed; give that address if you trust it"
+        more = "" if not self.logprobs else " (some servers know no log-probabilities: --no-logprobs)"
+        raise InputError(Fault.of(f"{got}{more}: {' '.join(said.split())}", self.address))
+
+
+class _BusyError(Exception):
+    """The server may answer later: after so many seconds, where it says."""
+
+    def __init__(self, message: str, after: float) -> None:
+        super().__init__(message)
+        self.after = after
+
+
+def key_from(variable: str) -> str:
+    """Return the key that an environment variable holds; "" where it is not set."""
+    return os.environ.get(variable, "").strip()
+
+
+def read_reply(content: bytes, address: str) -> Reply:
+    """Return what a reply says.
+
+    Raises:
+        InputError: it is of another form.
+    """
+    try:
+        value = json.loads(content)
+        choice = value["choices"][0]
+        text = choice["message"]["content"]
+        if not isinstance(text, str | None):
+            raise TypeError("a content that is no text")
+    except (ValueError, LookupError, TypeError, RecursionError) as error:
+        expected = "a chat completion, with choices[0].message.content"
+        got = f"{short_repr(content[:200].decode('utf-8', 'replace'), 120)} ({type(error).__name__})"
+        raise InputError(Fault(expected, got, address)) from None
+    usage = value.get("usage")
+    used = usage if isinstance(usage, dict) else {}
+    asked, replied = (n if type(n := used.get(name)) is int else None for name in COUNTS)
+    ended = choice.get("finish_reason")
+    return Reply(text or "", ended if isinstance(ended, str) else None, asked, replied, _first(choice))
+
+
+def _first(choice: Mapping[str, Any]) -> dict[str, float] | None:
+    """Return the log-probabilities of the likeliest first tokens; None where the reply has none."""
+    try:
+        tokens = choice["logprobs"]["content"][0]["top_logprobs"]
+        found = {str(token["token"]): float(token["logprob"]) for token in tokens}
+    except (LookupError, TypeError, ValueError):
+        return None
+    return found or None
+
+
+def _is_safe(url: str) -> bool:
+    try:
+        found = urlsplit(url)
+        return bool(found.hostname) and (
+            found.scheme == "https" or (found.scheme == "http" and found.hostname in LOCAL)
+        )
+    except ValueError:
+        return False
+
+
+def _read(response: HTTPResponse, deadline: float, address: str) -> bytes:
+    """Return what comes, until the deadline."""
+    found = bytearray()
+    while block := response.read1(CHUNK):
+        found += block
+        if len(found) > MOST_REPLY:
+            raise InputError(Fault.of(f"the reply is larger than {MOST_REPLY:,} bytes", address))
+        if time.monotonic() > deadline:
+            raise TimeoutError("the reply took too long")
+    if response.length:
+        raise ConnectionError(f"the reply ended {response.length} bytes too soon")
+    return bytes(found)
+
+
+def _seconds(text: str) -> float:
+    try:
+        return max(0.0, float(text))
+    except ValueError:  # a date, or nothing
+        return 0.0
+
+
+class _AsTheyAre(HTTPErrorProcessor):  # errors and redirects too are answers, and `_attempt` judges them
+    def http_response(self, request: Request, response: HTTPResponse) -> HTTPResponse:
+        return response
+
+    https_response = http_response
+
+
+def _opener(url: str) -> OpenerDirector:
+    """Return what opens an address: this machine's own without a proxy."""
+    handlers = [ProxyHandler({})] if urlsplit(url).hostname in LOCAL else []
+    return build_opener(_AsTheyAre, *handlers)
