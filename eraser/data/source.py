@@ -16,6 +16,7 @@ from eraser.errors import Fault, InputError, short_repr
 from eraser.files.bounds import CHUNK, MAX_BYTES, MAX_HEADER, Bounded, decompressed, read_bytes, regular
 
 SPLITS = ("train", "val", "test")
+NAMES = ("annotation_id", "classification")  # of a line: some files have numbers there
 MAX_MEMBERS = 500_000  # of one archive: small files use up a disk's inodes before its bytes
 
 
@@ -115,6 +116,21 @@ def parse_json_lines(text: str, place: str, before: int = 0) -> Iterator[tuple[i
         if not isinstance(record, dict):
             raise InputError(Fault("one JSON object", short_repr(record), place, number))
         yield number, record
+
+
+def with_strings(record: dict[str, Any]) -> dict[str, Any]:
+    """Return an annotation or prediction whose id and label, where they are whole numbers, are strings.
+
+    >>> with_strings({"annotation_id": 9180, "classification": 1.0})
+    {'annotation_id': '9180', 'classification': '1'}
+    """
+    return record | {name: as_string(record[name]) for name in NAMES if name in record}
+
+
+def as_string(value: Any) -> Any:
+    """Return a whole number, 1 or 1.0, as its decimal string; anything else as it is."""
+    is_whole = type(value) is int or (isinstance(value, float) and value.is_integer())
+    return str(int(value)) if is_whole else value
 
 
 def cut_sentences(text: str) -> tuple[tuple[str, ...], ...]:

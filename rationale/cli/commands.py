@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Sequence
 from io import TextIOWrapper
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -26,12 +26,18 @@ from rationale.cli.options import (
     DatasetName,
     ExtraLabels,
     Overwrite,
+    ScoreLabels,
+    SkipInvalid,
     Split,
+    label_names,
 )
 from rationale.cli.speeds import speeds_command
 from rationale.cli.train import train_app, tune_app
 from rationale.cli.viewer import app_command
 from rationale.process.terminal import digits, say, say_lines, say_next
+
+if TYPE_CHECKING:
+    from eraser.official.skipping import LeftOut
 
 LEAST = 1_500_000_000  # bytes of address space, which the libraries of a model take when they are imported
 LIGHT = frozenset(
@@ -199,7 +205,7 @@ def compress_command(
 
 
 @app.command("score")
-def score_command(
+def score_command(  # noqa: PLR0913 (one option each)
     predictions: Annotated[
         Path, typer.Option(help="Predictions, a .jsonl file in ERASER's official format.")
     ],
@@ -209,18 +215,27 @@ def score_command(
         Path | None, typer.Option(help="File to write the official scorer's JSON to, besides printing it.")
     ] = None,
     extra_label: ExtraLabels = None,
+    labels: ScoreLabels = None,
+    skip_invalid: SkipInvalid = False,
 ) -> None:
     """Score any system's predictions as the official ERASER scorer does; needs no torch."""
     from eraser.data.source import Source
     from eraser.files.whole import write_text
-    from eraser.official.scorer import score_official
+    from eraser.official.reading import ScorerOptions
+    from eraser.official.scorer import score_official, score_valid
 
-    found = score_official(Source(data), split, predictions, extra_labels=tuple(extra_label or ()))
+    extra, names, source = tuple(extra_label or ()), label_names(labels) or (), Source(data)
+    if skip_invalid:
+        options = ScorerOptions(extra_labels=extra, labels=names)
+        found, left_out = score_valid(source, split, predictions, options)
+        _say_left_out(left_out, err=True)
+    else:
+        found = score_official(source, split, predictions, extra_labels=extra, labels=names)
     text = json.dumps(found, indent=4, sort_keys=True)
     if official is not None:
         write_text(official, text + "\n")
     say_lines(text)
-    same = ("--predictions", predictions, "--data", data, "--split", split)
+    same = _same(predictions, data, split, extra, labels)
     say_next("check", *same, err=True)  # standard output is JSON
 
 
@@ -232,17 +247,44 @@ def check_command(
     data: Annotated[Path, typer.Option(help="Data set in ERASER format, a folder or .tar.gz.")],
     split: Split = "test",
     extra_label: ExtraLabels = None,
+    labels: ScoreLabels = None,
+    skip_invalid: SkipInvalid = False,
 ) -> None:
     """List all errors of a prediction file; exit code 2 if the official scorer would refuse it."""
     from eraser.data.source import Source
     from eraser.official.check import check_predictions
     from eraser.official.reading import ScorerOptions
+    from eraser.official.scorer import score_valid
 
-    settings = ScorerOptions(extra_labels=tuple(extra_label or ()))
+    extra = tuple(extra_label or ())
+    settings = ScorerOptions(extra_labels=extra, labels=label_names(labels) or ())
     found = check_predictions(Source(data), split, predictions, settings)
     for warning in fault_lines(found.warnings):
         say(f"warning: {warning}")
-    if found.faults:
+    if found.faults and not skip_invalid:
         raise InputError(*found.faults)
-    say(f"{predictions}: no faults, {len(found.warnings)} warnings")
-    say_next("score", "--predictions", predictions, "--data", data, "--split", split)
+    skip = ("--skip-invalid",) if found.faults else ()
+    if found.faults:
+        _say_left_out(score_valid(Source(data), split, predictions, settings)[1])
+    else:
+        say(f"{predictions}: no faults, {len(found.warnings)} warnings")
+    say_next("score", *_same(predictions, data, split, extra, labels), *skip)
+
+
+def _same(
+    predictions: Path, data: Path, split: str, extra_labels: Sequence[str], labels: str | None
+) -> list[object]:
+    """Return the options that `score` and `check` share, as they were given."""
+    extra = [word for label in extra_labels for word in ("--extra-label", label)]
+    names = [] if labels is None else ["--labels", labels]
+    return ["--predictions", predictions, "--data", data, "--split", split, *extra, *names]
+
+
+def _say_left_out(left_out: LeftOut, err: bool = False) -> None:
+    """Print what is left out of scores and why, and what counts as wrong."""
+    for line in fault_lines(left_out.why):
+        say(f"left out: {line}", err)
+    for line in left_out.counts:
+        say(line, err)
+    for line in fault_lines(left_out.wrong):
+        say(f"counts as wrong: {line}", err)

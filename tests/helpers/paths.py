@@ -16,8 +16,8 @@ def golden() -> Path:
     return _there("RATIONALE_GOLDEN", "golden")
 
 
-def data(name: str) -> Path:
-    archive = _there("RATIONALE_DATA", "data") / f"{name}.tar.gz"
+def data(name: str, ending: str = "tar.gz") -> Path:
+    archive = _there("RATIONALE_DATA", "data") / f"{name}.{ending}"
     if not archive.is_file():
         pytest.skip(f"needs {archive}")
     return archive
