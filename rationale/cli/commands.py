@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Sequence
 from io import TextIOWrapper
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -18,7 +18,7 @@ from eraser.files.whole import is_text, name_fault
 from rationale import __version__
 from rationale.cli.attribute import attribute_command
 from rationale.cli.bench import bench_command
-from rationale.cli.data import first_command, import_command
+from rationale.cli.data import first_command, import_command, listed
 from rationale.cli.evaluate import compare_command, evaluate_command
 from rationale.cli.options import (
     AsJson,
@@ -161,31 +161,33 @@ def data_fetch(
 
 
 @data_app.command("describe")
-def data_describe(dataset: DatasetName = None, data: DataPath = None, as_json: AsJson = False) -> None:
+def data_describe(
+    dataset: DatasetName = None,
+    data: DataPath = None,
+    as_json: AsJson = False,
+    table: Annotated[
+        Path | None, typer.Option(help="CSV file to write the table to, one row a split.")
+    ] = None,
+) -> None:
     """Print what a data set contains and what was left out of it."""
+    from eraser.describe import describe, table_of
+    from eraser.files.cells import as_csv
+    from eraser.files.whole import write_text
     from eraser.load import load
 
     loaded = load(dataset, data)
-    facts: dict[str, Any] = {
-        "name": loaded.name,
-        "labels": loaded.labels,
-        "notes": loaded.notes,
-        "splits": {},
-    }
-    for split, examples in loaded.splits.items():
-        facts["splits"][split] = {
-            "examples": len(examples),
-            "with_evidence": sum(bool(e.gold) for e in examples),
-            "evidence_spans": sum(len(e.evidence) for e in examples),
-            "human_share": round(loaded.human_share(split), 4),
-        }
+    found = describe(loaded)
+    if table is not None:
+        write_text(table, as_csv(table_of(found, digits)))
     if as_json:
+        splits = {split: facts.record for split, facts in found.items()}
+        facts = {"name": loaded.name, "labels": loaded.labels, "notes": loaded.notes, "splits": splits}
         say(json.dumps(facts).replace("NaN", "null"))
         return
-    say(f"{loaded.name}: labels {', '.join(loaded.labels)}")
-    for split, row in facts["splits"].items():
-        shown = row | {"human_share": digits(row["human_share"])}
-        say(f"  {split:6}" + "  ".join(f"{k} {v}" for k, v in shown.items()))
+    say(f"{loaded.name}: labels {listed(list(loaded.labels))}")
+    for split, of_split in found.items():
+        for number, part in enumerate(of_split.lines(digits)):
+            say(f"  {split if number == 0 else '':6}{part}")
     for note in loaded.notes:
         say(f"  note: {note}")
     say_next(*first_command(loaded, data, dataset))
