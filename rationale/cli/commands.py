@@ -153,11 +153,20 @@ def data_fetch(
     force: Annotated[bool, typer.Option(help="Download data sets again that are already here.")] = False,
 ) -> None:
     """Download data sets into the cache folder, check and unpack them."""
+    from eraser.data.catalog import ARCHIVES
     from eraser.download import fetch
 
     for name in names:
         say(f"{name}: {fetch(name, force=force)}")
-    say_next("data", "describe", "--dataset", names[0])
+        if None in ARCHIVES[name].sha256.values():
+            say(
+                f"note: no checksum of {name} is known, so what was downloaded could not be compared with one"
+            )
+    first = ARCHIVES[names[0]]
+    if first.own:
+        say_next("data", "import", "--file", fetch(first.name) / next(iter(first.files)), "--out", first.name)
+    else:
+        say_next("data", "describe", "--dataset", first.name)
 
 
 @data_app.command("describe")
