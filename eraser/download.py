@@ -91,6 +91,8 @@ def _install(archive: Archive, work: Path, target: Path) -> None:
 
 def _checked_root(archive: Archive, folder: Path) -> Path:
     """Return the folder that holds the data (`movies/`, `data/cose/`), once they load and are complete."""
+    if archive.own:
+        return folder
     wanted = {*(f"{split}.jsonl" for split in SPLITS), POSTS}
     found = [Path(at) for at, _, files in os.walk(folder) if wanted.intersection(files)]
     root = min(found, key=lambda path: len(path.parts), default=folder)

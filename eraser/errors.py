@@ -21,7 +21,10 @@ LONGEST = 2000  # characters of an expected value, a found value or a message
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One thing wrong and where it is: an expected and a found value, or (`Fault.of`) a plain message."""
+    """One thing wrong and where it is: an expected and a found value, or (`Fault.of`) a plain message.
+
+    `varies` is a name in its text, such as a document's, that differs between faults of one kind.
+    """
 
     expected: str
     got: str
@@ -29,6 +32,7 @@ class Fault:
     line: int | None = None
     id: str | None = None
     message: str | None = None
+    varies: str | None = None
 
     @classmethod
     def of(
@@ -60,7 +64,11 @@ class Fault:
     @property
     def like(self) -> tuple[str, str]:
         """What faults that are grouped have in common: the file, and the message or the expected value."""
-        return str(self.file), VARIES.sub("#", (self.message or self.expected)[:LONGEST])
+        text = (self.message or self.expected)[:LONGEST]
+        if self.varies:  # the last one that stands alone: names may be as short as "a"
+            name = rf"(.*)(?<!\w){re.escape(self.varies)}(?!\w)"
+            text = re.sub(name, r"\1#", text, count=1, flags=re.DOTALL)
+        return str(self.file), VARIES.sub("#", text)
 
 
 class InputError(ValueError):

@@ -93,7 +93,8 @@ def example_of(row: Annotation, documents: Mapping[str, Document], faults: list[
                 faults.append(Fault(expected, short_repr(doc_id), row.place, row.line, row.id))
             elif n_words is not None and end > n_words:
                 expected = f"a span inside {doc_id} ({n_words} words)"
-                faults.append(Fault(expected, f"{start}:{end}", row.place, row.line, row.id))
+                got = f"{start}:{end}"
+                faults.append(Fault(expected, got, row.place, row.line, row.id, varies=doc_id))
             evidence.add(Evidence(doc_id, Span(start, end)))
         groups.add(frozenset(evidence))
     return Example(row.id, row.doc_ids, row.label, row.query, frozenset(groups))

@@ -16,7 +16,10 @@ from eraser.errors import Fault, InputError, short_repr
 
 @dataclass(frozen=True)
 class Archive:
-    """One data set: its files as name here → address, and sha256 and examples per split where known."""
+    """One data set: its files as name here → address, and sha256 and examples per split where known.
+
+    Files of a form of their `own` are kept as they are; `rationale data import` makes a data set of them.
+    """
 
     name: str
     files: Mapping[str, str]
@@ -24,6 +27,13 @@ class Archive:
     licence: str
     sha256: Mapping[str, str | None]
     counts: Mapping[str, int] | None = None
+    own: bool = False
+
+    @property
+    def told(self) -> str:
+        """What it is, and what cannot be made sure of."""
+        unchecked = "; no checksum known" if None in self.sha256.values() else ""
+        return f"{self.about}{'; needs data import' if self.own else ''}{unchecked}"
 
 
 @dataclass(frozen=True)
@@ -43,6 +53,17 @@ _HATEXPLAIN = (
 )
 
 
+_TOXIC = "https://raw.githubusercontent.com/ipavlopoulos/toxic_spans/"
+_HATEBR = (
+    "https://raw.githubusercontent.com/isadorasalles/HateBRXplain/52c7df9a7c5127935dd1aac287cc8236bc98267a/"
+)
+
+
+def _own(name: str, about: str, licence: str, *urls: str) -> Archive:
+    files = {url.rpartition("/")[2]: url for url in urls}
+    return Archive(name, files, about, licence, dict.fromkeys(files), own=True)
+
+
 def _eraser(name: str, about: str, licence: str, sha256: str | None = None, *counts: int) -> Archive:
     file, by_split = f"{name}.tar.gz", dict(zip(SPLITS, counts, strict=False)) or None
     return Archive(name, {file: _ERASER + file}, about, licence, {file: sha256}, by_split)
@@ -51,6 +72,8 @@ def _eraser(name: str, about: str, licence: str, sha256: str | None = None, *cou
 # sha256 and counts: huggingface/datasets, datasets/*/dataset_infos.json; tensorflow/datasets, url_checksums/,
 # has the same sha256 of movies and multirc. Addresses: there and in other public code. What is left out was
 # not confirmed. Licences: of the data's repository or Hugging Face card; the ERASER form states none.
+# Files of their own form: at a commit of their authors' repositories that holds them; none has a checksum.
+# SciFact is not here: its authors' archive is neither in ERASER form nor a table.
 ARCHIVES: dict[str, Archive] = {archive.name: archive for archive in (
     _eraser("movies", "sentiment of film reviews (Zaidan et al. 2007)", "unknown",
             "66e18d4e6c9df9e9f5544572b0bfe92a39673f74ecbfc3859b46cedb2f5b2dee", 1600, 200, 199),
@@ -68,6 +91,12 @@ ARCHIVES: dict[str, Archive] = {archive.name: archive for archive in (
          DIVISIONS: "c2fb0d89862e7897b11ea3e9380753f15a793482b4b70ad0532dfb1212212835"},
         {"train": 15383, "val": 1922, "test": 1924},
     ),
+    _own("hatebrxplain", "offensive comments in Portuguese, two annotators (Salles et al. 2025)", "unknown",
+         f"{_HATEBR}HateBRXplain.json"),
+    _own("toxic_spans", "toxic words of comments (Pavlopoulos et al. 2021); hurtful to read", "unknown",
+         f"{_TOXIC}fb9f14058b8791a972ee45450869a8a0da1eead3/SemEval2021/data/tsd_train.csv",
+         f"{_TOXIC}e5a9157fc50abcf76535dc01e1d5a8a0260eb802/data/tsd_trial.csv",
+         f"{_TOXIC}942454e69a97a4b23c6230fd8436b59ca400bb9b/SemEval2021/data/tsd_test.csv"),
 )}  # fmt: skip
 Table = Mapping[str, Archive]
 
@@ -83,6 +112,9 @@ def cached(name: str, *, table: Table = ARCHIVES) -> Path:
     if not folder.is_dir():
         remedy = f"run `rationale data fetch {name}`, or give its path with `--data PATH`"
         raise InputError(Fault.of(f"the data set {name} is not downloaded: {remedy}", folder))
+    if table[name].own:
+        remedy = "run `rationale data import` on its files, and give the folder with `--data PATH`"
+        raise InputError(Fault.of(f"the data set {name} has a form of its own: {remedy}", folder))
     return folder
 
 
@@ -94,7 +126,7 @@ def status(*, table: Table = ARCHIVES) -> list[Status]:
         state = "here" if here.is_dir() else "partial" if part.is_dir() else "absent"
         path = part if state == "partial" else here
         size = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
-        rows.append(Status(name, state, path, size, archive.about))
+        rows.append(Status(name, state, path, size, archive.told))
     return rows
 
 

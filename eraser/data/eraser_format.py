@@ -17,7 +17,14 @@ from eraser.data.annotations import (
     with_annotators,
 )
 from eraser.data.on_disk import is_large, load_large
-from eraser.data.source import SPLITS, Source, cut_sentences, cut_sentences_of_jsonl, parse_json_lines
+from eraser.data.source import (
+    SPLITS,
+    Source,
+    cut_sentences,
+    cut_sentences_of_jsonl,
+    parse_json_lines,
+    with_strings,
+)
 from eraser.data.texts import cut_note, read_cutter, read_texts, with_text
 from eraser.errors import Fault, InputError, short_repr
 from eraser.types import Dataset, Document, Example
@@ -104,6 +111,7 @@ def _annotations(source: Source, split: str, faults: list[Fault]) -> Iterator[tu
     """Yield the lines of a split down to the first that is not JSON, which is one fault among the others."""
     name = f"{split}.jsonl"
     try:
-        yield from parse_json_lines(source.text(name), source.place(name))
+        for line, record in parse_json_lines(source.text(name), source.place(name)):
+            yield line, with_strings(record)
     except InputError as error:
         faults += error.faults

@@ -3,6 +3,9 @@
 The rules are the authors' (Explainability_Calculation_NB.ipynb): majority label of three, ties left
 out, gold = union of the annotators, one span a run, all spans one group. Each annotator's own spans
 are kept beside it, so their mean and their agreement can be computed.
+
+The library `datasets` has the same posts with labels as numbers, annotators as an object of lists, and a
+division called `validation`; that is read too.
 """
 
 from __future__ import annotations
@@ -13,12 +16,14 @@ from typing import Any
 
 import numpy as np
 
-from eraser.data.source import SPLITS, Source, parse_json_lines
+from eraser.data.source import SPLITS, Source, as_string, parse_json_lines
 from eraser.errors import Fault, InputError, short_repr
 from eraser.types import Dataset, Document, Evidence, Example, Mask, runs
 
 POSTS, DIVISIONS, TRAIN_TEXT = "dataset.json", "post_id_divisions.json", "train_text.jsonl"
+LABELS = ("hatespeech", "normal", "offensive")  # in the order of their numbers
 TOXIC = frozenset({"hatespeech", "offensive"})
+CALLED = {**{split: split for split in SPLITS}, "validation": "val"}  # a division → its split
 
 
 def is_hatexplain(source: Source) -> bool:
@@ -32,7 +37,7 @@ def load_hatexplain(source: Source, name: str = "hatexplain") -> Dataset:
     Where the divisions name no train post and `train_text.jsonl` (lines of `text`, `label`) lies
     beside them, its texts become the train split, without evidence.
     """
-    posts, divisions = _read_json(source, POSTS), _read_json(source, DIVISIONS)
+    posts, divisions = _read_json(source, POSTS), _by_split(source, _read_json(source, DIVISIONS))
     documents: dict[str, Document] = {}
     counts: Counter[str] = Counter()
     splits: dict[str, tuple[Example, ...]] = {}
@@ -66,6 +71,17 @@ def _read_json(source: Source, name: str) -> dict[str, Any]:
     return record
 
 
+def _by_split(source: Source, divisions: dict[str, Any]) -> dict[str, Any]:
+    """Return what the divisions hold under the names of our splits."""
+    place = source.place(DIVISIONS)
+    if unknown := [name for name in divisions if name not in CALLED]:
+        expected = f"divisions called {', '.join(CALLED)}"
+        raise InputError(*(Fault(expected, short_repr(name), place) for name in unknown))
+    if {"val", "validation"} <= divisions.keys():
+        raise InputError(Fault.of("both val and validation are there; remove one", place))
+    return {CALLED[name]: ids for name, ids in divisions.items()}
+
+
 def _post_ids(source: Source, ids: Any, posts: dict[str, Any]) -> list[str]:
     place = source.place(DIVISIONS)
     if not isinstance(ids, list) or not all(isinstance(i, str) for i in ids):
@@ -83,8 +99,9 @@ def _read_post(source: Source, post_id: str, post: Any) -> tuple[Document, Examp
     place = source.place(POSTS)
     try:
         words = tuple(str(word) for word in post["post_tokens"])
-        votes = Counter(str(a["label"]) for a in post["annotators"])
-        targets = Counter(t for a in post["annotators"] for t in set(a.get("target") or []))
+        people = _people(post["annotators"])
+        votes = Counter(_label(a["label"]) for a in people)
+        targets = Counter(t for a in people for t in set(a.get("target") or []))
         marks = [_marks(r) for r in post.get("rationales") or []]
     except (KeyError, TypeError, ValueError) as error:
         expected = "post_tokens, annotators with labels, rationales of 0 and 1"
@@ -101,6 +118,29 @@ def _read_post(source: Source, post_id: str, post: Any) -> tuple[Document, Examp
     tags = frozenset(t for t, n in targets.items() if n >= 2 and t != "None")
     example = Example(post_id, (post_id,), top[0][0], None, gold, annotators, tags)
     return document, example, misaligned
+
+
+def _people(annotators: Any) -> list[dict[str, Any]]:
+    """Return an object for each annotator, from a list of these or from an object of lists."""
+    if not isinstance(annotators, dict):
+        return list(annotators)
+    columns = list(annotators.values())
+    if not all(isinstance(c, list) and len(c) == len(columns[0]) for c in columns):
+        raise ValueError("annotators that are no lists of one length")
+    return [dict(zip(annotators, row, strict=True)) for row in zip(*columns, strict=True)]
+
+
+def _label(value: Any) -> str:
+    """Return a label by its name or its number.
+
+    >>> _label("normal"), _label(2)
+    ('normal', 'offensive')
+    """
+    name = as_string(value)
+    numbers = {str(n): label for n, label in enumerate(LABELS)}
+    if not isinstance(name, str) or (name := numbers.get(name, name)) not in LABELS:
+        raise ValueError(f"a label {short_repr(value)}, none of {', '.join(LABELS)} (0, 1, 2)")
+    return name
 
 
 def _marks(rationale: list[int]) -> Mask:

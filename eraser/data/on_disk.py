@@ -29,7 +29,7 @@ from eraser.data.annotations import (
     read_annotation,
     with_annotators,
 )
-from eraser.data.source import Source, cut_sentences, cut_sentences_of_jsonl, parse_json_lines
+from eraser.data.source import Source, cut_sentences, cut_sentences_of_jsonl, parse_json_lines, with_strings
 from eraser.data.texts import TEXTS, OwnText, cut_note, read_cutter, with_text
 from eraser.errors import Fault, InputError, short_repr
 from eraser.files.bounds import lines_of, regular
@@ -111,7 +111,7 @@ class JsonLines:
             raise InputError(Fault("UTF-8 text", str(error), self.path, number)) from None
         if "\r" in text:
             raise InputError(Fault("lines of a large file that end in LF or CR LF", "CR", self.path, number))
-        return (record for _, record in parse_json_lines(text, str(self.path), number - 1))
+        return (with_strings(record) for _, record in parse_json_lines(text, str(self.path), number - 1))
 
 
 def _hash(name: str) -> int:

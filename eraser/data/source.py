@@ -10,12 +10,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
+from sys import intern  # a word is held once however often it stands there: long documents take a third
 from typing import Any, BinaryIO, cast
 
 from eraser.errors import Fault, InputError, short_repr
 from eraser.files.bounds import CHUNK, MAX_BYTES, MAX_HEADER, Bounded, decompressed, read_bytes, regular
 
 SPLITS = ("train", "val", "test")
+NAMES = ("annotation_id", "classification")  # of a line: some files have numbers there
 MAX_MEMBERS = 500_000  # of one archive: small files use up a disk's inodes before its bytes
 
 
@@ -117,12 +119,27 @@ def parse_json_lines(text: str, place: str, before: int = 0) -> Iterator[tuple[i
         yield number, record
 
 
+def with_strings(record: dict[str, Any]) -> dict[str, Any]:
+    """Return an annotation or prediction whose id and label, where they are whole numbers, are strings.
+
+    >>> with_strings({"annotation_id": 9180, "classification": 1.0})
+    {'annotation_id': '9180', 'classification': '1'}
+    """
+    return record | {name: as_string(record[name]) for name in NAMES if name in record}
+
+
+def as_string(value: Any) -> Any:
+    """Return a whole number, 1 or 1.0, as its decimal string; anything else as it is."""
+    is_whole = type(value) is int or (isinstance(value, float) and value.is_integer())
+    return str(int(value)) if is_whole else value
+
+
 def cut_sentences(text: str) -> tuple[tuple[str, ...], ...]:
     """Cut a `docs/` file as the official scorer does: a line a sentence, words at U+0020 only."""
     lines = (line.strip() for line in text.split("\n"))
-    return tuple(tuple(w for w in line.split(" ") if w) for line in lines if line)
+    return tuple(tuple(intern(w) for w in line.split(" ") if w) for line in lines if line)
 
 
 def cut_sentences_of_jsonl(text: str) -> tuple[tuple[str, ...], ...]:
     """Cut a `docs.jsonl` text as the official scorer does: empty words stay where lines are blank."""
-    return tuple(tuple(line.strip().split(" ")) for line in text.split("\n"))
+    return tuple(tuple(map(intern, line.strip().split(" "))) for line in text.split("\n"))

@@ -6,10 +6,11 @@ by the same rules. Warnings are what it takes without a word though it can hardl
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
+from typing import NamedTuple
 
 from eraser.data.source import Source
 from eraser.errors import Fault, InputError, short_repr
@@ -40,8 +41,8 @@ from eraser.official.validation import (
     is_finite,
     is_key,
     is_number,
-    is_span,
     prediction_faults,
+    spans_of,
     thresholds_of,
 )
 
@@ -65,7 +66,7 @@ def check_predictions(
     Raises:
         InputError: gold, documents or the file as a whole cannot be read.
     """
-    inputs, broken = read_inputs(source, split, predictions)
+    inputs, broken = read_inputs(source, split, predictions, settings.labels if settings else ())
     found = check_records(inputs, settings)
     return Check((*broken, *found.faults), found.warnings)
 
@@ -85,8 +86,7 @@ def find_faults(inputs: Inputs, settings: ScorerOptions) -> list[Fault]:
     Raises:
         InputError: gold is broken, so that nothing can be said of the predictions.
     """
-    if broken := [f for at, a in inputs.placed_gold for f in annotation_faults(at, a)]:
-        raise InputError(*broken)
+    refuse_broken_gold(inputs)
     if not inputs.predictions:
         return [Fault.of("no predictions", inputs.predictions_file)]
     blocks = Blocks.of(inputs.predictions)
@@ -94,24 +94,38 @@ def find_faults(inputs: Inputs, settings: ScorerOptions) -> list[Fault]:
     faults: list[Fault] = []
     for at, prediction in inputs.placed_predictions:
         faults += prediction_faults(at, prediction, inputs.lengths, settings.aopc_thresholds, first)
-    faults += [*_repeated_faults(inputs), *_presence_faults(inputs)]
+    faults += repeated_faults(inputs).values()
+    faults += [uneven.fault for uneven in uneven_fields(inputs)]
     for at, annotation in inputs.placed_gold:
         faults += dict.fromkeys(evidence_faults(at, annotation, blocks, inputs.lengths))
     if blocks.hard:
-        faults += _nothing_to_divide_by(inputs)
+        faults += nothing_to_divide_by(inputs)
     if blocks.classes:
-        faults += [*_class_faults(inputs, settings), *_flip_faults(inputs)]
+        faults += [*_class_faults(inputs, settings), *flip_faults(inputs)]
     elif settings.strict:
         faults.append(inputs.placed_predictions[0][0].problem(f"strict scoring needs a {LABEL}"))
     return faults
 
 
-def _repeated_faults(inputs: Inputs) -> Iterator[Fault]:
+def refuse_broken_gold(inputs: Inputs) -> None:
+    """Refuse gold that the official scorer cannot load.
+
+    Raises:
+        InputError: with all that is wrong with it.
+    """
+    if broken := [f for at, a in inputs.placed_gold for f in annotation_faults(at, a)]:
+        raise InputError(*broken)
+
+
+def repeated_faults(inputs: Inputs) -> dict[int, Fault]:
+    """Return a fault for each line whose annotation_id an earlier line has."""
     first: dict[object, int] = {}
+    found = {}
     for at, prediction in inputs.placed_predictions:
         line = first.setdefault(prediction["annotation_id"], at.line) if is_key(prediction) else at.line
         if line != at.line:
-            yield at.problem(f"duplicate annotation_id, first on line {line}")
+            found[at.line] = at.problem(f"duplicate annotation_id, first on line {line}")
+    return found
 
 
 def _has(field: str) -> Callable[[Record], bool]:
@@ -128,20 +142,37 @@ _ALL_OR_NONE: dict[str, Callable[[Record], bool]] = {
 }
 
 
-def _presence_faults(inputs: Inputs) -> Iterator[Fault]:
-    """Yield the minority where some predictions have a field and some have not."""
+class Uneven(NamedTuple):
+    """A field that a prediction lacks, or alone has, and the fault that this is."""
+
+    field: str
+    is_there: bool
+    fault: Fault
+
+
+def uneven_fields(inputs: Inputs, unread: Mapping[str, Collection[int]] | None = None) -> Iterator[Uneven]:
+    """Yield the minority where some predictions have a field and some have not.
+
+    Args:
+        inputs: the predictions.
+        unread: for a field the lines that have no vote on it.
+    """
     for field, has in _ALL_OR_NONE.items():
-        having = [has(prediction) for _, prediction in inputs.placed_predictions]
+        lines = (unread or {}).get(field, ())
+        placed = [(at, has(p)) for at, p in inputs.placed_predictions if at.line not in lines]
+        having = [is_there for _, is_there in placed]
         most_have = 2 * sum(having) >= len(having)
         others = f"in the other {having.count(most_have)} predictions"
-        for (at, _), is_there in zip(inputs.placed_predictions, having, strict=True):
+        for at, is_there in placed:
             if is_there and not most_have:
-                yield at.problem(f"{field} is not {others}; give it in all or in none")
+                message = f"{field} is not {others}; give it in all or in none"
+                yield Uneven(field, is_there, at.problem(message))
             elif most_have and not is_there:
-                yield at.problem(f"{field} is missing, but is {others}")
+                yield Uneven(field, is_there, at.problem(f"{field} is missing, but is {others}"))
 
 
-def _nothing_to_divide_by(inputs: Inputs) -> Iterator[Fault]:
+def nothing_to_divide_by(inputs: Inputs) -> Iterator[Fault]:
+    """Yield why hard rationales cannot be scored: no gold word, or no predicted one."""
     gold = (TOKENS.gold(e) for a in inputs.gold for e in evidences_of(a))
     if not any(isinstance(start, int) and isinstance(end, int) and start < end for start, end in gold):
         yield Fault.of("no gold evidence of at least one token", inputs.gold_file)
@@ -153,38 +184,61 @@ def _nothing_to_divide_by(inputs: Inputs) -> Iterator[Fault]:
 
 def _spans(prediction: Record) -> Iterator[tuple[int, int]]:
     """Yield start and end of the well-formed spans."""
-    for rationale in rationales_of(prediction):
-        spans = rationale.get(HARD)
-        for span in spans if isinstance(spans, list) else ():
-            if is_span(span):
-                yield span["start_token"], span["end_token"]
+    for span in chain.from_iterable(map(spans_of, rationales_of(prediction))):
+        yield span["start_token"], span["end_token"]
 
 
 def _class_faults(inputs: Inputs, settings: ScorerOptions) -> Iterator[Fault]:
-    if strange := [(at, a[LABEL]) for at, a in inputs.placed_gold if not isinstance(a[LABEL], str)]:
-        yield from (at.fault(f"a {LABEL} string", short_repr(label)) for at, label in strange)
+    if faults := gold_label_faults(inputs):
+        yield from faults
         return
-    if not inputs.gold:
-        yield Fault.of("no annotations", inputs.gold_file)
-        return
-    yield from _missing(inputs)
-    by_id = inputs.by_id
-    found = [by_id[a["annotation_id"]] for a in inputs.gold if a["annotation_id"] in by_id]
-    gold = {a[LABEL] for a in inputs.gold}
-    allowed = sorted(gold | set(settings.extra_labels))
-    for at, prediction in found:
-        if isinstance(prediction.get(LABEL), str) and prediction[LABEL] not in allowed:
-            yield at.fault(f"one of the labels {allowed}", short_repr(prediction[LABEL]))
+    yield from missing(inputs)
+    yield from unknown_labels(inputs, settings.extra_labels)
+    yield from (in_gold := [*extra_in_gold(inputs, settings.extra_labels)])
+    of_gold = {fault.got for fault in in_gold}
     for label in settings.extra_labels:  # HateXplain's scorer ends in scikit-learn for either
+        if short_repr(label) not in of_gold and not is_predicted(inputs, label):
+            yield Fault.of(f"extra label {label!r} is never predicted", inputs.predictions_file)
+
+
+def extra_in_gold(inputs: Inputs, extra_labels: Iterable[str]) -> Iterator[Fault]:
+    """Yield the extra labels that gold has anyway."""
+    gold = {a[LABEL] for a in inputs.gold}
+    for label in extra_labels:
         if label in gold:
             yield Fault(
                 f"an extra label, not one of gold's {sorted(gold)}", short_repr(label), inputs.gold_file
             )
-        elif all(prediction.get(LABEL) != label for _, prediction in found):
-            yield Fault.of(f"extra label {label!r} is never predicted", inputs.predictions_file)
 
 
-def _missing(inputs: Inputs) -> Iterator[Fault]:
+def gold_label_faults(inputs: Inputs) -> list[Fault]:
+    """Return why gold has no labels to compare with."""
+    if not inputs.gold:
+        return [Fault.of("no annotations", inputs.gold_file)]
+    strange = [(at, a[LABEL]) for at, a in inputs.placed_gold if not isinstance(a[LABEL], str)]
+    return [at.fault(f"a {LABEL} string", short_repr(label)) for at, label in strange]
+
+
+def _of_gold(inputs: Inputs) -> list[tuple[At, Record]]:
+    """Return the predictions of annotations, each with its place."""
+    by_id = inputs.by_id
+    return [by_id[a["annotation_id"]] for a in inputs.gold if a["annotation_id"] in by_id]
+
+
+def unknown_labels(inputs: Inputs, extra_labels: Iterable[str]) -> Iterator[Fault]:
+    """Yield the predicted labels that gold lacks."""
+    allowed = sorted({a[LABEL] for a in inputs.gold}.union(extra_labels))
+    for at, prediction in _of_gold(inputs):
+        if isinstance(prediction.get(LABEL), str) and prediction[LABEL] not in allowed:
+            yield at.fault(f"one of the labels {allowed}", short_repr(prediction[LABEL]))
+
+
+def is_predicted(inputs: Inputs, label: str) -> bool:
+    """Return whether a label is predicted for any annotation."""
+    return any(prediction.get(LABEL) == label for _, prediction in _of_gold(inputs))
+
+
+def missing(inputs: Inputs) -> Iterator[Fault]:
     """Yield the annotations without a prediction."""
     for at, annotation in inputs.placed_gold:
         if annotation["annotation_id"] not in inputs.by_id:
@@ -192,7 +246,7 @@ def _missing(inputs: Inputs) -> Iterator[Fault]:
             yield Fault.of(message, inputs.predictions_file, None, at.id)
 
 
-def _flip_faults(inputs: Inputs) -> Iterator[Fault]:
+def flip_faults(inputs: Inputs) -> Iterator[Fault]:
     """Yield what tokens_to_flip ends in; what the official scorer makes of it, it then drops."""
     if FLIP not in inputs.predictions[0][1]:
         return
@@ -218,7 +272,7 @@ def _warnings(inputs: Inputs) -> Iterator[Fault]:
         yield from _sum_warnings(at, prediction)
     blocks = Blocks.of(inputs.predictions)
     if not blocks.classes:
-        yield from _missing(inputs)
+        yield from missing(inputs)
     unscored = sum(any(True for _ in _spans(p)) for _, p in inputs.predictions)
     if unscored and not blocks.hard:
         message = f"the first rationale has no {HARD}, so the spans of {unscored} predictions are not scored"
@@ -226,12 +280,11 @@ def _warnings(inputs: Inputs) -> Iterator[Fault]:
 
 
 def _rationale_warnings(at: At, prediction: Record) -> Iterator[Fault]:
-    seen: list[object] = []
-    for rationale in rationales_of(prediction):
-        doc_id = rationale.get("docid")
+    seen: set[str] = set()
+    for doc_id in (r["docid"] for r in rationales_of(prediction) if isinstance(r.get("docid"), str)):
         if doc_id in seen:
             yield at.problem(f"duplicate docid {short_repr(doc_id)}; only its last soft scores count")
-        seen.append(doc_id)
+        seen.add(doc_id)
     for start, end in _spans(prediction):
         if start < 0:
             yield at.fault("start_token >= 0", f"{start}:{end}; what is below 0 counts as wrong")

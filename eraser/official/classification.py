@@ -29,8 +29,8 @@ Row = dict[str, float]  # of a classification report
 _MEASURES = ("precision", "recall", "f1-score")
 
 
-def class_scores(inputs: Inputs, settings: ScorerOptions) -> dict[str, Any]:
-    """Return the block; what the first prediction does not have is None."""
+def class_scores(inputs: Inputs, aopc: Inputs | None, settings: ScorerOptions) -> dict[str, Any]:
+    """Return the block; what the first prediction does not have is None. AOPC reads inputs of its own."""
     predictions = [prediction for _, prediction in inputs.predictions]
     truth = [a[LABEL] for a in inputs.gold]
     said = [inputs.by_id[a["annotation_id"]][1][LABEL] for a in inputs.gold]
@@ -38,7 +38,8 @@ def class_scores(inputs: Inputs, settings: ScorerOptions) -> dict[str, Any]:
     with np.errstate(all="ignore"):  # odd distributions give NaN and Infinity, as they do officially
         for name, field in (("comprehensiveness", COMP), ("sufficiency", SUFF)):
             scores |= _change(predictions, name, field)
-        return scores | _aopc(predictions, settings.aopc_thresholds)
+        of_aopc = [] if aopc is None else [prediction for _, prediction in aopc.predictions]
+        return scores | _aopc(of_aopc, settings.aopc_thresholds)
 
 
 def _accuracy(truth: Sequence[str], said: Sequence[str]) -> float:
@@ -119,10 +120,13 @@ def _divergences(of: Sequence[Sequence[float]], to: Sequence[Sequence[float]]) -
 
 
 def _aopc(predictions: list[Record], thresholds: Sequence[float]) -> dict[str, Any]:
-    """Return the mean drop over thresholds; its points ascend, `aopc_thresholds` stay as they were given."""
+    """Return the mean drop over thresholds, None without predictions.
+
+    Its points ascend, `aopc_thresholds` stay as they were given.
+    """
     names = ("comprehensiveness", "sufficiency")
     keys = [f"{name}_aopc{suffix}" for suffix in ("", "_points") for name in names]
-    if THRESHOLDED not in predictions[0]:
+    if not predictions:
         return dict.fromkeys(["aopc_thresholds", *keys])
     before = np.array([p[SCORES][p[LABEL]] for p in predictions], dtype=np.float64)
     after = [

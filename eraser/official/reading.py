@@ -23,7 +23,7 @@ from typing import Any, BinaryIO, Literal, cast
 
 import numpy as np
 
-from eraser.data.source import Source, cut_sentences, cut_sentences_of_jsonl
+from eraser.data.source import Source, cut_sentences, cut_sentences_of_jsonl, with_strings
 from eraser.errors import Fault, InputError, short_repr
 from eraser.files.bounds import MAX_BYTES, lines_of, regular
 from eraser.types import Floats
@@ -68,6 +68,7 @@ class ScorerOptions:
     """The official command line's options, HateXplain's extra label, and whose libraries to agree with.
 
     `pinned` are the versions in ERASER's requirements.txt (scikit-learn 0.20), `modern` today's.
+    `labels` are what the numbers are of where a file has scores as lists.
     """
 
     iou_thresholds: Sequence[float] = (0.5,)
@@ -75,12 +76,15 @@ class ScorerOptions:
     strict: bool = False
     extra_labels: Sequence[str] = ()
     libraries: Literal["modern", "pinned"] = "modern"
+    labels: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         if not self.iou_thresholds or not self.aopc_thresholds:
             raise InputError(Fault.of("at least one IOU and one AOPC threshold is needed"))
         if self.libraries not in ("modern", "pinned"):
             raise InputError(Fault("libraries modern or pinned", short_repr(self.libraries)))
+        if len(set(self.labels)) < len(self.labels):
+            raise InputError(Fault("labels that differ", short_repr(list(self.labels))))
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +101,9 @@ class At:
         id = record.get("annotation_id")
         return cls(file, line, None if id is None else str(id))
 
-    def fault(self, expected: str, got: str) -> Fault:
-        """Return a wrong value in this record."""
-        return Fault(expected, got, self.file, self.line, self.id)
+    def fault(self, expected: str, got: str, doc_id: str | None = None) -> Fault:
+        """Return a wrong value in this record; `doc_id` is a document that `expected` names."""
+        return Fault(expected, got, self.file, self.line, self.id, varies=doc_id)
 
     def problem(self, message: str) -> Fault:
         """Return a plain message about this record."""
@@ -174,11 +178,22 @@ def aopc_entries(entries: Iterable[Record], thresholds: Sequence[float]) -> list
     return [e for e in sorted(entries, key=lambda e: e["threshold"]) if e["threshold"] in thresholds]
 
 
-def read_inputs(source: Source, split: str, predictions: Path) -> tuple[Inputs, list[Fault]]:
-    """Read everything, with the faults of broken prediction lines; broken gold or documents raise."""
+def read_inputs(
+    source: Source, split: str, predictions: Path, labels: Sequence[str] = ()
+) -> tuple[Inputs, list[Fault]]:
+    """Read everything, with the faults of broken prediction lines; broken gold or documents raise.
+
+    Args:
+        source: ERASER-format folder or archive.
+        split: name of the gold file without `.jsonl`.
+        predictions: file with one prediction a line.
+        labels: what the scores of a prediction are of where they are a list.
+    """
     gold_name = f"{split}.jsonl"
-    gold = _read_objects(source, gold_name)
+    gold = [with_strings(record) for record in _read_objects(source, gold_name)]
     records, faults = read_predictions(predictions)
+    if labels:
+        records = [(line, with_labels(record, labels)) for line, record in records]
     predicted = (r.get("docid") for _, prediction in records for r in rationales_of(prediction))
     lengths = read_lengths(source, {d for d in chain(predicted, _doc_ids_of(gold)) if isinstance(d, str)})
     return Inputs(gold, lengths, records, source.place(gold_name), str(predictions)), faults
@@ -261,11 +276,33 @@ def _parse_lines(
 def parse_prediction(line: str) -> Any:
     """Parse a line; soft scores become arrays at once, since a Python object for every number is large."""
     record = json.loads(line)
-    for rationale in rationales_of(record) if isinstance(record, dict) else ():
+    if not isinstance(record, dict):
+        return record
+    for rationale in rationales_of(record):
         for unit in (TOKENS, SENTENCES):
             if isinstance(scores := rationale.get(unit.field), list):
                 rationale[unit.field] = _as_array(scores)
-    return record
+    return with_strings(record)
+
+
+def with_labels(record: Record, labels: Sequence[str]) -> Record:
+    """Return a prediction whose lists of scores, one for each label, are objects of label and score.
+
+    A classification that is a whole number and none of the labels is the place of one, from 0.
+    """
+    label, entries = record.get(LABEL), record.get(THRESHOLDED)
+    found = {f: _by_label(v, labels) if f in (SCORES, COMP, SUFF) else v for f, v in record.items()}
+    if isinstance(label, str) and label not in labels and label.isdecimal() and int(label) < len(labels):
+        found[LABEL] = labels[int(label)]
+    if isinstance(entries, list):
+        found[THRESHOLDED] = [with_labels(e, labels) if isinstance(e, dict) else e for e in entries]
+    return found
+
+
+def _by_label(scores: Any, labels: Sequence[str]) -> Any:
+    """Return scores by label; what is no list of as many is left for `validation.py` to judge."""
+    fits = isinstance(scores, list) and len(scores) == len(labels)
+    return dict(zip(labels, scores, strict=True)) if fits else scores
 
 
 def _as_array(scores: list[Any]) -> Floats | list[Any]:

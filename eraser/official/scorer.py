@@ -30,7 +30,6 @@ from eraser.official.reading import (
     HARD,
     SENTENCES,
     TOKENS,
-    Blocks,
     Inputs,
     Record,
     ScorerOptions,
@@ -39,8 +38,11 @@ from eraser.official.reading import (
     evidences_of,
     read_inputs,
 )
+from eraser.official.skipping import LeftOut, parts_of, rest_of
+from eraser.official.validation import Part
 from eraser.types import Floats, Mask
 
+COMPARED = 2**18  # pairs of spans in memory
 Pair = tuple[object, str]  # annotation id, docid
 Triple = tuple[int, int, int]  # number of a pair, start, end
 
@@ -56,6 +58,7 @@ def score_official(  # noqa: PLR0913, the official command line's options
     strict: bool = False,
     extra_labels: tuple[str, ...] = (),
     libraries: Literal["modern", "pinned"] = "modern",
+    labels: tuple[str, ...] = (),
 ) -> dict[str, Any]:
     """Score a file of predictions, .jsonl or .jsonl.gz, against a split.
 
@@ -68,15 +71,30 @@ def score_official(  # noqa: PLR0913, the official command line's options
         strict: refuse predictions without classification.
         extra_labels: labels that may be predicted though gold lacks them; `("normal",)` is HateXplain's copy.
         libraries: whose output to reproduce where scikit-learn's versions differ.
+        labels: of the numbers, where scores are lists.
 
     Raises:
         InputError: with every fault that would end the official scorer.
     """
-    settings = ScorerOptions(iou_thresholds, aopc_thresholds, strict, extra_labels, libraries)
-    inputs, broken = read_inputs(source, split, predictions)
+    settings = ScorerOptions(iou_thresholds, aopc_thresholds, strict, extra_labels, libraries, labels)
+    inputs, broken = read_inputs(source, split, predictions, labels)
     if faults := [*broken, *find_faults(inputs, settings)]:
         raise InputError(*faults)
-    return _scores(inputs, settings)
+    return _scores(parts_of(inputs), settings)
+
+
+@collector_off()
+def score_valid(
+    source: Source, split: str, predictions: Path, settings: ScorerOptions
+) -> tuple[dict[str, Any], LeftOut]:
+    """Score what can be scored of a file of predictions; return the scores, and what was left out.
+
+    Raises:
+        InputError: files or gold are broken, or nothing is left to score.
+    """
+    inputs, broken = read_inputs(source, split, predictions, settings.labels)
+    rest = rest_of(inputs, settings, broken)
+    return _scores(rest.parts, rest.settings), rest.left_out
 
 
 @collector_off()
@@ -85,20 +103,20 @@ def score_records(inputs: Inputs, settings: ScorerOptions | None = None) -> dict
     settings = settings or ScorerOptions()
     if faults := find_faults(inputs, settings):
         raise InputError(*faults)
-    return _scores(inputs, settings)
+    return _scores(parts_of(inputs), settings)
 
 
-def _scores(inputs: Inputs, settings: ScorerOptions) -> dict[str, Any]:
-    blocks = Blocks.of(inputs.predictions)
+def _scores(parts: Mapping[Part, Inputs], settings: ScorerOptions) -> dict[str, Any]:
+    """Return the parts of the output from what each reads."""
     scores: dict[str, Any] = {}
-    if blocks.hard:
-        scores |= _hard_scores(inputs, settings.iou_thresholds)
-    if blocks.tokens:
-        scores["token_soft_metrics"] = _soft_scores(inputs, TOKENS, settings)
-    if blocks.sentences:
-        scores["sentence_soft_metrics"] = _soft_scores(inputs, SENTENCES, settings)
-    if blocks.classes:
-        scores["classification_scores"] = class_scores(inputs, settings)
+    if "hard" in parts:
+        scores |= _hard_scores(parts["hard"], settings.iou_thresholds)
+    if "token" in parts:
+        scores["token_soft_metrics"] = _soft_scores(parts["token"], TOKENS, settings)
+    if "sentence" in parts:
+        scores["sentence_soft_metrics"] = _soft_scores(parts["sentence"], SENTENCES, settings)
+    if "classes" in parts:
+        scores["classification_scores"] = class_scores(parts["classes"], parts.get("aopc"), settings)
     return scores
 
 
@@ -122,7 +140,7 @@ def _hard_scores(inputs: Inputs, thresholds: Sequence[float]) -> dict[str, Any]:
     n_pairs = len(pairs)
     g, p, both = _columns(gold), _columns(predicted), _columns(gold & predicted)
     n_gold, n_predicted = np.bincount(g[0], minlength=n_pairs), np.bincount(p[0], minlength=n_pairs)
-    best = _best_ious(p, g, n_gold)
+    best = _best_ious(p, g)
     hits = [np.bincount(p[0][best >= t], minlength=n_pairs) for t in thresholds]
     n_gold_tokens, n_predicted_tokens = _covered(g, n_pairs), _covered(p, n_pairs)
     either = _covered(np.concatenate((g, p), axis=1), n_pairs)
@@ -142,27 +160,42 @@ def _columns(spans: set[Triple]) -> Ints:
     return np.ascontiguousarray(rows.T)
 
 
-def _best_ious(predicted: Ints, gold: Ints, n_gold: Ints) -> Floats:
-    """Return for each predicted span its best IOU with a gold span of the same pair, 0 without any."""
-    rivals = n_gold[predicted[0]]
-    mine = np.repeat(np.arange(len(rivals)), rivals)  # every (predicted, gold) combination of a pair
-    first = (np.cumsum(n_gold) - n_gold)[predicted[0]]
-    theirs = np.arange(len(mine)) + np.repeat(first - (np.cumsum(rivals) - rivals), rivals)
-    (_, start, end), (_, gold_start, gold_end) = predicted[:, mine], gold[:, theirs]
-    shared = np.maximum(0, np.minimum(end, gold_end) - np.maximum(start, gold_start))
-    either = np.maximum(0, end - start) + np.maximum(0, gold_end - gold_start) - shared
-    best = np.zeros(len(rivals))
-    np.maximum.at(best, mine, shared / np.maximum(either, 1))
+def _best_ious(predicted: Ints, gold: Ints) -> Floats:
+    """Return for each predicted span [P] its best IOU with a gold span of the same pair, 0 without any.
+
+    Compared are only the gold spans around those that share a word with it, `COMPARED` at a time.
+    """
+    best = np.zeros(predicted.shape[1])
+    real = np.flatnonzero(predicted[1] < predicted[2])  # the others have no word in common with anything
+    both = np.concatenate((predicted[:, real], gold[:, gold[1] < gold[2]]), axis=1)
+    start, end = _on_one_line(both)
+    (start, gold_start), (end, gold_end) = (np.split(ends, [len(real)]) for ends in (start, end))
+    first = np.searchsorted(np.maximum.accumulate(gold_end), start, side="right")
+    n_gold = np.maximum(0, np.searchsorted(gold_start, end, side="left") - first)
+    cuts = np.flatnonzero(np.diff(np.cumsum(n_gold) // COMPARED)) + 1
+    for own in np.split(np.arange(len(real)), cuts):
+        mine = np.repeat(own, n_gold[own])
+        counted = np.cumsum(n_gold[own]) - n_gold[own]
+        theirs = np.arange(len(mine)) + np.repeat(first[own] - counted, n_gold[own])
+        shared = np.minimum(end[mine], gold_end[theirs]) - np.maximum(start[mine], gold_start[theirs])
+        either = (end - start)[mine] + (gold_end - gold_start)[theirs] - np.maximum(0, shared)
+        np.maximum.at(best, real[mine], np.maximum(0, shared) / either)
     return best
+
+
+def _on_one_line(spans: Ints) -> tuple[Ints, Ints]:
+    """Return starts and ends on one number line for all pairs, each pair on a stretch of its own."""
+    pair, start, end = spans
+    offset = pair * (end.max() - start.min()) - start.min()
+    return start + offset, end + offset
 
 
 def _covered(spans: Ints, n_pairs: int) -> Ints:
     """Return how many tokens the spans of each pair cover, overlaps counted once; one span must have any."""
-    pair, start, end = spans[:, spans[1] < spans[2]]
-    # one number line for all pairs, each on a stretch of its own
-    offset = pair * (end.max() - start.min()) - start.min()
-    order = np.argsort(start + offset, kind="stable")
-    start, end, pair = (start + offset)[order], (end + offset)[order], pair[order]
+    spans = spans[:, spans[1] < spans[2]]
+    (start, end), pair = _on_one_line(spans), spans[0]
+    order = np.argsort(start, kind="stable")
+    start, end, pair = start[order], end[order], pair[order]
     reached = np.concatenate(([0], np.maximum.accumulate(end)[:-1]))
     new = np.maximum(0, end - np.maximum(start, reached))
     return np.bincount(pair, new, minlength=n_pairs).astype(np.int64)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal, cast
 
 import numpy as np
 
@@ -56,46 +56,57 @@ def is_key(record: Record) -> bool:
 
 # ── one prediction ──────────────────────────────────────────────────────────────────────────────────────
 
+# What a fault spoils: the whole prediction, or what one part of the output reads of it.
+Part = Literal["row", "hard", "beyond", "token", "sentence", "classes", "aopc"]
+Lengths = Mapping[str, Sequence[int]]  # of the sentences of each document
+
 
 def prediction_faults(
-    at: At,
-    record: Record,
-    lengths: Mapping[str, Sequence[int]],
-    aopc: Sequence[float],
-    first_thresholds: set[float],
+    at: At, record: Record, lengths: Lengths, aopc: Sequence[float], thresholds: set[float]
 ) -> Iterator[Fault]:
-    """Yield what is wrong with a prediction; its thresholds must be those of the first, if that has any."""
+    """Yield what is wrong with a prediction; its thresholds must be those given, if any are."""
+    return (f for _, faults in faults_by_part(at, record, lengths, aopc, thresholds) for f in faults)
+
+
+def faults_by_part(
+    at: At, record: Record, lengths: Lengths, aopc: Sequence[float], thresholds: set[float]
+) -> Iterator[tuple[Part, list[Fault]]]:
+    """Yield what is wrong with a prediction, by what it spoils; beyond: spans that leave their document."""
+    yield "row", [*_row_faults(at, record, lengths)]
+    whole = [r for r in rationales_of(record) if isinstance(r.get("docid"), str)]
+    placed = [(r, lengths[r["docid"]]) for r in whole if r["docid"] in lengths]
+    yield "hard", [f for r, _ in placed for f in _span_faults(at, r)]
+    yield "beyond", [f for r, sentences in placed for f in _beyond_faults(at, r, sum(sentences))]
+    for part, unit in (("token", TOKENS), ("sentence", SENTENCES)):
+        yield cast(Part, part), [*_unit_faults(at, unit, record, placed)]
+    yield "classes", (wrong := [*_label_shape_faults(at, record)]) or [*_distribution_faults(at, record)]
+    shape = [*_threshold_shape_faults(at, record)]
+    yield "aopc", shape if shape or wrong else [*_aopc_faults(at, record, aopc, thresholds)]
+
+
+def _row_faults(at: At, record: Record, lengths: Lengths) -> Iterator[Fault]:
     if not is_key(record):
         yield at.fault("an annotation_id string", short_repr(record.get("annotation_id")))
     rationales = record.get("rationales")
     if not isinstance(rationales, list):
         yield at.fault("a list of rationales", short_repr(rationales))
-    else:
-        for rationale in rationales:
-            yield from _rationale_faults(at, rationale, lengths)
-        for unit in (TOKENS, SENTENCES):
-            yield from _partial_faults(at, unit, rationales_of(record))
-    shape = [*_label_shape_faults(at, record), *_threshold_shape_faults(at, record)]
-    if shape:
-        yield from shape
-    else:
-        yield from _distribution_faults(at, record)
-        yield from _aopc_faults(at, record, aopc, first_thresholds)
+        return
+    for rationale in rationales:
+        if not isinstance(rationale, dict) or not isinstance(rationale.get("docid"), str):
+            yield at.fault("a rationale object with a docid string", short_repr(rationale))
+        elif rationale["docid"] not in lengths:
+            yield at.fault("a docid of the data set", short_repr(rationale["docid"]))
 
 
-def _rationale_faults(at: At, rationale: Any, lengths: Mapping[str, Sequence[int]]) -> Iterator[Fault]:
-    if not isinstance(rationale, dict) or not isinstance(rationale.get("docid"), str):
-        yield at.fault("a rationale object with a docid string", short_repr(rationale))
-        return
-    doc_id = rationale["docid"]
-    if doc_id not in lengths:
-        yield at.fault("a docid of the data set", short_repr(doc_id))
-        return
-    yield from _span_faults(at, doc_id, rationale.get(HARD, []), sum(lengths[doc_id]))
-    for unit in (TOKENS, SENTENCES):
+def _unit_faults(
+    at: At, unit: Unit, record: Record, placed: list[tuple[Record, Sequence[int]]]
+) -> Iterator[Fault]:
+    for rationale, sentences in placed:
         # the official scorer takes null for "no scores" in sentences only
         if unit.field in rationale and (unit is TOKENS or rationale[unit.field] is not None):
-            yield from _soft_faults(at, unit, rationale, unit.count(lengths[doc_id]))
+            yield from _soft_faults(at, unit, rationale, unit.count(sentences))
+    if isinstance(record.get("rationales"), list):
+        yield from _partial_faults(at, unit, rationales_of(record))
 
 
 def _partial_faults(at: At, unit: Unit, rationales: list[Record]) -> Iterator[Fault]:
@@ -109,22 +120,33 @@ def is_span(span: Any) -> bool:
     return isinstance(span, dict) and is_token(span.get("start_token")) and is_token(span.get("end_token"))
 
 
-def _span_faults(at: At, doc_id: str, spans: Any, n_words: int) -> Iterator[Fault]:
+def spans_of(rationale: Record) -> list[Record]:
+    """Return the well-formed spans of a rationale."""
+    spans = rationale.get(HARD)
+    return [span for span in spans if is_span(span)] if isinstance(spans, list) else []
+
+
+def _span_faults(at: At, rationale: Record) -> Iterator[Fault]:
+    spans, doc_id = rationale.get(HARD, []), rationale["docid"]
     if not isinstance(spans, list):
-        yield at.fault(f"a list of {HARD} for {doc_id}", short_repr(spans))
+        yield at.fault(f"a list of {HARD} for {doc_id}", short_repr(spans), doc_id)
         return
-    sound = [span for span in spans if is_span(span)]
+    sound = spans_of(rationale)
     if len(sound) < len(spans):
         strange = (span for span in spans if not is_span(span))
         yield from (
             at.fault("a span with start_token and end_token integers", short_repr(s)) for s in strange
         )
-    for span in sound:
-        if span["start_token"] > n_words or span["end_token"] > n_words:
-            got = f"{span['start_token']}:{span['end_token']}"
-            yield at.fault(f"a span inside {doc_id} ({n_words} tokens)", got)
     if len(sound) > 1:
         yield from _overlap_faults(at, doc_id, sound)
+
+
+def _beyond_faults(at: At, rationale: Record, n_words: int) -> Iterator[Fault]:
+    """Yield the spans that do not end where their document ends, or before."""
+    for span in spans_of(rationale):
+        start, end, doc_id = span["start_token"], span["end_token"], rationale["docid"]
+        if start > n_words or end > n_words:
+            yield at.fault(f"a span inside {doc_id} ({n_words} tokens)", f"{start}:{end}", doc_id)
 
 
 def _overlap_faults(at: At, doc_id: str, spans: list[Record]) -> Iterator[Fault]:
@@ -137,34 +159,26 @@ def _overlap_faults(at: At, doc_id: str, spans: list[Record]) -> Iterator[Fault]
     for start, end in sorted(ends for ends in distinct.values() if ends[0] < ends[1]):
         if start < before[1]:
             got = f"{before[0]}:{before[1]} and {start}:{end}"
-            yield at.fault(f"spans of {doc_id} that do not overlap", got)
+            yield at.fault(f"spans of {doc_id} that do not overlap", got, doc_id)
         before = max(before, (start, end), key=lambda ends: ends[1])
 
 
 def _soft_faults(at: At, unit: Unit, rationale: Record, n_units: int) -> Iterator[Fault]:
     scores, doc_id = rationale[unit.field], rationale["docid"]
     if not isinstance(scores, (list, np.ndarray)):
-        yield at.fault(f"a list of {unit.field} for {doc_id}", short_repr(scores))
+        yield at.fault(f"a list of {unit.field} for {doc_id}", short_repr(scores), doc_id)
     elif len(scores) != n_units or not n_units:
         expected = f"{n_units} {unit.field}, one for each {unit.name} of {doc_id}"
-        yield at.fault(expected if n_units else f"a {unit.name} in {doc_id} to score", str(len(scores)))
+        expected = expected if n_units else f"a {unit.name} in {doc_id} to score"
+        yield at.fault(expected, str(len(scores)), doc_id)
     elif isinstance(scores, np.ndarray) and scores.dtype == np.float64 and np.isfinite(scores).all():
         return
     elif strange := [x for x in scores if not is_finite(x)]:
         first = strange[0].item() if isinstance(strange[0], np.generic) else strange[0]
-        yield at.fault(f"finite numbers in {unit.field} of {doc_id}", short_repr(first))
+        yield at.fault(f"finite numbers in {unit.field} of {doc_id}", short_repr(first), doc_id)
 
 
-_NEEDS = (
-    (LABEL, SCORES),
-    (SCORES, LABEL),
-    (COMP, LABEL),
-    (SUFF, SCORES),
-    (THRESHOLDED, LABEL),
-    (THRESHOLDED, SCORES),
-    (THRESHOLDED, COMP),
-    (THRESHOLDED, SUFF),
-)
+_NEEDS = ((LABEL, SCORES), (SCORES, LABEL), (COMP, LABEL), (SUFF, SCORES))
 
 
 def _label_shape_faults(at: At, record: Record) -> Iterator[Fault]:
@@ -172,13 +186,22 @@ def _label_shape_faults(at: At, record: Record) -> Iterator[Fault]:
         yield at.fault(f"a {LABEL} string", short_repr(record[LABEL]))
     for field in (SCORES, COMP, SUFF):
         if not isinstance(record.get(field, {}), dict):
-            yield at.fault(f"{field}: an object of label and number", short_repr(record[field]))
-    for field, needed in _NEEDS:
-        if field in record and needed not in record:
-            yield at.problem(f"{field} needs {needed}, which is missing")
+            more = ", or as many --labels as there are numbers" if isinstance(record[field], list) else ""
+            yield at.fault(f"{field}: an object of label and number{more}", short_repr(record[field]))
+    yield from (_lacks(at, field, needed) for field, needed in _NEEDS if _is_lacking(record, field, needed))
+
+
+def _is_lacking(record: Record, field: str, needed: str) -> bool:
+    return field in record and needed not in record
+
+
+def _lacks(at: At, field: str, needed: str) -> Fault:
+    return at.problem(f"{field} needs {needed}, which is missing")
 
 
 def _threshold_shape_faults(at: At, record: Record) -> Iterator[Fault]:
+    needs = (LABEL, SCORES, COMP, SUFF)
+    yield from (_lacks(at, THRESHOLDED, n) for n in needs if _is_lacking(record, THRESHOLDED, n))
     entries = record.get(THRESHOLDED, [])
     if not isinstance(entries, list):
         yield at.fault(f"a list of {THRESHOLDED}", short_repr(entries))
@@ -289,5 +312,5 @@ def _place_faults(at: At, unit: Unit, evidence: Record, n_units: int) -> Iterato
     if not is_token(start) or not is_token(end):
         yield at.fault(f"{unit.start} and {unit.end} integers", short_repr((start, end)))
     elif start < end and not -n_units <= start < end <= n_units:  # a negative start counts from the end
-        expected = f"evidence inside {evidence['docid']} ({n_units} {unit.name}s)"
-        yield at.fault(expected, f"{start}:{end}")
+        doc_id = evidence["docid"]
+        yield at.fault(f"evidence inside {doc_id} ({n_units} {unit.name}s)", f"{start}:{end}", doc_id)

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Sequence
 from io import TextIOWrapper
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -18,7 +18,7 @@ from eraser.files.whole import is_text, name_fault
 from rationale import __version__
 from rationale.cli.attribute import attribute_command
 from rationale.cli.bench import bench_command
-from rationale.cli.data import agreement_lines, export_command, first_command, import_command
+from rationale.cli.data import agreement_lines, export_command, first_command, import_command, listed
 from rationale.cli.evaluate import compare_command, evaluate_command
 from rationale.cli.explanations.importing import explanations_app
 from rationale.cli.llm import llm_app
@@ -28,12 +28,18 @@ from rationale.cli.options import (
     DatasetName,
     ExtraLabels,
     Overwrite,
+    ScoreLabels,
+    SkipInvalid,
     Split,
+    label_names,
 )
 from rationale.cli.speeds import speeds_command
 from rationale.cli.train import train_app, tune_app
 from rationale.cli.viewer import app_command
 from rationale.process.terminal import digits, say, say_lines, say_next
+
+if TYPE_CHECKING:
+    from eraser.official.skipping import LeftOut
 
 LEAST = 1_500_000_000  # bytes of address space, which the libraries of a model take when they are imported
 LIGHT = frozenset(
@@ -152,42 +158,53 @@ def data_fetch(
     force: Annotated[bool, typer.Option(help="Download data sets again that are already here.")] = False,
 ) -> None:
     """Download data sets into the cache folder, check and unpack them."""
+    from eraser.data.catalog import ARCHIVES
     from eraser.download import fetch
 
     for name in names:
         say(f"{name}: {fetch(name, force=force)}")
-    say_next("data", "describe", "--dataset", names[0])
+        if None in ARCHIVES[name].sha256.values():
+            say(
+                f"note: no checksum of {name} is known, so what was downloaded could not be compared with one"
+            )
+    first = ARCHIVES[names[0]]
+    if first.own:
+        say_next("data", "import", "--file", fetch(first.name) / next(iter(first.files)), "--out", first.name)
+    else:
+        say_next("data", "describe", "--dataset", first.name)
 
 
 @data_app.command("describe")
-def data_describe(dataset: DatasetName = None, data: DataPath = None, as_json: AsJson = False) -> None:
+def data_describe(
+    dataset: DatasetName = None,
+    data: DataPath = None,
+    as_json: AsJson = False,
+    table: Annotated[
+        Path | None, typer.Option(help="CSV file to write the table to, one row a split.")
+    ] = None,
+) -> None:
     """Print what a data set contains and what was left out of it."""
+    from eraser.describe import describe, table_of
+    from eraser.files.cells import as_csv
+    from eraser.files.whole import write_text
     from eraser.load import load
     from eraser.metrics.annotators import agreement_rows
 
     loaded = load(dataset, data)
-    facts: dict[str, Any] = {
-        "name": loaded.name,
-        "labels": loaded.labels,
-        "notes": loaded.notes,
-        "splits": {},
-    }
-    for split, examples in loaded.splits.items():
-        facts["splits"][split] = {
-            "examples": len(examples),
-            "with_evidence": sum(bool(e.gold) for e in examples),
-            "evidence_spans": sum(len(e.evidence) for e in examples),
-            "human_share": round(loaded.human_share(split), 4),
-        }
+    found = describe(loaded)
+    if table is not None:
+        write_text(table, as_csv(table_of(found, digits)))
     agreement = agreement_rows(loaded)
     if as_json:
+        splits = {split: facts.record for split, facts in found.items()}
+        facts = {"name": loaded.name, "labels": loaded.labels, "notes": loaded.notes, "splits": splits}
         more = {"agreement": agreement} if agreement else {}
         say(json.dumps(facts | more).replace("NaN", "null"))
         return
-    say(f"{loaded.name}: labels {', '.join(loaded.labels)}")
-    for split, row in facts["splits"].items():
-        shown = row | {"human_share": digits(row["human_share"])}
-        say(f"  {split:6}" + "  ".join(f"{k} {v}" for k, v in shown.items()))
+    say(f"{loaded.name}: labels {listed(list(loaded.labels))}")
+    for split, of_split in found.items():
+        for number, part in enumerate(of_split.lines(digits)):
+            say(f"  {split if number == 0 else '':6}{part}")
     for line in agreement_lines(agreement):
         say(line)
     for note in loaded.notes:
@@ -209,7 +226,7 @@ def compress_command(
 
 
 @app.command("score")
-def score_command(
+def score_command(  # noqa: PLR0913 (one option each)
     predictions: Annotated[
         Path, typer.Option(help="Predictions, a .jsonl file in ERASER's official format.")
     ],
@@ -219,18 +236,27 @@ def score_command(
         Path | None, typer.Option(help="File to write the official scorer's JSON to, besides printing it.")
     ] = None,
     extra_label: ExtraLabels = None,
+    labels: ScoreLabels = None,
+    skip_invalid: SkipInvalid = False,
 ) -> None:
     """Score any system's predictions as the official ERASER scorer does; needs no torch."""
     from eraser.data.source import Source
     from eraser.files.whole import write_text
-    from eraser.official.scorer import score_official
+    from eraser.official.reading import ScorerOptions
+    from eraser.official.scorer import score_official, score_valid
 
-    found = score_official(Source(data), split, predictions, extra_labels=tuple(extra_label or ()))
+    extra, names, source = tuple(extra_label or ()), label_names(labels) or (), Source(data)
+    if skip_invalid:
+        options = ScorerOptions(extra_labels=extra, labels=names)
+        found, left_out = score_valid(source, split, predictions, options)
+        _say_left_out(left_out, err=True)
+    else:
+        found = score_official(source, split, predictions, extra_labels=extra, labels=names)
     text = json.dumps(found, indent=4, sort_keys=True)
     if official is not None:
         write_text(official, text + "\n")
     say_lines(text)
-    same = ("--predictions", predictions, "--data", data, "--split", split)
+    same = _same(predictions, data, split, extra, labels)
     say_next("check", *same, err=True)  # standard output is JSON
 
 
@@ -242,17 +268,44 @@ def check_command(
     data: Annotated[Path, typer.Option(help="Data set in ERASER format, a folder or .tar.gz.")],
     split: Split = "test",
     extra_label: ExtraLabels = None,
+    labels: ScoreLabels = None,
+    skip_invalid: SkipInvalid = False,
 ) -> None:
     """List all errors of a prediction file; exit code 2 if the official scorer would refuse it."""
     from eraser.data.source import Source
     from eraser.official.check import check_predictions
     from eraser.official.reading import ScorerOptions
+    from eraser.official.scorer import score_valid
 
-    settings = ScorerOptions(extra_labels=tuple(extra_label or ()))
+    extra = tuple(extra_label or ())
+    settings = ScorerOptions(extra_labels=extra, labels=label_names(labels) or ())
     found = check_predictions(Source(data), split, predictions, settings)
     for warning in fault_lines(found.warnings):
         say(f"warning: {warning}")
-    if found.faults:
+    if found.faults and not skip_invalid:
         raise InputError(*found.faults)
-    say(f"{predictions}: no faults, {len(found.warnings)} warnings")
-    say_next("score", "--predictions", predictions, "--data", data, "--split", split)
+    skip = ("--skip-invalid",) if found.faults else ()
+    if found.faults:
+        _say_left_out(score_valid(Source(data), split, predictions, settings)[1])
+    else:
+        say(f"{predictions}: no faults, {len(found.warnings)} warnings")
+    say_next("score", *_same(predictions, data, split, extra, labels), *skip)
+
+
+def _same(
+    predictions: Path, data: Path, split: str, extra_labels: Sequence[str], labels: str | None
+) -> list[object]:
+    """Return the options that `score` and `check` share, as they were given."""
+    extra = [word for label in extra_labels for word in ("--extra-label", label)]
+    names = [] if labels is None else ["--labels", labels]
+    return ["--predictions", predictions, "--data", data, "--split", split, *extra, *names]
+
+
+def _say_left_out(left_out: LeftOut, err: bool = False) -> None:
+    """Print what is left out of scores and why, and what counts as wrong."""
+    for line in fault_lines(left_out.why):
+        say(f"left out: {line}", err)
+    for line in left_out.counts:
+        say(line, err)
+    for line in fault_lines(left_out.wrong):
+        say(f"counts as wrong: {line}", err)

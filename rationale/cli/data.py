@@ -172,11 +172,11 @@ def _print_summary(found: Dataset, folder: Path) -> None:
     rows = sum(map(len, found.splits.values()))
     several = any(SEVERAL in label for label in found.labels)
     names = sorted({x for label in found.labels for x in _each(label, several)})
-    say(f"{found.name}: {rows} rows, labels {_listed(names)}")
+    say(f"{found.name}: {rows} rows, labels {listed(names)}")
     for name, examples in found.splits.items():
         marked = sum(bool(e.gold) for e in examples)
         counts = Counter(x for e in examples for x in _each(e.label, several))
-        by_label = _listed([f"{label} {counts[label]}" for label in names])
+        by_label = listed([f"{label} {counts[label]}" for label in names])
         say(f"  {name:6}rows {len(examples)} ({by_label})  with_rationale {marked}")
     for line in agreement_lines(agreement_rows(found)):
         say(line)
@@ -212,7 +212,7 @@ def _each(label: str, several: bool) -> tuple[str, ...]:
     return split_labels(label) if several else (label,)
 
 
-def _listed(names: list[str]) -> str:
+def listed(names: list[str]) -> str:
     """Return names, the first of them where they are very many."""
     more = f", and {len(names) - MOST_LISTED} more" if len(names) > MOST_LISTED else ""
     return ", ".join(names[:MOST_LISTED]) + more

@@ -33,6 +33,21 @@ ExtraLabels = Annotated[
         help="Label that may be predicted although no gold example has it (HateXplain: normal).",
     ),
 ]
+ScoreLabels = Annotated[
+    str | None,
+    typer.Option(
+        "--labels",
+        help="Labels, comma-separated, for files with scores as lists: that of each number, in order. A "
+        "classification that is a number and not a label is the place of one, from 0.",
+    ),
+]
+SkipInvalid = Annotated[
+    bool,
+    typer.Option(
+        "--skip-invalid",
+        help="Leave out what the official scorer would stop at, say what and why, and score the rest.",
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
 Precision = Annotated[
     Literal["float32", "bf16", "auto"],

@@ -140,6 +140,7 @@ TAR = "toy.tar.gz"
 TOY = tar_of(toy_files())
 SHA256 = hashlib.sha256(TOY).hexdigest()
 HALF, ALL = len(TOY) // 2, len(TOY)
+TOLD = "a toy; no checksum known"
 
 
 def table(server: Server, sha256: str | None = None) -> dict[str, Archive]:
@@ -421,14 +422,14 @@ def test_killed_while_unpacking(server: Server, monkeypatch: pytest.MonkeyPatch)
 
 def test_status(server: Server) -> None:
     here, part = cache_dir() / "toy", cache_dir() / "toy.part"
-    assert status(table=table(server)) == [Status("toy", "absent", here, 0, "a toy")]
+    assert status(table=table(server)) == [Status("toy", "absent", here, 0, TOLD)]
     with pytest.raises(InputError, match="download failed 3 times: "):
         fetch_toy(server, File(TOY, cuts=[HALF, 0, 0]))
     size = HALF + (part / f"{TAR}.note").stat().st_size
-    assert status(table=table(server)) == [Status("toy", "partial", part, size, "a toy")]
+    assert status(table=table(server)) == [Status("toy", "partial", part, size, TOLD)]
     fetch_toy(server, File(TOY))
     size = sum(map(len, toy_files().values())) + (here / "fetched.json").stat().st_size
-    assert status(table=table(server)) == [Status("toy", "here", here, size, "a toy")]
+    assert status(table=table(server)) == [Status("toy", "here", here, size, TOLD)]
 
 
 def test_cached(server: Server) -> None:
@@ -440,6 +441,28 @@ def test_cached(server: Server) -> None:
     assert fetch_toy(server, File(TOY)) == cached("toy", table=table(server))
 
 
+def test_files_of_a_form_of_their_own_are_kept_and_named(server: Server) -> None:
+    url = server.url("own.json")
+    own = {"own": Archive("own", {"own.json": url}, "an export", "none", {"own.json": None}, own=True)}
+    server.files["/own.json"] = File(b'[{"comment": "dull"}]')
+    folder = fetch("own", progress=False, table=own)
+    assert (folder / "own.json").read_bytes() == b'[{"comment": "dull"}]'
+    (row,) = status(table=own)
+    assert (row.state, row.description) == ("here", "an export; needs data import; no checksum known")
+    remedy = "run `rationale data import` on its files, and give the folder with `--data PATH`"
+    with pytest.raises(InputError, match=f"own: the data set own has a form of its own: {remedy}"):
+        cached("own", table=own)
+
+
+def test_a_wrong_checksum_of_files_of_their_own_is_refused(server: Server) -> None:
+    digest = "0" * 64
+    own = {"own": Archive("own", {"x.csv": server.url("x.csv")}, "", "", {"x.csv": digest}, own=True)}
+    server.files["/x.csv"] = File(b"spans,text")
+    with pytest.raises(InputError, match=f"expected sha256 {digest}, got "):
+        fetch("own", progress=False, table=own)
+    assert not (cache_dir() / "own").exists()
+
+
 @pytest.mark.parametrize("call", [fetch, cached])
 def test_unknown_name(server: Server, call: Callable[[str], Path]) -> None:
     with pytest.raises(InputError, match=r"expected one of movies, .*, or `--data PATH`, got '\.\./x'"):
@@ -448,7 +471,7 @@ def test_unknown_name(server: Server, call: Callable[[str], Path]) -> None:
 
 def test_table() -> None:
     eraser = {"movies", "multirc", "boolq", "evidence_inference", "fever", "esnli", "cose"}
-    assert set(ARCHIVES) == eraser | {"hatexplain"}
+    assert set(ARCHIVES) == eraser | {"hatexplain", "hatebrxplain", "toxic_spans"}
     for archive in ARCHIVES.values():
         assert archive.files.keys() == archive.sha256.keys()
         assert all(url.startswith("https://") and url.endswith(f"/{f}") for f, url in archive.files.items())

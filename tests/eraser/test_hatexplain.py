@@ -255,3 +255,73 @@ def test_real_gold_is_that_of_the_same_data_in_eraser_form(real):
         for id, example in ours.items():
             assert (example.gold, example.label) == (theirs[id].gold, theirs[id].label)
             assert real.documents[id].words == converted.documents[id].words
+
+
+# ── as the library `datasets` has it ────────────────────────────────────────────────────────────────────
+
+GOOSE = {
+    "post_tokens": ["you", "silly", "goose"],
+    "annotators": [{"label": label, "target": ["None"]} for label in (0, 0, 2)],
+    "rationales": [[0, 1, 1], [0, 1, 1]],
+}  # fmt: skip
+
+
+def goose(**changes: Any) -> dict[str, Any]:
+    return {"0_gab": GOOSE | changes}
+
+
+def test_labels_that_are_numbers_and_a_division_called_validation(tmp_path):
+    dataset = load("hatexplain", make(tmp_path, goose(), {"validation": ["0_gab"]}))
+    union = evidence("0_gab", (1, 3))
+    people = (union, union)
+    example = Example("0_gab", ("0_gab",), "hatespeech", None, frozenset({union}), people)
+    assert dataset.splits == {"val": (example,)}
+    assert dataset.notes == ()
+
+
+@pytest.mark.parametrize(
+    ("number", "label"),
+    [(0, "hatespeech"), (1, "normal"), (2, "offensive"), ("2", "offensive"), (1.0, "normal")],
+)
+def test_the_numbers_of_labels(tmp_path, number, label):
+    people = [{"label": number, "target": []}] * 3
+    dataset = load("hatexplain", make(tmp_path, goose(annotators=people), {"test": ["0_gab"]}))
+    assert dataset.labels == (label,)
+
+
+def test_annotators_as_an_object_of_lists(tmp_path):
+    columns = {"label": [2, 0, 2], "annotator_id": [4, 5, 6], "target": [["Women"], ["Women", "None"], []]}
+    dataset = load("hatexplain", make(tmp_path, goose(annotators=columns), {"test": ["0_gab"]}))
+    (example,) = dataset.splits["test"]
+    assert (example.label, example.tags) == ("offensive", frozenset({"Women"}))
+
+
+@pytest.mark.parametrize("label", ["Hate", 3, -1, None, True, 0.5])
+def test_a_label_of_another_name_is_refused(tmp_path, label):
+    people = [{"label": label, "target": []}] * 3
+    folder = make(tmp_path, goose(annotators=people), {"test": ["0_gab"]})
+    refused(
+        folder,
+        "{}/dataset.json: 0_gab: expected post_tokens, annotators with labels, rationales of 0 and 1, got "
+        f"ValueError a label {label!r}, none of hatespeech, normal, offensive (0, 1, 2)",
+    )
+
+
+def test_annotators_of_lists_of_several_lengths_are_refused(tmp_path):
+    folder = make(tmp_path, goose(annotators={"label": [0, 0], "target": [[]]}), {"test": ["0_gab"]})
+    refused(
+        folder,
+        "{}/dataset.json: 0_gab: expected post_tokens, annotators with labels, rationales of 0 and 1, got "
+        "ValueError annotators that are no lists of one length",
+    )
+
+
+def test_divisions_of_other_names_are_refused(tmp_path):
+    folder = make(tmp_path, goose(), {"dev": ["0_gab"], "test": [], "held out": []})
+    expected = "{}/post_id_divisions.json: expected divisions called train, val, test, validation, got "
+    refused(folder, f"{expected}'dev'\n{expected}'held out'")
+
+
+def test_two_names_of_one_division_are_refused(tmp_path):
+    folder = make(tmp_path, goose(), {"val": ["0_gab"], "validation": []})
+    refused(folder, "{}/post_id_divisions.json: both val and validation are there; remove one")

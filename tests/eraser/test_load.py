@@ -226,15 +226,15 @@ def test_an_id_given_twice_in_a_split(tmp_path):
     refused(folder, "{}/test.jsonl:3: expected a new annotation_id string, got 'e1'")
 
 
-@pytest.mark.parametrize("id", [None, 7, ["e1"]])
+@pytest.mark.parametrize("id", [None, True, 7.5, ["e1"]])
 def test_an_id_that_is_no_string(tmp_path, id):
     folder = make(tmp_path, test=[annotation(id)])
     refused(folder, f"{{}}/test.jsonl:1: expected a new annotation_id string, got {id}")
 
 
 def test_an_id_of_two_lines_is_still_named_on_one(tmp_path):
-    folder = make(tmp_path, test=[annotation("e\n1", classification=1)])
-    refused(folder, "{}/test.jsonl:1: e 1: expected a classification string, got 1")
+    folder = make(tmp_path, test=[annotation("e\n1", classification=True)])
+    refused(folder, "{}/test.jsonl:1: e 1: expected a classification string, got True")
 
 
 def test_no_classification(tmp_path):

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from eraser.data.source import Source
 from eraser.official.check import check_predictions, check_records
 from eraser.official.reading import Inputs, ScorerOptions
-from eraser.official.scorer import score_official, score_records
+from eraser.official.scorer import score_official, score_records, score_valid
 from tests.fuzz.spoil import answer_of, check_message, damaged, file_of, fuzz, lines_of
 from tests.helpers.eraser.prediction_files import COMP, HARD, SCORES, SOFT, SUFF
 from tests.helpers.fuzz.predictions import CLEAN, PREDICTIONS
@@ -36,6 +36,9 @@ def check_and_score(folder, predictions, settings):
         raise
     assert not found.faults
     json.dumps(scores)
+    valid, left_out = score_valid(source, "test", predictions, settings)
+    assert repr(valid) == repr(scores)  # NaN is not NaN
+    assert (left_out.why, left_out.wrong, left_out.counts) == ((), (), [])
     return scores
 
 
@@ -69,6 +72,19 @@ def test_predictions(folder, predictions, settings):
     (data / "test.jsonl").write_bytes(lines_of(CLEAN))
     (folder / "p.jsonl").write_bytes(predictions)
     answer_of(check_and_score, data, folder / "p.jsonl", settings)
+
+
+@fuzz(300)
+@given(file_of(PREDICTIONS, 2), SETTINGS)
+def test_the_rest_of_predictions_is_scored_or_refused(folder, predictions, settings):
+    data = written(folder)
+    (data / "test.jsonl").write_bytes(lines_of(CLEAN))
+    (folder / "p.jsonl").write_bytes(predictions)
+    found = answer_of(score_valid, Source(data), "test", folder / "p.jsonl", settings)
+    if found is not None:
+        scores, left_out = found
+        json.dumps(scores)
+        assert all(len(line.splitlines()) == 1 for line in left_out.counts)
 
 
 @fuzz(200)

@@ -114,11 +114,12 @@ def form_of(rows: Sequence[tuple[str, Any]], marks: tuple[str, str]) -> Form:
         return "marks" if any(all(mark in text for mark in marks) for text, _ in rows) else "none"
     if 2 * sum(map(_is_quoted, values)) > len(values):
         return "quotes"
-    pairs = [(p, text) for text, value in rows if isinstance(value, list) for p in value if _is_pair(p)]
+    sized = [(len(text.split()), value) for text, value in rows if isinstance(value, list)]
+    pairs = [(p, n_words) for n_words, value in sized for p in value if _is_pair(p)]
     if not pairs:
         return "tokens"
-    pairs = [(p, text) for p, text in pairs if text.strip()]  # a row without a text tells nothing
-    beyond = sum(end > len(text.split()) for (_, end), text in pairs)
+    pairs = [(p, n_words) for p, n_words in pairs if n_words]  # a row without a text tells nothing
+    beyond = sum(end > n_words for (_, end), n_words in pairs)
     return "chars" if 2 * beyond >= len(pairs) else "auto"
 
 

@@ -259,3 +259,26 @@ def test_output_is_json_and_the_command_lines_options_pass(tmp_path):
         score_official(source, "test", path, iou_thresholds=())
     with pytest.raises(InputError, match=r"expected libraries modern or pinned, got 'newest'"):
         score_official(source, "test", path, libraries="newest")
+
+
+def test_ten_thousand_spans_of_one_text():
+    """Each of 2 words, half of it gold: IOU 1/3. All pairs of them at once would take gigabytes."""
+    spans = [("d", 3 * n, 3 * n + 2) for n in range(10_000)]
+    picked = [(start + 1, end + 1) for _, start, end in spans]
+    found = score(
+        [annotation("a", "X", *spans)],
+        [prediction("a", rationale("d", picked))],
+        words=30_000,
+        iou_thresholds=(0.33, 0.34),
+    )
+    assert [iou["micro"] for iou in found["iou_scores"]] == [
+        {"p": 1.0, "r": 1.0, "f1": 1.0},
+        {"p": 0.0, "r": 0.0, "f1": 0},
+    ]
+    assert found["token_prf"]["instance_micro"] == {"p": 0.5, "r": 0.5, "f1": 0.5}
+
+
+def test_a_gold_span_around_others_is_compared_with_spans_after_them():
+    gold = annotation("a", "X", ("d", 0, 9), ("d", 1, 2), ("d", 3, 4))
+    found = score([gold], [prediction("a", rationale("d", [(5, 10)]))], iou_thresholds=(0.4, 0.41))
+    assert [iou["micro"]["p"] for iou in found["iou_scores"]] == [1.0, 0.0]  # 4 of 10 words

@@ -95,7 +95,13 @@ def test_null_means_no_sentence_scores():
 LABEL_FAULTS = [
     ({"classification": None}, ["expected a classification string, got None"]),
     ({"classification": 1}, ["expected a classification string, got 1"]),
-    ({SCORES: [1]}, [f"expected {SCORES}: an object of label and number, got [1]"]),
+    (
+        {SCORES: [1]},
+        [
+            f"expected {SCORES}: an object of label and number, or as many --labels as there are numbers, "
+            "got [1]"
+        ],
+    ),
     ({COMP: None}, [f"expected {COMP}: an object of label and number, got None"]),
     ({SUFF: "X"}, [f"expected {SUFF}: an object of label and number, got 'X'"]),
     (

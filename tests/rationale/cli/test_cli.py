@@ -101,6 +101,38 @@ def test_check_lists_every_fault_and_warning(rationale):
     assert "p.jsonl: no faults" in out
 
 
+def test_score_and_check_leave_out_what_is_invalid(rationale):
+    gold = [json.loads(line) for line in (SAMPLE / "test.jsonl").read_text().splitlines()]
+    rows = []
+    for record in gold:
+        spans = [{k: e[k] for k in ("start_token", "end_token")} for g in record["evidences"] for e in g]
+        scores = [1.0, 0.0] if record["classification"] == "NEG" else [0.0, 1.0]
+        rows.append({
+            "annotation_id": record["annotation_id"], "classification": record["classification"],
+            "classification_scores": scores,
+            "rationales": [{"docid": record["docids"][0], "hard_rationale_predictions": spans}],
+        })  # fmt: skip
+    rows[3]["rationales"][0]["docid"] = "nowhere.txt"
+    Path("p.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    same = ("--data", SAMPLE, "--predictions", "p.jsonl", "--labels", "NEG,POS")
+    code, out, err = rationale("score", *same)
+    message = f"p.jsonl:4: {rows[3]['annotation_id']}: expected a docid of the data set, got 'nowhere.txt'"
+    assert (code, out, err) == (2, "", f"error: {message}\n")
+    code, out, err = rationale("score", *same, "--skip-invalid")
+    assert code == 0, err
+    assert json.loads(out)["token_prf"]["instance_macro"] == {"f1": 1.0, "p": 1.0, "r": 1.0}
+    assert json.loads(out)["classification_scores"]["prf"]["weighted avg"]["support"] == len(gold) - 1
+    told = [
+        f"left out: {message}",
+        f"left out of everything: 1 of {len(gold)} predictions: {rows[3]['annotation_id']}",
+    ]
+    next_line = f"--predictions p.jsonl --data {SAMPLE} --split test --labels NEG,POS"
+    assert err.splitlines() == [*told, f"next: rationale check {next_line}"]
+    code, out, err = rationale("check", *same, "--skip-invalid")
+    assert (code, err) == (0, "")
+    assert out.splitlines() == [*told, f"next: rationale score {next_line} --skip-invalid"]
+
+
 def broken_data(folder: Path, **changes) -> Path:
     shutil.copytree(SAMPLE, folder)
     file = folder / "test.jsonl"
@@ -124,7 +156,7 @@ def broken_data(folder: Path, **changes) -> Path:
         ({"end_token": 10**6}, "expected a span inside"),
         ({"start_token": -1}, "expected a docid and 0 <= start_token <= end_token"),
         ({"classification": None}, "expected a classification string, got None"),
-        ({"annotation_id": 7}, "expected a new annotation_id string, got 7"),
+        ({"annotation_id": True}, "expected a new annotation_id string, got True"),
     ],
 )
 def test_bad_data_is_one_line_and_no_run_folder(rationale, tmp_path, model_folder, changes, message):
