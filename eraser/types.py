@@ -7,61 +7,23 @@ Spans are in words, end excluded. A mask's name says what True means: `gold`, `r
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from eraser.errors import Fault, InputError
+from eraser.spans import Mask as Mask
+from eraser.spans import Span as Span
+from eraser.spans import mask_from_spans as mask_from_spans
+from eraser.spans import runs as runs
 from eraser.words import Spans, WordCutter, cut_words, placed
 
-Mask = NDArray[np.bool_]
 Floats = NDArray[np.float64]
+PAIR = ("_premise", "_hypothesis")  # how the names of a pair's documents end, in ERASER's e-SNLI
 Kind = Literal["class", "labels", "value"]  # what a model answers: one class, a set of labels, a number
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class Span:
-    """Words `start` up to, not including, `end`."""
-
-    start: int
-    end: int
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.start < self.end:
-            raise ValueError(f"a span needs 0 <= start < end, got start {self.start}, end {self.end}")
-
-    def __len__(self) -> int:
-        return self.end - self.start
-
-    def overlap(self, other: Span) -> int:
-        """Return the number of words in both."""
-        return max(0, min(self.end, other.end) - max(self.start, other.start))
-
-    def iou(self, other: Span) -> float:
-        """Return words in both / words in either."""
-        both = self.overlap(other)
-        return both / (len(self) + len(other) - both)
-
-
-def runs(mask: Mask) -> tuple[Span, ...]:
-    """Return the runs of True in `mask` as spans, from left to right.
-
-    >>> runs(np.array([True, True, False, True]))
-    (Span(start=0, end=2), Span(start=3, end=4))
-    """
-    edges = np.flatnonzero(np.diff(np.concatenate(([0], mask.astype(np.int8), [0]))))
-    return tuple(Span(int(a), int(b)) for a, b in edges.reshape(-1, 2))
-
-
-def mask_from_spans(spans: tuple[Span, ...] | frozenset[Span], n_words: int) -> Mask:
-    """Return the mask [W] that is True inside `spans`."""
-    mask = np.zeros(n_words, dtype=bool)
-    for span in spans:
-        mask[span.start : span.end] = True
-    return mask
 
 
 @dataclass(frozen=True)
@@ -121,13 +83,21 @@ class Example:
         """The evidence of all groups."""
         return frozenset(e for group in self.gold for e in group)
 
+    @property
+    def is_pair(self) -> bool:
+        """Whether its documents are a premise and a hypothesis, which a model reads as two texts."""
+        ids = self.doc_ids
+        return len(ids) == len(PAIR) and ids == tuple(ids[0].removesuffix(PAIR[0]) + end for end in PAIR)
+
 
 @dataclass(frozen=True)
 class Text:
     """The words of one example: its documents after one another, and where each begins.
 
     `string` is the text itself, where it is known; else its words, joined by spaces, are what a model reads.
-    `file` and `line` are where it stands, where that is known.
+    `query` is a first text without words of its own here: a model reads it, and it gets no scores. Of a pair
+    whose texts are both explained, `second` is the first word of the second text, and `first` is to the words
+    before it what `string` is to the others. `file` and `line` are where it stands, where that is known.
     """
 
     example_id: str
@@ -138,12 +108,42 @@ class Text:
     string: str | None = None
     file: str | None = field(default=None, compare=False)
     line: int | None = field(default=None, compare=False)
+    first: str | None = None
+    second: int | None = None
 
     @classmethod
-    def of(cls, example_id: str, string: str, how: WordCutter, query: str | None = None) -> Text:
-        """Return a string as a text of one document."""
+    def of(
+        cls, example_id: str, string: str, how: WordCutter, query: str | None = None, both: bool = False
+    ) -> Text:
+        """Return a string as a text of one document; `both`: the words of its query are its own, too."""
         words = tuple(string[start:end] for start, end in cut_words(string, how))
-        return cls(example_id, words, {"text": 0}, (0,), query, string)
+        found = cls(example_id, words, {"text": 0}, (0,), query, string)
+        return found.with_query(how) if both else found
+
+    def with_query(self, how: WordCutter) -> Text:
+        """Return the pair of query and text, both explained; the text alone where it has no query."""
+        if self.query is None or not (places := cut_words(self.query, how)):
+            return self
+        before = len(places)
+        return replace(
+            self,
+            words=(*(self.query[start:end] for start, end in places), *self.words),
+            doc_starts={doc_id: before + start for doc_id, start in self.doc_starts.items()},
+            sentence_starts=(0, *(before + start for start in self.sentence_starts)),
+            query=None,
+            first=self.query,
+            second=before,
+        )
+
+    @property
+    def unasked(self) -> int:
+        """How many words stand before the first document: a query's, in which nobody could mark any."""
+        return min(self.doc_starts.values(), default=0)
+
+    @property
+    def is_pair(self) -> bool:
+        """Whether a model reads two texts."""
+        return self.second is not None or bool(self.query and self.query.strip())
 
     def fault(self, expected: str, got: str) -> Fault:
         """Return a wrong value in this text, with its place as far as that is known."""
@@ -159,9 +159,20 @@ class Text:
         return self.file, self.line, id
 
     @property
+    def sides(self) -> tuple[tuple[str, Spans], ...]:
+        """Each text that is explained, one or the two of a pair, with the characters of its own words."""
+        at: dict[str, Any] = {"file": self.file, "line": self.line, "id": self.example_id}
+        own = placed(self.string, self.words[self.second or 0 :], **at)
+        return (own,) if self.second is None else (placed(self.first, self.words[: self.second], **at), own)
+
+    @property
     def plain(self) -> tuple[str, Spans]:
-        """The text as one string, and the characters of each word."""
-        return placed(self.string, self.words, file=self.file, line=self.line, id=self.example_id)
+        """The text as one string, and the characters of each word; two texts have a line each."""
+        (string, spans), *others = self.sides
+        for other, places in others:
+            string, before = f"{string}\n{other}", len(string) + 1
+            spans += tuple((before + start, before + end) for start, end in places)
+        return string, spans
 
     def spans(self, evidence: frozenset[Evidence]) -> frozenset[Span]:
         """Return `evidence` as spans over this text's words."""
@@ -173,16 +184,26 @@ class Text:
 
 @dataclass(frozen=True)
 class Truth:
-    """The human label and rationale of one example, in words of its text."""
+    """The human label and rationale of one example, in words of its text.
+
+    The first `unasked` words are a query's: nobody was asked to mark any, and agreement leaves them out.
+    """
 
     label: str
     n_words: int
     spans: frozenset[Span]
+    unasked: int = 0
 
     @cached_property
     def gold(self) -> Mask:
         """Mask [W]: True where a person marked the word."""
         return mask_from_spans(self.spans, self.n_words)
+
+    def asked(self) -> Truth:
+        """Return the same of the documents alone, without a query's words."""
+        n = self.unasked
+        spans = frozenset(Span(span.start - n, span.end - n) for span in self.spans)
+        return replace(self, n_words=self.n_words - n, spans=spans, unasked=0)
 
 
 @dataclass(frozen=True)
@@ -242,7 +263,8 @@ def _string_of(documents: Sequence[Document]) -> str | None:
 class Dataset:
     """Documents, the examples of each split, and notes on what the loader left out and why.
 
-    `cutter` is what cut the texts into words, where they were not given as words.
+    `cutter` is what cut the texts into words, where they were not given as words. Where `explains_queries`,
+    the words of a query are words of the text as well.
     """
 
     name: str
@@ -251,6 +273,7 @@ class Dataset:
     notes: tuple[str, ...] = ()
     source: str = field(default="", compare=False)
     cutter: WordCutter | None = None
+    explains_queries: bool = False
 
     @cached_property
     def labels(self) -> tuple[str, ...]:
@@ -276,12 +299,16 @@ class Dataset:
             words += document.words
         query = example.query if self.query_matters else None
         string, place = _string_of(documents), self.source or None
-        return Text(example.id, tuple(words), doc_starts, tuple(sentence_starts), query, string, place)
+        found = Text(example.id, tuple(words), doc_starts, tuple(sentence_starts), query, string, place)
+        if example.is_pair:
+            first, string = (document.string for document in documents)
+            return replace(found, query=None, string=string, first=first, second=len(documents[0].words))
+        return found.with_query(self.cutter or "whitespace") if self.explains_queries else found
 
     def truth(self, example: Example) -> Truth:
         """Return the human label and rationale of `example`."""
         text = self.text(example)
-        return Truth(example.label, len(text.words), text.spans(example.evidence))
+        return Truth(example.label, len(text.words), text.spans(example.evidence), text.unasked)
 
     def examples(self, split: str) -> Sequence[Example]:
         """Return the examples of a split.
@@ -303,5 +330,5 @@ class Dataset:
     def human_share(self, split: str) -> float:
         """Return the mean share of gold words over the examples of `split` that have any."""
         marked = (t for t in map(self.truth, self.splits[split]) if t.spans)
-        shares = np.fromiter((t.gold.mean() for t in marked), np.float64)
+        shares = np.fromiter((t.gold[t.unasked :].mean() for t in marked), np.float64)
         return float(np.mean(shares)) if len(shares) else float("nan")

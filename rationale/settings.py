@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, TypeVar, get_args
 
@@ -47,6 +47,8 @@ WORDS_HELP = (
     "characters also makes a word of each character of Chinese, Japanese, Thai and other scripts without "
     "spaces. Default: whitespace, or characters if most texts are in such a script."
 )
+EXPLAIN_QUERY_HELP = "Score the words of the query, too, which are then erased like those of the text."
+ADDED: dict[str, Any] = {"explain_query": False}  # settings that older runs do not have: as they took them
 CHOOSERS = ("survivors", "contribution")  # added for models that drop tokens, and the size they chose
 
 
@@ -116,6 +118,7 @@ class EvaluateSettings(AttributionSettings):
         THRESHOLD, "Multi-label models: labels with a probability above this are predicted."
     )
     mask: str | None = setting(None, "Text that replaces a removed word, for functions with --replace mask.")
+    explain_query: bool = setting(False, EXPLAIN_QUERY_HELP)
 
     def check(self, known_methods: tuple[str, ...], choosing: tuple[str, ...] = ()) -> None:
         """Refuse what cannot be carried out; `choosing` are the methods that pick words themselves."""
@@ -200,6 +203,7 @@ class StreamSettings(AttributionSettings):
         THRESHOLD, "Multi-label models: labels with a probability above this are predicted."
     )
     mask: str | None = setting(None, "Text that replaces a removed word, for functions with --replace mask.")
+    explain_query: bool = setting(False, EXPLAIN_QUERY_HELP)
 
     def target_label(self, labels: Sequence[str], kind: Kind) -> str | None:
         """Return the label to explain; None where each text has its own.
@@ -221,6 +225,8 @@ class StreamSettings(AttributionSettings):
             faults.append(Fault(f"words cut by {', '.join(CUTTERS)}", repr(self.words)))
         if self.chunk < 1:
             faults.append(Fault("a chunk of at least 1 text", str(self.chunk)))
+        if self.explain_query and self.query is None:
+            faults.append(Fault.of("explain_query needs the key or column of the query (--query)"))
         if faults := faults + self.faults():
             raise InputError(*faults)
 
@@ -266,6 +272,11 @@ def digest(*values: Any) -> str:
 
 
 def as_record(settings: EvaluateSettings) -> dict[str, Any]:
-    """Return the settings as JSON would hold them."""
+    """Return the settings as JSON would hold them; those of ADDED only where they are not as before."""
     record: dict[str, Any] = json.loads(json.dumps(asdict(settings)))
-    return record
+    return without_usual(record)
+
+
+def without_usual(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings without those of ADDED that have their usual value."""
+    return {name: value for name, value in record.items() if name not in ADDED or value != ADDED[name]}

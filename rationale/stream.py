@@ -36,7 +36,7 @@ from rationale.evaluation.stored.run_folder import read_own, unreadable
 from rationale.heads import HEADS, said
 from rationale.inference.predict import text_probs
 from rationale.pass_cache import PassCache
-from rationale.settings import THRESHOLD, StreamSettings, digest
+from rationale.settings import THRESHOLD, StreamSettings, digest, without_usual
 from rationale.text.lines import LineChunks, check_texts, first_texts
 from rationale.text.rows import ROWS, Table, TableChunks, table_at
 from rationale.text_classifier import TextClassifier
@@ -80,7 +80,7 @@ class Stream:
     def path(self, number: int) -> Path:
         """Return where a chunk's part is: its name holds all it depends on."""
         s = replace(self.settings, file="", model="", dense=None, device="", chunk=1)
-        settings = {k: v for k, v in vars(s).items() if k not in LATER or v != LATER[k]}
+        settings = {k: v for k, v in without_usual(vars(s)).items() if k not in LATER or v != LATER[k]}
         texts = sha256(self.lines.read(number)).hexdigest()
         code = [METHODS[method].code for method in s.methods]
         told = (PARTS_VERSION, self.model_hashes, settings, texts, code, *reading(self.explained))
@@ -98,7 +98,7 @@ class Stream:
         check_texts(record, s.text, s.query, (place, line, own))
         assert s.words is not None  # since the run was opened
         query = None if s.query is None else record[s.query]
-        found = Text.of(id, record[s.text], s.words, query)
+        found = Text.of(id, record[s.text], s.words, query, both=s.explain_query)
         found = replace(found, file=place, line=line)
         if not found.words:
             expected = f"a text with words in {s.text!r}, cut by {s.words}"
@@ -138,12 +138,20 @@ class Stream:
             "label": said(asked.head, asked.labels, probs, s.threshold),
             "probs": probs.tolist(),
             "words": list(text.words),
-            "spans": [list(span) for span in text.plain[1]],
+            "spans": [list(span) for _, spans in text.sides for span in spans],
+            **self._sides(text),
             "scores": found.scores.tolist(),
             "ms": found.milliseconds,
             "where": asked.where(),
             **({} if each_its_class else {"target": asked.labels[found.target]}),
         }
+
+
+    def _sides(self, text: Text) -> dict[str, list[int]]:
+        """Return of each word whether it is the query's, 0, or the text's, 1; nothing where no query is."""
+        if not self.settings.explain_query:
+            return {}
+        return {"side": [int(word >= text.unasked) for word in range(len(text.words))]}
 
 
 def stream(
@@ -165,7 +173,7 @@ def stream(
     hashes = (classifier.identity(), explained.identity())
     notes = () if note is None else (note,)
     cut = replace(settings, words=words)
-    of = {k: v for k, v in vars(cut).items() if k not in ("file", "model", "dense")}
+    of = {k: v for k, v in without_usual(vars(cut)).items() if k not in ("file", "model", "dense")}
     of |= {"content_of_model": hashes[0], "content_of_dense": hashes[1]}
     of |= {"content_of_file": (table or lines).content}
     of |= {"content_of_tokenizer": classifier.encoder.identity(), **codes_of(cut.methods)}
@@ -207,7 +215,7 @@ def collect(run: Stream) -> dict[str, Any]:
     cost = {m: total / n for m, (total, n) in spent.items()}
     told = {"mean": numbers / n_texts} if kind == "value" else {"labels": dict(labels)}
     counts = {"texts": n_texts, **told, "words": words, "words_unread": unread}
-    found = {"settings": vars(run.settings), **counts, "ms_per_text": cost, "parts": names}
+    found = {"settings": without_usual(vars(run.settings)), **counts, "ms_per_text": cost, "parts": names}
     found["notes"] = list(run.notes)
     run.lines.check_unchanged()
     folder = run.folder.parent

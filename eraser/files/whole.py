@@ -149,7 +149,8 @@ def official_record(text: Text, prediction: Prediction) -> dict[str, Any]:
     given as such, spans say their characters too, and `word_spans` those of every word of the document; the
     official scorer passes them over. Of several documents they count from the first one's beginning.
     """
-    places = None if text.string is None else text.plain[1]
+    unknown = text.string is None and text.first is None
+    places = None if unknown else tuple(place for _, spans in text.sides for place in spans)
     record: dict[str, Any] = {
         "annotation_id": prediction.example_id,
         "rationales": [

@@ -1,10 +1,15 @@
 """Do the selected words agree with the human rationale? One example at a time.
 
 Every function takes (truth, prediction) and returns the columns its metric folds (metrics.py), or None
-where the example has no human evidence, or nothing but, so that the question has no answer.
+where the example has no human evidence, or nothing but, so that the question has no answer. The words of a
+query, in which nobody could mark any, are left out.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import wraps
 
 import numpy as np
 
@@ -12,9 +17,25 @@ from eraser.metrics.ranking import auprc_trapezoid, average_precision, roc_auc
 from eraser.types import Floats, Prediction, Truth, runs
 
 MetricColumns = tuple[float, ...] | None
+Measure = Callable[[Truth, Prediction], MetricColumns]
 IOU = 0.5
 
 
+def _where_asked(measure: Measure) -> Measure:
+    """Let a metric look only at the words that annotators could mark."""
+
+    @wraps(measure)
+    def measured(truth: Truth, prediction: Prediction) -> MetricColumns:
+        asked = slice(truth.unasked, None)
+        if truth.unasked:
+            scores, rationale = prediction.scores[asked], prediction.rationale[asked]
+            truth, prediction = truth.asked(), replace(prediction, scores=scores, rationale=rationale)
+        return measure(truth, prediction)
+
+    return measured
+
+
+@_where_asked
 def token_counts(truth: Truth, prediction: Prediction) -> MetricColumns:
     """Return words (hit, picked, gold)."""
     if not truth.spans:
@@ -47,6 +68,7 @@ def token_iou(truth: Truth, prediction: Prediction) -> MetricColumns:
     return None if counts is None else (counts[0] / (counts[1] + counts[2] - counts[0]),)
 
 
+@_where_asked
 def iou_eraser(truth: Truth, prediction: Prediction) -> MetricColumns:
     """Return (hits / predicted spans, hits / gold spans), hits in the official sense.
 
@@ -62,6 +84,7 @@ def iou_eraser(truth: Truth, prediction: Prediction) -> MetricColumns:
     return (hits / len(predicted) if predicted else np.nan), hits / len(truth.spans)
 
 
+@_where_asked
 def iou_f1_one_to_one(truth: Truth, prediction: Prediction) -> MetricColumns:
     """Return 2 matches / (predicted + gold spans) for the largest one-to-one matching at IOU >= 0.5."""
     if not truth.spans:
@@ -76,6 +99,7 @@ def iou_f1_one_to_one(truth: Truth, prediction: Prediction) -> MetricColumns:
     return (2 * float(fits[rows, columns].sum()) / (len(predicted) + len(truth.spans)),)
 
 
+@_where_asked
 def false_positive_rate(truth: Truth, prediction: Prediction) -> MetricColumns:
     """Return picked non-gold words / non-gold words."""
     if not truth.spans or truth.gold.all():
@@ -93,6 +117,7 @@ def _ranked(prediction: Prediction) -> Floats:
     return np.where(np.isnan(prediction.scores), -np.inf, prediction.scores)
 
 
+@_where_asked
 def ranking_average_precision(truth: Truth, prediction: Prediction) -> MetricColumns:
     """Return average precision of the ranking of words; its mean over examples is mAP."""
     if not truth.spans or truth.gold.all():
@@ -100,6 +125,7 @@ def ranking_average_precision(truth: Truth, prediction: Prediction) -> MetricCol
     return (average_precision(truth.gold, _ranked(prediction)),)
 
 
+@_where_asked
 def ranking_auprc(truth: Truth, prediction: Prediction) -> MetricColumns:
     """Return the area under precision and recall by trapezoids: 0.5 + share/2 for constant scores."""
     if not truth.spans:
@@ -107,6 +133,7 @@ def ranking_auprc(truth: Truth, prediction: Prediction) -> MetricColumns:
     return (auprc_trapezoid(truth.gold, _ranked(prediction)),)
 
 
+@_where_asked
 def ranking_roc_auc(truth: Truth, prediction: Prediction) -> MetricColumns:
     """Return the share of (gold, other) word pairs in the right order, ties half."""
     if not truth.spans or truth.gold.all():

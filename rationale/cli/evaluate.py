@@ -91,7 +91,7 @@ def evaluate_command(  # noqa: PLR0913 (one option each)
     if planned.done:
         say(f"already done: {folder}; tables and report are written again from its parts", err=True)
     RUNNERS[compute.runner](_job(planned, labels, data), planned, compute.workers, compute.address)
-    tables = write_run(planned.batches(), loaded, folder)
+    tables = write_run(planned.batches(), planned.dataset, folder)
     _print_run(tables, str(planned.run.budgets[0]), folder, as_json)
 
 

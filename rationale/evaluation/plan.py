@@ -143,6 +143,7 @@ def plan(
     Where the classifier drops tokens, methods other than its own explain `dense`, by default its own
     weights with nothing removed; what is said without and with only a rationale is always its own answer.
     """
+    dataset = explaining(dataset, settings)
     known = {name: m for name in (*METHODS, *settings.methods) if (m := method_named(name)) is not None}
     settings.check(tuple(known), tuple(name for name, m in known.items() if m.own is not None))
     explained = explained_by(classifier, dense)
@@ -161,6 +162,17 @@ def plan(
     run = EvaluationRun(classifier, explained, settings, budgets, folder / "parts", hashes)
     notes = (*dataset.notes, *note, *told(classifier, dataset, settings))
     return Plan(run, dataset, examples, notes, done)
+
+
+def explaining(dataset: Dataset, settings: EvaluateSettings) -> Dataset:
+    """Return the data set with the words of queries among those of the texts, where that is asked for."""
+    if not settings.explain_query:
+        return dataset
+    if not dataset.query_matters:
+        message = "no query to explain: the examples have none, or all the same, which no model is given"
+        raise InputError(Fault.of(message, dataset.source))
+    note = "queries are explained too: agreement is of the words of documents, where annotators marked"
+    return replace(dataset, explains_queries=True, notes=(*dataset.notes, note))
 
 
 def _made_of(

@@ -1,0 +1,55 @@
+"""Spans of words, and masks over them: end excluded, True what the mask's name says.
+
+Axes: W word of a text, S sentence.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Span:
+    """Words `start` up to, not including, `end`."""
+
+    start: int
+    end: int
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.start < self.end:
+            raise ValueError(f"a span needs 0 <= start < end, got start {self.start}, end {self.end}")
+
+    def __len__(self) -> int:
+        return self.end - self.start
+
+    def overlap(self, other: Span) -> int:
+        """Return the number of words in both."""
+        return max(0, min(self.end, other.end) - max(self.start, other.start))
+
+    def iou(self, other: Span) -> float:
+        """Return words in both / words in either."""
+        both = self.overlap(other)
+        return both / (len(self) + len(other) - both)
+
+
+def runs(mask: Mask) -> tuple[Span, ...]:
+    """Return the runs of True in `mask` as spans, from left to right.
+
+    >>> runs(np.array([True, True, False, True]))
+    (Span(start=0, end=2), Span(start=3, end=4))
+    """
+    edges = np.flatnonzero(np.diff(np.concatenate(([0], mask.astype(np.int8), [0]))))
+    return tuple(Span(int(a), int(b)) for a, b in edges.reshape(-1, 2))
+
+
+def mask_from_spans(spans: tuple[Span, ...] | frozenset[Span], n_words: int) -> Mask:
+    """Return the mask [W] that is True inside `spans`."""
+    mask = np.zeros(n_words, dtype=bool)
+    for span in spans:
+        mask[span.start : span.end] = True
+    return mask
