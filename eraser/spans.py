@@ -5,7 +5,9 @@ Axes: W word of a text, S sentence.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,3 +55,25 @@ def mask_from_spans(spans: tuple[Span, ...] | frozenset[Span], n_words: int) -> 
     for span in spans:
         mask[span.start : span.end] = True
     return mask
+
+
+def sentences_with(words: Mask, starts: Sequence[int]) -> Mask:
+    """Return the sentences [S], which begin at the words `starts`, that hold any of `words` [W].
+
+    >>> sentences_with(np.array([False, True, False]), (0, 2))
+    array([ True, False])
+    """
+    counts = np.concatenate(([0], np.cumsum(words)))
+    edges = np.array([*starts, len(words)], dtype=np.int64)
+    found: Mask = counts[edges[1:]] > counts[edges[:-1]]
+    return found
+
+
+def cut_at(spans: Sequence[Span], starts: Sequence[int]) -> tuple[Span, ...]:
+    """Return spans cut where sentences begin.
+
+    >>> cut_at((Span(0, 3),), (0, 2))
+    (Span(start=0, end=2), Span(start=2, end=3))
+    """
+    cuts = ([s.start, *(c for c in starts if s.start < c < s.end), s.end] for s in spans)
+    return tuple(Span(a, b) for edges in cuts for a, b in pairwise(dict.fromkeys(edges)))

@@ -19,6 +19,7 @@ from eraser.spans import Mask as Mask
 from eraser.spans import Span as Span
 from eraser.spans import mask_from_spans as mask_from_spans
 from eraser.spans import runs as runs
+from eraser.spans import sentences_with
 from eraser.words import Spans, WordCutter, cut_words, placed
 
 Floats = NDArray[np.float64]
@@ -187,23 +188,32 @@ class Truth:
     """The human label and rationale of one example, in words of its text.
 
     The first `unasked` words are a query's: nobody was asked to mark any, and agreement leaves them out.
+    Sentences begin at the words `sentence_starts`.
     """
 
     label: str
     n_words: int
     spans: frozenset[Span]
     unasked: int = 0
+    sentence_starts: tuple[int, ...] = ()
 
     @cached_property
     def gold(self) -> Mask:
         """Mask [W]: True where a person marked the word."""
         return mask_from_spans(self.spans, self.n_words)
 
+    @property
+    def gold_sentences(self) -> Mask:
+        """Mask [S]: True where any word of the sentence is marked."""
+        return sentences_with(self.gold, self.sentence_starts)
+
     def asked(self) -> Truth:
         """Return the same of the documents alone, without a query's words."""
-        n = self.unasked
+        if not (n := self.unasked):
+            return self
         spans = frozenset(Span(span.start - n, span.end - n) for span in self.spans)
-        return replace(self, n_words=self.n_words - n, spans=spans, unasked=0)
+        starts = tuple(start - n for start in self.sentence_starts if start >= n)
+        return replace(self, n_words=self.n_words - n, spans=spans, unasked=0, sentence_starts=starts)
 
 
 @dataclass(frozen=True)
@@ -229,7 +239,8 @@ class Prediction:
 
     `scores` is NaN where the model never read the word; such a word is never in `rationale`.
     `at_rationale` is what the model says without, and with only, the rationale itself.
-    `leave_one_out` [W] is how much the model's answer falls without each word alone.
+    `leave_one_out` [W] is how much the model's answer falls without each word alone. `sentence_scores` [S]
+    are there where whole sentences were picked.
     Of a set of labels `label` is all of them, joined as in eraser/labels.py, and `probs` each one's own; of
     a number `label` is its text and `probs` it alone. Both name in `of` the answer that was explained.
     """
@@ -245,6 +256,7 @@ class Prediction:
     bounds: Bounds | None = None
     kind: Kind = "class"
     of: str | None = None
+    sentence_scores: Floats | None = None
 
     @property
     def subject(self) -> str:
@@ -308,7 +320,8 @@ class Dataset:
     def truth(self, example: Example) -> Truth:
         """Return the human label and rationale of `example`."""
         text = self.text(example)
-        return Truth(example.label, len(text.words), text.spans(example.evidence), text.unasked)
+        spans = text.spans(example.evidence)
+        return Truth(example.label, len(text.words), spans, text.unasked, text.sentence_starts)
 
     def examples(self, split: str) -> Sequence[Example]:
         """Return the examples of a split.
@@ -327,8 +340,9 @@ class Dataset:
         marks = [mask_from_spans(text.spans(a), len(text.words)) for a in example.annotators]
         return np.mean(marks, axis=0) if marks else np.full(len(text.words), np.nan)
 
-    def human_share(self, split: str) -> float:
-        """Return the mean share of gold words over the examples of `split` that have any."""
+    def human_share(self, split: str, of_sentences: bool = False) -> float:
+        """Return the mean share of gold words, or sentences, over the examples of `split` that have any."""
         marked = (t for t in map(self.truth, self.splits[split]) if t.spans)
-        shares = np.fromiter((t.gold[t.unasked :].mean() for t in marked), np.float64)
+        gold = (t.gold_sentences if of_sentences else t.gold for t in map(Truth.asked, marked))
+        shares = np.fromiter((mask.mean() for mask in gold), np.float64)
         return float(np.mean(shares)) if len(shares) else float("nan")

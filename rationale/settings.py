@@ -12,6 +12,7 @@ from eraser import Fault, InputError
 from eraser.types import Kind
 from eraser.words import CUTTERS, WordCutter
 from rationale.budgets import Budget, parse_budget
+from rationale.units import OF_WORDS, SentenceScore, Unit
 
 Precision = Literal["float32", "bf16", "auto"]
 LongTexts = Literal["window", "truncate"]
@@ -48,7 +49,7 @@ WORDS_HELP = (
     "spaces. Default: whitespace, or characters if most texts are in such a script."
 )
 EXPLAIN_QUERY_HELP = "Score the words of the query, too, which are then erased like those of the text."
-ADDED: dict[str, Any] = {"explain_query": False}  # settings that older runs do not have: as they took them
+ADDED: dict[str, Any] = {"explain_query": False, "unit": "word", "sentence_score": "sum"}  # later than others
 CHOOSERS = ("survivors", "contribution")  # added for models that drop tokens, and the size they chose
 
 
@@ -119,6 +120,8 @@ class EvaluateSettings(AttributionSettings):
     )
     mask: str | None = setting(None, "Text that replaces a removed word, for functions with --replace mask.")
     explain_query: bool = setting(False, EXPLAIN_QUERY_HELP)
+    unit: Unit = setting("word", "What rationales are made of, picked and removed: words, or whole sentences.")
+    sentence_score: SentenceScore = setting("sum", "A sentence's score: the sum, mean or max of its words'.")
 
     def check(self, known_methods: tuple[str, ...], choosing: tuple[str, ...] = ()) -> None:
         """Refuse what cannot be carried out; `choosing` are the methods that pick words themselves."""
@@ -135,6 +138,13 @@ class EvaluateSettings(AttributionSettings):
             (self.seed >= 0, "a seed of at least 0", str(self.seed)),
             (self.chunk >= 1, "a chunk of at least 1 example", str(self.chunk)),
             (0 <= self.threshold < 1, "a threshold from 0 to below 1", str(self.threshold)),
+            (self.unit in get_args(Unit), f"a unit of {', '.join(get_args(Unit))}", repr(self.unit)),
+            (self.sentence_score in OF_WORDS, f"a sentence_score of {', '.join(OF_WORDS)}", repr(self.sentence_score)),
+            (
+                self.unit == "sentence" or self.sentence_score == ADDED["sentence_score"],
+                "a sentence_score with unit sentence only",
+                f"{self.sentence_score} with unit {self.unit}",
+            ),
         ]
         faults = [Fault(expected, got) for holds, expected, got in rules if not holds]
         faults += self.faults()

@@ -36,7 +36,10 @@ if TYPE_CHECKING:  # torch is imported when a command runs
     from rationale.runners.jobs import EvaluateJob
     from rationale.text_classifier import TextClassifier
 
-AGREEMENT = ("token_f1", "false_positive_rate", "iou_f1_eraser", "average_precision")
+AGREEMENT = (
+    *("token_f1", "false_positive_rate", "iou_f1_eraser", "average_precision"),
+    *("sentence_f1", "sentence_precision", "sentence_recall", "sentence_average_precision"),
+)
 ARROWS = {True: "↑", False: "↓", None: ""}  # by whether higher is better
 SHORT = {  # metric → its column head
     "false_positive_rate": "fpr",
@@ -47,6 +50,10 @@ SHORT = {  # metric → its column head
     "aopc_sufficiency": "aopc_suff",
     "iou_f1_eraser": "iou_f1",
     "cost": "ms",
+    "sentence_f1": "sent_f1",
+    "sentence_precision": "sent_prec",
+    "sentence_recall": "sent_rec",
+    "sentence_average_precision": "sent_avg_prec",
 }
 
 

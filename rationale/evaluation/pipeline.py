@@ -31,6 +31,7 @@ from rationale.pass_cache import PassCache
 from rationale.settings import EvaluateSettings, digest
 from rationale.text.encode import Window
 from rationale.text_classifier import TextClassifier
+from rationale.units import Units
 
 LEAVE_ONE_OUT = "leave_one_out"  # what tau and the bounds of normalised AOPC need
 PARTS_VERSION = 5  # to be raised by a change that makes a method of this package give other numbers
@@ -182,11 +183,12 @@ class EvaluationRun:
         self, items: Sequence[Item], results: Sequence[MethodResult]
     ) -> list[tuple[ErasedAnswers, ...]]:
         """Return the ablations of leave_one_out's ordering turned round: likely the worst there is."""
-        scores = [-result.scores for result in results]
-        depends = [[s.tolist() for s in scores], self.settings.fractions]
+        units = [self.units(item) for item in items]
+        scores = [-u.scores(result.scores) for u, result in zip(units, results, strict=True)]
+        depends = [[s.tolist() for s in scores], self.settings.fractions, *self._told(units)]
 
         def compute() -> PartRows:
-            shares = [self._shares(i, s) for i, s in zip(items, scores, strict=True)]
+            shares = [self._shares(u, s) for u, s in zip(units, scores, strict=True)]
             return [
                 {"id": i.example.id, "rationales": [erased.to_row() for erased in of_item]}
                 for i, of_item in zip(items, self._ablate(items, shares), strict=True)
@@ -215,7 +217,19 @@ class EvaluationRun:
         used = {name: getattr(s, name) for name in get_method(method).uses}
         sizes = {name: [int(mask.sum()) for mask in masks] for name, masks in selected.items()}
         own_code = [get_method(method).code] if get_method(method).code else []
-        return [list(map(str, self.budgets)), s.fractions, gold, targets, used, sizes, *own_code]
+        told = self._told([self.units(item) for item in items])
+        if told:  # of sentences it is not enough to know how many words were selected
+            sizes = {name: [list(indices(mask)) for mask in masks] for name, masks in selected.items()}
+        return [list(map(str, self.budgets)), s.fractions, gold, targets, used, sizes, *own_code, *told]
+
+    def units(self, item: Item) -> Units:
+        """Return what the rationales of an item are made of."""
+        return Units.of(item.truth, self.settings.unit, self.settings.sentence_score)
+
+    def _told(self, units: Sequence[Units]) -> list[Any]:
+        """Return what parts depend on where sentences are picked, and nothing where words are."""
+        s = self.settings
+        return [] if s.unit == "word" else [s.unit, s.sentence_score, [u.starts for u in units]]
 
     def _targets(self, items: Sequence[Item], probs: Floats) -> list[int]:
         """Return the class, label or number to explain for each item."""
@@ -254,17 +268,20 @@ class EvaluationRun:
 
     def _extract(self, item: Item, attribution: Attribution, selected: dict[str, Mask]) -> dict[str, Mask]:
         """Return the rationale [W] of each budget and of each ablation share, by name."""
-        gold, scores, own = item.truth.gold, attribution.scores, attribution.own
+        units = self.units(item)
+        gold, scores = units.touched(item.truth.gold), units.scores(attribution.scores)
+        own = None if attribution.own is None else units.touched(attribution.own)
+        chosen = {name: units.touched(words) for name, words in selected.items()}
         at_budgets = {
-            str(b): extract(scores, b, gold=gold, own=own, match=selected.get(b.method or ""))
+            str(b): units.words(extract(scores, b, gold=gold, own=own, match=chosen.get(b.method or "")))
             for b in self.budgets
         }
-        return at_budgets | self._shares(item, scores)
+        return at_budgets | self._shares(units, scores)
 
-    def _shares(self, item: Item, scores: Floats) -> dict[str, Mask]:
-        """Return the top words [W] of each ablation share, by name."""
-        n_words = item.truth.n_words
-        return {share_name(f): top_words(scores, share_of(n_words, f)) for f in self.settings.fractions}
+    def _shares(self, units: Units, scores: Floats) -> dict[str, Mask]:
+        """Return the words [W] of the top units of each ablation share, by name; `scores` are units' [U]."""
+        sizes = {share_name(f): share_of(len(scores), f) for f in self.settings.fractions}
+        return {name: units.words(top_words(scores, size)) for name, size in sizes.items()}
 
     def _ablate(
         self, items: Sequence[Item], rationales: Sequence[dict[str, Mask]]

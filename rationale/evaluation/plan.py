@@ -26,6 +26,7 @@ from rationale.inference.capabilities import drops_tokens
 from rationale.settings import THRESHOLD, EvaluateSettings, as_record
 from rationale.text.encode import words_read
 from rationale.text_classifier import TextClassifier, check_labels
+from rationale.units import Unit
 
 
 @dataclass(frozen=True)
@@ -152,7 +153,10 @@ def plan(
     examples = chosen(dataset.examples(settings.split), settings)
     settings.target_label(classifier.labels, HEADS[classifier.head].kind)  # refused before a folder is made
     check_asked(classifier, settings, settings.threshold, settings.model)
-    share, note = _human_share(dataset, settings.split)
+    if settings.unit == "sentence" and not any(_several(dataset, e) for e in examples):
+        message = "each text is one sentence, so that none can be picked; unit word scores its words"
+        raise InputError(Fault.of(message, dataset.source))
+    share, note = _human_share(dataset, settings.split, settings.unit)
     budgets = settings.resolved_budgets(share)
     hashes = (classifier.identity(), explained.identity())
     reads = (settings.model, settings.dense, dataset.source)
@@ -160,7 +164,7 @@ def plan(
     of |= {"content_of_tokenizer": classifier.encoder.identity()}
     done = claim(folder, "evaluate", of, reads, (), overwrite)  # parts stay: their names say what they hold
     run = EvaluationRun(classifier, explained, settings, budgets, folder / "parts", hashes)
-    notes = (*dataset.notes, *note, *told(classifier, dataset, settings))
+    notes = (*dataset.notes, *note, *_of_units(settings), *told(classifier, dataset, settings))
     return Plan(run, dataset, examples, notes, done)
 
 
@@ -250,11 +254,25 @@ def _depth(classifier: Any) -> int:
     return int(n_layers(classifier)) if drops_tokens(classifier) else 0
 
 
-def _human_share(dataset: Dataset, split: str) -> tuple[float, tuple[str, ...]]:
+def _several(dataset: Dataset, example: Example) -> bool:
+    """Return whether a text has several sentences."""
+    return len(dataset.text(example).sentence_starts) > 1
+
+
+def _of_units(settings: EvaluateSettings) -> tuple[str, ...]:
+    """Return what a reader must know of a run that picks sentences."""
+    if settings.unit == "word":
+        return ()
+    how = f"a sentence's score is the {settings.sentence_score} of its words'"
+    return (f"whole sentences are picked and removed, and budgets and shares count them; {how}",)
+
+
+def _human_share(dataset: Dataset, split: str, unit: Unit) -> tuple[float, tuple[str, ...]]:
     """Return the mean human share on train; where train has no evidence on val; else on the split."""
+    of = "" if unit == "word" else " of sentences"
     for name in ("train", "val", split):
-        if name in dataset.splits and not np.isnan(share := dataset.human_share(name)):
-            return share, (f"budget ratio: mean human share {share:.4f} on {name}",)
+        if name in dataset.splits and not np.isnan(share := dataset.human_share(name, unit == "sentence")):
+            return share, (f"budget ratio: mean human share {share:.4f}{of} on {name}",)
     return 0.2, ("budget ratio: 0.2, as no split has human evidence",)
 
 
