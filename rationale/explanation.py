@@ -44,7 +44,9 @@ class Explanation:
 
     @property
     def _given(self) -> Text:
-        return Text("text", self.words, {"text": 0}, (0,), None, self.string, first=self.first, second=self.second)
+        return Text(
+            "text", self.words, {"text": 0}, (0,), None, self.string, first=self.first, second=self.second
+        )
 
     @property
     def text(self) -> str:

@@ -12,12 +12,13 @@ from eraser import Fault, InputError
 from eraser.types import Kind
 from eraser.words import CUTTERS, WordCutter
 from rationale.budgets import Budget, parse_budget
-from rationale.units import OF_WORDS, SentenceScore, Unit
 
 Precision = Literal["float32", "bf16", "auto"]
 LongTexts = Literal["window", "truncate"]
 ErasureMode = Literal["delete", "mask"]  # how words are taken out of a text
 Explain = Literal["logit", "probability", "margin"]
+Unit = Literal["word", "sentence"]  # what a rationale is made of
+SentenceScore = Literal["sum", "mean", "max"]  # of the scores of its words
 T = TypeVar("T")
 
 
@@ -120,7 +121,9 @@ class EvaluateSettings(AttributionSettings):
     )
     mask: str | None = setting(None, "Text that replaces a removed word, for functions with --replace mask.")
     explain_query: bool = setting(False, EXPLAIN_QUERY_HELP)
-    unit: Unit = setting("word", "What rationales are made of, picked and removed: words, or whole sentences.")
+    unit: Unit = setting(
+        "word", "What rationales are made of, picked and removed: words, or whole sentences."
+    )
     sentence_score: SentenceScore = setting("sum", "A sentence's score: the sum, mean or max of its words'.")
 
     def check(self, known_methods: tuple[str, ...], choosing: tuple[str, ...] = ()) -> None:
@@ -139,7 +142,11 @@ class EvaluateSettings(AttributionSettings):
             (self.chunk >= 1, "a chunk of at least 1 example", str(self.chunk)),
             (0 <= self.threshold < 1, "a threshold from 0 to below 1", str(self.threshold)),
             (self.unit in get_args(Unit), f"a unit of {', '.join(get_args(Unit))}", repr(self.unit)),
-            (self.sentence_score in OF_WORDS, f"a sentence_score of {', '.join(OF_WORDS)}", repr(self.sentence_score)),
+            (
+                self.sentence_score in get_args(SentenceScore),
+                f"a sentence_score of {', '.join(get_args(SentenceScore))}",
+                repr(self.sentence_score),
+            ),
             (
                 self.unit == "sentence" or self.sentence_score == ADDED["sentence_score"],
                 "a sentence_score with unit sentence only",

@@ -146,7 +146,6 @@ class Stream:
             **({} if each_its_class else {"target": asked.labels[found.target]}),
         }
 
-
     def _sides(self, text: Text) -> dict[str, list[int]]:
         """Return of each word whether it is the query's, 0, or the text's, 1; nothing where no query is."""
         if not self.settings.explain_query:

@@ -216,9 +216,7 @@ def _picked(words: slice, prediction: Prediction, text: Text) -> tuple[Span, ...
     return cut_at(found, [start - words.start for start in text.sentence_starts])
 
 
-def _characters(
-    places: Spans | None, words: slice, prediction: Prediction, text: Text
-) -> dict[str, Any]:
+def _characters(places: Spans | None, words: slice, prediction: Prediction, text: Text) -> dict[str, Any]:
     """Return what more a rationale says of a document whose words' places are known."""
     if places is None:
         return {}

@@ -29,9 +29,9 @@ from rationale.inference.ablate import ablate, without_and_only
 from rationale.inference.predict import text_probs
 from rationale.pass_cache import PassCache
 from rationale.settings import EvaluateSettings, digest
+from rationale.text.elements import Elements
 from rationale.text.encode import Window
 from rationale.text_classifier import TextClassifier
-from rationale.units import Units
 
 LEAVE_ONE_OUT = "leave_one_out"  # what tau and the bounds of normalised AOPC need
 PARTS_VERSION = 5  # to be raised by a change that makes a method of this package give other numbers
@@ -183,12 +183,12 @@ class EvaluationRun:
         self, items: Sequence[Item], results: Sequence[MethodResult]
     ) -> list[tuple[ErasedAnswers, ...]]:
         """Return the ablations of leave_one_out's ordering turned round: likely the worst there is."""
-        units = [self.units(item) for item in items]
-        scores = [-u.scores(result.scores) for u, result in zip(units, results, strict=True)]
-        depends = [[s.tolist() for s in scores], self.settings.fractions, *self._told(units)]
+        elements = [self.elements(item) for item in items]
+        scores = [-e.scores(result.scores) for e, result in zip(elements, results, strict=True)]
+        depends = [[s.tolist() for s in scores], self.settings.fractions, *self._told(elements)]
 
         def compute() -> PartRows:
-            shares = [self._shares(u, s) for u, s in zip(units, scores, strict=True)]
+            shares = [self._shares(e, s) for e, s in zip(elements, scores, strict=True)]
             return [
                 {"id": i.example.id, "rationales": [erased.to_row() for erased in of_item]}
                 for i, of_item in zip(items, self._ablate(items, shares), strict=True)
@@ -215,21 +215,21 @@ class EvaluationRun:
         s = self.settings
         gold = [list(indices(i.truth.gold)) for i in items]
         used = {name: getattr(s, name) for name in get_method(method).uses}
-        sizes = {name: [int(mask.sum()) for mask in masks] for name, masks in selected.items()}
+        sizes: dict[str, list[Any]] = {n: [int(mask.sum()) for mask in masks] for n, masks in selected.items()}
         own_code = [get_method(method).code] if get_method(method).code else []
-        told = self._told([self.units(item) for item in items])
+        told = self._told([self.elements(item) for item in items])
         if told:  # of sentences it is not enough to know how many words were selected
             sizes = {name: [list(indices(mask)) for mask in masks] for name, masks in selected.items()}
         return [list(map(str, self.budgets)), s.fractions, gold, targets, used, sizes, *own_code, *told]
 
-    def units(self, item: Item) -> Units:
+    def elements(self, item: Item) -> Elements:
         """Return what the rationales of an item are made of."""
-        return Units.of(item.truth, self.settings.unit, self.settings.sentence_score)
+        return Elements.of(item.truth, self.settings.unit, self.settings.sentence_score)
 
-    def _told(self, units: Sequence[Units]) -> list[Any]:
+    def _told(self, elements: Sequence[Elements]) -> list[Any]:
         """Return what parts depend on where sentences are picked, and nothing where words are."""
         s = self.settings
-        return [] if s.unit == "word" else [s.unit, s.sentence_score, [u.starts for u in units]]
+        return [] if s.unit == "word" else [s.unit, s.sentence_score, [e.starts for e in elements]]
 
     def _targets(self, items: Sequence[Item], probs: Floats) -> list[int]:
         """Return the class, label or number to explain for each item."""
@@ -268,20 +268,20 @@ class EvaluationRun:
 
     def _extract(self, item: Item, attribution: Attribution, selected: dict[str, Mask]) -> dict[str, Mask]:
         """Return the rationale [W] of each budget and of each ablation share, by name."""
-        units = self.units(item)
-        gold, scores = units.touched(item.truth.gold), units.scores(attribution.scores)
-        own = None if attribution.own is None else units.touched(attribution.own)
-        chosen = {name: units.touched(words) for name, words in selected.items()}
+        elements = self.elements(item)
+        gold, scores = elements.touched(item.truth.gold), elements.scores(attribution.scores)
+        own = None if attribution.own is None else elements.touched(attribution.own)
+        chosen = {name: elements.touched(words) for name, words in selected.items()}
         at_budgets = {
-            str(b): units.words(extract(scores, b, gold=gold, own=own, match=chosen.get(b.method or "")))
+            str(b): elements.words(extract(scores, b, gold=gold, own=own, match=chosen.get(b.method or "")))
             for b in self.budgets
         }
-        return at_budgets | self._shares(units, scores)
+        return at_budgets | self._shares(elements, scores)
 
-    def _shares(self, units: Units, scores: Floats) -> dict[str, Mask]:
-        """Return the words [W] of the top units of each ablation share, by name; `scores` are units' [U]."""
+    def _shares(self, elements: Elements, scores: Floats) -> dict[str, Mask]:
+        """Return the words [W] of the top elements of each ablation share, by name, from their scores [E]."""
         sizes = {share_name(f): share_of(len(scores), f) for f in self.settings.fractions}
-        return {name: units.words(top_words(scores, size)) for name, size in sizes.items()}
+        return {name: elements.words(top_words(scores, size)) for name, size in sizes.items()}
 
     def _ablate(
         self, items: Sequence[Item], rationales: Sequence[dict[str, Mask]]

@@ -23,10 +23,9 @@ from rationale.evaluation.predictions import Reader
 from rationale.evaluation.savings import ComputeSavings
 from rationale.heads import HEADS, REGRESSION, check_explain, problem_type
 from rationale.inference.capabilities import drops_tokens
-from rationale.settings import THRESHOLD, EvaluateSettings, as_record
+from rationale.settings import THRESHOLD, EvaluateSettings, Unit, as_record
 from rationale.text.encode import words_read
 from rationale.text_classifier import TextClassifier, check_labels
-from rationale.units import Unit
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ from rationale.evaluation.pipeline import LEAVE_ONE_OUT, ChunkResults, Item, sha
 from rationale.evaluation.stored.method_result import ErasedAnswers, MethodResult, mask_from_indices
 from rationale.heads import HEADS, said
 from rationale.settings import EvaluateSettings
+from rationale.text.elements import Elements
 from rationale.text_classifier import TextClassifier
-from rationale.units import Units
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Reader:
         how = self.settings
         of_sentences = None
         if how.unit == "sentence":
-            of_sentences = Units.of(item.truth, how.unit, how.sentence_score).scores(result.scores)
+            of_sentences = Elements.of(item.truth, how.unit, how.sentence_score).scores(result.scores)
         return replace(
             answer,
             scores=result.scores,

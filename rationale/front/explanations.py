@@ -116,7 +116,9 @@ class Explanations:
             (number, word, start, end, one.method, float(score), side)
             for number, row in enumerate(self.found)
             for one in row
-            for word, (start, end), score, side in zip(one.words, one.spans, one.scores, one.sides, strict=True)
+            for word, (start, end), score, side in zip(
+                one.words, one.spans, one.scores, one.sides, strict=True
+            )
         ]
         frame = pd.DataFrame(rows, columns=["text", "word", "start", "end", "method", "score", "side"])
         pairs = any(one.second is not None for row in self.found for one in row)

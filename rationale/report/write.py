@@ -118,7 +118,11 @@ def stands_on(scores: pd.DataFrame, facts: dict[str, Any]) -> str:
         facts["device"],
         *map(in_words, of_answers(scores)),
         f"budget {facts['budgets'][0]}",
-        *([f"whole sentences ({s.get('sentence_score', 'sum')} of words)"] if s.get("unit") == "sentence" else []),
+        *(
+            [f"whole sentences ({s.get('sentence_score', 'sum')} of words)"]
+            if s.get("unit") == "sentence"
+            else []
+        ),
         f"long texts: {s['long_texts']}, removal: {s['replace']}, ig_steps {s['ig_steps']}, seed {s['seed']}",
     ]
     return "; ".join(parts) + "."

@@ -126,7 +126,10 @@ class Encoder:
             return
         sides = [text.sides for text in texts]
         strings = [_readable(of_text[-1][0], t) for t, of_text in zip(texts, sides, strict=True)]
-        queries = [t.query or "" if t.second is None else of_text[0][0] for t, of_text in zip(texts, sides, strict=True)]
+        queries = [
+            t.query or "" if t.second is None else of_text[0][0]
+            for t, of_text in zip(texts, sides, strict=True)
+        ]
         firsts = [_readable(query, t) for t, query in zip(texts, queries, strict=True)]
         self._trial.check([*strings, *firsts])
         encoding = self.tokenizer(

@@ -32,15 +32,14 @@ def test_both_texts_get_scores_and_spans(classifier, file, tmp_path):
     assert (found["words"], found["words_unread"]) == (12, 0)
     for row, (premise, hypothesis) in zip(read_stream(tmp_path / "out"), PAIRS, strict=True):
         texts = (premise, hypothesis)
-        words = [
-            texts[side][start:end] for side, (start, end) in zip(row["side"], row["spans"], strict=True)
-        ]
+        words = [texts[side][start:end] for side, (start, end) in zip(row["side"], row["spans"], strict=True)]
         assert words == row["words"] == [*premise.split(), *hypothesis.split()]
         assert row["side"] == [0] * len(premise.split()) + [1] * len(hypothesis.split())
         alone = explain(
             classifier, hypothesis, "saliency", query=premise, explain_query=True, words="whitespace"
         )
-        assert alone.texts == texts and alone.words == tuple(row["words"])
+        assert alone.texts == texts
+        assert alone.words == tuple(row["words"])
         assert row["scores"] == pytest.approx(alone.scores, abs=1e-5)
 
 

@@ -89,9 +89,7 @@ def texts(draw):
 def test_rankings_are_those_of_the_slow_rewrite(found):
     lengths, gold, scores = found
     starts = tuple(int(n) for n in np.cumsum([0, *lengths])[:-1])
-    spans = frozenset(
-        Span(start, start + 1) for start, marked in zip(starts, gold, strict=True) if marked
-    )
+    spans = frozenset(Span(start, start + 1) for start, marked in zip(starts, gold, strict=True) if marked)
     n_words = sum(lengths)
     truth = Truth("POS", n_words, spans, sentence_starts=starts)
     prediction = replace(

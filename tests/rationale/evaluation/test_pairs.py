@@ -117,7 +117,8 @@ def test_marks_of_both_sides_survive_writing_and_reading(snli, tmp_path):
     dataset = load("esnli", snli)
     write_eraser(dataset, tmp_path / "again")
     again = load("esnli", tmp_path / "again")
-    assert again.splits == dataset.splits and again.documents == dataset.documents
+    assert again.splits == dataset.splits
+    assert again.documents == dataset.documents
 
 
 # Queries

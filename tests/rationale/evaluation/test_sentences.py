@@ -20,7 +20,7 @@ from rationale.report.summary import headline, tables_of
 from rationale.report.verdict import verdict
 from rationale.report.write import write_run
 from rationale.settings import EvaluateSettings, as_record
-from rationale.units import sentence_scores
+from rationale.text.elements import sentence_scores
 from tests.helpers.eraser_files import annotation, evidence, write_source
 from tests.helpers.paths import data
 from tests.oracles.sentences import sentence_soft_metrics
@@ -77,12 +77,16 @@ def test_faithfulness_leaves_out_whole_sentences(classifier, folder, tmp_path):
         sentences = [item.text.words[a:b] for a, b in zip(edges, edges[1:], strict=False)]
         best = int(p.sentence_scores.argmax())
         rest = " ".join(w for i, s in enumerate(sentences) if i != best for w in s)
-        (windows,) = classifier.encoder.encode([replace(item.text, words=tuple(rest.split()), sentence_starts=(0,))])
+        (windows,) = classifier.encoder.encode(
+            [replace(item.text, words=tuple(rest.split()), sentence_starts=(0,))]
+        )
         assert windows[0].ids.tolist() == tokenizer(rest)["input_ids"]
         (expected,) = text_probs(classifier, [windows])
         assert list(p.at_rationale.without.values()) == pytest.approx(expected.tolist(), abs=1e-6)
         fractions = {a.fraction: a for a in p.ablations}
-        assert fractions[0.01].without == fractions[0.2].without == p.at_rationale.without  # one sentence each
+        assert (
+            fractions[0.01].without == fractions[0.2].without == p.at_rationale.without
+        )  # one sentence each
 
 
 def test_prediction_files_get_the_same_sentence_scores_from_the_official_rule(classifier, folder, tmp_path):
@@ -109,7 +113,8 @@ def test_prediction_files_get_the_same_sentence_scores_from_the_official_rule(cl
         )
         spans = records[0]["rationales"][0]["hard_rationale_predictions"]
         starts = set(found.items[0].text.sentence_starts)
-        assert len(spans) == 2 and all(span["start_token"] in starts for span in spans)
+        assert len(spans) == 2
+        assert all(span["start_token"] in starts for span in spans)
 
 
 def measured(found, method, metric):
@@ -121,9 +126,12 @@ def measured(found, method, metric):
 
 def test_tables_lead_with_sentences(classifier, folder, tmp_path):
     dataset = load("d", folder)
-    tables = write_run(plan(classifier, dataset, SETTINGS, tmp_path / "run").batches(), dataset, tmp_path / "run")
+    tables = write_run(
+        plan(classifier, dataset, SETTINGS, tmp_path / "run").batches(), dataset, tmp_path / "run"
+    )
     assert list(headline(tables.scores, "gold"))[:5] == [
-        "sentence_f1", "sentence_precision", "sentence_recall", "sentence_average_precision", "comprehensiveness",
+        "sentence_f1", "sentence_precision", "sentence_recall", "sentence_average_precision",
+        "comprehensiveness",
     ]  # fmt: skip
     assert "sentence F1 ↑" in (tmp_path / "run" / "report.html").read_text()
     assert "whole sentences (sum of words)" in (tmp_path / "run" / "summary.md").read_text()
@@ -172,7 +180,10 @@ def test_sentences_that_a_token_dropping_model_keeps_words_of(adaptive, folder, 
     [
         ({"unit": "line"}, "expected a unit of word, sentence, got 'line'"),
         ({"sentence_score": "median"}, "expected a sentence_score of sum, mean, max, got 'median'"),
-        ({"unit": "word", "sentence_score": "max"}, "a sentence_score with unit sentence only, got max with unit word"),
+        (
+            {"unit": "word", "sentence_score": "max"},
+            "a sentence_score with unit sentence only, got max with unit word",
+        ),
     ],
 )
 def test_settings_that_cannot_be_carried_out_are_refused(classifier, folder, tmp_path, changes, message):
@@ -209,7 +220,9 @@ def test_sentences_with_marked_words_are_those_that_real_data_name(name, split):
     assert n_marked > FIRST
 
 
-@pytest.mark.parametrize(("name", "labels"), [("multirc", ("False", "True")), ("fever", ("REFUTES", "SUPPORTS"))])
+@pytest.mark.parametrize(
+    ("name", "labels"), [("multirc", ("False", "True")), ("fever", ("REFUTES", "SUPPORTS"))]
+)
 def test_real_evidence_is_scored_as_the_official_rule_has_it(classifier, tmp_path, name, labels):
     archive = data(name)
     asked, dataset = replace(classifier, labels=labels), load(name, archive, ["val"])

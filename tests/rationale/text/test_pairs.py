@@ -62,7 +62,8 @@ def test_explaining_the_first_text_changes_nothing_of_what_the_model_reads(all_k
     encoder = Encoder(all_kinds["bert"], 128)
     ((both,),) = encoder.encode([pair()])
     ((second,),) = encoder.encode([Text.of("t", HYPOTHESIS, "whitespace", PREMISE)])
-    assert both.ids.tolist() == second.ids.tolist() and both.types.tolist() == second.types.tolist()
+    assert both.ids.tolist() == second.ids.tolist()
+    assert both.types.tolist() == second.types.tolist()
     own = second.word != OUTSIDE
     assert (both.word[own] == second.word[own] + 4).all()
 
@@ -95,7 +96,9 @@ def test_a_long_second_text_is_cut_as_only_second_cuts_it_and_the_first_is_repea
 
 def test_a_first_text_that_leaves_no_room_is_refused_and_never_cut(tokenizer):
     given = pair(" ".join(["warm"] * 40), "film")
-    with pytest.raises(InputError, match="a first text that leaves 8 of 48 pieces to the text, got 40 pieces"):
+    with pytest.raises(
+        InputError, match="a first text that leaves 8 of 48 pieces to the text, got 40 pieces"
+    ):
         Encoder(tokenizer, 48).encode([given])
 
 
@@ -157,7 +160,10 @@ def test_a_planted_word_of_the_premise_has_the_score_that_plain_calls_give(class
     words = [*first, *second]
     expected = []
     for gone in range(len(words)):
-        left = [w for i, w in enumerate(first) if i != gone], [w for i, w in enumerate(second, 3) if i != gone]
+        left = (
+            [w for i, w in enumerate(first) if i != gone],
+            [w for i, w in enumerate(second, 3) if i != gone],
+        )
         expected.append(whole[target] - logits_of(asked, *map(" ".join, left))[target])
     why = explain(asked, [("a dull film", "the film is warm")], methods="leave_one_out", words="whitespace")
     assert why[0].scores == pytest.approx(expected, abs=1e-5)
@@ -170,10 +176,13 @@ def test_a_planted_word_of_the_premise_has_the_score_that_plain_calls_give(class
 def test_scores_of_the_second_text_are_the_same_with_the_first_explained(classifier, method):
     given, alone = pair(), Text.of("t", HYPOTHESIS, "whitespace", PREMISE)
     both, second = (
-        attribute(classifier, method, [Case(*classifier.encoder.encode([t]), len(t.words), 1, 3, t)])[0].scores
+        attribute(classifier, method, [Case(*classifier.encoder.encode([t]), len(t.words), 1, 3, t)])[
+            0
+        ].scores
         for t in (given, alone)
     )
-    assert np.isfinite(both).all() and len(both) == 9
+    assert np.isfinite(both).all()
+    assert len(both) == 9
     if method in ("attention", "saliency"):  # the others' baselines or draws take in the premise
         assert both[4:] == pytest.approx(second, abs=1e-6)
 
@@ -196,7 +205,8 @@ def test_survivors_are_of_both_texts_and_removal_leaves_their_pieces(adaptive):
     layers = torch.stack([layer.kept[0] for layer in trace]).sum(0).numpy()  # [T]
     by_word = [int(layers[window.word == word].max()) for word in range(14)]
     assert np.floor(found.scores).tolist() == by_word  # the rest breaks ties
-    assert len(set(by_word[:8])) > 1 and len(set(by_word[8:])) > 1  # words of either text were dropped
+    assert len(set(by_word[:8])) > 1
+    assert len(set(by_word[8:])) > 1
     assert found.own.tolist() == [reached == len(trace) for reached in by_word]
     (left,) = adaptive.encoder.remove([window], ~found.own)
     stays = (window.word == OUTSIDE) | found.own[window.word]
