@@ -39,6 +39,14 @@ class Span:
         return both / (len(self) + len(other) - both)
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class Evidence:
+    """A span of one document that a person marked."""
+
+    doc_id: str
+    span: Span
+
+
 def runs(mask: Mask) -> tuple[Span, ...]:
     """Return the runs of True in `mask` as spans, from left to right.
 

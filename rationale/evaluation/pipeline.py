@@ -215,7 +215,9 @@ class EvaluationRun:
         s = self.settings
         gold = [list(indices(i.truth.gold)) for i in items]
         used = {name: getattr(s, name) for name in get_method(method).uses}
-        sizes: dict[str, list[Any]] = {n: [int(mask.sum()) for mask in masks] for n, masks in selected.items()}
+        sizes: dict[str, list[Any]] = {
+            n: [int(mask.sum()) for mask in masks] for n, masks in selected.items()
+        }
         own_code = [get_method(method).code] if get_method(method).code else []
         told = self._told([self.elements(item) for item in items])
         if told:  # of sentences it is not enough to know how many words were selected
