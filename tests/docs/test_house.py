@@ -16,7 +16,8 @@ PACKAGES = {"eraser": ROOT, "rationale": ROOT, "rationale_viewer": ROOT / "app"}
 FLOORS = """
     eraser.errors eraser.progress eraser.words eraser.labels eraser.spans eraser.text eraser.types
     eraser.files eraser.data eraser.load eraser.download eraser.metrics eraser.official eraser
-    rationale.registration rationale.process rationale rationale.pass_cache rationale.budgets rationale.settings rationale.text rationale.heads
+    rationale.registration rationale.process
+    rationale rationale.pass_cache rationale.budgets rationale.settings rationale.text rationale.heads
     rationale.text_classifier rationale.models.packed rationale.models rationale.inference rationale.hf
     rationale.blackbox rationale.named rationale.attribution rationale.evaluation rationale.training
     rationale.bench rationale.templates rationale.explanation rationale.stream rationale.report
