@@ -7,7 +7,7 @@ Spans are in words, end excluded. A mask's name says what True means: `gold`, `r
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Literal
 
@@ -15,53 +15,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eraser.errors import Fault, InputError
-from eraser.words import Spans, WordCutter, cut_words, placed
+from eraser.spans import Evidence as Evidence
+from eraser.spans import Mask as Mask
+from eraser.spans import Span as Span
+from eraser.spans import mask_from_spans as mask_from_spans
+from eraser.spans import runs as runs
+from eraser.spans import sentences_with
+from eraser.text import Text as Text
+from eraser.words import Spans, WordCutter, placed
 
-Mask = NDArray[np.bool_]
 Floats = NDArray[np.float64]
+PAIR = ("_premise", "_hypothesis")  # how the names of a pair's documents end, in ERASER's e-SNLI
 Kind = Literal["class", "labels", "value"]  # what a model answers: one class, a set of labels, a number
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class Span:
-    """Words `start` up to, not including, `end`."""
-
-    start: int
-    end: int
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.start < self.end:
-            raise ValueError(f"a span needs 0 <= start < end, got start {self.start}, end {self.end}")
-
-    def __len__(self) -> int:
-        return self.end - self.start
-
-    def overlap(self, other: Span) -> int:
-        """Return the number of words in both."""
-        return max(0, min(self.end, other.end) - max(self.start, other.start))
-
-    def iou(self, other: Span) -> float:
-        """Return words in both / words in either."""
-        both = self.overlap(other)
-        return both / (len(self) + len(other) - both)
-
-
-def runs(mask: Mask) -> tuple[Span, ...]:
-    """Return the runs of True in `mask` as spans, from left to right.
-
-    >>> runs(np.array([True, True, False, True]))
-    (Span(start=0, end=2), Span(start=3, end=4))
-    """
-    edges = np.flatnonzero(np.diff(np.concatenate(([0], mask.astype(np.int8), [0]))))
-    return tuple(Span(int(a), int(b)) for a, b in edges.reshape(-1, 2))
-
-
-def mask_from_spans(spans: tuple[Span, ...] | frozenset[Span], n_words: int) -> Mask:
-    """Return the mask [W] that is True inside `spans`."""
-    mask = np.zeros(n_words, dtype=bool)
-    for span in spans:
-        mask[span.start : span.end] = True
-    return mask
 
 
 @dataclass(frozen=True)
@@ -92,14 +57,6 @@ class Document:
         return placed(self.string, self.words, id=self.id)
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Evidence:
-    """A span of one document that a person marked."""
-
-    doc_id: str
-    span: Span
-
-
 @dataclass(frozen=True)
 class Example:
     """One question to the classifier, with the answer and the evidence annotators gave.
@@ -123,68 +80,44 @@ class Example:
         """The evidence of all groups."""
         return frozenset(e for group in self.gold for e in group)
 
-
-@dataclass(frozen=True)
-class Text:
-    """The words of one example: its documents after one another, and where each begins.
-
-    `string` is the text itself, where it is known; else its words, joined by spaces, are what a model reads.
-    `file` and `line` are where it stands, where that is known.
-    """
-
-    example_id: str
-    words: tuple[str, ...]
-    doc_starts: Mapping[str, int]
-    sentence_starts: tuple[int, ...]
-    query: str | None = None
-    string: str | None = None
-    file: str | None = field(default=None, compare=False)
-    line: int | None = field(default=None, compare=False)
-
-    @classmethod
-    def of(cls, example_id: str, string: str, how: WordCutter, query: str | None = None) -> Text:
-        """Return a string as a text of one document."""
-        words = tuple(string[start:end] for start, end in cut_words(string, how))
-        return cls(example_id, words, {"text": 0}, (0,), query, string)
-
-    def fault(self, expected: str, got: str) -> Fault:
-        """Return a wrong value in this text, with its place as far as that is known."""
-        return Fault(expected, got, *self._place)
-
-    def problem(self, message: str) -> Fault:
-        """Return a plain message about this text, with its place as far as that is known."""
-        return Fault.of(message, *self._place)
-
     @property
-    def _place(self) -> tuple[str | None, int | None, str | None]:
-        id = None if self.example_id == str(self.line) else self.example_id  # a line's number is no id
-        return self.file, self.line, id
-
-    @property
-    def plain(self) -> tuple[str, Spans]:
-        """The text as one string, and the characters of each word."""
-        return placed(self.string, self.words, file=self.file, line=self.line, id=self.example_id)
-
-    def spans(self, evidence: frozenset[Evidence]) -> frozenset[Span]:
-        """Return `evidence` as spans over this text's words."""
-        starts = self.doc_starts
-        return frozenset(
-            Span(starts[e.doc_id] + e.span.start, starts[e.doc_id] + e.span.end) for e in evidence
-        )
+    def is_pair(self) -> bool:
+        """Whether its documents are a premise and a hypothesis, which a model reads as two texts."""
+        ids = self.doc_ids
+        return len(ids) == len(PAIR) and ids == tuple(ids[0].removesuffix(PAIR[0]) + end for end in PAIR)
 
 
 @dataclass(frozen=True)
 class Truth:
-    """The human label and rationale of one example, in words of its text."""
+    """The human label and rationale of one example, in words of its text.
+
+    The first `unasked` words are a query's: nobody was asked to mark any, and agreement leaves them out.
+    Sentences begin at the words `sentence_starts`.
+    """
 
     label: str
     n_words: int
     spans: frozenset[Span]
+    unasked: int = 0
+    sentence_starts: tuple[int, ...] = ()
 
     @cached_property
     def gold(self) -> Mask:
         """Mask [W]: True where a person marked the word."""
         return mask_from_spans(self.spans, self.n_words)
+
+    @property
+    def gold_sentences(self) -> Mask:
+        """Mask [S]: True where any word of the sentence is marked."""
+        return sentences_with(self.gold, self.sentence_starts)
+
+    def asked(self) -> Truth:
+        """Return the same of the documents alone, without a query's words."""
+        if not (n := self.unasked):
+            return self
+        spans = frozenset(Span(span.start - n, span.end - n) for span in self.spans)
+        starts = tuple(start - n for start in self.sentence_starts if start >= n)
+        return replace(self, n_words=self.n_words - n, spans=spans, unasked=0, sentence_starts=starts)
 
 
 @dataclass(frozen=True)
@@ -210,7 +143,8 @@ class Prediction:
 
     `scores` is NaN where the model never read the word; such a word is never in `rationale`.
     `at_rationale` is what the model says without, and with only, the rationale itself.
-    `leave_one_out` [W] is how much the model's answer falls without each word alone.
+    `leave_one_out` [W] is how much the model's answer falls without each word alone. `sentence_scores` [S]
+    are there where whole sentences were picked.
     Of a set of labels `label` is all of them, joined as in eraser/labels.py, and `probs` each one's own; of
     a number `label` is its text and `probs` it alone. Both name in `of` the answer that was explained.
     """
@@ -226,6 +160,7 @@ class Prediction:
     bounds: Bounds | None = None
     kind: Kind = "class"
     of: str | None = None
+    sentence_scores: Floats | None = None
 
     @property
     def subject(self) -> str:
@@ -244,7 +179,8 @@ def _string_of(documents: Sequence[Document]) -> str | None:
 class Dataset:
     """Documents, the examples of each split, and notes on what the loader left out and why.
 
-    `cutter` is what cut the texts into words, where they were not given as words.
+    `cutter` is what cut the texts into words, where they were not given as words. Where `explains_queries`,
+    the words of a query are words of the text as well.
     """
 
     name: str
@@ -253,6 +189,7 @@ class Dataset:
     notes: tuple[str, ...] = ()
     source: str = field(default="", compare=False)
     cutter: WordCutter | None = None
+    explains_queries: bool = False
 
     @cached_property
     def labels(self) -> tuple[str, ...]:
@@ -278,12 +215,17 @@ class Dataset:
             words += document.words
         query = example.query if self.query_matters else None
         string, place = _string_of(documents), self.source or None
-        return Text(example.id, tuple(words), doc_starts, tuple(sentence_starts), query, string, place)
+        found = Text(example.id, tuple(words), doc_starts, tuple(sentence_starts), query, string, place)
+        if example.is_pair:
+            first, string = (document.string for document in documents)
+            return replace(found, query=None, string=string, first=first, second=len(documents[0].words))
+        return found.with_query(self.cutter or "whitespace") if self.explains_queries else found
 
     def truth(self, example: Example) -> Truth:
         """Return the human label and rationale of `example`."""
         text = self.text(example)
-        return Truth(example.label, len(text.words), text.spans(example.evidence))
+        spans = text.spans(example.evidence)
+        return Truth(example.label, len(text.words), spans, text.unasked, text.sentence_starts)
 
     def examples(self, split: str) -> Sequence[Example]:
         """Return the examples of a split.
@@ -302,8 +244,9 @@ class Dataset:
         marks = [mask_from_spans(text.spans(a), len(text.words)) for a in example.annotators]
         return np.mean(marks, axis=0) if marks else np.full(len(text.words), np.nan)
 
-    def human_share(self, split: str) -> float:
-        """Return the mean share of gold words over the examples of `split` that have any."""
+    def human_share(self, split: str, of_sentences: bool = False) -> float:
+        """Return the mean share of gold words, or sentences, over the examples of `split` that have any."""
         marked = (t for t in map(self.truth, self.splits[split]) if t.spans)
-        shares = np.fromiter((t.gold.mean() for t in marked), np.float64)
+        gold = (t.gold_sentences if of_sentences else t.gold for t in map(Truth.asked, marked))
+        shares = np.fromiter((mask.mean() for mask in gold), np.float64)
         return float(np.mean(shares)) if len(shares) else float("nan")

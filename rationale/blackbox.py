@@ -64,9 +64,10 @@ class Pieces:
         for text in texts:
             if not any(text.words):
                 raise InputError(Fault.of("the text has no words", id=text.example_id))
-            if text.query is not None:
+            if text.query is not None or text.second is not None:
                 expected = "a text without a query: a function reads one string"
-                raise InputError(Fault(expected, short_repr(text.query), id=text.example_id))
+                query = text.query if text.second is None else text.sides[0][0]
+                raise InputError(Fault(expected, short_repr(query), id=text.example_id))
         return [(self.window(*text.plain),) for text in texts]
 
     def window(self, string: str, spans: Sequence[tuple[int, int]]) -> Window:

@@ -9,7 +9,7 @@ import numpy as np
 
 from eraser import Text
 from eraser.types import Floats, Kind
-from eraser.words import Spans, WordCutter, cutter_for, gaps, placed
+from eraser.words import Spans, WordCutter, cutter_for, gaps
 from rationale.attribution import Case, attribute, check_method, usual
 from rationale.budgets import top_words
 from rationale.heads import HEADS, said
@@ -28,7 +28,8 @@ class Explanation:
 
     `label` is the class; of a multi-label model all labels above the threshold, joined by `|`; of a model
     that gives a number its text. `probs` are each answer's own, `target` is the one explained. `string` is
-    the text, where it was given as such; `cut` what cut it into words, `note` why, if by itself.
+    the text, where it was given as such; `cut` what cut it into words, `note` why, if by itself. Of a pair
+    `first` is the first text, whose words stand before the word `second`.
     """
 
     words: tuple[str, ...]
@@ -41,16 +42,34 @@ class Explanation:
     string: str | None = None
     cut: WordCutter | None = None
     note: str | None = None
+    first: str | None = None
+    second: int | None = None
+
+    @property
+    def _given(self) -> Text:
+        return Text(
+            "text", self.words, {"text": 0}, (0,), None, self.string, first=self.first, second=self.second
+        )
 
     @property
     def text(self) -> str:
-        """The text."""
-        return placed(self.string, self.words)[0]
+        """The text; those of a pair on a line each."""
+        return self._given.plain[0]
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """The text, or both texts of a pair."""
+        return tuple(string for string, _ in self._given.sides)
+
+    @property
+    def sides(self) -> tuple[int, ...]:
+        """The place in `texts` of the text that each word stands in."""
+        return tuple(int(self.second is not None and word >= self.second) for word in range(len(self.words)))
 
     @property
     def spans(self) -> Spans:
-        """The characters of each word: `text[start:end]` is the word."""
-        return placed(self.string, self.words)[1]
+        """The characters of each word in its own text: `texts[side][start:end]` is the word."""
+        return tuple(span for _, spans in self._given.sides for span in spans)
 
     def top(self, size: int) -> list[tuple[str, float]]:
         """Return the words with the highest scores, the highest first; of equals the first in the text."""
@@ -69,7 +88,7 @@ class Explanation:
         strongest = float(np.nanmax(np.abs(self.scores), initial=0.0)) or 1.0
         words = [
             (word, None, 0.0, gap) if np.isnan(score) else (word, float(score), float(score) / strongest, gap)
-            for word, score, gap in zip(self.words, self.scores, gaps(self.text, self.spans), strict=True)
+            for word, score, gap in zip(self.words, self.scores, gaps(*self._given.plain), strict=True)
         ]
         return fragment("explanation.html", found=self, words=words)
 
@@ -81,6 +100,7 @@ def explain(  # noqa: PLR0913 (what may be asked)
     *,
     target: str | None = None,
     query: str | None = None,
+    explain_query: bool = False,
     seed: int = 0,
     threshold: float = THRESHOLD,
     words: WordCutter | None = None,
@@ -92,7 +112,8 @@ def explain(  # noqa: PLR0913 (what may be asked)
         text: as long as it likes; read in windows.
         method: a name of METHODS; default integrated gradients, of a function leave-one-out.
         target: the label to explain; default the predicted one, of several the most probable.
-        query: a question that goes before the text and gets no scores.
+        query: a question, or the first text of a pair, that goes before the text and gets no scores.
+        explain_query: the words of the query get scores, too.
         seed: for methods that draw.
         threshold: above which a multi-label model's labels are said.
         words: what cuts the text into words, see `eraser.words.cut_words`; default `punctuation`, or
@@ -103,7 +124,7 @@ def explain(  # noqa: PLR0913 (what may be asked)
     kind, labels = HEADS[classifier.head].kind, classifier.labels
     label = None if target is None else target_label(target, labels, (), kind)
     cut, note = cutter_for([text], words, "punctuation")
-    given = Text.of("text", text, cut, query)
+    given = Text.of("text", text, cut, query, both=explain_query)
     (windows,) = classifier.encoder.encode([given])
     probs = text_probs(classifier, [windows], [given])[0]
     at = int(probs.argmax()) if label is None else labels.index(label)
@@ -111,4 +132,5 @@ def explain(  # noqa: PLR0913 (what may be asked)
     (found,) = attribute(classifier, name, [case], usual(classifier))
     by_label = dict(zip(labels, map(float, probs), strict=True))
     answer = said(classifier.head, labels, probs, threshold)
-    return Explanation(given.words, found.scores, answer, by_label, labels[at], name, kind, text, cut, note)
+    asked = (answer, by_label, labels[at], name, kind)
+    return Explanation(given.words, found.scores, *asked, text, cut, note, given.first, given.second)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, TypeVar, get_args
 
@@ -17,6 +17,8 @@ Precision = Literal["float32", "bf16", "auto"]
 LongTexts = Literal["window", "truncate"]
 ErasureMode = Literal["delete", "mask"]  # how words are taken out of a text
 Explain = Literal["logit", "probability", "margin"]
+Unit = Literal["word", "sentence"]  # what a rationale is made of
+SentenceScore = Literal["sum", "mean", "max"]  # of the scores of its words
 T = TypeVar("T")
 
 
@@ -53,6 +55,8 @@ SEPARATOR_HELP = (
     "by default found out."
 )
 SKIP_INVALID_HELP = "Leave out rows that are invalid, and say which and why."
+EXPLAIN_QUERY_HELP = "Score the words of the query, too, which are then erased like those of the text."
+ADDED: dict[str, Any] = {"explain_query": False, "unit": "word", "sentence_score": "sum"}  # later than others
 CHOOSERS = ("survivors", "contribution")  # added for models that drop tokens, and the size they chose
 
 
@@ -122,6 +126,11 @@ class EvaluateSettings(AttributionSettings):
         THRESHOLD, "Multi-label models: labels with a probability above this are predicted."
     )
     mask: str | None = setting(None, "Text that replaces a removed word, for functions with --replace mask.")
+    explain_query: bool = setting(False, EXPLAIN_QUERY_HELP)
+    unit: Unit = setting(
+        "word", "What rationales are made of, picked and removed: words, or whole sentences."
+    )
+    sentence_score: SentenceScore = setting("sum", "A sentence's score: the sum, mean or max of its words'.")
 
     def check(self, known_methods: tuple[str, ...], choosing: tuple[str, ...] = ()) -> None:
         """Refuse what cannot be carried out; `choosing` are the methods that pick words themselves."""
@@ -138,6 +147,17 @@ class EvaluateSettings(AttributionSettings):
             (self.seed >= 0, "a seed of at least 0", str(self.seed)),
             (self.chunk >= 1, "a chunk of at least 1 example", str(self.chunk)),
             (0 <= self.threshold < 1, "a threshold from 0 to below 1", str(self.threshold)),
+            (self.unit in get_args(Unit), f"a unit of {', '.join(get_args(Unit))}", repr(self.unit)),
+            (
+                self.sentence_score in get_args(SentenceScore),
+                f"a sentence_score of {', '.join(get_args(SentenceScore))}",
+                repr(self.sentence_score),
+            ),
+            (
+                self.unit == "sentence" or self.sentence_score == ADDED["sentence_score"],
+                "a sentence_score with unit sentence only",
+                f"{self.sentence_score} with unit {self.unit}",
+            ),
         ]
         faults = [Fault(expected, got) for holds, expected, got in rules if not holds]
         faults += self.faults()
@@ -210,6 +230,7 @@ class StreamSettings(AttributionSettings):
     encoding: str | None = setting(None, ENCODING_HELP)
     separator: str | None = setting(None, SEPARATOR_HELP)
     skip_invalid: bool = setting(False, SKIP_INVALID_HELP)
+    explain_query: bool = setting(False, EXPLAIN_QUERY_HELP)
 
     def target_label(self, labels: Sequence[str], kind: Kind) -> str | None:
         """Return the label to explain; None where each text has its own.
@@ -231,6 +252,8 @@ class StreamSettings(AttributionSettings):
             faults.append(Fault(f"words cut by {', '.join(CUTTERS)}", repr(self.words)))
         if self.chunk < 1:
             faults.append(Fault("a chunk of at least 1 text", str(self.chunk)))
+        if self.explain_query and self.query is None:
+            faults.append(Fault.of("explain_query needs the key or column of the query (--query)"))
         if faults := faults + self.faults():
             raise InputError(*faults)
 
@@ -276,6 +299,11 @@ def digest(*values: Any) -> str:
 
 
 def as_record(settings: EvaluateSettings) -> dict[str, Any]:
-    """Return the settings as JSON would hold them."""
+    """Return the settings as JSON would hold them; those of ADDED only where they are not as before."""
     record: dict[str, Any] = json.loads(json.dumps(asdict(settings)))
-    return record
+    return without_usual(record)
+
+
+def without_usual(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings without those of ADDED that have their usual value."""
+    return {name: value for name, value in record.items() if name not in ADDED or value != ADDED[name]}

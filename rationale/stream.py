@@ -36,7 +36,7 @@ from rationale.evaluation.stored.run_folder import read_own, unreadable
 from rationale.heads import HEADS, said
 from rationale.inference.predict import text_probs
 from rationale.pass_cache import PassCache
-from rationale.settings import THRESHOLD, StreamSettings, digest
+from rationale.settings import THRESHOLD, StreamSettings, digest, without_usual
 from rationale.text.lines import LineChunks, advised, check_texts, first_texts, text_in
 from rationale.text.rows import FILE_OPTIONS, ROWS, Table, TableChunks, file_options, table_at
 from rationale.text_classifier import TextClassifier
@@ -80,9 +80,8 @@ class Stream:
     def path(self, number: int) -> Path:
         """Return where a chunk's part is: its name holds all it depends on."""
         s = replace(self.settings, file="", model="", dense=None, device="", chunk=1)
-        settings = {
-            k: v for k, v in vars(s).items() if k not in FILE_OPTIONS
-        }  # texts are known by themselves
+        # texts are known by themselves, however their file was read
+        settings = {k: v for k, v in without_usual(vars(s)).items() if k not in FILE_OPTIONS}
         settings = {k: v for k, v in settings.items() if k not in LATER or v != LATER[k]}
         texts = sha256(self.lines.read(number)).hexdigest()
         code = [METHODS[method].code for method in s.methods]
@@ -106,7 +105,7 @@ class Stream:
         query, given = None if s.query is None else record[s.query], text_in(record, s.text)
         if isinstance(given, list):
             return Text(id, tuple(given), {"text": 0}, (0,), query, None, place, line)
-        found = replace(Text.of(id, given, s.words, query), file=place, line=line)
+        found = replace(Text.of(id, given, s.words, query, both=s.explain_query), file=place, line=line)
         if not found.words:
             expected = f"a text with words in {s.text!r}, cut by {s.words}"
             raise InputError(found.fault(expected, short_repr(found.string)))
@@ -145,12 +144,19 @@ class Stream:
             "label": said(asked.head, asked.labels, probs, s.threshold),
             "probs": probs.tolist(),
             "words": list(text.words),
-            "spans": [list(span) for span in text.plain[1]],
+            "spans": [list(span) for _, spans in text.sides for span in spans],
+            **self._sides(text),
             "scores": found.scores.tolist(),
             "ms": found.milliseconds,
             "where": asked.where(),
             **({} if each_its_class else {"target": asked.labels[found.target]}),
         }
+
+    def _sides(self, text: Text) -> dict[str, list[int]]:
+        """Return of each word whether it is the query's, 0, or the text's, 1; nothing where no query is."""
+        if not self.settings.explain_query:
+            return {}
+        return {"side": [int(word >= text.unasked) for word in range(len(text.words))]}
 
 
 def stream(
@@ -175,7 +181,11 @@ def stream(
     if table is not None:
         table = replace(table, settings=cut)
         notes = (*table.notes(folder), *notes)
-    of = {k: v for k, v in vars(cut).items() if k not in ("file", "model", "dense", *FILE_OPTIONS)}
+    of = {
+        k: v
+        for k, v in without_usual(vars(cut)).items()
+        if k not in ("file", "model", "dense", *FILE_OPTIONS)
+    }
     of |= file_options(settings)
     of |= {"content_of_model": hashes[0], "content_of_dense": hashes[1]}
     of |= {"content_of_file": (table or lines).content}
@@ -216,7 +226,7 @@ def collect(run: Stream) -> dict[str, Any]:
     cost = {m: total / n for m, (total, n) in spent.items()}
     told = {"mean": numbers / n_texts} if kind == "value" else {"labels": dict(labels)}
     counts = {"texts": n_texts, **told, "words": words, "words_unread": unread}
-    settings = {k: v for k, v in vars(run.settings).items() if k not in FILE_OPTIONS}
+    settings = {k: v for k, v in without_usual(vars(run.settings)).items() if k not in FILE_OPTIONS}
     settings |= file_options(run.settings)
     found = {"settings": settings, **counts, "ms_per_text": cost, "parts": names}
     found["notes"] = list(run.notes)

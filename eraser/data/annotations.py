@@ -13,7 +13,7 @@ from typing import Any
 
 from eraser.data.source import Source, parse_json_lines
 from eraser.errors import Fault, InputError, short_repr
-from eraser.types import Document, Evidence, Example, Span
+from eraser.types import PAIR, Document, Evidence, Example, Span
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,9 @@ def read_annotation(source: Source, record: dict[str, Any], place: str, line: in
     kept = [tuple(s for s in g if s[1] != s[2]) for g in groups]
     empty = sum(map(len, groups)) - sum(map(len, kept))
     doc_ids = record.get("docids") or sorted({s[0] for g in groups for s in g})
+    pair = [id + end for end in PAIR]
+    if doc_ids and isinstance(doc_ids, list) and all(d in pair for d in doc_ids):
+        doc_ids = pair  # e-SNLI names neither, and marks may be in one of them alone
     if not doc_ids and (source.has(f"docs/{id}") or source.has("docs.jsonl")):
         doc_ids = [id]  # e.g. movies' posR_161.txt, which has no evidence to name its document
     if not isinstance(doc_ids, list) or not doc_ids or not all(isinstance(d, str) for d in doc_ids):

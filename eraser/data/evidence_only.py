@@ -34,10 +34,10 @@ def _document(dataset: Dataset, example: Example) -> Document:
     text = dataset.text(example)
     marked = runs(dataset.truth(example).gold)
     sentences = tuple(text.words[span.start : span.end] for span in marked)
-    if text.string is None:
+    if text.string is None and text.first is None:
         return Document(example.id, sentences)
-    places = text.plain[1]
-    parts = (text.string[places[span.start][0] : places[span.end - 1][1]] for span in marked)
+    string, places = text.plain
+    parts = (string[places[span.start][0] : places[span.end - 1][1]] for span in marked)
     return Document(example.id, sentences, " ".join(parts))
 
 

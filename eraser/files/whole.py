@@ -8,6 +8,7 @@ import os
 import shutil
 import stat
 import sys
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -19,7 +20,8 @@ from zlib import crc32
 import numpy as np
 
 from eraser.errors import Fault, InputError, short_repr
-from eraser.types import Example, Prediction, Span, Text, runs
+from eraser.spans import Span, cut_at, runs
+from eraser.types import Example, Floats, Prediction, Text
 from eraser.words import Spans
 
 HOST = f"{crc32(gethostname().encode()):08x}"  # in the names of files that are being written
@@ -147,14 +149,18 @@ def official_record(text: Text, prediction: Prediction) -> dict[str, Any]:
 
     Unread words (score NaN) get the lowest score minus 1: the format knows numbers only. Where the text was
     given as such, spans say their characters too, and `word_spans` those of every word of the document; the
-    official scorer passes them over. Of several documents they count from the first one's beginning.
+    official scorer passes them over. Of several documents they count from the first one's beginning, but of
+    a premise and a hypothesis from each one's own. Where sentences were picked each is a span, and each
+    document's sentences have scores.
     """
-    places = None if text.string is None else text.plain[1]
+    unknown = text.string is None and text.first is None
+    places = None if unknown else tuple(place for _, spans in text.sides for place in spans)
     record: dict[str, Any] = {
         "annotation_id": prediction.example_id,
         "rationales": [
-            _rationale(doc_id, start, end, prediction) | _characters(places, start, end, prediction)
-            for doc_id, start, end in _documents(text)
+            _rationale(doc_id, of_document, prediction, text)
+            | _characters(places, of_document, prediction, text)
+            for doc_id, of_document in _documents(text)
         ],
         "classification": prediction.label,
         "classification_scores": dict(prediction.probs),
@@ -174,30 +180,47 @@ def official_record(text: Text, prediction: Prediction) -> dict[str, Any]:
     return record
 
 
-def _documents(text: Text) -> list[tuple[str, int, int]]:
+def _documents(text: Text) -> list[tuple[str, slice]]:
+    """Return the words of each document."""
     starts = sorted(text.doc_starts.items(), key=lambda item: item[1])
     ends = [start for _, start in starts[1:]] + [len(text.words)]
-    return [(doc_id, start, end) for (doc_id, start), end in zip(starts, ends, strict=True)]
+    return [(doc_id, slice(start, end)) for (doc_id, start), end in zip(starts, ends, strict=True)]
 
 
-def _rationale(doc_id: str, start: int, end: int, prediction: Prediction) -> dict[str, Any]:
-    known = prediction.scores[~np.isnan(prediction.scores)]
-    lowest = float(known.min()) - 1 if len(known) else 0.0
-    soft = np.nan_to_num(prediction.scores[start:end], nan=lowest)
-    return {
+def _rationale(doc_id: str, words: slice, prediction: Prediction, text: Text) -> dict[str, Any]:
+    found = {
         "docid": doc_id,
         "hard_rationale_predictions": [
-            {"start_token": s.start, "end_token": s.end} for s in runs(prediction.rationale[start:end])
+            {"start_token": s.start, "end_token": s.end} for s in _picked(words, prediction, text)
         ],
-        "soft_rationale_predictions": [float(x) for x in soft],
+        "soft_rationale_predictions": _numbers(prediction.scores, words),
     }
+    if prediction.sentence_scores is not None:
+        first, after = (bisect_left(text.sentence_starts, word) for word in (words.start, words.stop))
+        found["soft_sentence_predictions"] = _numbers(prediction.sentence_scores, slice(first, after))
+    return found
 
 
-def _characters(places: Spans | None, start: int, end: int, prediction: Prediction) -> dict[str, Any]:
+def _numbers(scores: Floats, some: slice) -> list[float]:
+    """Return some scores as the format knows them: those that are NaN below all others."""
+    known = scores[~np.isnan(scores)]
+    lowest = float(known.min()) - 1 if len(known) else 0.0
+    return [float(x) for x in np.nan_to_num(scores[some], nan=lowest)]
+
+
+def _picked(words: slice, prediction: Prediction, text: Text) -> tuple[Span, ...]:
+    """Return the picked spans of a document."""
+    found = runs(prediction.rationale[words])
+    if prediction.sentence_scores is None:
+        return found
+    return cut_at(found, [start - words.start for start in text.sentence_starts])
+
+
+def _characters(places: Spans | None, words: slice, prediction: Prediction, text: Text) -> dict[str, Any]:
     """Return what more a rationale says of a document whose words' places are known."""
     if places is None:
         return {}
-    of_document = places[start:end]
+    of_document = places[words]
     hard = [
         {
             "start_token": s.start,
@@ -205,7 +228,7 @@ def _characters(places: Spans | None, start: int, end: int, prediction: Predicti
             "start_char": of_document[s.start][0],
             "end_char": of_document[s.end - 1][1],
         }
-        for s in runs(prediction.rationale[start:end])
+        for s in _picked(words, prediction, text)
     ]
     return {"hard_rationale_predictions": hard, "word_spans": [list(span) for span in of_document]}
 

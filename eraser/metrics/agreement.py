@@ -1,7 +1,8 @@
 """Do the selected words agree with the human rationale? One example at a time.
 
 Every function takes (truth, prediction) and returns the columns its metric folds (metrics.py), or None
-where the example has no human evidence, or nothing but, so that the question has no answer.
+where the example has no human evidence, or nothing but, so that the question has no answer. The words of a
+query, in which nobody could mark any, are left out.
 """
 
 from __future__ import annotations
@@ -9,12 +10,21 @@ from __future__ import annotations
 import numpy as np
 
 from eraser.metrics.ranking import auprc_trapezoid, average_precision, roc_auc
-from eraser.types import Floats, Prediction, Truth, runs
+from eraser.metrics.where_asked import where_asked
+from eraser.spans import Span, cut_at, runs
+from eraser.types import Floats, Prediction, Truth
 
 MetricColumns = tuple[float, ...] | None
 IOU = 0.5
 
 
+def _picked(truth: Truth, prediction: Prediction) -> tuple[Span, ...]:
+    """Return the picked spans: runs of picked words, or each sentence where sentences are picked."""
+    found = runs(prediction.rationale)
+    return found if prediction.sentence_scores is None else cut_at(found, truth.sentence_starts)
+
+
+@where_asked
 def token_counts(truth: Truth, prediction: Prediction) -> MetricColumns:
     """Return words (hit, picked, gold)."""
     if not truth.spans:
@@ -47,6 +57,7 @@ def token_iou(truth: Truth, prediction: Prediction) -> MetricColumns:
     return None if counts is None else (counts[0] / (counts[1] + counts[2] - counts[0]),)
 
 
+@where_asked
 def iou_eraser(truth: Truth, prediction: Prediction) -> MetricColumns:
     """Return (hits / predicted spans, hits / gold spans), hits in the official sense.
 
@@ -57,18 +68,19 @@ def iou_eraser(truth: Truth, prediction: Prediction) -> MetricColumns:
     """
     if not truth.spans:
         return None
-    predicted = runs(prediction.rationale)
+    predicted = _picked(truth, prediction)
     hits = sum(max(p.iou(g) for g in truth.spans) >= IOU for p in predicted)
     return (hits / len(predicted) if predicted else np.nan), hits / len(truth.spans)
 
 
+@where_asked
 def iou_f1_one_to_one(truth: Truth, prediction: Prediction) -> MetricColumns:
     """Return 2 matches / (predicted + gold spans) for the largest one-to-one matching at IOU >= 0.5."""
     if not truth.spans:
         return None
     from scipy.optimize import linear_sum_assignment  # slow to import, and only this metric needs it
 
-    predicted = runs(prediction.rationale)
+    predicted = _picked(truth, prediction)
     fits = np.array([[p.iou(g) >= IOU for g in sorted(truth.spans)] for p in predicted], dtype=float)
     if not predicted:
         return (0.0,)
@@ -76,6 +88,7 @@ def iou_f1_one_to_one(truth: Truth, prediction: Prediction) -> MetricColumns:
     return (2 * float(fits[rows, columns].sum()) / (len(predicted) + len(truth.spans)),)
 
 
+@where_asked
 def false_positive_rate(truth: Truth, prediction: Prediction) -> MetricColumns:
     """Return picked non-gold words / non-gold words."""
     if not truth.spans or truth.gold.all():
@@ -93,6 +106,7 @@ def _ranked(prediction: Prediction) -> Floats:
     return np.where(np.isnan(prediction.scores), -np.inf, prediction.scores)
 
 
+@where_asked
 def ranking_average_precision(truth: Truth, prediction: Prediction) -> MetricColumns:
     """Return average precision of the ranking of words; its mean over examples is mAP."""
     if not truth.spans or truth.gold.all():
@@ -100,6 +114,7 @@ def ranking_average_precision(truth: Truth, prediction: Prediction) -> MetricCol
     return (average_precision(truth.gold, _ranked(prediction)),)
 
 
+@where_asked
 def ranking_auprc(truth: Truth, prediction: Prediction) -> MetricColumns:
     """Return the area under precision and recall by trapezoids: 0.5 + share/2 for constant scores."""
     if not truth.spans:
@@ -107,6 +122,7 @@ def ranking_auprc(truth: Truth, prediction: Prediction) -> MetricColumns:
     return (auprc_trapezoid(truth.gold, _ranked(prediction)),)
 
 
+@where_asked
 def ranking_roc_auc(truth: Truth, prediction: Prediction) -> MetricColumns:
     """Return the share of (gold, other) word pairs in the right order, ties half."""
     if not truth.spans or truth.gold.all():

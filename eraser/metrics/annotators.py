@@ -97,7 +97,8 @@ def annotator_agreement(
         elif said is None:
             columns.append(None)
         else:
-            columns.append(_mean("token_f1", [(_truth(example, mask), said) for mask in marks]))
+            before = dataset.text(example).unasked
+            columns.append(_mean("token_f1", [(_truth(example, mask, before), said) for mask in marks]))
     if faults:
         raise InputError(*faults)
     return score("token_f1", columns, seed)
@@ -120,12 +121,12 @@ def _each_against_others(
         rest = np.delete(marks, number, axis=0)
         gold = np.any(rest, axis=0) if others == "union" else 2 * np.sum(rest, axis=0) > len(rest)
         said = Prediction(example.id, example.label, {}, own.astype(np.float64), own)
-        pairs.append((_truth(example, gold), said))
+        pairs.append((_truth(example, gold, dataset.text(example).unasked), said))
     return pairs
 
 
-def _truth(example: Example, gold: Mask) -> Truth:
-    return Truth(example.label, len(gold), frozenset(runs(gold)))
+def _truth(example: Example, gold: Mask, unasked: int) -> Truth:
+    return Truth(example.label, len(gold), frozenset(runs(gold)), unasked)
 
 
 def _mean(metric: str, pairs: Iterable[tuple[Truth, Prediction]]) -> MetricColumns:

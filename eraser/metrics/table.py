@@ -15,6 +15,7 @@ import numpy as np
 from eraser.metrics import agreement as a
 from eraser.metrics import answers as w
 from eraser.metrics import faithfulness as f
+from eraser.metrics import sentences as se
 from eraser.metrics.bootstrap import Estimate, Fold, difference, estimate
 from eraser.types import Floats, Kind, Mask, Prediction, Truth
 
@@ -52,7 +53,8 @@ class Metric:
     """What a number is: how measured and folded, which way is better, its range, unit and source.
 
     `kinds` are the answers of a model that it is a number of. `of_all` turns the columns of all examples that
-    have some, [N,K], into those whose means are folded, where an example alone cannot tell them.
+    have some, [N,K], into those whose means are folded, where an example alone cannot tell them. A metric of
+    `sentences` is measured where sentences are picked.
     """
 
     measure: Callable[[Truth, Prediction], a.MetricColumns]
@@ -64,6 +66,11 @@ class Metric:
     source: str
     kinds: tuple[Kind, ...] = ("class", "labels", "value")
     of_all: Callable[[Floats], Floats] = as_they_are
+    sentences: bool = False
+
+
+def _of_sentences(measure: Callable[[Truth, Prediction], a.MetricColumns], unit: str, needs: Needs) -> Metric:
+    return Metric(measure, mean, True, (0, 1), unit, needs, ERASER, sentences=True)
 
 
 ERASER = "DeYoung et al. 2020"
@@ -107,6 +114,12 @@ METRICS: dict[str, Metric] = {
     "tau_leave_one_out": Metric(
         f.tau_leave_one_out, mean, True, (-1, 1), "rank correlation", "scores", "Attanasio et al. 2023"
     ),
+    "sentence_f1": _of_sentences(se.sentence_f1, "sentences", "rationale"),
+    "sentence_precision": _of_sentences(se.sentence_precision, "sentences", "rationale"),
+    "sentence_recall": _of_sentences(se.sentence_recall, "sentences", "rationale"),
+    "sentence_average_precision": _of_sentences(se.sentence_average_precision, "sentences", "scores"),
+    "sentence_auprc": _of_sentences(se.sentence_auprc, "sentences", "scores"),
+    "sentence_roc_auc": _of_sentences(se.sentence_roc_auc, "sentence pairs", "scores"),
     "label_f1_micro": Metric(
         w.label_counts, w.micro_over_labels, True, (0, 1), "labels", "label", "scikit-learn", LABELS
     ),

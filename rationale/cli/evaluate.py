@@ -42,7 +42,10 @@ if TYPE_CHECKING:  # torch is imported when a command runs
     from rationale.runners.jobs import EvaluateJob
     from rationale.text_classifier import TextClassifier
 
-AGREEMENT = ("token_f1", "false_positive_rate", "iou_f1_eraser", "average_precision")
+AGREEMENT = (
+    *("token_f1", "false_positive_rate", "iou_f1_eraser", "average_precision"),
+    *("sentence_f1", "sentence_precision", "sentence_recall", "sentence_average_precision"),
+)
 ARROWS = {True: "↑", False: "↓", None: ""}  # by whether higher is better
 SHORT = {  # metric → its column head
     "false_positive_rate": "fpr",
@@ -53,6 +56,10 @@ SHORT = {  # metric → its column head
     "aopc_sufficiency": "aopc_suff",
     "iou_f1_eraser": "iou_f1",
     "cost": "ms",
+    "sentence_f1": "sent_f1",
+    "sentence_precision": "sent_prec",
+    "sentence_recall": "sent_rec",
+    "sentence_average_precision": "sent_avg_prec",
 }
 
 
@@ -119,7 +126,7 @@ def evaluate_command(  # noqa: PLR0913 (one option each)
         missing=explanations_missing,
     )
     RUNNERS[compute.runner](job, planned, compute.workers, compute.address)
-    tables = write_run(planned.batches(), loaded, folder)
+    tables = write_run(planned.batches(), planned.dataset, folder)
     _print_run(tables, str(planned.run.budgets[0]), folder, as_json)
 
 

@@ -33,7 +33,9 @@ def per_example_metrics(evaluation: Evaluation) -> dict[Key, list[MetricColumns]
     truths = [item.truth for item in evaluation.items]
     first = evaluation.budgets[0]
     found: dict[Key, list[MetricColumns]] = {}
-    metrics = {name: metric for name, metric in METRICS.items() if evaluation.kind in metric.kinds}
+    picks_sentences = evaluation.settings.unit == "sentence"
+    fit = {name: m for name, m in METRICS.items() if evaluation.kind in m.kinds}
+    metrics = {name: m for name, m in fit.items() if picks_sentences or not m.sentences}
     for (method, budget), predictions in evaluation.predictions.items():
         for name, metric in metrics.items():
             if metric.needs == "label":

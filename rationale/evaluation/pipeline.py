@@ -30,6 +30,7 @@ from rationale.inference.ablate import ablate, without_and_only
 from rationale.inference.predict import text_probs
 from rationale.pass_cache import PassCache
 from rationale.settings import EvaluateSettings, digest
+from rationale.text.elements import Elements
 from rationale.text.encode import Window
 from rationale.text_classifier import TextClassifier
 
@@ -205,11 +206,12 @@ class EvaluationRun:
         self, items: Sequence[Item], results: Sequence[MethodResult]
     ) -> list[tuple[ErasedAnswers, ...]]:
         """Return the ablations of leave_one_out's ordering turned round: likely the worst there is."""
-        scores = [-result.scores for result in results]
-        depends = [[s.tolist() for s in scores], self.settings.fractions]
+        elements = [self.elements(item) for item in items]
+        scores = [-e.scores(result.scores) for e, result in zip(elements, results, strict=True)]
+        depends = [[s.tolist() for s in scores], self.settings.fractions, *self._told(elements)]
 
         def compute() -> PartRows:
-            shares = [self._shares(i, s) for i, s in zip(items, scores, strict=True)]
+            shares = [self._shares(e, s) for e, s in zip(elements, scores, strict=True)]
             return [
                 {"id": i.example.id, "rationales": [erased.to_row() for erased in of_item]}
                 for i, of_item in zip(items, self._ablate(items, shares), strict=True)
@@ -236,10 +238,24 @@ class EvaluationRun:
         s = self.settings
         gold = [list(indices(i.truth.gold)) for i in items]
         used = self._uses(method, items)
-        sizes = {name: [int(mask.sum()) for mask in masks] for name, masks in selected.items()}
+        sizes: dict[str, list[Any]] = {
+            n: [int(mask.sum()) for mask in masks] for n, masks in selected.items()
+        }
         code = "" if method in self.imported else get_method(method).code
         own_code = [code] if code else []
-        return [list(map(str, self.budgets)), s.fractions, gold, targets, used, sizes, *own_code]
+        told = self._told([self.elements(item) for item in items])
+        if told:  # of sentences it is not enough to know how many words were selected
+            sizes = {name: [list(indices(mask)) for mask in masks] for name, masks in selected.items()}
+        return [list(map(str, self.budgets)), s.fractions, gold, targets, used, sizes, *own_code, *told]
+
+    def elements(self, item: Item) -> Elements:
+        """Return what the rationales of an item are made of."""
+        return Elements.of(item.truth, self.settings.unit, self.settings.sentence_score)
+
+    def _told(self, elements: Sequence[Elements]) -> list[Any]:
+        """Return what parts depend on where sentences are picked, and nothing where words are."""
+        s = self.settings
+        return [] if s.unit == "word" else [s.unit, s.sentence_score, [e.starts for e in elements]]
 
     def _targets(self, items: Sequence[Item], probs: Floats) -> list[int]:
         """Return the class, label or number to explain for each item."""
@@ -280,25 +296,29 @@ class EvaluationRun:
         self, method: str, item: Item, attribution: Attribution, selected: dict[str, Mask]
     ) -> dict[str, Mask]:
         """Return the rationale [W] of each budget and of each ablation share, by name."""
-        gold, scores, own = item.truth.gold, attribution.scores, attribution.own
-        if (given := self.imported.get(method)) is not None:
-            scores = given.examples[item.example.id].extractable
+        given, elements = self.imported.get(method), self.elements(item)
+        ranked = attribution.scores if given is None else given.examples[item.example.id].extractable
+        gold, scores = elements.touched(item.truth.gold), elements.scores(ranked)
+        own = None if attribution.own is None else elements.touched(attribution.own)
+        chosen = {name: elements.touched(words) for name, words in selected.items()}
         at_budgets = {
-            str(b): extract(
-                scores,
-                Budget("own") if b.method == method else b,  # at its own size: what it chose
-                gold=gold,
-                own=own,
-                match=selected.get(b.method or ""),
+            str(b): elements.words(
+                extract(
+                    scores,
+                    Budget("own") if b.method == method else b,  # at its own size: what it chose
+                    gold=gold,
+                    own=own,
+                    match=chosen.get(b.method or ""),
+                )
             )
             for b in self.budgets
         }
-        return at_budgets | self._shares(item, scores)
+        return at_budgets | self._shares(elements, scores)
 
-    def _shares(self, item: Item, scores: Floats) -> dict[str, Mask]:
-        """Return the top words [W] of each ablation share, by name."""
-        n_words = item.truth.n_words
-        return {share_name(f): top_words(scores, share_of(n_words, f)) for f in self.settings.fractions}
+    def _shares(self, elements: Elements, scores: Floats) -> dict[str, Mask]:
+        """Return the words [W] of the top elements of each ablation share, by name, from their scores [E]."""
+        sizes = {share_name(f): share_of(len(scores), f) for f in self.settings.fractions}
+        return {name: elements.words(top_words(scores, size)) for name, size in sizes.items()}
 
     def _ablate(
         self, items: Sequence[Item], rationales: Sequence[dict[str, Mask]]

@@ -24,7 +24,7 @@ from rationale.evaluation.savings import ComputeSavings
 from rationale.explanations.of_run import NO_IMPORTS, Imports, explained_examples
 from rationale.heads import HEADS, REGRESSION, check_explain, problem_type
 from rationale.inference.capabilities import drops_tokens
-from rationale.settings import THRESHOLD, EvaluateSettings, as_record
+from rationale.settings import THRESHOLD, EvaluateSettings, Unit, as_record
 from rationale.text.encode import words_read
 from rationale.text_classifier import TextClassifier, check_labels
 
@@ -149,6 +149,7 @@ def plan(  # noqa: PLR0913 (what a run is made of)
     weights with nothing removed; what is said without and with only a rationale is always its own answer.
     Of `imports` each is a row, whose name stands among the settings' methods.
     """
+    dataset = explaining(dataset, settings)
     known = {name: m for name in (*METHODS, *settings.methods) if (m := method_named(name)) is not None}
     imports.check(known)
     choosing = (*(name for name, m in known.items() if m.own is not None), *imports.choosing)
@@ -160,7 +161,10 @@ def plan(  # noqa: PLR0913 (what a run is made of)
     examples, left_out = explained_examples(dataset, drawn, imports)
     settings.target_label(classifier.labels, HEADS[classifier.head].kind)  # refused before a folder is made
     check_asked(classifier, settings, settings.threshold, settings.model)
-    share, note = _human_share(dataset, settings.split)
+    if settings.unit == "sentence" and not any(_several(dataset, e) for e in examples):
+        message = "each text is one sentence, so that none can be picked; unit word scores its words"
+        raise InputError(Fault.of(message, dataset.source))
+    share, note = _human_share(dataset, settings.split, settings.unit)
     budgets = settings.resolved_budgets(share)
     hashes = (classifier.identity(), explained.identity())
     reads = (settings.model, settings.dense, dataset.source)
@@ -170,8 +174,26 @@ def plan(  # noqa: PLR0913 (what a run is made of)
     done = claim(folder, "evaluate", of, reads, (), overwrite)  # parts stay: their names say what they hold
     imported = {one.method: one for one in imports.methods}
     run = EvaluationRun(classifier, explained, settings, budgets, folder / "parts", hashes, imported)
-    notes = (*dataset.notes, *note, *told(classifier, dataset, settings), *left_out, *imports.notes)
+    notes = (
+        *dataset.notes,
+        *note,
+        *_of_units(settings),
+        *told(classifier, dataset, settings),
+        *left_out,
+        *imports.notes,
+    )
     return Plan(run, dataset, examples, notes, done)
+
+
+def explaining(dataset: Dataset, settings: EvaluateSettings) -> Dataset:
+    """Return the data set with the words of queries among those of the texts, where that is asked for."""
+    if not settings.explain_query:
+        return dataset
+    if not dataset.query_matters:
+        message = "no query to explain: the examples have none, or all the same, which no model is given"
+        raise InputError(Fault.of(message, dataset.source))
+    note = "queries are explained too: agreement is of the words of documents, where annotators marked"
+    return replace(dataset, explains_queries=True, notes=(*dataset.notes, note))
 
 
 def _made_of(
@@ -251,11 +273,25 @@ def _depth(classifier: Any) -> int:
     return int(n_layers(classifier)) if drops_tokens(classifier) else 0
 
 
-def _human_share(dataset: Dataset, split: str) -> tuple[float, tuple[str, ...]]:
+def _several(dataset: Dataset, example: Example) -> bool:
+    """Return whether a text has several sentences."""
+    return len(dataset.text(example).sentence_starts) > 1
+
+
+def _of_units(settings: EvaluateSettings) -> tuple[str, ...]:
+    """Return what a reader must know of a run that picks sentences."""
+    if settings.unit == "word":
+        return ()
+    how = f"a sentence's score is the {settings.sentence_score} of its words'"
+    return (f"whole sentences are picked and removed, and budgets and shares count them; {how}",)
+
+
+def _human_share(dataset: Dataset, split: str, unit: Unit) -> tuple[float, tuple[str, ...]]:
     """Return the mean human share on train; where train has no evidence on val; else on the split."""
+    of = "" if unit == "word" else " of sentences"
     for name in ("train", "val", split):
-        if name in dataset.splits and not np.isnan(share := dataset.human_share(name)):
-            return share, (f"budget ratio: mean human share {share:.4f} on {name}",)
+        if name in dataset.splits and not np.isnan(share := dataset.human_share(name, unit == "sentence")):
+            return share, (f"budget ratio: mean human share {share:.4f}{of} on {name}",)
     return 0.2, ("budget ratio: 0.2, as no split has human evidence",)
 
 

@@ -14,6 +14,7 @@ from rationale.evaluation.pipeline import LEAVE_ONE_OUT, ChunkResults, Item, sha
 from rationale.evaluation.stored.method_result import ErasedAnswers, MethodResult, mask_from_indices
 from rationale.heads import HEADS, said
 from rationale.settings import EvaluateSettings
+from rationale.text.elements import Elements
 from rationale.text_classifier import TextClassifier
 
 
@@ -60,10 +61,15 @@ class Reader:
         erased = result.at(budget)
         rationale = mask_from_indices(erased.words, item.truth.n_words)
         asked = budget != "gold" or bool(item.truth.spans)  # as many words as nobody marked: no question
+        how = self.settings
+        of_sentences = None
+        if how.unit == "sentence":
+            of_sentences = Elements.of(item.truth, how.unit, how.sentence_score).scores(result.scores)
         return replace(
             answer,
             scores=result.scores,
             rationale=rationale,
+            sentence_scores=of_sentences,
             at_rationale=self._ablation(erased, float(rationale.mean())) if asked else None,
             ablations=self._ablations(result.erased),
         )

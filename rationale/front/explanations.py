@@ -17,6 +17,7 @@ import pandas as pd
 
 from eraser import Fault, InputError
 from eraser.errors import short_repr
+from eraser.types import PAIR
 from eraser.words import WordCutter
 from rationale import explanation
 from rationale.explanation import Explanation
@@ -24,6 +25,8 @@ from rationale.text_classifier import TextClassifier
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+Pair = tuple[str, str]
 
 
 def load(model: Any = None, *, labels: Sequence[str] | None = None, **how: Any) -> TextClassifier:
@@ -71,11 +74,21 @@ def _named(model: str | Path | None, labels: Sequence[str] | None, how: dict[str
     return load_named(str(SHIPPED if model is None else model), labels, mask, how)
 
 
+def _pair(text: Any) -> tuple[str | None, str]:
+    """Return the first and the second text of a pair; None in the place of the first where there is one."""
+    first, second = text if isinstance(text, tuple) and len(text) == len(PAIR) else (None, text)
+    if not (isinstance(second, str) and isinstance(first, str | None)):
+        raise InputError(Fault("a text, or a pair of texts as a tuple", short_repr(text)))
+    if first is not None and not first.strip():
+        raise InputError(Fault("two texts with words in a pair", short_repr(text)))
+    return first, second
+
+
 @dataclass(frozen=True, repr=False)
 class Explanations:
-    """What methods say of texts: `why[i]` is the first method's explanation of the i-th text."""
+    """What methods say of texts, or pairs: `why[i]` is the first method's explanation of the i-th text."""
 
-    texts: tuple[str, ...]
+    texts: tuple[str | Pair, ...]
     methods: tuple[str, ...]
     found: tuple[tuple[Explanation, ...], ...]  # for each text, each method's
 
@@ -100,15 +113,20 @@ class Explanations:
         """Return a row for each text, method and word: text, word, start, end, method, score.
 
         `text` is the number of the text, `start` and `end` are characters of it; words that the model did
-        not read have no score (NaN).
+        not read have no score (NaN). Where there are pairs, `side` is 0 for words of a pair's first text and
+        1 for those of its second; `start` and `end` are characters of that one.
         """
         rows = [
-            (number, word, start, end, one.method, float(score))
+            (number, word, start, end, one.method, float(score), side)
             for number, row in enumerate(self.found)
             for one in row
-            for word, (start, end), score in zip(one.words, one.spans, one.scores, strict=True)
+            for word, (start, end), score, side in zip(
+                one.words, one.spans, one.scores, one.sides, strict=True
+            )
         ]
-        return pd.DataFrame(rows, columns=["text", "word", "start", "end", "method", "score"])
+        frame = pd.DataFrame(rows, columns=["text", "word", "start", "end", "method", "score", "side"])
+        pairs = any(one.second is not None for row in self.found for one in row)
+        return frame if pairs else frame.drop(columns="side")
 
     def to_html(self) -> str:
         """Return the texts with their words coloured by score; every text of yours is escaped."""
@@ -132,7 +150,7 @@ class Explanations:
 
 def explain(
     model: Any,
-    texts: str | Sequence[str],
+    texts: str | Sequence[str | Pair],
     methods: str | Sequence[str] | None = None,
     *,
     target: str | None = None,
@@ -143,7 +161,7 @@ def explain(
 
     Args:
         model: what `load` takes, or returned.
-        texts: one, or several.
+        texts: one, or several; of a pair, a tuple such as (premise, hypothesis), both texts are explained.
         methods: names of METHODS; default integrated gradients, of a function leave-one-out.
         target: the label to explain; default each text's predicted one.
         words: what cuts texts into words, see `eraser.words.cut_words`.
@@ -154,8 +172,14 @@ def explain(
     asked = (methods,) if isinstance(methods, str) or methods is None else tuple(methods)
     if not given or not asked:
         raise InputError(Fault("at least one text and one method", f"{len(given)} and {len(asked)}"))
+    pairs = [_pair(text) for text in given]
     found = tuple(
-        tuple(explanation.explain(classifier, t, m, target=target, words=words, seed=seed) for m in asked)
-        for t in given
+        tuple(
+            explanation.explain(
+                classifier, t, m, target=target, query=q, explain_query=True, words=words, seed=seed
+            )
+            for m in asked
+        )
+        for q, t in pairs
     )
     return Explanations(given, tuple(one.method for one in found[0]), found)

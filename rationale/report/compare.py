@@ -23,6 +23,7 @@ from rationale.evaluation.stored.columns import PER_EXAMPLE, ColumnsFile, Key
 from rationale.evaluation.stored.run_folder import SCORES_JSON, own_file, read_facts, unreadable
 from rationale.report.summary import PAIRED, in_markdown, markdown_table
 from rationale.report.verdict import Sentences, sides
+from rationale.settings import ADDED
 from rationale.templates import fragment
 
 COMPARED = (*(name for name, metric in METRICS.items() if metric.needs == "label"), *PAIRED)
@@ -84,10 +85,11 @@ def read_runs(folders: Sequence[Path]) -> list[StoredRun]:
 
 
 def check_alike(runs: Sequence[StoredRun]) -> None:
-    """Refuse runs of several data sets or splits."""
+    """Refuse runs of several data sets or splits, or of words and of sentences."""
     first = runs[0]
-    for what in ("dataset", "split"):
-        theirs, ours = {r.name: r.facts["settings"][what] for r in runs}, first.facts["settings"][what]
+    for what in ("dataset", "split", "unit"):
+        theirs = {r.name: r.facts["settings"].get(what, ADDED.get(what)) for r in runs}
+        ours = theirs[first.name]
         other = next((r for r in runs if theirs[r.name] != ours), None)
         if other is not None:
             raise InputError(

@@ -39,6 +39,8 @@ PAIRED = (  # metrics whose differences between methods are tested
     "sufficiency",
     "aopc_comprehensiveness",
     "aopc_sufficiency",
+    "sentence_f1",
+    "sentence_average_precision",
 )
 COST_UNIT = "ms per example (median)"
 
@@ -220,12 +222,25 @@ HEADLINE = (
     ("aopc_sufficiency", False),
     ("cost", False),
 )
+OF_SENTENCES = (  # in the place of the metrics of words, where sentences are picked
+    ("sentence_f1", True),
+    ("sentence_precision", True),
+    ("sentence_recall", True),
+    ("sentence_average_precision", False),
+)
+N_OF_WORDS = 4
+
+
+def of_units(metrics: Sequence[tuple[str, bool]], scores: pd.DataFrame) -> list[tuple[str, bool]]:
+    """Return a list that begins as HEADLINE does, with the metrics of sentences where scores have them."""
+    found = OF_SENTENCES if OF_SENTENCES[0][0] in set(scores.metric) else metrics[:N_OF_WORDS]
+    return [*found, *metrics[N_OF_WORDS:]]
 
 
 def headline(scores: pd.DataFrame, budget: str) -> pd.DataFrame:
     """Return methods × the metrics of HEADLINE."""
     columns = {}
-    for metric, has_budget in HEADLINE:
+    for metric, has_budget in of_units(HEADLINE, scores):
         rows = scores[(scores.metric == metric) & (scores.budget == (budget if has_budget else NO_BUDGET))]
         columns[metric] = rows.set_index("method").value
     return pd.DataFrame(columns)
@@ -248,7 +263,7 @@ def summary_cells(scores: pd.DataFrame, paired: pd.DataFrame, budget: str) -> pd
     """Return HEADLINE as printed: methods × metrics with their arrow, of Cells."""
     methods = list(dict.fromkeys(scores.method[scores.metric == "cost"]))
     cells: dict[str, list[TableCell]] = {}
-    for metric, has_budget in HEADLINE:
+    for metric, has_budget in of_units(HEADLINE, scores):
         rows = ranking(scores, paired, metric, budget if has_budget else NO_BUDGET).set_index("method")
         if metric == "cost":
             cells["ms"] = [TableCell(f"{rows.value[m]:.1f}" if rows.n[m] else "–") for m in methods]

@@ -15,6 +15,8 @@ from rationale.report.summary import in_words, of_answers, ranking
 QUESTIONS = (  # (what is asked, metric, whether it depends on the budget)
     ("Ranking words as the annotators do", "average_precision", False),
     ("Picking the annotators' words", "token_f1", True),
+    ("Ranking sentences as the annotators do", "sentence_average_precision", False),
+    ("Picking the annotators' sentences", "sentence_f1", True),
     ("Finding the words that the model needs", "aopc_comprehensiveness", False),
     ("Finding words that suffice for the model", "aopc_sufficiency", False),
 )

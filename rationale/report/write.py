@@ -23,6 +23,7 @@ from rationale.report.annotators import ANNOTATOR_TABLES, annotator_tables, has_
 from rationale.report.figures import FIGURES
 from rationale.report.plots import png
 from rationale.report.summary import (
+    N_OF_WORDS,
     Tables,
     all_tables,
     headline,
@@ -31,6 +32,7 @@ from rationale.report.summary import (
     latex,
     markdown,
     of_answers,
+    of_units,
     ranking,
     summary_cells,
 )
@@ -116,6 +118,11 @@ def stands_on(scores: pd.DataFrame, facts: dict[str, Any]) -> str:
         facts["device"],
         *map(in_words, of_answers(scores)),
         f"budget {facts['budgets'][0]}",
+        *(
+            [f"whole sentences ({s.get('sentence_score', 'sum')} of words)"]
+            if s.get("unit") == "sentence"
+            else []
+        ),
         f"long texts: {s['long_texts']}, removal: {s['replace']}, ig_steps {s['ig_steps']}, seed {s['seed']}",
     ]
     return "; ".join(parts) + "."
@@ -166,13 +173,14 @@ def render(
     """Return the report as one HTML page, every text escaped."""
     scores, paired, budgets = tables.scores, tables.paired, facts["budgets"]
     rankings = []
-    for metric, has_budget in RANKED:
+    for metric, has_budget in of_units(RANKED, scores):
         for at in budgets if has_budget else (NO_BUDGET,):
             rankings.append((metric, at, records(ranking(scores, paired, metric, at))))
     return fragment(
         TEMPLATE,
         facts=facts,
         budget=budgets[0],
+        agreement=[metric for metric, _ in of_units(RANKED, scores)[:N_OF_WORDS]],
         right=[(in_words(row), row["n"]) for row in of_answers(scores)],
         headline=headline(scores, budgets[0]).reset_index(names="method").to_dict("records"),
         rankings=rankings,

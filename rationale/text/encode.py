@@ -1,7 +1,7 @@
 """Texts ↔ word pieces: the only file that knows special tokens.
 
 Axes: B window, T word piece, W word of the example. A text longer than the model reads is cut into
-windows, between sentences where possible, with the query repeated in each.
+windows, between sentences where possible, with the query, or the first text of a pair, repeated in each.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ if TYPE_CHECKING:  # a function of texts is read without the library
     from transformers import PreTrainedTokenizerBase
 
 Ints = NDArray[np.int64]
-OUTSIDE = -1  # the word index of special tokens, query and padding
-MIN_ROOM = 8  # pieces a query must leave for the text: fewer would cut nearly every word apart
+OUTSIDE = -1  # the word index of special tokens, padding, and a query that gets no scores
+MIN_ROOM = 8  # pieces a first text must leave for the second: fewer would cut nearly every word apart
 
 
 @dataclass(frozen=True)
@@ -110,50 +110,60 @@ class Encoder:
         for text in texts:
             if not any(text.words):
                 raise InputError(text.problem("the text has no words"))
+            if text.second and not (any(text.words[: text.second]) and any(text.words[text.second :])):
+                raise InputError(text.problem("a text of the pair has no words"))
         found: list[tuple[Window, ...]] = [()] * len(texts)
         for paired in (False, True):
-            rows = [i for i, t in enumerate(texts) if bool(t.query and t.query.strip()) == paired]
+            rows = [i for i, t in enumerate(texts) if t.is_pair == paired]
             encoded = self._encode([texts[i] for i in rows], paired)
             for i, windows in zip(rows, progress(encoded, "encode", "texts", len(rows)), strict=True):
                 found[i] = windows
         return found
 
     def _encode(self, texts: Sequence[Text], paired: bool) -> Iterator[tuple[Window, ...]]:
-        """Yield the windows of texts that all have a query, or none."""
+        """Yield the windows of texts that are all pairs, or none."""
         if not texts:
             return
-        plain = [text.plain for text in texts]
-        strings = [_readable(string, t) for t, (string, _) in zip(texts, plain, strict=True)]
-        queries = [_readable(t.query or "", t) for t in texts]
-        self._trial.check([*strings, *queries])
+        sides = [text.sides for text in texts]
+        strings = [_readable(of_text[-1][0], t) for t, of_text in zip(texts, sides, strict=True)]
+        queries = [
+            t.query or "" if t.second is None else of_text[0][0]
+            for t, of_text in zip(texts, sides, strict=True)
+        ]
+        firsts = [_readable(query, t) for t, query in zip(texts, queries, strict=True)]
+        self._trial.check([*strings, *firsts])
         encoding = self.tokenizer(
-            queries if paired else strings,
+            firsts if paired else strings,
             strings if paired else None,
             return_offsets_mapping=True,
             return_special_tokens_mask=True,
             return_token_type_ids=True,
             verbose=False,  # of texts longer than the model reads
         )
-        for row, (text, (_, spans)) in enumerate(zip(texts, plain, strict=True)):
+        for row, (text, of_text) in enumerate(zip(texts, sides, strict=True)):
             special = np.array(encoding["special_tokens_mask"][row], dtype=bool)
             side = np.array([OUTSIDE if s is None else s for s in encoding.sequence_ids(row)], dtype=np.int64)
-            inside = (side == int(paired)) & ~special
             offsets = np.array(encoding["offset_mapping"][row], dtype=np.int64).reshape(-1, 2)
-            word, end = np.full((2, len(inside)), OUTSIDE)
-            word[inside], end[inside] = words_of_pieces(offsets[inside], spans)
+            inside, before = (side == int(paired)) & ~special, text.second or 0
+            word, end = np.full((2, len(side)), OUTSIDE)
+            word[inside], end[inside] = (before + w for w in words_of_pieces(offsets[inside], of_text[-1][1]))
+            if text.second is not None:
+                first = (side == 0) & ~special
+                word[first], end[first] = words_of_pieces(offsets[first], of_text[0][1])
             ids, types = (np.array(encoding[name][row]) for name in ("input_ids", "token_type_ids"))
             whole = Window(ids.astype(np.int64), word, types.astype(np.int64), end)
-            yield self._cut(text, whole, int((~inside & ~special).sum()))
+            yield self._cut(text, whole, inside, int((~inside & ~special).sum()))
 
-    def _cut(self, text: Text, whole: Window, n_query: int) -> tuple[Window, ...]:
-        """Cut a text's pieces into windows, each between what stands before and after them."""
-        places = (whole.word != OUTSIDE).nonzero()[0]
+    def _cut(self, text: Text, whole: Window, inside: Mask, n_query: int) -> tuple[Window, ...]:
+        """Cut the pieces `inside` [T] a text into windows, each between what stands before and after them."""
+        places = inside.nonzero()[0]
         specials = len(whole) - len(places) - n_query
         room = self.max_length - specials - n_query
         if self.max_length < specials + MIN_ROOM:
             raise InputError(Fault(f"a max_length of at least {specials + MIN_ROOM}", str(self.max_length)))
         if room < MIN_ROOM:
-            expected = f"a query that leaves {MIN_ROOM} of {self.max_length} pieces to the text"
+            what = "a query" if text.second is None else "a first text"
+            expected = f"{what} that leaves {MIN_ROOM} of {self.max_length} pieces to the text"
             raise InputError(text.fault(expected, f"{n_query} pieces"))
         if not len(places):
             return (self._some(whole),)
@@ -183,15 +193,16 @@ class Encoder:
     ) -> tuple[Window, ...]:
         """Return the windows without the words where `removed` [W] is True.
 
-        Their pieces are deleted from the input ids, or replaced by the mask token. A window left
-        without words is dropped; if none has any, the first is kept: the empty text.
+        Their pieces are deleted from the input ids, or replaced by the mask token. A window left without
+        words but those that all windows share, as the first text of a pair, is dropped; if none has any, the
+        first is kept: the empty text.
         """
         if how == "mask":
             if self.mask_id is None:
                 raise InputError(Fault.of("masking words needs a mask token, which the tokenizer lacks"))
             return tuple(replace(w, ids=np.where(covers(w, removed), self.mask_id, w.ids)) for w in windows)
-        kept = tuple(without(w, removed) for w in windows)
-        return tuple(w for w in kept if w.has_words) or (self._some(kept[0]),)
+        kept, shared = tuple(without(w, removed) for w in windows), shared_words(windows)
+        return tuple(w for w in kept if w.has_words and w.word.max() >= shared) or (self._some(kept[0]),)
 
     def collate(self, windows: Sequence[Window]) -> Batch:
         """Pad windows to the longest of them."""
@@ -299,6 +310,14 @@ def cut_ranges(pieces: Ints, sentence_starts: Sequence[int], room: int) -> list[
         ranges.append((start, end))
         start = end
     return ranges
+
+
+def shared_words(windows: Sequence[Window]) -> int:
+    """Return how many words several windows of a text share: those of a pair's first text."""
+    if len(windows) == 1:
+        return 0
+    one, other = (w.word[w.word != OUTSIDE] for w in windows[:2])
+    return int(np.intersect1d(one, other).max(initial=OUTSIDE)) + 1
 
 
 def words_read(windows: Sequence[Window], n_words: int) -> Mask:

@@ -124,6 +124,29 @@ def test_an_example_brings_its_query_and_its_sentences(asking):
     assert 'class="probs"' in markup(at)
 
 
+def test_the_premise_of_a_pair_is_the_query_of_its_hypothesis(monkeypatch, folders, tmp_path):
+    root = tmp_path / "pairs"
+    root.mkdir()
+    texts = {"e_premise": "A man came in .", "e_hypothesis": "Nobody sat down ."}
+    lines = [json.dumps({"docid": name, "document": text}) for name, text in texts.items()]
+    (root / "docs.jsonl").write_text("\n".join(lines) + "\n")
+    mark = {"docid": "e_hypothesis", "start_token": 0, "end_token": 1, "text": "x"}
+    line = {"annotation_id": "e", "classification": "POS", "evidences": [[mark]], "query": None}
+    (root / "test.jsonl").write_text(json.dumps(line) + "\n")
+    given = LaunchConfig((str(folders / "dense"), str(folders)), "pairs", str(root))
+    monkeypatch.setenv(VARIABLE, given.as_json())
+    at = AppTest.from_file(SCRIPT, default_timeout=60)
+    at.query_params |= {"page": "Explain", "example": "e"}
+    checked(at.run())
+    assert keyed(at.text_area, "query").value == "A man came in ."
+    assert keyed(at.text_area, "text").value == "Nobody sat down ."
+    at = AppTest.from_file(SCRIPT, default_timeout=60)
+    at.query_params |= {"page": "People", "example": "e", "split": "test"}
+    checked(at.run())
+    assert "came" in shown_words(at)
+    assert "Nobody" in shown_words(at)
+
+
 def test_an_example_that_was_given_as_a_text_stays_as_it_is(monkeypatch, folders, tmp_path):
     text = "Slow,  at first.\n\nThen a joy"
     rows = [

@@ -14,7 +14,8 @@ from tests.helpers.paths import ROOT
 
 PACKAGES = {"eraser": ROOT, "rationale": ROOT, "rationale_viewer": ROOT / "app"}
 FLOORS = """
-    eraser.errors eraser.progress eraser.words eraser.labels eraser.types eraser.files eraser.data eraser.load
+    eraser.errors eraser.progress eraser.words eraser.labels eraser.spans eraser.text eraser.types
+    eraser.files eraser.data eraser.load
     eraser.download eraser.metrics eraser.official eraser rationale.registration rationale.process
     rationale rationale.explanations rationale.pass_cache rationale.budgets rationale.settings rationale.text
     rationale.heads rationale.text_classifier rationale.models.packed rationale.models rationale.inference

@@ -5,15 +5,18 @@ from __future__ import annotations
 import json
 import sys
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
 
 from eraser.load import load
+from eraser.metrics.ranking import average_precision
 from eraser.metrics.table import METRICS
 from rationale.attribution import METHODS
 from rationale.cli.train import train_app
 from rationale.hf.classifier import SHIPPED, load_classifier, save_classifier
+from rationale.stream import read_stream
 from rationale.training.recipes.table import RECIPES
 from tests.conftest import tiny_model
 from tests.helpers.doc_blocks import ROOT, do
@@ -53,6 +56,8 @@ def test_every_howto_is_tested():
         "black-box",
         "explanations",
         "language-model",
+        "pairs",
+        "sentences",
     }
     assert {page.stem for page in HOWTOS.glob("*.md")} == tested
 
@@ -199,3 +204,37 @@ def test_explanations(tmp_path, monkeypatch):
     assert found["two"].top(1) == [("moving", 6.0)]
     assert found.counts["tokens not in the text"] == 0
     assert "imported-lengths" in names["run"].table("average_precision").index
+
+
+def test_pairs(tmp_path, monkeypatch, tokenizer):
+    labels = ("contradiction", "entailment", "neutral")
+    save_classifier(tiny_model("bert", tokenizer, labels), tokenizer, tmp_path / "models/nli")
+    names = do(HOWTOS / "pairs.md", tmp_path, monkeypatch)
+    why = names["why"][0]
+    assert why.texts == ("A dog runs.", "An animal sleeps.")
+    assert "." + "</span><br>" in why._repr_html_()
+    rows = list(read_stream(tmp_path / "runs/pairs"))
+    assert [row["side"] for row in rows] == [[0] * 3 + [1] * 3] * 2
+    nli = load("nli", tmp_path / "data/nli")
+    marked = {
+        e.id: [w for w, g in zip(nli.text(e).words, nli.truth(e).gold, strict=True) if g]
+        for e in nli.examples("test")
+    }
+    assert marked == {"1": ["runs", "sleeps"], "2": ["talk", "Nobody", "silent"]}
+    scores = scores_of(tmp_path / "runs/nli")
+    assert set(scores[scores.metric == "token_f1"].n) == {2}
+    lines = (tmp_path / "runs/nli/predictions/random.jsonl").read_text().splitlines()
+    documents = [[r["docid"] for r in json.loads(line)["rationales"]] for line in lines]
+    assert documents == [[f"{id}_premise", f"{id}_hypothesis"] for id in ("1", "2")]
+
+
+def test_sentences(tmp_path, monkeypatch):
+    do(HOWTOS / "sentences.md", tmp_path, monkeypatch)
+    scores = scores_of(tmp_path / "runs/sentences")
+    rows = scores[(scores.metric == "sentence_f1") & (scores.budget == "gold")].set_index("method")
+    assert set(rows.index) == {"survivors", "attention", "random"}
+    assert (rows.n == 4).all()
+    line = (tmp_path / "runs/sentences/predictions/survivors.jsonl").read_text().splitlines()[0]
+    assert len(json.loads(line)["rationales"][0]["soft_sentence_predictions"]) > 1
+    gold, ranked = np.array([True, True, False, False]), np.array([0.1, 0.9, 0.5, 0.2])
+    assert average_precision(gold, ranked) == 0.75  # the page's example by hand

@@ -163,3 +163,29 @@ def test_a_query_matters_only_where_it_varies(queries, matters):
 def test_where_the_data_came_from_does_not_make_two_data_sets_differ():
     assert Dataset("x", {}, {}, (), "here") == Dataset("x", {}, {}, (), "there")
     assert Dataset("x", {}, {}, ("a note",)) != Dataset("x", {}, {})
+
+
+def test_the_second_text_of_a_pair_can_stand_alone_with_the_first_as_its_query():
+    documents = {
+        "1_premise": Document("1_premise", (("a", "film"),), "a  film"),
+        "1_hypothesis": Document("1_hypothesis", (("it", "is"), ("warm",)), "it is\nwarm"),
+    }
+    example = Example("1", ("1_premise", "1_hypothesis"), "yes")
+    pair = Dataset("x", documents, {"test": (example,)}).text(example)
+    assert (pair.words, pair.second, pair.sentence_starts) == (
+        ("a", "film", "it", "is", "warm"),
+        2,
+        (0, 2, 4),
+    )
+    assert pair.sides == (("a  film", ((0, 1), (3, 7))), ("it is\nwarm", ((0, 2), (3, 5), (6, 10))))
+    alone = pair.unpaired()
+    assert (alone.words, alone.query, alone.string) == (("it", "is", "warm"), "a  film", "it is\nwarm")
+    assert (alone.doc_starts, alone.sentence_starts, alone.second) == ({"1_hypothesis": 0}, (0, 2), None)
+    assert alone.unpaired() is alone
+
+
+@pytest.mark.parametrize(
+    "doc_ids", [("1_premise",), ("1_premise", "2_hypothesis"), ("1_hypothesis", "1_premise"), ("a", "b"), ()]
+)
+def test_documents_of_other_names_are_no_pair(doc_ids):
+    assert not Example("1", doc_ids, "yes").is_pair

@@ -105,7 +105,7 @@ def _typed(opened: Session) -> Given:
     by_id = {e.id: e for examples in data.splits.values() for e in examples} if agreed else {}
 
     def fill(example: Example) -> None:
-        text = data.text(example)
+        text = data.text(example).unpaired()
         st.session_state.text, st.session_state.query = _box_text(text), text.query or ""
 
     def take() -> None:
@@ -129,9 +129,9 @@ def _typed(opened: Session) -> Given:
             "Text", key="text", height=120, persist_state="session",
             placeholder="Never dull : a warm , moving film .",
         ) or ""  # fmt: skip
-        query = _query(data.query_matters)
+        query = _query(data.query_matters or any(e.is_pair for e in by_id.values()))
     if how == BY_ITSELF and chosen in by_id:
-        text = data.text(by_id[chosen])
+        text = data.text(by_id[chosen]).unpaired()
         if typed == text.string or (text.string is None and tuple(typed.split()) == text.words):
             return Given(text.words, query, text.sentence_starts, text.string)
     return _cut(typed, how, query)

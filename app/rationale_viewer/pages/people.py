@@ -284,7 +284,7 @@ def _draw_example(data: Dataset, example: Example, one: ScoredExample, method: s
 
 def _after(text: Text) -> list[str] | None:
     """Return what stands after each word of a text that was given as such; None: a space."""
-    return None if text.string is None else gaps(*text.plain)
+    return None if text.string is None and text.second is None else gaps(*text.plain)
 
 
 def _facts(one: ScoredExample) -> list[tuple[str, str, str]]:

@@ -37,7 +37,7 @@ SHAPES: Mapping[str, type] = {
     "intervals": str,
     "device": str,
 }
-OF_SETTINGS = ("dataset", "split", "model", "target")  # texts, where they are said
+OF_SETTINGS = ("dataset", "split", "model", "target", "unit")  # texts, where they are said
 
 
 def unreadable(path: Path, expected: str, got: str, line: int | None = None) -> InputError:

@@ -102,3 +102,46 @@ def test_html_escapes_and_the_plot_has_a_bar_for_each_word_and_method(folder):
     strongest = sorted(why[0].top(len(why[0].words)), key=lambda pair: abs(pair[1]))[-4:]
     assert shown == [word for word, _ in strongest]
     assert len(axes.patches) == 8
+
+
+def test_both_texts_of_a_pair_are_explained_beside_a_single_text(folder):
+    pair = ("A <i>warm</i> film.", "Dull  and long.")
+    why = rationale.explain(folder, [pair, TEXTS[1]], ["attention", "random"], words="whitespace")
+    table = why.to_frame()
+    assert list(table) == ["text", "word", "start", "end", "method", "score", "side"]
+    of_pair = table[(table.text == 0) & (table.method == "attention")]
+    assert [pair[side][a:b] for side, a, b in zip(of_pair.side, of_pair.start, of_pair.end, strict=True)] == [
+        "A", "<i>warm</i>", "film.", "Dull", "and", "long.",
+    ]  # fmt: skip
+    assert set(table[table.text == 1].side) == {0}
+    one = why[0, "attention"]
+    assert (one.texts, one.sides, one.text) == (pair, (0, 0, 0, 1, 1, 1), "\n".join(pair))
+    alone = explain(
+        load_classifier(folder), pair[1], "attention", query=pair[0], explain_query=True, words="whitespace"
+    )
+    np.testing.assert_array_equal(one.scores, alone.scores)
+    second = explain(load_classifier(folder), pair[1], "attention", query=pair[0], words="whitespace")
+    assert second.words == one.words[3:]
+    np.testing.assert_allclose(second.scores, one.scores[3:], atol=1e-6)
+    page = why.to_html()
+    assert "film.</span><br>" in page
+    assert "<i>" not in page
+
+
+@pytest.mark.parametrize(
+    ("pair", "message"),
+    [
+        ((" ", "Dull."), r"expected two texts with words in a pair, got \(' ', 'Dull.'\)"),
+        (("Warm.", 5), r"expected a text, or a pair of texts as a tuple, got \('Warm.', 5\)"),
+        (("a", "b", "c"), r"expected a text, or a pair of texts as a tuple, got \('a', 'b', 'c'\)"),
+        (("Warm.", " "), "the text has no words|a text of the pair has no words"),
+    ],
+)
+def test_what_is_no_pair_is_refused(folder, pair, message):
+    with pytest.raises(InputError, match=message):
+        rationale.explain(folder, [pair], "random")
+
+
+def test_a_function_of_one_string_is_given_no_pair():
+    with pytest.raises(InputError, match="a text without a query: a function reads one string, got 'Warm.'"):
+        rationale.explain(rationale.load(about_warmth, labels=["NEG", "POS"]), [("Warm.", "Dull.")])

@@ -1,0 +1,35 @@
+"""Agreement is of what annotators could mark: not of a query's words, where these have scores."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import wraps
+
+from eraser.types import Prediction, Truth
+
+Measure = Callable[[Truth, Prediction], tuple[float, ...] | None]
+
+
+def where_asked(measure: Measure) -> Measure:
+    """Let a metric look only at the words and sentences that annotators could mark."""
+
+    @wraps(measure)
+    def measured(truth: Truth, prediction: Prediction) -> tuple[float, ...] | None:
+        return measure(truth.asked(), _asked(truth, prediction))
+
+    return measured
+
+
+def _asked(truth: Truth, prediction: Prediction) -> Prediction:
+    """Return a prediction of the documents alone."""
+    if not (words := truth.unasked):
+        return prediction
+    before = sum(start < words for start in truth.sentence_starts)
+    sentences = prediction.sentence_scores
+    return replace(
+        prediction,
+        scores=prediction.scores[words:],
+        rationale=prediction.rationale[words:],
+        sentence_scores=None if sentences is None else sentences[before:],
+    )
