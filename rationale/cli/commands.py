@@ -29,7 +29,7 @@ from rationale.cli.options import (
     ExtraLabels,
     Overwrite,
     ScoreLabels,
-    SkipInvalid,
+    SkipUnscorable,
     Split,
     label_names,
 )
@@ -237,7 +237,7 @@ def score_command(  # noqa: PLR0913 (one option each)
     ] = None,
     extra_label: ExtraLabels = None,
     labels: ScoreLabels = None,
-    skip_invalid: SkipInvalid = False,
+    skip_invalid: SkipUnscorable = False,
 ) -> None:
     """Score any system's predictions as the official ERASER scorer does; needs no torch."""
     from eraser.data.source import Source
@@ -269,7 +269,7 @@ def check_command(
     split: Split = "test",
     extra_label: ExtraLabels = None,
     labels: ScoreLabels = None,
-    skip_invalid: SkipInvalid = False,
+    skip_invalid: SkipUnscorable = False,
 ) -> None:
     """List all errors of a prediction file; exit code 2 if the official scorer would refuse it."""
     from eraser.data.source import Source

@@ -142,7 +142,7 @@ def _job(planned: Plan, labels: str | None, data: Path | None, reading: ImportOp
     place = None if data is None else absolute(str(data))
     return EvaluateJob(
         elsewhere, folder, label_names(labels), torch.get_num_threads(), place,
-        reading.skip_invalid, reading.encoding, reading.separator,
+        skip_invalid=reading.skip_invalid, encoding=reading.encoding, separator=reading.separator,
     )  # fmt: skip
 
 

@@ -41,7 +41,7 @@ ScoreLabels = Annotated[
         "classification that is a number and not a label is the place of one, from 0.",
     ),
 ]
-SkipInvalid = Annotated[
+SkipUnscorable = Annotated[
     bool,
     typer.Option(
         "--skip-invalid",

@@ -74,7 +74,7 @@ def _words_of(rationale: Mapping[str, Any], text: Text, place: Mapping[str, Any]
 
 def _hard(rationale: Mapping[str, Any], n_words: int, place: Mapping[str, Any]) -> Iterator[tuple[int, int]]:
     for span in rationale.get(HARD) or ():
-        ends = (span.get(TOKENS.start), span.get(TOKENS.end)) if isinstance(span, dict) else (None, None)
+        ends: Any = (span.get(TOKENS.start), span.get(TOKENS.end)) if isinstance(span, dict) else (None, None)
         if not all(type(x) is int for x in ends) or not 0 <= ends[0] < ends[1] <= n_words:
             raise InputError(Fault(f"spans of words from 0 to {n_words}", short_repr(span), **place))
         yield ends
