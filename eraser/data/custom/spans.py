@@ -114,12 +114,19 @@ def form_of(rows: Sequence[tuple[str, Any]], marks: tuple[str, str]) -> Form:
         return "marks" if any(all(mark in text for mark in marks) for text, _ in rows) else "none"
     if 2 * sum(map(_is_quoted, values)) > len(values):
         return "quotes"
-    pairs = [(p, text) for text, value in rows if isinstance(value, list) for p in value if _is_pair(p)]
-    if not pairs:
+    ends = [
+        (pair[1], n_words)
+        for text, value in rows
+        if isinstance(value, list)
+        for n_words in (len(text.split()),)
+        for pair in value
+        if _is_pair(pair)
+    ]
+    if not ends:
         return "tokens"
-    pairs = [(p, text) for p, text in pairs if text.strip()]  # a row without a text tells nothing
-    beyond = sum(end > len(text.split()) for (_, end), text in pairs)
-    return "chars" if 2 * beyond >= len(pairs) else "auto"
+    ends = [(end, n_words) for end, n_words in ends if n_words]  # a row without a text tells nothing
+    beyond = sum(end > n_words for end, n_words in ends)
+    return "chars" if 2 * beyond >= len(ends) else "auto"
 
 
 def take_out_marks(text: str, opening: str, closing: str) -> tuple[str, Spans]:
