@@ -7,9 +7,8 @@ words of a span beside its offsets, the unit that fits them is found out; else i
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Literal
-
-import numpy as np
+from itertools import accumulate
+from typing import Literal
 
 from eraser.data.forms.marks import Mark
 from eraser.errors import Fault, InputError
@@ -32,9 +31,10 @@ def is_same(text: str, unit: Unit) -> bool:
     return unit == "codepoints" or text.isascii() or (unit == "utf16" and max(text) <= "\uffff")
 
 
-def places(text: str, unit: Unit) -> np.ndarray[Any, Any]:
-    """Return where each character begins in a unit, and where the text ends [characters + 1]."""
-    return np.cumsum([0, *map(SIZES[unit], text)])
+def characters_at(text: str, unit: Unit) -> dict[int, int]:
+    """Return the number of the character that begins at each offset of a unit; the text ends at the last."""
+    offsets = accumulate(map(SIZES[unit], text), initial=0)
+    return {offset: number for number, offset in enumerate(offsets)}
 
 
 def in_characters(text: str, spans: Sequence[tuple[int, int]], unit: Unit) -> list[tuple[int, int]]:
@@ -48,18 +48,14 @@ def in_characters(text: str, spans: Sequence[tuple[int, int]], unit: Unit) -> li
     """
     if is_same(text, unit):
         return list(spans)
-    at = places(text, unit)
-    found, faults = [], []
+    at, faults = characters_at(text, unit), []
     for start, end in spans:
-        first, last = np.searchsorted(at, [start, end])
-        if end > at[-1] or at[first] != start or at[last] != end:
-            expected = f"[start, end) in {IN_WORDS[unit]}, between characters, end <= {at[-1]}"
+        if start not in at or end not in at:
+            expected = f"[start, end) in {IN_WORDS[unit]}, between characters, end <= {max(at)}"
             faults.append(Fault(expected, f"[{start}, {end}]"))
-        else:
-            found.append((int(first), int(last)))
     if faults:
         raise InputError(*faults)
-    return found
+    return [(at[start], at[end]) for start, end in spans]
 
 
 def unit_of(given: Sequence[Given]) -> tuple[Unit, str | None]:
@@ -78,20 +74,18 @@ def unit_of(given: Sequence[Given]) -> tuple[Unit, str | None]:
 
 def _fitting(text: str, marks: Sequence[Mark], unit: Unit) -> int:
     """Return how many spans have the words that stand beside them, counted in a unit."""
-    at = places(text, unit)
+    at = characters_at(text, unit)
     return sum(
-        mark.quote == text[slice(*np.searchsorted(at, [mark.start, mark.end]))]
+        mark.start in at and mark.end in at and mark.quote == text[at[mark.start] : at[mark.end]]
         for mark in marks
-        if mark.quote is not None
     )
 
 
 def _proposal(apart: Sequence[Given]) -> str | None:
     for unit in ("utf16", "bytes"):
         differ = [(text, marks) for text, marks in apart if not is_same(text, unit)]
-        shares = [
-            np.mean([c for t, m in differ for c in _cuts(t, m, u)] or [0]) for u in ("codepoints", unit)
-        ]
+        cuts = [[c for t, m in differ for c in _cuts(t, m, u)] for u in ("codepoints", unit)]
+        shares = [sum(each) / max(1, len(each)) for each in cuts]
         if shares[0] > 0.5 and shares[1] <= shares[0] / 2:
             what = f"counted in {IN_WORDS[unit]} {shares[1]:.0%} would: try --offsets {unit}"
             return f"in texts with such characters {shares[0]:.0%} of the spans cut words; {what}"
@@ -99,13 +93,7 @@ def _proposal(apart: Sequence[Given]) -> str | None:
 
 
 def _cuts(text: str, marks: Sequence[Mark], unit: Unit) -> list[bool]:
-    """Return for each span whether it begins or ends inside a word, or outside the text."""
-    at = places(text, unit)
-    words = cut_words(text, "punctuation")
-    inside = {i for start, end in words for i in range(start + 1, end)}
-    found = []
-    for mark in marks:
-        first, last = np.searchsorted(at, [mark.start, mark.end])
-        outside = mark.end > at[-1]
-        found.append(bool(outside or first in inside or last in inside))
-    return found
+    """Return for each span whether it begins or ends inside a word or a character, or outside the text."""
+    at = characters_at(text, unit)
+    inside = {i for start, end in cut_words(text, "punctuation") for i in range(start + 1, end)}
+    return [any(at.get(edge) is None or at[edge] in inside for edge in (m.start, m.end)) for m in marks]

@@ -87,3 +87,12 @@ def test_chinese_spans_of_characters_stay_spans_of_characters(tmp_path):
     ]
     found = imported(write(tmp_path / "x.jsonl", rows), form="chars")
     assert [words for _, words in marked(found).values()] == ["非 常 无 聊", "非 常 好 看"]
+
+
+def test_an_offset_of_many_digits_is_cut_in_the_message(tmp_path):
+    rows = [ROWS[0] | {"rationale": [[2, int("9" * 4000)]]}, ROWS[1]]
+    path = write(tmp_path / "x.jsonl", rows)
+    with pytest.raises(InputError) as error:
+        imported(path, offsets="utf16")
+    told = "expected [start, end) in UTF-16 units, between characters, end <= 30"
+    assert str(error.value) == f"{path}:1: test-00001: {told}, got [2, 99999999999999999999… (4,000 digits)]"

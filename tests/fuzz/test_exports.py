@@ -25,7 +25,7 @@ ROWS = {
         {"id": 1, "text": "A film.", "cats": ["NEG"], "entities": [[2, 6, "R"]]},
         {"id": 2, "text": "A", "annotations": [{"label": 1, "start_offset": 0, "end_offset": 1, "user": 1}]},
     ],
-    "spacy": [{"text": "A b.", "cats": {"NEG": 1.0}, "spans": {"sc": [{"start": 2, "end": 3, "label": "R"}]}}],
+    "spacy": [{"text": "A b.", "cats": {"NEG": 1.0}, "spans": {"sc": [{"start": 2, "end": 3}]}}],
 }  # fmt: skip
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-3, 30) | st.floats() | st.text(max_size=3),

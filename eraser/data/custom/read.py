@@ -131,12 +131,11 @@ def _differing(entries: Sequence[Entry], how: How) -> Iterator[str]:
     """Yield a note of the spans whose words are not those that the file gives beside them."""
     given = differ = 0
     for e in entries:
-        for mark in e.record.marks or ():
-            if mark.quote is None or e.record.counts != "characters":
-                continue
-            ((start, end),) = in_characters(e.marked.text, [(mark.start, mark.end)], how.unit)
-            given += 1
-            differ += _words(e.marked.text[start:end]) != _words(mark.quote)
+        quoted = [m for m in e.record.marks or () if m.quote is not None and e.record.counts == "characters"]
+        at = in_characters(e.marked.text, [(mark.start, mark.end) for mark in quoted], how.unit)
+        given += len(quoted)
+        for (start, end), mark in zip(at, quoted, strict=True):
+            differ += _words(e.marked.text[start:end]) != _words(mark.quote or "")
     if differ:
         yield f"spans whose words differ from those that the file gives beside them: {differ} of {given}"
 

@@ -20,6 +20,7 @@ STARTS = ("start", "begin", "start_offset", "startOffset", "start_char", "char_s
 ENDS = ("end", "stop", "end_offset", "endOffset", "end_char", "char_end")
 LABELS = ("label", "labels", "type", "tag", "category", "entity", "entity_group")
 QUOTES = ("text", "quote")
+OTHER_SHAPE = (AttributeError, KeyError, TypeError, ValueError)  # what a row raises that no tool writes so
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,12 +103,7 @@ def each_row(path: Path, make: Make, told: Told) -> Found:
         except InputError as error:
             id = None if fields.get("id") is None else str(fields["id"])
             yield from (Fault(f.expected, f.got, path, line, id, f.message) for f in error.faults)
-        except (
-            AttributeError,
-            KeyError,
-            TypeError,
-            ValueError,
-        ) as error:  # of another shape
+        except OTHER_SHAPE as error:
             yield Fault("a row as the tool writes it", f"{type(error).__name__} {error}", path, line)
 
 

@@ -39,8 +39,7 @@ class _File:
     layers: list[_Layer] = field(default_factory=list)
     width: int = 0  # columns of layers
     text: str = ""
-    sentence: int = 0  # where it begins
-    after: int = 0  # the last token of the sentence
+    after: int = 0  # where the last token ends
     tokens: dict[str, tuple[int, int, int]] = field(default_factory=dict)  # place, and its offset in the file
     spans: dict[tuple[str, str], Mark] = field(default_factory=dict)
 
@@ -102,7 +101,7 @@ def _add_sentence(found: _File, text: str, goes_on: bool) -> _File:
     """Add a sentence, or another line of the one that was just begun."""
     found.text += "\n" * bool(found.text)
     if not goes_on:
-        found.sentence = found.after = len(found.text)
+        found.after = len(found.text)
     found.text += text
     return found
 
@@ -119,9 +118,9 @@ def _add_token(found: _File, cells: Sequence[str], wrong: Fault) -> None:
         place = _part(found, id.partition(".")[0], begin, word, wrong)
     else:
         start = found.text.find(word, found.after)
-        if start < 0 or not word:
+        if start < 0 or not word or found.text[found.after : start].strip():
             raise InputError(
-                Fault(f"the token {short_repr(word)} in its #Text", wrong.got, wrong.file, wrong.line)
+                Fault(f"the token {short_repr(word)} next in its #Text", wrong.got, wrong.file, wrong.line)
             )
         place = (start, start + len(word))
         found.after = place[1]

@@ -5,13 +5,8 @@ from tests.helpers.exports import each, imported, marked, write
 
 
 def test_accepted_answers_are_read_and_the_others_counted(tmp_path):
-    rows = [
-        PRODIGY_NEG,
-        PRODIGY_POS,
-        prodigy_row("Hm", [], "reject"),
-        prodigy_row("Well", [], "ignore"),
-        prodigy_row("So", [], "ignore"),
-    ]
+    others = [("Hm", "reject"), ("Well", "ignore"), ("So", "ignore")]
+    rows = [PRODIGY_NEG, PRODIGY_POS, *(prodigy_row(text, [], answer) for text, answer in others)]
     found = imported(write(tmp_path / "x.jsonl", rows))
     assert list(marked(found).values()) == [("NEG", "truly awful"), ("POS", "warm")]
     assert found.notes == (

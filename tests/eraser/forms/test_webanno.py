@@ -70,7 +70,8 @@ def test_a_folder_of_documents_has_a_file_for_each_user(tmp_path):
     ("line", "told"),
     [
         ("1-1\tx\tA", "4: expected a token line, got '1-1\\tx\\tA'"),
-        ("1-1\t0-1\tZ\t_", "4: expected the token 'Z' in its #Text, got '1-1\\t0-1\\tZ\\t_'"),
+        ("1-1\t0-1\tZ\t_", "4: expected the token 'Z' next in its #Text, got '1-1\\t0-1\\tZ\\t_'"),
+        ("1-1\t2-6\tfilm\t_", "4: expected the token 'film' next in its #Text, got '1-1\\t2-6\\tfilm\\t_'"),
         ("1-9.1\t0-1\tA\t_", "4: expected a part of a token above, got '1-9.1\\t0-1\\tA\\t_'"),
     ],
 )
