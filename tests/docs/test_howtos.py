@@ -42,7 +42,16 @@ def scores_of(run):
 
 
 def test_every_howto_is_tested():
-    tested = {"method", "metric", "dataset", "annotations", "correct", "encoder", "adaptive-model", "black-box"}
+    tested = {
+        "method",
+        "metric",
+        "dataset",
+        "annotations",
+        "correct",
+        "encoder",
+        "adaptive-model",
+        "black-box",
+    }
     assert {page.stem for page in HOWTOS.glob("*.md")} == tested
 
 
