@@ -255,7 +255,7 @@ def _split_of(run: Path, dataset: Dataset) -> tuple[str, ...]:
     from rationale.evaluation.stored.run_folder import read_facts
 
     split = ((read_facts(run) or {}).get("settings") or {}).get("split")
-    return (split,) if split in dataset.splits else ()
+    return (str(split),) if split in dataset.splits else ()
 
 
 def _of_run(run: Path | None, method: str | None) -> tuple[str, dict[str, Suggested]]:
