@@ -117,8 +117,7 @@ def check_texts(record: Mapping[str, Any], text: str, query: str | None, at: Pla
         if not all(isinstance(x, str) for x in words) or (name == text and not _have_words(value)):
             raise InputError(Fault(f"a text with words in {name!r}", short_repr(value), *at))
         if found := next(filter(None, map(HALF.search, words)), None):
-            expected = f"whole characters in {name!r}"
-            raise InputError(Fault(expected, f"half of one, {short_repr(found[0])}", *at))
+            raise InputError(Fault(f"text without lone surrogates in {name!r}", short_repr(found[0]), *at))
 
 
 def advised(fault: Fault) -> Fault:

@@ -154,3 +154,16 @@ def test_the_form_is_told_from_the_rows_or_left_open(rows, form):
 )
 def test_sentences_end_at_line_breaks_or_else_at_points(text, sentences):
     assert sentences_of(text, cut_words(text, "whitespace")) == sentences
+
+
+def test_a_text_is_cut_once_however_many_spans_it_has():
+    class Counted(str):
+        cuts = 0
+
+        def split(self, *how):
+            Counted.cuts += 1
+            return super().split(*how)
+
+    text = Counted("ab " * 1000)
+    assert form_of([(text, [[3 * n, 3 * n + 2] for n in range(1000)])], ("[[", "]]")) == "chars"
+    assert Counted.cuts == 1

@@ -71,7 +71,7 @@ def test_evidence_that_ends_at_a_number_of_4000_digits(command, tmp_path):
 # half an emoji, NaN, nothing: one line, with file, line and id
 
 TEXTS = {
-    "half": (HALF, "expected text without lone surrogates, got '\\ud83d'"),
+    "half": (HALF, "expected text without lone surrogates in 'text', got '\\ud83d'"),
     "nan": (float("nan"), "expected a text with words in 'text', got nan"),
     "nothing": ("", "expected a text with words in 'text', got ''"),
     "null": (None, "expected a text with words in 'text', got None"),
@@ -85,7 +85,10 @@ def test_attribute(command, model_folder, tmp_path, what):
     (tmp_path / "t.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     options = ("--model", model_folder, "--out", "o", "--methods", "random")
     code, lines = command("attribute", "--file", tmp_path / "t.jsonl", *options)
-    assert (code, lines) == (2, [f"error: {tmp_path}/t.jsonl:2: y: {message}"])
+    assert (code, lines) == (
+        2,
+        [f"error: {tmp_path}/t.jsonl:2: y: {message} (--skip-invalid leaves such rows out)"],
+    )
 
 
 OWN = {
@@ -144,7 +147,7 @@ def test_predictions_of_nan_and_many_of_them(command, tmp_path, command_line):
         ("t.jsonl", ":1: expected one JSON object, got "),
         ("t.json", ":1: expected a JSON array of objects (JSON lines, an object on each, are a .jsonl"),
         ("t.parquet", ": expected a readable Parquet file, got ArrowInvalid: "),
-        ("t.docx", ": expected a .csv, .tsv, .json, .jsonl, .parquet or .txt file, got 't.docx'"),
+        ("t.docx", ": expected a .csv, .tsv, .json, .jsonl, .parquet, .xlsx or .txt file, got 't.docx'"),
     ],
 )
 def test_files_that_attribute_does_not_read(command, model_folder, tmp_path, file, told):

@@ -156,7 +156,7 @@ LEFT_OUT = [
     "rows left out as invalid: 3: y, z, half",
     "left out: {}:2: y: expected a text with words in 'text', got None",
     "left out: {}:3: z: expected a text with words in 'text', got ' '",
-    r"left out: {}:4: half: expected whole characters in 'text', got half of one, '\ud83d'",
+    r"left out: {}:4: half: expected text without lone surrogates in 'text', got '\ud83d'",
 ]
 
 
@@ -189,13 +189,15 @@ def test_without_that_the_first_is_told_in_one_line(classifier, tmp_path):
     file = save(tmp_path / "x.jsonl", INVALID[3:])
     with pytest.raises(InputError) as error:
         collect(stream(classifier, replace(SETTINGS, file=str(file)), tmp_path / "out"))
-    told = r"expected whole characters in 'text', got half of one, '\ud83d'"
+    told = r"expected text without lone surrogates in 'text', got '\ud83d'"
     assert str(error.value) == f"{file}:1: half: {told}{ADVICE}"
 
 
 def test_half_a_character_in_an_id_is_told(classifier, tmp_path):
     file = save(tmp_path / "x.jsonl", [{"id": "\ud83d", "text": "a"}])
-    with pytest.raises(InputError, match=r"x\.jsonl:1: .ud83d: expected whole characters in 'id', got half"):
+    with pytest.raises(
+        InputError, match=r"x\.jsonl:1: .ud83d: expected text without lone surrogates in 'id', got"
+    ):
         collect(stream(classifier, replace(SETTINGS, file=str(file)), tmp_path / "out"))
 
 

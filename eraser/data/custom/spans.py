@@ -6,6 +6,7 @@ Axes: W word of the text, as a cutter of eraser/words.py cuts it. Spans are [sta
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import starmap
@@ -191,11 +192,11 @@ def mark_quotes(text: str, value: Any, how: WordCutter = "whitespace") -> Marked
     """
     spans, lost, repeated = list[tuple[int, int]](), 0, 0
     quotes = _quotes(value)
-    for quote in quotes:
+    for quote, times in Counter(quotes).items():
         pattern = r"\s+".join(map(re.escape, quote.split()))
         found = [match.span() for match in re.finditer(pattern, text)] if pattern else []
-        lost += not found
-        repeated += len(found) > 1
+        lost += times * (not found)
+        repeated += times * (len(found) > 1)
         spans += found
     return replace(mark_characters(text, tuple(spans), how), quotes=len(quotes), lost=lost, repeated=repeated)
 
