@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
+from math import isnan
 from typing import Any
 
 import numpy as np
@@ -69,16 +70,18 @@ class SplitFacts:
 
     def cells(self, shown: Callable[[float], str]) -> dict[str, str]:
         """Return the facts as the cells of a table."""
+        means = (self.words_mean, self.span_words, self.human_share)
+        words, of_span, share = ("–" if isnan(mean) else shown(mean) for mean in means)
         return {
             "rows": f"{self.rows:,}",
             "labels": self._labels,
             "documents": f"{self.documents:,}",
-            "words, mean": shown(self.words_mean),
+            "words, mean": words,
             "words, most": f"{self.words_max:,}",
             "rows with evidence": f"{self.with_evidence:,}",
             "spans": f"{self.evidence_spans:,}",
-            "words of a span": shown(self.span_words),
-            "share of marked words": shown(self.human_share),
+            "words of a span": of_span,
+            "share of marked words": share,
             "annotators": self._annotators,
             "rows also in": self._also_in,
         }
