@@ -49,6 +49,17 @@ RANKED = (
     ("aopc_sufficiency", False),
 )
 
+HEADS = {  # of the page's columns of agreement
+    "token_f1": "token F1 ↑",
+    "false_positive_rate": "false-pos. rate ↓",
+    "iou_f1_eraser": "IOU F1 ↑",
+    "average_precision": "avg. precision ↑",
+    "sentence_f1": "sentence F1 ↑",
+    "sentence_precision": "sentence precision ↑",
+    "sentence_recall": "sentence recall ↑",
+    "sentence_average_precision": "sentence avg. precision ↑",
+}
+
 
 def write_run(evaluation: Evaluation | Iterable[Evaluation], dataset: Dataset, folder: Path) -> Tables:
     """Write everything a run has to show; return its tables.
@@ -180,7 +191,7 @@ def render(
         TEMPLATE,
         facts=facts,
         budget=budgets[0],
-        agreement=[metric for metric, _ in of_units(RANKED, scores)[:N_OF_WORDS]],
+        agreement=[(metric, HEADS[metric]) for metric, _ in of_units(RANKED, scores)[:N_OF_WORDS]],
         right=[(in_words(row), row["n"]) for row in of_answers(scores)],
         headline=headline(scores, budgets[0]).reset_index(names="method").to_dict("records"),
         rankings=rankings,

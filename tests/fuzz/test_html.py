@@ -190,6 +190,7 @@ def report_of(word):
     }
     return {
         "facts": facts, "right": [(word, 1)], "budget": word, "headline": [headline],
+        "agreement": [("token_f1", word)],
         "rankings": [(word, word, [ranking])], "figures": [(word, word, "AAAA")],
         "people": [(word, word, [word], [{word: word}])],
         "sections": [{"title": word, "number": word, "examples": [example]}],
