@@ -7,9 +7,9 @@ from typing import Annotated, Literal
 
 import typer
 
+from rationale.cli.explanations.quotes import Quotes
 from rationale.cli.explanations.scoring import score_explanations
 from rationale.cli.from_settings import from_settings
-from rationale.cli.llm.quotes import Quotes
 from rationale.cli.options import DataPath, DatasetName, Split
 from rationale.explanations.pooling import Reduce
 from rationale.process.terminal import say, say_next
