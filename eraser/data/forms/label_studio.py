@@ -41,8 +41,18 @@ def is_tasks(row: Row, names: ColumnNames) -> bool:
 
 
 def is_min(row: Row, names: ColumnNames) -> bool:
-    """Return whether a row is one of JSON_MIN or CSV."""
-    return "annotation_id" in row and "annotator" in row
+    """Return whether a row is one of JSON_MIN or CSV, also where some columns were taken out."""
+    if "annotation_id" in row and "annotator" in row:
+        return True
+    return (names.rationale or "rationale") not in row and any(map(_are_results, row.values()))
+
+
+def _are_results(cell: Any) -> bool:
+    """Return whether a cell holds spans as Label Studio writes them."""
+    found = parsed(cell)
+    return are_spans(found) and all(
+        isinstance(s, Mapping) and isinstance(s.get("labels"), list) for s in found
+    )
 
 
 def read_tasks(path: Path, names: ColumnNames, told: Told) -> Found:

@@ -34,6 +34,18 @@ def test_json_min_and_csv_are_read_alike(tmp_path):
     assert as_csv.notes[0] == "form: Label Studio's JSON_MIN or CSV"
 
 
+def test_a_csv_of_which_only_some_columns_are_left_is_known_by_its_spans(tmp_path):
+    rows = [
+        {"text": row["text"], "label": json.dumps(row.get("label", [])), "sentiment": row["sentiment"]}
+        for row in MIN
+    ]
+    with (tmp_path / "min.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    assert list(marked(imported(tmp_path / "min.csv")).values()) == [("NEG", "truly awful"), ("POS", "")]
+
+
 def test_several_choices_of_json_min_are_a_set_of_labels(tmp_path):
     rows = [MIN[0] | {"sentiment": {"choices": ["NEG", "rude"]}}, MIN[1]]
     assert marked(imported(write(tmp_path / "min.json", rows)))["1"] == ("NEG|rude", "truly awful")
