@@ -14,7 +14,6 @@ from rationale.budgets import Budget, extract, parse_budget
 from rationale.explanations.of_run import Imports, explained_examples
 from rationale.explanations.stored import ImportedMethod, WordExplanation
 
-OWN = "own"
 NO_BUDGET = "-"  # of metrics of the ranking
 
 
@@ -33,7 +32,7 @@ def budgets_of(names: Sequence[str], imports: Imports) -> tuple[Budget, ...]:
                 f"a budget match=NAME of {', '.join(imports.choosing) or 'explanations that pick words'}"
             )
             raise InputError(Fault(expected, str(budget)))
-        if budget.kind == OWN and set(imports.choosing) != set(imports.names):
+        if budget.kind == "own" and set(imports.choosing) != set(imports.names):
             raise InputError(
                 Fault("for budget own only explanations that pick words", ", ".join(imports.names))
             )
@@ -92,5 +91,5 @@ def _measured(
 def _rationale(
     one: ImportedMethod, told: WordExplanation, truth: Truth, budget: Budget, match: Mask | None
 ) -> Mask:
-    own = Budget(OWN) if budget.method == one.method else budget
+    own = Budget("own") if budget.method == one.method else budget
     return extract(told.extractable, own, gold=truth.gold, own=told.picked, match=match)
