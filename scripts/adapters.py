@@ -23,7 +23,7 @@ LIBRARIES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {  # what is ins
     "interpreto": (("interpreto",), ()),
     # its pins (transformers below 5, numpy below 2, …) fit nothing of today; it runs with newer ones
     "ferret": (
-        ("shap", "lime", "datasets", "joblib", "seaborn"),
+        ("shap", "lime", "datasets", "joblib", "seaborn", "spacy", "overrides", "jsonnet"),
         ("ferret-xai", "thermostat-datasets", "opencv-python-headless", "pytreebank"),
     ),
 }

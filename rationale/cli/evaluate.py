@@ -20,6 +20,7 @@ from rationale.cli.options import (
     DenseModel,
     Explains,
     Explanations,
+    ExplanationsMissing,
     LabelNames,
     Methods,
     ModelPath,
@@ -28,7 +29,6 @@ from rationale.cli.options import (
     absolute,
     label_names,
 )
-from rationale.explanations.of_run import Missing
 from rationale.process.terminal import digits, say, say_lines, say_next
 from rationale.settings import EvaluateSettings
 
@@ -64,13 +64,7 @@ def evaluate_command(  # noqa: PLR0913 (one option each)
     explain: Explains = None,
     labels: LabelNames = None,
     explanations: Explanations = None,
-    explanations_missing: Annotated[
-        Missing,
-        typer.Option(
-            help="Examples that an explanations file lacks, or explains in other words: refuse the run, or "
-            "skip them, for all methods."
-        ),
-    ] = "refuse",
+    explanations_missing: ExplanationsMissing = "refuse",
     overwrite: Overwrite = False,
     as_json: AsJson = False,
     *,

@@ -10,6 +10,7 @@ import typer
 
 from eraser import Fault, InputError
 from eraser.words import WordCutter
+from rationale.explanations.of_run import Missing
 from rationale.settings import DEVICE_HELP, WORDS_HELP
 
 DatasetName = Annotated[
@@ -80,6 +81,13 @@ Explains = Annotated[
 Explanations = Annotated[
     list[Path] | None,
     typer.Option(help="File of `rationale explanations import`, a row beside the methods; may be repeated."),
+]
+ExplanationsMissing = Annotated[
+    Missing,
+    typer.Option(
+        help="Examples that an explanations file lacks, or explains in other words: refuse the run, or "
+        "skip them, for all methods."
+    ),
 ]
 LabelNames = Annotated[
     str | None,

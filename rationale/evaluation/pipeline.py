@@ -147,11 +147,14 @@ class EvaluationRun:
         labels, found = self.classifier.labels, {}
         for method, given in self.imported.items():
             told = [given.examples[item.example.id] for item in items]
-            other = sum(e.target not in (None, labels[t]) for e, t in zip(told, results.targets, strict=True))
+            of = [e.target for e in told]
+            other = sum(x in labels and x != labels[t] for x, t in zip(of, results.targets, strict=True))
             said = [labels[int(i)] for i in results.probs.argmax(1)]
             differs = sum(e.label not in (None, x) for e, x in zip(told, said, strict=True))
             found[f"{method}: another class is explained than by the run's methods"] = other
             found[f"{method}: its own label is not the model's"] = differs
+            unknown = sum(x is not None and x not in labels for x in of)
+            found[f"{method}: the class explained has a name that the model does not know"] = unknown
         return found
 
     def _results(

@@ -8,12 +8,16 @@ from typing import Annotated, Literal
 import typer
 
 from rationale.cli.explanations.quotes import Quotes
+from rationale.cli.explanations.scoring import score_explanations
 from rationale.cli.from_settings import from_settings
 from rationale.cli.options import DataPath, DatasetName, Split
 from rationale.explanations.pooling import Reduce
 from rationale.process.terminal import say, say_next
 
-explanations_app = typer.Typer(no_args_is_help=True, help="Import explanations that other tools made.")
+explanations_app = typer.Typer(
+    no_args_is_help=True, help="Import and score explanations that other tools made."
+)
+explanations_app.command("score")(score_explanations)
 
 
 def _column(what: str) -> typer.models.OptionInfo:
@@ -89,5 +93,6 @@ def import_explanations(  # noqa: PLR0913 (one option each)
     for line in found.told():
         say(f"  note: {line}")
     say(f"written: {out}")
-    where = [*(("--dataset", named(dataset, data))), *(("--data", data) if data else ())]
-    say_next("evaluate", *where, "--split", split, "--explanations", out)
+    model = () if (dataset, data) == (None, None) else ("--model", "MODEL")
+    where = ("--dataset", named(dataset, data), *(("--data", data) if data else ()))
+    say_next("evaluate", *where, *model, "--split", split, "--explanations", out)

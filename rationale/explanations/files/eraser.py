@@ -74,10 +74,13 @@ def _words_of(rationale: Mapping[str, Any], text: Text, place: Mapping[str, Any]
 
 def _hard(rationale: Mapping[str, Any], n_words: int, place: Mapping[str, Any]) -> Iterator[tuple[int, int]]:
     for span in rationale.get(HARD) or ():
-        ends = (span.get(TOKENS.start), span.get(TOKENS.end)) if isinstance(span, dict) else (None, None)
-        if not all(type(x) is int for x in ends) or not 0 <= ends[0] < ends[1] <= n_words:
+        start, end = (
+            (span.get(TOKENS.start), span.get(TOKENS.end)) if isinstance(span, dict) else (None, None)
+        )
+        sound = isinstance(start, int) and isinstance(end, int) and 0 <= start < end <= n_words
+        if not sound:
             raise InputError(Fault(f"spans of words from 0 to {n_words}", short_repr(span), **place))
-        yield ends
+        yield int(start or 0), int(end or 0)
 
 
 def _soft(values: Any, n_words: int, place: Mapping[str, Any]) -> np.ndarray[Any, np.dtype[np.float64]]:

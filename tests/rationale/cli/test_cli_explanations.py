@@ -107,3 +107,16 @@ def test_examples_without_an_explanation_are_refused_or_left_out(exported, model
     done = rationale(*command, "--explanations-missing", "skip")
     assert done.exit_code == 0, done.output
     assert f"n = {LIMIT}" in done.output
+
+
+def test_agreement_alone_is_printed_without_a_model(exported, tmp_path):
+    out = tmp_path / "attention.jsonl"
+    rationale("explanations", "import", exported, "--out", out)
+    done = rationale("explanations", "score", out, "--explanations-missing", "skip", "--json")
+    assert done.exit_code == 0, done.output
+    rows = {(row["budget"], row["metric"]): row for row in json.loads(done.stdout)}
+    assert rows["gold", "token_f1"]["method"] == "imported-attention"
+    assert rows["gold", "token_f1"]["n"] == rows["-", "average_precision"]["n"] == LIMIT
+    shown = rationale("explanations", "score", out, "--explanations-missing", "skip")
+    assert f"{rows['gold', 'token_f1']['value']:#.3g}" in shown.output
+    assert shown.output.splitlines()[-1].startswith("next: rationale evaluate --dataset sample --model MODEL")

@@ -199,6 +199,7 @@ def test_other_classes_and_labels_are_counted_in_a_note(classifier, sample, tmp_
     assert found.counts == {
         "imported-shap: another class is explained than by the run's methods": said.count("POS"),
         "imported-shap: its own label is not the model's": said.count("NEG"),
+        "imported-shap: the class explained has a name that the model does not know": 0,
     }
     tables = write_run(found, sample, tmp_path / "run")
     notes = (tmp_path / "run" / "scores.json").read_text()
