@@ -91,5 +91,5 @@ def _measured(
 def _rationale(
     one: ImportedMethod, told: WordExplanation, truth: Truth, budget: Budget, match: Mask | None
 ) -> Mask:
-    own = Budget("own") if budget.method == one.method else budget
+    own: Budget = Budget("own") if budget.method == one.method else budget
     return extract(told.extractable, own, gold=truth.gold, own=told.picked, match=match)
