@@ -43,7 +43,10 @@ def per_example_metrics(evaluation: Evaluation) -> dict[Key, list[MetricColumns]
             elif metric.needs == "rationale":
                 found[name, budget, method] = measure(name, truths, predictions)
             elif budget == first:
-                found[name, NO_BUDGET, method] = measure(name, truths, predictions)
+                ranked = method not in evaluation.unranked
+                found[name, NO_BUDGET, method] = (
+                    measure(name, truths, predictions) if ranked else [None] * len(truths)
+                )
     return (
         found | _convergence_deltas(evaluation) | _taus(evaluation) | _drops(evaluation) | _layers(evaluation)
     )
@@ -83,7 +86,7 @@ def _drops(evaluation: Evaluation) -> dict[Key, list[MetricColumns]]:
     """Return how far the predicted class's probability, or what else was explained, falls at each share."""
     first = evaluation.budgets[0]
     found: dict[Key, list[MetricColumns]] = {}
-    for method in evaluation.settings.methods:
+    for method in (m for m in evaluation.settings.methods if m not in evaluation.unranked):
         for i, fraction in enumerate(evaluation.settings.fractions):
             found[DROPS, str(fraction), method] = [
                 (p.probs[p.subject] - a.without[p.subject], p.probs[p.subject] - a.only[p.subject])

@@ -34,7 +34,8 @@ class Evaluation:
     """What was measured of some examples of a run, or of all: predictions by (method, budget), and cost.
 
     Of each method the milliseconds of every example, and by how much its scores miss what they should sum
-    to (None where nothing is promised). `counts` are numbers of examples by what is to be told of them.
+    to (None where nothing is promised). `counts` are numbers of examples by what is to be told of them;
+    `unranked` are the methods that picked words without ranking them.
     """
 
     settings: EvaluateSettings
@@ -49,6 +50,7 @@ class Evaluation:
     notes: tuple[str, ...] = ()
     spared: ComputeSavings | None = None
     counts: Mapping[str, int] = field(default_factory=dict)
+    unranked: frozenset[str] = frozenset()
 
     @property
     def kind(self) -> Kind:
@@ -122,6 +124,7 @@ class Plan:
             self.notes,
             run.spared(items),
             run.other_answers(items, results),
+            frozenset(method for method, one in run.imported.items() if not one.ranks),
         )
 
     def _items(self, run: EvaluationRun, number: int) -> list[Item]:

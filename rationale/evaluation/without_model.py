@@ -85,7 +85,8 @@ def _measured(
             if metric.needs == "rationale":
                 yield name, str(budget), measure(name, truths, predictions)
             elif number == 0:
-                yield name, NO_BUDGET, measure(name, truths, predictions)
+                ranked = measure(name, truths, predictions) if one.ranks else [None] * len(truths)
+                yield name, NO_BUDGET, ranked
 
 
 def _rationale(

@@ -76,7 +76,9 @@ def _no_signal(rows: pd.DataFrame, paired: pd.DataFrame, metric: str, budget: st
     return [
         m
         for m in rows.method
-        if m != RANDOM and (frozenset((m, RANDOM)) in ties or sign * (value[m] - value[RANDOM]) <= 0)
+        if m != RANDOM
+        and not np.isnan(value[m])
+        and (frozenset((m, RANDOM)) in ties or sign * (value[m] - value[RANDOM]) <= 0)
     ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -15,6 +16,7 @@ from rationale.evaluation.plan import evaluate, plan
 from rationale.explanations.of_run import Imports, read_imports
 from rationale.explanations.stored import ImportedMethod, WordExplanation, hash_of_words
 from rationale.report.summary import tables_of
+from rationale.report.verdict import verdict
 from rationale.report.write import write_run
 from rationale.settings import EvaluateSettings
 
@@ -119,6 +121,23 @@ def films():
         Example(x, (x,), "POS", gold=frozenset({frozenset({Evidence(x, marked[x])})})) for x in words
     )
     return Dataset("films", {x: Document(x, (w,)) for x, w in words.items()}, {"test": examples})
+
+
+def test_words_that_are_only_picked_have_no_ranking_to_measure(classifier, tmp_path):
+    dataset = films()
+    one = made("llm", dataset, dataset.splits["test"], picked=lambda t: np.arange(len(t.words)) == 1)
+    asked = EvaluateSettings("films", "tiny", limit=None)
+    settings = choose(asked, classifier, methods=("attention", "random"), imports=Imports((one,))).settings
+    tables = tables_of(evaluate(classifier, dataset, settings, tmp_path, imports=Imports((one,))))
+    rows = tables.scores[tables.scores.budget == "-"].set_index(["metric", "method"]).sort_index()
+    for metric in ("average_precision", "aopc_comprehensiveness", "aopc_sufficiency"):
+        assert rows.n[metric, "imported-llm"] == 0
+        assert np.isnan(rows.value[metric, "imported-llm"])
+        assert rows.n[metric, "attention"] > 0
+    assert "imported-llm" not in set(tables.curves.method)
+    sentences = " ".join(verdict(tables.scores, tables.paired, "match=imported-llm"))
+    assert "imported-llm leads" in sentences
+    assert not re.search("AOPC|aopc[^.]*imported-llm", sentences)
 
 
 def test_words_without_a_score_are_never_picked(classifier, tmp_path):
