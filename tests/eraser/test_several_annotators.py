@@ -48,7 +48,7 @@ def test_a_column_for_each_annotator(tmp_path):
         {"id": 3, "text": "Hm.", "label": "POS", "anna": None, "ben": None},
     ]
     found = imported(write(tmp_path / "x.jsonl", rows), rationale="anna, ben")
-    assert each(found) == WANTED | {"3": {"": []}}
+    assert each(found) == WANTED | {"3": {}}
 
 
 def test_a_label_without_a_majority_is_left_out_and_counted(tmp_path):

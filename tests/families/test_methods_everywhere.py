@@ -22,7 +22,6 @@ from tests.helpers.families.classifiers import FAMILIES, family_classifier, fami
 from tests.helpers.families.methods import (
     COPIES,
     EXPLAINING,
-    NO_MAPS,
     READS,
     REFUSED,
     cases_of,
@@ -34,8 +33,6 @@ QUICK = AttributionSettings(ig_steps=4, gradient_shap_samples=3, lime_samples=8,
 FEW = ("bert", "modernbert", "deberta-v3", "qwen3", "t5", "convbert")
 NEAR = 1e-5  # of the largest score, or of 1 where that is smaller
 AMPLIFIES = {"mobilebert": 100, "umt5": 10}  # states grow from layer to layer, and rounding with them
-
-NO_MAPS += "; gradient_x_input and leave_one_out work"
 
 
 BY_LENGTH = {"bigbird-sparse", "convbert", "xlnet"}

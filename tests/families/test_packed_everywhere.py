@@ -74,7 +74,7 @@ def fraying(row=None):
     drawn = torch.rand(len(LENGTHS), 64, generator=torch.Generator().manual_seed(1))
 
     def select_tokens(layer, states, rows):
-        of = rows.owner if row is None else torch.full_like(rows.owner, row)
+        of = rows.sequence_index if row is None else torch.full_like(rows.sequence_index, row)
         kept = drawn[of, rows.position] > 0.25 * (layer + 1)
         kept[rows.anchor] = True
         return kept, None

@@ -7,8 +7,6 @@ from pathlib import Path
 import rationale_viewer.pages
 
 SCRIPT = str(Path(rationale_viewer.pages.__file__).parent / "viewer.py")
-
-
 TEXT = "a warm , moving film . never dull , and the cast is a joy"
 
 

@@ -14,38 +14,23 @@ from rationale.models.packed.alone import length_matters
 from tests.helpers.families.classifiers import WORDS, family_classifier
 
 EXPLAINING = tuple(name for name, method in METHODS.items() if not method.adaptive)
-
-
 ATTENTION = tuple(name for name in EXPLAINING if "attention" in name) + ("rollout", "value_norm")
 
 
-NO_MAPS = "it needs an attention map [T,T] of each head in every layer, and this model gives {}"
+NO_MAPS = (
+    "it needs an attention map [T,T] of each head in every layer, and this model gives {}; "
+    "gradient_x_input and leave_one_out work"
+)
 
 
 TWO = NO_MAPS.format("those of an encoder and of a decoder")
-
-
 NONE = NO_MAPS.format("none")
-
-
 NARROW = NO_MAPS.format("others, of shape [1, 4, 7, 10] for a text of 7 pieces")
-
-
 RAW = NO_MAPS.format("numbers that are no shares")
-
-
 TWO_STACKS = "it follows one stack of layers, not an encoder and a decoder; integrated_gradients works"
-
-
 FUSED = "which vectors its attention carries cannot be found; attention and rollout work"
-
-
 ROUNDING = "its scores are rounding errors, as a word's vector may have any length here; saliency works"
-
-
 BESIDE = "a text's scores change with the texts beside it; leave_one_out works"
-
-
 COPIES = "it fails on this model (RuntimeError: "
 
 

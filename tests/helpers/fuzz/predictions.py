@@ -6,11 +6,7 @@ from tests.helpers.eraser.prediction_files import COMP, HARD, SCORES, SENTENCES,
 from tests.helpers.fuzz.tables import GOLD
 
 CLEAN = [{**a, "query": "", "evidences": [g for g in a["evidences"] if g]} for a in GOLD]
-
-
 EVEN = {"NEG": 0.25, "POS": 0.75}
-
-
 ENTRIES = [{"threshold": t, COMP: EVEN, SUFF: EVEN} for t in (0.01, 0.05, 0.1, 0.2, 0.5)]
 
 

@@ -18,8 +18,6 @@ from tests.helpers.models.cuttable import random_openings, tiny
 from tests.oracles import dact as oracle
 
 RULES = tuple(EXIT_RULES)
-
-
 SURE = 100.0  # before σ: 1; −SURE: 0
 
 
