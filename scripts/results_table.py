@@ -56,7 +56,7 @@ def _cells(run: Path, budget: str | None) -> pd.DataFrame:
     empty = pd.DataFrame(columns=list(PAIRED))  # a run of one method compares nothing
     cells = summary_cells(scores, empty if paired is None else paired, budget or budgets[0])
     text = cells.map(lambda cell: f"**{cell.value}** {cell.interval}" if cell.best else cell.text)
-    return text.reset_index()
+    return text.map(lambda cell: cell.replace("-", MINUS)).reset_index()
 
 
 def differences(run: Path, against: str, budget: str | None = None) -> pd.DataFrame:
