@@ -117,6 +117,7 @@ def test_annotations(tmp_path, monkeypatch):
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_correct(tmp_path, monkeypatch):
     shipped = load_classifier(SHIPPED)
     (tmp_path / "models/reviews").mkdir(parents=True)

@@ -85,6 +85,7 @@ def test_a_slice_is_read_as_it_is_used_too(tmp_path, large):
         found[9]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["movies", "multirc", "hatexplain_eraser"])
 def test_real_data_are_the_same(name, tmp_path):
     import tarfile

@@ -55,6 +55,7 @@ def fine_tuned(family, folder):
     return model, tokenizer
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", TOYS)
 def test_a_toy_model_of_accuracy_1_is_as_good_here(tmp_path, family):
     quiet()

@@ -134,6 +134,7 @@ def test_a_file_that_changes_while_it_is_read_is_noticed(classifier, tmp_path):
         collect(run)
 
 
+@pytest.mark.slow
 def test_a_large_file_is_converted_without_being_held(tmp_path):
     rows = [{"text": f"{n:08d} " * 50} for n in range(40_000)]  # 18 MB
     table = table_at(replace(SETTINGS, file=str(save(tmp_path / "x.json", rows))))

@@ -270,6 +270,7 @@ def test_tune_trains_every_point_once_and_writes_every_epoch(model_folder, few, 
     assert found.frontier.tolist() == on_frontier(found.speedup.to_numpy(), found.val_accuracy.to_numpy())
 
 
+@pytest.mark.slow
 def test_killed_search_goes_on_and_a_finished_one_trains_nothing(model_folder, few, tmp_path, monkeypatch):
     from rationale.training import adaptive
 

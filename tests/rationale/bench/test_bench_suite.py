@@ -84,6 +84,7 @@ def test_the_command_writes_what_it_prints(rationale, monkeypatch, tmp_path):
     assert len(record["cells"]) == len(pd.read_csv(tmp_path / "b" / "cpu.csv")) == 12
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_tiny")
 def test_what_was_measured_is_kept(tmp_path, monkeypatch):
     run = SuiteRun(replace(SMALL, batch_sizes=(1,)), tmp_path)

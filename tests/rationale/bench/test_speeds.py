@@ -84,6 +84,7 @@ def test_a_dozen_models_look_all_different(table):
     assert len({(line.get_color(), line.get_marker()) for line in lines}) == len(lines) == 12
 
 
+@pytest.mark.slow
 @given(st.lists(st.tuples(st.floats(0.5, 30), st.floats(0, 1)), min_size=1, max_size=6), st.floats(0, 1))
 def test_area_is_the_mean_over_shares_of_the_best_point_within_each(points, commonest):
     rows = pd.DataFrame({"model": "m", "flops": [f for f, _ in points], "accuracy": [a for _, a in points]})

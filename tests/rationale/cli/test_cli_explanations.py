@@ -68,6 +68,7 @@ def test_attention_of_pieces_from_a_file_has_the_numbers_of_our_own_row(exported
     assert f"imported-attention: explanations made elsewhere, {LIMIT} examples of ours" in facts["notes"]
 
 
+@pytest.mark.slow
 def test_workers_read_the_file_too(exported, model_folder, tmp_path):
     out = tmp_path / "attention.jsonl"
     rationale("explanations", "import", exported, "--out", out, "--name", "theirs")

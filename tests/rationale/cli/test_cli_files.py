@@ -36,6 +36,7 @@ def test_evaluate_on_a_file_with_rationales(rationale, model_folder):
     assert "token_f1" in out
 
 
+@pytest.mark.slow
 def test_workers_read_the_same_file(rationale, model_folder):
     save(Path("films.csv"), BARE)
     options = ("--model", model_folder, "--split", "train", *SHORT, "--chunk", 2, "--workers", 2)

@@ -26,6 +26,7 @@ def contents(folder):
     return {str(p.relative_to(folder)): p.read_bytes() for p in files}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("drops", [False, True])
 def test_batches_write_what_the_whole_writes(classifier, adaptive, sample, tmp_path, drops):
     asked = replace(SETTINGS, methods=(*SETTINGS.methods, *(("survivors",) if drops else ())))

@@ -283,6 +283,7 @@ def test_word_of_one_and_ten_thousand(classifier, tmp_path):
     assert found.words_unread == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["movies", "multirc", "hatexplain", "hatexplain_eraser"])
 def test_real_data_goes_through(name, tokenizer, tmp_path):
     real = load(name, data(name))

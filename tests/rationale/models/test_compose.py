@@ -90,6 +90,7 @@ def test_a_trained_model_of_other_labels_is_not_built_on(dense, few, tokenizer, 
     assert found == f"{start}: {expected} {list(names)}"
 
 
+@pytest.mark.slow
 def test_a_cut_model_of_the_same_labels_and_pretrained_weights_are_built_on(dense, few, tokenizer, tmp_path):
     pretrained = tmp_path / "pretrained"
     BertModel(BertConfig(**SIZES, vocab_size=len(tokenizer))).save_pretrained(pretrained)

@@ -99,6 +99,7 @@ def test_hard_removal_with_high_thresholds_makes_a_faster_model(dense, few, tmp_
     assert len(windows) <= counts[-1] <= counts[0] < int(batch.real.sum())
 
 
+@pytest.mark.slow
 def test_a_limit_above_1_is_trained_with_and_kept(dense, few, tmp_path):
     limited = replace(stage_only(hard_epochs=1), eta=1.0, speedup=100.0)
     one = train_adapler(dense, few, tmp_path / "one", limited)
@@ -165,6 +166,7 @@ def killed(monkeypatch, stage, call, *run):
             train_adapler(*run)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("stage", "call"), [("predictors", 2), ("soft", 6), ("hard", 1), ("hard", 6)])
 def test_killed_run_goes_on_to_the_very_same_weights(dense, few, whole, tmp_path, monkeypatch, stage, call):
     killed(monkeypatch, stage, call, dense, few, tmp_path / "cut", OFTEN)
@@ -189,6 +191,7 @@ def test_words_left_out_are_the_same_after_a_kill(dense, few, tmp_path, monkeypa
     assert not same(tmp_path / "plain", weights(tmp_path / "whole"))
 
 
+@pytest.mark.slow
 def test_several_epochs_teach_together_where_so_many_were_kept(dense, few, tmp_path):
     step = replace(STEP, distill=1.0)
     settings = replace(SETTINGS, epochs=0, predictor_epochs=0, step=step)
@@ -249,6 +252,7 @@ def test_loss_that_is_no_number_stops_the_soft_stage(dense, few, tmp_path, monke
     assert all(torch.isfinite(w).all() for w in kept.values())
 
 
+@pytest.mark.slow
 def test_loss_that_is_no_number_stops_the_hard_stage(dense, few, whole, tmp_path, monkeypatch):
     """Without the fault the run goes on as if it had never been."""
     folder, calls, task = tmp_path / "m", [], stages.task_loss
