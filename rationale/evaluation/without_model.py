@@ -85,8 +85,8 @@ def _measured(
             if metric.needs == "rationale":
                 yield name, str(budget), measure(name, truths, predictions)
             elif number == 0:
-                ranked = measure(name, truths, predictions) if one.ranks else [None] * len(truths)
-                yield name, NO_BUDGET, ranked
+                nothing: list[agreement.MetricColumns] = [None] * len(truths)
+                yield name, NO_BUDGET, measure(name, truths, predictions) if one.ranks else nothing
 
 
 def _rationale(
