@@ -25,6 +25,7 @@ from rationale.training.recipes.adapler_stages import ADAPLER_STAGES
 from rationale.training.recipes.adapler_step import AdaplerStep
 from rationale.training.settings import TrainSettings
 from tests.conftest import tiny_model
+from tests.helpers.models.trainings import killed
 
 DENSE = TrainSettings(
     epochs=2, lr=1e-3, batch_size=8, max_length=64, precision="float32", device="cpu", keep_epochs=2
@@ -149,27 +150,10 @@ def test_hard_stage_leaves_the_thresholds_and_trains_all_else(dense, few, tmp_pa
     assert len(moved(tmp_path / "soft", tmp_path / "both")) > 0.9 * len(others)
 
 
-def killed(monkeypatch, stage, call, *run):
-    """Train until the `call`-th step of a stage, and die there as Ctrl-C would have it."""
-    owner, calls = ADAPLER_STAGES[stage], []
-    step = owner.step
-
-    def dies(self, *arguments):
-        calls.append(arguments)
-        if len(calls) == call:
-            raise KeyboardInterrupt
-        return step(self, *arguments)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(owner, "step", dies)
-        with pytest.raises(KeyboardInterrupt):
-            train_adapler(*run)
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize(("stage", "call"), [("predictors", 2), ("soft", 6), ("hard", 1), ("hard", 6)])
 def test_killed_run_goes_on_to_the_very_same_weights(dense, few, whole, tmp_path, monkeypatch, stage, call):
-    killed(monkeypatch, stage, call, dense, few, tmp_path / "cut", OFTEN)
+    killed(monkeypatch, ADAPLER_STAGES[stage], call, train_adapler, dense, few, tmp_path / "cut", OFTEN)
     assert (tmp_path / "cut" / f"{stage}.checkpoint.safetensors").exists() == (call > 1)
     resumed = train_adapler(dense, few, tmp_path / "cut", OFTEN)
     folder, record = whole
@@ -183,7 +167,7 @@ def test_killed_run_goes_on_to_the_very_same_weights(dense, few, whole, tmp_path
 def test_words_left_out_are_the_same_after_a_kill(dense, few, tmp_path, monkeypatch):
     settings = replace(OFTEN, epochs=0, predictor_epochs=0, word_drop=0.3, step=replace(STEP, distill=1.0))
     train_adapler(dense, few, tmp_path / "whole", settings)
-    killed(monkeypatch, "hard", 4, dense, few, tmp_path / "cut", settings)
+    killed(monkeypatch, ADAPLER_STAGES["hard"], 4, train_adapler, dense, few, tmp_path / "cut", settings)
     train_adapler(dense, few, tmp_path / "cut", settings)
     assert same(tmp_path / "cut", weights(tmp_path / "whole"))
     plain = replace(settings, word_drop=0.0)
@@ -219,7 +203,7 @@ def test_finished_run_is_left_alone_and_other_settings_are_refused(dense, few, w
 
 
 def test_checkpoint_of_other_settings_is_not_resumed(dense, few, tmp_path, monkeypatch):
-    killed(monkeypatch, "hard", 1, dense, few, tmp_path / "m", OFTEN)
+    killed(monkeypatch, ADAPLER_STAGES["hard"], 1, train_adapler, dense, few, tmp_path / "m", OFTEN)
     with pytest.raises(InputError, match=r"holds results with other seed \(0 there\)"):
         train_adapler(dense, few, tmp_path / "m", replace(OFTEN, seed=1))
 

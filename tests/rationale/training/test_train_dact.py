@@ -29,6 +29,7 @@ from tests.conftest import dropping, tiny_model
 from tests.helpers.command_line import run
 from tests.helpers.models.batches import LENGTHS, batch
 from tests.helpers.models.exits import by_hand, exiting
+from tests.helpers.models.trainings import killed
 from tests.oracles import dact as oracle
 
 train_dact = partial(train_adaptive, DACT)
@@ -156,18 +157,7 @@ def test_all_but_the_removal_inside_is_trained(dense, few, saved, tokenizer, tmp
 
 @pytest.mark.parametrize("call", [1, 5])
 def test_killed_run_goes_on_to_the_very_same_weights(dense, few, whole, tmp_path, monkeypatch, call):
-    calls, step = [], DactStage.step
-
-    def dies(self, *arguments):
-        calls.append(arguments)
-        if len(calls) == call:
-            raise KeyboardInterrupt
-        return step(self, *arguments)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(DactStage, "step", dies)
-        with pytest.raises(KeyboardInterrupt):
-            train_dact(dense, few, tmp_path / "cut", OFTEN)
+    killed(monkeypatch, DactStage, call, train_dact, dense, few, tmp_path / "cut", OFTEN)
     assert (tmp_path / "cut" / "dact.checkpoint.safetensors").exists() == (call > 1)
     resumed = train_dact(dense, few, tmp_path / "cut", OFTEN)
     folder, record = whole
