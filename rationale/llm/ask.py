@@ -4,52 +4,31 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from eraser.errors import Fault, InputError
-from eraser.files.owned import claim, finish, writes
+from eraser.files.owned import finish, writes
 from eraser.types import Dataset, Example
 from rationale.explanations.quotes.answers import read_answer
-from rationale.llm.asking import ask_all, content_of_questions, pending, read_answers
+from rationale.llm.asking import ANSWERS, Survey, read_answers
 from rationale.llm.endpoint import Endpoint, Reply
 from rationale.llm.prompts import filled, label_named, refuse_strange
 
-ANSWERS = "answers.jsonl"
-BY = "llm ask"
 LABEL = re.compile(r'"label"\s*:\s*("(?:[^"\\]|\\.)*+"|-?\d+)')
 
 
 @dataclass(frozen=True)
-class Asking:
+class Asking(Survey):
     """Questions about the texts of a data set, and the folder of their answers."""
 
-    endpoint: Endpoint
-    labels: tuple[str, ...]
-    questions: Mapping[str, str]
-    folder: Path
-    prompt: str
-
-    @property
-    def file(self) -> Path:
-        """The answers."""
-        return self.folder / ANSWERS
-
-    def claimed(self, overwrite: bool = False) -> bool:
-        """Take the folder, or refuse another's; return whether all is answered."""
-        of = {**self.endpoint.identity(), "prompt": self.prompt}
-        of |= {"content_of_questions": content_of_questions(self.questions)}
-        return claim(self.folder, BY, of, (), (ANSWERS,), overwrite)
-
-    def left(self) -> dict[str, str]:
-        """Return the questions without an answer."""
-        return pending(self.questions, self.file)
+    by: ClassVar[str] = "llm ask"
 
     def ask(self, parallel: int = 1) -> None:
-        """Ask what is left; what is answered stays if this is killed."""
-        ask_all(self.endpoint, self.questions, self._row, self.file, parallel)
+        """Ask what is left, which ends the work; what is answered stays if this is killed."""
+        super().ask(parallel)
         writes(self.folder, ANSWERS)
         finish(self.folder)
 
@@ -63,7 +42,8 @@ class Asking:
         }
         return f"{len(rows)} answers" + "".join(f", {n} {what}" for what, n in lacks.items() if n)
 
-    def _row(self, key: str, reply: Reply) -> dict[str, Any]:
+    def row(self, key: str, reply: Reply) -> dict[str, Any]:
+        """Return what the line of a reply says besides its key."""
         answer = read_answer(reply.text)
         return {
             "label": label_of(reply.text, self.labels),

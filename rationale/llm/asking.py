@@ -7,20 +7,62 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
+from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from threading import Lock
-from typing import Any
+from typing import Any, ClassVar
 
 from eraser.errors import Fault, InputError, short_repr
 from eraser.files.bounds import lines_of, regular
 from eraser.files.lock import locked
+from eraser.files.owned import claim
 from eraser.progress import Progress
 from rationale.llm.endpoint import Endpoint, Reply
 from rationale.llm.prompts import tokens_of
 
+ANSWERS = "answers.jsonl"
 MOST_LINE = 2**24  # bytes
 KEY = "id"
+
+
+@dataclass(frozen=True)
+class Survey:
+    """Questions to a language model by their keys, and the folder of its answers."""
+
+    endpoint: Endpoint
+    labels: tuple[str, ...]
+    questions: Mapping[str, str]
+    folder: Path
+    prompt: str
+    by: ClassVar[str]  # the command whose folder it is
+
+    @property
+    def file(self) -> Path:
+        """The answers."""
+        return self.folder / ANSWERS
+
+    @property
+    def made_of(self) -> dict[str, Any]:
+        """All that the answers depend on."""
+        of = {**self.endpoint.identity(), "prompt": self.prompt}
+        return of | {"content_of_questions": content_of_questions(self.questions)}
+
+    def claimed(self, overwrite: bool = False) -> bool:
+        """Take the folder, or refuse another's; return whether all is done."""
+        return claim(self.folder, self.by, self.made_of, (), (ANSWERS,), overwrite)
+
+    def left(self) -> dict[str, str]:
+        """Return the questions without an answer."""
+        return pending(self.questions, self.file)
+
+    def ask(self, parallel: int = 1) -> None:
+        """Ask what is left; what is answered stays if this is killed."""
+        ask_all(self.endpoint, self.questions, self.row, self.file, parallel)
+
+    def row(self, key: str, reply: Reply) -> dict[str, Any]:
+        """Return what the line of a reply says besides its key."""
+        raise NotImplementedError
 
 
 def pending(questions: Mapping[str, str], file: Path) -> dict[str, str]:

@@ -12,25 +12,24 @@ from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
 
 from eraser.errors import Fault, InputError
 from eraser.files.cells import as_csv
-from eraser.files.owned import claim, finish, writes
+from eraser.files.owned import finish, writes
 from eraser.files.whole import write_text
 from eraser.metrics.bootstrap import Estimate, difference, estimate
 from eraser.types import Dataset, Example, Floats, Mask, Text
 from rationale.blackbox import Pieces
-from rationale.llm.asking import ask_all, content_of_questions, pending, read_answers
+from rationale.llm.asking import ANSWERS, Survey, read_answers
 from rationale.llm.endpoint import Endpoint, Reply
 from rationale.llm.prompts import filled, label_lettered, probabilities, refuse_strange
 from rationale.llm.rationales import Rationales, common
 
-ANSWERS, SCORES, PAIRED = "answers.jsonl", "llm_scores.csv", "llm_paired.csv"
-BY = "llm faithfulness"
+SCORES, PAIRED = "llm_scores.csv", "llm_paired.csv"
 FLIPS, FALLS = ("flips_without", "flips_with_only"), ("comprehensiveness", "sufficiency")
 SHARE = "share_of_words"
 
@@ -46,37 +45,19 @@ class Question:
 
 
 @dataclass(frozen=True)
-class Trial:
+class Trial(Survey):
     """Texts with words taken out, to be asked about, and the folder of the answers.
 
     `asked` has a Question for each method and example, `questions` each distinct text once.
     """
 
-    endpoint: Endpoint
-    labels: tuple[str, ...]
     asked: Mapping[str, Sequence[Question]]
-    questions: Mapping[str, str]
-    folder: Path
-    prompt: str
+    by: ClassVar[str] = "llm faithfulness"
 
     @property
-    def file(self) -> Path:
-        """The answers."""
-        return self.folder / ANSWERS
-
-    def claimed(self, overwrite: bool = False) -> bool:
-        """Take the folder, or refuse another's; return whether all is done."""
-        of = {**self.endpoint.identity(), "prompt": self.prompt, "methods": list(self.asked)}
-        of |= {"content_of_questions": content_of_questions(self.questions)}
-        return claim(self.folder, BY, of, (), (ANSWERS,), overwrite)
-
-    def left(self) -> dict[str, str]:
-        """Return the questions without an answer."""
-        return pending(self.questions, self.file)
-
-    def ask(self, parallel: int = 1) -> None:
-        """Ask what is left; what is answered stays if this is killed."""
-        ask_all(self.endpoint, self.questions, self._row, self.file, parallel)
+    def made_of(self) -> dict[str, Any]:
+        """All that the answers, and what they say of the methods, depend on."""
+        return super().made_of | {"methods": list(self.asked)}
 
     def write(self) -> Results:
         """Write and return what the answers say."""
@@ -88,7 +69,8 @@ class Trial:
         finish(self.folder)
         return found
 
-    def _row(self, key: str, reply: Reply) -> dict[str, Any]:
+    def row(self, key: str, reply: Reply) -> dict[str, Any]:
+        """Return what the line of a reply says besides its key."""
         return {
             "label": label_lettered(reply.text, self.labels),
             "probs": probabilities(reply.first, self.labels),
@@ -127,7 +109,7 @@ def trial(  # noqa: PLR0913 (what a trial is made of)
         return Question(whole, without, only, float(picked.mean()))
 
     asked = {method: [question(e, picked[e.id]) for e in of] for method, picked in rationales.items()}
-    return Trial(endpoint, dataset.labels, asked, questions, folder, prompt)
+    return Trial(endpoint, dataset.labels, questions, folder, prompt, asked)
 
 
 def parts_of(text: Text, picked: Mask) -> tuple[str, str, str]:

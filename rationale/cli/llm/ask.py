@@ -10,7 +10,7 @@ import typer
 from rationale.cli.from_settings import from_settings
 from rationale.cli.llm.options import Llm, LlmModel, Sending
 from rationale.cli.options import DataPath, DatasetName, Overwrite, Split
-from rationale.process.terminal import say, say_lines, say_next
+from rationale.process.terminal import say, say_next
 
 
 @from_settings()
@@ -36,14 +36,8 @@ def ask_command(  # noqa: PLR0913 (one option each)
     endpoint = sending.endpoint(llm, llm_model, max_tokens=max_tokens)
     prompt = read_prompt(sending.prompt, ASK, ("text", "labels"))
     work = asking(endpoint, loaded, loaded.examples(split)[:limit], prompt, out)
-    if sending.show_prompt:
-        say_lines(next(iter(work.questions.values())))
+    if not sending.send(work, overwrite):
         return
-    if work.claimed(overwrite):
-        say(f"already done: {out}", err=True)
-    else:
-        sending.agreed(endpoint, work.left())
-        work.ask(sending.parallel)
     say(f"{work.file}: {work.told()}")
     where = [word for o, v in (("--dataset", dataset), ("--data", data)) if v for word in (o, str(v))]
     form = ("--form", "quotes", "--name", "llm", "--out", out.with_name(f"{out.name}-explanations.jsonl"))

@@ -52,14 +52,8 @@ def faithfulness_command(  # noqa: PLR0913 (one option each)
     endpoint = sending.endpoint(llm, llm_model, max_tokens=max_tokens, logprobs=logprobs)
     prompt = read_prompt(sending.prompt, CLASSIFY, ("text", "choices"))
     work = trial(endpoint, loaded, loaded.examples(split)[:limit], found, prompt, out)
-    if sending.show_prompt:
-        say_lines(next(iter(work.questions.values())))
+    if not sending.send(work, overwrite):
         return
-    if work.claimed(overwrite):
-        say(f"already done: {out}", err=True)
-    else:
-        sending.agreed(endpoint, work.left())
-        work.ask(sending.parallel)
     results = work.write()
     table = results.scores.pivot(index="method", columns="metric", values="value")
     say_lines(table.to_string(float_format=digits))

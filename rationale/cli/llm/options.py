@@ -6,12 +6,15 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from eraser import Fault, InputError
-from rationale.process.terminal import say
+from rationale.process.terminal import say, say_lines
+
+if TYPE_CHECKING:
+    from rationale.llm.asking import Survey
 
 Llm = Annotated[
     str,
@@ -51,6 +54,18 @@ class Sending:
 
         how = {"temperature": self.temperature, "timeout_s": self.timeout, **more}
         return Endpoint(url, model, key=key_from(self.key_variable), **how)
+
+    def send(self, work: Survey, overwrite: bool) -> bool:
+        """Ask what is left, once that was agreed to; return False if a question was only to be shown."""
+        if self.show_prompt:
+            say_lines(next(iter(work.questions.values())))
+            return False
+        if work.claimed(overwrite):
+            say(f"already done: {work.folder}", err=True)
+        else:
+            self.agreed(work.endpoint, work.left())
+            work.ask(self.parallel)
+        return True
 
     def agreed(self, endpoint: Any, left: Mapping[str, str]) -> None:
         """Tell what sending may cost, and ask whether to.
