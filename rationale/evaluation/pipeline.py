@@ -241,14 +241,14 @@ class EvaluationRun:
         s = self.settings
         gold = [list(indices(i.truth.gold)) for i in items]
         used = self._uses(method, items)
-        sizes: dict[str, list[Any]] = {
-            n: [int(mask.sum()) for mask in masks] for n, masks in selected.items()
-        }
+        told = self._told([self.elements(item) for item in items])
+
+        def size(mask: Mask) -> Any:  # of sentences it is not enough to know how many words were selected
+            return list(indices(mask)) if told else int(mask.sum())
+
+        sizes = {name: list(map(size, masks)) for name, masks in selected.items()}
         code = "" if method in self.imported else get_method(method).code
         own_code = [code] if code else []
-        told = self._told([self.elements(item) for item in items])
-        if told:  # of sentences it is not enough to know how many words were selected
-            sizes = {name: [list(indices(mask)) for mask in masks] for name, masks in selected.items()}
         return [list(map(str, self.budgets)), s.fractions, gold, targets, used, sizes, *own_code, *told]
 
     def elements(self, item: Item) -> Elements:

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from rationale.cli.explanations.columns import ColumnOptions
 from rationale.cli.explanations.quotes import Quotes
 from rationale.cli.explanations.scoring import score_explanations
 from rationale.cli.from_settings import from_settings
@@ -18,11 +19,6 @@ explanations_app = typer.Typer(
     no_args_is_help=True, help="Import and score explanations that other tools made."
 )
 explanations_app.command("score")(score_explanations)
-
-
-def _column(what: str) -> typer.models.OptionInfo:
-    found: typer.models.OptionInfo = typer.Option(help=f"Column {what}; by default the usual name.")
-    return found
 
 
 @explanations_app.command("import")
@@ -53,11 +49,6 @@ def import_explanations(  # noqa: PLR0913 (one option each)
     id_column: Annotated[
         str | None, typer.Option("--id", help="Column of the ids; by default the usual name.")
     ] = None,
-    token: Annotated[str | None, _column("of the tokens")] = None,
-    score: Annotated[str | None, _column("of the scores")] = None,
-    picked: Annotated[str | None, _column("of 0 and 1, for tokens that were picked")] = None,
-    start: Annotated[str | None, _column("of each token's first character")] = None,
-    end: Annotated[str | None, _column("of the character after each token")] = None,
     tool: Annotated[str, typer.Option(help="What made the explanations, for the report.")] = "",
     skip_invalid: Annotated[
         bool, typer.Option("--skip-invalid", help="Leave out examples that cannot be read; they are counted.")
@@ -66,26 +57,25 @@ def import_explanations(  # noqa: PLR0913 (one option each)
         bool, typer.Option("--overwrite", help="Replace an explanations file; other files are never touched.")
     ] = False,
     *,
+    columns: ColumnOptions,
     quotes: Quotes,
 ) -> None:
     """Turn scores or quotes from another tool or model into a row of `rationale evaluate --explanations`."""
     from eraser.load import load, named
     from rationale.explanations.collected import How
     from rationale.explanations.files import FILE_FORMS, form_of
-    from rationale.explanations.files.columns import Columns
     from rationale.explanations.quotes.rows import import_quotes
     from rationale.explanations.stored import refuse_taken
 
     refuse_taken(out, overwrite)
     loaded = load(dataset, data, split=split)
     texts = {example.id: loaded.text(example) for example in loaded.examples(split)}
-    columns = Columns(id_column, token, score, picked, start, end)
     chosen = form_of(file) if form == "auto" else form
     how, named_so = How(pieces, skip_invalid, tool), name or file.name.split(".")[0]
     if chosen == "quotes":
         found = import_quotes(file, texts, named_so, quotes.form(id_column), tool)
     else:
-        found = FILE_FORMS[chosen](file, texts, named_so, how, columns)
+        found = FILE_FORMS[chosen](file, texts, named_so, how, columns.columns(id_column))
     found.save(out, overwrite)
     if form == "auto":
         say(f"read as --form {chosen}")

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
-import pytest
-
 from eraser.load import load
-from rationale import cli
 from tests.helpers.exports import each, write
 
 DOCCANO = [
@@ -22,20 +18,6 @@ DOCCANO = [
     {"id": 2, "text": "A warm film.", "cats": ["POS"], "entities": [[2, 99, "REASON"]]},
     {"id": 3, "text": "Warm.", "cats": ["POS"], "entities": []},
 ]
-
-
-@pytest.fixture
-def rationale(capsys, monkeypatch, tmp_path):
-    """The command line, run in an empty folder; returns (exit code, output, errors)."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["rationale", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stop:
-            cli.main()
-        return stop.value.code or 0, *capsys.readouterr()
-
-    monkeypatch.chdir(tmp_path)
-    return run
 
 
 def test_a_folder_of_users_with_an_invalid_row(rationale):

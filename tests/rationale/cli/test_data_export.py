@@ -4,30 +4,10 @@ from __future__ import annotations
 
 import json
 import shlex
-import sys
 from pathlib import Path
 
-import pytest
-
 from eraser.load import load
-from rationale import cli
 from tests.helpers.eraser.own_files import FILMS, gold, save
-
-
-@pytest.fixture
-def rationale(capsys, monkeypatch, tmp_path):
-    """The command line, run in an empty folder; returns (exit code, output, errors)."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["rationale", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stop:
-            cli.main()
-        return stop.value.code or 0, *capsys.readouterr()
-
-    folder = tmp_path / "here"
-    folder.mkdir()
-    monkeypatch.chdir(folder)
-    return run
 
 
 def test_a_data_set_goes_out_and_comes_back_by_the_command_that_is_printed(rationale):
