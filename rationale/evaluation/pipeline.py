@@ -227,7 +227,7 @@ class EvaluationRun:
         self, items: Sequence[Item], name: str, depends: Any, compute: Callable[[], PartRows]
     ) -> PartRows:
         """Return the part of that name for these items, computed if it is not on disk."""
-        texts = [(i.example.id, i.truth.n_words, [_as_lists(w) for w in i.windows]) for i in items]
+        texts = [(i.example.id, i.truth.n_words, [w.as_lists() for w in i.windows]) for i in items]
         encoder = self.classifier.encoder
         precisions = (self.classifier.bf16, self.explained.bf16)
         run = (self.settings.replace, precisions, encoder.pad_id, encoder.mask_id, *reading(self.explained))
@@ -341,12 +341,6 @@ class EvaluationRun:
             )
             for by_name in rationales
         ]
-
-
-def _as_lists(window: Window) -> list[list[int]]:
-    fields = [window.ids, window.word, window.types]
-    glued = bool((window.end - window.word > 1).any())  # else `end` says nothing that `word` does not
-    return [field.tolist() for field in (fields + [window.end] * glued)]
 
 
 def share_name(fraction: float) -> str:

@@ -54,6 +54,12 @@ class Window:
         """True when any piece belongs to a word of the text."""
         return bool((self.word != OUTSIDE).any())
 
+    def as_lists(self) -> list[list[int]]:
+        """Return ids, words and types, and the ends where they say more than the words do."""
+        fields = [self.ids, self.word, self.types]
+        glued = bool((self.end - self.word > 1).any())
+        return [field.tolist() for field in (fields + [self.end] * glued)]
+
     def at(self, pieces: Mask | slice) -> Window:
         """Return the window with these of its pieces [T] only."""
         return Window(self.ids[pieces], self.word[pieces], self.types[pieces], self.end[pieces])

@@ -17,7 +17,6 @@ from rationale.explanation import explain
 from rationale.hf.classifier import quiet
 from rationale.settings import DEFAULT_METHODS, EvaluateSettings
 from rationale.stream import read_stream
-from tests.helpers.command_line import run
 from tests.helpers.eraser.prediction_files import annotation, write_lines, write_source
 from tests.helpers.families.classifiers import (
     FAMILIES,
@@ -38,12 +37,6 @@ def families(*but):
     return pytest.mark.parametrize(
         "family", [name if name in FEW else pytest.param(name, marks=pytest.mark.families) for name in names]
     )
-
-
-@pytest.fixture
-def rationale(capsys, monkeypatch, tmp_path):
-    monkeypatch.chdir(tmp_path)
-    return lambda *arguments: run(capsys, monkeypatch, *arguments)
 
 
 @pytest.fixture

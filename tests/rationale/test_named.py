@@ -13,7 +13,6 @@ import pytest
 from eraser import InputError
 from rationale.named import from_name, is_function, load_named
 from tests.helpers.classifier_source import SOURCE
-from tests.helpers.command_line import run as run_command
 
 
 @pytest.fixture
@@ -28,12 +27,6 @@ def package(tmp_path, monkeypatch):
     yield folder
     for name in [n for n in sys.modules if n.split(".")[0] == "by_words"]:
         del sys.modules[name]
-
-
-@pytest.fixture
-def rationale(capsys, monkeypatch, tmp_path):
-    monkeypatch.chdir(tmp_path)
-    return lambda *arguments: run_command(capsys, monkeypatch, *arguments)
 
 
 def refused(make, text):

@@ -23,7 +23,6 @@ from rationale.report.compare import compared
 from rationale.report.write import write_run
 from rationale.settings import EvaluateSettings, StreamSettings
 from rationale.stream import collect, read_stream, stream
-from tests.helpers.command_line import run as run_command
 from tests.helpers.models.made_heads import LABELS, MULTI_LABEL, REGRESSION, head_model, save
 
 METHODS = ("leave_one_out", "gradient_x_input", "random")
@@ -297,12 +296,6 @@ def test_a_regression_read_as_two_classes_says_so(folders, shorter, tmp_path):
 
 
 # ── commands ────────────────────────────────────────────────────────────────────────────────────────────
-
-
-@pytest.fixture
-def rationale(capsys, monkeypatch, tmp_path):
-    monkeypatch.chdir(tmp_path)
-    return lambda *arguments: run_command(capsys, monkeypatch, *arguments)
 
 
 def own_rows(path, labels):

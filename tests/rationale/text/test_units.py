@@ -16,7 +16,6 @@ from eraser import Text
 from rationale.attribution import METHODS, AttributionSettings, Case, attribute
 from rationale.attribution.request import Request
 from rationale.attribution.words import word_scores
-from rationale.evaluation.pipeline import _as_lists
 from rationale.hf.classifier import Classifier
 from rationale.inference.ablate import coalition_logits, words_of
 from rationale.inference.predict import window_logits
@@ -168,6 +167,6 @@ def test_never_are_all_words_of_a_model_without_special_tokens_left_out(all_kind
 
 def test_parts_of_texts_without_units_are_named_as_ever(classifier, window):
     (plain,) = classifier.encoder.encode([Text.of("t", "a warm film", "whitespace")])[0]
-    assert _as_lists(plain) == [plain.ids.tolist(), plain.word.tolist(), plain.types.tolist()]
+    assert plain.as_lists() == [plain.ids.tolist(), plain.word.tolist(), plain.types.tolist()]
     fields = (window.ids, window.word, window.types, window.end)
-    assert _as_lists(window) == [field.tolist() for field in fields]
+    assert window.as_lists() == [field.tolist() for field in fields]
