@@ -16,7 +16,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from itertools import accumulate
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -43,6 +43,7 @@ class PackedLayout:
     position: Tensor  # [P]
     reach: int
     reads_last: bool = False
+    traced: ClassVar[bool] = False  # whether its lengths are known only when a graph runs
 
     @cached_property
     def counts(self) -> Tensor:
@@ -229,6 +230,8 @@ def attend(query: Tensor, key: Tensor, value: Tensor, rows: PackedLayout, how: H
         return _varlen(query, key, value, rows, how)
     if (groups := query.shape[1] // key.shape[1]) > 1:
         key, value = (t.repeat_interleave(groups, dim=1) for t in (key, value))  # [1,H,P,d] twice
+    if rows.traced:
+        return _plain(query, key, value, how.sees(rows.position), how).transpose(1, 2)  # [1,P,H,d]
     if max(rows.lengths) <= SHORT and len(rows.lengths) > 1:
         return _padded(query, key, value, rows, how)
     return _one_by_one(query, key, value, rows, how)

@@ -1,0 +1,1 @@
+"""Models of ours as one ONNX file each, which really drops tokens."""
