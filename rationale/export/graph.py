@@ -1,4 +1,4 @@
-"""A classifier → one ONNX file: its pass over one text, and in its metadata all that reading texts needs."""
+"""A classifier → one ONNX file: its pass over one text, and in the metadata all that reading texts needs."""
 
 from __future__ import annotations
 
@@ -15,80 +15,123 @@ import torch
 from eraser import Fault, InputError
 from eraser.errors import first_line
 from eraser.files.whole import whole
+from rationale.export.exits import with_exits
 from rationale.export.one_text import OneText
 from rationale.hf.classifier import Classifier
 from rationale.models.adaptive import unwrap
+from rationale.models.capabilities import has_dial
 from rationale.models.packed.entry import takes_types
+from rationale.models.packed.layers import depth_of
 
 VERSION = 1  # of what the metadata hold
 METADATA = "rationale"
 OPSET = 18
 OUTPUTS = ("logits", "layers", "contribution")
+EXTRA = "pip install 'rationale-suite[export]'"
+ROOM = 2**31 - 2**20  # bytes that one ONNX file holds, with room for what is no weight
 
 
-def export_graph(classifier: Classifier, path: Path) -> None:
-    """Write a classifier as an ONNX file of one text: ids, and types where it has them → OUTPUTS.
+def traced(classifier: Classifier) -> Any:
+    """Return a classifier's pass over one text as an ONNX model: ids, and types where it has them → OUTPUTS.
+
+    What is found where the text may stop follows as more outputs, see `finished`.
 
     Raises:
-        InputError: the model cannot be exported: which operation.
+        InputError: the model cannot be exported: which operation; or the library that does it is missing.
     """
-    import onnx
-
-    with whole(path) as new:
-        program = _program(classifier)
-        proto = program.model_proto
-        onnx.helper.set_model_props(proto, {METADATA: json.dumps(metadata(classifier))})
-        onnx.save_model(proto, new)
-
-
-def metadata(classifier: Classifier) -> dict[str, Any]:
-    """Return what a reader of texts needs beside the graph: the tokenizer itself, labels, windows' length."""
-    encoder = classifier.encoder
-    return {
-        "version": VERSION,
-        "labels": list(classifier.labels),
-        "head": classifier.head,
-        "max_length": encoder.max_length,
-        "long_texts": encoder.long_texts,
-        "model": classifier.identity(),
-        "tokenizer": json.loads(encoder.tokenizer.backend_tokenizer.to_str()),
-    }
-
-
-def _program(classifier: Classifier) -> Any:
-    """Return the library's ONNX program of one text."""
+    _check(classifier)
     model = classifier.model.eval()
-    typed = takes_types(model, classifier.encoder.tokenizer)
+    names = ["input_ids", "token_type_ids"][: 2 if takes_types(model, classifier.encoder.tokenizer) else 1]
     ids = torch.arange(8)[None] % int(unwrap(model).config.vocab_size)  # [1,T]
-    inputs = (ids, torch.zeros_like(ids)) if typed else (ids,)
     length = torch.export.Dim("pieces", min=2, max=classifier.encoder.max_length)
     try:
         with _silent():
-            found = torch.onnx.export(
-                OneText(model),
-                inputs,
+            program = torch.onnx.export(
+                OneText(model).eval(),
+                tuple(ids * (name == "input_ids") for name in names),
                 dynamo=True,
                 opset_version=OPSET,
-                dynamic_shapes=({1: length},) * len(inputs),
-                input_names=["input_ids", "token_type_ids"][: len(inputs)],
+                dynamic_shapes=({1: length},) * len(names),
+                input_names=names,
                 output_names=list(OUTPUTS),
                 verbose=False,
             )
     except torch.onnx.OnnxExporterError as error:
         why = first_line(error.__cause__ or error)
         raise InputError(Fault.of(f"{type(model).__name__} cannot be exported: {why}")) from None
-    return found
+    return program.model_proto  # type: ignore[union-attr]
+
+
+def finished(proto: Any, classifier: Classifier, precision: str) -> Any:
+    """Return a traced model that really stops where a text may stop, and says all that reading texts needs."""
+    import onnx
+
+    done = onnx.ModelProto()
+    done.CopyFrom(proto)
+    with_exits(done.graph, len(OUTPUTS))
+    onnx.helper.set_model_props(done, {METADATA: json.dumps(metadata(classifier, precision))})
+    return done
+
+
+def export_graph(classifier: Classifier, path: Path) -> None:
+    """Write a classifier as an ONNX file of one text, in float32; see `traced` for what it raises."""
+    write(finished(traced(classifier), classifier, "float32"), path)
+
+
+def write(proto: Any, path: Path) -> None:
+    """Write an ONNX model; the file appears whole or not at all."""
+    import onnx
+
+    with whole(path) as new:
+        onnx.save_model(proto, new)
+
+
+def metadata(classifier: Classifier, precision: str) -> dict[str, Any]:
+    """Return what a reader of texts needs beside the graph: the tokenizer itself, labels, windows' length."""
+    encoder, model = classifier.encoder, classifier.model
+    tokenizer = json.loads(encoder.tokenizer.backend_tokenizer.to_str())
+    special = ("bos_token_id", "eos_token_id", "pad_token_id")
+    ids = [found for name in special if (found := getattr(encoder.tokenizer, name)) is not None]
+    return {
+        "version": VERSION,
+        "precision": precision,
+        "labels": list(classifier.labels),
+        "head": classifier.head,
+        "max_length": encoder.max_length,
+        "long_texts": encoder.long_texts,
+        "depth": depth_of(unwrap(model)),
+        "adaptive": has_dial(model),
+        "model": classifier.identity(),
+        "tokenizer": tokenizer | {"truncation": None, "padding": None},
+        "special": {"start": ids[0], "pad": encoder.pad_id},
+    }
+
+
+def _check(classifier: Classifier) -> None:
+    """Refuse what cannot become one file before anything is traced."""
+    try:
+        import onnx  # noqa: F401
+        import onnxscript  # noqa: F401
+    except ImportError:
+        raise InputError(Fault.of(f"exporting needs onnx and onnxscript: {EXTRA}")) from None
+    if classifier.device.type != "cpu" or classifier.bf16:
+        raise InputError(Fault("a model on the CPU in float32", classifier.where()))
+    size = sum(p.numel() * p.element_size() for p in classifier.model.parameters())
+    if size > ROOM:
+        raise InputError(Fault("weights below 2 GB, which is all that one ONNX file holds", f"{size:,} bytes"))
 
 
 @contextmanager
 def _silent() -> Iterator[None]:
     """Keep the exporter's own progress and warnings off the terminal."""
-    logger = logging.getLogger("onnxscript")
-    before = logger.level
-    logger.setLevel(logging.ERROR)
+    loggers = [logging.getLogger(name) for name in ("onnxscript", "onnx_ir", "torch.onnx")]
+    before = [logger.level for logger in loggers]
     try:
+        for logger in loggers:
+            logger.setLevel(logging.ERROR)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
-        logger.setLevel(before)
+        for logger, level in zip(loggers, before, strict=True):
+            logger.setLevel(level)

@@ -1,13 +1,14 @@
-"""A classifier's pass over one text, as a graph can hold it: before each layer tokens go, by the model's own rule.
+"""A classifier's pass over one text, as a graph can hold it: tokens go before each layer, by the model's own rule.
 
-There is no padding and no batch, so no mask: a token that is dropped is gone from every tensor after it.
+There is no padding and no batch, so no mask: a token that is dropped is gone from every tensor after it. A
+graph that is traced cannot stop; where the text may stop it says so, see `Exit`.
 
-Axes: T piece of the text, P piece still there (fewer from layer to layer), H head, d width of a head, D hidden
-width, C class.
+Axes: T piece of the text, P piece still there (fewer from layer to layer), D hidden width, C class.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, ClassVar
@@ -18,13 +19,11 @@ from transformers import PreTrainedModel
 
 from eraser import Fault, InputError
 from rationale.models.adaptive import unwrap
-from rationale.models.capabilities import drops_tokens, exits_early
+from rationale.models.capabilities import drops_tokens, has_dial
 from rationale.models.packed.attention import NAME, holding
 from rationale.models.packed.layers import Axes, LayerCall, anatomy_of, attention, standing_in
 
-
-
-LONGEST = 2**31  # no window of attention reaches so far
+LONGEST = 2**31  # places: no window of attention reaches so far
 
 
 @dataclass(frozen=True)
@@ -32,8 +31,8 @@ class OneLayout:
     """Where one text's pieces lie, as the rules of removal ask a packed batch of it (`PackedLayout`)."""
 
     position: Tensor  # [P]
-    reach: int
-    reads_last: bool
+    read: Tensor  # [1], the place of the piece that the head reads and nothing drops
+    reach: int = LONGEST
     lengths: tuple[None] = (None,)  # of one text; how long it is, a graph knows only when it runs
     traced: ClassVar[bool] = True
 
@@ -49,71 +48,132 @@ class OneLayout:
 
     @cached_property
     def anchor(self) -> Tensor:
-        """The index of the piece that is never dropped [1], as the head reads it."""
-        return self.counts - 1 if self.reads_last else torch.zeros_like(self.counts)  # [1]
+        """The index of the piece that is never dropped [1]."""
+        return (self.position < self.read).long().sum()[None]  # [1]: those that stand before it
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a pass gives: logits [1,C], how many layers each piece went through [T], its contribution [T].
+
+    The contribution is a piece's score at the layer that dropped it, or at the last; 0 of a model that drops
+    nothing.
+    """
+
+    logits: Tensor
+    layers: Tensor
+    contribution: Tensor
+
+    def outputs(self) -> tuple[Tensor, ...]:
+        """Return what a graph gives, in the order of its outputs."""
+        return self.logits, self.layers, self.contribution
+
+
+@dataclass(frozen=True)
+class Exit:
+    """Whether the text stops after a layer, True [1], and what is then found."""
+
+    stops: Tensor
+    found: Found
+
+    def outputs(self) -> tuple[Tensor, ...]:
+        """Return what a graph gives, in the order of its outputs."""
+        return self.stops, *self.found.outputs()
 
 
 class OneText(nn.Module):
-    """Ids [1,T], and types [1,T] where the model has any → logits [1,C], layers [T], contribution [T].
-
-    `layers` is how many layers each piece went through. `contribution` is its score at the layer that dropped
-    it, or at the last one; 0 of a model that drops nothing.
-    """
+    """Ids [1,T], and types [1,T] where the model has any → what is found, then what each exit would give."""
 
     def __init__(self, model: PreTrainedModel) -> None:
         super().__init__()
-        dense = unwrap(model)
-        anatomy = anatomy_of(dense)
-        check(model)
-        self.model, self.dense, self.anatomy = model, dense, anatomy
-        self.rows: Any = None  # of the pass that runs just now
+        self.model, self.dense = model, unwrap(model)
+        self.anatomy = anatomy_of(self.dense)
+        if not self.anatomy.replaceable:
+            raise InputError(
+                Fault.of(f"{type(self.dense).__name__} cannot be exported: its attention is its own")
+            )
 
-    def forward(self, ids: Tensor, types: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
-        """Classify one text, as `check` found that a graph can."""
-        place = torch.arange(ids.shape[1])  # [P], at first [T]
-        self.rows = OneLayout(place, LONGEST, self.anatomy.reads == "last")
-        layers = torch.zeros_like(place)  # [T]
-        contribution = torch.zeros(ids.shape[1])  # [T]
-        selects = drops_tokens(self.model)
-
-        def step(layer: int, states: Tensor, run: LayerCall) -> Tensor:  # [1,P,D] → [1,P,D]
-            nonlocal place, layers, contribution
-            if selects:
-                kept, score = self.model.select_tokens(layer, states[0], self.rows)  # [P], [P]
-                if score is not None:
-                    contribution = contribution.index_copy(0, place, score.float())  # [T]
-                left = kept.nonzero()[:, 0]  # [P]
-                torch._check(left.shape[0] >= 1)  # the anchor stays
-                place, states = place.index_select(0, left), states.index_select(1, left)  # [P], [1,P,D]
-                self.rows = replace(self.rows, position=place)
-            layers = layers.index_add(0, place, torch.ones_like(place))  # [T]
-            left_states = run.taking(self.anatomy.calls[layer], _at(place))(states)  # [1,P,D]
-            if layer + 1 < len(self.anatomy.calls) or self.anatomy.reads != "last":
-                return left_states
-            return left_states.new_zeros(1, ids.shape[1], left_states.shape[-1]).index_copy(
-                1, place, left_states
-            )  # [1,T,D]: the head looks for the last piece by its place in the text
-
+    def forward(self, ids: Tensor, types: Tensor | None = None) -> tuple[Tensor, ...]:
+        """Run the library's own pass, each layer on what is left of the text."""
+        run = _Pass(self.model, self.anatomy, ids)
         inputs = {} if types is None else {"token_type_ids": types}
-        with attention(self.dense, NAME), holding(self), standing_in(self.anatomy.calls, step):
-            found = self.dense(input_ids=ids, attention_mask=None, **inputs)
-        return found.logits, layers, contribution
+        with attention(self.dense, NAME), holding(run), standing_in(self.anatomy.calls, run):
+            logits = self.dense(input_ids=ids, attention_mask=run.mask, **inputs).logits  # [1,C]
+        found = run.found(logits if run.halting_policy is None else run.halting_policy.logits())
+        return tuple(t for part in (found, *run.exits) for t in part.outputs())
 
 
-def check(model: PreTrainedModel) -> None:
-    """Refuse a model whose pass over one text no graph can hold.
+class _Pass:
+    """Stands in for the layers of one pass, as `Packing` does for a batch."""
 
-    Raises:
-        InputError: what it is that cannot be exported.
-    """
-    anatomy = anatomy_of(unwrap(model))
-    if not anatomy.replaceable:
-        raise InputError(Fault.of(f"{type(unwrap(model)).__name__} cannot be exported: its attention is its own"))
-    if exits_early(model):
-        raise InputError(Fault.of(f"{type(model).__name__} cannot be exported: its texts stop between layers"))
+    def __init__(self, model: PreTrainedModel, anatomy: Any, ids: Tensor) -> None:
+        self.model, self.anatomy = model, anatomy
+        self.halting_policy: Any = model.halting_policy() if has_dial(model) else None
+        self.mask = torch.ones_like(ids)  # [1,T]
+        every = torch.arange(ids.shape[1], device=ids.device)  # [T]
+        read = _read_place(model, anatomy.reads, ids, every)  # [1]
+        self.rows: Any = OneLayout(every, read)
+        self.layers = torch.zeros_like(every)  # [T]
+        self.contribution = torch.zeros(ids.shape[1], device=ids.device)  # [T]
+        self.exits: list[Exit] = []
+
+    def __call__(self, layer: int, states: Tensor, run: LayerCall) -> Tensor:
+        """Return what the next layer, or the head, is given of states [1,P,D]."""
+        if drops_tokens(self.model):
+            states = self._selected(layer, states)  # [1,P,D]
+        place = self.rows.position  # [P]
+        self.layers = self.layers.index_add(0, place, torch.ones_like(place))  # [T]
+        states = run.taking(self.anatomy.calls[layer], _at(place))(states)  # [1,P,D]
+        if self.halting_policy is not None:
+            self._may_stop(layer, states)
+        return states if layer + 1 < len(self.anatomy.calls) else self._leaving(states)
+
+    def found(self, logits: Tensor) -> Found:
+        """Return what is found so far, with these logits [1,C]."""
+        return Found(logits.float(), self.layers, self.contribution)
+
+    def _selected(self, layer: int, states: Tensor) -> Tensor:
+        """Return the states [1,P,D] of the pieces that go on."""
+        kept, score = self.model.select_tokens(layer, states[0], self.rows)  # [P], [P]
+        place = self.rows.position  # [P]
+        if score is not None:
+            self.contribution = self.contribution.index_copy(0, place, score.float())  # [T]
+        left = kept.nonzero()[:, 0]  # [P]
+        torch._check(left.shape[0] >= 1)  # the anchor stays
+        self.rows = replace(self.rows, position=place.index_select(0, left))
+        return states.index_select(1, left)  # [1,P,D]
+
+    def _may_stop(self, layer: int, states: Tensor) -> None:
+        """Note whether the text would stop after a layer."""
+        only = torch.zeros(1, dtype=torch.long, device=states.device)  # [1], the one text
+        if self.anatomy.reads == "all":
+            stops = self.halting_policy.should_stop(layer, states, only, torch.ones_like(states[..., 0]))
+        else:
+            stops = self.halting_policy.should_stop(layer, states[0, self.rows.anchor], only, None)
+        if stops is not None:
+            self.exits.append(Exit(stops, self.found(self.halting_policy.logits())))
+
+    def _leaving(self, states: Tensor) -> Tensor:
+        """Return what the head reads of the last layer's states, where it looks for it."""
+        if self.anatomy.reads == "first":
+            return states  # [1,P,D]
+        place, width = self.rows.position, self.mask.shape[1]  # [P], T
+        if self.anatomy.reads == "all":  # of what is left
+            self.mask.zero_()[0].index_fill_(0, place, 1)  # [1,T]
+        return states.new_zeros(1, width, states.shape[-1]).index_copy(1, place, states)  # [1,T,D]
 
 
-def _at(place: Tensor) -> Any:
+def _read_place(model: PreTrainedModel, reads: str, ids: Tensor, every: Tensor) -> Tensor:
+    """Return the place [1] of the piece that the head reads, the first where it reads all."""
+    if reads != "last":
+        return every[:1]  # [1]
+    pad = getattr(unwrap(model).config, "pad_token_id", None)
+    if pad is None:
+        return every[-1:]  # [1]
+    return (every * (ids[0] != pad)).max()[None]  # [1]
+
+
+def _at(place: Tensor) -> Callable[[Tensor, Axes], Tensor]:
     """Return what takes the pieces at these places [P] of a layer's argument."""
 
     def take(argument: Tensor, axes: Axes) -> Tensor:

@@ -231,7 +231,8 @@ def attend(query: Tensor, key: Tensor, value: Tensor, rows: PackedLayout, how: H
     if (groups := query.shape[1] // key.shape[1]) > 1:
         key, value = (t.repeat_interleave(groups, dim=1) for t in (key, value))  # [1,H,P,d] twice
     if rows.traced:
-        return _plain(query, key, value, how.sees(rows.position), how).transpose(1, 2)  # [1,P,H,d]
+        seen = how.sees(rows.position) if how.causal or how.window is not None else None  # [P,P]
+        return _plain(query, key, value, seen, how).transpose(1, 2)  # [1,P,H,d]
     if max(rows.lengths) <= SHORT and len(rows.lengths) > 1:
         return _padded(query, key, value, rows, how)
     return _one_by_one(query, key, value, rows, how)
@@ -273,13 +274,14 @@ def _padded(query: Tensor, key: Tensor, value: Tensor, rows: PackedLayout, how: 
     return torch.cat([packed, filling], dim=1) if filling.shape[1] else packed  # [1,P,H,d]
 
 
-def _plain(query: Tensor, key: Tensor, value: Tensor, seen: Tensor, how: How) -> Tensor:
-    """Attend [B,H,T,d] to the keys that are seen [...,T,T]."""
+def _plain(query: Tensor, key: Tensor, value: Tensor, seen: Tensor | None, how: How) -> Tensor:
+    """Attend [B,H,T,d] to the keys that are seen [...,T,T]; None: all."""
     logits = query @ key.transpose(-1, -2) * how.scaling  # [B,H,T,T]
     if how.softcap is not None:
         logits = torch.tanh(logits / how.softcap) * how.softcap  # [B,H,T,T]
-    weights = logits.masked_fill(~seen, -torch.inf).softmax(-1)  # [B,H,T,T]
-    return nn.functional.dropout(weights, how.dropout) @ value  # [B,H,T,d]
+    if seen is not None:
+        logits = logits.masked_fill(~seen, -torch.inf)  # [B,H,T,T]
+    return nn.functional.dropout(logits.softmax(-1), how.dropout) @ value  # [B,H,T,d]
 
 
 def _varlen(query: Tensor, key: Tensor, value: Tensor, rows: PackedLayout, how: How) -> Tensor:
