@@ -86,6 +86,20 @@ def write(proto: Any, path: Path) -> None:
         onnx.save_model(proto, new)
 
 
+def is_exported(path: Path) -> bool:
+    """Return whether a file is one that was exported here."""
+    import onnx
+    from google.protobuf.message import DecodeError
+
+    if not path.is_file():
+        return False
+    try:
+        held = onnx.load(path, load_external_data=False).metadata_props
+    except DecodeError:
+        return False
+    return any(entry.key == METADATA for entry in held)
+
+
 def metadata(classifier: Classifier, precision: str) -> dict[str, Any]:
     """Return what a reader of texts needs beside the graph: the tokenizer itself, labels, windows' length."""
     encoder, model = classifier.encoder, classifier.model

@@ -1,0 +1,93 @@
+"""Which int8 form of a model is written: the smallest whose answers on labelled texts are as right as before."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from eraser import Dataset, Fault, InputError, Prediction
+from eraser.metrics.bootstrap import Estimate
+from eraser.metrics.table import compare, measure
+from eraser.types import Floats
+from rationale.export.parity import Parity, Reading, parity, read_by_graph
+from rationale.export.quantize import FORMS, quantized
+from rationale.heads import HEADS, said
+from rationale.hf.classifier import Classifier
+from rationale.inference.predict import of_texts
+from rationale.models.adaptive import unwrap
+from rationale.models.packed.layers import depth_of
+from rationale.text.encode import Window
+
+
+@dataclass(frozen=True)
+class Int8:
+    """A form that was tried: the accuracy it loses, paired by text, and how far its readings are from float32."""
+
+    form: str
+    proto: Any  # onnx.ModelProto
+    loss: Estimate
+    same_label: float  # share of texts
+    readings: Parity
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """The labelled texts that decide, cut into windows, and what the float32 model makes of them."""
+
+    classifier: Classifier
+    dataset: Dataset
+    split: str
+    limit: int | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse a model that gives a number, of which no accuracy can be lost."""
+        if HEADS[self.classifier.head].kind == "value":
+            raise InputError(Fault.of("--int8 is for models that give labels: it is judged by their accuracy"))
+
+    def windows(self) -> list[tuple[Window, ...]]:
+        """Return the windows of each text."""
+        texts = [self.dataset.text(e) for e in self.dataset.examples(self.split)[: self.limit]]
+        return self.classifier.encoder.encode(texts)
+
+    def labels(self, readings: Sequence[Reading], windows: Sequence[tuple[Window, ...]]) -> list[str]:
+        """Return the label of each text, of its windows' readings."""
+        asked = self.classifier
+        logits: Floats = np.stack([r.logits for r in readings])  # [N,C]
+        probs = of_texts(HEADS[asked.head].answers(logits), windows)  # [text,C]
+        return [said(asked.head, asked.labels, of) for of in probs]
+
+    def right(self, labels: Sequence[str]) -> list[Any]:
+        """Return accuracy's columns of each text."""
+        examples, nothing = self.dataset.examples(self.split)[: self.limit], np.zeros(0)
+        found = [Prediction(e.id, x, {}, nothing, nothing > 0) for e, x in zip(examples, labels, strict=True)]
+        return measure("accuracy", [self.dataset.truth(e) for e in examples], found)
+
+
+def int8_forms(proto: Any, texts: Labelled, tolerance: float, seed: int = 0) -> list[Int8]:
+    """Return the forms that were tried, the last of which loses no more accuracy than `tolerance`.
+
+    Raises:
+        InputError: none does.
+    """
+    windows = texts.windows()
+    flat = [w for of_text in windows for w in of_text]
+    before = read_by_graph(proto, flat)
+    labels = texts.labels(before, windows)
+    tried: list[Int8] = []
+    for form in FORMS:
+        made = quantized(proto, form, depth_of(unwrap(texts.classifier.model)))
+        after = read_by_graph(made, flat)
+        now = texts.labels(after, windows)
+        loss = compare("accuracy", texts.right(labels), texts.right(now), seed)
+        same = float(np.mean([a == b for a, b in zip(labels, now, strict=True)]))
+        tried.append(Int8(form, made, loss, same, parity(before, after)))
+        if loss.value <= tolerance:
+            return tried
+    least = min(tried, key=lambda form: form.loss.value)
+    what = f"{least.form}: {least.loss.value:.4f} [{least.loss.low:.4f}, {least.loss.high:.4f}]"
+    raise InputError(
+        Fault(f"an int8 form that loses at most {tolerance:g} of accuracy on {texts.split}", f"{what}, n = {least.loss.n}")
+    )

@@ -1,0 +1,102 @@
+"""Does an exported graph do what the model does? Both read the same windows, one at a time.
+
+Axes: N window, T piece of it, L layer, C class.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from eraser import Fault, InputError
+from eraser.types import Floats
+from rationale.export.graph import OUTPUTS
+from rationale.hf.classifier import Classifier
+from rationale.models.capabilities import has_dial
+from rationale.models.packed.layers import depth_of
+from rationale.models.adaptive import unwrap
+from rationale.text.encode import Window
+
+CLOSE = 1e-4  # of logits: what another order of the same sums may do in float32
+MAY_DIFFER = 0.01  # share of windows in which a score lies so near its threshold that rounding decides
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a window gave: logits [C], how many layers each piece went through [T]."""
+
+    logits: Floats
+    layers: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Parity:
+    """How far the readings of two ways are apart over windows that both read."""
+
+    n: int
+    logits: float  # the furthest, among windows of which the same pieces were kept
+    other_pieces: int  # windows of which not the same pieces were kept at each layer
+    pieces: float  # share of pieces that reach the same layer
+
+    def check(self) -> None:
+        """Refuse a graph that is not the model.
+
+        Raises:
+            InputError: how far it is from it.
+        """
+        if self.logits <= CLOSE and self.other_pieces <= MAY_DIFFER * self.n:
+            return
+        got = f"{self.logits:.2g} apart; other pieces kept in {self.other_pieces} of {self.n} windows"
+        raise InputError(Fault(f"a graph with the model's logits to {CLOSE:g} and its kept pieces", got))
+
+
+def parity(one: Sequence[Reading], other: Sequence[Reading]) -> Parity:
+    """Return how far two ways are apart."""
+    same = [np.array_equal(a.layers, b.layers) for a, b in zip(one, other, strict=True)]
+    apart = [float(np.abs(a.logits - b.logits).max()) for a, b in zip(one, other, strict=True)]
+    reach = np.concatenate([a.layers == b.layers for a, b in zip(one, other, strict=True)])
+    furthest = max((d for d, alike in zip(apart, same, strict=True) if alike), default=0.0)
+    return Parity(len(same), furthest, same.count(False), float(reach.mean()))
+
+
+@torch.inference_mode()
+def read_by_model(classifier: Classifier, windows: Sequence[Window]) -> list[Reading]:
+    """Return the model's own readings, of one window a pass."""
+    return [_by_model(classifier, window) for window in windows]
+
+
+def _by_model(classifier: Classifier, window: Window) -> Reading:
+    batch = classifier.encoder.collate([window])
+    found = classifier.model(input_ids=batch.ids, **classifier.inputs(batch))
+    logits = found.logits[0].double().numpy()  # [C]
+    if not has_dial(classifier.model):
+        return Reading(logits, np.full(len(window), depth_of(unwrap(classifier.model))))
+    return Reading(logits, torch.stack([layer.kept[0] for layer in found.trace]).sum(0).numpy())
+
+
+def read_by_graph(proto: Any, windows: Sequence[Window]) -> list[Reading]:
+    """Return an ONNX model's readings, of one window a pass.
+
+    Raises:
+        InputError: onnxruntime is missing.
+    """
+    try:
+        import onnxruntime
+    except ImportError:
+        raise InputError(Fault.of("an exported graph is checked by onnxruntime: pip install 'rationale-suite[export]'")) from None
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3  # errors
+    options.intra_op_num_threads = torch.get_num_threads()
+    session = onnxruntime.InferenceSession(proto.SerializeToString(), options, ["CPUExecutionProvider"])
+    takes = [given.name for given in session.get_inputs()]
+    found: list[Reading] = []
+    for window in windows:
+        given = {"input_ids": window.ids[None], "token_type_ids": window.types[None]}  # [1,T] each
+        logits, layers = session.run(OUTPUTS[:2], {name: given[name] for name in takes})  # [1,C], [T]
+        found.append(Reading(logits[0].astype(np.float64), layers))
+    return found

@@ -1,0 +1,88 @@
+"""A traced model → one whose weights are int8.
+
+Weights are scaled a column and kept to seven bits: processors without products of bytes (VNNI) would
+otherwise overflow, and one file would answer differently from one machine to the next. What enters a product
+is scaled as it comes (dynamic quantisation). Which of FORMS is good enough, labelled texts decide.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from eraser import Fault, InputError
+
+Proto = Any  # onnx.ModelProto
+Names = list[str]  # of nodes
+
+
+def _nothing(products: Names, tables: Names, depth: int) -> Names:
+    """Leave nothing in float32."""
+    return []
+
+
+def _first_layer(products: Names, tables: Names, depth: int) -> Names:
+    """Leave the first layer's products, whose errors go through all others, in float32."""
+    return products[: len(products) // depth]
+
+
+def _first_layer_and_tables(products: Names, tables: Names, depth: int) -> Names:
+    """Leave embeddings and the first layer's products in float32."""
+    return tables + _first_layer(products, tables, depth)
+
+
+# name → (products of a weight in order, reads of embeddings, layers) → what stays float32; smallest file first
+FORMS: dict[str, Callable[[Names, Names, int], Names]] = {
+    "all in int8": _nothing,
+    "the first layer in float32": _first_layer,
+    "embeddings and the first layer in float32": _first_layer_and_tables,
+}
+
+
+def quantized(proto: Proto, form: str, depth: int) -> Proto:
+    """Return a traced model of so many layers with int8 weights, in one of FORMS.
+
+    Raises:
+        InputError: onnxruntime, which does it, is missing.
+    """
+    try:
+        from onnxruntime.quantization import QuantType, quantize_dynamic
+    except ImportError:
+        raise InputError(Fault.of("--int8 needs onnxruntime: pip install 'rationale-suite[export]'")) from None
+    import onnx
+
+    stays = FORMS[form](*_weighted(proto), depth)
+    with TemporaryDirectory() as folder, _silent():
+        file = Path(folder) / "int8.onnx"
+        quantize_dynamic(
+            proto,
+            file,
+            weight_type=QuantType.QInt8,
+            per_channel=True,
+            reduce_range=True,
+            nodes_to_exclude=stays,
+        )
+        return onnx.load(file)
+
+
+def _weighted(proto: Proto) -> tuple[Names, Names]:
+    """Return the products that have a weight, in order, and the reads of tables of weights."""
+    weights = {weight.name for weight in proto.graph.initializer if len(weight.dims) == 2}  # noqa: PLR2004
+    of = [node for node in proto.graph.node if weights & set(node.input)]
+    products = [node.name for node in of if node.op_type in ("MatMul", "Gemm")]
+    return products, [node.name for node in of if node.op_type == "Gather"]
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    """Keep the library's advice, and the values it could not name, off the terminal."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(before)
