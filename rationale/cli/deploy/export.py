@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 WINDOWS = 100  # that a graph is checked on
 
 
-def export_command(  # noqa: PLR0913 (one option each)
+def export_model_command(  # noqa: PLR0913 (one option each)
     out: Annotated[Path, typer.Option(help="The ONNX file.")],
     model: Annotated[str | None, typer.Option(help="Model folder or hub id; by default the shipped model.")] = None,
     int8: Annotated[
