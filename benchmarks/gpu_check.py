@@ -24,7 +24,7 @@ from transformers import AutoConfig, AutoModelForSequenceClassification, PreTrai
 
 from eraser.files.whole import write_json
 from eraser.load import load
-from rationale.attribution import METHODS, AttributionSettings, Case, attribute
+from rationale.attribution import METHODS, AttributionInput, AttributionSettings, attribute
 from rationale.bench.suite import Suite, measure
 from rationale.hf.classifier import SHIPPED, Classifier, load_classifier, pick_device
 from rationale.models.adapler import AdaplerForSequenceClassification, saliency
@@ -182,14 +182,14 @@ def methods(device: torch.device, texts: int) -> Iterator[tuple[str, dict[str, A
     settings = AttributionSettings(ig_steps=5, gradient_shap_samples=5, lime_samples=20, shap_samples=40)
     both = [load_classifier(SHIPPED, device=str(d)) for d in ("cpu", device)]
     read = zip(written, both[0].encoder.encode(written), strict=True)
-    cases = [Case(windows, len(text.words), 0) for text, windows in read]
+    cases = [AttributionInput(windows, len(text.words), 0) for text, windows in read]
     for name in METHODS:
         wanted, found = (_scores(c, name, cases, settings) for c in both)
         yield name, checked(apart(found[0], wanted[0]), torch.float32) | {"ms_per_text": found[1]}
 
 
 def _scores(
-    classifier: Classifier, method: str, cases: Sequence[Case], settings: AttributionSettings
+    classifier: Classifier, method: str, cases: Sequence[AttributionInput], settings: AttributionSettings
 ) -> tuple[Tensor, float]:
     found = attribute(replace(classifier, passes=None), method, cases, settings)
     scores = np.concatenate([np.nan_to_num(a.scores) for a in found])

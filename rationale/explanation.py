@@ -10,7 +10,7 @@ import numpy as np
 from eraser import Text
 from eraser.types import Floats, Kind
 from eraser.words import Spans, WordCutter, cutter_for, gaps
-from rationale.attribution import Case, attribute, check_method, usual
+from rationale.attribution import AttributionInput, attribute, check_method, usual
 from rationale.budgets import top_words
 from rationale.heads import HEADS, said
 from rationale.inference.predict import text_probs
@@ -128,7 +128,7 @@ def explain(  # noqa: PLR0913 (what may be asked)
     (windows,) = classifier.encoder.encode([given])
     probs = text_probs(classifier, [windows], [given])[0]
     at = int(probs.argmax()) if label is None else labels.index(label)
-    case = Case(windows, len(given.words), at, seed, given)
+    case = AttributionInput(windows, len(given.words), at, seed, given)
     (found,) = attribute(classifier, name, [case], usual(classifier))
     by_label = dict(zip(labels, map(float, probs), strict=True))
     answer = said(classifier.head, labels, probs, threshold)

@@ -27,7 +27,7 @@ from eraser.labels import split_labels
 from eraser.progress import progress
 from eraser.types import Floats, Kind
 from eraser.words import cutter_for
-from rationale.attribution import METHODS, Attribution, Case, attribute, codes_of, refuse_unfit
+from rationale.attribution import METHODS, Attribution, AttributionInput, attribute, codes_of, refuse_unfit
 from rationale.attribution.fit import reading
 from rationale.evaluation.pipeline import PARTS_VERSION, seed_of
 from rationale.evaluation.plan import check_asked, explained_by
@@ -121,7 +121,7 @@ class Stream:
         named = None if label is None else classifier.labels.index(label)
         targets = [int(p.argmax()) if named is None else named for p in probs]
         cases = [
-            Case(w, len(t.words), target, seed_of(self.settings.seed, t.example_id), t)
+            AttributionInput(w, len(t.words), target, seed_of(self.settings.seed, t.example_id), t)
             for w, t, target in zip(windows, texts, targets, strict=True)
         ]
         rows: PartRows = []

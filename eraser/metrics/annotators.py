@@ -21,7 +21,7 @@ import numpy as np
 from eraser.errors import Fault, InputError, short_repr
 from eraser.metrics.agreement import MetricColumns
 from eraser.metrics.table import METRICS, Score, score
-from eraser.types import Dataset, Example, Mask, Prediction, Truth, mask_from_spans, runs
+from eraser.types import Dataset, Example, GoldRationale, Mask, Prediction, mask_from_spans, runs
 
 Others = Literal["union", "majority"]
 
@@ -113,7 +113,7 @@ def _marks(dataset: Dataset, example: Example) -> Mask:
 
 def _each_against_others(
     dataset: Dataset, example: Example, others: Others
-) -> list[tuple[Truth, Prediction]]:
+) -> list[tuple[GoldRationale, Prediction]]:
     """Return what the others said and what the annotator said, for each annotator."""
     marks = _marks(dataset, example)
     pairs = []
@@ -125,11 +125,11 @@ def _each_against_others(
     return pairs
 
 
-def _truth(example: Example, gold: Mask, unasked: int) -> Truth:
-    return Truth(example.label, len(gold), frozenset(runs(gold)), unasked)
+def _truth(example: Example, gold: Mask, unasked: int) -> GoldRationale:
+    return GoldRationale(example.label, len(gold), frozenset(runs(gold)), unasked)
 
 
-def _mean(metric: str, pairs: Iterable[tuple[Truth, Prediction]]) -> MetricColumns:
+def _mean(metric: str, pairs: Iterable[tuple[GoldRationale, Prediction]]) -> MetricColumns:
     """Return the mean over annotators of a metric of one column, None where it is undefined for all."""
     found = [METRICS[metric].measure(truth, said) for truth, said in pairs]
     values = [columns[0] for columns in found if columns is not None]

@@ -18,8 +18,8 @@ from eraser.official.reading import (
     SCORES,
     SUFF,
     THRESHOLDED,
-    Inputs,
     Record,
+    ScorerInputs,
     ScorerOptions,
     aopc_entries,
 )
@@ -29,7 +29,7 @@ Row = dict[str, float]  # of a classification report
 _MEASURES = ("precision", "recall", "f1-score")
 
 
-def class_scores(inputs: Inputs, aopc: Inputs | None, settings: ScorerOptions) -> dict[str, Any]:
+def class_scores(inputs: ScorerInputs, aopc: ScorerInputs | None, settings: ScorerOptions) -> dict[str, Any]:
     """Return the block; what the first prediction does not have is None. AOPC reads inputs of its own."""
     predictions = [prediction for _, prediction in inputs.predictions]
     truth = [a[LABEL] for a in inputs.gold]

@@ -29,7 +29,7 @@ import numpy as np
 from eraser.data.hatexplain import TOXIC
 from eraser.errors import Fault, InputError
 from eraser.files.whole import gold_record, official_record
-from eraser.official.reading import HARD, Inputs, Record, ScorerOptions
+from eraser.official.reading import HARD, Record, ScorerInputs, ScorerOptions
 from eraser.official.scorer import score_records
 from eraser.types import Dataset, Example, Floats, Mask, Prediction, Text
 
@@ -61,7 +61,7 @@ def score_hatexplain(
     pairs = [(texts[p.example_id], p) for p in predictions if p.example_id in texts]
     if faults := [fault for text, p in pairs for fault in _faults(text, p)]:
         raise InputError(*faults)
-    inputs = Inputs(
+    inputs = ScorerInputs(
         [gold_record(e, {d: dataset.documents[d].words for d in e.doc_ids}) for e in toxic],
         {doc_id: (len(text.words),) for text in texts.values() for doc_id in text.doc_starts},
         list(enumerate(_records(pairs), start=1)),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from eraser import Fault, InputError
 from eraser.types import Floats, Mask
-from rationale.attribution.batched import Case, halving, piece_scores
+from rationale.attribution.batched import AttributionInput, halving, piece_scores
 from rationale.attribution.fit import fitting, refuse_unfit, shown_whole, unfit
 from rationale.attribution.methods import METHODS, Method, codes_of, method_named
 from rationale.attribution.request import usual
@@ -18,8 +18,8 @@ from rationale.settings import AttributionSettings
 from rationale.text_classifier import TextClassifier
 
 __all__ = [
-    "METHODS", "Attribution", "AttributionSettings", "Case", "attribute", "check_method", "fitting",
-    "codes_of", "halving", "method_named", "refuse_unfit", "unfit", "usual",
+    "METHODS", "Attribution", "AttributionInput", "AttributionSettings", "attribute", "check_method",
+    "codes_of", "fitting", "halving", "method_named", "refuse_unfit", "unfit", "usual",
 ]  # fmt: skip
 
 
@@ -42,7 +42,7 @@ class Attribution:
 def attribute(
     classifier: TextClassifier,
     method: str,
-    cases: Sequence[Case],
+    cases: Sequence[AttributionInput],
     settings: AttributionSettings | None = None,
 ) -> list[Attribution]:
     """Score every word of every text with a method of METHODS, all windows together, longest first.

@@ -20,7 +20,7 @@ from rationale.attribution import attention as attn
 from rationale.attribution import gradients as grad
 from rationale.attribution import perturbation as pert
 from rationale.attribution import survivors as adaptive
-from rationale.attribution.request import Request
+from rationale.attribution.request import AttributionBatch
 from rationale.explanations.pooling import Reduce
 from rationale.text.encode import OUTSIDE
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from rationale.hf.classifier import Classifier
     from rationale.text_classifier import TextClassifier
 
-Scores = Callable[[Any, Request], Tensor]  # …, of a Classifier, or of whatever can be asked
+Scores = Callable[[Any, AttributionBatch], Tensor]  # …, of a Classifier, or of whatever can be asked
 Need = Callable[[Any], str | None]  # why not, in words that end in what does work; None where it fits
 
 
@@ -67,7 +67,7 @@ class Method:
             return self.scores.__code__.co_code.hex()
 
 
-def random(classifier: TextClassifier, request: Request) -> Tensor:
+def random(classifier: TextClassifier, request: AttributionBatch) -> Tensor:
     """Uniform random scores, one per word, from the example's own seed: the baseline to beat."""
     word = request.batch.word.cpu().numpy()
     scores = np.zeros(word.shape)
@@ -77,18 +77,18 @@ def random(classifier: TextClassifier, request: Request) -> Tensor:
     return torch.from_numpy(scores)
 
 
-def position(classifier: TextClassifier, request: Request) -> Tensor:
+def position(classifier: TextClassifier, request: AttributionBatch) -> Tensor:
     """The text's first words first: 1 / (1 + place of the word)."""
     word = request.batch.word.double()
     return torch.where(word == OUTSIDE, 0.0, 1 / (1 + word.clamp(min=0)))
 
 
-def survivors(classifier: Classifier, request: Request) -> Tensor:
+def survivors(classifier: Classifier, request: AttributionBatch) -> Tensor:
     """How many layers of a token-dropping model each piece survived; its own choice: all of them."""
     return adaptive.survivors(classifier, request.batch)
 
 
-def contribution(classifier: Classifier, request: Request) -> Tensor:
+def contribution(classifier: Classifier, request: AttributionBatch) -> Tensor:
     """Mean over layers of a token-dropping model's predicted contributions."""
     return adaptive.contribution(classifier, request.batch)
 

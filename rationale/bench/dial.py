@@ -17,7 +17,7 @@ from eraser.files.owned import claim, finish, writes
 from eraser.files.whole import write_text
 from eraser.metrics.table import measure, score
 from eraser.progress import progress
-from rationale.attribution import Case, attribute
+from rationale.attribution import AttributionInput, attribute
 from rationale.hf.classifier import Classifier
 from rationale.hf.folder_checks import content_of_model
 from rationale.inference.savings import answers, speedup_of
@@ -60,7 +60,10 @@ def _row(classifier: Classifier, dataset: Dataset, split: str, seed: int) -> dic
     examples = dataset.splits[split]
     model = answers(classifier, dataset, split)
     truths = [dataset.truth(e) for e in examples]
-    cases = [Case(w, t.n_words, int(i)) for w, t, i in zip(model.texts, truths, model.said, strict=True)]
+    cases = [
+        AttributionInput(w, t.n_words, int(i))
+        for w, t, i in zip(model.texts, truths, model.said, strict=True)
+    ]
     found = attribute(classifier, "survivors", cases)
     predictions = [
         Prediction(e.id, classifier.labels[i], {}, a.scores, a.own if a.own is not None else a.scores > 0)

@@ -14,10 +14,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from eraser import Dataset, Example, Text, Truth
+from eraser import Dataset, Example, GoldRationale, Text
 from eraser.metrics.answers import marked_for
 from eraser.types import Floats, Mask
-from rationale.attribution import Attribution, Case, attribute, method_named
+from rationale.attribution import Attribution, AttributionInput, attribute, method_named
 from rationale.attribution.fit import reading
 from rationale.attribution.methods import Method
 from rationale.budgets import Budget, extract, share_of, top_words
@@ -44,7 +44,7 @@ class Item:
 
     example: Example
     text: Text
-    truth: Truth
+    truth: GoldRationale
     windows: tuple[Window, ...]
 
 
@@ -196,7 +196,7 @@ class EvaluationRun:
             return [Attribution(e.ranking, t, np.nan, e.picked) for e, t in zip(told, targets, strict=True)]
         seeds = [seed_of(self.settings.seed, i.example.id) for i in items]
         cases = [
-            Case(i.windows, i.truth.n_words, target, seed, i.text)
+            AttributionInput(i.windows, i.truth.n_words, target, seed, i.text)
             for i, target, seed in zip(items, targets, seeds, strict=True)
         ]
         classifier = self.classifier if get_method(method).adaptive else self.explained

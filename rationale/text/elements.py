@@ -11,7 +11,7 @@ from typing import Any, get_args
 
 import numpy as np
 
-from eraser import Truth
+from eraser import GoldRationale
 from eraser.spans import Mask, mask_from_spans, runs, sentences_with
 from eraser.types import Floats, Span
 from rationale.settings import SentenceScore, Unit
@@ -39,7 +39,7 @@ class Elements:
     how: SentenceScore = "sum"
 
     @classmethod
-    def of(cls, truth: Truth, unit: Unit, how: SentenceScore) -> Elements:
+    def of(cls, truth: GoldRationale, unit: Unit, how: SentenceScore) -> Elements:
         """Return the elements of a text."""
         return cls(truth.n_words, truth.sentence_starts if unit == "sentence" else None, how)
 

@@ -22,7 +22,7 @@ from eraser.progress import progress
 from eraser.types import Mask
 from rationale.attribution import halving, refuse_unfit
 from rationale.attribution.methods import METHODS, Method
-from rationale.attribution.request import Request
+from rationale.attribution.request import AttributionBatch
 from rationale.hf.classifier import Classifier
 from rationale.models.adapler import saliency
 from rationale.settings import AttributionSettings
@@ -35,7 +35,7 @@ IG_STEPS = 8
 Float32s = NDArray[np.float32]
 
 
-def _published(classifier: Classifier, request: Request) -> Tensor:
+def _published(classifier: Classifier, request: AttributionBatch) -> Tensor:
     """‖e ⊙ ∂logit/∂e‖₂ on the embedding output, specials included."""
     batch = request.batch
     with classifier.autocast():
@@ -109,7 +109,9 @@ def _attribute(
         target = torch.tensor([windows[i].label for i in rows], device=classifier.device)
         if predicted:
             target = logits_of(classifier, batch).argmax(-1)
-        request = Request(batch, target, tuple(rows), AttributionSettings(ig_steps=IG_STEPS), len(rows))
+        request = AttributionBatch(
+            batch, target, tuple(rows), AttributionSettings(ig_steps=IG_STEPS), len(rows)
+        )
         scores = halving(classifier, method, request).abs().float().cpu().numpy()
         for row, i in enumerate(rows):
             found[i] = scores[row, : len(windows[i].window)]

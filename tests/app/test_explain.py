@@ -24,7 +24,7 @@ from rationale_viewer.compute.speed import layer_shares, measure_speed, spread
 from rationale_viewer.session.state import LoadedModel
 
 from eraser import InputError
-from rationale.attribution import METHODS, Case, attribute
+from rationale.attribution import METHODS, AttributionInput, attribute
 from rationale.explanation import explain
 from rationale.hf.classifier import without_removal
 from rationale.inference.predict import text_probs
@@ -214,7 +214,7 @@ def test_judged_as_the_library_scores(held, sample):
     found = score_examples(held, sample, examples, RationaleSpec("survivors", "own"))
     encoded = held.classifier.encoder.encode([sample.text(e) for e in examples])
     probs = text_probs(held.classifier, encoded)
-    cases = [Case(w, len(j.gold), 0) for w, j in zip(encoded, found, strict=True)]
+    cases = [AttributionInput(w, len(j.gold), 0) for w, j in zip(encoded, found, strict=True)]
     survived = [a.scores >= 3 for a in attribute(held.classifier, "survivors", cases)]
     for j, example, p, own in zip(found, examples, probs, survived, strict=True):
         assert list(j.probs.values()) == pytest.approx(list(p), abs=1e-5)

@@ -14,7 +14,7 @@ from eraser.metrics.agreement import MetricColumns
 from eraser.metrics.answers import marked_for
 from eraser.metrics.table import measure
 from eraser.types import Floats, Kind, Mask, mask_from_spans
-from rationale.attribution import METHODS, Case, attribute, usual
+from rationale.attribution import METHODS, AttributionInput, attribute, usual
 from rationale.budgets import extract, parse_budget
 from rationale.heads import HEADS, said
 from rationale.hf.classifier import without_removal
@@ -85,7 +85,9 @@ def score_examples(
         probs = text_probs(classifier, encoded)
         explained = classifier if method.adaptive else without_removal(classifier)
         targets = [_target(how.target, e, p, labels) for e, p in zip(examples, probs, strict=True)]
-        cases = [Case(w, len(t.words), i) for w, t, i in zip(encoded, texts, targets, strict=True)]
+        cases = [
+            AttributionInput(w, len(t.words), i) for w, t, i in zip(encoded, texts, targets, strict=True)
+        ]
         found = attribute(replace(explained, passes=PassCache()), how.method, cases, usual(explained))
     rows, head = [], held.classifier.head
     kind = HEADS[head].kind

@@ -18,7 +18,7 @@ import torch
 from eraser import Fault, InputError, Text
 from eraser.types import Floats, Kind, Mask
 from eraser.words import gaps, placed
-from rationale.attribution import METHODS, Case, attribute, fitting, usual
+from rationale.attribution import METHODS, AttributionInput, attribute, fitting, usual
 from rationale.heads import HEADS, said
 from rationale.hf.classifier import Classifier, without_removal
 from rationale.inference.ablate import Erasure, ablate
@@ -159,7 +159,7 @@ def score(
     held: LoadedModel, reading: ModelReading, methods: Sequence[str], dial: float, label: str
 ) -> dict[str, Scored]:
     """Return each method's scores of a text for a label; methods that can share passes do."""
-    case = Case(reading.windows, len(reading.words), held.classifier.labels.index(label))
+    case = AttributionInput(reading.windows, len(reading.words), held.classifier.labels.index(label))
     found = {}
     with held.turn(dial) as (classifier, turn):
         turn.passes = PassCache(), PassCache(logits={})

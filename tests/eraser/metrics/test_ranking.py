@@ -8,7 +8,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from eraser.metrics import ranking
-from eraser.official.reading import Inputs, ScorerOptions
+from eraser.official.reading import ScorerInputs, ScorerOptions
 from eraser.official.scorer import score_records
 from tests.helpers.eraser.prediction_files import annotation, assert_same, prediction, rationale
 from tests.oracles import ranking as oracle
@@ -70,7 +70,7 @@ def test_hard_block_is_the_slow_one(gold, predicted, threshold):
     predictions = [
         (n, prediction(f"a{pair}", *own)) for n, (pair, own) in enumerate(by_pair.items(), start=1)
     ]
-    found = score_records(Inputs(annotations, {"d": (9,)}, predictions), ScorerOptions((threshold,)))
+    found = score_records(ScorerInputs(annotations, {"d": (9,)}, predictions), ScorerOptions((threshold,)))
     assert_same(found["iou_scores"], [span_oracle.iou_score(predicted, gold, threshold)])
     assert_same(found["rationale_prf"], span_oracle.prf(predicted, gold))
     tokens = span_oracle.prf(span_oracle.tokens(predicted), span_oracle.tokens(gold))

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from eraser import InputError
-from rationale.attribution import METHODS, AttributionSettings, Case, attribute
-from rationale.attribution.request import Request
+from rationale.attribution import METHODS, AttributionInput, AttributionSettings, attribute
+from rationale.attribution.request import AttributionBatch
 from rationale.attribution.survivors import contribution, survivors
 from rationale.hf.classifier import without_removal
 from rationale.models.adapler import AdaplerForSequenceClassification
@@ -35,7 +35,10 @@ def one(request, make_classifier):
 
 def cases(encoded):
     texts, windows = encoded
-    return [Case(w, len(t.words), 1, seed=n) for n, (t, w) in enumerate(zip(texts, windows, strict=True))]
+    return [
+        AttributionInput(w, len(t.words), 1, seed=n)
+        for n, (t, w) in enumerate(zip(texts, windows, strict=True))
+    ]
 
 
 @pytest.mark.parametrize(("fast", "slow"), [(survivors, slow_survivors), (contribution, slow_contribution)])
@@ -75,7 +78,7 @@ def test_survivor_with_the_whole_contribution_stays_below_the_next_layer(adaptiv
 
 def request(classifier, *windows):
     batch = classifier.encoder.collate(windows)
-    return Request(batch, torch.ones(len(windows), dtype=torch.long), (0,) * len(windows))
+    return AttributionBatch(batch, torch.ones(len(windows), dtype=torch.long), (0,) * len(windows))
 
 
 def test_own_words_are_those_with_a_piece_in_the_last_layer(one, encoded):
@@ -96,7 +99,7 @@ def test_own_words_are_those_with_a_piece_in_the_last_layer(one, encoded):
 def test_word_counts_as_its_strongest_piece_and_an_unread_one_is_not_chosen(adaptive, encoded):
     texts, windows = encoded
     first = windows[0][:1]
-    (found,) = attribute(adaptive, "survivors", [Case(first, len(texts[0].words) + 3, 1)])
+    (found,) = attribute(adaptive, "survivors", [AttributionInput(first, len(texts[0].words) + 3, 1)])
     assert np.isnan(found.scores[-3:]).all()
     assert not found.own[-3:].any()
     of_pieces = np.array(slow_survivors(adaptive, first[0]))
@@ -191,7 +194,7 @@ def test_attention_x_gradient_needs_no_trainable_weights_and_leaves_none(classif
 def test_survivors_at_a_layer_choose_what_reached_it(adaptive, sample):
     texts = [sample.text(e) for e in sample.splits["test"][:4]]
     cases = [
-        Case(windows, len(text.words), 0)
+        AttributionInput(windows, len(text.words), 0)
         for windows, text in zip(adaptive.encoder.encode(texts), texts, strict=True)
     ]
     layers = len(adaptive.model.contribution_predictors)

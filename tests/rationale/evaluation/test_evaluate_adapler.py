@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from eraser import InputError
-from rationale.attribution import Case, attribute
+from rationale.attribution import AttributionInput, attribute
 from rationale.evaluation import pipeline as module
 from rationale.evaluation.plan import evaluate
 from rationale.hf.classifier import load_classifier, save_classifier, without_removal
@@ -24,7 +24,7 @@ SETTINGS = EvaluateSettings(
 
 
 def own_words(adaptive, found):
-    cases = [Case(i.windows, i.truth.n_words, 1) for i in found.items]
+    cases = [AttributionInput(i.windows, i.truth.n_words, 1) for i in found.items]
     return [a.own for a in attribute(adaptive, "survivors", cases)]
 
 

@@ -25,7 +25,7 @@ SHAPES = (
 )  # fmt: skip
 
 
-class Case:
+class AttributionInput:
     def __init__(self, path):
         with np.load(path) as file:
             self.arrays = dict(file)
@@ -81,7 +81,7 @@ class Case:
     params=CASES or [pytest.param(None, marks=pytest.mark.skip(reason=MISSING))], ids=lambda p: p and p.stem
 )
 def case(request):
-    return Case(request.param)
+    return AttributionInput(request.param)
 
 
 def hard_families(case):

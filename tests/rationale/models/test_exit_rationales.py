@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from eraser import InputError
-from rationale.attribution import METHODS, AttributionSettings, Case, attribute
+from rationale.attribution import METHODS, AttributionInput, AttributionSettings, attribute
 from rationale.attribution.survivors import contribution, survivors
 from rationale.hf.classifier import Classifier, without_removal
 from rationale.models.dact import DactForSequenceClassification, FullDepth
@@ -33,7 +33,10 @@ def classifier_of(family, tokenizer):
 
 def cases_of(classifier, texts):
     encoded = classifier.encoder.encode(texts)
-    return [Case(w, len(t.words), 1, seed=n) for n, (t, w) in enumerate(zip(texts, encoded, strict=True))]
+    return [
+        AttributionInput(w, len(t.words), 1, seed=n)
+        for n, (t, w) in enumerate(zip(texts, encoded, strict=True))
+    ]
 
 
 @pytest.fixture(scope="module")
