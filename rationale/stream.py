@@ -33,7 +33,7 @@ from rationale.evaluation.pipeline import PARTS_VERSION, seed_of
 from rationale.evaluation.plan import check_asked, explained_by
 from rationale.evaluation.stored.part_files import PartRows, part, whole_part
 from rationale.evaluation.stored.run_folder import read_own, unreadable
-from rationale.heads import HEADS, said
+from rationale.heads import HEADS, predicted_label
 from rationale.inference.predict import text_probs
 from rationale.pass_cache import PassCache
 from rationale.settings import THRESHOLD, StreamSettings, digest, without_usual
@@ -141,7 +141,7 @@ class Stream:
         return {
             "id": text.example_id,
             "method": method,
-            "label": said(asked.head, asked.labels, probs, s.threshold),
+            "label": predicted_label(asked.head, asked.labels, probs, s.threshold),
             "probs": probs.tolist(),
             "words": list(text.words),
             "spans": [list(span) for _, spans in text.sides for span in spans],

@@ -29,8 +29,8 @@ def token_counts(truth: GoldRationale, prediction: Prediction) -> MetricColumns:
     """Return words (hit, picked, gold)."""
     if not truth.spans:
         return None
-    picked, gold = prediction.rationale, truth.gold
-    return float((picked & gold).sum()), float(picked.sum()), float(gold.sum())
+    selected, gold = prediction.rationale, truth.gold
+    return float((selected & gold).sum()), float(selected.sum()), float(gold.sum())
 
 
 def token_precision(truth: GoldRationale, prediction: Prediction) -> MetricColumns:

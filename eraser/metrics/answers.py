@@ -27,15 +27,15 @@ def accuracy(truth: GoldRationale, prediction: Prediction) -> MetricColumns:
 
 def label_counts(truth: GoldRationale, prediction: Prediction) -> MetricColumns:
     """Return for each label of the model in turn whether it is (hit, predicted, human)."""
-    said, gold = set(split_labels(prediction.label)), set(split_labels(truth.label))
-    of_label = ((x in said & gold, x in said, x in gold) for x in prediction.probs)
+    predicted, gold = set(split_labels(prediction.label)), set(split_labels(truth.label))
+    of_label = ((x in predicted & gold, x in predicted, x in gold) for x in prediction.probs)
     return tuple(float(n) for counts in of_label for n in counts)
 
 
 def micro_over_labels(means: Floats) -> Floats:
     """Fold label counts: F1 of the counts of all labels together, 0 where there are none."""
-    hit, said, gold = (means[..., i::3].sum(-1) for i in range(3))
-    return _f1(hit, said, gold)
+    hit, predicted, gold = (means[..., i::3].sum(-1) for i in range(3))
+    return _f1(hit, predicted, gold)
 
 
 def macro_over_labels(means: Floats) -> Floats:
@@ -44,8 +44,8 @@ def macro_over_labels(means: Floats) -> Floats:
     return found
 
 
-def _f1(hit: Floats, said: Floats, gold: Floats) -> Floats:
-    both = said + gold
+def _f1(hit: Floats, predicted: Floats, gold: Floats) -> Floats:
+    both = predicted + gold
     found: Floats = np.where(both > 0, 2 * hit / np.where(both > 0, both, 1.0), 0.0)
     return found
 

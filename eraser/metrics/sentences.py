@@ -22,8 +22,8 @@ def _counts(truth: GoldRationale, prediction: Prediction) -> MetricColumns:
     """Return sentences (hit, picked, gold)."""
     if not truth.spans or prediction.sentence_scores is None:
         return None
-    gold, picked = truth.gold_sentences, sentences_with(prediction.rationale, truth.sentence_starts)
-    return float((picked & gold).sum()), float(picked.sum()), float(gold.sum())
+    gold, selected = truth.gold_sentences, sentences_with(prediction.rationale, truth.sentence_starts)
+    return float((selected & gold).sum()), float(selected.sum()), float(gold.sum())
 
 
 def sentence_precision(truth: GoldRationale, prediction: Prediction) -> MetricColumns:

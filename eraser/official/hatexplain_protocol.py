@@ -98,9 +98,9 @@ def _records(pairs: Sequence[tuple[Text, Prediction]]) -> list[Record]:
 
 
 def _record(text: Text, prediction: Prediction) -> Record:
-    picked = _top(prediction.scores)
-    record = official_record(text, replace(prediction, rationale=picked, ablations=()))
-    spans = [{"start_token": word, "end_token": word + 1} for word in np.flatnonzero(picked).tolist()]
+    selected = _top(prediction.scores)
+    record = official_record(text, replace(prediction, rationale=selected, ablations=()))
+    spans = [{"start_token": word, "end_token": word + 1} for word in np.flatnonzero(selected).tolist()]
     return record | {"rationales": [rationale | {HARD: spans} for rationale in record["rationales"]]}
 
 
@@ -113,10 +113,10 @@ def _top(scores: Floats) -> Mask:
 def _is_top(rationale: Mask, scores: Floats) -> bool:
     """Return whether the rationale [W] has five of the highest scores, or all where fewer words were read."""
     read = ~np.isnan(scores)
-    picked, rest = scores[rationale], scores[read & ~rationale]
-    if len(picked) != min(TOP, read.sum()):
+    selected, rest = scores[rationale], scores[read & ~rationale]
+    if len(selected) != min(TOP, read.sum()):
         return False
-    return len(rest) == 0 or bool(picked.min() >= rest.max())
+    return len(rest) == 0 or bool(selected.min() >= rest.max())
 
 
 def _or_nan(value: float | None) -> float:

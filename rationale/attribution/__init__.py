@@ -27,7 +27,7 @@ __all__ = [
 class Attribution:
     """One score for each word [W]; NaN where no piece was read. `target` is the class explained.
 
-    `own` [W] are the words that a method chose itself. `milliseconds` is the text's share, by pieces,
+    `selected` [W] are the words that a method chose itself. `milliseconds` is the text's share, by pieces,
     of its batches' wall-clock time. `convergence_delta` is by how much the scores of a method that promises
     it miss what they should sum to, added up over the text's windows.
     """
@@ -35,7 +35,7 @@ class Attribution:
     scores: Floats
     target: int
     milliseconds: float
-    own: Mask | None = None
+    selected: Mask | None = None
     convergence_delta: float | None = None
 
 
@@ -60,14 +60,14 @@ def attribute(
     pieces, spent, deltas = piece_scores(classifier, chosen, cases, settings)
     check_finite(f"finite scores from {method}", pieces, [case.of for case in cases for _ in case.windows])
     of_windows = iter(pieces)
-    bar = None if chosen.own is None else chosen.own(classifier)
+    bar = None if chosen.selection_threshold is None else chosen.selection_threshold(classifier)
     attributions = []
     for case, ms, delta in zip(cases, spent, deltas, strict=True):
         of_case = [next(of_windows) for _ in case.windows]
         scores = word_scores(case.windows, of_case, case.n_words, chosen.reduce)
-        own = None if bar is None else scores >= bar  # NaN, an unread word, is not chosen
+        selected = None if bar is None else scores >= bar  # NaN, an unread word, is not chosen
         convergence_delta = None if chosen.expected_sum is None else float(delta)
-        attributions.append(Attribution(scores, case.target, float(ms), own, convergence_delta))
+        attributions.append(Attribution(scores, case.target, float(ms), selected, convergence_delta))
     return attributions
 
 

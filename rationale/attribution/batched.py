@@ -13,13 +13,12 @@ from eraser.progress import progress
 from eraser.types import Floats
 from rationale.attribution.methods import Method
 from rationale.attribution.request import AttributionBatch
-from rationale.inference.predict import DROPPING, together
+from rationale.inference.predict import DROPPING, piece_budget, together
 from rationale.pass_cache import PassCache, now
 from rationale.settings import AttributionSettings
 from rationale.text.encode import Window
 from rationale.text_classifier import TextClassifier
 
-MAX_PIECES = {"cpu": 2 * 512, "cuda": 128 * 512}  # of a gradient batch: small ones stay in caches
 MAX_ASKED = 32 * 1024  # words and gaps of texts whose questions a function is asked together
 
 
@@ -48,7 +47,7 @@ def piece_scores(
     flat = [window for case in cases for window in case.windows]
     pieces: list[Floats] = [np.empty(0)] * len(flat)
     spent, deltas = np.zeros(len(cases)), np.zeros(len(cases))
-    limit = MAX_PIECES.get(classifier.device.type, MAX_PIECES["cpu"])
+    limit = piece_budget(classifier.device, "backward")
     limit *= DROPPING if method.adaptive else 1
     limit = MAX_ASKED if classifier.opaque else limit
     passes = classifier.passes or PassCache()

@@ -27,7 +27,10 @@ from rationale.text_classifier import TextClassifier
 
 TRIED = (6, 3)  # words of the texts
 OPAQUE = "it looks into a model, and this is a function of texts; leave_one_out works"
-CLOSE, CLOSE_ROUNDED = 0.01, 0.25  # of scores, as a share of the largest: rounding alone; the latter in bf16
+SCORE_TOLERANCE, ROUNDED_TOLERANCE = (
+    0.01,
+    0.25,
+)  # of scores, as a share of the largest: rounding alone; the latter in bf16
 
 
 if TYPE_CHECKING:
@@ -119,7 +122,7 @@ def _tried(classifier: Classifier, method: Method) -> str | None:
     except Exception as error:  # whatever layers of another kind say to it
         return f"it fails on this model ({first_line(error)}); leave_one_out works"
     one, other = np.concatenate([s for found in alone for s in found]), np.concatenate(together)
-    close = CLOSE_ROUNDED if classifier.bf16 or rounded(classifier.model) else CLOSE
+    close = ROUNDED_TOLERANCE if classifier.bf16 or rounded(classifier.model) else SCORE_TOLERANCE
     if not np.isfinite(one).all() or np.abs(one - other).max() <= close * np.abs(one).max():
         return None
     if not lengths_count(classifier):

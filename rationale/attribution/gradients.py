@@ -31,7 +31,7 @@ from rationale.text.encode import OUTSIDE
 if TYPE_CHECKING:
     from rationale.hf.classifier import Classifier
 
-CLOSE = 1e-3  # of logits, as a share of one more than the largest
+SCALING_TOLERANCE = 1e-3  # of logits, as a share of one more than the largest
 Arguments = tuple[Tensor, Tensor, Tensor, Tensor]  # ids, real, types [B,T], target [B]
 
 
@@ -173,7 +173,7 @@ def lengths_count(classifier: Classifier) -> bool:
         with entering(model, times * embed(model, ids)), as_held(model):
             answers.append(model(input_ids=ids, attention_mask=torch.ones_like(ids)).logits.float())
     one, other = answers  # [1,C], [1,C]
-    return bool((one - other).abs().max() > CLOSE * (1 + one.abs().max()))
+    return bool((one - other).abs().max() > SCALING_TOLERANCE * (1 + one.abs().max()))
 
 
 def no_rescaling(classifier: Classifier) -> str | None:

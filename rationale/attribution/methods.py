@@ -37,8 +37,8 @@ class Method:
     """A method: its function, how pieces become words, whether scores have a sign, where it is from.
 
     `uses` names the settings its scores depend on (`seed` too). `expected_sum` is what the scores of a window
-    should sum to, for methods that promise that. `own` gives the score from which on a word is the method's
-    own choice, for methods that choose; `adaptive` marks what only a token-dropping model can do, `asks` what
+    should sum to, for methods that promise that. `selection_threshold` gives the score from which a word is
+    selected, for methods that select; `adaptive` marks what only a token-dropping model can do, `asks` what
     needs no more than answers to texts, and so explains a function too. `needs` says why a classifier lacks
     what the method needs, or None; a method that is `tried` must also score two short texts alone as it does
     together before it is used on a model (see `rationale.attribution.fit`).
@@ -51,7 +51,7 @@ class Method:
     uses: tuple[str, ...] = ()
     expected_sum: Scores | None = None
     adaptive: bool = False
-    own: Callable[[Any], float] | None = None
+    selection_threshold: Callable[[Any], float] | None = None
     asks: bool = False
     needs: Need | None = None
     tried: bool = False
@@ -107,8 +107,16 @@ def _effects(
     return Method(scores, "sum", True, source, uses, expected_sum, needs=needs, tried=True)
 
 
-def _chosen(scores: Scores, own: Callable[[Classifier], float] | None = None) -> Method:
-    return Method(scores, "max", False, "AdapLeR 2022", adaptive=True, own=own, needs=adaptive.drops_none)
+def _chosen(scores: Scores, selection_threshold: Callable[[Classifier], float] | None = None) -> Method:
+    return Method(
+        scores,
+        "max",
+        False,
+        "AdapLeR 2022",
+        adaptive=True,
+        selection_threshold=selection_threshold,
+        needs=adaptive.drops_none,
+    )
 
 
 def _asking(
@@ -166,7 +174,7 @@ def method_named(name: str) -> Method | None:
     """Return a method of METHODS, or `survivors@K`, whose own choice is what reached layer K; else None."""
     base, at, layer = name.partition("@")
     if base == "survivors" and at and layer.isdecimal():
-        return replace(METHODS[base], own=partial(adaptive.at_layer, int(layer)))
+        return replace(METHODS[base], selection_threshold=partial(adaptive.at_layer, int(layer)))
     return METHODS.get(name)
 
 

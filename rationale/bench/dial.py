@@ -62,12 +62,14 @@ def _row(classifier: Classifier, dataset: Dataset, split: str, seed: int) -> dic
     truths = [dataset.truth(e) for e in examples]
     cases = [
         AttributionInput(w, t.n_words, int(i))
-        for w, t, i in zip(model.texts, truths, model.said, strict=True)
+        for w, t, i in zip(model.texts, truths, model.predicted, strict=True)
     ]
     found = attribute(classifier, "survivors", cases)
     predictions = [
-        Prediction(e.id, classifier.labels[i], {}, a.scores, a.own if a.own is not None else a.scores > 0)
-        for e, i, a in zip(examples, model.said, found, strict=True)
+        Prediction(
+            e.id, classifier.labels[i], {}, a.scores, a.selected if a.selected is not None else a.scores > 0
+        )
+        for e, i, a in zip(examples, model.predicted, found, strict=True)
     ]
     row: dict[str, Any] = {"speedup": speedup_of(classifier, model.windows, model.kept)}
     row |= {f"layer_{i}": float(n) for i, n in enumerate(model.kept.mean(1))}

@@ -52,7 +52,7 @@ def attribute_command(  # noqa: PLR0913 (one option each)
     """Explain every text of a file; an interrupted run resumes. Each text may have an "id"."""
     import torch
 
-    from rationale.cli.methods import picked
+    from rationale.cli.methods import choose_methods
     from rationale.hf.memory import keep_freed_memory
     from rationale.named import is_function
     from rationale.runners.backends import RUNNERS, check_runner
@@ -71,7 +71,9 @@ def attribute_command(  # noqa: PLR0913 (one option each)
     )
     job = AttributeJob(asked, str(out.resolve()), label_names(labels), torch.get_num_threads())
     classifier, explained = job.models(None)
-    job = replace(job, settings=replace(asked, methods=picked(methods, usual[:1], classifier, explained)))
+    job = replace(
+        job, settings=replace(asked, methods=choose_methods(methods, usual[:1], classifier, explained))
+    )
     work = stream(classifier, job.settings, out.resolve(), explained, overwrite)
     if work.done:
         say(f"already done: {out}", err=True)

@@ -72,12 +72,12 @@ def _measured(
     others = {other.method: other for other in imports.methods}
     for number, budget in enumerate(budgets):
         matched = others.get(budget.method or "")
-        picked = [
-            _rationale(one, e, truth, budget, None if matched is None else matched.examples[e.id].picked)
+        selected = [
+            _rationale(one, e, truth, budget, None if matched is None else matched.examples[e.id].selected)
             for e, truth in zip(told, truths, strict=True)
         ]
         predictions = [
-            Prediction(e.id, "", {}, e.ranking, mask) for e, mask in zip(told, picked, strict=True)
+            Prediction(e.id, "", {}, e.ranking, mask) for e, mask in zip(told, selected, strict=True)
         ]
         for name, metric in METRICS.items():
             if metric.measure.__module__ != agreement.__name__:
@@ -92,5 +92,5 @@ def _measured(
 def _rationale(
     one: ImportedMethod, told: WordExplanation, truth: GoldRationale, budget: Budget, match: Mask | None
 ) -> Mask:
-    own: Budget = Budget("own") if budget.method == one.method else budget
-    return extract(told.extractable, own, gold=truth.gold, own=told.picked, match=match)
+    at: Budget = Budget("own") if budget.method == one.method else budget
+    return extract(told.extractable, at, gold=truth.gold, selected=told.selected, match=match)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
@@ -23,7 +23,10 @@ from rationale.text_classifier import TextClassifier
 if TYPE_CHECKING:
     from rationale.hf.classifier import Classifier
 
-MAX_PIECES = {"cpu": 2 * 512, "cuda": 256 * 512}  # of one padded batch: small ones stay in the caches
+PIECES = {  # of one padded batch: on a processor small ones stay in its caches
+    "forward": {"cpu": 2 * 512, "cuda": 256 * 512},
+    "backward": {"cpu": 2 * 512, "cuda": 128 * 512},  # activations are held for the gradient
+}
 DROPPING = 8  # times as many for a model that drops tokens: few are left in its later layers
 
 
@@ -42,9 +45,14 @@ class BadAnswerError(InputError):
         return InputError(*self.faults)
 
 
+def piece_budget(device: torch.device, purpose: Literal["forward", "backward"]) -> int:
+    """Return how many pieces, padding included, one batch may hold."""
+    return PIECES[purpose].get(device.type, PIECES[purpose]["cpu"])
+
+
 def batches(classifier: Classifier, windows: Sequence[Window]) -> Iterator[tuple[list[int], Batch]]:
     """Yield (indices into `windows`, batch) in batches of equal work."""
-    limit = MAX_PIECES.get(classifier.device.type, MAX_PIECES["cpu"])
+    limit = piece_budget(classifier.device, "forward")
     limit *= DROPPING if drops_tokens(classifier) else 1
     groups = list(together(classifier, windows, limit))
     for rows in progress(groups, "predict", "batches"):

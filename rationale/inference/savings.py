@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from rationale.hf.classifier import Classifier
 
 HALVINGS, WIDEST = 22, 40.0  # of the search for a factor on thresholds, in natural logarithms: odds are wide
-CLOSE = 0.005  # enough: how far from the wanted speed-up, as a share of it
+SPEEDUP_TOLERANCE = 0.005  # enough: how far from the wanted speed-up, as a share of it
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Answers:
     """What a model says of a split: windows by text, the class of each text, tokens each layer worked on."""
 
     texts: list[tuple[Window, ...]]
-    said: NDArray[np.int64]  # [text]
+    predicted: NDArray[np.int64]  # [text]
     windows: list[Window]
     kept: NDArray[np.int64]  # [L,B]
 
@@ -88,7 +88,9 @@ def answers(classifier: Classifier, dataset: Dataset, split: str) -> Answers:
 def measure_removal(classifier: Classifier, dataset: Dataset, split: str) -> RemovalStats:
     """Return what the model does on a split."""
     found = answers(classifier, dataset, split)
-    right = [classifier.labels[i] == e.label for i, e in zip(found.said, dataset.splits[split], strict=True)]
+    right = [
+        classifier.labels[i] == e.label for i, e in zip(found.predicted, dataset.splits[split], strict=True)
+    ]
     speedup = speedup_of(classifier, found.windows, found.kept)
     return RemovalStats(float(np.mean(right)), speedup, found.kept.mean(1))
 
@@ -114,7 +116,7 @@ def scale_thresholds(classifier: Classifier, windows: Sequence[Window], speedup:
         model.set_thresholds(trained * float(np.exp(middle)))
         reached = speedup_of(classifier, windows, run_windows(classifier, windows)[1])
         tried.append((abs(reached / speedup - 1), float(np.exp(middle)), reached))
-        if tried[-1][0] < CLOSE:
+        if tried[-1][0] < SPEEDUP_TOLERANCE:
             break
         low, high = (middle, high) if reached < speedup else (low, middle)
     _, factor, reached = min(reversed(tried), key=lambda t: t[0])  # of equals the last: nearest the limit

@@ -51,10 +51,10 @@ class Elements:
         """Return the elements [E] that hold any of these words [W]."""
         return words if self.starts is None else sentences_with(words, self.starts)
 
-    def words(self, picked: Mask) -> Mask:
+    def words(self, selected: Mask) -> Mask:
         """Return the words [W] of these elements [E]."""
         if self.starts is None:
-            return picked
+            return selected
         edges = (*self.starts, self.n_words)
-        spans = (Span(edges[run.start], edges[run.end]) for run in runs(picked))
+        spans = (Span(edges[run.start], edges[run.end]) for run in runs(selected))
         return mask_from_spans(tuple(spans), self.n_words)

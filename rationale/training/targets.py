@@ -24,10 +24,11 @@ from rationale.attribution import halving, refuse_unfit
 from rationale.attribution.methods import METHODS, Method
 from rationale.attribution.request import AttributionBatch
 from rationale.hf.classifier import Classifier
+from rationale.inference.predict import piece_budget
 from rationale.models.adapler import saliency
 from rationale.settings import AttributionSettings
 from rationale.text.encode import OUTSIDE, Batch, Window, covers, length_batches
-from rationale.training.loop import MICRO_PIECES, TrainingWindow
+from rationale.training.loop import TrainingWindow
 
 PUBLISHED, HUMAN = "gradient_x_input", "human"
 FLOORS = ("position", "random")  # they say nothing about the model
@@ -148,8 +149,8 @@ def taught_logits(teachers: Sequence[Classifier], batch: Batch) -> Tensor:
     """Return the logits [B,C] of one teacher; of several the logarithm of their mean probability."""
     if len(teachers) == 1:
         return logits_of(teachers[0], batch)
-    said = torch.stack([logits_of(t, batch).log_softmax(-1) for t in teachers])
-    return said.logsumexp(0) - math.log(len(teachers))
+    log_probs = torch.stack([logits_of(t, batch).log_softmax(-1) for t in teachers])
+    return log_probs.logsumexp(0) - math.log(len(teachers))
 
 
 def teacher_logits(teachers: Sequence[Classifier], windows: Sequence[TrainingWindow]) -> Tensor:
@@ -164,7 +165,7 @@ def window_batches(
     classifier: Classifier, windows: Sequence[Window], name: str
 ) -> Iterator[tuple[list[int], Batch]]:
     """Return (indices, batch) of all windows, longest first, and say under that name how far they are."""
-    limit = MICRO_PIECES.get(classifier.device.type, MICRO_PIECES["cpu"])
+    limit = piece_budget(classifier.device, "backward")
     rows = list(length_batches([len(w) for w in windows], limit))
     batches = ((r, classifier.encoder.collate([windows[i] for i in r]).to(classifier.device)) for r in rows)
     return progress(batches, name, "batches", len(rows))

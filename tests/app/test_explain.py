@@ -60,7 +60,7 @@ def test_scores_are_those_of_the_library(held, method):
     found = score(held, reading, [method], 1.0, reading.label)[method]
     np.testing.assert_allclose(found.scores, explain(held.classifier, TEXT, method).scores, atol=1e-6)
     assert found.signed == METHODS[method].signed
-    assert (found.own is not None) == (method == "survivors")
+    assert (found.selected is not None) == (method == "survivors")
 
 
 def test_layers_agree_with_the_survivors_and_the_count(held):
@@ -219,10 +219,10 @@ def test_judged_as_the_library_scores(held, sample):
     for j, example, p, own in zip(found, examples, probs, survived, strict=True):
         assert list(j.probs.values()) == pytest.approx(list(p), abs=1e-5)
         assert j.predicted == held.classifier.labels[int(p.argmax())]
-        np.testing.assert_array_equal(j.picked, own)
+        np.testing.assert_array_equal(j.selected, own)
         np.testing.assert_array_equal(j.gold, sample.truth(example).gold)
-        hit = (j.picked & j.gold).sum()
-        assert j.agreement["token_f1"] == pytest.approx(2 * hit / (j.picked.sum() + j.gold.sum()))
+        hit = (j.selected & j.gold).sum()
+        assert j.agreement["token_f1"] == pytest.approx(2 * hit / (j.selected.sum() + j.gold.sum()))
 
 
 def test_the_class_that_is_judged_can_be_chosen(dense, sample):

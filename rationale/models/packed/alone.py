@@ -23,7 +23,7 @@ from rationale.text.encode import Window
 if TYPE_CHECKING:
     from rationale.hf.classifier import Classifier
 
-CLOSE, CLOSE_ROUNDED = 1e-4, 0.05  # of logits, as a share of one more than the largest
+PADDING_TOLERANCE, ROUNDED_TOLERANCE = 1e-4, 0.05  # of logits, as a share of one more than the largest
 SHORT, LONG = 3, 24  # words
 SPARSE = "block_sparse"
 BY_LENGTH = frozenset({"dynamic", "longrope"})  # rotary frequencies that follow a batch's longest text
@@ -86,7 +86,7 @@ def _beside(classifier: Classifier) -> bool:
         alone, beside = _answer(classifier, [short]), _answer(classifier, [short, long])  # [1,C], [2,C]
     except Exception:  # told apart from a padded batch by failing on it
         return True
-    close = CLOSE_ROUNDED if rounded(classifier.model) else CLOSE
+    close = ROUNDED_TOLERANCE if rounded(classifier.model) else PADDING_TOLERANCE
     return bool((alone[0] - beside[0]).abs().max() > close * (1 + alone.abs().max()))
 
 

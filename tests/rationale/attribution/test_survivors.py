@@ -18,7 +18,7 @@ from tests.conftest import FAMILIES, dropping
 from tests.oracles.survivors import alone, slow_contribution, slow_survivors
 
 QUICK = AttributionSettings(ig_steps=1, lime_samples=5, shap_samples=5, gradient_shap_samples=1)
-RANKING = [name for name, method in METHODS.items() if method.own is None]
+RANKING = [name for name, method in METHODS.items() if method.selection_threshold is None]
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +91,7 @@ def test_own_words_are_those_with_a_piece_in_the_last_layer(one, encoded):
             for word, stays in zip(window.word, kept, strict=True)
             if stays and word != OUTSIDE
         }
-        assert set(found.own.nonzero()[0].tolist()) == expected
+        assert set(found.selected.nonzero()[0].tolist()) == expected
         sizes.append(len(expected))
     assert 0 < sum(sizes) < sum(c.n_words for c in cases(encoded)) / 2
 
@@ -101,7 +101,7 @@ def test_word_counts_as_its_strongest_piece_and_an_unread_one_is_not_chosen(adap
     first = windows[0][:1]
     (found,) = attribute(adaptive, "survivors", [AttributionInput(first, len(texts[0].words) + 3, 1)])
     assert np.isnan(found.scores[-3:]).all()
-    assert not found.own[-3:].any()
+    assert not found.selected[-3:].any()
     of_pieces = np.array(slow_survivors(adaptive, first[0]))
     for word in set(first[0].word.tolist()) - {OUTSIDE}:
         assert found.scores[word] == pytest.approx(of_pieces[first[0].word == word].max(), abs=1e-5)
@@ -110,7 +110,7 @@ def test_word_counts_as_its_strongest_piece_and_an_unread_one_is_not_chosen(adap
 
 @pytest.mark.parametrize("method", RANKING)
 def test_methods_that_rank_choose_nothing(adaptive, encoded, method):
-    assert all(found.own is None for found in attribute(adaptive, method, cases(encoded)[:2], QUICK))
+    assert all(found.selected is None for found in attribute(adaptive, method, cases(encoded)[:2], QUICK))
 
 
 @pytest.mark.parametrize("method", ["survivors", "contribution"])
@@ -201,7 +201,7 @@ def test_survivors_at_a_layer_choose_what_reached_it(adaptive, sample):
     by_layer = [attribute(adaptive, f"survivors@{k}", cases) for k in range(1, layers + 1)]
     last = attribute(adaptive, "survivors", cases)
     for n, case in enumerate(cases):
-        assert (by_layer[-1][n].own == last[n].own).all()
+        assert (by_layer[-1][n].selected == last[n].selected).all()
         for found, k in zip(by_layer, range(layers), strict=True):
             reached = np.zeros(case.n_words, dtype=bool)
             for window in case.windows:
@@ -209,7 +209,7 @@ def test_survivors_at_a_layer_choose_what_reached_it(adaptive, sample):
                 kept = adaptive.model(input_ids=batch.ids, **adaptive.inputs(batch)).trace[k].kept[0]
                 words = window.word[kept.numpy()]
                 reached[words[words >= 0]] = True
-            assert (found[n].own == reached).all()
+            assert (found[n].selected == reached).all()
     with pytest.raises(InputError, match=r"^expected a layer of 1 to 3 after survivors@, got 9$"):
         attribute(adaptive, "survivors@9", cases)
     with pytest.raises(InputError, match="expected a method of attention, .* got 'survivors@x'"):

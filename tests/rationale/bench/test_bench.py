@@ -173,7 +173,7 @@ def test_rationale_at_a_dial_is_the_survivors_own(adaptive, judged):
     texts = [judged.text(e) for e in examples]
     windows = adaptive.encoder.encode(texts)
     cases = [AttributionInput(w, len(t.words), 1) for w, t in zip(windows, texts, strict=True)]
-    own = [a.own for a in attribute(adaptive, "survivors", cases)]
+    own = [a.selected for a in attribute(adaptive, "survivors", cases)]
     gold = [judged.truth(e).gold for e in examples]
     scores = [2 * (o & g).sum() / (o.sum() + g.sum()) for o, g in zip(own, gold, strict=True)]
     adaptive.model.config.dial = 1.0

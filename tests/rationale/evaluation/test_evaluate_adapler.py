@@ -25,7 +25,7 @@ SETTINGS = EvaluateSettings(
 
 def own_words(adaptive, found):
     cases = [AttributionInput(i.windows, i.truth.n_words, 1) for i in found.items]
-    return [a.own for a in attribute(adaptive, "survivors", cases)]
+    return [a.selected for a in attribute(adaptive, "survivors", cases)]
 
 
 def same_scores(one, other, method):

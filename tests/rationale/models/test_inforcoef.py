@@ -257,9 +257,9 @@ def test_its_own_methods_attribute_words(model, classifier, sample, method, slow
                     survived[word] |= bool(stays)
         assert found.scores.tolist() == pytest.approx(of_words.tolist(), abs=1e-5)
         if method == "survivors":
-            assert found.own.tolist() == survived.tolist()
+            assert found.selected.tolist() == survived.tolist()
         else:
-            assert found.own is None
+            assert found.selected is None
 
 
 def test_other_methods_explain_the_encoder_with_nothing_removed(model, classifier, sample):

@@ -210,9 +210,9 @@ def test_survivors_are_of_both_texts_and_removal_leaves_their_pieces(adaptive):
     assert np.floor(found.scores).tolist() == by_word  # the rest breaks ties
     assert len(set(by_word[:8])) > 1
     assert len(set(by_word[8:])) > 1
-    assert found.own.tolist() == [reached == len(trace) for reached in by_word]
-    (left,) = adaptive.encoder.remove([window], ~found.own)
-    stays = (window.word == OUTSIDE) | found.own[window.word]
+    assert found.selected.tolist() == [reached == len(trace) for reached in by_word]
+    (left,) = adaptive.encoder.remove([window], ~found.selected)
+    stays = (window.word == OUTSIDE) | found.selected[window.word]
     assert left.ids.tolist() == window.ids[stays].tolist()
     assert left.types.tolist() == window.types[stays].tolist()
     types = torch.from_numpy(left.types)[None]
