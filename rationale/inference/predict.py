@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -18,10 +18,7 @@ from eraser.types import Floats
 from rationale.heads import HEADS
 from rationale.inference.capabilities import drops_tokens
 from rationale.text.encode import Batch, Window, length_batches
-from rationale.text_classifier import TextClassifier
-
-if TYPE_CHECKING:
-    from rationale.hf.classifier import Classifier
+from rationale.text_classifier import ModelClassifier, TextClassifier
 
 PIECES = {  # of one padded batch: on a processor small ones stay in its caches
     "forward": {"cpu": 2 * 512, "cuda": 256 * 512},
@@ -50,7 +47,7 @@ def piece_budget(device: torch.device, purpose: Literal["forward", "backward"]) 
     return PIECES[purpose].get(device.type, PIECES[purpose]["cpu"])
 
 
-def batches(classifier: Classifier, windows: Sequence[Window]) -> Iterator[tuple[list[int], Batch]]:
+def batches(classifier: ModelClassifier, windows: Sequence[Window]) -> Iterator[tuple[list[int], Batch]]:
     """Yield (indices into `windows`, batch) in batches of equal work."""
     limit = piece_budget(classifier.device, "forward")
     limit *= DROPPING if drops_tokens(classifier) else 1
@@ -96,7 +93,7 @@ def window_logits(classifier: TextClassifier, windows: Sequence[Window]) -> Floa
 
 
 @torch.inference_mode()
-def read_model(classifier: Classifier, windows: Sequence[Window]) -> Floats:
+def read_model(classifier: ModelClassifier, windows: Sequence[Window]) -> Floats:
     """Return logits [B,C], at least one window, in batches of equal work."""
     found: list[Floats] = [np.empty(0)] * len(windows)
     for rows, batch in batches(classifier, windows):
