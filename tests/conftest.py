@@ -88,15 +88,24 @@ def _main_is_pytest() -> Iterator[None]:
 @pytest.fixture(autouse=True, scope="module")
 def _figures_are_left_blank(request: pytest.FixtureRequest) -> Iterator[None]:
     """Drawing takes longer than all else of a small run: only modules that look at figures do it."""
+    with pytest.MonkeyPatch.context() as patch:
+        if request.node.get_closest_marker("figures") is None:
+            _leave_blank(patch)
+        yield
 
+
+@pytest.fixture
+def blank_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For a test that looks at none, in a module that draws."""
+    _leave_blank(monkeypatch)
+
+
+def _leave_blank(patch: pytest.MonkeyPatch) -> None:
     def save(self: Figure, to: Any, **how: Any) -> None:
         Image.new("L", (300, 200), 255).save(to, "PNG")
 
-    with pytest.MonkeyPatch.context() as patch:
-        if request.node.get_closest_marker("figures") is None:
-            patch.setattr(Figure, "draw_without_rendering", lambda self: None)
-            patch.setattr(Figure, "savefig", save)
-        yield
+    patch.setattr(Figure, "draw_without_rendering", lambda self: None)
+    patch.setattr(Figure, "savefig", save)
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ from tests.helpers.eraser.prediction_files import annotation, assert_same, predi
 from tests.oracles import ranking as oracle
 from tests.oracles import spans as span_oracle
 
-checked = settings(deadline=None, derandomize=True, database=None, max_examples=300)
+checked = settings(deadline=None, derandomize=True, database=None, max_examples=100)
 
 levels = st.one_of(st.integers(0, 3).map(float), st.floats(-1e6, 1e6), st.sampled_from([0.0, -0.0, 1e-300]))
 texts = st.lists(st.tuples(st.booleans(), levels), min_size=1, max_size=12)

@@ -54,7 +54,7 @@ def test_methods_explain_the_last_layer_where_all_before_matter_not(tokenizer, b
     adaptive = replace(dense, model=model.requires_grad_(False))
     assert isinstance(without_removal(adaptive).model, FullDepth)
     settings = replace(QUICK, explain="margin")
-    for method in ENCODERS:
+    for method in ENCODERS if (family, shared) == ("bert", False) else ("attention", "gradient_x_input"):
         expected = attribute(dense, method, cases_of(dense, brief), settings)
         found = attribute(adaptive, method, cases_of(dense, brief), settings)
         for a, b in zip(found, expected, strict=True):
