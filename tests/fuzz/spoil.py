@@ -49,7 +49,7 @@ class Tried:
 
 
 def fuzz(inputs: int) -> Callable[[T], T]:
-    """Try that many inputs, times RATIONALE_FUZZ; a share of them, the same ones each time, unless it is set."""
+    """Try that many inputs, times RATIONALE_FUZZ; unless it is set a share of them, always the same ones."""
     return settings(
         max_examples=max(10, round(inputs * TIMES)),
         deadline=None,
