@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-if TYPE_CHECKING:  # a function of texts spares nothing
-    from rationale.hf.classifier import Classifier
+from rationale.text_classifier import ModelClassifier
 
 
 @dataclass(frozen=True)
@@ -50,7 +48,9 @@ class ComputeSavings:
         return saved, f"mean exit layer {mean:.2f} of {depth}; windows by exit layer {by_layer}"
 
 
-def savings_of(classifier: Classifier, lengths: Sequence[int], kept: NDArray[np.int64]) -> ComputeSavings:
+def savings_of(
+    classifier: ModelClassifier, lengths: Sequence[int], kept: NDArray[np.int64]
+) -> ComputeSavings:
     """Return what was saved on windows of these lengths, each layer working on `kept` tokens [L, window]."""
     from rationale.models.flops import costs, full_costs
 

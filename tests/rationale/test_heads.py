@@ -13,7 +13,7 @@ from transformers import pipeline
 from eraser import InputError
 from rationale.attribution import METHODS, AttributionInput, AttributionSettings, attribute
 from rationale.explanation import explain
-from rationale.heads import HEADS, check_explain, explained, said
+from rationale.heads import HEADS, check_explain, explained, predicted_label
 from rationale.hf.classifier import load_classifier, new_classifier
 from tests.conftest import dropping
 from tests.helpers.models.made_heads import LABELS, MULTI_LABEL, REGRESSION, head_model, save
@@ -165,11 +165,11 @@ def test_what_is_explained_has_the_answer_s_gradient(head):
 
 def test_labels_above_the_threshold_are_said():
     answers = np.array([0.7, 0.5, 0.6])
-    assert said("sigmoid", LABELS, answers) == "rude|insult"
-    assert said("sigmoid", LABELS, answers, 0.65) == "rude"
-    assert said("sigmoid", LABELS, answers, 0.9) == ""
-    assert said("two_classes", ("NEG", "POS"), np.array([0.4, 0.6])) == "POS"
-    assert said("value", ("value",), np.array([2.25])) == "2.25"
+    assert predicted_label("sigmoid", LABELS, answers) == "rude|insult"
+    assert predicted_label("sigmoid", LABELS, answers, 0.65) == "rude"
+    assert predicted_label("sigmoid", LABELS, answers, 0.9) == ""
+    assert predicted_label("two_classes", ("NEG", "POS"), np.array([0.4, 0.6])) == "POS"
+    assert predicted_label("value", ("value",), np.array([2.25])) == "2.25"
 
 
 # Methods
