@@ -18,7 +18,7 @@ from eraser.types import mask_from_spans
 from tests.helpers.paths import data, golden
 from tests.oracles import agreement as oracle
 
-checked = settings(deadline=None, derandomize=True, database=None, max_examples=300)
+checked = settings(deadline=None, derandomize=True, database=None, max_examples=100)
 
 
 def truth(n_words: int, *spans: tuple[int, int]) -> GoldRationale:
