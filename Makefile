@@ -9,7 +9,10 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c $(CON
 # With real data or other models the bundled sample's notebooks stay as they are.
 NOTEBOOKS := $(if $(RATIONALE_DATA)$(RATIONALE_MODELS),runs/notebooks,notebooks)
 
-.PHONY: help evaluate app notebooks docs test test-slow test-adapters test-browser test-faults test-families fuzz audit check lint types format clean
+# Folders whose tests run no model, but for files that read all of the real data.
+FAST := tests/eraser tests/rationale/explanations tests/rationale/llm tests/docs/test_house.py $(addprefix --ignore=tests/eraser/,test_describe.py test_large.py test_real_exports.py)
+
+.PHONY: help evaluate app notebooks docs test test-fast test-slow test-adapters test-browser test-faults test-families fuzz audit check lint types format clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -61,6 +64,9 @@ docs: .venv/docs ## Build the documentation site into site/, warnings as errors
 
 test: .venv/dev ## Run the tests, JOBS files at a time; not those of test-slow, test-families, test-browser, test-faults
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -m "not faults and not families and not slow" --ignore=tests/browser
+
+test-fast: .venv/dev ## Run the tests of data, metrics, formats and layout, which need no model: about a minute
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -m "not slow" $(FAST)
 
 test-slow: .venv/dev ## Run the tests that take several seconds each
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -m "slow and not faults and not families" --ignore=tests/browser

@@ -24,7 +24,7 @@ from transformers import AutoConfig, AutoModelForSequenceClassification, PreTrai
 
 from eraser.files.whole import write_json
 from eraser.load import load
-from rationale.attribution import METHODS, AttributionSettings, Case, attribute
+from rationale.attribution import METHODS, AttributionInput, AttributionSettings, attribute
 from rationale.bench.suite import Suite, measure
 from rationale.hf.classifier import SHIPPED, Classifier, load_classifier, pick_device
 from rationale.models.adapler import AdaplerForSequenceClassification, saliency
@@ -36,7 +36,7 @@ from rationale.models.packed.attention import How, PackedLayout, attend, packed_
 from rationale.models.packed.encoder import run_packed
 
 LENGTHS = (90, 17, 1, 30, 64)  # both ways to attend, and beyond a window
-CLOSE = {torch.float32: 2e-4, torch.bfloat16: 0.06}  # of numbers about 1
+TOLERANCES = {torch.float32: 2e-4, torch.bfloat16: 0.06}  # of numbers about 1
 BASE = {
     "vocab_size": 120, "hidden_size": 64, "num_hidden_layers": 3, "num_attention_heads": 4,
     "intermediate_size": 96, "max_position_embeddings": 256, "pad_token_id": 0, "initializer_range": 0.1,
@@ -79,7 +79,7 @@ def apart(one: Tensor, other: Tensor) -> float:
 
 def checked(found: float, dtype: torch.dtype) -> dict[str, Any]:
     """Return a difference and whether it is small enough."""
-    return {"apart": found, "at_most": CLOSE[dtype], "ok": bool(found <= CLOSE[dtype])}
+    return {"apart": found, "at_most": TOLERANCES[dtype], "ok": bool(found <= TOLERANCES[dtype])}
 
 
 def attention_parity(device: torch.device) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -88,7 +88,7 @@ def attention_parity(device: torch.device) -> Iterator[tuple[str, dict[str, Any]
     q, k, v = (torch.randn(1, h, total, 16, generator=random) for h in (4, 2, 2))
     here = packed_layout(LENGTHS, torch.device("cpu"))
     there = packed_layout(LENGTHS, device)
-    for dtype, causal, window, cap in product(CLOSE, (False, True), (None, 20), (None, 5.0)):
+    for dtype, causal, window, cap in product(TOLERANCES, (False, True), (None, 20), (None, 5.0)):
         how = How(0.25, causal=causal, window=window, softcap=cap)
         wanted = attend(q, k, v, here, how)
         found = attend(*(t.to(device, dtype) for t in (q, k, v)), there, how)
@@ -105,7 +105,7 @@ def model_parity(device: torch.device) -> Iterator[tuple[str, dict[str, Any]]]:
         return kept, None
 
     ids, real = batch()
-    for family, dtype in product(FAMILIES, CLOSE):
+    for family, dtype in product(FAMILIES, TOLERANCES):
         wanted = run_packed(made(family), ids, None, real, thinned).logits
         model = made(family).to(device, dtype)
         found = run_packed(model, ids.to(device), None, real.to(device), thinned).logits
@@ -182,14 +182,14 @@ def methods(device: torch.device, texts: int) -> Iterator[tuple[str, dict[str, A
     settings = AttributionSettings(ig_steps=5, gradient_shap_samples=5, lime_samples=20, shap_samples=40)
     both = [load_classifier(SHIPPED, device=str(d)) for d in ("cpu", device)]
     read = zip(written, both[0].encoder.encode(written), strict=True)
-    cases = [Case(windows, len(text.words), 0) for text, windows in read]
+    cases = [AttributionInput(windows, len(text.words), 0) for text, windows in read]
     for name in METHODS:
         wanted, found = (_scores(c, name, cases, settings) for c in both)
         yield name, checked(apart(found[0], wanted[0]), torch.float32) | {"ms_per_text": found[1]}
 
 
 def _scores(
-    classifier: Classifier, method: str, cases: Sequence[Case], settings: AttributionSettings
+    classifier: Classifier, method: str, cases: Sequence[AttributionInput], settings: AttributionSettings
 ) -> tuple[Tensor, float]:
     found = attribute(replace(classifier, passes=None), method, cases, settings)
     scores = np.concatenate([np.nan_to_num(a.scores) for a in found])

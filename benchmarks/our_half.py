@@ -11,10 +11,10 @@ import numpy as np
 import torch
 
 from benchmarks.ferret_half import WARM_UP, Reading, Timed, timed
-from eraser import Ablation, Prediction, Text, Truth
+from eraser import Ablation, GoldRationale, Prediction, Text
 from eraser.metrics.table import measure
 from eraser.types import Floats, runs
-from rationale.attribution import AttributionSettings, Case, attribute
+from rationale.attribution import AttributionInput, AttributionSettings, attribute
 from rationale.budgets import share_of, top_words
 from rationale.hf.classifier import Classifier, cast_once, load_classifier
 from rationale.inference.ablate import ablate, without_and_only
@@ -56,7 +56,7 @@ def our_text(classifier: Classifier, text: Reading, lime_samples: int) -> Timed:
     """Explain and score one text with ours."""
     (windows,) = classifier.encoder.encode([Text(text.id, text.words, {text.id: 0}, (0,))])
     probs = text_probs(classifier, [windows])[0]
-    case = Case(windows, len(text.words), int(probs.argmax()))
+    case = AttributionInput(windows, len(text.words), int(probs.argmax()))
     how = AttributionSettings(ig_steps=50, lime_samples=lime_samples, shap_samples=500)
     sharing = replace(classifier, passes=PassCache(logits={}))
     explain, found = timed(
@@ -67,7 +67,11 @@ def our_text(classifier: Classifier, text: Reading, lime_samples: int) -> Timed:
 
 
 def our_metrics(
-    classifier: Classifier, case: Case, probs: Floats, found: dict[str, Floats], marked: Sequence[int]
+    classifier: Classifier,
+    case: AttributionInput,
+    probs: Floats,
+    found: dict[str, Floats],
+    marked: Sequence[int],
 ) -> dict[tuple[str, str], Any]:
     """Return each explanation's six metrics."""
     (falls,) = attribute(classifier, "leave_one_out", [case])
@@ -77,7 +81,7 @@ def our_metrics(
     gold = np.zeros(case.n_words, dtype=bool)
     gold[case.windows[0].word[1:-1][np.array(marked, dtype=bool)]] = True
     label = classifier.labels[case.target]
-    truth = Truth(label, case.n_words, frozenset(runs(gold)))
+    truth = GoldRationale(label, case.n_words, frozenset(runs(gold)))
 
     def by_label(values: Any) -> dict[str, float]:
         return dict(zip(classifier.labels, values.tolist(), strict=True))

@@ -7,13 +7,13 @@ from eraser.types import (
     Document,
     Evidence,
     Example,
+    GoldRationale,
     Prediction,
     Span,
     Text,
-    Truth,
 )
 
 __all__ = [
     "Ablation", "Dataset", "Document", "Evidence", "Example", "Fault", "InputError",
-    "Prediction", "Span", "Text", "Truth",
+    "Prediction", "Span", "Text", "GoldRationale",
 ]  # fmt: skip

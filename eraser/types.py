@@ -88,7 +88,7 @@ class Example:
 
 
 @dataclass(frozen=True)
-class Truth:
+class GoldRationale:
     """The human label and rationale of one example, in words of its text.
 
     The first `unasked` words are a query's: nobody was asked to mark any, and agreement leaves them out.
@@ -111,7 +111,7 @@ class Truth:
         """Mask [S]: True where any word of the sentence is marked."""
         return sentences_with(self.gold, self.sentence_starts)
 
-    def asked(self) -> Truth:
+    def asked(self) -> GoldRationale:
         """Return the same of the documents alone, without a query's words."""
         if not (n := self.unasked):
             return self
@@ -221,11 +221,11 @@ class Dataset:
             return replace(found, query=None, string=string, first=first, second=len(documents[0].words))
         return found.with_query(self.cutter or "whitespace") if self.explains_queries else found
 
-    def truth(self, example: Example) -> Truth:
+    def truth(self, example: Example) -> GoldRationale:
         """Return the human label and rationale of `example`."""
         text = self.text(example)
         spans = text.spans(example.evidence)
-        return Truth(example.label, len(text.words), spans, text.unasked, text.sentence_starts)
+        return GoldRationale(example.label, len(text.words), spans, text.unasked, text.sentence_starts)
 
     def examples(self, split: str) -> Sequence[Example]:
         """Return the examples of a split.
@@ -247,6 +247,6 @@ class Dataset:
     def human_share(self, split: str, of_sentences: bool = False) -> float:
         """Return the mean share of gold words, or sentences, over the examples of `split` that have any."""
         marked = (t for t in map(self.truth, self.splits[split]) if t.spans)
-        gold = (t.gold_sentences if of_sentences else t.gold for t in map(Truth.asked, marked))
+        gold = (t.gold_sentences if of_sentences else t.gold for t in map(GoldRationale.asked, marked))
         shares = np.fromiter((mask.mean() for mask in gold), np.float64)
         return float(np.mean(shares)) if len(shares) else float("nan")

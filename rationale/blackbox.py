@@ -25,7 +25,7 @@ from rationale.inference.predict import BadAnswerError
 from rationale.pass_cache import PassCache
 from rationale.text.encode import OUTSIDE, Batch, Window, covers, padded, without
 
-CLOSE = 1e-3  # how far from 1 probabilities may sum, and from 0 and 1 lie
+PROBABILITY_TOLERANCE = 1e-3  # how far from 1 probabilities may sum, and from 0 and 1 lie
 WHOLE = 2**31  # a text is one window, however long
 HEAD_OF: dict[Kind, Head] = {"class": "given", "labels": "given_labels", "value": "value"}
 Answer = Callable[[list[str]], Any]  # texts [N] → answers [N,C]
@@ -191,11 +191,13 @@ class BlackBox:
     def _check(self, found: Floats, texts: list[str]) -> None:
         rules = [(np.isfinite(found).all(1), "finite numbers")]
         if self.head != "value":
-            inside = ((found >= -CLOSE) & (found <= 1 + CLOSE)).all(1)
+            inside = ((found >= -PROBABILITY_TOLERANCE) & (found <= 1 + PROBABILITY_TOLERANCE)).all(1)
             rules.append((inside, "probabilities from 0 to 1"))
         if self.head == "given":
-            sums = np.abs(found.sum(1) - 1) <= CLOSE
-            rules.append((sums, f"probabilities that sum to 1 in each row (within {CLOSE:g})"))
+            sums = np.abs(found.sum(1) - 1) <= PROBABILITY_TOLERANCE
+            rules.append(
+                (sums, f"probabilities that sum to 1 in each row (within {PROBABILITY_TOLERANCE:g})")
+            )
         for holds, expected in rules:
             if not holds.all():
                 row = int((~holds).argmax())

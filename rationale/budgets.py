@@ -76,13 +76,13 @@ def top_words(scores: Floats, size: int) -> Mask:
     A NaN score (an unread word) is never picked, so fewer than `size` may be.
     """
     order = np.argsort(-scores, kind="stable")  # NaN sorts last
-    picked = np.zeros(len(scores), dtype=bool)
-    picked[order[:size]] = True
-    return picked & ~np.isnan(scores)
+    selected = np.zeros(len(scores), dtype=bool)
+    selected[order[:size]] = True
+    return selected & ~np.isnan(scores)
 
 
 def extract(
-    scores: Floats, budget: Budget, *, gold: Mask, own: Mask | None = None, match: Mask | None = None
+    scores: Floats, budget: Budget, *, gold: Mask, selected: Mask | None = None, match: Mask | None = None
 ) -> Mask:
     """Return the hard rationale [W].
 
@@ -90,15 +90,15 @@ def extract(
         scores: one a word, NaN where unread.
         budget: how many words; a `ratio` must have its number.
         gold: the human rationale [W].
-        own: what the method itself chose [W], where it chooses.
+        selected: what the method itself chose [W], where it chooses.
         match: what the method named by a `match` budget chose [W].
     """
     if budget.kind == "own":
-        if own is None:
+        if selected is None:
             raise InputError(
                 Fault.of("budget own needs a method that chooses words; this one only ranks them")
             )
-        return own
+        return selected
     if budget.kind == "match":
         if match is None:
             message = f"budget match needs a method that chooses words; {budget.method} only ranks them"

@@ -10,9 +10,9 @@ import numpy as np
 from eraser import Text
 from eraser.types import Floats, Kind
 from eraser.words import Spans, WordCutter, cutter_for, gaps
-from rationale.attribution import Case, attribute, check_method, usual
+from rationale.attribution import AttributionInput, attribute, check_method, usual
 from rationale.budgets import top_words
-from rationale.heads import HEADS, said
+from rationale.heads import HEADS, predicted_label
 from rationale.inference.predict import text_probs
 from rationale.process.terminal import digits
 from rationale.settings import THRESHOLD, target_label
@@ -73,8 +73,8 @@ class Explanation:
 
     def top(self, size: int) -> list[tuple[str, float]]:
         """Return the words with the highest scores, the highest first; of equals the first in the text."""
-        picked = top_words(self.scores, size).nonzero()[0]
-        ranked = sorted(picked, key=lambda i: (-self.scores[i], i))
+        selected = top_words(self.scores, size).nonzero()[0]
+        ranked = sorted(selected, key=lambda i: (-self.scores[i], i))
         return [(self.words[i], float(self.scores[i])) for i in ranked]
 
     def __repr__(self) -> str:
@@ -128,9 +128,9 @@ def explain(  # noqa: PLR0913 (what may be asked)
     (windows,) = classifier.encoder.encode([given])
     probs = text_probs(classifier, [windows], [given])[0]
     at = int(probs.argmax()) if label is None else labels.index(label)
-    case = Case(windows, len(given.words), at, seed, given)
+    case = AttributionInput(windows, len(given.words), at, seed, given)
     (found,) = attribute(classifier, name, [case], usual(classifier))
     by_label = dict(zip(labels, map(float, probs), strict=True))
-    answer = said(classifier.head, labels, probs, threshold)
+    answer = predicted_label(classifier.head, labels, probs, threshold)
     asked = (answer, by_label, labels[at], name, kind)
     return Explanation(given.words, found.scores, *asked, text, cut, note, given.first, given.second)

@@ -125,11 +125,11 @@ def check_explain(explain: Explain, head: Head) -> None:
         raise InputError(Fault(f"explain as {' or '.join(ways)}, for {what}", repr(explain)))
 
 
-def said(head: Head, labels: Sequence[str], answers: Floats, threshold: float = THRESHOLD) -> str:
+def predicted_label(head: Head, labels: Sequence[str], answers: Floats, threshold: float = THRESHOLD) -> str:
     """Return what answers [C] say: the best class, all labels above the threshold, or the number.
 
     >>> import numpy as np
-    >>> said("sigmoid", ("a", "b", "c"), np.array([0.7, 0.1, 0.6]))
+    >>> predicted_label("sigmoid", ("a", "b", "c"), np.array([0.7, 0.1, 0.6]))
     'a|c'
     """
     match HEADS[head].kind:

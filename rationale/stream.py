@@ -27,13 +27,13 @@ from eraser.labels import split_labels
 from eraser.progress import progress
 from eraser.types import Floats, Kind
 from eraser.words import cutter_for
-from rationale.attribution import METHODS, Attribution, Case, attribute, codes_of, refuse_unfit
+from rationale.attribution import METHODS, Attribution, AttributionInput, attribute, codes_of, refuse_unfit
 from rationale.attribution.fit import reading
 from rationale.evaluation.pipeline import PARTS_VERSION, seed_of
 from rationale.evaluation.plan import check_asked, explained_by
 from rationale.evaluation.stored.part_files import PartRows, part, whole_part
 from rationale.evaluation.stored.run_folder import read_own, unreadable
-from rationale.heads import HEADS, said
+from rationale.heads import HEADS, predicted_label
 from rationale.inference.predict import text_probs
 from rationale.pass_cache import PassCache
 from rationale.settings import THRESHOLD, StreamSettings, digest, without_usual
@@ -121,7 +121,7 @@ class Stream:
         named = None if label is None else classifier.labels.index(label)
         targets = [int(p.argmax()) if named is None else named for p in probs]
         cases = [
-            Case(w, len(t.words), target, seed_of(self.settings.seed, t.example_id), t)
+            AttributionInput(w, len(t.words), target, seed_of(self.settings.seed, t.example_id), t)
             for w, t, target in zip(windows, texts, targets, strict=True)
         ]
         rows: PartRows = []
@@ -141,7 +141,7 @@ class Stream:
         return {
             "id": text.example_id,
             "method": method,
-            "label": said(asked.head, asked.labels, probs, s.threshold),
+            "label": predicted_label(asked.head, asked.labels, probs, s.threshold),
             "probs": probs.tolist(),
             "words": list(text.words),
             "spans": [list(span) for _, spans in text.sides for span in spans],

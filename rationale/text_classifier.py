@@ -15,10 +15,12 @@ from eraser.types import Floats, Mask
 from rationale.heads import HEADS, Head
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     import torch
 
     from rationale.pass_cache import PassCache
-    from rationale.text.encode import Batch, Window
+    from rationale.text.encode import Batch, Encoder, Window
 
 
 class TextEncoder(Protocol):
@@ -99,6 +101,20 @@ class TextClassifier(Protocol):
 
     def where(self) -> str:
         """Return what every timing needs to be told: the device, threads, precision."""
+
+
+class ModelClassifier(TextClassifier, Protocol):
+    """A classifier whose model is there to be looked into: a PyTorch module behind a tokenizer."""
+
+    @property
+    def encoder(self) -> Encoder:
+        """What feeds it."""
+
+    def autocast(self) -> AbstractContextManager[Any]:
+        """Return the context in which the model runs."""
+
+    def inputs(self, batch: Batch) -> dict[str, torch.Tensor]:
+        """Return the model's keyword arguments for a batch, without the ids."""
 
 
 def check_labels(classifier: TextClassifier, wanted: Sequence[str], where: str | Path) -> None:

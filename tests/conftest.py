@@ -6,14 +6,11 @@ from dataclasses import replace
 from functools import partial
 from math import inf
 from pathlib import Path
-from typing import Any
 
 import hypothesis
 import pytest
 import tokenizers
 import torch
-from matplotlib.figure import Figure
-from PIL import Image
 from tokenizers import normalizers, pre_tokenizers
 from tokenizers.models import WordPiece
 from tokenizers.processors import TemplateProcessing
@@ -34,6 +31,7 @@ from eraser.load import load
 from rationale.hf.classifier import Classifier, load_tokenizer, quiet
 from rationale.models.adapler import AdaplerForSequenceClassification
 from rationale.text.encode import Encoder
+from tests.helpers.blank_figures import leave_blank
 from tests.helpers.command_line import run
 from tests.helpers.tokenizers import KINDS, trained, training_texts
 
@@ -88,15 +86,16 @@ def _main_is_pytest() -> Iterator[None]:
 @pytest.fixture(autouse=True, scope="module")
 def _figures_are_left_blank(request: pytest.FixtureRequest) -> Iterator[None]:
     """Drawing takes longer than all else of a small run: only modules that look at figures do it."""
-
-    def save(self: Figure, to: Any, **how: Any) -> None:
-        Image.new("L", (300, 200), 255).save(to, "PNG")
-
     with pytest.MonkeyPatch.context() as patch:
         if request.node.get_closest_marker("figures") is None:
-            patch.setattr(Figure, "draw_without_rendering", lambda self: None)
-            patch.setattr(Figure, "savefig", save)
+            leave_blank(patch)
         yield
+
+
+@pytest.fixture
+def blank_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For a test that looks at none, in a module that draws."""
+    leave_blank(monkeypatch)
 
 
 @pytest.fixture(scope="session")

@@ -159,18 +159,18 @@ def read_annotators(source: Source, split: str) -> dict[str, Annotators]:
 
 
 def with_annotators(
-    example: Example, said: Annotators | None, documents: Mapping[str, Document], faults: list[Fault]
+    example: Example, annotators: Annotators | None, documents: Mapping[str, Document], faults: list[Fault]
 ) -> Example:
     """Return an example with its annotators; `faults` takes evidence that is outside its documents."""
-    if said is None:
+    if annotators is None:
         return example
-    marked = frozenset(span for one in said.marked for span in one)
+    marked = frozenset(span for one in annotators.marked for span in one)
     for doc_id, start, end in sorted(marked):
         n_words = len(documents[doc_id].words) if doc_id in documents and doc_id in example.doc_ids else 0
         if not start < end <= n_words:
             expected = f"a span inside {short_repr(doc_id)} ({n_words} words)"
-            faults.append(Fault(expected, f"{start}:{end}", said.place, said.line, example.id))
+            faults.append(Fault(expected, f"{start}:{end}", annotators.place, annotators.line, example.id))
             return example
-    people = tuple(frozenset(Evidence(d, Span(a, b)) for d, a, b in one) for one in said.marked)
-    names = said.names if any(said.names) else ()
+    people = tuple(frozenset(Evidence(d, Span(a, b)) for d, a, b in one) for one in annotators.marked)
+    names = annotators.names if any(annotators.names) else ()
     return replace(example, annotators=people, annotator_names=names)

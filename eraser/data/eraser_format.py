@@ -85,9 +85,9 @@ def load_eraser(source: Source, name: str, splits: Iterable[str] | None = None) 
 def _examples(
     source: Source, split: str, rows: list[Annotation], documents: dict[str, Document], faults: list[Fault]
 ) -> tuple[Example, ...]:
-    said = read_annotators(source, split) if not faults else {}
+    annotators = read_annotators(source, split) if not faults else {}
     found = ((row.id, example_of(row, documents, faults)) for row in rows)
-    return tuple(with_annotators(example, said.get(id), documents, faults) for id, example in found)
+    return tuple(with_annotators(example, annotators.get(id), documents, faults) for id, example in found)
 
 
 def _read_annotations(source: Source, split: str, faults: list[Fault]) -> list[Annotation]:

@@ -14,30 +14,30 @@ from eraser.data.forms.marks import Mark
 from eraser.errors import Fault, InputError
 from eraser.words import cut_words
 
-Unit = Literal["codepoints", "utf16", "bytes"]
-SIZES: dict[Unit, Callable[[str], int]] = {
+OffsetUnit = Literal["codepoints", "utf16", "bytes"]
+SIZES: dict[OffsetUnit, Callable[[str], int]] = {
     "codepoints": lambda c: 1,
     "utf16": lambda c: 1 + (ord(c) > 0xFFFF),
     "bytes": lambda c: len(c.encode("utf-8", "surrogatepass")),
 }
-IN_WORDS: dict[Unit, str] = {
+IN_WORDS: dict[OffsetUnit, str] = {
     "codepoints": "code points", "utf16": "UTF-16 units", "bytes": "bytes of UTF-8"
 }  # fmt: skip
 Given = tuple[str, Sequence[Mark]]  # a text and its spans, in an unknown unit
 
 
-def is_same(text: str, unit: Unit) -> bool:
+def is_same(text: str, unit: OffsetUnit) -> bool:
     """Return whether a unit counts a text as code points do."""
     return unit == "codepoints" or text.isascii() or (unit == "utf16" and max(text) <= "\uffff")
 
 
-def characters_at(text: str, unit: Unit) -> dict[int, int]:
+def characters_at(text: str, unit: OffsetUnit) -> dict[int, int]:
     """Return the number of the character that begins at each offset of a unit; the text ends at the last."""
     offsets = accumulate(map(SIZES[unit], text), initial=0)
     return {offset: number for number, offset in enumerate(offsets)}
 
 
-def in_characters(text: str, spans: Sequence[tuple[int, int]], unit: Unit) -> list[tuple[int, int]]:
+def in_characters(text: str, spans: Sequence[tuple[int, int]], unit: OffsetUnit) -> list[tuple[int, int]]:
     """Return spans of a unit as spans of code points.
 
     >>> in_characters("😀 dull", [(3, 7)], "utf16")
@@ -58,7 +58,7 @@ def in_characters(text: str, spans: Sequence[tuple[int, int]], unit: Unit) -> li
     return [(at[start], at[end]) for start, end in spans]
 
 
-def unit_of(given: Sequence[Given]) -> tuple[Unit, str | None]:
+def unit_of(given: Sequence[Given]) -> tuple[OffsetUnit, str | None]:
     """Return the unit that spans are in, and what to tell: found out by the words that they have beside them.
 
     Without such words it is code points; another unit, in which far fewer spans cut words, is proposed.
@@ -72,7 +72,7 @@ def unit_of(given: Sequence[Given]) -> tuple[Unit, str | None]:
     return "codepoints", None if n else _proposal(apart)
 
 
-def _fitting(text: str, marks: Sequence[Mark], unit: Unit) -> int:
+def _fitting(text: str, marks: Sequence[Mark], unit: OffsetUnit) -> int:
     """Return how many spans have the words that stand beside them, counted in a unit."""
     at = characters_at(text, unit)
     return sum(
@@ -92,7 +92,7 @@ def _proposal(apart: Sequence[Given]) -> str | None:
     return None
 
 
-def _cuts(text: str, marks: Sequence[Mark], unit: Unit) -> list[bool]:
+def _cuts(text: str, marks: Sequence[Mark], unit: OffsetUnit) -> list[bool]:
     """Return for each span whether it begins or ends inside a word or a character, or outside the text."""
     at = characters_at(text, unit)
     inside = {i for start, end in cut_words(text, "punctuation") for i in range(start + 1, end)}

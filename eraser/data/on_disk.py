@@ -267,8 +267,10 @@ class _Opened:
                 faults += error.faults
         documents = self.documents if len(faults) == before else {}
         found = example_of(row, documents, faults)
-        said = None if self.people is None or len(faults) > before else self.people.find(row.id)
-        return with_annotators(found, None if said is None else Annotators.of(*said), documents, faults)
+        annotators = None if self.people is None or len(faults) > before else self.people.find(row.id)
+        return with_annotators(
+            found, None if annotators is None else Annotators.of(*annotators), documents, faults
+        )
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,53 +12,53 @@ import numpy as np
 from eraser.metrics.ranking import auprc_trapezoid, average_precision, roc_auc
 from eraser.metrics.where_asked import where_asked
 from eraser.spans import Span, cut_at, runs
-from eraser.types import Floats, Prediction, Truth
+from eraser.types import Floats, GoldRationale, Prediction
 
 MetricColumns = tuple[float, ...] | None
 IOU = 0.5
 
 
-def _picked(truth: Truth, prediction: Prediction) -> tuple[Span, ...]:
+def _picked(truth: GoldRationale, prediction: Prediction) -> tuple[Span, ...]:
     """Return the picked spans: runs of picked words, or each sentence where sentences are picked."""
     found = runs(prediction.rationale)
     return found if prediction.sentence_scores is None else cut_at(found, truth.sentence_starts)
 
 
 @where_asked
-def token_counts(truth: Truth, prediction: Prediction) -> MetricColumns:
+def token_counts(truth: GoldRationale, prediction: Prediction) -> MetricColumns:
     """Return words (hit, picked, gold)."""
     if not truth.spans:
         return None
-    picked, gold = prediction.rationale, truth.gold
-    return float((picked & gold).sum()), float(picked.sum()), float(gold.sum())
+    selected, gold = prediction.rationale, truth.gold
+    return float((selected & gold).sum()), float(selected.sum()), float(gold.sum())
 
 
-def token_precision(truth: Truth, prediction: Prediction) -> MetricColumns:
+def token_precision(truth: GoldRationale, prediction: Prediction) -> MetricColumns:
     """Return hit / picked words; 0 where none is picked, as the official scorer has it."""
     counts = token_counts(truth, prediction)
     return None if counts is None else (counts[0] / counts[1] if counts[1] else 0.0,)
 
 
-def token_recall(truth: Truth, prediction: Prediction) -> MetricColumns:
+def token_recall(truth: GoldRationale, prediction: Prediction) -> MetricColumns:
     """Return hit / gold words."""
     counts = token_counts(truth, prediction)
     return None if counts is None else (counts[0] / counts[2],)
 
 
-def token_f1(truth: Truth, prediction: Prediction) -> MetricColumns:
+def token_f1(truth: GoldRationale, prediction: Prediction) -> MetricColumns:
     """Return 2 hit / (picked + gold)."""
     counts = token_counts(truth, prediction)
     return None if counts is None else (2 * counts[0] / (counts[1] + counts[2]),)
 
 
-def token_iou(truth: Truth, prediction: Prediction) -> MetricColumns:
+def token_iou(truth: GoldRationale, prediction: Prediction) -> MetricColumns:
     """Return words both picked and gold / words either."""
     counts = token_counts(truth, prediction)
     return None if counts is None else (counts[0] / (counts[1] + counts[2] - counts[0]),)
 
 
 @where_asked
-def iou_eraser(truth: Truth, prediction: Prediction) -> MetricColumns:
+def iou_eraser(truth: GoldRationale, prediction: Prediction) -> MetricColumns:
     """Return (hits / predicted spans, hits / gold spans), hits in the official sense.
 
     A predicted span, a run of picked words, hits if its best IOU with a gold span is at least 0.5.
@@ -74,7 +74,7 @@ def iou_eraser(truth: Truth, prediction: Prediction) -> MetricColumns:
 
 
 @where_asked
-def iou_f1_one_to_one(truth: Truth, prediction: Prediction) -> MetricColumns:
+def iou_f1_one_to_one(truth: GoldRationale, prediction: Prediction) -> MetricColumns:
     """Return 2 matches / (predicted + gold spans) for the largest one-to-one matching at IOU >= 0.5."""
     if not truth.spans:
         return None
@@ -89,14 +89,14 @@ def iou_f1_one_to_one(truth: Truth, prediction: Prediction) -> MetricColumns:
 
 
 @where_asked
-def false_positive_rate(truth: Truth, prediction: Prediction) -> MetricColumns:
+def false_positive_rate(truth: GoldRationale, prediction: Prediction) -> MetricColumns:
     """Return picked non-gold words / non-gold words."""
     if not truth.spans or truth.gold.all():
         return None
     return (float(prediction.rationale[~truth.gold].mean()),)
 
 
-def size(truth: Truth, prediction: Prediction) -> MetricColumns:
+def size(truth: GoldRationale, prediction: Prediction) -> MetricColumns:
     """Return the share of words picked."""
     return (float(prediction.rationale.mean()),) if len(prediction.rationale) else None
 
@@ -107,7 +107,7 @@ def _ranked(prediction: Prediction) -> Floats:
 
 
 @where_asked
-def ranking_average_precision(truth: Truth, prediction: Prediction) -> MetricColumns:
+def ranking_average_precision(truth: GoldRationale, prediction: Prediction) -> MetricColumns:
     """Return average precision of the ranking of words; its mean over examples is mAP."""
     if not truth.spans or truth.gold.all():
         return None
@@ -115,7 +115,7 @@ def ranking_average_precision(truth: Truth, prediction: Prediction) -> MetricCol
 
 
 @where_asked
-def ranking_auprc(truth: Truth, prediction: Prediction) -> MetricColumns:
+def ranking_auprc(truth: GoldRationale, prediction: Prediction) -> MetricColumns:
     """Return the area under precision and recall by trapezoids: 0.5 + share/2 for constant scores."""
     if not truth.spans:
         return None
@@ -123,7 +123,7 @@ def ranking_auprc(truth: Truth, prediction: Prediction) -> MetricColumns:
 
 
 @where_asked
-def ranking_roc_auc(truth: Truth, prediction: Prediction) -> MetricColumns:
+def ranking_roc_auc(truth: GoldRationale, prediction: Prediction) -> MetricColumns:
     """Return the share of (gold, other) word pairs in the right order, ties half."""
     if not truth.spans or truth.gold.all():
         return None

@@ -21,7 +21,7 @@ import numpy as np
 from eraser.errors import Fault, InputError, short_repr
 from eraser.metrics.agreement import MetricColumns
 from eraser.metrics.table import METRICS, Score, score
-from eraser.types import Dataset, Example, Mask, Prediction, Truth, mask_from_spans, runs
+from eraser.types import Dataset, Example, GoldRationale, Mask, Prediction, mask_from_spans, runs
 
 Others = Literal["union", "majority"]
 
@@ -90,15 +90,15 @@ def annotator_agreement(
     faults = []
     for example in examples:
         marks = _marks(dataset, example)
-        said = by_id.get(example.id)
-        if len(marks) and (said is None or len(said.rationale) != marks.shape[1]):
-            got = "none" if said is None else f"{len(said.rationale)}"
+        prediction = by_id.get(example.id)
+        if len(marks) and (prediction is None or len(prediction.rationale) != marks.shape[1]):
+            got = "none" if prediction is None else f"{len(prediction.rationale)}"
             faults.append(Fault(f"a rationale of {marks.shape[1]} words", got, id=example.id))
-        elif said is None:
+        elif prediction is None:
             columns.append(None)
         else:
             before = dataset.text(example).unasked
-            columns.append(_mean("token_f1", [(_truth(example, mask, before), said) for mask in marks]))
+            columns.append(_mean("token_f1", [(_truth(example, mask, before), prediction) for mask in marks]))
     if faults:
         raise InputError(*faults)
     return score("token_f1", columns, seed)
@@ -113,24 +113,24 @@ def _marks(dataset: Dataset, example: Example) -> Mask:
 
 def _each_against_others(
     dataset: Dataset, example: Example, others: Others
-) -> list[tuple[Truth, Prediction]]:
+) -> list[tuple[GoldRationale, Prediction]]:
     """Return what the others said and what the annotator said, for each annotator."""
     marks = _marks(dataset, example)
     pairs = []
     for number, own in enumerate(marks):
         rest = np.delete(marks, number, axis=0)
         gold = np.any(rest, axis=0) if others == "union" else 2 * np.sum(rest, axis=0) > len(rest)
-        said = Prediction(example.id, example.label, {}, own.astype(np.float64), own)
-        pairs.append((_truth(example, gold, dataset.text(example).unasked), said))
+        prediction = Prediction(example.id, example.label, {}, own.astype(np.float64), own)
+        pairs.append((_truth(example, gold, dataset.text(example).unasked), prediction))
     return pairs
 
 
-def _truth(example: Example, gold: Mask, unasked: int) -> Truth:
-    return Truth(example.label, len(gold), frozenset(runs(gold)), unasked)
+def _truth(example: Example, gold: Mask, unasked: int) -> GoldRationale:
+    return GoldRationale(example.label, len(gold), frozenset(runs(gold)), unasked)
 
 
-def _mean(metric: str, pairs: Iterable[tuple[Truth, Prediction]]) -> MetricColumns:
+def _mean(metric: str, pairs: Iterable[tuple[GoldRationale, Prediction]]) -> MetricColumns:
     """Return the mean over annotators of a metric of one column, None where it is undefined for all."""
-    found = [METRICS[metric].measure(truth, said) for truth, said in pairs]
+    found = [METRICS[metric].measure(truth, prediction) for truth, prediction in pairs]
     values = [columns[0] for columns in found if columns is not None]
     return (float(np.mean(values)),) if values else None

@@ -8,34 +8,34 @@ import numpy as np
 
 from eraser.labels import number_of, split_labels
 from eraser.metrics.agreement import MetricColumns
-from eraser.types import Floats, Prediction, Truth
+from eraser.types import Floats, GoldRationale, Prediction
 
 CONSTANT = 1e-12  # a variance of no more, of standardised numbers, is none
 
 
-def marked_for(truth: Truth, label: str) -> Truth:
+def marked_for(truth: GoldRationale, label: str) -> GoldRationale:
     """Return what people said, without their marks where they speak for other labels than this one."""
     return truth if label in split_labels(truth.label) else replace(truth, spans=frozenset())
 
 
-def accuracy(truth: Truth, prediction: Prediction) -> MetricColumns:
+def accuracy(truth: GoldRationale, prediction: Prediction) -> MetricColumns:
     """Return 1 where the predicted label is the human one; of several labels where all are, and no other."""
     if prediction.kind == "labels":
         return (float(set(split_labels(prediction.label)) == set(split_labels(truth.label))),)
     return (float(prediction.label == truth.label),)
 
 
-def label_counts(truth: Truth, prediction: Prediction) -> MetricColumns:
+def label_counts(truth: GoldRationale, prediction: Prediction) -> MetricColumns:
     """Return for each label of the model in turn whether it is (hit, predicted, human)."""
-    said, gold = set(split_labels(prediction.label)), set(split_labels(truth.label))
-    of_label = ((x in said & gold, x in said, x in gold) for x in prediction.probs)
+    predicted, gold = set(split_labels(prediction.label)), set(split_labels(truth.label))
+    of_label = ((x in predicted & gold, x in predicted, x in gold) for x in prediction.probs)
     return tuple(float(n) for counts in of_label for n in counts)
 
 
 def micro_over_labels(means: Floats) -> Floats:
     """Fold label counts: F1 of the counts of all labels together, 0 where there are none."""
-    hit, said, gold = (means[..., i::3].sum(-1) for i in range(3))
-    return _f1(hit, said, gold)
+    hit, predicted, gold = (means[..., i::3].sum(-1) for i in range(3))
+    return _f1(hit, predicted, gold)
 
 
 def macro_over_labels(means: Floats) -> Floats:
@@ -44,19 +44,19 @@ def macro_over_labels(means: Floats) -> Floats:
     return found
 
 
-def _f1(hit: Floats, said: Floats, gold: Floats) -> Floats:
-    both = said + gold
+def _f1(hit: Floats, predicted: Floats, gold: Floats) -> Floats:
+    both = predicted + gold
     found: Floats = np.where(both > 0, 2 * hit / np.where(both > 0, both, 1.0), 0.0)
     return found
 
 
-def values(truth: Truth, prediction: Prediction) -> MetricColumns:
+def values(truth: GoldRationale, prediction: Prediction) -> MetricColumns:
     """Return the two numbers (predicted, human); None where people gave none."""
     gold = number_of(truth.label)
     return None if gold is None else (float(prediction.probs[prediction.subject]), gold)
 
 
-def absolute_error(truth: Truth, prediction: Prediction) -> MetricColumns:
+def absolute_error(truth: GoldRationale, prediction: Prediction) -> MetricColumns:
     """Return how far the predicted number is from the human one."""
     pair = values(truth, prediction)
     return None if pair is None else (abs(pair[0] - pair[1]),)

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from eraser.metrics.agreement import MetricColumns
-from eraser.types import Ablation, Bounds, Prediction, Truth
+from eraser.types import Ablation, Bounds, GoldRationale, Prediction
 
 
 def _drops(prediction: Prediction, ablations: tuple[Ablation, ...]) -> tuple[list[float], list[float]]:
@@ -23,27 +23,27 @@ def _drops(prediction: Prediction, ablations: tuple[Ablation, ...]) -> tuple[lis
     return without, only
 
 
-def comprehensiveness(truth: Truth, prediction: Prediction) -> MetricColumns:
+def comprehensiveness(truth: GoldRationale, prediction: Prediction) -> MetricColumns:
     """Return p − p(text without the rationale)."""
     if prediction.at_rationale is None:
         return None
     return (_drops(prediction, (prediction.at_rationale,))[0][0],)
 
 
-def sufficiency(truth: Truth, prediction: Prediction) -> MetricColumns:
+def sufficiency(truth: GoldRationale, prediction: Prediction) -> MetricColumns:
     """Return p − p(rationale only)."""
     if prediction.at_rationale is None:
         return None
     return (_drops(prediction, (prediction.at_rationale,))[1][0],)
 
 
-def aopc_comprehensiveness(truth: Truth, prediction: Prediction) -> MetricColumns:
+def aopc_comprehensiveness(truth: GoldRationale, prediction: Prediction) -> MetricColumns:
     """Return the mean comprehensiveness over the shares of words removed."""
     without, _ = _drops(prediction, prediction.ablations)
     return (sum(without) / len(without),) if without else None
 
 
-def aopc_sufficiency(truth: Truth, prediction: Prediction) -> MetricColumns:
+def aopc_sufficiency(truth: GoldRationale, prediction: Prediction) -> MetricColumns:
     """Return the mean sufficiency over the shares of words kept."""
     _, only = _drops(prediction, prediction.ablations)
     return (sum(only) / len(only),) if only else None
@@ -56,7 +56,7 @@ def bounds_of(predictions: Sequence[Prediction]) -> Bounds:
     return Bounds(*((min(side), max(side)) for side in means))
 
 
-def normalised_aopc_comprehensiveness(truth: Truth, prediction: Prediction) -> MetricColumns:
+def normalised_aopc_comprehensiveness(truth: GoldRationale, prediction: Prediction) -> MetricColumns:
     """Return where AOPC comprehensiveness lies between the worst (0) and best (1) ordering found.
 
     The plain one cannot be compared between models: each has a range of its own (Edin et al. 2024,
@@ -70,7 +70,7 @@ def normalised_aopc_comprehensiveness(truth: Truth, prediction: Prediction) -> M
     )
 
 
-def normalised_aopc_sufficiency(truth: Truth, prediction: Prediction) -> MetricColumns:
+def normalised_aopc_sufficiency(truth: GoldRationale, prediction: Prediction) -> MetricColumns:
     """Return where AOPC sufficiency lies between the best (0) and worst (1) ordering found."""
     if prediction.bounds is None:
         return None
@@ -82,7 +82,7 @@ def _between(columns: MetricColumns, bounds: tuple[float, float]) -> MetricColum
     return None if columns is None or high <= low else ((columns[0] - low) / (high - low),)
 
 
-def tau_leave_one_out(truth: Truth, prediction: Prediction) -> MetricColumns:
+def tau_leave_one_out(truth: GoldRationale, prediction: Prediction) -> MetricColumns:
     """Return Kendall's tau-b between the scores and the fall without each word alone, over read words.
 
     None where either is constant.

@@ -14,31 +14,31 @@ from eraser.metrics.agreement import MetricColumns
 from eraser.metrics.ranking import auprc_trapezoid, average_precision, roc_auc
 from eraser.metrics.where_asked import where_asked
 from eraser.spans import sentences_with
-from eraser.types import Floats, Prediction, Truth
+from eraser.types import Floats, GoldRationale, Prediction
 
 
 @where_asked
-def _counts(truth: Truth, prediction: Prediction) -> MetricColumns:
+def _counts(truth: GoldRationale, prediction: Prediction) -> MetricColumns:
     """Return sentences (hit, picked, gold)."""
     if not truth.spans or prediction.sentence_scores is None:
         return None
-    gold, picked = truth.gold_sentences, sentences_with(prediction.rationale, truth.sentence_starts)
-    return float((picked & gold).sum()), float(picked.sum()), float(gold.sum())
+    gold, selected = truth.gold_sentences, sentences_with(prediction.rationale, truth.sentence_starts)
+    return float((selected & gold).sum()), float(selected.sum()), float(gold.sum())
 
 
-def sentence_precision(truth: Truth, prediction: Prediction) -> MetricColumns:
+def sentence_precision(truth: GoldRationale, prediction: Prediction) -> MetricColumns:
     """Return hit / picked sentences; 0 where none is picked."""
     counts = _counts(truth, prediction)
     return None if counts is None else (counts[0] / counts[1] if counts[1] else 0.0,)
 
 
-def sentence_recall(truth: Truth, prediction: Prediction) -> MetricColumns:
+def sentence_recall(truth: GoldRationale, prediction: Prediction) -> MetricColumns:
     """Return hit / gold sentences."""
     counts = _counts(truth, prediction)
     return None if counts is None else (counts[0] / counts[2],)
 
 
-def sentence_f1(truth: Truth, prediction: Prediction) -> MetricColumns:
+def sentence_f1(truth: GoldRationale, prediction: Prediction) -> MetricColumns:
     """Return 2 hit / (picked + gold sentences)."""
     counts = _counts(truth, prediction)
     return None if counts is None else (2 * counts[0] / (counts[1] + counts[2]),)
@@ -51,21 +51,21 @@ def _ranked(prediction: Prediction) -> Floats | None:
 
 
 @where_asked
-def sentence_average_precision(truth: Truth, prediction: Prediction) -> MetricColumns:
+def sentence_average_precision(truth: GoldRationale, prediction: Prediction) -> MetricColumns:
     """Return average precision of the ranking of sentences."""
     scores, gold = _ranked(prediction), truth.gold_sentences
     return None if scores is None or not truth.spans or gold.all() else (average_precision(gold, scores),)
 
 
 @where_asked
-def sentence_auprc(truth: Truth, prediction: Prediction) -> MetricColumns:
+def sentence_auprc(truth: GoldRationale, prediction: Prediction) -> MetricColumns:
     """Return the area under precision and recall of sentences by trapezoids."""
     scores = _ranked(prediction)
     return None if scores is None or not truth.spans else (auprc_trapezoid(truth.gold_sentences, scores),)
 
 
 @where_asked
-def sentence_roc_auc(truth: Truth, prediction: Prediction) -> MetricColumns:
+def sentence_roc_auc(truth: GoldRationale, prediction: Prediction) -> MetricColumns:
     """Return the share of (gold, other) sentence pairs in the right order, ties half."""
     scores, gold = _ranked(prediction), truth.gold_sentences
     return None if scores is None or not truth.spans or gold.all() else (roc_auc(gold, scores),)

@@ -17,7 +17,7 @@ from eraser.metrics import answers as w
 from eraser.metrics import faithfulness as f
 from eraser.metrics import sentences as se
 from eraser.metrics.bootstrap import Estimate, Fold, difference, estimate
-from eraser.types import Floats, Kind, Mask, Prediction, Truth
+from eraser.types import Floats, GoldRationale, Kind, Mask, Prediction
 
 Measured = Sequence[a.MetricColumns] | Floats  # what `measure` found, or the same as an array (`rows_of`)
 NOTHING = Estimate(np.nan, np.nan, np.nan, 0)
@@ -57,7 +57,7 @@ class Metric:
     `sentences` is measured where sentences are picked.
     """
 
-    measure: Callable[[Truth, Prediction], a.MetricColumns]
+    measure: Callable[[GoldRationale, Prediction], a.MetricColumns]
     fold: Fold
     higher_is_better: bool | None
     range: tuple[float, float]
@@ -69,7 +69,9 @@ class Metric:
     sentences: bool = False
 
 
-def _of_sentences(measure: Callable[[Truth, Prediction], a.MetricColumns], unit: str, needs: Needs) -> Metric:
+def _of_sentences(
+    measure: Callable[[GoldRationale, Prediction], a.MetricColumns], unit: str, needs: Needs
+) -> Metric:
     return Metric(measure, mean, True, (0, 1), unit, needs, ERASER, sentences=True)
 
 
@@ -158,7 +160,9 @@ class Score:
     left_out: int
 
 
-def measure(metric: str, truths: Sequence[Truth], predictions: Sequence[Prediction]) -> list[a.MetricColumns]:
+def measure(
+    metric: str, truths: Sequence[GoldRationale], predictions: Sequence[Prediction]
+) -> list[a.MetricColumns]:
     """Return the metric's columns of each example; None where it is undefined."""
     of = METRICS[metric].measure
     return [of(t, p) for t, p in zip(truths, predictions, strict=True)]

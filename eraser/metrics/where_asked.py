@@ -6,22 +6,22 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import wraps
 
-from eraser.types import Prediction, Truth
+from eraser.types import GoldRationale, Prediction
 
-Measure = Callable[[Truth, Prediction], tuple[float, ...] | None]
+Measure = Callable[[GoldRationale, Prediction], tuple[float, ...] | None]
 
 
 def where_asked(measure: Measure) -> Measure:
     """Let a metric look only at the words and sentences that annotators could mark."""
 
     @wraps(measure)
-    def measured(truth: Truth, prediction: Prediction) -> tuple[float, ...] | None:
+    def measured(truth: GoldRationale, prediction: Prediction) -> tuple[float, ...] | None:
         return measure(truth.asked(), _asked(truth, prediction))
 
     return measured
 
 
-def _asked(truth: Truth, prediction: Prediction) -> Prediction:
+def _asked(truth: GoldRationale, prediction: Prediction) -> Prediction:
     """Return a prediction of the documents alone."""
     if not (words := truth.unasked):
         return prediction

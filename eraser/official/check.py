@@ -24,12 +24,12 @@ from eraser.official.reading import (
     SUFF,
     THRESHOLDED,
     TOKENS,
-    At,
-    Blocks,
-    Inputs,
+    Granularity,
+    OutputSections,
     Record,
+    RecordLocation,
+    ScorerInputs,
     ScorerOptions,
-    Unit,
     collector_off,
     evidences_of,
     rationales_of,
@@ -71,7 +71,7 @@ def check_predictions(
     return Check((*broken, *found.faults), found.warnings)
 
 
-def check_records(inputs: Inputs, settings: ScorerOptions | None = None) -> Check:
+def check_records(inputs: ScorerInputs, settings: ScorerOptions | None = None) -> Check:
     """Check predictions that are already parsed."""
     faults = find_faults(inputs, settings or ScorerOptions())
     return Check(tuple(faults), tuple(_warnings(inputs)) if inputs.predictions else ())
@@ -80,7 +80,7 @@ def check_records(inputs: Inputs, settings: ScorerOptions | None = None) -> Chec
 # ── faults ──────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def find_faults(inputs: Inputs, settings: ScorerOptions) -> list[Fault]:
+def find_faults(inputs: ScorerInputs, settings: ScorerOptions) -> list[Fault]:
     """Return everything in the predictions, and in gold as far as they need it, that cannot be scored.
 
     Raises:
@@ -89,7 +89,7 @@ def find_faults(inputs: Inputs, settings: ScorerOptions) -> list[Fault]:
     refuse_broken_gold(inputs)
     if not inputs.predictions:
         return [Fault.of("no predictions", inputs.predictions_file)]
-    blocks = Blocks.of(inputs.predictions)
+    blocks = OutputSections.of(inputs.predictions)
     first = thresholds_of(inputs.predictions[0][1])
     faults: list[Fault] = []
     for at, prediction in inputs.placed_predictions:
@@ -107,7 +107,7 @@ def find_faults(inputs: Inputs, settings: ScorerOptions) -> list[Fault]:
     return faults
 
 
-def refuse_broken_gold(inputs: Inputs) -> None:
+def refuse_broken_gold(inputs: ScorerInputs) -> None:
     """Refuse gold that the official scorer cannot load.
 
     Raises:
@@ -117,7 +117,7 @@ def refuse_broken_gold(inputs: Inputs) -> None:
         raise InputError(*broken)
 
 
-def repeated_faults(inputs: Inputs) -> dict[int, Fault]:
+def repeated_faults(inputs: ScorerInputs) -> dict[int, Fault]:
     """Return a fault for each line whose annotation_id an earlier line has."""
     first: dict[object, int] = {}
     found = {}
@@ -132,7 +132,7 @@ def _has(field: str) -> Callable[[Record], bool]:
     return lambda prediction: prediction.get(field) is not None
 
 
-def _has_soft(unit: Unit) -> Callable[[Record], bool]:
+def _has_soft(unit: Granularity) -> Callable[[Record], bool]:
     return lambda prediction: any(r.get(unit.field) is not None for r in rationales_of(prediction))
 
 
@@ -150,7 +150,9 @@ class Uneven(NamedTuple):
     fault: Fault
 
 
-def uneven_fields(inputs: Inputs, unread: Mapping[str, Collection[int]] | None = None) -> Iterator[Uneven]:
+def uneven_fields(
+    inputs: ScorerInputs, unread: Mapping[str, Collection[int]] | None = None
+) -> Iterator[Uneven]:
     """Yield the minority where some predictions have a field and some have not.
 
     Args:
@@ -171,7 +173,7 @@ def uneven_fields(inputs: Inputs, unread: Mapping[str, Collection[int]] | None =
                 yield Uneven(field, is_there, at.problem(f"{field} is missing, but is {others}"))
 
 
-def nothing_to_divide_by(inputs: Inputs) -> Iterator[Fault]:
+def nothing_to_divide_by(inputs: ScorerInputs) -> Iterator[Fault]:
     """Yield why hard rationales cannot be scored: no gold word, or no predicted one."""
     gold = (TOKENS.gold(e) for a in inputs.gold for e in evidences_of(a))
     if not any(isinstance(start, int) and isinstance(end, int) and start < end for start, end in gold):
@@ -188,7 +190,7 @@ def _spans(prediction: Record) -> Iterator[tuple[int, int]]:
         yield span["start_token"], span["end_token"]
 
 
-def _class_faults(inputs: Inputs, settings: ScorerOptions) -> Iterator[Fault]:
+def _class_faults(inputs: ScorerInputs, settings: ScorerOptions) -> Iterator[Fault]:
     if faults := gold_label_faults(inputs):
         yield from faults
         return
@@ -201,7 +203,7 @@ def _class_faults(inputs: Inputs, settings: ScorerOptions) -> Iterator[Fault]:
             yield Fault.of(f"extra label {label!r} is never predicted", inputs.predictions_file)
 
 
-def extra_in_gold(inputs: Inputs, extra_labels: Iterable[str]) -> Iterator[Fault]:
+def extra_in_gold(inputs: ScorerInputs, extra_labels: Iterable[str]) -> Iterator[Fault]:
     """Yield the extra labels that gold has anyway."""
     gold = {a[LABEL] for a in inputs.gold}
     for label in extra_labels:
@@ -211,7 +213,7 @@ def extra_in_gold(inputs: Inputs, extra_labels: Iterable[str]) -> Iterator[Fault
             )
 
 
-def gold_label_faults(inputs: Inputs) -> list[Fault]:
+def gold_label_faults(inputs: ScorerInputs) -> list[Fault]:
     """Return why gold has no labels to compare with."""
     if not inputs.gold:
         return [Fault.of("no annotations", inputs.gold_file)]
@@ -219,13 +221,13 @@ def gold_label_faults(inputs: Inputs) -> list[Fault]:
     return [at.fault(f"a {LABEL} string", short_repr(label)) for at, label in strange]
 
 
-def _of_gold(inputs: Inputs) -> list[tuple[At, Record]]:
+def _of_gold(inputs: ScorerInputs) -> list[tuple[RecordLocation, Record]]:
     """Return the predictions of annotations, each with its place."""
     by_id = inputs.by_id
     return [by_id[a["annotation_id"]] for a in inputs.gold if a["annotation_id"] in by_id]
 
 
-def unknown_labels(inputs: Inputs, extra_labels: Iterable[str]) -> Iterator[Fault]:
+def unknown_labels(inputs: ScorerInputs, extra_labels: Iterable[str]) -> Iterator[Fault]:
     """Yield the predicted labels that gold lacks."""
     allowed = sorted({a[LABEL] for a in inputs.gold}.union(extra_labels))
     for at, prediction in _of_gold(inputs):
@@ -233,12 +235,12 @@ def unknown_labels(inputs: Inputs, extra_labels: Iterable[str]) -> Iterator[Faul
             yield at.fault(f"one of the labels {allowed}", short_repr(prediction[LABEL]))
 
 
-def is_predicted(inputs: Inputs, label: str) -> bool:
+def is_predicted(inputs: ScorerInputs, label: str) -> bool:
     """Return whether a label is predicted for any annotation."""
     return any(prediction.get(LABEL) == label for _, prediction in _of_gold(inputs))
 
 
-def missing(inputs: Inputs) -> Iterator[Fault]:
+def missing(inputs: ScorerInputs) -> Iterator[Fault]:
     """Yield the annotations without a prediction."""
     for at, annotation in inputs.placed_gold:
         if annotation["annotation_id"] not in inputs.by_id:
@@ -246,7 +248,7 @@ def missing(inputs: Inputs) -> Iterator[Fault]:
             yield Fault.of(message, inputs.predictions_file, None, at.id)
 
 
-def flip_faults(inputs: Inputs) -> Iterator[Fault]:
+def flip_faults(inputs: ScorerInputs) -> Iterator[Fault]:
     """Yield what tokens_to_flip ends in; what the official scorer makes of it, it then drops."""
     if FLIP not in inputs.predictions[0][1]:
         return
@@ -262,7 +264,7 @@ def flip_faults(inputs: Inputs) -> Iterator[Fault]:
 # ── warnings ────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _warnings(inputs: Inputs) -> Iterator[Fault]:
+def _warnings(inputs: ScorerInputs) -> Iterator[Fault]:
     known = {a["annotation_id"] for a in inputs.gold}
     for at, prediction in inputs.placed_predictions:
         if is_key(prediction) and prediction["annotation_id"] not in known:
@@ -270,7 +272,7 @@ def _warnings(inputs: Inputs) -> Iterator[Fault]:
         yield from _rationale_warnings(at, prediction)
         yield from _label_warnings(at, prediction)
         yield from _sum_warnings(at, prediction)
-    blocks = Blocks.of(inputs.predictions)
+    blocks = OutputSections.of(inputs.predictions)
     if not blocks.classes:
         yield from missing(inputs)
     unscored = sum(any(True for _ in _spans(p)) for _, p in inputs.predictions)
@@ -279,7 +281,7 @@ def _warnings(inputs: Inputs) -> Iterator[Fault]:
         yield inputs.placed_predictions[0][0].problem(message)
 
 
-def _rationale_warnings(at: At, prediction: Record) -> Iterator[Fault]:
+def _rationale_warnings(at: RecordLocation, prediction: Record) -> Iterator[Fault]:
     seen: set[str] = set()
     for doc_id in (r["docid"] for r in rationales_of(prediction) if isinstance(r.get("docid"), str)):
         if doc_id in seen:
@@ -292,7 +294,7 @@ def _rationale_warnings(at: At, prediction: Record) -> Iterator[Fault]:
             yield at.fault("start_token < end_token", f"{start}:{end}; an empty span never overlaps gold")
 
 
-def _label_warnings(at: At, prediction: Record) -> Iterator[Fault]:
+def _label_warnings(at: RecordLocation, prediction: Record) -> Iterator[Fault]:
     label, scores = prediction.get(LABEL), prediction.get(SCORES)
     if isinstance(label, str) and isinstance(scores, dict) and all(map(is_finite, scores.values())):
         highest = max(scores, key=lambda k: scores[k], default=label)
@@ -300,7 +302,7 @@ def _label_warnings(at: At, prediction: Record) -> Iterator[Fault]:
             yield at.fault(f"a {LABEL} with the highest of its scores, {highest!r}", short_repr(label))
 
 
-def _sum_warnings(at: At, prediction: Record) -> Iterator[Fault]:
+def _sum_warnings(at: RecordLocation, prediction: Record) -> Iterator[Fault]:
     entries = prediction.get(THRESHOLDED)
     for record in (prediction, *(entries if isinstance(entries, list) else ())):
         for field in (SCORES, COMP, SUFF):

@@ -18,8 +18,8 @@ from eraser.official.reading import (
     SCORES,
     SUFF,
     THRESHOLDED,
-    Inputs,
     Record,
+    ScorerInputs,
     ScorerOptions,
     aopc_entries,
 )
@@ -29,12 +29,15 @@ Row = dict[str, float]  # of a classification report
 _MEASURES = ("precision", "recall", "f1-score")
 
 
-def class_scores(inputs: Inputs, aopc: Inputs | None, settings: ScorerOptions) -> dict[str, Any]:
+def class_scores(inputs: ScorerInputs, aopc: ScorerInputs | None, settings: ScorerOptions) -> dict[str, Any]:
     """Return the block; what the first prediction does not have is None. AOPC reads inputs of its own."""
     predictions = [prediction for _, prediction in inputs.predictions]
     truth = [a[LABEL] for a in inputs.gold]
-    said = [inputs.by_id[a["annotation_id"]][1][LABEL] for a in inputs.gold]
-    scores: dict[str, Any] = {"accuracy": _accuracy(truth, said), "prf": _report(truth, said, settings)}
+    predicted = [inputs.by_id[a["annotation_id"]][1][LABEL] for a in inputs.gold]
+    scores: dict[str, Any] = {
+        "accuracy": _accuracy(truth, predicted),
+        "prf": _report(truth, predicted, settings),
+    }
     with np.errstate(all="ignore"):  # odd distributions give NaN and Infinity, as they do officially
         for name, field in (("comprehensiveness", COMP), ("sufficiency", SUFF)):
             scores |= _change(predictions, name, field)
@@ -42,14 +45,14 @@ def class_scores(inputs: Inputs, aopc: Inputs | None, settings: ScorerOptions) -
         return scores | _aopc(of_aopc, settings.aopc_thresholds)
 
 
-def _accuracy(truth: Sequence[str], said: Sequence[str]) -> float:
-    return sum(t == s for t, s in zip(truth, said, strict=True)) / len(truth)
+def _accuracy(truth: Sequence[str], predicted: Sequence[str]) -> float:
+    return sum(t == s for t, s in zip(truth, predicted, strict=True)) / len(truth)
 
 
-def _report(truth: list[str], said: list[str], settings: ScorerOptions) -> dict[str, Any]:
+def _report(truth: list[str], predicted: list[str], settings: ScorerOptions) -> dict[str, Any]:
     """Return scikit-learn's classification report as a dictionary."""
-    rows = {label: _row(label, truth, said) for label in [*sorted(set(truth)), *settings.extra_labels]}
-    accuracy, n = _accuracy(truth, said), float(len(truth))
+    rows = {label: _row(label, truth, predicted) for label in [*sorted(set(truth)), *settings.extra_labels]}
+    accuracy, n = _accuracy(truth, predicted), float(len(truth))
     report: dict[str, Any] = {
         **rows,
         "macro avg": _average(rows, [1.0] * len(rows), n),
@@ -61,13 +64,13 @@ def _report(truth: list[str], said: list[str], settings: ScorerOptions) -> dict[
     return {key: row | {"support": int(row["support"])} for key, row in report.items()}
 
 
-def _row(label: str, truth: list[str], said: list[str]) -> Row:
-    hits = sum(t == s == label for t, s in zip(truth, said, strict=True))
-    n_said, n_true = said.count(label), truth.count(label)
+def _row(label: str, truth: list[str], predicted: list[str]) -> Row:
+    hits = sum(t == s == label for t, s in zip(truth, predicted, strict=True))
+    n_predicted, n_true = predicted.count(label), truth.count(label)
     return {
-        "precision": hits / n_said if n_said else 0.0,
+        "precision": hits / n_predicted if n_predicted else 0.0,
         "recall": hits / n_true if n_true else 0.0,
-        "f1-score": 2 * hits / (n_said + n_true) if hits else 0.0,
+        "f1-score": 2 * hits / (n_predicted + n_true) if hits else 0.0,
         "support": float(n_true),
     }
 

@@ -29,7 +29,7 @@ import numpy as np
 from eraser.data.hatexplain import TOXIC
 from eraser.errors import Fault, InputError
 from eraser.files.whole import gold_record, official_record
-from eraser.official.reading import HARD, Inputs, Record, ScorerOptions
+from eraser.official.reading import HARD, Record, ScorerInputs, ScorerOptions
 from eraser.official.scorer import score_records
 from eraser.types import Dataset, Example, Floats, Mask, Prediction, Text
 
@@ -61,7 +61,7 @@ def score_hatexplain(
     pairs = [(texts[p.example_id], p) for p in predictions if p.example_id in texts]
     if faults := [fault for text, p in pairs for fault in _faults(text, p)]:
         raise InputError(*faults)
-    inputs = Inputs(
+    inputs = ScorerInputs(
         [gold_record(e, {d: dataset.documents[d].words for d in e.doc_ids}) for e in toxic],
         {doc_id: (len(text.words),) for text in texts.values() for doc_id in text.doc_starts},
         list(enumerate(_records(pairs), start=1)),
@@ -98,9 +98,9 @@ def _records(pairs: Sequence[tuple[Text, Prediction]]) -> list[Record]:
 
 
 def _record(text: Text, prediction: Prediction) -> Record:
-    picked = _top(prediction.scores)
-    record = official_record(text, replace(prediction, rationale=picked, ablations=()))
-    spans = [{"start_token": word, "end_token": word + 1} for word in np.flatnonzero(picked).tolist()]
+    selected = _top(prediction.scores)
+    record = official_record(text, replace(prediction, rationale=selected, ablations=()))
+    spans = [{"start_token": word, "end_token": word + 1} for word in np.flatnonzero(selected).tolist()]
     return record | {"rationales": [rationale | {HARD: spans} for rationale in record["rationales"]]}
 
 
@@ -113,10 +113,10 @@ def _top(scores: Floats) -> Mask:
 def _is_top(rationale: Mask, scores: Floats) -> bool:
     """Return whether the rationale [W] has five of the highest scores, or all where fewer words were read."""
     read = ~np.isnan(scores)
-    picked, rest = scores[rationale], scores[read & ~rationale]
-    if len(picked) != min(TOP, read.sum()):
+    selected, rest = scores[rationale], scores[read & ~rationale]
+    if len(selected) != min(TOP, read.sum()):
         return False
-    return len(rest) == 0 or bool(picked.min() >= rest.max())
+    return len(rest) == 0 or bool(selected.min() >= rest.max())
 
 
 def _or_nan(value: float | None) -> float:

@@ -42,7 +42,7 @@ HARD = "hard_rationale_predictions"
 
 
 @dataclass(frozen=True, slots=True)
-class Unit:
+class Granularity:
     """What soft scores are given for: its name, the field of the scores, the two fields of gold."""
 
     name: str
@@ -59,8 +59,8 @@ class Unit:
         return evidence.get(self.start, -1), evidence.get(self.end, -1)
 
 
-TOKENS = Unit("token", "soft_rationale_predictions", "start_token", "end_token")
-SENTENCES = Unit("sentence", "soft_sentence_predictions", "start_sentence", "end_sentence")
+TOKENS = Granularity("token", "soft_rationale_predictions", "start_token", "end_token")
+SENTENCES = Granularity("sentence", "soft_sentence_predictions", "start_sentence", "end_sentence")
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ class ScorerOptions:
 
 
 @dataclass(frozen=True, slots=True)
-class At:
+class RecordLocation:
     """Where a record stands, to name it in a fault."""
 
     file: str
@@ -96,7 +96,7 @@ class At:
     id: str | None
 
     @classmethod
-    def of(cls, record: Record, file: str, line: int) -> At:
+    def of(cls, record: Record, file: str, line: int) -> RecordLocation:
         """Return the place of a record."""
         id = record.get("annotation_id")
         return cls(file, line, None if id is None else str(id))
@@ -111,7 +111,7 @@ class At:
 
 
 @dataclass(frozen=True)
-class Inputs:
+class ScorerInputs:
     """Parsed input: gold in file order, sentence lengths by docid, predictions with their line numbers.
 
     Records have the official files' keys. Soft scores may be lists or arrays.
@@ -124,24 +124,24 @@ class Inputs:
     predictions_file: str = "predictions"
 
     @cached_property
-    def placed_gold(self) -> list[tuple[At, Record]]:
+    def placed_gold(self) -> list[tuple[RecordLocation, Record]]:
         """Each annotation with its place."""
-        return [(At.of(a, self.gold_file, line), a) for line, a in enumerate(self.gold, start=1)]
+        return [(RecordLocation.of(a, self.gold_file, line), a) for line, a in enumerate(self.gold, start=1)]
 
     @cached_property
-    def placed_predictions(self) -> list[tuple[At, Record]]:
+    def placed_predictions(self) -> list[tuple[RecordLocation, Record]]:
         """Each prediction with its place."""
-        return [(At.of(p, self.predictions_file, line), p) for line, p in self.predictions]
+        return [(RecordLocation.of(p, self.predictions_file, line), p) for line, p in self.predictions]
 
     @cached_property
-    def by_id(self) -> dict[object, tuple[At, Record]]:
+    def by_id(self) -> dict[object, tuple[RecordLocation, Record]]:
         """The same by annotation_id, those without one that can be looked up left out."""
         ids = ((p.get("annotation_id", []), at, p) for at, p in self.placed_predictions)
         return {id: (at, p) for id, at, p in ids if type(id) not in (list, dict)}
 
 
 @dataclass(frozen=True, slots=True)
-class Blocks:
+class OutputSections:
     """Which parts of the output there will be. The first prediction alone decides."""
 
     hard: bool
@@ -150,7 +150,7 @@ class Blocks:
     classes: bool
 
     @classmethod
-    def of(cls, predictions: Sequence[Numbered]) -> Blocks:
+    def of(cls, predictions: Sequence[Numbered]) -> OutputSections:
         """Read the first prediction; what is malformed counts as not there."""
         first = predictions[0][1]
         rationales = rationales_of(first)[:1]
@@ -180,7 +180,7 @@ def aopc_entries(entries: Iterable[Record], thresholds: Sequence[float]) -> list
 
 def read_inputs(
     source: Source, split: str, predictions: Path, labels: Sequence[str] = ()
-) -> tuple[Inputs, list[Fault]]:
+) -> tuple[ScorerInputs, list[Fault]]:
     """Read everything, with the faults of broken prediction lines; broken gold or documents raise.
 
     Args:
@@ -196,7 +196,7 @@ def read_inputs(
         records = [(line, with_labels(record, labels)) for line, record in records]
     predicted = (r.get("docid") for _, prediction in records for r in rationales_of(prediction))
     lengths = read_lengths(source, {d for d in chain(predicted, _doc_ids_of(gold)) if isinstance(d, str)})
-    return Inputs(gold, lengths, records, source.place(gold_name), str(predictions)), faults
+    return ScorerInputs(gold, lengths, records, source.place(gold_name), str(predictions)), faults
 
 
 @contextmanager

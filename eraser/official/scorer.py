@@ -30,10 +30,10 @@ from eraser.official.reading import (
     HARD,
     SENTENCES,
     TOKENS,
-    Inputs,
+    Granularity,
     Record,
+    ScorerInputs,
     ScorerOptions,
-    Unit,
     collector_off,
     evidences_of,
     read_inputs,
@@ -98,7 +98,7 @@ def score_valid(
 
 
 @collector_off()
-def score_records(inputs: Inputs, settings: ScorerOptions | None = None) -> dict[str, Any]:
+def score_records(inputs: ScorerInputs, settings: ScorerOptions | None = None) -> dict[str, Any]:
     """Score what is already parsed: `score_official` without the files."""
     settings = settings or ScorerOptions()
     if faults := find_faults(inputs, settings):
@@ -106,7 +106,7 @@ def score_records(inputs: Inputs, settings: ScorerOptions | None = None) -> dict
     return _scores(parts_of(inputs), settings)
 
 
-def _scores(parts: Mapping[Part, Inputs], settings: ScorerOptions) -> dict[str, Any]:
+def _scores(parts: Mapping[Part, ScorerInputs], settings: ScorerOptions) -> dict[str, Any]:
     """Return the parts of the output from what each reads."""
     scores: dict[str, Any] = {}
     if "hard" in parts:
@@ -123,7 +123,7 @@ def _scores(parts: Mapping[Part, Inputs], settings: ScorerOptions) -> dict[str, 
 # ── hard rationales ─────────────────────────────────────────────────────────────────────────────────────
 
 
-def _hard_scores(inputs: Inputs, thresholds: Sequence[float]) -> dict[str, Any]:
+def _hard_scores(inputs: ScorerInputs, thresholds: Sequence[float]) -> dict[str, Any]:
     """Return iou_scores, rationale_prf and token_prf. Spans are sets: repeats count once."""
     pairs: dict[Pair, int] = {}
     gold: set[Triple] = set()
@@ -236,7 +236,7 @@ def _prf(hits: Ints, predicted: Ints, gold: Ints) -> dict[str, dict[str, float]]
 # ── soft rationales ─────────────────────────────────────────────────────────────────────────────────────
 
 
-def _soft_scores(inputs: Inputs, unit: Unit, settings: ScorerOptions) -> dict[str, float]:
+def _soft_scores(inputs: ScorerInputs, unit: Granularity, settings: ScorerOptions) -> dict[str, float]:
     """Return the mean over predicted pairs of the three ranking metrics."""
     scores: dict[Pair, Floats] = {}
     for _, prediction in inputs.predictions:
@@ -255,7 +255,7 @@ def _soft_scores(inputs: Inputs, unit: Unit, settings: ScorerOptions) -> dict[st
     }
 
 
-def _mark(gold: Mapping[Pair, Mask], annotations: Sequence[Record], unit: Unit) -> None:
+def _mark(gold: Mapping[Pair, Mask], annotations: Sequence[Record], unit: Granularity) -> None:
     """Set each mask [W] to True in evidence."""
     for annotation in annotations:
         for evidence in evidences_of(annotation):

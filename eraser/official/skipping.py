@@ -36,10 +36,10 @@ from eraser.official.reading import (
     SUFF,
     THRESHOLDED,
     TOKENS,
-    Blocks,
-    Inputs,
     Numbered,
+    OutputSections,
     Record,
+    ScorerInputs,
     ScorerOptions,
 )
 from eraser.official.validation import Part, evidence_faults, faults_by_part, is_key, thresholds_of
@@ -59,12 +59,12 @@ READS: dict[str, Part] = {
     TOKENS.field: "token",
     SENTENCES.field: "sentence",
 }
-ONLY: dict[Part, Blocks] = {
-    "hard": Blocks(hard=True, tokens=False, sentences=False, classes=False),
-    "token": Blocks(hard=False, tokens=True, sentences=False, classes=False),
-    "sentence": Blocks(hard=False, tokens=False, sentences=True, classes=False),
-    "classes": Blocks(hard=False, tokens=False, sentences=False, classes=True),
-    "aopc": Blocks(hard=False, tokens=False, sentences=False, classes=True),
+ONLY: dict[Part, OutputSections] = {
+    "hard": OutputSections(hard=True, tokens=False, sentences=False, classes=False),
+    "token": OutputSections(hard=False, tokens=True, sentences=False, classes=False),
+    "sentence": OutputSections(hard=False, tokens=False, sentences=True, classes=False),
+    "classes": OutputSections(hard=False, tokens=False, sentences=False, classes=True),
+    "aopc": OutputSections(hard=False, tokens=False, sentences=False, classes=True),
 }
 MOST_NAMED = 10
 Found = dict[Part, dict[int, list[Fault]]]  # by line
@@ -105,12 +105,12 @@ def _named(ids: Sequence[str]) -> str:
 class Rest:
     """What can be scored: what each part of the output reads, those with nothing to read left out."""
 
-    parts: Mapping[Part, Inputs]
+    parts: Mapping[Part, ScorerInputs]
     settings: ScorerOptions
     left_out: LeftOut
 
 
-def parts_of(inputs: Inputs) -> dict[Part, Inputs]:
+def parts_of(inputs: ScorerInputs) -> dict[Part, ScorerInputs]:
     """Return the parts of the output that there will be, each reading everything."""
     return {part: inputs for part in SCORED if _is_on(part, inputs.predictions)}
 
@@ -119,7 +119,7 @@ def _is_on(part: Part, predictions: Sequence[Numbered]) -> bool:
     """Return whether the first prediction has what a part reads."""
     if not predictions:
         return False
-    blocks = Blocks.of(predictions)
+    blocks = OutputSections.of(predictions)
     is_on = {
         "hard": blocks.hard,
         "token": blocks.tokens,
@@ -130,7 +130,7 @@ def _is_on(part: Part, predictions: Sequence[Numbered]) -> bool:
     return is_on[part]
 
 
-def rest_of(inputs: Inputs, settings: ScorerOptions, broken: Sequence[Fault] = ()) -> Rest:
+def rest_of(inputs: ScorerInputs, settings: ScorerOptions, broken: Sequence[Fault] = ()) -> Rest:
     """Leave out what the official scorer would stop at.
 
     Args:
@@ -163,7 +163,7 @@ def rest_of(inputs: Inputs, settings: ScorerOptions, broken: Sequence[Fault] = (
 # ── predictions ─────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _faults(inputs: Inputs, settings: ScorerOptions) -> Found:
+def _faults(inputs: ScorerInputs, settings: ScorerOptions) -> Found:
     """Return what is wrong with each line by itself; of the sound ones with one id, all but the first."""
     found: Found = {part: {} for part in get_args(Part)}
     thresholds, aopc = _usual_thresholds(inputs), settings.aopc_thresholds
@@ -177,14 +177,14 @@ def _faults(inputs: Inputs, settings: ScorerOptions) -> Found:
     return found
 
 
-def _usual_thresholds(inputs: Inputs) -> set[float]:
+def _usual_thresholds(inputs: ScorerInputs) -> set[float]:
     """Return the thresholds that most predictions have: the first may be the odd one out."""
     sets = (frozenset(thresholds_of(prediction)) for _, prediction in inputs.predictions)
     usual = Counter(found for found in sets if found).most_common(1)
     return set(usual[0][0]) if usual else set()
 
 
-def _even(inputs: Inputs, found: Found) -> tuple[Inputs, list[Fault]]:
+def _even(inputs: ScorerInputs, found: Found) -> tuple[ScorerInputs, list[Fault]]:
     """Return predictions without the fields that most of them lack, and the faults that these were.
 
     `found` takes the lines that lack a field which most have. The lines it has already have no vote.
@@ -215,7 +215,7 @@ def _flat(found: Found) -> Iterator[Fault]:
             yield from (fault for line in sorted(by_line) for fault in by_line[line])
 
 
-def _ids(inputs: Inputs, found: Found, broken: Sequence[Fault]) -> dict[str, tuple[str, ...]]:
+def _ids(inputs: ScorerInputs, found: Found, broken: Sequence[Fault]) -> dict[str, tuple[str, ...]]:
     """Return the ids of the predictions left out, by what they are left out of."""
     names = {at.line: at.id or f"line {at.line}" for at, _ in inputs.placed_predictions}
     of_row = {fault.line or 0: f"line {fault.line}" for fault in broken}
@@ -227,7 +227,7 @@ def _ids(inputs: Inputs, found: Found, broken: Sequence[Fault]) -> dict[str, tup
 # ── gold ────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _unpredicted(inputs: Inputs, found: Found) -> tuple[object, ...]:
+def _unpredicted(inputs: ScorerInputs, found: Found) -> tuple[object, ...]:
     """Return the ids of the annotations without a prediction, where there are labels; [] where none are."""
     rows = ChainMap(found["row"], found["classes"])
     if not any(p.get(LABEL) is not None for line, p in inputs.predictions if line not in rows):
@@ -237,10 +237,10 @@ def _unpredicted(inputs: Inputs, found: Found) -> tuple[object, ...]:
 
 
 def _parts(
-    inputs: Inputs, found: Found, unpredicted: Collection[object]
-) -> tuple[dict[Part, Inputs], list[Fault]]:
+    inputs: ScorerInputs, found: Found, unpredicted: Collection[object]
+) -> tuple[dict[Part, ScorerInputs], list[Fault]]:
     """Return what each part of the output reads, and what is wrong with gold, or with all that is left."""
-    parts: dict[Part, Inputs] = {}
+    parts: dict[Part, ScorerInputs] = {}
     faults: dict[Fault, None] = {}  # some are found in two parts
     for part in SCORED:
         lines = ChainMap(found["row"], found[part], found["classes"] if part == "aopc" else {})
@@ -259,7 +259,9 @@ def _parts(
     return parts, list(faults)
 
 
-def _without_lines(inputs: Inputs, lines: Collection[int], unpredicted: Collection[object]) -> Inputs:
+def _without_lines(
+    inputs: ScorerInputs, lines: Collection[int], unpredicted: Collection[object]
+) -> ScorerInputs:
     """Return inputs without some predictions, their annotations and those that have no prediction."""
     kept = [(line, p) for line, p in inputs.predictions if line not in lines]
     there = {p["annotation_id"] for _, p in kept}
@@ -269,14 +271,16 @@ def _without_lines(inputs: Inputs, lines: Collection[int], unpredicted: Collecti
     return replace(inputs, gold=gold, predictions=kept)
 
 
-def _without_ids(inputs: Inputs, ids: Collection[object]) -> Inputs:
+def _without_ids(inputs: ScorerInputs, ids: Collection[object]) -> ScorerInputs:
     """Return inputs without some annotations and their predictions."""
     gold = [a for a in inputs.gold if a["annotation_id"] not in ids]
     kept = [(line, p) for line, p in inputs.predictions if p["annotation_id"] not in ids]
     return replace(inputs, gold=gold, predictions=kept)
 
 
-def _bad_gold(inputs: Inputs, blocks: Blocks, ids: Collection[object]) -> dict[object, list[Fault]]:
+def _bad_gold(
+    inputs: ScorerInputs, blocks: OutputSections, ids: Collection[object]
+) -> dict[object, list[Fault]]:
     """Return what is wrong with the evidence of those annotations, by id; places are those of the file."""
     placed = ((at, a) for at, a in inputs.placed_gold if a["annotation_id"] in ids)
     found = {a["annotation_id"]: [*evidence_faults(at, a, blocks, inputs.lengths)] for at, a in placed}
@@ -287,7 +291,7 @@ def _bad_gold(inputs: Inputs, blocks: Blocks, ids: Collection[object]) -> dict[o
 
 
 def _used_labels(
-    parts: Mapping[Part, Inputs], inputs: Inputs, settings: ScorerOptions
+    parts: Mapping[Part, ScorerInputs], inputs: ScorerInputs, settings: ScorerOptions
 ) -> tuple[ScorerOptions, list[Fault]]:
     """Return options without the extra labels that are never predicted, and what was wrong with them."""
     if "classes" not in parts:
@@ -300,14 +304,16 @@ def _used_labels(
     return replace(settings, extra_labels=used), told
 
 
-def _beyond(parts: Mapping[Part, Inputs], found: Found) -> Iterator[Fault]:
+def _beyond(parts: Mapping[Part, ScorerInputs], found: Found) -> Iterator[Fault]:
     """Yield the spans that leave their document and are scored."""
     lines = {line for line, _ in parts["hard"].predictions} if "hard" in parts else set()
     for line in sorted(lines & found["beyond"].keys()):
         yield from found["beyond"][line]
 
 
-def _unknown(parts: Mapping[Part, Inputs], inputs: Inputs, settings: ScorerOptions) -> Iterator[Fault]:
+def _unknown(
+    parts: Mapping[Part, ScorerInputs], inputs: ScorerInputs, settings: ScorerOptions
+) -> Iterator[Fault]:
     """Yield the labels that gold lacks and that are scored."""
     if "classes" in parts:
         yield from unknown_labels(replace(parts["classes"], gold=inputs.gold), settings.extra_labels)

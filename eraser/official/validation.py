@@ -23,10 +23,10 @@ from eraser.official.reading import (
     SUFF,
     THRESHOLDED,
     TOKENS,
-    At,
-    Blocks,
+    Granularity,
+    OutputSections,
     Record,
-    Unit,
+    RecordLocation,
     evidences_of,
     rationales_of,
 )
@@ -62,14 +62,14 @@ Lengths = Mapping[str, Sequence[int]]  # of the sentences of each document
 
 
 def prediction_faults(
-    at: At, record: Record, lengths: Lengths, aopc: Sequence[float], thresholds: set[float]
+    at: RecordLocation, record: Record, lengths: Lengths, aopc: Sequence[float], thresholds: set[float]
 ) -> Iterator[Fault]:
     """Yield what is wrong with a prediction; its thresholds must be those given, if any are."""
     return (f for _, faults in faults_by_part(at, record, lengths, aopc, thresholds) for f in faults)
 
 
 def faults_by_part(
-    at: At, record: Record, lengths: Lengths, aopc: Sequence[float], thresholds: set[float]
+    at: RecordLocation, record: Record, lengths: Lengths, aopc: Sequence[float], thresholds: set[float]
 ) -> Iterator[tuple[Part, list[Fault]]]:
     """Yield what is wrong with a prediction, by what it spoils; beyond: spans that leave their document."""
     yield "row", [*_row_faults(at, record, lengths)]
@@ -84,7 +84,7 @@ def faults_by_part(
     yield "aopc", shape if shape or wrong else [*_aopc_faults(at, record, aopc, thresholds)]
 
 
-def _row_faults(at: At, record: Record, lengths: Lengths) -> Iterator[Fault]:
+def _row_faults(at: RecordLocation, record: Record, lengths: Lengths) -> Iterator[Fault]:
     if not is_key(record):
         yield at.fault("an annotation_id string", short_repr(record.get("annotation_id")))
     rationales = record.get("rationales")
@@ -99,7 +99,7 @@ def _row_faults(at: At, record: Record, lengths: Lengths) -> Iterator[Fault]:
 
 
 def _unit_faults(
-    at: At, unit: Unit, record: Record, placed: list[tuple[Record, Sequence[int]]]
+    at: RecordLocation, unit: Granularity, record: Record, placed: list[tuple[Record, Sequence[int]]]
 ) -> Iterator[Fault]:
     for rationale, sentences in placed:
         # the official scorer takes null for "no scores" in sentences only
@@ -109,7 +109,7 @@ def _unit_faults(
         yield from _partial_faults(at, unit, rationales_of(record))
 
 
-def _partial_faults(at: At, unit: Unit, rationales: list[Record]) -> Iterator[Fault]:
+def _partial_faults(at: RecordLocation, unit: Granularity, rationales: list[Record]) -> Iterator[Fault]:
     given = sum(r.get(unit.field) is not None for r in rationales)
     if 0 < given < len(rationales):
         yield at.fault(f"{unit.field} for all of its {len(rationales)} documents", f"for {given}")
@@ -126,7 +126,7 @@ def spans_of(rationale: Record) -> list[Record]:
     return [span for span in spans if is_span(span)] if isinstance(spans, list) else []
 
 
-def _span_faults(at: At, rationale: Record) -> Iterator[Fault]:
+def _span_faults(at: RecordLocation, rationale: Record) -> Iterator[Fault]:
     spans, doc_id = rationale.get(HARD, []), rationale["docid"]
     if not isinstance(spans, list):
         yield at.fault(f"a list of {HARD} for {doc_id}", short_repr(spans), doc_id)
@@ -141,7 +141,7 @@ def _span_faults(at: At, rationale: Record) -> Iterator[Fault]:
         yield from _overlap_faults(at, doc_id, sound)
 
 
-def _beyond_faults(at: At, rationale: Record, n_words: int) -> Iterator[Fault]:
+def _beyond_faults(at: RecordLocation, rationale: Record, n_words: int) -> Iterator[Fault]:
     """Yield the spans that do not end where their document ends, or before."""
     for span in spans_of(rationale):
         start, end, doc_id = span["start_token"], span["end_token"], rationale["docid"]
@@ -149,7 +149,7 @@ def _beyond_faults(at: At, rationale: Record, n_words: int) -> Iterator[Fault]:
             yield at.fault(f"a span inside {doc_id} ({n_words} tokens)", f"{start}:{end}", doc_id)
 
 
-def _overlap_faults(at: At, doc_id: str, spans: list[Record]) -> Iterator[Fault]:
+def _overlap_faults(at: RecordLocation, doc_id: str, spans: list[Record]) -> Iterator[Fault]:
     """Yield each span that shares a token with an earlier one; the very same object may be repeated."""
     distinct: dict[object, tuple[int, int]] = {}
     for span in spans:
@@ -163,7 +163,7 @@ def _overlap_faults(at: At, doc_id: str, spans: list[Record]) -> Iterator[Fault]
         before = max(before, (start, end), key=lambda ends: ends[1])
 
 
-def _soft_faults(at: At, unit: Unit, rationale: Record, n_units: int) -> Iterator[Fault]:
+def _soft_faults(at: RecordLocation, unit: Granularity, rationale: Record, n_units: int) -> Iterator[Fault]:
     scores, doc_id = rationale[unit.field], rationale["docid"]
     if not isinstance(scores, (list, np.ndarray)):
         yield at.fault(f"a list of {unit.field} for {doc_id}", short_repr(scores), doc_id)
@@ -181,7 +181,7 @@ def _soft_faults(at: At, unit: Unit, rationale: Record, n_units: int) -> Iterato
 _NEEDS = ((LABEL, SCORES), (SCORES, LABEL), (COMP, LABEL), (SUFF, SCORES))
 
 
-def _label_shape_faults(at: At, record: Record) -> Iterator[Fault]:
+def _label_shape_faults(at: RecordLocation, record: Record) -> Iterator[Fault]:
     if not isinstance(record.get(LABEL, ""), str):
         yield at.fault(f"a {LABEL} string", short_repr(record[LABEL]))
     for field in (SCORES, COMP, SUFF):
@@ -195,11 +195,11 @@ def _is_lacking(record: Record, field: str, needed: str) -> bool:
     return field in record and needed not in record
 
 
-def _lacks(at: At, field: str, needed: str) -> Fault:
+def _lacks(at: RecordLocation, field: str, needed: str) -> Fault:
     return at.problem(f"{field} needs {needed}, which is missing")
 
 
-def _threshold_shape_faults(at: At, record: Record) -> Iterator[Fault]:
+def _threshold_shape_faults(at: RecordLocation, record: Record) -> Iterator[Fault]:
     needs = (LABEL, SCORES, COMP, SUFF)
     yield from (_lacks(at, THRESHOLDED, n) for n in needs if _is_lacking(record, THRESHOLDED, n))
     entries = record.get(THRESHOLDED, [])
@@ -215,7 +215,7 @@ def _threshold_shape_faults(at: At, record: Record) -> Iterator[Fault]:
                     yield at.problem(f"{field} is missing at threshold {entry['threshold']}")
 
 
-def _distribution_faults(at: At, record: Record) -> Iterator[Fault]:
+def _distribution_faults(at: RecordLocation, record: Record) -> Iterator[Fault]:
     """Yield what keeps comprehensiveness and sufficiency from being read; SCORES alone are never read."""
     if COMP not in record and SUFF not in record:
         return
@@ -238,7 +238,9 @@ def thresholds_of(record: Record) -> set[float]:
         return set()
 
 
-def _aopc_faults(at: At, record: Record, aopc: Sequence[float], first: set[float]) -> Iterator[Fault]:
+def _aopc_faults(
+    at: RecordLocation, record: Record, aopc: Sequence[float], first: set[float]
+) -> Iterator[Fault]:
     if THRESHOLDED not in record:
         return
     label, entries = record[LABEL], record[THRESHOLDED]
@@ -264,7 +266,7 @@ _EVIDENCE_NEEDS = {"text", "docid"}
 _EVIDENCE_MAY = _EVIDENCE_NEEDS | {"start_token", "end_token", "start_sentence", "end_sentence"}
 
 
-def annotation_faults(at: At, annotation: Record) -> Iterator[Fault]:
+def annotation_faults(at: RecordLocation, annotation: Record) -> Iterator[Fault]:
     """Yield what keeps the official scorer from loading a gold annotation."""
     if not _ANNOTATION_NEEDS <= annotation.keys() <= _ANNOTATION_MAY:
         expected = f"the keys {sorted(_ANNOTATION_NEEDS)} and at most query_type and docids more"
@@ -283,7 +285,7 @@ def _is_groups(value: Any) -> bool:
     return isinstance(value, list) and all(isinstance(group, list) for group in value)
 
 
-def _evidence_faults(at: At, evidence: Any) -> Iterator[Fault]:
+def _evidence_faults(at: RecordLocation, evidence: Any) -> Iterator[Fault]:
     if not isinstance(evidence, dict) or not _EVIDENCE_NEEDS <= evidence.keys() <= _EVIDENCE_MAY:
         expected = f"evidence with the keys {sorted(_EVIDENCE_NEEDS)} and at most the starts and ends"
         yield at.fault(expected, short_repr(evidence))
@@ -292,7 +294,7 @@ def _evidence_faults(at: At, evidence: Any) -> Iterator[Fault]:
 
 
 def evidence_faults(
-    at: At, annotation: Record, blocks: Blocks, lengths: Mapping[str, Sequence[int]]
+    at: RecordLocation, annotation: Record, blocks: OutputSections, lengths: Mapping[str, Sequence[int]]
 ) -> Iterator[Fault]:
     """Yield what keeps an annotation's evidence from being scored in the blocks that are on."""
     units = [unit for unit, is_on in ((TOKENS, blocks.tokens), (SENTENCES, blocks.sentences)) if is_on]
@@ -307,7 +309,7 @@ def evidence_faults(
             yield at.fault("start_token and end_token integers", short_repr(TOKENS.gold(evidence)))
 
 
-def _place_faults(at: At, unit: Unit, evidence: Record, n_units: int) -> Iterator[Fault]:
+def _place_faults(at: RecordLocation, unit: Granularity, evidence: Record, n_units: int) -> Iterator[Fault]:
     start, end = unit.gold(evidence)
     if not is_token(start) or not is_token(end):
         yield at.fault(f"{unit.start} and {unit.end} integers", short_repr((start, end)))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from eraser import Fault, InputError
 from eraser.types import Floats, Mask
-from rationale.attribution.batched import Case, halving, piece_scores
+from rationale.attribution.batched import AttributionInput, halving, piece_scores
 from rationale.attribution.fit import fitting, refuse_unfit, shown_whole, unfit
 from rationale.attribution.methods import METHODS, Method, codes_of, method_named
 from rationale.attribution.request import usual
@@ -18,8 +18,8 @@ from rationale.settings import AttributionSettings
 from rationale.text_classifier import TextClassifier
 
 __all__ = [
-    "METHODS", "Attribution", "AttributionSettings", "Case", "attribute", "check_method", "fitting",
-    "codes_of", "halving", "method_named", "refuse_unfit", "unfit", "usual",
+    "METHODS", "Attribution", "AttributionInput", "AttributionSettings", "attribute", "check_method",
+    "codes_of", "fitting", "halving", "method_named", "refuse_unfit", "unfit", "usual",
 ]  # fmt: skip
 
 
@@ -27,7 +27,7 @@ __all__ = [
 class Attribution:
     """One score for each word [W]; NaN where no piece was read. `target` is the class explained.
 
-    `own` [W] are the words that a method chose itself. `milliseconds` is the text's share, by pieces,
+    `selected` [W] are the words that a method chose itself. `milliseconds` is the text's share, by pieces,
     of its batches' wall-clock time. `convergence_delta` is by how much the scores of a method that promises
     it miss what they should sum to, added up over the text's windows.
     """
@@ -35,14 +35,14 @@ class Attribution:
     scores: Floats
     target: int
     milliseconds: float
-    own: Mask | None = None
+    selected: Mask | None = None
     convergence_delta: float | None = None
 
 
 def attribute(
     classifier: TextClassifier,
     method: str,
-    cases: Sequence[Case],
+    cases: Sequence[AttributionInput],
     settings: AttributionSettings | None = None,
 ) -> list[Attribution]:
     """Score every word of every text with a method of METHODS, all windows together, longest first.
@@ -60,14 +60,14 @@ def attribute(
     pieces, spent, deltas = piece_scores(classifier, chosen, cases, settings)
     check_finite(f"finite scores from {method}", pieces, [case.of for case in cases for _ in case.windows])
     of_windows = iter(pieces)
-    bar = None if chosen.own is None else chosen.own(classifier)
+    bar = None if chosen.selection_threshold is None else chosen.selection_threshold(classifier)
     attributions = []
     for case, ms, delta in zip(cases, spent, deltas, strict=True):
         of_case = [next(of_windows) for _ in case.windows]
         scores = word_scores(case.windows, of_case, case.n_words, chosen.reduce)
-        own = None if bar is None else scores >= bar  # NaN, an unread word, is not chosen
+        selected = None if bar is None else scores >= bar  # NaN, an unread word, is not chosen
         convergence_delta = None if chosen.expected_sum is None else float(delta)
-        attributions.append(Attribution(scores, case.target, float(ms), own, convergence_delta))
+        attributions.append(Attribution(scores, case.target, float(ms), selected, convergence_delta))
     return attributions
 
 

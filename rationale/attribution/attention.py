@@ -18,7 +18,7 @@ from torch import Tensor
 
 from eraser import Fault, InputError
 from rationale.attribution.carried import by_head, carrier_of, eager_attention, maps_of, no_maps, noting
-from rationale.attribution.request import Request
+from rationale.attribution.request import AttributionBatch
 from rationale.heads import explained
 from rationale.models.packed.entry import entering
 from rationale.models.packed.reads import read_mask, reads_of
@@ -63,7 +63,7 @@ def _maps(output: object, batch: Batch) -> tuple[Tensor, ...]:
     return maps
 
 
-def _summaries(classifier: Classifier, request: Request) -> dict[str, Tensor]:
+def _summaries(classifier: Classifier, request: AttributionBatch) -> dict[str, Tensor]:
     """Return every score [B,T] that one forward pass with attention weights gives."""
     return once(classifier.passes, request.key("attention"), partial(_summarise, classifier, request.batch))
 
@@ -86,22 +86,22 @@ def _summarise(classifier: Classifier, batch: Batch) -> dict[str, Tensor]:
     return found if noted.values is None else found | {"values": noted.values}
 
 
-def attention(classifier: Classifier, request: Request) -> Tensor:
+def attention(classifier: Classifier, request: AttributionBatch) -> Tensor:
     """Last layer's attention from the token that the head reads, mean over heads."""
     return _summaries(classifier, request)["last"]
 
 
-def attention_max(classifier: Classifier, request: Request) -> Tensor:
+def attention_max(classifier: Classifier, request: AttributionBatch) -> Tensor:
     """Last layer's attention from the token that the head reads, largest of the heads."""
     return _summaries(classifier, request)["max"]
 
 
-def attention_layers(classifier: Classifier, request: Request) -> Tensor:
+def attention_layers(classifier: Classifier, request: AttributionBatch) -> Tensor:
     """Attention from the token that the head reads, mean over all layers and heads."""
     return _summaries(classifier, request)["layers"]
 
 
-def rollout(classifier: Classifier, request: Request) -> Tensor:
+def rollout(classifier: Classifier, request: AttributionBatch) -> Tensor:
     """Attention multiplied through the layers, half of each layer passing by on the residual path.
 
     A~ = (A + I) / 2 with A the head mean; scores = row r of A~_L … A~_1, r the token that the head reads
@@ -110,7 +110,7 @@ def rollout(classifier: Classifier, request: Request) -> Tensor:
     return _summaries(classifier, request)["rollout"]
 
 
-def value_norm(classifier: Classifier, request: Request) -> Tensor:
+def value_norm(classifier: Classifier, request: AttributionBatch) -> Tensor:
     """Length of what the last layer carries from the piece to where the head reads: weight × projected value.
 
     ‖Σ_h α_h W_O v_h‖: the heads' vectors are added before the norm is taken (Kobayashi et al. 2020, eq. 5);
@@ -126,7 +126,7 @@ def value_norm(classifier: Classifier, request: Request) -> Tensor:
     return norms
 
 
-def attention_x_gradient(classifier: Classifier, request: Request) -> Tensor:
+def attention_x_gradient(classifier: Classifier, request: AttributionBatch) -> Tensor:
     """Last layer's attention from what the head reads × its gradient, negatives cut off, mean over heads."""
     batch = request.batch
     with torch.enable_grad(), eager_attention(classifier), classifier.autocast():

@@ -12,19 +12,18 @@ from eraser import Fault, InputError, Text
 from eraser.progress import progress
 from eraser.types import Floats
 from rationale.attribution.methods import Method
-from rationale.attribution.request import Request
-from rationale.inference.predict import DROPPING, together
+from rationale.attribution.request import AttributionBatch
+from rationale.inference.predict import DROPPING, piece_budget, together
 from rationale.pass_cache import PassCache, now
 from rationale.settings import AttributionSettings
 from rationale.text.encode import Window
 from rationale.text_classifier import TextClassifier
 
-MAX_PIECES = {"cpu": 2 * 512, "cuda": 128 * 512}  # of a gradient batch: small ones stay in caches
 MAX_ASKED = 32 * 1024  # words and gaps of texts whose questions a function is asked together
 
 
 @dataclass(frozen=True)
-class Case:
+class AttributionInput:
     """One text to explain: its windows, its number of words, the class, a seed for methods that draw.
 
     `of` is the text itself, to be named where its scores are no numbers.
@@ -38,14 +37,17 @@ class Case:
 
 
 def piece_scores(
-    classifier: TextClassifier, method: Method, cases: Sequence[Case], settings: AttributionSettings
+    classifier: TextClassifier,
+    method: Method,
+    cases: Sequence[AttributionInput],
+    settings: AttributionSettings,
 ) -> tuple[list[Floats], Floats, Floats]:
     """Return the piece scores of each window, and for each case the milliseconds and the sum of |delta|."""
     owner = [n for n, case in enumerate(cases) for _ in case.windows]
     flat = [window for case in cases for window in case.windows]
     pieces: list[Floats] = [np.empty(0)] * len(flat)
     spent, deltas = np.zeros(len(cases)), np.zeros(len(cases))
-    limit = MAX_PIECES.get(classifier.device.type, MAX_PIECES["cpu"])
+    limit = piece_budget(classifier.device, "backward")
     limit *= DROPPING if method.adaptive else 1
     limit = MAX_ASKED if classifier.opaque else limit
     passes = classifier.passes or PassCache()
@@ -55,7 +57,7 @@ def piece_scores(
         owners = [cases[owner[i]] for i in rows]
         target = torch.tensor([case.target for case in owners], device=classifier.device)
         step_rows = max(1, limit // batch.ids.shape[1])
-        request = Request(batch, target, tuple(case.seed for case in owners), settings, step_rows)
+        request = AttributionBatch(batch, target, tuple(case.seed for case in owners), settings, step_rows)
         begin, saved = now(), passes.saved
         scores = halving(classifier, method, request).double().cpu().numpy()
         seconds = now() - begin + passes.saved - saved
@@ -72,7 +74,7 @@ def piece_scores(
     return pieces, spent, deltas
 
 
-def halving(classifier: TextClassifier, method: Method, request: Request) -> torch.Tensor:
+def halving(classifier: TextClassifier, method: Method, request: AttributionBatch) -> torch.Tensor:
     """Return the method's piece scores [B,T]; out of memory, do one half after the other."""
     try:
         return method.scores(classifier, request)
@@ -91,6 +93,6 @@ def halving(classifier: TextClassifier, method: Method, request: Request) -> tor
     return torch.cat(parts)
 
 
-def _rows(request: Request, rows: slice) -> Request:
+def _rows(request: AttributionBatch, rows: slice) -> AttributionBatch:
     batch, target, seeds = request.batch.rows(rows), request.target[rows], request.seeds[rows]
     return replace(request, batch=batch, target=target, seeds=seeds, step_rows=max(1, request.step_rows // 2))

@@ -29,7 +29,7 @@ if TYPE_CHECKING:  # a function of texts is explained without Hugging Face's lib
 
 NAME = "rationale_noted"
 PROBED = 7  # pieces of the text that is watched
-CLOSE, CLOSE_ROUNDED = 1e-4, 0.05  # of what is carried, as a share of the largest
+MAP_TOLERANCE, ROUNDED_TOLERANCE = 1e-4, 0.05  # of what is carried, as a share of the largest
 NO_MAPS = "it needs an attention map [T,T] of each head in every layer, and this model gives {}"
 
 
@@ -181,7 +181,7 @@ class _Calls:
 def _watch(classifier: Classifier) -> tuple[str | None, Carrier | None]:
     if two_stacks(classifier.model):
         return NO_MAPS.format("those of an encoder and of a decoder"), None
-    close = CLOSE_ROUNDED if classifier.bf16 or rounded(classifier.model) else CLOSE
+    close = ROUNDED_TOLERANCE if classifier.bf16 or rounded(classifier.model) else MAP_TOLERANCE
     reason = "none"
     for name in (NAME, "eager"):
         notes, calls = Noted(), _Calls()

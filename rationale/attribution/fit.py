@@ -16,7 +16,7 @@ import numpy as np
 from eraser import Fault, InputError, Text
 from eraser.errors import first_line
 from eraser.types import Floats
-from rationale.attribution.batched import Case, piece_scores
+from rationale.attribution.batched import AttributionInput, piece_scores
 from rationale.attribution.gradients import lengths_count
 from rationale.attribution.methods import Method, method_named
 from rationale.models.packed.alone import length_matters
@@ -27,7 +27,10 @@ from rationale.text_classifier import TextClassifier
 
 TRIED = (6, 3)  # words of the texts
 OPAQUE = "it looks into a model, and this is a function of texts; leave_one_out works"
-CLOSE, CLOSE_ROUNDED = 0.01, 0.25  # of scores, as a share of the largest: rounding alone; the latter in bf16
+SCORE_TOLERANCE, ROUNDED_TOLERANCE = (
+    0.01,
+    0.25,
+)  # of scores, as a share of the largest: rounding alone; the latter in bf16
 
 
 if TYPE_CHECKING:
@@ -119,7 +122,7 @@ def _tried(classifier: Classifier, method: Method) -> str | None:
     except Exception as error:  # whatever layers of another kind say to it
         return f"it fails on this model ({first_line(error)}); leave_one_out works"
     one, other = np.concatenate([s for found in alone for s in found]), np.concatenate(together)
-    close = CLOSE_ROUNDED if classifier.bf16 or rounded(classifier.model) else CLOSE
+    close = ROUNDED_TOLERANCE if classifier.bf16 or rounded(classifier.model) else SCORE_TOLERANCE
     if not np.isfinite(one).all() or np.abs(one - other).max() <= close * np.abs(one).max():
         return None
     if not lengths_count(classifier):
@@ -127,12 +130,14 @@ def _tried(classifier: Classifier, method: Method) -> str | None:
     return "a text's scores change with the texts beside it; leave_one_out works"
 
 
-def _scores(classifier: Classifier, method: Method, cases: Sequence[Case]) -> list[Floats]:
+def _scores(classifier: Classifier, method: Method, cases: Sequence[AttributionInput]) -> list[Floats]:
     pieces, _, _ = piece_scores(classifier, method, cases, AttributionSettings())
     return pieces
 
 
-def _two_texts(classifier: Classifier) -> list[Case]:
+def _two_texts(classifier: Classifier) -> list[AttributionInput]:
     words = [tuple(f"{'xyz'[(i + n) % 3]}{i}" for i in range(size)) for n, size in enumerate(TRIED)]
     encoded = classifier.encoder.encode([Text(str(n), w, {str(n): 0}, (0,)) for n, w in enumerate(words)])
-    return [Case(w[:1], size, 0, n) for n, (w, size) in enumerate(zip(encoded, TRIED, strict=True))]
+    return [
+        AttributionInput(w[:1], size, 0, n) for n, (w, size) in enumerate(zip(encoded, TRIED, strict=True))
+    ]

@@ -20,7 +20,7 @@ from captum.attr._core.deep_lift import SUPPORTED_NON_LINEAR
 from torch import Tensor, nn
 
 from rationale.attribution.carried import eager_attention
-from rationale.attribution.request import Request
+from rationale.attribution.request import AttributionBatch
 from rationale.heads import explained
 from rationale.models.packed.entry import embed, entering, takes_types, two_stacks
 from rationale.models.packed.known import as_held, known
@@ -31,11 +31,11 @@ from rationale.text.encode import OUTSIDE
 if TYPE_CHECKING:
     from rationale.hf.classifier import Classifier
 
-CLOSE = 1e-3  # of logits, as a share of one more than the largest
+SCALING_TOLERANCE = 1e-3  # of logits, as a share of one more than the largest
 Arguments = tuple[Tensor, Tensor, Tensor, Tensor]  # ids, real, types [B,T], target [B]
 
 
-def _blank(classifier: Classifier, request: Request) -> Tensor:
+def _blank(classifier: Classifier, request: AttributionBatch) -> Tensor:
     """Return the baseline's embeddings [B,T,D]."""
     batch = request.batch
     pad = torch.full_like(batch.ids, classifier.encoder.pad_id)  # [B,T]
@@ -45,7 +45,7 @@ def _blank(classifier: Classifier, request: Request) -> Tensor:
 class Explained(nn.Module):
     """(embeddings, ids, real, types, target) → what is explained [B]: a module, as DeepLIFT hooks modules."""
 
-    def __init__(self, classifier: Classifier, request: Request) -> None:
+    def __init__(self, classifier: Classifier, request: AttributionBatch) -> None:
         super().__init__()
         self.model = classifier.model
         self.autocast = classifier.autocast
@@ -61,7 +61,7 @@ class Explained(nn.Module):
 
 
 @torch.no_grad()
-def expected_sum(classifier: Classifier, request: Request) -> Tensor:
+def expected_sum(classifier: Classifier, request: AttributionBatch) -> Tensor:
     """Return what the scores of path methods should sum to [B]: the answer less that of the empty text."""
     answer = Explained(classifier, request)
     full, blank = embed(classifier.model, request.batch.ids), _blank(classifier, request)  # [B,T,D], [B,T,D]
@@ -69,7 +69,7 @@ def expected_sum(classifier: Classifier, request: Request) -> Tensor:
     return value
 
 
-def _arguments(request: Request) -> Arguments:
+def _arguments(request: AttributionBatch) -> Arguments:
     batch = request.batch
     return batch.ids, batch.real.long(), batch.types, request.target
 
@@ -80,7 +80,7 @@ def _backward(classifier: Classifier) -> AbstractContextManager[None]:
     return eager_attention(classifier) if slow else nullcontext()
 
 
-def _gradient(classifier: Classifier, request: Request, at: Tensor, arguments: Arguments) -> Tensor:
+def _gradient(classifier: Classifier, request: AttributionBatch, at: Tensor, arguments: Arguments) -> Tensor:
     """Return the gradient [B,T,D] at embeddings [B,T,D]."""
     with _backward(classifier):
         found: Tensor = Saliency(Explained(classifier, request)).attribute(
@@ -89,7 +89,7 @@ def _gradient(classifier: Classifier, request: Request, at: Tensor, arguments: A
     return found.detach()  # [B,T,D]
 
 
-def _first_order(classifier: Classifier, request: Request) -> dict[str, Tensor]:
+def _first_order(classifier: Classifier, request: AttributionBatch) -> dict[str, Tensor]:
     """Return every score [B,T] that one backward pass gives."""
 
     def compute() -> dict[str, Tensor]:
@@ -106,27 +106,27 @@ def _first_order(classifier: Classifier, request: Request) -> dict[str, Tensor]:
     return once(classifier.passes, request.key("gradient"), compute)
 
 
-def saliency(classifier: Classifier, request: Request) -> Tensor:
+def saliency(classifier: Classifier, request: AttributionBatch) -> Tensor:
     """Euclidean norm of the gradient: how steeply the answer changes with the piece."""
     return _first_order(classifier, request)["norm"]
 
 
-def gradient_x_input(classifier: Classifier, request: Request) -> Tensor:
+def gradient_x_input(classifier: Classifier, request: AttributionBatch) -> Tensor:
     """Sum over dimensions of e ⊙ gradient: first-order effect of the piece."""
     return _first_order(classifier, request)["sum"]
 
 
-def gradient_x_input_l1(classifier: Classifier, request: Request) -> Tensor:
+def gradient_x_input_l1(classifier: Classifier, request: AttributionBatch) -> Tensor:
     """Sum of absolute values of e ⊙ gradient."""
     return _first_order(classifier, request)["l1"]
 
 
-def gradient_x_input_l2(classifier: Classifier, request: Request) -> Tensor:
+def gradient_x_input_l2(classifier: Classifier, request: AttributionBatch) -> Tensor:
     """Euclidean norm of e ⊙ gradient: how much the piece matters, whatever the direction."""
     return _first_order(classifier, request)["l2"]
 
 
-def integrated_gradients(classifier: Classifier, request: Request) -> Tensor:
+def integrated_gradients(classifier: Classifier, request: AttributionBatch) -> Tensor:
     """Gradients averaged on the straight way from [PAD]-for-every-word to the text (Sundararajan 2017)."""
     with _backward(classifier):
         scores: Tensor = IntegratedGradients(Explained(classifier, request)).attribute(
@@ -139,7 +139,7 @@ def integrated_gradients(classifier: Classifier, request: Request) -> Tensor:
     return scores.detach().float().sum(-1)  # [B,T,D] → [B,T]
 
 
-def gradient_shap(classifier: Classifier, request: Request) -> Tensor:
+def gradient_shap(classifier: Classifier, request: AttributionBatch) -> Tensor:
     """Gradients averaged at random points of that straight way (Lundberg, Lee 2017; one baseline, no noise).
 
     captum draws from one global generator, so that a text's scores would depend on its neighbours: here
@@ -173,7 +173,7 @@ def lengths_count(classifier: Classifier) -> bool:
         with entering(model, times * embed(model, ids)), as_held(model):
             answers.append(model(input_ids=ids, attention_mask=torch.ones_like(ids)).logits.float())
     one, other = answers  # [1,C], [1,C]
-    return bool((one - other).abs().max() > CLOSE * (1 + one.abs().max()))
+    return bool((one - other).abs().max() > SCALING_TOLERANCE * (1 + one.abs().max()))
 
 
 def no_rescaling(classifier: Classifier) -> str | None:
@@ -201,7 +201,7 @@ def _called_again(model: nn.Module) -> str | None:
     return next((type(module).__name__ for module, n in calls.items() if n > 1), None)
 
 
-def deeplift(classifier: Classifier, request: Request) -> Tensor:
+def deeplift(classifier: Classifier, request: AttributionBatch) -> Tensor:
     """DeepLIFT's rescale rule against the same baseline (Shrikumar et al. 2017).
 
     captum has no rule for GELU, layer normalisation and fused attention: they pass plain gradients, so that

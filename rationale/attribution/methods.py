@@ -20,7 +20,7 @@ from rationale.attribution import attention as attn
 from rationale.attribution import gradients as grad
 from rationale.attribution import perturbation as pert
 from rationale.attribution import survivors as adaptive
-from rationale.attribution.request import Request
+from rationale.attribution.request import AttributionBatch
 from rationale.explanations.pooling import Reduce
 from rationale.text.encode import OUTSIDE
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from rationale.hf.classifier import Classifier
     from rationale.text_classifier import TextClassifier
 
-Scores = Callable[[Any, Request], Tensor]  # …, of a Classifier, or of whatever can be asked
+Scores = Callable[[Any, AttributionBatch], Tensor]  # …, of a Classifier, or of whatever can be asked
 Need = Callable[[Any], str | None]  # why not, in words that end in what does work; None where it fits
 
 
@@ -37,8 +37,8 @@ class Method:
     """A method: its function, how pieces become words, whether scores have a sign, where it is from.
 
     `uses` names the settings its scores depend on (`seed` too). `expected_sum` is what the scores of a window
-    should sum to, for methods that promise that. `own` gives the score from which on a word is the method's
-    own choice, for methods that choose; `adaptive` marks what only a token-dropping model can do, `asks` what
+    should sum to, for methods that promise that. `selection_threshold` gives the score from which a word is
+    selected, for methods that select; `adaptive` marks what only a token-dropping model can do, `asks` what
     needs no more than answers to texts, and so explains a function too. `needs` says why a classifier lacks
     what the method needs, or None; a method that is `tried` must also score two short texts alone as it does
     together before it is used on a model (see `rationale.attribution.fit`).
@@ -51,7 +51,7 @@ class Method:
     uses: tuple[str, ...] = ()
     expected_sum: Scores | None = None
     adaptive: bool = False
-    own: Callable[[Any], float] | None = None
+    selection_threshold: Callable[[Any], float] | None = None
     asks: bool = False
     needs: Need | None = None
     tried: bool = False
@@ -67,7 +67,7 @@ class Method:
             return self.scores.__code__.co_code.hex()
 
 
-def random(classifier: TextClassifier, request: Request) -> Tensor:
+def random(classifier: TextClassifier, request: AttributionBatch) -> Tensor:
     """Uniform random scores, one per word, from the example's own seed: the baseline to beat."""
     word = request.batch.word.cpu().numpy()
     scores = np.zeros(word.shape)
@@ -77,18 +77,18 @@ def random(classifier: TextClassifier, request: Request) -> Tensor:
     return torch.from_numpy(scores)
 
 
-def position(classifier: TextClassifier, request: Request) -> Tensor:
+def position(classifier: TextClassifier, request: AttributionBatch) -> Tensor:
     """The text's first words first: 1 / (1 + place of the word)."""
     word = request.batch.word.double()
     return torch.where(word == OUTSIDE, 0.0, 1 / (1 + word.clamp(min=0)))
 
 
-def survivors(classifier: Classifier, request: Request) -> Tensor:
+def survivors(classifier: Classifier, request: AttributionBatch) -> Tensor:
     """How many layers of a token-dropping model each piece survived; its own choice: all of them."""
     return adaptive.survivors(classifier, request.batch)
 
 
-def contribution(classifier: Classifier, request: Request) -> Tensor:
+def contribution(classifier: Classifier, request: AttributionBatch) -> Tensor:
     """Mean over layers of a token-dropping model's predicted contributions."""
     return adaptive.contribution(classifier, request.batch)
 
@@ -107,8 +107,16 @@ def _effects(
     return Method(scores, "sum", True, source, uses, expected_sum, needs=needs, tried=True)
 
 
-def _chosen(scores: Scores, own: Callable[[Classifier], float] | None = None) -> Method:
-    return Method(scores, "max", False, "AdapLeR 2022", adaptive=True, own=own, needs=adaptive.drops_none)
+def _chosen(scores: Scores, selection_threshold: Callable[[Classifier], float] | None = None) -> Method:
+    return Method(
+        scores,
+        "max",
+        False,
+        "AdapLeR 2022",
+        adaptive=True,
+        selection_threshold=selection_threshold,
+        needs=adaptive.drops_none,
+    )
 
 
 def _asking(
@@ -166,7 +174,7 @@ def method_named(name: str) -> Method | None:
     """Return a method of METHODS, or `survivors@K`, whose own choice is what reached layer K; else None."""
     base, at, layer = name.partition("@")
     if base == "survivors" and at and layer.isdecimal():
-        return replace(METHODS[base], own=partial(adaptive.at_layer, int(layer)))
+        return replace(METHODS[base], selection_threshold=partial(adaptive.at_layer, int(layer)))
     return METHODS.get(name)
 
 

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from eraser.progress import progress
 from eraser.types import Floats
-from rationale.attribution.request import Request, explained_values
+from rationale.attribution.request import AttributionBatch, explained_values
 from rationale.inference.ablate import coalition_logits, words_of
 from rationale.settings import AttributionSettings
 from rationale.text.encode import Window
@@ -31,7 +31,7 @@ Answer = Callable[[Tensor], Tensor]  # words present [Q,U] → what is explained
 Explainer = Callable[[Answer, Tensor, AttributionSettings], Tensor]  # …, all words present [1,U] → [1,U]
 
 
-def expected_sum(classifier: TextClassifier, request: Request) -> Tensor:
+def expected_sum(classifier: TextClassifier, request: AttributionBatch) -> Tensor:
     """Return what Shapley values should sum to [B]: the answer less that without any word."""
     windows = request.windows()
     ends = [np.array([[True], [False]]).repeat(len(words_of(w)), axis=1) for w in windows]
@@ -43,7 +43,7 @@ def expected_sum(classifier: TextClassifier, request: Request) -> Tensor:
     return torch.stack([full - empty for full, empty in values])  # [B]
 
 
-def _perturb(explainer: Explainer, classifier: TextClassifier, request: Request) -> Tensor:
+def _perturb(explainer: Explainer, classifier: TextClassifier, request: AttributionBatch) -> Tensor:
     windows, s = request.windows(), request.settings
     questions = [_ask(explainer, w, seed, s) for w, seed in zip(windows, request.seeds, strict=True)]
     logits = coalition_logits(classifier, windows, questions, s.replace)  # [Q,C] of each window
@@ -121,21 +121,21 @@ def _kernel_shap(answer: Answer, words: Tensor, s: AttributionSettings) -> Tenso
     return found
 
 
-def leave_one_out(classifier: TextClassifier, request: Request) -> Tensor:
+def leave_one_out(classifier: TextClassifier, request: AttributionBatch) -> Tensor:
     """How much what is explained falls when the word is taken away; a pass for each word."""
     return _perturb(_leave_one_out, classifier, request)
 
 
-def occlusion(classifier: TextClassifier, request: Request) -> Tensor:
+def occlusion(classifier: TextClassifier, request: AttributionBatch) -> Tensor:
     """How much it falls when a phrase that slides over the word is taken away, mean over such phrases."""
     return _perturb(_occlusion, classifier, request)
 
 
-def lime(classifier: TextClassifier, request: Request) -> Tensor:
+def lime(classifier: TextClassifier, request: AttributionBatch) -> Tensor:
     """Weights of a ridge regression on random subsets of the words, near ones counting more."""
     return _perturb(_lime, classifier, request)
 
 
-def kernel_shap(classifier: TextClassifier, request: Request) -> Tensor:
+def kernel_shap(classifier: TextClassifier, request: AttributionBatch) -> Tensor:
     """Shapley values of the words, by weighted regression on random subsets."""
     return _perturb(_kernel_shap, classifier, request)

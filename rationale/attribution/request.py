@@ -20,7 +20,7 @@ def usual(classifier: TextClassifier) -> AttributionSettings:
 
 
 @dataclass(frozen=True)
-class Request:
+class AttributionBatch:
     """What is to be explained: padded windows, the class of each [B], a seed for each [B].
 
     `step_rows` is how many rows a gradient pass may hold.

@@ -17,7 +17,7 @@ from eraser.files.owned import claim, finish, writes
 from eraser.files.whole import write_text
 from eraser.metrics.table import measure, score
 from eraser.progress import progress
-from rationale.attribution import Case, attribute
+from rationale.attribution import AttributionInput, attribute
 from rationale.hf.classifier import Classifier
 from rationale.hf.folder_checks import content_of_model
 from rationale.inference.savings import answers, speedup_of
@@ -60,11 +60,16 @@ def _row(classifier: Classifier, dataset: Dataset, split: str, seed: int) -> dic
     examples = dataset.splits[split]
     model = answers(classifier, dataset, split)
     truths = [dataset.truth(e) for e in examples]
-    cases = [Case(w, t.n_words, int(i)) for w, t, i in zip(model.texts, truths, model.said, strict=True)]
+    cases = [
+        AttributionInput(w, t.n_words, int(i))
+        for w, t, i in zip(model.texts, truths, model.predicted, strict=True)
+    ]
     found = attribute(classifier, "survivors", cases)
     predictions = [
-        Prediction(e.id, classifier.labels[i], {}, a.scores, a.own if a.own is not None else a.scores > 0)
-        for e, i, a in zip(examples, model.said, found, strict=True)
+        Prediction(
+            e.id, classifier.labels[i], {}, a.scores, a.selected if a.selected is not None else a.scores > 0
+        )
+        for e, i, a in zip(examples, model.predicted, found, strict=True)
     ]
     row: dict[str, Any] = {"speedup": speedup_of(classifier, model.windows, model.kept)}
     row |= {f"layer_{i}": float(n) for i, n in enumerate(model.kept.mean(1))}

@@ -116,7 +116,7 @@ def _right(classifier: Classifier, dataset: Dataset, split: str, found: Answers)
     examples, nothing = dataset.splits[split], np.zeros(0)
     predictions = [
         Prediction(e.id, classifier.labels[i], {}, nothing, nothing > 0)
-        for e, i in zip(examples, found.said, strict=True)
+        for e, i in zip(examples, found.predicted, strict=True)
     ]
     return measure("accuracy", [dataset.truth(e) for e in examples], predictions)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -22,25 +22,29 @@ from rationale.cli.options import (
 from rationale.process.terminal import digits, say, say_next
 from rationale.settings import StreamSettings
 
+TextFile = Annotated[
+    Path,
+    typer.Option(
+        help="Texts: CSV, TSV, Excel, JSON, JSONL or Parquet with a column of texts, or TXT with one per "
+        "line."
+    ),
+]
+ModelName = Annotated[str, typer.Option(help="Model folder, hub id or package.module:function.")]
+PartsFolder = Annotated[Path, typer.Option(help="Folder for the part files and manifest.json.")]
+MethodNames = Annotated[
+    str | None,
+    typer.Option(
+        help="Methods, comma-separated, or all; default integrated_gradients, for functions leave_one_out."
+    ),
+]
+
 
 @from_settings()
 def attribute_command(  # noqa: PLR0913 (one option each)
-    file: Annotated[
-        Path,
-        typer.Option(
-            help="Texts: CSV, TSV, Excel, JSON, JSONL or Parquet with a column of texts, or TXT with one per "
-            "line."
-        ),
-    ],
-    model: Annotated[str, typer.Option(help="Model folder, hub id or package.module:function.")],
-    out: Annotated[Path, typer.Option(help="Folder for the part files and manifest.json.")],
-    methods: Annotated[
-        str | None,
-        typer.Option(
-            help="Methods, comma-separated, or all; default integrated_gradients, "
-            "for functions leave_one_out."
-        ),
-    ] = None,
+    file: TextFile,
+    model: ModelName,
+    out: PartsFolder,
+    methods: MethodNames = None,
     dense: DenseModel = None,
     explain: Explains = None,
     labels: LabelNames = None,
@@ -52,7 +56,7 @@ def attribute_command(  # noqa: PLR0913 (one option each)
     """Explain every text of a file; an interrupted run resumes. Each text may have an "id"."""
     import torch
 
-    from rationale.cli.methods import picked
+    from rationale.cli.methods import choose_methods
     from rationale.hf.memory import keep_freed_memory
     from rationale.named import is_function
     from rationale.runners.backends import RUNNERS, check_runner
@@ -71,17 +75,23 @@ def attribute_command(  # noqa: PLR0913 (one option each)
     )
     job = AttributeJob(asked, str(out.resolve()), label_names(labels), torch.get_num_threads())
     classifier, explained = job.models(None)
-    job = replace(job, settings=replace(asked, methods=picked(methods, usual[:1], classifier, explained)))
+    job = replace(
+        job, settings=replace(asked, methods=choose_methods(methods, usual[:1], classifier, explained))
+    )
     work = stream(classifier, job.settings, out.resolve(), explained, overwrite)
     if work.done:
         say(f"already done: {out}", err=True)
     RUNNERS[compute.runner](job, work, compute.workers, compute.address)
-    found = collect(work)
-    for note in work.notes:
+    _print_run(collect(work), out)
+    say_next("app", "--model", model)
+
+
+def _print_run(found: dict[str, Any], out: Path) -> None:
+    """Print what was done, and what a text cost on average."""
+    for note in found["notes"]:
         say(f"note: {note}")
     cost = ", ".join(f"{method} {digits(ms)} ms" for method, ms in found["ms_per_text"].items())
     say(
         f"{out}: {found['texts']} texts in {len(found['parts'])} parts, "
         f"{found['words_unread']} of {found['words']} words not read; mean cost per text: {cost}"
     )
-    say_next("app", "--model", model)

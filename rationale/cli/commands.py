@@ -130,8 +130,8 @@ def _refuse_small_limit(command: Sequence[str]) -> None:
 
 def out_of_memory(error: BaseException) -> bool:
     """Return whether there was no memory for something: numbers, a file, a library's code."""
-    said = ("memory", "bad_alloc", "failed to map segment", "can't start new thread")
-    libraries = isinstance(error, RuntimeError | ImportError) and any(s in str(error) for s in said)
+    signs = ("memory", "bad_alloc", "failed to map segment", "can't start new thread")
+    libraries = isinstance(error, RuntimeError | ImportError) and any(s in str(error) for s in signs)
     refused = isinstance(error, OSError) and error.errno == errno.ENOMEM
     return isinstance(error, MemoryError) or refused or libraries
 

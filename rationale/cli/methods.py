@@ -11,7 +11,7 @@ if TYPE_CHECKING:  # torch is imported when a command runs
     from rationale.text_classifier import TextClassifier
 
 
-def picked(
+def choose_methods(
     given: str | None, usual: Sequence[str], classifier: TextClassifier, explained: TextClassifier | None
 ) -> tuple[str, ...]:
     """Return the methods to run; of the usual ones, or of all, those left out are told.

@@ -107,9 +107,9 @@ def marked_words(evaluation: Evaluation, method: str, index: int) -> list[tuple[
     Words after one another that are alike stand together.
     """
     item = evaluation.items[index]
-    picked = evaluation.predictions[method, evaluation.budgets[0]][index].rationale
+    selected = evaluation.predictions[method, evaluation.budgets[0]][index].rationale
     kinds = {(True, True): "hit", (True, False): "missed", (False, True): "extra", (False, False): ""}
-    marks = [kinds[bool(g), bool(p)] for g, p in zip(item.truth.gold, picked, strict=True)]
+    marks = [kinds[bool(g), bool(p)] for g, p in zip(item.truth.gold, selected, strict=True)]
     text, places = item.text.plain
     alike = groupby(zip(places, marks, strict=True), key=lambda pair: pair[1])
     runs = ((kind, [place for place, _ in pairs]) for kind, pairs in alike)
@@ -184,7 +184,7 @@ def collect(batches: Iterable[Evaluation], folder: Path, keep: bool) -> RunSumma
             counts.update(_counts(batch))
             told.update(batch.counts)
             devices, kind = devices | batch.devices, batch.kind
-            saved = batch.spared if saved is None or batch.spared is None else saved + batch.spared
+            saved = batch.savings if saved is None or batch.savings is None else saved + batch.savings
             people += [batch] if keep else []
     found = ColumnsFile(folder / PER_EXAMPLE)
     explained = "number" if kind == "value" else batch.settings.explain

@@ -111,9 +111,9 @@ def _layers(evaluation: Evaluation) -> dict[Key, list[MetricColumns]]:
             found.setdefault((WORDS, at, SURVIVORS), []).append(words)
             for method in methods:
                 p = evaluation.predictions[method, first][i]
-                picked = replace(p, rationale=top_words(p.scores, size))
+                selected = replace(p, rationale=top_words(p.scores, size))
                 for metric in OF_LAYERS:
-                    row = METRICS[metric].measure(item.truth, picked) if marked else None
+                    row = METRICS[metric].measure(item.truth, selected) if marked else None
                     found.setdefault((by_layer(metric), at, method), []).append(row)
     return found
 

@@ -14,14 +14,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from eraser import Dataset, Example, Text, Truth
+from eraser import Dataset, Example, GoldRationale, Text
 from eraser.metrics.answers import marked_for
 from eraser.types import Floats, Mask
-from rationale.attribution import Attribution, Case, attribute, method_named
+from rationale.attribution import Attribution, AttributionInput, attribute, method_named
 from rationale.attribution.fit import reading
 from rationale.attribution.methods import Method
 from rationale.budgets import Budget, extract, share_of, top_words
-from rationale.evaluation.savings import ComputeSavings, spared
+from rationale.evaluation.savings import ComputeSavings, savings_of
 from rationale.evaluation.stored.method_result import ErasedAnswers, MethodResult, indices, mask_from_indices
 from rationale.evaluation.stored.part_files import PartRows, part
 from rationale.explanations.stored import ImportedMethod
@@ -44,7 +44,7 @@ class Item:
 
     example: Example
     text: Text
-    truth: Truth
+    truth: GoldRationale
     windows: tuple[Window, ...]
 
 
@@ -124,7 +124,7 @@ class EvaluationRun:
             [row["probs"] for row in self._part(items, "predict", (), lambda: self._predict(items))]
         )
 
-    def spared(self, items: Sequence[Item]) -> ComputeSavings | None:
+    def savings(self, items: Sequence[Item]) -> ComputeSavings | None:
         """Return what a model saved on these texts, where it was made to save something."""
         asked = self.classifier
         if asked.opaque:
@@ -141,7 +141,7 @@ class EvaluationRun:
             return [{"kept": of_window.tolist()} for of_window in kept.T]
 
         kept = np.array([row["kept"] for row in self._part(items, "kept", (), compute)]).T
-        return spared(asked, [len(w) for w in windows], kept)
+        return savings_of(asked, [len(w) for w in windows], kept)
 
     def other_answers(self, items: Sequence[Item], results: ChunkResults) -> dict[str, int]:
         """Return in how many examples an explanation made elsewhere is of another answer than the run's."""
@@ -150,8 +150,8 @@ class EvaluationRun:
             told = [given.examples[item.example.id] for item in items]
             of = [e.target for e in told]
             other = sum(x in labels and x != labels[t] for x, t in zip(of, results.targets, strict=True))
-            said = [labels[int(i)] for i in results.probs.argmax(1)]
-            differs = sum(e.label not in (None, x) for e, x in zip(told, said, strict=True))
+            predicted = [labels[int(i)] for i in results.probs.argmax(1)]
+            differs = sum(e.label not in (None, x) for e, x in zip(told, predicted, strict=True))
             found[f"{method}: another class is explained than by the run's methods"] = other
             found[f"{method}: its own label is not the model's"] = differs
             unknown = sum(x is not None and x not in labels for x in of)
@@ -176,9 +176,9 @@ class EvaluationRun:
         def compute() -> PartRows:
             attributions = self._attribute(method, items, targets)
             return [
-                {"id": i.example.id, "own": list(indices(a.own))}
+                {"id": i.example.id, "own": list(indices(a.selected))}
                 for i, a in zip(items, attributions, strict=True)
-                if a.own is not None
+                if a.selected is not None
             ]
 
         rows = self._part(items, f"{method}-own", depends, compute)
@@ -193,10 +193,10 @@ class EvaluationRun:
     def _attribute(self, method: str, items: Sequence[Item], targets: list[int]) -> list[Attribution]:
         if (given := self.imported.get(method)) is not None:
             told = [given.examples[item.example.id] for item in items]
-            return [Attribution(e.ranking, t, np.nan, e.picked) for e, t in zip(told, targets, strict=True)]
+            return [Attribution(e.ranking, t, np.nan, e.selected) for e, t in zip(told, targets, strict=True)]
         seeds = [seed_of(self.settings.seed, i.example.id) for i in items]
         cases = [
-            Case(i.windows, i.truth.n_words, target, seed, i.text)
+            AttributionInput(i.windows, i.truth.n_words, target, seed, i.text)
             for i, target, seed in zip(items, targets, seeds, strict=True)
         ]
         classifier = self.classifier if get_method(method).adaptive else self.explained
@@ -289,7 +289,7 @@ class EvaluationRun:
                 self.classifier.where(),
                 a.scores,
                 a.convergence_delta,
-                None if a.own is None else indices(a.own),
+                None if a.selected is None else indices(a.selected),
                 erased,
             )
             for item, a, erased in zip(items, attributions, self._ablate(items, rationales), strict=True)
@@ -302,7 +302,7 @@ class EvaluationRun:
         given, elements = self.imported.get(method), self.elements(item)
         ranked = attribution.scores if given is None else given.examples[item.example.id].extractable
         gold, scores = elements.touched(item.truth.gold), elements.scores(ranked)
-        own = None if attribution.own is None else elements.touched(attribution.own)
+        mine = None if attribution.selected is None else elements.touched(attribution.selected)
         chosen = {name: elements.touched(words) for name, words in selected.items()}
         at_budgets = {
             str(b): elements.words(
@@ -310,7 +310,7 @@ class EvaluationRun:
                     scores,
                     Budget("own") if b.method == method else b,  # at its own size: what it chose
                     gold=gold,
-                    own=own,
+                    selected=mine,
                     match=chosen.get(b.method or ""),
                 )
             )

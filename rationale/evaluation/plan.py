@@ -48,7 +48,7 @@ class Evaluation:
     layers: int  # of a model that drops tokens, else 0
     devices: frozenset[str]
     notes: tuple[str, ...] = ()
-    spared: ComputeSavings | None = None
+    savings: ComputeSavings | None = None
     counts: Mapping[str, int] = field(default_factory=dict)
     unranked: frozenset[str] = frozenset()
 
@@ -70,7 +70,7 @@ def joined(batches: Sequence[Evaluation]) -> Evaluation:
         convergence_deltas={m: tuple(d for b in batches for d in b.convergence_deltas[m]) for m in methods},
         words_unread=sum(b.words_unread for b in batches),
         devices=first.devices.union(*(b.devices for b in rest)),
-        spared=None if first.spared is None else sum((b.spared for b in rest if b.spared), first.spared),
+        savings=None if first.savings is None else sum((b.savings for b in rest if b.savings), first.savings),
         counts={name: sum(b.counts.get(name, 0) for b in batches) for name in first.counts},
     )
 
@@ -98,7 +98,7 @@ class Plan:
         run = self.run.fresh()
         items = self._items(run, number)
         run.compute(items)
-        run.spared(items)
+        run.savings(items)
 
     def batch(self, number: int) -> Evaluation:
         """Return what was measured of one chunk, read from its parts; those missing are computed."""
@@ -122,7 +122,7 @@ class Plan:
             _depth(run.classifier),
             frozenset(r.device for _, found in by_method for r in found),
             self.notes,
-            run.spared(items),
+            run.savings(items),
             run.other_answers(items, results),
             frozenset(method for method, one in run.imported.items() if not one.ranks),
         )
@@ -155,7 +155,7 @@ def plan(  # noqa: PLR0913 (what a run is made of)
     dataset = explaining(dataset, settings)
     known = {name: m for name in (*METHODS, *settings.methods) if (m := method_named(name)) is not None}
     imports.check(known)
-    choosing = (*(name for name, m in known.items() if m.own is not None), *imports.choosing)
+    choosing = (*(name for name, m in known.items() if m.selection_threshold is not None), *imports.choosing)
     settings.check((*known, *imports.names), choosing)
     explained = explained_by(classifier, dense)
     check_labels(classifier, dataset.labels, settings.model)

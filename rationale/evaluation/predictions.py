@@ -12,7 +12,7 @@ from eraser.metrics.faithfulness import bounds_of
 from eraser.types import Bounds, Floats
 from rationale.evaluation.pipeline import LEAVE_ONE_OUT, ChunkResults, Item, share_name
 from rationale.evaluation.stored.method_result import ErasedAnswers, MethodResult, mask_from_indices
-from rationale.heads import HEADS, said
+from rationale.heads import HEADS, predicted_label
 from rationale.settings import EvaluateSettings
 from rationale.text.elements import Elements
 from rationale.text_classifier import TextClassifier
@@ -48,7 +48,7 @@ class Reader:
         kind = HEADS[asked.head].kind
         return Prediction(
             item.example.id,
-            said(asked.head, asked.labels, probs, self.settings.threshold),
+            predicted_label(asked.head, asked.labels, probs, self.settings.threshold),
             dict(zip(asked.labels, map(float, probs), strict=True)),
             nothing,
             nothing > 0,

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-if TYPE_CHECKING:  # a function of texts spares nothing
-    from rationale.hf.classifier import Classifier
+from rationale.text_classifier import ModelClassifier
 
 
 @dataclass(frozen=True)
@@ -22,7 +20,7 @@ class ComputeSavings:
 
     windows: int
     dense: float
-    own: float
+    adaptive: float
     tokens: NDArray[np.int64]
     exits: NDArray[np.int64]
 
@@ -31,7 +29,7 @@ class ComputeSavings:
         return ComputeSavings(
             self.windows + other.windows,
             self.dense + other.dense,
-            self.own + other.own,
+            self.adaptive + other.adaptive,
             self.tokens + other.tokens,
             self.exits + other.exits,
         )
@@ -40,7 +38,7 @@ class ComputeSavings:
     def notes(self) -> tuple[str, ...]:
         """What a reader is told."""
         tokens = " ".join(f"{n:.1f}" for n in self.tokens / self.windows)
-        times = self.dense / self.own
+        times = self.dense / self.adaptive
         saved = f"FLOPs speed-up {times:.2f}× over the dense model; tokens in each layer {tokens}"
         depth = len(self.exits)
         if self.exits[-1] == self.windows:
@@ -50,11 +48,13 @@ class ComputeSavings:
         return saved, f"mean exit layer {mean:.2f} of {depth}; windows by exit layer {by_layer}"
 
 
-def spared(classifier: Classifier, lengths: Sequence[int], kept: NDArray[np.int64]) -> ComputeSavings:
+def savings_of(
+    classifier: ModelClassifier, lengths: Sequence[int], kept: NDArray[np.int64]
+) -> ComputeSavings:
     """Return what was saved on windows of these lengths, each layer working on `kept` tokens [L, window]."""
     from rationale.models.flops import costs, full_costs
 
     depth, model = len(kept), classifier.model
     exits = np.bincount((kept > 0).sum(0) - 1, minlength=depth)
-    dense, own = full_costs(model).dense(lengths).sum(), costs(model).shrinking(lengths, kept).sum()
-    return ComputeSavings(len(lengths), float(dense), float(own), kept.sum(1), exits)
+    dense, adaptive = full_costs(model).dense(lengths).sum(), costs(model).shrinking(lengths, kept).sum()
+    return ComputeSavings(len(lengths), float(dense), float(adaptive), kept.sum(1), exits)

@@ -9,7 +9,7 @@ import pandas as pd
 from eraser import Dataset, Fault, InputError, Prediction
 from eraser.metrics import agreement
 from eraser.metrics.table import METRICS, measure, score
-from eraser.types import Mask, Truth
+from eraser.types import GoldRationale, Mask
 from rationale.budgets import Budget, extract, parse_budget
 from rationale.explanations.of_run import Imports, explained_examples
 from rationale.explanations.stored import ImportedMethod, WordExplanation
@@ -64,7 +64,7 @@ def agreement_table(
 def _measured(
     one: ImportedMethod,
     told: Sequence[WordExplanation],
-    truths: Sequence[Truth],
+    truths: Sequence[GoldRationale],
     budgets: Sequence[Budget],
     imports: Imports,
 ) -> Iterator[tuple[str, str, list[agreement.MetricColumns]]]:
@@ -72,12 +72,12 @@ def _measured(
     others = {other.method: other for other in imports.methods}
     for number, budget in enumerate(budgets):
         matched = others.get(budget.method or "")
-        picked = [
-            _rationale(one, e, truth, budget, None if matched is None else matched.examples[e.id].picked)
+        selected = [
+            _rationale(one, e, truth, budget, None if matched is None else matched.examples[e.id].selected)
             for e, truth in zip(told, truths, strict=True)
         ]
         predictions = [
-            Prediction(e.id, "", {}, e.ranking, mask) for e, mask in zip(told, picked, strict=True)
+            Prediction(e.id, "", {}, e.ranking, mask) for e, mask in zip(told, selected, strict=True)
         ]
         for name, metric in METRICS.items():
             if metric.measure.__module__ != agreement.__name__:
@@ -90,7 +90,7 @@ def _measured(
 
 
 def _rationale(
-    one: ImportedMethod, told: WordExplanation, truth: Truth, budget: Budget, match: Mask | None
+    one: ImportedMethod, told: WordExplanation, truth: GoldRationale, budget: Budget, match: Mask | None
 ) -> Mask:
-    own: Budget = Budget("own") if budget.method == one.method else budget
-    return extract(told.extractable, own, gold=truth.gold, own=told.picked, match=match)
+    at: Budget = Budget("own") if budget.method == one.method else budget
+    return extract(told.extractable, at, gold=truth.gold, selected=told.selected, match=match)

@@ -95,11 +95,11 @@ def _example(path: Path, line: int, row: dict[str, Any]) -> WordExplanation:
         if not isinstance(row.get(name), str | None):
             raise InputError(Fault(f'a text in "{name}"', short_repr(row[name]), **place))
     scores = _scores(row["scores"], n_words, place) if row.get("scores") is not None else None
-    picked = _picked(row["picked"], n_words, place) if row.get("picked") is not None else None
+    selected = _picked(row["picked"], n_words, place) if row.get("picked") is not None else None
     counts = _counts(row.get("counts"), place)
     try:
         return WordExplanation(
-            id, row["text"], n_words, scores, picked, row.get("label"), row.get("class"), counts
+            id, row["text"], n_words, scores, selected, row.get("label"), row.get("class"), counts
         )
     except InputError as error:
         raise _at(error, path, line) from None

@@ -58,9 +58,9 @@ def explanation_of(text: Text, scored: Scored, reduce: Reduce = "sum") -> WordEx
         "words": len(spans),
         "words without a score": int(np.isnan(found).sum()),
     }
-    ranked, picked = (None, found > 0) if scored.picks else (found, None)
+    ranked, selected = (None, found > 0) if scored.picks else (found, None)
     of, words, told = hash_of_words(text.words), len(text.words), (scored.label, scored.target)
-    return WordExplanation(text.example_id, of, words, ranked, picked, *told, counts)
+    return WordExplanation(text.example_id, of, words, ranked, selected, *told, counts)
 
 
 def _pieces(text: Text, scored: Scored) -> tuple[Placed, Floats]:

@@ -57,15 +57,15 @@ class WordExplanation:
     text_hash: str
     n_words: int
     scores: Floats | None = None
-    picked: Mask | None = None
+    selected: Mask | None = None
     label: str | None = None
     target: str | None = None
     counts: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if self.scores is None and self.picked is None:
+        if self.scores is None and self.selected is None:
             raise InputError(Fault("scores or picked words", "neither", id=self.id))
-        for axis in (self.scores, self.picked):
+        for axis in (self.scores, self.selected):
             if axis is not None and axis.shape != (self.n_words,):
                 raise InputError(Fault(f"{self.n_words} words", f"{len(axis)}", id=self.id))
         if self.scores is not None and (np.isinf(self.scores).any() or np.isnan(self.scores).all()):
@@ -74,8 +74,8 @@ class WordExplanation:
     @property
     def ranking(self) -> Floats:
         """What words are ranked by [W]: the scores; of picked words alone 1, of all others 0."""
-        assert self.picked is not None or self.scores is not None
-        return np.asarray(self.picked, dtype=np.float64) if self.scores is None else self.scores
+        assert self.selected is not None or self.scores is not None
+        return np.asarray(self.selected, dtype=np.float64) if self.scores is None else self.scores
 
     @property
     def extractable(self) -> Floats:
@@ -87,8 +87,8 @@ class WordExplanation:
         row: dict[str, Any] = {"id": self.id, "text": self.text_hash, "words": self.n_words}
         if self.scores is not None:
             row["scores"] = [None if np.isnan(x) else x for x in self.scores.tolist()]
-        if self.picked is not None:
-            row["picked"] = [[span.start, span.end] for span in runs(self.picked)]
+        if self.selected is not None:
+            row["picked"] = [[span.start, span.end] for span in runs(self.selected)]
         more = {"label": self.label, "class": self.target, "counts": dict(self.counts) or None}
         return row | {name: value for name, value in more.items() if value is not None}
 
@@ -113,7 +113,7 @@ class ImportedMethod:
             raise InputError(Fault(expected, short_repr(self.name)))
         if not self.examples:
             raise InputError(Fault.of("no explanations", id=self.name))
-        kinds = Counter((e.scores is not None, e.picked is not None) for e in self.examples.values())
+        kinds = Counter((e.scores is not None, e.selected is not None) for e in self.examples.values())
         if len(kinds) > 1:
             raise InputError(Fault("scores, picked words or both, the same of all examples", "not so"))
 
@@ -125,7 +125,7 @@ class ImportedMethod:
     @property
     def chooses(self) -> bool:
         """Whether it picks words itself."""
-        return next(iter(self.examples.values())).picked is not None
+        return next(iter(self.examples.values())).selected is not None
 
     @property
     def ranks(self) -> bool:

@@ -38,8 +38,10 @@ class ImportedExplanations(ImportedMethod):
     def __getitem__(self, place: int | str) -> Explanation:
         id = place if isinstance(place, str) else list(self.examples)[place]
         one, text = self.examples[id], self.texts[id]
-        said, explained = one.label or "", one.target or ""
-        return Explanation(text.words, one.ranking, said, {}, explained, self.method, string=text.plain[0])
+        predicted, explained = one.label or "", one.target or ""
+        return Explanation(
+            text.words, one.ranking, predicted, {}, explained, self.method, string=text.plain[0]
+        )
 
     def __iter__(self) -> Iterator[Explanation]:
         return (self[id] for id in self.examples)

@@ -5,12 +5,9 @@ A function of texts can do neither, and no Hugging Face library is imported to s
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeGuard
+from typing import TypeGuard
 
-from rationale.text_classifier import TextClassifier
-
-if TYPE_CHECKING:
-    from rationale.hf.classifier import Classifier
+from rationale.text_classifier import ModelClassifier, TextClassifier
 
 
 def drops_tokens(classifier: TextClassifier) -> bool:
@@ -22,7 +19,7 @@ def drops_tokens(classifier: TextClassifier) -> bool:
     return capabilities.drops_tokens(classifier.model)
 
 
-def is_efficient(classifier: TextClassifier) -> TypeGuard[Classifier]:
+def is_efficient(classifier: TextClassifier) -> TypeGuard[ModelClassifier]:
     """Return whether the model works less than the dense one it was made from: adaptive, or cut."""
     if classifier.opaque:
         return False

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -18,12 +18,12 @@ from eraser.types import Floats
 from rationale.heads import HEADS
 from rationale.inference.capabilities import drops_tokens
 from rationale.text.encode import Batch, Window, length_batches
-from rationale.text_classifier import TextClassifier
+from rationale.text_classifier import ModelClassifier, TextClassifier
 
-if TYPE_CHECKING:
-    from rationale.hf.classifier import Classifier
-
-MAX_PIECES = {"cpu": 2 * 512, "cuda": 256 * 512}  # of one padded batch: small ones stay in the caches
+PIECES = {  # of one padded batch: on a processor small ones stay in its caches
+    "forward": {"cpu": 2 * 512, "cuda": 256 * 512},
+    "backward": {"cpu": 2 * 512, "cuda": 128 * 512},  # activations are held for the gradient
+}
 DROPPING = 8  # times as many for a model that drops tokens: few are left in its later layers
 
 
@@ -42,9 +42,14 @@ class BadAnswerError(InputError):
         return InputError(*self.faults)
 
 
-def batches(classifier: Classifier, windows: Sequence[Window]) -> Iterator[tuple[list[int], Batch]]:
+def piece_budget(device: torch.device, purpose: Literal["forward", "backward"]) -> int:
+    """Return how many pieces, padding included, one batch may hold."""
+    return PIECES[purpose].get(device.type, PIECES[purpose]["cpu"])
+
+
+def batches(classifier: ModelClassifier, windows: Sequence[Window]) -> Iterator[tuple[list[int], Batch]]:
     """Yield (indices into `windows`, batch) in batches of equal work."""
-    limit = MAX_PIECES.get(classifier.device.type, MAX_PIECES["cpu"])
+    limit = piece_budget(classifier.device, "forward")
     limit *= DROPPING if drops_tokens(classifier) else 1
     groups = list(together(classifier, windows, limit))
     for rows in progress(groups, "predict", "batches"):
@@ -88,7 +93,7 @@ def window_logits(classifier: TextClassifier, windows: Sequence[Window]) -> Floa
 
 
 @torch.inference_mode()
-def read_model(classifier: Classifier, windows: Sequence[Window]) -> Floats:
+def read_model(classifier: ModelClassifier, windows: Sequence[Window]) -> Floats:
     """Return logits [B,C], at least one window, in batches of equal work."""
     found: list[Floats] = [np.empty(0)] * len(windows)
     for rows, batch in batches(classifier, windows):

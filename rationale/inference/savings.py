@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -24,12 +23,10 @@ from rationale.models.flops import costs, full_costs, kept_lengths
 from rationale.models.packed.encoder import Output
 from rationale.models.packed.layers import depth_of
 from rationale.text.encode import Window
-
-if TYPE_CHECKING:
-    from rationale.hf.classifier import Classifier
+from rationale.text_classifier import ModelClassifier
 
 HALVINGS, WIDEST = 22, 40.0  # of the search for a factor on thresholds, in natural logarithms: odds are wide
-CLOSE = 0.005  # enough: how far from the wanted speed-up, as a share of it
+SPEEDUP_TOLERANCE = 0.005  # enough: how far from the wanted speed-up, as a share of it
 
 
 @dataclass(frozen=True)
@@ -42,7 +39,7 @@ class RemovalStats:
 
 
 @torch.inference_mode()
-def run_windows(classifier: Classifier, windows: Sequence[Window]) -> tuple[Floats, NDArray[np.int64]]:
+def run_windows(classifier: ModelClassifier, windows: Sequence[Window]) -> tuple[Floats, NDArray[np.int64]]:
     """Return the answers [B,C] and the tokens each layer worked on [L,B].
 
     A dense model works on all of them.
@@ -64,12 +61,12 @@ class Answers:
     """What a model says of a split: windows by text, the class of each text, tokens each layer worked on."""
 
     texts: list[tuple[Window, ...]]
-    said: NDArray[np.int64]  # [text]
+    predicted: NDArray[np.int64]  # [text]
     windows: list[Window]
     kept: NDArray[np.int64]  # [L,B]
 
 
-def answers(classifier: Classifier, dataset: Dataset, split: str) -> Answers:
+def answers(classifier: ModelClassifier, dataset: Dataset, split: str) -> Answers:
     """Run a split; a text's probabilities are the mean over its windows.
 
     Raises:
@@ -85,21 +82,23 @@ def answers(classifier: Classifier, dataset: Dataset, split: str) -> Answers:
     return Answers(texts, of_texts(probs, texts, of).argmax(1), windows, kept)
 
 
-def measure_removal(classifier: Classifier, dataset: Dataset, split: str) -> RemovalStats:
+def measure_removal(classifier: ModelClassifier, dataset: Dataset, split: str) -> RemovalStats:
     """Return what the model does on a split."""
     found = answers(classifier, dataset, split)
-    right = [classifier.labels[i] == e.label for i, e in zip(found.said, dataset.splits[split], strict=True)]
+    right = [
+        classifier.labels[i] == e.label for i, e in zip(found.predicted, dataset.splits[split], strict=True)
+    ]
     speedup = speedup_of(classifier, found.windows, found.kept)
     return RemovalStats(float(np.mean(right)), speedup, found.kept.mean(1))
 
 
-def speedup_of(classifier: Classifier, windows: Sequence[Window], kept: NDArray[np.int64]) -> float:
+def speedup_of(classifier: ModelClassifier, windows: Sequence[Window], kept: NDArray[np.int64]) -> float:
     """Return FLOPs of the dense model / FLOPs of this one, over all windows."""
     model, lengths = classifier.model, [len(w) for w in windows]
     return float(full_costs(model).dense(lengths).sum() / costs(model).shrinking(lengths, kept).sum())
 
 
-def scale_thresholds(classifier: Classifier, windows: Sequence[Window], speedup: float) -> float:
+def scale_thresholds(classifier: ModelClassifier, windows: Sequence[Window], speedup: float) -> float:
     """Multiply all thresholds by one number so that the windows reach a FLOPs speed-up of `speedup`.
 
     Returns the speed-up reached; less where thresholds meet their upper limit.
@@ -114,7 +113,7 @@ def scale_thresholds(classifier: Classifier, windows: Sequence[Window], speedup:
         model.set_thresholds(trained * float(np.exp(middle)))
         reached = speedup_of(classifier, windows, run_windows(classifier, windows)[1])
         tried.append((abs(reached / speedup - 1), float(np.exp(middle)), reached))
-        if tried[-1][0] < CLOSE:
+        if tried[-1][0] < SPEEDUP_TOLERANCE:
             break
         low, high = (middle, high) if reached < speedup else (low, middle)
     _, factor, reached = min(reversed(tried), key=lambda t: t[0])  # of equals the last: nearest the limit

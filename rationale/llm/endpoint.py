@@ -143,8 +143,8 @@ class Endpoint:
         return read_reply(content, self.address)
 
     def _refuse(self, response: HTTPResponse, content: bytes) -> None:
-        said = content[:300].decode("utf-8", "replace")
-        said = said.replace(self.key, "…") if self.key else said
+        reply = content[:300].decode("utf-8", "replace")
+        reply = reply.replace(self.key, "…") if self.key else reply
         got = f"HTTP {response.status} {response.reason}"
         if response.status in BUSY:
             raise _BusyError(got, _seconds(response.headers.get("Retry-After", "")))
@@ -156,7 +156,7 @@ class Endpoint:
             place = short_repr(response.headers.get("Location", ""))
             got += f" to {place}, which is not followed; give that address if you trust it"
         more = "" if not self.logprobs else " (some servers know no log-probabilities: --no-logprobs)"
-        raise InputError(Fault.of(f"{got}{more}: {' '.join(said.split())}", self.address))
+        raise InputError(Fault.of(f"{got}{more}: {' '.join(reply.split())}", self.address))
 
 
 class _BusyError(Exception):

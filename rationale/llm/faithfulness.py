@@ -104,19 +104,19 @@ def trial(  # noqa: PLR0913 (what a trial is made of)
         questions[name] = question
         return name
 
-    def question(example: Example, picked: Mask) -> Question:
-        whole, without, only = (key(part, example) for part in parts_of(dataset.text(example), picked))
-        return Question(whole, without, only, float(picked.mean()))
+    def question(example: Example, selected: Mask) -> Question:
+        whole, without, only = (key(part, example) for part in parts_of(dataset.text(example), selected))
+        return Question(whole, without, only, float(selected.mean()))
 
-    asked = {method: [question(e, picked[e.id]) for e in of] for method, picked in rationales.items()}
+    asked = {method: [question(e, selected[e.id]) for e in of] for method, selected in rationales.items()}
     return Trial(endpoint, dataset.labels, questions, folder, prompt, asked)
 
 
-def parts_of(text: Text, picked: Mask) -> tuple[str, str, str]:
+def parts_of(text: Text, selected: Mask) -> tuple[str, str, str]:
     """Return a text, what is left of it without the words picked [W], and with only these."""
     pieces = Pieces()
     window = pieces.window(*text.plain)
-    without, only = (pieces.text(pieces.remove((window,), gone)[0]) for gone in (picked, ~picked))
+    without, only = (pieces.text(pieces.remove((window,), gone)[0]) for gone in (selected, ~selected))
     return text.plain[0], without, only
 
 
@@ -178,7 +178,10 @@ class Results:
     def _of_question(self, q: Question) -> tuple[float, ...]:
         label, probs = self.answers[q.whole]
         shortened = [self.answers[key] for key in (q.without, q.only)]
-        flips = [np.nan if label is None or said is None else float(said != label) for said, _ in shortened]
+        flips = [
+            np.nan if label is None or shortened_label is None else float(shortened_label != label)
+            for shortened_label, _ in shortened
+        ]
         falls = [
             np.nan if label is None or probs is None or other is None else probs[label] - other[label]
             for _, other in shortened

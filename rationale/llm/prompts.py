@@ -80,31 +80,31 @@ def letters(labels: Sequence[str]) -> dict[str, str]:
     return dict(zip(ascii_uppercase, labels, strict=False))
 
 
-def label_named(said: object, labels: Sequence[str]) -> str | None:
+def label_named(answer: object, labels: Sequence[str]) -> str | None:
     """Return the label that a model named, in whatever case; None where it named none.
 
     >>> label_named(" pos", ["NEG", "POS"]), label_named("good", ["NEG", "POS"])
     ('POS', None)
     """
-    if not isinstance(said, str | int):
+    if not isinstance(answer, str | int):
         return None
-    found = str(said).strip().strip("\"'.").casefold()
+    found = str(answer).strip().strip("\"'.").casefold()
     same = [label for label in labels if label.casefold() == found]
     return same[0] if len(same) == 1 else None
 
 
-def label_lettered(said: str, labels: Sequence[str]) -> str | None:
+def label_lettered(answer: str, labels: Sequence[str]) -> str | None:
     """Return the label whose letter an answer begins with, or that it names; None where it does neither.
 
     >>> [label_lettered(said, ["NEG", "POS"]) for said in ("B", " (b) POS.", "A: NEG", "Pos", "A film")]
     ['POS', 'POS', 'NEG', 'POS', None]
     """
-    found = re.match(r"\s*\W*([A-Za-z])(?:[).:,\s]|$)(.*)", said, re.S)
+    found = re.match(r"\s*\W*([A-Za-z])(?:[).:,\s]|$)(.*)", answer, re.S)
     by_letter = letters(labels).get(found[1].upper()) if found else None
     rest = found[2].strip() if found else ""
     if by_letter is not None and (not rest or label_named(rest, labels) == by_letter):
         return by_letter
-    return label_named(said, labels)
+    return label_named(answer, labels)
 
 
 def probabilities(first: Mapping[str, float] | None, labels: Sequence[str]) -> dict[str, float] | None:

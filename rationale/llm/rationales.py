@@ -54,8 +54,8 @@ def of_explanations(files: Sequence[Path], texts: Mapping[str, Text]) -> Rationa
             if id in texts and one.text_hash != hash_of_words(texts[id].words):
                 message = "the explanation is of other words than the data set's"
                 raise InputError(Fault.of(message, file, id=id))
-            if id in texts and one.picked is not None:
-                of_method[id] = one.picked
+            if id in texts and one.selected is not None:
+                of_method[id] = one.selected
     return found
 
 
@@ -72,25 +72,25 @@ def _of_file(file: Path, texts: Mapping[str, Text]) -> Iterator[tuple[str, Mask]
                 row = json.loads(line)
                 id = str(row["annotation_id"])
                 text = texts.get(id)
-                picked = None if text is None else _picked(row["rationales"], text)
+                selected = None if text is None else _picked(row["rationales"], text)
             except (ValueError, LookupError, TypeError, RecursionError) as error:
                 got = f"{type(error).__name__}: {short_repr(str(error))}"
                 raise InputError(
                     Fault("a prediction for a text of the data set", got, file, number)
                 ) from None
-            if picked is None:
+            if selected is None:
                 raise InputError(Fault("an id of the data set's split", short_repr(id), file, number))
-            yield id, picked
+            yield id, selected
 
 
 def _picked(rationales: Sequence[Mapping[str, Any]], text: Text) -> Mask:
     """Return the words [W] in the spans of a prediction."""
-    picked = np.zeros(len(text.words), dtype=bool)
+    selected = np.zeros(len(text.words), dtype=bool)
     for of_document in rationales:
         begin = text.doc_starts[of_document["docid"]]
         for span in of_document["hard_rationale_predictions"]:
             start, end = begin + span["start_token"], begin + span["end_token"]
-            if not begin <= start < end <= len(picked):
-                raise ValueError(f"a span from {start} to {end} of {len(picked)} words")
-            picked[start:end] = True
-    return picked
+            if not begin <= start < end <= len(selected):
+                raise ValueError(f"a span from {start} to {end} of {len(selected)} words")
+            selected[start:end] = True
+    return selected

@@ -21,11 +21,9 @@ from transformers import AutoConfig, AutoModelForSequenceClassification, PreTrai
 from eraser import Fault, InputError
 from rationale.models.gates import GateValues, gated
 from rationale.models.nested_config import NestedConfig
-from rationale.models.packed.layers import inputs_of, probe
+from rationale.models.packed.layers import inputs_of, probe, rounding_tolerance
 from rationale.models.packed.matrices import Dimensions, dimensions, matrices_of, sizes_of, uncuttable
 from rationale.models.shrink import Kept, fold, shrink
-
-CLOSE, HALF_CLOSE = 1e-3, 0.05  # of logits, as a share: what rounding may do in float32 and in less
 
 
 @torch.no_grad()
@@ -79,7 +77,7 @@ def _check_same(model: PreTrainedModel, openings: GateValues, small: PreTrainedM
         model.train(training)
         small.train(training)
     apart = float((found - expected).abs().max() / (1 + expected.abs().max()))
-    if not apart <= (CLOSE if model.dtype == torch.float32 else HALF_CLOSE):
+    if not apart <= rounding_tolerance(model.dtype):
         raise uncuttable(model, f"logits {apart:.2g} apart from those under its gates")
 
 

@@ -23,13 +23,13 @@ PEOPLE = "people"  # as a method: each annotator against the others
 def fairness(evaluation: Evaluation, dataset: Dataset) -> pd.DataFrame | None:
     """Return subgroup, BPSN and BNSP AUC of each community, and their generalised means with intervals."""
     examples = _examples(evaluation)
-    said = evaluation.predictions[evaluation.settings.methods[0], evaluation.budgets[0]]
+    predictions = evaluation.predictions[evaluation.settings.methods[0], evaluation.budgets[0]]
     labels = {e.label in TOXIC for e in examples}
     if evaluation.kind != "class":  # whose probabilities could be added
         return None
     if not any(e.tags - NO_COMMUNITY for e in examples) or labels != {True, False}:
         return None
-    bias = score_bias(examples, said, seed=evaluation.settings.seed)
+    bias = score_bias(examples, predictions, seed=evaluation.settings.seed)
     communities = pd.DataFrame([asdict(c) for c in bias.communities]).rename(columns={"name": "community"})
     means = pd.DataFrame([asdict(m) for m in bias.means])
     rows = {"community": "generalised mean, power -5", "n": bias.n_targeted, "n_toxic": pd.NA}

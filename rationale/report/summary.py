@@ -180,11 +180,12 @@ def ranking(scores: pd.DataFrame, paired: pd.DataFrame, metric: str, budget: str
     rows = scores[(scores.metric == metric) & (scores.budget == budget)]
     lower = not rows.empty and rows.better.iloc[0] == "lower"
     rows = rows.sort_values("value", ascending=lower, kind="stable").reset_index(drop=True)
+    methods, values = rows.method.tolist(), rows.value.tolist()
     at = paired[(paired.metric == metric) & (paired.budget == budget)]
     tie = {frozenset((m, o)) for m, o, t in zip(at.method, at.other, at.tie, strict=True) if t}
-    place = _ranks([m for m, v in zip(rows.method, rows.value, strict=True) if not np.isnan(v)], tie)
+    place = _ranks([m for m, v in zip(methods, values, strict=True) if not np.isnan(v)], tie)
     shared = list(place.values())
-    value = dict(zip(rows.method, rows.value, strict=True))
+    value = dict(zip(methods, values, strict=True))
 
     def below(method: str) -> bool:
         if "random" not in place or method not in place or frozenset((method, "random")) in tie:
@@ -193,11 +194,11 @@ def ranking(scores: pd.DataFrame, paired: pd.DataFrame, metric: str, budget: str
 
     names = {m: f"{p}=" if shared.count(p) > 1 else str(p) for m, p in place.items()}
     rows = rows.assign(
-        rank=[names.get(m, "") for m in rows.method],
-        tied=[place.get(m) == 1 for m in rows.method],
-        below_random=[below(m) for m in rows.method],
+        rank=[names.get(m, "") for m in methods],
+        tied=[place.get(m) == 1 for m in methods],
+        below_random=[below(m) for m in methods],
     )
-    order = sorted(range(len(rows)), key=lambda i: place.get(rows.method[i], len(rows) + 1))
+    order = sorted(range(len(rows)), key=lambda i: place.get(methods[i], len(rows) + 1))
     return rows.iloc[order].reset_index(drop=True)
 
 

@@ -6,6 +6,7 @@ import base64
 import platform
 from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
+from math import isnan
 from pathlib import Path
 from typing import Any
 
@@ -147,8 +148,8 @@ def legend(facts: dict[str, Any]) -> list[str]:
 
 def records(table: pd.DataFrame) -> list[dict[str, Any]]:
     """Return a table's rows; NaN, which JSON does not know, as null."""
-    rows = table.astype(object).where(table.notna(), None).to_dict("records")
-    return [{str(k): v for k, v in row.items()} for row in rows]
+    rows = table.to_dict("records")
+    return [{str(k): None if isinstance(v, float) and isnan(v) else v for k, v in r.items()} for r in rows]
 
 
 def run_facts(found: RunSummary) -> dict[str, Any]:

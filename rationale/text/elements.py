@@ -11,7 +11,7 @@ from typing import Any, get_args
 
 import numpy as np
 
-from eraser import Truth
+from eraser import GoldRationale
 from eraser.spans import Mask, mask_from_spans, runs, sentences_with
 from eraser.types import Floats, Span
 from rationale.settings import SentenceScore, Unit
@@ -39,7 +39,7 @@ class Elements:
     how: SentenceScore = "sum"
 
     @classmethod
-    def of(cls, truth: Truth, unit: Unit, how: SentenceScore) -> Elements:
+    def of(cls, truth: GoldRationale, unit: Unit, how: SentenceScore) -> Elements:
         """Return the elements of a text."""
         return cls(truth.n_words, truth.sentence_starts if unit == "sentence" else None, how)
 
@@ -51,10 +51,10 @@ class Elements:
         """Return the elements [E] that hold any of these words [W]."""
         return words if self.starts is None else sentences_with(words, self.starts)
 
-    def words(self, picked: Mask) -> Mask:
+    def words(self, selected: Mask) -> Mask:
         """Return the words [W] of these elements [E]."""
         if self.starts is None:
-            return picked
+            return selected
         edges = (*self.starts, self.n_words)
-        spans = (Span(edges[run.start], edges[run.end]) for run in runs(picked))
+        spans = (Span(edges[run.start], edges[run.end]) for run in runs(selected))
         return mask_from_spans(tuple(spans), self.n_words)

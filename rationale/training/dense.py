@@ -33,11 +33,10 @@ from rationale.hf.classifier import (
 from rationale.hf.device import pick_device, use_bf16
 from rationale.hf.folder_checks import content_of_model
 from rationale.hf.positions import longest
-from rationale.inference.predict import text_probs
+from rationale.inference.predict import piece_budget, text_probs
 from rationale.settings import digest
 from rationale.text.encode import Encoder, length_batches
 from rationale.training.loop import (
-    MICRO_PIECES,
     Loop,
     TrainingWindow,
     check_splits,
@@ -161,7 +160,7 @@ class _Run:
 
     def _step(self, rows: Sequence[TrainingWindow]) -> float:
         """Take one optimiser step on the mean loss of `rows`, in micro-batches that fit in memory."""
-        limit = MICRO_PIECES.get(self.accelerator.device.type, MICRO_PIECES["cpu"])
+        limit = piece_budget(self.accelerator.device, "backward")
         value = 0.0
         for part in length_batches([len(r.window) for r in rows], limit):
             loss, strange = self._loss([rows[i] for i in part])
@@ -203,5 +202,5 @@ def accuracy(classifier: Classifier, dataset: Dataset, split: str) -> float:
     examples = dataset.splits[split]
     texts = [dataset.text(e) for e in examples]
     probs = text_probs(classifier, classifier.encoder.encode(texts), texts)
-    said = [classifier.labels[i] for i in probs.argmax(1)]
-    return float(np.mean([s == e.label for s, e in zip(said, examples, strict=True)]))
+    predicted = [classifier.labels[i] for i in probs.argmax(1)]
+    return float(np.mean([s == e.label for s, e in zip(predicted, examples, strict=True)]))

@@ -20,7 +20,6 @@ from eraser.progress import Progress, say
 from rationale.text.encode import Encoder, Window
 from rationale.training.checkpoint import load_state, save_state
 
-MICRO_PIECES = {"cpu": 2 * 512, "cuda": 128 * 512}  # whose activations are held at once
 NO_DECAY = ("LayerNorm", "layer_norm", "bias")
 FIRST = 3  # examples that are named
 POOL = 50  # batches shuffled together before sorting by length: little padding, still random

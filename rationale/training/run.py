@@ -17,10 +17,11 @@ from eraser import Dataset
 from eraser.types import Mask
 from rationale.hf.classifier import Classifier, save_classifier
 from rationale.inference.ablate import words_of
+from rationale.inference.predict import piece_budget
 from rationale.inference.savings import RemovalStats, measure_removal
 from rationale.models.capabilities import has_dial
 from rationale.text.encode import Window, covers, length_batches, without
-from rationale.training.loop import MICRO_PIECES, Loop, TrainingWindow, shuffled_batches
+from rationale.training.loop import Loop, TrainingWindow, shuffled_batches
 from rationale.training.settings import AdaptiveSettings
 from rationale.training.targets import taught_logits
 
@@ -118,7 +119,7 @@ class TrainingRun:
 
     def parts(self, rows: list[int]) -> list[list[int]]:
         """Return the micro-batches of a batch."""
-        limit = MICRO_PIECES.get(self.classifier.device.type, MICRO_PIECES["cpu"])
+        limit = piece_budget(self.classifier.device, "backward")
         return [
             [rows[i] for i in p] for p in length_batches([len(self.windows[i].window) for i in rows], limit)
         ]

@@ -22,12 +22,13 @@ from eraser.progress import progress
 from eraser.types import Mask
 from rationale.attribution import halving, refuse_unfit
 from rationale.attribution.methods import METHODS, Method
-from rationale.attribution.request import Request
+from rationale.attribution.request import AttributionBatch
 from rationale.hf.classifier import Classifier
+from rationale.inference.predict import piece_budget
 from rationale.models.adapler import saliency
 from rationale.settings import AttributionSettings
 from rationale.text.encode import OUTSIDE, Batch, Window, covers, length_batches
-from rationale.training.loop import MICRO_PIECES, TrainingWindow
+from rationale.training.loop import TrainingWindow
 
 PUBLISHED, HUMAN = "gradient_x_input", "human"
 FLOORS = ("position", "random")  # they say nothing about the model
@@ -35,7 +36,7 @@ IG_STEPS = 8
 Float32s = NDArray[np.float32]
 
 
-def _published(classifier: Classifier, request: Request) -> Tensor:
+def _published(classifier: Classifier, request: AttributionBatch) -> Tensor:
     """‖e ⊙ ∂logit/∂e‖₂ on the embedding output, specials included."""
     batch = request.batch
     with classifier.autocast():
@@ -109,7 +110,9 @@ def _attribute(
         target = torch.tensor([windows[i].label for i in rows], device=classifier.device)
         if predicted:
             target = logits_of(classifier, batch).argmax(-1)
-        request = Request(batch, target, tuple(rows), AttributionSettings(ig_steps=IG_STEPS), len(rows))
+        request = AttributionBatch(
+            batch, target, tuple(rows), AttributionSettings(ig_steps=IG_STEPS), len(rows)
+        )
         scores = halving(classifier, method, request).abs().float().cpu().numpy()
         for row, i in enumerate(rows):
             found[i] = scores[row, : len(windows[i].window)]
@@ -146,8 +149,8 @@ def taught_logits(teachers: Sequence[Classifier], batch: Batch) -> Tensor:
     """Return the logits [B,C] of one teacher; of several the logarithm of their mean probability."""
     if len(teachers) == 1:
         return logits_of(teachers[0], batch)
-    said = torch.stack([logits_of(t, batch).log_softmax(-1) for t in teachers])
-    return said.logsumexp(0) - math.log(len(teachers))
+    log_probs = torch.stack([logits_of(t, batch).log_softmax(-1) for t in teachers])
+    return log_probs.logsumexp(0) - math.log(len(teachers))
 
 
 def teacher_logits(teachers: Sequence[Classifier], windows: Sequence[TrainingWindow]) -> Tensor:
@@ -162,7 +165,7 @@ def window_batches(
     classifier: Classifier, windows: Sequence[Window], name: str
 ) -> Iterator[tuple[list[int], Batch]]:
     """Return (indices, batch) of all windows, longest first, and say under that name how far they are."""
-    limit = MICRO_PIECES.get(classifier.device.type, MICRO_PIECES["cpu"])
+    limit = piece_budget(classifier.device, "backward")
     rows = list(length_batches([len(w) for w in windows], limit))
     batches = ((r, classifier.encoder.collate([windows[i] for i in r]).to(classifier.device)) for r in rows)
     return progress(batches, name, "batches", len(rows))

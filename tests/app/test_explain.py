@@ -24,7 +24,7 @@ from rationale_viewer.compute.speed import layer_shares, measure_speed, spread
 from rationale_viewer.session.state import LoadedModel
 
 from eraser import InputError
-from rationale.attribution import METHODS, Case, attribute
+from rationale.attribution import METHODS, AttributionInput, attribute
 from rationale.explanation import explain
 from rationale.hf.classifier import without_removal
 from rationale.inference.predict import text_probs
@@ -60,7 +60,7 @@ def test_scores_are_those_of_the_library(held, method):
     found = score(held, reading, [method], 1.0, reading.label)[method]
     np.testing.assert_allclose(found.scores, explain(held.classifier, TEXT, method).scores, atol=1e-6)
     assert found.signed == METHODS[method].signed
-    assert (found.own is not None) == (method == "survivors")
+    assert (found.selected is not None) == (method == "survivors")
 
 
 def test_layers_agree_with_the_survivors_and_the_count(held):
@@ -214,15 +214,15 @@ def test_judged_as_the_library_scores(held, sample):
     found = score_examples(held, sample, examples, RationaleSpec("survivors", "own"))
     encoded = held.classifier.encoder.encode([sample.text(e) for e in examples])
     probs = text_probs(held.classifier, encoded)
-    cases = [Case(w, len(j.gold), 0) for w, j in zip(encoded, found, strict=True)]
+    cases = [AttributionInput(w, len(j.gold), 0) for w, j in zip(encoded, found, strict=True)]
     survived = [a.scores >= 3 for a in attribute(held.classifier, "survivors", cases)]
     for j, example, p, own in zip(found, examples, probs, survived, strict=True):
         assert list(j.probs.values()) == pytest.approx(list(p), abs=1e-5)
         assert j.predicted == held.classifier.labels[int(p.argmax())]
-        np.testing.assert_array_equal(j.picked, own)
+        np.testing.assert_array_equal(j.selected, own)
         np.testing.assert_array_equal(j.gold, sample.truth(example).gold)
-        hit = (j.picked & j.gold).sum()
-        assert j.agreement["token_f1"] == pytest.approx(2 * hit / (j.picked.sum() + j.gold.sum()))
+        hit = (j.selected & j.gold).sum()
+        assert j.agreement["token_f1"] == pytest.approx(2 * hit / (j.selected.sum() + j.gold.sum()))
 
 
 def test_the_class_that_is_judged_can_be_chosen(dense, sample):

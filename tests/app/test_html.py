@@ -76,7 +76,7 @@ def all_of(words):
         "probabilities": html.probabilities(dict.fromkeys(words, 0.5), dict.fromkeys(words, 0.4), words[1]),
         "verdict": html.verdict(words[0], 0.5),
         "judgement": html.judgement(words[0], words[1], words),
-        "labels_said": html.labels_said(words),
+        "predicted_labels": html.predicted_labels(words),
         "number": html.number(words[0], 0.5, 0.25),
         "plain": html.plain(" ".join(words)),
         "note": html.note(" ".join(words)),

@@ -53,8 +53,8 @@ def test_the_size_of_a_stored_rationale_can_be_changed(folder, sample):
     assert resized(sample, example, prediction, AS_STORED) is prediction
     one = judged_of(sample, example, resized(sample, example, prediction, "gold"))
     n, marked = len(one.gold), int(one.gold.sum())
-    assert one.picked.nonzero()[0].tolist() == list(range(n - marked, n))
-    hit = (one.picked & one.gold).sum()
+    assert one.selected.nonzero()[0].tolist() == list(range(n - marked, n))
+    hit = (one.selected & one.gold).sum()
     assert one.agreement["token_f1"] == pytest.approx(hit / marked)
     assert one.predicted == "POS"
 

@@ -37,24 +37,29 @@ def modules() -> dict[str, Path]:
     return found
 
 
-def imported(tree: ast.AST) -> set[str]:
-    """Modules of ours that code imports, in functions too, but for what only types need."""
+@cache
+def parsed(file: Path) -> ast.Module:
+    return ast.parse(file.read_text())
+
+
+def imported(tree: ast.AST, for_types: bool) -> set[str]:
+    """Modules of ours that code imports, in functions too; those that only types need where `for_types`."""
     found: set[str] = set()
     for node in ast.iter_child_nodes(tree):
-        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+        if not for_types and isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
             continue
         if isinstance(node, ast.ImportFrom) and node.module is not None:
             names = {f"{node.module}.{alias.name}" for alias in node.names}
             found |= {n if n in modules() else node.module for n in names}
         elif isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
-        found |= imported(node)
+        found |= imported(node, for_types)
     return found & modules().keys()
 
 
 @cache
-def arrows() -> dict[str, set[str]]:
-    return {name: imported(ast.parse(file.read_text())) - {name} for name, file in modules().items()}
+def arrows(for_types: bool = False) -> dict[str, set[str]]:
+    return {name: imported(parsed(file), for_types) - {name} for name, file in modules().items()}
 
 
 def floor(module: str) -> int:
@@ -68,8 +73,8 @@ def test_imports_run_down_only():
 
 
 def test_no_imports_run_in_a_circle():
-    """Modules are taken away whose imports are all gone; in a circle none ever is."""
-    left = {name: set(found) for name, found in arrows().items()}
+    """Modules are taken away whose imports are all gone; in a circle none ever is. Types count too."""
+    left = {name: set(found) for name, found in arrows(for_types=True).items()}
     while gone := {name for name, found in left.items() if not found & left.keys()}:
         left = {name: found for name, found in left.items() if name not in gone}
     assert left == {}
@@ -98,7 +103,7 @@ def model_classes() -> set[str]:
         node.name
         for name, file in modules().items()
         if name.startswith("rationale.models.")
-        for node in ast.walk(ast.parse(file.read_text()))
+        for node in ast.walk(parsed(file))
         if isinstance(node, ast.ClassDef)
         and any(n.endswith(("Module", "PreTrainedModel", "ForSequenceClassification"))
                 for base in node.bases for n in names_of(base))
@@ -122,7 +127,7 @@ def test_what_a_model_can_do_is_asked_of_models_capabilities():
     models = model_classes()
     assert {"AdaptiveForSequenceClassification", "AdaplerForSequenceClassification", "FullDepth"} <= models
     asked = {
-        name: asked_classes(ast.parse(file.read_text())) & models
+        name: asked_classes(parsed(file)) & models
         for name, file in modules().items()
         if not name.startswith("rationale.models")
     }
@@ -155,7 +160,7 @@ def test_what_tests_share_lives_in_helpers():
     borrowed = {
         str(file.relative_to(ROOT)): node.module
         for file in (ROOT / "tests").rglob("*.py")
-        for node in ast.walk(ast.parse(file.read_text()))
+        for node in ast.walk(parsed(file))
         if isinstance(node, ast.ImportFrom) and "test_" in (node.module or "")
     }
     assert borrowed == {}

@@ -119,7 +119,7 @@ lines = st.one_of(
 
 
 @given(st.lists(lines, max_size=5), st.booleans(), st.sampled_from(["\n", "\r\n"]))
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_what_is_wrong_is_told_alike(tmp_path_factory, rows, in_jsonl, end):
     """The first fault alone where documents are missing: one way looks for them last."""
     write = with_docs_jsonl if in_jsonl else make

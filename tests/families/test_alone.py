@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eraser import Text
-from rationale.attribution import METHODS, Case, attribute
+from rationale.attribution import METHODS, AttributionInput, attribute
 from rationale.attribution.batched import piece_scores
 from rationale.hf.classifier import Classifier, load_classifier
 from rationale.inference.ablate import Erasure, ablate
@@ -129,7 +129,9 @@ def test_the_empty_text_of_a_model_without_special_tokens_is_a_piece_of_padding(
     np.testing.assert_allclose(alone, expected, atol=1e-6)
     np.testing.assert_allclose(beside, expected, atol=1e-6)
     for method in ("leave_one_out", "kernel_shap"):
-        (found,) = attribute(classifier, method, [Case(windows, 4, 1)], AttributionSettings(shap_samples=20))
+        (found,) = attribute(
+            classifier, method, [AttributionInput(windows, 4, 1)], AttributionSettings(shap_samples=20)
+        )
         assert np.isfinite(found.scores).all()
 
 
@@ -138,7 +140,7 @@ def test_a_window_without_a_piece_has_no_scores(method):
     classifier = family_classifier("qwen3", 64)
     nothing = Window(*(np.empty(0, dtype=np.int64),) * 4)
     (windows,) = classifier.encoder.encode([text("t", 4)])
-    cases = [Case((nothing,), 1, 1), Case(windows, 4, 1)]
+    cases = [AttributionInput((nothing,), 1, 1), AttributionInput(windows, 4, 1)]
     quick = AttributionSettings(ig_steps=2, gradient_shap_samples=2, lime_samples=8, shap_samples=8)
     empty, full = attribute(classifier, method, cases, quick)
     assert np.isnan(empty.scores).all()

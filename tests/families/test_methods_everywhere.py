@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from eraser import InputError
-from rationale.attribution import METHODS, AttributionSettings, Case, attribute, fitting, unfit
+from rationale.attribution import METHODS, AttributionInput, AttributionSettings, attribute, fitting, unfit
 from rationale.hf.classifier import load_classifier, quiet
 from rationale.inference.predict import text_probs
 from rationale.models.packed.alone import length_matters
@@ -59,7 +59,10 @@ def test_scores_are_the_same_alone_in_a_batch_and_in_windows(family, method):
         pytest.skip("is refused, see below")
     together = scores(classifier, method, [short, long])
     (alone,) = scores(classifier, method, [short])
-    windows = [scores(classifier, method, [Case((w,), long.n_words, 1, long.seed)])[0] for w in long.windows]
+    windows = [
+        scores(classifier, method, [AttributionInput((w,), long.n_words, 1, long.seed)])[0]
+        for w in long.windows
+    ]
     pieced = np.where(np.isnan(windows).all(0), np.nan, np.nansum(windows, axis=0))
     for found, expected in zip(together, (alone, pieced), strict=True):
         assert np.isfinite(found).all()

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from eraser import Text
-from rationale.attribution import Case, attribute
+from rationale.attribution import AttributionInput, attribute
 from rationale.hf.classifier import load_classifier, quiet
 from rationale.inference.predict import text_probs
 from tests.helpers.families.classifiers import LABELS, WORDS, family_model, family_tokenizer
@@ -74,6 +74,6 @@ def test_a_toy_model_of_accuracy_1_is_as_good_here(tmp_path, family):
             model(**tokenizer(" ".join(t), return_tensors="pt")).logits.softmax(-1)[0].numpy() for t in texts
         ]
     np.testing.assert_allclose(probs, plain, atol=1e-6)
-    cases = [Case(w, len(t), int(y)) for w, t, y in zip(encoded, texts, labels, strict=True)]
+    cases = [AttributionInput(w, len(t), int(y)) for w, t, y in zip(encoded, texts, labels, strict=True)]
     found = attribute(classifier, "leave_one_out", cases)
     assert np.mean([a.scores.argmax() == place for a, place in zip(found, places, strict=True)]) > 0.8

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from eraser.data.source import Source
 from eraser.official.check import check_predictions, check_records
-from eraser.official.reading import Inputs, ScorerOptions
+from eraser.official.reading import ScorerInputs, ScorerOptions
 from eraser.official.scorer import score_official, score_records, score_valid
 from tests.fuzz.spoil import answer_of, check_message, damaged, file_of, fuzz, lines_of
 from tests.helpers.eraser.prediction_files import COMP, HARD, SCORES, SOFT, SUFF
@@ -143,7 +143,7 @@ def inputs_of(world, swapped=False, perfect=False):
             SCORES: before, COMP: without, SUFF: only,
             "rationales": [{"docid": f"d{i}", HARD: hard, SOFT: [float(x) for x in soft]}],
         }))  # fmt: skip
-    return Inputs(gold, {f"d{i}": (w[0],) for i, w in enumerate(world)}, predictions)
+    return ScorerInputs(gold, {f"d{i}": (w[0],) for i, w in enumerate(world)}, predictions)
 
 
 def numbers(value):
@@ -209,7 +209,7 @@ def test_the_order_of_predictions_does_not_matter(world, random):
     if not inputs.predictions[0][1]["rationales"][0][HARD] or not mixed[0][1]["rationales"][0][HARD]:
         return  # the first one decides which blocks there are
     one = answer_of(score_records, inputs)
-    other = answer_of(score_records, Inputs(inputs.gold, inputs.lengths, mixed))
+    other = answer_of(score_records, ScorerInputs(inputs.gold, inputs.lengths, mixed))
     assert (one is None) == (other is None)
     if one is not None:
         assert np.allclose(numbers(one), numbers(other), equal_nan=True, rtol=0, atol=1e-9)

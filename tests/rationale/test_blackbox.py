@@ -20,7 +20,7 @@ from sklearn.pipeline import make_pipeline
 from eraser import InputError, Text
 from eraser.data.source import Source
 from eraser.official.scorer import score_official
-from rationale.attribution import METHODS, AttributionSettings, Case, attribute, fitting
+from rationale.attribution import METHODS, AttributionInput, AttributionSettings, attribute, fitting
 from rationale.blackbox import from_callable
 from rationale.budgets import share_of
 from rationale.evaluation.plan import evaluate, plan
@@ -166,7 +166,7 @@ def test_words_are_masked_by_the_text_given():
     box = from_callable(asked, ["NEG", "POS"], mask="[…]")
     (windows,) = box.encoder.encode([text("awful dull film")])
     how = AttributionSettings(explain="probability", replace="mask")
-    attribute(box, "leave_one_out", [Case(windows, 3, 0)], how)
+    attribute(box, "leave_one_out", [AttributionInput(windows, 3, 0)], how)
     assert set(asked.texts) == {"awful dull film", "[…] dull film", "awful […] film", "awful dull […]"}
 
 
@@ -296,7 +296,7 @@ def test_what_only_a_model_has_is_refused(box):
     for way in ("logit", "margin"):
         how = AttributionSettings(explain=way)
         refused(
-            lambda how=how: attribute(box, "leave_one_out", [Case(windows, 2, 0)], how),
+            lambda how=how: attribute(box, "leave_one_out", [AttributionInput(windows, 2, 0)], how),
             f"expected explain as probability, for a function of texts, got '{way}'",
         )
     refused(

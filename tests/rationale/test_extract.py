@@ -43,12 +43,12 @@ def test_share_of_words(n, ratio, expected):
 
 def test_budgets_by_hand():
     scores = np.array([0.1, 0.9, 0.5, 0.7])
-    own, match = np.array([False, False, True, False]), np.array([True, True, True, False])
+    selected, match = np.array([False, False, True, False]), np.array([True, True, True, False])
     assert extract(scores, Budget("gold"), gold=GOLD).tolist() == [False, True, False, True]
     assert extract(scores, Budget("ratio", 0.25), gold=GOLD).tolist() == [False, True, False, False]
     assert extract(scores, Budget("top", words=3), gold=GOLD).tolist() == [False, True, True, True]
     assert extract(scores, Budget("top", words=9), gold=GOLD).all()
-    assert extract(scores, Budget("own"), gold=GOLD, own=own).tolist() == own.tolist()
+    assert extract(scores, Budget("own"), gold=GOLD, selected=selected).tolist() == selected.tolist()
     assert extract(scores, Budget("match", method="m"), gold=GOLD, match=match).sum() == 3
 
 

@@ -11,9 +11,9 @@ import torch
 from transformers import pipeline
 
 from eraser import InputError
-from rationale.attribution import METHODS, AttributionSettings, Case, attribute
+from rationale.attribution import METHODS, AttributionInput, AttributionSettings, attribute
 from rationale.explanation import explain
-from rationale.heads import HEADS, check_explain, explained, said
+from rationale.heads import HEADS, check_explain, explained, predicted_label
 from rationale.hf.classifier import load_classifier, new_classifier
 from tests.conftest import dropping
 from tests.helpers.models.made_heads import LABELS, MULTI_LABEL, REGRESSION, head_model, save
@@ -165,11 +165,11 @@ def test_what_is_explained_has_the_answer_s_gradient(head):
 
 def test_labels_above_the_threshold_are_said():
     answers = np.array([0.7, 0.5, 0.6])
-    assert said("sigmoid", LABELS, answers) == "rude|insult"
-    assert said("sigmoid", LABELS, answers, 0.65) == "rude"
-    assert said("sigmoid", LABELS, answers, 0.9) == ""
-    assert said("two_classes", ("NEG", "POS"), np.array([0.4, 0.6])) == "POS"
-    assert said("value", ("value",), np.array([2.25])) == "2.25"
+    assert predicted_label("sigmoid", LABELS, answers) == "rude|insult"
+    assert predicted_label("sigmoid", LABELS, answers, 0.65) == "rude"
+    assert predicted_label("sigmoid", LABELS, answers, 0.9) == ""
+    assert predicted_label("two_classes", ("NEG", "POS"), np.array([0.4, 0.6])) == "POS"
+    assert predicted_label("value", ("value",), np.array([2.25])) == "2.25"
 
 
 # Methods
@@ -208,7 +208,7 @@ def test_a_probability_explained_falls_by_the_sigmoid_not_the_softmax(folder_of)
     (windows,) = encoded(classifier, words)
     for at in range(3):
         how = AttributionSettings(explain="probability")
-        (found,) = attribute(classifier, "leave_one_out", [Case(windows, len(words), at)], how)
+        (found,) = attribute(classifier, "leave_one_out", [AttributionInput(windows, len(words), at)], how)
         assert found.scores[0] == pytest.approx(whole[at] - less[at], abs=1e-6)
 
 
@@ -239,7 +239,7 @@ def test_one_logit_of_two_classes_is_explained_as_the_two_logits_it_stands_for(f
     for explain_ in ("probability", "margin"):
         how = AttributionSettings(explain=explain_, lime_samples=20, shap_samples=60)
         for target in (0, 1):
-            case = [Case(windows, len(words), target, 5)]
+            case = [AttributionInput(windows, len(words), target, 5)]
             for name in names:
                 (a,), (b,) = (attribute(c, name, case, how) for c in (one, two))
                 np.testing.assert_allclose(a.scores, b.scores, atol=2e-5, err_msg=f"{name} {explain_}")
@@ -260,7 +260,7 @@ def test_a_number_s_integrated_gradients_sum_to_its_change(folder_of, tokenizer)
     words = tuple(TEXTS[0].split())
     (windows,) = encoded(classifier, words)
     how = AttributionSettings(ig_steps=200)
-    (found,) = attribute(classifier, "integrated_gradients", [Case(windows, len(words), 0)], how)
+    (found,) = attribute(classifier, "integrated_gradients", [AttributionInput(windows, len(words), 0)], how)
     ids, inside = windows[0].ids, windows[0].word >= 0
     with torch.inference_mode():
         full, empty = (
@@ -319,7 +319,7 @@ def test_a_number_has_no_probability(folder_of):
     for way in ("probability", "margin"):
         refused(
             lambda way=way: attribute(
-                number, "saliency", [Case(windows, 2, 0)], AttributionSettings(explain=way)
+                number, "saliency", [AttributionInput(windows, 2, 0)], AttributionSettings(explain=way)
             ),
             f"expected explain as logit, for a model that gives a number, got '{way}'",
         )

@@ -15,7 +15,7 @@ import torch
 from eraser import InputError, Text
 from eraser.load import load
 from rationale import cli
-from rationale.attribution import Case, attribute
+from rationale.attribution import AttributionInput, attribute
 from rationale.blackbox import from_callable
 from rationale.explanation import explain
 from rationale.hf.classifier import load_classifier, save_classifier
@@ -95,7 +95,7 @@ def test_one_text_that_is_explained(spoilt):
 def test_scores_of_a_method(spoilt):
     texts = [Text(f"t{i}", words, {"d": 0}, (0,)) for i, words in enumerate((("a",), (WORD,)))]
     windows = spoilt.encoder.encode(texts)
-    cases = [Case(w, 1, 0, of=t) for w, t in zip(windows, texts, strict=True)]
+    cases = [AttributionInput(w, 1, 0, of=t) for w, t in zip(windows, texts, strict=True)]
     line = said(attribute, spoilt, "gradient_x_input", cases)
     assert line == "t1: expected finite scores from gradient_x_input, got NaN or infinity"
 

@@ -14,9 +14,9 @@ from eraser.metrics.agreement import MetricColumns
 from eraser.metrics.answers import marked_for
 from eraser.metrics.table import measure
 from eraser.types import Floats, Kind, Mask, mask_from_spans
-from rationale.attribution import METHODS, Case, attribute, usual
+from rationale.attribution import METHODS, AttributionInput, attribute, usual
 from rationale.budgets import extract, parse_budget
-from rationale.heads import HEADS, said
+from rationale.heads import HEADS, predicted_label
 from rationale.hf.classifier import without_removal
 from rationale.inference.predict import text_probs
 from rationale.pass_cache import PassCache
@@ -51,7 +51,7 @@ class ScoredExample:
     predicted: str
     probs: Mapping[str, float]
     scores: Floats
-    picked: Mask
+    selected: Mask
     gold: Mask
     agreement: Mapping[str, float | None]
     kind: Kind = "class"
@@ -70,7 +70,7 @@ class ScoredExample:
 
 def budgets_of(method: str) -> tuple[str, ...]:
     """Return how many words a method's rationale may have, the most telling first."""
-    chooses = METHODS[method].own is not None
+    chooses = METHODS[method].selection_threshold is not None
     return (*((OWN_CHOICE,) if chooses else ()), *BUDGET_SIZES)
 
 
@@ -85,17 +85,19 @@ def score_examples(
         probs = text_probs(classifier, encoded)
         explained = classifier if method.adaptive else without_removal(classifier)
         targets = [_target(how.target, e, p, labels) for e, p in zip(examples, probs, strict=True)]
-        cases = [Case(w, len(t.words), i) for w, t, i in zip(encoded, texts, targets, strict=True)]
+        cases = [
+            AttributionInput(w, len(t.words), i) for w, t, i in zip(encoded, texts, targets, strict=True)
+        ]
         found = attribute(replace(explained, passes=PassCache()), how.method, cases, usual(explained))
     rows, head = [], held.classifier.head
     kind = HEADS[head].kind
     for example, p, a in zip(examples, probs, found, strict=True):
         gold = dataset.truth(example).gold
-        picked = extract(a.scores, parse_budget(how.budget), gold=gold, own=a.own)
+        selected = extract(a.scores, parse_budget(how.budget), gold=gold, selected=a.selected)
         by_label = dict(zip(labels, map(float, p), strict=True))
         of = None if kind == "class" else labels[a.target]
-        label = said(head, labels, p)
-        prediction = Prediction(example.id, label, by_label, a.scores, picked, kind=kind, of=of)
+        label = predicted_label(head, labels, p)
+        prediction = Prediction(example.id, label, by_label, a.scores, selected, kind=kind, of=of)
         rows.append(judged_of(dataset, example, prediction))
     return rows
 

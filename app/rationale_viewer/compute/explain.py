@@ -18,8 +18,8 @@ import torch
 from eraser import Fault, InputError, Text
 from eraser.types import Floats, Kind, Mask
 from eraser.words import gaps, placed
-from rationale.attribution import METHODS, Case, attribute, fitting, usual
-from rationale.heads import HEADS, said
+from rationale.attribution import METHODS, AttributionInput, attribute, fitting, usual
+from rationale.heads import HEADS, predicted_label
 from rationale.hf.classifier import Classifier, without_removal
 from rationale.inference.ablate import Erasure, ablate
 from rationale.inference.capabilities import drops_tokens
@@ -104,7 +104,7 @@ class Scored:
     """A method's score for each word [W], the words it chose itself, and what it cost."""
 
     scores: Floats
-    own: Mask | None
+    selected: Mask | None
     signed: bool
     milliseconds: float
 
@@ -151,7 +151,7 @@ def read(held: LoadedModel, text: Text, dial: float) -> ModelReading:
     labels, head = classifier.labels, classifier.head
     by_label = dict(zip(labels, map(float, probs), strict=True))
     pieces = _pieces(classifier, windows, len(text.words))
-    label, top = said(head, labels, probs), labels[int(probs.argmax())]
+    label, top = predicted_label(head, labels, probs), labels[int(probs.argmax())]
     return ModelReading(text.words, pieces, by_label, label, windows, layers, top, HEADS[head].kind)
 
 
@@ -159,7 +159,7 @@ def score(
     held: LoadedModel, reading: ModelReading, methods: Sequence[str], dial: float, label: str
 ) -> dict[str, Scored]:
     """Return each method's scores of a text for a label; methods that can share passes do."""
-    case = Case(reading.windows, len(reading.words), held.classifier.labels.index(label))
+    case = AttributionInput(reading.windows, len(reading.words), held.classifier.labels.index(label))
     found = {}
     with held.turn(dial) as (classifier, turn):
         turn.passes = PassCache(), PassCache(logits={})
@@ -168,7 +168,7 @@ def score(
         for name in methods:
             of_method = adaptive if METHODS[name].adaptive else dense
             (a,) = attribute(of_method, name, [case], usual(of_method))
-            found[name] = Scored(a.scores, a.own, METHODS[name].signed, a.milliseconds)
+            found[name] = Scored(a.scores, a.selected, METHODS[name].signed, a.milliseconds)
     return found
 
 

@@ -14,7 +14,16 @@ import numpy as np
 
 from eraser import Dataset, Example, Fault, InputError, Prediction
 from eraser.errors import short_repr
-from eraser.official.reading import HARD, LABEL, SCORES, TOKENS, At, Record, rationales_of, read_predictions
+from eraser.official.reading import (
+    HARD,
+    LABEL,
+    SCORES,
+    TOKENS,
+    Record,
+    RecordLocation,
+    rationales_of,
+    read_predictions,
+)
 from eraser.official.validation import prediction_faults
 from eraser.types import Floats, Mask, Span, mask_from_spans
 from rationale.attribution import METHODS
@@ -75,7 +84,7 @@ def read_stored(path: Path, dataset: Dataset) -> Stored:
     if own_file(path.parents[1], f"{PREDICTIONS}/{path.name}") is None:
         raise unreadable(path, "a prediction file", "none")
     records, faults = read_predictions(path)
-    placed = [(At.of(record, str(path), line), record) for line, record in records]
+    placed = [(RecordLocation.of(record, str(path), line), record) for line, record in records]
     if not (faults or placed):
         faults = [Fault.of("no predictions", path)]
     split = _split_of(placed, dataset)
@@ -92,14 +101,14 @@ def read_stored(path: Path, dataset: Dataset) -> Stored:
     return Stored(split, {i: _prediction(r, dataset, examples[i]) for i, r in by_id.items()})
 
 
-def _split_of(placed: list[tuple[At, Record]], dataset: Dataset) -> str:
+def _split_of(placed: list[tuple[RecordLocation, Record]], dataset: Dataset) -> str:
     """Return the split that has most of the examples."""
     ids = {at.id for at, _ in placed}
     shared = {s: len(ids & {e.id for e in examples}) for s, examples in dataset.splits.items()}
     return max(shared, key=lambda s: shared[s], default="")
 
 
-def _faults(at: At, record: Record, dataset: Dataset, example: Example) -> Iterator[Fault]:
+def _faults(at: RecordLocation, record: Record, dataset: Dataset, example: Example) -> Iterator[Fault]:
     """Yield why a record cannot be shown on its example."""
     lengths = {d: [len(s) for s in dataset.documents[d].sentences] for d in example.doc_ids}
     found = [*prediction_faults(at, record, lengths, (), set())]

@@ -244,10 +244,10 @@ def _answer(kind: Kind, shown: Mapping[str, float], before: Mapping[str, float] 
         ((name, value),) = shown.items()
         st.html(html.number(name, value, None if before is None else before[name]))
         return
-    said = [x for x, p in shown.items() if p > THRESHOLD]
+    predicted = [x for x, p in shown.items() if p > THRESHOLD]
     label = max(shown, key=lambda name: shown[name])
-    st.html(html.labels_said(said) if kind == "labels" else html.verdict(label, shown[label]))
-    st.html(html.probabilities(shown, before, said=said if kind == "labels" else None))
+    st.html(html.predicted_labels(predicted) if kind == "labels" else html.verdict(label, shown[label]))
+    st.html(html.probabilities(shown, before, predicted=predicted if kind == "labels" else None))
 
 
 def _words(
@@ -316,8 +316,8 @@ def _exports(
         return export.as_html(title, legend, body if given.query is None else html.note(given.query) + body)
 
     def line() -> str:
-        picked = scored.own if scored.own is not None else _top(scored)
-        return export.as_jsonl(text_of(*given), reading.label, reading.probs, scores, picked)
+        selected = scored.selected if scored.selected is not None else _top(scored)
+        return export.as_jsonl(text_of(*given), reading.label, reading.probs, scores, selected)
 
     def drawn(draw: Callable[..., T]) -> T:
         return draw(words, export.shades_of(html.steps(scores)), title, given.after)
@@ -337,8 +337,8 @@ def _told(reading: ModelReading) -> str:
     """Return in a line what the model says."""
     if reading.kind == "class":
         return f"{reading.label} {reading.probs[reading.label]:.3f}"
-    said = {x: p for x, p in reading.probs.items() if reading.kind == "value" or p > THRESHOLD}
-    return ", ".join(f"{label} {p:.3f}" for label, p in said.items()) or "no label"
+    predicted = {x: p for x, p in reading.probs.items() if reading.kind == "value" or p > THRESHOLD}
+    return ", ".join(f"{label} {p:.3f}" for label, p in predicted.items()) or "no label"
 
 
 def _top(scored: Scored) -> Mask:

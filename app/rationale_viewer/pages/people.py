@@ -251,8 +251,8 @@ def _draw_example(data: Dataset, example: Example, one: ScoredExample, method: s
         verb = {True: "agrees", False: "is wrong", None: "says"}[one.right]
         st.html(html.judgement(one.label, one.predicted, one.tags, verb))
         if one.kind != "value":
-            said = split_labels(one.predicted) if one.kind == "labels" else None
-            st.html(html.probabilities(one.probs, said=said))
+            predicted = split_labels(one.predicted) if one.kind == "labels" else None
+            st.html(html.probabilities(one.probs, predicted=predicted))
     right.html(html.facts(_facts(one)))
     if text.query:
         st.caption("Query")
@@ -264,7 +264,7 @@ def _draw_example(data: Dataset, example: Example, one: ScoredExample, method: s
     )  # fmt: skip
     told = [f"score {s:+.3g}" for s in one.scores]
     if view == VIEWS[0]:
-        show_words(html.marked(text.words, one.gold, one.picked, told, after), "marked")
+        show_words(html.marked(text.words, one.gold, one.selected, told, after), "marked")
     else:
         people, model = st.columns(2, gap="large")
         with people:
@@ -273,12 +273,12 @@ def _draw_example(data: Dataset, example: Example, one: ScoredExample, method: s
             show_words(people_only, "words-people")
         with model:
             st.html(html.note(f"The model's words, by {method}"))
-            model_only = html.marked(text.words, one.gold & False, one.picked, told, after)
+            model_only = html.marked(text.words, one.gold & False, one.selected, told, after)
             show_words(model_only, "words-model")
     for number, mask in enumerate(annotator_masks(data, example), start=1):
         n = int(mask.sum())
         with st.expander(f"Annotator {number}: {n} word{'s' * (n != 1)} marked", expanded=True):
-            body = html.marked(text.words, mask, one.picked, after=after)
+            body = html.marked(text.words, mask, one.selected, after=after)
             show_words(body, f"annotator-{number}")
 
 
@@ -292,7 +292,7 @@ def _facts(one: ScoredExample) -> list[tuple[str, str, str]]:
     n = len(one.gold)
     facts = [
         (f"{int(one.gold.sum())} of {n}", "words annotators marked", f"{one.gold.mean():.0%}"),
-        (f"{int(one.picked.sum())} of {n}", "words of the model", f"{one.picked.mean():.0%}"),
+        (f"{int(one.selected.sum())} of {n}", "words of the model", f"{one.selected.mean():.0%}"),
     ]
     for metric, name in NAMES.items():
         value = one.agreement[metric]
@@ -313,14 +313,14 @@ def _exports(
 
     def lines(rows: Sequence[ScoredExample]) -> str:
         return "".join(
-            export.as_jsonl(data.text(by_id[j.id]), j.predicted, j.probs, j.scores, j.picked) for j in rows
+            export.as_jsonl(data.text(by_id[j.id]), j.predicted, j.probs, j.scores, j.selected) for j in rows
         )
 
     text = data.text(by_id[one.id])
     words, after = text.words, _after(text)
     title = f"{data.name} {one.id}, {method}: {one.predicted}, annotators say {one.label}"
-    colours = [export.mark_colour(kind) for kind in html.mark_kinds(one.gold, one.picked)]
-    body = html.marked(words, one.gold, one.picked, after=after)
+    colours = [export.mark_colour(kind) for kind in html.mark_kinds(one.gold, one.selected)]
+    body = html.marked(words, one.gold, one.selected, after=after)
     files: dict[str, tuple[Callable[[], str | bytes], str]] = {
         "This example, HTML": (lambda: export.as_html(title, html.mark_legend(), body), "html"),
         "This example, LaTeX": (lambda: export.as_latex(words, colours, title, after), "tex"),

@@ -117,7 +117,7 @@ def mark_colour(kind: str) -> str:
     return MARKS[kind].light if kind else PAPER.light
 
 
-def as_jsonl(text: Text, label: str, probs: Mapping[str, float], scores: Floats, picked: Mask) -> str:
+def as_jsonl(text: Text, label: str, probs: Mapping[str, float], scores: Floats, selected: Mask) -> str:
     """Return a line of an official ERASER prediction file."""
-    prediction = Prediction(text.example_id, label, probs, scores, picked & ~np.isnan(scores))
+    prediction = Prediction(text.example_id, label, probs, scores, selected & ~np.isnan(scores))
     return json.dumps(official_record(text, prediction), ensure_ascii=False) + "\n"

@@ -113,24 +113,24 @@ def stack_legend(methods: Sequence[str]) -> Markup:
 def marked(
     words: Sequence[str],
     gold: Mask,
-    picked: Mask,
+    selected: Mask,
     told: Sequence[str] | None = None,
     after: Sequence[str] | None = None,
 ) -> Markup:
     """Return a text, its words coloured as hit, missed or extra; `after` as in `highlighted`."""
-    kinds = mark_kinds(gold, picked)
-    said = told or [TOLD.get(kind, "nobody") for kind in kinds]
-    return _text([WordMarkup(*row) for row in zip(words, kinds, said, strict=True)], after)
+    kinds = mark_kinds(gold, selected)
+    captions = told or [TOLD.get(kind, "nobody") for kind in kinds]
+    return _text([WordMarkup(*row) for row in zip(words, kinds, captions, strict=True)], after)
 
 
-def mark_kinds(gold: Mask, picked: Mask) -> list[str]:
+def mark_kinds(gold: Mask, selected: Mask) -> list[str]:
     """Return hit, missed, extra or "" for each word [W].
 
     >>> mark_kinds(np.array([True, True, False]), np.array([True, False, True]))
     ['hit', 'missed', 'extra']
     """
     names = {(True, True): "hit", (True, False): "missed", (False, True): "extra"}
-    return [names.get((bool(g), bool(p)), "") for g, p in zip(gold, picked, strict=True)]
+    return [names.get((bool(g), bool(p)), "") for g, p in zip(gold, selected, strict=True)]
 
 
 def mark_legend() -> Markup:
@@ -153,10 +153,10 @@ def probabilities(
     probs: Mapping[str, float],
     before: Mapping[str, float] | None = None,
     what: str = "Probabilities",
-    said: Collection[str] | None = None,
+    predicted: Collection[str] | None = None,
 ) -> Markup:
-    """Return a bar for each label, with its change from `before`; `said` are those that the model says."""
-    top = {max(probs, key=lambda label: probs[label])} if said is None else set(said)
+    """Return a bar for each label, with its change from `before`; those `predicted` stand out."""
+    top = {max(probs, key=lambda label: probs[label])} if predicted is None else set(predicted)
     rows = []
     for label, p in probs.items():
         change = "" if before is None else f"{round(p - before[label], 3) + 0.0:+.3f}"
@@ -173,7 +173,7 @@ def verdict(label: str, probability: float) -> Markup:
     return Markup('<p class="verdict"><b>{}</b> {:.3f}</p>').format(label, probability)
 
 
-def labels_said(labels: Sequence[str]) -> Markup:
+def predicted_labels(labels: Sequence[str]) -> Markup:
     """Return the labels that the model says, which may be none."""
     return Markup('<p class="verdict"><b>{}</b></p>').format(_listed(labels))
 
@@ -191,9 +191,9 @@ def _listed(labels: Sequence[str]) -> str:
 def judgement(label: str, predicted: str, tags: Iterable[str] = (), verb: str | None = None) -> Markup:
     """Return what people and the model decided, and whom a text is about; `verb` is how the two compare."""
     verb = verb or ("agrees" if label == predicted else "is wrong")
-    said = Markup('<p class="verdict">People say <b>{}</b>; the model {}: <b>{}</b></p>')
+    sentence = Markup('<p class="verdict">People say <b>{}</b>; the model {}: <b>{}</b></p>')
     about = Markup("").join(Markup("<small>about {}</small> ").format(tag) for tag in tags)
-    return said.format(label or "no label", verb, predicted or "no label") + about
+    return sentence.format(label or "no label", verb, predicted or "no label") + about
 
 
 def note(text: str) -> Markup:

@@ -8,8 +8,8 @@ from typing import Any, TypeVar
 
 from eraser.data.custom.options import ImportOptions
 from eraser.data.custom.rows import Record
-from eraser.data.custom.spans import Form, Marked, check_spans, read_marks
-from eraser.data.offsets import Unit, in_characters
+from eraser.data.custom.spans import Form, MarkedText, check_spans, read_marks
+from eraser.data.offsets import OffsetUnit, in_characters
 from eraser.data.source import SPLITS
 from eraser.errors import Fault, InputError, short_repr
 from eraser.types import Mask
@@ -35,7 +35,7 @@ class How:
     asked: ImportOptions
     form: Form
     cut: Cutting
-    unit: Unit = "codepoints"
+    unit: OffsetUnit = "codepoints"
     note: str | None = None  # of the unit
 
 
@@ -47,7 +47,7 @@ class Entry:
     split: str
     label: str
     query: str
-    marked: Marked
+    marked: MarkedText
     record: Record
     each: tuple[Mask, ...] = field(default=(), compare=False)
     names: tuple[str, ...] = ()
@@ -83,7 +83,7 @@ def _split_of(record: Record) -> str:
     return found
 
 
-def _marked(record: Record, text: str | None, how: How) -> Marked | None:
+def _marked(record: Record, text: str | None, how: How) -> MarkedText | None:
     """Return what is marked in a row's text; None where it has none, or the form could not be told."""
     form: Form = "chars" if record.counts else how.form
     try:
@@ -101,7 +101,7 @@ def _marked(record: Record, text: str | None, how: How) -> Marked | None:
     return found
 
 
-def _counted(text: str, value: Any, unit: Unit) -> Any:
+def _counted(text: str, value: Any, unit: OffsetUnit) -> Any:
     """Return spans of another unit as spans of code points."""
     check_spans(value, "chars")
     return [list(span) for span in in_characters(text, value or (), unit)]

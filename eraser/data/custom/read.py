@@ -19,7 +19,7 @@ from eraser.data.custom.options import ImportOptions
 from eraser.data.custom.rows import Record
 from eraser.data.custom.spans import Form, counts_words, form_of, sentences_of
 from eraser.data.forms.marks import Mark, Told
-from eraser.data.offsets import Unit, in_characters, unit_of
+from eraser.data.offsets import OffsetUnit, in_characters, unit_of
 from eraser.data.source import SPLITS
 from eraser.errors import Fault, InputError, left_out
 from eraser.progress import progress
@@ -115,7 +115,7 @@ def _form(records: Sequence[Record], how: ImportOptions, faults: list[Fault]) ->
 
 def _unit(
     records: Sequence[Record], how: ImportOptions, form: Form, faults: list[Fault]
-) -> tuple[Unit, str | None]:
+) -> tuple[OffsetUnit, str | None]:
     """Return what spans of characters count, and what to tell of it."""
     open_ones = [r for r in records if r.counts != "codepoints" and (r.counts or form == "chars")]
     if how.offsets in ("utf16", "bytes") and records and not open_ones:

@@ -24,7 +24,7 @@ ENDS = ".!?。！？｡؟۔।"  # of a sentence
 
 
 @dataclass(frozen=True)
-class Marked:
+class MarkedText:
     """A text, the characters of its words, the mask [W] of those marked, and how many spans marked them.
 
     Of the spans, `cut` begin or end inside a word, which is marked whole, and `bare` touch no word. Of the
@@ -49,7 +49,7 @@ def read_marks(
     marks: tuple[str, str],
     how: WordCutter = "whitespace",
     tokens: WordCutter = "whitespace",
-) -> Marked:
+) -> MarkedText:
     """Return which words of a text are marked.
 
     Args:
@@ -162,7 +162,7 @@ def _unpaired(what: str, found: re.Match[str], marks: tuple[str, str]) -> InputE
     return InputError(Fault(f"marks {marks[0]} and {marks[1]} in pairs", place))
 
 
-def mark_characters(text: str, spans: Spans, how: WordCutter = "whitespace") -> Marked:
+def mark_characters(text: str, spans: Spans, how: WordCutter = "whitespace") -> MarkedText:
     """Return the words that spans of characters touch.
 
     >>> found = mark_characters("a truly awful film", ((3, 13),))
@@ -177,10 +177,10 @@ def mark_characters(text: str, spans: Spans, how: WordCutter = "whitespace") -> 
     cut = int(((starts[first] < begins) | (ends[after - 1] > stops)).sum())
     size = len(words) + 1
     gold = (np.bincount(first, minlength=size) - np.bincount(after, minlength=size)).cumsum()[:-1] > 0
-    return Marked(text, words, gold, len(spans), cut, int((~touch).sum()))
+    return MarkedText(text, words, gold, len(spans), cut, int((~touch).sum()))
 
 
-def mark_quotes(text: str, value: Any, how: WordCutter = "whitespace") -> Marked:
+def mark_quotes(text: str, value: Any, how: WordCutter = "whitespace") -> MarkedText:
     """Return the words that quotes from a text touch, each wherever it stands; white space may differ.
 
     >>> found = mark_quotes("a dull, dull  film", ["dull", "dull film", "warm"])

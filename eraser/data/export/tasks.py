@@ -93,18 +93,18 @@ def _task(dataset: Dataset, split: str, example: Example, tally: Tally) -> Task:
     return Task(example.id, text, _labels(example.label), split, example.query or None, gold, each)
 
 
-def _of_model(dataset: Dataset, split: str, example: Example, said: Suggested) -> Task:
+def _of_model(dataset: Dataset, split: str, example: Example, suggested: Suggested) -> Task:
     text, places = laid_out([dataset.documents[d] for d in example.doc_ids])
     words = dataset.text(example)
-    for doc_id, start, end in said.spans:
+    for doc_id, start, end in suggested.spans:
         n_words = len(dataset.documents[doc_id].words) if doc_id in words.doc_starts else 0
         if not 0 <= start < end <= n_words:
             expected = f"words of {doc_id!r}, which has {n_words}"
-            raise InputError(Fault(expected, f"[{start}, {end})", said.file, said.line, example.id))
-    spans = tuple(Span(words.doc_starts[d] + a, words.doc_starts[d] + b) for d, a, b in said.spans)
+            raise InputError(Fault(expected, f"[{start}, {end})", suggested.file, suggested.line, example.id))
+    spans = tuple(Span(words.doc_starts[d] + a, words.doc_starts[d] + b) for d, a, b in suggested.spans)
     found = runs(mask_from_spans(spans, len(words.words)))
     marks = tuple(_characters(span, places) for span in found)
-    return Task(example.id, text, _labels(said.label), split, example.query or None, marks)
+    return Task(example.id, text, _labels(suggested.label), split, example.query or None, marks)
 
 
 def laid_out(documents: Iterable[Document]) -> tuple[str, Spans]:

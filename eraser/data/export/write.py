@@ -97,9 +97,9 @@ def export(
         InputError: there is no such form or split, the file exists or has another ending, or no text is left.
     """
     how = _checked(dataset, form, out, splits)
-    by, said = (None, None) if suggested is None else suggested
+    by, suggestions = (None, None) if suggested is None else suggested
     tally = Tally()
-    tasks = tasks_of(dataset, splits or tuple(dataset.splits), tally, said)
+    tasks = tasks_of(dataset, splits or tuple(dataset.splits), tally, suggestions)
     first = next(tasks, None)
     if first is None:
         raise InputError(Fault.of("no text to write: the predictions are of other texts", out))

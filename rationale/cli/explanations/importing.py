@@ -20,42 +20,48 @@ explanations_app = typer.Typer(
 )
 explanations_app.command("score")(score_explanations)
 
+MadeElsewhere = Annotated[
+    Path,
+    typer.Argument(
+        help="Table (CSV, TSV, JSON, JSONL, Parquet) of tokens and scores, predictions, JSONL of quotes."
+    ),
+]
+ExplanationsFile = Annotated[Path, typer.Option(help="Explanations file to write, .jsonl.")]
+RowName = Annotated[str | None, typer.Option(help="Name of the row; by default the file's.")]
+FileForm = Annotated[
+    Literal["auto", "words", "tokens", "eraser", "quotes"],
+    typer.Option(
+        help="words: one score for each word of the data set; tokens: pieces, found in the text by their "
+        "characters; eraser: official predictions; quotes: passages that a language model quoted; "
+        "auto: eraser if the first row is one, else tokens."
+    ),
+]
+Pieces = Annotated[Reduce, typer.Option(help="How the scores of a word's pieces become the word's.")]
+IdColumn = Annotated[str | None, typer.Option("--id", help="Column of the ids; by default the usual name.")]
+Tool = Annotated[str, typer.Option(help="What made the explanations, for the report.")]
+SkipUnreadable = Annotated[
+    bool, typer.Option("--skip-invalid", help="Leave out examples that cannot be read; they are counted.")
+]
+ReplaceExplanations = Annotated[
+    bool, typer.Option("--overwrite", help="Replace an explanations file; other files are never touched.")
+]
+
 
 @explanations_app.command("import")
 @from_settings()
 def import_explanations(  # noqa: PLR0913 (one option each)
-    file: Annotated[
-        Path,
-        typer.Argument(
-            help="Table (CSV, TSV, JSON, JSONL, Parquet) of tokens and scores, predictions, JSONL of quotes."
-        ),
-    ],
-    out: Annotated[Path, typer.Option(help="Explanations file to write, .jsonl.")],
+    file: MadeElsewhere,
+    out: ExplanationsFile,
     dataset: DatasetName = None,
     data: DataPath = None,
     split: Split = "test",
-    name: Annotated[str | None, typer.Option(help="Name of the row; by default the file's.")] = None,
-    form: Annotated[
-        Literal["auto", "words", "tokens", "eraser", "quotes"],
-        typer.Option(
-            help="words: one score for each word of the data set; tokens: pieces, found in the text by their "
-            "characters; eraser: official predictions; quotes: passages that a language model quoted; "
-            "auto: eraser if the first row is one, else tokens."
-        ),
-    ] = "auto",
-    pieces: Annotated[
-        Reduce, typer.Option(help="How the scores of a word's pieces become the word's.")
-    ] = "sum",
-    id_column: Annotated[
-        str | None, typer.Option("--id", help="Column of the ids; by default the usual name.")
-    ] = None,
-    tool: Annotated[str, typer.Option(help="What made the explanations, for the report.")] = "",
-    skip_invalid: Annotated[
-        bool, typer.Option("--skip-invalid", help="Leave out examples that cannot be read; they are counted.")
-    ] = False,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace an explanations file; other files are never touched.")
-    ] = False,
+    name: RowName = None,
+    form: FileForm = "auto",
+    pieces: Pieces = "sum",
+    id_column: IdColumn = None,
+    tool: Tool = "",
+    skip_invalid: SkipUnreadable = False,
+    overwrite: ReplaceExplanations = False,
     *,
     columns: ColumnOptions,
     quotes: Quotes,

@@ -44,11 +44,11 @@ def _example(path: Path, line: int, row: dict[str, Any], texts: Mapping[str, Tex
     if id is None or (text := texts.get(str(id))) is None:
         raise InputError(Fault.of("the split has no example of this id", **place))
     n_words = len(text.words)
-    scores, picked = np.full(n_words, np.nan), np.zeros(n_words, dtype=bool)
+    scores, selected = np.full(n_words, np.nan), np.zeros(n_words, dtype=bool)
     parts = [(r, *_words_of(r, text, place)) for r in rationales_of(row)]
     for rationale, start, end in parts:
         for a, b in _hard(rationale, end - start, place):
-            picked[start + a : start + b] = True
+            selected[start + a : start + b] = True
         if (soft := rationale.get(TOKENS.field)) is not None:
             scores[start:end] = _soft(soft, end - start, place)
     has_hard = any(r.get(HARD) is not None for r, _, _ in parts)
@@ -58,7 +58,7 @@ def _example(path: Path, line: int, row: dict[str, Any], texts: Mapping[str, Tex
     label = row.get("classification")
     return WordExplanation(
         str(id), hash_of_words(text.words), n_words, scores if has_soft else None,
-        picked if has_hard else None, None if label is None else str(label),
+        selected if has_hard else None, None if label is None else str(label),
     )  # fmt: skip
 
 

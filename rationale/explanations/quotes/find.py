@@ -90,13 +90,13 @@ class QuotedText:
             at = folded.find(wanted, at + step)
         return found, within
 
-    def picked(self, spans: Sequence[tuple[int, int]]) -> Mask:
+    def selected(self, spans: Sequence[tuple[int, int]]) -> Mask:
         """Return the words [W] of which some character is in one of the spans."""
         starts, ends = np.array(self.words, dtype=np.int64).reshape(-1, 2).T
-        picked = np.zeros(len(self.words), dtype=bool)
+        selected = np.zeros(len(self.words), dtype=bool)
         for start, end in spans:
-            picked |= (starts < end) & (ends > start)
-        return picked
+            selected |= (starts < end) & (ends > start)
+        return selected
 
     @cached_property
     def _folded(self) -> dict[Way, tuple[str, list[int]]]:

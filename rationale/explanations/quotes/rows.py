@@ -100,20 +100,20 @@ def _explanation(text: Text, row: Row, answer: Answer, form: QuoteForm) -> WordE
     """Return the words that an answer quotes."""
     string, words = text.plain
     quoted = QuotedText(string, words)
-    picked = np.zeros(len(words), dtype=bool)
+    selected = np.zeros(len(words), dtype=bool)
     counts = Counter({"quotes": len(answer.quotes), "entries without a quote": answer.without_quote})
     counts[f"answers that are {answer.how}"] += 1
     for quote in answer.quotes:
         found = quoted.find(quote)
-        picked |= quoted.picked(found.places if form.repeated == "all" else found.places[:1])
+        selected |= quoted.selected(found.places if form.repeated == "all" else found.places[:1])
         where = "not in the text" if found.way is None else f"found {found.way}"
         counts[f"quotes {where}"] += 1
         counts["quotes that are only parts of words (of those not in the text)"] += found.inside
         counts["quotes that stand there more than once (of those found)"] += len(found.places) > 1
-    counts["answers without a quote that is in the text"] += not picked.any()
+    counts["answers without a quote that is in the text"] += not selected.any()
     label = row.label if row.label is None else form.labels.get(row.label, row.label)
     hashed, told = hash_of_words(text.words), {name: n for name, n in counts.items() if n}
-    return WordExplanation(row.id, hashed, len(words), picked=picked, label=label, counts=told)
+    return WordExplanation(row.id, hashed, len(words), selected=selected, label=label, counts=told)
 
 
 def share_found(method: ImportedMethod) -> dict[str, int]:

@@ -10,7 +10,7 @@ Axes: B window, T token, C class.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -19,17 +19,16 @@ from eraser import Fault, InputError, Text
 from eraser.errors import first_line
 from rationale.models.packed.known import as_held, known, rounded
 from rationale.text.encode import Window
+from rationale.text_classifier import ModelClassifier
 
-if TYPE_CHECKING:
-    from rationale.hf.classifier import Classifier
-
-CLOSE, CLOSE_ROUNDED = 1e-4, 0.05  # of logits, as a share of one more than the largest
+PADDING_TOLERANCE, ROUNDED_TOLERANCE = 1e-4, 0.05  # of logits, as a share of one more than the largest
+SettledT = TypeVar("SettledT", bound=ModelClassifier)
 SHORT, LONG = 3, 24  # words
 SPARSE = "block_sparse"
 BY_LENGTH = frozenset({"dynamic", "longrope"})  # rotary frequencies that follow a batch's longest text
 
 
-def settled(classifier: Classifier) -> Classifier:
+def settled(classifier: SettledT) -> SettledT:
     """Return a classifier, just loaded, whose answers to a text are always the same.
 
     Raises:
@@ -42,7 +41,7 @@ def settled(classifier: Classifier) -> Classifier:
 
 
 @torch.inference_mode()
-def _check_empty(classifier: Classifier) -> None:
+def _check_empty(classifier: ModelClassifier) -> None:
     specials = classifier.encoder.tokenizer("")["input_ids"] or [classifier.encoder.pad_id]
     ids = torch.tensor([specials], device=classifier.device)  # [1,T]
     try:
@@ -52,7 +51,7 @@ def _check_empty(classifier: Classifier) -> None:
         raise InputError(Fault("a model that can read the empty text", first_line(error))) from None
 
 
-def length_matters(classifier: Classifier) -> bool:
+def length_matters(classifier: ModelClassifier) -> bool:
     """Return whether an answer depends on how long the texts of its batch are."""
     return known(
         classifier.model, "length matters", lambda: _by_length(classifier.model) or _beside(classifier)
@@ -77,7 +76,7 @@ def _rotary_kinds(module: Any) -> tuple[str, ...]:
 
 
 @torch.inference_mode()
-def _beside(classifier: Classifier) -> bool:
+def _beside(classifier: ModelClassifier) -> bool:
     """Return whether a short text has another answer beside a longer one."""
     words = [f"{'xyz'[i % 3]}{i}" for i in range(LONG)]
     texts = [Text(str(n), tuple(words[:n]), {str(n): 0}, (0,)) for n in (SHORT, LONG)]
@@ -86,11 +85,11 @@ def _beside(classifier: Classifier) -> bool:
         alone, beside = _answer(classifier, [short]), _answer(classifier, [short, long])  # [1,C], [2,C]
     except Exception:  # told apart from a padded batch by failing on it
         return True
-    close = CLOSE_ROUNDED if rounded(classifier.model) else CLOSE
+    close = ROUNDED_TOLERANCE if rounded(classifier.model) else PADDING_TOLERANCE
     return bool((alone[0] - beside[0]).abs().max() > close * (1 + alone.abs().max()))
 
 
-def _answer(classifier: Classifier, windows: list[Window]) -> Tensor:
+def _answer(classifier: ModelClassifier, windows: list[Window]) -> Tensor:
     batch = classifier.encoder.collate(windows).to(classifier.device)
     with as_held(classifier.model):
         logits: Tensor = classifier.model(input_ids=batch.ids, **classifier.inputs(batch)).logits  # [B,C]

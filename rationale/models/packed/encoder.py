@@ -32,6 +32,7 @@ from rationale.models.packed.layers import (
     inputs_of,
     layers_of,
     refused,
+    rounding_tolerance,
     standing_in,
     width_of,
 )
@@ -40,8 +41,6 @@ from rationale.models.packed.soft import anchors, run_padded, softly_answered, w
 
 __all__ = ["Halting", "LayerTrace", "Output", "check_encoder", "check_packed", "depth_of",
            "SelectTokens", "keep_all", "layers_of", "run_packed", "width_of"]  # fmt: skip
-
-CLOSE, HALF_CLOSE = 1e-3, 0.05  # of logits, as a share: what rounding may do in float32 and in less
 
 
 @dataclass
@@ -77,7 +76,7 @@ def check_packed(model: PreTrainedModel, where: str | Path) -> None:
     except Exception as error:  # whatever layers of another kind say to it
         why = refused(model, f"{type(error).__name__} on a packed row")
         raise InputError(*(replace(f, file=where) for f in why.faults)) from None
-    if apart > (CLOSE if model.dtype == torch.float32 else HALF_CLOSE):
+    if apart > rounding_tolerance(model.dtype):
         why = refused(model, f"logits {apart:.2g} apart on a packed row")
         raise InputError(*(replace(f, file=where) for f in why.faults))
 

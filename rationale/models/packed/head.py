@@ -26,7 +26,7 @@ from rationale.models.packed.layers import (
     width_of,
 )
 
-CLOSE = 1e-4  # of answers that are the same computation
+HEAD_TOLERANCE = 1e-4  # of answers that are the same computation
 
 
 def answer(
@@ -119,7 +119,7 @@ def places_of(model: PreTrainedModel) -> tuple[str, ...] | None:
         if anatomy.reads == "first" and hasattr(model, "classifier"):
             states = torch.randn(2, width_of(model), device=model.device, dtype=model.dtype)  # [N,D]
             try:
-                same = torch.allclose(Head(model)(states), answer(model, states), atol=CLOSE)
+                same = torch.allclose(Head(model)(states), answer(model, states), atol=HEAD_TOLERANCE)
             except (AttributeError, RuntimeError, TypeError):
                 same = False
             if same:

@@ -223,6 +223,11 @@ def probe(model: PreTrainedModel, rows: int, tokens: int) -> tuple[Tensor, Tenso
     return ((ids + (ids >= pad)) % size).where(real, torch.tensor(pad, device=ids.device)), real
 
 
+def rounding_tolerance(dtype: torch.dtype) -> float:
+    """Return by what share of the largest logit rounding alone may move one."""
+    return 1e-3 if dtype == torch.float32 else 0.05
+
+
 def _watched(model: PreTrainedModel) -> Anatomy:
     try:
         small, large = (_pass(model, *size) for size in SURVEYED)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from eraser import Ablation, Prediction, Span, Truth
+from eraser import Ablation, GoldRationale, Prediction, Span
 from eraser.load import load
 from eraser.metrics import agreement as a
 from eraser.metrics.table import measure, score
@@ -18,11 +18,11 @@ from eraser.types import mask_from_spans
 from tests.helpers.paths import data, golden
 from tests.oracles import agreement as oracle
 
-checked = settings(deadline=None, derandomize=True, database=None, max_examples=300)
+checked = settings(deadline=None, derandomize=True, database=None, max_examples=100)
 
 
-def truth(n_words: int, *spans: tuple[int, int]) -> Truth:
-    return Truth("POS", n_words, frozenset(Span(start, end) for start, end in spans))
+def truth(n_words: int, *spans: tuple[int, int]) -> GoldRationale:
+    return GoldRationale("POS", n_words, frozenset(Span(start, end) for start, end in spans))
 
 
 def picks(n_words: int, *words: int) -> Prediction:
@@ -245,7 +245,7 @@ def test_undefined_examples_are_left_out_and_counted():
 
 
 @pytest.fixture(scope="module")
-def movies() -> tuple[list[Truth], list[Prediction]]:
+def movies() -> tuple[list[GoldRationale], list[Prediction]]:
     with gzip.open(golden() / "scorer" / "movies_visible_predictions.jsonl.gz", "rt") as lines:
         records = {r["annotation_id"]: r for r in map(json.loads, lines)}
     dataset = load("movies", data("movies"), ["test"])

@@ -17,7 +17,7 @@ from eraser.types import runs
 from tests.helpers.paths import data
 from tests.oracles import agreement as oracle
 
-checked = settings(deadline=None, derandomize=True, database=None, max_examples=150)
+checked = settings(deadline=None, derandomize=True, database=None, max_examples=50)
 
 SLOW = {
     "token_f1": oracle.token_f1,

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy import stats
 from sklearn import metrics as sk
 
-from eraser import Prediction, Truth
+from eraser import GoldRationale, Prediction
 from eraser.labels import join_labels, number_of, split_labels
 from eraser.metrics.answers import accuracy
 from eraser.metrics.table import METRICS, compare, measure, score
@@ -34,8 +34,8 @@ def number_said(value: float) -> Prediction:
     return said(f"{value:.6g}", {"value": value}, "value", "value")
 
 
-def truth(label: str) -> Truth:
-    return Truth(label, 0, frozenset())
+def truth(label: str) -> GoldRationale:
+    return GoldRationale(label, 0, frozenset())
 
 
 sets = st.frozensets(st.sampled_from(LABELS))

@@ -16,7 +16,7 @@ from eraser.metrics.bias import Bias, Community, frequent_communities, generalis
 from eraser.metrics.bootstrap import resamples
 from tests.helpers.paths import data
 
-checked = settings(deadline=None, derandomize=True, database=None, max_examples=60)
+checked = settings(deadline=None, derandomize=True, database=None, max_examples=25)
 
 Post = tuple[str, str, float]  # label, communities, score
 AUCS = ("subgroup_auc", "bpsn_auc", "bnsp_auc")

@@ -7,14 +7,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from eraser import Ablation, Prediction, Truth
+from eraser import Ablation, GoldRationale, Prediction
 from eraser.metrics import faithfulness as f
 from eraser.metrics.answers import accuracy
 from eraser.metrics.table import measure, score
 
 checked = settings(deadline=None, derandomize=True, database=None)
 probabilities = st.floats(0, 1)
-TRUTH = Truth("NEG", 3, frozenset())  # what people said plays no part, but in accuracy
+TRUTH = GoldRationale("NEG", 3, frozenset())  # what people said plays no part, but in accuracy
 
 
 def ablation(without: float, only: float, fraction: float = 0) -> Ablation:
@@ -36,10 +36,10 @@ def test_both_are_drops_of_the_predicted_labels_probability():
 
 def test_the_label_is_the_one_predicted_and_neither_the_human_nor_the_likeliest():
     prediction = predicts(0.875, ablation(0.25, 0.75), ablation(0.5, 1.0), label="NEG")
-    assert f.comprehensiveness(Truth("POS", 3, frozenset()), prediction) == (0.125 - 0.75,)
-    assert f.sufficiency(Truth("POS", 3, frozenset()), prediction) == (0.125 - 0.25,)
-    assert f.aopc_comprehensiveness(Truth("POS", 3, frozenset()), prediction) == (0.125 - 0.5,)
-    assert f.aopc_sufficiency(Truth("POS", 3, frozenset()), prediction) == (0.125,)
+    assert f.comprehensiveness(GoldRationale("POS", 3, frozenset()), prediction) == (0.125 - 0.75,)
+    assert f.sufficiency(GoldRationale("POS", 3, frozenset()), prediction) == (0.125 - 0.25,)
+    assert f.aopc_comprehensiveness(GoldRationale("POS", 3, frozenset()), prediction) == (0.125 - 0.5,)
+    assert f.aopc_sufficiency(GoldRationale("POS", 3, frozenset()), prediction) == (0.125,)
 
 
 def test_nothing_is_clipped():

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from eraser import Ablation, Prediction, Span, Truth
+from eraser import Ablation, GoldRationale, Prediction, Span
 from eraser.metrics import agreement, faithfulness, sentences
 from eraser.metrics.answers import absolute_error, accuracy, label_counts, values
 from eraser.metrics.bootstrap import Estimate
@@ -44,14 +44,14 @@ ablations = st.builds(Ablation, st.just(0.1), two, two)
 
 
 @st.composite
-def examples(draw: st.DrawFn) -> tuple[Truth, Prediction]:
+def examples(draw: st.DrawFn) -> tuple[GoldRationale, Prediction]:
     n_words = draw(st.integers(1, 12))
     start = st.integers(0, n_words - 1)
     span = start.flatmap(lambda s: st.builds(Span, st.just(s), st.integers(s + 1, n_words)))
     words = st.lists(st.booleans(), min_size=n_words, max_size=n_words)
     scores = st.lists(st.floats(allow_infinity=False), min_size=n_words, max_size=n_words)
     labels = st.sampled_from(["POS", "NEG"])
-    return Truth(draw(labels), n_words, draw(st.frozensets(span, max_size=4))), Prediction(
+    return GoldRationale(draw(labels), n_words, draw(st.frozensets(span, max_size=4))), Prediction(
         "e",
         draw(labels),
         draw(two),
@@ -80,7 +80,7 @@ def test_every_value_and_interval_stays_in_the_documented_range(pairs):
 
 # Directions: people marked 1 2 and 5 of eight words
 
-TRUTH = Truth("POS", 8, frozenset({Span(1, 3), Span(5, 6)}))
+TRUTH = GoldRationale("POS", 8, frozenset({Span(1, 3), Span(5, 6)}))
 
 
 def answers(rationale: np.ndarray, label: str, p: float, without: float, only: float) -> Prediction:
@@ -124,7 +124,7 @@ def test_only_size_has_no_direction():
 # Chance
 
 N_WORDS, N_PICKED, SEEDS = 120, 24, 600
-MARKED = Truth("POS", N_WORDS, frozenset({Span(10, 30), Span(60, 75), Span(119, 120)}))
+MARKED = GoldRationale("POS", N_WORDS, frozenset({Span(10, 30), Span(60, 75), Span(119, 120)}))
 
 
 @pytest.fixture(scope="module")
@@ -159,8 +159,8 @@ def test_a_random_rationale_scores_what_chance_says(at_random, metric, chance):
 
 
 def test_micro_f1_pools_words_and_macro_f1_weighs_examples_alike():
-    short = (Truth("POS", 2, frozenset({Span(0, 1)})), mask_from_spans((Span(0, 1),), 2))
-    long = (Truth("POS", 20, frozenset({Span(0, 10)})), mask_from_spans((Span(9, 15),), 20))
+    short = (GoldRationale("POS", 2, frozenset({Span(0, 1)})), mask_from_spans((Span(0, 1),), 2))
+    long = (GoldRationale("POS", 20, frozenset({Span(0, 10)})), mask_from_spans((Span(9, 15),), 20))
     truths = [short[0], long[0]]
     predictions = [Prediction("e", "POS", {}, rationale * 1.0, rationale) for _, rationale in (short, long)]
     macro, micro = (score(m, measure(m, truths, predictions)).value for m in ("token_f1", "token_f1_micro"))
@@ -171,9 +171,9 @@ def test_micro_f1_pools_words_and_macro_f1_weighs_examples_alike():
 def test_official_iou_f1_is_the_f1_of_mean_precision_and_mean_recall():
     """Precision is a mean over examples with predictions, recall over all."""
     truths = [
-        Truth("POS", 9, frozenset({Span(0, 2), Span(4, 6)})),
-        Truth("POS", 9, frozenset({Span(0, 2)})),
-        Truth("POS", 9, frozenset({Span(0, 2)})),
+        GoldRationale("POS", 9, frozenset({Span(0, 2), Span(4, 6)})),
+        GoldRationale("POS", 9, frozenset({Span(0, 2)})),
+        GoldRationale("POS", 9, frozenset({Span(0, 2)})),
     ]
     masks = [mask_from_spans(spans, 9) for spans in ((Span(0, 2),), (Span(0, 2), Span(5, 6)), ())]
     predictions = [Prediction("e", "POS", {}, m * 1.0, m) for m in masks]

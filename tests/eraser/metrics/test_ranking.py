@@ -8,13 +8,13 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from eraser.metrics import ranking
-from eraser.official.reading import Inputs, ScorerOptions
+from eraser.official.reading import ScorerInputs, ScorerOptions
 from eraser.official.scorer import score_records
 from tests.helpers.eraser.prediction_files import annotation, assert_same, prediction, rationale
 from tests.oracles import ranking as oracle
 from tests.oracles import spans as span_oracle
 
-checked = settings(deadline=None, derandomize=True, database=None, max_examples=300)
+checked = settings(deadline=None, derandomize=True, database=None, max_examples=100)
 
 levels = st.one_of(st.integers(0, 3).map(float), st.floats(-1e6, 1e6), st.sampled_from([0.0, -0.0, 1e-300]))
 texts = st.lists(st.tuples(st.booleans(), levels), min_size=1, max_size=12)
@@ -70,7 +70,7 @@ def test_hard_block_is_the_slow_one(gold, predicted, threshold):
     predictions = [
         (n, prediction(f"a{pair}", *own)) for n, (pair, own) in enumerate(by_pair.items(), start=1)
     ]
-    found = score_records(Inputs(annotations, {"d": (9,)}, predictions), ScorerOptions((threshold,)))
+    found = score_records(ScorerInputs(annotations, {"d": (9,)}, predictions), ScorerOptions((threshold,)))
     assert_same(found["iou_scores"], [span_oracle.iou_score(predicted, gold, threshold)])
     assert_same(found["rationale_prf"], span_oracle.prf(predicted, gold))
     tokens = span_oracle.prf(span_oracle.tokens(predicted), span_oracle.tokens(gold))

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from eraser import Prediction, Span, Truth
+from eraser import GoldRationale, Prediction, Span
 from eraser.metrics.agreement import iou_eraser
 from eraser.metrics.table import METRICS, measure, score
 from eraser.spans import cut_at, sentences_with
@@ -20,7 +20,7 @@ OF_SENTENCES = [name for name, metric in METRICS.items() if metric.sentences]
 
 # Ten words, four sentences: 0 1 2 | 3 4 | 5 6 7 8 | 9. Marked: words 1, 3 and 4: the first two sentences.
 STARTS = (0, 3, 5, 9)
-TRUTH = Truth("POS", 10, frozenset({Span(1, 2), Span(3, 5)}), sentence_starts=STARTS)
+TRUTH = GoldRationale("POS", 10, frozenset({Span(1, 2), Span(3, 5)}), sentence_starts=STARTS)
 PICKED = np.array([False] * 3 + [True] * 6 + [False])  # the second sentence and the third
 PREDICTION = Prediction(
     "e", "POS", {"POS": 1.0}, np.zeros(10), PICKED, sentence_scores=np.array([0.1, 0.9, 0.5, np.nan])
@@ -52,7 +52,7 @@ def test_no_answer_without_picked_sentences_or_marks(metric):
 def test_a_sentence_of_the_query_counts_on_neither_side(metric):
     """The same with a query of two words, one sentence, before it, picked and ranked first."""
     spans = frozenset(Span(s.start + 2, s.end + 2) for s in TRUTH.spans)
-    truth = Truth("POS", 12, spans, unasked=2, sentence_starts=(0, *(start + 2 for start in STARTS)))
+    truth = GoldRationale("POS", 12, spans, unasked=2, sentence_starts=(0, *(start + 2 for start in STARTS)))
     prediction = replace(
         PREDICTION,
         scores=np.zeros(12),
@@ -91,7 +91,7 @@ def test_rankings_are_those_of_the_slow_rewrite(found):
     starts = tuple(int(n) for n in np.cumsum([0, *lengths])[:-1])
     spans = frozenset(Span(start, start + 1) for start, marked in zip(starts, gold, strict=True) if marked)
     n_words = sum(lengths)
-    truth = Truth("POS", n_words, spans, sentence_starts=starts)
+    truth = GoldRationale("POS", n_words, spans, sentence_starts=starts)
     prediction = replace(
         PREDICTION,
         scores=np.zeros(n_words),

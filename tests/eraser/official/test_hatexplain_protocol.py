@@ -22,7 +22,7 @@ from eraser.types import runs
 from tests.helpers.paths import data, golden
 from tests.oracles import spans as oracle
 
-checked = settings(deadline=None, derandomize=True, database=None, max_examples=150)
+checked = settings(deadline=None, derandomize=True, database=None, max_examples=50)
 
 
 def post(id: str, n_words: int, *gold: tuple[int, int], label: str = "offensive") -> tuple[Example, Document]:

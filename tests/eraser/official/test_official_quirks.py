@@ -10,7 +10,7 @@ import pytest
 
 from eraser.data.source import Source
 from eraser.errors import InputError
-from eraser.official.reading import Inputs, ScorerOptions
+from eraser.official.reading import ScorerInputs, ScorerOptions
 from eraser.official.scorer import score_official, score_records
 from tests.helpers.eraser.prediction_files import (
     COMP,
@@ -32,7 +32,8 @@ def score(annotations, predictions, words=10, sentences=None, **given_settings):
     doc_ids |= {e["docid"] for a in annotations for group in a["evidences"] for e in group}
     lengths = dict.fromkeys(doc_ids, sentences or (words,))
     return score_records(
-        Inputs(annotations, lengths, list(enumerate(predictions, start=1))), ScorerOptions(**given_settings)
+        ScorerInputs(annotations, lengths, list(enumerate(predictions, start=1))),
+        ScorerOptions(**given_settings),
     )
 
 

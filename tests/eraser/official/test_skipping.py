@@ -9,7 +9,7 @@ import pytest
 
 from eraser.data.source import Source
 from eraser.errors import InputError
-from eraser.official.reading import Inputs, ScorerOptions
+from eraser.official.reading import ScorerInputs, ScorerOptions
 from eraser.official.scorer import score_official, score_valid
 from eraser.official.skipping import rest_of
 from tests.helpers.eraser.prediction_files import (
@@ -260,7 +260,7 @@ def test_thresholds_unlike_those_of_most_take_their_row_out_of_aopc_alone(score)
 
 def test_gold_that_a_part_cannot_read_is_left_out_of_it_alone():
     gold = [*THREE[:2], annotation("c", "X", ("f", 1, 9))]
-    inputs = Inputs(gold, LENGTHS | {"f": (3,)}, list(enumerate(SOUND, start=1)))
+    inputs = ScorerInputs(gold, LENGTHS | {"f": (3,)}, list(enumerate(SOUND, start=1)))
     rest = rest_of(inputs, ScorerOptions())
     assert [a["annotation_id"] for a in rest.parts["token"].gold] == ["a", "b"]
     assert [a["annotation_id"] for a in rest.parts["hard"].gold] == ["a", "b", "c"]

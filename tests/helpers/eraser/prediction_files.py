@@ -7,7 +7,7 @@ from math import inf
 
 from eraser.data.source import Source
 from eraser.official.check import check_records
-from eraser.official.reading import Inputs, ScorerOptions
+from eraser.official.reading import ScorerInputs, ScorerOptions
 
 HARD = "hard_rationale_predictions"
 SOFT = "soft_rationale_predictions"
@@ -74,7 +74,7 @@ def text(faults):
 
 
 def check(predictions, gold=GOLD, **given_settings):
-    inputs = Inputs(gold, LENGTHS, list(enumerate(predictions, start=1)))
+    inputs = ScorerInputs(gold, LENGTHS, list(enumerate(predictions, start=1)))
     return check_records(inputs, ScorerOptions(**given_settings))
 
 

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 
 from eraser import Text
-from rationale.attribution import METHODS, Case
-from rationale.attribution.request import Request
+from rationale.attribution import METHODS, AttributionInput
+from rationale.attribution.request import AttributionBatch
 from rationale.models.packed.alone import length_matters
 from tests.helpers.families.classifiers import WORDS, family_classifier
 
@@ -77,11 +77,14 @@ def cases_of(family):
     encoded = family_classifier(family).encoder.encode(texts)
     assert len(encoded[0]) == 1
     assert len(encoded[1]) > 2
-    return [Case(w, len(t.words), 1, seed=n) for n, (t, w) in enumerate(zip(texts, encoded, strict=True))]
+    return [
+        AttributionInput(w, len(t.words), 1, seed=n)
+        for n, (t, w) in enumerate(zip(texts, encoded, strict=True))
+    ]
 
 
 def request_of(classifier, cases):
     """The first window of each case as one batch; of a model that is not padded, that of the first alone."""
     windows = [case.windows[0] for case in cases][: 1 if length_matters(classifier) else None]
     batch = classifier.encoder.collate(windows)
-    return Request(batch, torch.ones(len(windows), dtype=torch.long), (0,) * len(windows))
+    return AttributionBatch(batch, torch.ones(len(windows), dtype=torch.long), (0,) * len(windows))

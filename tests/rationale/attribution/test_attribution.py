@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from eraser import InputError
-from rationale.attribution import METHODS, AttributionSettings, Case, attribute, halving
-from rationale.attribution.request import Request
+from rationale.attribution import METHODS, AttributionInput, AttributionSettings, attribute, halving
+from rationale.attribution.request import AttributionBatch
 from rationale.attribution.words import word_scores
 from rationale.text.encode import OUTSIDE, Window
 from tests.conftest import dropping
@@ -38,7 +38,8 @@ def encoded(sample, classifier):
 def cases(encoded, target=1):
     texts, windows = encoded
     return [
-        Case(w, len(t.words), target, seed=n) for n, (t, w) in enumerate(zip(texts, windows, strict=True))
+        AttributionInput(w, len(t.words), target, seed=n)
+        for n, (t, w) in enumerate(zip(texts, windows, strict=True))
     ]
 
 
@@ -63,7 +64,9 @@ def test_every_read_word_has_a_score(fit, encoded, method):
 @pytest.mark.parametrize("method", METHODS)
 def test_unread_words_are_nan(fit, encoded, method):
     texts, windows = encoded
-    (found,) = attribute(fit(method), method, [Case(windows[0][:1], len(texts[0].words) + 3, 1)], QUICK)
+    (found,) = attribute(
+        fit(method), method, [AttributionInput(windows[0][:1], len(texts[0].words) + 3, 1)], QUICK
+    )
     assert np.isnan(found.scores[-3:]).all()
 
 
@@ -75,7 +78,9 @@ def window_of(encoded):
 def request_for(classifier, encoded, target=1, **options):
     batch = classifier.encoder.collate([w for ws in encoded[1] for w in ws])
     row = [len(w) for ws in encoded[1] for w in ws].index(len(window_of(encoded)))
-    return Request(batch, torch.full((len(batch.ids),), target), (0,) * len(batch.ids), **options), row
+    return AttributionBatch(
+        batch, torch.full((len(batch.ids),), target), (0,) * len(batch.ids), **options
+    ), row
 
 
 def test_attention_equals_the_oracle(classifier, encoded):

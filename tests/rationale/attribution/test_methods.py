@@ -14,7 +14,7 @@ from transformers import (
 )
 
 from eraser import InputError, Text
-from rationale.attribution import METHODS, AttributionSettings, Case, attribute, unfit
+from rationale.attribution import METHODS, AttributionInput, AttributionSettings, attribute, unfit
 from rationale.heads import explained
 from rationale.hf.classifier import Classifier
 from rationale.pass_cache import PassCache
@@ -30,7 +30,7 @@ WORDS = ("a", "film", "of", "quiet", "charm", "and", "boring", "talk", "in", "th
 
 def case_of(classifier, words, seed=0, target=1):
     (windows,) = classifier.encoder.encode([Text("t", tuple(words), {"t": 0}, (0,))])
-    return Case(windows, len(words), target, seed)
+    return AttributionInput(windows, len(words), target, seed)
 
 
 class Bag(torch.nn.Module):
@@ -256,7 +256,10 @@ def test_delta_is_what_the_scores_of_each_window_miss(
 def encoder_texts(sample, classifier):
     texts = [sample.text(e) for e in sample.splits["test"][:2]]
     encoded = classifier.encoder.encode(texts)
-    return [Case(w, len(t.words), 1, seed=n) for n, (t, w) in enumerate(zip(texts, encoded, strict=True))]
+    return [
+        AttributionInput(w, len(t.words), 1, seed=n)
+        for n, (t, w) in enumerate(zip(texts, encoded, strict=True))
+    ]
 
 
 @pytest.mark.parametrize("method", ["integrated_gradients", "kernel_shap"])

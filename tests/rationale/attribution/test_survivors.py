@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from eraser import InputError
-from rationale.attribution import METHODS, AttributionSettings, Case, attribute
-from rationale.attribution.request import Request
+from rationale.attribution import METHODS, AttributionInput, AttributionSettings, attribute
+from rationale.attribution.request import AttributionBatch
 from rationale.attribution.survivors import contribution, survivors
 from rationale.hf.classifier import without_removal
 from rationale.models.adapler import AdaplerForSequenceClassification
@@ -18,7 +18,7 @@ from tests.conftest import FAMILIES, dropping
 from tests.oracles.survivors import alone, slow_contribution, slow_survivors
 
 QUICK = AttributionSettings(ig_steps=1, lime_samples=5, shap_samples=5, gradient_shap_samples=1)
-RANKING = [name for name, method in METHODS.items() if method.own is None]
+RANKING = [name for name, method in METHODS.items() if method.selection_threshold is None]
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +35,10 @@ def one(request, make_classifier):
 
 def cases(encoded):
     texts, windows = encoded
-    return [Case(w, len(t.words), 1, seed=n) for n, (t, w) in enumerate(zip(texts, windows, strict=True))]
+    return [
+        AttributionInput(w, len(t.words), 1, seed=n)
+        for n, (t, w) in enumerate(zip(texts, windows, strict=True))
+    ]
 
 
 @pytest.mark.parametrize(("fast", "slow"), [(survivors, slow_survivors), (contribution, slow_contribution)])
@@ -75,7 +78,7 @@ def test_survivor_with_the_whole_contribution_stays_below_the_next_layer(adaptiv
 
 def request(classifier, *windows):
     batch = classifier.encoder.collate(windows)
-    return Request(batch, torch.ones(len(windows), dtype=torch.long), (0,) * len(windows))
+    return AttributionBatch(batch, torch.ones(len(windows), dtype=torch.long), (0,) * len(windows))
 
 
 def test_own_words_are_those_with_a_piece_in_the_last_layer(one, encoded):
@@ -88,7 +91,7 @@ def test_own_words_are_those_with_a_piece_in_the_last_layer(one, encoded):
             for word, stays in zip(window.word, kept, strict=True)
             if stays and word != OUTSIDE
         }
-        assert set(found.own.nonzero()[0].tolist()) == expected
+        assert set(found.selected.nonzero()[0].tolist()) == expected
         sizes.append(len(expected))
     assert 0 < sum(sizes) < sum(c.n_words for c in cases(encoded)) / 2
 
@@ -96,9 +99,9 @@ def test_own_words_are_those_with_a_piece_in_the_last_layer(one, encoded):
 def test_word_counts_as_its_strongest_piece_and_an_unread_one_is_not_chosen(adaptive, encoded):
     texts, windows = encoded
     first = windows[0][:1]
-    (found,) = attribute(adaptive, "survivors", [Case(first, len(texts[0].words) + 3, 1)])
+    (found,) = attribute(adaptive, "survivors", [AttributionInput(first, len(texts[0].words) + 3, 1)])
     assert np.isnan(found.scores[-3:]).all()
-    assert not found.own[-3:].any()
+    assert not found.selected[-3:].any()
     of_pieces = np.array(slow_survivors(adaptive, first[0]))
     for word in set(first[0].word.tolist()) - {OUTSIDE}:
         assert found.scores[word] == pytest.approx(of_pieces[first[0].word == word].max(), abs=1e-5)
@@ -107,7 +110,7 @@ def test_word_counts_as_its_strongest_piece_and_an_unread_one_is_not_chosen(adap
 
 @pytest.mark.parametrize("method", RANKING)
 def test_methods_that_rank_choose_nothing(adaptive, encoded, method):
-    assert all(found.own is None for found in attribute(adaptive, method, cases(encoded)[:2], QUICK))
+    assert all(found.selected is None for found in attribute(adaptive, method, cases(encoded)[:2], QUICK))
 
 
 @pytest.mark.parametrize("method", ["survivors", "contribution"])
@@ -191,14 +194,14 @@ def test_attention_x_gradient_needs_no_trainable_weights_and_leaves_none(classif
 def test_survivors_at_a_layer_choose_what_reached_it(adaptive, sample):
     texts = [sample.text(e) for e in sample.splits["test"][:4]]
     cases = [
-        Case(windows, len(text.words), 0)
+        AttributionInput(windows, len(text.words), 0)
         for windows, text in zip(adaptive.encoder.encode(texts), texts, strict=True)
     ]
     layers = len(adaptive.model.contribution_predictors)
     by_layer = [attribute(adaptive, f"survivors@{k}", cases) for k in range(1, layers + 1)]
     last = attribute(adaptive, "survivors", cases)
     for n, case in enumerate(cases):
-        assert (by_layer[-1][n].own == last[n].own).all()
+        assert (by_layer[-1][n].selected == last[n].selected).all()
         for found, k in zip(by_layer, range(layers), strict=True):
             reached = np.zeros(case.n_words, dtype=bool)
             for window in case.windows:
@@ -206,7 +209,7 @@ def test_survivors_at_a_layer_choose_what_reached_it(adaptive, sample):
                 kept = adaptive.model(input_ids=batch.ids, **adaptive.inputs(batch)).trace[k].kept[0]
                 words = window.word[kept.numpy()]
                 reached[words[words >= 0]] = True
-            assert (found[n].own == reached).all()
+            assert (found[n].selected == reached).all()
     with pytest.raises(InputError, match=r"^expected a layer of 1 to 3 after survivors@, got 9$"):
         attribute(adaptive, "survivors@9", cases)
     with pytest.raises(InputError, match="expected a method of attention, .* got 'survivors@x'"):

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eraser import InputError
-from rationale.attribution import Case, attribute
+from rationale.attribution import AttributionInput, attribute
 from rationale.bench import dial as frontier
 from rationale.bench.dial import dial_table, on_frontier, tune
 from rationale.bench.removal import Bench, Timing, bench, table, variants_of
@@ -172,8 +172,8 @@ def test_rationale_at_a_dial_is_the_survivors_own(adaptive, judged):
     examples = judged.splits["test"]
     texts = [judged.text(e) for e in examples]
     windows = adaptive.encoder.encode(texts)
-    cases = [Case(w, len(t.words), 1) for w, t in zip(windows, texts, strict=True)]
-    own = [a.own for a in attribute(adaptive, "survivors", cases)]
+    cases = [AttributionInput(w, len(t.words), 1) for w, t in zip(windows, texts, strict=True)]
+    own = [a.selected for a in attribute(adaptive, "survivors", cases)]
     gold = [judged.truth(e).gold for e in examples]
     scores = [2 * (o & g).sum() / (o.sum() + g.sum()) for o, g in zip(own, gold, strict=True)]
     adaptive.model.config.dial = 1.0

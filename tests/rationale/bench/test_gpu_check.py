@@ -34,7 +34,7 @@ def test_its_dry_run_on_a_cpu_passes_and_tells_what_it_compared(tmp_path):
 
 
 def test_a_failure_is_told_and_makes_the_exit_code(tmp_path, monkeypatch):
-    monkeypatch.setitem(gpu_check.CLOSE, torch.bfloat16, -1.0)
+    monkeypatch.setitem(gpu_check.TOLERANCES, torch.bfloat16, -1.0)
     assert not gpu_check.run(CPU, tmp_path / "x.json", 1.0, ["attention"])
     told = json.loads((tmp_path / "x.json").read_text())
     assert not told["ok"]

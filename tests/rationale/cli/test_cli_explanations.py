@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from eraser.load import load
-from rationale.attribution.batched import Case, piece_scores
+from rationale.attribution.batched import AttributionInput, piece_scores
 from rationale.attribution.methods import METHODS
 from rationale.cli import app
 from rationale.cli.commands import run
@@ -33,7 +33,7 @@ def exported(model_folder, tmp_path):
     for example in sample.splits["test"][:LIMIT]:
         text = sample.text(example)
         (windows,) = classifier.encoder.encode([text])
-        case = Case(windows, len(text.words), 0, seed_of(0, example.id), text)
+        case = AttributionInput(windows, len(text.words), 0, seed_of(0, example.id), text)
         scores, _, _ = piece_scores(classifier, METHODS["attention"], [case], AttributionSettings())
         for window, of_window in zip(windows, scores, strict=True):
             names = classifier.encoder.names(window)

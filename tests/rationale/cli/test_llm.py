@@ -69,7 +69,7 @@ def test_faithfulness_of_explanations(call, tmp_path):
     sample = load("sample", None)
     texts = [sample.text(e) for e in sample.examples("test")[:2]]
     picks = [
-        WordExplanation(t.example_id, hash_of_words(t.words), n := len(t.words), picked=np.arange(n) == 0)
+        WordExplanation(t.example_id, hash_of_words(t.words), n := len(t.words), selected=np.arange(n) == 0)
         for t in texts
     ]
     file = ImportedMethod.of("llm", picks).save(tmp_path / "llm.jsonl")
@@ -102,7 +102,7 @@ def test_answers_that_were_collected_are_imported(call, tmp_path):
     assert "note: imported-llm: explanations made elsewhere, 2 examples of m\n" in out
     assert "quotes 2, answers that are a list of quotes 2, quotes found as written 2" in out
     found = read_explanations(file)
-    assert [e.picked.tolist().index(True) for e in found.examples.values()] == [0, 0]
+    assert [e.selected.tolist().index(True) for e in found.examples.values()] == [0, 0]
     assert {e.label for e in found.examples.values()} == {"POS"}
 
 

@@ -46,7 +46,7 @@ def test_batches_write_what_the_whole_writes(classifier, adaptive, sample, tmp_p
         for key in one:
             np.testing.assert_array_equal(one[key], other[key])
     assert ("layers.csv" in found) == drops
-    assert (whole.spared is None) != drops
+    assert (whole.savings is None) != drops
 
 
 def test_what_people_tell_counts_every_example_of_the_run(classifier, sample, tmp_path):

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from eraser import InputError
-from rationale.attribution import Case, attribute
+from rationale.attribution import AttributionInput, attribute
 from rationale.evaluation import pipeline as module
 from rationale.evaluation.plan import evaluate
 from rationale.hf.classifier import load_classifier, save_classifier, without_removal
@@ -24,8 +24,8 @@ SETTINGS = EvaluateSettings(
 
 
 def own_words(adaptive, found):
-    cases = [Case(i.windows, i.truth.n_words, 1) for i in found.items]
-    return [a.own for a in attribute(adaptive, "survivors", cases)]
+    cases = [AttributionInput(i.windows, i.truth.n_words, 1) for i in found.items]
+    return [a.selected for a in attribute(adaptive, "survivors", cases)]
 
 
 def same_scores(one, other, method):

@@ -147,9 +147,9 @@ def test_a_query_gets_scores_where_asked_and_agreement_is_of_documents(classifie
 
 
 def test_agreement_leaves_the_words_of_a_query_out_and_size_does_not():
-    from eraser import Truth
+    from eraser import GoldRationale
 
-    truth = Truth("POS", 6, frozenset({Span(3, 4)}), unasked=2)
+    truth = GoldRationale("POS", 6, frozenset({Span(3, 4)}), unasked=2)
     picked = np.array([True, True, False, True, True, False])
     prediction = Prediction("e", "POS", {"POS": 1.0}, np.zeros(6), picked)
     assert token_counts(truth, prediction) == (1.0, 2.0, 1.0)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from eraser.metrics.table import measure, score
-from rationale.attribution import Case, attribute
+from rationale.attribution import AttributionInput, attribute
 from rationale.budgets import share_of, top_words
 from rationale.evaluation.collect import convergence_notes
 from rationale.evaluation.per_example import per_example_metrics
@@ -27,7 +27,9 @@ def test_leave_one_out_gives_tau_and_the_bounds_of_normalised_aopc(classifier, s
     plain = evaluate(classifier, sample, fewer, tmp_path, overwrite=True)
     for n, item in enumerate(found.items):
         rows = {m: found.predictions[m, "gold"][n] for m in methods}
-        (case,) = [Case(item.windows, item.truth.n_words, ("NEG", "POS").index(rows["random"].label))]
+        (case,) = [
+            AttributionInput(item.windows, item.truth.n_words, ("NEG", "POS").index(rows["random"].label))
+        ]
         (falls,) = attribute(classifier, "leave_one_out", [case])
         turned = [top_words(-falls.scores, share_of(item.truth.n_words, f)) for f in settings.fractions]
         pairs = [e for mask in turned for e in without_and_only(item.windows, mask)]
@@ -58,7 +60,7 @@ def test_a_runs_notes_tell_what_complete_methods_missed(classifier, sample, tmp_
     found = evaluate(classifier, sample, settings, tmp_path)
     (note,) = convergence_notes(per_example_metrics(found), settings.explain)
     cases = [
-        Case(i.windows, i.truth.n_words, ("NEG", "POS").index(p.label))
+        AttributionInput(i.windows, i.truth.n_words, ("NEG", "POS").index(p.label))
         for i, p in zip(found.items, found.predictions["saliency", "gold"], strict=True)
     ]
     deltas = [

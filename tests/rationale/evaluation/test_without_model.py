@@ -32,7 +32,7 @@ def made(name, **by_id):
 
 
 SHAP = made("shap", a={"scores": np.array([0, 3, 1, 2, np.nan])}, b={"scores": np.array([1.0, 0, 2])})
-LLM = made("llm", a={"picked": np.array([0, 1, 0, 0, 0], bool)}, b={"picked": np.array([1, 1, 0], bool)})
+LLM = made("llm", a={"selected": np.array([0, 1, 0, 0, 0], bool)}, b={"selected": np.array([1, 1, 0], bool)})
 
 
 def values(imports, *budgets):

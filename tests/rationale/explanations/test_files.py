@@ -97,7 +97,7 @@ def test_picked_tokens(tmp_path):
     ]
     one = read(written(tmp_path / "x.csv", rows)).examples["a"]
     assert one.scores is None
-    assert one.picked.tolist() == [False, True, False, False]
+    assert one.selected.tolist() == [False, True, False, False]
     columns = Columns(score="picked", picked="picked")
     with pytest.raises(InputError, match="expected scores, or picked tokens, got both: picked, picked"):
         read(tmp_path / "x.csv", columns=columns)
@@ -163,7 +163,7 @@ def test_official_predictions(tmp_path):
     assert form_of(path) == "eraser"
     found = read(path, "eraser")
     assert scores(found) == {"a": [0.1, 0.9, 0.8, 0.0], "7": [0.1, 0.2, 0.3]}
-    assert [e.picked.tolist() for e in found.examples.values()] == [[False, True, True, False], [False] * 3]
+    assert [e.selected.tolist() for e in found.examples.values()] == [[False, True, True, False], [False] * 3]
     assert found.examples["a"].label == "NEG"
     only = read(written(path, [official("a", hard_rationale_predictions=hard)]), "eraser")
     assert only.examples["a"].scores is None

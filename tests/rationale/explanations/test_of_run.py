@@ -92,7 +92,7 @@ def test_picked_words_are_scored_at_their_own_size(classifier, tmp_path):
     dataset = films()
     picks = {"a": [0, 1, 0, 1, 0], "b": [0, 0, 0, 0, 0]}
     one = made(
-        "llm", dataset, dataset.splits["test"], picked=lambda t: np.array(picks[t.example_id], dtype=bool)
+        "llm", dataset, dataset.splits["test"], selected=lambda t: np.array(picks[t.example_id], dtype=bool)
     )
     asked = EvaluateSettings("films", "tiny", limit=None)
     settings = choose(asked, classifier, methods=("attention",), imports=Imports((one,))).settings
@@ -125,7 +125,7 @@ def films():
 
 def test_words_that_are_only_picked_have_no_ranking_to_measure(classifier, tmp_path):
     dataset = films()
-    one = made("llm", dataset, dataset.splits["test"], picked=lambda t: np.arange(len(t.words)) == 1)
+    one = made("llm", dataset, dataset.splits["test"], selected=lambda t: np.arange(len(t.words)) == 1)
     asked = EvaluateSettings("films", "tiny", limit=None)
     settings = choose(asked, classifier, methods=("attention", "random"), imports=Imports((one,))).settings
     tables = tables_of(evaluate(classifier, dataset, settings, tmp_path, imports=Imports((one,))))
@@ -146,8 +146,8 @@ def test_words_without_a_score_are_never_picked(classifier, tmp_path):
     one = made("lime", dataset, dataset.splits["test"], scores=lambda t: np.array(scores[t.example_id]))
     settings = EvaluateSettings("films", "tiny", methods=("imported-lime",), budgets=("top=4",))
     found = evaluate(classifier, dataset, settings, tmp_path, imports=Imports((one,)))
-    picked = [p.rationale.astype(int).tolist() for p in found.predictions["imported-lime", "top=4"]]
-    assert picked == [[0, 1, 1, 0, 0], [0, 1, 1, 1, 1]]
+    selected = [p.rationale.astype(int).tolist() for p in found.predictions["imported-lime", "top=4"]]
+    assert selected == [[0, 1, 1, 0, 0], [0, 1, 1, 1, 1]]
 
 
 def test_two_methods_are_compared_on_the_words_that_both_scored():

@@ -33,7 +33,7 @@ def test_what_is_written_is_read_again(tmp_path):
     assert (found.name, found.tool, found.settings, found.notes) == ("shap", "shap 1", {"n": 3}, ("a note",))
     for read, written in zip(found.examples.values(), examples, strict=True):
         assert read.scores.tolist() == pytest.approx(written.scores.tolist(), abs=0, nan_ok=True)
-        assert (read.picked == written.picked).all()
+        assert (read.selected == written.selected).all()
         assert (read.id, read.label, read.target, read.counts) == (
             written.id, written.label, written.target, written.counts,
         )  # fmt: skip

@@ -109,8 +109,8 @@ def test_without_probabilities_labels_alone_are_counted(tmp_path):
 
 def test_words_are_taken_out_of_the_text_as_it_is_written():
     text = Text.of("x", 'He said: "dull,  slow" film.', "punctuation")
-    picked = np.isin(text.words, ["dull", "slow"])
-    whole, without, only = parts_of(text, picked)
+    selected = np.isin(text.words, ["dull", "slow"])
+    whole, without, only = parts_of(text, selected)
     assert whole == text.string
     assert without == 'He said: ",  " film.'
     assert only.split() == ["dull", "slow"]
@@ -122,8 +122,8 @@ def test_what_a_run_picked_comes_back(tmp_path):
     of = texts()
     for method, by_id in rationales().items():
         pairs = [
-            (of[id], Prediction(id, "NEG", {"NEG": 1.0, "POS": 0.0}, picked.astype(float), picked))
-            for id, picked in by_id.items()
+            (of[id], Prediction(id, "NEG", {"NEG": 1.0, "POS": 0.0}, selected.astype(float), selected))
+            for id, selected in by_id.items()
         ]
         write_predictions(folder / f"{method}.jsonl", pairs)
     found = of_run(tmp_path / "run", of)
@@ -150,7 +150,7 @@ def explained(words_of, **more):
 
 def test_explanations_must_pick_words_of_the_same_texts(tmp_path):
     of = texts()
-    file = explained(of, picked=mask("a", [1])).save(tmp_path / "a.jsonl")
+    file = explained(of, selected=mask("a", [1])).save(tmp_path / "a.jsonl")
     found = of_explanations([file], of)
     assert {id: np.flatnonzero(x).tolist() for id, x in found["imported-llm"].items()} == {"a": [1]}
     assert common(rationales() | found) == {"a"}

@@ -25,7 +25,7 @@ SHAPES = (
 )  # fmt: skip
 
 
-class Case:
+class AttributionInput:
     def __init__(self, path):
         with np.load(path) as file:
             self.arrays = dict(file)
@@ -81,7 +81,7 @@ class Case:
     params=CASES or [pytest.param(None, marks=pytest.mark.skip(reason=MISSING))], ids=lambda p: p and p.stem
 )
 def case(request):
-    return Case(request.param)
+    return AttributionInput(request.param)
 
 
 def hard_families(case):
@@ -165,15 +165,12 @@ def test_losses_and_gradients(case, tag):
     case.compare(f"{at}/grad_theta_pr", first)
     case.compare(f"{at}/grad_theta_applied", first / (model.theta + 1e-7))
     named = dict(model.named_parameters())
-    compared = 0
-    for key in case.arrays:
-        if key.startswith(f"{at}/grad/"):
-            name = key.removeprefix(f"{at}/grad/")
-            weight = named[name if name.startswith("contribution") else f"model.{name}"]
-            (gradient,) = torch.autograd.grad(found.total, [weight], retain_graph=True, allow_unused=True)
-            case.compare(key, torch.zeros_like(weight) if gradient is None else gradient)
-            compared += 1
-    assert compared > 10
+    names = [key.removeprefix(f"{at}/grad/") for key in case.arrays if key.startswith(f"{at}/grad/")]
+    assert len(names) > 10
+    weights = [named[name if name.startswith("contribution") else f"model.{name}"] for name in names]
+    gradients = torch.autograd.grad(found.total, weights, allow_unused=True)
+    for name, weight, gradient in zip(names, weights, gradients, strict=True):
+        case.compare(f"{at}/grad/{name}", torch.zeros_like(weight) if gradient is None else gradient)
 
 
 def test_four_optimiser_steps(case):

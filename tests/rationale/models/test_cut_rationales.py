@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from eraser import InputError
-from rationale.attribution import METHODS, AttributionSettings, Case, attribute
+from rationale.attribution import METHODS, AttributionInput, AttributionSettings, attribute
 from rationale.attribution.attention import eager_attention
 from rationale.models.gates import GateValues
 from rationale.models.pruning import cut
@@ -30,7 +30,10 @@ def cases_of(classifier, sample):
     first, second = map(sample.text, sample.splits["test"][:2])
     texts = [replace(first, words=first.words[:9]), replace(second, words=second.words[:5])]
     encoded = classifier.encoder.encode(texts)
-    return [Case(w, len(t.words), 1, seed=n) for n, (t, w) in enumerate(zip(texts, encoded, strict=True))]
+    return [
+        AttributionInput(w, len(t.words), 1, seed=n)
+        for n, (t, w) in enumerate(zip(texts, encoded, strict=True))
+    ]
 
 
 @pytest.mark.parametrize("counts", [(4, 1, 2), (0, 3, 1), (2, 0, 4)])

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from eraser import InputError
-from rationale.attribution import METHODS, AttributionSettings, Case, attribute
+from rationale.attribution import METHODS, AttributionInput, AttributionSettings, attribute
 from rationale.attribution.survivors import contribution, survivors
 from rationale.hf.classifier import Classifier, without_removal
 from rationale.models.dact import DactForSequenceClassification, FullDepth
@@ -33,7 +33,10 @@ def classifier_of(family, tokenizer):
 
 def cases_of(classifier, texts):
     encoded = classifier.encoder.encode(texts)
-    return [Case(w, len(t.words), 1, seed=n) for n, (t, w) in enumerate(zip(texts, encoded, strict=True))]
+    return [
+        AttributionInput(w, len(t.words), 1, seed=n)
+        for n, (t, w) in enumerate(zip(texts, encoded, strict=True))
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +54,7 @@ def test_methods_explain_the_last_layer_where_all_before_matter_not(tokenizer, b
     adaptive = replace(dense, model=model.requires_grad_(False))
     assert isinstance(without_removal(adaptive).model, FullDepth)
     settings = replace(QUICK, explain="margin")
-    for method in ENCODERS:
+    for method in ENCODERS if (family, shared) == ("bert", False) else ("attention", "gradient_x_input"):
         expected = attribute(dense, method, cases_of(dense, brief), settings)
         found = attribute(adaptive, method, cases_of(dense, brief), settings)
         for a, b in zip(found, expected, strict=True):
@@ -118,7 +121,7 @@ def test_own_words_are_those_with_a_piece_in_the_last_layer_their_text_ran(both,
                 words = window.word[output.trace[min(k, last) - 1].kept[0].numpy()]
                 reached[k][words[words != OUTSIDE]] = True
         for k, found in levels.items():
-            assert (found[n].own == reached[k]).all()
+            assert (found[n].selected == reached[k]).all()
         assert (attribute(both, "survivors", [case])[0].own == reached[3]).all()
     assert len(ran) > 1
 

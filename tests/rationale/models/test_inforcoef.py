@@ -10,7 +10,7 @@ import pytest
 import torch
 from transformers import AutoConfig, AutoModelForSequenceClassification
 
-from rationale.attribution import Case, attribute
+from rationale.attribution import AttributionInput, attribute
 from rationale.hf.classifier import load_classifier, save_classifier
 from rationale.inference.savings import scale_thresholds
 from rationale.models.flops import costs, kept_lengths
@@ -244,7 +244,9 @@ def test_operations_with_removal_are_those_torch_counts(model):
 def test_its_own_methods_attribute_words(model, classifier, sample, method, slow):
     one = replace(classifier, model=model)
     texts = [sample.text(e) for e in sample.splits["test"][:3]]
-    cases = [Case(w, len(t.words), 1) for w, t in zip(one.encoder.encode(texts), texts, strict=True)]
+    cases = [
+        AttributionInput(w, len(t.words), 1) for w, t in zip(one.encoder.encode(texts), texts, strict=True)
+    ]
     for case, found in zip(cases, attribute(one, method, cases), strict=True):
         of_words, survived = np.full(case.n_words, -np.inf), np.zeros(case.n_words, dtype=bool)
         for window in case.windows:
@@ -255,14 +257,14 @@ def test_its_own_methods_attribute_words(model, classifier, sample, method, slow
                     survived[word] |= bool(stays)
         assert found.scores.tolist() == pytest.approx(of_words.tolist(), abs=1e-5)
         if method == "survivors":
-            assert found.own.tolist() == survived.tolist()
+            assert found.selected.tolist() == survived.tolist()
         else:
-            assert found.own is None
+            assert found.selected is None
 
 
 def test_other_methods_explain_the_encoder_with_nothing_removed(model, classifier, sample):
     example = sample.text(sample.splits["test"][0])
-    cases = [Case(classifier.encoder.encode([example])[0], len(example.words), 1)]
+    cases = [AttributionInput(classifier.encoder.encode([example])[0], len(example.words), 1)]
     found, plain = (
         attribute(replace(classifier, model=m), "gradient_x_input", cases)[0].scores
         for m in (model, model.model)

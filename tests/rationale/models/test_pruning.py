@@ -65,7 +65,8 @@ CASES = {
 
 
 SOME = ("random 0", "neither in layer 0", "all sublayers closed")
-PAIRS = [(kind, name) for kind in KINDS for name in (CASES if kind in ONE_A_FAMILY else SOME)]
+ALL_CASES = ("bert", "modernbert", "llama")  # of these kinds; some of the others
+PAIRS = [(kind, name) for kind in KINDS for name in (CASES if kind in ALL_CASES else SOME)]
 
 
 @pytest.mark.parametrize(("kind", "name"), PAIRS)
@@ -80,7 +81,7 @@ def test_cut_model_answers_as_the_gated_one(kind, name):
         assert torch.allclose(logits(small, way), expected, atol=1e-5)
 
 
-@settings(max_examples=30, deadline=None, derandomize=True, database=None)
+@settings(max_examples=15, deadline=None, derandomize=True, database=None)
 @given(st.sampled_from(sorted(KINDS)), st.integers(0, 10**6), st.floats(0, 1))
 @torch.no_grad()
 def test_any_gates_that_leave_a_hidden_dimension_can_be_cut(kind, seed, share):

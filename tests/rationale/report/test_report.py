@@ -136,6 +136,7 @@ def test_values_of_examples_give_the_paired_table(run):
         assert compare(row.metric, ours, theirs).value == pytest.approx(row.difference)
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_every_text_of_a_user_is_escaped(tmp_path):
     hostile = ["<script>alert(1)</script>", "{{7*7}}", "&amp;", "<b>", "\"><img src='x'>", "good"]
     evaluation, dataset = made(SCORES, GOLD, words=[hostile, hostile, hostile])
@@ -160,7 +161,8 @@ def test_words_alike_stand_together():
     ]
 
 
-def test_what_an_earlier_run_had_and_this_one_has_not_is_taken_away(run, tmp_path):
+@pytest.mark.usefixtures("blank_figures")
+def test_what_an_earlier_run_had_and_this_one_has_not_is_taken_away(tmp_path):
     evaluation, dataset = made(SCORES, GOLD)
     write_run(evaluation, dataset, tmp_path)
     one, dataset = made({"random": SCORES["random"]}, GOLD)
@@ -170,6 +172,7 @@ def test_what_an_earlier_run_had_and_this_one_has_not_is_taken_away(run, tmp_pat
     assert "layers.csv" not in (tmp_path / "report.html").read_text()
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_data_without_human_evidence_are_reported(tmp_path):
     evaluation, dataset = made(SCORES, [set(), set(), set()])
     write_run(evaluation, dataset, tmp_path)

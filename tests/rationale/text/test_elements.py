@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eraser import Span, Truth
+from eraser import GoldRationale, Span
 from rationale.text.elements import OF_WORDS, Elements, sentence_scores
 
 STARTS = (0, 2, 5)
@@ -23,7 +23,7 @@ def test_the_score_of_a_sentence_is_of_its_words_that_were_read(how, expected):
 
 
 def test_words_are_elements_themselves():
-    elements = Elements.of(Truth("POS", 7, frozenset(), sentence_starts=STARTS), "word", "mean")
+    elements = Elements.of(GoldRationale("POS", 7, frozenset(), sentence_starts=STARTS), "word", "mean")
     mask = np.array([True] + [False] * 6)
     assert elements.scores(SCORES) is SCORES
     assert elements.touched(mask) is mask
@@ -32,7 +32,7 @@ def test_words_are_elements_themselves():
 
 def test_a_sentence_with_one_of_the_words_is_touched_and_is_all_of_its_words():
     elements = Elements.of(
-        Truth("POS", 7, frozenset({Span(3, 4)}), sentence_starts=STARTS), "sentence", "sum"
+        GoldRationale("POS", 7, frozenset({Span(3, 4)}), sentence_starts=STARTS), "sentence", "sum"
     )
     touched = elements.touched(np.arange(7) == 3)
     assert touched.tolist() == [False, True, False]

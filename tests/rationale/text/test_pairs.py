@@ -10,7 +10,7 @@ import torch
 
 from eraser import InputError, Text
 from rationale import explain
-from rationale.attribution import Case, attribute
+from rationale.attribution import AttributionInput, attribute
 from rationale.inference.predict import text_probs
 from rationale.text.encode import OUTSIDE, Encoder, words_read
 from tests.helpers.tokenizers import KINDS
@@ -176,9 +176,9 @@ def test_a_planted_word_of_the_premise_has_the_score_that_plain_calls_give(class
 def test_scores_of_the_second_text_are_the_same_with_the_first_explained(classifier, method):
     given, alone = pair(), Text.of("t", HYPOTHESIS, "whitespace", PREMISE)
     both, second = (
-        attribute(classifier, method, [Case(*classifier.encoder.encode([t]), len(t.words), 1, 3, t)])[
-            0
-        ].scores
+        attribute(
+            classifier, method, [AttributionInput(*classifier.encoder.encode([t]), len(t.words), 1, 3, t)]
+        )[0].scores
         for t in (given, alone)
     )
     assert np.isfinite(both).all()
@@ -191,15 +191,18 @@ def test_a_word_that_several_windows_read_has_the_sum_of_its_effects(make_classi
     asked = make_classifier(max_length=48)
     given = long_pair()
     (windows,) = asked.encoder.encode([given])
-    (found,) = attribute(asked, "gradient_x_input", [Case(windows, 80, 1, 0, given)])
-    each = [attribute(asked, "gradient_x_input", [Case((w,), 80, 1, 0, given)])[0].scores for w in windows]
+    (found,) = attribute(asked, "gradient_x_input", [AttributionInput(windows, 80, 1, 0, given)])
+    each = [
+        attribute(asked, "gradient_x_input", [AttributionInput((w,), 80, 1, 0, given)])[0].scores
+        for w in windows
+    ]
     assert found.scores[:20] == pytest.approx(np.sum(each, axis=0)[:20], abs=1e-5)
 
 
 def test_survivors_are_of_both_texts_and_removal_leaves_their_pieces(adaptive):
     given = pair("a warm and moving film , never dull", "the film is dull and slow")
     ((window,),) = adaptive.encoder.encode([given])
-    (found,) = attribute(adaptive, "survivors", [Case((window,), 14, 1, 0, given)])
+    (found,) = attribute(adaptive, "survivors", [AttributionInput((window,), 14, 1, 0, given)])
     batch = adaptive.encoder.collate([window])
     trace = adaptive.model(input_ids=batch.ids, **adaptive.inputs(batch)).trace
     layers = torch.stack([layer.kept[0] for layer in trace]).sum(0).numpy()  # [T]
@@ -207,9 +210,9 @@ def test_survivors_are_of_both_texts_and_removal_leaves_their_pieces(adaptive):
     assert np.floor(found.scores).tolist() == by_word  # the rest breaks ties
     assert len(set(by_word[:8])) > 1
     assert len(set(by_word[8:])) > 1
-    assert found.own.tolist() == [reached == len(trace) for reached in by_word]
-    (left,) = adaptive.encoder.remove([window], ~found.own)
-    stays = (window.word == OUTSIDE) | found.own[window.word]
+    assert found.selected.tolist() == [reached == len(trace) for reached in by_word]
+    (left,) = adaptive.encoder.remove([window], ~found.selected)
+    stays = (window.word == OUTSIDE) | found.selected[window.word]
     assert left.ids.tolist() == window.ids[stays].tolist()
     assert left.types.tolist() == window.types[stays].tolist()
     types = torch.from_numpy(left.types)[None]

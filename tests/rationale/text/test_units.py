@@ -13,8 +13,8 @@ from rationale_viewer.compute.explain import read, score, text_of
 from rationale_viewer.session.state import LoadedModel
 
 from eraser import Text
-from rationale.attribution import METHODS, AttributionSettings, Case, attribute
-from rationale.attribution.request import Request
+from rationale.attribution import METHODS, AttributionInput, AttributionSettings, attribute
+from rationale.attribution.request import AttributionBatch
 from rationale.attribution.words import word_scores
 from rationale.hf.classifier import Classifier
 from rationale.inference.ablate import coalition_logits, words_of
@@ -93,11 +93,11 @@ def test_a_unit_of_sums_is_divided_and_its_sum_kept(shape, data):
 
 @pytest.mark.parametrize("method", [m for m, of in METHODS.items() if not of.adaptive])
 def test_every_method_gives_each_word_of_a_unit_the_same(classifier, text, window, units, method):
-    case = Case((window,), len(text.words), 1, 7)
+    case = AttributionInput((window,), len(text.words), 1, 7)
     (found,) = attribute(classifier, method, [case], QUICK)
     assert np.isfinite(found.scores).all()
     batch = classifier.encoder.collate([window])
-    request = Request(batch, torch.tensor([1]), (7,), QUICK)
+    request = AttributionBatch(batch, torch.tensor([1]), (7,), QUICK)
     pieces = METHODS[method].scores(classifier, request)[0].double().numpy()
     reduce = {"sum": lambda s, size: s.sum() / size, "max": lambda s, _: s.max()}[METHODS[method].reduce]
     for word, end in units:
@@ -106,7 +106,9 @@ def test_every_method_gives_each_word_of_a_unit_the_same(classifier, text, windo
 
 
 def test_leaving_a_unit_out_is_reading_the_text_without_its_pieces(classifier, text, window, units):
-    (found,) = attribute(classifier, "leave_one_out", [Case((window,), len(text.words), 1)], QUICK)
+    (found,) = attribute(
+        classifier, "leave_one_out", [AttributionInput((window,), len(text.words), 1)], QUICK
+    )
     (whole,) = window_logits(classifier, [window])
     for word, end in units:
         (left,) = window_logits(classifier, [window.at(window.word != word)])

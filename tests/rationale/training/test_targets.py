@@ -9,7 +9,7 @@ import torch
 
 from eraser import InputError
 from rationale.attribution.methods import METHODS
-from rationale.attribution.request import Request
+from rationale.attribution.request import AttributionBatch
 from rationale.models.adapler import saliency
 from rationale.text.encode import OUTSIDE
 from rationale.training import adaptive
@@ -89,7 +89,7 @@ def test_any_method_may_be_the_target(two, few, windows, method):
     found, below = saliency_targets(two[:1], few, windows, method), False
     for w, target in zip(windows, found, strict=True):
         batch = two[0].encoder.collate([w.window])
-        request = Request(batch, torch.tensor([w.label]), (0,))
+        request = AttributionBatch(batch, torch.tensor([w.label]), (0,))
         signed = METHODS[method].scores(two[0], request)[0]
         below |= bool((signed < 0).any())
         assert target == pytest.approx(signed.abs().numpy(), rel=1e-4, abs=1e-5)

@@ -62,15 +62,15 @@ def test_what_does_not_stand_there_is_not_guessed(string, quote, inside):
 
 def test_words_of_which_a_part_is_quoted_are_picked():
     whole = text("An emotional car-wreck, really.")
-    assert whole.picked(whole.find("wreck").places).tolist() == [False, False, True, False]
-    assert whole.picked(whole.find("emotional car").places).tolist() == [False, True, True, False]
-    assert not whole.picked(()).any()
+    assert whole.selected(whole.find("wreck").places).tolist() == [False, False, True, False]
+    assert whole.selected(whole.find("emotional car").places).tolist() == [False, True, True, False]
+    assert not whole.selected(()).any()
 
 
 def test_scripts_without_spaces_are_cut_at_their_words():
     string = "这部电影非常无聊"
     whole = text(string, "characters")
-    assert [string[i] for i in range(8) if whole.picked(whole.find("无聊").places)[i]] == ["无", "聊"]
+    assert [string[i] for i in range(8) if whole.selected(whole.find("无聊").places)[i]] == ["无", "聊"]
 
 
 words = st.lists(st.text(st.characters(codec="utf-8"), min_size=1, max_size=6), min_size=1, max_size=8)

@@ -32,7 +32,7 @@ def imported(tmp_path, *rows, **form):
 
 
 def picked(method, id):
-    return np.flatnonzero(method.examples[id].picked).tolist()
+    return np.flatnonzero(method.examples[id].selected).tolist()
 
 
 def test_words_are_picked_and_everything_is_counted(tmp_path):
