@@ -19,8 +19,8 @@ from rationale import __version__
 from rationale.cli.attribute import attribute_command
 from rationale.cli.bench import bench_command
 from rationale.cli.data import agreement_lines, export_command, first_command, import_command, listed
-from rationale.cli.evaluate import compare_command, evaluate_command
 from rationale.cli.deploy.export import export_model_command
+from rationale.cli.evaluate import compare_command, evaluate_command
 from rationale.cli.explanations.importing import explanations_app
 from rationale.cli.llm import llm_app
 from rationale.cli.options import (

@@ -32,7 +32,10 @@ def with_exits(graph: Any, n_found: int) -> None:
     """
     names = [output.name for output in graph.output]
     step = n_found + 1
-    exits = [Exit(row[0], tuple(row[1:])) for row in (names[at : at + step] for at in range(n_found, len(names), step))]
+    exits = [
+        Exit(row[0], tuple(row[1:]))
+        for row in (names[at : at + step] for at in range(n_found, len(names), step))
+    ]
     final = list(graph.output[:n_found])
     nodes = _stopping(_given_last(list(graph.node), names[:n_found]), exits, final)
     del graph.node[:], graph.output[n_found:]
@@ -51,7 +54,9 @@ def _stopping(nodes: Sequence[Node], exits: Sequence[Exit], outputs: Sequence[Va
     at_end = [_renamed(output, f"{output.name}.after.{first.stops}") for output in outputs]
     goes_on = _stopping(_giving(after, names, at_end), later, at_end)
     as_found = [_renamed(output, f"{output.name}.at.{first.stops}") for output in outputs]
-    stays = [onnx.helper.make_node("Identity", [a], [b.name]) for a, b in zip(first.found, as_found, strict=True)]
+    stays = [
+        onnx.helper.make_node("Identity", [a], [b.name]) for a, b in zip(first.found, as_found, strict=True)
+    ]
     choice = onnx.helper.make_node(
         "If",
         [first.stops],

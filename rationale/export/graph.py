@@ -63,7 +63,7 @@ def traced(classifier: Classifier) -> Any:
 
 
 def finished(proto: Any, classifier: Classifier, precision: str) -> Any:
-    """Return a traced model that really stops where a text may stop, and says all that reading texts needs."""
+    """Return a traced model that stops where a text may stop, and says all that reading texts needs."""
     import onnx
 
     done = onnx.ModelProto()
@@ -132,7 +132,7 @@ def _check(classifier: Classifier) -> None:
         raise InputError(Fault("a model on the CPU in float32", classifier.where()))
     size = sum(p.numel() * p.element_size() for p in classifier.model.parameters())
     if size > ROOM:
-        raise InputError(Fault("weights below 2 GB, which is all that one ONNX file holds", f"{size:,} bytes"))
+        raise InputError(Fault("weights below 2 GB, all that one ONNX file holds", f"{size:,} bytes"))
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Which int8 form of a model is written: the smallest whose answers on labelled texts are as right as before."""
+"""Which int8 form is written: the smallest whose answers on labelled texts are as right as before."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from eraser.metrics.table import compare, measure
 from eraser.types import Floats
 from rationale.export.parity import Parity, Reading, parity, read_by_graph
 from rationale.export.quantize import FORMS, quantized
-from rationale.heads import HEADS, said
+from rationale.heads import HEADS, predicted_label
 from rationale.hf.classifier import Classifier
 from rationale.inference.predict import of_texts
 from rationale.models.adaptive import unwrap
@@ -24,7 +24,7 @@ from rationale.text.encode import Window
 
 @dataclass(frozen=True)
 class Int8:
-    """A form that was tried: the accuracy it loses, paired by text, and how far its readings are from float32."""
+    """A form that was tried: the accuracy it loses, paired by text, and how far it reads from float32."""
 
     form: str
     proto: Any  # onnx.ModelProto
@@ -45,7 +45,7 @@ class Labelled:
     def __post_init__(self) -> None:
         """Refuse a model that gives a number, of which no accuracy can be lost."""
         if HEADS[self.classifier.head].kind == "value":
-            raise InputError(Fault.of("--int8 is for models that give labels: it is judged by their accuracy"))
+            raise InputError(Fault.of("--int8 is for models that give labels: their accuracy is its judge"))
 
     def windows(self) -> list[tuple[Window, ...]]:
         """Return the windows of each text."""
@@ -57,7 +57,7 @@ class Labelled:
         asked = self.classifier
         logits: Floats = np.stack([r.logits for r in readings])  # [N,C]
         probs = of_texts(HEADS[asked.head].answers(logits), windows)  # [text,C]
-        return [said(asked.head, asked.labels, of) for of in probs]
+        return [predicted_label(asked.head, asked.labels, of) for of in probs]
 
     def right(self, labels: Sequence[str]) -> list[Any]:
         """Return accuracy's columns of each text."""
@@ -89,5 +89,8 @@ def int8_forms(proto: Any, texts: Labelled, tolerance: float, seed: int = 0) -> 
     least = min(tried, key=lambda form: form.loss.value)
     what = f"{least.form}: {least.loss.value:.4f} [{least.loss.low:.4f}, {least.loss.high:.4f}]"
     raise InputError(
-        Fault(f"an int8 form that loses at most {tolerance:g} of accuracy on {texts.split}", f"{what}, n = {least.loss.n}")
+        Fault(
+            f"an int8 form that loses at most {tolerance:g} of accuracy on {texts.split}",
+            f"{what}, n = {least.loss.n}",
+        )
     )

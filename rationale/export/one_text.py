@@ -1,4 +1,4 @@
-"""A classifier's pass over one text, as a graph can hold it: tokens go before each layer, by the model's own rule.
+"""A classifier's pass over one text, as a graph holds it: tokens go before each layer by its own rule.
 
 There is no padding and no batch, so no mask: a token that is dropped is gone from every tensor after it. A
 graph that is traced cannot stop; where the text may stop it says so, see `Exit`.

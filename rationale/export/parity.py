@@ -15,14 +15,14 @@ from numpy.typing import NDArray
 
 from eraser import Fault, InputError
 from eraser.types import Floats
-from rationale.export.graph import OUTPUTS
+from rationale.export.graph import EXTRA, OUTPUTS
 from rationale.hf.classifier import Classifier
+from rationale.models.adaptive import unwrap
 from rationale.models.capabilities import has_dial
 from rationale.models.packed.layers import depth_of
-from rationale.models.adaptive import unwrap
 from rationale.text.encode import Window
 
-CLOSE = 1e-4  # of logits: what another order of the same sums may do in float32
+TOLERANCE = 1e-4  # of logits: what another order of the same sums may do in float32
 MAY_DIFFER = 0.01  # share of windows in which a score lies so near its threshold that rounding decides
 
 
@@ -49,10 +49,10 @@ class Parity:
         Raises:
             InputError: how far it is from it.
         """
-        if self.logits <= CLOSE and self.other_pieces <= MAY_DIFFER * self.n:
+        if self.logits <= TOLERANCE and self.other_pieces <= MAY_DIFFER * self.n:
             return
         got = f"{self.logits:.2g} apart; other pieces kept in {self.other_pieces} of {self.n} windows"
-        raise InputError(Fault(f"a graph with the model's logits to {CLOSE:g} and its kept pieces", got))
+        raise InputError(Fault(f"a graph with the model's logits to {TOLERANCE:g} and its kept pieces", got))
 
 
 def parity(one: Sequence[Reading], other: Sequence[Reading]) -> Parity:
@@ -88,7 +88,7 @@ def read_by_graph(proto: Any, windows: Sequence[Window]) -> list[Reading]:
     try:
         import onnxruntime
     except ImportError:
-        raise InputError(Fault.of("an exported graph is checked by onnxruntime: pip install 'rationale-suite[export]'")) from None
+        raise InputError(Fault.of(f"an exported graph is checked by onnxruntime: {EXTRA}")) from None
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3  # errors
     options.intra_op_num_threads = torch.get_num_threads()

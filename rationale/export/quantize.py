@@ -15,6 +15,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from eraser import Fault, InputError
+from rationale.export.graph import EXTRA
 
 Proto = Any  # onnx.ModelProto
 Names = list[str]  # of nodes
@@ -35,7 +36,7 @@ def _first_layer_and_tables(products: Names, tables: Names, depth: int) -> Names
     return tables + _first_layer(products, tables, depth)
 
 
-# name → (products of a weight in order, reads of embeddings, layers) → what stays float32; smallest file first
+# (products of a weight in order, reads of embeddings, layers) → what stays float32; the smallest file first
 FORMS: dict[str, Callable[[Names, Names, int], Names]] = {
     "all in int8": _nothing,
     "the first layer in float32": _first_layer,
@@ -52,7 +53,7 @@ def quantized(proto: Proto, form: str, depth: int) -> Proto:
     try:
         from onnxruntime.quantization import QuantType, quantize_dynamic
     except ImportError:
-        raise InputError(Fault.of("--int8 needs onnxruntime: pip install 'rationale-suite[export]'")) from None
+        raise InputError(Fault.of(f"--int8 needs onnxruntime: {EXTRA}")) from None
     import onnx
 
     stays = FORMS[form](*_weighted(proto), depth)

@@ -20,9 +20,14 @@ WINDOWS = 100  # that a graph is checked on
 
 def export_model_command(  # noqa: PLR0913 (one option each)
     out: Annotated[Path, typer.Option(help="The ONNX file.")],
-    model: Annotated[str | None, typer.Option(help="Model folder or hub id; by default the shipped model.")] = None,
+    model: Annotated[
+        str | None, typer.Option(help="Model folder or hub id; by default the shipped model.")
+    ] = None,
     int8: Annotated[
-        bool, typer.Option("--int8", help="Round weights to int8 if accuracy on the split stays within --tolerance.")
+        bool,
+        typer.Option(
+            "--int8", help="Round weights to int8 if accuracy on the split stays within --tolerance."
+        ),
     ] = False,
     tolerance: Annotated[
         float, typer.Option(help="Accuracy that int8 may lose to float32 on the same texts, as a share.")
@@ -34,7 +39,9 @@ def export_model_command(  # noqa: PLR0913 (one option each)
     labels: LabelNames = None,
     max_length: Annotated[int | None, typer.Option(help="Most pieces that are read at once.")] = None,
     threads: Threads = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an exported file of this suite.")] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace an exported file of this suite.")
+    ] = False,
 ) -> None:
     """Write a model as one ONNX file that drops tokens and stops early by itself.
 

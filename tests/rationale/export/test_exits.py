@@ -19,12 +19,17 @@ def adding(stops_from: tuple[float, ...]) -> onnx.ModelProto:
     """
     number, flag = TensorProto.FLOAT, TensorProto.BOOL
     given = helper.make_tensor_value_info("x", number, [1])
-    constants = [helper.make_tensor("one", number, [1], [1.0]), helper.make_tensor("mark", number, [1], [7.0])]
+    constants = [
+        helper.make_tensor("one", number, [1], [1.0]),
+        helper.make_tensor("mark", number, [1], [7.0]),
+    ]
     nodes, outputs, at = [], [], "x"
     for layer, least in enumerate(stops_from, 1):
         constants.append(helper.make_tensor(f"least{layer}", number, [1], [least]))
         nodes.append(helper.make_node("Add", [at, "one"], [f"after{layer}"], name=f"layer{layer}"))
-        nodes.append(helper.make_node("GreaterOrEqual", [f"after{layer}", f"least{layer}"], [f"stops{layer}"]))
+        nodes.append(
+            helper.make_node("GreaterOrEqual", [f"after{layer}", f"least{layer}"], [f"stops{layer}"])
+        )
         nodes += [
             helper.make_node("Identity", [name], [f"{name}.{layer}"]) for name in (f"after{layer}", "mark")
         ]

@@ -102,9 +102,7 @@ def test_the_stack_in_a_file_is_the_model(classifier, windows, tmp_path):
 def test_every_kind_of_model_in_a_file_is_the_model(classifier, windows, kind, tmp_path):
     model = made(classifier, kind)
     export_graph(model, tmp_path / "model.onnx")
-    found = parity(
-        read_by_model(model, windows), read_by_graph(onnx.load(tmp_path / "model.onnx"), windows)
-    )
+    found = parity(read_by_model(model, windows), read_by_graph(onnx.load(tmp_path / "model.onnx"), windows))
     found.check()
     assert found.other_pieces == 0
 
@@ -117,9 +115,7 @@ def test_other_families_drop_the_same_pieces_in_a_file(make_classifier, sample, 
     texts = [sample.text(e) for e in sample.examples("val")[:3]]
     windows = [w for of_text in model.encoder.encode(texts) for w in of_text]
     export_graph(model, tmp_path / "model.onnx")
-    found = parity(
-        read_by_model(model, windows), read_by_graph(onnx.load(tmp_path / "model.onnx"), windows)
-    )
+    found = parity(read_by_model(model, windows), read_by_graph(onnx.load(tmp_path / "model.onnx"), windows))
     found.check()
 
 
@@ -133,7 +129,8 @@ def test_int8_forms_leave_in_float32_what_they_say(classifier, windows):
         sizes[form] = len(small.SerializeToString())
         apart = parity(read_by_model(model, windows), read_by_graph(small, windows))
         assert apart.pieces > 0.8
-    assert list(sizes.values()) == sorted(sizes.values()) and len(set(sizes.values())) == len(FORMS)
+    assert list(sizes.values()) == sorted(sizes.values())
+    assert len(set(sizes.values())) == len(FORMS)
 
 
 def test_a_model_on_another_device_or_in_bf16_is_refused(classifier):
@@ -144,13 +141,17 @@ def test_a_model_on_another_device_or_in_bf16_is_refused(classifier):
 def test_attention_of_its_own_is_refused_by_name(make_classifier):
     with pytest.raises(InputError) as refusal:
         traced(make_classifier("deberta"))
-    assert "DebertaV2ForSequenceClassification cannot be exported: its attention is its own" in str(refusal.value)
+    assert "DebertaV2ForSequenceClassification cannot be exported: its attention is its own" in str(
+        refusal.value
+    )
 
 
 def test_other_files_are_not_taken_for_exported_ones(tmp_path):
-    for name, content in {"nothing.onnx": b"", "nonsense.onnx": b"\xff\xfe no model", "zeros.onnx": bytes(64)}.items():
+    for name, content in {
+        "nothing.onnx": b"",
+        "nonsense.onnx": b"\xff\xfe no model",
+        "zeros.onnx": bytes(64),
+    }.items():
         (tmp_path / name).write_bytes(content)
         assert not is_exported(tmp_path / name)
     assert not is_exported(tmp_path / "missing.onnx")
-
-
