@@ -12,13 +12,15 @@ import pytest
 import torch
 from torch import nn
 
-from eraser import InputError
+from eraser import InputError, Text
 from rationale.export.graph import METADATA, export_graph, is_exported, traced
 from rationale.export.parity import parity, read_by_graph, read_by_model
 from rationale.export.quantize import FORMS, quantized
 from rationale.models.dact import DactForSequenceClassification
 from rationale.models.inforcoef import InforCoefForSequenceClassification
 from tests.conftest import dropping
+from tests.helpers.families.classifiers import family_classifier
+from tests.helpers.families.tiny import WORDS
 
 FAMILIES = ("distilbert", "gpt2", "modernbert", "llama")
 
@@ -86,7 +88,7 @@ def test_the_stack_in_a_file_is_the_model(classifier, windows, tmp_path):
     for window in windows:
         given = {"input_ids": window.ids[None], "token_type_ids": window.types[None]}
         (scores,) = session.run(["contribution"], given)
-        np.testing.assert_allclose(scores, contributions(stack, window), atol=1e-6)
+        np.testing.assert_allclose(scores, contributions(stack, window), atol=1e-5)
     assert is_exported(file)
     (entry,) = onnx.load(file).metadata_props
     told = json.loads(entry.value)
@@ -109,10 +111,10 @@ def test_every_kind_of_model_in_a_file_is_the_model(classifier, windows, kind, t
 
 @pytest.mark.slow
 @pytest.mark.parametrize("family", FAMILIES)
-def test_other_families_drop_the_same_pieces_in_a_file(make_classifier, sample, family, tmp_path):
-    dense = make_classifier(family)
-    model = replace(dense, model=dropping(dense.model).eval())
-    texts = [sample.text(e) for e in sample.examples("val")[:3]]
+def test_other_families_drop_the_same_pieces_in_a_file(family, tmp_path):
+    dense = family_classifier(family)
+    model = replace(dense, model=dropping(dense.model))
+    texts = [Text.of(str(n), " ".join(WORDS[:n]), "whitespace", None) for n in (2, 5, 9)]
     windows = [w for of_text in model.encoder.encode(texts) for w in of_text]
     export_graph(model, tmp_path / "model.onnx")
     found = parity(read_by_model(model, windows), read_by_graph(onnx.load(tmp_path / "model.onnx"), windows))
@@ -138,10 +140,10 @@ def test_a_model_on_another_device_or_in_bf16_is_refused(classifier):
         traced(replace(classifier, bf16=True))
 
 
-def test_attention_of_its_own_is_refused_by_name(make_classifier):
+def test_attention_of_its_own_is_refused_by_name():
     with pytest.raises(InputError) as refusal:
-        traced(make_classifier("deberta"))
-    assert "DebertaV2ForSequenceClassification cannot be exported: its attention is its own" in str(
+        traced(family_classifier("deberta"))
+    assert "DebertaForSequenceClassification cannot be exported: its attention is its own" in str(
         refusal.value
     )
 
