@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 
 import numpy as np
@@ -15,6 +16,7 @@ from eraser.metrics.ranking import average_precision
 from eraser.metrics.table import METRICS
 from rationale.attribution import METHODS
 from rationale.cli.train import train_app
+from rationale.export.graph import is_exported
 from rationale.hf.classifier import SHIPPED, load_classifier, save_classifier
 from rationale.stream import read_stream
 from rationale.training.recipes.table import RECIPES
@@ -55,6 +57,7 @@ def test_every_howto_is_tested():
         "adaptive-model",
         "black-box",
         "explanations",
+        "export",
         "language-model",
         "pairs",
         "sentences",
@@ -239,3 +242,14 @@ def test_sentences(tmp_path, monkeypatch):
     assert len(json.loads(line)["rationales"][0]["soft_sentence_predictions"]) > 1
     gold, ranked = np.array([True, True, False, False]), np.array([0.1, 0.9, 0.5, 0.2])
     assert average_precision(gold, ranked) == 0.75  # the page's example by hand
+
+
+@pytest.mark.slow
+def test_export(tmp_path, monkeypatch, capsys):
+    do(HOWTOS / "export.md", tmp_path, monkeypatch)
+    checked = re.search(
+        r"the same pieces kept in (\d+) of (\d+) windows \(sample val\)", capsys.readouterr().out
+    )
+    assert checked is not None
+    assert checked[1] == checked[2]
+    assert is_exported(tmp_path / "model.onnx")
