@@ -1,0 +1,25 @@
+"""What `rationale export` refuses, in a line, before anything is loaded."""
+
+from __future__ import annotations
+
+import pytest
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "options", "message"),
+    [
+        ("model.bin", None, [], "expected a file that ends in .onnx, got model.bin"),
+        ("model.onnx", b"mine", [], "the file is already there: --overwrite replaces it"),
+        ("model.onnx", b"mine", ["--overwrite"], "no file of `rationale export`, so it is not replaced"),
+        ("model.onnx", None, ["--tolerance", "1.5"], "expected a tolerance between 0 and 1, got 1.5"),
+        ("model.onnx", None, ["--model", "/no/such"], "no such model folder"),
+    ],
+)
+def test_refusals_change_nothing(rationale, tmp_path, name, content, options, message):
+    file = tmp_path / name
+    if content is not None:
+        file.write_bytes(content)
+    code, _, errors = rationale("export", "--out", str(file), *options)
+    assert code == 1
+    assert message in errors
+    assert (file.read_bytes() if file.exists() else None) == content
