@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     import torch
 
     from rationale.pass_cache import PassCache
-    from rationale.text.encode import Batch, Window
+    from rationale.text.encode import Batch
+    from rationale.text.windows import Window
 
 
 class TextEncoder(Protocol):

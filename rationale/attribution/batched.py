@@ -16,7 +16,7 @@ from rationale.attribution.request import Request
 from rationale.inference.predict import DROPPING, together
 from rationale.pass_cache import PassCache, now
 from rationale.settings import AttributionSettings
-from rationale.text.encode import Window
+from rationale.text.windows import Window
 from rationale.text_classifier import TextClassifier
 
 MAX_PIECES = {"cpu": 2 * 512, "cuda": 128 * 512}  # of a gradient batch: small ones stay in caches

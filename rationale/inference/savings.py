@@ -23,7 +23,7 @@ from rationale.models.capabilities import drops_tokens
 from rationale.models.flops import costs, full_costs, kept_lengths
 from rationale.models.packed.encoder import Output
 from rationale.models.packed.layers import depth_of
-from rationale.text.encode import Window
+from rationale.text.windows import Window
 
 if TYPE_CHECKING:
     from rationale.hf.classifier import Classifier

@@ -17,7 +17,8 @@ from torch.optim.lr_scheduler import LambdaLR
 from eraser import Dataset, Example, Fault, InputError
 from eraser.load import is_table
 from eraser.progress import Progress, say
-from rationale.text.encode import Encoder, Window
+from rationale.text.encode import Encoder
+from rationale.text.windows import Window
 from rationale.training.checkpoint import load_state, save_state
 
 MICRO_PIECES = {"cpu": 2 * 512, "cuda": 128 * 512}  # whose activations are held at once

@@ -19,7 +19,7 @@ from rationale.hf.classifier import Classifier, save_classifier
 from rationale.inference.ablate import words_of
 from rationale.inference.savings import RemovalStats, measure_removal
 from rationale.models.capabilities import has_dial
-from rationale.text.encode import Window, covers, length_batches, without
+from rationale.text.windows import Window, covers, length_batches, without
 from rationale.training.loop import MICRO_PIECES, Loop, TrainingWindow, shuffled_batches
 from rationale.training.settings import AdaptiveSettings
 from rationale.training.targets import taught_logits

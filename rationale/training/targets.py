@@ -26,7 +26,8 @@ from rationale.attribution.request import Request
 from rationale.hf.classifier import Classifier
 from rationale.models.adapler import saliency
 from rationale.settings import AttributionSettings
-from rationale.text.encode import OUTSIDE, Batch, Window, covers, length_batches
+from rationale.text.encode import Batch
+from rationale.text.windows import OUTSIDE, Window, covers, length_batches
 from rationale.training.loop import MICRO_PIECES, TrainingWindow
 
 PUBLISHED, HUMAN = "gradient_x_input", "human"

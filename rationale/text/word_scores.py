@@ -8,7 +8,7 @@ import numpy as np
 
 from eraser.types import Floats
 from rationale.explanations.pooling import REDUCERS, Reduce
-from rationale.text.encode import OUTSIDE, Window, words_between
+from rationale.text.windows import OUTSIDE, Window, words_between
 
 
 def word_scores(
