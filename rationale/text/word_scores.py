@@ -10,6 +10,8 @@ from eraser.types import Floats
 from rationale.explanations.pooling import REDUCERS, Reduce
 from rationale.text.windows import OUTSIDE, Window, words_between
 
+BELOW_ONE = 1 - 1e-6  # largest tie-break of a word's layers: never another layer's worth
+
 
 def word_scores(
     windows: Sequence[Window], piece_scores: Sequence[Floats], n_words: int, reduce: Reduce
