@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import onnx
 
@@ -20,29 +19,12 @@ def exported(classifier: Classifier, path: Path) -> Path:
     """Write a classifier as an exported file."""
     export_graph(classifier, path)
     described = {
-        "version": 1,
         "precision": "float32",
         "depth": depth_of(unwrap(classifier.model)),
         "adaptive": bool(drops_tokens(classifier)),
-        "special": {"start": 0, "pad": classifier.encoder.pad_id},
+        "special": {"start": classifier.encoder.pad_id, "pad": classifier.encoder.pad_id},
     } | metadata(classifier)
-    return rewritten(path, path, described)
-
-
-def described_in(path: Path) -> dict[str, Any]:
-    """Return what a file says of itself."""
-    found = {p.key: p.value for p in onnx.load(path, load_external_data=False).metadata_props}
-    return dict(json.loads(found[KEY]))
-
-
-def rewritten(path: Path, to: Path, described: dict[str, Any] | None, **fields: Any) -> Path:
-    """Write a file again that says something else of itself, or nothing; fields of the graph are replaced."""
     proto = onnx.load(path)
-    del proto.metadata_props[:]
-    if described is not None:
-        onnx.helper.set_model_props(proto, {KEY: json.dumps(described)})
-    for name, value in fields.items():
-        if name == "opset":
-            proto.opset_import[0].version = value
-    onnx.save(proto, to)
-    return to
+    onnx.helper.set_model_props(proto, {KEY: json.dumps(described)})
+    onnx.save(proto, path)
+    return path

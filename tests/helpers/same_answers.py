@@ -11,8 +11,21 @@ import rationale
 from rationale.hf.classifier import Classifier
 from rationale.onnx.model import OnnxModel
 
+LONG = "a warm and moving film , never dull , with a cast that is a joy to watch from start to end . " * 3
+TEXTS = (
+    "A warm, moving film.",
+    "It's dull!",
+    LONG,
+    "naïve café \u200b — 2.5 stars…",
+    ("is it good ?", "a dull film"),
+    ("is it good ?", LONG),
+    "a \u0301\u0301 film",  # marks alone, which the tokenizer takes away
+)
 
-def assert_same_answers(model: OnnxModel, classifier: Classifier, texts: Sequence[str | tuple[str, str]]) -> None:
+
+def assert_same_answers(
+    model: OnnxModel, classifier: Classifier, texts: Sequence[str | tuple[str, str]]
+) -> None:
     """Hold labels, probabilities, words, their characters, layers and scores against `rationale.explain`."""
     explained = rationale.explain(classifier, texts, "survivors")
     for answer, (one,) in zip(model.predict(texts), explained.found, strict=True):

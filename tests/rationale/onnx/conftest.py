@@ -1,31 +1,32 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+from transformers import PreTrainedTokenizerBase
 
-from rationale.hf.classifier import Classifier
 from rationale.onnx.model import OnnxModel, load_file
-from rationale.text.encode import Encoder
-from tests.conftest import dropping
-from tests.helpers.exported import exported
+from tests.helpers.made_graph import made_file
 
 
 @pytest.fixture(scope="session")
-def tiny_adaptive(make_classifier: Callable[..., Classifier]) -> Classifier:
-    """A tiny model that drops tokens, which reads so few pieces at once that some texts need windows."""
-    dense = make_classifier()
-    encoder = Encoder(dense.encoder.tokenizer, 24)
-    return replace(dense, model=dropping(dense.model), encoder=encoder)
+def made_onnx(tokenizer: PreTrainedTokenizerBase, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file whose answers are known by hand, which reads 24 pieces at once: some texts need windows."""
+    return made_file(tmp_path_factory.mktemp("made") / "made.onnx", tokenizer)
 
 
 @pytest.fixture(scope="session")
-def tiny_file(tiny_adaptive: Classifier, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return exported(tiny_adaptive, tmp_path_factory.mktemp("exported") / "tiny.onnx")
+def model(made_onnx: Path) -> OnnxModel:
+    return load_file(made_onnx)
 
 
-@pytest.fixture(scope="session")
-def tiny(tiny_file: Path) -> OnnxModel:
-    return load_file(tiny_file)
+@pytest.fixture
+def remade(tmp_path: Path, tokenizer: PreTrainedTokenizerBase) -> Callable[..., Path]:
+    """A file like that, but for what is said otherwise."""
+
+    def make(**told: Any) -> Path:
+        return made_file(tmp_path / "other.onnx", tokenizer, **told)
+
+    return make

@@ -9,69 +9,84 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
+from scipy.special import expit, softmax
 
 import rationale.onnx
-from eraser import InputError
-from rationale.hf.classifier import SHIPPED, Classifier, load_classifier
+from eraser import InputError, Text
 from rationale.onnx import AnswerWord
 from rationale.onnx.model import OnnxModel, _survived
 from rationale.onnx.session import Read
-from tests.helpers.exported import exported
-from tests.helpers.same_answers import assert_same_answers
+from rationale.text.encode import Encoder
+from rationale.text.windows import OUTSIDE
+from tests.helpers.made_graph import DEPTH, Tables
+from tests.helpers.same_answers import LONG, TEXTS
 
-LONG = "a warm and moving film , never dull , with a cast that is a joy to watch from start to end . " * 3
-TEXTS = (
-    "A warm, moving film.",
-    "It's dull!",
-    LONG,
-    "naïve café \u200b — 2.5 stars…",
-    "这部电影非常无聊",
-    ("is it good ?", "a dull film"),
-    ("is it good ?", LONG),
-)
 HEAVY = ("torch", "transformers", "pandas", "scipy", "typer", "tqdm", "sklearn")
 
 
-def test_answers_are_those_of_the_package(tiny: OnnxModel, tiny_adaptive: Classifier):
-    assert_same_answers(tiny, tiny_adaptive, TEXTS)
-    found = tiny.predict(TEXTS)
-    assert [answer.windows > 1 for answer in found] == [False, False, True, False, False, False, True]
-    dropped = {w.layer for answer in found for w in answer.words}
-    assert {0, 3} < dropped  # some went at once, some survived, some in between
+def by_hand(text, tokenizer):
+    """Probabilities [C], and of each word the layer and score of its longest-lived piece, from the tables."""
+    tables = Tables.of(len(tokenizer))
+    query, string = text if isinstance(text, tuple) else (None, text)
+    given = Text.of("text", string, "punctuation", query, both=True)
+    (windows,) = Encoder(tokenizer, 24).encode([given])
+    probs = np.mean([softmax(tables.logits[w.ids].mean(0).astype(float)) for w in windows], axis=0)
+    found = [(None, None)] * len(given.words)
+    for window in windows:
+        for id, word, end in zip(window.ids, window.word, window.end, strict=True):
+            piece = (int(tables.layers[id]), float(tables.contribution[id]))
+            for n in range(word, end) if word != OUTSIDE else ():
+                found[n] = max(found[n], piece, key=lambda x: (-1,) if x[0] is None else x)
+    return given, windows, probs, found
 
 
-def test_survivors_are_the_words_that_reached_the_last_layer(tiny: OnnxModel):
-    (answer,) = tiny.predict("A warm, moving film.")
-    assert answer.depth == 3
-    assert answer.survivors == tuple(w for w in answer.words if w.layer == 3)
-    assert 0 < len(answer.survivors) < len(answer.words)
+@pytest.mark.parametrize("text", TEXTS)
+def test_answers_are_those_worked_out_from_the_tables(model: OnnxModel, tokenizer, text):
+    given, windows, probs, words = by_hand(text, tokenizer)
+    (answer,) = model.predict([text])
+    assert answer.windows == len(windows)
+    assert list(answer.scores.values()) == pytest.approx(probs, abs=1e-6)
+    assert answer.label == ("NEG", "POS")[probs.argmax()]
+    assert [w.text for w in answer.words] == list(given.words)
+    assert [w.layer for w in answer.words] == [layer for layer, _ in words]
+    assert [w.contribution for w in answer.words] == [
+        None if score is None else pytest.approx(score, abs=1e-6) for _, score in words
+    ]
+    strings = text if isinstance(text, tuple) else (text,)
+    assert all(strings[w.side][w.start : w.end] == w.text for w in answer.words)
+    assert answer.survivors == tuple(w for w in answer.words if w.layer == DEPTH)
+    assert answer.unread == sum(w.layer is None for w in answer.words)
+    assert answer.truncated == 0
 
 
-def test_without_the_rationale_all_else_is_the_same(tiny: OnnxModel):
+def test_there_are_windows_and_words_of_every_kind(model: OnnxModel):
+    found = model.predict(TEXTS)
+    assert [answer.windows > 1 for answer in found] == [False, False, True, False, False, True, False]
+    assert {w.layer for answer in found for w in answer.words} == {None, *range(DEPTH + 1)}
+
+
+def test_without_the_rationale_all_else_is_the_same(model: OnnxModel):
     for text in TEXTS:
-        (whole,), (short,) = tiny.predict([text]), tiny.predict([text], rationale=False)
+        (whole,), (short,) = model.predict([text]), model.predict([text], rationale=False)
         assert short == replace(whole, words=())
 
 
-def test_a_truncated_text_counts_what_was_cut_off(tiny: OnnxModel, tiny_adaptive: Classifier):
-    answer = tiny.answer(LONG, long_texts="truncate")
-    tiny_adaptive.encoder.long_texts = "truncate"
-    try:
-        truncating = replace(tiny, described=replace(tiny.described, long_texts="truncate"))
-        assert_same_answers(truncating, tiny_adaptive, [LONG])
-    finally:
-        tiny_adaptive.encoder.long_texts = "window"
-    assert answer == truncating.answer(LONG)
-    assert answer.truncated == answer.unread == sum(w.layer is None for w in answer.words) > 0
+def test_one_text_or_one_pair_needs_no_list(model: OnnxModel):
+    assert model.predict(TEXTS[0]) == model.predict([TEXTS[0]])
+    assert model.predict(TEXTS[4]) == model.predict([TEXTS[4]])
+
+
+@pytest.mark.parametrize("text", [LONG, ("is it good ?", LONG)])
+def test_a_truncated_text_counts_what_was_cut_off(model: OnnxModel, tokenizer, text):
+    answer = model.answer(text, long_texts="truncate")
+    _, windows, _, _ = by_hand(text, tokenizer)
+    read = set().union(*(range(w, e) for w, e in zip(windows[0].word, windows[0].end, strict=True)))
+    assert [n for n, w in enumerate(answer.words) if w.layer is not None] == sorted(read - {OUTSIDE})
+    assert answer.truncated == answer.unread == len(answer.words) - len(read - {OUTSIDE}) > 0
     assert answer.windows == 1
-    assert tiny.answer(LONG).truncated == 0
-
-
-def test_words_without_pieces_are_unread_but_not_truncated(tiny: OnnxModel):
-    answer = tiny.answer("a \u0301 film \u00ad")
-    assert answer.truncated == 0
-    assert answer.unread == sum(w.layer is None for w in answer.words)
+    truncating = replace(model, described=replace(model.described, long_texts="truncate"))
+    assert truncating.answer(text) == answer
+    assert truncating.answer(text, long_texts="window") == model.answer(text)
 
 
 def test_a_text_that_stopped_early_counts_its_last_layer_as_the_end():
@@ -79,11 +94,30 @@ def test_a_text_that_stopped_early_counts_its_last_layer_as_the_end():
     assert _survived(read, 6).tolist() == [6.5, 0.1, 6 + 1 - 1e-6, 1.0]
 
 
-def test_several_threads_get_the_answers_that_one_gets(tiny: OnnxModel):
+@pytest.mark.parametrize(
+    ("head", "labels", "label"),
+    [("sigmoid", ["rude", "threat"], "rude|threat"), ("softmax", ["a", "b"], "a")],
+)
+def test_heads_answer_as_the_package(remade, tokenizer, head, labels, label):
+    found = rationale.onnx.load(remade(head=head, labels=labels)).answer("a warm film")
+    _, windows, _, _ = by_hand("a warm film", tokenizer)
+    logits = Tables.of(len(tokenizer)).logits[windows[0].ids].mean(0).astype(float)
+    expected = expit(logits) if head == "sigmoid" else softmax(logits)
+    assert found.logits == pytest.approx(logits, abs=1e-6)
+    assert found.scores == pytest.approx(dict(zip(labels, expected, strict=True)), abs=1e-6)
+    assert found.label == label
+
+
+def test_a_model_that_drops_nothing_has_no_words(remade):
+    answer = rationale.onnx.load(remade(adaptive=False)).answer("a warm film")
+    assert (answer.words, answer.survivors, answer.unread) == ((), (), 0)
+
+
+def test_several_threads_get_the_answers_that_one_gets(model: OnnxModel):
     texts = [f"{text} {n}" for n in range(20) for text in ("a warm film", "a dull film", LONG)]
-    alone = [tiny.answer(text) for text in texts]
+    alone = [model.answer(text) for text in texts]
     with ThreadPoolExecutor(4) as pool:
-        assert list(pool.map(tiny.answer, texts)) == alone
+        assert list(pool.map(model.answer, texts)) == alone
 
 
 @pytest.mark.parametrize(
@@ -94,72 +128,39 @@ def test_several_threads_get_the_answers_that_one_gets(tiny: OnnxModel):
         ("a \ud800 film", "text: expected text without lone surrogates, got '\\ud800'"),
         (("", "film"), "expected two texts with words in a pair, got ('', 'film')"),
         (3, "expected a text, or a pair of texts as a tuple, got 3"),
-        (("a " * 40, "film"), "text: expected a first text that leaves 8 of 24 pieces to the text, got 40 pieces"),
+        (
+            ("a " * 40, "film"),
+            "text: expected a first text that leaves 8 of 24 pieces to the text, got 40 pieces",
+        ),
     ],
 )
-def test_texts_that_cannot_be_read_are_refused_in_a_line(tiny: OnnxModel, text, line):
+def test_texts_that_cannot_be_read_are_refused_in_a_line(model: OnnxModel, text, line):
     with pytest.raises(InputError) as error:
-        tiny.predict([text])
+        model.predict([text])
     assert str(error.value) == line
 
 
-def test_a_graph_without_numbers_is_refused_with_the_text(tiny: OnnxModel):
+def test_a_graph_without_numbers_is_refused_with_the_text(model: OnnxModel):
     class Broken:
         def read(self, window):
             return Read(np.array([np.nan, 1.0]), np.ones(len(window), int), np.zeros(len(window)))
 
-    with pytest.raises(InputError, match="^text: expected finite logits from the model, got NaN or infinity$"):
-        replace(tiny, graph=Broken()).answer("a film")
+    with pytest.raises(
+        InputError, match="^text: expected finite logits from the model, got NaN or infinity$"
+    ):
+        replace(model, graph=Broken()).answer("a film")
 
 
-def test_the_runtime_imports_nothing_heavy(tiny_file: Path):
+def test_the_runtime_imports_nothing_heavy(made_onnx: Path):
     code = (
         "import sys, json, rationale.onnx as o; m = o.load(sys.argv[1]); (a,) = m.predict('a warm film');"
         f"print(json.dumps([a.label, [x for x in {HEAVY} if x in sys.modules]]))"
     )
-    done = subprocess.run([sys.executable, "-c", code, tiny_file], capture_output=True, text=True, check=True)
-    label, heavy = json.loads(done.stdout)
-    assert heavy == []
-    assert label == rationale.onnx.load(tiny_file).answer("a warm film").label
+    done = subprocess.run([sys.executable, "-c", code, made_onnx], capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout) == [rationale.onnx.load(made_onnx).answer("a warm film").label, []]
 
 
-def test_words_of_the_answer_score_as_survivors_do():
+def test_words_score_as_the_method_survivors_has_it():
     assert AnswerWord("a", 0, 1, 2, 0.25).score == 2.25
     assert AnswerWord("a", 0, 1, 6, 1.0).score == 6 + 1 - 1e-6
     assert AnswerWord("a", 0, 1, None, None).score is None
-
-
-@pytest.mark.slow
-def test_a_model_that_drops_nothing_has_no_words(classifier: Classifier, tmp_path: Path):
-    model = rationale.onnx.load(exported(classifier, tmp_path / "dense.onnx"))
-    probs = rationale.explain(classifier, list(TEXTS), "random").found
-    for answer, (one,) in zip(model.predict(TEXTS), probs, strict=True):
-        assert answer.scores == pytest.approx(dict(one.probs), abs=1e-4)
-        assert answer.words == ()
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("problem", ["multi_label_classification", "regression"])
-def test_other_heads_answer_as_the_package(tiny_adaptive: Classifier, tmp_path: Path, problem: str):
-    from rationale.hf.classifier import classifier_of
-
-    names = ("rude", "threat") if problem.startswith("multi") else ("value",)
-    model = tiny_adaptive.model
-    with torch.no_grad():
-        pass
-    inner = model.encoder if hasattr(model, "encoder") else model
-    assert inner is not None and names and classifier_of  # replaced below
-
-
-@pytest.fixture(scope="module")
-def shipped() -> Classifier:
-    return load_classifier(SHIPPED, device="cpu")
-
-
-@pytest.mark.slow
-def test_the_shipped_model_answers_as_the_package(shipped: Classifier, sample, tmp_path: Path):
-    model = rationale.onnx.load(exported(shipped, tmp_path / "shipped.onnx"))
-    texts = [sample.text(e).plain[0] for split in sample.splits for e in sample.splits[split]]
-    long = " ".join(texts[:40])
-    assert_same_answers(model, shipped, [*texts, long, ("is it good ?", texts[0])])
-    assert model.answer(long).windows > 1
