@@ -1,0 +1,1 @@
+"""Commands on exported files, which need no torch."""
