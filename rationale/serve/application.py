@@ -48,7 +48,7 @@ def application(model: OnnxModel, name: str, limits: Limits) -> FastAPI:
     limits.check()
     metrics, pool = Metrics(), ThreadPoolExecutor(limits.threads, "read")
     app = FastAPI(title="rationale", version=__version__, docs_url=None, redoc_url=None)  # they load scripts
-    app.add_middleware(Gate, limits=limits, seen=metrics.seen)
+    app.add_middleware(Gate, limits=limits, entered=metrics.in_flight.inc, left=metrics.left)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _refused)
 

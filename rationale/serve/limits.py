@@ -48,11 +48,13 @@ def refusal(status: int, message: str, kind: str) -> HTTPException:
 class Gate:
     """ASGI middleware: lets in so many requests, and of each body so many bytes in so many seconds.
 
-    `seen` is told the status of each answer, and how many requests are inside.
+    `entered` is told of each request that comes, `left` the status of its answer.
     """
 
-    def __init__(self, app: Any, limits: Limits, seen: Callable[[int, int], None]) -> None:
-        self.app, self.limits, self.seen = app, limits, seen
+    def __init__(
+        self, app: Any, limits: Limits, entered: Callable[[], None], left: Callable[[int], None]
+    ) -> None:
+        self.app, self.limits, self.entered, self.left = app, limits, entered, left
         self.inside = self.held = 0
 
     async def __call__(self, scope: Message, receive: Any, send: Any) -> None:
@@ -69,6 +71,7 @@ class Gate:
 
         body = _Body(receive, self)
         self.inside += 1
+        self.entered()
         try:
             if self.inside > self.limits.max_concurrency:
                 await _answer(sending, 429, "the server is full: try again later", "overloaded")
@@ -77,7 +80,7 @@ class Gate:
         finally:
             self.inside -= 1
             self.held -= body.size
-            self.seen(status, self.inside)
+            self.left(status)
 
 
 class _Body:

@@ -35,10 +35,10 @@ class Metrics:
         self.in_flight = Gauge("requests_in_flight", "Requests read or waiting", **of)
         self.seconds = Histogram("text_seconds", "Time that a text took to be read", buckets=SECONDS, **of)
 
-    def seen(self, status: int, inside: int) -> None:
-        """Count an answer; `inside` requests are left."""
+    def left(self, status: int) -> None:
+        """Count an answer."""
         self.requests.labels(str(status)).inc()
-        self.in_flight.set(inside)
+        self.in_flight.dec()
 
     def read(self, answers: Sequence[Answer]) -> None:
         """Count texts that were read."""

@@ -13,6 +13,7 @@ import uvicorn
 from eraser.errors import Fault, InputError
 
 BACKLOG = 2048  # connections that wait to be accepted
+MOST_PORTS = 65_535
 FILES = 65_536  # open at once, where the system lets us
 
 
@@ -45,11 +46,13 @@ def serve(app: Any, host: str, port: int, seconds: float, ready: Callable[[str],
 
 
 def _listening(host: str, port: int) -> socket.socket:
+    if not 0 <= port <= MOST_PORTS:
+        raise InputError(Fault(f"a port from 0 to {MOST_PORTS}", str(port)))
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         return socket.create_server((host, port), family=family, backlog=BACKLOG)
-    except (OSError, OverflowError) as error:
-        why = getattr(error, "strerror", None) or error
+    except OSError as error:
+        why = error.strerror or error
         raise InputError(Fault.of(f"cannot listen at {host}, port {port}: {why}")) from None
 
 

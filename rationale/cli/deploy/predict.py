@@ -96,8 +96,8 @@ def _line(answer: Answer) -> str:
     """Return a label, the best score, the surviving words, and how many words were not read."""
     best = max(answer.scores.values())
     words = " ".join(word.text for word in answer.survivors) or "-"
-    unread = f"\t{answer.unread} words not read" if answer.unread else ""
-    return f"{answer.label}\t{digits(best)}\t{words}{unread}"
+    unread = f" ({answer.unread} words not read)" if answer.unread else ""
+    return f"{answer.label} {digits(best)}: {words}{unread}"
 
 
 def _record(answer: Answer) -> dict[str, Any]:
