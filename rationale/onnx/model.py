@@ -16,7 +16,7 @@ from eraser.text import Text
 from eraser.types import Floats
 from eraser.words import WordCutter, cutter_for
 from rationale.heads import HEADS, said
-from rationale.onnx.answer import Answer, AnswerWord
+from rationale.onnx.answer import DIGITS, Answer, AnswerWord
 from rationale.onnx.described import Described, read_description
 from rationale.onnx.pieces import tokenizer_of
 from rationale.onnx.session import Graph, Read, check_largest, check_places, open_graph
@@ -109,13 +109,15 @@ def _survived(read: Read, depth: int) -> Floats:
 
 def _words(text: Text, scores: Floats) -> tuple[AnswerWord, ...]:
     """Return the words of a text with their scores [W]."""
-    spans = [(side, *span) for side, (_, spans) in enumerate(text.sides) for span in spans]
-    unread, layers = np.isnan(scores), np.floor(scores)  # [W], [W]
-    parts = zip(text.words, spans, unread.tolist(), layers.tolist(), (scores - layers).tolist(), strict=True)
-    return tuple(
-        AnswerWord(word, start, end, *((None, None) if no else (int(layer), contribution)), side)
-        for word, (side, start, end), no, layer, contribution in parts
-    )
+    unread = np.isnan(scores)  # [W]
+    reached = np.where(unread, 0.0, scores)  # [W]
+    layers: list[int | None] = reached.astype(np.int64).tolist()
+    contributions: list[float | None] = (reached % 1.0).round(DIGITS).tolist()
+    for word in unread.nonzero()[0].tolist():
+        layers[word] = contributions[word] = None
+    starts, ends = zip(*(span for _, spans in text.sides for span in spans), strict=True)
+    sides = [side for side, (_, spans) in enumerate(text.sides) for _ in spans]
+    return tuple(map(AnswerWord, text.words, starts, ends, layers, contributions, sides))
 
 
 def load_file(path: Path, threads: int = 1) -> OnnxModel:

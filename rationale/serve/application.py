@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from time import thread_time
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from pydantic_core import to_json
 from starlette.exceptions import HTTPException
 
 from eraser.errors import InputError, printable, short_repr
@@ -34,7 +35,7 @@ ERRORS: dict[int | str, dict[str, Any]] = {
 ANSWERS = list[Prediction] | list[list[Prediction]] | Explained | list[Explained]
 UNPARSED = 400  # what the library says of JSON that is nested too deep
 PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
-Job = Callable[[], tuple[Answer, Any]]
+Job = Callable[[], tuple[Answer, bytes, float]]
 
 
 def application(model: OnnxModel, name: str, limits: Limits) -> FastAPI:
@@ -119,32 +120,35 @@ def _check(texts: list[Any], asked: Asked, model: OnnxModel, limits: Limits) -> 
 
 
 def _job(model: OnnxModel, metrics: Metrics, text: Any, asked: Asked, number: int) -> Job:
-    """Return what reads one text: its answer, and that as JSON has it."""
+    """Return what reads one text: its answer, that in JSON, and how many CPU seconds it took."""
     how = {None: None, True: "truncate", False: "window"}[asked.truncate]
 
-    def job() -> tuple[Answer, Any]:
+    def job() -> tuple[Answer, bytes, float]:
+        begun = thread_time()
         try:
             with metrics.seconds.time():
                 answer = model.answer(text, asked.rationale, how)  # type: ignore[arg-type]
         except InputError as error:
             place = f"inputs[{number}]" if asked.is_batch else "inputs"
             raise InputError(*(replace(fault, id=place) for fault in error.faults)) from None
-        return answer, body_of(answer, asked)
+        content = to_json(body_of(answer, asked))  # several times as fast as the standard library's
+        return answer, content, thread_time() - begun
 
     return job
 
 
-def _response(found: list[tuple[Answer, Any]], asked: Asked, metrics: Metrics) -> Response:
-    """Return answers as JSON; its headers say what was not read, in whatever form they are."""
-    answers = [answer for answer, _ in found]
+def _response(found: list[tuple[Answer, bytes, float]], asked: Asked, metrics: Metrics) -> Response:
+    """Return answers as JSON; headers say what was not read, and the milliseconds of CPU time it took."""
+    answers = [answer for answer, _, _ in found]
     metrics.read(answers)
-    bodies = [body for _, body in found]
-    content = json.dumps(bodies if asked.is_batch else bodies[0], ensure_ascii=False, separators=(",", ":"))
+    content = b",".join(body for _, body, _ in found)
+    content = b"[" + content + b"]" if asked.is_batch else content
     headers = {
+        "x-compute-time": f"{1000 * sum(seconds for _, _, seconds in found):.3f}",
         "x-unread": str(sum(answer.unread for answer in answers)),
         "x-truncated": str(sum(answer.truncated for answer in answers)),
     }
-    return Response(content.encode(), media_type="application/json", headers=headers)
+    return Response(content, media_type="application/json", headers=headers)
 
 
 async def _invalid(request: Request, error: Exception) -> Response:

@@ -115,9 +115,12 @@ def body_of(answer: Answer, asked: Asked) -> Any:
     if not asked.rationale:
         return predictions
     words = [
-        {"text": w.text, "start": w.start, "end": w.end, "side": w.side, "layer": w.layer, "score": w.score}
-        for w in answer.words
-    ]
+        {
+            "text": text, "start": start, "end": end, "side": side, "layer": layer,
+            "score": None if layer is None or contribution is None else layer + contribution,
+        }
+        for text, start, end, layer, contribution, side in answer.words
+    ]  # fmt: skip
     counts = {"depth": answer.depth, "windows": answer.windows}
     counts |= {"unread": answer.unread, "truncated": answer.truncated}
     return {"label": answer.label, "predictions": predictions, "rationale": words, **counts}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -102,4 +102,4 @@ def _line(answer: Answer) -> str:
 
 def _record(answer: Answer) -> dict[str, Any]:
     """Return an answer as JSON has it."""
-    return asdict(answer) | {"scores": dict(answer.scores)}
+    return vars(answer) | {"words": [word._asdict() for word in answer.words]}

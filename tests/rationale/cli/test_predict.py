@@ -46,7 +46,7 @@ def test_a_file_has_a_text_on_each_line(rationale, made, tmp_path, monkeypatch):
     (tmp_path / "texts.txt").write_bytes("\ufeffa warm film\n\n a dull film \n".encode())
     _, out, _ = rationale("predict", "--model", made, "--file", "texts.txt")
     assert out.splitlines()[:-1] == [
-        line_of(a) for a in load_file(made).predict(["a warm film", "a dull film"])
+        line_of(x) for x in load_file(made).predict(["a warm film", "a dull film"])
     ]
     monkeypatch.setattr("sys.stdin", TextIOWrapper(BytesIO(b"a warm film\n")))
     _, piped, _ = rationale("predict", "--model", made, "--file", "-")
