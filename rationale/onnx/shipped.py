@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from importlib.util import find_spec
 from pathlib import Path
 from subprocess import PIPE
+from tempfile import TemporaryDirectory
 
 import rationale
 from eraser.data.catalog import cache_dir
 from eraser.errors import Fault, InputError
 from eraser.files.content import content_at
-from eraser.files.whole import whole
 from rationale.onnx.described import VERSION
 from rationale.process.children import run
 
@@ -38,10 +39,12 @@ def _export(path: Path) -> None:
     """Export the shipped model in another process, whose torch is gone with it."""
     if find_spec("torch") is None or find_spec("onnxscript") is None:
         raise InputError(Fault.of(NEEDS))
-    with whole(path) as new:
-        found = run(
-            "rationale", ("export", "--model", str(FOLDER), "--out", str(new)), stdout=PIPE, stderr=PIPE
-        )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=path.parent) as folder:
+        new = Path(folder) / path.name
+        command = ("export", "--model", str(FOLDER), "--out", str(new))
+        found = run("rationale", command, stdout=PIPE, stderr=PIPE)
         if found.returncode:
             *_, last = found.stderr.strip().splitlines() or [""]
             raise InputError(Fault.of(f"the shipped model could not be exported: {last}"))
+        os.replace(new, path)
