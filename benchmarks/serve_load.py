@@ -147,6 +147,8 @@ def report(seen: Seen, memory: Sequence[float], seconds: float) -> None:
     print(f"lost: {lost}; answers that were not as before: {seen.changed}")
     at = f"{memory[0]:.1f} MB after {WARM_UP_S:.0f} s, {memory[-1]:.1f} at the end, at most {max(memory):.1f}"
     print(f"memory of the server: {at}")
+    words = (f"{kind} {np.median([len(text.split()) for text in of]):.0f}" for kind, of in texts().items())
+    print(f"words of the median text: {', '.join(words)}")
     print("milliseconds            texts  label p50    p99  rationale p50    p99   more at p50   more at p99")
     for kind, (n, clock) in product((*KINDS, "all"), enumerate(("clock", "CPU"))):
         pairs = [pair for k, of_kind in seen.times.items() if kind in (k, "all") for pair in of_kind]
