@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from prometheus_client import (
     CollectorRegistry,
@@ -26,7 +27,7 @@ class Metrics:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
-        of = {"namespace": "rationale", "registry": self.registry}
+        of: dict[str, Any] = {"namespace": "rationale", "registry": self.registry}
         self.requests = Counter("requests", "Requests answered, by status", ["status"], **of)
         self.texts = Counter("texts", "Texts read", **of)
         self.windows = Counter("windows", "Windows read", **of)
