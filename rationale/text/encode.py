@@ -106,7 +106,8 @@ class Encoder:
     def _start(self) -> int:
         """The id that stands for no text at all."""
         names = ("bos_token_id", "eos_token_id", "pad_token_id")
-        return next(id for name in names if (id := getattr(self.tokenizer, name)) is not None)
+        found: int = next(id for name in names if (id := getattr(self.tokenizer, name)) is not None)
+        return found
 
     def remove(
         self,
