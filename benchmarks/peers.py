@@ -40,7 +40,7 @@ import numpy as np
 from benchmarks.ferret_half import Half, Reading, Timed, cpu_name
 from benchmarks.our_half import THREADS, ours
 from eraser.words import joined
-from rationale.text.encode import words_of_pieces
+from rationale.text.windows import words_of_pieces
 
 SHARED = Path(__file__).resolve().parents[1].parent / "shared"
 FERRET = Path(__file__).with_name("ferret_half.py")

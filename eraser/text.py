@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 from eraser.errors import Fault
@@ -94,7 +95,7 @@ class Text:
         id = None if self.example_id == str(self.line) else self.example_id  # a line's number is no id
         return self.file, self.line, id
 
-    @property
+    @cached_property
     def sides(self) -> tuple[tuple[str, Spans], ...]:
         """Each text that is explained, one or the two of a pair, with the characters of its own words."""
         at: dict[str, Any] = {"file": self.file, "line": self.line, "id": self.example_id}

@@ -23,7 +23,8 @@ from eraser.types import Floats, Kind, Mask
 from rationale.heads import Head
 from rationale.inference.predict import BadAnswerError
 from rationale.pass_cache import PassCache
-from rationale.text.encode import OUTSIDE, Batch, Window, covers, padded, without
+from rationale.text.encode import Batch, padded
+from rationale.text.windows import OUTSIDE, Window, covers, without
 
 PROBABILITY_TOLERANCE = 1e-3  # how far from 1 probabilities may sum, and from 0 and 1 lie
 WHOLE = 2**31  # a text is one window, however long

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from scipy.special import expit, softmax
+import numpy as np
 
 from eraser import Fault, InputError
 from eraser.errors import short_repr
@@ -47,19 +47,19 @@ class HeadOf:
 
 
 def _softmax(logits: Floats) -> Floats:
-    found: Floats = softmax(logits, axis=-1)
+    weights = np.exp(logits - logits.max(axis=-1, keepdims=True))  # [N,L]
+    found: Floats = weights / weights.sum(axis=-1, keepdims=True)
     return found
 
 
 def _sigmoid(logits: Floats) -> Floats:
-    found: Floats = expit(logits)
+    found: Floats = np.exp(-np.logaddexp(0.0, -logits))
     return found
 
 
 def _two(logits: Floats) -> Floats:
     """Return [1 − σ(z), σ(z)]."""
-    found: Floats = expit(logits * [-1.0, 1.0])
-    return found
+    return _sigmoid(logits * np.array([-1.0, 1.0]))
 
 
 def _themselves(logits: Floats) -> Floats:

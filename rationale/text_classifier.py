@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     import torch
 
     from rationale.pass_cache import PassCache
-    from rationale.text.encode import Batch, Encoder, Window
+    from rationale.text.encode import Batch, Encoder
+    from rationale.text.windows import Window
 
 
 class TextEncoder(Protocol):

@@ -11,10 +11,10 @@ from rationale.attribution.batched import AttributionInput, halving, piece_score
 from rationale.attribution.fit import fitting, refuse_unfit, shown_whole, unfit
 from rationale.attribution.methods import METHODS, Method, codes_of, method_named
 from rationale.attribution.request import usual
-from rationale.attribution.words import word_scores
 from rationale.heads import check_explain
 from rationale.inference.predict import check_finite
 from rationale.settings import AttributionSettings
+from rationale.text.word_scores import word_scores
 from rationale.text_classifier import TextClassifier
 
 __all__ = [

@@ -16,7 +16,7 @@ from rationale.attribution.request import AttributionBatch
 from rationale.inference.predict import DROPPING, piece_budget, together
 from rationale.pass_cache import PassCache, now
 from rationale.settings import AttributionSettings
-from rationale.text.encode import Window
+from rationale.text.windows import Window
 from rationale.text_classifier import TextClassifier
 
 MAX_ASKED = 32 * 1024  # words and gaps of texts whose questions a function is asked together

@@ -26,7 +26,7 @@ from rationale.models.packed.entry import embed, entering, takes_types, two_stac
 from rationale.models.packed.known import as_held, known
 from rationale.models.packed.reads import PROBED, probe_ids
 from rationale.pass_cache import once
-from rationale.text.encode import OUTSIDE
+from rationale.text.windows import OUTSIDE
 
 if TYPE_CHECKING:
     from rationale.hf.classifier import Classifier

@@ -22,7 +22,7 @@ from rationale.attribution import perturbation as pert
 from rationale.attribution import survivors as adaptive
 from rationale.attribution.request import AttributionBatch
 from rationale.explanations.pooling import Reduce
-from rationale.text.encode import OUTSIDE
+from rationale.text.windows import OUTSIDE
 
 if TYPE_CHECKING:
     from rationale.hf.classifier import Classifier

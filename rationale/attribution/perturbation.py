@@ -24,7 +24,7 @@ from eraser.types import Floats
 from rationale.attribution.request import AttributionBatch, explained_values
 from rationale.inference.ablate import coalition_logits, words_of
 from rationale.settings import AttributionSettings
-from rationale.text.encode import Window
+from rationale.text.windows import Window
 from rationale.text_classifier import TextClassifier
 
 Answer = Callable[[Tensor], Tensor]  # words present [Q,U] → what is explained [Q]

@@ -10,7 +10,8 @@ from torch import Tensor
 
 from rationale.heads import HEADS, Head, explained
 from rationale.settings import AttributionSettings, Explain
-from rationale.text.encode import OUTSIDE, Batch, Window
+from rationale.text.encode import Batch
+from rationale.text.windows import OUTSIDE, Window
 from rationale.text_classifier import TextClassifier
 
 

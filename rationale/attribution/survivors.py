@@ -14,13 +14,12 @@ import torch
 from torch import Tensor
 
 from eraser import Fault, InputError
+from rationale.text.word_scores import BELOW_ONE
 
 if TYPE_CHECKING:
     from rationale.hf.classifier import Classifier
     from rationale.models.packed.encoder import Output
     from rationale.text.encode import Batch
-
-BELOW_ONE = 1 - 1e-6  # largest tie-break: never another layer's worth
 
 
 def drops_none(classifier: Classifier) -> str | None:

@@ -27,7 +27,8 @@ from rationale.models.capabilities import has_dial, is_cut, wrappers
 from rationale.models.flops import costs, kept_lengths
 from rationale.models.packed.encoder import Output, keep_all, run_packed
 from rationale.models.pruning import build, original
-from rationale.text.encode import Batch, Window
+from rationale.text.encode import Batch
+from rationale.text.windows import Window
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,8 @@ from rationale.cli.attribute import attribute_command
 from rationale.cli.bench import bench_command
 from rationale.cli.data import agreement_lines, export_command, first_command, import_command, listed
 from rationale.cli.deploy.export import export_model_command
+from rationale.cli.deploy.predict import predict_command
+from rationale.cli.deploy.serve import serve_command
 from rationale.cli.evaluate import compare_command, evaluate_command
 from rationale.cli.explanations.importing import explanations_app
 from rationale.cli.llm import llm_app
@@ -44,8 +46,11 @@ if TYPE_CHECKING:
 
 LEAST = 1_500_000_000  # bytes of address space, which the libraries of a model take when they are imported
 LIGHT = frozenset(
-    {"data", "explanations", "score", "check", "compare", "--help", "-h", "--version"}
+    {"data", "explanations", "score", "check", "compare", "predict", "serve", "--help", "-h", "--version"}
 )  # commands that import none of them
+EXTRAS = {"ray": "ray", "streamlit": "app"} | dict.fromkeys(
+    ("onnxruntime", "tokenizers", "fastapi", "uvicorn", "prometheus_client"), "serve"
+)  # of a library that is not installed; of all others models
 NO_MEMORY = "expected more memory than there is, or than a limit leaves"
 
 app = typer.Typer(
@@ -69,6 +74,8 @@ app.command("compare")(compare_command)
 app.command("speeds")(speeds_command)
 app.command("export")(export_model_command)
 app.command("app")(app_command)
+app.command("predict")(predict_command)
+app.command("serve")(serve_command)
 
 
 def _print_version(asked: bool) -> None:
@@ -113,7 +120,7 @@ def _told(error: Exception) -> list[str]:
         place = "" if error.filename is None else f"{error.filename}: "
         return [f"{place}expected a usable file or folder, got {error.strerror or error}"]
     if isinstance(error, ModuleNotFoundError):
-        extra = {"ray": "ray", "streamlit": "app"}.get(error.name or "", "models")
+        extra = EXTRAS.get(error.name or "", "models")
         advice = f"pip install 'rationale-suite[{extra}]' (in a checkout: '.[{extra}]')"
         return [f"{error.name} is not installed: {advice}"]
     odd = [a for a in sys.argv if not is_text(a)] if isinstance(error, UnicodeEncodeError) else []

@@ -31,7 +31,7 @@ from rationale.inference.predict import text_probs
 from rationale.pass_cache import PassCache
 from rationale.settings import EvaluateSettings, digest
 from rationale.text.elements import Elements
-from rationale.text.encode import Window
+from rationale.text.windows import Window
 from rationale.text_classifier import TextClassifier
 
 LEAVE_ONE_OUT = "leave_one_out"  # what tau and the bounds of normalised AOPC need

@@ -25,7 +25,7 @@ from rationale.explanations.of_run import NO_IMPORTS, Imports, explained_example
 from rationale.heads import HEADS, REGRESSION, check_explain, problem_type
 from rationale.inference.capabilities import drops_tokens
 from rationale.settings import THRESHOLD, EvaluateSettings, Unit, as_record
-from rationale.text.encode import words_read
+from rationale.text.windows import words_read
 from rationale.text_classifier import TextClassifier, check_labels
 
 

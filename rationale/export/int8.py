@@ -19,7 +19,7 @@ from rationale.hf.classifier import Classifier
 from rationale.inference.predict import of_texts
 from rationale.models.adaptive import unwrap
 from rationale.models.packed.layers import depth_of
-from rationale.text.encode import Window
+from rationale.text.windows import Window
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from rationale.hf.classifier import Classifier
 from rationale.models.adaptive import unwrap
 from rationale.models.capabilities import has_dial
 from rationale.models.packed.layers import depth_of
-from rationale.text.encode import Window
+from rationale.text.windows import Window
 
 TOLERANCE = 1e-4  # of logits: what another order of the same sums may do in float32
 MAY_DIFFER = 0.01  # share of windows in which a score lies so near its threshold that rounding decides

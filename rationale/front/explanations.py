@@ -17,16 +17,14 @@ import pandas as pd
 
 from eraser import Fault, InputError
 from eraser.errors import short_repr
-from eraser.types import PAIR
 from eraser.words import WordCutter
 from rationale import explanation
 from rationale.explanation import Explanation
+from rationale.text.pairs import Pair, pair_of
 from rationale.text_classifier import TextClassifier
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-Pair = tuple[str, str]
 
 
 def load(model: Any = None, *, labels: Sequence[str] | None = None, **how: Any) -> TextClassifier:
@@ -72,16 +70,6 @@ def _named(model: str | Path | None, labels: Sequence[str] | None, how: dict[str
 
     mask = how.pop("mask", None)
     return load_named(str(SHIPPED if model is None else model), labels, mask, how)
-
-
-def _pair(text: Any) -> tuple[str | None, str]:
-    """Return the first and the second text of a pair; None in the place of the first where there is one."""
-    first, second = text if isinstance(text, tuple) and len(text) == len(PAIR) else (None, text)
-    if not (isinstance(second, str) and isinstance(first, str | None)):
-        raise InputError(Fault("a text, or a pair of texts as a tuple", short_repr(text)))
-    if first is not None and not first.strip():
-        raise InputError(Fault("two texts with words in a pair", short_repr(text)))
-    return first, second
 
 
 @dataclass(frozen=True, repr=False)
@@ -172,7 +160,7 @@ def explain(
     asked = (methods,) if isinstance(methods, str) or methods is None else tuple(methods)
     if not given or not asked:
         raise InputError(Fault("at least one text and one method", f"{len(given)} and {len(asked)}"))
-    pairs = [_pair(text) for text in given]
+    pairs = [pair_of(text) for text in given]
     found = tuple(
         tuple(
             explanation.explain(

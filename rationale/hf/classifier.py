@@ -46,8 +46,9 @@ from rationale.models.packed.entry import takes_types
 from rationale.models.packed.layers import anatomy_of
 from rationale.pass_cache import PassCache
 from rationale.settings import LongTexts, Precision
-from rationale.text.encode import MIN_ROOM, Batch, Encoder, Window
+from rationale.text.encode import Batch, Encoder
 from rationale.text.reading import note, settle, settle_padding, stop_caching
+from rationale.text.windows import MIN_ROOM, Window
 from rationale.text_classifier import TextClassifier
 
 SHIPPED = Path(__file__).parents[1] / "movies_model"  # AdapLeR trained on ERASER movies; see its README.md

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from eraser.types import Floats, Mask, Text
 from rationale.inference.predict import text_probs, window_logits
 from rationale.settings import ErasureMode
-from rationale.text.encode import OUTSIDE, Window
+from rationale.text.windows import OUTSIDE, Window
 from rationale.text_classifier import TextClassifier
 
 

@@ -17,7 +17,8 @@ from eraser.progress import progress
 from eraser.types import Floats
 from rationale.heads import HEADS
 from rationale.inference.capabilities import drops_tokens
-from rationale.text.encode import Batch, Window, length_batches
+from rationale.text.encode import Batch
+from rationale.text.windows import Window, length_batches
 from rationale.text_classifier import ModelClassifier, TextClassifier
 
 PIECES = {  # of one padded batch: on a processor small ones stay in its caches

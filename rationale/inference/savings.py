@@ -22,7 +22,7 @@ from rationale.models.capabilities import drops_tokens
 from rationale.models.flops import costs, full_costs, kept_lengths
 from rationale.models.packed.encoder import Output
 from rationale.models.packed.layers import depth_of
-from rationale.text.encode import Window
+from rationale.text.windows import Window
 from rationale.text_classifier import ModelClassifier
 
 HALVINGS, WIDEST = 22, 40.0  # of the search for a factor on thresholds, in natural logarithms: odds are wide

@@ -14,16 +14,13 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from subprocess import PIPE, TimeoutExpired
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from eraser import Fault, InputError
 from eraser.errors import short_repr
 from eraser.files.bounds import read_bytes
 from rationale.process.children import run
 from rationale.text.tokenizer_bounds import RULES, unbounded
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
 
 MEMORY = 4 * 2**30  # bytes of address space
 SECONDS = 20.0  # for whatever it is
@@ -41,24 +38,39 @@ def check_file(file: Path) -> None:
         InputError: it cannot.
     """
     raw = read_bytes(file, MOST)
-    reason: str | None = f"a file of {len(raw)} bytes"
+    spec = None
     if len(raw) <= LOOKED_AT:
         try:
             spec = json.loads(raw)
         except (ValueError, RecursionError) as error:
             raise InputError(Fault("a tokenizer's JSON", str(error), file)) from None
-        reason = unbounded(spec) if isinstance(spec, dict) else "no object"
-    if reason is not None:
-        _try(raw.decode("utf-8", "replace"), PROBES, reason, file)
+    check_spec(spec, raw.decode("utf-8", "replace"), file)
+
+
+def check_spec(spec: Any, text: str, place: str | Path) -> None:
+    """Refuse a tokenizer.json that cannot read a word within the limits.
+
+    Args:
+        spec: what it holds; None where it is too large to be parsed here.
+        text: the JSON itself.
+        place: the file that it stands in.
+
+    Raises:
+        InputError: it cannot.
+    """
+    reason = f"a file of {len(text)} characters" if spec is None else "no object"
+    found = unbounded(spec) if isinstance(spec, dict) else reason
+    if found is not None:
+        _try(text, PROBES, found, place)
 
 
 class Trial:
     """Tries texts of a loaded tokenizer before they are read with it, where it is not bounded by itself."""
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
-        self.backend: Any = getattr(tokenizer, "backend_tokenizer", None)
-        self.place = str(getattr(tokenizer, "name_or_path", "")) or None
-        self.reason = None if self.backend is None else unbounded(_spec(self.backend))
+    def __init__(self, backend: Any, place: str | None = None) -> None:
+        """Look at a tokenizer of `tokenizers`, if there is one; `place` is where it is from."""
+        self.backend, self.place = backend, place
+        self.reason = None if backend is None else unbounded(_spec(backend))
 
     def check(self, texts: Sequence[str]) -> None:
         """Refuse texts that are too long, or that the tokenizer cannot read within the limits.
@@ -93,7 +105,8 @@ def _try(spec: str, texts: Sequence[str], reason: str, place: str | Path | None)
     seconds = SECONDS + sum(map(len, texts)) / CHARACTERS_PER_S
     given = json.dumps({"spec": spec, "texts": list(texts), "memory": MEMORY, "seconds": seconds})
     remedy = f"(nothing bounds it: {reason}; use a tokenizer without it, or shorter texts)"
-    needs = f"the tokenizer needs more than {{}} for these {len(texts)} texts {remedy}"
+    what = "this text" if len(texts) == 1 else f"these {len(texts)} texts"
+    needs = f"the tokenizer needs more than {{}} for {what} {remedy}"
     too_slow, too_large = needs.format(f"{seconds:.0f} s"), needs.format(f"{MEMORY / 2**30:.0f} GiB")
     quiet = {"TOKENIZERS_PARALLELISM": "false", "RAYON_NUM_THREADS": "1"}
     try:
@@ -107,9 +120,7 @@ def _try(spec: str, texts: Sequence[str], reason: str, place: str | Path | None)
         raise InputError(Fault.of(too_large, place))
     if done.returncode:
         *_, last = done.stderr.strip().splitlines() or [""]
-        raise InputError(
-            Fault.of(f"the tokenizer fails on these {len(texts)} texts: {short_repr(last, 200)}", place)
-        )
+        raise InputError(Fault.of(f"the tokenizer fails on {what}: {short_repr(last, 200)}", place))
 
 
 def _child() -> None:

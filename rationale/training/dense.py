@@ -35,7 +35,8 @@ from rationale.hf.folder_checks import content_of_model
 from rationale.hf.positions import longest
 from rationale.inference.predict import piece_budget, text_probs
 from rationale.settings import digest
-from rationale.text.encode import Encoder, length_batches
+from rationale.text.encode import Encoder
+from rationale.text.windows import length_batches
 from rationale.training.loop import (
     Loop,
     TrainingWindow,

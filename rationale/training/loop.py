@@ -17,7 +17,8 @@ from torch.optim.lr_scheduler import LambdaLR
 from eraser import Dataset, Example, Fault, InputError
 from eraser.load import is_table
 from eraser.progress import Progress, say
-from rationale.text.encode import Encoder, Window
+from rationale.text.encode import Encoder
+from rationale.text.windows import Window
 from rationale.training.checkpoint import load_state, save_state
 
 NO_DECAY = ("LayerNorm", "layer_norm", "bias")

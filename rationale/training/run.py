@@ -20,7 +20,7 @@ from rationale.inference.ablate import words_of
 from rationale.inference.predict import piece_budget
 from rationale.inference.savings import RemovalStats, measure_removal
 from rationale.models.capabilities import has_dial
-from rationale.text.encode import Window, covers, length_batches, without
+from rationale.text.windows import Window, covers, length_batches, without
 from rationale.training.loop import Loop, TrainingWindow, shuffled_batches
 from rationale.training.settings import AdaptiveSettings
 from rationale.training.targets import taught_logits

@@ -27,7 +27,8 @@ from rationale.hf.classifier import Classifier
 from rationale.inference.predict import piece_budget
 from rationale.models.adapler import saliency
 from rationale.settings import AttributionSettings
-from rationale.text.encode import OUTSIDE, Batch, Window, covers, length_batches
+from rationale.text.encode import Batch
+from rationale.text.windows import OUTSIDE, Window, covers, length_batches
 from rationale.training.loop import TrainingWindow
 
 PUBLISHED, HUMAN = "gradient_x_input", "human"

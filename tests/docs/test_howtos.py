@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from starlette.testclient import TestClient
 
 from eraser.load import load
 from eraser.metrics.ranking import average_precision
@@ -18,10 +19,13 @@ from rationale.attribution import METHODS
 from rationale.cli.train import train_app
 from rationale.export.graph import is_exported
 from rationale.hf.classifier import SHIPPED, load_classifier, save_classifier
+from rationale.serve.application import application
+from rationale.serve.limits import Limits
 from rationale.stream import read_stream
 from rationale.training.recipes.table import RECIPES
 from tests.conftest import tiny_model
 from tests.helpers.doc_blocks import ROOT, do
+from tests.helpers.made_graph import made_file
 
 HOWTOS = ROOT / "docs" / "howto"
 TABLES = (METHODS, METRICS, RECIPES)
@@ -60,6 +64,7 @@ def test_every_howto_is_tested():
         "export",
         "language-model",
         "pairs",
+        "serve",
         "sentences",
     }
     assert {page.stem for page in HOWTOS.glob("*.md")} == tested
@@ -208,6 +213,20 @@ def test_explanations(tmp_path, monkeypatch):
     assert found["two"].top(1) == [("moving", 6.0)]
     assert found.counts["tokens not in the text"] == 0
     assert "imported-lengths" in names["run"].table("average_precision").index
+
+
+def test_serve(tmp_path, monkeypatch, tokenizer, capsys):
+    made_file(tmp_path / "model.onnx", tokenizer)
+    names = do(HOWTOS / "serve.md", tmp_path, monkeypatch)
+    assert len(capsys.readouterr().out.splitlines()) == 3  # a line for each text, and what is next
+    assert names["answer"].windows == 1
+    assert names["word"].side == 1
+    asked, answered = (json.loads((tmp_path / f"{name}.json").read_text()) for name in ("request", "answer"))
+    client = TestClient(application(names["model"], "model", Limits()))
+    found = client.post("/predict", json=asked).json()
+    assert found.keys() == answered.keys()
+    for field in ("predictions", "rationale"):
+        assert found[field][0].keys() == answered[field][0].keys()
 
 
 def test_pairs(tmp_path, monkeypatch, tokenizer):

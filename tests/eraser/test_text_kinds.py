@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from eraser import InputError, Text
 from eraser.load import load
 from eraser.words import CUTTERS
-from rationale.text.encode import OUTSIDE, Encoder, words_read
+from rationale.text.encode import Encoder
+from rationale.text.windows import OUTSIDE, words_read
 from tests.helpers.paths import data
 from tests.helpers.tokenizers import KINDS, SENTENCES
 

@@ -18,7 +18,8 @@ from rationale.inference.ablate import Erasure, ablate
 from rationale.inference.predict import text_probs, together, window_logits
 from rationale.models.packed.alone import length_matters, settled
 from rationale.settings import AttributionSettings
-from rationale.text.encode import Encoder, Window
+from rationale.text.encode import Encoder
+from rationale.text.windows import Window
 from tests.helpers.families.classifiers import (
     FAMILIES,
     LABELS,

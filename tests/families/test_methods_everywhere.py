@@ -17,7 +17,7 @@ from rationale.hf.classifier import load_classifier, quiet
 from rationale.inference.predict import text_probs
 from rationale.models.packed.alone import length_matters
 from rationale.models.packed.reads import reads_of
-from rationale.text.encode import OUTSIDE
+from rationale.text.windows import OUTSIDE
 from tests.helpers.families.classifiers import FAMILIES, family_classifier, family_model, family_tokenizer
 from tests.helpers.families.methods import (
     COPIES,

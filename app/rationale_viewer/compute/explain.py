@@ -30,7 +30,8 @@ from rationale.models.packed.encoder import Output, keep_all, run_packed
 from rationale.models.packed.layers import depth_of, layers_of
 from rationale.pass_cache import PassCache
 from rationale.settings import OF_EACH_TEXT, ErasureMode
-from rationale.text.encode import OUTSIDE, Batch, Ints, Window, words_between
+from rationale.text.encode import Batch
+from rationale.text.windows import OUTSIDE, Ints, Window, words_between
 from rationale.text_classifier import TextClassifier
 from rationale_viewer.session.state import AS_TRAINED, LoadedModel
 

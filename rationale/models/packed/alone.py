@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from eraser import Fault, InputError, Text
 from eraser.errors import first_line
 from rationale.models.packed.known import as_held, known, rounded
-from rationale.text.encode import Window
+from rationale.text.windows import Window
 from rationale.text_classifier import ModelClassifier
 
 PADDING_TOLERANCE, ROUNDED_TOLERANCE = 1e-4, 0.05  # of logits, as a share of one more than the largest

@@ -9,8 +9,8 @@ import torch
 from eraser import InputError
 from rationale.attribution import METHODS, AttributionInput, AttributionSettings, attribute, halving
 from rationale.attribution.request import AttributionBatch
-from rationale.attribution.words import word_scores
-from rationale.text.encode import OUTSIDE, Window
+from rationale.text.windows import OUTSIDE, Window
+from rationale.text.word_scores import word_scores
 from tests.conftest import dropping
 from tests.oracles import attribution as oracle
 

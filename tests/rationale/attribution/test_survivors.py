@@ -13,7 +13,8 @@ from rationale.attribution.request import AttributionBatch
 from rationale.attribution.survivors import contribution, survivors
 from rationale.hf.classifier import without_removal
 from rationale.models.adapler import AdaplerForSequenceClassification
-from rationale.text.encode import OUTSIDE, Encoder
+from rationale.text.encode import Encoder
+from rationale.text.windows import OUTSIDE
 from tests.conftest import FAMILIES, dropping
 from tests.oracles.survivors import alone, slow_contribution, slow_survivors
 

@@ -11,7 +11,7 @@ from rationale.inference.ablate import Erasure, ablate, coalition_logits, withou
 from rationale.inference.predict import text_probs, window_probs
 from rationale.models.packed.alone import settled
 from rationale.pass_cache import PassCache
-from rationale.text.encode import OUTSIDE
+from rationale.text.windows import OUTSIDE
 
 
 @pytest.fixture(scope="module")

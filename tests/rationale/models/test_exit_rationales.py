@@ -13,7 +13,8 @@ from rationale.attribution import METHODS, AttributionInput, AttributionSettings
 from rationale.attribution.survivors import contribution, survivors
 from rationale.hf.classifier import Classifier, without_removal
 from rationale.models.dact import DactForSequenceClassification, FullDepth
-from rationale.text.encode import OUTSIDE, Encoder
+from rationale.text.encode import Encoder
+from rationale.text.windows import OUTSIDE
 from tests.conftest import FAMILIES, dropping, tiny_model
 from tests.helpers.models.exits import exiting, never
 

@@ -15,7 +15,7 @@ from rationale.hf.classifier import load_classifier, save_classifier
 from rationale.inference.savings import scale_thresholds
 from rationale.models.flops import costs, kept_lengths
 from rationale.models.inforcoef import InforCoefForSequenceClassification, TokenSampler
-from rationale.text.encode import OUTSIDE
+from rationale.text.windows import OUTSIDE
 from tests.conftest import tiny_model
 from tests.helpers.models.batches import LENGTHS, batch, kept_words
 from tests.helpers.models.counted import counted, text

@@ -12,7 +12,8 @@ from eraser import InputError, Text
 from rationale import explain
 from rationale.attribution import AttributionInput, attribute
 from rationale.inference.predict import text_probs
-from rationale.text.encode import OUTSIDE, Encoder, words_read
+from rationale.text.encode import Encoder
+from rationale.text.windows import OUTSIDE, words_read
 from tests.helpers.tokenizers import KINDS
 
 PREMISE, HYPOTHESIS = "a  warm, moving film", "the film is dull ."

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from transformers import AutoTokenizer
 
 from eraser import InputError, Text
-from rationale.text.encode import OUTSIDE, Encoder, Window, cut_ranges, length_batches, words_read
+from rationale.text.encode import Encoder
+from rationale.text.windows import OUTSIDE, Window, cut_ranges, length_batches, words_read
 
 
 def text(words, id="t", sentences=(0,), query=None):

@@ -51,11 +51,11 @@ def texts(string):
 def test_all_kinds_of_published_tokenizers_are_bounded_by_themselves(all_kinds, monkeypatch):
     monkeypatch.setattr(trial, "run", None)  # nothing is tried elsewhere
     for name, found in all_kinds.items():
-        assert trial.Trial(found).reason is None, name
+        assert trial.Trial(found.backend_tokenizer).reason is None, name
         assert unbounded(json.loads(found.backend_tokenizer.to_str())) is None, name
         found_windows = Encoder(found, 64).encode(texts("a warm film"))
         assert found_windows[0][0].has_words
-    assert trial.Trial(load_tokenizer(SHIPPED)).reason is None
+    assert trial.Trial(load_tokenizer(SHIPPED).backend_tokenizer).reason is None
 
 
 def test_a_pattern_that_takes_exponential_time_is_refused_with_the_texts(folder, quick, monkeypatch):
@@ -65,10 +65,10 @@ def test_a_pattern_that_takes_exponential_time_is_refused_with_the_texts(folder,
         "(nothing bounds it: a pre_tokenizer Split '(a+)+$'; use a tokenizer without it, or shorter texts)"
     )
     line = said(found.encode, texts(("a" * 22 + "!") * 10_000))
-    assert line == f"{at}: the tokenizer needs more than 5 s for these 2 texts {remedy}"
+    assert line == f"{at}: the tokenizer needs more than 5 s for this text {remedy}"
     monkeypatch.setattr(trial, "SECONDS", 300.0)  # a busy machine takes its time
     line = said(found.encode, texts("a" * 60 + "!"))  # that many tries the engine itself refuses
-    assert line.startswith(f"{at}: the tokenizer fails on these 2 texts: 'pyo3_runtime.Panic")
+    assert line.startswith(f"{at}: the tokenizer fails on this text: 'pyo3_runtime.Panic")
     assert found.encode(texts("a warm film"))[0][0].has_words
 
 

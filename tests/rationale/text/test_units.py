@@ -15,11 +15,12 @@ from rationale_viewer.session.state import LoadedModel
 from eraser import Text
 from rationale.attribution import METHODS, AttributionInput, AttributionSettings, attribute
 from rationale.attribution.request import AttributionBatch
-from rationale.attribution.words import word_scores
 from rationale.hf.classifier import Classifier
 from rationale.inference.ablate import coalition_logits, words_of
 from rationale.inference.predict import window_logits
-from rationale.text.encode import OUTSIDE, Encoder, Window, covers, words_of_pieces
+from rationale.text.encode import Encoder
+from rationale.text.windows import OUTSIDE, Window, covers, words_of_pieces
+from rationale.text.word_scores import word_scores
 from rationale.training.run import drawn_words
 from rationale.training.targets import _marked
 from tests.conftest import dropping, tiny_model

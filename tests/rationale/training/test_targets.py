@@ -11,7 +11,7 @@ from eraser import InputError
 from rationale.attribution.methods import METHODS
 from rationale.attribution.request import AttributionBatch
 from rationale.models.adapler import saliency
-from rationale.text.encode import OUTSIDE
+from rationale.text.windows import OUTSIDE
 from rationale.training import adaptive
 from rationale.training.adaptive import train_adaptive
 from rationale.training.dense import EPOCHS, train_dense

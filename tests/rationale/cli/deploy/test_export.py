@@ -20,6 +20,6 @@ def test_refusals_change_nothing(rationale, tmp_path, name, content, options, me
     if content is not None:
         file.write_bytes(content)
     code, _, errors = rationale("export", "--out", str(file), *options)
-    assert code == 1
+    assert code == 2
     assert message in errors
     assert (file.read_bytes() if file.exists() else None) == content

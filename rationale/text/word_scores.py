@@ -8,7 +8,9 @@ import numpy as np
 
 from eraser.types import Floats
 from rationale.explanations.pooling import REDUCERS, Reduce
-from rationale.text.encode import OUTSIDE, Window, words_between
+from rationale.text.windows import OUTSIDE, Window, words_between
+
+BELOW_ONE = 1 - 1e-6  # largest tie-break of a word's layers: never another layer's worth
 
 
 def word_scores(

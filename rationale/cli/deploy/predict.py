@@ -1,0 +1,105 @@
+"""The command `rationale predict`: what an exported model says of texts, and the words that decided."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from eraser.errors import Fault, InputError
+from rationale.cli.options import AsJson
+from rationale.process.terminal import digits, say, say_next
+
+if TYPE_CHECKING:
+    from rationale.onnx import Answer, OnnxModel
+
+ENDING = ".onnx"
+Exported = Annotated[
+    Path | None,
+    typer.Option(
+        help="File of `rationale export`; by default the shipped model, exported once into the cache folder."
+    ),
+]
+TextThreads = Annotated[int, typer.Option(help="Number of CPU cores that read one text.")]
+
+
+def predict_command(
+    texts: Annotated[list[str] | None, typer.Argument(help="Texts; or give --file.")] = None,
+    model: Exported = None,
+    file: Annotated[
+        Path | None, typer.Option(help="TXT file with one text per line; - reads standard input.")
+    ] = None,
+    threads: TextThreads = 1,
+    as_json: AsJson = False,
+) -> None:
+    """Print labels and surviving words of texts, read by an exported model; needs no torch."""
+    if bool(texts) == (file is not None):
+        raise InputError(Fault("texts, or a --file of them", "both" if texts else "neither"))
+    loaded = open_model(model, threads)
+    for place, text in _lines(file) if file is not None else enumerate(texts or (), start=1):
+        answer = _answer(loaded, text, file, place)
+        say(json.dumps(_record(answer), ensure_ascii=False) if as_json else _line(answer))
+    if not as_json:
+        say_next("serve", *(() if model is None else ("--model", model)))
+
+
+def open_model(path: Path | None, threads: int) -> OnnxModel:
+    """Return the model of an exported file, by default the shipped one.
+
+    Raises:
+        InputError: it is none; of a model's folder, what makes a file of it.
+    """
+    if path is not None and path.is_dir():
+        remedy = f"`rationale export --model {path} --out model{ENDING}` makes one of it"
+        raise InputError(Fault.of(f"a model folder, not an exported file: {remedy}", path))
+    import rationale.onnx
+
+    return rationale.onnx.load(path, threads=threads)
+
+
+def _lines(file: Path) -> Iterator[tuple[int, str]]:
+    """Yield the number and text of each line that is not empty."""
+    from eraser.files.bounds import lines_of, regular
+
+    def texts(lines: Iterable[bytes]) -> Iterator[tuple[int, str]]:
+        for number, line in enumerate(lines, start=1):
+            try:
+                text = line.decode("utf-8-sig" if number == 1 else "utf-8").strip()
+            except UnicodeDecodeError as error:
+                raise InputError(Fault("UTF-8", error.reason, file, number)) from None
+            if text:
+                yield number, text
+
+    if str(file) == "-":
+        yield from texts(lines_of(sys.stdin.buffer, file))
+        return
+    with regular(file) as opened:
+        yield from texts(lines_of(opened, file))
+
+
+def _answer(model: OnnxModel, text: str, file: Path | None, place: int) -> Answer:
+    try:
+        return model.answer(text)
+    except InputError as error:
+        where: dict[str, Any] = {"id": f"text {place}"}
+        if file is not None:
+            where = {"file": file, "line": place, "id": None}
+        raise InputError(*(replace(fault, **where) for fault in error.faults)) from None
+
+
+def _line(answer: Answer) -> str:
+    """Return a label, the best score, the surviving words, and how many words were not read."""
+    best = max(answer.scores.values())
+    words = " ".join(word.text for word in answer.survivors) or "-"
+    unread = f" ({answer.unread} words not read)" if answer.unread else ""
+    return f"{answer.label} {digits(best)}: {words}{unread}"
+
+
+def _record(answer: Answer) -> dict[str, Any]:
+    """Return an answer as JSON has it."""
+    return vars(answer) | {"words": [word._asdict() for word in answer.words]}

@@ -1,0 +1,125 @@
+"""An exported file as ONNX Runtime runs it: one window in, logits and how far each piece came out.
+
+Axes: T piece of the window, C logit.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from eraser.errors import Fault, InputError, first_line
+from eraser.files.bounds import regular
+from eraser.types import Floats
+from rationale.text.windows import Ints, Window
+
+MOST = 2**31  # bytes of a file: no protocol buffer is longer
+INPUTS = ("input_ids", "token_type_ids")  # the second only where the model has types
+OUTPUTS = ("logits", "layers", "contribution")
+OPSET = re.compile(r"[Oo]pset (\d+) is under development.*?till opset (\d+)", re.DOTALL)
+FATAL = 4  # what the library may say to standard error by itself: it raises its errors, too
+
+
+@dataclass(frozen=True)
+class Read:
+    """What the graph made of a window: logits [C], layers [T] that each piece went through, its score [T]."""
+
+    logits: Floats
+    layers: Ints
+    contribution: Floats
+
+
+@dataclass(frozen=True)
+class Graph:
+    """A graph of one text; any number of threads may ask it at once."""
+
+    session: Any
+    inputs: tuple[str, ...]
+
+    @property
+    def metadata(self) -> Mapping[str, str]:
+        """What the file says of itself."""
+        found: Mapping[str, str] = self.session.get_modelmeta().custom_metadata_map
+        return found
+
+    def read(self, window: Window) -> Read:
+        """Return what the graph makes of a window."""
+        given = dict(zip(INPUTS, (window.ids[None], window.types[None]), strict=True))  # [1,T], [1,T]
+        found = self.session.run(OUTPUTS, {name: given[name] for name in self.inputs})
+        logits, layers, contribution = found  # [1,C], [T], [T]
+        return Read(logits[0].astype(np.float64), layers, contribution.astype(np.float64))
+
+
+def open_graph(path: Path, threads: int) -> Graph:
+    """Return the graph of an exported file.
+
+    Args:
+        path: the file.
+        threads: how many cores one text may take.
+
+    Raises:
+        InputError: it is no ONNX file, ONNX Runtime cannot run it, or its inputs and outputs are others.
+    """
+    if threads < 1:
+        raise InputError(Fault("at least 1 thread", str(threads)))
+    _check_size(path)
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
+    options.log_severity_level = FATAL
+    try:
+        session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # the library has a class for each cause, and no common one
+        raise InputError(_why(error, onnxruntime.__version__, path)) from None
+    return Graph(session, tuple(i.name for i in session.get_inputs()))
+
+
+def check_places(graph: Graph, path: Path) -> None:
+    """Refuse a graph whose inputs or outputs are not those of an export."""
+    outputs = tuple(o.name for o in graph.session.get_outputs())
+    if graph.inputs not in (INPUTS, INPUTS[:1]) or outputs != OUTPUTS:
+        expected = f"a graph {', '.join(INPUTS)} → {', '.join(OUTPUTS)}"
+        got = f"{', '.join(graph.inputs)} → {', '.join(outputs)}"
+        raise InputError(Fault(expected, got, path))
+
+
+def check_largest(graph: Graph, largest: int, path: Path, labels: Sequence[str]) -> None:
+    """Refuse a tokenizer with ids for which the graph has no embedding, or logits without names.
+
+    The only way to see how many embeddings a graph has is to ask it for the last one.
+    """
+    ids = np.array([0, largest, largest])  # [T]
+    zeros = np.zeros_like(ids)  # [T]
+    try:
+        found = graph.read(Window(ids, zeros, zeros, zeros))
+    except Exception as error:  # as above
+        if "out of" in str(error) or "bounds" in str(error):
+            why = f"its tokenizer does not belong to its model, which has no embedding of id {largest}"
+            raise InputError(Fault.of(why, path)) from None
+        raise InputError(Fault.of(f"the graph does not run: {first_line(error)}", path)) from None
+    logits, pieces = found.logits.shape, found.layers.shape  # [C], [T]
+    if logits not in {(len(labels),), (1,)} or (pieces, found.contribution.shape) != (ids.shape,) * 2:
+        got = f"{logits}, {pieces} and {found.contribution.shape} of {len(ids)} pieces"
+        raise InputError(Fault(f"logits of {len(labels)} labels, and a number for each piece", got, path))
+
+
+def _check_size(path: Path) -> None:
+    """Refuse what is no regular file, or larger than any ONNX file."""
+    with regular(path) as file:
+        size = file.seek(0, 2)
+    if size > MOST:
+        raise InputError(Fault.of(f"the file is larger than {MOST} bytes", path))
+
+
+def _why(error: Exception, version: str, path: Path) -> Fault:
+    """Return what is wrong with a file that ONNX Runtime cannot load."""
+    if found := OPSET.search(str(error)):
+        expected = f"an opset up to {found[2]}, as onnxruntime {version} reads (a newer one may read more)"
+        return Fault(expected, f"opset {found[1]}", path)
+    return Fault.of(f"not an ONNX file that onnxruntime {version} can run: {first_line(error)}", path)

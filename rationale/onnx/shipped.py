@@ -1,0 +1,50 @@
+"""The shipped model as an exported file: made once, by a process that has torch, kept in the user's cache."""
+
+from __future__ import annotations
+
+import os
+from importlib.util import find_spec
+from pathlib import Path
+from subprocess import PIPE
+from tempfile import TemporaryDirectory
+
+import rationale
+from eraser.data.catalog import cache_dir
+from eraser.errors import Fault, InputError
+from eraser.files.content import content_at
+from rationale.onnx.described import VERSION
+from rationale.process.children import run
+
+FOLDER = Path(rationale.__file__).parent / "movies_model"
+NEEDS = (
+    "the shipped model is exported with torch, which is not installed here: run `rationale export --out "
+    "model.onnx` where it is (pip install 'rationale-suite[models]'), and give that file"
+)
+
+
+def shipped_file() -> Path:
+    """Return the shipped model as an exported file, made if the cache has none of these very weights.
+
+    Raises:
+        InputError: there is none, and no torch to make it with.
+    """
+    name = f"movies-{VERSION}-{content_at(FOLDER)[:16]}.onnx"
+    path = cache_dir() / "onnx" / name
+    if not path.is_file():
+        _export(path)
+    return path
+
+
+def _export(path: Path) -> None:
+    """Export the shipped model in another process, whose torch is gone with it."""
+    if find_spec("torch") is None or find_spec("onnxscript") is None:
+        raise InputError(Fault.of(NEEDS))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=path.parent) as folder:
+        new = Path(folder) / path.name
+        command = ("export", "--model", str(FOLDER), "--out", str(new))
+        found = run("rationale", command, stdout=PIPE, stderr=PIPE)
+        if found.returncode:
+            *_, last = found.stderr.strip().splitlines() or [""]
+            raise InputError(Fault.of(f"the shipped model could not be exported: {last}"))
+        os.replace(new, path)

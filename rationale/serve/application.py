@@ -1,0 +1,181 @@
+"""The routes: POST /predict, GET /health, /info, /metrics and /openapi.json."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from time import thread_time
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic_core import to_json
+from starlette.exceptions import HTTPException
+
+from eraser.errors import InputError, printable, short_repr
+from rationale import __version__
+from rationale.onnx.answer import Answer
+from rationale.onnx.model import OnnxModel
+from rationale.serve.bodies import Asked, Explained, Prediction, Refused, body_of
+from rationale.serve.limits import Gate, Limits, refusal
+from rationale.serve.metrics import Metrics
+
+ERRORS: dict[int | str, dict[str, Any]] = {
+    status: {"model": Refused, "description": what}
+    for status, what in {
+        408: "The body took too long to come",
+        413: "The body, a text or the number of texts is too large",
+        422: "The request, or a text, cannot be read",
+        429: "All places are taken: try again",
+    }.items()
+}
+ANSWERS = list[Prediction] | list[list[Prediction]] | Explained | list[Explained]
+UNPARSED = 400  # what the library says of JSON that is nested too deep
+PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
+Job = Callable[[], tuple[Answer, bytes, float]]
+
+
+def application(model: OnnxModel, name: str, limits: Limits) -> FastAPI:
+    """Return the server's application.
+
+    Args:
+        model: what answers.
+        name: what /info calls it.
+        limits: of each request, and of all together.
+    """
+    limits.check()
+    metrics, pool = Metrics(), ThreadPoolExecutor(limits.threads, "read")
+    app = FastAPI(title="rationale", version=__version__, docs_url=None, redoc_url=None)  # they load scripts
+    app.add_middleware(Gate, limits=limits, entered=metrics.in_flight.inc, left=metrics.left)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _refused)
+
+    @app.post("/predict", responses={200: {"model": ANSWERS}, **ERRORS})
+    async def predict(asked: Asked) -> Response:
+        """Return the labels of texts with their scores and, where asked for, the words that decided."""
+        texts = asked.texts()
+        _check(texts, asked, model, limits)
+        jobs = [_job(model, metrics, text, asked, n) for n, text in enumerate(texts)]
+        loop = asyncio.get_running_loop()
+        found = await asyncio.gather(
+            *(loop.run_in_executor(pool, job) for job in jobs), return_exceptions=True
+        )
+        if failed := next((error for error in found if isinstance(error, BaseException)), None):
+            raise failed if not isinstance(failed, InputError) else refusal(422, str(failed), "tokenizer")
+        return _response(found, asked, metrics)  # type: ignore[arg-type]
+
+    @app.get("/health", responses={200: {"description": "The server answers"}})
+    async def health() -> dict[str, str]:
+        """Return that the server is there."""
+        return {"status": "ok"}
+
+    @app.get("/info")
+    async def info() -> dict[str, Any]:
+        """Return what is served, and within which limits."""
+        return information(model, name, limits)
+
+    @app.get("/metrics")
+    async def counts() -> Response:
+        """Return what was counted, in Prometheus's text format."""
+        return Response(metrics.text(), media_type=PROMETHEUS)
+
+    return app
+
+
+def information(model: OnnxModel, name: str, limits: Limits) -> dict[str, Any]:
+    """Return what is served, by the names that text-embeddings-inference has, and more."""
+    described = model.described
+    ids = {str(n): label for n, label in enumerate(described.labels)}
+    return {
+        "model_id": name,
+        "model_sha": described.model,
+        "model_dtype": described.precision,
+        "model_type": {"classifier": {"id2label": ids, "label2id": {x: n for n, x in ids.items()}}},
+        "max_concurrent_requests": limits.max_concurrency,
+        "max_input_length": described.max_length,
+        "max_client_batch_size": limits.max_texts,
+        "max_text_characters": limits.max_length,
+        "max_body_bytes": limits.max_bytes,
+        "auto_truncate": described.long_texts == "truncate",
+        "rationale": described.adaptive,
+        "depth": described.depth,
+        "version": __version__,
+    }
+
+
+def _check(texts: list[Any], asked: Asked, model: OnnxModel, limits: Limits) -> None:
+    """Refuse more, or longer, texts than the server takes, and a rationale of a model that has none."""
+    if len(texts) > limits.max_texts:
+        why = f"batch size {len(texts)} > maximum allowed batch size {limits.max_texts}"
+        raise refusal(413, why, "validation")
+    longest = max(len(side) for text in texts for side in ((text,) if isinstance(text, str) else text))
+    if longest > limits.max_length:
+        why = f"a text has {longest} characters, more than {limits.max_length}"
+        raise refusal(413, why, "validation")
+    if asked.rationale and not model.described.adaptive:
+        raise refusal(422, "the model drops no tokens: it has no rationale", "validation")
+
+
+def _job(model: OnnxModel, metrics: Metrics, text: Any, asked: Asked, number: int) -> Job:
+    """Return what reads one text: its answer, that in JSON, and how many CPU seconds it took."""
+    how = {None: None, True: "truncate", False: "window"}[asked.truncate]
+
+    def job() -> tuple[Answer, bytes, float]:
+        begun = thread_time()
+        try:
+            with metrics.seconds.time():
+                answer = model.answer(text, asked.rationale, how)  # type: ignore[arg-type]
+        except InputError as error:
+            place = f"inputs[{number}]" if asked.is_batch else "inputs"
+            raise InputError(*(replace(fault, id=place) for fault in error.faults)) from None
+        content = to_json(body_of(answer, asked))  # several times as fast as the standard library's
+        return answer, content, thread_time() - begun
+
+    return job
+
+
+def _response(found: list[tuple[Answer, bytes, float]], asked: Asked, metrics: Metrics) -> Response:
+    """Return answers as JSON; headers say what was not read, and the milliseconds of CPU time it took."""
+    answers = [answer for answer, _, _ in found]
+    metrics.read(answers)
+    content = b",".join(body for _, body, _ in found)
+    content = b"[" + content + b"]" if asked.is_batch else content
+    headers = {
+        "x-compute-time": f"{1000 * sum(seconds for _, _, seconds in found):.3f}",
+        "x-unread": str(sum(answer.unread for answer in answers)),
+        "x-truncated": str(sum(answer.truncated for answer in answers)),
+    }
+    return Response(content, media_type="application/json", headers=headers)
+
+
+async def _invalid(request: Request, error: Exception) -> Response:
+    """Answer a request that is no JSON, or not as `Asked` has it, with the first thing that is wrong."""
+    assert isinstance(error, RequestValidationError)
+    message = printable(_wrong(error.errors()[0]))
+    return JSONResponse({"error": message, "error_type": "validation"}, 422)
+
+
+def _wrong(first: dict[str, Any]) -> str:
+    """Return what the library says is wrong, in one line."""
+    why = str(first.get("ctx", {}).get("error", first["msg"]))
+    place = ".".join(str(part) for part in first["loc"] if part != "body")
+    if isinstance(first.get("input"), bytes):
+        return "the body is not marked as JSON: send content-type: application/json"
+    if first["type"] == "json_invalid":
+        return f"the body is no JSON: {why}"
+    if first["type"] in ("value_error", "missing"):
+        return f"{place or 'body'}: {why}"
+    return f"{place or 'body'}: {why}, got {short_repr(first.get('input'))}"
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+    """Answer an error of ours, or of the library, as one line."""
+    assert isinstance(error, HTTPException)
+    told, status = error.detail, error.status_code
+    if status == UNPARSED:
+        told, status = "the body is no JSON that can be read", 422
+    body = told if isinstance(told, dict) else {"error": printable(str(told)), "error_type": "validation"}
+    return JSONResponse(body, status, headers=error.headers)

@@ -1,0 +1,126 @@
+"""The JSON that is asked and answered: that of text-embeddings-inference, and more where it is asked for."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from eraser.errors import short_repr
+from rationale.onnx.answer import Answer
+
+SHAPES = "a string, [string], a pair [string, string], or a batch [[string], [string, string], …]"
+Texts = str | list[str] | list[list[str]]
+
+
+class Asked(BaseModel):
+    """A request: texts, and what is wanted of them."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    inputs: Texts = Field(description=SHAPES, examples=["A warm, moving film."])
+    raw_scores: bool = Field(False, description="Logits instead of probabilities.")
+    truncate: bool | None = Field(
+        None,
+        description="true: read the first window of a long text; false: read all of it, in windows; by "
+        "default as the model was exported.",
+    )
+    truncation_direction: Literal["right", "Right"] = Field(
+        "right", description="Texts are cut off at the end."
+    )
+    rationale: bool = Field(
+        False, description="Also return the words, how many layers each went through, and its score."
+    )
+
+    @field_validator("inputs", mode="before")
+    @classmethod
+    def shaped(cls, value: Any) -> Any:
+        """Refuse what is not one of SHAPES, in one sentence."""
+        if isinstance(value, str) or _is_sequence(value):
+            return value
+        if isinstance(value, list) and value and all(map(_is_sequence, value)):
+            return value
+        raise ValueError(f"expected {SHAPES}, got {short_repr(value)}")
+
+    @property
+    def is_batch(self) -> bool:
+        """Whether the answer is a list, with an item for each text."""
+        return isinstance(self.inputs, list) and isinstance(self.inputs[0], list)
+
+    def texts(self) -> list[str | tuple[str, str]]:
+        """Return each text, a pair as a tuple."""
+        given: Any = self.inputs
+        found = given if self.is_batch else [[given] if isinstance(given, str) else given]
+        return [one[0] if len(one) == 1 else tuple(one) for one in found]
+
+
+def _is_sequence(value: Any) -> bool:
+    return isinstance(value, list) and len(value) in (1, 2) and all(isinstance(text, str) for text in value)
+
+
+class Prediction(BaseModel):
+    """A label and its probability, or logit."""
+
+    label: str
+    score: float
+
+
+class Word(BaseModel):
+    """A word of a text (of a pair's second text where `side` is 1) at characters `start` to `end`.
+
+    `layer` is how many layers it went through, `score` that plus its contribution there, below 1; both are
+    null of a word that was not read.
+    """
+
+    text: str
+    start: int
+    end: int
+    side: int
+    layer: int | None
+    score: float | None
+
+
+class Explained(BaseModel):
+    """An answer with its words; those whose `layer` is `depth` are the rationale's."""
+
+    label: str
+    predictions: list[Prediction]
+    rationale: list[Word]
+    depth: int
+    windows: int
+    unread: int
+    truncated: int
+
+
+class Refused(BaseModel):
+    """Why a request was not answered."""
+
+    error: str
+    error_type: str
+
+
+def predictions_of(answer: Answer, raw: bool) -> list[dict[str, Any]]:
+    """Return labels with their scores, the highest first."""
+    scores = list(answer.scores.values())
+    if raw:
+        one = len(answer.logits) < len(scores)  # read as two classes
+        scores = [-answer.logits[0], answer.logits[0]] if one else list(answer.logits)
+    found = zip(answer.scores, scores, strict=True)
+    return [{"label": label, "score": score} for label, score in sorted(found, key=lambda x: -x[1])]
+
+
+def body_of(answer: Answer, asked: Asked) -> Any:
+    """Return what an answer is in JSON: labels alone, or with the words."""
+    predictions = predictions_of(answer, asked.raw_scores)
+    if not asked.rationale:
+        return predictions
+    words = [
+        {
+            "text": text, "start": start, "end": end, "side": side, "layer": layer,
+            "score": None if layer is None or contribution is None else layer + contribution,
+        }
+        for text, start, end, layer, contribution, side in answer.words
+    ]  # fmt: skip
+    counts = {"depth": answer.depth, "windows": answer.windows}
+    counts |= {"unread": answer.unread, "truncated": answer.truncated}
+    return {"label": answer.label, "predictions": predictions, "rationale": words, **counts}

@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+import json
+from io import BytesIO, TextIOWrapper
+from pathlib import Path
+
+import pytest
+
+from rationale.onnx.model import load_file
+from tests.helpers.made_graph import made_file
+
+
+@pytest.fixture(scope="module")
+def made(tokenizer, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return made_file(tmp_path_factory.mktemp("predicted") / "made.onnx", tokenizer)
+
+
+def line_of(answer):
+    best = max(answer.scores.values())
+    return f"{answer.label} {best:#.3g}: {' '.join(w.text for w in answer.survivors) or '-'}"
+
+
+def test_each_text_has_a_line_with_label_score_and_surviving_words(rationale, made):
+    texts = ["a warm film", "a dull film ."]
+    code, out, _ = rationale("predict", "--model", made, *texts)
+    *lines, last = out.splitlines()
+    assert (code, lines) == (0, [line_of(answer) for answer in load_file(made).predict(texts)])
+    assert last == f"next: rationale serve --model {made}"
+
+
+def test_words_that_were_not_read_are_told(rationale, made):
+    _, out, _ = rationale("predict", "--model", made, "a \u0301\u0301 film")
+    assert out.splitlines()[0].endswith(" (1 words not read)")
+
+
+def test_json_holds_all_of_an_answer(rationale, made):
+    code, out, _ = rationale("predict", "--model", made, "--json", "a warm film", "a film")
+    found = [json.loads(line) for line in out.splitlines()]
+    (answer, _) = load_file(made).predict(["a warm film", "a film"])
+    assert (code, len(found)) == (0, 2)
+    assert found[0]["scores"] == answer.scores
+    assert [w["layer"] for w in found[0]["words"]] == [w.layer for w in answer.words]
+
+
+def test_a_file_has_a_text_on_each_line(rationale, made, tmp_path, monkeypatch):
+    (tmp_path / "texts.txt").write_bytes("\ufeffa warm film\n\n a dull film \n".encode())
+    _, out, _ = rationale("predict", "--model", made, "--file", "texts.txt")
+    assert out.splitlines()[:-1] == [
+        line_of(x) for x in load_file(made).predict(["a warm film", "a dull film"])
+    ]
+    monkeypatch.setattr("sys.stdin", TextIOWrapper(BytesIO(b"a warm film\n")))
+    _, piped, _ = rationale("predict", "--model", made, "--file", "-")
+    assert piped.splitlines()[0] == out.splitlines()[0]
+
+
+@pytest.mark.parametrize(
+    ("asked", "line"),
+    [
+        ((), "expected texts, or a --file of them, got neither"),
+        (("a", "--file", "x"), "expected texts, or a --file of them, got both"),
+        (("a", ""), "text 2: the text has no words"),
+        (("--file", "bad.txt"), "bad.txt:2: expected UTF-8, got invalid start byte"),
+        (("--file", "empty.txt"), "empty.txt:2: the text has no words"),
+        (("a", "--threads", "0"), "expected at least 1 thread, got 0"),
+    ],
+)
+def test_what_cannot_be_read_is_told_in_a_line(rationale, made, tmp_path, asked, line):
+    (tmp_path / "bad.txt").write_bytes(b"a film\n\xff\n")
+    (tmp_path / "empty.txt").write_text("a film\n\u200b\n")
+    code, _, err = rationale("predict", "--model", made, *asked)
+    assert (code, err.splitlines()) == (2, [f"error: {line}"])
+
+
+def test_a_model_folder_is_told_how_to_become_a_file(rationale, tmp_path):
+    (tmp_path / "folder").mkdir()
+    remedy = "`rationale export --model folder --out model.onnx` makes one of it"
+    for command in (("predict", "a"), ("serve",)):
+        code, _, err = rationale(*command, "--model", "folder")
+        assert (code, err) == (2, f"error: folder: a model folder, not an exported file: {remedy}\n")
+
+
+def test_serve_refuses_limits_that_let_nothing_in(rationale, made):
+    code, _, err = rationale("serve", "--model", made, "--max-texts", "0", "--threads", "-1")
+    lines = ["error: expected max_texts above 0, got 0", "error: expected threads above 0, got -1"]
+    assert (code, err.splitlines()) == (2, lines)
