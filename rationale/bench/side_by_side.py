@@ -60,14 +60,24 @@ class Timed:
     batched: Floats
     logits: Logits
 
+    @property
+    def medians(self) -> Floats:
+        """The median second of a window alone, in each round."""
+        rounds = len(self.batched)
+        return np.array([np.median(self.alone[number::rounds]) for number in range(rounds)])  # [round]
+
 
 @dataclass(frozen=True)
 class SideBySide:
-    """A row for each model and way, the fastest first; ways left out, and why; how it was measured."""
+    """A row for each model and way, the fastest first; ways left out, and why; how it was measured.
+
+    `verdicts` hold the fastest of our ways against the fastest of the others, alone and in batches.
+    """
 
     table: pd.DataFrame
     skipped: tuple[str, ...]
     where: str
+    verdicts: tuple[str, ...] = ()
 
 
 def side_by_side(
@@ -98,7 +108,7 @@ def side_by_side(
         timed = _time_all(made.runners, found.windows, settings)
     table = pd.DataFrame(_rows(dense, found, timed, settings))
     ordered = table.sort_values("p50_ms", kind="stable", ignore_index=True)
-    return SideBySide(ordered, tuple(made.skipped), _where(found, settings))
+    return SideBySide(ordered, tuple(made.skipped), _where(found, settings), tuple(_verdicts(timed)))
 
 
 def _check(name: str, classifier: Classifier, dense: Classifier) -> None:
@@ -258,9 +268,7 @@ def _classes(timed: Timed) -> NDArray[np.int64]:
 
 def _speed(timed: Timed, base: Timed, n: int) -> dict[str, float]:
     """Return a way's times, and how many times faster than `base` it is."""
-    rounds = len(timed.batched)
-    p50 = [[float(np.median(t.alone[r::rounds])) for r in range(rounds)] for t in (base, timed)]
-    alone, batched = np.array(p50[0]) / p50[1], base.batched / timed.batched  # [round]
+    alone, batched = base.medians / timed.medians, base.batched / timed.batched  # [round]
     return {
         "p50_ms": float(np.median(timed.alone)) * MS,
         "p99_ms": float(np.quantile(timed.alone, 0.99)) * MS,
@@ -273,6 +281,25 @@ def _speed(timed: Timed, base: Timed, n: int) -> dict[str, float]:
         "faster_batched_low": float(batched.min()),
         "faster_batched_high": float(batched.max()),
     }
+
+
+def _verdicts(timed: Mapping[tuple[str, str], Timed]) -> Iterator[str]:
+    """Yield, for each of our models, how many times as fast as the others it is at its best."""
+    others = [key for key in timed if not WAYS[key[1]].ours]
+    models = dict.fromkeys(name for name, way in timed if WAYS[way].ours)
+    for name in models:
+        ours = [key for key in timed if key[0] == name and WAYS[key[1]].ours]
+        for when, whole, by_round in (
+            ("alone", lambda t: np.median(t.alone), lambda t: t.medians),
+            ("in batches", lambda t: t.batched.sum(), lambda t: t.batched),
+        ):
+            best, other = (min(keys, key=lambda key: whole(timed[key])) for keys in (ours, others))
+            times = whole(timed[other]) / whole(timed[best])
+            rounds = by_round(timed[other]) / by_round(timed[best])
+            yield (
+                f"{when}, {name} ({WAYS[best[1]].title}) is {times:.2f} [{rounds.min():.2f}, "
+                f"{rounds.max():.2f}] times as fast as the fastest of the others ({WAYS[other[1]].title})"
+            )
 
 
 def _right(dense: Classifier, found: Texts, timed: Timed) -> list[Any] | None:

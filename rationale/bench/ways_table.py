@@ -40,6 +40,7 @@ def as_text(found: SideBySide) -> str:
         "> ours; times: faster than Hugging Face's float32 pass, [least, most] of the rounds; "
         "same class: as it gives a window",
         shown.to_string(index=False),
+        *found.verdicts,
         *found.skipped,
     ]
     return "\n".join(lines)

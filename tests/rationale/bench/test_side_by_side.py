@@ -8,7 +8,7 @@ import pytest
 
 from eraser import InputError
 from rationale.bench import side_by_side as measured
-from rationale.bench import ways
+from rationale.bench.onnx_files import OnnxFiles
 from rationale.bench.side_by_side import SideBySide, Timed, sample_of, side_by_side
 from rationale.bench.speeds import SpeedSettings
 from rationale.bench.ways import WAYS, Runner, Way, ways_named
@@ -202,6 +202,24 @@ def test_speeds_are_medians_quantiles_and_ratios_of_their_own_round():
     }  # fmt: skip
 
 
+def test_the_best_of_ours_is_held_against_the_best_of_the_others():
+    def timed(alone, batched):
+        return Timed(np.array(alone), np.array(batched), np.zeros((2, 2), dtype=np.float32))
+
+    found = {
+        ("dense", "hf"): timed([8.0, 8.0], [3.0, 5.0]),
+        ("dense", "onnx"): timed([4.0, 6.0], [9.0, 9.0]),
+        ("m", "packed"): timed([9.0, 9.0], [1.0, 1.0]),
+        ("m", "exported"): timed([2.0, 2.0], [5.0, 5.0]),
+    }
+    assert list(measured._verdicts(found)) == [
+        "alone, m (exported, float32) is 2.50 [2.00, 3.00] times as fast as the fastest of the others "
+        "(ONNX Runtime, float32)",
+        "in batches, m (packed, float32) is 4.00 [3.00, 5.00] times as fast as the fastest of the others "
+        "(Hugging Face, float32)",
+    ]
+
+
 def row(way, ours, ms, right, model="dense"):
     times = {
         f"{name}{end}": 8 / ms for name in ("faster_alone", "faster_batched") for end in ("", "_low", "_high")
@@ -281,34 +299,52 @@ def test_unknown_ways_are_refused():
 # --- files of other libraries
 
 
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """Where models are exported once: files are named by what a model computes."""
+    return OnnxFiles(tmp_path_factory.mktemp("onnx"))
+
+
+def logits(runner, windows, size):
+    batches = [windows[i : i + size] for i in range(0, len(windows), size)]
+    return np.concatenate([runner.run(runner.prepare(batch)) for batch in batches])
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("name", "close"),
-    [("onnx", 1e-4), ("openvino", 1e-4), ("onnx-int8", 0.1), ("openvino-bf16", 0.1), ("compile", 1e-4)],
-)
-def test_what_people_deploy_gives_the_dense_models_logits(adaptive, few, tmp_path, name, close):
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of what torch.compile imports
+@pytest.mark.parametrize("name", ["compile", "onnx", "onnx-int8", "openvino", "openvino-bf16"])
+def test_what_people_deploy_gives_the_dense_models_logits(adaptive, few, files, name):
     for library in WAYS[name].needs:
         pytest.importorskip(library)
     dense = without_removal(adaptive)
     windows = sample_of(dense, few, SETTINGS).windows
-    files = ways.OnnxFiles(tmp_path)
     try:
         runner = WAYS[name].make(dense, files)
     except InputError as error:
         pytest.skip(str(error))
-    yardstick = WAYS["hf"].make(dense, files)
-    wanted = yardstick.run(yardstick.prepare(windows))
-    assert np.abs(runner.run(runner.prepare(windows)) - wanted).max() < close
-    alone = np.concatenate([runner.run(runner.prepare([w])) for w in windows])
-    assert np.abs(alone - wanted).max() < close
+    wanted = logits(WAYS["hf"].make(dense, files), windows, 4)
+    for size in (1, 4):
+        differ = np.abs(logits(runner, windows, size) - wanted)
+        assert np.median(differ) < 0.1 if name.endswith(("int8", "bf16")) else differ.max() < 1e-4
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("name", "close"), [("exported", 1e-4), ("exported-int8", 0.2)])
-def test_the_exported_file_gives_the_models_logits_text_by_text(adaptive, few, tmp_path, name, close):
+@pytest.mark.parametrize("name", ["exported", "exported-int8"])
+def test_the_exported_file_gives_the_models_logits_text_by_text(adaptive, few, files, name):
     for library in WAYS[name].needs:
         pytest.importorskip(library)
     windows = sample_of(adaptive, few, SETTINGS).windows
-    packed, runner = (WAYS[n].make(adaptive, ways.OnnxFiles(tmp_path)) for n in ("packed", name))
-    wanted = packed.run(packed.prepare(windows))
-    assert np.abs(runner.run(runner.prepare(windows)) - wanted).max() < close
+    packed, runner = (WAYS[n].make(adaptive, files) for n in ("packed", name))
+    differ = np.abs(logits(runner, windows, 4) - logits(packed, windows, 4))
+    assert np.median(differ) < 0.1 if name.endswith("int8") else differ.max() < 1e-4
+
+
+@pytest.mark.slow
+def test_weights_in_int8_leave_room_for_processors_without_vnni(adaptive, files):
+    onnx = pytest.importorskip("onnx")
+    pytest.importorskip("onnxruntime")
+    model = onnx.load(files.int8(files.dense(without_removal(adaptive))))
+    arrays = [onnx.numpy_helper.to_array(w) for w in model.graph.initializer]
+    small = [a for a in arrays if a.dtype == np.int8 and a.ndim == 2]
+    assert small
+    assert max(np.abs(a.astype(int)).max() for a in small) <= 64
