@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -22,10 +22,11 @@ from rationale.cli.options import (
     Threads,
     use_threads,
 )
+from rationale.cli.speeds import Ways, loaded_model, say_side_by_side, write_side_by_side
 from rationale.cli.train import of_data
 from rationale.process.terminal import digits, say, say_lines, say_next
 
-DIAL = "bench --dial"
+DIAL, WAYS_DRAWN = "bench --dial", "bench --plot"
 
 
 @from_settings()
@@ -43,6 +44,17 @@ def bench_command(  # noqa: PLR0913 (one option each)
     windows: Annotated[int, typer.Option(help="Number of windows of the split to time.")] = 256,
     batch_size: Annotated[int, typer.Option(help="Windows per batch.")] = 32,
     rounds: Annotated[int, typer.Option(help="Number of timed rounds; the median is printed.")] = 5,
+    repeat: Annotated[
+        bool, typer.Option("--repeat", help="Read all windows again in every round, instead of a share each.")
+    ] = False,
+    ways: Ways = "all",
+    dense: Annotated[
+        str | None,
+        typer.Option(help="Dense model for --ways; by default the model with nothing removed."),
+    ] = None,
+    plot: Annotated[
+        bool, typer.Option("--plot", help="Write ways.csv and ways.png: accuracy against milliseconds.")
+    ] = False,
     threads: Threads = None,
     dial: Annotated[
         bool, typer.Option("--dial", help="Plot accuracy and agreement against speed instead of timing.")
@@ -56,16 +68,14 @@ def bench_command(  # noqa: PLR0913 (one option each)
     compute: Compute,
 ) -> None:
     """Measure a model's time and FLOPs: dense in Hugging Face, dense and packed, and with token removal."""
-    from eraser.files.content import content_of_examples
-    from eraser.files.owned import claim, is_done
     from eraser.load import load
-    from rationale.bench.removal import bench, table
-    from rationale.hf.classifier import cast_once, load_classifier
-    from rationale.hf.folder_checks import content_of_model
+    from rationale.bench.speeds import SpeedSettings
+    from rationale.bench.ways import ways_named
     from rationale.hf.memory import keep_freed_memory
 
     if windows < 1:
         raise InputError(Fault("at least 1 window", str(windows)))
+    named = ways_named(ways)
     use_threads(threads)
     keep_freed_memory()
     how = (compute.runner, compute.workers, compute.address)
@@ -77,23 +87,104 @@ def bench_command(  # noqa: PLR0913 (one option each)
     if model is None:
         raise InputError(Fault.of("give a model (--model) or a preset grid (--suite)"))
     loaded = load(dataset, data, split=split)
-    examples = loaded.examples(split)
-    classifier = cast_once(load_classifier(model, device=device, precision=precision))
+    job = _Job(model, dense, loaded, split, precision, device, out, overwrite)
     if dial or dials:
-        of = {"content_of_model": content_of_model(model), "split": split, "dials": dials}
-        of |= {"contentof_data": content_of_examples(loaded, examples)}
-        if is_done(out, DIAL, of, (model,), overwrite):
-            say(f"already done: {out}", err=True)
-            return
-        found = _dial_table(classifier, loaded, split, dials)
-        claim(out, DIAL, of, (model,), (), overwrite)
-        _draw_dial(found, out)
-        say_next("evaluate", *of_data(dataset, data), "--model", model)
-        return
-    encoded = classifier.encoder.encode([loaded.text(e) for e in examples])
-    flat = [w for text in encoded for w in text][:windows]
-    say_lines(table(bench(classifier, flat, batch_size, rounds)))
+        _measure_dials(job, dials)
+    else:
+        settings = SpeedSettings(split, (), windows, batch_size, rounds)
+        _time_removal(job, settings, repeat)
+        if named:
+            _compare_ways(job, settings, named, plot)
     say_next("evaluate", *of_data(dataset, data), "--model", model)
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What is measured, and the folder that results go to."""
+
+    model: str
+    dense: str | None
+    dataset: Any
+    split: str
+    precision: Any
+    device: str
+    out: Path
+    overwrite: bool
+
+    @property
+    def classifier(self) -> Any:
+        """The model, its matrices rounded once where it runs in bf16."""
+        return loaded_model(self.model, self.device, self.precision)
+
+    def of(self, **more: Any) -> dict[str, Any]:
+        """Return all that a result depends on."""
+        from eraser.files.content import content_of_examples
+        from rationale.hf.folder_checks import content_of_model
+
+        known = {"content_of_model": content_of_model(self.model), "split": self.split, **more}
+        return known | {
+            "contentof_data": content_of_examples(self.dataset, self.dataset.examples(self.split))
+        }
+
+    def is_done(self, by: str, of: dict[str, Any]) -> bool:
+        """Return whether the folder holds this work already, and say so."""
+        from eraser.files.owned import is_done
+
+        done = is_done(self.out, by, of, (self.model, self.dense), self.overwrite)
+        if done:
+            say(f"already done: {self.out}", err=True)
+        return done
+
+    def claim(self, by: str, of: dict[str, Any]) -> None:
+        """Take the folder for this work."""
+        from eraser.files.owned import claim
+
+        claim(self.out, by, of, (self.model, self.dense), (), self.overwrite)
+
+
+def _time_removal(job: _Job, settings: Any, repeat: bool) -> None:
+    """Print the model's time part by part: dense, packed, with tokens dropped."""
+    from rationale.bench.removal import bench, table
+
+    classifier = job.classifier
+    encoded = classifier.encoder.encode([job.dataset.text(e) for e in job.dataset.examples(job.split)])
+    flat = [w for text in encoded for w in text][: settings.windows]
+    say_lines(table(bench(classifier, flat, settings.batch_size, settings.rounds, repeat)))
+
+
+def _compare_ways(job: _Job, settings: Any, ways: tuple[str, ...], plot: bool) -> None:
+    """Print the model beside what people deploy instead, and draw it."""
+    from dataclasses import asdict
+
+    from rationale.bench.side_by_side import side_by_side
+    from rationale.hf.classifier import without_removal
+    from rationale.hf.folder_checks import content_of_model
+
+    dense = None if job.dense is None else content_of_model(job.dense)
+    of = job.of(content_of_dense=dense, settings=asdict(settings), ways=ways)
+    if plot and job.is_done(WAYS_DRAWN, of):
+        return
+    ours = loaded_model(job.model, job.device, "float32")
+    other = without_removal(ours) if job.dense is None else loaded_model(job.dense, job.device, "float32")
+    found = side_by_side(other, {"model": ours}, job.dataset, settings, ways)
+    say_side_by_side(found)
+    if plot:
+        job.claim(WAYS_DRAWN, of)
+        write_side_by_side(found, job.out)
+        say(f"written: {job.out}/ways.csv, {job.out}/ways.png")
+
+
+def _measure_dials(job: _Job, dials: str | None) -> None:
+    """Print and draw accuracy and agreement against speed."""
+    from rationale.bench.dial import DIALS, dial_table
+    from rationale.cli.train import numbers
+
+    of = job.of(dials=dials)
+    if job.is_done(DIAL, of):
+        return
+    found = dial_table(job.classifier, job.dataset, job.split, DIALS if dials is None else numbers(dials))
+    job.claim(DIAL, of)
+    _draw_dial(found, job.out)
 
 
 def _run_suite(name: str, device: str, out: Path, how: tuple[str, int, str | None], overwrite: bool) -> None:
@@ -132,13 +223,6 @@ def _run_suite(name: str, device: str, out: Path, how: tuple[str, int, str | Non
         f"{table.to_string(index=False, float_format=digits)}"
     )
     say_next("bench", "--model", "MODEL", "--device", device)
-
-
-def _dial_table(classifier: Any, loaded: Any, split: str, dials: str | None) -> Any:
-    from rationale.bench.dial import DIALS, dial_table
-    from rationale.cli.train import numbers
-
-    return dial_table(classifier, loaded, split, DIALS if dials is None else numbers(dials))
 
 
 def _with_arrows(found: Any) -> Any:

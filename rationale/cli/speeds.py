@@ -26,6 +26,13 @@ PRINTED_COLUMNS = (
     *("accuracy", "accuracy_low", "accuracy_high", "loss", "loss_low", "loss_high"),
 )
 
+Ways = Annotated[
+    str,
+    typer.Option(
+        help="What people deploy instead, and our ways, to compare on one text at a time and in batches: "
+        "all, none, or names such as onnx-int8,openvino-bf16,exported-int8. On a CPU only."
+    ),
+]
 HEADS = {"flops": "flops ↑", "wall": "wall ↑", "accuracy": "accuracy ↑", "loss": "loss ↓"}
 
 
@@ -42,7 +49,8 @@ def speeds_command(  # noqa: PLR0913 (one option each)
     batch_size: Annotated[int, typer.Option(help="Windows per batch.")] = 32,
     rounds: Annotated[int, typer.Option(help="Number of timed rounds.")] = 3,
     threads: Threads = None,
-    out: Annotated[Path, typer.Option(help="Folder for speeds.csv, areas.csv, speeds.png.")] = Path(
+    ways: Ways = "all",
+    out: Annotated[Path, typer.Option(help="Folder for speeds.csv, areas.csv, ways.csv and figures.")] = Path(
         "runs/speeds"
     ),
     precision: Precision = "auto",
@@ -59,6 +67,7 @@ def speeds_command(  # noqa: PLR0913 (one option each)
     from eraser.files.whole import write_bytes, write_text
     from eraser.load import load
     from rationale.bench.speeds import SpeedSettings, area, speed_table
+    from rationale.bench.ways import ways_named
     from rationale.cli.train import numbers
     from rationale.hf.folder_checks import content_of_model
     from rationale.hf.memory import keep_freed_memory
@@ -69,26 +78,32 @@ def speeds_command(  # noqa: PLR0913 (one option each)
     loaded = load(dataset, data, split=split)
     settings = SpeedSettings(split, tuple(numbers(dials)), windows, batch_size, rounds, seed)
     settings.check()
+    named = ways_named(ways)
     asked = {"dense": dense, **_named(models)}
-    of = {**asdict(settings), "precision": precision, "device": device}
+    of = {**asdict(settings), "precision": precision, "device": device, "ways": named}
     of |= {"content_of_data": content_of_examples(loaded, loaded.examples(split))}
     of |= {f"content_of_{name}": content_of_model(path) for name, path in asked.items()}
     if claim(out, "speeds", of, asked.values(), (), overwrite):
         say(f"already done: {out}", err=True)
         return
-    found = {n: _loaded(path, device, precision) for n, path in _named(models).items()}
-    table = speed_table(_loaded(dense, device, precision), found, loaded, settings)
+    found = {n: loaded_model(path, device, precision) for n, path in _named(models).items()}
+    table = speed_table(loaded_model(dense, device, precision), found, loaded, settings)
+    beside = _beside(dense, models, loaded, settings, named) if named else None
     labels = [e.label for e in loaded.splits[split]]
     areas = area(table, max(map(labels.count, set(labels))) / len(labels))
     with together(out) as new:
         write_text(new / "speeds.csv", as_csv(table))
         write_text(new / "areas.csv", as_csv(areas.rename_axis("model").reset_index(name="area")))
         write_bytes(new / "speeds.png", png(speed_figure(table)))
+        if beside is not None:
+            _write_ways(beside, new)
     say(f"{loaded.name} {split}, n = {len(labels)}; {table['where'].dropna().iloc[0]}")
     shown = table[list(PRINTED_COLUMNS)].rename(columns=HEADS)
     say_lines(shown.to_string(index=False, float_format=digits))
     say("area under accuracy over the fraction of the dense FLOPs ↑")
     say_lines(areas.to_string(float_format=digits))
+    if beside is not None:
+        say_side_by_side(beside)
     first = next(iter(_named(models).values()))
     say_next("evaluate", *of_data(dataset, data), "--model", first, "--dense", dense)
 
@@ -103,7 +118,41 @@ def _named(models: list[str]) -> dict[str, str]:
     return dict(pairs)
 
 
-def _loaded(path: str, device: str, precision: Any) -> Any:
+def loaded_model(path: str, device: str, precision: Any) -> Any:
+    """Load a model that is only run: its matrices are rounded once where it runs in bf16."""
     from rationale.hf.classifier import cast_once, load_classifier
 
     return cast_once(load_classifier(path, device=device, precision=precision))
+
+
+def _beside(dense: str, models: list[str], dataset: Any, settings: Any, ways: tuple[str, ...]) -> Any:
+    """Time the models beside what people deploy instead of them."""
+    from rationale.bench.side_by_side import side_by_side
+
+    ours = {name: loaded_model(path, "cpu", "float32") for name, path in _named(models).items()}
+    return side_by_side(loaded_model(dense, "cpu", "float32"), ours, dataset, settings, ways)
+
+
+def say_side_by_side(found: Any) -> None:
+    """Print a model beside what people deploy instead, the fastest way first."""
+    from rationale.bench.ways_table import as_text
+
+    say_lines(as_text(found))
+
+
+def write_side_by_side(found: Any, out: Path) -> None:
+    """Write that table and its figure to a folder that was claimed."""
+    from eraser.files.owned import together
+
+    with together(out) as new:
+        _write_ways(found, new)
+
+
+def _write_ways(found: Any, folder: Path) -> None:
+    from eraser.files.cells import as_csv
+    from eraser.files.whole import write_bytes, write_text
+    from rationale.report.plots import png
+    from rationale.report.ways_figure import ways_figure
+
+    write_text(folder / "ways.csv", as_csv(found.table))
+    write_bytes(folder / "ways.png", png(ways_figure(found.table)))

@@ -16,6 +16,7 @@ from eraser import Dataset, Fault, InputError
 from eraser.errors import short_repr
 from rationale.bench.dial import dial_table
 from rationale.bench.removal import bench
+from rationale.bench.side_by_side import SideBySide, side_by_side
 from rationale.bench.speeds import SpeedSettings, area, speed_table
 from rationale.evaluation.plan import chosen
 from rationale.front.data import load_data
@@ -24,9 +25,10 @@ from rationale.hf.classifier import Classifier, cast_once, without_removal
 from rationale.inference.savings import answers
 from rationale.models.flops import parts_by_layer
 from rationale.report.plots import dial_figure, layer_parts, new_figure, shared_legend, speed_figure
+from rationale.report.ways_figure import ways_figure
 from rationale.settings import EvaluateSettings
 
-PLOTS = ("dial", "layers", "frontier")
+PLOTS = ("dial", "layers", "frontier", "ways")
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,11 @@ class Speeds:
         """A row for the dense model and one for each model and dial, see `rationale.bench.speeds`."""
         return speed_table(self.dense, self.models, self.dataset, self.settings)
 
+    @cached_property
+    def beside(self) -> SideBySide:
+        """The models beside what people deploy instead of the dense one: `rationale.bench.side_by_side`."""
+        return side_by_side(self.dense, self.models, self.dataset, self.settings)
+
     @property
     def areas(self) -> pd.DataFrame:
         """Each model's area under accuracy over the share of the dense model's FLOPs; 1 is best."""
@@ -93,7 +100,7 @@ class Speeds:
         return area(self.points, commonest).rename_axis("model").reset_index(name="area")
 
     def plot(self, figure: str = "frontier") -> Figure:
-        """Return a figure of PLOTS: dial, layers or frontier.
+        """Return a figure of PLOTS: dial, layers, frontier or ways.
 
         Raises:
             InputError: there is none of that name.
@@ -104,6 +111,8 @@ class Speeds:
             return dial_figure(self.dial)
         if figure == "frontier":
             return speed_figure(self.points)
+        if figure == "ways":
+            return ways_figure(self.beside.table)
         drawing, (axes,) = new_figure(1, width=5.4)
         layer_parts(axes, self.layers)
         shared_legend(drawing)

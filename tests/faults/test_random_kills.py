@@ -145,6 +145,8 @@ WORKS = {
             4,
             "--rounds",
             1,
+            "--ways",
+            "packed",
             *PLAIN,
         ),
         files,

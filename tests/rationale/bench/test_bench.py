@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from eraser import InputError
 from rationale.attribution import AttributionInput, attribute
 from rationale.bench import dial as frontier
+from rationale.bench import removal
 from rationale.bench.dial import dial_table, on_frontier, tune
 from rationale.bench.removal import Bench, Timing, bench, table, variants_of
 from rationale.hf.classifier import without_removal
@@ -61,6 +62,34 @@ def test_bench_counts_what_costs_count_and_times_every_round(adaptive, few):
     assert found.where == "cpu, 1 thread, float32"
 
 
+@pytest.mark.parametrize("repeat", [False, True])
+def test_rounds_share_the_windows_unless_they_are_to_repeat_them(adaptive, few, monkeypatch, repeat):
+    timed = []
+
+    def seconds(run, batches, device):
+        timed.append([ids[real].tolist() for b in batches for ids, real in zip(b.ids, b.real, strict=True)])
+        return 1.0
+
+    monkeypatch.setattr(removal, "_seconds", seconds)
+    windows = windows_of(adaptive, few)
+    found = bench(adaptive, windows, batch_size=2, rounds=3, repeat=repeat)
+    everything = sorted(w.ids.tolist() for w in windows)
+    rounds = [timed[i : i + 3] for i in range(0, 9, 3)]
+    for of_ways in rounds:
+        assert of_ways[0] == of_ways[1] == of_ways[2]
+        lengths = [len(ids) for ids in of_ways[0]]
+        assert lengths == sorted(lengths)
+    read = [sorted(of_ways[0]) for of_ways in rounds]
+    assert read == [everything] * 3 if repeat else sorted(sum(read, [])) == everything
+    assert found.windows_a_round == len(windows) / (1 if repeat else 3)
+
+
+def test_more_rounds_than_windows_are_refused(adaptive, few):
+    with pytest.raises(InputError) as error:
+        bench(adaptive, windows_of(adaptive, few)[:2], rounds=3)
+    assert str(error.value) == "expected a window for each of 3 rounds, which share them, got 2"
+
+
 def test_three_ways_are_the_model_without_and_with_removal(adaptive, few):
     batch = adaptive.encoder.collate(windows_of(adaptive, few))
     ways = {way.name: way.run for way in variants_of(adaptive)}
@@ -83,7 +112,7 @@ MADE_UP = Bench(
         Timing("packed", (2.0, 8.0, 4.0), 12e9, 20.0),
         Timing("removal", (1.0, 4.0, 2.0), 3e9, 10.0),
     ),
-    np.array([7.0, 3.5]), 48, 16, 10.5, "a machine, 3 threads, float32",
+    np.array([7.0, 3.5]), 48, 16, 10.5, "a machine, 3 threads, float32", repeated=True,
 )  # fmt: skip
 
 
@@ -96,6 +125,8 @@ def test_ratios_are_of_medians_and_spreads_of_rounds():
 
 def test_table_says_how_and_what_was_measured():
     first, tokens, _, *ways, last = table(MADE_UP).splitlines()
+    shared = table(replace(MADE_UP, repeated=False)).splitlines()[4]
+    assert shared.split()[-2] == "4.0"  # windows/s of packed: 16 of the 48 in 4 s
     assert first == (
         "48 windows of 10.5 pieces on average, batches of 16; a machine, 3 threads, float32; 3 rounds"
     )

@@ -173,12 +173,16 @@ def test_command_writes_table_areas_and_figure(adaptive, tmp_path):
         "--out",
         str(tmp_path / "s"),
     ]
-    options += ["--device", "cpu", "--precision", "float32", "--dials", "0.5,1"]
+    options += ["--device", "cpu", "--precision", "float32", "--dials", "0.5,1", "--ways", "packed"]
     done = CliRunner().invoke(app, ["speeds", f"mine={tmp_path / 'drops'}", *options])
     assert done.exit_code == 0, done.output
     assert "sample test, n = 40; cpu" in done.output
     written = pd.read_csv(tmp_path / "s" / "speeds.csv")
     assert written.model.tolist() == ["dense", "mine", "mine"]
+    beside = pd.read_csv(tmp_path / "s" / "ways.csv")
+    assert sorted(beside.way) == ["hf", "packed"]
+    assert (tmp_path / "s" / "ways.png").read_bytes().startswith(b"\x89PNG")
+    assert "> packed, float32" in done.output
     areas = pd.read_csv(tmp_path / "s" / "areas.csv", index_col="model").area
     assert areas["mine"] == pytest.approx(area(written, 0.5)["mine"])
     assert (tmp_path / "s" / "speeds.png").read_bytes().startswith(b"\x89PNG")

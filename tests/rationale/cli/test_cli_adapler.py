@@ -29,7 +29,7 @@ def adapler_folder(tokenizer, tmp_path):
 def test_bench_prints_what_it_measured(rationale, adapler_folder):
     code, out, err = rationale(
         "bench", "--model", adapler_folder, "--windows", 3, "--batch-size", 2, "--rounds", 2, "--threads", 1,
-        *PLAIN,
+        "--ways", "none", *PLAIN,
     )  # fmt: skip
     assert code == 0, err
     first, *_ = lines = out.splitlines()
@@ -37,6 +37,30 @@ def test_bench_prints_what_it_measured(rationale, adapler_folder):
     assert first.endswith(" pieces on average, batches of 2; cpu, 1 thread, float32; 2 rounds")
     assert [line.split()[0] for line in lines[3:6]] == ["dense", "packed", "removal"]
     assert float(lines[5].split()[2]) > 1
+
+
+def test_bench_shows_what_people_deploy_and_draws_it_once(rationale, adapler_folder):
+    command = ("bench", "--model", adapler_folder, "--windows", 3, "--rounds", 2, "--threads", 1, *PLAIN)
+    code, out, err = rationale(*command, "--ways", "packed", "--plot", "--out", "b")
+    assert code == 0, err
+    lines = out.splitlines()
+    assert "1 thread, CPU time; 2 rounds" in lines[7]
+    assert sorted(line[:25].strip() for line in lines[10:12]) == [
+        "> packed, float32",
+        "Hugging Face, float32",
+    ]
+    assert lines[12] == "written: b/ways.csv, b/ways.png"
+    assert sorted(pd.read_csv("b/ways.csv").way) == ["hf", "packed"]
+    assert Path("b/ways.png").read_bytes().startswith(PNG)
+    code, out, err = rationale(*command, "--ways", "packed", "--plot", "--out", "b")
+    assert (code, err) == (0, "already done: b\n")
+    assert "Hugging Face" not in out
+
+
+def test_bench_with_unknown_ways_is_one_line(rationale, adapler_folder):
+    code, out, err = rationale("bench", "--model", adapler_folder, "--ways", "tflite", *PLAIN)
+    assert (code, out) == (2, "")
+    assert err.startswith("error: expected all, none or ways of hf, hf-bf16, ")
 
 
 def test_bench_of_a_model_that_drops_nothing_is_one_line(rationale, model_folder):

@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 
 import rationale
 from eraser import InputError
+from rationale.bench.ways import WAYS
 from rationale.inference.savings import answers
 from rationale.models.flops import costs
 
@@ -49,9 +50,17 @@ def test_ways_are_timed_beside_the_dense_one(speeds):
     assert timed["FLOPs speed-up"][2] == pytest.approx(timed.GFLOPs[0] / timed.GFLOPs[2])
 
 
+def test_models_stand_beside_what_people_deploy(speeds, monkeypatch):
+    for name in [name for name in WAYS if name not in ("hf", "packed")]:
+        monkeypatch.delitem(WAYS, name)
+    assert sorted(speeds.beside.table.way) == ["hf", "packed"]
+    assert speeds.beside.where.startswith("sample test: ")
+    assert isinstance(speeds.plot("ways"), Figure)
+
+
 def test_figures(speeds):
     assert all(isinstance(speeds.plot(name), Figure) for name in ("dial", "layers", "frontier"))
-    with pytest.raises(InputError, match="expected a figure of dial, layers, frontier, got 'dails'"):
+    with pytest.raises(InputError, match="expected a figure of dial, layers, frontier, ways, got 'dails'"):
         speeds.plot("dails")
 
 

@@ -1,0 +1,118 @@
+"""A classifier's ONNX files for a bench: the graph that anybody would export, ours, both in int8."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from rationale.hf.classifier import Classifier
+from rationale.text.encode import Batch, Window
+
+OPSET = 18
+LARGEST_BATCH = 4096
+
+
+@dataclass(frozen=True)
+class OnnxFiles:
+    """A folder in which each file is written when it is first asked for."""
+
+    folder: Path
+
+    def dense(self, classifier: Classifier) -> Path:
+        """Return the classifier's own pass on padded batches: ids, mask and types [b,T] → logits [b,C]."""
+        path = self.folder / f"dense-{classifier.identity()}.onnx"
+        if not path.exists():
+            export_dense(classifier, path)
+        return path
+
+    def exported(self, classifier: Classifier) -> Path:
+        """Return what `rationale export` writes of a classifier."""
+        from rationale.export.graph import export_graph
+
+        path = self.folder / f"exported-{classifier.identity()}.onnx"
+        if not path.exists():
+            with _silent():
+                export_graph(classifier, path)
+        return path
+
+    def int8(self, file: Path) -> Path:
+        """Return a file with its matrices in int8 and activations quantised as they come."""
+        path = file.with_suffix(".int8.onnx")
+        if not path.exists():
+            quantise(file, path)
+        return path
+
+
+class _Logits(nn.Module):
+    """A model as the exporter takes it: tensors in an order → logits [b,C]."""
+
+    def __init__(self, model: nn.Module, names: tuple[str, ...]) -> None:
+        super().__init__()
+        self.model, self.names = model, names
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        found: Tensor = self.model(**dict(zip(self.names, inputs, strict=True))).logits  # [b,C]
+        return found
+
+
+def export_dense(classifier: Classifier, path: Path) -> None:
+    """Write a model's own pass with PyTorch's exporter, for batches of any size and length."""
+    inputs = _example(classifier)
+    names = tuple(inputs)
+    axes = {
+        0: torch.export.Dim("batch", max=LARGEST_BATCH),
+        1: torch.export.Dim("pieces", min=2, max=classifier.encoder.max_length),
+    }
+    with _silent():
+        program: Any = torch.onnx.export(
+            _Logits(classifier.model, names).eval(),
+            tuple(inputs.values()),
+            dynamo=True,
+            opset_version=OPSET,
+            dynamic_shapes=((axes,) * len(names),),
+            input_names=names,
+            output_names=["logits"],
+            verbose=False,
+        )
+        program.save(path)
+
+
+def _example(classifier: Classifier) -> dict[str, Tensor]:
+    """Return a batch of two windows, of five pieces and four, by the model's names for its inputs [2,5]."""
+    ids = torch.arange(5) % int(classifier.model.config.vocab_size)  # [T]
+    whole = Window(*(ids.numpy() * (0 if zero else 1) for zero in (False, True, True, True)))
+    batch: Batch = classifier.encoder.collate([whole, whole.at(slice(4))])
+    return {"input_ids": batch.ids, **classifier.inputs(batch)}
+
+
+def quantise(file: Path, path: Path) -> None:
+    """Write a file's matrices in int8, as ONNX Runtime's own `quantize_dynamic` does it.
+
+    Weights are scaled a column and take 7 of the 8 bits: without VNNI, sums of two products of 8 bits
+    overflow 16, and the answers would be wrong on such a processor.
+    """
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    with _silent():
+        quantize_dynamic(file, path, weight_type=QuantType.QInt8, per_channel=True, reduce_range=True)
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    """Keep libraries' own progress and warnings off the terminal."""
+    disabled = logging.root.manager.disable
+    logging.disable(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(disabled)
