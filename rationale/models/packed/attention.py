@@ -107,8 +107,10 @@ class PackedLayout:
 
 def packed_layout(lengths: tuple[int, ...], device: torch.device, reads_last: bool = False) -> PackedLayout:
     """Return the rows of sequences of these lengths."""
-    counts = torch.tensor(lengths, device=device)  # [B]
     tokens = torch.arange(sum(lengths), device=device)  # [P]
+    if len(lengths) == 1:
+        return PackedLayout(lengths, torch.zeros_like(tokens), tokens, lengths[0], reads_last)
+    counts = torch.tensor(lengths, device=device)  # [B]
     sequence_index = torch.repeat_interleave(
         torch.arange(len(lengths), device=device), counts, output_size=len(tokens)
     )  # [P]

@@ -75,7 +75,8 @@ class Packing:
         kept, score = self.select_tokens(layer, states[0], self.rows)  # [P], [P]
         scores = None if score is None else self._scattered(score)  # [B,T]
         states = self._only(states, kept.nonzero()[:, 0])  # [1,P,D]
-        self.trace.append(LayerTrace(self._scattered(torch.ones_like(self.place, dtype=torch.bool)), scores))
+        there = torch.zeros_like(self.real).view(-1).index_fill_(0, self.place, True)  # [B·T]
+        self.trace.append(LayerTrace(there.view_as(self.real), scores))  # [B,T], [B,T]
         states = self._layer(layer, states, run)  # [1,P,D]
         states = self._without_stopped(layer, states)  # [1,P,D]
         return states if layer + 1 < len(self.anatomy.calls) else self._leaving(states)
