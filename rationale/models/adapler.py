@@ -202,7 +202,7 @@ class AdaplerForSequenceClassification(AdaptiveForSequenceClassification):
         """Return (kept [P], S [P]) of packed states [P,D]: the hard rule, S >= dial · eta / n."""
         raw = pad_to_multiple(self.contribution_predictors[layer], states).float()  # [P]
         scores = rows.softmax(raw)  # [P]
-        threshold = self.config.dial * self.eta[layer] / rows.counts  # [B]
+        threshold = rows.shared(self.config.dial * self.eta[layer])  # [B]
         if layer:  # scaling the anchor by a factor f and normalising again divides all by 1 + (f - 1)·its S
             threshold = threshold * (1 + (self.factor(layer) - 1) * scores[rows.anchor])  # [B]
         kept = scores >= rows.of_each(threshold)  # [P]

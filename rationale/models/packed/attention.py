@@ -57,6 +57,8 @@ class PackedLayout:
     @cached_property
     def first(self) -> Tensor:
         """The index of each sequence's first token [B]."""
+        if self.single:
+            return self.sequence_index[:1]  # 0, already where the tokens are
         return torch.tensor((0, *accumulate(self.lengths))[:-1], device=self.sequence_index.device)  # [B]
 
     @cached_property
@@ -72,8 +74,12 @@ class PackedLayout:
         return self.first[:, None] + slots.minimum(last), slots <= last  # [B,T], [B,T]
 
     def of_each(self, values: Tensor) -> Tensor:
-        """Return the value [B] of each token's sequence [P], or [1] where there is but one."""
+        """Return the value [B] of each token's sequence [P]; as it is where there is but one."""
         return values if self.single else values[self.sequence_index]  # [P]
+
+    def shared(self, value: Tensor) -> Tensor:
+        """Return value / n for each sequence of n tokens [B], a number where there is but one."""
+        return value / (self.lengths[0] if self.single else self.counts)  # [B]
 
     def softmax(self, raw: Tensor) -> Tensor:
         """Return the softmax of raw scores [P] over the tokens of each sequence [P]."""
