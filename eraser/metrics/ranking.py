@@ -37,19 +37,25 @@ class Rankings:
     n_words: Ints
 
 
-def _places(gold: Mask, scores: Floats) -> tuple[Ints, Ints, Ints, Ints]:
-    """Return for each gold word n', n, tp' and tp, gold and scores [W]."""
+def _places(gold: Mask, scores: Floats) -> tuple[Ints, Ints, Floats]:
+    """Return for each gold word n', n and its score, the lowest first, gold and scores [W]."""
     words, marked = scores.copy(), scores[gold]
     words.sort()
     marked.sort()
     if len(words) and np.isnan(words[-1]):
         raise ValueError("expected a score for every word, got NaN: leave out what the model never read")
-    return (
-        len(words) - words.searchsorted(marked, "right"),
-        len(words) - words.searchsorted(marked, "left"),
-        len(marked) - marked.searchsorted(marked, "right"),
-        len(marked) - marked.searchsorted(marked, "left"),
-    )
+    n_words = len(words)
+    return n_words - words.searchsorted(marked, "right"), n_words - words.searchsorted(marked, "left"), marked
+
+
+def _gold_places(marked: Floats, text: Ints, n_gold: Ints) -> tuple[Ints, Ints]:
+    """Return tp' and tp of the gold words of all texts [G], by text and score, the lowest first."""
+    ends = np.cumsum(n_gold)[text]  # [G]
+    new = np.ones(len(marked) + 1, dtype=bool)  # True where a word ties with none before it; and at the end
+    new[1:-1] = (marked[1:] != marked[:-1]) | (text[1:] != text[:-1])
+    begins = np.flatnonzero(new)  # of each run of words that tie
+    run = np.cumsum(new[:-1]) - 1  # [G]
+    return ends - begins[run + 1], ends - begins[run]
 
 
 def rank_texts(gold: Sequence[Mask], scores: Sequence[Floats]) -> Rankings:
@@ -58,8 +64,9 @@ def rank_texts(gold: Sequence[Mask], scores: Sequence[Floats]) -> Rankings:
     found = [_places(g, s) for g, s in zip(gold, scores, strict=True)]
     n_words = np.array([len(s) for s in scores], dtype=np.int64)
     n_gold = np.array([len(place[0]) for place in found], dtype=np.int64)
-    n_above, n, tp_above, tp = (np.concatenate(column) for column in zip(*found, strict=True))
+    n_above, n, marked = (np.concatenate(column) for column in zip(*found, strict=True))
     text = np.repeat(np.arange(len(found)), n_gold)
+    tp_above, tp = _gold_places(marked, text, n_gold)
     precision = tp / n
     above = np.where(n_above > 0, tp_above / np.maximum(n_above, 1), 1.0)
     higher = (n - tp + n_above - tp_above) / 2  # other words, a tie half

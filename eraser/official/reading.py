@@ -22,6 +22,8 @@ from pathlib import Path
 from typing import Any, BinaryIO, Literal, cast
 
 import numpy as np
+from msgspec import MsgspecError
+from msgspec.json import Decoder
 
 from eraser.data.source import Source, cut_sentences, cut_sentences_of_jsonl, with_strings
 from eraser.errors import Fault, InputError, short_repr
@@ -242,7 +244,7 @@ def _lines(file: BinaryIO, path: Path) -> Iterator[str]:
 
 def _read_objects(source: Source, name: str) -> list[Record]:
     """Read a .jsonl file of the data set."""
-    found, faults = _parse_lines(StringIO(source.text(name)), source.place(name), json.loads)
+    found, faults = _parse_lines(StringIO(source.text(name)), source.place(name), parse_json)
     if faults:
         raise InputError(*faults)
     return [record for _, record in found]
@@ -273,9 +275,20 @@ def _parse_lines(
     return found, faults
 
 
+def parse_json(line: str) -> Any:
+    """Return what `json.loads` returns, by a reader four times as fast of all but odd lines."""
+    try:
+        return _READER.decode(line)
+    except (MsgspecError, UnicodeError, RecursionError):  # NaN, half of a pair of surrogates, or a fault
+        return json.loads(line)
+
+
+_READER = Decoder()
+
+
 def parse_prediction(line: str) -> Any:
     """Parse a line; soft scores become arrays at once, since a Python object for every number is large."""
-    record = json.loads(line)
+    record = parse_json(line)
     if not isinstance(record, dict):
         return record
     for rationale in rationales_of(record):

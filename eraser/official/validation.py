@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from math import isfinite
 from typing import Any, Literal, cast
 
 import numpy as np
@@ -73,12 +74,14 @@ def faults_by_part(
 ) -> Iterator[tuple[Part, list[Fault]]]:
     """Yield what is wrong with a prediction, by what it spoils; beyond: spans that leave their document."""
     yield "row", [*_row_faults(at, record, lengths)]
-    whole = [r for r in rationales_of(record) if isinstance(r.get("docid"), str)]
+    rationales = rationales_of(record)
+    whole = [r for r in rationales if isinstance(r.get("docid"), str)]
     placed = [(r, lengths[r["docid"]]) for r in whole if r["docid"] in lengths]
-    yield "hard", [f for r, _ in placed for f in _span_faults(at, r)]
-    yield "beyond", [f for r, sentences in placed for f in _beyond_faults(at, r, sum(sentences))]
+    sound = [spans_of(r) for r, _ in placed]
+    yield "hard", [f for (r, _), s in zip(placed, sound, strict=True) for f in _span_faults(at, r, s)]
+    yield "beyond", [f for (r, n), s in zip(placed, sound, strict=True) for f in _beyond_faults(at, r, s, n)]
     for part, unit in (("token", TOKENS), ("sentence", SENTENCES)):
-        yield cast(Part, part), [*_unit_faults(at, unit, record, placed)]
+        yield cast(Part, part), [*_unit_faults(at, unit, rationales, placed)]
     yield "classes", (wrong := [*_label_shape_faults(at, record)]) or [*_distribution_faults(at, record)]
     shape = [*_threshold_shape_faults(at, record)]
     yield "aopc", shape if shape or wrong else [*_aopc_faults(at, record, aopc, thresholds)]
@@ -99,18 +102,16 @@ def _row_faults(at: RecordLocation, record: Record, lengths: Lengths) -> Iterato
 
 
 def _unit_faults(
-    at: RecordLocation, unit: Granularity, record: Record, placed: list[tuple[Record, Sequence[int]]]
+    at: RecordLocation,
+    unit: Granularity,
+    rationales: list[Record],
+    placed: list[tuple[Record, Sequence[int]]],
 ) -> Iterator[Fault]:
     for rationale, sentences in placed:
         # the official scorer takes null for "no scores" in sentences only
         if unit.field in rationale and (unit is TOKENS or rationale[unit.field] is not None):
             yield from _soft_faults(at, unit, rationale, unit.count(sentences))
-    if isinstance(record.get("rationales"), list):
-        yield from _partial_faults(at, unit, rationales_of(record))
-
-
-def _partial_faults(at: RecordLocation, unit: Granularity, rationales: list[Record]) -> Iterator[Fault]:
-    given = sum(r.get(unit.field) is not None for r in rationales)
+    given = sum([r.get(unit.field) is not None for r in rationales])
     if 0 < given < len(rationales):
         yield at.fault(f"{unit.field} for all of its {len(rationales)} documents", f"for {given}")
 
@@ -126,12 +127,12 @@ def spans_of(rationale: Record) -> list[Record]:
     return [span for span in spans if is_span(span)] if isinstance(spans, list) else []
 
 
-def _span_faults(at: RecordLocation, rationale: Record) -> Iterator[Fault]:
+def _span_faults(at: RecordLocation, rationale: Record, sound: list[Record]) -> Iterator[Fault]:
+    """Yield what is wrong with the spans of a rationale, of which some are well-formed."""
     spans, doc_id = rationale.get(HARD, []), rationale["docid"]
     if not isinstance(spans, list):
         yield at.fault(f"a list of {HARD} for {doc_id}", short_repr(spans), doc_id)
         return
-    sound = spans_of(rationale)
     if len(sound) < len(spans):
         strange = (span for span in spans if not is_span(span))
         yield from (
@@ -141,10 +142,13 @@ def _span_faults(at: RecordLocation, rationale: Record) -> Iterator[Fault]:
         yield from _overlap_faults(at, doc_id, sound)
 
 
-def _beyond_faults(at: RecordLocation, rationale: Record, n_words: int) -> Iterator[Fault]:
-    """Yield the spans that do not end where their document ends, or before."""
-    for span in spans_of(rationale):
-        start, end, doc_id = span["start_token"], span["end_token"], rationale["docid"]
+def _beyond_faults(
+    at: RecordLocation, rationale: Record, sound: list[Record], sentences: Sequence[int]
+) -> Iterator[Fault]:
+    """Yield the well-formed spans that do not end where their document ends, or before."""
+    n_words, doc_id = sum(sentences), rationale["docid"]
+    for span in sound:
+        start, end = span["start_token"], span["end_token"]
         if start > n_words or end > n_words:
             yield at.fault(f"a span inside {doc_id} ({n_words} tokens)", f"{start}:{end}", doc_id)
 
@@ -171,8 +175,8 @@ def _soft_faults(at: RecordLocation, unit: Granularity, rationale: Record, n_uni
         expected = f"{n_units} {unit.field}, one for each {unit.name} of {doc_id}"
         expected = expected if n_units else f"a {unit.name} in {doc_id} to score"
         yield at.fault(expected, str(len(scores)), doc_id)
-    elif isinstance(scores, np.ndarray) and scores.dtype == np.float64 and np.isfinite(scores).all():
-        return
+    elif isinstance(scores, np.ndarray) and scores.dtype == np.float64 and isfinite(scores.dot(scores)):
+        return  # quicker than to ask each; numbers so large that their squares are not are looked at below
     elif strange := [x for x in scores if not is_finite(x)]:
         first = strange[0].item() if isinstance(strange[0], np.generic) else strange[0]
         yield at.fault(f"finite numbers in {unit.field} of {doc_id}", short_repr(first), doc_id)
@@ -188,11 +192,7 @@ def _label_shape_faults(at: RecordLocation, record: Record) -> Iterator[Fault]:
         if not isinstance(record.get(field, {}), dict):
             more = ", or as many --labels as there are numbers" if isinstance(record[field], list) else ""
             yield at.fault(f"{field}: an object of label and number{more}", short_repr(record[field]))
-    yield from (_lacks(at, field, needed) for field, needed in _NEEDS if _is_lacking(record, field, needed))
-
-
-def _is_lacking(record: Record, field: str, needed: str) -> bool:
-    return field in record and needed not in record
+    yield from [_lacks(at, field, n) for field, n in _NEEDS if field in record and n not in record]
 
 
 def _lacks(at: RecordLocation, field: str, needed: str) -> Fault:
@@ -200,9 +200,10 @@ def _lacks(at: RecordLocation, field: str, needed: str) -> Fault:
 
 
 def _threshold_shape_faults(at: RecordLocation, record: Record) -> Iterator[Fault]:
-    needs = (LABEL, SCORES, COMP, SUFF)
-    yield from (_lacks(at, THRESHOLDED, n) for n in needs if _is_lacking(record, THRESHOLDED, n))
-    entries = record.get(THRESHOLDED, [])
+    if THRESHOLDED not in record:
+        return
+    yield from [_lacks(at, THRESHOLDED, n) for n in (LABEL, SCORES, COMP, SUFF) if n not in record]
+    entries = record[THRESHOLDED]
     if not isinstance(entries, list):
         yield at.fault(f"a list of {THRESHOLDED}", short_repr(entries))
         return
@@ -262,6 +263,7 @@ def _aopc_faults(
 
 _ANNOTATION_NEEDS = {"annotation_id", "query", "evidences", LABEL}
 _ANNOTATION_MAY = _ANNOTATION_NEEDS | {"query_type", "docids"}
+_NESTED = frozenset((list, dict))
 _EVIDENCE_NEEDS = {"text", "docid"}
 _EVIDENCE_MAY = _EVIDENCE_NEEDS | {"start_token", "end_token", "start_sentence", "end_sentence"}
 
@@ -289,7 +291,7 @@ def _evidence_faults(at: RecordLocation, evidence: Any) -> Iterator[Fault]:
     if not isinstance(evidence, dict) or not _EVIDENCE_NEEDS <= evidence.keys() <= _EVIDENCE_MAY:
         expected = f"evidence with the keys {sorted(_EVIDENCE_NEEDS)} and at most the starts and ends"
         yield at.fault(expected, short_repr(evidence))
-    elif not isinstance(evidence["docid"], str) or any(type(v) in (list, dict) for v in evidence.values()):
+    elif not isinstance(evidence["docid"], str) or not _NESTED.isdisjoint(map(type, evidence.values())):
         yield at.fault("evidence with a docid string, and no value a list or an object", short_repr(evidence))
 
 

@@ -201,18 +201,12 @@ class AdaplerForSequenceClassification(AdaptiveForSequenceClassification):
     def select_tokens(self, layer: int, states: Tensor, rows: PackedLayout) -> tuple[Tensor, Tensor]:
         """Return (kept [P], S [P]) of packed states [P,D]: the hard rule, S >= dial · eta / n."""
         raw = pad_to_multiple(self.contribution_predictors[layer], states).float()  # [P]
-        n, anchor = len(rows.lengths), rows.anchor  # B, [B]
-        highest = raw.new_full((n,), -torch.inf).scatter_reduce(0, rows.sequence_index, raw, "amax")  # [B]
-        weight = (raw - highest[rows.sequence_index]).exp()  # [P]
-        scores = (
-            weight / raw.new_zeros(n).index_add(0, rows.sequence_index, weight)[rows.sequence_index]
-        )  # [P]
-        # Scaling the anchor by a factor f and normalising again divides all others by 1 + (f - 1)·its S.
-        rescaled = 1 + (self.factor(layer) - 1) * scores[anchor]  # [B]
-        threshold = self.config.dial * self.eta[layer] / rows.counts * rescaled  # [B]
-        kept = scores >= threshold[rows.sequence_index]  # [P]
-        kept[anchor] = True
-        return kept, scores
+        scores = rows.softmax(raw)  # [P]
+        threshold = rows.shared(self.config.dial * self.eta[layer])  # [B]
+        if layer:  # scaling the anchor by a factor f and normalising again divides all by 1 + (f - 1)·its S
+            threshold = threshold * (1 + (self.factor(layer) - 1) * scores[rows.anchor])  # [B]
+        kept = scores >= rows.of_each(threshold)  # [P]
+        return kept.index_fill_(0, rows.anchor, True), scores  # [P], [P]
 
     def soft(self, ids: Tensor, types: Tensor, real: Tensor, lam: float) -> SoftOutput:
         """Classify right-padded [B,T] with soft removal of steepness `lam`."""

@@ -45,6 +45,11 @@ class PackedLayout:
     reads_last: bool = False
     traced: ClassVar[bool] = False  # whether its lengths are known only when a graph runs
 
+    @property
+    def single(self) -> bool:
+        """Whether there is but one sequence, whose numbers need no index to be found by."""
+        return len(self.lengths) == 1
+
     @cached_property
     def counts(self) -> Tensor:
         """The lengths as a tensor [B]."""
@@ -53,6 +58,8 @@ class PackedLayout:
     @cached_property
     def first(self) -> Tensor:
         """The index of each sequence's first token [B]."""
+        if self.single:
+            return self.sequence_index[:1]  # 0, already where the tokens are
         return torch.tensor((0, *accumulate(self.lengths))[:-1], device=self.sequence_index.device)  # [B]
 
     @cached_property
@@ -67,11 +74,30 @@ class PackedLayout:
         last = self.counts[:, None] - 1  # [B,1]
         return self.first[:, None] + slots.minimum(last), slots <= last  # [B,T], [B,T]
 
-    def keep(self, kept: Tensor) -> PackedLayout:
-        """Return the rows after dropping the tokens where `kept` [P] is False; one host transfer."""
-        counts = torch.zeros(len(self.lengths), dtype=torch.long, device=kept.device)  # [B]
-        counts.index_add_(0, self.sequence_index, kept.long())  # [B]
-        return self._of(tuple(counts.tolist()), self.sequence_index[kept], self.position[kept])  # [P], [P]
+    def of_each(self, values: Tensor) -> Tensor:
+        """Return the value [B] of each token's sequence [P]; as it is where there is but one."""
+        return values if self.single else values[self.sequence_index]  # [P]
+
+    def shared(self, value: Tensor) -> Tensor:
+        """Return value / n for each sequence of n tokens [B], a number where there is but one."""
+        return value / (self.lengths[0] if self.single else self.counts)  # [B]
+
+    def softmax(self, raw: Tensor) -> Tensor:
+        """Return the softmax of raw scores [P] over the tokens of each sequence [P]."""
+        if self.single:
+            return raw.softmax(0)  # [P]
+        each = raw.new_full((len(self.lengths),), -torch.inf)  # [B]
+        highest = each.scatter_reduce(0, self.sequence_index, raw, "amax")  # [B]
+        weight = (raw - self.of_each(highest)).exp()  # [P]
+        return weight / self.of_each(torch.zeros_like(each).index_add(0, self.sequence_index, weight))  # [P]
+
+    def keep(self, index: Tensor) -> PackedLayout:
+        """Return the rows with the tokens at `index` [K] alone, in their order; one host transfer."""
+        sequence_index = self.sequence_index[index]  # [K]
+        if self.single:
+            return self._of((len(index),), sequence_index, self.position[index])  # [K], [K]
+        counts = torch.bincount(sequence_index, minlength=len(self.lengths))  # [B]
+        return self._of(tuple(counts.tolist()), sequence_index, self.position[index])  # [K], [K]
 
     def leave(self, stop: Tensor) -> PackedLayout:
         """Return the rows after the sequences where `stop` [B] is True have left; one host transfer."""
@@ -88,8 +114,10 @@ class PackedLayout:
 
 def packed_layout(lengths: tuple[int, ...], device: torch.device, reads_last: bool = False) -> PackedLayout:
     """Return the rows of sequences of these lengths."""
-    counts = torch.tensor(lengths, device=device)  # [B]
     tokens = torch.arange(sum(lengths), device=device)  # [P]
+    if len(lengths) == 1:
+        return PackedLayout(lengths, torch.zeros_like(tokens), tokens, lengths[0], reads_last)
+    counts = torch.tensor(lengths, device=device)  # [B]
     sequence_index = torch.repeat_interleave(
         torch.arange(len(lengths), device=device), counts, output_size=len(tokens)
     )  # [P]
@@ -240,20 +268,23 @@ def attend(query: Tensor, key: Tensor, value: Tensor, rows: PackedLayout, how: H
 
 def _one_by_one(query: Tensor, key: Tensor, value: Tensor, rows: PackedLayout, how: How) -> Tensor:
     filling = query.shape[2] - sum(rows.lengths)
+    if rows.single and not filling:
+        return _alone(query, key, value, rows.position, how).transpose(1, 2)  # [1,P,H,d]
     split = (torch.split(t, [*rows.lengths, filling], dim=2) for t in (query, key, value))  # [1,H,n,d] each
     *sequences, (_, _, rest) = zip(*split, strict=True)  # rest [1,H,filling,d]
-    if how.window is None and how.softcap is None:
-        parts = [
-            scaled_dot_product_attention(
-                q, k, v, dropout_p=how.dropout, scale=how.scaling, is_causal=how.causal
-            )
-            for q, k, v in sequences
-        ]
-    else:
-        positions = torch.split(rows.position, list(rows.lengths))  # [n] each
-        pairs = zip(sequences, positions, strict=True)
-        parts = [_plain(q, k, v, how.sees(at), how) for (q, k, v), at in pairs]  # [1,H,n,d] each
+    positions = torch.split(rows.position, list(rows.lengths))  # [n] each
+    pairs = zip(sequences, positions, strict=True)
+    parts = [_alone(q, k, v, at, how) for (q, k, v), at in pairs]  # [1,H,n,d] each
     return torch.cat([*parts, rest], dim=2).transpose(1, 2)  # [1,H,P,d] → [1,P,H,d]
+
+
+def _alone(query: Tensor, key: Tensor, value: Tensor, position: Tensor, how: How) -> Tensor:
+    """Attend within one sequence [1,H,n,d], whose tokens were at these places of its text [n]."""
+    if how.window is not None or how.softcap is not None:
+        return _plain(query, key, value, how.sees(position), how)  # [1,H,n,d]
+    return scaled_dot_product_attention(
+        query, key, value, dropout_p=how.dropout, scale=how.scaling, is_causal=how.causal
+    )  # [1,H,n,d]
 
 
 def _padded(query: Tensor, key: Tensor, value: Tensor, rows: PackedLayout, how: How) -> Tensor:

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -74,6 +75,11 @@ class Call:
     kwargs: Mapping[str, Any]
     more: tuple[Any, ...] | None  # what follows the states in the tuple that it returns
 
+    @cached_property
+    def by_token(self) -> bool:
+        """Whether any of its other arguments has an axis of tokens."""
+        return any(map(_has_tokens, (*self.args, *self.kwargs.values())))
+
 
 @dataclass(frozen=True)
 class Anatomy:
@@ -101,9 +107,16 @@ class LayerCall:
 
     def taking(self, call: Call, take: Callable[[Tensor, Axes], Tensor]) -> LayerCall:
         """Return the pass with `take` done to every argument that has an axis of tokens."""
+        if not call.by_token:
+            return self
         args = tuple(_taken(a, axes, take) for a, axes in zip(self.args, call.args, strict=True))
         kwargs = {name: _taken(a, call.kwargs.get(name), take) for name, a in self.kwargs.items()}
         return LayerCall(self.own, args, kwargs)
+
+
+def _has_tokens(axes: Any) -> bool:
+    """Return whether "T" is among an argument's axes, or those of one of its parts."""
+    return axes == "T" or isinstance(axes, tuple) and any(map(_has_tokens, axes))
 
 
 Step = Callable[[int, Tensor, LayerCall], Tensor]  # (layer, states that enter it, its own pass) → states
@@ -144,15 +157,15 @@ def standing_in(calls: tuple[Call, ...], step: Step) -> Iterator[None]:
     modules = list({id(call.layer): call.layer for call in calls}.values())
     before = [vars(layer).get("forward") for layer in modules]  # of a pass around this one
     for layer in modules:
-        layer.forward = stand_in(layer)
+        vars(layer)["forward"] = stand_in(layer)  # a module's own way to set it looks for parameters first
     try:
         yield
     finally:
         for layer, its in zip(modules, before, strict=True):
             if its is None:
-                del layer.forward  # the class's own is seen again
+                del vars(layer)["forward"]  # the class's own is seen again
             else:
-                layer.forward = its
+                vars(layer)["forward"] = its
 
 
 @contextmanager

@@ -73,9 +73,10 @@ class Packing:
             states = states.reshape(-1, states.shape[-1])[self.place][None]  # [B,T,D] → [1,P,D]
         self._note(states)
         kept, score = self.select_tokens(layer, states[0], self.rows)  # [P], [P]
-        self.trace.append(self._traced(kept, score))  # [B,T], [B,T]
-        states, self.place = states[:, kept], self.place[kept]  # [1,P,D], [P]
-        self.rows = self.rows.keep(kept)
+        scores = None if score is None else self._scattered(score)  # [B,T]
+        states = self._only(states, kept.nonzero()[:, 0])  # [1,P,D]
+        there = torch.zeros_like(self.real).view(-1).index_fill_(0, self.place, True)  # [B·T]
+        self.trace.append(LayerTrace(there.view_as(self.real), scores))  # [B,T], [B,T]
         states = self._layer(layer, states, run)  # [1,P,D]
         states = self._without_stopped(layer, states)  # [1,P,D]
         return states if layer + 1 < len(self.anatomy.calls) else self._leaving(states)
@@ -84,6 +85,13 @@ class Packing:
     def exit_layer(self) -> Tensor | None:
         """How many layers each sequence ran [B], where sequences may stop."""
         return None if self.halting_policy is None else self.exits
+
+    def _only(self, states: Tensor, index: Tensor) -> Tensor:
+        """Return of packed states [1,P,D] those at `index` [K], and know that the others are gone."""
+        if len(index) == len(self.place):
+            return states
+        self.place, self.rows = self.place[index], self.rows.keep(index)  # [K]
+        return states.index_select(1, index)  # [1,K,D]
 
     def _layer(self, layer: int, states: Tensor, run: LayerCall) -> Tensor:
         """Return what the layer's own pass makes of packed states [1,P,D]."""
@@ -148,15 +156,9 @@ class Packing:
         if self.watch is not None:
             self.watch(self._padded(states))  # [B,T,D]
 
-    def _traced(self, kept: Tensor, score: Tensor | None) -> LayerTrace:
-        """Scatter a layer's choice back to original positions [B,T]."""
-        where = torch.zeros(self.real.numel(), dtype=torch.bool, device=self.real.device)  # [B·T]
-        where[self.place[kept]] = True
-        if score is None:
-            return LayerTrace(where.view_as(self.real), None)  # [B,T]
-        scores = torch.zeros(self.real.numel(), dtype=score.dtype, device=self.real.device)  # [B·T]
-        scores[self.place] = score  # [P]
-        return LayerTrace(where.view_as(self.real), scores.view_as(self.real))  # [B,T], [B,T]
+    def _scattered(self, values: Tensor) -> Tensor:
+        """Return values of the tokens that are left [P] at their original positions [B,T], 0 elsewhere."""
+        return values.new_zeros(self.real.numel()).index_copy(0, self.place, values).view_as(self.real)
 
 
 def _packed(place: Tensor, width: int, argument: Tensor, axes: Axes) -> Tensor:

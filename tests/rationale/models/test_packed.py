@@ -4,11 +4,14 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch.utils._python_dispatch import TorchDispatchMode
 from transformers import AutoConfig, AutoModelForSequenceClassification
 
 from eraser import InputError
 from rationale.models.packed import attention as packed
+from rationale.models.packed.attention import packed_layout
 from rationale.models.packed.encoder import check_encoder
+from rationale.models.packed.layers import depth_of
 from tests.conftest import FAMILIES, dropping, tiny_model
 from tests.helpers.models.batches import LENGTHS, batch, kept_words
 
@@ -117,3 +120,61 @@ def test_a_model_without_layers_is_refused():
     expected = r"^expected a classifier whose layers can be run .* got Bart\w+: an encoder and a decoder$"
     with pytest.raises(InputError, match=expected):
         check_encoder(model)
+
+
+# rows
+
+
+def rows_of(lengths):
+    return packed_layout(tuple(lengths), torch.device("cpu"))
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.integers(1, 9), min_size=1, max_size=4), st.integers(0, 2**16))
+def test_what_rows_say_of_each_sequence_is_said_of_it_alone(lengths, seed):
+    random = torch.Generator().manual_seed(seed)
+    parts = [3 * torch.randn(n, generator=random) for n in lengths]
+    rows = rows_of(lengths)
+    assert torch.allclose(rows.softmax(torch.cat(parts)), torch.cat([p.softmax(0) for p in parts]), atol=1e-6)
+    own = torch.arange(1.0, len(lengths) + 1)  # [B]
+    expected = [(i + 1) / n for i, n in enumerate(lengths) for _ in range(n)]
+    assert (rows.of_each(rows.shared(own)) * torch.ones(sum(lengths))).tolist() == pytest.approx(expected)
+    assert rows.first.tolist() == [sum(lengths[:i]) for i in range(len(lengths))]
+
+
+def test_rows_left_after_dropping_by_hand():
+    left = rows_of((3, 1, 4)).keep(torch.tensor([0, 2, 3, 4, 7]))
+    assert (left.lengths, left.reach) == ((2, 1, 2), 4)
+    assert left.sequence_index.tolist() == [0, 0, 1, 2, 2]
+    assert left.position.tolist() == [0, 2, 0, 0, 3]
+    assert left.first.tolist() == [0, 2, 3]
+    one = rows_of((5,)).keep(torch.tensor([0, 3]))
+    assert (one.lengths, one.first.tolist(), one.position.tolist()) == ((2,), [0], [0, 3])
+
+
+# how much is asked of torch: on one short text that costs more time than the arithmetic
+
+
+class Operations(TorchDispatchMode):
+    """Counts what is asked of torch inside."""
+
+    count = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        self.count += 1
+        return func(*args, **(kwargs or {}))
+
+
+def operations(model, **given):
+    with torch.inference_mode(), Operations() as counted:
+        model(**given)
+    return counted.count
+
+
+def test_one_text_costs_few_operations_more_than_without_removal(adapler):
+    ids, real = batch([9])
+    given = {"input_ids": ids, "attention_mask": real.long()}
+    dense = adapler.model
+    adapler(**given)  # anatomy is told by passes of its own
+    more = operations(adapler, **given) - operations(dense, **given)
+    assert more <= 34 * depth_of(dense) + 20  # 60 and more a layer where every index is looked up
