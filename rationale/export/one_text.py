@@ -33,18 +33,19 @@ class OneLayout:
     position: Tensor  # [P]
     read: Tensor  # [1], the place of the piece that the head reads and nothing drops
     reach: int = LONGEST
-    lengths: tuple[None] = (None,)  # of one text; how long it is, a graph knows only when it runs
     traced: ClassVar[bool] = True
 
-    @property
-    def sequence_index(self) -> Tensor:
-        """Zero for each piece [P]."""
-        return torch.zeros_like(self.position)  # [P]
+    def of_each(self, values: Tensor) -> Tensor:
+        """Return the value [1] of each piece's text, as it is."""
+        return values  # [1]
 
-    @property
-    def counts(self) -> Tensor:
-        """How many pieces are there [1]."""
-        return torch.ones_like(self.position).sum()[None]  # [1]
+    def shared(self, value: Tensor) -> Tensor:
+        """Return value / P."""
+        return value / self.position.shape[0]  # a number
+
+    def softmax(self, raw: Tensor) -> Tensor:
+        """Return the softmax of raw scores [P]."""
+        return raw.softmax(0)  # [P]
 
     @cached_property
     def anchor(self) -> Tensor:
