@@ -20,6 +20,7 @@ from rationale.cli.attribute import attribute_command
 from rationale.cli.bench import bench_command
 from rationale.cli.data import agreement_lines, export_command, first_command, import_command, listed
 from rationale.cli.evaluate import compare_command, evaluate_command
+from rationale.cli.exits.command import exits_command
 from rationale.cli.explanations.importing import explanations_app
 from rationale.cli.llm import llm_app
 from rationale.cli.options import (
@@ -66,6 +67,7 @@ app.command("attribute")(attribute_command)
 app.command("bench")(bench_command)
 app.command("compare")(compare_command)
 app.command("speeds")(speeds_command)
+app.command("exits")(exits_command)
 app.command("app")(app_command)
 
 

@@ -8,7 +8,7 @@ from typing import Literal, get_args
 from rationale.settings import setting
 from rationale.training.settings import AdaptiveSettings, Rule, StepSettings
 
-ExitRule = Literal["published", "tight"]  # the rules of rationale.models.dact
+ExitRule = Literal["published", "tight"]  # those of rationale.models.exits that change no class
 Bottleneck = Literal["corrected", "as_released"]  # the forms of rationale.models.inforcoef
 EXIT_RULES: tuple[str, ...] = get_args(ExitRule)
 BOTTLENECKS: tuple[str, ...] = get_args(Bottleneck)
@@ -46,6 +46,48 @@ class DactSettings(AdaptiveSettings):
                 self.exit_rule,
             ),
             (self.hard_epochs == 0, "hard_epochs 0 for DACT, which has one stage", self.hard_epochs),
+        ]
+
+
+@dataclass(frozen=True)
+class ExitsSettings(AdaptiveSettings):
+    """How heads for early exits are trained, with the encoder or on a frozen one, and then halting units.
+
+    Of the heads' stage every layer's answer counts alike. `tau` weighs the ponder cost Σ p_n of the second.
+    """
+
+    epochs: int = setting(2, "Epochs in which the heads learn; the encoder too, unless --frozen.")
+    halting_epochs: int = setting(10, "Epochs in which only the halting units learn, from stored states.")
+    frozen: bool = setting(False, "Leave the encoder as it is; only heads and halting units learn.")
+    tau: float = setting(
+        5e-3, "Weight of the cost of later layers (ponder cost); a larger one stops texts earlier."
+    )
+    head_lr: float = setting(1e-3, "Learning rate of the classification heads.")
+    halting_lr: float = setting(1e-2, "Learning rate of the halting units.")
+    exit_rule: ExitRule = setting("published", "Rule that stops a text; neither changes its predicted class.")
+    shared_head: bool = setting(False, "Share one classification head among all layers.")
+
+    def stages(self) -> tuple[int, ...]:
+        """Return the epochs of each stage."""
+        return (self.epochs, self.halting_epochs)
+
+    def rates(self) -> tuple[float, ...]:
+        """Return the learning rates."""
+        return (self.step.lr, self.head_lr, self.halting_lr)
+
+    def rules(self) -> list[Rule]:
+        """Return what must hold."""
+        return [
+            *super().rules(),
+            (0 <= self.tau < float("inf"), "tau of at least 0", self.tau),
+            (self.halting_epochs >= 1, "halting_epochs of at least 1", self.halting_epochs),
+            (
+                self.exit_rule in EXIT_RULES,
+                f"an exit rule of {', '.join(EXIT_RULES)}",
+                self.exit_rule,
+            ),
+            (self.speedup is None, "no speedup: tau decides", self.speedup),
+            (not self.word_drop, "no word_drop: halting units learn from stored states", self.word_drop),
         ]
 
 
