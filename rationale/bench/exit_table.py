@@ -102,10 +102,11 @@ def compare_exits(
         InputError: trainings of different numbers of seeds, or a model whose texts never stop early.
     """
     settings.check()
-    counts = {len(of) for of in models.values()}
-    if len(counts) != 1:
-        raise InputError(Fault("the same number of models for each training", str(sorted(counts))))
-    lines = {rule: [Lines() for _ in range(counts.pop())] for rule in settings.rules}
+    seeds, *odd = {len(of) for of in models.values()}
+    if odd:
+        got = ", ".join(f"{name} {len(of)}" for name, of in models.items())
+        raise InputError(Fault("the same number of models for each training", got))
+    lines = {rule: [Lines() for _ in range(seeds)] for rule in settings.rules}
     work = [(name, seed, load) for name, of in models.items() for seed, load in enumerate(of)]
     nothing: Mask = np.zeros(0, dtype=bool)
     for name, seed, load in progress(work, "exits", "models"):

@@ -1,8 +1,7 @@
 """Early exits by different rules on one model: accuracy against computation, every rule over its whole dial.
 
 One pass in which nobody stops notes what each layer says of each window; the rules are then played on these
-notes, by the code that stops texts in a real pass. exit_table.py
-compares them and runs them for real.
+notes, by the code that stops texts in a real pass. exit_table.py compares them, and runs them for real.
 
 Axes: L layer, B window, N running window, C class.
 """
@@ -11,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -56,7 +56,7 @@ class Point:
     right: Mask
     layers: float  # run, on average
 
-    @property
+    @cached_property
     def accuracy(self) -> float:
         """Return the share of texts that are right."""
         return float(self.right.mean())

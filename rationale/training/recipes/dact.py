@@ -23,9 +23,8 @@ def with_exits(
     """Return a model with heads and halting units around another one."""
     if exits_early(inner):
         raise InputError(Fault("a model without early exits to build on", type(inner).__name__))
-    return DactForSequenceClassification.wrap(
-        inner, exit_rule=settings.exit_rule, shared_head=settings.shared_head
-    )
+    shared = isinstance(settings, DactSettings) and settings.shared_head
+    return DactForSequenceClassification.wrap(inner, exit_rule=settings.exit_rule, shared_head=shared)
 
 
 class DactStage(PackedStage):

@@ -51,25 +51,25 @@ class DactSettings(AdaptiveSettings):
 
 @dataclass(frozen=True)
 class ExitsSettings(AdaptiveSettings):
-    """How heads for early exits are trained, with the encoder or on a frozen one, and then halting units.
+    """How heads for early exits are trained: on a resting encoder, with it, and then halting units alone.
 
-    Of the heads' stage every layer's answer counts alike. `tau` weighs the ponder cost Σ p_n of the second.
+    In the first two stages every layer's answer counts alike. `tau` weighs the ponder cost Σ p_n of the third.
     """
 
-    epochs: int = setting(2, "Epochs in which the heads learn; the encoder too, unless --frozen.")
-    halting_epochs: int = setting(10, "Epochs in which only the halting units learn, from stored states.")
-    frozen: bool = setting(False, "Leave the encoder as it is; only heads and halting units learn.")
+    head_epochs: int = setting(8, "Epochs in which only heads learn, from stored states; 0 for none.")
+    epochs: int = setting(0, "Epochs in which the encoder learns with the heads; 0 for none.")
+    halting_epochs: int = setting(4, "Epochs in which only halting units learn, from stored states.")
     tau: float = setting(
-        5e-3, "Weight of the cost of later layers (ponder cost); a larger one stops texts earlier."
+        2e-2, "Weight of the cost of later layers (ponder cost); a larger one stops texts earlier."
     )
-    head_lr: float = setting(1e-3, "Learning rate of the classification heads.")
-    halting_lr: float = setting(1e-2, "Learning rate of the halting units.")
+    head_lr: float = setting(1e-3, "Learning rate of the heads in their own stage.")
+    halting_lr: float = setting(3e-3, "Learning rate of the halting units.")
+    halting_decay: float = setting(3.0, "Weight decay of the halting units.")
     exit_rule: ExitRule = setting("published", "Rule that stops a text; neither changes its predicted class.")
-    shared_head: bool = setting(False, "Share one classification head among all layers.")
 
     def stages(self) -> tuple[int, ...]:
         """Return the epochs of each stage."""
-        return (self.epochs, self.halting_epochs)
+        return (self.head_epochs, self.epochs, self.halting_epochs)
 
     def rates(self) -> tuple[float, ...]:
         """Return the learning rates."""
@@ -80,14 +80,16 @@ class ExitsSettings(AdaptiveSettings):
         return [
             *super().rules(),
             (0 <= self.tau < float("inf"), "tau of at least 0", self.tau),
+            (0 <= self.halting_decay < float("inf"), "halting_decay of at least 0", self.halting_decay),
             (self.halting_epochs >= 1, "halting_epochs of at least 1", self.halting_epochs),
+            (self.hard_epochs == 0, "hard_epochs 0 for early exits, which remove nothing", self.hard_epochs),
             (
                 self.exit_rule in EXIT_RULES,
                 f"an exit rule of {', '.join(EXIT_RULES)}",
                 self.exit_rule,
             ),
             (self.speedup is None, "no speedup: tau decides", self.speedup),
-            (not self.word_drop, "no word_drop: halting units learn from stored states", self.word_drop),
+            (not self.word_drop, "no word_drop: stored states are of whole texts", self.word_drop),
         ]
 
 
