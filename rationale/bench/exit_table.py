@@ -19,7 +19,7 @@ from eraser import Dataset, Fault, InputError
 from eraser.metrics.bootstrap import Estimate, difference, estimate
 from eraser.progress import progress
 from eraser.types import Floats, Mask
-from rationale.bench.exits import Point, chosen, check_exits, commonest, line, take_notes
+from rationale.bench.exits import Point, check_exits, chosen, commonest, line, take_notes
 from rationale.hf.classifier import Classifier
 from rationale.models.adaptive import unwrap
 from rationale.models.capabilities import exits_early, under_exit
@@ -113,7 +113,9 @@ def compare_exits(
         classifier = load()
         check_labels(classifier, dataset.labels, name)
         check_exits(classifier, name)
-        choosing, measured = (take_notes(classifier, dataset, s) for s in (settings.choose_on, settings.split))
+        choosing, measured = (
+            take_notes(classifier, dataset, s) for s in (settings.choose_on, settings.split)
+        )
         nothing = commonest(measured.labels, choosing.labels)
         for rule in settings.rules:
             of = lines[rule][seed]
@@ -200,7 +202,7 @@ def time_exits(
 ) -> pd.DataFrame:
     """Return how many times faster than Hugging Face's dense pass each rule is at a dial, really stopping.
 
-    Rounds alternate between the ways; `wall` is the median round's ratio in CPU time, with the least and most.
+    Rounds alternate between the ways; `wall` is the median of their ratios in CPU time, with least and most.
     """
     model = classifier.model
     assert exits_early(model)
@@ -223,7 +225,7 @@ def time_exits(
 
 
 def _seconds(classifier: Classifier, model: Any, batches: Sequence[Batch]) -> float:
-    """Return the seconds of all batches: of CPU time, which others on the machine do not lengthen, or real."""
+    """Return the seconds of all batches; on a CPU of its time, which other processes do not lengthen."""
     clock = time.process_time if classifier.device.type == "cpu" else time.perf_counter
     begin = clock()
     for batch in batches:

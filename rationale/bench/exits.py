@@ -109,7 +109,9 @@ def _noted(
 def play(notes: Notes, rule: Exit, dial: float) -> tuple[NDArray[np.int64], Tensor]:
     """Return after how many layers each window stops [B], and its answer [B,C]."""
     layers, count = notes.halting.shape
-    at = Accumulator(layers, lambda n, running, _: (notes.own[n, running], notes.halting[n, running]), rule, dial)
+    at = Accumulator(
+        layers, lambda n, running, _: (notes.own[n, running], notes.halting[n, running]), rule, dial
+    )
     running = torch.arange(count)  # [N]
     exits = torch.full_like(running, layers)  # [B]
     for layer in range(layers):

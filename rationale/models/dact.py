@@ -28,6 +28,7 @@ from rationale.models.nested_config import NestedConfig
 from rationale.models.packed.head import Head, Tail, head_of, places_of
 from rationale.models.packed.layers import LayerCall, anatomy_of, depth_of, standing_in, width_of
 
+
 def halting_chance(unit: nn.Module, read: Tensor, real: Tensor | None) -> Tensor:
     """Return h [N] after a layer, from states [N,D], or the mean over the real ones of [N,T,D]."""
     return logsigmoid(unit(read_of(read, real))[:, 0].float()).exp()  # [N]

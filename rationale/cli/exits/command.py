@@ -144,7 +144,9 @@ def _timed(found: Any, first: dict[str, Any], loaded: Any, size: tuple[int, int,
             picked = {r: found.points(r, budget)[:1] for r in found.settings.rules}
             dials = {r: p[0][1] for r, p in picked.items() if p and p[0][0] == name}
             if dials:
-                times = time_exits(classifier, flat, {r: p.dial for r, p in dials.items()}, batch_size, rounds)
+                times = time_exits(
+                    classifier, flat, {r: p.dial for r, p in dials.items()}, batch_size, rounds
+                )
                 flops = [1 / dials[r].share for r in times.rule]
                 tables.append(times.assign(budget=budget, model=name, flops=flops))
     return pd.concat(tables)

@@ -47,7 +47,9 @@ class HeadsStage(StoredStage):
         labels = torch.tensor([run.windows[i].label for i in rows], device=u.device)  # [b]
         teacher = torch.stack([run.logits[i] for i in rows]).to(u.device)  # [b,C]
         weights = LossWeights(0.0, 0.0, distill=s.distill, temperature=s.temperature)
-        logits = [head(u[:, n], None, unwrap(self.model)) for n, head in enumerate(self.modules)]  # [b,C] each
+        logits = [
+            head(u[:, n], None, unwrap(self.model)) for n, head in enumerate(self.modules)
+        ]  # [b,C] each
         return torch.stack([task_loss(of.float(), labels, weights, teacher) for of in logits]).mean()
 
 
@@ -81,7 +83,9 @@ class HaltingStage(StoredStage):
         assert isinstance(run.settings, ExitsSettings)
         self.settings, s = run.settings, run.settings
         model = run.model_as(DactForSequenceClassification)
-        super().__init__(run, place, s.halting_epochs, list(model.halting_units), s.halting_lr, s.halting_decay)
+        super().__init__(
+            run, place, s.halting_epochs, list(model.halting_units), s.halting_lr, s.halting_decay
+        )
         self.answers = torch.empty(0)  # y_n [B,L,C]
 
     def begin_epoch(self, epoch: int, fresh: bool) -> dict[str, Any]:

@@ -53,7 +53,7 @@ class DactSettings(AdaptiveSettings):
 class ExitsSettings(AdaptiveSettings):
     """How heads for early exits are trained: on a resting encoder, with it, and then halting units alone.
 
-    In the first two stages every layer's answer counts alike. `tau` weighs the ponder cost Σ p_n of the third.
+    In the first two stages all layers' answers count alike; `tau` weighs the ponder cost Σ p_n of the third.
     """
 
     head_epochs: int = setting(8, "Epochs in which only heads learn, from stored states; 0 for none.")

@@ -155,7 +155,9 @@ class _Noting:
     def should_stop(self, layer: int, read: Tensor, running: Tensor, real: Tensor | None) -> None:
         """Note a layer's states."""
         if real is not None:
-            raise InputError(Fault.of("heads learn from stored states only where they read one token, not all"))
+            raise InputError(
+                Fault.of("heads learn from stored states only where they read one token, not all")
+            )
         self.read.append(read)
 
     def logits(self) -> Tensor:

@@ -112,7 +112,7 @@ def test_differences_and_areas_are_means_over_seeds_and_budgets(compared):
     assert table.value[("at 0.500", "published")] == pytest.approx((3 / 4 + 1 / 4) / 2)
     assert table.ahead[("at 0.500", "depth")] == pytest.approx(1 / 4)
     assert table.ahead[("at 1.000", "depth")] == 0
-    # of the budgets 1/60 … 30/60: 14 of nothing, 15 of a half, 1 of three quarters; CLOSE changes none of them
+    # of the budgets 1/60 … 30/60: 14 of nothing, 15 of a half, 1 of three quarters; CLOSE changes none
     area = (14 * 1 / 4 + 15 * 2 / 4 + 1 * 3 / 4) / 30
     assert table.value[("area to 0.5", "published")] == pytest.approx((area + 1 / 4) / 2)
     low, high = table.ahead_low[("area to 0.5", "depth")], table.ahead_high[("area to 0.5", "depth")]

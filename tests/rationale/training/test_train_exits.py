@@ -91,11 +91,13 @@ def test_run_at_full_depth_the_last_layer_says_what_the_dense_model_says(dense, 
 
 
 def test_heads_answer_train_better_than_copies_of_the_dense_models_do(whole, dense, few):
-    """What was folded in fits the states as they are: answers after one layer are told from train's labels."""
+    """What was folded in fits the states as they are: after one layer they know train's labels better."""
     trained = load_classifier(whole[0], device="cpu")
     copies = replace(trained, model=DactForSequenceClassification.wrap(load_classifier(dense).model).eval())
     texts = trained.encoder.encode([few.text(e) for e in few.splits["train"]])
-    labels = [LABELS.index(e.label) for e, of_text in zip(few.splits["train"], texts, strict=True) for _ in of_text]
+    labels = [
+        LABELS.index(e.label) for e, of_text in zip(few.splits["train"], texts, strict=True) for _ in of_text
+    ]
     windows = [w for of_text in texts for w in of_text]
     losses = []
     for model in (trained, copies):
@@ -110,7 +112,10 @@ def test_loss_of_halting_is_that_of_the_mixed_answer_and_of_pondering():
     torch.manual_seed(1)
     stage = object.__new__(HaltingStage)
     stage.states, stage.answers = torch.randn(4, 3, 8), torch.randn(4, 3, 2).softmax(-1)
-    stage.modules, stage.settings = nn.ModuleList(nn.Linear(8, 1) for _ in range(3)), replace(SETTINGS, tau=0.3)
+    stage.modules, stage.settings = (
+        nn.ModuleList(nn.Linear(8, 1) for _ in range(3)),
+        replace(SETTINGS, tau=0.3),
+    )
     labels = [0, 1, 1, 0]
     stage.run = type("Run", (), {"windows": [type("W", (), {"label": y}) for y in labels]})
     expected = 0.0
