@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import nll_loss
 
 from rationale.models.adapler_losses import LossWeights, task_loss
@@ -75,9 +75,13 @@ class JointStage(PackedStage):
 
 
 class HaltingStage(StoredStage):
-    """The loss is that of a_N, and τ Σ p_n; all but the halting units rests."""
+    """The loss is that of a_N, and τ Σ p_n; all but the halting units rests.
+
+    They start at h = 0.88, not at a half: else the last layers hardly count in a_N, and never come to.
+    """
 
     name = "halting"
+    start = 2.0  # before σ
 
     def __init__(self, run: TrainingRun, place: int) -> None:
         assert isinstance(run.settings, ExitsSettings)
@@ -87,6 +91,8 @@ class HaltingStage(StoredStage):
             run, place, s.halting_epochs, list(model.halting_units), s.halting_lr, s.halting_decay
         )
         self.answers = torch.empty(0)  # y_n [B,L,C]
+        for unit in model.halting_units:
+            nn.init.constant_(unit.bias, self.start)  # type: ignore[arg-type]
 
     def begin_epoch(self, epoch: int, fresh: bool) -> dict[str, Any]:
         """Let the best of these epochs be kept, whatever was reached before."""

@@ -56,7 +56,7 @@ class ExitsSettings(AdaptiveSettings):
     In the first two stages all layers' answers count alike; `tau` weighs the ponder cost Σ p_n of the third.
     """
 
-    head_epochs: int = setting(8, "Epochs in which only heads learn, from stored states; 0 for none.")
+    head_epochs: int = setting(4, "Epochs in which only heads learn, from stored states; 0 for none.")
     epochs: int = setting(0, "Epochs in which the encoder learns with the heads; 0 for none.")
     halting_epochs: int = setting(4, "Epochs in which only halting units learn, from stored states.")
     tau: float = setting(

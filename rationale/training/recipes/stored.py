@@ -25,7 +25,7 @@ from rationale.models.adaptive import unwrap
 from rationale.models.dact import DactForSequenceClassification
 from rationale.models.packed.encoder import run_packed
 from rationale.training.adaptive import digest_of
-from rationale.training.loop import linear
+from rationale.training.loop import decay_groups, linear
 from rationale.training.run import TrainingRun
 from rationale.training.stage import Stage
 from rationale.training.targets import kept_on_disk
@@ -74,7 +74,8 @@ class StoredStage(Stage):
         self.model.requires_grad_(False)
         self.modules.requires_grad_(True)
         total, step = max(1, run.steps * epochs), run.settings.step
-        self.optimizer = AdamW(self.modules.parameters(), lr=lr, weight_decay=weight_decay, eps=step.eps)
+        groups = decay_groups(self.modules.named_parameters(), weight_decay)
+        self.optimizer = AdamW(groups, lr=lr, eps=step.eps)
         schedule = LambdaLR(self.optimizer, lambda at: linear(at, total, step.warmup * total))
         self.states = self.mean = self.deviation = torch.empty(0)  # [B,L,D], [L,D], [L,D]
         super().__init__(run, place, epochs, {"weights": self.optimizer}, [schedule])
