@@ -75,12 +75,15 @@ class Compared:
     def right(self, rule: str, budget: float) -> Floats:
         """Return each text's mean over seeds of being right, chosen within a budget."""
         found = [(of, of.within(budget)) for of in self.lines[rule]]
-        return np.mean([self.nothing if i is None else of.measured[i].right for of, i in found], axis=0)
+        seeds = [self.nothing if i is None else of.measured[i].right for of, i in found]
+        right: Floats = np.mean(seeds, axis=0)
+        return right
 
     def credit(self, rule: str, up_to: float) -> Floats:
         """Return each text's mean over the budgets up to a share: their mean is the area under accuracy."""
         count = round(STEPS * up_to)
-        return np.mean([self.right(rule, i / STEPS) for i in range(1, count + 1)], axis=0)
+        credit: Floats = np.mean([self.right(rule, i / STEPS) for i in range(1, count + 1)], axis=0)
+        return credit
 
     def points(self, rule: str, budget: float) -> list[tuple[str, Point]]:
         """Return for each seed the model and the point chosen, where there is one."""
