@@ -23,6 +23,7 @@ from rationale.cli.deploy.export import export_model_command
 from rationale.cli.deploy.predict import predict_command
 from rationale.cli.deploy.serve import serve_command
 from rationale.cli.evaluate import compare_command, evaluate_command
+from rationale.cli.exits.command import exits_command
 from rationale.cli.explanations.importing import explanations_app
 from rationale.cli.llm import llm_app
 from rationale.cli.options import (
@@ -73,6 +74,7 @@ app.command("bench")(bench_command)
 app.command("compare")(compare_command)
 app.command("speeds")(speeds_command)
 app.command("export")(export_model_command)
+app.command("exits")(exits_command)
 app.command("app")(app_command)
 app.command("predict")(predict_command)
 app.command("serve")(serve_command)

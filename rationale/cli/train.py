@@ -13,7 +13,12 @@ from rationale.cli.from_settings import from_settings
 from rationale.cli.options import DataPath, DatasetName, Dense, ModelOut, OnlyEvidence, Overwrite, Training
 from rationale.process.terminal import digits, say, say_lines, say_next
 from rationale.training.recipes.adapler_settings import RECIPE_OPTIONS, AdaplerSettings, recipe_options
-from rationale.training.recipes.settings import DactSettings, InforCoefSettings, PruneSettings
+from rationale.training.recipes.settings import (
+    DactSettings,
+    ExitsSettings,
+    InforCoefSettings,
+    PruneSettings,
+)
 from rationale.training.settings import AdaptiveSettings, TrainSettings
 
 train_app = typer.Typer(no_args_is_help=True, help="Train models.")
@@ -101,6 +106,13 @@ def train_adapler_command(
 def train_dact_command(*, training: Training, settings: DactSettings) -> None:
     """Train a model in which a text stops at the layer that decides its class (DACT-BERT)."""
     train_recipe("dact", training, settings)
+
+
+@train_app.command("exits")
+@from_settings(without=(*STEP, "hard_epochs", "hard_lr", "speedup", "word_drop"))
+def train_exits_command(*, training: Training, settings: ExitsSettings) -> None:
+    """Train a head at each layer, for any rule of early exits, and then halting units (DACT-BERT)."""
+    train_recipe("exits", training, settings)
 
 
 @train_app.command("inforcoef")

@@ -155,6 +155,12 @@ class AdaptiveForSequenceClassification(PreTrainedModel):  # type: ignore[no-unt
         if self.inner is not None:
             self.inner.set_dial(dial)
 
+    def set_exit(self, rule: str, dial: float) -> None:
+        """Let texts stop by a rule of EXITS at a dial; what drops tokens keeps its own."""
+        if self.inner is None:
+            raise InputError(Fault("a model that lets texts stop early", type(self).__name__))
+        self.inner.set_exit(rule, dial)
+
     @contextmanager
     def at_dial(self, dial: float) -> Iterator[None]:
         """Run at a dial; afterwards every model has its own again."""

@@ -5,7 +5,8 @@ Code outside this package never asks of which class a model is: it asks here wha
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, TypeGuard
 
 from transformers import PreTrainedModel
@@ -46,6 +47,18 @@ def wrappers(model: PreTrainedModel) -> list[AdaptiveForSequenceClassification]:
 def at_dial(model: object, dial: float) -> AbstractContextManager[None]:
     """Return the context in which a model runs at a dial; one without a dial runs as it is."""
     return model.at_dial(dial) if has_dial(model) else nullcontext()
+
+
+@contextmanager
+def under_exit(model: AdaptiveForSequenceClassification, rule: str, dial: float) -> Iterator[None]:
+    """Run a model that exits early by a rule of EXITS at a dial; afterwards it has its own again."""
+    exiting = next(w for w in wrappers(model) if w.exit_heads())
+    before = exiting.config.exit_rule, exiting.config.dial
+    try:
+        exiting.set_exit(rule, dial)
+        yield
+    finally:
+        exiting.set_exit(*before)
 
 
 def without_removal(model: Any) -> Any:

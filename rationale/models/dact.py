@@ -11,7 +11,7 @@ Axes: B sequence of the batch, N running sequence, T token, L layer, D hidden wi
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -22,88 +22,29 @@ from transformers.modeling_outputs import SequenceClassifierOutput
 
 from eraser import Fault, InputError
 from rationale.models.adaptive import AdaptiveForSequenceClassification, unwrap
+from rationale.models.exits.accumulator import Accumulator
+from rationale.models.exits.rules import EXITS, layers_run
 from rationale.models.nested_config import NestedConfig
 from rationale.models.packed.head import Head, Tail, head_of, places_of
 from rationale.models.packed.layers import LayerCall, anatomy_of, depth_of, standing_in, width_of
 
-TINY = 1e-30  # under a logarithm
-
-# (a_n of the top class, of the runner-up, p_n, layers left) → True where no later layer can change the class
-ExitRule = Callable[[Tensor, Tensor, Tensor, int], Tensor]
-
-
-def published_rule(top: Tensor, second: Tensor, p: Tensor, left: int) -> Tensor:
-    """Return a_top (1 − p)^d >= a_second + d p."""
-    return top * (1 - p) ** left >= second + left * p  # [N]
-
-
-def tight_rule(top: Tensor, second: Tensor, p: Tensor, left: int) -> Tensor:
-    """Return W (1 + a_top − a_second) >= 1, W = (1 − p)^d.
-
-    The final answer is w a_n + (1 − w) q, w >= W, q a distribution: at worst all of it on the runner-up.
-    """
-    return (1 - p) ** left * (1 + top - second) >= 1  # [N]
-
-
-EXIT_RULES: dict[str, ExitRule] = {"published": published_rule, "tight": tight_rule}
-
-
-class Accumulator:
-    """The answers a [B,C] and weights p [B] of a batch, layer by layer; `rule` None: nobody stops.
-
-    `dial` divides p in the rule: above 1 texts stop before their class is certain.
-    """
-
-    def __init__(
-        self,
-        layers: int,
-        read: Callable[[int, Tensor, Tensor | None], tuple[Tensor, Tensor]],
-        rule: ExitRule | None,
-        dial: float = 1.0,
-    ) -> None:
-        self.layers, self.read, self.rule, self.dial = layers, read, rule, dial
-        self.answer = self.p = torch.empty(0)
-        self.answers: list[Tensor] = []  # y_n [N,C] of each layer, of the sequences running there
-        self.ponder: list[Tensor] = []  # and p_n [N]
-
-    def should_stop(
-        self, layer: int, read: Tensor, running: Tensor, real: Tensor | None = None
-    ) -> Tensor | None:
-        """Take in a layer; return True [N] for the sequences whose class is certain."""
-        y, h = self.read(layer, read, real)  # [N,C], [N]
-        if layer == 0:
-            self.answer, self.p = y, h  # [B,C], [B]
-        else:
-            before = self.p[running]  # [N]
-            a = before[:, None] * y + (1 - before[:, None]) * self.answer[running]  # [N,C]
-            self.answer = self.answer.index_copy(0, running, a)  # [B,C]
-            self.p = self.p.index_copy(0, running, h * before)  # [B]
-        self.answers.append(y)
-        self.ponder.append(self.p[running])
-        left = self.layers - 1 - layer
-        if self.rule is None or not self.dial or not left:
-            return None
-        best = self.answer[running].topk(2, dim=-1).values  # [N,2]
-        p = (self.p[running] / self.dial).clamp(max=1)  # [N]
-        return self.rule(best[:, 0], best[:, 1], p, left)  # [N]
-
-    def logits(self) -> Tensor:
-        """Return ln a [B,C]: a is a distribution already."""
-        return (self.answer + TINY).log()  # [B,C]
-
 
 def halting_chance(unit: nn.Module, read: Tensor, real: Tensor | None) -> Tensor:
     """Return h [N] after a layer, from states [N,D], or the mean over the real ones of [N,T,D]."""
-    if real is not None:
-        read = (read * real[..., None]).sum(1) / real.sum(1, keepdim=True)  # [N,T,D] → [N,D]
-    return logsigmoid(unit(read)[:, 0].float()).exp()  # [N]
+    return logsigmoid(unit(read_of(read, real))[:, 0].float()).exp()  # [N]
+
+
+def read_of(read: Tensor, real: Tensor | None) -> Tensor:
+    """Return what a halting unit reads [N,D]: states [N,D], or the mean over the real ones of [N,T,D]."""
+    return read if real is None else (read * real[..., None]).sum(1) / real.sum(1, keepdim=True)  # [N,D]
 
 
 class DactConfig(NestedConfig):  # type: ignore[no-untyped-call]
-    """The model inside, the rule by which sequences stop, and whether all layers share one head.
+    """The model inside, the rule by which sequences stop, of EXITS, and whether all layers share one head.
 
-    `dial`: 0 runs every layer, 1 is as trained and changes no window's class, above 1 is faster. `tail` says
-    where the modules of a head are in the model, which every layer has copies of; None: pooler, classifier.
+    `dial`: 0 runs every layer; at 1 DACT-BERT's own rules are as trained and change no window's class, above
+    1 they are faster; what it means to the others is in their own words. `tail` says where the modules of a
+    head are in the model, which every layer has copies of; None: pooler, classifier.
     """
 
     model_type = "dact"
@@ -117,8 +58,8 @@ class DactConfig(NestedConfig):  # type: ignore[no-untyped-call]
         tail: list[str] | None = None,
         **kwargs: Any,
     ) -> None:
-        if exit_rule not in EXIT_RULES:
-            raise InputError(Fault(f"an exit rule of {', '.join(EXIT_RULES)}", repr(exit_rule)))
+        if exit_rule not in EXITS:
+            raise InputError(Fault(f"an exit rule of {', '.join(EXITS)}", repr(exit_rule)))
         self.exit_rule, self.shared_head, self.dial, self.tail = exit_rule, shared_head, dial, tail
         super().__init__(encoder, **kwargs)
 
@@ -163,14 +104,22 @@ class DactForSequenceClassification(AdaptiveForSequenceClassification):
         return y, halting_chance(self.halting_units[layer], read, real)  # [N,C], [N]
 
     def exit_heads(self) -> Sequence[nn.Module]:
-        """Return each layer's head and halting unit."""
-        last = self.own_head()
-        heads = [*self.heads, *[last] * (len(self.halting_units) - len(self.heads))]
-        return [nn.ModuleList(pair) for pair in zip(heads, self.halting_units, strict=True)]
+        """Return each layer's head and halting unit; an empty one where the rule never asks for them."""
+        layers = len(self.halting_units)
+        heads = [*self.heads, *[self.own_head()] * (layers - len(self.heads))]
+        pairs = [nn.ModuleList(pair) for pair in zip(heads, self.halting_units, strict=True)]
+        if not EXITS[self.config.exit_rule].fixed:
+            return pairs
+        run = layers_run(layers, self.config.dial)
+        return [pair if n == run else nn.ModuleList() for n, pair in enumerate(pairs, start=1)]
+
+    def set_exit(self, rule: str, dial: float) -> None:
+        """Let texts stop by a rule of EXITS at a dial; models inside keep theirs."""
+        self.config.exit_rule, self.config.dial = rule, dial
 
     def accumulator(self, halts: bool) -> Accumulator:
         """Return a fresh accumulator, which lets sequences stop or not."""
-        rule = EXIT_RULES[self.config.exit_rule] if halts else None
+        rule = EXITS[self.config.exit_rule] if halts else None
         return Accumulator(len(self.halting_units), self.read, rule, self.config.dial)
 
     def halting_policy(self) -> Accumulator:
@@ -185,15 +134,16 @@ class DactForSequenceClassification(AdaptiveForSequenceClassification):
 class FullDepth(nn.Module):
     """A DACT model with every layer run on every token, behind Hugging Face's own interface.
 
-    Its logits are ln a_L, whose largest is the class that early exits give too. What several layers would
-    share, or the encoder too has run, is copied: DeepLIFT wants every module used once.
+    Its logits are ln a_L, whose largest is the class that early exits at dial 1 give too; of a rule that
+    mixes no answers, ln y_L. What several layers would share, or the encoder too has run, is copied: DeepLIFT
+    wants every module used once.
     """
 
     def __init__(self, model: DactForSequenceClassification) -> None:
         super().__init__()
         self.inner = unwrap(model)
         self.config = self.inner.config
-        self.halting_units = model.halting_units
+        self.halting_units, self.rule = model.halting_units, EXITS[model.config.exit_rule]
         copies = len(model.halting_units) - len(model.heads)
         own = [copy.deepcopy(model.own_head()) for _ in range(copies)]
         self.heads = nn.ModuleList([*model.heads, *own])
@@ -221,7 +171,7 @@ class FullDepth(nn.Module):
 
         with standing_in(anatomy_of(self.inner).calls, noting):
             found = self.inner(**inputs)
-        accumulator = Accumulator(len(self.heads), self._read, rule=None)
+        accumulator = Accumulator(len(self.heads), self._read, self.rule, dial=0)
         running = torch.arange(len(left[0]), device=left[0].device)  # [B]
         for layer, states in enumerate(left):
             read, real = self._states(states, **inputs)  # [B,D], or [B,T,D] and [B,T]

@@ -247,6 +247,23 @@ def speed_figure(table: pd.DataFrame) -> Figure:
     return figure
 
 
+def exit_figure(table: pd.DataFrame) -> Figure:
+    """Return accuracy, with its interval, against the share of the dense FLOPs, steps for each exit rule."""
+    figure, axes = new_figure(1, width=5.6)
+    for rule, (colour, marker) in look(table.rule).items():
+        rows = table[table.rule == rule].drop_duplicates("dials").sort_values("share")
+        axes[0].plot(rows.share, rows.accuracy, f"{marker}-", color=colour, markersize=4, label=rule)
+        axes[0].fill_between(
+            rows.share, rows.accuracy_low, rows.accuracy_high, color=colour, alpha=0.08, linewidth=0
+        )
+    axes[0].set_xlim(0, 1.02)
+    axes[0].set_xlabel("FLOPs / the dense model's ↓")
+    axes[0].set_ylabel("accuracy ↑")
+    axes[0].set_title(f"n = {int(table.n.max())}", fontsize=9)
+    shared_legend(figure)
+    return figure
+
+
 def kept_tokens(axes: Axes, table: pd.DataFrame, names: list[str]) -> Axes:
     """Draw the mean number of tokens in each layer, a line for each row of the table."""
     layers = [c for c in table.columns if c.startswith("layer_")]

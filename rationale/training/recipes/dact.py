@@ -8,20 +8,23 @@ from transformers import PreTrainedModel
 
 from eraser import Fault, InputError
 from rationale.models.capabilities import exits_early
-from rationale.models.dact import TINY, DactForSequenceClassification
+from rationale.models.dact import DactForSequenceClassification
+from rationale.models.exits.rules import TINY
 from rationale.training.adaptive import Recipe
 from rationale.training.loop import decay_groups
-from rationale.training.recipes.settings import DactSettings
+from rationale.training.recipes.settings import DactSettings, ExitsSettings
 from rationale.training.run import TrainingBatch, TrainingRun
 from rationale.training.stage import PackedStage
 
 
-def _model(inner: PreTrainedModel, settings: DactSettings) -> DactForSequenceClassification:
+def with_exits(
+    inner: PreTrainedModel, settings: DactSettings | ExitsSettings
+) -> DactForSequenceClassification:
+    """Return a model with heads and halting units around another one."""
     if exits_early(inner):
         raise InputError(Fault("a model without early exits to build on", type(inner).__name__))
-    return DactForSequenceClassification.wrap(
-        inner, exit_rule=settings.exit_rule, shared_head=settings.shared_head
-    )
+    shared = isinstance(settings, DactSettings) and settings.shared_head
+    return DactForSequenceClassification.wrap(inner, exit_rule=settings.exit_rule, shared_head=shared)
 
 
 class DactStage(PackedStage):
@@ -51,4 +54,4 @@ class DactStage(PackedStage):
         return terms
 
 
-DACT = Recipe(DactSettings, _model, {"dact": DactStage})
+DACT = Recipe(DactSettings, with_exits, {"dact": DactStage})

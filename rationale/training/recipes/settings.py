@@ -8,7 +8,7 @@ from typing import Literal, get_args
 from rationale.settings import setting
 from rationale.training.settings import AdaptiveSettings, Rule, StepSettings
 
-ExitRule = Literal["published", "tight"]  # the rules of rationale.models.dact
+ExitRule = Literal["published", "tight"]  # those of rationale.models.exits that change no class
 Bottleneck = Literal["corrected", "as_released"]  # the forms of rationale.models.inforcoef
 EXIT_RULES: tuple[str, ...] = get_args(ExitRule)
 BOTTLENECKS: tuple[str, ...] = get_args(Bottleneck)
@@ -46,6 +46,50 @@ class DactSettings(AdaptiveSettings):
                 self.exit_rule,
             ),
             (self.hard_epochs == 0, "hard_epochs 0 for DACT, which has one stage", self.hard_epochs),
+        ]
+
+
+@dataclass(frozen=True)
+class ExitsSettings(AdaptiveSettings):
+    """How heads for early exits are trained: on a resting encoder, with it, and then halting units alone.
+
+    In the first two stages all layers' answers count alike; `tau` weighs the ponder cost Σ p_n of the third.
+    """
+
+    head_epochs: int = setting(4, "Epochs in which only heads learn, from stored states; 0 for none.")
+    epochs: int = setting(0, "Epochs in which the encoder learns with the heads; 0 for none.")
+    halting_epochs: int = setting(4, "Epochs in which only halting units learn, from stored states.")
+    tau: float = setting(
+        2e-2, "Weight of the cost of later layers (ponder cost); a larger one stops texts earlier."
+    )
+    head_lr: float = setting(1e-3, "Learning rate of the heads in their own stage.")
+    halting_lr: float = setting(3e-3, "Learning rate of the halting units.")
+    halting_decay: float = setting(3.0, "Weight decay of the halting units.")
+    exit_rule: ExitRule = setting("published", "Rule that stops a text; neither changes its predicted class.")
+
+    def stages(self) -> tuple[int, ...]:
+        """Return the epochs of each stage."""
+        return (self.head_epochs, self.epochs, self.halting_epochs)
+
+    def rates(self) -> tuple[float, ...]:
+        """Return the learning rates."""
+        return (self.step.lr, self.head_lr, self.halting_lr)
+
+    def rules(self) -> list[Rule]:
+        """Return what must hold."""
+        return [
+            *super().rules(),
+            (0 <= self.tau < float("inf"), "tau of at least 0", self.tau),
+            (0 <= self.halting_decay < float("inf"), "halting_decay of at least 0", self.halting_decay),
+            (self.halting_epochs >= 1, "halting_epochs of at least 1", self.halting_epochs),
+            (self.hard_epochs == 0, "hard_epochs 0 for early exits, which remove nothing", self.hard_epochs),
+            (
+                self.exit_rule in EXIT_RULES,
+                f"an exit rule of {', '.join(EXIT_RULES)}",
+                self.exit_rule,
+            ),
+            (self.speedup is None, "no speedup: tau decides", self.speedup),
+            (not self.word_drop, "no word_drop: stored states are of whole texts", self.word_drop),
         ]
 
 

@@ -5,7 +5,14 @@ from __future__ import annotations
 from rationale.training.adaptive import Recipe
 from rationale.training.recipes.adapler import ADAPLER
 from rationale.training.recipes.dact import DACT
+from rationale.training.recipes.exits import EXITS
 from rationale.training.recipes.inforcoef import INFORCOEF
 from rationale.training.recipes.prune import PRUNE
 
-RECIPES: dict[str, Recipe] = {"adapler": ADAPLER, "dact": DACT, "inforcoef": INFORCOEF, "prune": PRUNE}
+RECIPES: dict[str, Recipe] = {
+    "adapler": ADAPLER,
+    "dact": DACT,
+    "exits": EXITS,
+    "inforcoef": INFORCOEF,
+    "prune": PRUNE,
+}

@@ -8,7 +8,9 @@ import torch
 from torch import nn
 
 from rationale.models.adaptive import unwrap
-from rationale.models.dact import EXIT_RULES, Accumulator, DactForSequenceClassification
+from rationale.models.dact import DactForSequenceClassification
+from rationale.models.exits.accumulator import Accumulator
+from rationale.models.exits.rules import EXIT_RULES
 from rationale.models.packed.encoder import run_packed
 from rationale.models.packed.head import Head
 from rationale.models.pruning import cut

@@ -14,7 +14,12 @@ from rationale.cli import train_app
 from rationale.hf.classifier import load_classifier
 from rationale.process.terminal import digits
 from rationale.training.recipes.adapler_settings import AdaplerSettings
-from rationale.training.recipes.settings import DactSettings, InforCoefSettings, PruneSettings
+from rationale.training.recipes.settings import (
+    DactSettings,
+    ExitsSettings,
+    InforCoefSettings,
+    PruneSettings,
+)
 from rationale.training.recipes.table import RECIPES
 from tests.helpers.command_line import run
 from tests.helpers.models.trainings import few_of, save_cut, save_dense
@@ -23,7 +28,8 @@ PLAIN = ("--device", "cpu", "--precision", "float32")
 BRIEF = ("--epochs", 1, "--hard-epochs", 1, "--batch-size", 64, "--tolerance", 1.0, *PLAIN)
 OF_FILES = {"dense", "out", "dataset", "data", "compose", "only_evidence"}
 KINDS = {
-    "adapler": AdaplerSettings, "dact": DactSettings, "inforcoef": InforCoefSettings, "prune": PruneSettings,
+    "adapler": AdaplerSettings, "dact": DactSettings, "exits": ExitsSettings, "inforcoef": InforCoefSettings,
+    "prune": PruneSettings,
 }  # fmt: skip
 
 
@@ -103,7 +109,7 @@ def test_a_model_can_be_trained_on_marked_words_alone(rationale, monkeypatch, na
     read = []
     real = adaptive.training_windows
     monkeypatch.setattr(adaptive, "training_windows", lambda e, d, x: read.append((d, x)) or real(e, d, x))
-    stages = () if name == "dact" else ("--hard-epochs", 1)
+    stages = () if name in ("dact", "exits") else ("--hard-epochs", 1)
     command = ("train", name, "--dense", "dense", "--epochs", 1, *stages, "--tolerance", 1.0, *PLAIN)
     for out, options in (("whole", ()), ("marked", ("--evidence-only",))):
         code, _, err = rationale(*command, *options, "--out", out)

@@ -24,9 +24,11 @@ BRIEF = {"epochs": 1, "hard_epochs": 1, "predictor_epochs": 1, "saliency_epochs"
 DOES = {
     "adapler": "It drops tokens before each layer (AdapLeR); the words that are left are its rationale.",
     "dact": "A text stops at the layer that decides it (DACT-BERT).",
+    "exits": "A text stops at the layer that decides it (DACT-BERT).",
     "inforcoef": "It drops tokens before each layer (Infor-Coef); the words that are left are its rationale.",
     "prune": "Heads, units and hidden dimensions are cut out of it.",
 }
+KIND = {"prune": "pruned", "exits": "dact"}  # what a configuration calls what a recipe makes
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +83,7 @@ def test_the_lines_of_a_card_load_the_model(dense, capsys):
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_an_adaptive_models_card_says_what_it_does_and_how_it_is_loaded(name, dense, few, tmp_path):
-    recipe, brief = RECIPES[name], BRIEF | ({"hard_epochs": 0} if name == "dact" else {})
+    recipe, brief = RECIPES[name], BRIEF | ({"hard_epochs": 0} if name in ("dact", "exits") else {})
     train_adaptive(recipe, dense, few, tmp_path / name, recipe.settings.of(brief))
     text = text_of(tmp_path / name)
     assert DOES[name] in text
@@ -90,7 +92,7 @@ def test_an_adaptive_models_card_says_what_it_does_and_how_it_is_loaded(name, de
     assert piped.splitlines()[0] == "import rationale"
     assert [len(lines.split("\n")) - lines.count("\n\n") for lines in (explained, piped)] == [3, 3]
     facts, told = jsons(text)
-    assert facts["model"] == f"{'pruned' if name == 'prune' else name} around bert"
+    assert facts["model"] == f"{KIND.get(name, name)} around bert"
     assert told["kept"]["val_accuracy"] == json.loads((tmp_path / name / "rationale.json").read_text())["kept"]["val_accuracy"]  # noqa: E501  # fmt: skip
     assert load_classifier(tmp_path / name, device="cpu").labels == ("NEG", "POS")
 

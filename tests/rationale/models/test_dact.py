@@ -5,12 +5,9 @@ import torch
 from transformers import AutoConfig, AutoModelForSequenceClassification
 
 from rationale.models.adaptive import unwrap
-from rationale.models.dact import (
-    EXIT_RULES,
-    Accumulator,
-    DactForSequenceClassification,
-    FullDepth,
-)
+from rationale.models.dact import DactForSequenceClassification, FullDepth
+from rationale.models.exits.accumulator import Accumulator
+from rationale.models.exits.rules import EXIT_RULES, EXITS
 from rationale.models.packed.encoder import run_packed
 from rationale.models.packed.head import Head
 from rationale.text.encode import Encoder
@@ -82,8 +79,8 @@ def test_rules_stop_where_they_say_and_never_change_a_class(classes):
     y, h = random_sequences(classes)
     full = drive(y, h)[2]
     found = {}
-    for name, rule in EXIT_RULES.items():
-        accumulator, exits, _ = drive(y, h, rule)
+    for name in EXIT_RULES:
+        accumulator, exits, _ = drive(y, h, EXITS[name])
         expected = [oracle.exit_layer(name, y[:, i].tolist(), h[:, i].tolist()) for i in range(MANY)]
         assert exits.tolist() == expected
         assert (accumulator.answer.argmax(-1) == full[-1].argmax(-1)).all()
@@ -232,5 +229,5 @@ def test_choices_are_saved_too(tokenizer, tmp_path):
     exiting(dense, "tight", shared_head=True, dial=1.5).save_pretrained(tmp_path)
     loaded = AutoModelForSequenceClassification.from_pretrained(tmp_path)
     assert (loaded.config.shared_head, len(loaded.heads)) == (True, 0)
-    assert (loaded.halting_policy().rule, loaded.halting_policy().dial) == (EXIT_RULES["tight"], 1.5)
+    assert (loaded.halting_policy().rule, loaded.halting_policy().dial) == (EXITS["tight"], 1.5)
     assert loaded.accumulator(halts=False).rule is None

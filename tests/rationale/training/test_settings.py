@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from rationale.models.dact import EXIT_RULES
+from rationale.models.exits.rules import EXIT_RULES
 from rationale.models.inforcoef import BOTTLENECKS
 from rationale.training.recipes import settings
 

@@ -194,7 +194,7 @@ def test_model_that_stops_already_is_not_built_on(dense, few, saved, tokenizer, 
 
 
 def test_unknown_exit_rule_is_refused(tokenizer, saved):
-    expected = "expected an exit rule of published, tight, got 'lazy'"
+    expected = "expected an exit rule of published, tight, entropy, patience, depth, got 'lazy'"
     with pytest.raises(InputError, match=f"^{expected}$"):
         DactConfig({}, exit_rule="lazy")
     dense = tiny_model("bert", tokenizer, LABELS)

@@ -1,0 +1,174 @@
+"""The command `rationale exits`: rules for early exits, side by side on the same models."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from eraser.errors import Fault, InputError
+from rationale.cli.options import (
+    DataPath,
+    DatasetName,
+    Device,
+    Overwrite,
+    Precision,
+    Split,
+    Threads,
+    use_threads,
+)
+from rationale.cli.train import numbers, of_data
+from rationale.process.terminal import digits, say, say_lines, say_next
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+HEADS = {"accuracy": "accuracy ↑", "wall": "wall ↑", "value": "value ↑", "ahead": "ahead ↑"}
+RULES = "published,tight,entropy,patience,depth"
+
+
+def exits_command(  # noqa: PLR0913 (one option each)
+    models: Annotated[
+        list[str],
+        typer.Argument(
+            help="Trained models with a head at each layer: NAME=FOLDER,FOLDER,…, those of one training that "
+            "differ in their seed. Of several trainings each rule takes the best."
+        ),
+    ],
+    dataset: DatasetName = None,
+    data: DataPath = None,
+    rules: Annotated[
+        str, typer.Option(help="Rules, comma-separated; the first is compared with the others.")
+    ] = RULES,
+    budgets: Annotated[
+        str, typer.Option(help="Fractions of the dense model's FLOPs to compare at, comma-separated.")
+    ] = "1/6,1/4,1/3,1/2",
+    choose_on: Annotated[str, typer.Option(help="Split on which dials and trainings are chosen.")] = "val",
+    split: Split = "test",
+    windows: Annotated[int, typer.Option(help="Number of windows to time; 0 times nothing.")] = 256,
+    batch_size: Annotated[int, typer.Option(help="Windows per batch.")] = 32,
+    rounds: Annotated[int, typer.Option(help="Number of timed rounds.")] = 5,
+    threads: Threads = None,
+    out: Annotated[
+        Path, typer.Option(help="Folder for frontier.csv, differences.csv, times.csv, exits.png.")
+    ] = Path("runs/exits"),
+    precision: Precision = "auto",
+    device: Device = "auto",
+    seed: Annotated[int, typer.Option(help="Random seed of the confidence intervals.")] = 0,
+    overwrite: Overwrite = False,
+) -> None:
+    """Compare rules for early exits: accuracy against FLOPs over their whole range, areas, times."""
+    from dataclasses import asdict
+
+    from eraser.files.content import content_of_examples
+    from eraser.files.owned import claim
+    from eraser.load import load
+    from rationale.bench.exit_table import ExitSettings, compare_exits, difference_table, frontier_table
+    from rationale.hf.folder_checks import content_of_model
+    from rationale.hf.memory import keep_freed_memory
+
+    use_threads(threads)
+    keep_freed_memory()
+    settings = ExitSettings(tuple(rules.split(",")), _fractions(budgets), choose_on, split, seed)
+    settings.check()
+    loaded = load(dataset, data)
+    folders = _folders(models)
+    of = {**asdict(settings), "precision": precision, "device": device}
+    of |= {"windows": windows, "batch_size": batch_size, "rounds": rounds}
+    examples = [e for s in (choose_on, split) for e in loaded.examples(s)]
+    of |= {"content_of_data": content_of_examples(loaded, examples)}
+    of |= {f"content_of_{name}": [content_of_model(f) for f in found] for name, found in folders.items()}
+    flat = [f for found in folders.values() for f in found]
+    if claim(out, "exits", of, flat, (), overwrite):
+        say(f"already done: {out}", err=True)
+        return
+    ready = {n: [partial(_loaded, f, device, precision) for f in found] for n, found in folders.items()}
+    found = compare_exits(ready, loaded, settings)
+    tables = {"frontier": frontier_table(found), "differences": difference_table(found)}
+    first = {name: of_name[0] for name, of_name in ready.items()}
+    if windows:
+        tables["times"] = _timed(found, first, loaded, (windows, batch_size, rounds))
+    _write(out, tables)
+    say(f"{loaded.name}: chosen on {choose_on}, measured on {split}, n = {len(found.nothing)}")
+    _print(tables, settings.budgets)
+    say_next("evaluate", *of_data(dataset, data), "--model", flat[0])
+
+
+def _fractions(text: str) -> tuple[float, ...]:
+    """Read numbers, or fractions as 1/6."""
+    pairs = [(part, *part.partition("/")) for part in text.split(",")]
+    found = []
+    for part, above, stroke, below in pairs:
+        (top,) = numbers(above)
+        (bottom,) = numbers(below) if stroke else (1.0,)
+        if bottom == 0:
+            raise InputError(Fault("a fraction", repr(part)))
+        found.append(top / bottom)
+    return tuple(found)
+
+
+def _folders(models: list[str]) -> dict[str, list[str]]:
+    """Read NAME=FOLDER,FOLDER; a folder without a name gets its own."""
+    found: dict[str, list[str]] = {}
+    for given in models:
+        name, stroke, rest = given.partition("=")
+        folders = rest.split(",") if stroke else given.split(",")
+        name = name if stroke else Path(folders[0]).name
+        if name in found:
+            raise InputError(Fault("trainings of different names", name))
+        found[name] = folders
+    return found
+
+
+def _loaded(path: str, device: str, precision: Any) -> Any:
+    from rationale.hf.classifier import cast_once, load_classifier
+
+    return cast_once(load_classifier(path, device=device, precision=precision))
+
+
+def _timed(found: Any, first: dict[str, Any], loaded: Any, size: tuple[int, int, int]) -> pd.DataFrame:
+    """Time the first seed's models, each rule as it was chosen at each budget."""
+    import pandas as pd
+
+    from rationale.bench.exit_table import time_exits
+
+    windows, batch_size, rounds = size
+    tables = []
+    for name, load in first.items():
+        classifier = load()
+        texts = [loaded.text(e) for e in loaded.splits[found.settings.split]]
+        flat = [w for text in classifier.encoder.encode(texts) for w in text][:windows]
+        for budget in found.settings.budgets:
+            choose_methods = {r: found.points(r, budget)[:1] for r in found.settings.rules}
+            dials = {r: p[0][1] for r, p in choose_methods.items() if p and p[0][0] == name}
+            if dials:
+                times = time_exits(
+                    classifier, flat, {r: p.dial for r, p in dials.items()}, batch_size, rounds
+                )
+                flops = [1 / dials[r].share for r in times.rule]
+                tables.append(times.assign(budget=budget, model=name, flops=flops))
+    return pd.concat(tables)
+
+
+def _write(out: Path, tables: dict[str, pd.DataFrame]) -> None:
+    from eraser.files.cells import as_csv
+    from eraser.files.owned import together
+    from eraser.files.whole import write_bytes, write_text
+    from rationale.report.plots import exit_figure, png
+
+    with together(out) as new:
+        for name, table in tables.items():
+            write_text(new / f"{name}.csv", as_csv(table))
+        write_bytes(new / "exits.png", png(exit_figure(tables["frontier"])))
+
+
+def _print(tables: dict[str, pd.DataFrame], budgets: tuple[float, ...]) -> None:
+    for title, table in (
+        ("accuracy of the first rule, and how far it is ahead of each other", tables["differences"]),
+        ("really stopping, against Hugging Face's dense pass (first seed)", tables.get("times")),
+    ):
+        if table is not None:
+            say(title)
+            say_lines(table.rename(columns=HEADS).to_string(index=False, float_format=digits))

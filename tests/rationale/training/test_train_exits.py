@@ -1,0 +1,153 @@
+"""Heads and halting units that learn from stored states; the encoder rests."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import nn
+
+from eraser import InputError
+from rationale.hf.classifier import load_classifier, save_classifier
+from rationale.inference.savings import run_windows
+from rationale.models.capabilities import under_exit
+from rationale.models.dact import DactForSequenceClassification
+from rationale.models.packed.head import Head
+from rationale.training.adaptive import train_adaptive
+from rationale.training.recipes.exits import EXITS, HaltingStage, HeadsStage
+from rationale.training.recipes.settings import ExitsSettings
+from rationale.training.recipes.stored import fold, unfold
+from rationale.training.settings import StepSettings
+from tests.conftest import tiny_model
+from tests.helpers.models.trainings import killed
+from tests.oracles import dact as oracle
+
+train_exits = partial(train_adaptive, EXITS)
+SETTINGS = ExitsSettings(
+    head_epochs=2, halting_epochs=2, head_lr=0.01, halting_lr=0.05, step=StepSettings(lr=1e-3), batch_size=4,
+    tolerance=1.0, precision="float32", device="cpu",
+)  # fmt: skip
+LABELS = ("NEG", "POS")
+
+
+@pytest.fixture(scope="module")
+def few(sample):
+    sizes = {"train": 10, "val": 6, "test": 6}
+    return replace(sample, splits={k: sample.splits[k][:n] for k, n in sizes.items()})
+
+
+@pytest.fixture(scope="module")
+def dense(tokenizer, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("dense")
+    save_classifier(tiny_model("bert", tokenizer, LABELS), tokenizer, folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def whole(dense, few, tmp_path_factory):
+    """A run that nothing stopped: its folder and its record."""
+    folder = tmp_path_factory.mktemp("whole") / "m"
+    return folder, train_exits(dense, few, folder, SETTINGS)
+
+
+def weights(folder: Path):
+    return load_file(folder / "model.safetensors")
+
+
+@torch.no_grad()
+def test_a_folded_module_says_of_states_what_it_said_of_standardised_ones(classifier):
+    torch.manual_seed(0)
+    mean, deviation = torch.randn(32), torch.rand(32) * 1e-3 + 1e-4
+    states = mean + deviation * torch.randn(5, 32)
+    for module in (Head(classifier.model).eval(), nn.Linear(32, 1)):
+        before = module((states - mean) / deviation)
+        fold(module, mean, deviation)
+        assert torch.allclose(module(states), before, atol=1e-3)
+        unfold(module, mean, deviation)
+        assert torch.allclose(module((states - mean) / deviation), before, atol=1e-3)
+
+
+def test_the_encoder_and_the_last_head_rest_and_all_else_learns(dense, whole):
+    before, after = weights(dense), weights(whole[0])
+    inner = {k.removeprefix("model."): v for k, v in after.items() if k.startswith("model.")}
+    assert inner.keys() == before.keys()
+    assert all(torch.equal(inner[k], before[k]) for k in before)
+    for layer in (0, 1):
+        matrix = after[f"heads.{layer}.classifier.weight"]
+        assert not torch.equal(matrix, before["classifier.weight"])
+    assert all(after[f"halting_units.{layer}.weight"].any() for layer in range(3))
+
+
+def test_run_at_full_depth_the_last_layer_says_what_the_dense_model_says(dense, whole, few):
+    one, other = (load_classifier(f, device="cpu") for f in (dense, whole[0]))
+    texts = one.encoder.encode([few.text(e) for e in few.splits["test"]])
+    windows = [w for of_text in texts for w in of_text]
+    with under_exit(other.model, "depth", dial=0.0):
+        assert run_windows(other, windows)[0] == pytest.approx(run_windows(one, windows)[0], abs=1e-5)
+
+
+def test_heads_answer_train_better_than_copies_of_the_dense_models_do(whole, dense, few):
+    """What was folded in fits the states as they are: after one layer they know train's labels better."""
+    trained = load_classifier(whole[0], device="cpu")
+    copies = replace(trained, model=DactForSequenceClassification.wrap(load_classifier(dense).model).eval())
+    texts = trained.encoder.encode([few.text(e) for e in few.splits["train"]])
+    labels = [
+        LABELS.index(e.label) for e, of_text in zip(few.splits["train"], texts, strict=True) for _ in of_text
+    ]
+    windows = [w for of_text in texts for w in of_text]
+    losses = []
+    for model in (trained, copies):
+        with under_exit(model.model, "depth", dial=3.0):
+            probs, _ = run_windows(model, windows)
+        losses.append(-torch.tensor(probs)[range(len(labels)), labels].log().mean())
+    assert losses[0] < losses[1]
+
+
+def test_loss_of_halting_is_that_of_the_mixed_answer_and_of_pondering():
+    """By the oracle, from answers and states that are made up; units begin at a half."""
+    torch.manual_seed(1)
+    stage = object.__new__(HaltingStage)
+    stage.states, stage.answers = torch.randn(4, 3, 8), torch.randn(4, 3, 2).softmax(-1)
+    stage.modules, stage.settings = (
+        nn.ModuleList(nn.Linear(8, 1) for _ in range(3)),
+        replace(SETTINGS, tau=0.3),
+    )
+    labels = [0, 1, 1, 0]
+    stage.run = type("Run", (), {"windows": [type("W", (), {"label": y}) for y in labels]})
+    expected = 0.0
+    for row, y in enumerate(labels):
+        hs = [float(unit(stage.states[row, n]).detach().sigmoid()) for n, unit in enumerate(stage.modules)]
+        steps = oracle.accumulate(stage.answers[row].tolist(), hs)
+        expected += -torch.tensor(steps[-1][0][y]).log() / 4 + 0.3 * sum(p for _, p in steps) / 4
+    assert float(stage.loss([0, 1, 2, 3]).detach()) == pytest.approx(float(expected), abs=1e-5)
+
+
+@pytest.mark.parametrize(("stage", "call"), [(HeadsStage, 4), (HaltingStage, 1), (HaltingStage, 4)])
+def test_killed_run_goes_on_to_the_very_same_weights(dense, few, whole, tmp_path, monkeypatch, stage, call):
+    """In the middle of an epoch the modules take standardised states; after it, the states as they are."""
+    often = replace(SETTINGS, checkpoint_seconds=0.0)
+    killed(monkeypatch, stage, call, train_exits, dense, few, tmp_path / "m", often)
+    train_exits(dense, few, tmp_path / "m", often)
+    one, other = weights(whole[0]), weights(tmp_path / "m")
+    assert all(torch.equal(one[k], other[k]) for k in one)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"tau": -1.0}, "expected tau of at least 0, got -1.0"),
+        ({"halting_epochs": 0}, "expected halting_epochs of at least 1, got 0"),
+        ({"halting_decay": -1.0}, "expected halting_decay of at least 0, got -1.0"),
+        ({"exit_rule": "entropy"}, "expected an exit rule of published, tight, got entropy"),
+        ({"hard_epochs": 1}, "expected hard_epochs 0 for early exits, which remove nothing, got 1"),
+        ({"speedup": 2.0}, "expected no speedup: tau decides, got 2.0"),
+    ],
+)
+def test_settings_that_cannot_train_are_refused(settings, message):
+    with pytest.raises(InputError) as error:
+        replace(SETTINGS, **settings).check()
+    assert str(error.value) == message
