@@ -23,9 +23,12 @@ from rationale.training.recipes.adapler_gradual import (
 from rationale.training.recipes.adapler_settings import AdaplerSettings
 from rationale.training.recipes.adapler_step import AdaplerStep, steepness
 from rationale.training.run import TrainingBatch, TrainingRun
-from rationale.training.stage import CALIBRATION, PackedStage, RemovalStage, Stage, Stages
+from rationale.training.stage import PackedStage, RemovalStage, Stage, Stages
 
 SPEED_SMOOTHING = 0.9  # of the running mean that `speedup` compares with
+
+
+OFTEN_CALIBRATION = 2**13  # pieces of train, at least, for thresholds that are set many times
 
 
 def adapler_of(run: TrainingRun) -> AdaplerForSequenceClassification:
@@ -177,7 +180,7 @@ class HardStage(RemovalStage):
         place = progress["epoch"] * s.scalings + progress["step"] // self.every
         wanted = rising(s.speedup, s.anneal, place, self.epochs * s.scalings)
         run.model.eval()  # type: ignore[no-untyped-call]
-        windows = run.some_windows(CALIBRATION)
+        windows = run.some_windows(OFTEN_CALIBRATION)
         if s.decline is None:
             reached = scale_thresholds(run.classifier, windows, wanted)
         else:
