@@ -31,9 +31,9 @@ class Limits:
             raise InputError(*(Fault(f"a {name} limit of at least 1", str(n)) for name, n in bad.items()))
 
 
-# Removal that grows: from 1 to the aim in three fifths of the hard stage, set four times in an epoch.
+# Removal that grows: from 1 to the aim in two fifths of the hard stage, set four times in an epoch.
 GRADUAL: dict[str, Any] = {
-    "predictor_epochs": 1, "epochs": 0, "hard_epochs": 8, "anneal": 0.6, "scalings": 4, "decline": 0.6,
+    "predictor_epochs": 1, "epochs": 0, "hard_epochs": 12, "anneal": 0.4, "scalings": 4, "decline": 0.6,
     "gate": 1.0, "eta_max": 1000.0, "predictor_lr": 1e-3, "hard_lr": 1e-4, "distill": 0.7,
     "saliency_epochs": 1,
 }  # fmt: skip

@@ -13,6 +13,7 @@ from rationale.inference.savings import run_windows, speedup_of
 from rationale.models.adapler import AdaplerForSequenceClassification
 from rationale.models.flops import costs
 from rationale.models.packed.attention import packed_layout
+from rationale.models.packed.encoder import keep_all, run_packed
 from rationale.training.adaptive import train_adaptive
 from rationale.training.recipes.adapler import ADAPLER
 from rationale.training.recipes.adapler_gradual import (
@@ -157,3 +158,28 @@ def test_settings_that_cannot_train_are_refused(change, message):
     with pytest.raises(InputError) as error:
         replace(GRADUAL, **change).check()
     assert message in str(error.value)
+
+
+def test_weights_multiply_the_states_that_enter_a_layer(adapler):
+    """The gradient of a logit in one weight is what the logit changes by when the weight does."""
+    one, windows = adapler
+    batch = one.encoder.collate(windows[:2])
+    model = one.model.model.double()
+    layers, tokens = len(one.model.eta), int(batch.real.sum())
+    weights = [torch.ones(tokens, dtype=torch.float64, requires_grad=True) for _ in range(layers)]
+
+    def logit(of):
+        return run_packed(model, batch.ids, batch.types, batch.real, keep_all, weigh=of.__getitem__).logits[
+            0, 0
+        ]
+
+    logit(weights).backward()
+    for layer, token in ((0, 1), (1, 4)):
+        changed = []
+        for by in (1 - 1e-4, 1 + 1e-4):
+            of = [w.detach().clone() for w in weights]
+            of[layer][token] = by
+            changed.append(float(logit(of).detach()))
+        slope = (changed[1] - changed[0]) / 2e-4
+        assert abs(slope) > 1e-6
+        assert float(weights[layer].grad[token]) == pytest.approx(slope, rel=1e-4)
