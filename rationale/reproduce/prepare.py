@@ -55,7 +55,8 @@ def sizes_of(source: Path) -> Limits:
     if (source / "train.jsonl").is_file():
         splits = load(None, source).splits
         return Limits(len(splits["train"]) + len(splits["val"]), len(splits["test"]), None)
-    return Limits(*(sum(1 for _ in rows_of(source / f"{split}.csv")) for split in SPLITS), None)
+    train, test = (sum(1 for _ in rows_of(source / f"{split}.csv")) for split in SPLITS)
+    return Limits(train, test, None)
 
 
 def limited(dataset: Dataset, limits: Limits, seed: int) -> Dataset:

@@ -58,7 +58,7 @@ def as_markdown(table: pd.DataFrame) -> str:
     return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
 
 
-def _cells(row: Mapping[str, Any]) -> tuple[str, ...]:
+def _cells(row: Mapping[Any, Any]) -> tuple[str, ...]:
     paper = f"{row['paper_flops']:.2f}×"
     if row["model"] == NOT_RUN:
         empty = ("–",) * (len(HEADS) - 3)

@@ -74,6 +74,7 @@ def set_layer_thresholds(classifier: Classifier, windows: Sequence[Window], shar
 
     def select_tokens(layer: int, states: Tensor, rows: PackedLayout) -> tuple[Tensor, Tensor]:
         _, scores = model.select_tokens(layer, states, rows)  # [P]
+        assert scores is not None
         size = relative(scores, rows)  # [P]
         size[rows.anchor] = torch.inf
         wanted = len(rows.lengths) + round(float(shares[layer]) * free)  # anchors come first
