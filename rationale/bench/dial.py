@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -92,7 +92,7 @@ def tune(
     Each run has its folder in `out`, so that a killed search goes on where it stopped. `frontier` marks the
     epochs that no other epoch beats in both accuracy and speed on val.
     """
-    of = {"content_of_dense": content_of_model(dense), "settings": asdict(base), "grid": grid}
+    of = {"content_of_dense": content_of_model(dense), "settings": base.as_record(), "grid": grid}
     if claim(out, "tune", of, (dense,), (), overwrite):
         say(f"already done: {out}", err=True)
     rows: list[dict[str, Any]] = []

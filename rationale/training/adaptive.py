@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -89,7 +89,7 @@ def train_adaptive(  # noqa: PLR0913 (what a training is made of)
     texts = digest(
         [(e.id, e.label, e.query, dataset.text(e).words) for e in examples], recipe.marks(dataset, settings)
     )
-    wanted = {**asdict(settings), "dense": str(dense), "start": str(start or dense), "texts": texts}
+    wanted = {**settings.as_record(), "dense": str(dense), "start": str(start or dense), "texts": texts}
     wanted |= {"content_of_dense": content_of_dense(dense)}
     wanted |= {"content_of_start": content_of_model(str(start or dense))}
     wanted = json.loads(json.dumps(wanted))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from eraser import Fault, InputError
 from rationale.settings import DEVICE_HELP, Precision, setting
@@ -105,6 +105,11 @@ class AdaptiveSettings:
     device: str = setting("auto", DEVICE_HELP)
     seed: int = setting(0, SEED_HELP)
     checkpoint_seconds: float = 120.0
+    added: ClassVar[Mapping[str, Any]] = {}  # later than others: settings and their usual values
+
+    def as_record(self) -> dict[str, Any]:
+        """Return the settings by name; those of `added` only where they are not as before."""
+        return {k: v for k, v in asdict(self).items() if k not in self.added or v != self.added[k]}
 
     def rules(self) -> list[Rule]:
         """Return what must hold."""

@@ -15,7 +15,7 @@ from rationale.models.adapler_losses import LossWeights, task_loss
 from rationale.models.adaptive import unwrap
 from rationale.models.capabilities import drops_tokens
 from rationale.models.packed.encoder import Output, run_packed
-from rationale.models.packed.packing import Halting, SelectTokens
+from rationale.models.packed.packing import Halting, SelectTokens, Weigh
 from rationale.training.loop import decay_groups, linear, resume_schedule
 from rationale.training.run import CHECKPOINT, TrainingBatch, TrainingRun
 
@@ -110,12 +110,17 @@ class PackedStage(Stage):
         return self.run.batch(rows)
 
     def forward(
-        self, batch: TrainingBatch, select_tokens: SelectTokens, halting_policy: Halting | None = None
+        self,
+        batch: TrainingBatch,
+        select_tokens: SelectTokens,
+        halting_policy: Halting | None = None,
+        weigh: Weigh | None = None,
     ) -> Output:
         """Run the encoder on a packed batch, removing what `select_tokens` says."""
+        inner = unwrap(self.run.model)
         with self.run.classifier.autocast():
             return run_packed(
-                unwrap(self.run.model), batch.ids, batch.types, batch.real, select_tokens, halting_policy
+                inner, batch.ids, batch.types, batch.real, select_tokens, halting_policy, weigh=weigh
             )
 
     def task(self, logits: Tensor, batch: TrainingBatch) -> Tensor:

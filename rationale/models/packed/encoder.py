@@ -36,7 +36,7 @@ from rationale.models.packed.layers import (
     standing_in,
     width_of,
 )
-from rationale.models.packed.packing import Answered, Halting, LayerTrace, Packing, SelectTokens
+from rationale.models.packed.packing import Answered, Halting, LayerTrace, Packing, SelectTokens, Weigh
 from rationale.models.packed.soft import anchors, run_padded, softly_answered, weighed
 
 __all__ = ["Halting", "LayerTrace", "Output", "check_encoder", "check_packed", "depth_of",
@@ -160,6 +160,7 @@ def run_packed(  # noqa: PLR0913 (what a pass is made of)
     halting_policy: Halting | None = None,
     watch: Callable[[Tensor], None] | None = None,
     embeds: Tensor | None = None,
+    weigh: Weigh | None = None,
 ) -> Output:
     """Run a classifier over the real tokens only, dropping before each layer what is not selected.
 
@@ -172,6 +173,7 @@ def run_packed(  # noqa: PLR0913 (what a pass is made of)
         halting_policy: the rule for whole sequences, which leave the batch when they stop.
         watch: told the states [B,T,D] that enter each layer and leave the last, 0 where a token was gone.
         embeds: word embeddings [B,T,D] in place of the ids' own; ids are still given, as heads look at them.
+        weigh: what the states that enter a layer are multiplied by, for training through the removal rule.
     """
     lengths = tuple(real.sum(1).tolist())
     check_lengths(model, lengths)
@@ -180,7 +182,8 @@ def run_packed(  # noqa: PLR0913 (what a pass is made of)
     types = None if types is None else left.moved(types)  # [B,t]
     embeds = None if embeds is None else left.moved(embeds)  # [B,t,D]
     noting = None if watch is None else (lambda states: watch(left.back(states)))
-    packing = Packing(anatomy_of(model), _read_real(model, ids, real), select_tokens, halting_policy, noting)
+    real = _read_real(model, ids, real)  # [B,t]
+    packing = Packing(anatomy_of(model), real, select_tokens, halting_policy, noting, weigh)
     given = nullcontext() if embeds is None else entering(model, embeds)
     with given, standing_in(packing.anatomy.calls, packing), holding(packing):
         logits = _own_pass(model, packing, ids, types)  # [B,C]

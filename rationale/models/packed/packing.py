@@ -19,6 +19,7 @@ from rationale.models.packed.layers import Anatomy, Axes, LayerCall
 
 # (layer, states [P,D], rows) → (kept [P], score [P])
 SelectTokens = Callable[[int, Tensor, PackedLayout], tuple[Tensor, Tensor | None]]
+Weigh = Callable[[int], Tensor]  # layer → what the states kept before it are multiplied by [P]
 
 
 class Halting(Protocol):
@@ -57,9 +58,10 @@ class Packing:
         select_tokens: SelectTokens,
         halting_policy: Halting | None = None,
         watch: Callable[[Tensor], None] | None = None,
+        weigh: Weigh | None = None,
     ) -> None:
         self.anatomy, self.real, self.select_tokens = anatomy, real, select_tokens
-        self.halting_policy, self.watch = halting_policy, watch
+        self.halting_policy, self.watch, self.weigh = halting_policy, watch, weigh
         self.mask = real.long()  # [B,T] what the pass is given
         self.rows = packed_layout(tuple(real.sum(1).tolist()), real.device, anatomy.reads == "last")
         self.place = real.flatten().nonzero()[:, 0]  # [P] of each packed token in the padded batch
@@ -77,6 +79,8 @@ class Packing:
         states = self._only(states, kept.nonzero()[:, 0])  # [1,P,D]
         there = torch.zeros_like(self.real).view(-1).index_fill_(0, self.place, True)  # [B·T]
         self.trace.append(LayerTrace(there.view_as(self.real), scores))  # [B,T], [B,T]
+        if self.weigh is not None:
+            states = states * self.weigh(layer).to(states.dtype)[:, None]  # [1,P,D]
         states = self._layer(layer, states, run)  # [1,P,D]
         states = self._without_stopped(layer, states)  # [1,P,D]
         return states if layer + 1 < len(self.anatomy.calls) else self._leaving(states)

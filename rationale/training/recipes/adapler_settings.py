@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from eraser import Fault, InputError
 from rationale.settings import setting
@@ -41,6 +42,8 @@ class AdaplerStepSettings(StepSettings):
 class AdaplerSettings(AdaptiveSettings):
     """How AdapLeR is trained; saved beside its weights. Words are left out in the hard stage only."""
 
+    added: ClassVar[Mapping[str, Any]] = {"anneal": 0.0, "scalings": 1, "decline": None, "gate": 0.0}
+
     epochs: int = setting(5, "Epochs of soft removal, the published training.")
     predictor_epochs: int = setting(
         0, "Epochs of the contribution predictors alone, before all other stages (our addition)."
@@ -59,6 +62,27 @@ class AdaplerSettings(AdaptiveSettings):
     )
     target_class: Literal["gold", "predicted"] = setting("gold", "Class whose saliency is the target.")
     saliency_epochs: int = setting(3, "Number of best dense epochs whose saliency is averaged.")
+    anneal: float = setting(
+        0.0, "Fraction of the hard stage over which the speed-up rises to --speedup (our addition)."
+    )
+    scalings: int = setting(
+        1, "Times in an epoch of the hard stage that thresholds are set to the speed-up (our addition)."
+    )
+    decline: float | None = setting(
+        None,
+        "Share of its tokens that a layer passes on to the next, where thresholds are set layer by layer; "
+        "by default one factor scales them all (our addition).",
+    )
+    gate: float = setting(
+        0.0,
+        "Temperature of the gates through which the task trains the predictors in the hard stage; 0: none "
+        "(our addition).",
+    )
+
+    @property
+    def gradual(self) -> tuple[float, int, float | None]:
+        """Return how removal grows in the hard stage."""
+        return self.anneal, self.scalings, self.decline
 
     def stages(self) -> tuple[int, ...]:
         """Return the epochs of each stage."""
@@ -87,6 +111,16 @@ class AdaplerSettings(AdaptiveSettings):
             (not steepness or min(steepness) > 0, "a steepness above 0", steepness),
             (self.target_class in ("gold", "predicted"), "target_class gold or predicted", self.target_class),
             (self.saliency_epochs >= 1, "saliency_epochs of at least 1", self.saliency_epochs),
+            (0 <= self.anneal <= 1, "anneal in [0, 1]", self.anneal),
+            (self.scalings >= 1, "scalings of at least 1", self.scalings),
+            (self.decline is None or 0 < self.decline <= 1, "decline in (0, 1]", self.decline),
+            (0 <= self.gate < math.inf, "gate of at least 0", self.gate),
+            (
+                self.gradual == (0.0, 1, None) or (self.hard_epochs > 0 and self.speedup is not None),
+                "hard_epochs and a speedup with anneal, scalings or decline",
+                (self.hard_epochs, self.speedup),
+            ),
+            (not self.gate or self.hard_epochs > 0, "hard_epochs with gate", self.hard_epochs),
         ]
 
     def check(self) -> None:

@@ -8,17 +8,27 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from rationale.inference.savings import scale_thresholds
 from rationale.models.adapler import AdaplerForSequenceClassification
 from rationale.models.adapler_losses import packed_kl
 from rationale.models.adaptive import unwrap
 from rationale.models.packed.attention import PackedLayout
 from rationale.training.loop import decay_groups
+from rationale.training.recipes.adapler_gradual import (
+    gates,
+    layer_shares,
+    rising,
+    set_layer_thresholds,
+)
 from rationale.training.recipes.adapler_settings import AdaplerSettings
 from rationale.training.recipes.adapler_step import AdaplerStep, steepness
 from rationale.training.run import TrainingBatch, TrainingRun
 from rationale.training.stage import PackedStage, RemovalStage, Stage, Stages
 
 SPEED_SMOOTHING = 0.9  # of the running mean that `speedup` compares with
+
+
+OFTEN_CALIBRATION = 2**13  # pieces of train, at least, for thresholds that are set many times
 
 
 def adapler_of(run: TrainingRun) -> AdaplerForSequenceClassification:
@@ -35,11 +45,11 @@ def settings_of(run: TrainingRun) -> AdaplerSettings:
 def imitation(stage: PackedStage, batch: TrainingBatch, remove: bool) -> tuple[Tensor, Tensor]:
     """Return logits [B,C] and Σ KL of the predictors over layers, with or without removal.
 
-    The predictors see detached states: their KL moves nothing but them.
+    The predictors see detached states: their KL moves nothing but them, nor does the task through gates.
     """
-    model, kls = adapler_of(stage.run), []
+    model, kls, weights = adapler_of(stage.run), list[Tensor](), list[Tensor]()
     assert batch.saliency is not None
-    target = batch.saliency[batch.real]
+    target, gate = batch.saliency[batch.real], settings_of(stage.run).gate
 
     def select_tokens(layer: int, states: Tensor, rows: PackedLayout) -> tuple[Tensor, None]:
         nonlocal target
@@ -47,9 +57,14 @@ def imitation(stage: PackedStage, batch: TrainingBatch, remove: bool) -> tuple[T
         kls.append(packed_kl(target, scores, rows))
         kept = kept if remove else torch.ones_like(kept)
         target = target[kept]
+        if gate and remove:
+            weights.append(gates(scores, rows, model.eta[layer].detach(), gate)[kept])
         return kept, None
 
-    logits = stage.forward(batch, select_tokens).logits
+    def weigh(layer: int) -> Tensor:
+        return weights[layer]
+
+    logits = stage.forward(batch, select_tokens, weigh=weigh if gate and remove else None).logits
     return logits, torch.stack(kls).sum()
 
 
@@ -133,12 +148,46 @@ class SoftStage(Stage):
 
 
 class HardStage(RemovalStage):
-    """Ours: tokens are really removed; thresholds rest, all other weights adapt."""
+    """Ours: tokens are really removed; thresholds rest but where they are set; all other weights adapt."""
 
     def __init__(self, run: TrainingRun, place: int) -> None:
         encoder = unwrap(run.model).named_parameters()
         groups = decay_groups(encoder, run.settings.step.weight_decay) + _predictor_groups(run)
         super().__init__(run, place, groups)
+        self.every = -(-run.steps // settings_of(run).scalings)  # steps from one scaling to the next
+
+    @property
+    def is_gradual(self) -> bool:
+        """Return whether thresholds are set within epochs, or layer by layer."""
+        return settings_of(self.run).gradual != (0.0, 1, None)
+
+    def begin_epoch(self, epoch: int, fresh: bool) -> dict[str, Any]:
+        """Scale the thresholds to the wanted speed-up, where this is not left to the steps."""
+        if self.is_gradual:
+            return PackedStage.begin_epoch(self, epoch, fresh)
+        return super().begin_epoch(epoch, fresh)
+
+    def step(self, rows: list[int]) -> float:
+        """Take one step; set the thresholds before it where that is due."""
+        if self.is_gradual and self.loop.progress["step"] % self.every == 0:
+            self.set_thresholds()
+        return super().step(rows)
+
+    def set_thresholds(self) -> None:
+        """Set the thresholds to the speed-up that is wanted now."""
+        run, s, progress = self.run, settings_of(self.run), self.loop.progress
+        assert s.speedup is not None
+        place = progress["epoch"] * s.scalings + progress["step"] // self.every
+        wanted = rising(s.speedup, s.anneal, place, self.epochs * s.scalings)
+        run.model.eval()  # type: ignore[no-untyped-call]
+        windows = run.some_windows(OFTEN_CALIBRATION)
+        if s.decline is None:
+            reached = scale_thresholds(run.classifier, windows, wanted)
+        else:
+            shares = layer_shares(run.classifier, windows, wanted, s.decline)
+            reached = set_layer_thresholds(run.classifier, windows, shares)
+        progress["begun"] |= {"wanted": round(wanted, 3), "scaled_to": round(reached, 3)}
+        run.model.train()
 
     def losses(self, batch: TrainingBatch) -> dict[str, Tensor]:
         """Return the task on the shrunk batch, and the saliency of what reached each layer."""

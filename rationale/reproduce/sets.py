@@ -1,0 +1,99 @@
+"""AdapLeR's own data sets: what the paper reports of each, and how its models are trained here.
+
+A new data set is a line of SETS. Limits are there because training is on a CPU: the table that is written
+says how many texts were read of how many.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from eraser import Fault, InputError
+from rationale.training.recipes.adapler_settings import AdaplerSettings
+from rationale.training.recipes.settings import PruneSettings
+from rationale.training.settings import TrainSettings
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How many texts of train, of test and of val, which comes off train, are read, at most; None: all."""
+
+    train: int | None = None
+    test: int | None = None
+    val: int | None = 1000
+
+    def check(self) -> None:
+        """Refuse limits under which nothing is left."""
+        bad = {name: n for name, n in vars(self).items() if n is not None and n < 1}
+        if bad:
+            raise InputError(*(Fault(f"a {name} limit of at least 1", str(n)) for name, n in bad.items()))
+
+
+# Removal that grows: from 1 to the aim in two fifths of the hard stage, set four times in an epoch.
+GRADUAL: dict[str, Any] = {
+    "predictor_epochs": 1, "epochs": 0, "hard_epochs": 12, "anneal": 0.4, "scalings": 4, "decline": 0.6,
+    "gate": 1.0, "eta_max": 1000.0, "predictor_lr": 1e-3, "hard_lr": 1e-4, "distill": 0.7,
+    "saliency_epochs": 1,
+}  # fmt: skip
+PRUNED: dict[str, Any] = {"sparsity": 0.8, "lr": 1e-4, "hard_lr": 1e-4, "epochs": 4, "hard_epochs": 3}
+DENSE: dict[str, Any] = {"epochs": 2, "lr": 1e-4, "batch_size": 16}
+PAIRS: dict[str, Any] = {**DENSE, "epochs": 4}
+
+
+@dataclass(frozen=True)
+class PublishedSet:
+    """A data set: AdapLeR's published FLOPs speed-up, limits, and how models of it are trained.
+
+    `aim` is the speed-up that is trained for, a little above the published one: on test it may be less.
+    `of_stack` is that of AdapLeR on a pruned model.
+    """
+
+    speedup: float
+    aim: float
+    of_stack: float
+    limits: Limits
+    pairs: bool = False
+    dense: Mapping[str, Any] = field(default_factory=lambda: DENSE)
+    more: Mapping[str, Any] = field(default_factory=dict)  # AdapLeR's settings that are not GRADUAL's
+
+    def dense_settings(self, **run: Any) -> TrainSettings:
+        """Return how the dense model is trained; `run` is what the command says."""
+        return replace(TrainSettings(), **self.dense, **run)
+
+    def adapler_settings(self, **run: Any) -> AdaplerSettings:
+        """Return how AdapLeR is trained on the dense model."""
+        return AdaplerSettings.of({**GRADUAL, "speedup": self.aim, **self.more, **run})
+
+    def pruned_settings(self, **run: Any) -> PruneSettings:
+        """Return how the model under the stack is cut."""
+        return PruneSettings.of({**PRUNED, **run})
+
+    def stack_settings(self, **run: Any) -> AdaplerSettings:
+        """Return how AdapLeR is trained on the cut model."""
+        return replace(self.adapler_settings(**run), speedup=self.of_stack)
+
+
+SETS: dict[str, PublishedSet] = {  # in the order of the paper's table
+    "sst2": PublishedSet(1.49, 1.6, 6, Limits(6400, None, 500)),
+    "imdb": PublishedSet(3.21, 3.5, 15, Limits(1000, 1000, 200)),
+    "hatexplain": PublishedSet(4.73, 4.9, 20, Limits(val=None)),
+    "mrpc": PublishedSet(1.27, 1.35, 6, Limits(val=400), pairs=True, dense=PAIRS),
+    "mnli": PublishedSet(1.42, 1.5, 6, Limits(val=400), pairs=True, dense=PAIRS),
+    "qnli": PublishedSet(1.47, 1.6, 6, Limits(val=400), pairs=True, dense=PAIRS),
+    "agnews": PublishedSet(7.73, 8.4, 30, Limits(1500, 1500, 300)),
+    "dbpedia14": PublishedSet(22.23, 25, 60, Limits(1000, 1500, 300)),
+}
+
+
+def named_sets(text: str | None) -> dict[str, PublishedSet]:
+    """Return the data sets that a list with commas names; all, where none is named.
+
+    Raises:
+        InputError: one is unknown.
+    """
+    names = list(SETS) if text is None else [name.strip() for name in text.split(",")]
+    if unknown := [name for name in names if name not in SETS]:
+        raise InputError(Fault(f"data sets of {', '.join(SETS)}", repr(unknown[0])))
+    return {name: SETS[name] for name in names}
