@@ -15,8 +15,8 @@ from eraser.official.reading import parse_json
 from tests.helpers.paths import PYTHONPATH
 
 UNUSED = (
-    "pandas", "scipy", "sklearn", "matplotlib", "pyarrow", "openpyxl", "regex", "tqdm", "platformdirs", "typer",
-    "torch", "transformers", "eraser.load", "eraser.data.custom", "eraser.download", "rationale",
+    "pandas", "scipy", "sklearn", "matplotlib", "pyarrow", "openpyxl", "regex", "tqdm", "platformdirs",
+    "typer", "torch", "transformers", "eraser.load", "eraser.data.custom", "eraser.download", "rationale",
 )  # fmt: skip
 SCORING = """
 import sys
@@ -39,7 +39,8 @@ def test_scoring_imports_nothing_that_it_does_not_use(tmp_path):
     (tmp_path / "p.jsonl").write_text(json.dumps({"annotation_id": "1", "rationales": [scores]}) + "\n")
     done = subprocess.run(
         [sys.executable, "-c", SCORING],
-        cwd=tmp_path, env={**os.environ, "PYTHONPATH": PYTHONPATH}, capture_output=True, text=True, check=False,
+        cwd=tmp_path, env={**os.environ, "PYTHONPATH": PYTHONPATH},
+        capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     auprc, modules = done.stdout.splitlines()
@@ -64,8 +65,8 @@ def test_a_line_is_what_python_reads_in_it(value, ascii_only):
 @pytest.mark.parametrize(
     "line",
     [
-        "123456789012345678901234567890", "-9223372036854775809", "1e400", "-0", '"\\ud800"', "NaN", "-Infinity",
-        '{"a": 1, "a": 2}', " [1, 2.50] ", '"\ud800"', "1" * 4000,
+        "123456789012345678901234567890", "-9223372036854775809", "1e400", "-0", '"\\ud800"', "NaN",
+        "-Infinity", '{"a": 1, "a": 2}', " [1, 2.50] ", '"\ud800"', "1" * 4000,
     ],
 )  # fmt: skip
 def test_odd_lines_are_what_python_reads_in_them(line):
