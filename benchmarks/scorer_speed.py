@@ -4,6 +4,7 @@ Each run is a fresh process that does the whole job: read the predictions (plain
 (an unpacked folder), score, write JSON. Counted are its CPU seconds, user and system, and its peak memory.
 The official scorer is run the same way where a checkout of https://github.com/jayded/eraserbenchmark is
 given; otherwise its recorded CPU seconds stand in, which come from another run and perhaps another machine.
+With --before, a checkout of this project as it was, its runs alternate with ours.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,12 +28,12 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared"
 STEM = "multirc_visible"
-TARGET = 30
+TARGET = 40
 
 OURS = """
 import json, sys
 from pathlib import Path
-from eraser.load import Source
+from eraser.data.source import Source
 from eraser.official.scorer import score_official
 
 folder, predictions, scores = map(Path, sys.argv[1:])
@@ -124,7 +126,7 @@ def difference(found: Any, expected: Any) -> float:
     return float(abs(found - expected))
 
 
-def report(name: str, runs: list[Usage]) -> float:
+def report(name: str, runs: Sequence[Usage]) -> float:
     """Print a line and return the median CPU seconds."""
     seconds = [run.cpu_s for run in runs]
     median, peak = statistics.median(seconds), max(run.peak_mb for run in runs)
@@ -145,6 +147,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--runs", type=int, default=7)
     parser.add_argument("--official", type=Path, help="checkout with rationale_benchmark/metrics.py")
     parser.add_argument("--official-runs", type=int, default=1)
+    parser.add_argument("--before", type=Path, help="checkout of this project at an earlier commit")
     parser.add_argument("--timings", type=Path, help="recorded CPU seconds; default: the golden ones")
     return parser.parse_args()
 
@@ -155,12 +158,17 @@ def main() -> None:
     golden, data = Path(chosen.golden), Path(chosen.data)
     with tempfile.TemporaryDirectory() as temporary:
         job = unpack(golden, data, Path(temporary))
-        measure(ours(job), ROOT, job)
-        runs = [measure(ours(job), ROOT, job) for _ in range(chosen.runs)]
+        checkouts = [ROOT, *([chosen.before.resolve()] if chosen.before else [])]
+        for checkout in checkouts:  # compiled once
+            measure(ours(job), checkout, job)
+        rounds = [[measure(ours(job), checkout, job) for checkout in checkouts] for _ in range(chosen.runs)]
+        runs, *before = zip(*rounds, strict=True)
         scores = json.loads(job.scores("our").read_text())
         expected = json.loads((golden / "scorer" / f"{STEM}_official_scores.json").read_text())
         print(f"largest difference from the official scores: {difference(scores, expected):.1e}")
         median = report("eraser", runs)
+        for its in before:
+            print(f"{median / report('before', its):.2f} of the CPU seconds before")
         if chosen.official:
             checkout = chosen.official.resolve()
             theirs = [measure(official(job), checkout, job) for _ in range(chosen.official_runs)]

@@ -56,7 +56,7 @@ def test_what_is_pinned_is_allowed():
 def test_the_core_needs_no_model_libraries():
     names = {plain(Requirement(line).name) for line in script("lowest").requirements([])}
     data = {"numpy", "openpyxl", "pandas", "scikit-learn", "scipy"}
-    assert names == data | {"platformdirs", "regex", "tqdm", "typer"}
+    assert names == data | {"msgspec", "platformdirs", "regex", "tqdm", "typer"}
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,93 @@
+"""What one text costs beside arithmetic: a model too small to take time, dense and with tokens dropped.
+
+`python -m benchmarks.dispatch`; under another checkout's PYTHONPATH it measures that one. CPU milliseconds,
+rounds alternating; operations are those that torch is asked for. Nothing is dropped in fact, so that both
+ways work on as many tokens.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from transformers import BertConfig, BertForSequenceClassification
+
+from rationale.models.adapler import AdaplerForSequenceClassification
+
+LAYERS, WIDTH = 6, 24
+
+
+class Operations(TorchDispatchMode):
+    """Counts what is asked of torch inside."""
+
+    count = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Count an operation and do it."""
+        self.count += 1
+        return func(*args, **(kwargs or {}))
+
+
+def ways(tokens: int) -> dict[str, Callable[[], Any]]:
+    """Return how to run a text [1,T] in each way."""
+    config = BertConfig(
+        vocab_size=1000,
+        hidden_size=WIDTH,
+        num_hidden_layers=LAYERS,
+        num_attention_heads=4,
+        intermediate_size=48,
+    )
+    dense = BertForSequenceClassification(config).eval().requires_grad_(False)  # type: ignore[no-untyped-call]
+    dropping = AdaplerForSequenceClassification.wrap(dense).eval().requires_grad_(False)  # type: ignore[no-untyped-call]
+    dropping.config.dial = 0.0
+    ids = torch.arange(5, 5 + tokens)[None]  # [1,T]
+    given = {
+        "input_ids": ids,
+        "attention_mask": torch.ones_like(ids),
+        "token_type_ids": torch.zeros_like(ids),
+    }
+    return {"dense": lambda: dense(**given), "removal": lambda: dropping(**given)}
+
+
+def cpu_ms(run: Callable[[], Any]) -> float:
+    """Return the CPU milliseconds of a call."""
+    begin = time.process_time()
+    run()
+    return 1000 * (time.process_time() - begin)
+
+
+def main() -> None:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--tokens", type=int, default=27)
+    parser.add_argument("--rounds", type=int, default=200)
+    given = parser.parse_args()
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    print(f"one text of {given.tokens} pieces, {LAYERS} layers of width {WIDTH}, {given.rounds} rounds")
+    report(ways(given.tokens), given.rounds)
+
+
+@torch.inference_mode()
+def report(runs: dict[str, Callable[[], Any]], n_rounds: int) -> None:
+    """Measure and print."""
+    for run in runs.values():  # warm up
+        run()
+    rounds = [{name: cpu_ms(run) for name, run in runs.items()} for _ in range(n_rounds)]
+    print(f"{'way':8} {'operations':>10} {'CPU ms, median':>15} {'least':>6} {'of dense':>9}")
+    dense = statistics.median(r["dense"] for r in rounds)
+    for name, run in runs.items():
+        with Operations() as counted:
+            run()
+        own = [r[name] for r in rounds]
+        median = statistics.median(own)
+        print(f"{name:8} {counted.count:10} {median:15.2f} {min(own):6.2f} {median / dense:9.2f}")
+
+
+if __name__ == "__main__":
+    main()
