@@ -18,11 +18,12 @@ FLOORS = """
     eraser.files eraser.data eraser.load
     eraser.download eraser.metrics eraser.official eraser rationale.registration rationale.process
     rationale rationale.explanations rationale.pass_cache rationale.budgets rationale.settings rationale.text
-    rationale.heads rationale.onnx rationale.text_classifier rationale.models.packed rationale.models rationale.inference
+    rationale.heads rationale.onnx rationale.text_classifier rationale.models.packed rationale.models
+    rationale.inference
     rationale.hf rationale.blackbox rationale.named rationale.attribution rationale.evaluation
     rationale.training rationale.bench rationale.templates rationale.explanation rationale.stream
-    rationale.llm rationale.report rationale.front rationale.runners rationale.serve rationale.cli rationale.__main__
-    rationale_viewer
+    rationale.llm rationale.report rationale.front rationale.runners rationale.serve rationale.cli
+    rationale.__main__ rationale_viewer
 """.split()  # from the ground up; a module belongs to the longest name that it begins with
 MOST_FILES = 12  # of a folder
 
