@@ -35,7 +35,7 @@ ERRORS: dict[int | str, dict[str, Any]] = {
 ANSWERS = list[Prediction] | list[list[Prediction]] | Explained | list[Explained]
 UNPARSED = 400  # what the library says of JSON that is nested too deep
 PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
-Job = Callable[[], tuple[Answer, bytes, float]]
+Read = tuple[Answer, bytes, float]  # an answer, the same in JSON, how many CPU seconds it took
 
 
 def application(model: OnnxModel, name: str, limits: Limits) -> FastAPI:
@@ -47,11 +47,19 @@ def application(model: OnnxModel, name: str, limits: Limits) -> FastAPI:
         limits: of each request, and of all together.
     """
     limits.check()
-    metrics, pool = Metrics(), ThreadPoolExecutor(limits.threads, "read")
+    metrics = Metrics()
     app = FastAPI(title="rationale", version=__version__, docs_url=None, redoc_url=None)  # they load scripts
     app.add_middleware(Gate, limits=limits, entered=metrics.in_flight.inc, left=metrics.left)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _refused)
+    _answer(app, model, limits, metrics)
+    _tell(app, information(model, name, limits), metrics)
+    return app
+
+
+def _answer(app: FastAPI, model: OnnxModel, limits: Limits, metrics: Metrics) -> None:
+    """Add the route that reads texts."""
+    pool = ThreadPoolExecutor(limits.threads, "read")
 
     @app.post("/predict", responses={200: {"model": ANSWERS}, **ERRORS})
     async def predict(asked: Asked) -> Response:
@@ -59,13 +67,19 @@ def application(model: OnnxModel, name: str, limits: Limits) -> FastAPI:
         texts = asked.texts()
         _check(texts, asked, model, limits)
         jobs = [_job(model, metrics, text, asked, n) for n, text in enumerate(texts)]
-        loop = asyncio.get_running_loop()
-        found = await asyncio.gather(
-            *(loop.run_in_executor(pool, job) for job in jobs), return_exceptions=True
-        )
-        if failed := next((error for error in found if isinstance(error, BaseException)), None):
-            raise failed if not isinstance(failed, InputError) else refusal(422, str(failed), "tokenizer")
-        return _response(found, asked, metrics)  # type: ignore[arg-type]
+        running = (asyncio.get_running_loop().run_in_executor(pool, job) for job in jobs)
+        ended = await asyncio.gather(*running, return_exceptions=True)
+        failed = [each for each in ended if isinstance(each, BaseException)]
+        if failed:
+            raise (
+                refusal(422, str(failed[0]), "tokenizer") if isinstance(failed[0], InputError) else failed[0]
+            )
+        found = [each for each in ended if not isinstance(each, BaseException)]
+        return _response(found, asked, metrics)
+
+
+def _tell(app: FastAPI, told: dict[str, Any], metrics: Metrics) -> None:
+    """Add the routes that say what is there."""
 
     @app.get("/health", responses={200: {"description": "The server answers"}})
     async def health() -> dict[str, str]:
@@ -75,14 +89,12 @@ def application(model: OnnxModel, name: str, limits: Limits) -> FastAPI:
     @app.get("/info")
     async def info() -> dict[str, Any]:
         """Return what is served, and within which limits."""
-        return information(model, name, limits)
+        return told
 
     @app.get("/metrics")
     async def counts() -> Response:
         """Return what was counted, in Prometheus's text format."""
         return Response(metrics.text(), media_type=PROMETHEUS)
-
-    return app
 
 
 def information(model: OnnxModel, name: str, limits: Limits) -> dict[str, Any]:
@@ -119,11 +131,11 @@ def _check(texts: list[Any], asked: Asked, model: OnnxModel, limits: Limits) -> 
         raise refusal(422, "the model drops no tokens: it has no rationale", "validation")
 
 
-def _job(model: OnnxModel, metrics: Metrics, text: Any, asked: Asked, number: int) -> Job:
+def _job(model: OnnxModel, metrics: Metrics, text: Any, asked: Asked, number: int) -> Callable[[], Read]:
     """Return what reads one text: its answer, that in JSON, and how many CPU seconds it took."""
     how = {None: None, True: "truncate", False: "window"}[asked.truncate]
 
-    def job() -> tuple[Answer, bytes, float]:
+    def job() -> Read:
         begun = thread_time()
         try:
             with metrics.seconds.time():
@@ -137,7 +149,7 @@ def _job(model: OnnxModel, metrics: Metrics, text: Any, asked: Asked, number: in
     return job
 
 
-def _response(found: list[tuple[Answer, bytes, float]], asked: Asked, metrics: Metrics) -> Response:
+def _response(found: list[Read], asked: Asked, metrics: Metrics) -> Response:
     """Return answers as JSON; headers say what was not read, and the milliseconds of CPU time it took."""
     answers = [answer for answer, _, _ in found]
     metrics.read(answers)

@@ -107,7 +107,7 @@ class _Body:
         self.gate.held += n
         if self.size > limits.max_bytes:
             raise refusal(413, f"the body is larger than {limits.max_bytes} bytes", "validation")
-        if self.gate.held > max(HELD * limits.max_bytes, limits.max_bytes):
+        if self.gate.held > HELD * limits.max_bytes:
             raise refusal(429, "the server is full: try again later", "overloaded")
         return found
 

@@ -96,7 +96,7 @@ def _line(answer: Answer) -> str:
     """Return a label, the best score, the surviving words, and how many words were not read."""
     best = max(answer.scores.values())
     words = " ".join(word.text for word in answer.survivors) or "-"
-    unread = f" ({answer.unread} words not read)" if answer.unread else ""
+    unread = f" (words not read: {answer.unread})" if answer.unread else ""
     return f"{answer.label} {digits(best)}: {words}{unread}"
 
 

@@ -30,7 +30,7 @@ def test_each_text_has_a_line_with_label_score_and_surviving_words(rationale, ma
 
 def test_words_that_were_not_read_are_told(rationale, made):
     _, out, _ = rationale("predict", "--model", made, "a \u0301\u0301 film")
-    assert out.splitlines()[0].endswith(" (1 words not read)")
+    assert out.splitlines()[0].endswith(" (words not read: 1)")
 
 
 def test_json_holds_all_of_an_answer(rationale, made):
