@@ -24,8 +24,8 @@ from rationale.inference.savings import answers, speedup_of
 from rationale.models.capabilities import drops_tokens
 from rationale.process.terminal import say
 from rationale.training.adaptive import train_adaptive
-from rationale.training.recipes.adapler import ADAPLER
-from rationale.training.recipes.adapler_settings import AdaplerSettings
+from rationale.training.recipes.adapler.recipe import ADAPLER
+from rationale.training.recipes.adapler.settings import AdaplerSettings
 
 FRONTIER = "frontier.csv"
 DIALS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 3.0)

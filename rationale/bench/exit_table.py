@@ -24,7 +24,8 @@ from rationale.hf.classifier import Classifier
 from rationale.models.adaptive import unwrap
 from rationale.models.capabilities import exits_early, under_exit
 from rationale.models.exits.rules import EXITS
-from rationale.text.encode import Batch, Window
+from rationale.text.encode import Batch
+from rationale.text.windows import Window
 from rationale.text_classifier import check_labels
 
 STEPS = 60  # budgets from nothing to all of the dense model's FLOPs

@@ -28,7 +28,7 @@ from rationale.models.exits.accumulator import Accumulator
 from rationale.models.exits.rules import EXITS, Exit
 from rationale.models.flops import costs, full_costs, kept_lengths
 from rationale.models.packed.encoder import run_packed
-from rationale.text.encode import Window
+from rationale.text.windows import Window
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from rationale.hf.classifier import Classifier
-from rationale.text.encode import Batch, Window
+from rationale.text.encode import Batch
+from rationale.text.windows import Window
 
 OPSET = 18
 LARGEST_BATCH = 4096

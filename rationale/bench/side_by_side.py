@@ -32,7 +32,7 @@ from rationale.bench.ways import WAYS, YARDSTICK, Logits, Runner
 from rationale.heads import HEADS
 from rationale.hf.classifier import Classifier
 from rationale.inference.predict import of_texts
-from rationale.text.encode import Window
+from rationale.text.windows import Window
 
 WARM_UP = 4  # windows that each way reads before it is timed
 MS = 1000

@@ -12,7 +12,7 @@ from eraser import Dataset, Fault, InputError
 from rationale.cli.from_settings import from_settings
 from rationale.cli.options import DataPath, DatasetName, Dense, ModelOut, OnlyEvidence, Overwrite, Training
 from rationale.process.terminal import digits, say, say_lines, say_next
-from rationale.training.recipes.adapler_settings import RECIPE_OPTIONS, AdaplerSettings, recipe_options
+from rationale.training.recipes.adapler.settings import RECIPE_OPTIONS, AdaplerSettings, recipe_options
 from rationale.training.recipes.settings import (
     DactSettings,
     ExitsSettings,

@@ -15,7 +15,7 @@ ValueInfo = Any  # onnx.ValueInfoProto
 
 
 @dataclass(frozen=True)
-class Exit:
+class ExitNames:
     """The names of what a graph gives after a layer: whether the text stops, and what is then found."""
 
     stops: str
@@ -33,7 +33,7 @@ def with_exits(graph: Any, n_found: int) -> None:
     names = [output.name for output in graph.output]
     step = n_found + 1
     exits = [
-        Exit(row[0], tuple(row[1:]))
+        ExitNames(row[0], tuple(row[1:]))
         for row in (names[at : at + step] for at in range(n_found, len(names), step))
     ]
     final = list(graph.output[:n_found])
@@ -42,7 +42,7 @@ def with_exits(graph: Any, n_found: int) -> None:
     graph.node.extend(nodes)
 
 
-def _stopping(nodes: Sequence[Node], exits: Sequence[Exit], outputs: Sequence[ValueInfo]) -> list[Node]:
+def _stopping(nodes: Sequence[Node], exits: Sequence[ExitNames], outputs: Sequence[ValueInfo]) -> list[Node]:
     """Return nodes that give the outputs, or what the first exit found where the text stops there."""
     import onnx
 

@@ -19,14 +19,13 @@ from rationale.export.exits import with_exits
 from rationale.export.one_text import OneText
 from rationale.hf.classifier import Classifier
 from rationale.models.adaptive import unwrap
-from rationale.models.capabilities import has_dial
+from rationale.models.capabilities import drops_tokens
 from rationale.models.packed.entry import takes_types
 from rationale.models.packed.layers import depth_of
+from rationale.onnx.described import KEY, VERSION
+from rationale.onnx.session import INPUTS, OUTPUTS
 
-VERSION = 1  # of what the metadata hold
-METADATA = "rationale"
 OPSET = 18
-OUTPUTS = ("logits", "layers", "contribution")
 EXTRA = "pip install 'rationale-suite[export]'"
 ROOM = 2**31 - 2**20  # bytes that one ONNX file holds, with room for what is no weight
 
@@ -41,14 +40,14 @@ def traced(classifier: Classifier) -> Any:
     """
     _check(classifier)
     model = classifier.model.eval()
-    names = ["input_ids", "token_type_ids"][: 2 if takes_types(model, classifier.encoder.tokenizer) else 1]
+    names = list(INPUTS[: 2 if takes_types(model, classifier.encoder.tokenizer) else 1])
     ids = torch.arange(8)[None] % int(unwrap(model).config.vocab_size)  # [1,T]
     length = torch.export.Dim("pieces", min=2, max=classifier.encoder.max_length)
     try:
         with _silent():
             program = torch.onnx.export(
                 OneText(model).eval(),
-                tuple(ids * (name == "input_ids") for name in names),
+                tuple(ids * (name == INPUTS[0]) for name in names),
                 dynamo=True,
                 opset_version=OPSET,
                 dynamic_shapes=({1: length},) * len(names),
@@ -69,7 +68,7 @@ def finished(proto: Any, classifier: Classifier, precision: str) -> Any:
     done = onnx.ModelProto()
     done.CopyFrom(proto)
     with_exits(done.graph, len(OUTPUTS))
-    onnx.helper.set_model_props(done, {METADATA: json.dumps(metadata(classifier, precision))})
+    onnx.helper.set_model_props(done, {KEY: json.dumps(metadata(classifier, precision))})
     return done
 
 
@@ -97,7 +96,7 @@ def is_exported(path: Path) -> bool:
         held = onnx.load(path, load_external_data=False).metadata_props
     except DecodeError:
         return False
-    return any(entry.key == METADATA for entry in held)
+    return any(entry.key == KEY for entry in held)
 
 
 def metadata(classifier: Classifier, precision: str) -> dict[str, Any]:
@@ -114,7 +113,7 @@ def metadata(classifier: Classifier, precision: str) -> dict[str, Any]:
         "max_length": encoder.max_length,
         "long_texts": encoder.long_texts,
         "depth": depth_of(unwrap(model)),
-        "adaptive": has_dial(model),
+        "adaptive": drops_tokens(model),
         "model": classifier.identity(),
         "tokenizer": tokenizer | {"truncation": None, "padding": None},
         "special": {"start": ids[0], "pad": encoder.pad_id},

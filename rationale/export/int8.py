@@ -12,8 +12,8 @@ from eraser import Dataset, Fault, InputError, Prediction
 from eraser.metrics.bootstrap import Estimate
 from eraser.metrics.table import compare, measure
 from eraser.types import Floats
-from rationale.export.parity import Parity, Reading, parity, read_by_graph
-from rationale.export.quantize import FORMS, quantized
+from rationale.export.parity import Parity, WindowReading, parity, read_by_graph
+from rationale.export.quantize import INT8_FORMS, quantized
 from rationale.heads import HEADS, predicted_label
 from rationale.hf.classifier import Classifier
 from rationale.inference.predict import of_texts
@@ -52,7 +52,7 @@ class Labelled:
         texts = [self.dataset.text(e) for e in self.dataset.examples(self.split)[: self.limit]]
         return self.classifier.encoder.encode(texts)
 
-    def labels(self, readings: Sequence[Reading], windows: Sequence[tuple[Window, ...]]) -> list[str]:
+    def labels(self, readings: Sequence[WindowReading], windows: Sequence[tuple[Window, ...]]) -> list[str]:
         """Return the label of each text, of its windows' readings."""
         asked = self.classifier
         logits: Floats = np.stack([r.logits for r in readings])  # [N,C]
@@ -77,7 +77,7 @@ def int8_forms(proto: Any, texts: Labelled, tolerance: float, seed: int = 0) -> 
     before = read_by_graph(proto, flat)
     labels = texts.labels(before, windows)
     tried: list[Int8] = []
-    for form in FORMS:
+    for form in INT8_FORMS:
         made = quantized(proto, form, depth_of(unwrap(texts.classifier.model)))
         after = read_by_graph(made, flat)
         now = texts.labels(after, windows)

@@ -1,7 +1,7 @@
 """A classifier's pass over one text, as a graph holds it: tokens go before each layer by its own rule.
 
 There is no padding and no batch, so no mask: a token that is dropped is gone from every tensor after it. A
-graph that is traced cannot stop; where the text may stop it says so, see `Exit`.
+graph that is traced cannot stop; where the text may stop it says so, see `ExitPoint`.
 
 Axes: T piece of the text, P piece still there (fewer from layer to layer), D hidden width, C class.
 """
@@ -54,7 +54,7 @@ class OneLayout:
 
 
 @dataclass(frozen=True)
-class Found:
+class PassOutput:
     """What a pass gives: logits [1,C], how many layers each piece went through [T], its contribution [T].
 
     The contribution is a piece's score at the layer that dropped it, or at the last; 0 of a model that drops
@@ -71,11 +71,11 @@ class Found:
 
 
 @dataclass(frozen=True)
-class Exit:
+class ExitPoint:
     """Whether the text stops after a layer, True [1], and what is then found."""
 
     stops: Tensor
-    found: Found
+    found: PassOutput
 
     def outputs(self) -> tuple[Tensor, ...]:
         """Return what a graph gives, in the order of its outputs."""
@@ -116,7 +116,7 @@ class _Pass:
         self.rows: Any = OneLayout(every, read)
         self.layers = torch.zeros_like(every)  # [T]
         self.contribution = torch.zeros(ids.shape[1], device=ids.device)  # [T]
-        self.exits: list[Exit] = []
+        self.exits: list[ExitPoint] = []
 
     def __call__(self, layer: int, states: Tensor, run: LayerCall) -> Tensor:
         """Return what the next layer, or the head, is given of states [1,P,D]."""
@@ -129,9 +129,9 @@ class _Pass:
             self._may_stop(layer, states)
         return states if layer + 1 < len(self.anatomy.calls) else self._leaving(states)
 
-    def found(self, logits: Tensor) -> Found:
+    def found(self, logits: Tensor) -> PassOutput:
         """Return what is found so far, with these logits [1,C]."""
-        return Found(logits.float(), self.layers, self.contribution)
+        return PassOutput(logits.float(), self.layers, self.contribution)
 
     def _selected(self, layer: int, states: Tensor) -> Tensor:
         """Return the states [1,P,D] of the pieces that go on."""
@@ -152,7 +152,7 @@ class _Pass:
         else:
             stops = self.halting_policy.should_stop(layer, states[0, self.rows.anchor], only, None)
         if stops is not None:
-            self.exits.append(Exit(stops, self.found(self.halting_policy.logits())))
+            self.exits.append(ExitPoint(stops, self.found(self.halting_policy.logits())))
 
     def _leaving(self, states: Tensor) -> Tensor:
         """Return what the head reads of the last layer's states, where it looks for it."""

@@ -15,11 +15,12 @@ from numpy.typing import NDArray
 
 from eraser import Fault, InputError
 from eraser.types import Floats
-from rationale.export.graph import EXTRA, OUTPUTS
+from rationale.export.graph import EXTRA
 from rationale.hf.classifier import Classifier
 from rationale.models.adaptive import unwrap
 from rationale.models.capabilities import has_dial
 from rationale.models.packed.layers import depth_of
+from rationale.onnx.session import INPUTS, OUTPUTS
 from rationale.text.windows import Window
 
 TOLERANCE = 1e-4  # of logits: what another order of the same sums may do in float32
@@ -27,7 +28,7 @@ MAY_DIFFER = 0.01  # share of windows in which a score lies so near its threshol
 
 
 @dataclass(frozen=True)
-class Reading:
+class WindowReading:
     """What a window gave: logits [C], how many layers each piece went through [T]."""
 
     logits: Floats
@@ -55,7 +56,7 @@ class Parity:
         raise InputError(Fault(f"a graph with the model's logits to {TOLERANCE:g} and its kept pieces", got))
 
 
-def parity(one: Sequence[Reading], other: Sequence[Reading]) -> Parity:
+def parity(one: Sequence[WindowReading], other: Sequence[WindowReading]) -> Parity:
     """Return how far two ways are apart."""
     same = [np.array_equal(a.layers, b.layers) for a, b in zip(one, other, strict=True)]
     apart = [float(np.abs(a.logits - b.logits).max()) for a, b in zip(one, other, strict=True)]
@@ -65,21 +66,21 @@ def parity(one: Sequence[Reading], other: Sequence[Reading]) -> Parity:
 
 
 @torch.inference_mode()
-def read_by_model(classifier: Classifier, windows: Sequence[Window]) -> list[Reading]:
+def read_by_model(classifier: Classifier, windows: Sequence[Window]) -> list[WindowReading]:
     """Return the model's own readings, of one window a pass."""
     return [_by_model(classifier, window) for window in windows]
 
 
-def _by_model(classifier: Classifier, window: Window) -> Reading:
+def _by_model(classifier: Classifier, window: Window) -> WindowReading:
     batch = classifier.encoder.collate([window])
     found = classifier.model(input_ids=batch.ids, **classifier.inputs(batch))
     logits = found.logits[0].double().numpy()  # [C]
     if not has_dial(classifier.model):
-        return Reading(logits, np.full(len(window), depth_of(unwrap(classifier.model))))
-    return Reading(logits, torch.stack([layer.kept[0] for layer in found.trace]).sum(0).numpy())
+        return WindowReading(logits, np.full(len(window), depth_of(unwrap(classifier.model))))
+    return WindowReading(logits, torch.stack([layer.kept[0] for layer in found.trace]).sum(0).numpy())
 
 
-def read_by_graph(proto: Any, windows: Sequence[Window]) -> list[Reading]:
+def read_by_graph(proto: Any, windows: Sequence[Window]) -> list[WindowReading]:
     """Return an ONNX model's readings, of one window a pass.
 
     Raises:
@@ -94,9 +95,9 @@ def read_by_graph(proto: Any, windows: Sequence[Window]) -> list[Reading]:
     options.intra_op_num_threads = torch.get_num_threads()
     session = onnxruntime.InferenceSession(proto.SerializeToString(), options, ["CPUExecutionProvider"])
     takes = [given.name for given in session.get_inputs()]
-    found: list[Reading] = []
+    found: list[WindowReading] = []
     for window in windows:
-        given = {"input_ids": window.ids[None], "token_type_ids": window.types[None]}  # [1,T] each
+        given = dict(zip(INPUTS, (window.ids[None], window.types[None]), strict=True))  # [1,T] each
         logits, layers = session.run(OUTPUTS[:2], {name: given[name] for name in takes})  # [1,C], [T]
-        found.append(Reading(logits[0].astype(np.float64), layers))
+        found.append(WindowReading(logits[0].astype(np.float64), layers))
     return found

@@ -2,7 +2,7 @@
 
 Weights are scaled a column and kept to seven bits: processors without products of bytes (VNNI) would
 otherwise overflow, and one file would answer differently from one machine to the next. What enters a product
-is scaled as it comes (dynamic quantisation). Which of FORMS is good enough, labelled texts decide.
+is scaled as it comes (dynamic quantisation). Which of INT8_FORMS is good enough, labelled texts decide.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def _first_layer_and_tables(products: Names, tables: Names, depth: int) -> Names
 
 
 # (products of a weight in order, reads of embeddings, layers) → what stays float32; the smallest file first
-FORMS: dict[str, Callable[[Names, Names, int], Names]] = {
+INT8_FORMS: dict[str, Callable[[Names, Names, int], Names]] = {
     "all in int8": _nothing,
     "the first layer in float32": _first_layer,
     "embeddings and the first layer in float32": _first_layer_and_tables,
@@ -45,7 +45,7 @@ FORMS: dict[str, Callable[[Names, Names, int], Names]] = {
 
 
 def quantized(proto: Proto, form: str, depth: int) -> Proto:
-    """Return a traced model of so many layers with int8 weights, in one of FORMS.
+    """Return a traced model of so many layers with int8 weights, in one of INT8_FORMS.
 
     Raises:
         InputError: onnxruntime, which does it, is missing.
@@ -56,7 +56,7 @@ def quantized(proto: Proto, form: str, depth: int) -> Proto:
         raise InputError(Fault.of(f"--int8 needs onnxruntime: {EXTRA}")) from None
     import onnx
 
-    stays = FORMS[form](*_weighted(proto), depth)
+    stays = INT8_FORMS[form](*_weighted(proto), depth)
     with TemporaryDirectory() as folder, _silent():
         file = Path(folder) / "int8.onnx"
         quantize_dynamic(

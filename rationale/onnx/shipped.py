@@ -18,7 +18,7 @@ from rationale.process.children import run
 FOLDER = Path(rationale.__file__).parent / "movies_model"
 NEEDS = (
     "the shipped model is exported with torch, which is not installed here: run `rationale export --out "
-    "model.onnx` where it is (pip install 'rationale-suite[models]'), and give that file"
+    "model.onnx` where it is (pip install 'rationale-suite[export]'), and give that file"
 )
 
 

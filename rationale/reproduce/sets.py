@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from eraser import Fault, InputError
-from rationale.training.recipes.adapler_settings import AdaplerSettings
+from rationale.training.recipes.adapler.settings import AdaplerSettings
 from rationale.training.recipes.settings import PruneSettings
 from rationale.training.settings import TrainSettings
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rationale.training.adaptive import Recipe
-from rationale.training.recipes.adapler import ADAPLER
+from rationale.training.recipes.adapler.recipe import ADAPLER
 from rationale.training.recipes.dact import DACT
 from rationale.training.recipes.exits import EXITS
 from rationale.training.recipes.inforcoef import INFORCOEF

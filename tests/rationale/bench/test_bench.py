@@ -20,7 +20,7 @@ from rationale.hf.classifier import without_removal
 from rationale.inference.predict import text_probs
 from rationale.models.flops import costs, kept_lengths
 from rationale.training.dense import accuracy
-from rationale.training.recipes.adapler_settings import AdaplerSettings, AdaplerStepSettings
+from rationale.training.recipes.adapler.settings import AdaplerSettings, AdaplerStepSettings
 
 PNG = b"\x89PNG\r\n\x1a\n"
 

@@ -13,7 +13,7 @@ import pytest
 from rationale.cli import train_app
 from rationale.hf.classifier import load_classifier
 from rationale.process.terminal import digits
-from rationale.training.recipes.adapler_settings import AdaplerSettings
+from rationale.training.recipes.adapler.settings import AdaplerSettings
 from rationale.training.recipes.settings import (
     DactSettings,
     ExitsSettings,

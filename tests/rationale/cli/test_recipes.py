@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from rationale.process.terminal import digits
-from rationale.training.recipes.adapler_settings import AdaplerSettings
+from rationale.training.recipes.adapler.settings import AdaplerSettings
 
 pytestmark = pytest.mark.usefixtures("few_of_the_sample")
 SHORT = {"predictor_epochs": 1, "epochs": 0, "hard_epochs": 3, "speedup": 4.9, "hard_lr": 3e-5}

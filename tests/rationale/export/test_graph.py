@@ -13,11 +13,12 @@ import torch
 from torch import nn
 
 from eraser import InputError, Text
-from rationale.export.graph import METADATA, export_graph, is_exported, traced
+from rationale.export.graph import export_graph, is_exported, traced
 from rationale.export.parity import parity, read_by_graph, read_by_model
-from rationale.export.quantize import FORMS, quantized
+from rationale.export.quantize import INT8_FORMS, quantized
 from rationale.models.dact import DactForSequenceClassification
 from rationale.models.inforcoef import InforCoefForSequenceClassification
+from rationale.onnx.described import KEY
 from tests.conftest import dropping
 from tests.helpers.families.classifiers import family_classifier
 from tests.helpers.families.tiny import WORDS
@@ -92,7 +93,7 @@ def test_the_stack_in_a_file_is_the_model(classifier, windows, tmp_path):
     assert is_exported(file)
     (entry,) = onnx.load(file).metadata_props
     told = json.loads(entry.value)
-    assert entry.key == METADATA
+    assert entry.key == KEY
     assert {k: told[k] for k in ("version", "precision", "labels", "head", "max_length", "adaptive")} == {
         "version": 1, "precision": "float32", "labels": list(stack.labels), "head": "softmax",
         "max_length": stack.encoder.max_length, "adaptive": True,
@@ -126,13 +127,13 @@ def test_int8_forms_leave_in_float32_what_they_say(classifier, windows):
     model = made(classifier, "adapler")
     proto = traced(model)
     sizes = {}
-    for form in FORMS:
+    for form in INT8_FORMS:
         small = quantized(proto, form, len(model.model.contribution_predictors))
         sizes[form] = len(small.SerializeToString())
         apart = parity(read_by_model(model, windows), read_by_graph(small, windows))
         assert apart.pieces > 0.8
     assert list(sizes.values()) == sorted(sizes.values())
-    assert len(set(sizes.values())) == len(FORMS)
+    assert len(set(sizes.values())) == len(INT8_FORMS)
 
 
 def test_a_model_on_another_device_or_in_bf16_is_refused(classifier):

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from eraser import InputError
-from rationale.export.parity import Reading, parity
+from rationale.export.parity import WindowReading, parity
 
 
 def reading(logits, layers):
-    return Reading(np.array(logits, float), np.array(layers))
+    return WindowReading(np.array(logits, float), np.array(layers))
 
 
 def test_logits_count_where_the_same_pieces_were_kept():

@@ -174,8 +174,8 @@ def test_losses_and_gradients(case, tag):
 
 
 def test_four_optimiser_steps(case):
-    from rationale.training.recipes.adapler_settings import AdaplerStepSettings
-    from rationale.training.recipes.adapler_step import AdaplerStep
+    from rationale.training.recipes.adapler.settings import AdaplerStepSettings
+    from rationale.training.recipes.adapler.step import AdaplerStep
     from rationale.training.run import TrainingBatch
 
     facts = case.facts["optim"]

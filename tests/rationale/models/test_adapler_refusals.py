@@ -19,8 +19,8 @@ from transformers import (
 from eraser import InputError
 from rationale.hf.classifier import check_first_token, load_classifier, save_classifier
 from rationale.training.adaptive import train_adaptive
-from rationale.training.recipes.adapler import ADAPLER
-from rationale.training.recipes.adapler_settings import AdaplerSettings
+from rationale.training.recipes.adapler.recipe import ADAPLER
+from rationale.training.recipes.adapler.settings import AdaplerSettings
 from tests.conftest import FAMILIES, dropping, tiny_model
 
 train_adapler = partial(train_adaptive, ADAPLER)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from eraser import InputError
-from rationale.training.recipes.adapler_settings import AdaplerSettings, AdaplerStepSettings, parse_steepness
+from rationale.training.recipes.adapler.settings import AdaplerSettings, AdaplerStepSettings, parse_steepness
 from rationale.training.targets import parse_target, target_names
 
 

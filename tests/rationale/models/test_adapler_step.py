@@ -18,9 +18,9 @@ from rationale.models.adapler_losses import LossWeights, kl_losses, packed_kl, t
 from rationale.models.flops import costs, kept_lengths
 from rationale.models.packed.attention import packed_layout
 from rationale.training.loop import training_windows
-from rationale.training.recipes.adapler_settings import AdaplerSettings, AdaplerStepSettings
-from rationale.training.recipes.adapler_stages import HardStage, PredictorStage, SoftStage, imitation
-from rationale.training.recipes.adapler_step import AdaplerStep, linear, steepness
+from rationale.training.recipes.adapler.settings import AdaplerSettings, AdaplerStepSettings
+from rationale.training.recipes.adapler.stages import HardStage, PredictorStage, SoftStage, imitation
+from rationale.training.recipes.adapler.step import AdaplerStep, linear, steepness
 from rationale.training.run import TrainingBatch, TrainingRun
 from tests.conftest import dropping, tiny_model
 from tests.helpers.paths import golden

@@ -15,15 +15,15 @@ from rationale.models.flops import costs
 from rationale.models.packed.attention import packed_layout
 from rationale.models.packed.encoder import keep_all, run_packed
 from rationale.training.adaptive import train_adaptive
-from rationale.training.recipes.adapler import ADAPLER
-from rationale.training.recipes.adapler_gradual import (
+from rationale.training.recipes.adapler.gradual import (
     gates,
     layer_shares,
     rising,
     set_layer_thresholds,
 )
-from rationale.training.recipes.adapler_settings import AdaplerSettings
-from rationale.training.recipes.adapler_stages import ADAPLER_STAGES
+from rationale.training.recipes.adapler.recipe import ADAPLER
+from rationale.training.recipes.adapler.settings import AdaplerSettings
+from rationale.training.recipes.adapler.stages import ADAPLER_STAGES
 from tests.helpers.models.trainings import PLAIN, few_of, killed, same, save_dense, weights
 
 GRADUAL = AdaplerSettings(

@@ -18,7 +18,7 @@ def test_the_names_that_settings_take_are_those_the_models_have():
 def test_settings_need_no_torch():
     code = (
         "import sys, rationale.settings, rationale.training.settings, rationale.training.recipes.settings, "
-        "rationale.training.recipes.adapler_settings; "
+        "rationale.training.recipes.adapler.settings; "
         "print(sorted({'torch', 'transformers', 'scipy', 'pandas'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

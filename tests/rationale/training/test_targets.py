@@ -16,9 +16,9 @@ from rationale.training import adaptive
 from rationale.training.adaptive import train_adaptive
 from rationale.training.dense import EPOCHS, train_dense
 from rationale.training.loop import training_windows
-from rationale.training.recipes import adapler
-from rationale.training.recipes.adapler import ADAPLER
-from rationale.training.recipes.adapler_settings import AdaplerSettings
+from rationale.training.recipes.adapler import recipe as adapler
+from rationale.training.recipes.adapler.recipe import ADAPLER
+from rationale.training.recipes.adapler.settings import AdaplerSettings
 from rationale.training.settings import TrainSettings
 from rationale.training.targets import kept_on_disk, saliency_targets, teacher_logits
 from tests.conftest import tiny_model

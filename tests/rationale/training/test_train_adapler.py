@@ -19,10 +19,10 @@ from rationale.training import dense as dense_module
 from rationale.training import stage as stages
 from rationale.training.adaptive import train_adaptive
 from rationale.training.dense import EPOCHS, train_dense
-from rationale.training.recipes.adapler import ADAPLER
-from rationale.training.recipes.adapler_settings import AdaplerSettings, AdaplerStepSettings
-from rationale.training.recipes.adapler_stages import ADAPLER_STAGES
-from rationale.training.recipes.adapler_step import AdaplerStep
+from rationale.training.recipes.adapler.recipe import ADAPLER
+from rationale.training.recipes.adapler.settings import AdaplerSettings, AdaplerStepSettings
+from rationale.training.recipes.adapler.stages import ADAPLER_STAGES
+from rationale.training.recipes.adapler.step import AdaplerStep
 from rationale.training.settings import TrainSettings
 from tests.conftest import tiny_model
 from tests.helpers.models.trainings import killed

@@ -16,8 +16,8 @@ from rationale.models.inforcoef import BOTTLENECKS
 from rationale.models.packed.encoder import layers_of
 from rationale.training import adaptive
 from rationale.training.adaptive import train_adaptive
-from rationale.training.recipes.adapler import ADAPLER
-from rationale.training.recipes.adapler_settings import AdaplerSettings
+from rationale.training.recipes.adapler.recipe import ADAPLER
+from rationale.training.recipes.adapler.settings import AdaplerSettings
 from rationale.training.recipes.inforcoef import INFORCOEF, SampledStage
 from rationale.training.recipes.settings import InforCoefSettings, PruneSettings
 from rationale.training.settings import StepSettings

@@ -16,7 +16,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from rationale.models.adapler import ETA_MAX, ETA_MIN, AdaplerForSequenceClassification
 from rationale.models.adapler_losses import Losses, LossWeights, kl_losses, losses
 from rationale.training.loop import decay_groups, linear
-from rationale.training.recipes.adapler_settings import AdaplerStepSettings
+from rationale.training.recipes.adapler.settings import AdaplerStepSettings
 from rationale.training.run import TrainingBatch
 
 CLIP_THETA = 1e-7  # added to theta where it divides

@@ -14,14 +14,14 @@ from rationale.models.adapler_losses import packed_kl
 from rationale.models.adaptive import unwrap
 from rationale.models.packed.attention import PackedLayout
 from rationale.training.loop import decay_groups
-from rationale.training.recipes.adapler_gradual import (
+from rationale.training.recipes.adapler.gradual import (
     gates,
     layer_shares,
     rising,
     set_layer_thresholds,
 )
-from rationale.training.recipes.adapler_settings import AdaplerSettings
-from rationale.training.recipes.adapler_step import AdaplerStep, steepness
+from rationale.training.recipes.adapler.settings import AdaplerSettings
+from rationale.training.recipes.adapler.step import AdaplerStep, steepness
 from rationale.training.run import TrainingBatch, TrainingRun
 from rationale.training.stage import PackedStage, RemovalStage, Stage, Stages
 

@@ -21,8 +21,8 @@ from rationale.models.capabilities import has_dial
 from rationale.settings import digest
 from rationale.training.adaptive import Recipe, best_folders, digest_of, of_epochs
 from rationale.training.loop import TrainingWindow
-from rationale.training.recipes.adapler_settings import AdaplerSettings
-from rationale.training.recipes.adapler_stages import ADAPLER_STAGES
+from rationale.training.recipes.adapler.settings import AdaplerSettings
+from rationale.training.recipes.adapler.stages import ADAPLER_STAGES
 from rationale.training.targets import HUMAN, kept_on_disk, parse_target, saliency_targets
 
 

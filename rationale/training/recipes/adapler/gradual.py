@@ -20,7 +20,7 @@ from rationale.models.capabilities import drops_tokens
 from rationale.models.flops import costs, full_costs, kept_lengths
 from rationale.models.packed.attention import PackedLayout
 from rationale.models.packed.encoder import run_packed
-from rationale.text.encode import Window
+from rationale.text.windows import Window
 
 HALVINGS = 60  # of the search for the first layer's share: past the precision of a double
 

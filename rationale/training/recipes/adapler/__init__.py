@@ -1,0 +1,1 @@
+"""AdapLeR: how its predictors and thresholds are trained."""
