@@ -110,6 +110,12 @@ def _geometric(low: float, high: float, count: int) -> Callable[[int], tuple[flo
     return lambda layers: (0.0, *np.geomspace(low, high, count).tolist())
 
 
+def _of_one(count: int) -> Callable[[int], tuple[float, ...]]:
+    """Return dials from 0 to 1, close to each other at both ends: many answers are hardly surer than none."""
+    low = np.geomspace(1e-4, 0.5, count)
+    return lambda layers: (0.0, *low.tolist(), *(1 - low[-2::-1]).tolist(), 1.0)
+
+
 def _by_layer(layers: int) -> tuple[float, ...]:
     return (0.0, *(layers / k for k in range(layers, 0, -1)))
 
@@ -117,7 +123,7 @@ def _by_layer(layers: int) -> tuple[float, ...]:
 EXITS: dict[str, Exit] = {
     "published": Exit(certain(published_rule), _geometric(1e-2, 1e6, 97), mixes=True),
     "tight": Exit(certain(tight_rule), _geometric(1e-2, 1e6, 97), mixes=True),
-    "entropy": Exit(low_entropy, _geometric(1e-4, 1, 97)),
+    "entropy": Exit(low_entropy, _of_one(97)),
     "patience": Exit(patient, _by_layer),
     "depth": Exit(shallow, _by_layer, fixed=True),
 }
