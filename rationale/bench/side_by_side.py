@@ -106,7 +106,7 @@ def side_by_side(
     with TemporaryDirectory(prefix="rationale-bench-") as folder:
         made = _made(dense, models, tuple(ways), OnnxFiles(Path(folder)), found.windows)
         timed = _time_all(made.runners, found.windows, settings)
-    table = pd.DataFrame(_rows(dense, found, timed, settings))
+    table = pd.DataFrame(list(_rows(dense, found, timed, settings)))
     ordered = table.sort_values("p50_ms", kind="stable", ignore_index=True)
     return SideBySide(ordered, tuple(made.skipped), _where(found, settings), tuple(_verdicts(timed)))
 

@@ -65,7 +65,7 @@ def hugging_face(classifier: Classifier, files: OnnxFiles) -> Runner:
 def hugging_face_bf16(classifier: Classifier, files: OnnxFiles) -> Runner:
     """Run the same with weights and activations in bf16, as `dtype=torch.bfloat16` loads it."""
     _check_bf16()
-    return _torch(classifier, partial(_whole, classifier, deepcopy(classifier.model).to(torch.bfloat16)))
+    return _torch(classifier, partial(_whole, classifier, deepcopy(classifier.model).bfloat16()))
 
 
 def compiled(classifier: Classifier, files: OnnxFiles) -> Runner:

@@ -22,7 +22,7 @@ from rationale.cli.options import (
     Threads,
     use_threads,
 )
-from rationale.cli.speeds import Ways, loaded_model, say_side_by_side, write_side_by_side
+from rationale.cli.speeds import Ways, loaded_model, on_cpu, say_side_by_side, write_side_by_side
 from rationale.cli.train import of_data
 from rationale.process.terminal import digits, say, say_lines, say_next
 
@@ -93,7 +93,7 @@ def bench_command(  # noqa: PLR0913 (one option each)
     else:
         settings = SpeedSettings(split, (), windows, batch_size, rounds)
         _time_removal(job, settings, repeat)
-        if named:
+        if named and on_cpu(device):
             _compare_ways(job, settings, named, plot)
     say_next("evaluate", *of_data(dataset, data), "--model", model)
 
@@ -164,8 +164,8 @@ def _compare_ways(job: _Job, settings: Any, ways: tuple[str, ...], plot: bool) -
     of = job.of(content_of_dense=dense, settings=asdict(settings), ways=ways)
     if plot and job.is_done(WAYS_DRAWN, of):
         return
-    ours = loaded_model(job.model, job.device, "float32")
-    other = without_removal(ours) if job.dense is None else loaded_model(job.dense, job.device, "float32")
+    ours = loaded_model(job.model, "cpu", "float32")
+    other = without_removal(ours) if job.dense is None else loaded_model(job.dense, "cpu", "float32")
     found = side_by_side(other, {"model": ours}, job.dataset, settings, ways)
     say_side_by_side(found)
     if plot:

@@ -88,7 +88,7 @@ def speeds_command(  # noqa: PLR0913 (one option each)
         return
     found = {n: loaded_model(path, device, precision) for n, path in _named(models).items()}
     table = speed_table(loaded_model(dense, device, precision), found, loaded, settings)
-    beside = _beside(dense, models, loaded, settings, named) if named else None
+    beside = _beside(dense, models, loaded, settings, named) if named and on_cpu(device) else None
     labels = [e.label for e in loaded.splits[split]]
     areas = area(table, max(map(labels.count, set(labels))) / len(labels))
     with together(out) as new:
@@ -123,6 +123,16 @@ def loaded_model(path: str, device: str, precision: Any) -> Any:
     from rationale.hf.classifier import cast_once, load_classifier
 
     return cast_once(load_classifier(path, device=device, precision=precision))
+
+
+def on_cpu(device: str) -> bool:
+    """Return whether a device is the CPU, where alone other libraries' ways are timed; if not, say so."""
+    from rationale.hf.device import pick_device
+
+    if pick_device(device).type == "cpu":
+        return True
+    say("what people deploy instead is compared on the CPU only: --device cpu", err=True)
+    return False
 
 
 def _beside(dense: str, models: list[str], dataset: Any, settings: Any, ways: tuple[str, ...]) -> Any:

@@ -39,7 +39,7 @@ def _points(axes: Axes, table: pd.DataFrame, column: str) -> None:
         colour, marker = looks[name]
         ends = [[row[y] - row[f"{y}_low"]], [row[f"{y}_high"] - row[y]]] if known else None
         style: Any = {"color": colour, "marker": marker, "markersize": 6, "elinewidth": 0.6, "capsize": 2}
-        style |= {"linestyle": "none", "markerfacecolor": colour if row.ours else "white"}
+        style |= {"linestyle": "none", "markerfacecolor": colour if row["ours"] else "white"}
         axes.errorbar(
             row[column], row[y], yerr=None if ends is None else np.clip(ends, 0, None), label=name, **style
         )
@@ -49,7 +49,7 @@ def _points(axes: Axes, table: pd.DataFrame, column: str) -> None:
     )
     axes.set_xscale("log")
     for ticks in (axes.xaxis.set_major_formatter, axes.xaxis.set_minor_formatter):
-        ticks(FuncFormatter(lambda ms, _: f"{ms:g}" if f"{ms:g}".strip("0.")[:1] in "125" else ""))
+        ticks(FuncFormatter(lambda ms, _: f"{ms:g}" if f"{ms:g}".strip("0.")[:1] in "1235" else ""))
     axes.set_ylabel("accuracy ↑" if known else "same class as Hugging Face in float32 ↑")
 
 

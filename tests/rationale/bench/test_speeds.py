@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from eraser import Dataset, InputError
 from rationale.bench.speeds import SpeedSettings, area, speed_table
 from rationale.cli import app
-from rationale.cli.speeds import _named
+from rationale.cli.speeds import _named, on_cpu
 from rationale.hf.classifier import save_classifier, without_removal
 from rationale.inference.savings import measure_removal
 from rationale.models.dact import DactForSequenceClassification
@@ -157,6 +157,14 @@ def test_no_threads_are_refused(command):
 def test_no_windows_are_refused():
     done = CliRunner().invoke(app, ["bench", "--model", "m", "--windows", "0"])
     assert str(done.exception) == "expected at least 1 window, got 0"
+
+
+def test_another_device_has_no_ways_of_other_libraries_and_says_so(capsys):
+    assert on_cpu("cpu")
+    assert capsys.readouterr().err == ""
+    assert not on_cpu("meta")
+    expected = "what people deploy instead is compared on the CPU only: --device cpu\n"
+    assert capsys.readouterr().err == expected
 
 
 def test_command_writes_table_areas_and_figure(adaptive, tmp_path):

@@ -49,7 +49,8 @@ def test_bench_shows_what_people_deploy_and_draws_it_once(rationale, adapler_fol
         "> packed, float32",
         "Hugging Face, float32",
     ]
-    assert lines[12] == "written: b/ways.csv, b/ways.png"
+    assert [line.split(",")[0] for line in lines[12:14]] == ["alone", "in batches"]
+    assert lines[14] == "written: b/ways.csv, b/ways.png"
     assert sorted(pd.read_csv("b/ways.csv").way) == ["hf", "packed"]
     assert Path("b/ways.png").read_bytes().startswith(PNG)
     code, out, err = rationale(*command, "--ways", "packed", "--plot", "--out", "b")
