@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from rationale.export.quantize import quantize
+from rationale.export.quiet import silent
 from rationale.hf.classifier import Classifier
 from rationale.text.encode import Batch
 from rationale.text.windows import Window
@@ -40,7 +38,7 @@ class OnnxFiles:
 
         path = self.folder / f"exported-{classifier.identity()}.onnx"
         if not path.exists():
-            with _silent():
+            with silent():
                 export_graph(classifier, path)
         return path
 
@@ -48,7 +46,7 @@ class OnnxFiles:
         """Return a file with its matrices in int8 and activations quantised as they come."""
         path = file.with_suffix(".int8.onnx")
         if not path.exists():
-            quantise(file, path)
+            quantize(file, path, [])
         return path
 
 
@@ -72,7 +70,7 @@ def export_dense(classifier: Classifier, path: Path) -> None:
         0: torch.export.Dim("batch", max=LARGEST_BATCH),
         1: torch.export.Dim("pieces", min=2, max=classifier.encoder.max_length),
     }
-    with _silent():
+    with silent():
         program: Any = torch.onnx.export(
             _Logits(classifier.model, names).eval(),
             tuple(inputs.values()),
@@ -92,28 +90,3 @@ def _example(classifier: Classifier) -> dict[str, Tensor]:
     whole = Window(*(ids.numpy() * (0 if zero else 1) for zero in (False, True, True, True)))
     batch: Batch = classifier.encoder.collate([whole, whole.at(slice(4))])
     return {"input_ids": batch.ids, **classifier.inputs(batch)}
-
-
-def quantise(file: Path, path: Path) -> None:
-    """Write a file's matrices in int8, as ONNX Runtime's own `quantize_dynamic` does it.
-
-    Weights are scaled a column and take 7 of the 8 bits: without VNNI, sums of two products of 8 bits
-    overflow 16, and the answers would be wrong on such a processor.
-    """
-    from onnxruntime.quantization import QuantType, quantize_dynamic
-
-    with _silent():
-        quantize_dynamic(file, path, weight_type=QuantType.QInt8, per_channel=True, reduce_range=True)
-
-
-@contextmanager
-def _silent() -> Iterator[None]:
-    """Keep libraries' own progress and warnings off the terminal."""
-    disabled = logging.root.manager.disable
-    logging.disable(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(disabled)

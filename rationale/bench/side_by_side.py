@@ -283,16 +283,28 @@ def _speed(timed: Timed, base: Timed, n: int) -> dict[str, float]:
     }
 
 
+def _alone(timed: Timed) -> float:
+    return float(np.median(timed.alone))
+
+
+def _batched(timed: Timed) -> float:
+    return float(timed.batched.sum())
+
+
+# how a way is seen → its time, and that of each round
+SEEN: dict[str, tuple[Callable[[Timed], float], Callable[[Timed], Floats]]] = {
+    "alone": (_alone, lambda timed: timed.medians),
+    "in batches": (_batched, lambda timed: timed.batched),
+}
+
+
 def _verdicts(timed: Mapping[tuple[str, str], Timed]) -> Iterator[str]:
     """Yield, for each of our models, how many times as fast as the others it is at its best."""
     others = [key for key in timed if not WAYS[key[1]].ours]
     models = dict.fromkeys(name for name, way in timed if WAYS[way].ours)
     for name in models:
         ours = [key for key in timed if key[0] == name and WAYS[key[1]].ours]
-        for when, whole, by_round in (
-            ("alone", lambda t: np.median(t.alone), lambda t: t.medians),
-            ("in batches", lambda t: t.batched.sum(), lambda t: t.batched),
-        ):
+        for when, (whole, by_round) in SEEN.items():
             best, other = (min(keys, key=lambda key: whole(timed[key])) for keys in (ours, others))
             times = whole(timed[other]) / whole(timed[best])
             rounds = by_round(timed[other]) / by_round(timed[best])

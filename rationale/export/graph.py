@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +13,7 @@ from eraser.errors import first_line
 from eraser.files.whole import whole
 from rationale.export.exits import with_exits
 from rationale.export.one_text import OneText
+from rationale.export.quiet import silent
 from rationale.hf.classifier import Classifier
 from rationale.models.adaptive import unwrap
 from rationale.models.capabilities import drops_tokens
@@ -39,12 +36,12 @@ def traced(classifier: Classifier) -> Any:
         InputError: the model cannot be exported: which operation; or the library that does it is missing.
     """
     _check(classifier)
-    model = classifier.model.eval()
+    model = classifier.model
     names = list(INPUTS[: 2 if takes_types(model, classifier.encoder.tokenizer) else 1])
     ids = torch.arange(8)[None] % int(unwrap(model).config.vocab_size)  # [1,T]
     length = torch.export.Dim("pieces", min=2, max=classifier.encoder.max_length)
     try:
-        with _silent():
+        with silent():
             program = torch.onnx.export(
                 OneText(model).eval(),
                 tuple(ids * (name == INPUTS[0]) for name in names),
@@ -56,7 +53,7 @@ def traced(classifier: Classifier) -> Any:
                 verbose=False,
             )
     except torch.onnx.OnnxExporterError as error:
-        why = first_line(error.__cause__ or error)
+        why = first_line(error.__cause__ if isinstance(error.__cause__, Exception) else error)
         raise InputError(Fault.of(f"{type(model).__name__} cannot be exported: {why}")) from None
     return program.model_proto  # type: ignore[union-attr]
 
@@ -132,19 +129,3 @@ def _check(classifier: Classifier) -> None:
     size = sum(p.numel() * p.element_size() for p in classifier.model.parameters())
     if size > ROOM:
         raise InputError(Fault("weights below 2 GB, all that one ONNX file holds", f"{size:,} bytes"))
-
-
-@contextmanager
-def _silent() -> Iterator[None]:
-    """Keep the exporter's own progress and warnings off the terminal."""
-    loggers = [logging.getLogger(name) for name in ("onnxscript", "onnx_ir", "torch.onnx")]
-    before = [logger.level for logger in loggers]
-    try:
-        for logger in loggers:
-            logger.setLevel(logging.ERROR)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        for logger, level in zip(loggers, before, strict=True):
-            logger.setLevel(level)

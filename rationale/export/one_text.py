@@ -21,7 +21,7 @@ from eraser import Fault, InputError
 from rationale.models.adaptive import unwrap
 from rationale.models.capabilities import drops_tokens, has_dial
 from rationale.models.packed.attention import NAME, holding
-from rationale.models.packed.layers import Axes, LayerCall, anatomy_of, attention, standing_in
+from rationale.models.packed.layers import Anatomy, Axes, LayerCall, anatomy_of, attention, standing_in
 
 LONGEST = 2**31  # places: no window of attention reaches so far
 
@@ -101,13 +101,14 @@ class OneText(nn.Module):
         with attention(self.dense, NAME), holding(run), standing_in(self.anatomy.calls, run):
             logits = self.dense(input_ids=ids, attention_mask=run.mask, **inputs).logits  # [1,C]
         found = run.found(logits if run.halting_policy is None else run.halting_policy.logits())
-        return tuple(t for part in (found, *run.exits) for t in part.outputs())
+        of_exits = (t for point in run.exits for t in point.outputs())
+        return (*found.outputs(), *of_exits)
 
 
 class _Pass:
     """Stands in for the layers of one pass, as `Packing` does for a batch."""
 
-    def __init__(self, model: PreTrainedModel, anatomy: Any, ids: Tensor) -> None:
+    def __init__(self, model: Any, anatomy: Anatomy, ids: Tensor) -> None:
         self.model, self.anatomy = model, anatomy
         self.halting_policy: Any = model.halting_policy() if has_dial(model) else None
         self.mask = torch.ones_like(ids)  # [1,T]
@@ -140,7 +141,7 @@ class _Pass:
         if score is not None:
             self.contribution = self.contribution.index_copy(0, place, score.float())  # [T]
         left = kept.nonzero()[:, 0]  # [P]
-        torch._check(left.shape[0] >= 1)  # the anchor stays
+        torch._check(left.shape[0] >= 1)  # type: ignore[no-untyped-call]  # the anchor stays
         self.rows = replace(self.rows, position=place.index_select(0, left))
         return states.index_select(1, left)  # [1,P,D]
 
@@ -161,7 +162,8 @@ class _Pass:
         place, width = self.rows.position, self.mask.shape[1]  # [P], T
         if self.anatomy.reads == "all":  # of what is left
             self.mask.zero_()[0].index_fill_(0, place, 1)  # [1,T]
-        return states.new_zeros(1, width, states.shape[-1]).index_copy(1, place, states)  # [1,T,D]
+        gone = states.new_zeros(1, width, states.shape[-1])  # [1,T,D]
+        return gone.index_copy(1, place, states)  # [1,T,D]
 
 
 def _read_place(model: PreTrainedModel, reads: str, ids: Tensor, every: Tensor) -> Tensor:
@@ -171,7 +173,8 @@ def _read_place(model: PreTrainedModel, reads: str, ids: Tensor, every: Tensor) 
     pad = getattr(unwrap(model).config, "pad_token_id", None)
     if pad is None:
         return every[-1:]  # [1]
-    return (every * (ids[0] != pad)).max()[None]  # [1]
+    words: Tensor = every * (ids[0] != pad)  # [T]
+    return words.max()[None]  # [1]
 
 
 def _at(place: Tensor) -> Callable[[Tensor, Axes], Tensor]:

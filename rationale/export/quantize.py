@@ -7,15 +7,14 @@ is scaled as it comes (dynamic quantisation). Which of INT8_FORMS is good enough
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from eraser import Fault, InputError
 from rationale.export.graph import EXTRA
+from rationale.export.quiet import silent
 
 Proto = Any  # onnx.ModelProto
 Names = list[str]  # of nodes
@@ -51,23 +50,25 @@ def quantized(proto: Proto, form: str, depth: int) -> Proto:
         InputError: onnxruntime, which does it, is missing.
     """
     try:
-        from onnxruntime.quantization import QuantType, quantize_dynamic
+        import onnxruntime.quantization  # noqa: F401
     except ImportError:
         raise InputError(Fault.of(f"--int8 needs onnxruntime: {EXTRA}")) from None
     import onnx
 
     stays = INT8_FORMS[form](*_weighted(proto), depth)
-    with TemporaryDirectory() as folder, _silent():
+    with TemporaryDirectory() as folder:
         file = Path(folder) / "int8.onnx"
-        quantize_dynamic(
-            proto,
-            file,
-            weight_type=QuantType.QInt8,
-            per_channel=True,
-            reduce_range=True,
-            nodes_to_exclude=stays,
-        )
+        quantize(proto, file, stays)
         return onnx.load(file)
+
+
+def quantize(model: Any, path: Path, stays: Names) -> None:
+    """Write a model, or a model's file, with int8 weights; nodes that `stays` names keep float32."""
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    how = {"weight_type": QuantType.QInt8, "per_channel": True, "reduce_range": True}
+    with silent():
+        quantize_dynamic(model, path, nodes_to_exclude=stays, **how)
 
 
 def _weighted(proto: Proto) -> tuple[Names, Names]:
@@ -76,14 +77,3 @@ def _weighted(proto: Proto) -> tuple[Names, Names]:
     of = [node for node in proto.graph.node if weights & set(node.input)]
     products = [node.name for node in of if node.op_type in ("MatMul", "Gemm")]
     return products, [node.name for node in of if node.op_type == "Gather"]
-
-
-@contextmanager
-def _silent() -> Iterator[None]:
-    """Keep the library's advice, and the values it could not name, off the terminal."""
-    before = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        yield
-    finally:
-        logging.disable(before)
