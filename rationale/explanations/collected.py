@@ -15,7 +15,7 @@ Told = tuple[str, Scored | Fault]  # of the example of that id
 
 
 @dataclass(frozen=True)
-class How:
+class CollectOptions:
     """How scores of pieces become those of words, and what a row's file says of itself."""
 
     reduce: Reduce = "sum"
@@ -24,7 +24,9 @@ class How:
     notes: tuple[str, ...] = ()
 
 
-def collected(name: str, told: Iterable[Told], texts: Mapping[str, Text], how: How) -> ImportedMethod:
+def collected(
+    name: str, told: Iterable[Told], texts: Mapping[str, Text], how: CollectOptions
+) -> ImportedMethod:
     """Return what was said of texts by their ids.
 
     Raises:
@@ -48,7 +50,7 @@ def collected(name: str, told: Iterable[Told], texts: Mapping[str, Text], how: H
     return ImportedMethod.of(name, found, tool=how.tool, settings=settings, notes=notes)
 
 
-def _one(id: str, scored: Scored | Fault, texts: Mapping[str, Text], how: How) -> WordExplanation:
+def _one(id: str, scored: Scored | Fault, texts: Mapping[str, Text], how: CollectOptions) -> WordExplanation:
     if isinstance(scored, Fault):
         raise InputError(scored)
     if id not in texts:

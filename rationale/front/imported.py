@@ -14,7 +14,7 @@ import pandas as pd
 from eraser import Dataset, Fault, InputError, Text
 from eraser.words import cutter_for
 from rationale.explanation import Explanation
-from rationale.explanations.collected import How, Told, collected
+from rationale.explanations.collected import CollectOptions, Told, collected
 from rationale.explanations.forms import FORMS, Asked, read_object
 from rationale.explanations.forms.others import unknown
 from rationale.explanations.pooling import Reduce
@@ -96,7 +96,7 @@ def from_scores(  # noqa: PLR0913 (what a tool may leave open)
     if not read:
         raise unknown(scores, tuple(FORMS))
     form, _ = Counter(form for form, _ in read).most_common(1)[0]
-    how = How(pieces, skip_invalid, _tool(scores))
+    how = CollectOptions(pieces, skip_invalid, _tool(scores))
     found = collected(name or form, _by_id([s for _, s in read], texts, ids), texts, how)
     known = {id: texts[id] for id in found.examples}
     return ImportedExplanations(found.name, found.examples, found.tool, found.settings, found.notes, known)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from eraser.data.custom.options import ImportOptions
-from eraser.data.custom.rows import Counted, Record, check_size, read_records
+from eraser.data.custom.rows import Counted, InputRow, check_size, read_records
 from eraser.data.forms.marks import Mark, Told, are_spans, marks_of
 from eraser.data.forms.table import FORMS, TABLE, recognised
 from eraser.errors import Fault, InputError, short_repr
@@ -24,7 +24,7 @@ NONE, MARKED = "none", "marked"  # classes of texts without spans, and with span
 class Read:
     """Records of all files so far, the forms of the files, and what was left out."""
 
-    records: list[Record] = field(default_factory=list)
+    records: list[InputRow] = field(default_factory=list)
     forms: Counter[str] = field(default_factory=Counter)
     told: Told = field(default_factory=Told)
     labels: Counter[str] = field(default_factory=Counter)  # of spans
@@ -74,7 +74,7 @@ class Read:
             found = list(_records(split, path, name, how, self.told, faults))
         self.records.extend(self._finished(record, how) for record in found)
 
-    def _finished(self, record: Record, how: ImportOptions) -> Record:
+    def _finished(self, record: InputRow, how: ImportOptions) -> InputRow:
         """Return a record with the spans that were chosen, and its label where spans or folders have it."""
         if record.marks is not None:
             self.labels.update(label for mark in record.marks for label in mark.labels)
@@ -91,12 +91,12 @@ class Read:
         return chosen
 
 
-def _with_marks(record: Record, marks: tuple[Mark, ...]) -> Record:
+def _with_marks(record: InputRow, marks: tuple[Mark, ...]) -> InputRow:
     pairs = [[mark.start, mark.end] for mark in marks]
     return replace(record, marks=marks, fields={**record.fields, "rationale": pairs})
 
 
-def _label_of_spans(record: Record) -> str:
+def _label_of_spans(record: InputRow) -> str:
     """Return the labels of a text's spans as its class."""
     if record.marks is None:
         return MARKED if not record.is_blank("rationale") else NONE
@@ -106,7 +106,7 @@ def _label_of_spans(record: Record) -> str:
 
 def _records(
     split: str, path: Path, form: str, how: ImportOptions, told: Told, faults: list[Fault]
-) -> Iterator[Record]:
+) -> Iterator[InputRow]:
     """Yield what the annotators of an export said, each as a record."""
     names = {"text": how.columns.text, "label": how.columns.label, "id": how.columns.id or "id"}
     names |= {what: name for what in ("query", "split") if (name := getattr(how.columns, what))}
@@ -119,7 +119,7 @@ def _records(
         made = f"{split}-{number:05d}"
         has_id = found.id not in (None, "")
         fields: dict[str, Any] = {what: getattr(found, what) for what in names}
-        record = Record(found.file or path, found.line, made, split, fields, names | {"rationale": "spans"})
+        record = InputRow(found.file or path, found.line, made, split, fields, names | {"rationale": "spans"})
         try:
             id = record.string("id") if has_id else made
         except InputError as error:
@@ -138,7 +138,7 @@ def _counted(form: str, how: ImportOptions) -> Counted | None:
     return None if how.offsets == "tokens" or how.form == "tokens" else "characters"
 
 
-def _spelled(records: Sequence[Record], faults: list[Fault]) -> Iterator[Record]:
+def _spelled(records: Sequence[InputRow], faults: list[Fault]) -> Iterator[InputRow]:
     """Yield the rows of a table; spans with labels, objects and spans of listed words are read."""
     values = [_value(record) for record in records]
     spelled = any(map(are_spans, values))
@@ -154,14 +154,14 @@ def _spelled(records: Sequence[Record], faults: list[Fault]) -> Iterator[Record]
             faults += record.placed(*error.faults).faults
 
 
-def _value(record: Record) -> Any:
+def _value(record: InputRow) -> Any:
     try:
         return record.rationale(quoted=True)
     except InputError:
         return None
 
 
-def _of_tokens(record: Record, value: Any) -> Record:
+def _of_tokens(record: InputRow, value: Any) -> InputRow:
     """Return a row whose text is a list of words as one whose text is these, with spaces between them."""
     words = record.fields["text"]
     if wrong := [w for w in words if not isinstance(w, str)]:

@@ -13,18 +13,18 @@ from dataclasses import replace
 import numpy as np
 
 from eraser.data.custom.entries import Entry
-from eraser.data.custom.rows import Record
+from eraser.data.custom.rows import InputRow
 from eraser.errors import Fault, InputError, short_repr
 
 
-def key_of(record: Record) -> str:
+def key_of(record: InputRow) -> str:
     """Return what the answers to one text have in common: its id, or, where rows have none, the text."""
     return record.id if record.has_id or record.annotator is None else str(record.fields["text"])
 
 
-def twice(records: Sequence[Record]) -> Iterator[tuple[Record, Fault]]:
+def twice(records: Sequence[InputRow]) -> Iterator[tuple[InputRow, Fault]]:
     """Yield the records whose id, and whose annotator, an earlier one has, with what is wrong."""
-    first: dict[tuple[str, str | None], Record] = {}
+    first: dict[tuple[str, str | None], InputRow] = {}
     for record in records:
         key = (key_of(record), record.annotator)
         if (before := first.setdefault(key, record)) is not record:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from eraser.data.custom.options import ImportOptions
-from eraser.data.custom.rows import Record
+from eraser.data.custom.rows import InputRow
 from eraser.data.custom.spans import Form, MarkedText, check_spans, read_marks
 from eraser.data.offsets import OffsetUnit, in_characters
 from eraser.data.source import SPLITS
@@ -29,7 +29,7 @@ class Cutting:
 
 
 @dataclass(frozen=True)
-class How:
+class RowReading:
     """How all rows of a data set are read: what was asked for, and what was found out."""
 
     asked: ImportOptions
@@ -48,12 +48,12 @@ class Entry:
     label: str
     query: str
     marked: MarkedText
-    record: Record
+    record: InputRow
     each: tuple[Mask, ...] = field(default=(), compare=False)
     names: tuple[str, ...] = ()
 
 
-def entry_of(record: Record, how: How, faults: list[Fault]) -> Entry | None:
+def entry_of(record: InputRow, how: RowReading, faults: list[Fault]) -> Entry | None:
     """Return a row's entry, or None and its faults."""
     wrong: list[Fault] = []
 
@@ -75,7 +75,7 @@ def entry_of(record: Record, how: How, faults: list[Fault]) -> Entry | None:
     return Entry(record.id, split, label, query, marked, record)
 
 
-def _split_of(record: Record) -> str:
+def _split_of(record: InputRow) -> str:
     if "split" not in record.columns:
         return record.split
     if (found := SPLIT_NAMES.get(record.string("split").lower())) is None:
@@ -83,7 +83,7 @@ def _split_of(record: Record) -> str:
     return found
 
 
-def _marked(record: Record, text: str | None, how: How) -> MarkedText | None:
+def _marked(record: InputRow, text: str | None, how: RowReading) -> MarkedText | None:
     """Return what is marked in a row's text; None where it has none, or the form could not be told."""
     form: Form = "chars" if record.counts else how.form
     try:

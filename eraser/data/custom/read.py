@@ -14,9 +14,9 @@ from typing import Any
 from eraser.data.custom.annotated import Read
 from eraser.data.custom.annotators import joined, twice
 from eraser.data.custom.divide import divided
-from eraser.data.custom.entries import Cutting, Entry, How, entry_of
+from eraser.data.custom.entries import Cutting, Entry, RowReading, entry_of
 from eraser.data.custom.options import ImportOptions
-from eraser.data.custom.rows import Record
+from eraser.data.custom.rows import InputRow
 from eraser.data.custom.spans import Form, counts_words, form_of, sentences_of
 from eraser.data.forms.marks import Mark, Told
 from eraser.data.offsets import OffsetUnit, in_characters, unit_of
@@ -87,14 +87,14 @@ def _too_few_labels(labels: set[str], wrong: Sequence[Fault], place: Path) -> Se
 # How all rows are read
 
 
-def _how(records: Sequence[Record], how: ImportOptions, faults: list[Fault]) -> How:
+def _how(records: Sequence[InputRow], how: ImportOptions, faults: list[Fault]) -> RowReading:
     form = _form(records, how, faults) if records else how.form
     unit, note = _unit(records, how, form, faults)
     cut = _cutting(records, how, form)
-    return How(how, form, cut, unit, note)
+    return RowReading(how, form, cut, unit, note)
 
 
-def _form(records: Sequence[Record], how: ImportOptions, faults: list[Fault]) -> Form:
+def _form(records: Sequence[InputRow], how: ImportOptions, faults: list[Fault]) -> Form:
     """Return the form of the rationales; with a fault, `auto` if none can be told, `none` with no column."""
     form: Form = "tokens" if how.offsets == "tokens" else how.form
     column = how.columns.rationale or ("rationale" if form in ("chars", "tokens", "quotes") else None)
@@ -114,7 +114,7 @@ def _form(records: Sequence[Record], how: ImportOptions, faults: list[Fault]) ->
 
 
 def _unit(
-    records: Sequence[Record], how: ImportOptions, form: Form, faults: list[Fault]
+    records: Sequence[InputRow], how: ImportOptions, form: Form, faults: list[Fault]
 ) -> tuple[OffsetUnit, str | None]:
     """Return what spans of characters count, and what to tell of it."""
     open_ones = [r for r in records if r.counts != "codepoints" and (r.counts or form == "chars")]
@@ -127,7 +127,7 @@ def _unit(
     return unit_of(given)
 
 
-def _differing(entries: Sequence[Entry], how: How) -> Iterator[str]:
+def _differing(entries: Sequence[Entry], how: RowReading) -> Iterator[str]:
     """Yield a note of the spans whose words are not those that the file gives beside them."""
     given = differ = 0
     for e in entries:
@@ -144,7 +144,7 @@ def _words(text: str) -> list[str]:
     return text.replace("\\n", " ").split()
 
 
-def _marks(record: Record) -> tuple[Mark, ...]:
+def _marks(record: InputRow) -> tuple[Mark, ...]:
     """Return the spans of a record, without those that are none: their faults come later."""
     if record.marks is not None:
         return record.marks
@@ -154,7 +154,7 @@ def _marks(record: Record) -> tuple[Mark, ...]:
                  and 0 <= p[0] < p[1])  # fmt: skip
 
 
-def _cutting(records: Sequence[Record], how: ImportOptions, form: Form) -> Cutting:
+def _cutting(records: Sequence[InputRow], how: ImportOptions, form: Form) -> Cutting:
     """Return what cuts texts into words, and into the words that rationales count.
 
     Those are the white-space words where most rationales can be read so, else the words themselves.
@@ -170,7 +170,7 @@ def _cutting(records: Sequence[Record], how: ImportOptions, form: Form) -> Cutti
     return Cutting(words, counted, (note or f"words: {words}",) if note or how.words else ())
 
 
-def _told_later(record: Record) -> Any:
+def _told_later(record: InputRow) -> Any:
     """Return a rationale, or what stands there if it cannot be read: a fault when the entry is made."""
     try:
         return record.rationale()
@@ -182,7 +182,7 @@ def _told_later(record: Record) -> Any:
 
 
 def _entries(
-    name: str, records: Sequence[Record], how: How, wrong: list[Fault]
+    name: str, records: Sequence[InputRow], how: RowReading, wrong: list[Fault]
 ) -> tuple[list[Entry], list[str]]:
     """Return an entry for each text, and notes; `wrong` takes the faults of single rows."""
     left_out = {id(record) for record in records if record.is_wrong}
@@ -194,7 +194,7 @@ def _entries(
     return joined([e for r, e in made if e is not None and id(r) not in left_out], wrong)
 
 
-def _notes(records: Sequence[Record], entries: Sequence[Entry], how: How) -> Iterator[str]:
+def _notes(records: Sequence[InputRow], entries: Sequence[Entry], how: RowReading) -> Iterator[str]:
     """Yield what the user should know of how the rows were read."""
     yield f"form of the rationales: {how.form}"
     columns = {r.columns["rationale"] for r in records if r.marks is None and "rationale" in r.columns}

@@ -22,7 +22,7 @@ USUAL = ("rationales", "evidences", "evidence", "char_spans")  # columns, where 
 
 
 @dataclass(frozen=True)
-class Record:
+class InputRow:
     """One row: where it stands, its fields by what they are (text, label, …), and their columns.
 
     The id is the row's own, or made of its split (`row` in a file of all splits) and its number from 1.
@@ -116,7 +116,7 @@ class Record:
 
 def read_records(
     split: str, path: Path, how: ImportOptions, faults: list[Fault], notes: list[str]
-) -> list[Record]:
+) -> list[InputRow]:
     """Return the rows of a file; `faults` takes those of single rows. A row without its id has a made one.
 
     `notes` takes what is told of the file.
@@ -140,10 +140,10 @@ def read_records(
         columns = replace(columns, rationale=usual)
     optional = {"rationale"} if how.label_from == "field" else {"rationale", "label"}
     names = _columns_there(path, there, columns, optional) if rows else {}
-    found = list[Record]()
+    found = list[InputRow]()
     for number, (line, row) in enumerate(rows, start=1):
         fields = {what: row.get(name) for what, name in names.items()}
-        record = Record(path, line, f"{split}-{number:05d}", split, fields, names)
+        record = InputRow(path, line, f"{split}-{number:05d}", split, fields, names)
         try:
             record = replace(record, id=record.string("id"), has_id=True) if "id" in names else record
             record = replace(record, annotator=_annotator(record))
@@ -154,7 +154,7 @@ def read_records(
     return found
 
 
-def _annotator(record: Record) -> str | None:
+def _annotator(record: InputRow) -> str | None:
     return None if record.is_blank("annotator") else record.string("annotator")
 
 
@@ -165,7 +165,7 @@ def _rationale_columns(columns: ColumnNames, there: Collection[str]) -> list[str
     return names if name not in there and len(names) > 1 else []
 
 
-def _for_each(record: Record, row: Mapping[str, Any], columns: list[str]) -> Iterator[Record]:
+def _for_each(record: InputRow, row: Mapping[str, Any], columns: list[str]) -> Iterator[InputRow]:
     """Yield a record for each annotator's column that is not blank; the row itself where all are."""
     each = [
         replace(

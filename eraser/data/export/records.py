@@ -9,16 +9,16 @@ from eraser.data.export.tasks import EVIDENCE, Task
 from eraser.labels import join_labels
 from eraser.words import Spans
 
-Record = dict[str, Any]
+ExportRecord = dict[str, Any]
 ID = "example_id"  # where a tool has ids of its own
 
 
-def label_studio(task: Task, by: str | None, labels: Sequence[str]) -> Iterator[Record]:
+def label_studio(task: Task, by: str | None, labels: Sequence[str]) -> Iterator[ExportRecord]:
     """Yield a task with annotations, or with a prediction. https://labelstud.io/guide/task_format.
 
     Offsets are code points, as the tool counts since 2021 (label-studio-frontend, pull request 308).
     """
-    record: Record = {"data": {"text": task.text, ID: task.id, **task.more}}
+    record: ExportRecord = {"data": {"text": task.text, ID: task.id, **task.more}}
     if by is not None:
         record["predictions"] = [{"model_version": by, "result": _results(task, task.marks)}]
     else:
@@ -29,7 +29,7 @@ def label_studio(task: Task, by: str | None, labels: Sequence[str]) -> Iterator[
     yield record
 
 
-def _results(task: Task, marks: Spans) -> list[Record]:
+def _results(task: Task, marks: Spans) -> list[ExportRecord]:
     """Return the choice of the class, control `label`, and the spans, control `evidence`."""
     choice = {"type": "choices", "from_name": "label", "value": {"choices": list(task.labels)}}
     spans = [
@@ -48,16 +48,16 @@ def _user(who: str) -> Any:
     return int(who) if who.isascii() and who.isdigit() and str(int(who)) == who else {"email": who}
 
 
-def doccano(task: Task, by: str | None, labels: Sequence[str]) -> Iterator[Record]:
+def doccano(task: Task, by: str | None, labels: Sequence[str]) -> Iterator[ExportRecord]:
     """Yield a text with spans and classes; of several annotators, what all of them marked."""
     spans = [[start, end, EVIDENCE] for start, end in task.marks]
     yield {"text": task.text, "entities": spans, "cats": list(task.labels), ID: task.id, **task.more}
 
 
-def prodigy(task: Task, by: str | None, labels: Sequence[str]) -> Iterator[Record]:
+def prodigy(task: Task, by: str | None, labels: Sequence[str]) -> Iterator[ExportRecord]:
     """Yield a task for each annotator, answered; a suggestion is not. https://prodi.gy/docs/api-interfaces."""
     for who, marks in task.answers:
-        record: Record = {
+        record: ExportRecord = {
             "text": task.text,
             "spans": [{"start": start, "end": end, "label": EVIDENCE} for start, end in marks],
             "options": [{"id": label, "text": label} for label in labels],
@@ -71,13 +71,13 @@ def prodigy(task: Task, by: str | None, labels: Sequence[str]) -> Iterator[Recor
             yield {**record, "answer": "accept", **({} if who is None else {"_annotator_id": who})}
 
 
-def argilla(task: Task, by: str | None, labels: Sequence[str]) -> Iterator[Record]:
+def argilla(task: Task, by: str | None, labels: Sequence[str]) -> Iterator[ExportRecord]:
     """Yield a record as `records.from_json` reads it: fields, metadata, responses of users, suggestions.
 
     What nobody is named for is a suggestion.
     """
     query = {} if task.query is None else {"query": task.query}
-    record: Record = {
+    record: ExportRecord = {
         "id": task.id,
         "fields": {"text": task.text, **query},
         "metadata": {"split": task.split},
@@ -100,11 +100,11 @@ def argilla(task: Task, by: str | None, labels: Sequence[str]) -> Iterator[Recor
     yield record
 
 
-def _values(marks: Spans) -> list[Record]:
+def _values(marks: Spans) -> list[ExportRecord]:
     return [{"start": start, "end": end, "label": EVIDENCE} for start, end in marks]
 
 
-def row(task: Task, by: str | None, labels: Sequence[str]) -> Iterator[Record]:
+def row(task: Task, by: str | None, labels: Sequence[str]) -> Iterator[ExportRecord]:
     """Yield a row for each annotator."""
     for who, marks in task.answers:
         yield {

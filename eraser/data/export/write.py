@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
 
-from eraser.data.export.records import ID, Record, argilla, doccano, label_studio, prodigy, row
+from eraser.data.export.records import ID, ExportRecord, argilla, doccano, label_studio, prodigy, row
 from eraser.data.export.suggestions import Suggested
 from eraser.data.export.tasks import Tally, Task, tasks_of
 from eraser.errors import Fault, InputError, short_repr
@@ -22,7 +22,7 @@ from eraser.types import Dataset
 BATCH = 1024  # rows that are held at once
 
 
-def _json(path: Path, records: Iterable[Record]) -> None:
+def _json(path: Path, records: Iterable[ExportRecord]) -> None:
     with path.open("w", encoding="utf-8") as file:
         file.write("[")
         for number, record in enumerate(records):
@@ -31,12 +31,12 @@ def _json(path: Path, records: Iterable[Record]) -> None:
         file.write("\n]\n")
 
 
-def _json_lines(path: Path, records: Iterable[Record]) -> None:
+def _json_lines(path: Path, records: Iterable[ExportRecord]) -> None:
     with path.open("w", encoding="utf-8") as file:
         file.writelines(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
 
 
-def _parquet(path: Path, records: Iterable[Record]) -> None:
+def _parquet(path: Path, records: Iterable[ExportRecord]) -> None:
     import pyarrow as pa  # comes with the models
     from pyarrow import parquet
 
@@ -52,8 +52,8 @@ def _parquet(path: Path, records: Iterable[Record]) -> None:
 class Export:
     """How a form is written, and the options by which `data import` reads it again."""
 
-    records: Callable[[Task, str | None, Sequence[str]], Iterator[Record]]
-    write: Callable[[Path, Iterable[Record]], None]
+    records: Callable[[Task, str | None, Sequence[str]], Iterator[ExportRecord]]
+    write: Callable[[Path, Iterable[ExportRecord]], None]
     ending: str
     options: tuple[str, ...]
     apart: bool = True  # whether annotators are

@@ -68,7 +68,7 @@ def import_explanations(  # noqa: PLR0913 (one option each)
 ) -> None:
     """Turn scores or quotes from another tool or model into a row of `rationale evaluate --explanations`."""
     from eraser.load import load, named
-    from rationale.explanations.collected import How
+    from rationale.explanations.collected import CollectOptions
     from rationale.explanations.files import FILE_FORMS, form_of
     from rationale.explanations.quotes.rows import import_quotes
     from rationale.explanations.stored import refuse_taken
@@ -77,7 +77,7 @@ def import_explanations(  # noqa: PLR0913 (one option each)
     loaded = load(dataset, data, split=split)
     texts = {example.id: loaded.text(example) for example in loaded.examples(split)}
     chosen = form_of(file) if form == "auto" else form
-    how, named_so = How(pieces, skip_invalid, tool), name or file.name.split(".")[0]
+    how, named_so = CollectOptions(pieces, skip_invalid, tool), name or file.name.split(".")[0]
     if chosen == "quotes":
         found = import_quotes(file, texts, named_so, quotes.form(id_column), tool)
     else:

@@ -11,25 +11,25 @@ from pathlib import Path
 from eraser.data.custom.tables import rows_of
 from eraser.errors import Fault, InputError
 from eraser.types import Text
-from rationale.explanations.collected import How, collected
+from rationale.explanations.collected import CollectOptions, collected
 from rationale.explanations.files.columns import Columns
 from rationale.explanations.files.eraser import OFFICIAL, read_eraser
 from rationale.explanations.files.rows import read_rows
 from rationale.explanations.scored import Scored
 from rationale.explanations.stored import ImportedMethod
 
-Read = Callable[[Path, Mapping[str, Text], str, How, Columns], ImportedMethod]
+Read = Callable[[Path, Mapping[str, Text], str, CollectOptions, Columns], ImportedMethod]
 
 
 def read_tokens(
-    path: Path, texts: Mapping[str, Text], name: str, how: How, columns: Columns
+    path: Path, texts: Mapping[str, Text], name: str, how: CollectOptions, columns: Columns
 ) -> ImportedMethod:
     """Return the scores of a table of tokens, which are found in the texts by their characters."""
     return collected(name, read_rows(path, columns), texts, how)
 
 
 def read_words(
-    path: Path, texts: Mapping[str, Text], name: str, how: How, columns: Columns
+    path: Path, texts: Mapping[str, Text], name: str, how: CollectOptions, columns: Columns
 ) -> ImportedMethod:
     """Return the scores of a table of words, which must be those of the texts, one for one."""
 
@@ -43,7 +43,9 @@ def read_words(
     return collected(name, told, texts, how)
 
 
-def _official(path: Path, texts: Mapping[str, Text], name: str, how: How, columns: Columns) -> ImportedMethod:
+def _official(
+    path: Path, texts: Mapping[str, Text], name: str, how: CollectOptions, columns: Columns
+) -> ImportedMethod:
     return read_eraser(path, texts, name, how)
 
 

@@ -11,13 +11,13 @@ import numpy as np
 from eraser.errors import Fault, InputError, short_repr
 from eraser.official.reading import HARD, SENTENCES, TOKENS, rationales_of, read_predictions
 from eraser.types import Text
-from rationale.explanations.collected import How
+from rationale.explanations.collected import CollectOptions
 from rationale.explanations.stored import ImportedMethod, WordExplanation, hash_of_words
 
 OFFICIAL = frozenset({"annotation_id", "rationales"})
 
 
-def read_eraser(path: Path, texts: Mapping[str, Text], name: str, how: How) -> ImportedMethod:
+def read_eraser(path: Path, texts: Mapping[str, Text], name: str, how: CollectOptions) -> ImportedMethod:
     """Return the rationales of an official prediction file.
 
     Raises:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeGuard
 
-How = Literal[
+AnswerForm = Literal[
     "a list of quotes",
     "JSON",
     "JSON among other text",
@@ -38,7 +38,7 @@ class Answer:
     """The passages that an answer quotes, how it was read, and how many of its entries hold no passage."""
 
     quotes: tuple[str, ...]
-    how: How
+    how: AnswerForm
     without_quote: int = 0
 
 
@@ -137,7 +137,7 @@ def _drop_comma(kept: list[str]) -> None:
         del kept[last:]
 
 
-def _of_json(value: Any, keys: Sequence[str], how: How) -> Answer:
+def _of_json(value: Any, keys: Sequence[str], how: AnswerForm) -> Answer:
     """Return the passages of a JSON value: texts, lists, and what objects have under one of the keys."""
     quotes, without = list[str](), 0
     todo = [value]

@@ -200,7 +200,7 @@ def surveying() -> Iterator[Callable[[], int]]:
 
 
 @dataclass(frozen=True)
-class How:
+class AttentionPattern:
     """How a layer attends: its scaling, dropout, the cap on its logits, and which keys a query sees.
 
     `window`: only keys less than so many places away; `causal`: none that come after.
@@ -249,10 +249,12 @@ def packed_attention(  # noqa: PLR0913 (the signature transformers calls)
     causal = getattr(module, "is_causal", False) if is_causal is None else is_causal
     window = sliding_window if sliding_window is not None and sliding_window < rows.reach else None
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
-    return attend(query, key, value, rows, How(scale, dropout, causal, window, softcap)), None  # [1,P,H,d]
+    return attend(
+        query, key, value, rows, AttentionPattern(scale, dropout, causal, window, softcap)
+    ), None  # [1,P,H,d]
 
 
-def attend(query: Tensor, key: Tensor, value: Tensor, rows: PackedLayout, how: How) -> Tensor:
+def attend(query: Tensor, key: Tensor, value: Tensor, rows: PackedLayout, how: AttentionPattern) -> Tensor:
     """Attend within each sequence: query [1,H,P,d], key, value [1,G,P,d] → [1,P,H,d]."""
     if query.is_cuda and query.dtype in HALF and how.window is None and how.softcap is None:
         return _varlen(query, key, value, rows, how)
@@ -266,7 +268,9 @@ def attend(query: Tensor, key: Tensor, value: Tensor, rows: PackedLayout, how: H
     return _one_by_one(query, key, value, rows, how)
 
 
-def _one_by_one(query: Tensor, key: Tensor, value: Tensor, rows: PackedLayout, how: How) -> Tensor:
+def _one_by_one(
+    query: Tensor, key: Tensor, value: Tensor, rows: PackedLayout, how: AttentionPattern
+) -> Tensor:
     filling = query.shape[2] - sum(rows.lengths)
     if rows.single and not filling:
         return _alone(query, key, value, rows.position, how).transpose(1, 2)  # [1,P,H,d]
@@ -278,7 +282,7 @@ def _one_by_one(query: Tensor, key: Tensor, value: Tensor, rows: PackedLayout, h
     return torch.cat([*parts, rest], dim=2).transpose(1, 2)  # [1,H,P,d] → [1,P,H,d]
 
 
-def _alone(query: Tensor, key: Tensor, value: Tensor, position: Tensor, how: How) -> Tensor:
+def _alone(query: Tensor, key: Tensor, value: Tensor, position: Tensor, how: AttentionPattern) -> Tensor:
     """Attend within one sequence [1,H,n,d], whose tokens were at these places of its text [n]."""
     if how.window is not None or how.softcap is not None:
         return _plain(query, key, value, how.sees(position), how)  # [1,H,n,d]
@@ -287,7 +291,7 @@ def _alone(query: Tensor, key: Tensor, value: Tensor, position: Tensor, how: How
     )  # [1,H,n,d]
 
 
-def _padded(query: Tensor, key: Tensor, value: Tensor, rows: PackedLayout, how: How) -> Tensor:
+def _padded(query: Tensor, key: Tensor, value: Tensor, rows: PackedLayout, how: AttentionPattern) -> Tensor:
     """Attend on [B,H,T,d], T the longest sequence, in plain products, cheapest when T is small."""
     source, real = rows.padded  # [B,T], [B,T]
 
@@ -305,7 +309,7 @@ def _padded(query: Tensor, key: Tensor, value: Tensor, rows: PackedLayout, how: 
     return torch.cat([packed, filling], dim=1) if filling.shape[1] else packed  # [1,P,H,d]
 
 
-def _plain(query: Tensor, key: Tensor, value: Tensor, seen: Tensor | None, how: How) -> Tensor:
+def _plain(query: Tensor, key: Tensor, value: Tensor, seen: Tensor | None, how: AttentionPattern) -> Tensor:
     """Attend [B,H,T,d] to the keys that are seen [...,T,T]; None: all."""
     logits = query @ key.transpose(-1, -2) * how.scaling  # [B,H,T,T]
     if how.softcap is not None:
@@ -315,7 +319,7 @@ def _plain(query: Tensor, key: Tensor, value: Tensor, seen: Tensor | None, how: 
     return nn.functional.dropout(logits.softmax(-1), how.dropout) @ value  # [B,H,T,d]
 
 
-def _varlen(query: Tensor, key: Tensor, value: Tensor, rows: PackedLayout, how: How) -> Tensor:
+def _varlen(query: Tensor, key: Tensor, value: Tensor, rows: PackedLayout, how: AttentionPattern) -> Tensor:
     from torch.nn.attention.varlen import varlen_attn
 
     ends = torch.tensor((0, *accumulate(rows.lengths)), dtype=torch.int32, device=query.device)  # [B + 1]

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from eraser import InputError, Text
-from rationale.explanations.collected import How
+from rationale.explanations.collected import CollectOptions
 from rationale.explanations.files import FILE_FORMS, form_of
 from rationale.explanations.files.columns import Columns
 from rationale.explanations.stored import hash_of_words
@@ -20,7 +20,7 @@ NAN = np.nan
 
 
 def read(path, form="tokens", columns=None, **how):
-    return FILE_FORMS[form](path, TEXTS, "shap", How(**how), columns or Columns())
+    return FILE_FORMS[form](path, TEXTS, "shap", CollectOptions(**how), columns or Columns())
 
 
 def scores(found):
