@@ -19,7 +19,7 @@ from rationale.settings import THRESHOLD, target_label
 from rationale.templates import fragment
 from rationale.text_classifier import TextClassifier
 
-SHOWN = 5  # words of an explanation that is printed
+WORDS_SHOWN = 5  # words of an explanation that is printed
 
 
 @dataclass(frozen=True, repr=False)
@@ -79,7 +79,7 @@ class Explanation:
 
     def __repr__(self) -> str:
         """Return the answer, the method and the words with the highest scores."""
-        words = ", ".join(f"{word!r} {digits(score)}" for word, score in self.top(SHOWN))
+        words = ", ".join(f"{word!r} {digits(score)}" for word, score in self.top(WORDS_SHOWN))
         answer = f"{self.label}; {self.target} {digits(self.probs[self.target])}"
         return f"{answer}; {self.method}: {words}"
 

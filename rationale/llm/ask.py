@@ -17,7 +17,7 @@ from rationale.llm.asking import ANSWERS, Survey, read_answers
 from rationale.llm.endpoint import Endpoint, Reply
 from rationale.llm.prompts import filled, label_named, refuse_strange
 
-LABEL = re.compile(r'"label"\s*:\s*("(?:[^"\\]|\\.)*+"|-?\d+)')
+LABEL_FIELD = re.compile(r'"label"\s*:\s*("(?:[^"\\]|\\.)*+"|-?\d+)')
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ def label_of(answer: str, labels: Sequence[str]) -> str | None:
     >>> label_of('Sure: {"label": "pos", "quotes": []}', ["NEG", "POS"])
     'POS'
     """
-    found = LABEL.search(answer)
+    found = LABEL_FIELD.search(answer)
     if found is None:
         return label_named(answer, labels)
     try:

@@ -19,12 +19,12 @@ from eraser.errors import InputError, printable, short_repr
 from rationale import __version__
 from rationale.onnx.answer import Answer
 from rationale.onnx.model import OnnxModel
-from rationale.serve.bodies import Asked, Explained, Prediction, Refused, body_of
+from rationale.serve.bodies import ErrorAnswer, ExplainedAnswer, LabelScore, PredictRequest, body_of
 from rationale.serve.limits import Gate, Limits, refusal
 from rationale.serve.metrics import Metrics
 
 ERRORS: dict[int | str, dict[str, Any]] = {
-    status: {"model": Refused, "description": what}
+    status: {"model": ErrorAnswer, "description": what}
     for status, what in {
         408: "The body took too long to come",
         413: "The body, a text or the number of texts is too large",
@@ -32,7 +32,7 @@ ERRORS: dict[int | str, dict[str, Any]] = {
         429: "All places are taken: try again",
     }.items()
 }
-ANSWERS = list[Prediction] | list[list[Prediction]] | Explained | list[Explained]
+ANSWERS = list[LabelScore] | list[list[LabelScore]] | ExplainedAnswer | list[ExplainedAnswer]
 UNPARSED = 400  # what the library says of JSON that is nested too deep
 PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
 Read = tuple[Answer, bytes, float]  # an answer, the same in JSON, how many CPU seconds it took
@@ -62,7 +62,7 @@ def _answer(app: FastAPI, model: OnnxModel, limits: Limits, metrics: Metrics) ->
     pool = ThreadPoolExecutor(limits.threads, "read")
 
     @app.post("/predict", responses={200: {"model": ANSWERS}, **ERRORS})
-    async def predict(asked: Asked) -> Response:
+    async def predict(asked: PredictRequest) -> Response:
         """Return the labels of texts with their scores and, where asked for, the words that decided."""
         texts = asked.texts()
         _check(texts, asked, model, limits)
@@ -118,7 +118,7 @@ def information(model: OnnxModel, name: str, limits: Limits) -> dict[str, Any]:
     }
 
 
-def _check(texts: list[Any], asked: Asked, model: OnnxModel, limits: Limits) -> None:
+def _check(texts: list[Any], asked: PredictRequest, model: OnnxModel, limits: Limits) -> None:
     """Refuse more, or longer, texts than the server takes, and a rationale of a model that has none."""
     if len(texts) > limits.max_texts:
         why = f"batch size {len(texts)} > maximum allowed batch size {limits.max_texts}"
@@ -131,7 +131,9 @@ def _check(texts: list[Any], asked: Asked, model: OnnxModel, limits: Limits) -> 
         raise refusal(422, "the model drops no tokens: it has no rationale", "validation")
 
 
-def _job(model: OnnxModel, metrics: Metrics, text: Any, asked: Asked, number: int) -> Callable[[], Read]:
+def _job(
+    model: OnnxModel, metrics: Metrics, text: Any, asked: PredictRequest, number: int
+) -> Callable[[], Read]:
     """Return what reads one text: its answer, that in JSON, and how many CPU seconds it took."""
     how = {None: None, True: "truncate", False: "window"}[asked.truncate]
 
@@ -149,7 +151,7 @@ def _job(model: OnnxModel, metrics: Metrics, text: Any, asked: Asked, number: in
     return job
 
 
-def _response(found: list[Read], asked: Asked, metrics: Metrics) -> Response:
+def _response(found: list[Read], asked: PredictRequest, metrics: Metrics) -> Response:
     """Return answers as JSON; headers say what was not read, and the milliseconds of CPU time it took."""
     answers = [answer for answer, _, _ in found]
     metrics.read(answers)
@@ -164,7 +166,7 @@ def _response(found: list[Read], asked: Asked, metrics: Metrics) -> Response:
 
 
 async def _invalid(request: Request, error: Exception) -> Response:
-    """Answer a request that is no JSON, or not as `Asked` has it, with the first thing that is wrong."""
+    """Answer a request that is no JSON, or not as `PredictRequest` has it, with the first thing that is wrong."""
     assert isinstance(error, RequestValidationError)
     message = printable(_wrong(error.errors()[0]))
     return JSONResponse({"error": message, "error_type": "validation"}, 422)

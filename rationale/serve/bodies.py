@@ -13,7 +13,7 @@ SHAPES = "a string, [string], a pair [string, string], or a batch [[string], [st
 Texts = str | list[str] | list[list[str]]
 
 
-class Asked(BaseModel):
+class PredictRequest(BaseModel):
     """A request: texts, and what is wanted of them."""
 
     model_config = ConfigDict(strict=True, extra="forbid")
@@ -58,7 +58,7 @@ def _is_sequence(value: Any) -> bool:
     return isinstance(value, list) and len(value) in (1, 2) and all(isinstance(text, str) for text in value)
 
 
-class Prediction(BaseModel):
+class LabelScore(BaseModel):
     """A label and its probability, or logit."""
 
     label: str
@@ -80,11 +80,11 @@ class Word(BaseModel):
     score: float | None
 
 
-class Explained(BaseModel):
+class ExplainedAnswer(BaseModel):
     """An answer with its words; those whose `layer` is `depth` are the rationale's."""
 
     label: str
-    predictions: list[Prediction]
+    predictions: list[LabelScore]
     rationale: list[Word]
     depth: int
     windows: int
@@ -92,7 +92,7 @@ class Explained(BaseModel):
     truncated: int
 
 
-class Refused(BaseModel):
+class ErrorAnswer(BaseModel):
     """Why a request was not answered."""
 
     error: str
@@ -109,7 +109,7 @@ def predictions_of(answer: Answer, raw: bool) -> list[dict[str, Any]]:
     return [{"label": label, "score": score} for label, score in sorted(found, key=lambda x: -x[1])]
 
 
-def body_of(answer: Answer, asked: Asked) -> Any:
+def body_of(answer: Answer, asked: PredictRequest) -> Any:
     """Return what an answer is in JSON: labels alone, or with the words."""
     predictions = predictions_of(answer, asked.raw_scores)
     if not asked.rationale:

@@ -11,7 +11,7 @@ import typer
 from rationale.cli.options import AsJson, Budgets, DataPath, DatasetName, ExplanationsMissing, Split
 from rationale.process.terminal import digits, say, say_lines, say_next
 
-SHOWN = ("token_f1", "token_precision", "token_recall", "iou_f1_eraser", "average_precision")
+METRICS_SHOWN = ("token_f1", "token_precision", "token_recall", "iou_f1_eraser", "average_precision")
 
 
 def score_explanations(  # noqa: PLR0913 (one option each)
@@ -36,7 +36,7 @@ def score_explanations(  # noqa: PLR0913 (one option each)
     if as_json:
         say(json.dumps(json.loads(table.to_json(orient="records", double_precision=15))))
         return
-    shown = table[table.metric.isin(SHOWN)]
+    shown = table[table.metric.isin(METRICS_SHOWN)]
     say_lines(shown.to_string(index=False, float_format=digits))
     for note in notes:
         say(f"note: {note}")

@@ -261,8 +261,8 @@ def test_info_says_what_is_served_and_its_limits(client, model):
 def test_openapi_describes_request_and_answers(client):
     described = client.get("/openapi.json").json()
     body = described["paths"]["/predict"]["post"]["requestBody"]["content"]["application/json"]["schema"]
-    assert body == {"$ref": "#/components/schemas/Asked"}
-    fields = described["components"]["schemas"]["Asked"]["properties"]
+    assert body == {"$ref": "#/components/schemas/PredictRequest"}
+    fields = described["components"]["schemas"]["PredictRequest"]["properties"]
     assert set(fields) == {"inputs", "raw_scores", "truncate", "truncation_direction", "rationale"}
     assert set(described["paths"]["/predict"]["post"]["responses"]) == {"200", "408", "413", "422", "429"}
 
