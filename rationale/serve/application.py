@@ -166,7 +166,7 @@ def _response(found: list[Read], asked: PredictRequest, metrics: Metrics) -> Res
 
 
 async def _invalid(request: Request, error: Exception) -> Response:
-    """Answer a request that is no JSON, or not as `PredictRequest` has it, with the first thing that is wrong."""
+    """Answer a request that is no JSON, or not as `PredictRequest` has it, with what is wrong first."""
     assert isinstance(error, RequestValidationError)
     message = printable(_wrong(error.errors()[0]))
     return JSONResponse({"error": message, "error_type": "validation"}, 422)
