@@ -38,12 +38,21 @@ def with_marks(text: str, spans: list[list[int]]) -> str:
     return text
 
 
+def is_name(label: str) -> bool:
+    """Return whether a label is neither empty nor a number, of which 0. is written as 0."""
+    try:
+        float(label)
+    except ValueError:
+        return bool(label.strip())
+    return False
+
+
 @st.composite
 def rows_of_a_form(draw: st.DrawFn, form: str) -> list[tuple[dict[str, Any], list[int]]]:
     """Rows with rationales of that form, and the words that each marks."""
     found = []
     for i, text in enumerate(draw(st.lists(texts(), min_size=2, max_size=5))):
-        label = "AB"[i] if i < 2 else draw(st.text(LETTERS, min_size=1).filter(str.strip))
+        label = "AB"[i] if i < 2 else draw(st.text(LETTERS, min_size=1).filter(is_name))
         row = {"text": text, "label": label, "query": draw(st.sampled_from(["", "Good ?"]))}
         n_words = len(text.split())
         spans = draw(spans_within(n_words if form in ("tokens", "bits") else len(text)))

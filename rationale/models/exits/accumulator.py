@@ -25,7 +25,7 @@ class Accumulator:
     def __init__(self, layers: int, read: Read, rule: Exit | None, dial: float = 1.0) -> None:
         self.layers, self.read, self.rule, self.dial = layers, read, rule, dial
         self.answer = self.mixed = self.p = torch.empty(0)  # [B,C], [B,C], [B]
-        self.said = self.agreed = torch.empty(0, dtype=torch.long)  # [B], [B]
+        self.top_class = self.agreed = torch.empty(0, dtype=torch.long)  # [B], [B]
         self.answers: list[Tensor] = []  # y_n [N,C] of each layer whose head ran, of the sequences there
         self.ponder: list[Tensor] = []  # and p_n [N]
 
@@ -55,17 +55,19 @@ class Accumulator:
 
     def _take_in(self, y: Tensor, h: Tensor, running: Tensor, layer: int) -> Standing:
         """Mix a layer's answers y [N,C] and weights h [N] in; return how the running texts stand."""
-        said, agreed, a, p = y.argmax(-1), torch.ones_like(running), y, h  # [N], [N], [N,C], [N]
+        top_class, agreed, a, p = y.argmax(-1), torch.ones_like(running), y, h  # [N], [N], [N,C], [N]
         if not len(self.mixed):
-            self.mixed, self.p, self.said, self.agreed = a, p, said, agreed  # of all [B]
+            self.mixed, self.p, self.top_class, self.agreed = a, p, top_class, agreed  # of all [B]
         else:
             before = self.p[running]  # [N]
             a = before[:, None] * y + (1 - before[:, None]) * self.mixed[running]  # [N,C]
             p = h * before  # [N]
-            agreed = torch.where(said == self.said[running], self.agreed[running] + 1, agreed)  # [N]
+            agreed = torch.where(
+                top_class == self.top_class[running], self.agreed[running] + 1, agreed
+            )  # [N]
             self.mixed = self.mixed.index_copy(0, running, a)  # [B,C]
             self.p = self.p.index_copy(0, running, p)  # [B]
-            self.said = self.said.index_copy(0, running, said)  # [B]
+            self.top_class = self.top_class.index_copy(0, running, top_class)  # [B]
             self.agreed = self.agreed.index_copy(0, running, agreed)  # [B]
         return Standing(y, a, p, agreed, layer + 1, self.layers - 1 - layer)
 

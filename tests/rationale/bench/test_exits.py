@@ -71,7 +71,7 @@ def test_a_rule_played_on_notes_does_what_a_real_pass_does(model, few, rule):
         if dial in points:
             assert points[dial].share == pytest.approx(share)
             labels = [few.labels.index(e.label) for e in few.splits["test"]]
-            assert (points[dial].right == (found.said == labels)).all()
+            assert (points[dial].right == (found.predicted == labels)).all()
     assert len(exits_seen) > 1
     assert (model.model.config.exit_rule, model.model.config.dial) == ("published", 1.0)
 

@@ -123,7 +123,7 @@ def test_own_words_are_those_with_a_piece_in_the_last_layer_their_text_ran(both,
                 reached[k][words[words != OUTSIDE]] = True
         for k, found in levels.items():
             assert (found[n].selected == reached[k]).all()
-        assert (attribute(both, "survivors", [case])[0].own == reached[3]).all()
+        assert (attribute(both, "survivors", [case])[0].selected == reached[3]).all()
     assert len(ran) > 1
 
 
