@@ -20,7 +20,7 @@ from eraser.progress import progress
 from rationale.attribution import AttributionInput, attribute
 from rationale.hf.classifier import Classifier
 from rationale.hf.folder_checks import content_of_model
-from rationale.inference.savings import answers, speedup_of
+from rationale.inference.savings import predict_split, speedup_of
 from rationale.models.capabilities import drops_tokens
 from rationale.process.terminal import say
 from rationale.training.adaptive import train_adaptive
@@ -58,7 +58,7 @@ def dial_table(
 
 def _row(classifier: Classifier, dataset: Dataset, split: str, seed: int) -> dict[str, Any]:
     examples = dataset.splits[split]
-    model = answers(classifier, dataset, split)
+    model = predict_split(classifier, dataset, split)
     truths = [dataset.truth(e) for e in examples]
     cases = [
         AttributionInput(w, t.n_words, int(i))

@@ -21,7 +21,7 @@ from eraser.types import Floats
 from rationale.bench.removal import bench
 from rationale.hf.classifier import Classifier
 from rationale.inference.capabilities import is_efficient
-from rationale.inference.savings import Answers, answers, speedup_of
+from rationale.inference.savings import SplitPredictions, predict_split, speedup_of
 from rationale.models.capabilities import at_dial, has_dial
 from rationale.models.flops import costs, full_costs
 from rationale.text_classifier import check_labels
@@ -58,7 +58,7 @@ def speed_table(
     settings.check()
     examples = dataset.examples(settings.split)
     _check_models(dense, models, dataset)
-    right = _right(dense, dataset, settings.split, answers(dense, dataset, settings.split))
+    right = _right(dense, dataset, settings.split, predict_split(dense, dataset, settings.split))
     accuracy = score("accuracy", right, settings.seed)
     rows: list[dict[str, Any]] = [{"model": "dense", "dial": np.nan, "loss": 0.0}]
     rows[0] |= {"flops": 1.0, "wall": 1.0, "wall_of_flops": 1.0}
@@ -86,7 +86,7 @@ def _point(
     classifier: Classifier, dataset: Dataset, dense_right: Sequence[Any], s: SpeedSettings
 ) -> dict[str, Any]:
     """Return what one model does, as its dial stands."""
-    found = answers(classifier, dataset, s.split)
+    found = predict_split(classifier, dataset, s.split)
     right, kept = _right(classifier, dataset, s.split, found), found.kept
     accuracy, loss = score("accuracy", right, s.seed), compare("accuracy", dense_right, right, s.seed)
     timed = bench(classifier, found.windows[: s.windows], s.batch_size, s.rounds)
@@ -111,7 +111,7 @@ def _point(
     }
 
 
-def _right(classifier: Classifier, dataset: Dataset, split: str, found: Answers) -> list[Any]:
+def _right(classifier: Classifier, dataset: Dataset, split: str, found: SplitPredictions) -> list[Any]:
     """Return accuracy's columns of each example."""
     examples, nothing = dataset.splits[split], np.zeros(0)
     predictions = [

@@ -22,7 +22,7 @@ from rationale.evaluation.plan import chosen
 from rationale.front.data import load_data
 from rationale.front.explanations import load
 from rationale.hf.classifier import Classifier, cast_once, without_removal
-from rationale.inference.savings import answers
+from rationale.inference.savings import predict_split
 from rationale.models.flops import parts_by_layer
 from rationale.report.plots import dial_figure, layer_parts, new_figure, shared_legend, speed_figure
 from rationale.report.ways_figure import ways_figure
@@ -57,7 +57,7 @@ class Speeds:
         `dense` is Hugging Face's forward pass on padded batches, `packed` this suite's with nothing removed,
         `removal` drops tokens; `low` and `high` are the least and most of the rounds.
         """
-        s, windows = self.settings, answers(self._first, self.dataset, self.settings.split).windows
+        s, windows = self.settings, predict_split(self._first, self.dataset, self.settings.split).windows
         found = bench(self._first, windows[: s.windows], s.batch_size, s.rounds)
         rows = [
             (
@@ -76,7 +76,7 @@ class Speeds:
     @cached_property
     def layers(self) -> pd.DataFrame:
         """Each layer's GFLOPs per window: the dense model's, and the first model's by what they are for."""
-        found = answers(self._first, self.dataset, self.settings.split)
+        found = predict_split(self._first, self.dataset, self.settings.split)
         lengths = np.array([len(w) for w in found.windows])
         parts = parts_by_layer(self._first.model, lengths, found.kept)
         a_window = {name: flops / len(lengths) / 1e9 for name, flops in parts.items()}

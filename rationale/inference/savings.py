@@ -57,7 +57,7 @@ def run_windows(classifier: ModelClassifier, windows: Sequence[Window]) -> tuple
 
 
 @dataclass(frozen=True)
-class Answers:
+class SplitPredictions:
     """What a model says of a split: windows by text, the class of each text, tokens each layer worked on."""
 
     texts: list[tuple[Window, ...]]
@@ -66,7 +66,7 @@ class Answers:
     kept: NDArray[np.int64]  # [L,B]
 
 
-def answers(classifier: ModelClassifier, dataset: Dataset, split: str) -> Answers:
+def predict_split(classifier: ModelClassifier, dataset: Dataset, split: str) -> SplitPredictions:
     """Run a split; a text's probabilities are the mean over its windows.
 
     Raises:
@@ -79,12 +79,12 @@ def answers(classifier: ModelClassifier, dataset: Dataset, split: str) -> Answer
     texts = classifier.encoder.encode(of)
     windows = [w for of_text in texts for w in of_text]
     probs, kept = run_windows(classifier, windows)  # [B,C], [L,B]
-    return Answers(texts, of_texts(probs, texts, of).argmax(1), windows, kept)
+    return SplitPredictions(texts, of_texts(probs, texts, of).argmax(1), windows, kept)
 
 
 def measure_removal(classifier: ModelClassifier, dataset: Dataset, split: str) -> RemovalStats:
     """Return what the model does on a split."""
-    found = answers(classifier, dataset, split)
+    found = predict_split(classifier, dataset, split)
     right = [
         classifier.labels[i] == e.label for i, e in zip(found.predicted, dataset.splits[split], strict=True)
     ]

@@ -23,7 +23,7 @@ from rationale.models.gates import GateValues, gated
 from rationale.models.nested_config import NestedConfig
 from rationale.models.packed.layers import inputs_of, probe, rounding_tolerance
 from rationale.models.packed.matrices import Dimensions, dimensions, matrices_of, sizes_of, uncuttable
-from rationale.models.shrink import Kept, fold, shrink
+from rationale.models.shrink import KeptIndices, fold, shrink
 
 
 @torch.no_grad()
@@ -34,7 +34,7 @@ def cut(model: PreTrainedModel, openings: GateValues) -> PreTrainedModel:
     """
     sizes = dimensions(model)
     _check_openings(openings, sizes)
-    kept = Kept(
+    kept = KeptIndices(
         tuple(scale.nonzero()[:, 0] for scale in openings.head_scales),  # [H'] of each layer
         tuple(scale.nonzero()[:, 0] for scale in openings.unit_scales),  # [F'] of each layer
         openings.hidden.nonzero()[:, 0],  # [D']
@@ -92,7 +92,7 @@ def build(config: PreTrainedConfig) -> PreTrainedModel:
         found = matrices_of(model)
         sizes = sizes_of(model, found)
         check_cut(counts, sizes)
-        kept = Kept(
+        kept = KeptIndices(
             tuple(map(torch.arange, counts["heads"])),
             tuple(map(torch.arange, counts["units"])),
             torch.arange(counts["hidden"]),

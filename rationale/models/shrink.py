@@ -23,7 +23,7 @@ COUNTS = ("num_attention_heads", "num_heads", "n_heads", "num_key_value_heads", 
 
 
 @dataclass(frozen=True)
-class Kept:
+class KeptIndices:
     """The indices of what stays: each layer's heads [H'] and units [F'], the hidden dimensions [D']."""
 
     heads: tuple[Tensor, ...]  # [H'] of each layer
@@ -88,7 +88,7 @@ def _added(norm: Any) -> float:
     return float(functional_call(norm, nothing, (states + 1,)).any())
 
 
-def shrink(found: Matrices, kept: Kept, sizes: Dimensions) -> None:
+def shrink(found: Matrices, kept: KeptIndices, sizes: Dimensions) -> None:
     """Leave only what is kept, in place: rows and columns go, values stay."""
     for table in (*found.tables, *found.distances[:1]):
         _narrow_table(table, kept.hidden)

@@ -20,7 +20,7 @@ from rationale.blackbox import from_callable
 from rationale.explanation import explain
 from rationale.hf.classifier import load_classifier, save_classifier
 from rationale.inference.predict import text_probs
-from rationale.inference.savings import answers
+from rationale.inference.savings import predict_split
 from rationale.settings import StreamSettings
 from rationale.stream import collect, stream
 from rationale.training.dense import train_dense
@@ -84,7 +84,7 @@ def test_an_example_of_a_data_set_is_named_by_where_the_set_is_and_its_id(spoilt
     windows = spoilt.encoder.encode(texts)
     expected = f"{sample.source}: {first.example_id}: {LOGITS}"
     assert said(text_probs, spoilt, windows, texts) == expected
-    assert said(answers, spoilt, sample, "val") == expected
+    assert said(predict_split, spoilt, sample, "val") == expected
 
 
 def test_one_text_that_is_explained(spoilt):

@@ -221,7 +221,7 @@ def test_the_models_dial_is_put_back_even_after_a_failure(adaptive, judged, monk
     def fails(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(frontier, "answers", fails)
+    monkeypatch.setattr(frontier, "predict_split", fails)
     with pytest.raises(KeyboardInterrupt):
         dial_table(adaptive, judged, "test", (2.0,))
     assert adaptive.model.config.dial == 0.75

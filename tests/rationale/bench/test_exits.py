@@ -26,7 +26,7 @@ from rationale.bench.exits import Point, chosen, commonest, line, play, take_not
 from rationale.cli import app
 from rationale.cli.exits.command import _folders, _fractions
 from rationale.hf.classifier import Classifier, save_classifier
-from rationale.inference.savings import answers, run_windows, speedup_of
+from rationale.inference.savings import predict_split, run_windows, speedup_of
 from rationale.models.capabilities import under_exit
 from rationale.models.exits.rules import EXITS
 from rationale.report.plots import exit_figure
@@ -63,7 +63,7 @@ def test_a_rule_played_on_notes_does_what_a_real_pass_does(model, few, rule):
         exits, answer = play(notes, EXITS[rule], dial)
         with under_exit(model.model, rule, dial):
             probs, kept = run_windows(model, notes.windows)
-            found = answers(model, few, "test")
+            found = predict_split(model, few, "test")
             share = 1 / speedup_of(model, notes.windows, kept)
         assert ((kept > 0).sum(0) == exits).all()
         assert answer.numpy() == pytest.approx(probs, abs=1e-5)

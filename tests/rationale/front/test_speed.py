@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 import rationale
 from eraser import InputError
 from rationale.bench.ways import WAYS
-from rationale.inference.savings import answers
+from rationale.inference.savings import predict_split
 from rationale.models.flops import costs
 
 
@@ -31,7 +31,7 @@ def test_the_dial_and_the_points_agree(speeds):
 
 
 def test_layers_add_up_to_what_the_model_takes(speeds, adaptive):
-    found = answers(adaptive, speeds.dataset, "test")
+    found = predict_split(adaptive, speeds.dataset, "test")
     lengths = np.array([len(w) for w in found.windows])
     cost = costs(adaptive.model)
     inside = cost.shrinking(lengths, found.kept) - cost.embedding * lengths - cost.head
