@@ -334,9 +334,11 @@ def test_the_exported_file_gives_the_models_logits_text_by_text(adaptive, few, f
     for library in WAYS[name].needs:
         pytest.importorskip(library)
     windows = sample_of(adaptive, few, SETTINGS).windows
-    packed, runner = (WAYS[n].make(adaptive, files) for n in ("packed", name))
+    int8 = name.endswith("int8")  # rounding drops other tokens, so there nothing is dropped
+    model = without_removal(adaptive) if int8 else adaptive
+    packed, runner = (WAYS[n].make(model, files) for n in ("packed", name))
     differ = np.abs(logits(runner, windows, 4) - logits(packed, windows, 4))
-    assert np.median(differ) < 0.1 if name.endswith("int8") else differ.max() < 1e-4
+    assert np.median(differ) < 0.1 if int8 else differ.max() < 1e-4
 
 
 @pytest.mark.slow

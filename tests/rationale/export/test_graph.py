@@ -23,7 +23,7 @@ from tests.conftest import dropping
 from tests.helpers.families.classifiers import family_classifier
 from tests.helpers.families.tiny import WORDS
 
-FAMILIES = ("distilbert", "gpt2", "modernbert", "llama")
+FAMILIES = ("distilbert", "gpt2", "modernbert", "llama3")
 
 
 def exiting(inner):
