@@ -1,7 +1,7 @@
-"""Rules for early exits side by side: each chosen on one split within a budget, measured on another.
+"""Rules for early exits side by side: dials are chosen on one split within a budget, measured on another.
 
-Several trainings may stand to choice, of each several models that differ in their seed. What is measured is
-each text's mean over the seeds; intervals are over texts, paired between rules.
+There may be several trainings to choose from, each with several models that differ in their seed. Results
+are means over the seeds for each text; intervals are over texts, paired between rules.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ HALF = 0.5
 
 @dataclass(frozen=True)
 class ExitSettings:
-    """What is compared: rules of EXITS with the first, at `budgets`, shares of the dense model's FLOPs."""
+    """What is compared: the first of `rules` with the others, at `budgets`, shares of the dense FLOPs."""
 
     rules: tuple[str, ...] = tuple(EXITS)
     budgets: tuple[float, ...] = (1 / 6, 1 / 4, 1 / 3, 1 / 2)
@@ -54,40 +54,40 @@ class ExitSettings:
 
 @dataclass(frozen=True)
 class Lines:
-    """All that a rule can do with the models of one seed: the same points on both splits."""
+    """All points of a rule with the models of one seed: the same points on both splits."""
 
     models: list[str] = field(default_factory=list)
     choosing: list[Point] = field(default_factory=list)
     measured: list[Point] = field(default_factory=list)
 
     def within(self, budget: float) -> int | None:
-        """Return the point chosen within a budget."""
+        """Return the index of the point chosen within a budget."""
         return chosen(self.choosing, budget)
 
 
 @dataclass(frozen=True)
 class Compared:
-    """Lines by rule and seed [rule][seed]; the texts that the commonest label is right for."""
+    """Lines by rule and seed [rule][seed]; the texts for which the most frequent label is correct."""
 
     lines: dict[str, list[Lines]]
     nothing: Mask
     settings: ExitSettings
 
     def right(self, rule: str, budget: float) -> Floats:
-        """Return each text's mean over seeds of being right, chosen within a budget."""
+        """Return each text's accuracy, averaged over seeds, at the points chosen within a budget."""
         found = [(of, of.within(budget)) for of in self.lines[rule]]
         seeds = [self.nothing if i is None else of.measured[i].right for of, i in found]
         right: Floats = np.mean(seeds, axis=0)
         return right
 
     def credit(self, rule: str, up_to: float) -> Floats:
-        """Return each text's mean over the budgets up to a share: their mean is the area under accuracy."""
+        """Return each text's mean over the budgets up to a share; the mean over texts is the area."""
         count = round(STEPS * up_to)
         credit: Floats = np.mean([self.right(rule, i / STEPS) for i in range(1, count + 1)], axis=0)
         return credit
 
     def points(self, rule: str, budget: float) -> list[tuple[str, Point]]:
-        """Return for each seed the model and the point chosen, where there is one."""
+        """Return for each seed the model and the chosen point, if there is one."""
         found = [(of, of.within(budget)) for of in self.lines[rule]]
         return [(of.models[i], of.measured[i]) for of, i in found if i is not None]
 
@@ -95,15 +95,15 @@ class Compared:
 def compare_exits(
     models: Mapping[str, Sequence[Callable[[], Classifier]]], dataset: Dataset, settings: ExitSettings
 ) -> Compared:
-    """Return what every rule does on every model.
+    """Return the results of every rule on every model.
 
     Args:
-        models: of each training its models, one for each seed, loaded when their turn comes.
-        dataset: with both splits.
+        models: for each training its models, one per seed, loaded when their turn comes.
+        dataset: has both splits.
         settings: what is compared.
 
     Raises:
-        InputError: trainings of different numbers of seeds, or a model whose texts never stop early.
+        InputError: trainings with different numbers of seeds, or a model without early exits.
     """
     settings.check()
     seeds, *odd = {len(of) for of in models.values()}
@@ -130,7 +130,7 @@ def compare_exits(
 
 
 def frontier_table(found: Compared) -> pd.DataFrame:
-    """Return a row for each rule and budget: accuracy with its interval, what was needed, what was chosen."""
+    """Return a row per rule and budget: accuracy with its interval, FLOPs used, and the chosen points."""
     return pd.DataFrame([
         {"rule": rule, "budget": i / STEPS, **_cell(found, rule, i / STEPS)}
         for rule in found.settings.rules
@@ -155,9 +155,9 @@ def _cell(found: Compared, rule: str, budget: float) -> dict[str, Any]:
 
 
 def difference_table(found: Compared) -> pd.DataFrame:
-    """Return the first rule's accuracy less each other's, at each budget and over all budgets up to a share.
+    """Return the first rule's accuracy minus that of each other rule, at each budget and as areas.
 
-    A row is of a budget, or of an area: the mean accuracy over the budgets up to half, and up to all.
+    An area is the mean accuracy over the budgets up to half of the dense FLOPs, or up to all of them.
     """
     first, *others = found.settings.rules
     measured: dict[str, Callable[[str], Floats]] = {
@@ -204,9 +204,9 @@ def time_exits(
     batch_size: int = 32,
     rounds: int = 5,
 ) -> pd.DataFrame:
-    """Return how many times faster than Hugging Face's dense pass each rule is at a dial, really stopping.
+    """Return the measured speed-up of each rule at its dial over Hugging Face's dense pass.
 
-    Rounds alternate between the ways; `wall` is the median of their ratios in CPU time, with least and most.
+    Rounds alternate between the passes; `wall` is the median ratio of their times, with lowest and highest.
     """
     model = classifier.model
     assert exits_early(model)
@@ -229,7 +229,7 @@ def time_exits(
 
 
 def _seconds(classifier: Classifier, model: Any, batches: Sequence[Batch]) -> float:
-    """Return the seconds of all batches; on a CPU of its time, which other processes do not lengthen."""
+    """Return the seconds for all batches; on a CPU, CPU time, which other processes affect less."""
     clock = time.process_time if classifier.device.type == "cpu" else time.perf_counter
     begin = clock()
     for batch in batches:

@@ -1,7 +1,7 @@
-"""Early exits by different rules on one model: accuracy against computation, every rule over its whole dial.
+"""Early exits by different rules on one model: accuracy against FLOPs, over each rule's whole dial.
 
-One pass in which nobody stops notes what each layer says of each window; the rules are then played on these
-notes, by the code that stops texts in a real pass. exit_table.py compares them, and runs them for real.
+One pass without early exits records what each layer predicts for each window. The rules are then replayed on
+these records, by the same code that stops texts in a real pass. exit_table.py compares rules and times them.
 
 Axes: L layer, B window, N running window, C class.
 """
@@ -33,7 +33,7 @@ from rationale.text.windows import Window
 
 @dataclass(frozen=True)
 class Notes:
-    """What each layer says of a split's windows: y_n [L,B,C], h_n [L,B], and the tokens it works on [L,B]."""
+    """Each layer's records for a split's windows: y_n [L,B,C], h_n [L,B], number of tokens [L,B]."""
 
     own: Tensor
     halting: Tensor
@@ -43,13 +43,13 @@ class Notes:
 
     @property
     def windows(self) -> list[Window]:
-        """Return the windows of all texts, in order."""
+        """The windows of all texts, in order."""
         return [w for windows in self.texts for w in windows]
 
 
 @dataclass(frozen=True)
 class Point:
-    """A rule at a dial: its share of the dense model's FLOPs, and which texts it classifies right."""
+    """A rule at a dial: its share of the dense model's FLOPs, and which texts it classifies correctly."""
 
     dial: float
     share: float
@@ -58,7 +58,7 @@ class Point:
 
     @cached_property
     def accuracy(self) -> float:
-        """Return the share of texts that are right."""
+        """The share of texts that are classified correctly."""
         return float(self.right.mean())
 
 
@@ -70,7 +70,7 @@ def check_exits(classifier: Classifier, name: str) -> None:
 
 @torch.inference_mode()
 def take_notes(classifier: Classifier, dataset: Dataset, split: str) -> Notes:
-    """Run a split with every layer of every text."""
+    """Run every layer on every text of a split, and record the results."""
     model = classifier.model
     assert exits_early(model)
     examples = dataset.examples(split)
@@ -88,7 +88,7 @@ def take_notes(classifier: Classifier, dataset: Dataset, split: str) -> Notes:
 def _noted(
     classifier: Classifier, windows: Sequence[Window], rows: list[int], batch: Any
 ) -> tuple[list[int], Tensor, Tensor, Tensor]:
-    """Return rows, and of their windows y_n [L,b,C], h_n [L,b], tokens [L,b]."""
+    """Return rows, and for their windows y_n [L,b,C], h_n [L,b] and the number of tokens [L,b]."""
     model: Any = classifier.model
     policy = model.halting_policy()
     weights: list[Tensor] = []
@@ -107,7 +107,7 @@ def _noted(
 
 
 def play(notes: Notes, rule: Exit, dial: float) -> tuple[NDArray[np.int64], Tensor]:
-    """Return after how many layers each window stops [B], and its answer [B,C]."""
+    """Return the number of layers after which each window stops [B], and its answer [B,C]."""
     layers, count = notes.halting.shape
     at = Accumulator(
         layers, lambda n, running, _: (notes.own[n, running], notes.halting[n, running]), rule, dial
@@ -141,18 +141,18 @@ def line(classifier: Classifier, notes: Notes, name: str) -> list[Point]:
     return found
 
 
-# What a rule is worth: chosen on one split, measured on another
+# Dials are chosen on one split and measured on another
 
-CLOSE = 1.01  # a budget is met by what needs no more than so many times it: a head weighs a few thousandths
+CLOSE = 1.01  # costs up to this factor above a budget still meet it: a head costs a few thousandths
 
 
 def chosen(points: Sequence[Point], budget: float) -> int | None:
-    """Return which point is the most accurate within a share of the dense FLOPs, of equals the cheapest."""
+    """Return the index of the most accurate point within a share of the dense FLOPs; on ties the cheapest."""
     within = [i for i, p in enumerate(points) if p.share <= CLOSE * budget]
     return max(within, key=lambda i: (points[i].accuracy, -points[i].share), default=None)
 
 
 def commonest(labels: NDArray[np.int64], others: NDArray[np.int64]) -> Mask:
-    """Return where the commonest of other labels is right: what can be had for nothing."""
+    """Return where the most frequent of `others` is correct: the baseline at no cost."""
     found: Mask = labels == np.bincount(others).argmax()
     return found

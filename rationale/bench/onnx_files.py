@@ -1,4 +1,4 @@
-"""A classifier's ONNX files for a bench: the graph that anybody would export, ours, both in int8."""
+"""A classifier's ONNX files for a bench: the standard export and ours, each also in int8."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class OnnxFiles:
         return path
 
     def exported(self, classifier: Classifier) -> Path:
-        """Return what `rationale export` writes of a classifier."""
+        """Return the file that `rationale export` writes for a classifier."""
         from rationale.export.graph import export_graph
 
         path = self.folder / f"exported-{classifier.identity()}.onnx"
@@ -43,7 +43,7 @@ class OnnxFiles:
         return path
 
     def int8(self, file: Path) -> Path:
-        """Return a file with its matrices in int8 and activations quantised as they come."""
+        """Return a file with its matrices in int8 and activations quantised at run time."""
         path = file.with_suffix(".int8.onnx")
         if not path.exists():
             quantize(file, path, [])
@@ -51,7 +51,7 @@ class OnnxFiles:
 
 
 class _Logits(nn.Module):
-    """A model as the exporter takes it: tensors in an order → logits [b,C]."""
+    """A model in the form the exporter needs: tensors by position → logits [b,C]."""
 
     def __init__(self, model: nn.Module, names: tuple[str, ...]) -> None:
         super().__init__()
@@ -85,7 +85,7 @@ def export_dense(classifier: Classifier, path: Path) -> None:
 
 
 def _example(classifier: Classifier) -> dict[str, Tensor]:
-    """Return a batch of two windows, of five pieces and four, by the model's names for its inputs [2,5]."""
+    """Return a batch of two windows, of five and four pieces, under the model's input names [2,5]."""
     ids = torch.arange(5) % int(classifier.model.config.vocab_size)  # [T]
     whole = Window(*(ids.numpy() * (0 if zero else 1) for zero in (False, True, True, True)))
     batch: Batch = classifier.encoder.collate([whole, whole.at(slice(4))])

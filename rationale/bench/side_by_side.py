@@ -1,8 +1,8 @@
-"""A model beside what people deploy instead: time alone and in batches, classes and accuracy, in one run.
+"""A model beside the runtimes that people deploy: time alone and in batches, classes, accuracy, in one run.
 
-Every way reads every window once alone and once in a batch, so that none lives on what it kept of an earlier
-reading. Windows are dealt into rounds; in each round the ways take turns on the same windows, beginning with
-another one each time.
+Every way reads every window once alone and once in a batch, so that none profits from what it cached earlier.
+Windows are divided among rounds; in each round the ways take turns on the same windows, and each round starts
+with a different way.
 
 Axes: B window, C class.
 """
@@ -40,7 +40,7 @@ MS = 1000
 
 @dataclass(frozen=True)
 class Texts:
-    """What is read: a random sample of whole texts, their windows, and what people say of them."""
+    """What is read: a random sample of whole texts with their annotations, and their windows."""
 
     dataset: Dataset
     examples: tuple[Example, ...]
@@ -54,7 +54,7 @@ class Texts:
 
 @dataclass(frozen=True)
 class Timed:
-    """One way: seconds of each window alone [B], of each round's batches, logits [B,C] of windows alone."""
+    """One way: seconds per window alone [B] and per round of batches, and logits [B,C] of windows alone."""
 
     alone: Floats
     batched: Floats
@@ -62,7 +62,7 @@ class Timed:
 
     @property
     def medians(self) -> Floats:
-        """The median second of a window alone, in each round."""
+        """The median time of a window alone in each round, in seconds."""
         rounds = len(self.batched)
         return np.array([np.median(self.alone[number::rounds]) for number in range(rounds)])  # [round]
 
@@ -71,7 +71,7 @@ class Timed:
 class SideBySide:
     """A row for each model and way, the fastest first; ways left out, and why; how it was measured.
 
-    `verdicts` hold the fastest of our ways against the fastest of the others, alone and in batches.
+    `verdicts` compare the fastest of our ways with the fastest of the others, alone and in batches.
     """
 
     table: pd.DataFrame
@@ -90,14 +90,14 @@ def side_by_side(
     """Time `dense` in the ways that people deploy, and each model in ours, on the same windows.
 
     Args:
-        dense: what would be deployed instead, in float32.
-        models: ours by name, in float32.
-        dataset: of whose split a random sample of texts is read, at most `settings.windows` windows.
+        dense: the dense model that would be deployed, in float32.
+        models: our models by name, in float32.
+        dataset: a random sample of texts of its split is read, at most `settings.windows` windows.
         settings: how much is measured; `dials` are not used.
-        ways: names of WAYS; Hugging Face's float32 pass is always among them.
+        ways: names of WAYS; Hugging Face's float32 pass is always included.
 
     Raises:
-        InputError: there is nothing to time, or a model does not give a text one class, or is not on the CPU.
+        InputError: there is nothing to time, a model does not give a text one class, or it is not on the CPU.
     """
     settings.check()
     for name, classifier in {"dense": dense, **models}.items():
@@ -124,9 +124,9 @@ def _check(name: str, classifier: Classifier, dense: Classifier) -> None:
 
 
 def sample_of(classifier: Classifier, dataset: Dataset, settings: SpeedSettings) -> Texts:
-    """Return as many whole texts of a split as the windows asked for hold, in random order.
+    """Return whole texts of a split in random order, at most `settings.windows` windows in all.
 
-    There are at least as many windows as rounds, if need be more than asked for.
+    There are at least as many windows as rounds, even if this exceeds `settings.windows`.
 
     Raises:
         InputError: the split has fewer windows than rounds.
@@ -155,7 +155,7 @@ def _made(
     files: OnnxFiles,
     windows: Sequence[Window],
 ) -> _Made:
-    """Return what runs each model in each way, warm, but for what cannot be run."""
+    """Return a warmed-up runner for each model and way; what cannot run is skipped."""
     asked = [(n, w) for w in WAYS if w in (*ways, YARDSTICK) for n in (models if WAYS[w].ours else ["dense"])]
     made = _Made({}, [])
     for name, way in progress(asked, "make ready", "ways"):
@@ -199,7 +199,7 @@ def _time_all(
 
 
 def _beginning_at(keys: list[tuple[str, str]], number: int) -> list[tuple[str, str]]:
-    """Return the keys in their order, another one first in each round.
+    """Return the keys in their order, starting with a different one in each round.
 
     >>> _beginning_at([("a", ""), ("b", ""), ("c", "")], 4)
     [('b', ''), ('c', ''), ('a', '')]
@@ -230,7 +230,7 @@ def _in_batches(runner: Runner, windows: Sequence[Window], size: int) -> float:
 
 
 def _clock() -> Callable[[], float]:
-    """Return the clock: on one thread CPU time, which other work on the machine leaves alone."""
+    """Return the clock: on one thread CPU time, which other work on the machine affects less."""
     return time.process_time if torch.get_num_threads() == 1 else time.perf_counter
 
 
@@ -291,7 +291,7 @@ def _batched(timed: Timed) -> float:
     return float(timed.batched.sum())
 
 
-# how a way is seen → its time, and that of each round
+# view of a way → its time in all, and in each round
 SEEN: dict[str, tuple[Callable[[Timed], float], Callable[[Timed], Floats]]] = {
     "alone": (_alone, lambda timed: timed.medians),
     "in batches": (_batched, lambda timed: timed.batched),
@@ -299,7 +299,7 @@ SEEN: dict[str, tuple[Callable[[Timed], float], Callable[[Timed], Floats]]] = {
 
 
 def _verdicts(timed: Mapping[tuple[str, str], Timed]) -> Iterator[str]:
-    """Yield, for each of our models, how many times as fast as the others it is at its best."""
+    """Yield, for each of our models, its fastest way's speed-up over the fastest of the others."""
     others = [key for key in timed if not WAYS[key[1]].ours]
     models = dict.fromkeys(name for name, way in timed if WAYS[way].ours)
     for name in models:
@@ -315,7 +315,7 @@ def _verdicts(timed: Mapping[tuple[str, str], Timed]) -> Iterator[str]:
 
 
 def _right(dense: Classifier, found: Texts, timed: Timed) -> list[Any] | None:
-    """Return accuracy's columns of each text; None where the model's labels are not the data's."""
+    """Return the accuracy metric's columns for each text; None if the model's labels are not the data's."""
     if not set(found.dataset.labels) <= set(dense.labels):
         return None
     answers = HEADS[dense.head].answers(timed.logits.astype(np.float64))  # [B,C]
@@ -328,7 +328,7 @@ def _right(dense: Classifier, found: Texts, timed: Timed) -> list[Any] | None:
 
 
 def _accuracy(dense: list[Any] | None, ours: list[Any] | None, seed: int) -> dict[str, float]:
-    """Return accuracy with its interval, and what is lost to Hugging Face's float32 pass, paired."""
+    """Return accuracy with its interval, and the paired loss against Hugging Face's float32 pass."""
     if dense is None or ours is None:
         return {}
     accuracy, loss = score("accuracy", ours, seed), compare("accuracy", dense, ours, seed)

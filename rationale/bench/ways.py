@@ -1,7 +1,7 @@
-"""Ways to run a classifier: those that people deploy, for its dense model, and ours.
+"""Ways to run a classifier: for its dense model those that people deploy, and our own.
 
-A way is one function `(classifier, files) → runner` and one line of WAYS. Each gets the same windows; making
-them ready for it is not timed.
+A way is one function `(classifier, files) → runner` and one line of WAYS. Each gets the same windows;
+preparing them is not timed.
 
 Axes: b window of a batch, T piece, C class.
 """
@@ -36,7 +36,7 @@ NEEDED = "pip install 'rationale-suite[bench]'"
 
 @dataclass(frozen=True)
 class Runner:
-    """How windows are made ready, which is not timed, and how what is ready becomes logits [b,C]."""
+    """How windows are prepared (not timed), and how prepared windows become logits [b,C] (timed)."""
 
     prepare: Callable[[Sequence[Window]], Any]
     run: Callable[[Any], Logits]
@@ -44,7 +44,7 @@ class Runner:
 
 @dataclass(frozen=True)
 class Way:
-    """A way to run a classifier: how it is shown, how it is made, whether it is ours, what it needs."""
+    """A way to run a classifier: its title, how it is made, whether it is ours, what it needs."""
 
     title: str
     make: Callable[[Classifier, OnnxFiles], Runner]
@@ -69,7 +69,7 @@ def hugging_face_bf16(classifier: Classifier, files: OnnxFiles) -> Runner:
 
 
 def compiled(classifier: Classifier, files: OnnxFiles) -> Runner:
-    """Run the forward pass as `torch.compile` makes it for all lengths."""
+    """Run the forward pass compiled by `torch.compile` for all lengths."""
     return _torch(classifier, partial(_whole, classifier, torch.compile(classifier.model, dynamic=True)))
 
 
@@ -125,7 +125,7 @@ def openvino(classifier: Classifier, files: OnnxFiles, precision: str = "f32") -
 
 
 def exported(classifier: Classifier, files: OnnxFiles) -> Runner:
-    """Run the file that `rationale export` writes, a text a call, in ONNX Runtime."""
+    """Run the file that `rationale export` writes, one text per call, in ONNX Runtime."""
     return _onnx_texts(files.exported(classifier))
 
 
@@ -151,7 +151,7 @@ WAYS: dict[str, Way] = {
 
 
 def ways_named(names: str) -> tuple[str, ...]:
-    """Return the ways of a list such as `onnx-int8,exported`, of `all` or of `none`, as WAYS orders them.
+    """Return the ways in a list such as `onnx-int8,exported`, or in `all` or `none`, in the order of WAYS.
 
     Raises:
         InputError: there is no such way.
@@ -170,7 +170,7 @@ def _check_bf16() -> None:
 
 
 def _torch(classifier: Classifier, forward: Callable[[Batch], Any]) -> Runner:
-    """Return what runs a batch without gradients, in the classifier's precision."""
+    """Return a runner of batches without gradients, in the classifier's precision."""
 
     def run(batch: Batch) -> Logits:
         with torch.inference_mode(), classifier.autocast():

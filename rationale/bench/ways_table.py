@@ -1,4 +1,4 @@
-"""A model beside what people deploy instead, as lines of text."""
+"""A model beside the runtimes that people deploy, as lines of text."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ DENSE = "dense"
 
 
 def names_of(table: pd.DataFrame) -> list[str]:
-    """Return what each row is called: its way, after its model where there are several."""
+    """Return the name of each row: its way, preceded by its model if there are several."""
     several = table[table.ours].model.nunique() > 1
     return [
         f"{model}: {title}" if several and model != DENSE else str(title)
@@ -19,7 +19,7 @@ def names_of(table: pd.DataFrame) -> list[str]:
 
 
 def as_text(found: SideBySide) -> str:
-    """Return the table with its head and what was left out; `>` marks our ways."""
+    """Return the table with its header and what was left out; `>` marks our ways."""
     table = found.table
     names = [f"{'>' if ours else ' '} {n}" for ours, n in zip(table.ours, names_of(table), strict=True)]
     width = max(map(len, names))

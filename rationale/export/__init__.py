@@ -1,1 +1,1 @@
-"""Models of ours as one ONNX file each, which really drops tokens."""
+"""Models as ONNX files, one file each, that really drop tokens."""

@@ -1,7 +1,7 @@
-"""A graph that says where its text may stop → one that really stops there.
+"""A graph that reports where its text may stop → a graph that really stops there.
 
-What a traced graph computes after an exit is moved, node by node, into the branch of an `If` that runs only
-where the text goes on. Weights stay where they are: a branch sees what stands around it.
+The nodes that a traced graph computes after an exit are moved into a branch of an `If`, which runs only if
+the text continues. Weights stay where they are: a branch can read the values of the graph around it.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ ValueInfo = Any  # onnx.ValueInfoProto
 
 @dataclass(frozen=True)
 class ExitNames:
-    """The names of what a graph gives after a layer: whether the text stops, and what is then found."""
+    """The names of a graph's values after a layer: whether the text stops, and the results if it does."""
 
     stops: str
     found: tuple[str, ...]
 
 
 def with_exits(graph: Any, n_found: int) -> None:
-    """Let a graph stop where it may, in place.
+    """Make a graph stop at its exits, in place.
 
     Args:
-        graph: an `onnx.GraphProto`. Its first `n_found` outputs are what is found at the end; then follow,
-            for each exit in turn, whether the text stops there, [1], and what is then found.
-        n_found: how many values are found.
+        graph: an `onnx.GraphProto`. Its first `n_found` outputs are the results at the end; then follow, for
+            each exit in turn, whether the text stops there, [1], and the results if it does.
+        n_found: the number of results.
     """
     names = [output.name for output in graph.output]
     step = n_found + 1
@@ -43,7 +43,7 @@ def with_exits(graph: Any, n_found: int) -> None:
 
 
 def _stopping(nodes: Sequence[Node], exits: Sequence[ExitNames], outputs: Sequence[ValueInfo]) -> list[Node]:
-    """Return nodes that give the outputs, or what the first exit found where the text stops there."""
+    """Return nodes that compute the outputs, or the first exit's results if the text stops there."""
     import onnx
 
     if not exits:
@@ -78,7 +78,7 @@ def _needed(nodes: Sequence[Node], wanted: set[str]) -> list[Node]:
 
 
 def _given_last(nodes: list[Node], names: Sequence[str]) -> list[Node]:
-    """Return nodes that give these values in the end, though an exit may have found the very same before."""
+    """Return nodes that write these values last, even if an exit has already computed the same values."""
     import onnx
 
     early = [f"{name}.early" for name in names]
@@ -87,7 +87,7 @@ def _given_last(nodes: list[Node], names: Sequence[str]) -> list[Node]:
 
 
 def _giving(nodes: Sequence[Node], names: Sequence[str], outputs: Sequence[ValueInfo]) -> list[Node]:
-    """Return nodes that give values under other names: those around a branch may not be given again."""
+    """Return nodes that write values under other names: a branch may not reuse the names around it."""
     _rename(nodes, {name: output.name for name, output in zip(names, outputs, strict=True)})
     return list(nodes)
 

@@ -1,4 +1,4 @@
-"""A classifier → one ONNX file: its pass over one text, and in the metadata all that reading texts needs."""
+"""A classifier → one ONNX file: its pass over one text, and metadata with all it takes to read texts."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ from rationale.onnx.session import INPUTS, OUTPUTS
 
 OPSET = 18
 EXTRA = "pip install 'rationale-suite[export]'"
-ROOM = 2**31 - 2**20  # bytes that one ONNX file holds, with room for what is no weight
+ROOM = 2**31 - 2**20  # most bytes of weights in one ONNX file, with room for the rest of the file
 
 
 def traced(classifier: Classifier) -> Any:
     """Return a classifier's pass over one text as an ONNX model: ids, and types where it has them → OUTPUTS.
 
-    What is found where the text may stop follows as more outputs, see `finished`.
+    The results at each exit follow as further outputs, see `finished`.
 
     Raises:
-        InputError: the model cannot be exported: which operation; or the library that does it is missing.
+        InputError: the model cannot be exported (which operation), or the exporting library is missing.
     """
     _check(classifier)
     model = classifier.model
@@ -59,7 +59,7 @@ def traced(classifier: Classifier) -> Any:
 
 
 def finished(proto: Any, classifier: Classifier, precision: str) -> Any:
-    """Return a traced model that stops where a text may stop, and says all that reading texts needs."""
+    """Return a traced model that stops at its exits, with metadata on how to read texts."""
     import onnx
 
     done = onnx.ModelProto()
@@ -70,7 +70,7 @@ def finished(proto: Any, classifier: Classifier, precision: str) -> Any:
 
 
 def export_graph(classifier: Classifier, path: Path) -> None:
-    """Write a classifier as an ONNX file of one text, in float32; see `traced` for what it raises."""
+    """Write a classifier as an ONNX file that reads one text, in float32; see `traced` for what it raises."""
     write(finished(traced(classifier), classifier, "float32"), path)
 
 
@@ -83,7 +83,7 @@ def write(proto: Any, path: Path) -> None:
 
 
 def is_exported(path: Path) -> bool:
-    """Return whether a file is one that was exported here."""
+    """Return whether a file was written by `rationale export`."""
     import onnx
     from google.protobuf.message import DecodeError
 
@@ -97,7 +97,7 @@ def is_exported(path: Path) -> bool:
 
 
 def metadata(classifier: Classifier, precision: str) -> dict[str, Any]:
-    """Return what a reader of texts needs beside the graph: the tokenizer itself, labels, windows' length."""
+    """Return what reading texts needs besides the graph: the tokenizer itself, labels, window length."""
     encoder, model = classifier.encoder, classifier.model
     tokenizer = json.loads(encoder.tokenizer.backend_tokenizer.to_str())
     special = ("bos_token_id", "eos_token_id", "pad_token_id")
@@ -118,7 +118,7 @@ def metadata(classifier: Classifier, precision: str) -> dict[str, Any]:
 
 
 def _check(classifier: Classifier) -> None:
-    """Refuse what cannot become one file before anything is traced."""
+    """Refuse, before anything is traced, what cannot become one file."""
     try:
         import onnx  # noqa: F401
         import onnxscript  # noqa: F401

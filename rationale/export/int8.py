@@ -1,4 +1,4 @@
-"""Which int8 form is written: the smallest whose answers on labelled texts are as right as before."""
+"""Which int8 form is written: the smallest that keeps its accuracy on labelled texts within the tolerance."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from rationale.text.windows import Window
 
 @dataclass(frozen=True)
 class Int8:
-    """A form that was tried: the accuracy it loses, paired by text, and how far it reads from float32."""
+    """A form that was tried: its loss of accuracy, paired by text, and how much it differs from float32."""
 
     form: str
     proto: Any  # onnx.ModelProto
@@ -35,7 +35,7 @@ class Int8:
 
 @dataclass(frozen=True)
 class Labelled:
-    """The labelled texts that decide, cut into windows, and what the float32 model makes of them."""
+    """The labelled texts on which int8 forms are judged, and the float32 model."""
 
     classifier: Classifier
     dataset: Dataset
@@ -43,7 +43,7 @@ class Labelled:
     limit: int | None = None
 
     def __post_init__(self) -> None:
-        """Refuse a model that gives a number, of which no accuracy can be lost."""
+        """Refuse a model that predicts a number: it has no accuracy to compare."""
         if HEADS[self.classifier.head].kind == "value":
             raise InputError(Fault.of("--int8 is for models that give labels: their accuracy is its judge"))
 
@@ -53,24 +53,24 @@ class Labelled:
         return self.classifier.encoder.encode(texts)
 
     def labels(self, readings: Sequence[WindowReading], windows: Sequence[tuple[Window, ...]]) -> list[str]:
-        """Return the label of each text, of its windows' readings."""
+        """Return the label of each text, from the readings of its windows."""
         asked = self.classifier
         logits: Floats = np.stack([r.logits for r in readings])  # [N,C]
         probs = of_texts(HEADS[asked.head].answers(logits), windows)  # [text,C]
         return [predicted_label(asked.head, asked.labels, of) for of in probs]
 
     def right(self, labels: Sequence[str]) -> list[Any]:
-        """Return accuracy's columns of each text."""
+        """Return the columns of the accuracy metric for each text."""
         examples, nothing = self.dataset.examples(self.split)[: self.limit], np.zeros(0)
         found = [Prediction(e.id, x, {}, nothing, nothing > 0) for e, x in zip(examples, labels, strict=True)]
         return measure("accuracy", [self.dataset.truth(e) for e in examples], found)
 
 
 def int8_forms(proto: Any, texts: Labelled, tolerance: float, seed: int = 0) -> list[Int8]:
-    """Return the forms that were tried, the last of which loses no more accuracy than `tolerance`.
+    """Return the forms that were tried; the last one loses no more accuracy than `tolerance`.
 
     Raises:
-        InputError: none does.
+        InputError: every form loses more.
     """
     windows = texts.windows()
     flat = [w for of_text in windows for w in of_text]

@@ -1,9 +1,9 @@
-"""A classifier's pass over one text, as a graph holds it: tokens go before each layer by its own rule.
+"""A classifier's pass over one text, ready to be traced: before each layer its own rule drops tokens.
 
-There is no padding and no batch, so no mask: a token that is dropped is gone from every tensor after it. A
-graph that is traced cannot stop; where the text may stop it says so, see `ExitPoint`.
+There is no padding and no batch, so no mask: a dropped token is absent from every later tensor. A traced
+graph cannot stop by itself; it reports where the text may stop, see `ExitPoint`.
 
-Axes: T piece of the text, P piece still there (fewer from layer to layer), D hidden width, C class.
+Axes: T piece of the text, P remaining piece (fewer from layer to layer), D hidden width, C class.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from rationale.models.capabilities import drops_tokens, has_dial
 from rationale.models.packed.attention import NAME, holding
 from rationale.models.packed.layers import Anatomy, Axes, LayerCall, anatomy_of, attention, standing_in
 
-LONGEST = 2**31  # places: no window of attention reaches so far
+LONGEST = 2**31  # positions: no attention window is this wide
 
 
 @dataclass(frozen=True)
 class OneLayout:
-    """Where one text's pieces lie, as the rules of removal ask a packed batch of it (`PackedLayout`)."""
+    """Where one text's pieces lie, with what the removal rules use of a packed batch (`PackedLayout`)."""
 
     position: Tensor  # [P]
     read: Tensor  # [1], the place of the piece that the head reads and nothing drops
@@ -50,15 +50,15 @@ class OneLayout:
     @cached_property
     def anchor(self) -> Tensor:
         """The index of the piece that is never dropped [1]."""
-        return (self.position < self.read).long().sum()[None]  # [1]: those that stand before it
+        return (self.position < self.read).long().sum()[None]  # [1]: number of pieces before it
 
 
 @dataclass(frozen=True)
 class PassOutput:
-    """What a pass gives: logits [1,C], how many layers each piece went through [T], its contribution [T].
+    """What a pass returns: logits [1,C], how many layers each piece went through [T], its contribution [T].
 
-    The contribution is a piece's score at the layer that dropped it, or at the last; 0 of a model that drops
-    nothing.
+    The contribution is a piece's score at the layer that dropped it, or at the last layer; 0 for a model that
+    drops nothing.
     """
 
     logits: Tensor
@@ -72,7 +72,7 @@ class PassOutput:
 
 @dataclass(frozen=True)
 class ExitPoint:
-    """Whether the text stops after a layer, True [1], and what is then found."""
+    """Whether the text stops after a layer [1], and the results if it does."""
 
     stops: Tensor
     found: PassOutput
@@ -83,7 +83,7 @@ class ExitPoint:
 
 
 class OneText(nn.Module):
-    """Ids [1,T], and types [1,T] where the model has any → what is found, then what each exit would give."""
+    """Ids [1,T], and types [1,T] if the model has any → the results, then those of each exit."""
 
     def __init__(self, model: PreTrainedModel) -> None:
         super().__init__()
@@ -95,7 +95,7 @@ class OneText(nn.Module):
             )
 
     def forward(self, ids: Tensor, types: Tensor | None = None) -> tuple[Tensor, ...]:
-        """Run the library's own pass, each layer on what is left of the text."""
+        """Run transformers' own pass, each layer on the remaining pieces of the text."""
         run = _Pass(self.model, self.anatomy, ids)
         inputs = {} if types is None else {"token_type_ids": types}
         with attention(self.dense, NAME), holding(run), standing_in(self.anatomy.calls, run):
@@ -120,7 +120,7 @@ class _Pass:
         self.exits: list[ExitPoint] = []
 
     def __call__(self, layer: int, states: Tensor, run: LayerCall) -> Tensor:
-        """Return what the next layer, or the head, is given of states [1,P,D]."""
+        """Run a layer on states [1,P,D]; return the input of the next layer, or of the head."""
         if drops_tokens(self.model):
             states = self._selected(layer, states)  # [1,P,D]
         place = self.rows.position  # [P]
@@ -131,11 +131,11 @@ class _Pass:
         return states if layer + 1 < len(self.anatomy.calls) else self._leaving(states)
 
     def found(self, logits: Tensor) -> PassOutput:
-        """Return what is found so far, with these logits [1,C]."""
+        """Return the results so far, with these logits [1,C]."""
         return PassOutput(logits.float(), self.layers, self.contribution)
 
     def _selected(self, layer: int, states: Tensor) -> Tensor:
-        """Return the states [1,P,D] of the pieces that go on."""
+        """Return the states [1,P,D] of the pieces that are kept."""
         kept, score = self.model.select_tokens(layer, states[0], self.rows)  # [P], [P]
         place = self.rows.position  # [P]
         if score is not None:
@@ -156,7 +156,7 @@ class _Pass:
             self.exits.append(ExitPoint(stops, self.found(self.halting_policy.logits())))
 
     def _leaving(self, states: Tensor) -> Tensor:
-        """Return what the head reads of the last layer's states, where it looks for it."""
+        """Return the last layer's states at the positions where the head reads them."""
         if self.anatomy.reads == "first":
             return states  # [1,P,D]
         place, width = self.rows.position, self.mask.shape[1]  # [P], T
@@ -167,7 +167,7 @@ class _Pass:
 
 
 def _read_place(model: PreTrainedModel, reads: str, ids: Tensor, every: Tensor) -> Tensor:
-    """Return the place [1] of the piece that the head reads, the first where it reads all."""
+    """Return the position [1] of the piece that the head reads; the first if it reads all."""
     if reads != "last":
         return every[:1]  # [1]
     pad = getattr(unwrap(model).config, "pad_token_id", None)
@@ -178,7 +178,7 @@ def _read_place(model: PreTrainedModel, reads: str, ids: Tensor, every: Tensor) 
 
 
 def _at(place: Tensor) -> Callable[[Tensor, Axes], Tensor]:
-    """Return what takes the pieces at these places [P] of a layer's argument."""
+    """Return a function that selects the pieces at these positions [P] from a layer's argument."""
 
     def take(argument: Tensor, axes: Axes) -> Tensor:
         for axis, name in enumerate(axes):

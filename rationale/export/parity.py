@@ -23,13 +23,13 @@ from rationale.models.packed.layers import depth_of
 from rationale.onnx.session import INPUTS, OUTPUTS
 from rationale.text.windows import Window
 
-TOLERANCE = 1e-4  # of logits: what another order of the same sums may do in float32
-MAY_DIFFER = 0.01  # share of windows in which a score lies so near its threshold that rounding decides
+TOLERANCE = 1e-4  # of logits: float32 sums in another order may differ by this much
+MAY_DIFFER = 0.01  # share of windows in which a score may lie so near its threshold that rounding decides
 
 
 @dataclass(frozen=True)
 class WindowReading:
-    """What a window gave: logits [C], how many layers each piece went through [T]."""
+    """The results for a window: logits [C], how many layers each piece went through [T]."""
 
     logits: Floats
     layers: NDArray[np.int64]
@@ -37,18 +37,18 @@ class WindowReading:
 
 @dataclass(frozen=True)
 class Parity:
-    """How far the readings of two ways are apart over windows that both read."""
+    """How far apart two sets of readings of the same windows are."""
 
     n: int
-    logits: float  # the furthest, among windows of which the same pieces were kept
-    other_pieces: int  # windows of which not the same pieces were kept at each layer
+    logits: float  # largest difference, among windows with the same pieces kept
+    other_pieces: int  # number of windows in which different pieces were kept at some layer
     pieces: float  # share of pieces that reach the same layer
 
     def check(self) -> None:
-        """Refuse a graph that is not the model.
+        """Refuse a graph that does not match the model.
 
         Raises:
-            InputError: how far it is from it.
+            InputError: it differs too much; the message says by how much.
         """
         if self.logits <= TOLERANCE and self.other_pieces <= MAY_DIFFER * self.n:
             return
@@ -57,7 +57,7 @@ class Parity:
 
 
 def parity(one: Sequence[WindowReading], other: Sequence[WindowReading]) -> Parity:
-    """Return how far two ways are apart."""
+    """Return how far apart two sets of readings are."""
     same = [np.array_equal(a.layers, b.layers) for a, b in zip(one, other, strict=True)]
     apart = [float(np.abs(a.logits - b.logits).max()) for a, b in zip(one, other, strict=True)]
     reach = np.concatenate([a.layers == b.layers for a, b in zip(one, other, strict=True)])
@@ -67,7 +67,7 @@ def parity(one: Sequence[WindowReading], other: Sequence[WindowReading]) -> Pari
 
 @torch.inference_mode()
 def read_by_model(classifier: Classifier, windows: Sequence[Window]) -> list[WindowReading]:
-    """Return the model's own readings, of one window a pass."""
+    """Return the model's own readings, one window per pass."""
     return [_by_model(classifier, window) for window in windows]
 
 
@@ -81,7 +81,7 @@ def _by_model(classifier: Classifier, window: Window) -> WindowReading:
 
 
 def read_by_graph(proto: Any, windows: Sequence[Window]) -> list[WindowReading]:
-    """Return an ONNX model's readings, of one window a pass.
+    """Return an ONNX model's readings, one window per pass.
 
     Raises:
         InputError: onnxruntime is missing.

@@ -1,8 +1,8 @@
-"""A traced model → one whose weights are int8.
+"""A traced model → the same model with int8 weights.
 
-Weights are scaled a column and kept to seven bits: processors without products of bytes (VNNI) would
-otherwise overflow, and one file would answer differently from one machine to the next. What enters a product
-is scaled as it comes (dynamic quantisation). Which of INT8_FORMS is good enough, labelled texts decide.
+Weights are scaled per column and use seven bits: processors without int8 dot products (VNNI) could otherwise
+overflow, and the same file would answer differently on different machines. Activations are scaled at run time
+(dynamic quantisation). Labelled texts decide which of INT8_FORMS is good enough.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def _nothing(products: Names, tables: Names, depth: int) -> Names:
 
 
 def _first_layer(products: Names, tables: Names, depth: int) -> Names:
-    """Leave the first layer's products, whose errors go through all others, in float32."""
+    """Leave the first layer's products in float32: their errors pass through all later layers."""
     return products[: len(products) // depth]
 
 
@@ -35,7 +35,7 @@ def _first_layer_and_tables(products: Names, tables: Names, depth: int) -> Names
     return tables + _first_layer(products, tables, depth)
 
 
-# (products of a weight in order, reads of embeddings, layers) → what stays float32; the smallest file first
+# (products with a weight in order, embedding lookups, layers) → what stays float32; the smallest file first
 INT8_FORMS: dict[str, Callable[[Names, Names, int], Names]] = {
     "all in int8": _nothing,
     "the first layer in float32": _first_layer,
@@ -44,10 +44,10 @@ INT8_FORMS: dict[str, Callable[[Names, Names, int], Names]] = {
 
 
 def quantized(proto: Proto, form: str, depth: int) -> Proto:
-    """Return a traced model of so many layers with int8 weights, in one of INT8_FORMS.
+    """Return a traced model of `depth` layers with int8 weights, in one of INT8_FORMS.
 
     Raises:
-        InputError: onnxruntime, which does it, is missing.
+        InputError: onnxruntime, which quantises, is missing.
     """
     try:
         import onnxruntime.quantization  # noqa: F401
@@ -63,7 +63,7 @@ def quantized(proto: Proto, form: str, depth: int) -> Proto:
 
 
 def quantize(model: Any, path: Path, stays: Names) -> None:
-    """Write a model, or a model's file, with int8 weights; nodes that `stays` names keep float32."""
+    """Write a model, given as such or as a file, with int8 weights; nodes named in `stays` keep float32."""
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
     how = {"weight_type": QuantType.QInt8, "per_channel": True, "reduce_range": True}
@@ -72,7 +72,7 @@ def quantize(model: Any, path: Path, stays: Names) -> None:
 
 
 def _weighted(proto: Proto) -> tuple[Names, Names]:
-    """Return the products that have a weight, in order, and the reads of tables of weights."""
+    """Return the products that have a weight, in order, and the lookups in tables of weights."""
     weights = {weight.name for weight in proto.graph.initializer if len(weight.dims) == 2}  # noqa: PLR2004
     of = [node for node in proto.graph.node if weights & set(node.input)]
     products = [node.name for node in of if node.op_type in ("MatMul", "Gemm")]

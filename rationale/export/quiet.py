@@ -1,4 +1,4 @@
-"""What the exporting libraries say of themselves while they work, kept off the terminal."""
+"""Keeps the messages of the exporting libraries off the terminal."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@
         print(answer.label, [word.text for word in answer.survivors])
 
 The answers are those of `rationale.load` and `rationale.explain(methods="survivors")` on the model that was
-exported. Nothing of torch, transformers, pandas or scipy is imported.
+exported. Neither torch, transformers, pandas nor scipy is imported.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ def load(path: str | Path | None = None, *, threads: int = 1) -> OnnxModel:
     """Return the model of a file that `rationale export` wrote.
 
     Args:
-        path: the file; default the shipped model of film reviews, which is exported once into the user's
-            cache, where torch is installed.
+        path: the file; by default the shipped model of film reviews, which is exported once into the user's
+            cache (this needs torch).
         threads: how many cores one text may take.
 
     Raises:
-        InputError: it is no such file, or one that this version cannot read.
+        InputError: the file is not an exported model, or this version cannot read it.
     """
     return load_file(shipped_file() if path is None else Path(path), threads)

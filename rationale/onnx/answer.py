@@ -1,4 +1,4 @@
-"""What an exported model says of a text: its label, each label's probability, and how far each word came."""
+"""An exported model's answer: the label, each label's probability, and how far each word came."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from rationale.text.word_scores import BELOW_ONE
 DIGITS = 7  # of a contribution: the graph has no more
 
 
-class AnswerWord(NamedTuple):  # made ten times as fast as a dataclass is: long texts have many
-    """A word of a text: `text` is what stands at its characters `start` up to, not including, `end`.
+class AnswerWord(NamedTuple):  # ten times as fast to create as a dataclass: long texts have many
+    """A word of a text: `text` stands at its characters from `start` up to, not including, `end`.
 
-    `layer` is how many layers its longest-lived piece went through, of which all there are mean that it
-    survived; `contribution` is that piece's score at the layer that dropped it, or at the last. Both are None
-    of a word that was not read. `side` is 1 in a pair's second text, whose characters these are then.
+    `layer` is the number of layers that its longest-lived piece went through; a word that went through all
+    layers survived. `contribution` is that piece's score at the layer that dropped it, or at the last layer.
+    Both are None for a word that was not read. `side` is 1 for a word of a pair's second text; `start` and
+    `end` then count in that text.
     """
 
     text: str
@@ -36,13 +37,13 @@ class AnswerWord(NamedTuple):  # made ten times as fast as a dataclass is: long 
 
 @dataclass(frozen=True)
 class Answer:
-    """What the model said of a text.
+    """What the model predicts for a text.
 
-    `label` is the class; of a multi-label model all labels above the threshold, joined by `|`; of a model
-    that gives a number its text. `scores` are each answer's own: probabilities, or the number; `logits` the
-    model's, the mean over the text's windows. `words` are all words in order; empty where they were not
-    asked for, or where the model drops none. A word reached `depth` layers if it survived. `unread` words
-    were not read at all; `truncated` of them because the text was cut off.
+    `label` is the class; for a multi-label model, all labels above the threshold, joined by `|`; for a model
+    that predicts a number, that number as text. `scores` holds each label's probability, or the number;
+    `logits` the means over the text's windows. `words` holds all words in order; it is empty if they were not
+    requested or the model drops no tokens. A word survived if its `layer` equals `depth`. `unread` is the
+    number of words not read at all; `truncated` counts those among them that were cut off.
     """
 
     label: str
@@ -56,5 +57,5 @@ class Answer:
 
     @property
     def survivors(self) -> tuple[AnswerWord, ...]:
-        """The words of which a piece was kept to the last layer: the rationale."""
+        """The words with a piece that was kept to the last layer: the rationale."""
         return tuple(word for word in self.words if word.layer == self.depth)

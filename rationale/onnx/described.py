@@ -1,4 +1,4 @@
-"""What an exported file says of itself in its metadata; it may be a stranger's, so each field is checked."""
+"""The metadata of an exported file. The file is untrusted input, so each field is checked."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from rationale.heads import Head
 from rationale.settings import LongTexts
 
 KEY = "rationale"  # of the metadata
-VERSION = 1  # of what they hold
+VERSION = 1  # of their content
 FOREIGN = "no file of `rationale export`"
 LONGEST = 2**20  # pieces of a window
 
 
 @dataclass(frozen=True)
 class Described:
-    """How an exported model is asked and read: see `rationale.hf.classifier.Classifier`.
+    """How an exported model is called and its output read: see `rationale.hf.classifier.Classifier`.
 
-    `depth` is how many layers it has, `adaptive` whether it drops tokens, `start` the id that stands for no
-    text at all, `tokenizer` what its tokenizer.json held.
+    `depth` is its number of layers, `adaptive` whether it drops tokens, `start` the id that stands for an
+    empty text, `tokenizer` the content of its tokenizer.json.
     """
 
     labels: tuple[str, ...]
@@ -65,14 +65,14 @@ FIELDS: dict[str, tuple[Callable[[Any], bool], str]] = {
         lambda value: isinstance(value, dict) and _number(0, 2**31)(value.get("start")),
         'an object with the id "start"',
     ),
-}  # what is asked of each, and its name
+}  # field → (check, what is expected)
 
 
 def read_description(metadata: Mapping[str, str], path: Path) -> Described:
-    """Return what an exported file says of itself.
+    """Return the description of an exported file.
 
     Raises:
-        InputError: it is not a file of `rationale export`, it is of another version, or a field is wrong.
+        InputError: `rationale export` did not write the file, its version is different, or a field is wrong.
     """
     if KEY not in metadata:
         raise InputError(Fault.of(FOREIGN, path))

@@ -1,4 +1,4 @@
-"""An exported model: texts → labels, probabilities, and the words that decided, as the package has them.
+"""An exported model: texts → labels, probabilities and surviving words, the same as the full package gives.
 
 Axes: T piece of a window, C logit or answer, W word of a text.
 """
@@ -29,10 +29,10 @@ from rationale.text.word_scores import BELOW_ONE, word_scores
 
 @dataclass(frozen=True)
 class OnnxModel:
-    """A model in an exported file, and how it reads; any number of threads may ask it at once.
+    """A model in an exported file, and how it reads; any number of threads may use it at once.
 
-    `words` is what cuts texts into words: by default `punctuation`, or `characters` for a text without spaces
-    between words. Of a multi-label model labels above `threshold` are said.
+    `words` cuts texts into words: by default `punctuation`, or `characters` for a text without spaces between
+    words. A multi-label model predicts the labels above `threshold`.
     """
 
     described: Described
@@ -47,23 +47,23 @@ class OnnxModel:
         return self.described.labels
 
     def predict(self, texts: str | Pair | Sequence[str | Pair], rationale: bool = True) -> list[Answer]:
-        """Return what the model says of texts, or of pairs as tuples, each read by itself.
+        """Return the answers for texts, or for pairs as tuples, each read by itself.
 
         Args:
             texts: one or several.
-            rationale: whether each answer holds the words, and how far they came.
+            rationale: whether each answer holds the words and how far they came.
 
         Raises:
-            InputError: a text has no words, or the model gives no finite numbers.
+            InputError: a text has no words, or the model returns NaN or infinity.
         """
         one = isinstance(texts, str) or (isinstance(texts, tuple) and all(isinstance(t, str) for t in texts))
         given = [texts] if one else list(texts)
         return [self.answer(text, rationale) for text in given]  # type: ignore[arg-type]
 
     def answer(self, text: str | Pair, rationale: bool = True, long_texts: LongTexts | None = None) -> Answer:
-        """Return what the model says of one text, or of a pair; see `predict`.
+        """Return the answer for one text, or for a pair; see `predict`.
 
-        `long_texts` is how a text longer than a window is read, where that is not as the file says.
+        `long_texts` says how a text longer than a window is read; by default as the file says.
         """
         query, string = pair_of(text)
         cut, _ = cutter_for([string], self.words, "punctuation")
@@ -73,7 +73,7 @@ class OnnxModel:
         return self._said(given, windows, kept, rationale and self.described.adaptive)
 
     def _said(self, text: Text, windows: Sequence[Window], kept: Sequence[Window], rationale: bool) -> Answer:
-        """Return the answer to a text, of whose windows these are kept."""
+        """Return the answer for a text, from those of its windows that are kept."""
         reads = [self.graph.read(window) for window in kept]
         logits = np.stack([read.logits for read in reads])  # [window, C]
         if not np.isfinite(logits).all():
@@ -93,14 +93,14 @@ class OnnxModel:
         )
 
     def _scores(self, windows: Sequence[Window], reads: Sequence[Read], n_words: int) -> Floats:
-        """Return the score of each word [W] as the method `survivors` has it; NaN where it was not read."""
+        """Return the score of each word [W] as in the method `survivors`; NaN for words not read."""
         return word_scores(windows, [_survived(read, self.described.depth) for read in reads], n_words, "max")
 
 
 def _survived(read: Read, depth: int) -> Floats:
     """Return how many layers each piece survived [T], ties broken by contribution.
 
-    Where the text stopped early, what survived all layers that it ran counts as having survived all.
+    If the text stopped early, a piece that survived every layer that ran counts as surviving all layers.
     """
     layers = np.where(read.layers == read.layers.max(), depth, read.layers)  # [T]
     found: Floats = layers + np.minimum(read.contribution, BELOW_ONE)  # [T]
@@ -128,4 +128,4 @@ def load_file(path: Path, threads: int = 1) -> OnnxModel:
     tokenize, largest = tokenizer_of(described.tokenizer, path)
     check_largest(graph, largest, path, described.labels)
     cutter = WindowCutter(tokenize, described.max_length, described.start)
-    return OnnxModel(replace(described, tokenizer={}), graph, cutter)  # read, it is only in the way
+    return OnnxModel(replace(described, tokenizer={}), graph, cutter)  # no longer needed once it is read

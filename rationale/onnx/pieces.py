@@ -1,4 +1,4 @@
-"""Texts → pieces with `tokenizers` alone, as `rationale.text.encode` has them of transformers."""
+"""Texts → pieces with `tokenizers` alone, the same as `rationale.text.encode` gets from transformers."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from rationale.text.windows import OUTSIDE
 
 
 def tokenizer_of(spec: Mapping[str, Any], path: Path) -> tuple[Tokenize, int]:
-    """Return what makes pieces of texts, and the largest id that it may give.
+    """Return a function that cuts texts into pieces, and the largest id that it may produce.
 
     Args:
-        spec: what a tokenizer.json holds.
-        path: the file that it stands in.
+        spec: the content of a tokenizer.json.
+        path: the file that contains it.
 
     Raises:
-        InputError: it is none, or nothing bounds it and it cannot read a word within limits.
+        InputError: it is not a tokenizer, or nothing bounds it and it cannot read a word within limits.
     """
     text = json.dumps(spec)
     check_spec(spec, text, path)
@@ -32,7 +32,7 @@ def tokenizer_of(spec: Mapping[str, Any], path: Path) -> tuple[Tokenize, int]:
 
     try:
         inner = Tokenizer.from_str(text)
-    except Exception as error:  # the library raises a bare one
+    except Exception as error:  # the library raises a bare Exception
         raise InputError(Fault.of(f"its tokenizer cannot be read: {first_line(error)}", path)) from None
     inner.no_truncation()
     inner.no_padding()
@@ -47,7 +47,7 @@ def tokenizer_of(spec: Mapping[str, Any], path: Path) -> tuple[Tokenize, int]:
 
 
 def _pieces(found: Any) -> Pieces:
-    """Return an encoding of the library as pieces."""
+    """Return the pieces of one of the library's encodings."""
     side = np.array([OUTSIDE if s is None else s for s in found.sequence_ids], dtype=np.int64)  # [T]
     offsets = np.array(found.offsets, dtype=np.int64).reshape(-1, 2)  # [T,2]
     ids, types = (np.array(numbers, dtype=np.int64) for numbers in (found.ids, found.type_ids))  # [T], [T]

@@ -1,4 +1,4 @@
-"""An exported file as ONNX Runtime runs it: one window in, logits and how far each piece came out.
+"""An exported file in ONNX Runtime: a window → its logits, and how far each of its pieces came.
 
 Axes: T piece of the window, C logit.
 """
@@ -18,16 +18,16 @@ from eraser.files.bounds import regular
 from eraser.types import Floats
 from rationale.text.windows import Ints, Window
 
-MOST = 2**31  # bytes of a file: no protocol buffer is longer
+MOST = 2**31  # bytes of a file: the limit of a protocol buffer
 INPUTS = ("input_ids", "token_type_ids")  # the second only where the model has types
 OUTPUTS = ("logits", "layers", "contribution")
 OPSET = re.compile(r"[Oo]pset (\d+) is under development.*?till opset (\d+)", re.DOTALL)
-FATAL = 4  # what the library may say to standard error by itself: it raises its errors, too
+FATAL = 4  # log level of the library: lesser errors are raised anyway
 
 
 @dataclass(frozen=True)
 class Read:
-    """What the graph made of a window: logits [C], layers [T] that each piece went through, its score [T]."""
+    """The graph's output for a window: logits [C], layers each piece went through [T], its score [T]."""
 
     logits: Floats
     layers: Ints
@@ -36,19 +36,19 @@ class Read:
 
 @dataclass(frozen=True)
 class Graph:
-    """A graph of one text; any number of threads may ask it at once."""
+    """A graph that reads one text; any number of threads may use it at once."""
 
     session: Any
     inputs: tuple[str, ...]
 
     @property
     def metadata(self) -> Mapping[str, str]:
-        """What the file says of itself."""
+        """The file's metadata."""
         found: Mapping[str, str] = self.session.get_modelmeta().custom_metadata_map
         return found
 
     def read(self, window: Window) -> Read:
-        """Return what the graph makes of a window."""
+        """Return the graph's output for a window."""
         given = dict(zip(INPUTS, (window.ids[None], window.types[None]), strict=True))  # [1,T], [1,T]
         found = self.session.run(OUTPUTS, {name: given[name] for name in self.inputs})
         logits, layers, contribution = found  # [1,C], [T], [T]
@@ -63,7 +63,7 @@ def open_graph(path: Path, threads: int) -> Graph:
         threads: how many cores one text may take.
 
     Raises:
-        InputError: it is no ONNX file, ONNX Runtime cannot run it, or its inputs and outputs are others.
+        InputError: the file is not ONNX, or ONNX Runtime cannot run it.
     """
     if threads < 1:
         raise InputError(Fault("at least 1 thread", str(threads)))
@@ -75,7 +75,7 @@ def open_graph(path: Path, threads: int) -> Graph:
     options.log_severity_level = FATAL
     try:
         session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # the library has a class for each cause, and no common one
+    except Exception as error:  # the library has a class for each cause, and no common base class
         raise InputError(_why(error, onnxruntime.__version__, path)) from None
     return Graph(session, tuple(i.name for i in session.get_inputs()))
 
@@ -92,7 +92,7 @@ def check_places(graph: Graph, path: Path) -> None:
 def check_largest(graph: Graph, largest: int, path: Path, labels: Sequence[str]) -> None:
     """Refuse a tokenizer with ids for which the graph has no embedding, or logits without names.
 
-    The only way to see how many embeddings a graph has is to ask it for the last one.
+    The only way to see how many embeddings a graph has is to look up the last one.
     """
     ids = np.array([0, largest, largest])  # [T]
     zeros = np.zeros_like(ids)  # [T]
@@ -110,7 +110,7 @@ def check_largest(graph: Graph, largest: int, path: Path, labels: Sequence[str])
 
 
 def _check_size(path: Path) -> None:
-    """Refuse what is no regular file, or larger than any ONNX file."""
+    """Refuse anything but a regular file, and files larger than any ONNX file."""
     with regular(path) as file:
         size = file.seek(0, 2)
     if size > MOST:

@@ -1,4 +1,4 @@
-"""The shipped model as an exported file: made once, by a process that has torch, kept in the user's cache."""
+"""The shipped model as an exported file: made once in a process with torch, kept in the user's cache."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ NEEDS = (
 
 
 def shipped_file() -> Path:
-    """Return the shipped model as an exported file, made if the cache has none of these very weights.
+    """Return the shipped model as an exported file; it is made if the cache has none with these weights.
 
     Raises:
-        InputError: there is none, and no torch to make it with.
+        InputError: there is none, and torch is not installed to make one.
     """
     name = f"movies-{VERSION}-{content_at(FOLDER)[:16]}.onnx"
     path = cache_dir() / "onnx" / name
@@ -36,7 +36,7 @@ def shipped_file() -> Path:
 
 
 def _export(path: Path) -> None:
-    """Export the shipped model in another process, whose torch is gone with it."""
+    """Export the shipped model in another process, so that this one does not load torch."""
     if find_spec("torch") is None or find_spec("onnxscript") is None:
         raise InputError(Fault.of(NEEDS))
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""What a data set's models do on test, beside the dense one: measured once, and kept on disk."""
+"""A data set's models on test, beside the dense one: measured once, and kept on disk."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ BY = "reproduce adapler: measure"
 def measured(
     folder: Path, models: Sequence[str], dataset: Dataset, settings: SpeedSettings, run: Mapping[str, Any]
 ) -> list[dict[str, Any]]:
-    """Return a row for the dense model and one for each other, of speed_table; `run`: precision and device.
+    """Return rows of speed_table: one for the dense model and one for each other model.
 
     Args:
-        folder: with a folder for each model; results go beside them, a folder for each model too.
+        folder: contains a folder for each model; the results are written beside them, one folder per model.
         models: the models to measure.
         dataset: whose test split is read.
         settings: how time is measured.
@@ -51,10 +51,10 @@ def measured(
 
 
 def read_result(file: Path) -> list[dict[str, Any]]:
-    """Return what was measured.
+    """Return the stored measurements.
 
     Raises:
-        InputError: the file is too large, or is none of ours.
+        InputError: the file is too large, or is not one of ours.
     """
     if (size := file.stat().st_size) > MOST:
         raise InputError(Fault(f"a result of at most {MOST:,} bytes", f"{size:,}", file))

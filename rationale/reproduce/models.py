@@ -1,4 +1,4 @@
-"""A data set's models, one after another, each from those before it; finished ones are left as they are."""
+"""A data set's models, trained one after another from those before; finished ones are kept as they are."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from rationale.training.recipes.table import RECIPES
 
 @dataclass(frozen=True)
 class Training:
-    """What a data set's models are trained from, and where they go: a folder each."""
+    """What a data set's models are trained from, and where they are written: one folder per model."""
 
     of: PublishedSet
     dataset: Dataset
@@ -27,7 +27,7 @@ class Training:
 
     @property
     def dense(self) -> Path:
-        """Return the folder of the dense model."""
+        """The folder of the dense model."""
         return self.out / "dense"
 
     def adaptive(self, name: str, recipe: str, settings: Any, start: str | None = None) -> None:
@@ -61,14 +61,14 @@ STEPS: dict[str, Callable[[Training], None]] = {
     "pruned": _pruned,
     "stack": _stack,
 }
-NEEDED: dict[str, tuple[str, ...]] = {  # the steps of each model that may be asked for, in turn
+NEEDED: dict[str, tuple[str, ...]] = {  # model that may be requested → its steps, in order
     "adapler": ("dense", "adapler"),
     "stack": ("dense", "pruned", "stack"),
 }
 
 
 def named_models(text: str) -> tuple[str, ...]:
-    """Return the models that a list with commas names.
+    """Return the models named in a comma-separated list.
 
     Raises:
         InputError: one is unknown.
@@ -80,7 +80,7 @@ def named_models(text: str) -> tuple[str, ...]:
 
 
 def train(training: Training, models: Sequence[str]) -> None:
-    """Train what these models need, and them."""
+    """Train these models, and first those that they need."""
     needed = {step for name in models for step in NEEDED[name]}
     for step, run in STEPS.items():
         if step in needed:

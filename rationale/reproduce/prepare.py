@@ -1,4 +1,4 @@
-"""{train,test}.csv → a data set with a val split off train, smaller where that is asked for."""
+"""{train,test}.csv → a data set with val split off train, reduced to limits where they are given."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from eraser.types import Document
 from rationale.reproduce.sets import Limits
 
 SPLITS = ("train", "test")  # of the files; val comes off train
-VAL_SHARE = 0.1  # of train that becomes val, where limits leave so many
+VAL_SHARE = 0.1  # of train that becomes val, unless limits allow fewer
 
 
 def prepare(source: Path, out: Path, pairs: bool, limits: Limits, seed: int = 0) -> Dataset:
-    """Return a data set of a folder with train.csv and test.csv, written to `out` first if it is not there.
+    """Return the data set of a folder with train.csv and test.csv, first written to `out` if it is not there.
 
-    Columns are text and label; of `pairs` text2 too, and `text` is read before it. Texts of train that are
+    Columns are text and label; with `pairs` also text2, which is read after text. Texts of train that are
     also in test are left out; val is drawn from train. A folder with train.jsonl is a data set in ERASER
-    format: it is read as it is, and its own val is taken.
+    format: it is read as it is, with its own val split.
 
     Raises:
         InputError: a file is missing or cannot be read, or `out` holds something else.
@@ -51,7 +51,7 @@ def prepare(source: Path, out: Path, pairs: bool, limits: Limits, seed: int = 0)
 
 
 def sizes_of(source: Path) -> Limits:
-    """Return how many texts a data set has: of train, with what becomes val, and of test."""
+    """Return how many texts a data set has in train (val included) and in test."""
     if (source / "train.jsonl").is_file():
         splits = load(None, source).splits
         return Limits(len(splits["train"]) + len(splits["val"]), len(splits["test"]), None)
@@ -67,7 +67,7 @@ def limited(dataset: Dataset, limits: Limits, seed: int) -> Dataset:
 
 
 def divided(train: Dataset, test: Dataset, limits: Limits, seed: int) -> Dataset:
-    """Return one data set of two, with a val split drawn from train and no more texts than `limits`."""
+    """Return train and test as one data set, with val drawn from train and no more texts than `limits`."""
     seen = {_read(test, e) for e in test.splits["test"]}
     new = [e for e in train.splits["train"] if _read(train, e) not in seen]
     order = np.random.default_rng(seed).permutation(len(new))
@@ -93,7 +93,7 @@ def _at(examples: Sequence[Example], order: NDArray[np.int64]) -> list[Example]:
 
 
 def _some(examples: Sequence[Example], limit: int | None, seed: int) -> list[Example]:
-    """Return that many examples drawn at random, in their order; all where there are no more."""
+    """Return `limit` examples drawn at random, in their original order; all if there are no more."""
     drawn = np.random.default_rng(seed).permutation(len(examples))[:limit]
     return _at(examples, np.sort(drawn))
 

@@ -1,4 +1,4 @@
-"""`rationale reproduce adapler`: data sets one after another, each step gone on with where it stopped."""
+"""`rationale reproduce adapler`: data sets one after another; a step that stopped is resumed."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ NAME = "adapler"  # of the table's files
 
 @dataclass(frozen=True)
 class Choices:
-    """What is run, on what, and how it is measured.
+    """What is run, on which data, and how it is measured.
 
-    `limits` take the place of those of each data set where they name a number; `run` are settings of all
-    models: seed, precision, device.
+    Where `limits` give a number, it replaces the data set's own limit. `run` holds settings of all models:
+    seed, precision, device.
     """
 
     data: Path
@@ -44,10 +44,10 @@ class Choices:
 
 
 def reproduce(choices: Choices) -> pd.DataFrame:
-    """Train and measure; write the table anew after each data set, and return it.
+    """Train and measure; rewrite the table after each data set, and return it.
 
     Raises:
-        InputError: settings that cannot be, or `out` is somebody's.
+        InputError: the settings are invalid, or `out` holds something else.
     """
     choices.limits.check()
     choices.speed.check()
@@ -65,7 +65,7 @@ def reproduce(choices: Choices) -> pd.DataFrame:
 
 
 def _rows(c: Choices, name: str, published: PublishedSet) -> Iterator[dict[str, Any]]:
-    """Yield a data set's rows; none where the folder of data has no such data set."""
+    """Yield a data set's rows; none if the data folder does not have it."""
     source = c.data / name
     if not source.is_dir():
         say(f"{name}: not run, as {source} is no folder", err=True)

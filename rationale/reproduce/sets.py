@@ -1,7 +1,7 @@
-"""AdapLeR's own data sets: what the paper reports of each, and how its models are trained here.
+"""AdapLeR's own data sets: what the paper reports for each, and how its models are trained here.
 
-A new data set is a line of SETS. Limits are there because training is on a CPU: the table that is written
-says how many texts were read of how many.
+A new data set is a line of SETS. There are limits because training runs on a CPU; the written table gives the
+number of texts used and the total.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ from rationale.training.settings import TrainSettings
 
 @dataclass(frozen=True)
 class Limits:
-    """How many texts of train, of test and of val, which comes off train, are read, at most; None: all."""
+    """The most texts read of train, of test and of val (drawn from train); None: all."""
 
     train: int | None = None
     test: int | None = None
     val: int | None = 1000
 
     def check(self) -> None:
-        """Refuse limits under which nothing is left."""
+        """Refuse limits that leave no texts."""
         bad = {name: n for name, n in vars(self).items() if n is not None and n < 1}
         if bad:
             raise InputError(*(Fault(f"a {name} limit of at least 1", str(n)) for name, n in bad.items()))
 
 
-# Removal that grows: from 1 to the aim in two fifths of the hard stage, set four times in an epoch.
+# Gradual removal: from 1 to the target in two fifths of the hard stage, set four times per epoch.
 GRADUAL: dict[str, Any] = {
     "predictor_epochs": 1, "epochs": 0, "hard_epochs": 12, "anneal": 0.4, "scalings": 4, "decline": 0.6,
     "gate": 1.0, "eta_max": 1000.0, "predictor_lr": 1e-3, "hard_lr": 1e-4, "distill": 0.7,
@@ -44,10 +44,10 @@ PAIRS: dict[str, Any] = {**DENSE, "epochs": 4}
 
 @dataclass(frozen=True)
 class PublishedSet:
-    """A data set: AdapLeR's published FLOPs speed-up, limits, and how models of it are trained.
+    """A data set: AdapLeR's published FLOPs speed-up, limits, and how its models are trained.
 
-    `aim` is the speed-up that is trained for, a little above the published one: on test it may be less.
-    `of_stack` is that of AdapLeR on a pruned model.
+    `aim` is the target speed-up in training, a little above the published one, as test may reach less.
+    `of_stack` is the target of AdapLeR on a pruned model.
     """
 
     speedup: float
@@ -59,7 +59,7 @@ class PublishedSet:
     more: Mapping[str, Any] = field(default_factory=dict)  # AdapLeR's settings that are not GRADUAL's
 
     def dense_settings(self, **run: Any) -> TrainSettings:
-        """Return how the dense model is trained; `run` is what the command says."""
+        """Return how the dense model is trained; `run` holds the command's settings."""
         return replace(TrainSettings(), **self.dense, **run)
 
     def adapler_settings(self, **run: Any) -> AdaplerSettings:
@@ -67,11 +67,11 @@ class PublishedSet:
         return AdaplerSettings.of({**GRADUAL, "speedup": self.aim, **self.more, **run})
 
     def pruned_settings(self, **run: Any) -> PruneSettings:
-        """Return how the model under the stack is cut."""
+        """Return how the stack's base model is pruned."""
         return PruneSettings.of({**PRUNED, **run})
 
     def stack_settings(self, **run: Any) -> AdaplerSettings:
-        """Return how AdapLeR is trained on the cut model."""
+        """Return how AdapLeR is trained on the pruned model."""
         return replace(self.adapler_settings(**run), speedup=self.of_stack)
 
 
@@ -88,7 +88,7 @@ SETS: dict[str, PublishedSet] = {  # in the order of the paper's table
 
 
 def named_sets(text: str | None) -> dict[str, PublishedSet]:
-    """Return the data sets that a list with commas names; all, where none is named.
+    """Return the data sets named in a comma-separated list; all if none is named.
 
     Raises:
         InputError: one is unknown.

@@ -1,4 +1,4 @@
-"""The table: what each data set's models do, beside what the paper reports; CSV and Markdown."""
+"""The table: results of each data set's models beside the paper's; CSV and Markdown."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ def rows_of(
     """Return the table's rows of a data set.
 
     Args:
-        name: of the data set.
-        of: what is published of it.
-        dataset: as it was read.
-        sizes: how many texts of train, val included, and of test there are.
-        rows: what was measured, of the dense model first.
+        name: the data set's name.
+        of: its published figures.
+        dataset: the texts that were used.
+        sizes: the total number of texts in train (val included) and in test.
+        rows: the measurements, the dense model first.
     """
     dense, *others = rows
     counts = {f"n_{split}": len(examples) for split, examples in dataset.splits.items()}
@@ -42,7 +42,7 @@ def rows_of(
 
 
 def as_table(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
-    """Return all rows in the paper's order; a data set without any says that it was not run."""
+    """Return all rows in the paper's order; a data set without rows is marked as not run."""
     missing = [
         {"dataset": name, "model": NOT_RUN, "paper_flops": of.speedup}
         for name, of in SETS.items()
@@ -53,7 +53,7 @@ def as_table(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
 
 
 def as_markdown(table: pd.DataFrame) -> str:
-    """Return the table as Markdown; brackets are 95 % intervals, of the clock the least and most round."""
+    """Return the table as Markdown; brackets: 95 % intervals, or the slowest and fastest round."""
     lines = [HEADS, ("---",) * len(HEADS), *map(_cells, table.to_dict("records"))]
     return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
 
@@ -80,7 +80,7 @@ def _cells(row: Mapping[Any, Any]) -> tuple[str, ...]:
 
 
 def _texts(row: Mapping[str, Any]) -> str:
-    """Return how many texts were read, and of how many where not of all."""
+    """Return how many texts were used, and out of how many if not all."""
     read = {"train": int(row["n_train"]) + int(row["n_val"]), "test": int(row["n_test"])}
     part = [
         f"{read[split]:,} of {int(row[f'of_{split}']):,} of {split}"

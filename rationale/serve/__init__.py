@@ -1,1 +1,1 @@
-"""An HTTP server on one exported file: labels as text-embeddings-inference gives them, and the rationale."""
+"""An HTTP server for one exported file: the API of text-embeddings-inference, and the rationale."""

@@ -33,18 +33,18 @@ ERRORS: dict[int | str, dict[str, Any]] = {
     }.items()
 }
 ANSWERS = list[LabelScore] | list[list[LabelScore]] | ExplainedAnswer | list[ExplainedAnswer]
-UNPARSED = 400  # what the library says of JSON that is nested too deep
+UNPARSED = 400  # FastAPI's status for JSON that is nested too deeply
 PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
-Read = tuple[Answer, bytes, float]  # an answer, the same in JSON, how many CPU seconds it took
+Read = tuple[Answer, bytes, float]  # an answer, its JSON, its CPU seconds
 
 
 def application(model: OnnxModel, name: str, limits: Limits) -> FastAPI:
     """Return the server's application.
 
     Args:
-        model: what answers.
-        name: what /info calls it.
-        limits: of each request, and of all together.
+        model: the exported model.
+        name: its name in /info.
+        limits: limits of each request and of all requests together.
     """
     limits.check()
     metrics = Metrics()
@@ -79,11 +79,11 @@ def _answer(app: FastAPI, model: OnnxModel, limits: Limits, metrics: Metrics) ->
 
 
 def _tell(app: FastAPI, told: dict[str, Any], metrics: Metrics) -> None:
-    """Add the routes that say what is there."""
+    """Add the routes that describe the server."""
 
     @app.get("/health", responses={200: {"description": "The server answers"}})
     async def health() -> dict[str, str]:
-        """Return that the server is there."""
+        """Report that the server is running."""
         return {"status": "ok"}
 
     @app.get("/info")
@@ -93,12 +93,12 @@ def _tell(app: FastAPI, told: dict[str, Any], metrics: Metrics) -> None:
 
     @app.get("/metrics")
     async def counts() -> Response:
-        """Return what was counted, in Prometheus's text format."""
+        """Return the metrics in Prometheus's text format."""
         return Response(metrics.text(), media_type=PROMETHEUS)
 
 
 def information(model: OnnxModel, name: str, limits: Limits) -> dict[str, Any]:
-    """Return what is served, by the names that text-embeddings-inference has, and more."""
+    """Return what is served, under the names of text-embeddings-inference and a few of our own."""
     described = model.described
     ids = {str(n): label for n, label in enumerate(described.labels)}
     return {
@@ -119,7 +119,7 @@ def information(model: OnnxModel, name: str, limits: Limits) -> dict[str, Any]:
 
 
 def _check(texts: list[Any], asked: PredictRequest, model: OnnxModel, limits: Limits) -> None:
-    """Refuse more, or longer, texts than the server takes, and a rationale of a model that has none."""
+    """Refuse too many or too long texts, and a request for a rationale if the model has none."""
     if len(texts) > limits.max_texts:
         why = f"batch size {len(texts)} > maximum allowed batch size {limits.max_texts}"
         raise refusal(413, why, "validation")
@@ -134,7 +134,7 @@ def _check(texts: list[Any], asked: PredictRequest, model: OnnxModel, limits: Li
 def _job(
     model: OnnxModel, metrics: Metrics, text: Any, asked: PredictRequest, number: int
 ) -> Callable[[], Read]:
-    """Return what reads one text: its answer, that in JSON, and how many CPU seconds it took."""
+    """Return a function that reads one text: its answer, the answer's JSON, and its CPU seconds."""
     how = {None: None, True: "truncate", False: "window"}[asked.truncate]
 
     def job() -> Read:
@@ -152,7 +152,7 @@ def _job(
 
 
 def _response(found: list[Read], asked: PredictRequest, metrics: Metrics) -> Response:
-    """Return answers as JSON; headers say what was not read, and the milliseconds of CPU time it took."""
+    """Return answers as JSON; headers give the number of unread words and the CPU time in milliseconds."""
     answers = [answer for answer, _, _ in found]
     metrics.read(answers)
     content = b",".join(body for _, body, _ in found)
@@ -166,14 +166,14 @@ def _response(found: list[Read], asked: PredictRequest, metrics: Metrics) -> Res
 
 
 async def _invalid(request: Request, error: Exception) -> Response:
-    """Answer a request that is no JSON, or not as `PredictRequest` has it, with what is wrong first."""
+    """Answer a request that is not JSON, or does not match `PredictRequest`, with its first error."""
     assert isinstance(error, RequestValidationError)
     message = printable(_wrong(error.errors()[0]))
     return JSONResponse({"error": message, "error_type": "validation"}, 422)
 
 
 def _wrong(first: dict[str, Any]) -> str:
-    """Return what the library says is wrong, in one line."""
+    """Return the library's error in one line."""
     why = str(first.get("ctx", {}).get("error", first["msg"]))
     place = ".".join(str(part) for part in first["loc"] if part != "body")
     if isinstance(first.get("input"), bytes):
@@ -186,7 +186,7 @@ def _wrong(first: dict[str, Any]) -> str:
 
 
 async def _refused(request: Request, error: Exception) -> Response:
-    """Answer an error of ours, or of the library, as one line."""
+    """Answer with an error, ours or the library's, in one line."""
     assert isinstance(error, HTTPException)
     told, status = error.detail, error.status_code
     if status == UNPARSED:

@@ -1,4 +1,4 @@
-"""The JSON that is asked and answered: that of text-embeddings-inference, and more where it is asked for."""
+"""The JSON of requests and answers: that of text-embeddings-inference, with rationales on request."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Texts = str | list[str] | list[list[str]]
 
 
 class PredictRequest(BaseModel):
-    """A request: texts, and what is wanted of them."""
+    """A request: texts, and how to answer."""
 
     model_config = ConfigDict(strict=True, extra="forbid")
 
@@ -68,8 +68,8 @@ class LabelScore(BaseModel):
 class Word(BaseModel):
     """A word of a text (of a pair's second text where `side` is 1) at characters `start` to `end`.
 
-    `layer` is how many layers it went through, `score` that plus its contribution there, below 1; both are
-    null of a word that was not read.
+    `layer` is the number of layers it went through, `score` that number plus its contribution there, below 1.
+    Both are null for a word that was not read.
     """
 
     text: str
@@ -81,7 +81,7 @@ class Word(BaseModel):
 
 
 class ExplainedAnswer(BaseModel):
-    """An answer with its words; those whose `layer` is `depth` are the rationale's."""
+    """An answer with its words; those whose `layer` equals `depth` form the rationale."""
 
     label: str
     predictions: list[LabelScore]
@@ -110,7 +110,7 @@ def predictions_of(answer: Answer, raw: bool) -> list[dict[str, Any]]:
 
 
 def body_of(answer: Answer, asked: PredictRequest) -> Any:
-    """Return what an answer is in JSON: labels alone, or with the words."""
+    """Return an answer as JSON data: labels only, or with the words."""
     predictions = predictions_of(answer, asked.raw_scores)
     if not asked.rationale:
         return predictions

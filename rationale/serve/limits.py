@@ -1,4 +1,4 @@
-"""What one request may take, and how many may be there at once; what is over it is refused, never dropped."""
+"""Limits of each request, and of requests at once; what exceeds them gets an error, never silence."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from fastapi import HTTPException
 from eraser.errors import Fault, InputError
 
 Message = dict[str, Any]
-ROUTES = ("/predict",)  # those that are limited: health and metrics answer whatever happens
+ROUTES = ("/predict",)  # limited; health and metrics always answer
 HELD = 8  # bodies of the largest size that may be in memory at once
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What is refused: with 413 what is too large, with 429 what comes when all places are taken.
+    """The limits: what is too large gets status 413, what comes when all places are taken status 429.
 
-    `max_length` is in characters of a text, `max_concurrency` in requests, read at once or waiting;
-    `threads` texts are read at once, each on a core of its own. A body that takes longer than `seconds` to
-    come is refused with 408; as long in-flight requests are waited for when the server is stopped.
+    `max_length` is in characters per text; `max_concurrency` is in requests, running or waiting. `threads`
+    texts are read at once, each on its own core. A body that takes longer than `seconds` to arrive gets
+    status 408; when the server is stopped, it waits as long for requests in flight.
     """
 
     max_concurrency: int = 512
@@ -34,21 +34,21 @@ class Limits:
     seconds: float = 30.0
 
     def check(self) -> None:
-        """Refuse limits with which nothing could be asked."""
+        """Refuse limits that would allow no request at all."""
         bad = [Fault(f"{name} above 0", str(n)) for name, n in vars(self).items() if n <= 0]
         if bad:
             raise InputError(*bad)
 
 
 def refusal(status: int, message: str, kind: str) -> HTTPException:
-    """Return an error as text-embeddings-inference words it: one line, and its kind."""
+    """Return an error in the form of text-embeddings-inference: one line, and its kind."""
     return HTTPException(status, {"error": message, "error_type": kind})
 
 
 class Gate:
-    """ASGI middleware: lets in so many requests, and of each body so many bytes in so many seconds.
+    """ASGI middleware: limits the number of requests, and the size and arrival time of each body.
 
-    `entered` is told of each request that comes, `left` the status of its answer.
+    `entered` is called for each request that comes, `left` with the status of its answer.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class Gate:
         self.inside = self.held = 0
 
     async def __call__(self, scope: Message, receive: Any, send: Any) -> None:
-        """Pass a request on, or answer that there is no room."""
+        """Pass a request on, or answer that the server is full."""
         if scope["type"] != "http" or scope["path"] not in ROUTES:
             await self.app(scope, receive, send)
             return
@@ -84,14 +84,14 @@ class Gate:
 
 
 class _Body:
-    """A body as it comes, up to its limits."""
+    """A body as it arrives, within its limits."""
 
     def __init__(self, receive: Any, gate: Gate) -> None:
         self.wait, self.gate, self.size, self.whole = receive, gate, 0, False
         self.until = asyncio.get_running_loop().time() + gate.limits.seconds
 
     async def receive(self) -> Message:
-        """Return the next part of the body; afterwards whatever else comes."""
+        """Return the next part of the body; after its end, any other message."""
         if self.whole:
             found: Message = await self.wait()
             return found

@@ -1,4 +1,4 @@
-"""What the server counts, in Prometheus's text format."""
+"""The server's metrics, in Prometheus's text format."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 
 
 
 class Metrics:
-    """Counts of one server; each has its own, so that none is counted twice."""
+    """Metrics of one server; each server has its own registry, so that nothing is counted twice."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()

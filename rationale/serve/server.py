@@ -1,4 +1,4 @@
-"""The process that serves: its socket, its signals, its limits of open files."""
+"""The server process: its socket, its signals, its limit of open files."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from eraser.errors import Fault, InputError
 
 BACKLOG = 2048  # connections that wait to be accepted
 MOST_PORTS = 65_535
-FILES = 65_536  # open at once, where the system lets us
+FILES = 65_536  # open at once, if the system allows it
 
 
 def serve(app: Any, host: str, port: int, seconds: float, ready: Callable[[str], None]) -> None:
-    """Serve until SIGTERM or SIGINT; then accept nothing more and answer what is there.
+    """Serve until SIGTERM or SIGINT; then accept no new requests and finish those in flight.
 
     Args:
         app: the application.
         host: the address to listen at.
         port: the port; 0 takes a free one.
-        seconds: how long requests that are in flight are waited for at the end.
-        ready: is told the address once connections are accepted.
+        seconds: how long to wait for requests in flight at the end.
+        ready: called with the address once connections are accepted.
 
     Raises:
-        InputError: the address cannot be listened at.
+        InputError: the server cannot listen at this address.
     """
     _allow_files()
     with closing(_listening(host, port)) as listening:
@@ -62,7 +62,7 @@ def _address(listening: socket.socket) -> str:
 
 
 def _allow_files() -> None:
-    """Let so many connections be open as the system allows: each is a file."""
+    """Raise the limit of open files, up to what the system allows: each connection is a file."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     most = FILES if hard == resource.RLIM_INFINITY else min(FILES, hard)
     if soft != resource.RLIM_INFINITY and soft < most:

@@ -1,1 +1,1 @@
-"""Commands on exported files, which need no torch."""
+"""The commands on exported files: export (needs torch), predict and serve (need no torch)."""

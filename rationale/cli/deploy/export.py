@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from eraser import Dataset
     from rationale.hf.classifier import Classifier
 
-WINDOWS = 100  # that a graph is checked on
+WINDOWS = 100  # on which a graph is checked
 
 
 def export_model_command(  # noqa: PLR0913 (one option each)
@@ -34,18 +34,18 @@ def export_model_command(  # noqa: PLR0913 (one option each)
     ] = 0.01,
     dataset: DatasetName = None,
     data: DataPath = None,
-    split: Annotated[str, typer.Option(help="Split whose texts the file is checked on.")] = "val",
+    split: Annotated[str, typer.Option(help="Split used to check the file.")] = "val",
     limit: Annotated[int | None, typer.Option(min=1, help="Use only the first N texts of the split.")] = None,
     labels: LabelNames = None,
-    max_length: Annotated[int | None, typer.Option(help="Most pieces that are read at once.")] = None,
+    max_length: Annotated[int | None, typer.Option(help="Most pieces per window.")] = None,
     threads: Threads = None,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace an exported file of this suite.")
     ] = False,
 ) -> None:
-    """Write a model as one ONNX file that drops tokens and stops early by itself.
+    """Write a model as one ONNX file that drops tokens and stops early inside the graph.
 
-    It gives logits, the layer that each word piece reached, and its contribution; it needs no torch to run.
+    The file returns logits, the layer that each word piece reached, and its contribution. It needs no torch.
     """
     from eraser.load import load
     from rationale.export.graph import finished, traced, write
@@ -67,7 +67,7 @@ def export_model_command(  # noqa: PLR0913 (one option each)
 
 
 def _check(out: Path, overwrite: bool, int8: bool, tolerance: float) -> None:
-    """Refuse what cannot be done before anything is loaded."""
+    """Refuse, before anything is loaded, what cannot be done."""
     from rationale.export.graph import is_exported
 
     if not 0 <= tolerance <= 1:
@@ -81,7 +81,7 @@ def _check(out: Path, overwrite: bool, int8: bool, tolerance: float) -> None:
 
 
 def _check_graph(classifier: Classifier, graph: Any, loaded: Dataset, split: str) -> None:
-    """Refuse a graph that is not the model, and say on what it was checked."""
+    """Refuse a graph that does not match the model; print how it was checked."""
     from rationale.export.parity import parity, read_by_graph, read_by_model
 
     texts = [loaded.text(e) for e in loaded.examples(split)[:WINDOWS]]
@@ -97,7 +97,7 @@ def _check_graph(classifier: Classifier, graph: Any, loaded: Dataset, split: str
 def _int8(  # noqa: PLR0913 (what it is judged by)
     classifier: Classifier, proto: Any, loaded: Dataset, split: str, limit: int | None, tolerance: float
 ) -> Any:
-    """Return the int8 form that is good enough, and say what each that was tried loses."""
+    """Return the int8 form that is good enough; print the loss of each form that was tried."""
     from rationale.export.int8 import Labelled, int8_forms
 
     tried = int8_forms(proto, Labelled(classifier, loaded, split, limit), tolerance)

@@ -1,4 +1,4 @@
-"""The command `rationale predict`: what an exported model says of texts, and the words that decided."""
+"""The command `rationale predict`: labels of texts by an exported model, and the surviving words."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def open_model(path: Path | None, threads: int) -> OnnxModel:
     """Return the model of an exported file, by default the shipped one.
 
     Raises:
-        InputError: it is none; of a model's folder, what makes a file of it.
+        InputError: it is not an exported file; for a model folder, the message says how to export it.
     """
     if path is not None and path.is_dir():
         remedy = f"`rationale export --model {path} --out model{ENDING}` makes one of it"
@@ -101,5 +101,5 @@ def _line(answer: Answer) -> str:
 
 
 def _record(answer: Answer) -> dict[str, Any]:
-    """Return an answer as JSON has it."""
+    """Return an answer as JSON data."""
     return vars(answer) | {"words": [word._asdict() for word in answer.words]}

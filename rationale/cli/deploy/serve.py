@@ -13,19 +13,19 @@ from rationale.process.terminal import say, say_next
 def serve_command(  # noqa: PLR0913 (one option each)
     model: Exported = None,
     host: Annotated[
-        str, typer.Option(help="Address to listen at; by default only this machine can ask.")
+        str, typer.Option(help="Address to listen at; by default only this machine can connect.")
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen at; 0 takes a free one.")] = 8080,
     max_concurrency: Annotated[
-        int, typer.Option(help="Requests read or waiting at once; more get status 429.")
+        int, typer.Option(help="Requests running or waiting at once; more get status 429.")
     ] = 512,
     max_length: Annotated[
-        int, typer.Option(help="Characters of a text; longer ones get status 413.")
+        int, typer.Option(help="Most characters per text; longer texts get status 413.")
     ] = 100_000,
-    max_texts: Annotated[int, typer.Option(help="Texts of a request; more get status 413.")] = 32,
-    threads: Annotated[int, typer.Option(help="Texts read at once, each on a CPU core of its own.")] = 1,
+    max_texts: Annotated[int, typer.Option(help="Most texts per request; more get status 413.")] = 32,
+    threads: Annotated[int, typer.Option(help="Texts read at once, each on its own CPU core.")] = 1,
 ) -> None:
-    """Serve an exported model over HTTP: POST /predict as text-embeddings-inference, with rationales."""
+    """Serve an exported model over HTTP, with the API of text-embeddings-inference and rationales."""
     from rationale.serve.application import application
     from rationale.serve.limits import Limits
     from rationale.serve.server import serve

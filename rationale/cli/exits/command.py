@@ -33,8 +33,8 @@ def exits_command(  # noqa: PLR0913 (one option each)
     models: Annotated[
         list[str],
         typer.Argument(
-            help="Trained models with a head at each layer: NAME=FOLDER,FOLDER,…, those of one training that "
-            "differ in their seed. Of several trainings each rule takes the best."
+            help="Trained models with a head at each layer: NAME=FOLDER,FOLDER,… lists the models of "
+            "one training that differ in their seed. With several trainings each rule uses the best."
         ),
     ],
     dataset: DatasetName = None,
@@ -97,7 +97,7 @@ def exits_command(  # noqa: PLR0913 (one option each)
 
 
 def _fractions(text: str) -> tuple[float, ...]:
-    """Read numbers, or fractions as 1/6."""
+    """Parse numbers, or fractions such as 1/6."""
     pairs = [(part, *part.partition("/")) for part in text.split(",")]
     found = []
     for part, above, stroke, below in pairs:
@@ -110,7 +110,7 @@ def _fractions(text: str) -> tuple[float, ...]:
 
 
 def _folders(models: list[str]) -> dict[str, list[str]]:
-    """Read NAME=FOLDER,FOLDER; a folder without a name gets its own."""
+    """Parse NAME=FOLDER,FOLDER; without NAME, the first folder's name is used."""
     found: dict[str, list[str]] = {}
     for given in models:
         name, stroke, rest = given.partition("=")
@@ -129,7 +129,7 @@ def _loaded(path: str, device: str, precision: Any) -> Any:
 
 
 def _timed(found: Any, first: dict[str, Any], loaded: Any, size: tuple[int, int, int]) -> pd.DataFrame:
-    """Time the first seed's models, each rule as it was chosen at each budget."""
+    """Time the first seed's models, each rule at the dial chosen for each budget."""
     import pandas as pd
 
     from rationale.bench.exit_table import time_exits

@@ -10,7 +10,7 @@ import typer
 from rationale.cli.options import Device, Precision, Threads, use_threads
 from rationale.process.terminal import say, say_lines, say_next
 
-reproduce_app = typer.Typer(no_args_is_help=True, help="Make published tables again.")
+reproduce_app = typer.Typer(no_args_is_help=True, help="Reproduce published tables.")
 
 
 @reproduce_app.command("adapler")
@@ -18,17 +18,17 @@ def reproduce_adapler_command(  # noqa: PLR0913 (one option each)
     data: Annotated[
         Path,
         typer.Option(
-            help="Folder with a folder for each data set: train.csv and test.csv with the columns text, "
-            "label and, of pairs, text2; or a data set in ERASER format."
+            help="Folder with a subfolder for each data set: train.csv and test.csv with the columns text, "
+            "label and, for pairs, text2; or a data set in ERASER format."
         ),
     ],
     backbone: Annotated[str, typer.Option(help="Hub id or folder of a pretrained encoder.")],
     out: Annotated[Path, typer.Option(help="Folder for data sets, models and adapler.csv, adapler.md.")],
     sets: Annotated[
-        str | None, typer.Option(help="Data sets, comma-separated; by default all that the paper has.")
+        str | None, typer.Option(help="Data sets, comma-separated; by default all of the paper's.")
     ] = None,
     models: Annotated[
-        str, typer.Option(help="Models, comma-separated: adapler, and stack, AdapLeR on a pruned model.")
+        str, typer.Option(help="Models, comma-separated: adapler, stack (AdapLeR on a pruned model).")
     ] = "adapler,stack",
     train_limit: Annotated[
         int | None, typer.Option(help="Most texts of train, drawn at random; by default each data set's own.")
@@ -46,7 +46,7 @@ def reproduce_adapler_command(  # noqa: PLR0913 (one option each)
 ) -> None:
     """Train AdapLeR on its own data sets; write accuracy, FLOPs and time beside the paper's speed-ups.
 
-    What is finished is not done again, and a training that was stopped goes on where it stopped.
+    Finished steps are skipped; a training run that was stopped resumes where it stopped.
     """
     from rationale.bench.speeds import SpeedSettings
     from rationale.hf.memory import keep_freed_memory

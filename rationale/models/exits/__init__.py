@@ -1,1 +1,1 @@
-"""When a text stops before the last layer, and what it has said by then."""
+"""Early exits: when a text stops before the last layer, and its answer by then."""

@@ -1,4 +1,4 @@
-"""What the layers of a model with early exits have said of a batch, and which of its texts stop.
+"""The answers of a model with early exits for a batch, layer by layer, and which of its texts stop.
 
 Axes: B sequence of the batch, N running sequence, T token, D hidden width, C class.
 """
@@ -19,20 +19,20 @@ Read = Callable[[int, Tensor, Tensor | None], tuple[Tensor, Tensor]]
 class Accumulator:
     """The answers [B,C] and weights p [B] of a batch, layer by layer.
 
-    `rule` None: answers are mixed, as in training, and nobody stops; nor does anybody at dial 0.
+    With `rule` None, answers are mixed as in training and no text stops. At dial 0 no text stops either.
     """
 
     def __init__(self, layers: int, read: Read, rule: Exit | None, dial: float = 1.0) -> None:
         self.layers, self.read, self.rule, self.dial = layers, read, rule, dial
         self.answer = self.mixed = self.p = torch.empty(0)  # [B,C], [B,C], [B]
         self.top_class = self.agreed = torch.empty(0, dtype=torch.long)  # [B], [B]
-        self.answers: list[Tensor] = []  # y_n [N,C] of each layer whose head ran, of the sequences there
+        self.answers: list[Tensor] = []  # y_n [N,C] of each layer whose head ran, for the running sequences
         self.ponder: list[Tensor] = []  # and p_n [N]
 
     def should_stop(
         self, layer: int, read: Tensor, running: Tensor, real: Tensor | None = None
     ) -> Tensor | None:
-        """Take in a layer; return True [N] for the sequences that have their answer."""
+        """Add a layer; return True [N] for the sequences that stop."""
         rule, left = self.rule, self.layers - 1 - layer
         if rule is not None and rule.fixed and left and not self._all_stop(rule, layer, running):
             return None
@@ -48,13 +48,13 @@ class Accumulator:
         return rule.stops(now, self.dial)  # [N]
 
     def _all_stop(self, rule: Exit, layer: int, running: Tensor) -> bool:
-        """Return whether a fixed rule stops all texts after a layer: it asks for nothing but their number."""
+        """Return whether a fixed rule stops all texts after a layer; it needs nothing but their number."""
         nothing = torch.empty(0)
         now = Standing(nothing, nothing, nothing, running, layer + 1, self.layers - 1 - layer)
         return bool(self.dial and rule.stops(now, self.dial).all())
 
     def _take_in(self, y: Tensor, h: Tensor, running: Tensor, layer: int) -> Standing:
-        """Mix a layer's answers y [N,C] and weights h [N] in; return how the running texts stand."""
+        """Mix in a layer's answers y [N,C] and weights h [N]; return the state of the running texts."""
         top_class, agreed, a, p = y.argmax(-1), torch.ones_like(running), y, h  # [N], [N], [N,C], [N]
         if not len(self.mixed):
             self.mixed, self.p, self.top_class, self.agreed = a, p, top_class, agreed  # of all [B]

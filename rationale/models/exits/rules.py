@@ -1,7 +1,7 @@
-"""EXITS: the rules by which texts stop, one function and one line each.
+"""EXITS: the rules by which texts stop early; each is one function and one line of the table.
 
-All are asked after each layer but the last, with what the layers run so far have said. Each follows a dial:
-0 runs every layer, and a larger one stops no text later.
+A rule is applied after every layer but the last, to the answers of the layers run so far. Each has a dial: at
+0 every layer runs, and a larger value never makes a text stop later.
 
 Axes: N running sequence, C class.
 """
@@ -16,16 +16,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-NEARLY = 1e-6  # of a layer: what a number of layers may be off that was divided twice
-TINY = 1e-30  # under a logarithm
+NEARLY = 1e-6  # of a layer: rounding error allowed in a number of layers after two divisions
+TINY = 1e-30  # keeps logarithms finite
 
 
 @dataclass(frozen=True)
 class Standing:
-    """What the layers run so far say of the running texts.
+    """The answers so far for the running texts.
 
-    `own` [N,C] is y_n of the layer just run, `mixed` [N,C] is a_n of all so far, `p` [N] how much later ones
-    may still matter, `agreed` [N] how many layers in a row, this one the last, gave one class.
+    `own` [N,C] is y_n of the layer just run, `mixed` [N,C] is a_n of all layers so far, `p` [N] the weight
+    that later layers may still have, `agreed` [N] how many layers in a row, up to this one, predict the same
+    class.
     """
 
     own: Tensor
@@ -38,14 +39,14 @@ class Standing:
 
 @dataclass(frozen=True)
 class Exit:
-    """A rule: which texts stop at a dial, and the dials at which it does from nothing to all it can do.
+    """A rule: which texts stop at a dial, and the dials that cover its whole range.
 
-    `mixes`: the answer is a_n, else the last layer's own. `fixed`: all texts stop after one layer, known
-    beforehand, and no head before that is run.
+    `mixes`: the answer is a_n, otherwise that of the last layer run. `fixed`: all texts stop after the same
+    layer, known in advance, and no earlier head runs.
     """
 
     stops: Callable[[Standing, float], Tensor]  # [N]
-    dials: Callable[[int], tuple[float, ...]]  # of a model with so many layers
+    dials: Callable[[int], tuple[float, ...]]  # number of layers → dials
     mixes: bool = False
     fixed: bool = False
 
@@ -62,7 +63,7 @@ def published_rule(top: Tensor, second: Tensor, p: Tensor, left: int) -> Tensor:
 def tight_rule(top: Tensor, second: Tensor, p: Tensor, left: int) -> Tensor:
     """Return W (1 + a_top − a_second) >= 1, W = (1 − p)^d.
 
-    The final answer is w a_n + (1 − w) q, w >= W, q a distribution: at worst all of it on the runner-up.
+    The final answer is w a_n + (1 − w) q with w >= W; q is a distribution, at worst all on the runner-up.
     """
     return (1 - p) ** left * (1 + top - second) >= 1  # [N]
 
@@ -71,7 +72,7 @@ EXIT_RULES: dict[str, ExitRule] = {"published": published_rule, "tight": tight_r
 
 
 def certain(rule: ExitRule) -> Callable[[Standing, float], Tensor]:
-    """Return DACT-BERT's way to stop; `dial` divides p: above 1 texts stop before their class is certain."""
+    """Return DACT-BERT's stopping rule; `dial` divides p: above 1, the class may still change."""
 
     def stops(now: Standing, dial: float) -> Tensor:
         best = now.mixed.topk(2, dim=-1).values  # [N,2]
@@ -98,7 +99,7 @@ def shallow(now: Standing, dial: float) -> Tensor:
 
 
 def layers_run(layers: int, dial: float) -> int:
-    """Return after how many of the layers a dial stops all texts.
+    """Return the number of layers after which a dial stops all texts.
 
     >>> [layers_run(6, dial) for dial in (0, 1, 6 / 5, 2, 6, 60)]
     [6, 6, 5, 3, 1, 1]
@@ -111,7 +112,7 @@ def _geometric(low: float, high: float, count: int) -> Callable[[int], tuple[flo
 
 
 def _of_one(count: int) -> Callable[[int], tuple[float, ...]]:
-    """Return dials from 0 to 1, close to each other at both ends: many answers are hardly surer than none."""
+    """Return dials from 0 to 1, close together at both ends: many answers lie near maximal uncertainty."""
     low = np.geomspace(1e-4, 0.5, count)
     return lambda layers: (0.0, *low.tolist(), *(1 - low[-2::-1]).tolist(), 1.0)
 

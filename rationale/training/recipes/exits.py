@@ -1,8 +1,8 @@
-"""Train a head at each layer, for any rule of early exits, and halting units on top.
+"""Train a head at each layer, for any early-exit rule, and halting units on top.
 
-Three stages. `heads`: the encoder rests, and heads learn from stored states (as in DeeBERT; the last layer's
-is the dense model's own). `joint`: encoder and heads learn on, each layer's answer counting alike (as in
-PABEE). `halting`: only halting units learn, by DACT-BERT's loss.
+Three stages. `heads`: the encoder is frozen, and heads learn from stored states (as in DeeBERT; the last
+layer keeps the dense model's own head). `joint`: encoder and heads learn together, with equal weight for each
+layer's answer (similar to PABEE). `halting`: only the halting units learn, with DACT-BERT's loss.
 
 Axes: L layer, b window of one batch, D hidden width, C class.
 """
@@ -54,7 +54,7 @@ class HeadsStage(StoredStage):
 
 
 class JointStage(PackedStage):
-    """The loss is the mean over layers of the task loss of y_n, and all but halting units learns."""
+    """The loss is the mean over layers of the task loss of y_n; everything but the halting units learns."""
 
     name = "joint"
 
@@ -75,9 +75,9 @@ class JointStage(PackedStage):
 
 
 class HaltingStage(StoredStage):
-    """The loss is that of a_N, and τ Σ p_n; all but the halting units rests.
+    """The loss is the task loss of a_N plus τ Σ p_n; everything but the halting units is frozen.
 
-    They start at h = 0.88, not at a half: else the last layers hardly count in a_N, and never come to.
+    Halting units start at h = 0.88, not 0.5: otherwise the last layers hardly count in a_N, and never will.
     """
 
     name = "halting"
@@ -95,7 +95,7 @@ class HaltingStage(StoredStage):
             nn.init.constant_(unit.bias, self.start)  # type: ignore[arg-type]
 
     def begin_epoch(self, epoch: int, fresh: bool) -> dict[str, Any]:
-        """Let the best of these epochs be kept, whatever was reached before."""
+        """Keep the best of these epochs, regardless of earlier stages."""
         if fresh and epoch == 0:
             self.loop.progress |= {"best": [-1.0, 0.0], "kept": None}
         found = super().begin_epoch(epoch, fresh)
@@ -105,13 +105,13 @@ class HaltingStage(StoredStage):
 
     @torch.no_grad()
     def _said(self) -> Tensor:
-        """Return what each layer says of each window [B,L,C]."""
+        """Return each layer's answer for each window [B,L,C]."""
         given = self.states * self.deviation + self.mean  # [B,L,D]
         said = [self.model.read(n, given[:, n])[0] for n in range(given.shape[1])]  # [B,C] each
         return torch.stack(said, 1)  # [B,L,C]
 
     def loss(self, rows: list[int]) -> Tensor:
-        """Return the loss of a_N and the ponder cost."""
+        """Return the loss of a_N plus the ponder cost."""
         u, y, units = self.states[rows], self.answers[rows], list(self.modules)  # [b,L,D], [b,L,C]
         at = Accumulator(len(units), lambda n, *_: (y[:, n], halting_chance(units[n], u[:, n], None)), None)
         running = torch.arange(len(rows), device=u.device)  # [b]

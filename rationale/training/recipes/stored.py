@@ -1,8 +1,8 @@
-"""Modules learn from states that are computed once: the encoder rests, so that an epoch takes seconds.
+"""Modules learn from states that are computed once: the encoder is frozen, so an epoch takes seconds.
 
-After the first layers [CLS] differs between texts by a thousandth: a head that starts from such states learns
-next to nothing in an epoch. So heads and halting units are given them standardised, and what
-standardises is folded into their first matrix whenever the model is measured or kept.
+After the first layers [CLS] differs between texts by only a thousandth, so a head learns next to nothing from
+such states in an epoch. Heads and halting units therefore get standardised states; the standardisation is
+folded into their first matrix whenever the model is measured or kept.
 
 Axes: L layer, B window, b of one batch, D hidden width.
 """
@@ -30,7 +30,7 @@ from rationale.training.run import TrainingRun
 from rationale.training.stage import Stage
 from rationale.training.targets import kept_on_disk
 
-LEAST = 1e-6  # of a deviation: a coordinate that never moves says nothing
+LEAST = 1e-6  # smallest deviation: a constant coordinate carries no information
 
 
 def first_matrix(module: nn.Module) -> nn.Linear | None:
@@ -40,7 +40,7 @@ def first_matrix(module: nn.Module) -> nn.Linear | None:
 
 @torch.no_grad()
 def fold(module: nn.Module, mean: Tensor, deviation: Tensor) -> None:
-    """Let a module take states u [b,D] where it took (u − mean) / deviation."""
+    """Make a module that takes (u − mean) / deviation take states u [b,D] instead."""
     matrix = first_matrix(module)
     assert matrix is not None
     matrix.weight.div_(deviation)  # [·,D]
@@ -49,7 +49,7 @@ def fold(module: nn.Module, mean: Tensor, deviation: Tensor) -> None:
 
 @torch.no_grad()
 def unfold(module: nn.Module, mean: Tensor, deviation: Tensor) -> None:
-    """Let a module take (u − mean) / deviation where it took u: the inverse of `fold`."""
+    """Make a module that takes u take (u − mean) / deviation instead: the inverse of `fold`."""
     matrix = first_matrix(module)
     assert matrix is not None
     matrix.bias.add_(matrix.weight @ mean)
@@ -57,7 +57,7 @@ def unfold(module: nn.Module, mean: Tensor, deviation: Tensor) -> None:
 
 
 class StoredStage(Stage):
-    """A stage in which one module for each of some layers learns from stored states; all else rests."""
+    """A stage in which one module each for some layers learns from stored states; the rest is frozen."""
 
     measured = True  # whether the model is measured after the last epoch
 
@@ -81,7 +81,7 @@ class StoredStage(Stage):
         super().__init__(run, place, epochs, {"weights": self.optimizer}, [schedule])
 
     def begin_epoch(self, epoch: int, fresh: bool) -> dict[str, Any]:
-        """Give the modules standardised states from the first epoch on."""
+        """Compute the standardised states once, and adapt fresh modules to them."""
         self.model.eval()  # type: ignore[no-untyped-call]
         if not len(self.states):
             self.states = stored_states(self.run)
@@ -93,7 +93,7 @@ class StoredStage(Stage):
         return {}
 
     def close_epoch(self, entry: dict[str, Any]) -> None:
-        """After the last epoch let the modules take states as they are again, and measure the model."""
+        """After the last epoch, make the modules take raw states again and measure the model."""
         if self.loop.progress["epoch"] + 1 < self.epochs:
             self.loop.next_epoch(entry)
             return
@@ -125,7 +125,7 @@ class StoredStage(Stage):
 
 
 def stored_states(run: TrainingRun) -> Tensor:
-    """Return what the heads read of each window after each layer [B,L,D]; kept beside the dense model."""
+    """Return the heads' input for each window after each layer [B,L,D]; stored beside the dense model."""
     key = hashlib.sha256(digest_of(run.windows, run.classifier).encode())
     model = run.model_as(DactForSequenceClassification)
     for weight in model.model.state_dict().values():
@@ -148,13 +148,13 @@ def _states(run: TrainingRun) -> list[Tensor]:
 
 
 class _Noting:
-    """Notes what heads would read; nobody stops."""
+    """Records the input of the heads; no text stops."""
 
     def __init__(self) -> None:
         self.read: list[Tensor] = []  # [b,D] of each layer
 
     def should_stop(self, layer: int, read: Tensor, running: Tensor, real: Tensor | None) -> None:
-        """Note a layer's states."""
+        """Record a layer's states."""
         if real is not None:
             raise InputError(
                 Fault.of("heads learn from stored states only where they read one token, not all")
@@ -162,5 +162,5 @@ class _Noting:
         self.read.append(read)
 
     def logits(self) -> Tensor:
-        """Return nothing of use."""
+        """Return a placeholder."""
         return self.read[-1]

@@ -1,4 +1,4 @@
-"""How removal grows in the hard stage of AdapLeR: a speed-up that rises, thresholds layer by layer (ours).
+"""Gradual removal in the hard stage of AdapLeR: a rising speed-up, thresholds layer by layer (ours).
 
 Axes: L layer, P packed token, B window.
 """
@@ -26,9 +26,9 @@ HALVINGS = 60  # of the search for the first layer's share: past the precision o
 
 
 def rising(speedup: float, anneal: float, place: int, places: int) -> float:
-    """Return the speed-up wanted from the scaling number `place` of `places` on.
+    """Return the target speed-up after scaling `place` (from 0) of `places` scalings.
 
-    It rises by the same factor each time, and is all there after that share `anneal` of them.
+    It rises by the same factor each time and reaches `speedup` after a share `anneal` of the scalings.
 
     >>> [round(rising(16.0, 0.5, i, 8), 3) for i in range(6)]
     [2.0, 4.0, 8.0, 16.0, 16.0, 16.0]
@@ -40,7 +40,7 @@ def rising(speedup: float, anneal: float, place: int, places: int) -> float:
 def layer_shares(classifier: Classifier, windows: Sequence[Window], speedup: float, decline: float) -> Floats:
     """Return the share of a text's tokens, its anchor aside, that each layer works on [L] for a speed-up.
 
-    Each layer passes on that share `decline` of what it worked on; early layers may work on all.
+    Each layer passes on a share `decline` of its tokens; early layers may work on all tokens.
     """
     price, lengths = costs(classifier.model), np.array([len(w) for w in windows])
     dense = full_costs(classifier.model).dense(lengths).sum()
@@ -63,8 +63,8 @@ def layer_shares(classifier: Classifier, windows: Sequence[Window], speedup: flo
 def set_layer_thresholds(classifier: Classifier, windows: Sequence[Window], shares: Floats) -> float:
     """Set each layer's threshold so that the windows keep these shares of their tokens [L], anchors aside.
 
-    All windows are one packed batch: a layer's threshold is a quantile of the scores that reach it. Returns
-    the speed-up reached; another than was aimed at where thresholds meet their limits.
+    All windows form one packed batch; a layer's threshold is a quantile of the scores that reach it. Returns
+    the speed-up reached, which differs from the target where thresholds hit their limits.
     """
     model = classifier.model
     assert drops_tokens(model)
@@ -78,7 +78,7 @@ def set_layer_thresholds(classifier: Classifier, windows: Sequence[Window], shar
         size = relative(scores, rows)  # [P]
         size[rows.anchor] = torch.inf
         wanted = len(rows.lengths) + round(float(shares[layer]) * free)  # anchors come first
-        least = size.sort(descending=True).values[:wanted][-1]  # infinite, an anchor's, where none is wanted
+        least = size.sort(descending=True).values[:wanted][-1]  # infinite (an anchor's) if none is wanted
         thresholds[layer] = least
         model.set_thresholds(thresholds)  # within their limits
         return size >= model.thresholds[layer], scores
@@ -89,14 +89,14 @@ def set_layer_thresholds(classifier: Classifier, windows: Sequence[Window], shar
 
 
 def relative(scores: Tensor, rows: PackedLayout) -> Tensor:
-    """Return scores [P] as multiples of an even share: what thresholds are compared with."""
+    """Return scores [P] as multiples of an equal share; thresholds apply to these."""
     return scores * rows.counts[rows.sequence_index]  # [P]
 
 
 def gates(scores: Tensor, rows: PackedLayout, eta: Tensor, temperature: float) -> Tensor:
-    """Return weights [P] that are 1, and whose gradient says how much the task would lose without a token.
+    """Return weights [P] of 1 whose gradient estimates how much the task would lose without a token.
 
-    Straight through a sigmoid of how far a score is from its threshold, in logarithms; anchors have none.
+    A straight-through sigmoid of log(score / threshold); anchors get no gradient.
     """
     distance = (relative(scores, rows) + TINY).log() - eta.log()  # [P]
     soft = (distance / temperature).sigmoid()  # [P]

@@ -66,7 +66,7 @@ class AdaplerSettings(AdaptiveSettings):
         0.0, "Fraction of the hard stage over which the speed-up rises to --speedup (our addition)."
     )
     scalings: int = setting(
-        1, "Times in an epoch of the hard stage that thresholds are set to the speed-up (our addition)."
+        1, "Times per hard-stage epoch that thresholds are set to the speed-up (our addition)."
     )
     decline: float | None = setting(
         None,
