@@ -32,7 +32,7 @@ from rationale.models.adapler_losses import kl_losses
 from rationale.models.dact import DactForSequenceClassification
 from rationale.models.gates import Gates, gated
 from rationale.models.inforcoef import InforCoefForSequenceClassification
-from rationale.models.packed.attention import How, PackedLayout, attend, packed_layout
+from rationale.models.packed.attention import AttentionPattern, PackedLayout, attend, packed_layout
 from rationale.models.packed.encoder import run_packed
 
 LENGTHS = (90, 17, 1, 30, 64)  # both ways to attend, and beyond a window
@@ -89,7 +89,7 @@ def attention_parity(device: torch.device) -> Iterator[tuple[str, dict[str, Any]
     here = packed_layout(LENGTHS, torch.device("cpu"))
     there = packed_layout(LENGTHS, device)
     for dtype, causal, window, cap in product(TOLERANCES, (False, True), (None, 20), (None, 5.0)):
-        how = How(0.25, causal=causal, window=window, softcap=cap)
+        how = AttentionPattern(0.25, causal=causal, window=window, softcap=cap)
         wanted = attend(q, k, v, here, how)
         found = attend(*(t.to(device, dtype) for t in (q, k, v)), there, how)
         name = f"{dtype}, causal={causal}, window={window}, softcap={cap}"
