@@ -65,7 +65,7 @@ docs: .venv/docs ## Build the documentation site into site/, warnings as errors
 test: .venv/dev ## Run the tests, JOBS files at a time; not those of test-slow, test-families, test-browser, test-faults
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -m "not faults and not families and not slow" --ignore=tests/browser
 
-test-fast: .venv/dev ## Run the tests of data, metrics, formats and layout, which need no model: about a minute
+test-fast: .venv/dev ## Run the tests of data, metrics, formats and layout, which need no model: about two minutes
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -m "not slow" $(FAST)
 
 test-slow: .venv/dev ## Run the tests that take several seconds each
