@@ -6,7 +6,7 @@ to the reported value. To add one: a function (truth, prediction) → columns, a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -17,7 +17,7 @@ from eraser.metrics import answers as w
 from eraser.metrics import faithfulness as f
 from eraser.metrics import sentences as se
 from eraser.metrics.bootstrap import Estimate, Fold, difference, estimate
-from eraser.types import Floats, GoldRationale, Kind, Mask, Prediction
+from eraser.types import Dataset, Example, Floats, GoldRationale, Kind, Mask, Prediction
 
 Measured = Sequence[a.MetricColumns] | Floats  # what `measure` found, or the same as an array (`rows_of`)
 NOTHING = Estimate(np.nan, np.nan, np.nan, 0)
@@ -166,6 +166,15 @@ def measure(
     """Return the metric's columns of each example; None where it is undefined."""
     of = METRICS[metric].measure
     return [of(t, p) for t, p in zip(truths, predictions, strict=True)]
+
+
+def measure_labels(
+    dataset: Dataset, examples: Sequence[Example], labels: Iterable[str]
+) -> list[a.MetricColumns]:
+    """Return accuracy's columns of each example, for predicted labels and nothing more."""
+    nothing = np.zeros(0)
+    found = [Prediction(e.id, x, {}, nothing, nothing > 0) for e, x in zip(examples, labels, strict=True)]
+    return measure("accuracy", [dataset.truth(e) for e in examples], found)
 
 
 def score(metric: str, columns: Measured, seed: int = 0) -> Score:

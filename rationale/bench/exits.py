@@ -143,12 +143,12 @@ def line(classifier: Classifier, notes: Notes, name: str) -> list[Point]:
 
 # Dials are chosen on one split and measured on another
 
-CLOSE = 1.01  # costs up to this factor above a budget still meet it: a head costs a few thousandths
+BUDGET_SLACK = 1.01  # costs up to this factor above a budget still meet it: a head costs a few thousandths
 
 
 def chosen(points: Sequence[Point], budget: float) -> int | None:
     """Return the index of the most accurate point within a share of the dense FLOPs; on ties the cheapest."""
-    within = [i for i, p in enumerate(points) if p.share <= CLOSE * budget]
+    within = [i for i, p in enumerate(points) if p.share <= BUDGET_SLACK * budget]
     return max(within, key=lambda i: (points[i].accuracy, -points[i].share), default=None)
 
 

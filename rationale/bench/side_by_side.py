@@ -21,9 +21,9 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from eraser import Dataset, Example, Fault, InputError, Prediction
+from eraser import Dataset, Example, Fault, InputError
 from eraser.errors import first_line
-from eraser.metrics.table import compare, measure, score
+from eraser.metrics.table import compare, measure_labels, score
 from eraser.progress import progress
 from eraser.types import Floats
 from rationale.bench.onnx_files import OnnxFiles
@@ -319,12 +319,8 @@ def _right(dense: Classifier, found: Texts, timed: Timed) -> list[Any] | None:
     if not set(found.dataset.labels) <= set(dense.labels):
         return None
     answers = HEADS[dense.head].answers(timed.logits.astype(np.float64))  # [B,C]
-    said, nothing = of_texts(answers, found.texts).argmax(1), np.zeros(0)  # [text]
-    predictions = [
-        Prediction(e.id, dense.labels[i], {}, nothing, nothing > 0)
-        for e, i in zip(found.examples, said, strict=True)
-    ]
-    return measure("accuracy", [found.dataset.truth(e) for e in found.examples], predictions)
+    labels = (dense.labels[i] for i in of_texts(answers, found.texts).argmax(1))
+    return measure_labels(found.dataset, found.examples, labels)
 
 
 def _accuracy(dense: list[Any] | None, ours: list[Any] | None, seed: int) -> dict[str, float]:

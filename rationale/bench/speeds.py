@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from eraser import Dataset, Fault, InputError, Prediction
-from eraser.metrics.table import compare, measure, score
+from eraser import Dataset, Fault, InputError
+from eraser.metrics.table import compare, measure_labels, score
 from eraser.progress import progress
 from eraser.types import Floats
 from rationale.bench.removal import bench
@@ -113,12 +113,8 @@ def _point(
 
 def _right(classifier: Classifier, dataset: Dataset, split: str, found: SplitPredictions) -> list[Any]:
     """Return accuracy's columns of each example."""
-    examples, nothing = dataset.splits[split], np.zeros(0)
-    predictions = [
-        Prediction(e.id, classifier.labels[i], {}, nothing, nothing > 0)
-        for e, i in zip(examples, found.predicted, strict=True)
-    ]
-    return measure("accuracy", [dataset.truth(e) for e in examples], predictions)
+    labels = (classifier.labels[i] for i in found.predicted)
+    return measure_labels(dataset, dataset.splits[split], labels)
 
 
 def area(table: pd.DataFrame, commonest: float) -> pd.Series[float]:

@@ -12,6 +12,7 @@ from eraser.errors import Fault, InputError
 from rationale.cli.evaluate import ARROWS
 from rationale.cli.from_settings import from_settings
 from rationale.cli.options import (
+    BatchSize,
     Compute,
     DataPath,
     DatasetName,
@@ -42,7 +43,7 @@ def bench_command(  # noqa: PLR0913 (one option each)
     data: DataPath = None,
     split: Split = "test",
     windows: Annotated[int, typer.Option(help="Number of windows of the split to time.")] = 256,
-    batch_size: Annotated[int, typer.Option(help="Windows per batch.")] = 32,
+    batch_size: BatchSize = 32,
     rounds: Annotated[int, typer.Option(help="Number of timed rounds; the median is printed.")] = 5,
     repeat: Annotated[
         bool, typer.Option("--repeat", help="Read all windows again in every round, instead of a share each.")

@@ -119,6 +119,9 @@ Address = Annotated[
     str | None, typer.Option(help="Address of a running Ray cluster; by default a local one is started.")
 ]
 # timing
+BatchSize = Annotated[int, typer.Option(help="Windows per batch.")]
+Rounds = Annotated[int, typer.Option(help="Number of timed rounds.")]
+IntervalSeed = Annotated[int, typer.Option(help="Random seed of the confidence intervals.")]
 Threads = Annotated[int | None, typer.Option(help="Number of CPU threads; by default what torch chooses.")]
 
 # training

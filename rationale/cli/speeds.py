@@ -9,11 +9,14 @@ import typer
 
 from eraser.errors import Fault, InputError
 from rationale.cli.options import (
+    BatchSize,
     DataPath,
     DatasetName,
     Device,
+    IntervalSeed,
     Overwrite,
     Precision,
+    Rounds,
     Split,
     Threads,
     use_threads,
@@ -46,8 +49,8 @@ def speeds_command(  # noqa: PLR0913 (one option each)
         str, typer.Option(help="Dial settings of the models that have a dial, comma-separated.")
     ] = "1",
     windows: Annotated[int, typer.Option(help="Number of windows of the split to time.")] = 256,
-    batch_size: Annotated[int, typer.Option(help="Windows per batch.")] = 32,
-    rounds: Annotated[int, typer.Option(help="Number of timed rounds.")] = 3,
+    batch_size: BatchSize = 32,
+    rounds: Rounds = 3,
     threads: Threads = None,
     ways: Ways = "all",
     out: Annotated[Path, typer.Option(help="Folder for speeds.csv, areas.csv, ways.csv and figures.")] = Path(
@@ -55,7 +58,7 @@ def speeds_command(  # noqa: PLR0913 (one option each)
     ),
     precision: Precision = "auto",
     device: Device = "auto",
-    seed: Annotated[int, typer.Option(help="Random seed of the confidence intervals.")] = 0,
+    seed: IntervalSeed = 0,
     overwrite: Overwrite = False,
 ) -> None:
     """Compare models: accuracy against FLOPs and measured time, and the area under each curve."""

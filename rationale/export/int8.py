@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from eraser import Dataset, Fault, InputError, Prediction
+from eraser import Dataset, Example, Fault, InputError
 from eraser.metrics.bootstrap import Estimate
-from eraser.metrics.table import compare, measure
+from eraser.metrics.table import compare, measure_labels
 from eraser.types import Floats
 from rationale.export.parity import Parity, WindowReading, parity, read_by_graph
 from rationale.export.quantize import INT8_FORMS, quantized
@@ -47,10 +47,14 @@ class Labelled:
         if HEADS[self.classifier.head].kind == "value":
             raise InputError(Fault.of("--int8 is for models that give labels: their accuracy is its judge"))
 
+    @property
+    def examples(self) -> Sequence[Example]:
+        """The examples, in order."""
+        return self.dataset.examples(self.split)[: self.limit]
+
     def windows(self) -> list[tuple[Window, ...]]:
         """Return the windows of each text."""
-        texts = [self.dataset.text(e) for e in self.dataset.examples(self.split)[: self.limit]]
-        return self.classifier.encoder.encode(texts)
+        return self.classifier.encoder.encode([self.dataset.text(e) for e in self.examples])
 
     def labels(self, readings: Sequence[WindowReading], windows: Sequence[tuple[Window, ...]]) -> list[str]:
         """Return the label of each text, from the readings of its windows."""
@@ -61,9 +65,7 @@ class Labelled:
 
     def right(self, labels: Sequence[str]) -> list[Any]:
         """Return the columns of the accuracy metric for each text."""
-        examples, nothing = self.dataset.examples(self.split)[: self.limit], np.zeros(0)
-        found = [Prediction(e.id, x, {}, nothing, nothing > 0) for e, x in zip(examples, labels, strict=True)]
-        return measure("accuracy", [self.dataset.truth(e) for e in examples], found)
+        return measure_labels(self.dataset, self.examples, labels)
 
 
 def int8_forms(proto: Any, texts: Labelled, tolerance: float, seed: int = 0) -> list[Int8]:

@@ -10,15 +10,19 @@ import typer
 
 from eraser.errors import Fault, InputError
 from rationale.cli.options import (
+    BatchSize,
     DataPath,
     DatasetName,
     Device,
+    IntervalSeed,
     Overwrite,
     Precision,
+    Rounds,
     Split,
     Threads,
     use_threads,
 )
+from rationale.cli.speeds import loaded_model
 from rationale.cli.train import numbers, of_data
 from rationale.process.terminal import digits, say, say_lines, say_next
 
@@ -48,15 +52,15 @@ def exits_command(  # noqa: PLR0913 (one option each)
     choose_on: Annotated[str, typer.Option(help="Split on which dials and trainings are chosen.")] = "val",
     split: Split = "test",
     windows: Annotated[int, typer.Option(help="Number of windows to time; 0 times nothing.")] = 256,
-    batch_size: Annotated[int, typer.Option(help="Windows per batch.")] = 32,
-    rounds: Annotated[int, typer.Option(help="Number of timed rounds.")] = 5,
+    batch_size: BatchSize = 32,
+    rounds: Rounds = 5,
     threads: Threads = None,
     out: Annotated[
         Path, typer.Option(help="Folder for frontier.csv, differences.csv, times.csv, exits.png.")
     ] = Path("runs/exits"),
     precision: Precision = "auto",
     device: Device = "auto",
-    seed: Annotated[int, typer.Option(help="Random seed of the confidence intervals.")] = 0,
+    seed: IntervalSeed = 0,
     overwrite: Overwrite = False,
 ) -> None:
     """Compare rules for early exits: accuracy against FLOPs over their whole range, areas, times."""
@@ -84,7 +88,7 @@ def exits_command(  # noqa: PLR0913 (one option each)
     if claim(out, "exits", of, flat, (), overwrite):
         say(f"already done: {out}", err=True)
         return
-    ready = {n: [partial(_loaded, f, device, precision) for f in found] for n, found in folders.items()}
+    ready = {n: [partial(loaded_model, f, device, precision) for f in found] for n, found in folders.items()}
     found = compare_exits(ready, loaded, settings)
     tables = {"frontier": frontier_table(found), "differences": difference_table(found)}
     first = {name: of_name[0] for name, of_name in ready.items()}
@@ -122,12 +126,6 @@ def _folders(models: list[str]) -> dict[str, list[str]]:
     return found
 
 
-def _loaded(path: str, device: str, precision: Any) -> Any:
-    from rationale.hf.classifier import cast_once, load_classifier
-
-    return cast_once(load_classifier(path, device=device, precision=precision))
-
-
 def _timed(found: Any, first: dict[str, Any], loaded: Any, size: tuple[int, int, int]) -> pd.DataFrame:
     """Time the first seed's models, each rule at the dial chosen for each budget."""
     import pandas as pd
@@ -141,8 +139,8 @@ def _timed(found: Any, first: dict[str, Any], loaded: Any, size: tuple[int, int,
         texts = [loaded.text(e) for e in loaded.splits[found.settings.split]]
         flat = [w for text in classifier.encoder.encode(texts) for w in text][:windows]
         for budget in found.settings.budgets:
-            choose_methods = {r: found.points(r, budget)[:1] for r in found.settings.rules}
-            dials = {r: p[0][1] for r, p in choose_methods.items() if p and p[0][0] == name}
+            firsts = {r: found.points(r, budget)[:1] for r in found.settings.rules}
+            dials = {r: point for r, of in firsts.items() for model, point in of if model == name}
             if dials:
                 times = time_exits(
                     classifier, flat, {r: p.dial for r, p in dials.items()}, batch_size, rounds

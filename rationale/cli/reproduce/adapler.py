@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from rationale.cli.options import Device, Precision, Threads, use_threads
+from rationale.cli.options import Device, Precision, Rounds, Threads, use_threads
 from rationale.process.terminal import say, say_lines, say_next
 
 reproduce_app = typer.Typer(no_args_is_help=True, help="Reproduce published tables.")
@@ -38,7 +38,7 @@ def reproduce_adapler_command(  # noqa: PLR0913 (one option each)
     ] = None,
     windows: Annotated[int, typer.Option(help="Number of windows of test to time.")] = 1024,
     batch_size: Annotated[int, typer.Option(help="Windows per timed batch.")] = 32,
-    rounds: Annotated[int, typer.Option(help="Number of timed rounds.")] = 3,
+    rounds: Rounds = 3,
     threads: Threads = None,
     precision: Precision = "auto",
     device: Device = "auto",
