@@ -37,6 +37,7 @@ from rationale.models.packed.encoder import run_packed
 
 LENGTHS = (90, 17, 1, 30, 64)  # both ways to attend, and beyond a window
 TOLERANCES = {torch.float32: 2e-4, torch.bfloat16: 0.06}  # of numbers about 1
+REGRESSION = 0.01  # of kernel SHAP, which weighs the whole and the empty text a million times, rounding too
 BASE = {
     "vocab_size": 120, "hidden_size": 64, "num_hidden_layers": 3, "num_attention_heads": 4,
     "intermediate_size": 96, "max_position_embeddings": 256, "pad_token_id": 0, "initializer_range": 0.1,
@@ -77,9 +78,9 @@ def apart(one: Tensor, other: Tensor) -> float:
     return float((one - other).abs().max() / (1 + other.abs().max()))
 
 
-def checked(found: float, dtype: torch.dtype) -> dict[str, Any]:
+def checked(found: float, at_most: float) -> dict[str, Any]:
     """Return a difference and whether it is small enough."""
-    return {"apart": found, "at_most": TOLERANCES[dtype], "ok": bool(found <= TOLERANCES[dtype])}
+    return {"apart": found, "at_most": at_most, "ok": bool(found <= at_most)}
 
 
 def attention_parity(device: torch.device) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -93,7 +94,7 @@ def attention_parity(device: torch.device) -> Iterator[tuple[str, dict[str, Any]
         wanted = attend(q, k, v, here, how)
         found = attend(*(t.to(device, dtype) for t in (q, k, v)), there, how)
         name = f"{dtype}, causal={causal}, window={window}, softcap={cap}"
-        yield name, checked(apart(found, wanted), dtype)
+        yield name, checked(apart(found, wanted), TOLERANCES[dtype])
 
 
 def model_parity(device: torch.device) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -109,26 +110,31 @@ def model_parity(device: torch.device) -> Iterator[tuple[str, dict[str, Any]]]:
         wanted = run_packed(made(family), ids, None, real, thinned).logits
         model = made(family).to(device, dtype)
         found = run_packed(model, ids.to(device), None, real.to(device), thinned).logits
-        yield f"{family}, {dtype}", checked(apart(found, wanted), dtype)
+        yield f"{family}, {dtype}", checked(apart(found, wanted), TOLERANCES[dtype])
 
 
 def steps(device: torch.device) -> Iterator[tuple[str, dict[str, Any]]]:
     """Take a step of each training on both machines; compare the losses, and see the weights move."""
-    for name, loss_of in (("adapler soft", _soft), ("adapler hard", _hard), ("inforcoef", _sampled),
-                          ("dact", _exiting), ("prune", _gated)):  # fmt: skip
-        losses = [_step(loss_of, where) for where in (torch.device("cpu"), device)]
+    for name, (wrap, loss_of) in TRAININGS.items():
+        losses = [_step(wrap, loss_of, where) for where in (torch.device("cpu"), device)]
         drawn = name in ("inforcoef", "prune")  # each machine draws its own masks
         found = abs(losses[0] - losses[1]) / (1 + abs(losses[0]))
         told = {"loss": losses[1], "loss_on_cpu": losses[0], "drawn": drawn}
-        yield name, told | ({"ok": bool(np.isfinite(losses[1]))} if drawn else checked(found, torch.float32))
+        state = {"ok": bool(np.isfinite(losses[1]))} if drawn else checked(found, TOLERANCES[torch.float32])
+        yield name, told | state
 
 
-def _step(loss_of: Callable[[PreTrainedModel, Tensor, Tensor, Tensor], tuple[nn.Module, Tensor]],
-          device: torch.device) -> float:  # fmt: skip
+Wrap = Callable[[PreTrainedModel], Any]
+LossOf = Callable[..., Tensor]  # of model, ids, real, labels
+
+
+def _step(wrap: Wrap, loss_of: LossOf, device: torch.device) -> float:
     ids, real = (t.to(device) for t in batch())
     labels = torch.arange(len(ids), device=device) % 2
+    dense = made("bert").requires_grad_(True)
     torch.manual_seed(0)
-    model, loss = loss_of(made("bert").to(device).requires_grad_(True), ids, real, labels)
+    model = wrap(dense).to(device).eval()  # made on the CPU, without dropout: each machine draws its own
+    loss = loss_of(model, ids, real, labels)
     weights = [w for w in model.parameters() if w.requires_grad]
     optimizer = torch.optim.AdamW(weights, lr=1e-3)
     before = [w.detach().clone() for w in weights]
@@ -138,40 +144,47 @@ def _step(loss_of: Callable[[PreTrainedModel, Tensor, Tensor, Tensor], tuple[nn.
     return float(loss.detach())
 
 
-Loss = tuple[nn.Module, Tensor]
-
-
-def _soft(dense: PreTrainedModel, ids: Tensor, real: Tensor, labels: Tensor) -> Loss:
-    target = saliency(dense, ids, torch.zeros_like(ids), real, labels)
-    model = AdaplerForSequenceClassification.wrap(dense).to(ids.device)
+def _soft(model: AdaplerForSequenceClassification, ids: Tensor, real: Tensor, labels: Tensor) -> Tensor:
+    target = saliency(model.model, ids, torch.zeros_like(ids), real, labels)
     found = model.soft(ids, torch.zeros_like(ids), real, 10.0)
     kl = kl_losses(found.steps, target, real, model.eta.detach(), model.theta.detach(), 10.0)
-    return model, cross_entropy(found.logits, labels) + 0.005 * kl.sum()
+    return cross_entropy(found.logits, labels) + 0.005 * kl.sum()
 
 
-def _hard(dense: PreTrainedModel, ids: Tensor, real: Tensor, labels: Tensor) -> Loss:
-    model = AdaplerForSequenceClassification.wrap(dense).to(ids.device)
+def _hard(model: AdaplerForSequenceClassification, ids: Tensor, real: Tensor, labels: Tensor) -> Tensor:
     model.set_thresholds(torch.full_like(model.eta, 0.9))
-    return model, model(input_ids=ids, attention_mask=real.long(), labels=labels).loss
+    loss: Tensor = model(input_ids=ids, attention_mask=real.long(), labels=labels).loss
+    return loss
 
 
-def _sampled(dense: PreTrainedModel, ids: Tensor, real: Tensor, labels: Tensor) -> Loss:
-    model = InforCoefForSequenceClassification.wrap(dense).to(ids.device)
-    return model, cross_entropy(model.soft(ids, torch.zeros_like(ids), real).logits, labels)
+def _sampled(model: InforCoefForSequenceClassification, ids: Tensor, real: Tensor, labels: Tensor) -> Tensor:
+    return cross_entropy(model.soft(ids, torch.zeros_like(ids), real).logits, labels)
 
 
-def _exiting(dense: PreTrainedModel, ids: Tensor, real: Tensor, labels: Tensor) -> Loss:
-    model = DactForSequenceClassification.wrap(dense).to(ids.device)
+def _exiting(model: DactForSequenceClassification, ids: Tensor, real: Tensor, labels: Tensor) -> Tensor:
     accumulator = model.accumulator(halts=False)
     logits = run_packed(model.model, ids, None, real, model.select_tokens, accumulator).logits
-    return model, cross_entropy(logits, labels) + 1e-3 * torch.stack(accumulator.ponder).sum(0).mean()
+    return cross_entropy(logits, labels) + 1e-3 * torch.stack(accumulator.ponder).sum(0).mean()
 
 
-def _gated(dense: PreTrainedModel, ids: Tensor, real: Tensor, labels: Tensor) -> Loss:
-    gates = Gates.of(dense)
+def _with_gates(dense: PreTrainedModel) -> nn.ModuleList:
+    return nn.ModuleList([dense, Gates.of(dense)])
+
+
+def _gated(model: nn.ModuleList, ids: Tensor, real: Tensor, labels: Tensor) -> Tensor:
+    dense, gates = model
     with gated(dense, gates.sample()):
         logits = dense(input_ids=ids, attention_mask=real.long()).logits
-    return nn.ModuleList([dense, gates]), cross_entropy(logits, labels) + gates.sparsity()
+    return cross_entropy(logits, labels) + gates.sparsity()
+
+
+TRAININGS: dict[str, tuple[Wrap, LossOf]] = {
+    "adapler soft": (AdaplerForSequenceClassification.wrap, _soft),
+    "adapler hard": (AdaplerForSequenceClassification.wrap, _hard),
+    "inforcoef": (InforCoefForSequenceClassification.wrap, _sampled),
+    "dact": (DactForSequenceClassification.wrap, _exiting),
+    "prune": (_with_gates, _gated),
+}
 
 
 def methods(device: torch.device, texts: int) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -185,7 +198,8 @@ def methods(device: torch.device, texts: int) -> Iterator[tuple[str, dict[str, A
     cases = [AttributionInput(windows, len(text.words), 0) for text, windows in read]
     for name in METHODS:
         wanted, found = (_scores(c, name, cases, settings) for c in both)
-        yield name, checked(apart(found[0], wanted[0]), torch.float32) | {"ms_per_text": found[1]}
+        at_most = REGRESSION if name == "kernel_shap" else TOLERANCES[torch.float32]
+        yield name, checked(apart(found[0], wanted[0]), at_most) | {"ms_per_text": found[1]}
 
 
 def _scores(

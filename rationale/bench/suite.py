@@ -140,7 +140,8 @@ def measure(suite: Suite, name: str, length: int, device: torch.device) -> Itera
     dense = dense_model(name, device, bf16)
     if length > int(dense.config.max_position_embeddings):
         return
-    ways = ways_to_run(dense, length, suite)
+    with torch.autocast(device.type, torch.bfloat16, enabled=bf16):  # models are probed when they are wrapped
+        ways = ways_to_run(dense, length, suite)
     for batch_size in suite.batch_sizes:
         ids = _ids(dense, (batch_size, length), suite.seed)
         with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=bf16):
