@@ -45,7 +45,7 @@ def no_values(classifier: Classifier) -> str | None:
     return no_rows(classifier) or (NO_VALUES if carrier_of(classifier) is None else None)
 
 
-def _read(classifier: Classifier, batch: Batch) -> Tensor:
+def reading_weights(classifier: Classifier, batch: Batch) -> Tensor:
     """Return each token's share [B,T] of what the head reads."""
     reads = reads_of(classifier.model)
     if reads is None:
@@ -72,7 +72,7 @@ def _summarise(classifier: Classifier, batch: Batch) -> dict[str, Tensor]:
     with torch.inference_mode(), noting(classifier) as noted, classifier.autocast():
         output = classifier.model(input_ids=batch.ids, **classifier.inputs(batch), output_attentions=True)
         maps = tuple(a.float() for a in _maps(output, batch))  # [B,H,T,T] of each layer
-    flow = read = _read(classifier, batch)  # [B,T]
+    flow = read = reading_weights(classifier, batch)  # [B,T]
     for layer in reversed(maps):
         flow = (torch.einsum("bs,bst->bt", flow, layer.mean(1)) + flow) / 2  # [B,T]
     rows = [torch.einsum("bs,bhst->bht", read, m) for m in maps]  # [B,H,T] each
@@ -138,5 +138,5 @@ def attention_x_gradient(classifier: Classifier, request: AttributionBatch) -> T
         last = _maps(output, batch)[-1]  # [B,H,T,T]
         (gradient,) = torch.autograd.grad(chosen, last)  # [B,H,T,T]
     product = (last.detach().float() * gradient.float()).clamp(min=0).mean(1)  # [B,T,T]
-    scores: Tensor = torch.einsum("bs,bst->bt", _read(classifier, batch), product)  # [B,T]
+    scores: Tensor = torch.einsum("bs,bst->bt", reading_weights(classifier, batch), product)  # [B,T]
     return scores

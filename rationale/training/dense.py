@@ -7,7 +7,7 @@ windows. One seed fixes head, order of batches and dropout, also across a kill.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from torch.optim import AdamW
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, get_linear_schedule_with_warmup
 
 from eraser import Dataset, Fault, InputError
+from eraser.files.content import content_of_examples
 from eraser.files.owned import claim, finish, forget, is_done
 from eraser.labels import SEVERAL
 from eraser.progress import say
@@ -34,9 +35,11 @@ from rationale.hf.device import pick_device, use_bf16
 from rationale.hf.folder_checks import content_of_model
 from rationale.hf.positions import longest
 from rationale.inference.predict import piece_budget, text_probs
+from rationale.models.rationale_head import save_head
 from rationale.settings import digest
-from rationale.text.encode import Encoder
+from rationale.text.encode import Batch, Encoder
 from rationale.text.windows import length_batches
+from rationale.training.align import alignment_of, head_of, with_marks
 from rationale.training.loop import (
     Loop,
     TrainingWindow,
@@ -77,9 +80,11 @@ def train_dense(
         message = f"cannot train on several labels per text, as {several[0]!r}; such models can be evaluated"
         raise InputError(Fault.of(message, dataset.source))
     examples = [e for s in ("train", "val") for e in dataset.splits.get(s, ())]
-    texts = digest([(e.id, e.label, e.query, dataset.text(e).words) for e in examples])
+    taught = settings.marks.align != "none"
+    marks = [content_of_examples(dataset, dataset.splits.get("train", ()))] if taught else []
+    texts = digest([(e.id, e.label, e.query, dataset.text(e).words) for e in examples], *marks)
     check_splits(dataset)
-    wanted = {**asdict(settings), "dataset": dataset.name, "backbone": origin, "texts": texts}
+    wanted = {**settings.as_record(), "dataset": dataset.name, "backbone": origin, "texts": texts}
     wanted |= {"content_of_backbone": content_of_model(origin)}
     if is_done(out, BY, wanted, (origin,), overwrite):
         say(f"already done: {out}")
@@ -113,17 +118,25 @@ class _Run:
         AcceleratorState._reset_state(True)  # else a second run keeps the precision of the first
         self.accelerator = Accelerator(mixed_precision="bf16" if bf16 else "no", cpu=device.type == "cpu")
         self.windows = training_windows(encoder, dataset, dataset.splits["train"])
-        optimizer = AdamW(decay_groups(model.named_parameters(), settings.weight_decay), lr=settings.lr)
+        if settings.marks.align != "none":
+            self.windows = with_marks(self.windows, dataset, settings.marks)
+        head = head_of(model, settings.marks)
+        named = chain(model.named_parameters(), () if head is None else head.named_parameters())
+        optimizer = AdamW(decay_groups(named, settings.weight_decay), lr=settings.lr)
         self.steps = -(-len(self.windows) // settings.batch_size)
         total = self.steps * settings.epochs
         warmup = round(settings.warmup * total)
         schedule = get_linear_schedule_with_warmup(optimizer, warmup, total)  # type: ignore[no-untyped-call]
         self.model, self.optimizer, self.schedule = self.accelerator.prepare(model, optimizer, schedule)
         self.classifier = Classifier(model, encoder, dataset.labels, self.accelerator.device, bf16)
+        if head is not None:
+            head.to(self.accelerator.device)
+        self.alignment = alignment_of(self.classifier, settings.marks, head)
         plain = self.accelerator.unwrap_model(self.model)
+        trained = plain if head is None else nn.ModuleList([plain, head])
         optimizers = {"weights": self.optimizer.optimizer}
         file = out / CHECKPOINT
-        self.loop = Loop(file, plain, optimizers, identity, settings.checkpoint_seconds)
+        self.loop = Loop(file, trained, optimizers, identity, settings.checkpoint_seconds)
 
     def train(self, record: dict[str, Any], tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:
         self._resume()
@@ -139,7 +152,7 @@ class _Run:
             self._keep_epoch([*progress["log"], entry], tokenizer)
             if score >= progress["best"]:  # of equals the later, trained longer
                 progress["best"] = score
-                save_classifier(self.accelerator.unwrap_model(self.model), tokenizer, self.out)
+                self._save(tokenizer, self.out)
             self.loop.next_epoch(entry)
             self.loop.save()
         record |= {"val_accuracy": progress["best"], "log": progress["log"]}
@@ -156,8 +169,14 @@ class _Run:
         if (epoch := log[-1]["epoch"]) in best:
             folder = self.out / EPOCHS / str(epoch)
             folder.mkdir(parents=True, exist_ok=True)
-            save_classifier(self.accelerator.unwrap_model(self.model), tokenizer, folder)
+            self._save(tokenizer, folder)
         forget(self.out, *(f"{EPOCHS}/{e['epoch']}" for e in log if e["epoch"] not in best))
+
+    def _save(self, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
+        """Write the model as it is now, and its rationale head where there is one."""
+        save_classifier(self.accelerator.unwrap_model(self.model), tokenizer, folder)
+        if self.alignment is not None and self.alignment.head is not None:
+            save_head(self.alignment.head, folder)
 
     def _step(self, rows: Sequence[TrainingWindow]) -> float:
         """Take one optimiser step on the mean loss of `rows`, in micro-batches that fit in memory."""
@@ -178,11 +197,21 @@ class _Run:
         """Return the mean loss of windows, and the examples of those whose logits are no numbers."""
         batch = self.encoder.collate([r.window for r in rows]).to(self.accelerator.device)
         labels = torch.tensor([r.label for r in rows], device=self.accelerator.device)
-        with self.accelerator.autocast():
-            logits = self.model(input_ids=batch.ids, **self.classifier.inputs(batch)).logits
+        logits, of_marks = self._answer(batch, rows)
         finite = logits.detach().isfinite().all(1).tolist()
         strange = [row.id for row, is_finite in zip(rows, finite, strict=True) if not is_finite]
-        return nn.functional.cross_entropy(logits.float(), labels), strange
+        return nn.functional.cross_entropy(logits.float(), labels) + of_marks, strange
+
+    def _answer(
+        self, batch: Batch, rows: Sequence[TrainingWindow]
+    ) -> tuple[torch.Tensor, torch.Tensor | float]:
+        """Return logits [B,C] of a batch, and the loss of people's marks where they are taught."""
+        if self.alignment is None:
+            with self.accelerator.autocast():
+                return self.model(input_ids=batch.ids, **self.classifier.inputs(batch)).logits, 0.0
+        marks = [torch.from_numpy(row.marks) for row in rows]
+        padded = nn.utils.rnn.pad_sequence(marks, batch_first=True).to(batch.ids.device)  # [B,T]
+        return self.alignment.losses(batch, padded)
 
     def _resume(self) -> None:
         if not self.loop.resume():

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
@@ -28,11 +29,12 @@ POOL = 50  # batches shuffled together before sorting by length: little padding,
 
 @dataclass(frozen=True)
 class TrainingWindow:
-    """One window, the index of its label, and the id of its example."""
+    """One window, the index of its label, the id of its example, and people's marks [T] where they teach."""
 
     window: Window
     label: int
     id: str = ""
+    marks: NDArray[np.float32] | None = field(default=None, compare=False)
 
 
 class Loop:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self
 
 from eraser import Fault, InputError
 from rationale.settings import DEVICE_HELP, Precision, setting
@@ -13,6 +13,51 @@ from rationale.settings import DEVICE_HELP, Precision, setting
 SEED_HELP = "Random seed of weights, batch order and dropout."
 PRECISION_HELP = "Numerical precision; auto is bf16 where the hardware supports it."
 Rule = tuple[bool, str, Any]  # (holds, what was expected, what came)
+
+
+@dataclass(frozen=True)
+class AlignSettings:
+    """How a dense classifier is taught what people marked; not at all by default."""
+
+    align: Literal["none", "human"] = setting("none", "Teach the model what people marked: human.")
+    align_form: Literal["attention", "head"] = setting(
+        "attention", "What is taught: its attention, or a rationale head (method `learned`)."
+    )
+    align_weight: float = setting(1.0, "Weight of the marks' loss beside the task loss.")
+    align_layers: str = setting("last", "Layers whose attention is taught: last, all, or numbers from 1.")
+    align_heads: str = setting("all", "Heads whose mean is taught: all, or numbers from 1.")
+    align_gold: Literal["union", "share"] = setting(
+        "union", "Marks: the union of the annotators', or the share of them who marked a word."
+    )
+
+    def layers(self, depth: int) -> frozenset[int]:
+        """Return the layers that are taught, counted from 0."""
+        if self.align_layers == "last":
+            return frozenset({depth - 1})
+        return frozenset(_numbers("layers", self.align_layers, depth))
+
+    def heads(self, count: int) -> list[int]:
+        """Return the heads that are taught, counted from 0."""
+        return _numbers("heads", self.align_heads, count)
+
+    def rules(self) -> list[Rule]:
+        """Return what must hold."""
+        changed = [f.name for f in fields(self) if getattr(self, f.name) != f.default]
+        unused = changed and self.align == "none"
+        return [
+            (0 < self.align_weight < math.inf, "an align_weight above 0", self.align_weight),
+            (not unused, "--align human with the other options of align", ", ".join(changed)),
+        ]
+
+
+def _numbers(what: str, text: str, count: int) -> list[int]:
+    """Return numbers from 0 of `all`, or of numbers from 1, comma-separated."""
+    if text == "all":
+        return list(range(count))
+    found = [int(x) - 1 for x in text.split(",") if x.strip().isdecimal()]
+    if len(found) != text.count(",") + 1 or not all(0 <= n < count for n in found):
+        raise InputError(Fault(f"align_{what} of numbers from 1 to {count}, or all", repr(text)))
+    return sorted(set(found))
 
 
 @dataclass(frozen=True)
@@ -34,6 +79,13 @@ class TrainSettings:
     seed: int = setting(0, SEED_HELP)
     checkpoint_seconds: float = 120.0
     keep_epochs: int = setting(1, "Number of best epochs whose weights are kept for `train adapler`.")
+    marks: AlignSettings = field(default_factory=AlignSettings)
+
+    def as_record(self) -> dict[str, Any]:
+        """Return the settings by name; those of `marks` only where marks are taught."""
+        found = asdict(self)
+        marks = found.pop("marks")
+        return found if self.marks == AlignSettings() else found | marks
 
     def check(self) -> None:
         """Refuse settings that cannot train, all at once."""
@@ -54,6 +106,7 @@ class TrainSettings:
         ]
         if not 0 < self.lr < math.inf:
             faults.append(Fault("a learning rate above 0", str(self.lr)))
+        faults += [Fault(expected, str(got)) for holds, expected, got in self.marks.rules() if not holds]
         if faults:
             raise InputError(*faults)
 

@@ -1,0 +1,147 @@
+"""A dense classifier taught to see what people marked, in its attention or in a rationale head.
+
+Form `attention`: how far the token that the head reads looks at each piece, before dropout, as a share of its
+looks at words' pieces, is taught by cross-entropy with the marks, scaled to sum 1 (HateXplain, Mathew et al.
+2021, teaches the last layer's [CLS] row so). Form `head`: a linear unit on the last states says of each piece
+whether it is marked, taught by binary cross-entropy. Windows without marks add nothing to either loss.
+
+Axes: B window, H head, T piece, D hidden width.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+from eraser import Dataset, Example, Fault, InputError
+from eraser.types import Floats
+from rationale.attribution.attention import reading_weights
+from rationale.hf.classifier import Classifier
+from rationale.models.packed.layers import LayerCall, depth_of, width_of
+from rationale.models.packed.soft import run_padded, weighed
+from rationale.models.rationale_head import RationaleHead
+from rationale.text.encode import Batch
+from rationale.text.windows import OUTSIDE, Window
+from rationale.training.loop import TrainingWindow
+from rationale.training.settings import AlignSettings
+
+SMALLEST = 1e-6  # added to a share before its logarithm: a mark that is not looked at costs no more than this
+GOLDS: dict[str, Callable[[Dataset, Example], Floats]] = {
+    "union": lambda dataset, example: dataset.truth(example).gold.astype(np.float64),
+    "share": Dataset.votes,
+}
+
+
+def with_marks(
+    windows: Sequence[TrainingWindow], dataset: Dataset, settings: AlignSettings
+) -> list[TrainingWindow]:
+    """Return the windows of the train split with what people marked of each, 0s where nobody did.
+
+    Raises:
+        InputError: nobody marked anything, or single annotators are asked for and there are none.
+    """
+    found = {e.id: GOLDS[settings.align_gold](dataset, e) for e in dataset.splits["train"]}
+    known = {id: share for id, share in found.items() if np.nansum(share) > 0}
+    if not known:
+        of = "the marks of single annotators" if settings.align_gold == "share" else "human evidence"
+        raise InputError(Fault.of(f"--align human needs {of} on train, and there is none", dataset.source))
+    return [replace(w, marks=_on_pieces(w.window, known.get(w.id))) for w in windows]
+
+
+def _on_pieces(window: Window, share: Floats | None) -> NDArray[np.float32]:
+    """Return for each piece [T] the largest mark of the words [W] that it belongs to."""
+    marks = np.zeros(len(window), dtype=np.float32)
+    for i in () if share is None else np.flatnonzero(window.word != OUTSIDE):
+        marks[i] = share[window.word[i] : window.end[i]].max()
+    return marks
+
+
+def attention_loss(looks: Tensor, marks: Tensor, inside: Tensor) -> Tensor:
+    """Return the mean over windows of the cross-entropy between marks and looks.
+
+    Args:
+        looks: attention of the token that the head reads [B,T].
+        marks: 0 and more [B,T].
+        inside: True where a piece belongs to a word [B,T].
+    """
+    looks = looks.masked_fill(~inside, 0.0)  # [B,T]
+    found = looks / looks.sum(1, keepdim=True).clamp(min=SMALLEST)  # [B,T]
+    wanted = marks / marks.sum(1, keepdim=True).clamp(min=SMALLEST)  # [B,T], 0s where nobody marked
+    return -(wanted * (found + SMALLEST).log()).sum(1).mean()  # a number
+
+
+def head_loss(logits: Tensor, marks: Tensor, inside: Tensor) -> Tensor:
+    """Return the mean over windows of the binary cross-entropy of words' pieces; all arguments [B,T]."""
+    each = nn.functional.binary_cross_entropy_with_logits(logits, marks, reduction="none")  # [B,T]
+    each = each.masked_fill(~inside, 0.0)  # [B,T]
+    per_window = each.sum(1) / inside.sum(1).clamp(min=1)  # [B]
+    return per_window.masked_fill(~(marks > 0).any(1), 0.0).mean()  # a number
+
+
+@dataclass
+class Alignment:
+    """What is taught beside the labels; `head` only in the form `head`."""
+
+    settings: AlignSettings
+    classifier: Classifier
+    head: RationaleHead | None = None
+    layers: frozenset[int] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.layers = self.settings.layers(depth_of(self.classifier.model))
+
+    def losses(self, batch: Batch, marks: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the logits [B,C] of a batch, and the weighted loss of its marks [B,T]."""
+        noted = _Noted(self.classifier, batch, self.layers)
+        with self.classifier.autocast():
+            logits = run_padded(self.classifier.model, batch.ids, batch.types, batch.real, noted.step)
+        inside = batch.word != OUTSIDE  # [B,T]
+        if self.head is not None:
+            return logits, self.settings.align_weight * head_loss(self.head(noted.states), marks, inside)
+        rows = torch.stack([self._mean(looks) for looks in noted.looks])  # [layers,B,T]
+        loss = torch.stack([attention_loss(row, marks, inside) for row in rows]).mean()  # a number
+        return logits, self.settings.align_weight * loss
+
+    def _mean(self, looks: Tensor) -> Tensor:
+        """Return the mean [B,T] over the heads that are taught."""
+        heads = self.settings.heads(looks.shape[1])
+        return looks[:, heads].mean(1)  # [B,T]
+
+
+class _Noted:
+    """What a pass leaves: the looks [B,H,T] of chosen layers, and the states [B,T,D] of the last."""
+
+    def __init__(self, classifier: Classifier, batch: Batch, layers: frozenset[int]) -> None:
+        self.read, self.layers = reading_weights(classifier, batch), layers  # [B,T]
+        self.looks: list[Tensor] = []
+        self.states = torch.empty(0)
+
+    def step(self, layer: int, states: Tensor, run: LayerCall) -> Tensor:
+        """Run a layer, and note its looks where it is one of those that are taught."""
+        self.states = weighed(run, states, self._weigh) if layer in self.layers else run(states)  # [B,T,D]
+        return self.states
+
+    def _weigh(self, logits: Tensor) -> Tensor:
+        """Return the weights [B,H,T,T] of attention's logits, as they would be."""
+        weights = logits.softmax(-1)  # [B,H,T,T]
+        self.looks.append(torch.einsum("bs,bhst->bht", self.read, weights))
+        return weights
+
+
+def head_of(model: PreTrainedModel, settings: AlignSettings) -> RationaleHead | None:
+    """Return a fresh rationale head for a model; None where none is taught."""
+    wanted = settings.align != "none" and settings.align_form == "head"
+    return RationaleHead(width_of(model)) if wanted else None
+
+
+def alignment_of(
+    classifier: Classifier, settings: AlignSettings, head: RationaleHead | None
+) -> Alignment | None:
+    """Return what teaches the marks; None where nothing does."""
+    return None if settings.align == "none" else Alignment(settings, classifier, head)
