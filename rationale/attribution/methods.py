@@ -20,6 +20,7 @@ from rationale.attribution import attention as attn
 from rationale.attribution import gradients as grad
 from rationale.attribution import perturbation as pert
 from rationale.attribution import survivors as adaptive
+from rationale.attribution.learned import learned, no_head
 from rationale.attribution.request import AttributionBatch
 from rationale.explanations.pooling import Reduce
 from rationale.text.windows import OUTSIDE
@@ -158,6 +159,7 @@ METHODS: dict[str, Method] = {
     "occlusion": _asking(pert.occlusion, "arXiv 1311.2901", ("occlusion_words",)),
     "lime": _asking(pert.lime, "arXiv 1602.04938", ("lime_samples", "seed")),
     "kernel_shap": _asking(pert.kernel_shap, "arXiv 1705.07874", ("shap_samples", "seed"), pert.expected_sum),
+    "learned": _weights(learned, "a rationale head", needs=no_head),
     "survivors": _chosen(survivors, adaptive.n_layers),
     "contribution": _chosen(contribution),
     "position": _floor(position),

@@ -44,6 +44,7 @@ from rationale.models.capabilities import without_removal as without_removal_of
 from rationale.models.packed.alone import length_matters, settled
 from rationale.models.packed.entry import takes_types
 from rationale.models.packed.layers import anatomy_of
+from rationale.models.rationale_head import RationaleHead, load_head
 from rationale.pass_cache import PassCache
 from rationale.settings import LongTexts, Precision
 from rationale.text.encode import Batch, Encoder
@@ -60,7 +61,8 @@ AskedT = TypeVar("AskedT", bound=TextClassifier)
 class Classifier:
     """A model, the encoder that feeds it, its labels in the order of its answers, and its precision.
 
-    `passes`, where given, keeps what methods share; `head` is how logits become answers.
+    `passes`, where given, keeps what methods share; `head` is how logits become answers; `rationale_head`
+    says which pieces people would mark, where that was taught.
     """
 
     model: PreTrainedModel
@@ -70,6 +72,7 @@ class Classifier:
     bf16: bool = False
     passes: PassCache | None = None
     head: Head = "softmax"
+    rationale_head: RationaleHead | None = None
     opaque: ClassVar[bool] = False
 
     def read(self, windows: Sequence[Window]) -> Floats:
@@ -78,7 +81,10 @@ class Classifier:
 
     def identity(self) -> str:
         """Return a hash of what the model computes, and of its head where that is not the usual one."""
-        return fingerprint(self.model, "" if self.head == "softmax" else self.head)
+        answers = "" if self.head == "softmax" else self.head
+        return fingerprint(
+            self.model, answers + ("" if self.rationale_head is None else self.rationale_head.identity())
+        )
 
     def where(self) -> str:
         """Return device, threads and precision."""
@@ -222,7 +228,8 @@ def load_classifier(
         missing = ", ".join(sorted(invented)[:3])
         raise InputError(Fault.of(f"not a fine-tuned classifier: no weights for {missing}", path))
     how = {"labels": labels, "device": device, "precision": precision, "long_texts": long_texts}
-    return classifier_of(model, load_tokenizer(path), path, max_length=max_length, **how)  # type: ignore[arg-type]
+    found = classifier_of(model, load_tokenizer(path), path, max_length=max_length, **how)  # type: ignore[arg-type]
+    return replace(found, rationale_head=load_head(Path(path), model))
 
 
 def classifier_of(  # noqa: PLR0913 (as load_classifier)

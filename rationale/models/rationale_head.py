@@ -5,14 +5,19 @@ Axes: B window, T piece, D hidden width.
 
 from __future__ import annotations
 
+from hashlib import sha256
 from pathlib import Path
 
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
+from transformers import PreTrainedModel
 
 from eraser import Fault, InputError
+from eraser.files.owned import writes
 from eraser.files.whole import write_whole
+from rationale.models.adaptive import unwrap
+from rationale.models.packed.layers import width_of
 
 FILE = "rationale_head.safetensors"
 MOST = 2**20  # bytes of a head's file: two hundred thousand numbers
@@ -30,14 +35,20 @@ class RationaleHead(nn.Module):
         """Return logits [B,T] of states [B,T,D]."""
         return states.float() @ self.weight + self.bias  # [B,T]
 
+    def identity(self) -> str:
+        """Return a hash of the weights."""
+        weights = torch.cat([self.weight.detach().flatten(), self.bias.detach().flatten()]).cpu()  # [D+1]
+        return sha256(weights.numpy().tobytes()).hexdigest()
+
 
 def save_head(head: RationaleHead, folder: Path) -> None:
     """Write a head beside its model."""
     tensors = {name: t.detach().cpu().contiguous() for name, t in head.state_dict().items()}
     write_whole(folder / FILE, lambda partial: save_file(tensors, partial))
+    writes(folder, FILE)
 
 
-def load_head(folder: Path, width: int) -> RationaleHead | None:
+def load_head(folder: Path, model: PreTrainedModel) -> RationaleHead | None:
     """Return the head in a model's folder; None where there is none.
 
     Raises:
@@ -48,10 +59,11 @@ def load_head(folder: Path, width: int) -> RationaleHead | None:
         return None
     if not file.is_file() or file.stat().st_size > MOST:
         raise InputError(Fault(f"a rationale head of at most {MOST:,} bytes", "another file", file))
+    width = width_of(unwrap(model))
     head = RationaleHead(width)
     try:
         head.load_state_dict(load_file(file))
     except Exception as error:  # no safetensors, or tensors of other names or shapes
         first = str(error).splitlines()[0]
         raise InputError(Fault(f"a rationale head of width {width}", first, file)) from None
-    return head.eval()
+    return head.to(model.device).requires_grad_(False).eval()

@@ -86,7 +86,7 @@ def head_loss(logits: Tensor, marks: Tensor, inside: Tensor) -> Tensor:
 
 @dataclass
 class Alignment:
-    """What is taught beside the labels; `head` only in the form `head`."""
+    """What is taught beside the labels; `head` where the form has one."""
 
     settings: AlignSettings
     classifier: Classifier
@@ -102,11 +102,11 @@ class Alignment:
         with self.classifier.autocast():
             logits = run_padded(self.classifier.model, batch.ids, batch.types, batch.real, noted.step)
         inside = batch.word != OUTSIDE  # [B,T]
-        if self.head is not None:
-            return logits, self.settings.align_weight * head_loss(self.head(noted.states), marks, inside)
-        rows = torch.stack([self._mean(looks) for looks in noted.looks])  # [layers,B,T]
-        loss = torch.stack([attention_loss(row, marks, inside) for row in rows]).mean()  # a number
-        return logits, self.settings.align_weight * loss
+        terms = [] if self.head is None else [head_loss(self.head(noted.states), marks, inside)]
+        if noted.looks:
+            of_layers = [attention_loss(self._mean(looks), marks, inside) for looks in noted.looks]
+            terms.append(torch.stack(of_layers).mean())
+        return logits, self.settings.align_weight * torch.stack(terms).sum()
 
     def _mean(self, looks: Tensor) -> Tensor:
         """Return the mean [B,T] over the heads that are taught."""
@@ -136,8 +136,7 @@ class _Noted:
 
 def head_of(model: PreTrainedModel, settings: AlignSettings) -> RationaleHead | None:
     """Return a fresh rationale head for a model; None where none is taught."""
-    wanted = settings.align != "none" and settings.align_form == "head"
-    return RationaleHead(width_of(model)) if wanted else None
+    return RationaleHead(width_of(model)) if settings.has_head else None
 
 
 def alignment_of(

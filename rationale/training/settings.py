@@ -20,8 +20,8 @@ class AlignSettings:
     """How a dense classifier is taught what people marked; not at all by default."""
 
     align: Literal["none", "human"] = setting("none", "Teach the model what people marked: human.")
-    align_form: Literal["attention", "head"] = setting(
-        "attention", "What is taught: its attention, or a rationale head (method `learned`)."
+    align_form: Literal["attention", "head", "both"] = setting(
+        "attention", "What is taught: its attention, a rationale head (method `learned`), or both."
     )
     align_weight: float = setting(1.0, "Weight of the marks' loss beside the task loss.")
     align_layers: str = setting("last", "Layers whose attention is taught: last, all, or numbers from 1.")
@@ -30,8 +30,15 @@ class AlignSettings:
         "union", "Marks: the union of the annotators', or the share of them who marked a word."
     )
 
+    @property
+    def has_head(self) -> bool:
+        """Whether a rationale head is taught."""
+        return self.align != "none" and self.align_form != "attention"
+
     def layers(self, depth: int) -> frozenset[int]:
-        """Return the layers that are taught, counted from 0."""
+        """Return the layers whose attention is taught, counted from 0."""
+        if self.align_form == "head":
+            return frozenset()
         if self.align_layers == "last":
             return frozenset({depth - 1})
         return frozenset(_numbers("layers", self.align_layers, depth))
