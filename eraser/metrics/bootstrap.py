@@ -1,14 +1,16 @@
 """How sure is an aggregate? Percentile bootstrap over examples, paired between methods.
 
 A metric's per-example columns [N,K] are averaged, then folded to one number, so a resample is one
-matrix product. NaN in a column means that the example has no say in it. Above GROUPS examples, groups of
-them, assigned at random, are drawn in their place: a mean varies with them as it does with single
-examples, and neither memory nor time for a resample grows with N.
+matrix product. NaN in a column means that the example has no say in it. Where a model was trained several
+times, trainings are drawn too (a hierarchical bootstrap), so that an interval tells of another training.
+
+Above GROUPS examples, groups of them, assigned at random, are drawn in their place: a mean varies with them
+as it does with single examples, and neither memory nor time for a resample grows with N.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -92,6 +94,53 @@ def difference(ours: Floats, theirs: Floats, fold: Fold, seed: int = 0) -> Estim
         raise ValueError(f"paired columns need one shape, got {ours.shape} and {theirs.shape}")
     one, other = _Sums.of(ours, seed), _Sums.of(theirs, seed)
     return _estimate(lambda w: fold(one.means(w)) - fold(other.means(w)), len(ours), seed)
+
+
+def estimate_over_trainings(columns: Sequence[Floats], fold: Fold, seed: int = 0) -> Estimate:
+    """Return the mean over trainings of the folded value, with an interval over examples and trainings.
+
+    Each resample draws examples, the same for all trainings, and trainings, both with replacement.
+
+    Args:
+        columns: of each training, for the same examples in one order [S][N,K].
+        fold: see the module.
+        seed: of the resamples.
+    """
+    sums = [_Sums.of(of_one, seed) for of_one in columns]
+    return _over(lambda weights: np.stack([fold(s.means(weights)) for s in sums]), columns, seed)
+
+
+def difference_over_trainings(
+    ours: Sequence[Floats], theirs: Sequence[Floats], fold: Fold, seed: int = 0
+) -> Estimate:
+    """Return the mean over trainings of fold(ours) − fold(theirs), with an interval as above.
+
+    Training i of both is a pair, row j of all the same example.
+    """
+    if [a.shape for a in ours] != [b.shape for b in theirs]:
+        raise ValueError("paired trainings need columns of one shape")
+    pairs = [(_Sums.of(a, seed), _Sums.of(b, seed)) for a, b in zip(ours, theirs, strict=True)]
+
+    def values(weights: Floats) -> Floats:
+        return np.stack([fold(a.means(weights)) - fold(b.means(weights)) for a, b in pairs])  # [S,R]
+
+    return _over(values, ours, seed)
+
+
+def _over(values_of: Callable[[Floats], Floats], columns: Sequence[Floats], seed: int) -> Estimate:
+    """Return an estimate of what `values_of` weights of examples [R,G] is in each training [S,R]."""
+    if len({len(of_one) for of_one in columns}) != 1:
+        raise ValueError("trainings need the same examples")
+    trainings = len(columns)
+    drawn = resamples(trainings, seed + 1) / trainings  # [R,S]
+    once = np.ones((1, trainings)) / trainings  # [1,S]
+
+    def mean(weights: Floats) -> Floats:
+        of_trainings = once if len(weights) == 1 else drawn
+        found: Floats = (of_trainings.T * values_of(weights)).sum(0)  # [R]
+        return found
+
+    return _estimate(mean, len(columns[0]), seed)
 
 
 def _estimate(value_of: Callable[[Floats], Floats], n: int, seed: int) -> Estimate:

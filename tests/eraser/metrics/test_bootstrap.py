@@ -1,12 +1,21 @@
 from __future__ import annotations
 
+from itertools import product
 from math import isnan, nan
 
 import numpy as np
 import pytest
 
 from eraser.metrics.answers import correlation
-from eraser.metrics.bootstrap import RESAMPLES, Estimate, difference, estimate, resamples
+from eraser.metrics.bootstrap import (
+    RESAMPLES,
+    Estimate,
+    difference,
+    difference_over_trainings,
+    estimate,
+    estimate_over_trainings,
+    resamples,
+)
 from eraser.metrics.table import METRICS, f1_of_means, mean, micro_f1
 
 
@@ -227,3 +236,46 @@ def test_memory_of_a_resample_has_an_end():
     estimate(np.ones((GROUPS + 1, 1)), mean)
     assert resamples(GROUPS, 0).shape == (RESAMPLES, GROUPS)
     assert resamples.cache_info().hits == 1
+
+
+def test_identical_trainings_have_the_interval_of_one():
+    columns = np.random.default_rng(0).random((60, 2))
+    one = estimate(columns, f1_of_means)
+    found = estimate_over_trainings([columns] * 4, f1_of_means)
+    assert (found.value, found.low, found.high, found.n) == pytest.approx((one.value, one.low, one.high, 60))
+
+
+def test_trainings_that_differ_only_in_level_have_the_spread_of_their_mean():
+    levels = [0.2, 0.5, 0.8]
+    found = estimate_over_trainings([np.full((30, 1), level) for level in levels], mean)
+    assert found.value == pytest.approx(0.5)
+    assert (found.low, found.high) == pytest.approx((0.2, 0.8))  # each of them is 1 draw in 27, above 2.5 %
+    levels = [0.1, 0.2, 0.4, 0.7, 1.1]
+    found = estimate_over_trainings([np.full((30, 1), level) for level in levels], mean)
+    means = [np.mean(drawn) for drawn in product(levels, repeat=5)]  # all 3,125 draws are as likely
+    assert (found.low, found.high) == pytest.approx(tuple(np.quantile(means, [0.025, 0.975])), abs=0.04)
+
+
+def test_interval_over_trainings_matches_a_slow_one():
+    rng = np.random.default_rng(3)
+    columns = [rng.normal(0.1 * i, 1, (40, 1)) for i in range(3)]
+    found = estimate_over_trainings(columns, mean)
+    drawn = []
+    for _ in range(4000):
+        rows = rng.integers(0, 40, 40)
+        drawn.append(np.mean([columns[i][rows].mean() for i in rng.integers(0, 3, 3)]))
+    low, high = np.quantile(drawn, [0.025, 0.975])
+    assert found.value == pytest.approx(np.mean(columns))
+    assert (found.low, found.high) == pytest.approx((low, high), abs=0.04)
+
+
+def test_differences_are_taken_within_a_training():
+    rng = np.random.default_rng(0)
+    theirs = [rng.random((25, 1)) + 10 * i for i in range(3)]  # trainings differ far more than methods do
+    ours = [columns + 0.25 for columns in theirs]
+    found = difference_over_trainings(ours, theirs, mean)
+    assert (found.value, found.low, found.high) == pytest.approx((0.25, 0.25, 0.25))
+    with pytest.raises(ValueError, match="one shape"):
+        difference_over_trainings(ours, theirs[:2], mean)
+    with pytest.raises(ValueError, match="the same examples"):
+        estimate_over_trainings([ours[0], ours[1][:5]], mean)
