@@ -6,8 +6,8 @@ windows. One seed fixes head, order of batches and dropout, also across a kill.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,7 @@ from rationale.inference.predict import piece_budget, text_probs
 from rationale.settings import digest
 from rationale.text.encode import Encoder
 from rationale.text.windows import length_batches
+from rationale.training.class_weights import as_tensor, by_label, say_balance, weighted, weights_of
 from rationale.training.loop import (
     Loop,
     TrainingWindow,
@@ -79,22 +80,29 @@ def train_dense(
     examples = [e for s in ("train", "val") for e in dataset.splits.get(s, ())]
     texts = digest([(e.id, e.label, e.query, dataset.text(e).words) for e in examples])
     check_splits(dataset)
-    wanted = {**asdict(settings), "dataset": dataset.name, "backbone": origin, "texts": texts}
+    weights = weights_of(settings.class_weights, dataset)
+    wanted = {**settings.as_record(), "dataset": dataset.name, "backbone": origin, "texts": texts}
     wanted |= {"content_of_backbone": content_of_model(origin)}
+    wanted = json.loads(json.dumps(wanted))  # as it is read again
     if is_done(out, BY, wanted, (origin,), overwrite):
         say(f"already done: {out}")
         return read_settings(out)
+    say_balance(dataset, weights)
     set_seed(settings.seed)
     model, tokenizer = start()
     length = min(settings.max_length, longest(model, tokenizer))
     claim(out, BY, wanted, (origin,), (CHECKPOINT, ".partial/*"), overwrite)
     run = _Run(model, Encoder(tokenizer, length), dataset, out, settings, wanted)
+    run.class_weights = as_tensor(weights, run.accelerator.device)
     record = {"training": wanted, "max_length": length, "labels": list(dataset.labels)}
+    record |= by_label(weights, dataset)
     return run.train(record, tokenizer)
 
 
 class _Run:
     """One training run: model, optimiser, schedule and where it stands."""
+
+    class_weights: torch.Tensor | None = None  # [C]
 
     def __init__(  # noqa: PLR0913 (what a run is made of)
         self,
@@ -182,7 +190,8 @@ class _Run:
             logits = self.model(input_ids=batch.ids, **self.classifier.inputs(batch)).logits
         finite = logits.detach().isfinite().all(1).tolist()
         strange = [row.id for row, is_finite in zip(rows, finite, strict=True) if not is_finite]
-        return nn.functional.cross_entropy(logits.float(), labels), strange
+        loss = weighted(nn.functional.cross_entropy, logits.float(), labels, self.class_weights)
+        return loss, strange
 
     def _resume(self) -> None:
         if not self.loop.resume():
