@@ -48,10 +48,22 @@ def human_ceiling(
     Raises:
         InputError: `others` is neither.
     """
+    columns = ceiling_columns(dataset, examples, others)
+    return tuple(score(metric, of_examples, seed) for metric, of_examples in columns.items())
+
+
+def ceiling_columns(
+    dataset: Dataset, examples: Sequence[Example], others: Others = "union"
+) -> dict[str, list[MetricColumns]]:
+    """Return of each metric of the ceiling the mean over annotators for each example; see `human_ceiling`.
+
+    Raises:
+        InputError: `others` is neither.
+    """
     if others not in ("union", "majority"):
         raise InputError(Fault("others union or majority", short_repr(others)))
     pairs = [_each_against_others(dataset, e, others) for e in examples]
-    return tuple(score(m, [_mean(m, of_example) for of_example in pairs], seed) for m in CEILING)
+    return {m: [_mean(m, of_example) for of_example in pairs] for m in CEILING}
 
 
 def agreement_rows(dataset: Dataset) -> list[dict[str, Any]]:

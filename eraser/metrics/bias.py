@@ -36,7 +36,7 @@ import numpy as np
 
 from eraser.data.hatexplain import TOXIC
 from eraser.errors import Fault, InputError, short_repr
-from eraser.metrics.bootstrap import LEVEL, resamples
+from eraser.metrics.bootstrap import interval, resamples
 from eraser.types import Example, Floats, Mask, Prediction
 
 Background = Literal["targeted", "all"]
@@ -192,11 +192,11 @@ def _auc(toxic: Mask, toxicity: Floats) -> float:
 
 def _drawn(toxic: Mask, toxicity: Floats, compared: Sequence[Mask], weights: Floats) -> Floats:
     """Return the AUC of each community in each resample [R,G]."""
-    aucs = [_weighted_aucs(toxic[p], toxicity[p], weights[:, p]) for p in compared]
+    aucs = [weighted_aucs(toxic[p], toxicity[p], weights[:, p]) for p in compared]
     return np.stack(aucs, axis=1)
 
 
-def _weighted_aucs(toxic: Mask, toxicity: Floats, weights: Floats) -> Floats:
+def weighted_aucs(toxic: Mask, toxicity: Floats, weights: Floats) -> Floats:
     """Return the AUC [R] of posts that count `weights` times [R,N], NaN where one class does not count."""
     order = np.argsort(toxicity, kind="stable")
     _, levels = np.unique(toxicity[order], return_index=True)  # equal scores are one level
@@ -212,9 +212,6 @@ def _weighted_aucs(toxic: Mask, toxicity: Floats, weights: Floats) -> Floats:
 def _mean(metric: str, aucs: Floats, drawn: Floats) -> CommunityMean:
     """Return the mean of AUCs [G] with its interval from those of the resamples [R,G]."""
     missing = np.isnan(aucs)
-    resampled = generalised_mean(drawn)
-    resampled = resampled[~np.isnan(resampled)]
-    tail = (1 - LEVEL) / 2
-    low, high = np.quantile(resampled, [tail, 1 - tail]) if len(resampled) else (np.nan, np.nan)
+    low, high = interval(generalised_mean(drawn))
     value, n = float(generalised_mean(aucs)), int((~missing).sum())
-    return CommunityMean(metric, value, float(low), float(high), n, int(missing.sum()))
+    return CommunityMean(metric, value, low, high, n, int(missing.sum()))

@@ -148,8 +148,11 @@ def _estimate(value_of: Callable[[Floats], Floats], n: int, seed: int) -> Estima
         return Estimate(np.nan, np.nan, np.nan, 0)
     drawn_from = min(n, GROUPS)
     value = float(value_of(np.ones((1, drawn_from)))[0])
-    drawn = value_of(resamples(drawn_from, seed))
-    drawn = drawn[~np.isnan(drawn)]
-    tail = (1 - LEVEL) / 2
+    return Estimate(value, *interval(value_of(resamples(drawn_from, seed))), n)
+
+
+def interval(drawn: Floats) -> tuple[float, float]:
+    """Return the 95 % percentile interval of the values of resamples [R], without those that are NaN."""
+    drawn, tail = drawn[~np.isnan(drawn)], (1 - LEVEL) / 2
     low, high = np.quantile(drawn, [tail, 1 - tail]) if len(drawn) else (np.nan, np.nan)
-    return Estimate(value, float(low), float(high), n)
+    return float(low), float(high)

@@ -181,8 +181,14 @@ def score(metric: str, columns: Measured, seed: int = 0) -> Score:
     """Fold what `measure` found, with a bootstrap interval over examples."""
     rows, of = rows_of(columns), METRICS[metric]
     known = rows[defined(rows)]
-    found = estimate(of.of_all(known) if len(known) else known, of.fold, seed)
-    return Score(metric, found.value, found.low, found.high, found.n, len(rows) - found.n)
+    left_out = len(rows) - len(known)
+    return folded(metric, of.of_all(known) if len(known) else known, of.fold, seed, left_out)
+
+
+def folded(name: str, rows: Floats, fold: Fold, seed: int = 0, left_out: int = 0) -> Score:
+    """Return the folded value of the columns [N,K] of all examples that have some, with its interval."""
+    found = estimate(rows, fold, seed)
+    return Score(name, found.value, found.low, found.high, found.n, left_out)
 
 
 def compare(metric: str, ours: Measured, theirs: Measured, seed: int = 0) -> Estimate:

@@ -53,7 +53,7 @@ def score_hatexplain(
     Raises:
         InputError: no example is toxic, or predictions cannot be scored: all faults at once.
     """
-    toxic = [e for e in examples if e.label in TOXIC]
+    toxic = toxic_posts(examples)
     texts = {e.id: dataset.text(e) for e in toxic}
     if not toxic:
         message = f"no examples labelled {' or '.join(sorted(TOXIC))}"
@@ -79,6 +79,11 @@ def score_hatexplain(
     }
 
 
+def toxic_posts(examples: Sequence[Example]) -> list[Example]:
+    """Return the posts that are scored: those whose majority label is hatespeech or offensive."""
+    return [e for e in examples if e.label in TOXIC]
+
+
 def _faults(text: Text, prediction: Prediction) -> Iterator[Fault]:
     """Yield what keeps a prediction from having five words; the official rules find the rest."""
     id, n_words = prediction.example_id, len(text.words)
@@ -98,13 +103,13 @@ def _records(pairs: Sequence[tuple[Text, Prediction]]) -> list[Record]:
 
 
 def _record(text: Text, prediction: Prediction) -> Record:
-    selected = _top(prediction.scores)
+    selected = top_five(prediction.scores)
     record = official_record(text, replace(prediction, rationale=selected, ablations=()))
     spans = [{"start_token": word, "end_token": word + 1} for word in np.flatnonzero(selected).tolist()]
     return record | {"rationales": [rationale | {HARD: spans} for rationale in record["rationales"]]}
 
 
-def _top(scores: Floats) -> Mask:
+def top_five(scores: Floats) -> Mask:
     """Return the mask [W] of the five words with the highest score, of equals the last in the text."""
     order = np.argsort(np.where(np.isnan(scores), -np.inf, scores), kind="stable")
     return np.isin(np.arange(len(scores)), order[-TOP:]) & ~np.isnan(scores)

@@ -37,6 +37,7 @@ from rationale.cli.options import (
     Split,
     label_names,
 )
+from rationale.cli.protocols.hatexplain import protocol_app
 from rationale.cli.reproduce.adapler import reproduce_app
 from rationale.cli.speeds import speeds_command
 from rationale.cli.train import train_app, tune_app
@@ -70,6 +71,7 @@ app.add_typer(train_app, name="train")
 app.add_typer(tune_app, name="tune")
 app.add_typer(llm_app, name="llm")
 app.add_typer(reproduce_app, name="reproduce")
+app.add_typer(protocol_app, name="protocol")
 app.command("evaluate")(evaluate_command)
 app.command("attribute")(attribute_command)
 app.command("bench")(bench_command)

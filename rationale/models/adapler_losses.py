@@ -65,7 +65,7 @@ class Losses:
 
 @dataclass(frozen=True)
 class LossWeights:
-    """γ weighs the KL, φ the lengths; `classes` [C] weighs the task loss by label.
+    """γ weighs the KL, φ the lengths; `classes` [C] weighs the task loss by label, imitation included.
 
     `distill` is the share of the task loss that follows a teacher's logits at `temperature` (ours).
     """
@@ -80,12 +80,17 @@ class LossWeights:
 def task_loss(logits: Tensor, labels: Tensor, weights: LossWeights, teacher: Tensor | None = None) -> Tensor:
     """Return cross-entropy, mixed with T² · KL(teacher ‖ model) at temperature T (Hinton 2015)."""
     each = cross_entropy(logits, labels, reduction="none")  # [B]
-    task = (each if weights.classes is None else each * weights.classes[labels]).mean()  # a number
+    of_class = None if weights.classes is None else weights.classes[labels]  # [B]
+    task = (each if of_class is None else each * of_class).mean()  # a number
     if teacher is None or weights.distill == 0:
         return task
     t = weights.temperature
     wanted, found = (teacher / t).log_softmax(-1), (logits / t).log_softmax(-1)  # [B,C], [B,C]
-    imitation = kl_div(found, wanted, reduction="batchmean", log_target=True) * t**2  # a number
+    if of_class is None:
+        imitation = kl_div(found, wanted, reduction="batchmean", log_target=True) * t**2  # a number
+    else:
+        apart = kl_div(found, wanted, reduction="none", log_target=True).sum(-1)  # [B]
+        imitation = (apart * of_class).mean() * t**2  # a number
     return (1 - weights.distill) * task + weights.distill * imitation
 
 

@@ -34,6 +34,7 @@ from rationale.inference.savings import measure_removal
 from rationale.models.capabilities import as_used
 from rationale.models.packed.encoder import check_encoder, check_packed
 from rationale.settings import digest
+from rationale.training.class_weights import by_label, say_balance, weights_of
 from rationale.training.dense import EPOCHS, best_epochs
 from rationale.training.loop import TrainingWindow, check_splits, training_windows
 from rationale.training.run import CHECKPOINT, TrainingRun
@@ -121,6 +122,7 @@ def _begin(  # noqa: PLR0913 (what a run is made of)
     check_first_token(teacher.encoder.tokenizer, teacher.model, dense)
     if teacher.labels != dataset.labels:
         raise InputError(Fault(f"labels {list(dataset.labels)}", str(list(teacher.labels)), dense))
+    weights = weights_of(settings.class_weights, dataset)
     windows = training_windows(teacher.encoder, dataset, dataset.splits["train"])
     teachers = _teachers(dense, teacher, settings)
     targets = [] if recipe.imitates is None else recipe.imitates(dense, teacher, dataset, windows, settings)
@@ -140,6 +142,7 @@ def _begin(  # noqa: PLR0913 (what a run is made of)
         settings,
         reference,
         identity,
+        weights,
     )
 
 
@@ -227,6 +230,7 @@ def of_epochs(folders: Sequence[Path], like: Classifier, s: AdaptiveSettings) ->
 
 def _train(run: TrainingRun, stages: Stages, more: dict[str, str]) -> dict[str, Any]:
     """Run all stages; write what was done, and `more` of it, beside the weights."""
+    say_balance(run.dataset, run.class_weights)
     say(json.dumps({"dense_val_accuracy": run.reference.accuracy}))
     progress = train_stages(run, stages)
     record = {
@@ -234,6 +238,7 @@ def _train(run: TrainingRun, stages: Stages, more: dict[str, str]) -> dict[str, 
         **more,
         "max_length": run.classifier.encoder.max_length,
         "labels": list(run.classifier.labels),
+        **by_label(run.class_weights, run.dataset),
         "dense_val_accuracy": run.reference.accuracy,
         "kept": progress["kept"],
         "log": progress["log"],

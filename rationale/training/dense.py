@@ -6,6 +6,7 @@ windows. One seed fixes head, order of batches and dropout, also across a kill.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from itertools import chain
 from pathlib import Path
@@ -40,6 +41,7 @@ from rationale.settings import digest
 from rationale.text.encode import Batch, Encoder
 from rationale.text.windows import length_batches
 from rationale.training.align import alignment_of, head_of, with_marks
+from rationale.training.class_weights import as_tensor, by_label, say_balance, weighted, weights_of
 from rationale.training.loop import (
     Loop,
     TrainingWindow,
@@ -84,22 +86,29 @@ def train_dense(
     marks = [content_of_examples(dataset, dataset.splits.get("train", ()))] if taught else []
     texts = digest([(e.id, e.label, e.query, dataset.text(e).words) for e in examples], *marks)
     check_splits(dataset)
+    weights = weights_of(settings.class_weights, dataset)
     wanted = {**settings.as_record(), "dataset": dataset.name, "backbone": origin, "texts": texts}
     wanted |= {"content_of_backbone": content_of_model(origin)}
+    wanted = json.loads(json.dumps(wanted))  # as it is read again
     if is_done(out, BY, wanted, (origin,), overwrite):
         say(f"already done: {out}")
         return read_settings(out)
+    say_balance(dataset, weights)
     set_seed(settings.seed)
     model, tokenizer = start()
     length = min(settings.max_length, longest(model, tokenizer))
     claim(out, BY, wanted, (origin,), (CHECKPOINT, ".partial/*"), overwrite)
     run = _Run(model, Encoder(tokenizer, length), dataset, out, settings, wanted)
+    run.class_weights = as_tensor(weights, run.accelerator.device)
     record = {"training": wanted, "max_length": length, "labels": list(dataset.labels)}
+    record |= by_label(weights, dataset)
     return run.train(record, tokenizer)
 
 
 class _Run:
     """One training run: model, optimiser, schedule and where it stands."""
+
+    class_weights: torch.Tensor | None = None  # [C]
 
     def __init__(  # noqa: PLR0913 (what a run is made of)
         self,
@@ -200,7 +209,8 @@ class _Run:
         logits, of_marks = self._answer(batch, rows)
         finite = logits.detach().isfinite().all(1).tolist()
         strange = [row.id for row, is_finite in zip(rows, finite, strict=True) if not is_finite]
-        return nn.functional.cross_entropy(logits.float(), labels) + of_marks, strange
+        loss = weighted(nn.functional.cross_entropy, logits.float(), labels, self.class_weights)
+        return loss + of_marks, strange
 
     def _answer(
         self, batch: Batch, rows: Sequence[TrainingWindow]

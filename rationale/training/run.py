@@ -53,7 +53,10 @@ class TrainingBatch:
 
 @dataclass
 class TrainingRun:
-    """One training run: what it learns from, and how; `targets` is empty where nobody imitates saliency."""
+    """One training run: what it learns from, and how; `targets` is empty where nobody imitates saliency.
+
+    `class_weights` [C] weigh the task loss by label; None where all weigh the same.
+    """
 
     classifier: Classifier
     teachers: tuple[Classifier, ...]
@@ -65,6 +68,7 @@ class TrainingRun:
     settings: AdaptiveSettings
     reference: RemovalStats
     identity: dict[str, Any]
+    class_weights: tuple[float, ...] | None = None
 
     @property
     def steps(self) -> int:

@@ -8,11 +8,46 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, ClassVar, Literal, Self
 
 from eraser import Fault, InputError
+from eraser.errors import short_repr
 from rationale.settings import DEVICE_HELP, Precision, setting
 
 SEED_HELP = "Random seed of weights, batch order and dropout."
 PRECISION_HELP = "Numerical precision; auto is bf16 where the hardware supports it."
+CLASS_WEIGHTS_HELP = (
+    "Weight of each class in the task loss: balanced (inverse to its number of texts in train), or numbers, "
+    "comma-separated, in the order of the labels, which is alphabetical."
+)
+BALANCED = "balanced"
+POSITIVE_WEIGHTS = "class weights that are finite and above 0"
+ClassWeights = Literal["balanced"] | tuple[float, ...] | None
 Rule = tuple[bool, str, Any]  # (holds, what was expected, what came)
+
+
+def parse_class_weights(text: str | None) -> ClassWeights:
+    """Read `balanced`, or numbers separated by commas.
+
+    >>> parse_class_weights("1,2.5")
+    (1.0, 2.5)
+    """
+    if text is None or text == BALANCED:
+        return text  # type: ignore[return-value]  # the one word
+    try:
+        return tuple(float(number) for number in text.split(","))
+    except ValueError:
+        expected = f"class weights as {BALANCED}, or numbers, comma-separated"
+        raise InputError(Fault(expected, short_repr(text))) from None
+
+
+def are_class_weights(wanted: ClassWeights) -> bool:
+    """Return whether weights are finite and above 0, if they are numbers."""
+    if wanted is None or isinstance(wanted, str):
+        return wanted in (None, BALANCED)
+    return all(0 < w < math.inf for w in wanted)
+
+
+def record_of(settings: Any, usual: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings by name; those that came later than others only where they are not as before."""
+    return {k: v for k, v in asdict(settings).items() if k not in usual or v != usual[k]}
 
 
 @dataclass(frozen=True)
@@ -86,11 +121,13 @@ class TrainSettings:
     seed: int = setting(0, SEED_HELP)
     checkpoint_seconds: float = 120.0
     keep_epochs: int = setting(1, "Number of best epochs whose weights are kept for `train adapler`.")
+    class_weights: ClassWeights = setting(None, CLASS_WEIGHTS_HELP, parse=parse_class_weights)
     marks: AlignSettings = field(default_factory=AlignSettings)
+    added: ClassVar[Mapping[str, Any]] = {"class_weights": None}  # later than others: their usual values
 
     def as_record(self) -> dict[str, Any]:
-        """Return the settings by name; those of `marks` only where marks are taught."""
-        found = asdict(self)
+        """Return the settings by name; those of `added` and of `marks` only where they are not as before."""
+        found = record_of(self, self.added)
         marks = found.pop("marks")
         return found if self.marks == AlignSettings() else found | marks
 
@@ -114,6 +151,8 @@ class TrainSettings:
         if not 0 < self.lr < math.inf:
             faults.append(Fault("a learning rate above 0", str(self.lr)))
         faults += [Fault(expected, str(got)) for holds, expected, got in self.marks.rules() if not holds]
+        if not are_class_weights(self.class_weights):
+            faults.append(Fault(POSITIVE_WEIGHTS, str(self.class_weights)))
         if faults:
             raise InputError(*faults)
 
@@ -165,11 +204,12 @@ class AdaptiveSettings:
     device: str = setting("auto", DEVICE_HELP)
     seed: int = setting(0, SEED_HELP)
     checkpoint_seconds: float = 120.0
-    added: ClassVar[Mapping[str, Any]] = {}  # later than others: settings and their usual values
+    class_weights: ClassWeights = setting(None, CLASS_WEIGHTS_HELP, parse=parse_class_weights)
+    added: ClassVar[Mapping[str, Any]] = {"class_weights": None}  # later than others: their usual values
 
     def as_record(self) -> dict[str, Any]:
         """Return the settings by name; those of `added` only where they are not as before."""
-        return {k: v for k, v in asdict(self).items() if k not in self.added or v != self.added[k]}
+        return record_of(self, self.added)
 
     def rules(self) -> list[Rule]:
         """Return what must hold."""
@@ -191,6 +231,7 @@ class AdaptiveSettings:
             (self.batch_size >= 1, "batch_size of at least 1", self.batch_size),
             (self.teacher_epochs >= 1, "teacher_epochs of at least 1", self.teacher_epochs),
             (self.seed >= 0, "seed of at least 0", self.seed),
+            (are_class_weights(self.class_weights), POSITIVE_WEIGHTS, self.class_weights),
         ]
 
     def stages(self) -> tuple[int, ...]:

@@ -16,6 +16,7 @@ from rationale.models.adaptive import unwrap
 from rationale.models.capabilities import drops_tokens
 from rationale.models.packed.encoder import Output, run_packed
 from rationale.models.packed.packing import Halting, SelectTokens, Weigh
+from rationale.training.class_weights import as_tensor
 from rationale.training.loop import decay_groups, linear, resume_schedule
 from rationale.training.run import CHECKPOINT, TrainingBatch, TrainingRun
 
@@ -26,6 +27,7 @@ class Stage:
     """One stage: its name, its number of epochs, its optimisers, and what it does with a batch."""
 
     name: str
+    class_weights: Tensor | None = None  # [C]
 
     def __init__(
         self,
@@ -36,6 +38,7 @@ class Stage:
         schedules: Sequence[LambdaLR],
     ) -> None:
         self.run, self.place, self.epochs, self.schedules = run, place, epochs, schedules
+        self.class_weights = as_tensor(run.class_weights, run.classifier.device)
         self.loop = run.loop(self.name, self.trained, optimizers)
 
     @property
@@ -126,7 +129,7 @@ class PackedStage(Stage):
     def task(self, logits: Tensor, batch: TrainingBatch) -> Tensor:
         """Return the task loss, a share of which imitates the dense model."""
         s = self.run.settings.step
-        weights = LossWeights(0.0, 0.0, distill=s.distill, temperature=s.temperature)
+        weights = LossWeights(0.0, 0.0, self.class_weights, s.distill, s.temperature)
         return task_loss(logits.float(), batch.labels, weights, batch.teacher)
 
     def apply(self) -> None:

@@ -20,7 +20,8 @@ FLOORS = """
     rationale rationale.explanations rationale.pass_cache rationale.budgets rationale.settings rationale.text
     rationale.heads rationale.onnx rationale.text_classifier rationale.models.packed rationale.models
     rationale.inference rationale.hf rationale.blackbox rationale.named rationale.attribution
-    rationale.evaluation rationale.training rationale.export rationale.bench rationale.reproduce
+    rationale.evaluation rationale.hatexplain rationale.training rationale.export rationale.bench
+    rationale.reproduce
     rationale.templates rationale.explanation rationale.stream rationale.llm rationale.report
     rationale.front rationale.runners rationale.serve rationale.cli rationale.__main__ rationale_viewer
 """.split()  # from the ground up; a module belongs to the longest name that it begins with

@@ -21,6 +21,7 @@ from rationale.models.dact import DactForSequenceClassification, halting_chance
 from rationale.models.exits.accumulator import Accumulator
 from rationale.models.exits.rules import TINY
 from rationale.training.adaptive import Recipe
+from rationale.training.class_weights import weighted
 from rationale.training.loop import decay_groups
 from rationale.training.recipes.dact import with_exits
 from rationale.training.recipes.settings import ExitsSettings
@@ -46,7 +47,7 @@ class HeadsStage(StoredStage):
         run, s, u = self.run, self.run.settings.step, self.states[rows]  # [b,L,D]
         labels = torch.tensor([run.windows[i].label for i in rows], device=u.device)  # [b]
         teacher = torch.stack([run.logits[i] for i in rows]).to(u.device)  # [b,C]
-        weights = LossWeights(0.0, 0.0, distill=s.distill, temperature=s.temperature)
+        weights = LossWeights(0.0, 0.0, self.class_weights, s.distill, s.temperature)
         logits = [
             head(u[:, n], None, unwrap(self.model)) for n, head in enumerate(self.modules)
         ]  # [b,C] each
@@ -118,7 +119,8 @@ class HaltingStage(StoredStage):
         for n in range(len(units)):
             at.should_stop(n, running, running)
         labels = torch.tensor([self.run.windows[i].label for i in rows], device=u.device)  # [b]
-        return nll_loss(at.logits(), labels) + self.settings.tau * torch.stack(at.ponder).sum(0).mean()
+        task = weighted(nll_loss, at.logits(), labels, self.class_weights)
+        return task + self.settings.tau * torch.stack(at.ponder).sum(0).mean()
 
 
 EXITS = Recipe(ExitsSettings, with_exits, {"heads": HeadsStage, "joint": JointStage, "halting": HaltingStage})

@@ -187,7 +187,7 @@ def test_four_optimiser_steps(case):
         weight_decay=facts["weight_decay"], clip=facts["global_clipnorm"], eps=facts["adam_epsilon"],
         warmup=facts["num_warmup_steps"] / facts["num_train_steps"],
     )  # fmt: skip
-    step = AdaplerStep(model, settings, facts["num_train_steps"])
+    step = AdaplerStep(model, settings, facts["num_train_steps"], case.tensor("p/class_weights"))
     seen = {k: [] for k in ("losses", "eta_after", "theta_after", "lr", "zeta_lr")}
     for _ in range(facts["steps"]):
         found = step.losses(TrainingBatch(ids, types, real, labels, targets), facts["lam"])

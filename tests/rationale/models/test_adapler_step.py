@@ -149,9 +149,8 @@ def slow_task_loss(logits, labels, teacher, weights):
         task -= by_label * math.log(softmax(row, 1.0)[label]) / len(logits)
         t = weights.temperature
         wanted, found = softmax(wise, t), softmax(row, t)
-        imitation += (
-            t * t * sum(p * math.log(p / q) for p, q in zip(wanted, found, strict=True)) / len(logits)
-        )
+        apart = sum(p * math.log(p / q) for p, q in zip(wanted, found, strict=True))
+        imitation += by_label * t * t * apart / len(logits)
     return (1 - weights.distill) * task + weights.distill * imitation
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -80,7 +80,7 @@ def test_both_stages_make_a_model_that_loads_and_removes(whole, few):
     assert record["kept"] in log
     read = ("dense", "start", "texts", "content_of_dense", "content_of_start")
     assert record["training"] == json.loads(
-        json.dumps(asdict(SETTINGS) | {k: record["training"][k] for k in read})
+        json.dumps(SETTINGS.as_record() | {k: record["training"][k] for k in read})
     )
     one = load_classifier(folder, device="cpu")
     assert one.encoder.max_length == 64

@@ -42,7 +42,9 @@ class AdaplerStepSettings(StepSettings):
 class AdaplerSettings(AdaptiveSettings):
     """How AdapLeR is trained; saved beside its weights. Words are left out in the hard stage only."""
 
-    added: ClassVar[Mapping[str, Any]] = {"anneal": 0.0, "scalings": 1, "decline": None, "gate": 0.0}
+    added: ClassVar[Mapping[str, Any]] = {
+        **AdaptiveSettings.added, "anneal": 0.0, "scalings": 1, "decline": None, "gate": 0.0
+    }  # fmt: skip
 
     epochs: int = setting(5, "Epochs of soft removal, the published training.")
     predictor_epochs: int = setting(

@@ -13,6 +13,7 @@ from rationale.models.adapler import AdaplerForSequenceClassification
 from rationale.models.adapler_losses import packed_kl
 from rationale.models.adaptive import unwrap
 from rationale.models.packed.attention import PackedLayout
+from rationale.training.class_weights import as_tensor
 from rationale.training.loop import decay_groups
 from rationale.training.recipes.adapler.gradual import (
     gates,
@@ -113,7 +114,9 @@ class SoftStage(Stage):
     def __init__(self, run: TrainingRun, place: int) -> None:
         self.settings = settings_of(run)
         model, step = adapler_of(run), self.settings.step
-        self.both = AdaplerStep(model, step, max(1, run.steps * self.settings.epochs))
+        total = max(1, run.steps * self.settings.epochs)
+        weights = as_tensor(run.class_weights, run.classifier.device)
+        self.both = AdaplerStep(model, step, total, weights)
         weights, thresholds = self.both.optimizers
         optimizers = {"weights": weights, "thresholds": thresholds}
         super().__init__(run, place, self.settings.epochs, optimizers, self.both.schedules)

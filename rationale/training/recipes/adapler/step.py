@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import Adam, AdamW, Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
@@ -42,12 +42,16 @@ def _groups(weights: list[tuple[str, nn.Parameter]], settings: AdaplerStepSettin
 
 
 class AdaplerStep:
-    """Model, the two optimisers and their schedules."""
+    """Model, the two optimisers and their schedules; `class_weights` [C] weigh the task loss by label."""
 
     def __init__(
-        self, model: AdaplerForSequenceClassification, settings: AdaplerStepSettings, total: int
+        self,
+        model: AdaplerForSequenceClassification,
+        settings: AdaplerStepSettings,
+        total: int,
+        class_weights: Tensor | None = None,
     ) -> None:
-        self.model, self.settings = model, settings
+        self.model, self.settings, self.class_weights = model, settings, class_weights
         self.thresholds = [model.eta, model.theta]
         weights = [(n, p) for n, p in model.named_parameters() if n not in ("eta", "theta", "first")]
         groups = _groups(weights, settings)
@@ -65,7 +69,7 @@ class AdaplerStep:
         out = model.soft(batch.ids, batch.types, batch.real, lam)
         assert batch.saliency is not None
         kl = kl_losses(out.steps, batch.saliency, batch.real, model.eta.detach(), model.theta.detach(), lam)
-        weights = LossWeights(s.gamma, s.phi * push, distill=s.distill, temperature=s.temperature)
+        weights = LossWeights(s.gamma, s.phi * push, self.class_weights, s.distill, s.temperature)
         return losses(out.logits.float(), batch.labels, out.steps, kl, weights, batch.teacher)
 
     def backward(self, found: Losses, share: float = 1.0) -> None:
