@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+import rationale.cli.reproduce.hatexplain  # noqa: F401 (adds a command)
 from eraser.errors import Fault, InputError, fault_lines, first_line
 from eraser.files.whole import is_text, name_fault
 from rationale import __version__

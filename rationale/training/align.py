@@ -1,9 +1,9 @@
 """A dense classifier taught to see what people marked, in its attention or in a rationale head.
 
-Form `attention`: how far the token that the head reads looks at each piece, before dropout, as a share of its
-looks at words' pieces, is taught by cross-entropy with the marks, scaled to sum 1 (HateXplain, Mathew et al.
-2021, teaches the last layer's [CLS] row so). Form `head`: a linear unit on the last states says of each piece
-whether it is marked, taught by binary cross-entropy. Windows without marks add nothing to either loss.
+Form `attention`: how far the token that the head reads looks at each piece, before dropout, is taught by
+cross-entropy with the marks, scaled to sum 1 (HateXplain, Mathew et al. 2021, teaches the last layer's [CLS]
+row so). Form `head`: a linear unit on the last states says of each piece whether it is marked, taught by
+binary cross-entropy. Special tokens count among the pieces, as unmarked. Windows without marks add nothing.
 
 Axes: B window, H head, T piece, D hidden width.
 """
@@ -62,25 +62,21 @@ def _on_pieces(window: Window, share: Floats | None) -> NDArray[np.float32]:
     return marks
 
 
-def attention_loss(looks: Tensor, marks: Tensor, inside: Tensor) -> Tensor:
+def attention_loss(looks: Tensor, marks: Tensor) -> Tensor:
     """Return the mean over windows of the cross-entropy between marks and looks.
 
     Args:
-        looks: attention of the token that the head reads [B,T].
+        looks: attention of the token that the head reads, sums to 1 [B,T].
         marks: 0 and more [B,T].
-        inside: True where a piece belongs to a word [B,T].
     """
-    looks = looks.masked_fill(~inside, 0.0)  # [B,T]
-    found = looks / looks.sum(1, keepdim=True).clamp(min=SMALLEST)  # [B,T]
     wanted = marks / marks.sum(1, keepdim=True).clamp(min=SMALLEST)  # [B,T], 0s where nobody marked
-    return -(wanted * (found + SMALLEST).log()).sum(1).mean()  # a number
+    return -(wanted * (looks + SMALLEST).log()).sum(1).mean()  # a number
 
 
-def head_loss(logits: Tensor, marks: Tensor, inside: Tensor) -> Tensor:
-    """Return the mean over windows of the binary cross-entropy of words' pieces; all arguments [B,T]."""
+def head_loss(logits: Tensor, marks: Tensor, real: Tensor) -> Tensor:
+    """Return the mean over windows of the binary cross-entropy of their pieces; all arguments [B,T]."""
     each = nn.functional.binary_cross_entropy_with_logits(logits, marks, reduction="none")  # [B,T]
-    each = each.masked_fill(~inside, 0.0)  # [B,T]
-    per_window = each.sum(1) / inside.sum(1).clamp(min=1)  # [B]
+    per_window = each.masked_fill(~real, 0.0).sum(1) / real.sum(1)  # [B]
     return per_window.masked_fill(~(marks > 0).any(1), 0.0).mean()  # a number
 
 
@@ -101,10 +97,9 @@ class Alignment:
         noted = _Noted(self.classifier, batch, self.layers)
         with self.classifier.autocast():
             logits = run_padded(self.classifier.model, batch.ids, batch.types, batch.real, noted.step)
-        inside = batch.word != OUTSIDE  # [B,T]
-        terms = [] if self.head is None else [head_loss(self.head(noted.states), marks, inside)]
+        terms = [] if self.head is None else [head_loss(self.head(noted.states), marks, batch.real)]
         if noted.looks:
-            of_layers = [attention_loss(self._mean(looks), marks, inside) for looks in noted.looks]
+            of_layers = [attention_loss(self._mean(looks), marks) for looks in noted.looks]
             terms.append(torch.stack(of_layers).mean())
         return logits, self.settings.align_weight * torch.stack(terms).sum()
 

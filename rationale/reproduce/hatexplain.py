@@ -1,0 +1,148 @@
+"""HateXplain's protocol over several trainings: a model with people's marks beside one without.
+
+A model is a line of MODELS. Each is trained once per seed and scored on test; the numbers of a training are
+kept on disk with the columns that they are folded from, so that a table needs no model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from eraser import Dataset, Fault, InputError
+from eraser.files.content import content_of_examples
+from eraser.files.owned import claim, is_done, together
+from eraser.files.whole import write_bytes, write_text
+from eraser.types import Floats
+from rationale.hatexplain.protocol import COLUMNS, ProtocolResult, score_protocol
+from rationale.hatexplain.settings import ProtocolSettings
+from rationale.hf.classifier import cast_once, load_classifier, new_classifier
+from rationale.hf.folder_checks import content_of_model
+from rationale.training.dense import train_dense
+from rationale.training.settings import AlignSettings, TrainSettings
+
+BY = "reproduce hatexplain: score"
+ROWS, ARRAYS = "scores.csv", "columns.npz"
+MOST = 2**27  # bytes of a file of columns
+METHODS = ("attention", "saliency", "random")
+LEARNED = "learned"
+PLAIN = "plain"
+TRAINING = TrainSettings(epochs=3, lr=1e-4, batch_size=32, max_length=128)  # chosen on val
+MODELS: dict[str, AlignSettings] = {  # name → how people's marks are taught
+    PLAIN: AlignSettings(),
+    "attention": AlignSettings(align="human", align_weight=2.0),
+    "both": AlignSettings(align="human", align_weight=2.0, align_form="both"),
+}
+
+
+@dataclass(frozen=True)
+class Trainings:
+    """What is trained and scored: the data, the pretrained encoder, seeds, settings of all runs."""
+
+    train: Dataset
+    test: Dataset
+    backbone: str
+    out: Path
+    seeds: Sequence[int]
+    protocol: ProtocolSettings
+    settings: TrainSettings = TRAINING
+
+
+def named_models(text: str) -> tuple[str, ...]:
+    """Return the models named in a comma-separated list.
+
+    Raises:
+        InputError: one is unknown.
+    """
+    names = [name.strip() for name in text.split(",")]
+    if unknown := [name for name in names if name not in MODELS]:
+        raise InputError(Fault(f"models of {', '.join(MODELS)}", repr(unknown[0])))
+    return tuple(name for name in MODELS if name in names)
+
+
+def results(trainings: Trainings, models: Iterable[str]) -> dict[str, list[ProtocolResult]]:
+    """Return what each model does in each training; what `out` has is not computed again."""
+    return {name: [_result(trainings, name, seed) for seed in trainings.seeds] for name in models}
+
+
+def _result(t: Trainings, name: str, seed: int) -> ProtocolResult:
+    """Return the numbers of one training."""
+    settings = replace(t.settings, seed=seed, marks=MODELS[name])
+    methods = (*t.protocol.methods, *([LEARNED] if settings.marks.has_head else []))
+    protocol = replace(t.protocol, methods=methods, seed=0)
+    folder = t.out / name / f"seed-{seed}"
+    train = [e for s in ("train", "val") for e in t.train.examples(s)]
+    of = {"training": settings.as_record(), "protocol": asdict(protocol)}
+    of |= {
+        "content_of_backbone": content_of_model(t.backbone),
+        "content_of_train": content_of_examples(t.train, train),
+    }
+    of |= {"content_of_test": content_of_examples(t.test, t.test.examples(protocol.split))}
+    scored, reads = folder / "scored", (t.train.source, t.test.source, t.backbone)
+    if not is_done(scored, BY, of, reads, False):
+        model = folder / "model"
+        train_dense(lambda: new_classifier(t.backbone, t.train.labels), t.train, model, settings, t.backbone)
+        classifier = cast_once(load_classifier(model, device=protocol.device, precision=protocol.precision))
+        found = score_protocol(classifier, t.test, folder / "protocol", protocol)
+        claim(scored, BY, of, reads)
+        with together(scored) as new:
+            write_text(new / ROWS, found.scores.to_csv(index=False))
+            write_bytes(new / ARRAYS, _packed(found))
+    return read_result(scored)
+
+
+def _packed(result: ProtocolResult) -> bytes:
+    """Return the columns of a result, and the ids of its posts, as a file."""
+    arrays = {"|".join(key): columns.astype(np.float64) for key, columns in result.columns.items()}
+    file = BytesIO()
+    np.savez_compressed(file, ids=np.array(result.ids), toxic_ids=np.array(result.toxic_ids), **arrays)  # type: ignore[arg-type]
+    return file.getvalue()
+
+
+def read_result(folder: Path) -> ProtocolResult:
+    """Return a result that is on disk.
+
+    Raises:
+        InputError: a file is too large, or is not one of ours.
+    """
+    for file in (folder / ROWS, folder / ARRAYS):
+        if (size := file.stat().st_size) > MOST:
+            raise InputError(Fault(f"a result of at most {MOST:,} bytes", f"{size:,}", file))
+    try:
+        scores = pd.read_csv(folder / ROWS, keep_default_na=True)[list(COLUMNS)]
+        with np.load(folder / ARRAYS, allow_pickle=False) as stored:
+            ids, toxic = (tuple(map(str, stored[name])) for name in ("ids", "toxic_ids"))
+            columns = {_key(name): stored[name] for name in stored.files if "|" in name}
+    except (OSError, ValueError, KeyError) as error:
+        raise InputError(Fault.of(f"not a result of HateXplain's protocol: {error}", folder)) from None
+    return ProtocolResult(scores, columns, ids, toxic, ())
+
+
+def _key(name: str) -> tuple[str, str, str]:
+    unit, method, metric = name.split("|")
+    return unit, method, metric
+
+
+Columns = Mapping[tuple[str, str, str], Floats]
+Found = Mapping[str, Sequence[ProtocolResult]]  # by model, one for each seed
+
+
+def of_all(found: Sequence[ProtocolResult], key: tuple[str, str, str]) -> list[Floats]:
+    """Return the columns of one number in every training."""
+    return [result.columns[key] for result in found]
+
+
+def facts(trainings: Trainings) -> dict[str, Any]:
+    """Return what the table stands on."""
+    sizes = {s: len(trainings.train.examples(s)) for s in ("train", "val")}
+    return {
+        **sizes,
+        "test": len(trainings.test.examples(trainings.protocol.split)),
+        "seeds": list(trainings.seeds),
+    }
