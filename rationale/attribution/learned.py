@@ -36,7 +36,7 @@ def learned(classifier: Classifier, request: AttributionBatch) -> Tensor:
 
     batch, head = request.batch, classifier.rationale_head
     assert head is not None  # else refused
-    with standing_in(anatomy_of(classifier.model).calls, note), classifier.autocast():
+    with classifier.autocast(), standing_in(anatomy_of(classifier.model).calls, note):
         classifier.model(input_ids=batch.ids, **classifier.inputs(batch))
     scores: Tensor = head(last).sigmoid()  # [B,T]
     return scores
