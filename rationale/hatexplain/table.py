@@ -61,11 +61,16 @@ def hatexplain_row(
 
 def write_protocol(result: ProtocolResult, out: Path) -> None:
     """Write the table into the folder of a run."""
-    rows = result.scores.astype(object).where(result.scores.notna(), None).to_dict("records")
     with together(out) as new:
         write_text(new / f"{NAME}.csv", as_csv(result.scores))
         write_text(new / f"{NAME}.md", as_markdown(result))
-        write_json(new / f"{NAME}.json", {"scores": rows, "notes": list(result.notes)})
+        write_json(new / f"{NAME}.json", as_record(result))
+
+
+def as_record(result: ProtocolResult) -> dict[str, Any]:
+    """Return the table as JSON holds it; a number that is undefined is null."""
+    rows = result.scores.astype(object).where(result.scores.notna(), None).to_dict("records")
+    return {"scores": rows, "notes": list(result.notes)}
 
 
 def as_markdown(result: ProtocolResult) -> str:

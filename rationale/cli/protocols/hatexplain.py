@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -46,7 +47,7 @@ def hatexplain_command(  # noqa: PLR0913 (one option each)
     from eraser.load import load
     from rationale.cli.methods import choose_methods
     from rationale.hatexplain.protocol import score_protocol
-    from rationale.hatexplain.table import as_markdown, write_protocol
+    from rationale.hatexplain.table import as_markdown, as_record, write_protocol
     from rationale.hf.classifier import load_classifier
     from rationale.hf.memory import keep_freed_memory
     from rationale.inference.capabilities import drops_tokens
@@ -63,7 +64,7 @@ def hatexplain_command(  # noqa: PLR0913 (one option each)
     result = score_protocol(classifier, loaded, out, replace(asked, methods=named), explained, overwrite)
     write_protocol(result, out)
     if as_json:
-        say((out / "hatexplain.json").read_text(encoding="utf-8"))
+        say(json.dumps(as_record(result)))
         return
     say_lines(as_markdown(result))
     say(f"written: {out}/hatexplain.csv, {out}/hatexplain.md, {out}/hatexplain.json")
