@@ -20,7 +20,7 @@ from rationale.evaluation.plan import evaluate
 from rationale.hatexplain import compute
 from rationale.hatexplain.protocol import OF_MODEL, OF_PEOPLE, score_protocol
 from rationale.hatexplain.settings import ProtocolSettings
-from rationale.hatexplain.table import as_markdown, write_protocol
+from rationale.hatexplain.table import as_markdown, hatexplain_row, write_protocol
 from rationale.hf.classifier import Classifier, save_classifier
 from rationale.inference.predict import text_probs
 from rationale.report.annotators import annotator_tables
@@ -297,6 +297,22 @@ def test_one_command_leads_from_the_raw_files_to_the_table(rationale, raw, folde
     assert again[0] == 0
     assert json.loads(again[1]) == json.loads(Path("out/hatexplain.json").read_text())
     assert len(json.loads(again[1])["scores"]) == len(table)
+
+
+def test_one_call_does_the_same(raw, folder, tmp_path, whole):
+    result = hatexplain_row(folder, raw, tmp_path / "out", SETTINGS)
+    mine = whole[1].scores.value.to_numpy()
+    assert result.scores.value.to_numpy() == pytest.approx(mine, abs=1e-4, nan_ok=True)
+    assert (tmp_path / "out/hatexplain.md").read_text() == as_markdown(result)
+
+
+def test_a_model_is_not_written_over(rationale, raw, folder):
+    weights = (folder / "model.safetensors").read_bytes()
+    command = ("protocol", "hatexplain", "--data", raw, "--model", folder, "--out", folder, "--overwrite")
+    code, _, err = rationale(*command)
+    assert code == 2
+    assert "the output folder is or contains the input" in err
+    assert (folder / "model.safetensors").read_bytes() == weights
 
 
 def test_a_wrong_unit_is_one_line(rationale, raw, folder):
