@@ -13,7 +13,7 @@ eraserbenchmark/ (18a7c55) of https://github.com/hate-alert/HateXplain (Mathew e
 Different here:
 
 - words of the post; there word pieces after another tokenization, with [CLS] and [SEP] among what is
-  scored and picked. Published numbers are therefore near to these, not the same;
+  scored and picked (which `rationale.hatexplain` does: a data set may be one of pieces);
 - where no post is predicted normal that scorer fails, and where a toxic label is predicted that the posts
   lack; here any of the three labels may be predicted, and none need be;
 - words that were not read rank last and are never picked; there every piece is read.

@@ -63,6 +63,7 @@ def score_protocol(  # noqa: PLR0913 (what a run is made of)
     settings: ProtocolSettings | None = None,
     dense: Classifier | None = None,
     overwrite: bool = False,
+    reads: Sequence[str | Path | None] = (),
 ) -> ProtocolResult:
     """Return a model's numbers on a split; parts that `out` has are not computed again.
 
@@ -73,13 +74,16 @@ def score_protocol(  # noqa: PLR0913 (what a run is made of)
         settings: see ProtocolSettings.
         dense: what attention and gradients explain where the classifier drops tokens.
         overwrite: whether another run there makes room.
+        reads: folders of the models, which `out` may not be.
 
     Raises:
-        InputError: the model has other labels, a method does not fit it, or no post of the split is toxic.
+        InputError: the model has other labels, a method does not fit it, no post of the split is
+            toxic, or `out` is somebody else's.
     """
     settings = settings or ProtocolSettings()
     settings.check()
     explained = explained_by(classifier, dense)
+    assert isinstance(explained, Classifier)  # as both are
     _check_model(classifier, explained, settings)
     examples = dataset.examples(settings.split)[: settings.limit]
     if not (toxic := toxic_posts(examples)):
@@ -88,7 +92,7 @@ def score_protocol(  # noqa: PLR0913 (what a run is made of)
     hashes = (classifier.identity(), explained.identity())
     of = {**asdict(settings), "content_of_model": hashes[0], "content_of_dense": hashes[1]}
     of |= {"content_of_data": content_of_examples(dataset, examples)} | codes_of(settings.methods)
-    claim(out, BY, of, (dataset.source,), (), overwrite)
+    claim(out, BY, of, (dataset.source, *reads), (), overwrite)
     run = ProtocolRun(explained, settings, settings.seed, settings.chunk, out / "parts", hashes)
     units = [UNITS[name](classifier, dataset, examples) for name in settings.units]
     found = [_of_unit(run, unit, settings.methods) for unit in units]

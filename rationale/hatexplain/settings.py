@@ -28,11 +28,8 @@ class ProtocolSettings(AttributionSettings):
     def check(self) -> None:
         """Refuse what cannot be carried out, all at once."""
         faults = self.faults()
-        faults += [
-            Fault(f"units of {', '.join(UNIT_NAMES)}", short_repr(u))
-            for u in self.units
-            if u not in UNIT_NAMES
-        ]
+        unknown = [name for name in self.units if name not in UNIT_NAMES]
+        faults += [Fault(f"a unit of {', '.join(UNIT_NAMES)}", short_repr(name)) for name in unknown]
         named = {"method": self.methods, "unit": self.units}
         faults += [Fault(f"at least one {what}", "none") for what, names in named.items() if not names]
         faults += [Fault(f"{name} of at least 1", str(n)) for name, n in self._sizes().items() if n < 1]

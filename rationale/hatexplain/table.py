@@ -13,8 +13,9 @@ from eraser.files.cells import as_csv
 from eraser.files.owned import together
 from eraser.files.whole import write_json, write_text
 from eraser.load import load
-from rationale.hatexplain.protocol import OF_MODEL, ProtocolResult, ProtocolSettings, score_protocol
-from rationale.hf.classifier import load_classifier
+from rationale.hatexplain.protocol import OF_MODEL, ProtocolResult, score_protocol
+from rationale.hatexplain.settings import ProtocolSettings
+from rationale.hf.classifier import Classifier, load_classifier
 
 NAME = "hatexplain"  # of the table's files
 HEADS = {
@@ -49,23 +50,31 @@ def hatexplain_row(
         overwrite: whether another run in `out` makes room.
     """
     asked = settings or ProtocolSettings()
-    classifier, explained = (
-        None if name is None else load_classifier(name, device=asked.device, precision=asked.precision)
-        for name in (model, dense)
-    )
-    assert classifier is not None
-    result = score_protocol(classifier, load("hatexplain", data), Path(out), asked, explained, overwrite)
-    write_protocol(result, Path(out))
+    classifier = loaded(model, asked)
+    explained = None if dense is None else loaded(dense, asked)
+    dataset, folder, reads = load("hatexplain", data), Path(out), (model, dense)
+    result = score_protocol(classifier, dataset, folder, asked, explained, overwrite, reads)
+    write_protocol(result, folder)
     return result
+
+
+def loaded(model: str | Path, settings: ProtocolSettings) -> Classifier:
+    """Return a model that runs as the settings say."""
+    return load_classifier(model, device=settings.device, precision=settings.precision)
 
 
 def write_protocol(result: ProtocolResult, out: Path) -> None:
     """Write the table into the folder of a run."""
-    rows = result.scores.astype(object).where(result.scores.notna(), None).to_dict("records")
     with together(out) as new:
         write_text(new / f"{NAME}.csv", as_csv(result.scores))
         write_text(new / f"{NAME}.md", as_markdown(result))
-        write_json(new / f"{NAME}.json", {"scores": rows, "notes": list(result.notes)})
+        write_json(new / f"{NAME}.json", as_record(result))
+
+
+def as_record(result: ProtocolResult) -> dict[str, Any]:
+    """Return the table as JSON holds it; a number that is undefined is null."""
+    rows = result.scores.astype(object).where(result.scores.notna(), None).to_dict("records")
+    return {"scores": rows, "notes": list(result.notes)}
 
 
 def as_markdown(result: ProtocolResult) -> str:
@@ -91,7 +100,7 @@ def _table(rows: pd.DataFrame, names: Sequence[str]) -> str:
 def _lines(rows: pd.DataFrame, names: Sequence[str]) -> Iterator[tuple[str, ...]]:
     for (unit, method), of_method in rows.groupby(["unit", "method"], sort=False):
         by_name = {row["metric"]: row for row in of_method.to_dict("records")}
-        yield unit, _escaped(str(method)), *(_cell(by_name.get(name)) for name in names)
+        yield str(unit), _escaped(str(method)), *(_cell(by_name.get(name)) for name in names)
 
 
 def _escaped(text: str) -> str:

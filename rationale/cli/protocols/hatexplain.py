@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -46,24 +47,23 @@ def hatexplain_command(  # noqa: PLR0913 (one option each)
     from eraser.load import load
     from rationale.cli.methods import choose_methods
     from rationale.hatexplain.protocol import score_protocol
-    from rationale.hatexplain.table import as_markdown, write_protocol
-    from rationale.hf.classifier import load_classifier
+    from rationale.hatexplain.table import as_markdown, as_record, loaded, write_protocol
     from rationale.hf.memory import keep_freed_memory
     from rationale.inference.capabilities import drops_tokens
 
     keep_freed_memory()
     asked = settings(units=tuple(units.split(",")))
     asked.check()
-    loaded = load("hatexplain", data)
-    how = {"device": asked.device, "precision": asked.precision}
-    classifier = load_classifier(model, **how)
-    explained = None if dense is None else load_classifier(dense, **how)
+    dataset = load("hatexplain", data)
+    classifier = loaded(model, asked)
+    explained = None if dense is None else loaded(dense, asked)
     usual = (*CHOOSERS, *USUAL_METHODS) if drops_tokens(classifier) else USUAL_METHODS
     named = choose_methods(methods, usual, classifier, explained)
-    result = score_protocol(classifier, loaded, out, replace(asked, methods=named), explained, overwrite)
+    asked, reads = replace(asked, methods=named), (model, dense)
+    result = score_protocol(classifier, dataset, out, asked, explained, overwrite, reads)
     write_protocol(result, out)
     if as_json:
-        say((out / "hatexplain.json").read_text(encoding="utf-8"))
+        say(json.dumps(as_record(result)))
         return
     say_lines(as_markdown(result))
     say(f"written: {out}/hatexplain.csv, {out}/hatexplain.md, {out}/hatexplain.json")

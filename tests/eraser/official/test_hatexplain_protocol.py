@@ -10,34 +10,19 @@ from typing import Any
 import numpy as np
 import pytest
 from hypothesis import given, settings
-from hypothesis import strategies as st
 from sklearn.metrics import auc, precision_recall_curve
 
-from eraser import Ablation, Dataset, Document, Evidence, Example, InputError, Prediction, Span
+from eraser import Ablation, Document, Example, InputError, Prediction
 from eraser.data.source import Source
 from eraser.load import load
 from eraser.official.hatexplain_protocol import score_hatexplain
 from eraser.official.scorer import score_official
 from eraser.types import runs
+from tests.helpers.eraser.hate_posts import dataset_of, five_of, parsed, post, said, scored_posts
 from tests.helpers.paths import data, golden
 from tests.oracles import spans as oracle
 
 checked = settings(deadline=None, derandomize=True, database=None, max_examples=50)
-
-
-def post(id: str, n_words: int, *gold: tuple[int, int], label: str = "offensive") -> tuple[Example, Document]:
-    marked = frozenset(Evidence(id, Span(a, b)) for a, b in gold)
-    groups = frozenset({marked}) if marked else frozenset()
-    return Example(id, (id,), label, gold=groups), Document(id, (tuple("w" * n_words),))
-
-
-def dataset_of(*posts: tuple[Example, Document]) -> Dataset:
-    return Dataset("posts", {d.id: d for _, d in posts}, {"test": tuple(e for e, _ in posts)})
-
-
-def said(id: str, scores: list[float], label: str = "offensive", picked: tuple[int, ...] = ()) -> Prediction:
-    probs = {"hatespeech": 0.2, "normal": 0.2, "offensive": 0.2} | {label: 0.6}
-    return Prediction(id, label, probs, np.array(scores, float), np.isin(np.arange(len(scores)), picked))
 
 
 def score(posts: list[tuple[Example, Document]], *predictions: Prediction) -> dict[str, float]:
@@ -183,15 +168,6 @@ def test_any_of_the_three_labels_may_be_predicted_and_none_need_be(label):
 # Against the slow rewrite
 
 
-@st.composite
-def scored_posts(draw: st.DrawFn) -> list[tuple[list[bool], list[float]]]:
-    """Gold and scores of each word, at least one word marked."""
-    words = st.tuples(st.booleans(), st.sampled_from([-1.0, 0.0, 0.5, 0.75, 2.0, 3.0]))
-    posts = draw(st.lists(st.lists(words, min_size=1, max_size=12), min_size=1, max_size=5))
-    drawn = [([gold for gold, _ in p], [score for _, score in p]) for p in posts]
-    return drawn if any(drawn[0][0]) else [([True, *drawn[0][0][1:]], drawn[0][1]), *drawn[1:]]
-
-
 @checked
 @given(scored_posts())
 def test_numbers_are_those_of_the_slow_rewrite(drawn):
@@ -275,24 +251,6 @@ def test_labels_that_gold_does_not_know():
 def records() -> list[dict[str, Any]]:
     with gzip.open(golden() / "scorer" / "hatexplain3_visible_predictions.jsonl.gz", "rt") as lines:
         return [json.loads(line) for line in lines]
-
-
-def five_of(record: dict[str, Any]) -> list[int]:
-    scores = record["rationales"][0]["soft_rationale_predictions"]
-    return sorted(sorted(range(len(scores)), key=lambda word: scores[word])[-5:])
-
-
-def parsed(record: dict[str, Any]) -> Prediction:
-    scores = np.array(record["rationales"][0]["soft_rationale_predictions"], dtype=float)
-    changes = (record[f"{name}_classification_scores"] for name in ("comprehensiveness", "sufficiency"))
-    return Prediction(
-        record["annotation_id"],
-        record["classification"],
-        record["classification_scores"],
-        scores,
-        np.isin(np.arange(len(scores)), five_of(record)),
-        Ablation(0.0, *changes),
-    )
 
 
 def test_real_predictions_score_as_a_file_of_five_spans_each_does_officially(records, tmp_path):

@@ -115,8 +115,8 @@ class SoftStage(Stage):
         self.settings = settings_of(run)
         model, step = adapler_of(run), self.settings.step
         total = max(1, run.steps * self.settings.epochs)
-        weights = as_tensor(run.class_weights, run.classifier.device)
-        self.both = AdaplerStep(model, step, total, weights)
+        of_classes = as_tensor(run.class_weights, run.classifier.device)
+        self.both = AdaplerStep(model, step, total, of_classes)
         weights, thresholds = self.both.optimizers
         optimizers = {"weights": weights, "thresholds": thresholds}
         super().__init__(run, place, self.settings.epochs, optimizers, self.both.schedules)

@@ -1,0 +1,109 @@
+"""Posts in word pieces: what is marked, and what is read without and with only some of them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from eraser import Dataset, Document, Evidence, Example, Span
+from rationale.hatexplain.settings import UNIT_NAMES
+from rationale.hatexplain.units import MAX_PIECES, UNITS
+from rationale.hf.classifier import Classifier
+from rationale.text.encode import Encoder
+from tests.conftest import tiny_model
+
+LABELS = ("hatespeech", "normal", "offensive")
+
+
+@pytest.fixture
+def classifier(tokenizer):
+    return Classifier(
+        tiny_model("bert", tokenizer, LABELS), Encoder(tokenizer, 200), LABELS, torch.device("cpu")
+    )
+
+
+def dataset_of(words, *people):
+    annotators = tuple(frozenset(Evidence("p", Span(*s)) for s in spans) for spans in people)
+    gold = frozenset({frozenset().union(*annotators)}) if annotators else frozenset()
+    example = Example("p", ("p",), "offensive", None, gold, annotators, frozenset({"Women"}))
+    return Dataset("posts", {"p": Document("p", (tuple(words),))}, {"test": (example,)})
+
+
+def in_unit(name, classifier, dataset):
+    unit = UNITS[name](classifier, dataset, dataset.splits["test"])
+    return unit, unit.posts[0]
+
+
+def read(classifier, windows):
+    return [classifier.encoder.tokenizer.convert_ids_to_tokens(w.ids.tolist()) for w in windows]
+
+
+# a | z ##q ##x | film | q ##q: the first annotator marked the second word, the other the last two
+WORDS = ("a", "zqx", "film", "qq")
+PIECES = ["[CLS]", "a", "z", "##q", "##x", "film", "q", "##q", "[SEP]"]
+PEOPLE = (((1, 2),), ((2, 4),))
+
+
+def test_units_are_those_of_the_settings():
+    assert tuple(UNITS) == UNIT_NAMES
+
+
+@pytest.mark.parametrize(
+    ("name", "pieces", "shift"), [("pieces", PIECES, 1), ("text_pieces", PIECES[1:-1], 0)]
+)
+def test_marks_go_to_the_pieces_of_marked_words(classifier, name, pieces, shift):
+    unit, post = in_unit(name, classifier, dataset_of(WORDS, *PEOPLE))
+    truth = unit.dataset.truth(post.example)
+    assert list(unit.dataset.documents["p"].words) == pieces
+    assert truth.spans == {Span(1 + shift, 7 + shift)}  # the union is one run
+    (first,), (second,) = post.example.annotators
+    assert (first.span, second.span) == (Span(1 + shift, 4 + shift), Span(4 + shift, 7 + shift))
+    assert (post.example.tags, unit.truncated) == ({"Women"}, 0)
+
+
+def test_a_special_token_among_the_selected_is_taken_out_and_read_twice_alone(classifier):
+    """As `convert_data` does: alone the selected stand between [CLS] and [SEP], whichever they are."""
+    unit, post = in_unit("pieces", classifier, dataset_of(WORDS, *PEOPLE))
+    selected = np.isin(np.arange(9), (0, 2, 5))
+    without, only = (read(classifier, w)[0] for w in unit.erased(post, selected))
+    assert without == ["a", "##q", "##x", "q", "##q", "[SEP]"]
+    assert only == ["[CLS]", "[CLS]", "z", "film", "[SEP]"]
+
+
+def test_in_pieces_of_the_text_special_tokens_always_stay(classifier):
+    unit, post = in_unit("text_pieces", classifier, dataset_of(WORDS, *PEOPLE))
+    without, only = (read(classifier, w)[0] for w in unit.erased(post, np.isin(np.arange(7), (0, 1, 4))))
+    assert without == ["[CLS]", "##q", "##x", "q", "##q", "[SEP]"]
+    assert only == ["[CLS]", "a", "z", "film", "[SEP]"]
+
+
+def test_in_words_all_pieces_of_a_word_go_together(classifier):
+    unit, post = in_unit("words", classifier, dataset_of(WORDS, *PEOPLE))
+    without, only = (read(classifier, w)[0] for w in unit.erased(post, np.array([False, True, False, False])))
+    assert without == ["[CLS]", "a", "film", "q", "##q", "[SEP]"]
+    assert only == ["[CLS]", "z", "##q", "##x", "[SEP]"]
+
+
+def test_of_a_post_of_which_nothing_is_left_one_token_is_read(classifier):
+    unit, post = in_unit("pieces", classifier, dataset_of(("a", "film")))
+    (without,), _ = unit.erased(post, np.ones(4, dtype=bool))
+    assert len(without) == 1
+
+
+def test_a_post_is_its_first_pieces(classifier):
+    long = dataset_of(("film",) * 150, ((120, 150),))
+    unit, post = in_unit("pieces", classifier, long)
+    assert (len(post.windows[0]), unit.truncated) == (MAX_PIECES, 1)
+    assert unit.dataset.truth(post.example).spans == {Span(121, 127)}  # 126 words are read
+    unread = replace(post.example, gold=frozenset())
+    assert unread.annotators == post.example.annotators
+    assert in_unit("words", classifier, long)[0].truncated == 0
+
+
+def test_a_post_that_nobody_marked_has_no_marks(classifier):
+    unit, post = in_unit("pieces", classifier, dataset_of(WORDS))
+    assert (post.example.gold, post.example.annotators) == (frozenset(), ())
+    assert unit.dataset.documents["p"].words == tuple(PIECES)
