@@ -56,7 +56,7 @@ def not_conserved(classifier: Classifier) -> str | None:
     if isinstance(met, str):
         return met
     if met.unruled:
-        return f"it has no rule for {met.unruled[-1].strip('_')}, where relevance would be lost; gim works"
+        return f"it has no rule for {met.unruled[-1].strip('_')}, where relevance would be lost; leave_one_out works"
     return None
 
 

@@ -113,7 +113,8 @@ def _layer_norm(
 ) -> Tensor:
     """Normalise x [...,D]; only its standard deviation is a constant, centring is linear."""
     dims = tuple(range(-len(shape), 0))
-    centred = x.float() - x.float().mean(dims, keepdim=True)  # [...,D]
+    wide = _at_least_float32(x)  # [...,D]
+    centred = wide - wide.mean(dims, keepdim=True)  # [...,D]
     deviation = (centred.detach().square().mean(dims, keepdim=True) + eps).sqrt()  # [...,1]
     return _scaled(centred / deviation, weight, bias).to(x.dtype)
 
@@ -121,8 +122,13 @@ def _layer_norm(
 def _rms_norm(own: Function, x: Tensor, shape: Any, weight: Any = None, eps: float | None = None) -> Tensor:
     """Divide x [...,D] by its root mean square, a constant."""
     dims, eps = tuple(range(-len(shape), 0)), torch.finfo(x.dtype).eps if eps is None else eps
-    root = (x.detach().float().square().mean(dims, keepdim=True) + eps).sqrt()  # [...,1]
-    return _scaled(x.float() / root, weight, None).to(x.dtype)
+    wide = _at_least_float32(x)  # [...,D]
+    root = (wide.detach().square().mean(dims, keepdim=True) + eps).sqrt()  # [...,1]
+    return _scaled(wide / root, weight, None).to(x.dtype)
+
+
+def _at_least_float32(x: Tensor) -> Tensor:
+    return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
 def _scaled(x: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:

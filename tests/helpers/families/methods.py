@@ -46,7 +46,7 @@ REFUSED = {  # family → method → why; a method that is newly refused, or no 
     "convbert": {"value_norm": FUSED},
     "deberta": {"value_norm": FUSED, "gradient_x_input": ROUNDING, "deeplift": ROUNDING},
     "deberta-v3": {"gradient_x_input": ROUNDING, "deeplift": ROUNDING},
-    "esm": {"attn_lrp": "it has no rule for erf, where relevance would be lost; gim works"},
+    "esm": {"attn_lrp": "it has no rule for erf, where relevance would be lost; leave_one_out works"},
     "falcon": {"value_norm": FUSED},
     "longformer": all_of(NARROW),
     "squeezebert": all_of(RAW) | {"deeplift": BESIDE},
