@@ -75,6 +75,15 @@ def expected_sum(classifier: Classifier, request: AttributionBatch) -> Tensor:
     return value
 
 
+@torch.no_grad()
+def full_answer(classifier: Classifier, request: AttributionBatch) -> Tensor:
+    """Return what is explained of the text as it is [B]."""
+    value: Tensor = Explained(classifier, request)(
+        embed(classifier.model, request.batch.ids), *_arguments(request)
+    )
+    return value  # [B]
+
+
 def _arguments(request: AttributionBatch) -> Arguments:
     batch = request.batch
     return batch.ids, batch.real.long(), batch.types, request.target

@@ -148,7 +148,10 @@ class OneLayer:
         g_middle = g_second + g_inner @ w[f"{layer}.intermediate.dense.weight"]
         g_first = norm(self.first, f"{attend}.output.LayerNorm", g_middle)
         g_joined = self.by_head(g_first @ w[f"{attend}.output.dense.weight"])
-        g_shares, g_v = half * g_joined @ self.v.transpose(0, 2, 1), half * self.shares.transpose(0, 2, 1) @ g_joined
+        g_shares, g_v = (
+            half * g_joined @ self.v.transpose(0, 2, 1),
+            half * self.shares.transpose(0, 2, 1) @ g_joined,
+        )
         soft = softmax(self.logits / temperature)
         g_logits = soft * (g_shares - (soft * g_shares).sum(-1, keepdims=True)) * self.scale
         g_q, g_k = half * g_logits @ self.k, half * g_logits.transpose(0, 2, 1) @ self.q

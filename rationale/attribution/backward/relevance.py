@@ -56,7 +56,8 @@ def not_conserved(classifier: Classifier) -> str | None:
     if isinstance(met, str):
         return met
     if met.unruled:
-        return f"it has no rule for {met.unruled[-1].strip('_')}, where relevance would be lost; leave_one_out works"
+        name = met.unruled[-1].strip("_")
+        return f"it has no rule for {name}, where relevance would be lost; leave_one_out works"
     return None
 
 

@@ -17,14 +17,14 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_flatten, tree_map
 
 from rationale.models.packed.known import known
 
 Function = Callable[..., Any]
-PLACES = (torch, Tensor, F, torch.linalg)
+PLACES = (torch, Tensor, functional)
 TRIED = (-3.0, -1.2, -0.4, 0.0, 0.3, 0.9, 2.5)  # what a module is given to see whether it is an activation
 
 
@@ -35,7 +35,7 @@ def _named(*names: str) -> frozenset[Any]:
 
 SOFTMAXES = _named("softmax")
 ROOTS = _named("sqrt", "rsqrt")  # what a norm divides by
-LAYER_NORMS, RMS_NORMS, LENGTHS = _named("layer_norm"), _named("rms_norm"), _named("normalize")
+LAYER_NORMS, RMS_NORMS, UNIT_LENGTHS = _named("layer_norm"), _named("rms_norm"), _named("normalize")
 MATRIX_PRODUCTS = _named("matmul", "bmm", "einsum", "baddbmm", "__matmul__")
 PRODUCTS = _named("mul", "multiply", "__mul__", "__rmul__")
 ACTIVATIONS = _named(
@@ -69,7 +69,7 @@ class Rules:
             (norms, ROOTS, _constant),
             (norms, LAYER_NORMS, _layer_norm),
             (norms, RMS_NORMS, _rms_norm),
-            (norms, LENGTHS, _unit_length),
+            (norms, UNIT_LENGTHS, _unit_length),
             (self.share_attention, MATRIX_PRODUCTS, _shared),
             (self.share_gates, PRODUCTS, _shared),
             (self.pass_activations, ACTIVATIONS, _activation),
@@ -77,11 +77,12 @@ class Rules:
         return {func: rule for used, functions, rule in chosen if used for func in functions}
 
     def _softmax(self, own: Function, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-        """Softmax of x [...]; g goes through the Jacobian at x / temperature (GIM's, without its 1 / T)."""
-        with torch.no_grad():
-            y, soft = own(x, *args, **kwargs), own(x / self.temperature, *args, **kwargs)  # [...] twice
-        dim = kwargs.get("dim", args[0] if args else -1)
-        return handed_back(x, y, lambda g: soft * (g - (g * soft).sum(dim, keepdim=True)))
+        """Softmax of x [...]; g goes through the Jacobian at x / temperature, as GIM has it without 1 / T."""
+        with torch.enable_grad():
+            warm = (x.detach() / self.temperature).requires_grad_()  # [...]
+            soft = own(warm, *args, **kwargs)  # [...]
+        y = own(x.detach(), *args, **kwargs)  # [...]
+        return handed_back(x, y, lambda g: torch.autograd.grad(soft, warm, g)[0])
 
 
 class _HandedBack(torch.autograd.Function):
@@ -138,9 +139,7 @@ def _scaled(x: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:
 
 def _unit_length(own: Function, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
     """Divide x by its length, a constant: y = x · (y / x)."""
-    with torch.no_grad():
-        y = own(x, *args, **kwargs)
-    return handed_back(x, y, lambda g: g * ratio(y, x))
+    return passed(x, own(x.detach(), *args, **kwargs))
 
 
 def _shared(own: Function, *args: Any, **kwargs: Any) -> Tensor:
@@ -157,9 +156,10 @@ def _shared(own: Function, *args: Any, **kwargs: Any) -> Tensor:
 
 
 def _activation(own: Function, x: Any, *args: Any, **kwargs: Any) -> Tensor:
-    with torch.no_grad():
-        y: Tensor = own(x, *args, **kwargs)
-    return passed(x, y) if isinstance(x, Tensor) and not followed(args, kwargs) else own(x, *args, **kwargs)
+    if not isinstance(x, Tensor) or followed(args, kwargs):  # a power of two activations
+        plain: Tensor = own(x, *args, **kwargs)
+        return plain
+    return passed(x, own(x.detach(), *args, **kwargs))
 
 
 def passed(x: Tensor, y: Tensor) -> Tensor:
@@ -186,14 +186,15 @@ class Ruled(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Let a function's rule stand in for it, if it has one."""
-        return self.run(func, args, kwargs or {})
+        return self.run(func, args, dict(kwargs or {}))
 
     def run(self, func: Any, args: Any, kwargs: Any) -> Any:
         """Return what a function gives, by its rule."""
         rule = self.by_function.get(func)
         if rule is None or not torch.is_grad_enabled() or not followed(args, kwargs):
             return func(*args, **kwargs)
-        return rule(func, *args, **kwargs)
+        named = () if args else (kwargs.pop("input"),)  # as a few models give it
+        return rule(func, *args, *named, **kwargs)
 
 
 @contextmanager

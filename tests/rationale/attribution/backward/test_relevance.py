@@ -29,9 +29,9 @@ def window_of(classifier):
     return window
 
 
-def request_of(classifier, settings=AttributionSettings(), target=1):
+def request_of(classifier, target=1, **settings):
     batch = classifier.encoder.collate([window_of(classifier)])
-    return AttributionBatch(batch, torch.tensor([target]), (0,), settings)
+    return AttributionBatch(batch, torch.tensor([target]), (0,), AttributionSettings(**settings))
 
 
 @pytest.fixture(scope="module", params=[0, 1])
@@ -61,7 +61,7 @@ def by_hand(one_layer):
 
 @pytest.mark.parametrize("target", [0, 1])
 def test_attn_lrp_is_the_papers_rules_step_by_step(one_layer, by_hand, target):
-    """All that is missing in the words' sum is with positions and types, biases and softmaxes: nothing else."""
+    """What the words' sum lacks is with positions and types, biases and softmaxes: nothing else."""
     by_hand.absorbed.clear()
     words, beside, absorbed = by_hand.relevance(target)
     assert words.sum() + beside + absorbed == pytest.approx(by_hand.answer[target], abs=1e-9)
@@ -69,10 +69,16 @@ def test_attn_lrp_is_the_papers_rules_step_by_step(one_layer, by_hand, target):
     assert found.numpy() == pytest.approx(words, abs=1e-5 * np.abs(words).max())
 
 
+def test_the_delta_of_attn_lrp_is_all_that_constants_keep(one_layer, by_hand):
+    by_hand.absorbed.clear()
+    _, beside, absorbed = by_hand.relevance(1)
+    (found,) = attribute(one_layer, "attn_lrp", [AttributionInput((window_of(one_layer),), len(WORDS), 1)])
+    assert found.convergence_delta == pytest.approx(abs(beside + absorbed), abs=1e-5)
+
+
 @pytest.mark.parametrize("temperature", [1.0, 2.0, 5.0])
 def test_gim_is_the_modified_gradient_step_by_step(one_layer, by_hand, temperature):
-    settings = AttributionSettings(gim_temperature=temperature)
-    (found,) = METHODS["gim"].scores(one_layer, request_of(one_layer, settings))
+    (found,) = METHODS["gim"].scores(one_layer, request_of(one_layer, gim_temperature=temperature))
     expected = by_hand.gradient_x_input(1, temperature, half=0.5, frozen=True)
     assert found.numpy() == pytest.approx(expected, abs=1e-5 * np.abs(expected).max())
 
@@ -95,7 +101,7 @@ def test_the_rewrite_that_modifies_nothing_is_gradient_x_input(one_layer, by_han
 
 
 class NoBias(nn.Module):
-    """Embeddings, a norm, products of activations, a gate: nothing is added to what comes of the words."""
+    """A norm, attention without softmax, a gate: nothing is added to what comes of the words."""
 
     config = SimpleNamespace(type_vocab_size=1)
 
@@ -112,11 +118,13 @@ class NoBias(nn.Module):
 
     def forward(self, input_ids=None, attention_mask=None):
         states = self.norm(self.table(input_ids)) * attention_mask[..., None]
-        looks = self.query(states) @ self.key(states).transpose(1, 2) / 8  # [B,T,T]: attention without softmax
+        looks = self.query(states) @ self.key(states).transpose(1, 2) / 8  # [B,T,T]
         states = states + looks @ states
         states = states / torch.sqrt(states.pow(2).mean(-1, keepdim=True) + 1e-6)
         states = states + self.activation(self.gate(states)) * self.up(states)
-        return SimpleNamespace(logits=self.head(self.last(torch.tanh((states * attention_mask[..., None]).mean(1)))))
+        return SimpleNamespace(
+            logits=self.head(self.last(torch.tanh((states * attention_mask[..., None]).mean(1))))
+        )
 
 
 def no_bias(classifier, tokenizer, activation, last=None):
@@ -125,7 +133,9 @@ def no_bias(classifier, tokenizer, activation, last=None):
     return Classifier(model, classifier.encoder, ("NEG", "POS"), torch.device("cpu"))
 
 
-@pytest.mark.parametrize("activation", [nn.GELU(), nn.SiLU(), nn.ReLU(), nn.Mish(), nn.Identity(), torch.square])
+@pytest.mark.parametrize(
+    "activation", [nn.GELU(), nn.SiLU(), nn.ReLU(), nn.Mish(), nn.Identity(), torch.square]
+)
 @pytest.mark.parametrize("target", [0, 1])
 def test_without_biases_and_softmax_attn_lrp_sums_to_the_logit(classifier, tokenizer, activation, target):
     one = no_bias(classifier, tokenizer, activation)

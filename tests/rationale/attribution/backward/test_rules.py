@@ -37,7 +37,15 @@ class Written(nn.Module):
 
 def test_activations_are_found_by_what_they_do():
     found = [nn.GELU(), nn.Tanh(), nn.SiLU(), nn.ELU(), Written()]
-    others = [nn.ReLU(), nn.Identity(), nn.Dropout(), nn.Sigmoid(), nn.Softmax(-1), nn.LayerNorm(7), nn.PReLU()]
+    others = [
+        nn.ReLU(),
+        nn.Identity(),
+        nn.Dropout(),
+        nn.Sigmoid(),
+        nn.Softmax(-1),
+        nn.LayerNorm(7),
+        nn.PReLU(),
+    ]
     model = nn.Sequential(*found, *others, nn.Linear(7, 7)).eval()
     model.get_input_embeddings = lambda: model[-1]
     assert activations_of(model) == tuple(found)
