@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, TypeVar, get_args
@@ -56,7 +57,9 @@ SEPARATOR_HELP = (
 )
 SKIP_INVALID_HELP = "Leave out rows that are invalid, and say which and why."
 EXPLAIN_QUERY_HELP = "Score the words of the query, too, which are then erased like those of the text."
-ADDED: dict[str, Any] = {"explain_query": False, "unit": "word", "sentence_score": "sum"}  # later than others
+ADDED: dict[str, Any] = {  # later than others
+    "explain_query": False, "unit": "word", "sentence_score": "sum", "gim_temperature": 2.0,
+}  # fmt: skip
 CHOOSERS = ("survivors", "contribution")  # added for models that drop tokens, and the size they chose
 
 
@@ -72,6 +75,7 @@ class AttributionSettings:
     explain: Explain = "logit"
     ig_steps: int = setting(20, "Integration steps of integrated gradients.")
     gradient_shap_samples: int = setting(20, "Samples per window of gradient SHAP.")
+    gim_temperature: float = setting(2.0, "Temperature of attention's softmax in the backward pass of GIM.")
     lime_samples: int = setting(100, "Perturbed texts per window of LIME.")
     shap_samples: int = setting(500, "Coalitions per window of kernel SHAP.")
     occlusion_words: int = setting(3, "Width in words of the sliding window of occlusion.")
@@ -87,6 +91,8 @@ class AttributionSettings:
             "occlusion, words": self.occlusion_words,
         }
         found = [Fault(f"at least 1 for {what}", str(n)) for what, n in at_least.items() if n < 1]
+        if not 1 <= self.gim_temperature < math.inf:
+            found.append(Fault("a temperature of at least 1 for GIM", str(self.gim_temperature)))
         if self.explain not in get_args(Explain):
             found.append(Fault(f"explain as one of {', '.join(get_args(Explain))}", repr(self.explain)))
         return found

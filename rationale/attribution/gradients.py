@@ -19,6 +19,7 @@ from captum.attr import DeepLift, IntegratedGradients, Saliency
 from captum.attr._core.deep_lift import SUPPORTED_NON_LINEAR
 from torch import Tensor, nn
 
+from rationale.attribution.backward.rules import Ruled, ruled
 from rationale.attribution.carried import eager_attention
 from rationale.attribution.request import AttributionBatch
 from rationale.heads import explained
@@ -43,10 +44,14 @@ def _blank(classifier: Classifier, request: AttributionBatch) -> Tensor:
 
 
 class Explained(nn.Module):
-    """(embeddings, ids, real, types, target) → what is explained [B]: a module, as DeepLIFT hooks modules."""
+    """(embeddings, ids, real, types, target) → what is explained [B]: a module, as DeepLIFT hooks modules.
 
-    def __init__(self, classifier: Classifier, request: AttributionBatch) -> None:
+    `mode`: rules that stand in for the model's gradients.
+    """
+
+    def __init__(self, classifier: Classifier, request: AttributionBatch, mode: Ruled | None = None) -> None:
         super().__init__()
+        self.mode = mode
         self.model = classifier.model
         self.autocast = classifier.autocast
         self.explain, self.head = request.settings.explain, classifier.head
@@ -55,7 +60,8 @@ class Explained(nn.Module):
     def forward(self, embeddings: Tensor, ids: Tensor, real: Tensor, types: Tensor, target: Tensor) -> Tensor:
         """Run the model from its word embeddings on."""
         extra = {"token_type_ids": types} if self.takes_types else {}
-        with self.autocast(), entering(self.model, embeddings):
+        rules = nullcontext() if self.mode is None else ruled(self.model, self.mode)
+        with self.autocast(), entering(self.model, embeddings), rules:
             logits = self.model(input_ids=ids, attention_mask=real, **extra).logits  # [B,C]
         return explained(logits.float(), target, self.explain, self.head)  # [B]
 
@@ -69,24 +75,49 @@ def expected_sum(classifier: Classifier, request: AttributionBatch) -> Tensor:
     return value
 
 
+@torch.no_grad()
+def full_answer(classifier: Classifier, request: AttributionBatch) -> Tensor:
+    """Return what is explained of the text as it is [B]."""
+    value: Tensor = Explained(classifier, request)(
+        embed(classifier.model, request.batch.ids), *_arguments(request)
+    )
+    return value  # [B]
+
+
 def _arguments(request: AttributionBatch) -> Arguments:
     batch = request.batch
     return batch.ids, batch.real.long(), batch.types, request.target
 
 
-def _backward(classifier: Classifier) -> AbstractContextManager[None]:
-    """Return the context for passes with gradients: fused attention is slow backwards in bf16 on a CPU."""
+def _backward(classifier: Classifier, mode: Ruled | None = None) -> AbstractContextManager[None]:
+    """Return the context for passes with gradients.
+
+    Fused attention is slow backwards in bf16 on a CPU, and hides what rules are for.
+    """
     slow = classifier.bf16 and classifier.device.type == "cpu"
-    return eager_attention(classifier) if slow else nullcontext()
+    return eager_attention(classifier) if slow or mode is not None else nullcontext()
 
 
-def _gradient(classifier: Classifier, request: AttributionBatch, at: Tensor, arguments: Arguments) -> Tensor:
-    """Return the gradient [B,T,D] at embeddings [B,T,D]."""
-    with _backward(classifier):
-        found: Tensor = Saliency(Explained(classifier, request)).attribute(
+def _gradient(
+    classifier: Classifier,
+    request: AttributionBatch,
+    at: Tensor,
+    arguments: Arguments,
+    mode: Ruled | None = None,
+) -> Tensor:
+    """Return the gradient [B,T,D] at embeddings [B,T,D], or what the rules of `mode` make of it."""
+    with _backward(classifier, mode):
+        found: Tensor = Saliency(Explained(classifier, request, mode)).attribute(
             at.requires_grad_(), abs=False, additional_forward_args=arguments
         )
     return found.detach()  # [B,T,D]
+
+
+def ruled_gradient_x_input(classifier: Classifier, request: AttributionBatch, mode: Ruled) -> Tensor:
+    """Return e ⊙ gradient, summed over dimensions [B,T], with the rules of `mode` in the backward pass."""
+    e = embed(classifier.model, request.batch.ids)  # [B,T,D]
+    gradient = _gradient(classifier, request, e, _arguments(request), mode)  # [B,T,D]
+    return (e.detach() * gradient).float().sum(-1)  # [B,T]
 
 
 def _first_order(classifier: Classifier, request: AttributionBatch) -> dict[str, Tensor]:

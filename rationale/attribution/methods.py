@@ -20,6 +20,7 @@ from rationale.attribution import attention as attn
 from rationale.attribution import gradients as grad
 from rationale.attribution import perturbation as pert
 from rationale.attribution import survivors as adaptive
+from rationale.attribution.backward import relevance as rel
 from rationale.attribution.learned import learned, no_head
 from rationale.attribution.request import AttributionBatch
 from rationale.explanations.pooling import Reduce
@@ -155,6 +156,8 @@ METHODS: dict[str, Method] = {
     "deeplift": _effects(
         grad.deeplift, "arXiv 1704.02685", ("explain",), grad.expected_sum, grad.no_rescaling
     ),
+    "attn_lrp": _effects(rel.attn_lrp, "arXiv 2402.05602", ("explain",), grad.full_answer, rel.not_conserved),
+    "gim": _effects(rel.gim, "arXiv 2505.17630", ("explain", "gim_temperature"), needs=rel.no_softmax),
     "leave_one_out": _asking(pert.leave_one_out, "arXiv 1612.08220"),
     "occlusion": _asking(pert.occlusion, "arXiv 1311.2901", ("occlusion_words",)),
     "lime": _asking(pert.lime, "arXiv 1602.04938", ("lime_samples", "seed")),

@@ -13,6 +13,7 @@ PAGES = {
 METHODS_SAY = {
     "survivors": "how many layers of the model worked on the word before dropping it",
     "contribution": "how much the model itself expected the word to matter, mean of its layers",
+    "learned": "how probable it is that annotators would mark the word, as the model learned from them",
     "attention": "how much the last layer looks at the word",
     "attention_max": "how much the last layer looks at the word, by the head that looks most",
     "attention_layers": "how much the layers look at the word, mean of all",
@@ -26,6 +27,8 @@ METHODS_SAY = {
     "integrated_gradients": "what the word adds to the answer on the way from an empty text to this one",
     "gradient_shap": "what the word adds to the answer at random points between an empty text and this one",
     "deeplift": "what the word adds to the answer, compared with an empty text",
+    "attn_lrp": "the word's share of the answer, handed back from layer to layer by rules of conservation",
+    "gim": "what the word adds to the answer, where attention could still have gone elsewhere",
     "leave_one_out": "how far the answer falls without the word",
     "occlusion": "how far the answer falls without a phrase around the word",
     "lime": "the word's weight in a simple model of the answer, fitted on parts of the text",

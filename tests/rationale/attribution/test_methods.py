@@ -237,7 +237,9 @@ def slow_span(classifier, method, window, explain):
 
 
 @pytest.mark.parametrize("family", ["bert", "roberta", "electra"])
-@pytest.mark.parametrize("method", [m for m in METHODS if METHODS[m].expected_sum is not None])
+@pytest.mark.parametrize(
+    "method", [m for m in METHODS if METHODS[m].expected_sum is not None and m != "attn_lrp"]
+)  # whose sum is over special tokens too: see backward/test_relevance.py
 @pytest.mark.parametrize("explain", ["logit", "probability"])
 def test_delta_is_what_the_scores_of_each_window_miss(
     make_classifier, encoder_texts, method, explain, family
