@@ -43,7 +43,8 @@ class Method:
     selected, for methods that select; `adaptive` marks what only a token-dropping model can do, `asks` what
     needs no more than answers to texts, and so explains a function too. `needs` says why a classifier lacks
     what the method needs, or None; a method that is `tried` must also score two short texts alone as it does
-    together before it is used on a model (see `rationale.attribution.fit`).
+    together before it is used on a model (see `rationale.attribution.fit`). `taught` marks what only a model
+    with a rationale head can do.
     """
 
     scores: Scores
@@ -57,6 +58,7 @@ class Method:
     asks: bool = False
     needs: Need | None = None
     tried: bool = False
+    taught: bool = False
 
     @property
     def code(self) -> str:
@@ -162,7 +164,7 @@ METHODS: dict[str, Method] = {
     "occlusion": _asking(pert.occlusion, "arXiv 1311.2901", ("occlusion_words",)),
     "lime": _asking(pert.lime, "arXiv 1602.04938", ("lime_samples", "seed")),
     "kernel_shap": _asking(pert.kernel_shap, "arXiv 1705.07874", ("shap_samples", "seed"), pert.expected_sum),
-    "learned": _weights(learned, "a rationale head", needs=no_head),
+    "learned": Method(learned, "max", False, "a rationale head", needs=no_head, tried=True, taught=True),
     "survivors": _chosen(survivors, adaptive.n_layers),
     "contribution": _chosen(contribution),
     "position": _floor(position),

@@ -65,5 +65,6 @@ def suited(
     if methods not in (ALL, DEFAULT):
         return tuple(methods.split(",")), ()
     drops = drops_tokens(classifier)
-    every = [name for name, method in METHODS.items() if drops or not method.adaptive]
+    taught = not classifier.opaque and classifier.rationale_head is not None
+    every = [n for n, m in METHODS.items() if (drops or not m.adaptive) and (taught or not m.taught)]
     return fitting(classifier, every if methods == ALL else usual_methods, explained)

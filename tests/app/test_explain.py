@@ -31,6 +31,7 @@ from rationale.inference.predict import text_probs
 from rationale.models.flops import costs
 from rationale.settings import targets_of
 from tests.conftest import dropping, tiny_model
+from tests.helpers.models.able import UNTAUGHT
 
 TEXT = "a warm , moving film . never dull , and the cast is a joy"
 WORDS = tuple(TEXT.split())
@@ -182,7 +183,7 @@ def test_a_dense_model_has_no_layers(dense):
 def test_methods_are_those_that_fit_own_first_slow_last(held):
     found = methods_of(held)
     assert found[:2] == ("survivors", "contribution")
-    assert set(found) == set(METHODS)
+    assert set(found) == set(UNTAUGHT)
     assert set(found[-len(SLOW) :]) == SLOW
 
 

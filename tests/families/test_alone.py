@@ -29,6 +29,7 @@ from tests.helpers.families.classifiers import (
     family_tokenizer,
 )
 from tests.helpers.families.methods import text
+from tests.helpers.models.able import ENCODERS
 
 
 def fresh(family, max_length=128):
@@ -136,7 +137,7 @@ def test_the_empty_text_of_a_model_without_special_tokens_is_a_piece_of_padding(
         assert np.isfinite(found.scores).all()
 
 
-@pytest.mark.parametrize("method", [m for m, method in METHODS.items() if not method.adaptive])
+@pytest.mark.parametrize("method", ENCODERS)
 def test_a_window_without_a_piece_has_no_scores(method):
     classifier = family_classifier("qwen3", 64)
     nothing = Window(*(np.empty(0, dtype=np.int64),) * 4)

@@ -11,11 +11,12 @@ import torch
 from transformers import pipeline
 
 from eraser import InputError
-from rationale.attribution import METHODS, AttributionInput, AttributionSettings, attribute
+from rationale.attribution import AttributionInput, AttributionSettings, attribute
 from rationale.explanation import explain
 from rationale.heads import HEADS, check_explain, explained, predicted_label
 from rationale.hf.classifier import load_classifier, new_classifier
 from tests.conftest import dropping
+from tests.helpers.models.able import ENCODERS
 from tests.helpers.models.made_heads import LABELS, MULTI_LABEL, REGRESSION, head_model, save
 
 TEXTS = (
@@ -235,7 +236,7 @@ def test_one_logit_of_two_classes_is_explained_as_the_two_logits_it_stands_for(f
     two = two_logits(one, tokenizer)
     words = tuple(TEXTS[2].split())
     (windows,) = encoded(one, words)
-    names = [n for n, m in METHODS.items() if not m.adaptive and n != "deeplift"]
+    names = [n for n in ENCODERS if n != "deeplift"]
     for explain_ in ("probability", "margin"):
         how = AttributionSettings(explain=explain_, lime_samples=20, shap_samples=60)
         for target in (0, 1):

@@ -118,7 +118,9 @@ def methods_of(held: LoadedModel) -> tuple[str, ...]:
 def suited(held: LoadedModel) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return the methods that fit a model, in order, and a line for each that does not."""
     own = [m for m in METHODS if METHODS[m].adaptive and drops_tokens(held.classifier)]
-    others = sorted((m for m in METHODS if not METHODS[m].adaptive), key=SLOW.__contains__)
+    taught = isinstance(held.classifier, Classifier) and held.classifier.rationale_head is not None
+    of_any = (m for m, method in METHODS.items() if not method.adaptive and (taught or not method.taught))
+    others = sorted(of_any, key=SLOW.__contains__)
     with held.at_dial(AS_TRAINED) as classifier:
         return fitting(classifier, (*own, *others))
 

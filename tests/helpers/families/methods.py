@@ -8,12 +8,13 @@ import numpy as np
 import torch
 
 from eraser import Text
-from rationale.attribution import METHODS, AttributionInput
+from rationale.attribution import AttributionInput
 from rationale.attribution.request import AttributionBatch
 from rationale.models.packed.alone import length_matters
 from tests.helpers.families.classifiers import WORDS, family_classifier
+from tests.helpers.models.able import ENCODERS
 
-EXPLAINING = tuple(name for name, method in METHODS.items() if not method.adaptive and name != "learned")
+EXPLAINING = ENCODERS
 ATTENTION = tuple(name for name in EXPLAINING if "attention" in name) + ("rollout", "value_norm")
 
 

@@ -11,7 +11,7 @@ from rationale.attribution import METHODS, AttributionInput, AttributionSettings
 from rationale.attribution.request import AttributionBatch
 from rationale.text.windows import OUTSIDE, Window
 from rationale.text.word_scores import word_scores
-from tests.conftest import dropping
+from tests.helpers.models.able import able
 from tests.oracles import attribution as oracle
 
 QUICK = AttributionSettings(ig_steps=4, gradient_shap_samples=3, lime_samples=12, shap_samples=20)
@@ -23,8 +23,7 @@ def fit(make_classifier):
     """Return a classifier of the family that the method can explain."""
 
     def make(method, family="bert"):
-        dense = make_classifier(family)
-        return replace(dense, model=dropping(dense.model)) if METHODS[method].adaptive else dense
+        return able(make_classifier(family), method)
 
     return make
 

@@ -19,6 +19,7 @@ from rationale.heads import explained
 from rationale.hf.classifier import Classifier
 from rationale.pass_cache import PassCache
 from tests.conftest import dropping
+from tests.helpers.models.able import UNTAUGHT, able
 
 QUICK = AttributionSettings(ig_steps=4, gradient_shap_samples=3, lime_samples=12, shap_samples=20)
 THOROUGH = AttributionSettings(ig_steps=20, lime_samples=1500, shap_samples=1500)
@@ -149,7 +150,7 @@ def attentive(tokenizer):
 
 
 @pytest.mark.parametrize("replaced", ["delete", "mask"])
-@pytest.mark.parametrize("method", [m for m in METHODS if m not in FLOORS])
+@pytest.mark.parametrize("method", [m for m in UNTAUGHT if m not in FLOORS])
 def test_a_planted_decisive_word_is_found_first(classifier, tokenizer, method, replaced):
     assert len(tokenizer("boring", add_special_tokens=False)["input_ids"]) == 1
     model = attentive(tokenizer)
@@ -203,7 +204,7 @@ def test_what_is_explained_matters(classifier, method):
 
 @pytest.mark.parametrize("method", METHODS)
 def test_a_method_depends_on_the_settings_it_names_and_on_no_others(classifier, method):
-    one = replace(classifier, model=dropping(classifier.model)) if METHODS[method].adaptive else classifier
+    one = able(classifier, method)
     case = case_of(one, WORDS)
     words = {"explain": "probability", "replace": "mask"}
     plain = attribute(one, method, [case], QUICK)[0].scores
@@ -337,7 +338,7 @@ def test_settings_that_cannot_be_carried_out_are_all_named(classifier):
 
 @pytest.mark.parametrize("method", METHODS)
 def test_a_text_whose_words_have_no_pieces_has_no_scores(classifier, method):
-    one = replace(classifier, model=dropping(classifier.model)) if METHODS[method].adaptive else classifier
+    one = able(classifier, method)
     case = case_of(one, ("\ufffd",))
     assert not case.windows[0].has_words
     (found,) = attribute(one, method, [case], QUICK)

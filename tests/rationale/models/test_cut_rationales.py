@@ -9,10 +9,11 @@ import pytest
 import torch
 
 from eraser import InputError
-from rationale.attribution import METHODS, AttributionInput, AttributionSettings, attribute
+from rationale.attribution import AttributionInput, AttributionSettings, attribute
 from rationale.attribution.attention import eager_attention
 from rationale.models.gates import GateValues
 from rationale.models.pruning import cut
+from tests.helpers.models.able import ENCODERS
 
 QUICK = AttributionSettings(ig_steps=2, gradient_shap_samples=2, lime_samples=8, shap_samples=8)
 
@@ -37,7 +38,7 @@ def cases_of(classifier, sample):
 
 
 @pytest.mark.parametrize("counts", [(4, 1, 2), (0, 3, 1), (2, 0, 4)])
-@pytest.mark.parametrize("method", [name for name, m in METHODS.items() if not m.adaptive])
+@pytest.mark.parametrize("method", ENCODERS)
 def test_every_method_scores_every_word(classifier, sample, counts, method):
     small = with_heads(classifier, counts)
     cases = cases_of(classifier, sample)

@@ -9,17 +9,17 @@ import pytest
 import torch
 
 from eraser import InputError
-from rationale.attribution import METHODS, AttributionInput, AttributionSettings, attribute
+from rationale.attribution import AttributionInput, AttributionSettings, attribute
 from rationale.attribution.survivors import contribution, survivors
 from rationale.hf.classifier import Classifier, without_removal
 from rationale.models.dact import DactForSequenceClassification, FullDepth
 from rationale.text.encode import Encoder
 from rationale.text.windows import OUTSIDE
 from tests.conftest import FAMILIES, dropping, tiny_model
+from tests.helpers.models.able import ENCODERS
 from tests.helpers.models.exits import exiting, never
 
 QUICK = AttributionSettings(ig_steps=2, gradient_shap_samples=2, lime_samples=8, shap_samples=8)
-ENCODERS = [name for name, method in METHODS.items() if not method.adaptive]
 
 
 @pytest.fixture(scope="module")

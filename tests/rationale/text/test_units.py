@@ -24,6 +24,7 @@ from rationale.text.word_scores import word_scores
 from rationale.training.run import drawn_words
 from rationale.training.targets import _marked
 from tests.conftest import dropping, tiny_model
+from tests.helpers.models.able import ENCODERS
 from tests.helpers.tokenizers import SENTENCES
 
 STRING = SENTENCES[0] + "  Slow at first,\nthen a joy..."
@@ -92,7 +93,7 @@ def test_a_unit_of_sums_is_divided_and_its_sum_kept(shape, data):
         assert largest[first : first + size].tolist() == [of_unit.max()] * size
 
 
-@pytest.mark.parametrize("method", [m for m, of in METHODS.items() if not of.adaptive])
+@pytest.mark.parametrize("method", ENCODERS)
 def test_every_method_gives_each_word_of_a_unit_the_same(classifier, text, window, units, method):
     case = AttributionInput((window,), len(text.words), 1, 7)
     (found,) = attribute(classifier, method, [case], QUICK)
