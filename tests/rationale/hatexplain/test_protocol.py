@@ -237,6 +237,20 @@ def test_without_annotators_and_communities_the_rest_is_told(classifier, posts, 
     assert "GMB" not in text
 
 
+def test_communities_without_toxic_posts_are_told(classifier, posts, tmp_path):
+    """Women are then named in harmless posts alone: no AUC within them, nor of attacks on them."""
+    test = posts.splits["test"]
+    tags = {(e.label, t) for e in test for t in e.tags}
+    assert len(tags) == 9
+    fewer = tuple(e for e in test if e.label == "normal" or "Women" not in e.tags)
+    asked = replace(SETTINGS, methods=("random",), units=("words",))
+    found = score_protocol(classifier, replace(posts, splits={"test": fewer}), tmp_path / "out", asked)
+    assert found.notes == (
+        "words: gmb_subgroup is the mean over 2 communities; 1 lack toxic posts or others",
+        "words: gmb_bnsp is the mean over 2 communities; 1 lack toxic posts or others",
+    )
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
