@@ -28,7 +28,8 @@ def on_files(files: Any, config: Any) -> Any:
     from mkdocs.structure.files import File
 
     for name, page in PAGES.items():
-        files.append(File.generated(config, page, content=(ROOT / name).read_text(encoding="utf-8")))
+        text = (ROOT / name).read_text(encoding="utf-8").replace("](docs/", "](")  # it lies among them now
+        files.append(File.generated(config, page, content=text))
     return files
 
 

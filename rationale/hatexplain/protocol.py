@@ -20,7 +20,7 @@ from eraser.errors import short_repr
 from eraser.files.content import content_of_examples
 from eraser.files.owned import claim
 from eraser.metrics.annotators import human_ceiling
-from eraser.metrics.bias import NO_COMMUNITY, score_bias
+from eraser.metrics.bias import NO_COMMUNITY, Bias, score_bias
 from eraser.metrics.classes import class_columns, score_classes
 from eraser.metrics.table import Score
 from eraser.official.hatexplain_columns import CEILING_OF, protocol_columns, score_columns
@@ -101,7 +101,7 @@ def score_protocol(  # noqa: PLR0913 (what a run is made of)
         {key: columns for one in found for key, columns in one.columns.items()},
         tuple(e.id for e in examples),
         tuple(e.id for e in toxic),
-        (*dataset.notes, *_notes(examples, units, settings)),
+        (*dataset.notes, *_notes(examples, units, settings), *(note for one in found for note in one.notes)),
     )
 
 
@@ -116,11 +116,12 @@ def _check_model(classifier: Classifier, explained: Classifier, settings: Protoc
 
 @dataclass(frozen=True)
 class _OfUnit:
-    """The rows and columns of one unit."""
+    """The rows and columns of one unit, and what a reader must know of them."""
 
     unit: str
     rows: list[dict[str, Any]] = field(default_factory=list)
     columns: dict[tuple[str, str, str], Floats] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
 
     def add(self, method: str, scores: Iterable[Score], columns: Mapping[str, Floats]) -> None:
         """Note the numbers of a method, and their columns."""
@@ -133,8 +134,11 @@ def _of_unit(run: ProtocolRun, unit: PostsInUnit, methods: Sequence[str]) -> _Of
     found, labels, seed = _OfUnit(unit.name), unit.classifier.labels, run.seed
     examples, probs = [post.example for post in unit.posts], run.probs(unit)
     answers = [_answer(e.id, p, labels) for e, p in zip(examples, probs, strict=True)]
-    of_model = (*score_classes(examples, answers, labels, seed), *_bias(examples, answers, seed))
-    found.add(OF_MODEL, of_model, class_columns(examples, answers, labels))
+    found.add(
+        OF_MODEL, score_classes(examples, answers, labels, seed), class_columns(examples, answers, labels)
+    )
+    if has_communities(examples):
+        _add_bias(found, score_bias(examples, answers, seed=seed))
     toxic = [i for i, example in enumerate(examples) if example.label in TOXIC]
     people = human_ceiling(unit.dataset, [examples[i] for i in toxic], seed=seed)
     found.add(OF_PEOPLE, [s for s in people if s.metric in CEILING_OF.values() and s.n], {})
@@ -158,13 +162,15 @@ def has_communities(examples: Sequence[Example]) -> bool:
     return any(e.tags - NO_COMMUNITY for e in examples) and len({e.label in TOXIC for e in examples}) > 1
 
 
-def _bias(examples: Sequence[Example], answers: Sequence[Prediction], seed: int) -> list[Score]:
-    """Return the generalised means over communities; none where no post is about any."""
-    if not has_communities(examples):
-        return []
-    bias = score_bias(examples, answers, seed=seed)
+def _add_bias(found: _OfUnit, bias: Bias) -> None:
+    """Note the generalised means over communities, and how many communities have none."""
     n = bias.n_targeted
-    return [Score(BIAS[m.metric], m.value, m.low, m.high, n, bias.n - n) for m in bias.means]
+    means = [Score(BIAS[m.metric], m.value, m.low, m.high, n, bias.n - n) for m in bias.means]
+    found.add(OF_MODEL, means, {})
+    for mean in bias.means:
+        if mean.left_out:
+            of = f"{BIAS[mean.metric]} is the mean over {mean.n} communities"
+            found.notes.append(f"{found.unit}: {of}; {mean.left_out} lack toxic posts or others")
 
 
 def _notes(

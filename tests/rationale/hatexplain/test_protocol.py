@@ -237,6 +237,20 @@ def test_without_annotators_and_communities_the_rest_is_told(classifier, posts, 
     assert "GMB" not in text
 
 
+def test_communities_without_toxic_posts_are_told(classifier, posts, tmp_path):
+    """Women are then named in harmless posts alone: no AUC within them, nor of attacks on them."""
+    test = posts.splits["test"]
+    tags = {(e.label, t) for e in test for t in e.tags}
+    assert len(tags) == 9
+    fewer = tuple(e for e in test if e.label == "normal" or "Women" not in e.tags)
+    asked = replace(SETTINGS, methods=("random",), units=("words",))
+    found = score_protocol(classifier, replace(posts, splits={"test": fewer}), tmp_path / "out", asked)
+    assert found.notes == (
+        "words: gmb_subgroup is the mean over 2 communities; 1 lack toxic posts or others",
+        "words: gmb_bnsp is the mean over 2 communities; 1 lack toxic posts or others",
+    )
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -279,7 +293,7 @@ def folder(tmp_path, tokenizer):
 
 
 def test_one_command_leads_from_the_raw_files_to_the_table(rationale, raw, folder, whole):
-    options = ("--methods", "attention,random", "--device", "cpu", "--chunk", 5)
+    options = ("--methods", "attention,random", "--units", "words", "--device", "cpu", "--chunk", 5)
     command = ("protocol", "hatexplain", "--data", raw, "--model", folder, "--out", "out", *options)
     code, out, err = rationale(*command)
     assert code == 0, err
@@ -289,7 +303,7 @@ def test_one_command_leads_from_the_raw_files_to_the_table(rationale, raw, folde
     assert lines[-2] == "written: out/hatexplain.csv, out/hatexplain.md, out/hatexplain.json"
     assert lines[-1].startswith("next: rationale evaluate --dataset hatexplain --data ")
     table = pd.read_csv("out/hatexplain.csv")
-    mine = whole[1].scores
+    mine = whole[1].scores[whole[1].scores.unit == "words"]
     assert list(table.columns) == list(mine.columns)
     assert table.value.to_numpy() == pytest.approx(mine.value.to_numpy(), abs=1e-4, nan_ok=True)
     assert Path("out/hatexplain.md").read_text().splitlines()[0] == lines[0]
@@ -299,6 +313,7 @@ def test_one_command_leads_from_the_raw_files_to_the_table(rationale, raw, folde
     assert len(json.loads(again[1])["scores"]) == len(table)
 
 
+@pytest.mark.slow
 def test_one_call_does_the_same(raw, folder, tmp_path, whole):
     result = hatexplain_row(folder, raw, tmp_path / "out", SETTINGS)
     mine = whole[1].scores.value.to_numpy()

@@ -133,6 +133,23 @@ def test_lengths_that_are_not_pushed_weigh_nothing(model):
     assert float(free.total) == float(pushed.total)
 
 
+@pytest.mark.parametrize("distill", [0.0, 0.7, 1.0])
+def test_classes_weigh_the_task_of_a_step_and_neither_saliency_nor_lengths(model, distill):
+    model.eval()
+    batch, classes = batch_of(), torch.tensor([0.5, 3.0])
+    settings = AdaplerStepSettings(distill=distill)
+    plain = AdaplerStep(model, settings, 10).losses(batch, 10.0)
+    found = AdaplerStep(model, settings, 10, classes).losses(batch, 10.0)
+    logits = model.soft(batch.ids, batch.types, batch.real, 10.0).logits
+    weights = LossWeights(0.0, 0.0, classes, distill, settings.temperature)
+    numbers = (t.tolist() for t in (logits, batch.labels, batch.teacher))
+    expected = slow_task_loss(*numbers, weights)
+    assert float(found.task.detach()) == pytest.approx(expected, rel=1e-4)
+    assert float(found.task.detach()) != pytest.approx(float(plain.task.detach()), rel=1e-3)
+    assert float(found.head.detach()) == pytest.approx(float(plain.head.detach()), rel=1e-6)
+    assert float(found.length.detach()) == pytest.approx(float(plain.length.detach()), rel=1e-6)
+
+
 # --- losses
 
 

@@ -173,13 +173,10 @@ STAGES = {
 }  # fmt: skip
 
 
-CASES = [(name, change, d) for name, changes in STAGES.items() for change in changes for d in (0.0, 1.0)]
-FAST = ("dact", {"heads": 0.0}, 0.0)
-
-
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "change", "distill"),
-    [pytest.param(*case, marks=[] if case == FAST else pytest.mark.slow) for case in CASES],
+    [(name, change, d) for name, changes in STAGES.items() for change in changes for d in (0.0, 1.0)],
 )
 def test_every_recipe_weighs_classes(dense, few, tmp_path, name, change, distill):
     """Of the first stage's one step the task loss is logged."""
@@ -209,6 +206,7 @@ def rationale(capsys, monkeypatch, tmp_path, few, tokenizer):
     return lambda *arguments: run(capsys, monkeypatch, *arguments)
 
 
+@pytest.mark.slow
 def test_the_option_reaches_a_training_under_a_recipe(rationale, few):
     options = ("--recipe", "short-texts", "--hard-epochs", 1, "--target", "attention", "--tolerance", 1)
     command = ("train", "adapler", "--dense", "dense", "--out", "m", *options, "--class-weights", "balanced")
