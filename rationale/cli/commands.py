@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-import rationale.cli.reproduce.hatexplain  # noqa: F401 (adds a command)
 from eraser.errors import Fault, InputError, fault_lines, first_line
 from eraser.files.whole import is_text, name_fault
 from rationale import __version__
@@ -40,6 +39,7 @@ from rationale.cli.options import (
 )
 from rationale.cli.protocols.hatexplain import protocol_app
 from rationale.cli.reproduce.adapler import reproduce_app
+from rationale.cli.reproduce.hatexplain import reproduce_hatexplain_command
 from rationale.cli.speeds import speeds_command
 from rationale.cli.train import train_app, tune_app
 from rationale.cli.viewer import app_command
@@ -71,6 +71,7 @@ app.add_typer(explanations_app, name="explanations")
 app.add_typer(train_app, name="train")
 app.add_typer(tune_app, name="tune")
 app.add_typer(llm_app, name="llm")
+reproduce_app.command("hatexplain")(reproduce_hatexplain_command)
 app.add_typer(reproduce_app, name="reproduce")
 app.add_typer(protocol_app, name="protocol")
 app.command("evaluate")(evaluate_command)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from rationale.attribution import METHODS, fitting, usual
 from rationale.budgets import parse_budget
 from rationale.explanations.of_run import NO_IMPORTS, Imports
-from rationale.inference.capabilities import drops_tokens
+from rationale.inference.capabilities import drops_tokens, has_rationale_head
 from rationale.settings import EvaluateSettings, Explain, defaults
 from rationale.text_classifier import TextClassifier
 
@@ -65,6 +65,6 @@ def suited(
     if methods not in (ALL, DEFAULT):
         return tuple(methods.split(",")), ()
     drops = drops_tokens(classifier)
-    taught = not classifier.opaque and classifier.rationale_head is not None
+    taught = has_rationale_head(classifier)
     every = [n for n, m in METHODS.items() if (drops or not m.adaptive) and (taught or not m.taught)]
     return fitting(classifier, every if methods == ALL else usual_methods, explained)

@@ -19,6 +19,11 @@ def drops_tokens(classifier: TextClassifier) -> bool:
     return capabilities.drops_tokens(classifier.model)
 
 
+def has_rationale_head(classifier: TextClassifier) -> bool:
+    """Return whether the model says which words people would mark."""
+    return getattr(classifier, "rationale_head", None) is not None
+
+
 def is_efficient(classifier: TextClassifier) -> TypeGuard[ModelClassifier]:
     """Return whether the model works less than the dense one it was made from: adaptive, or cut."""
     if classifier.opaque:

@@ -78,7 +78,7 @@ def _result(t: Trainings, name: str, seed: int) -> ProtocolResult:
     protocol = replace(t.protocol, methods=methods, seed=0)
     folder = t.out / name / f"seed-{seed}"
     train = [e for s in ("train", "val") for e in t.train.examples(s)]
-    of = {"training": settings.as_record(), "protocol": asdict(protocol)}
+    of: dict[str, Any] = {"training": settings.as_record(), "protocol": asdict(protocol)}
     of |= {
         "content_of_backbone": content_of_model(t.backbone),
         "content_of_train": content_of_examples(t.train, train),

@@ -57,8 +57,9 @@ def with_marks(
 def _on_pieces(window: Window, share: Floats | None) -> NDArray[np.float32]:
     """Return for each piece [T] the largest mark of the words [W] that it belongs to."""
     marks = np.zeros(len(window), dtype=np.float32)
-    for i in () if share is None else np.flatnonzero(window.word != OUTSIDE):
-        marks[i] = share[window.word[i] : window.end[i]].max()
+    if share is not None:
+        for i in np.flatnonzero(window.word != OUTSIDE):
+            marks[i] = share[window.word[i] : window.end[i]].max()
     return marks
 
 

@@ -22,7 +22,7 @@ from rationale.attribution import METHODS, AttributionInput, attribute, fitting,
 from rationale.heads import HEADS, predicted_label
 from rationale.hf.classifier import Classifier, without_removal
 from rationale.inference.ablate import Erasure, ablate
-from rationale.inference.capabilities import drops_tokens
+from rationale.inference.capabilities import drops_tokens, has_rationale_head
 from rationale.inference.predict import batches, text_probs
 from rationale.models.adaptive import unwrap
 from rationale.models.flops import costs, full_costs, kept_lengths
@@ -118,7 +118,7 @@ def methods_of(held: LoadedModel) -> tuple[str, ...]:
 def suited(held: LoadedModel) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return the methods that fit a model, in order, and a line for each that does not."""
     own = [m for m in METHODS if METHODS[m].adaptive and drops_tokens(held.classifier)]
-    taught = isinstance(held.classifier, Classifier) and held.classifier.rationale_head is not None
+    taught = has_rationale_head(held.classifier)
     of_any = (m for m, method in METHODS.items() if not method.adaptive and (taught or not method.taught))
     others = sorted(of_any, key=SLOW.__contains__)
     with held.at_dial(AS_TRAINED) as classifier:

@@ -8,11 +8,9 @@ from typing import Annotated
 import typer
 
 from rationale.cli.options import Device, Precision, Threads, use_threads
-from rationale.cli.reproduce.adapler import reproduce_app
 from rationale.process.terminal import say, say_lines, say_next
 
 
-@reproduce_app.command("hatexplain")
 def reproduce_hatexplain_command(  # noqa: PLR0913 (one option each)
     data: Annotated[Path, typer.Option(help="HateXplain's own files: a folder or .tar.gz.")],
     backbone: Annotated[str, typer.Option(help="Hub id or folder of a pretrained encoder.")],
