@@ -21,8 +21,6 @@ from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_flatten, tree_map
 
-from rationale.models.packed.known import known
-
 Function = Callable[..., Any]
 PLACES = (torch, Tensor, functional)
 TRIED = (-3.0, -1.2, -0.4, 0.0, 0.3, 0.9, 2.5)  # what a module is given to see whether it is an activation
@@ -40,8 +38,9 @@ MATRIX_PRODUCTS = _named("matmul", "bmm", "einsum", "baddbmm", "__matmul__")
 PRODUCTS = _named("mul", "multiply", "__mul__", "__rmul__")
 ACTIVATIONS = _named(
     *("gelu", "silu", "mish", "tanh", "elu", "celu", "selu", "softsign", "hardswish", "tanhshrink"),
-    *("pow", "square", "__pow__"),
+    "square",
 )  # f(0) = 0; a rectifier's gradient is the rule's own
+POWERS, OF_ROOTS = _named("pow", "__pow__"), (0.5, -0.5)
 
 
 @dataclass(frozen=True)
@@ -73,6 +72,7 @@ class Rules:
             (self.share_attention, MATRIX_PRODUCTS, _shared),
             (self.share_gates, PRODUCTS, _shared),
             (self.pass_activations, ACTIVATIONS, _activation),
+            (norms or self.pass_activations, POWERS, self._power),
         )
         return {func: rule for used, functions, rule in chosen if used for func in functions}
 
@@ -83,6 +83,14 @@ class Rules:
             soft = own(warm, *args, **kwargs)  # [...]
         y = own(x.detach(), *args, **kwargs)  # [...]
         return handed_back(x, y, lambda g: torch.autograd.grad(soft, warm, g)[0])
+
+    def _power(self, own: Function, x: Any, exponent: Any, *args: Any, **kwargs: Any) -> Tensor:
+        """Raise to a power: where that is a root, a norm divides by it."""
+        root = isinstance(exponent, float) and exponent in OF_ROOTS
+        if root and self.freeze_norms:
+            return _constant(own, x, exponent, *args, **kwargs)
+        rule = _activation if self.pass_activations and not root else _gradient
+        return rule(own, x, exponent, *args, **kwargs)
 
 
 class _HandedBack(torch.autograd.Function):
@@ -105,8 +113,7 @@ def handed_back(x: Tensor, y: Tensor, back: Callable[[Tensor], Tensor]) -> Tenso
 
 
 def _constant(own: Function, *args: Any, **kwargs: Any) -> Tensor:
-    found: Tensor = own(*args, **kwargs)
-    return found.detach()
+    return _gradient(own, *args, **kwargs).detach()
 
 
 def _layer_norm(
@@ -151,14 +158,17 @@ def _shared(own: Function, *args: Any, **kwargs: Any) -> Tensor:
         return handed_back(factor, factor.detach(), lambda g: g / factors) if one else factor
 
     args, kwargs = tree_map(share, (args, kwargs)) if factors > 1 else (args, kwargs)
-    product: Tensor = own(*args, **kwargs)
-    return product
+    return _gradient(own, *args, **kwargs)
+
+
+def _gradient(own: Function, *args: Any, **kwargs: Any) -> Tensor:
+    found: Tensor = own(*args, **kwargs)
+    return found
 
 
 def _activation(own: Function, x: Any, *args: Any, **kwargs: Any) -> Tensor:
     if not isinstance(x, Tensor) or followed(args, kwargs):  # a power of two activations
-        plain: Tensor = own(x, *args, **kwargs)
-        return plain
+        return _gradient(own, x, *args, **kwargs)
     return passed(x, own(x.detach(), *args, **kwargs))
 
 
@@ -215,7 +225,7 @@ def _pass_module(module: nn.Module, args: tuple[Any, ...], output: Tensor) -> Te
 
 def activations_of(model: nn.Module) -> tuple[nn.Module, ...]:
     """Return the modules that do one thing to each number by itself, 0 staying 0, and are no rectifiers."""
-    return known(model, "activations", lambda: tuple(filter(_activates, model.modules())))
+    return tuple(filter(_activates, model.modules()))
 
 
 @torch.no_grad()

@@ -105,8 +105,9 @@ class NoBias(nn.Module):
 
     config = SimpleNamespace(type_vocab_size=1)
 
-    def __init__(self, n, activation, last=None, width=6):
+    def __init__(self, n, activation, last=None, root=torch.rsqrt, width=6):
         super().__init__()
+        self.root = root
         self.table = nn.Embedding(n, width)
         self.norm, self.activation = nn.LayerNorm(width, bias=False), activation
         self.up, self.gate, self.query, self.key = (nn.Linear(width, width, bias=False) for _ in range(4))
@@ -120,16 +121,16 @@ class NoBias(nn.Module):
         states = self.norm(self.table(input_ids)) * attention_mask[..., None]
         looks = self.query(states) @ self.key(states).transpose(1, 2) / 8  # [B,T,T]
         states = states + looks @ states
-        states = states / torch.sqrt(states.pow(2).mean(-1, keepdim=True) + 1e-6)
+        states = states * self.root(states.pow(2).mean(-1, keepdim=True) + 1e-6)
         states = states + self.activation(self.gate(states)) * self.up(states)
         return SimpleNamespace(
             logits=self.head(self.last(torch.tanh((states * attention_mask[..., None]).mean(1))))
         )
 
 
-def no_bias(classifier, tokenizer, activation, last=None):
+def no_bias(classifier, tokenizer, activation, **parts):
     torch.manual_seed(3)
-    model = NoBias(len(tokenizer), activation, last)
+    model = NoBias(len(tokenizer), activation, **parts)
     return Classifier(model, classifier.encoder, ("NEG", "POS"), torch.device("cpu"))
 
 
@@ -147,9 +148,20 @@ def test_without_biases_and_softmax_attn_lrp_sums_to_the_logit(classifier, token
     assert float(METHODS["gradient_x_input"].scores(one, request).sum()) != pytest.approx(logit, abs=1e-3)
 
 
+@pytest.mark.parametrize(
+    "root", [lambda x: 1 / torch.sqrt(x), lambda x: x**-0.5, lambda x: torch.pow(x, -0.5)]
+)
+def test_a_norm_may_be_written_in_other_functions(classifier, tokenizer, root):
+    found, expected = (
+        METHODS["attn_lrp"].scores(one, request_of(one))
+        for one in (no_bias(classifier, tokenizer, nn.GELU(), root=r) for r in (root, torch.rsqrt))
+    )
+    assert found.numpy() == pytest.approx(expected.numpy(), abs=1e-5)
+
+
 @pytest.mark.parametrize(("last", "name"), [(nn.Sigmoid(), "sigmoid"), (nn.Softplus(), "softplus")])
 def test_a_function_that_loses_relevance_is_named(classifier, tokenizer, last, name):
-    one = no_bias(classifier, tokenizer, nn.GELU(), last)
+    one = no_bias(classifier, tokenizer, nn.GELU(), last=last)
     case = AttributionInput((window_of(one),), len(WORDS), 1)
     with pytest.raises(InputError) as error:
         attribute(one, "attn_lrp", [case])
