@@ -1,4 +1,4 @@
-"""What all tests share. Every process of a run reads this first: what is slow to import is so where it is used."""
+"""What all tests share. Every process of a run reads this first: what is slow to import is so at its use."""
 
 from __future__ import annotations
 
