@@ -1,41 +1,30 @@
+"""What all tests share. Every process of a run reads this first: what is slow to import is so at its use."""
+
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from math import inf
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import hypothesis
 import pytest
-import tokenizers
-import torch
-from tokenizers import normalizers, pre_tokenizers
-from tokenizers.models import WordPiece
-from tokenizers.processors import TemplateProcessing
-from transformers import (
-    BertConfig,
-    BertForSequenceClassification,
-    ElectraConfig,
-    ElectraForSequenceClassification,
-    PreTrainedModel,
-    PreTrainedTokenizerBase,
-    PreTrainedTokenizerFast,
-    RobertaConfig,
-    RobertaForSequenceClassification,
-)
 
 from eraser import Dataset
 from eraser.load import load
-from rationale.hf.classifier import Classifier, load_tokenizer, quiet
-from rationale.models.adapler import AdaplerForSequenceClassification
-from rationale.text.encode import Encoder
-from tests.helpers.blank_figures import leave_blank
 from tests.helpers.command_line import run
-from tests.helpers.tokenizers import KINDS, trained, training_texts
 
-torch.set_num_threads(1)
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+    from rationale.hf.classifier import Classifier
+    from rationale.models.adapler import AdaplerForSequenceClassification
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before PyTorch is there: files are tested side by side
 hypothesis.settings.register_profile("patient", deadline=None)  # a busy machine fails no test
 hypothesis.settings.load_profile("patient")
 
@@ -48,11 +37,7 @@ SPECIALS = {
 }
 
 
-FAMILIES: dict[str, tuple[type, type]] = {
-    "bert": (BertConfig, BertForSequenceClassification),
-    "roberta": (RobertaConfig, RobertaForSequenceClassification),
-    "electra": (ElectraConfig, ElectraForSequenceClassification),
-}
+FAMILIES = {"bert": "Bert", "roberta": "Roberta", "electra": "Electra"}  # name → how its classes begin
 
 
 @pytest.fixture
@@ -86,6 +71,8 @@ def _main_is_pytest() -> Iterator[None]:
 @pytest.fixture(autouse=True, scope="module")
 def _figures_are_left_blank(request: pytest.FixtureRequest) -> Iterator[None]:
     """Drawing takes longer than all else of a small run: only modules that look at figures do it."""
+    from tests.helpers.blank_figures import leave_blank
+
     with pytest.MonkeyPatch.context() as patch:
         if request.node.get_closest_marker("figures") is None:
             leave_blank(patch)
@@ -95,6 +82,8 @@ def _figures_are_left_blank(request: pytest.FixtureRequest) -> Iterator[None]:
 @pytest.fixture
 def blank_figures(monkeypatch: pytest.MonkeyPatch) -> None:
     """For a test that looks at none, in a module that draws."""
+    from tests.helpers.blank_figures import leave_blank
+
     leave_blank(monkeypatch)
 
 
@@ -108,6 +97,12 @@ def sample_tokenizer(dataset: Dataset) -> PreTrainedTokenizerBase:
 
     Not learned: the library's trainer breaks ties by the order of a hash table, another one in every run.
     """
+    import tokenizers
+    from tokenizers import normalizers, pre_tokenizers
+    from tokenizers.models import WordPiece
+    from tokenizers.processors import TemplateProcessing
+    from transformers import PreTrainedTokenizerFast
+
     words = {w.lower() for e in dataset.splits["train"] for w in dataset.text(e).words}
     letters = sorted(set("".join(words)))
     pieces = dict.fromkeys([*SPECIALS.values(), *letters, *(f"##{x}" for x in letters), *sorted(words)])
@@ -129,6 +124,9 @@ def tokenizer(sample: Dataset) -> PreTrainedTokenizerBase:
 @pytest.fixture(scope="session")
 def all_kinds(tmp_path_factory: pytest.TempPathFactory) -> dict[str, PreTrainedTokenizerBase]:
     """A tokenizer of every kind, written to a folder and loaded as a model's is."""
+    from rationale.hf.classifier import load_tokenizer
+    from tests.helpers.tokenizers import KINDS, trained, training_texts
+
     texts = training_texts()
     models = {model: trained(model, texts) for model, _ in KINDS.values()}
     root = tmp_path_factory.mktemp("kinds")
@@ -139,10 +137,13 @@ def all_kinds(tmp_path_factory: pytest.TempPathFactory) -> dict[str, PreTrainedT
 
 def tiny_model(family: str, tokenizer: PreTrainedTokenizerBase, labels: tuple[str, ...]) -> PreTrainedModel:
     """A random model of the family, with weights large enough that its answers differ between texts."""
+    import torch
+    import transformers
+
     torch.manual_seed(0)
-    config_class, model_class = FAMILIES[family]
+    begins = FAMILIES[family]
     names = dict(enumerate(labels))
-    config = config_class(
+    config = getattr(transformers, f"{begins}Config")(
         vocab_size=len(tokenizer),
         hidden_size=32,
         embedding_size=32,
@@ -155,11 +156,16 @@ def tiny_model(family: str, tokenizer: PreTrainedTokenizerBase, labels: tuple[st
         id2label=names,
         label2id={v: k for k, v in names.items()},
     )
-    return model_class(config).eval()
+    model: PreTrainedModel = getattr(transformers, f"{begins}ForSequenceClassification")(config)
+    return model.eval()
 
 
 def dropping(dense: PreTrainedModel, eta: float = 0.6) -> AdaplerForSequenceClassification:
     """A model around a dense one, with predictors sharp enough that some tokens go and some stay."""
+    import torch
+
+    from rationale.models.adapler import AdaplerForSequenceClassification
+
     model = AdaplerForSequenceClassification.wrap(dense)
     torch.manual_seed(3)
     for predictor in model.contribution_predictors:
@@ -173,6 +179,11 @@ def dropping(dense: PreTrainedModel, eta: float = 0.6) -> AdaplerForSequenceClas
 def make_classifier(
     tokenizer: PreTrainedTokenizerBase,
 ) -> Callable[..., Classifier]:
+    import torch
+
+    from rationale.hf.classifier import Classifier
+    from rationale.text.encode import Encoder
+
     def make(family: str = "bert", max_length: int = 128) -> Classifier:
         model = tiny_model(family, tokenizer, ("NEG", "POS")).requires_grad_(False)
         encoder = Encoder(tokenizer, max_length)
@@ -194,6 +205,8 @@ def adaptive(classifier: Classifier) -> Classifier:
 
 def save_tiny(folder: Path, tokenizer: PreTrainedTokenizerBase) -> None:
     """Write a random model and its tokenizer."""
+    from rationale.hf.classifier import quiet
+
     quiet()  # else the library's progress bar is the first thing a command seems to print
     tiny_model("bert", tokenizer, ("NEG", "POS")).save_pretrained(folder)
     tokenizer.save_pretrained(folder)

@@ -131,9 +131,8 @@ class FinishedRun:
 
     def by_label(self, *metrics: str) -> pd.DataFrame:
         """Return a row for each label, metric and method, of that label's examples alone, with intervals."""
-        found, asked = self._summary, metrics or OF_LABELS
-        seed = found.settings.seed
-        return tables.by_label(found.columns, self.plan.examples, asked, found.budgets[0], seed)
+        run, asked = self._summary, metrics or OF_LABELS
+        return tables.by_label(run.columns, self.plan.examples, asked, run.budgets[0], run.settings.seed)
 
     def by_example(self, metric: str) -> pd.DataFrame:
         """Return a row for each example and method that has a value; `tau` is that of two methods."""

@@ -124,7 +124,7 @@ REAL = {
         "test": (2807, 2807, 3148, 3411.3, 26654, 0.0721),
     },
 }
-SLOW = ("boolq",)
+SLOW = ("boolq", "fever", "movies")  # the last is counted in test_load.py too
 
 
 @pytest.mark.parametrize(

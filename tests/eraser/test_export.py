@@ -297,12 +297,17 @@ def test_a_table_comes_back(tmp_path, form):
     assert facts(again(file, export(dataset, form, file))) == facts(dataset)
 
 
-@pytest.mark.parametrize(("name", "split"), [("movies", "val"), ("hatexplain", "val"), ("multirc", "val")])
-@pytest.mark.parametrize("form", ["label-studio", "parquet"])
-def test_real_data_sets_come_back(tmp_path, name, split, form):
-    whole = load(name, data(name), [split])
-    few = whole.splits[split][:: len(whole.splits[split]) // 60]
-    dataset = Dataset(name, whole.documents, {split: few}, cutter=whole.cutter)
+@pytest.mark.parametrize(
+    ("name", "form"),
+    [
+        ("movies", "label-studio"), ("hatexplain", "label-studio"),
+        ("hatexplain", "parquet"), ("multirc", "parquet"),
+    ],
+)  # fmt: skip
+def test_real_data_sets_come_back(tmp_path, name, form):
+    whole = load(name, data(name), ["val"])
+    few = whole.splits["val"][:: len(whole.splits["val"]) // 30]
+    dataset = Dataset(name, whole.documents, {"val": few}, cutter=whole.cutter)
     file = tmp_path / f"x{EXPORTS[form].ending}"
     written = export(dataset, form, file)
     found, wanted = facts(again(file, written)), facts(dataset)

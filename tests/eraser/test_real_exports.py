@@ -60,6 +60,7 @@ def test_two_users_of_one_doccano_project_stay_apart(real):
     assert [e.annotator_names for e in found.splits["test"]] == [("1", "2"), ("2",)]
 
 
+@pytest.mark.slow  # a few such rows: test_quotes_and_spellings.py
 def test_rows_that_end_beyond_their_text_are_left_out_by_name(real):
     path = real / "toxic_spans" / "train.jsonl"
     found = imported(path, rationale="char_spans", label_from="spans", skip_invalid=True)

@@ -30,7 +30,7 @@ from tests.helpers.families.methods import (
 )
 
 QUICK = AttributionSettings(ig_steps=4, gradient_shap_samples=3, lime_samples=8, shap_samples=8)
-FEW = ("bert", "modernbert", "deberta-v3", "qwen3", "t5", "convbert")
+FEW = ("modernbert", "deberta-v3", "qwen3", "t5", "convbert")  # BERT's: tests/rationale/attribution
 NEAR = 1e-5  # of the largest score, or of 1 where that is smaller
 AMPLIFIES = {"mobilebert": 100, "umt5": 10}  # states grow from layer to layer, and rounding with them
 

@@ -31,7 +31,7 @@ from rationale.training.recipes.table import RECIPES
 from tests.helpers.families.classifiers import FAMILIES, PAD, WORDS, family_model, family_tokenizer
 from tests.helpers.families.methods import READS
 
-FEW = ("albert", "distilbert", "modernbert", "deberta-v3", "eurobert", "qwen3", "gemma2")
+FEW = ("albert", "distilbert", "modernbert", "deberta-v3", "qwen3", "gemma2")
 LENGTHS = (30, 9, 1, 17, 2)
 NEAR = {"mobilebert": 1e-4}  # states grow from layer to layer, and rounding with them
 

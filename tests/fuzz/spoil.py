@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from eraser import InputError
 
-TIMES = float(os.environ.get("RATIONALE_FUZZ", "0.4"))
+TIMES = float(os.environ.get("RATIONALE_FUZZ", "0.2"))
 T = TypeVar("T")
 
 ODD_TEXT = st.one_of(

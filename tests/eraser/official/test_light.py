@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eraser.official.reading import parse_json
@@ -56,6 +56,7 @@ VALUES = st.recursive(
 )
 
 
+@settings(max_examples=40)
 @given(VALUES, st.booleans())
 def test_a_line_is_what_python_reads_in_it(value, ascii_only):
     line = json.dumps(value, ensure_ascii=ascii_only)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import fields
 
+import pytest
 import torch
 from torch import nn
 from transformers import AutoConfig, AutoModelForSequenceClassification
@@ -53,6 +54,7 @@ KINDS = {
 }  # fmt: skip
 BERT_LIKES = ("bert", "roberta", "electra", "projected")
 ONE_A_FAMILY = ("bert", "distilbert", "modernbert", "deberta-shared", "llama", "gemma3", "nomic")
+FIRST_ONE_A_FAMILY = [k if k in ONE_A_FAMILY else pytest.param(k, marks=pytest.mark.slow) for k in KINDS]
 
 
 def tiny(kind, seed=0, vocab_size=1500, **more):

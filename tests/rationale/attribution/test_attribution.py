@@ -46,8 +46,9 @@ def cases(encoded, target=1):
 @pytest.mark.parametrize("method", METHODS)
 def test_alone_in_a_batch_and_padded_are_the_same(fit, encoded, method, family):
     one_family = fit(method, family)
-    together = attribute(one_family, method, cases(encoded), QUICK)
-    for case, found in zip(cases(encoded), together, strict=True):
+    some = cases(encoded)[:3]
+    together = attribute(one_family, method, some, QUICK)
+    for case, found in zip(some, together, strict=True):
         (alone,) = attribute(one_family, method, [case], QUICK)
         near = 5e-5 if method == "deeplift" else 1e-5  # its rule divides by differences that may be small
         assert found.scores == pytest.approx(alone.scores, rel=1e-5, abs=near, nan_ok=True)
@@ -116,9 +117,9 @@ def test_integrated_gradients_converge_to_the_oracle_and_are_complete(classifier
     window = window_of(encoded)
     ids, types = torch.tensor(window.ids), torch.tensor(window.types)
     blank = torch.where(torch.tensor(window.word) == OUTSIDE, ids, classifier.encoder.pad_id)
-    request, row = request_for(classifier, encoded, settings=AttributionSettings(ig_steps=100), step_rows=7)
+    request, row = request_for(classifier, encoded, settings=AttributionSettings(ig_steps=60), step_rows=7)
     found = METHODS["integrated_gradients"].scores(classifier, request)[row, : len(window)]
-    expected = oracle.integrated(classifier.model, ids, types, 1, blank, steps=300)
+    expected = oracle.integrated(classifier.model, ids, types, 1, blank, steps=120)
     assert found.tolist() == pytest.approx(expected.tolist(), abs=5e-3)
     table = classifier.model.get_input_embeddings()
     with torch.no_grad():

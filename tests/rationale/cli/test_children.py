@@ -208,16 +208,19 @@ main()
 """
 
 
+AGAIN = "import atexit, signal; atexit.register(signal.raise_signal, 15)"
+
+
 @pytest.mark.parametrize(
-    "then",
+    ("then", "after"),
     [
-        "raise ImportError('half done') from error",
-        "sys.exit(2)",
-        "raise KeyboardInterrupt from None",
-        "return",
+        ("raise ImportError('half done') from error", ""),
+        ("sys.exit(2)", AGAIN),
+        ("raise KeyboardInterrupt from None", ""),
+        ("return", ""),
+        ("return", AGAIN),
     ],
 )
-@pytest.mark.parametrize("after", ["", "import atexit, signal; atexit.register(signal.raise_signal, 15)"])
 def test_a_signal_that_became_something_else_on_the_way(then, after):
     """What a library makes of it, and a second one while the process ends, changes neither line nor code."""
     code = SWALLOWED.format(then=then, after=after)

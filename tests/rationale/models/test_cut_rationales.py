@@ -37,7 +37,9 @@ def cases_of(classifier, sample):
     ]
 
 
-@pytest.mark.parametrize("counts", [(4, 1, 2), (0, 3, 1), (2, 0, 4)])
+@pytest.mark.parametrize(
+    "counts", [(0, 3, 1), *(pytest.param(c, marks=pytest.mark.slow) for c in ((4, 1, 2), (2, 0, 4)))]
+)
 @pytest.mark.parametrize("method", ENCODERS)
 def test_every_method_scores_every_word(classifier, sample, counts, method):
     small = with_heads(classifier, counts)

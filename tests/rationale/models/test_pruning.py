@@ -18,6 +18,7 @@ from rationale.models.shrink import NoAttention
 from tests.helpers.models.batches import batch
 from tests.helpers.models.cuttable import (
     BERT_LIKES,
+    FIRST_ONE_A_FAMILY,
     KINDS,
     ONE_A_FAMILY,
     SIZES,
@@ -81,7 +82,7 @@ def test_cut_model_answers_as_the_gated_one(kind, name):
         assert torch.allclose(logits(small, way), expected, atol=1e-5)
 
 
-@settings(max_examples=15, deadline=None, derandomize=True, database=None)
+@settings(max_examples=10, deadline=None, derandomize=True, database=None)
 @given(st.sampled_from(sorted(KINDS)), st.integers(0, 10**6), st.floats(0, 1))
 @torch.no_grad()
 def test_any_gates_that_leave_a_hidden_dimension_can_be_cut(kind, seed, share):
@@ -102,7 +103,7 @@ def test_any_gates_that_leave_a_hidden_dimension_can_be_cut(kind, seed, share):
     }
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", FIRST_ONE_A_FAMILY)
 @torch.no_grad()
 def test_nothing_closed_is_the_dense_model_and_the_original_is_left_alone(kind):
     model = tiny(kind)
@@ -190,7 +191,7 @@ def same_weights(one, other):
     return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", FIRST_ONE_A_FAMILY)
 @torch.no_grad()
 def test_built_model_takes_the_cut_weights(kind):
     small = cut(tiny(kind), CASES["sublayers closed"])
@@ -201,7 +202,7 @@ def test_built_model_takes_the_cut_weights(kind):
     assert build(original(small.config)).num_parameters() == tiny(kind).num_parameters()
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", FIRST_ONE_A_FAMILY)
 @torch.no_grad()
 def test_saved_and_loaded_by_auto_classes(kind, tmp_path):
     dense = tiny(kind)

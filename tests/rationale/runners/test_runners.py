@@ -43,12 +43,13 @@ def test_the_tables_are_the_same_bit_for_bit(evaluate, here, tmp_path, runner, w
     assert len(list((tmp_path / "parts").glob("*.parquet"))) == 4 * 7
 
 
-def test_workers_leave_nothing_to_compute(model_folder, sample, tmp_path, monkeypatch):
+@pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.slow)])
+def test_workers_leave_nothing_to_compute(model_folder, tmp_path, monkeypatch, workers):
     from rationale.evaluation import pipeline as chunk
 
     settings = replace(SETTINGS, model=str(model_folder), chunk=1)
     planned = EvaluateJob(settings, str(tmp_path / "r")).open()
-    RUNNERS["local"](EvaluateJob(settings, str(tmp_path / "r")), planned, 2, None)
+    RUNNERS["local"](EvaluateJob(settings, str(tmp_path / "r")), planned, workers, None)
     monkeypatch.setattr(chunk, "attribute", None)
     monkeypatch.setattr(chunk, "text_probs", None)
     assert sum(len(batch.items) for batch in planned.batches()) == 3

@@ -209,7 +209,12 @@ def test_checkpoint_of_other_settings_is_not_resumed(dense, few, tmp_path, monke
 
 
 @pytest.mark.parametrize(
-    ("term", "value"), [("task", float("nan")), ("saliency", float("nan")), ("length", float("inf"))]
+    ("term", "value"),
+    [
+        pytest.param("task", float("nan"), marks=pytest.mark.slow),
+        ("saliency", float("nan")),
+        pytest.param("length", float("inf"), marks=pytest.mark.slow),
+    ],
 )
 def test_loss_that_is_no_number_stops_the_soft_stage(dense, few, tmp_path, monkeypatch, term, value):
     """It stops in the second step of the second epoch, after one epoch's model was kept."""
@@ -347,7 +352,7 @@ def test_one_epoch_kept_leaves_no_folder_of_epochs(few, tokenizer, tmp_path):
     assert not (tmp_path / "m" / EPOCHS).exists()
 
 
-@pytest.mark.parametrize("where", ["model.safetensors", "epochs"])
+@pytest.mark.parametrize("where", ["model.safetensors", pytest.param("epochs", marks=pytest.mark.slow)])
 def test_a_dense_model_that_changed_is_noticed(dense, few, tmp_path, where):
     own = tmp_path / "dense"
     shutil.copytree(dense, own, ignore=shutil.ignore_patterns("targets"))
