@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from io import BytesIO
 from typing import Any
 
@@ -15,22 +14,8 @@ from matplotlib.legend import Legend
 from matplotlib.ticker import FuncFormatter
 
 from rationale.evaluation.per_example import NO_BUDGET, SURVIVORS
+from rationale.templates.palette import COLOURS, HATCHES, MARKERS, look
 
-# Okabe and Ito's colours and two of Tol's, told apart by colour-blind readers; markers tell in grey
-COLOURS = (
-    "#0072B2",
-    "#D55E00",
-    "#009E73",
-    "#CC79A7",
-    "#E69F00",
-    "#56B4E9",
-    "#000000",
-    "#999999",
-    "#882255",
-    "#44AA99",
-)
-MARKERS = "osD^vP*Xph"
-HATCHES = ("", "///", "xxx", "...")  # of bars, told apart in grey
 LEAST_MS = 1e-3  # what a cost of nothing is drawn at, on a logarithmic axis
 ARROWS = {"higher": "↑", "lower": "↓", "": ""}  # which way is better
 STYLE: Any = {
@@ -58,13 +43,6 @@ def png(figure: Figure) -> bytes:
     buffer = BytesIO()
     figure.savefig(buffer, format="png", dpi=150)
     return buffer.getvalue()
-
-
-def look(methods: Iterable[str]) -> dict[str, tuple[str, str]]:
-    """Return each method's or model's colour and marker, the same in every figure of a run, up to 100."""
-    names = sorted(set(methods))
-    n = len(COLOURS)
-    return {m: (COLOURS[i % n], MARKERS[(i + i // n) % len(MARKERS)]) for i, m in enumerate(names)}
 
 
 def shared_legend(figure: Figure) -> None:

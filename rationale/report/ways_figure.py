@@ -11,7 +11,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
 from rationale.bench.ways_table import names_of
-from rationale.report.plots import look, new_figure, shared_legend
+from rationale.report.plots import new_figure, shared_legend
+from rationale.templates.palette import look
 
 PANELS = {"p50_ms": "one at a time: ms a window, median ↓", "batched_ms": "in batches: ms a window ↓"}
 

@@ -269,11 +269,13 @@ def _draw_example(data: Dataset, example: Example, one: ScoredExample, method: s
         people, model = st.columns(2, gap="large")
         with people:
             st.html(html.note("Annotators marked"))
-            people_only = html.marked(text.words, one.gold, one.gold & False, after=after)
+            people_only = html.marked(
+                text.words, one.gold, one.selected, after=after, shown=("hit", "missed")
+            )
             show_words(people_only, "words-people")
         with model:
             st.html(html.note(f"The model's words, by {method}"))
-            model_only = html.marked(text.words, one.gold & False, one.selected, told, after)
+            model_only = html.marked(text.words, one.gold, one.selected, told, after, ("hit", "extra"))
             show_words(model_only, "words-model")
     for number, mask in enumerate(annotator_masks(data, example), start=1):
         n = int(mask.sum())

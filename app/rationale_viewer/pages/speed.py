@@ -11,7 +11,8 @@ import streamlit as st
 from matplotlib.figure import Figure
 
 from eraser import InputError
-from rationale.report.plots import COLOURS, name_lines, new_figure, speed_lines
+from rationale.report.plots import name_lines, new_figure, speed_lines
+from rationale.templates.palette import COLOURS
 from rationale.text_classifier import check_labels
 from rationale_viewer.compute import cached
 from rationale_viewer.session.opened import Session, complain

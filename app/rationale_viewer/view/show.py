@@ -18,8 +18,8 @@ from matplotlib.text import Text
 
 from eraser.files.cells import as_csv
 from rationale.report.plots import png
+from rationale.templates.palette import INK, LINE, PAPER, contrast
 from rationale_viewer.view import html
-from rationale_viewer.view.colours import INK, LINE, PAPER, contrast
 
 DRAWING = RLock()  # matplotlib's settings are the process's
 LEGIBLE = 3.0  # contrast of a line or mark with the paper

@@ -16,12 +16,12 @@ from rationale.report.plots import (
     intervals,
     layer_curves,
     layer_parts,
-    look,
     new_figure,
     png,
     scatter,
 )
 from rationale.report.summary import NO_BUDGET, Tables
+from rationale.templates.palette import look
 
 pytestmark = pytest.mark.figures
 
