@@ -10,7 +10,7 @@ import numpy as np
 from eraser import Text
 from eraser.types import Floats, Kind
 from eraser.words import Spans, WordCutter, cutter_for, gaps
-from rationale.attribution import AttributionInput, attribute, check_method, usual
+from rationale.attribution import METHODS, AttributionInput, attribute, check_method, usual
 from rationale.budgets import top_words
 from rationale.heads import HEADS, predicted_label
 from rationale.inference.predict import text_probs
@@ -90,7 +90,8 @@ class Explanation:
             (word, None, 0.0, gap) if np.isnan(score) else (word, float(score), float(score) / strongest, gap)
             for word, score, gap in zip(self.words, self.scores, gaps(*self._given.plain), strict=True)
         ]
-        return fragment("explanation.html", found=self, words=words)
+        signed = self.method not in METHODS or METHODS[self.method].signed
+        return fragment("explanation.html", found=self, words=words, signed=signed)
 
 
 def explain(  # noqa: PLR0913 (what may be asked)

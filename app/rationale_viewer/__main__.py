@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from rationale_viewer.view.colours import BAR, INK, PANEL, PAPER
+from rationale.templates.palette import BAR, INK, PANEL, PAPER
 
 SCRIPT = Path(__file__).resolve().parent / "pages" / "served.py"
 

@@ -147,6 +147,8 @@ class FinishedRun:
     def examples(self, which: str = "annotators", size: int = 1) -> ShownExamples:
         """Return where methods disagree most with `annotators` or other `methods`, or the `first` examples.
 
+        `wrong` are the wrong predictions that the model is surest of.
+
         Raises:
             InputError: another word.
         """

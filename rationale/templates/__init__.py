@@ -7,6 +7,8 @@ from typing import Any
 
 import jinja2
 
+from rationale.templates import palette
+
 TEMPLATES = jinja2.Environment(
     autoescape=True,
     undefined=jinja2.StrictUndefined,
@@ -14,6 +16,7 @@ TEMPLATES = jinja2.Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
+TEMPLATES.globals["palette"] = palette
 
 
 def fragment(template: str, **values: Any) -> str:

@@ -39,7 +39,7 @@ def test_every_figure_can_be_drawn_from_what_was_read(folder):
 
 
 def test_repainted_text_is_ink_and_ground_is_paper(folder):
-    from rationale_viewer.view.colours import INK, PAPER
+    from rationale.templates.palette import INK, PAPER
 
     figure = FIGURES["layers"].make(read_run(folder).tables, "gold")
     repaint(figure, "dark")
@@ -53,7 +53,8 @@ def test_repainted_text_is_ink_and_ground_is_paper(folder):
 def test_a_grid_of_one_direction_is_repainted_too():
     import matplotlib.pyplot as plt
     from matplotlib.colors import to_hex
-    from rationale_viewer.view.colours import LINE
+
+    from rationale.templates.palette import LINE
 
     figure, axes = plt.subplots()
     axes.grid(axis="y", color="#dddddd")

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -11,7 +13,7 @@ KEY = ("token_f1", "gold", "attention")
 
 
 def explanation(words: tuple[str, ...], scores: list[float]) -> Explanation:
-    return Explanation(words, np.array(scores), "POS", {"NEG": 0.25, "POS": 0.75}, "POS", "saliency")
+    return Explanation(words, np.array(scores), "POS", {"NEG": 0.25, "POS": 0.75}, "POS", "gradient_x_input")
 
 
 def test_words_are_coloured_by_score_the_strongest_full():
@@ -21,7 +23,19 @@ def test_words_are_coloured_by_score_the_strongest_full():
     assert '<span title="-1" style="background:rgba(108,180,230,0.50);border-bottom:2px dotted' in html
     assert '<span title="not read" style="color:#70757d;font-style:italic">song</span>' in html
     assert "<b>POS</b> · P(NEG) 0.250 · P(POS) 0.750" in html
-    assert "saliency" in html
+    assert "gradient_x_input" in html
+    assert [t for t in ("for POS", "against", "counts more") if f">{t}</span>" in html] == [
+        "for POS",
+        "against",
+    ]
+
+
+def test_scores_without_a_sign_have_a_hue_and_a_legend_of_their_own():
+    found = replace(explanation(("fine", "dull"), [2.0, 1.0]), method="saliency")._repr_html_()
+    assert '<span title="+2" style="background:rgba(167,139,250,1.00);border-bottom:3px solid' in found
+    assert "240,160,48" not in found
+    assert ">counts more</span>" in found
+    assert "against" not in found
 
 
 def test_target_is_named_where_it_is_not_the_label():

@@ -268,13 +268,14 @@ def _words(
     kept = None if reading.layers is None else reading.layers.kept[layer]
     shown = {m: found[m] for m in (asked.method, *asked.others)}
     speaks = asked.label(reading) if any(s.signed for s in shown.values()) else None
-    legend = html.score_legend(speaks, fading=layer > 0)
+    unsigned = [m for m, s in shown.items() if not s.signed]
+    legend = html.score_legend(speaks, fading=layer > 0, unsigned=unsigned)
     if asked.others:
-        body = html.stacked(reading.words, {m: s.scores for m, s in shown.items()}, kept, out)
+        body = html.stacked(reading.words, {m: s.scores for m, s in shown.items()}, kept, out, unsigned)
         legend = html.stack_legend(list(shown)) + legend
     else:
-        scores = found[asked.method].scores
-        body = html.highlighted(reading.words, scores, reading.pieces, kept, out, given.after)
+        one = found[asked.method]
+        body = html.highlighted(reading.words, one.scores, reading.pieces, kept, out, given.after, one.signed)
     says = Markup("").join(html.note(method_says(m)) for m in shown)
     st.html(says + legend)
     show_words(body, "words", toggle)
@@ -311,7 +312,7 @@ def _exports(
         title += f", explained: {label}"
 
     def page() -> str:
-        body = html.highlighted(words, scores, reading.pieces, after=given.after)
+        body = html.highlighted(words, scores, reading.pieces, after=given.after, signed=scored.signed)
         legend = html.score_legend(label if scored.signed else None)
         return export.as_html(title, legend, body if given.query is None else html.note(given.query) + body)
 
@@ -320,7 +321,8 @@ def _exports(
         return export.as_jsonl(text_of(*given), reading.label, reading.probs, scores, selected)
 
     def drawn(draw: Callable[..., T]) -> T:
-        return draw(words, export.shades_of(html.steps(scores)), title, given.after)
+        shades = export.shades_of(html.steps(scores), scored.signed)
+        return draw(words, shades, title, given.after)
 
     files: dict[str, tuple[Callable[[], str | bytes], str]] = {
         "HTML": (page, "html"),

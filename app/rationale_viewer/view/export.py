@@ -16,7 +16,7 @@ from eraser import Prediction, Text
 from eraser.files.whole import official_record
 from eraser.types import Floats, Mask
 from rationale.report.plots import new_figure, png
-from rationale_viewer.view.colours import INK, MARKS, PAPER, shade
+from rationale.templates.palette import INK, MARKS, PAPER, shade
 from rationale_viewer.view.html import page
 
 COLUMNS = 88  # characters a line of a picture
@@ -107,9 +107,9 @@ def _places(
     return places, row + 1
 
 
-def shades_of(steps: Sequence[int]) -> list[str]:
-    """Return each word's colour on paper."""
-    return [shade(step).light for step in steps]
+def shades_of(steps: Sequence[int], signed: bool = True) -> list[str]:
+    """Return each word's colour on paper; of scores without a sign in their own hue."""
+    return [shade(step, signed).light for step in steps]
 
 
 def mark_colour(kind: str) -> str:

@@ -13,7 +13,7 @@ import numpy as np
 from markupsafe import Markup
 
 from eraser.types import Floats, Mask
-from rationale_viewer.view.colours import BAR, GONE, INK, LINE, MARKS, PAPER, STEPS, shade
+from rationale.templates.palette import STEPS, step_class, variables
 
 TOLD = {"hit": "annotators and model", "missed": "annotators only", "extra": "model only"}
 
@@ -57,13 +57,14 @@ def told_of(scores: Floats, pieces: Sequence[Sequence[str]]) -> list[str]:
     ]
 
 
-def highlighted(
+def highlighted(  # noqa: PLR0913 (what may be shown of a word)
     words: Sequence[str],
     scores: Floats,
     pieces: Sequence[Sequence[str]],
     kept: Mask | None = None,
     out: Iterable[int] = (),
     after: Sequence[str] | None = None,
+    signed: bool = True,
 ) -> Markup:
     """Return a text, its words coloured by score.
 
@@ -74,9 +75,10 @@ def highlighted(
         kept: words [W] that the model still works on; the others fade.
         out: words that were taken out.
         after: what stands after each word; default a space.
+        signed: whether scores speak for and against; others have a hue of their own.
     """
     removed = set(out)
-    classes = [_step_class(step) for step in steps(scores)]
+    classes = [step_class(step, signed) for step in steps(scores)]
     for i in range(len(words)):
         if kept is not None and not kept[i]:
             classes[i] = "gone"
@@ -86,16 +88,28 @@ def highlighted(
     return _text([WordMarkup(*row) for row in zip(words, classes, told, strict=True)], after)
 
 
+def scored(words: Sequence[str], scores: Floats, signed: bool) -> Markup:
+    """Return a text, its words coloured by scores that are told to nobody but the eye."""
+    return highlighted(words, scores, [()] * len(words), signed=signed)
+
+
 def stacked(
-    words: Sequence[str], by_method: Mapping[str, Floats], kept: Mask | None = None, out: Iterable[int] = ()
+    words: Sequence[str],
+    by_method: Mapping[str, Floats],
+    kept: Mask | None = None,
+    out: Iterable[int] = (),
+    unsigned: Collection[str] = (),
 ) -> Markup:
-    """Return a text, under each word a bar for each method in turn; `kept` and `out` as in `highlighted`."""
+    """Return a text, under each word a bar for each method in turn; `kept` and `out` as in `highlighted`.
+
+    `unsigned` names the methods whose scores speak neither for nor against.
+    """
     removed = set(out)
-    shades = [steps(scores) for scores in by_method.values()]
+    shades = [[step_class(s, m not in unsigned) for s in steps(scores)] for m, scores in by_method.items()]
     rows = []
     for i, word in enumerate(words):
         told = " · ".join(f"{method} {scores[i]:+.3g}" for method, scores in by_method.items())
-        bars = Markup("").join(Markup('<i class="{}"></i>').format(_step_class(s[i]) or "p0") for s in shades)
+        bars = Markup("").join(Markup('<i class="{}"></i>').format(s[i] or "p0") for s in shades)
         faded = "" if kept is None or kept[i] else " gone"
         rows.append(_word(WordMarkup(word, "stack" + (" out" if i in removed else faded), told), i, bars))
     return Markup('<div class="text stacks">{}</div>').format(Markup(" ").join(rows))
@@ -116,9 +130,13 @@ def marked(
     selected: Mask,
     told: Sequence[str] | None = None,
     after: Sequence[str] | None = None,
+    shown: Collection[str] = tuple(TOLD),
 ) -> Markup:
-    """Return a text, its words coloured as hit, missed or extra; `after` as in `highlighted`."""
-    kinds = mark_kinds(gold, selected)
+    """Return a text, its words coloured as hit, missed or extra; `after` as in `highlighted`.
+
+    `shown` are the kinds that are coloured, so that one side can stand alone with its words' colours.
+    """
+    kinds = [kind if kind in shown else "" for kind in mark_kinds(gold, selected)]
     captions = told or [TOLD.get(kind, "nobody") for kind in kinds]
     return _text([WordMarkup(*row) for row in zip(words, kinds, captions, strict=True)], after)
 
@@ -139,11 +157,19 @@ def mark_legend() -> Markup:
     return _legend(Markup('<b class="w {}">{}</b> {}').format(*item) for item in items)
 
 
-def score_legend(label: str | None, fading: bool = False) -> Markup:
-    """Return what the colours of `highlighted` mean; `label` is the class that signed scores speak for."""
-    items = [_ramp(range(1, STEPS + 1), "higher score" if label is None else f"speaks for {label}")]
+def score_legend(label: str | None, fading: bool = False, unsigned: Sequence[str] = ()) -> Markup:
+    """Return what the colours of `highlighted` and `stacked` mean, each ramp named.
+
+    `label` is the class that signed scores speak for, None where there are none; `unsigned` names the methods
+    without a sign where others stand beside them.
+    """
+    items = []
     if label is not None:
+        items.append(_ramp(range(1, STEPS + 1), f"speaks for {label}"))
         items.append(_ramp(range(-1, -STEPS - 1, -1), f"speaks against {label}"))
+    if label is None or unsigned:
+        of = f" ({', '.join(unsigned)})" if unsigned and label is not None else ""
+        items.append(_ramp(range(1, STEPS + 1), f"counts more, neither for nor against{of}", signed=False))
     if fading:
         items.append(Markup('<b class="w gone">{}</b> {}').format("word", "dropped by the model"))
     return _legend(items)
@@ -173,6 +199,11 @@ def verdict(label: str, probability: float) -> Markup:
     return Markup('<p class="verdict"><b>{}</b> {:.3f}</p>').format(label, probability)
 
 
+def verdict_line(text: str) -> Markup:
+    """Return a sentence that stands out."""
+    return Markup('<p class="verdict">{}</p>').format(text)
+
+
 def predicted_labels(labels: Sequence[str]) -> Markup:
     """Return the labels that the model says, which may be none."""
     return Markup('<p class="verdict"><b>{}</b></p>').format(_listed(labels))
@@ -199,6 +230,13 @@ def judgement(label: str, predicted: str, tags: Iterable[str] = (), verb: str | 
 def note(text: str) -> Markup:
     """Return a remark: of names and numbers, which Markdown might read as more than they are."""
     return Markup('<p class="note">{}</p>').format(text)
+
+
+def sentences(of: str, said: Iterable[str]) -> Markup:
+    """Return sentences below each other, under whose they are."""
+    each = Markup("").join(Markup("<li>{}</li>").format(sentence) for sentence in said)
+    head = Markup('<p class="note">{}</p>').format(of) if of else Markup("")
+    return head + Markup('<ul class="sentences">{}</ul>').format(each)
 
 
 def plain(text: str) -> Markup:
@@ -251,26 +289,14 @@ def _legend(items: Iterable[Markup]) -> Markup:
     return Markup('<div class="legend" role="list">{}</div>').format(each)
 
 
-def _ramp(shades: Iterable[int], says: str) -> Markup:
-    bars = Markup("").join(Markup('<i class="{}"></i>').format(_step_class(s)) for s in shades)
+def _ramp(shades: Iterable[int], says: str, signed: bool = True) -> Markup:
+    bars = Markup("").join(Markup('<i class="{}"></i>').format(step_class(s, signed)) for s in shades)
     return Markup('<span class="ramp">{}</span> {}').format(bars, says)
-
-
-def _step_class(step: int) -> str:
-    return "" if step == 0 else f"{'p' if step > 0 else 'n'}{abs(step)}"
-
-
-def _variables() -> str:
-    """Return the colours as CSS, for a page (:root) and for a part with styles of its own (:host)."""
-    named = {"paper": PAPER, "ink": INK, "gone": GONE, "line": LINE, "bar": BAR, **MARKS}
-    both = [s for s in range(-STEPS, STEPS + 1) if s]
-    shades = "".join(f".{_step_class(s)}{{background:{shade(s).css}}}" for s in both)
-    return f":root,:host{{{''.join(f'--{name}:{c.css};' for name, c in named.items())}}}{shades}"
 
 
 def _file(name: str) -> str:
     return (Path(__file__).parent / name).read_text(encoding="utf-8")
 
 
-STYLE = _variables() + _file("words.css")
+STYLE = variables() + _file("words.css")
 PAGE_STYLE = ":root{color-scheme:light dark}body{max-width:46rem;margin:2rem auto;padding:0 1rem}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
-from rationale_viewer.view.colours import BAR, FOR, GONE
+from rationale.templates.palette import BAR, FOR, GONE
 
 SIDE = 32
 BARS = ((GONE, 6, 20), (FOR, 14, 28), (BAR, 22, 16))  # colour, top, right end

@@ -18,7 +18,8 @@ from rationale.cli.speeds import _named, on_cpu
 from rationale.hf.classifier import save_classifier, without_removal
 from rationale.inference.savings import measure_removal
 from rationale.models.dact import DactForSequenceClassification
-from rationale.report.plots import MARKERS, speed_figure
+from rationale.report.plots import speed_figure
+from rationale.templates.palette import MARKERS
 from rationale.training.dense import accuracy
 
 pytestmark = pytest.mark.figures
