@@ -7,7 +7,6 @@ windows. One seed fixes head, order of batches and dropout, also across a kill.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +36,7 @@ from rationale.inference.predict import piece_budget, text_probs
 from rationale.settings import digest
 from rationale.text.encode import Encoder
 from rationale.text.windows import length_batches
+from rationale.training.faithful import check_mask, half_erased
 from rationale.training.loop import (
     Loop,
     TrainingWindow,
@@ -79,13 +79,14 @@ def train_dense(
     examples = [e for s in ("train", "val") for e in dataset.splits.get(s, ())]
     texts = digest([(e.id, e.label, e.query, dataset.text(e).words) for e in examples])
     check_splits(dataset)
-    wanted = {**asdict(settings), "dataset": dataset.name, "backbone": origin, "texts": texts}
+    wanted = {**settings.as_record(), "dataset": dataset.name, "backbone": origin, "texts": texts}
     wanted |= {"content_of_backbone": content_of_model(origin)}
     if is_done(out, BY, wanted, (origin,), overwrite):
         say(f"already done: {out}")
         return read_settings(out)
     set_seed(settings.seed)
     model, tokenizer = start()
+    check_mask(tokenizer, settings, origin)
     length = min(settings.max_length, longest(model, tokenizer))
     claim(out, BY, wanted, (origin,), (CHECKPOINT, ".partial/*"), overwrite)
     run = _Run(model, Encoder(tokenizer, length), dataset, out, settings, wanted)
@@ -132,7 +133,7 @@ class _Run:
             seed = (self.settings.seed, progress["epoch"])
             order = shuffled_batches([len(w.window) for w in self.windows], self.settings.batch_size, seed)
             self.model.train()
-            loss = self.loop.epoch(order, lambda rows: self._step([self.windows[i] for i in rows]))
+            loss = self.loop.epoch(order, lambda rows: self._step(self._drawn(rows)))
             self.model.eval()
             score = accuracy(self.classifier, self.dataset, "val")
             entry = {"epoch": progress["epoch"], "train_loss": loss, "val_accuracy": score}
@@ -158,6 +159,14 @@ class _Run:
             folder.mkdir(parents=True, exist_ok=True)
             save_classifier(self.accelerator.unwrap_model(self.model), tokenizer, folder)
         forget(self.out, *(f"{EPOCHS}/{e['epoch']}" for e in log if e["epoch"] not in best))
+
+    def _drawn(self, rows: list[int]) -> list[TrainingWindow]:
+        """Return the windows of a batch, half of them with words taken out where that is wanted."""
+        windows, s = [self.windows[i] for i in rows], self.settings
+        if not s.faithful:
+            return windows
+        rng = np.random.default_rng((s.seed, self.loop.progress["epoch"], *rows))  # the same after a kill
+        return half_erased(windows, self.encoder, s.faithful_by, rng)
 
     def _step(self, rows: Sequence[TrainingWindow]) -> float:
         """Take one optimiser step on the mean loss of `rows`, in micro-batches that fit in memory."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, get_args
 
 from eraser import Fault, InputError
-from rationale.settings import DEVICE_HELP, Precision, setting
+from rationale.settings import DEVICE_HELP, ErasureMode, Precision, setting
 
 SEED_HELP = "Random seed of weights, batch order and dropout."
 PRECISION_HELP = "Numerical precision; auto is bf16 where the hardware supports it."
@@ -34,6 +34,15 @@ class TrainSettings:
     seed: int = setting(0, SEED_HELP)
     checkpoint_seconds: float = 120.0
     keep_epochs: int = setting(1, "Number of best epochs whose weights are kept for `train adapler`.")
+    faithful: bool = setting(
+        False, "Take words out of half of each batch at random, so that erased texts are no news to the model."
+    )
+    faithful_by: ErasureMode = setting("mask", "How --faithful takes words out: masked, or deleted.")
+    added: ClassVar[Mapping[str, Any]] = {"faithful": False, "faithful_by": "mask"}  # later than others
+
+    def as_record(self) -> dict[str, Any]:
+        """Return the settings by name; those of `added` only where they are not as before."""
+        return {k: v for k, v in asdict(self).items() if k not in self.added or v != self.added[k]}
 
     def check(self) -> None:
         """Refuse settings that cannot train, all at once."""
@@ -54,6 +63,10 @@ class TrainSettings:
         ]
         if not 0 < self.lr < math.inf:
             faults.append(Fault("a learning rate above 0", str(self.lr)))
+        if self.faithful_by not in get_args(ErasureMode):
+            faults.append(Fault(f"faithful_by of {', '.join(get_args(ErasureMode))}", repr(self.faithful_by)))
+        if self.faithful_by != self.added["faithful_by"] and not self.faithful:
+            faults.append(Fault("faithful_by with faithful only", f"{self.faithful_by} without faithful"))
         if faults:
             raise InputError(*faults)
 
