@@ -16,8 +16,8 @@ from rationale.blackbox import BlackBox, from_callable
 from rationale.evaluation.plan import plan
 from rationale.settings import EvaluateSettings
 from rationale.text.windows import OUTSIDE
-from rationale.trust.contract import TrustSettings
-from rationale.trust.subject import Subject, subject_of
+from rationale.trusting.contract import TrustSettings
+from rationale.trusting.subject import Subject, subject_of
 
 WEIGHTS = {"superb": 3.0, "warm": 2.0, "fine": 1.0, "dull": -2.0, "awful": -3.0, "thin": -1.0}
 NEUTRAL = ("film", "plot", "cast", "song", "scene", "light", "sound", "story", "joke", "end", "room", "sea")

@@ -1,6 +1,6 @@
 """Can a method's explanations be believed? Tests, a card of them, and sentences that answer.
 
-**The contract of a test** (one file in `rationale/trust/checks`, one line in `TESTS`, see `table.py`):
+**The contract of a test** (one file in `rationale/trusting/checks`, one line in `TESTS`, see `table.py`):
 
 - A test is a function `(subject) -> list[Finding]`. It returns exactly one `Finding` for each method it is
   asked of (`subject.methods`), in their order; what more there is to say goes to `Finding.details`, as JSON.
@@ -22,18 +22,18 @@ from rationale.process.lazy import lazily
 
 TYPE_CHECKING = False  # see registration.py
 if TYPE_CHECKING:
-    from rationale.trust.contract import Finding, Outcome, TestResult, TrustSettings
-    from rationale.trust.subject import Subject
-    from rationale.trust.table import TESTS, TrustTest
+    from rationale.trusting.contract import Finding, Outcome, TestResult, TrustSettings
+    from rationale.trusting.subject import Subject
+    from rationale.trusting.table import TESTS, TrustTest
 
 __all__ = ["TESTS", "Finding", "Outcome", "Subject", "TestResult", "TrustSettings", "TrustTest"]
 PLACES = {
-    "Finding": "rationale.trust.contract",
-    "Outcome": "rationale.trust.contract",
-    "TestResult": "rationale.trust.contract",
-    "TrustSettings": "rationale.trust.contract",
-    "Subject": "rationale.trust.subject",
-    "TESTS": "rationale.trust.table",
-    "TrustTest": "rationale.trust.table",
+    "Finding": "rationale.trusting.contract",
+    "Outcome": "rationale.trusting.contract",
+    "TestResult": "rationale.trusting.contract",
+    "TrustSettings": "rationale.trusting.contract",
+    "Subject": "rationale.trusting.subject",
+    "TESTS": "rationale.trusting.table",
+    "TrustTest": "rationale.trusting.table",
 }
 __getattr__ = lazily(__name__, PLACES)

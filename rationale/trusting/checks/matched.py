@@ -21,9 +21,9 @@ from eraser.metrics.table import mean
 from eraser.spans import runs
 from eraser.types import Floats, Mask
 from rationale.evaluation.stored.method_result import indices
-from rationale.trust.contract import MIN_EXAMPLES, OPERATORS, Finding, Operator, Outcome
-from rationale.trust.erasing import answers_without, usable
-from rationale.trust.subject import Subject
+from rationale.trusting.contract import MIN_EXAMPLES, OPERATORS, Finding, Operator, Outcome
+from rationale.trusting.erasing import answers_without, usable
+from rationale.trusting.subject import Subject
 
 NAME = "matched"
 PERMUTATIONS = 4000

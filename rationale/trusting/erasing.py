@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from eraser.types import Floats, Mask
 from rationale.settings import ErasureMode
 from rationale.text.windows import OUTSIDE, Window, covers
-from rationale.trust.contract import OPERATORS, Operator
-from rationale.trust.subject import Subject
+from rationale.trusting.contract import OPERATORS, Operator
+from rationale.trusting.subject import Subject
 
 Ints = NDArray[np.int64]
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from rationale.attribution.methods import METHODS
-from rationale.trust.checks.matched import matched, permutation_p, random_spans
-from rationale.trust.contract import TrustSettings
-from rationale.trust.run import run_tests
+from rationale.trusting.checks.matched import matched, permutation_p, random_spans
+from rationale.trusting.contract import TrustSettings
+from rationale.trusting.run import run_tests
 from tests.helpers.trusted import ORACLE, spoilt, subject, toy
 
 

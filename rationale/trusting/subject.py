@@ -27,7 +27,7 @@ from rationale.inference.predict import text_probs
 from rationale.settings import as_record, digest
 from rationale.text.windows import Window, words_read
 from rationale.text_classifier import TextClassifier
-from rationale.trust.contract import TrustSettings
+from rationale.trusting.contract import TrustSettings
 
 VERSION = 1  # of all parts of tests
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from rationale.trust.checks.matched import matched
-from rationale.trust.contract import Finding
-from rationale.trust.subject import Subject
+from rationale.trusting.checks.matched import matched
+from rationale.trusting.contract import Finding
+from rationale.trusting.subject import Subject
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,9 @@ from collections.abc import Iterator, Sequence
 from eraser import Fault, InputError
 from eraser.errors import first_line
 from eraser.progress import progress
-from rationale.trust.contract import Finding, TestResult
-from rationale.trust.subject import Subject
-from rationale.trust.table import NEEDS, TESTS, TrustTest
+from rationale.trusting.contract import Finding, TestResult
+from rationale.trusting.subject import Subject
+from rationale.trusting.table import NEEDS, TESTS, TrustTest
 
 
 def names_of(asked: str | Sequence[str] | None) -> tuple[str, ...]:

@@ -1,1 +1,0 @@
-"""The tests, a file each; see the contract in `rationale.trust`."""
