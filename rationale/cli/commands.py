@@ -40,6 +40,7 @@ from rationale.cli.options import (
 from rationale.cli.reproduce.adapler import reproduce_app
 from rationale.cli.speeds import speeds_command
 from rationale.cli.train import train_app, tune_app
+from rationale.cli.trust.command import trust_command
 from rationale.cli.viewer import app_command
 from rationale.process.terminal import digits, say, say_lines, say_next
 
@@ -71,6 +72,7 @@ app.add_typer(tune_app, name="tune")
 app.add_typer(llm_app, name="llm")
 app.add_typer(reproduce_app, name="reproduce")
 app.command("evaluate")(evaluate_command)
+app.command("trust")(trust_command)
 app.command("attribute")(attribute_command)
 app.command("bench")(bench_command)
 app.command("compare")(compare_command)
