@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from rationale.trusting.checks.consistency import (
+    confidence_indication,
+    dataset_consistency,
+    rationale_consistency,
+)
+from rationale.trusting.checks.distribution import distribution
 from rationale.trusting.checks.matched import matched
+from rationale.trusting.checks.randomisation import randomisation
+from rationale.trusting.checks.stability import stability
 from rationale.trusting.contract import Finding
 from rationale.trusting.subject import Subject
 
@@ -29,6 +37,34 @@ TESTS: dict[str, TrustTest] = {
         matched,
         "Do the picked words matter more to the model than as many random words of the same text?",
         uses=("draws", "span_draws", "level"),
+    ),
+    "randomisation": TrustTest(
+        randomisation,
+        "Does the ranking change when the model's weights are shuffled, or trained on shuffled labels?",
+        needs=("weights",),
+        uses=("epochs",),
+    ),
+    "stability": TrustTest(
+        stability,
+        "Are the same words picked with another seed, in another training, after a small edit?",
+    ),
+    "rationale_consistency": TrustTest(
+        rationale_consistency,
+        "Do explanations of one text differ more between models that differ more inside?",
+        needs=("weights",),
+    ),
+    "dataset_consistency": TrustTest(
+        dataset_consistency,
+        "Do explanations differ more between texts that differ more inside the model?",
+        needs=("weights",),
+    ),
+    "confidence": TrustTest(
+        confidence_indication, "Do the explanations of all classes tell how sure the model is?"
+    ),
+    "distribution": TrustTest(
+        distribution,
+        "Are texts whose words were erased still in the model's distribution?",
+        needs=("weights",),
     ),
 }
 
