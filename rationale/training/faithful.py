@@ -1,7 +1,7 @@
 """Masked fine-tuning: half of each batch loses words at random, so that erased texts are in the distribution.
 
-The share of words taken out is drawn uniformly from 0 to 1 for each text (Madsen et al. 2024, arXiv 2310.07819,
-section 3.1; Hase et al. 2021, arXiv 2106.00786, train on erased texts for the same reason).
+The share of words taken out is drawn uniformly from 0 to 1 for each text (Madsen et al. 2024, arXiv
+2310.07819, section 3.1; Hase et al. 2021, arXiv 2106.00786, train on erased texts for the same reason).
 """
 
 from __future__ import annotations

@@ -35,7 +35,8 @@ class TrainSettings:
     checkpoint_seconds: float = 120.0
     keep_epochs: int = setting(1, "Number of best epochs whose weights are kept for `train adapler`.")
     faithful: bool = setting(
-        False, "Take words out of half of each batch at random, so that erased texts are no news to the model."
+        False,
+        "Take words out of half of each batch at random, so that erased texts are no news to the model.",
     )
     faithful_by: ErasureMode = setting("mask", "How --faithful takes words out: masked, or deleted.")
     added: ClassVar[Mapping[str, Any]] = {"faithful": False, "faithful_by": "mask"}  # later than others

@@ -1,7 +1,7 @@
 """Small edits of a text that keep every word at its place, so that scores can be held against each other.
 
-To add one: a function (text, random numbers) → text, and a line in EDITS. Synonyms are no edit here: no library
-that is kept up ships a list of them with itself.
+To add one: a function (text, random numbers) → text, and a line in EDITS. Synonyms are no edit here: no
+library that is kept up ships a list of them with itself.
 """
 
 from __future__ import annotations

@@ -22,7 +22,9 @@ def planted(folder: Path) -> Classifier:
     return Classifier(model, Encoder(tokenizer(folder), 64), LABELS, torch.device("cpu"))
 
 
-def planted_texts(n: int = 16, n_words: int = 8, splits: tuple[str, ...] = ("test",), seed: int = 0) -> Dataset:
+def planted_texts(
+    n: int = 16, n_words: int = 8, splits: tuple[str, ...] = ("test",), seed: int = 0
+) -> Dataset:
     """Neutral words in random order; every second text has the word at a random place."""
     rng = np.random.default_rng(seed)
     documents, made = {}, {}
@@ -34,6 +36,10 @@ def planted_texts(n: int = 16, n_words: int = 8, splits: tuple[str, ...] = ("tes
             if label == "NEG":
                 words[place] = WORD
             documents[name] = Document(name, (tuple(words),))
-            marked = frozenset({frozenset({Evidence(name, Span(place, place + 1))})}) if label == "NEG" else frozenset()
+            marked = (
+                frozenset({frozenset({Evidence(name, Span(place, place + 1))})})
+                if label == "NEG"
+                else frozenset()
+            )
             made[split].append(Example(name, (name,), label, gold=marked))
     return Dataset("planted", documents, {split: tuple(of) for split, of in made.items()})

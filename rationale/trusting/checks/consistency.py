@@ -1,10 +1,11 @@
 """Consistency: alike inside the model, alike in the explanation (Atanasova et al. 2020, arXiv 2009.13295).
 
-Rationale consistency: of one text, models whose layers differ more should have explanations that differ more;
-here the models are the subject's own, its copies with shuffled layers, and other trainings. Data-set
-consistency: the same of pairs of texts under one model; the interval is over the first text of a pair. Confidence indication: how much better than their
-mean the model's confidences can be told from how the explanations of its classes differ.
-Distances are mean absolute differences: of the mean states of every layer, and of scores scaled to a largest of 1.
+Rationale consistency: of one text, models whose layers differ more should have explanations that differ
+more; here the models are the subject's own, its copies with shuffled layers, and other trainings. Data-set
+consistency: the same of pairs of texts under one model; the interval is over the first text of a pair.
+Confidence indication: how much better than their mean the model's confidences can be told from how the
+explanations of its classes differ. Distances are mean absolute differences: of the mean states of every
+layer, and of scores scaled to a largest of 1.
 Axes: N text, L layer, D hidden width, W word, P pair, F feature.
 """
 
@@ -30,6 +31,7 @@ from rationale.trusting.subject import Subject
 RATIONALE, DATASET, CONFIDENCE = "rationale_consistency", "dataset_consistency", "confidence"
 DIFFER = {RATIONALE: "models differ more inside", DATASET: "texts differ more inside the model"}
 NONE = 0.1  # a correlation whose interval ends below it is none
+SAME = 0.005  # of confidences that miss their mean by less there is nothing to tell
 FOLDS = 5
 
 
@@ -111,7 +113,7 @@ def dataset_consistency(subject: Subject) -> list[Finding]:
 
 
 def confidence_indication(subject: Subject) -> list[Finding]:
-    """Return for each method by how much less its explanations miss the model's confidence than its mean does."""
+    """Return for each method how much better than their mean it tells the model's confidences."""
     return [_confidence(subject, method) for method in subject.methods]
 
 
@@ -122,7 +124,9 @@ def _confidence(subject: Subject, method: str) -> Finding:
     if len(subject.run.classifier.labels) < 2:  # noqa: PLR2004 (a class, and another)
         return Finding.unknown(CONFIDENCE, method, "the model knows no second class to explain")
     if len(items) < 2 * FOLDS:
-        return Finding.unknown(CONFIDENCE, method, f"{len(items)} texts are too few (at least {2 * FOLDS})", len(items))
+        return Finding.unknown(
+            CONFIDENCE, method, f"{len(items)} texts are too few (at least {2 * FOLDS})", len(items)
+        )
     try:
         features = class_features(subject, method)  # [N,F]
     except Exception as error:  # a stranger's method may raise whatever it likes
@@ -130,16 +134,29 @@ def _confidence(subject: Subject, method: str) -> Finding:
     confidence = subject.probs[np.arange(len(items)), list(targets)]  # [N]
     told, guessed = predicted(features, confidence), predicted(features[:, :0], confidence)  # [N]
     error, of_mean = np.abs(told - confidence), np.abs(guessed - confidence)
+    if of_mean.mean() < SAME:
+        why = f"the model is as sure of one text as of another (within {of_mean.mean():.4f})"
+        return Finding.unknown(CONFIDENCE, method, why, len(items))
     gain = mean_of(of_mean - error)
-    details = {"error": float(error.mean()), "error_of_mean": float(of_mean.mean()), "largest": float(error.max())}
+    details = {
+        "error": float(error.mean()),
+        "error_of_mean": float(of_mean.mean()),
+        "largest": float(error.max()),
+    }
     number = f"error {error.mean():.3f} against {of_mean.mean():.3f} for the mean, gain {gain.value:.3f}"
     number += f" [{gain.low:.3f}, {gain.high:.3f}], n = {gain.n}"
     if gain.low > 0:
         sentence, outcome = f"Tells how sure the model is: {number}.", "pass"
     else:
-        sentence, outcome = f"Does not tell how sure the model is better than its mean confidence: {number}.", "fail"
+        sentence, outcome = (
+            f"Does not tell how sure the model is better than its mean confidence: {number}.",
+            "fail",
+        )
         if gain.high > of_mean.mean() / 2:
-            sentence, outcome = f"Cannot tell whether it tells how sure the model is: {number}.", "cannot tell"
+            sentence, outcome = (
+                f"Cannot tell whether it tells how sure the model is: {number}.",
+                "cannot tell",
+            )
     return Finding.of(CONFIDENCE, method, gain, outcome, sentence, **details)  # type: ignore[arg-type]
 
 

@@ -1,9 +1,10 @@
 """Inside the distribution: is a text whose words were erased still one that the model knows?
 
 Comprehensiveness and sufficiency ask the model about such texts. Where these are unlike all it was made for,
-a fall of its answer says little about the words (Hooker et al. 2019; Madsen et al. 2024, arXiv 2310.07819). Each
-text without a rationale, and each rationale alone, gets a p value by Max-Simes-Fisher over the states of all
-layers, against whole texts of other splits; of a model trained with --faithful against texts erased as there.
+a fall of its answer says little about the words (Hooker et al. 2019; Madsen et al. 2024, arXiv 2310.07819).
+Each text without a rationale, and each rationale alone, gets a p value by Max-Simes-Fisher over the states of
+all layers, against whole texts of other splits; of a model trained with --faithful against texts erased as
+there.
 """
 
 from __future__ import annotations
@@ -70,12 +71,15 @@ class Reference:
 
 
 def distribution(subject: Subject) -> list[Finding]:
-    """Return for each method whether the texts that its faithfulness is measured on are in the distribution."""
+    """Return for each method whether texts without its rationales, or of them alone, are known."""
     lines = _Texts(subject)
     if isinstance(reference := reference_of(subject), str):
         return [Finding.unknown(NAME, m, reference) for m in subject.methods]
     whole = reference.masf.statistics(lines.states("whole", lines.whole))
-    return [_finding(reference, m, _sides(lines, reference, m), reference.p_of_all(whole)) for m in subject.methods]
+    return [
+        _finding(reference, m, _sides(lines, reference, m), reference.p_of_all(whole))
+        for m in subject.methods
+    ]
 
 
 @dataclass(frozen=True)
@@ -124,7 +128,9 @@ def reference_texts(subject: Subject) -> list[Windows]:
     """Return texts of val, and of train where val has too few, that are not among those tested."""
     tested = {item.example.id for item in subject.items}
     splits = subject.dataset.splits
-    examples = [e for split in ("val", "train") for e in splits.get(split, ())[:MOST_REFERENCE] if e.id not in tested]
+    examples = [
+        e for split in ("val", "train") for e in splits.get(split, ())[:MOST_REFERENCE] if e.id not in tested
+    ]
     texts = [subject.dataset.text(e) for e in examples[:MOST_REFERENCE]]
     return subject.run.classifier.encoder.encode(texts) if texts else []
 
@@ -165,7 +171,8 @@ def _finding(reference: Reference, method: str, sides: dict[str, Inside], p_whol
     if n < MIN_EXAMPLES:
         return Finding.unknown(NAME, method, f"{n} texts are too few (at least {MIN_EXAMPLES})", n, **details)
     if p_whole < LEVEL:
-        why = f"the texts tested are unlike those of other splits before any word is erased (p = {p_whole:.2g})"
+        why = "the texts tested differ from those of other splits before any word is erased"
+        why += f" (p = {p_whole:.2g})"
         return Finding.unknown(NAME, method, why, n, **details)
     told = "; ".join(
         f"{MEASURES[side]} {i.answer.value:.3f}, {i.rejected.value:.0%} of its texts outside "
@@ -173,8 +180,10 @@ def _finding(reference: Reference, method: str, sides: dict[str, Inside], p_whol
         for side, i in sides.items()
     )
     outside = [MEASURES[side] for side, inside in sides.items() if inside.outside]
-    first = f"Warning: {' and '.join(outside)} asked about texts outside the model's distribution" if outside else (
-        "Erased texts are not told from whole ones"
+    first = (
+        f"Warning: {' and '.join(outside)} asked about texts outside the model's distribution"
+        if outside
+        else "Erased texts are not told from whole ones"
     )
     worst = max((i.rejected for i in sides.values()), key=lambda e: e.value)
     return Finding.of(NAME, method, worst, "told", f"{first}: {told}, n = {n}.", outside=outside, **details)

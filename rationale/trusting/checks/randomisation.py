@@ -80,7 +80,8 @@ def _finding(subject: Subject, method: str, found: Mapping[str, Estimate], broke
     end = found[WHOLE]
     stages = {name: vars(e) for name, e in found.items()}
     if end.n < MIN_EXAMPLES:
-        few = f"{end.n} texts in which {method} ranks some words above others are too few (at least {MIN_EXAMPLES})"
+        few = f"{end.n} texts in which {method} ranks some words above others are too few"
+        few += f" (at least {MIN_EXAMPLES})"
         return Finding.unknown(NAME, method, few, end.n, stages=stages)
     outcome, told = verdict_of(end)
     more = "; ".join(f"{e.value:.2f} after {name}" for name, e in found.items() if name != WHOLE)

@@ -41,7 +41,7 @@ class Repeat:
 
 
 def stability(subject: Subject) -> list[Finding]:
-    """Return for each method how much of what it picks it picks again, in the worst way of running it again."""
+    """Return for each method how much of what it picks it picks again, in the worst way of trying."""
     edited = edited_texts(subject)
     return [_of_method(subject, method, edited) for method in subject.methods]
 
@@ -175,4 +175,8 @@ def _finding(subject: Subject, method: str, found: dict[str, Repeat]) -> Finding
 def _verdict(number: Estimate) -> tuple[Outcome, str]:
     if number.low >= STABLE:
         return "pass", "Stable"
-    return ("fail", "Not stable") if number.high < STABLE else ("cannot tell", "Cannot tell whether it is stable")
+    return (
+        ("fail", "Not stable")
+        if number.high < STABLE
+        else ("cannot tell", "Cannot tell whether it is stable")
+    )

@@ -1,7 +1,7 @@
-"""Copies of a model whose weights are dealt anew from the top layer down (Adebayo et al. 2018, arXiv 1810.03292).
+"""Copies of a model whose weights are shuffled from the top layer down.
 
-The numbers of each weight tensor are shuffled within it: what the model learned is gone, their scale is not.
-The model itself is never touched.
+Adebayo et al. 2018, arXiv 1810.03292, draw them again. Here the numbers of each weight tensor are shuffled
+within it: what the model learned is gone, their scale is not. The model itself is never touched.
 """
 
 from __future__ import annotations
@@ -37,15 +37,19 @@ def groups_of(model: Any) -> list[tuple[str, list[nn.Parameter]]]:
 
 
 def stages_of(model: Any) -> dict[str, int]:
-    """Return the steps of the cascade by name: how many groups are dealt anew, from the top."""
+    """Return the steps of the cascade by name: how many groups are shuffled, from the top."""
     n_layers = len(groups_of(model)) - 2
     half = (n_layers + 1) // 2
-    found = {"head": 1, f"head and upper {half} of {n_layers} layers": 1 + half, "head and all layers": 1 + n_layers}
+    found = {
+        "head": 1,
+        f"head and upper {half} of {n_layers} layers": 1 + half,
+        "head and all layers": 1 + n_layers,
+    }
     return found | {WHOLE: 2 + n_layers}
 
 
 def randomised(classifier: Any, n_groups: int, seed: int) -> Any:
-    """Return a copy of a classifier with the weights of the upper groups shuffled, each tensor within itself."""
+    """Return a copy of a classifier with the weights of its upper groups shuffled within each tensor."""
     model = copy.deepcopy(classifier.model)
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():

@@ -22,10 +22,12 @@ MOST_TEXTS, MOST_WORDS = 64, 48
 LEARNING_RATE, BATCH = 3e-4, 8
 
 
-def shuffled_texts(dataset: Dataset, encoder: Any, n_labels: int, seed: int) -> tuple[list[Window], list[int]]:
+def shuffled_texts(
+    dataset: Dataset, encoder: Any, n_labels: int, seed: int
+) -> tuple[list[Window], list[int]]:
     """Return beginnings of texts of train, and for each the label of another of them, at random."""
     examples = list(dataset.splits["train"][:MOST_TEXTS])
-    texts = [text for text in (_beginning(dataset, e) for e in examples)]
+    texts = [_beginning(dataset, e) for e in examples]
     windows = [found[0] for found in encoder.encode(texts)]
     labels = [dataset.labels.index(e.label) % n_labels for e in examples]
     return windows, np.random.default_rng(seed).permutation(labels).tolist()

@@ -1,1 +1,1 @@
-"""Numbers of the tests: how alike two rankings are, and whether a text is in a model's distribution; no torch."""
+"""Numbers of the tests: how alike two rankings are; whether a text is in a distribution. No torch."""

@@ -1,10 +1,10 @@
 """Is a text in a model's distribution? Max-Simes-Fisher: a p value from the states of all layers.
 
-The maximum over pieces of each unit of each layer is held against the same of reference texts, two-sided; the
-p values of a layer's units are joined by Simes, the layers' by Fisher (Haroush, Frostig, Heller, Soudry 2022,
-arXiv 2102.12967; for text Madsen et al. 2024, arXiv 2310.07819, section 3.2). Half of the reference texts give
-the distributions of units and layers, the other half that of the final statistic. So a text like the reference
-gets p ≤ a with a chance of at most a, whatever the model. There the published code uses all texts for both.
+The maximum over pieces of each unit of each layer is held against the same of reference texts, two-sided;
+the p values of a layer's units are joined by Simes, the layers' by Fisher (Haroush, Frostig, Heller, Soudry
+2022, arXiv 2102.12967; for text Madsen et al. 2024, arXiv 2310.07819, section 3.2). Half of the reference
+texts give the distributions of units and layers, the other half that of the final statistic: so a text like
+the reference gets p ≤ a with a chance of at most a, whatever the model. Published code uses all for both.
 
 Axes: N reference text, n text, L layer, D unit.
 """
@@ -23,7 +23,7 @@ Ints = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Masf:
-    """What reference texts are like: units [L,D,N/2], layers' Simes [L,N/2], final statistics [N/2], sorted."""
+    """What reference texts are like, sorted: units [L,D,N/2], Simes of layers [L,N/2], statistics [N/2]."""
 
     units: Floats
     layers: Floats

@@ -131,5 +131,3 @@ def test_what_no_plain_training_has_is_not_in_its_record():
 def test_settings_that_make_no_sense_are_refused(change, message):
     with pytest.raises(InputError, match=f"^{message}$"):
         replace(SETTINGS, **change).check()
-
-

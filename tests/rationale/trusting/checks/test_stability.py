@@ -12,8 +12,6 @@ from tests.helpers.planted_texts import planted, planted_texts
 from tests.helpers.trusted import ORACLE, subject
 
 
-
-
 def test_another_seed_changes_what_draws_and_nothing_else(tmp_path):
     methods = ("leave_one_out", "random")
     found = {f.method: f for f in stability(subject(tmp_path, methods, planted_texts(), planted(tmp_path)))}

@@ -36,9 +36,7 @@ def slow_statistic(states, first):
 def slow_p(states, reference):
     first, second = reference[::2], reference[1::2]
     final = slow_statistic(second, first)
-    return [
-        (1 + sum(f >= t for f in final)) / (len(final) + 1) for t in slow_statistic(states, first)
-    ]
+    return [(1 + sum(f >= t for f in final)) / (len(final) + 1) for t in slow_statistic(states, first)]
 
 
 def test_it_gives_the_numbers_of_the_slow_rewrite():
