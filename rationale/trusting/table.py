@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from rationale.trusting.checks.decision import decision
 from rationale.trusting.checks.matched import matched
+from rationale.trusting.checks.people import people
+from rationale.trusting.checks.planted import planted
+from rationale.trusting.checks.sums import sums
 from rationale.trusting.contract import Finding
 from rationale.trusting.subject import Subject
 
@@ -30,6 +34,10 @@ TESTS: dict[str, TrustTest] = {
         "Do the picked words matter more to the model than as many random words of the same text?",
         uses=("draws", "span_draws", "level"),
     ),
+    "planted": TrustTest(planted, "Does it find the words that a model was made to use?"),
+    "decision": TrustTest(decision, "Must fewer of its words go than random ones until the class flips?"),
+    "sums": TrustTest(sums, "Do scores sum to what is promised, and do they not depend on the batch?"),
+    "people": TrustTest(people, "Does it rank words as people marked them, better than random?", ("gold",)),
 }
 
 
