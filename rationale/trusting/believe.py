@@ -54,12 +54,12 @@ def believe(  # noqa: PLR0913 (what a card is made of)
         InputError: something does not fit, a fault each; nothing is written then.
     """
     trust.check()
-    settings, others, begin = with_baselines(choices).settings, models or {}, time.perf_counter()
+    settings, others, begin = with_baselines(choices).settings, models or {}, time.process_time()
     of = _made_of(classifier, dataset, settings, trust, names, others)
     claim(folder, "trust", of, (settings.model, dataset.source), (f"{PARTS}/*.parquet",), overwrite)
     planned = plan(classifier, dataset, settings, folder / SCORES, explained, True, imports)
     subject = subject_of(planned, trust, folder / PARTS, others)
-    seconds = time.perf_counter() - begin
+    seconds = time.process_time() - begin
     results = tuple(run_tests(subject, names))
     card = _card(subject, results, choices.left_out, seconds)
     with together(folder) as new:

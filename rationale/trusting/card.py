@@ -93,8 +93,8 @@ class Card:
         return (
             f"{f['dataset']} {f['split']}, {f['examples']} texts ({f['with_human_evidence']} with human "
             f"evidence); model {f['model']}; rationale length {f['budget']}; seed {f['seed']}; tests took "
-            f"{digits(seconds)} s ({f['device']}): {read:,} texts read, {explained:,} explained again; "
-            f"scores before that: {digits(f['seconds_of_scores'])} s."
+            f"{digits(seconds)} s of CPU ({f['device']}): {read:,} texts read, {explained:,} explained again; "
+            f"scores before that: {digits(f['seconds_of_scores'])} s of CPU."
         )
 
     def __repr__(self) -> str:
@@ -118,7 +118,7 @@ class Card:
         parts += [f"- {in_markdown(c.text)} ([{c.source}](#{c.source}))" for c in self.claims()]
         parts += ["", markdown_table(table.reset_index(names="method"))]
         for r in self.results:
-            cost = f"{digits(r.seconds)} s, {r.read:,} texts read, {r.explained:,} explained"
+            cost = f"{digits(r.seconds)} s of CPU, {r.read:,} texts read, {r.explained:,} explained"
             parts += [f'<a id="test-{r.test}"></a>', "", f"**{r.test}**: {in_markdown(self.lines[r.test])} ({cost})", ""]
             rows = [[f.method, f.outcome, f.number, f.sentence] for f in r.findings]
             parts.append(markdown_table(pd.DataFrame(rows, columns=["method", "outcome", "number", "in words"])))

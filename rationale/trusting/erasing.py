@@ -89,7 +89,15 @@ def usable(subject: Subject) -> dict[Operator, str | None]:
 def answers_without(
     subject: Subject, removed: Sequence[Sequence[Mask]], how: Operator, name: str
 ) -> list[Floats]:
-    """Return for each text the answer explained [K] without the words of each of its masks [K] of [W].
+    """Return for each text the answer explained [K] without the words of each mask, see `probs_without`."""
+    found = probs_without(subject, removed, how, name)
+    return [probs[:, target] for probs, target in zip(found, subject.targets, strict=True)]
+
+
+def probs_without(
+    subject: Subject, removed: Sequence[Sequence[Mask]], how: Operator, name: str
+) -> list[Floats]:
+    """Return for each text the answers [K,C] without the words of each of its masks [K] of [W].
 
     Args:
         subject: whose texts and model these are.
@@ -108,5 +116,4 @@ def answers_without(
                 mode: ErasureMode = "mask" if how == "mask" else "delete"
                 texts.append((i, subject.run.classifier.encoder.remove(windows, mask, mode)))
     probs = subject.answers(texts)  # [all K,C]
-    asked = probs[np.arange(len(texts)), [subject.targets[i] for i, _ in texts]]  # [all K]
-    return np.split(asked, np.cumsum([len(masks) for masks in removed])[:-1])
+    return np.split(probs, np.cumsum([len(masks) for masks in removed])[:-1])

@@ -10,7 +10,7 @@ from eraser.errors import first_line
 from eraser.progress import progress
 from rationale.trusting.contract import Finding, TestResult
 from rationale.trusting.subject import Subject
-from rationale.trusting.table import NEEDS, TESTS, TrustTest
+from rationale.trusting.table import NEEDS, READS, TESTS, TrustTest
 
 
 def names_of(asked: str | Sequence[str] | None) -> tuple[str, ...]:
@@ -35,8 +35,8 @@ def _kept(subject: Subject, name: str) -> TestResult:
     """Return a test's result, from disk where it is there."""
     test = TESTS[name]
     used = {setting: getattr(subject.settings, setting) for setting in test.uses}
-    others = [(n, model.identity()) for n, model in subject.models.items()] if "models" in test.needs else []
-    depends = [test.version, used, others, [subject.identity_of(m) for m in subject.methods]]
+    read = [READS[name](subject) for name in test.reads]
+    depends = [test.version, used, read, [subject.identity_of(m) for m in subject.methods]]
     if (why := lacking(subject, test)) is not None:
         return TestResult(name, tuple(Finding.unknown(name, m, why) for m in subject.methods), 0.0, 0, 0)
     (row,) = subject.part(f"test-{name}", depends, lambda: [_timed(subject, name, test).to_row()])
@@ -49,10 +49,10 @@ def lacking(subject: Subject, test: TrustTest) -> str | None:
 
 
 def _timed(subject: Subject, name: str, test: TrustTest) -> TestResult:
-    meter, begin = subject.meter, time.perf_counter()
+    meter, begin = subject.meter, time.process_time()
     read, explained = meter.read, meter.explained
     findings = tuple(test.run(subject))
-    seconds = time.perf_counter() - begin
+    seconds = time.process_time() - begin
     return TestResult(name, findings, seconds, meter.read - read, meter.explained - explained)
 
 

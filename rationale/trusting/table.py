@@ -5,15 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from eraser.files.content import content_of_examples
 from rationale.trusting.checks.consistency import (
     confidence_indication,
     dataset_consistency,
     rationale_consistency,
 )
-from rationale.trusting.checks.distribution import distribution
+from rationale.trusting.checks.decision import decision
+from rationale.trusting.checks.distribution import MOST_REFERENCE, distribution
 from rationale.trusting.checks.matched import matched
+from rationale.trusting.checks.people import people
+from rationale.trusting.checks.planted import planted
 from rationale.trusting.checks.randomisation import randomisation
 from rationale.trusting.checks.stability import stability
+from rationale.trusting.checks.sums import sums
 from rationale.trusting.contract import Finding
 from rationale.trusting.subject import Subject
 
@@ -29,6 +34,7 @@ class TrustTest:
     line: str
     needs: tuple[str, ...] = ()  # of NEEDS
     uses: tuple[str, ...] = ()  # of TrustSettings
+    reads: tuple[str, ...] = ()  # of READS, beside the texts tested and their scores
     version: int = 1
 
 
@@ -38,20 +44,27 @@ TESTS: dict[str, TrustTest] = {
         "Do the picked words matter more to the model than as many random words of the same text?",
         uses=("draws", "span_draws", "level"),
     ),
+    "planted": TrustTest(planted, "Does it find the words that a model was made to use?"),
+    "decision": TrustTest(decision, "Must fewer of its words go than random ones until the class flips?"),
+    "sums": TrustTest(sums, "Do scores sum to what is promised, and do they not depend on the batch?"),
+    "people": TrustTest(people, "Does it rank words as people marked them, better than random?", ("gold",)),
     "randomisation": TrustTest(
         randomisation,
         "Does the ranking change when the model's weights are shuffled, or trained on shuffled labels?",
         needs=("weights",),
         uses=("epochs",),
+        reads=("other_splits",),
     ),
     "stability": TrustTest(
         stability,
         "Are the same words picked with another seed, in another training, after a small edit?",
+        reads=("models",),
     ),
     "rationale_consistency": TrustTest(
         rationale_consistency,
         "Do explanations of one text differ more between models that differ more inside?",
         needs=("weights",),
+        reads=("models",),
     ),
     "dataset_consistency": TrustTest(
         dataset_consistency,
@@ -65,6 +78,7 @@ TESTS: dict[str, TrustTest] = {
         distribution,
         "Are texts whose words were erased still in the model's distribution?",
         needs=("weights",),
+        reads=("other_splits",),
     ),
 }
 
@@ -99,4 +113,15 @@ NEEDS: dict[str, Callable[[Subject], str | None]] = {  # why a subject lacks it;
     "weights": _weights,
     "train": _train,
     "models": _models,
+}
+
+
+def _other_splits(subject: Subject) -> list[str]:
+    of = [subject.dataset.splits.get(name, ())[:MOST_REFERENCE] for name in ("train", "val")]
+    return [content_of_examples(subject.dataset, examples) for examples in of]
+
+
+READS: dict[str, Callable[[Subject], list[str]]] = {  # hashes of what more a test may read
+    "models": lambda subject: [f"{n} {model.identity()}" for n, model in subject.models.items()],
+    "other_splits": _other_splits,
 }

@@ -17,6 +17,7 @@ from rationale.evaluation.plan import plan
 from rationale.settings import EvaluateSettings
 from rationale.text.windows import OUTSIDE
 from rationale.trusting.contract import TrustSettings
+from rationale.trusting.planted import PAIR, A
 from rationale.trusting.subject import Subject, subject_of
 
 WEIGHTS = {"superb": 3.0, "warm": 2.0, "fine": 1.0, "dull": -2.0, "awful": -3.0, "thin": -1.0}
@@ -57,8 +58,13 @@ def function() -> BlackBox:
 
 
 def oracle(box: BlackBox, request: object) -> torch.Tensor:
-    """The true weights, signed for the class explained [B,T]."""
+    """The true weights, signed for the class explained [B,T]; of a planted rule the words that it asks for."""
     batch, target = request.batch, request.target  # type: ignore[attr-defined]
+    if (plant := getattr(box.model, "rule", None)) is not None:
+        wanted = {"word": (A,), "pair": PAIR, "position": ()}[plant.name]
+        named = [[box.encoder.known.get(int(i), "") in wanted for i in row] for row in batch.ids]
+        first = (batch.word == 0) & (plant.name == "position")
+        return (torch.tensor(named) | first).double() * (batch.word != OUTSIDE)
     sign = torch.where(target == 1, 1.0, -1.0)[:, None]
     weights = [[WEIGHTS.get(box.encoder.known.get(int(i), ""), 0.0) for i in row] for row in batch.ids]
     return torch.where(batch.word == OUTSIDE, 0.0, torch.tensor(weights) * sign).double()

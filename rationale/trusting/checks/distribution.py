@@ -136,7 +136,7 @@ def reference_texts(subject: Subject) -> list[Windows]:
 
 
 def trained_faithful(subject: Subject) -> str | None:
-    """Return how `train dense --faithful` took words out when the model was trained; None where it did not."""
+    """Return how `train dense --faithful` took words out in training; None where it did not."""
     record = read_settings(subject.run.settings.model).get("training", {})
     return record.get("faithful_by", "mask") if isinstance(record, dict) and record.get("faithful") else None
 
