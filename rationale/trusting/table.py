@@ -20,6 +20,7 @@ from rationale.trusting.checks.randomisation import randomisation
 from rationale.trusting.checks.stability import stability
 from rationale.trusting.checks.sums import sums
 from rationale.trusting.contract import Finding
+from rationale.trusting.model.activations import no_states
 from rationale.trusting.subject import Subject
 
 
@@ -63,13 +64,13 @@ TESTS: dict[str, TrustTest] = {
     "rationale_consistency": TrustTest(
         rationale_consistency,
         "Do explanations of one text differ more between models that differ more inside?",
-        needs=("weights",),
+        needs=("weights", "states"),
         reads=("models",),
     ),
     "dataset_consistency": TrustTest(
         dataset_consistency,
         "Do explanations differ more between texts that differ more inside the model?",
-        needs=("weights",),
+        needs=("weights", "states"),
     ),
     "confidence": TrustTest(
         confidence_indication, "Do the explanations of all classes tell how sure the model is?"
@@ -77,7 +78,7 @@ TESTS: dict[str, TrustTest] = {
     "distribution": TrustTest(
         distribution,
         "Are texts whose words were erased still in the model's distribution?",
-        needs=("weights",),
+        needs=("weights", "states"),
         reads=("other_splits",),
     ),
 }
@@ -99,6 +100,10 @@ def _weights(subject: Subject) -> str | None:
     return "a function of texts has no weights to look into" if subject.run.classifier.opaque else None
 
 
+def _states(subject: Subject) -> str | None:
+    return no_states(subject.run.explained, subject.items[0].windows)
+
+
 def _train(subject: Subject) -> str | None:
     return None if subject.dataset.splits.get("train") else "the data have no train split"
 
@@ -111,6 +116,7 @@ NEEDS: dict[str, Callable[[Subject], str | None]] = {  # why a subject lacks it;
     "gold": _gold,
     "annotators": _annotators,
     "weights": _weights,
+    "states": _states,
     "train": _train,
     "models": _models,
 }

@@ -19,6 +19,7 @@ from rationale.inference.predict import batches
 from rationale.text.windows import Window
 from rationale.text_classifier import TextClassifier
 
+NO_STATES = "the model returns no hidden states, of one width, for its pieces"
 Reduce = Callable[[Tensor, Tensor], Tensor]  # states [B,T,D] of a layer, real [B,T] → [B,D]
 
 
@@ -59,6 +60,15 @@ def _hidden(classifier: Any, ids: Tensor, inputs: dict[str, Tensor]) -> tuple[Te
     """Return the states of a batch [B,T,D] around each layer."""
     output = classifier.model(input_ids=ids, **inputs, output_hidden_states=True)
     hidden = getattr(output, "hidden_states", None) or ()
-    if not hidden or any(h.shape[:2] != ids.shape for h in hidden):
-        raise InputError(Fault.of("the model returns no hidden states of its pieces"))
+    if not hidden or any(h.shape != (*ids.shape, hidden[0].shape[-1]) for h in hidden):
+        raise InputError(Fault.of(NO_STATES))
     return tuple(hidden)
+
+
+def no_states(classifier: TextClassifier, text: Sequence[Window]) -> str | None:
+    """Return why a classifier's states cannot be read; None where those of a text can."""
+    try:
+        states_of(classifier, [text], average)
+    except InputError as error:
+        return str(error)
+    return None

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from eraser import Text
-from rationale.trusting.model.activations import average, largest, states_of
+from rationale.trusting.model.activations import NO_STATES, average, largest, no_states, states_of
 
 
 def texts_of(classifier, *strings):
@@ -37,3 +37,15 @@ def test_what_drops_tokens_is_read_whole(adaptive, classifier):
     assert states_of(adaptive, texts, largest) == pytest.approx(
         states_of(classifier, texts, largest), abs=1e-4
     )
+
+
+def test_a_model_that_tells_no_states_is_refused(classifier, monkeypatch):
+    (text,) = texts_of(classifier, "a good film")
+    assert no_states(classifier, text) is None
+    forward = type(classifier.model).forward
+
+    def bare(self, *args, **kwargs):
+        return forward(self, *args, **kwargs | {"output_hidden_states": False})
+
+    monkeypatch.setattr(type(classifier.model), "forward", bare)
+    assert no_states(classifier, text) == NO_STATES
