@@ -89,7 +89,9 @@ def texts_of(subject: Subject) -> list[str]:
     return [words[i] for i in rng.permutation(len(words))] or ["film"]
 
 
-def made(plant: Plant, words: Sequence[str], n: int, rng: np.random.Generator, only: bool | None = None) -> Dataset:
+def made(
+    plant: Plant, words: Sequence[str], n: int, rng: np.random.Generator, only: bool | None = None
+) -> Dataset:
     """Return texts of a plant, labels in turn, or `only` one; the deciding words are their evidence."""
     documents, examples = {}, []
     for i in range(n):
