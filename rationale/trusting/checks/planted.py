@@ -25,6 +25,7 @@ from rationale.trusting.planted import (
     LABELS,
     LEARNED,
     PLANTS,
+    VERSION,
     Plant,
     as_function,
     items_of,
@@ -94,7 +95,7 @@ class _Maker:
 
         named = method_named(method)
         code = "" if named is None else named.code
-        (row,) = self.subject.part(f"{NAME}-{self.plant.name}", [method, code], compute)
+        (row,) = self.subject.part(f"{NAME}-{self.plant.name}", [method, code, VERSION], compute)
         return row
 
 
