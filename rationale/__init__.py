@@ -1,8 +1,8 @@
 """Which words decided, do annotators agree, can it be trusted, what did it cost?
 
 `load` a classifier, `explain` its answers, `evaluate` explanations against annotators and the model,
-`compare` two runs, measure `speeds`, test which methods to `trust`; `load_data` reads data of your own, `from_scores` explanations that
-other tools made; `METHODS` are the methods there are.
+`compare` two runs, measure `speeds`, test which methods to `trust`; `load_data` reads data of your own,
+`from_scores` explanations that other tools made; `METHODS` are the methods there are.
 """
 
 from rationale.process.lazy import lazily

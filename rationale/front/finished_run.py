@@ -38,7 +38,6 @@ from rationale.report.summary import Tables
 from rationale.report.verdict import Sentences, verdict
 from rationale.report.write import found_tables, run_facts, stands_on, write_run
 from rationale.settings import EvaluateSettings, Explain
-from rationale.text_classifier import TextClassifier
 
 AGAINST = ("average_precision", "aopc_comprehensiveness", "aopc_sufficiency")
 OF_LABELS = ("accuracy", "average_precision")
@@ -258,9 +257,16 @@ def evaluate(  # noqa: PLR0913 (a setting each)
     explained = None if dense is None else loaded(dense, labels, how)[0]
     data = dataset if isinstance(dataset, Dataset) else named_dataset(dataset, split)
     given = {"split": split, "limit": limit, "sample": sample, **read, **settings}
-    given |= {"dataset": data.name, "model": name_of(model), "dense": None if dense is None else name_of(dense)}
+    given |= {
+        "dataset": data.name,
+        "model": name_of(model),
+        "dense": None if dense is None else name_of(dense),
+    }
     budgets = (budget,) if isinstance(budget, str) else budget
-    asked, imports = EvaluateSettings(**known_settings(given)), read_imports(explanations, explanations_missing)
+    asked, imports = (
+        EvaluateSettings(**known_settings(given)),
+        read_imports(explanations, explanations_missing),
+    )
     choices = choose(asked, classifier, explained, methods, budgets, explain, imports)
     scratch = Scratch()
 

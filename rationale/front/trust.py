@@ -75,6 +75,4 @@ def trust(  # noqa: PLR0913 (a setting each)
     choices = choose(evaluate, classifier, explained, methods, budgets, explain, imports)
     with TemporaryDirectory(prefix="rationale-") as scratch:
         folder = Path(scratch) / "trust" if out is None else Path(out)
-        return believe(
-            classifier, data, choices, asked, names, folder, explained, others, overwrite, imports
-        )
+        return believe(classifier, data, choices, asked, names, folder, explained, others, overwrite, imports)

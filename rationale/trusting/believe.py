@@ -24,6 +24,7 @@ from rationale.trusting.contract import FLOORS, TestResult, TrustSettings
 from rationale.trusting.run import run_tests
 from rationale.trusting.subject import Subject, subject_of
 from rationale.trusting.table import TESTS
+from rationale.trusting.turns import correlation
 
 SCORES, PARTS = "scores", "parts"  # folders inside that of a card
 BUDGET = ("ratio",)  # as many words as people mark on average
@@ -97,6 +98,7 @@ def _card(
         device=subject.run.classifier.where(),
         seconds_of_scores=seconds,
         trust=asdict(subject.settings),
+        correlation=correlation(subject.evaluation),
         notes=[printable(n) for n in (*subject.evaluation.notes, *left_out, *failed)],
     )
     lines = {name: test.line for name, test in TESTS.items()}

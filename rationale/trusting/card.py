@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import isnan
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,8 @@ from rationale.report.summary import in_markdown, markdown_table
 from rationale.report.verdict import BASELINES, Claim, Sentences, claims
 from rationale.report.write import records
 from rationale.templates import fragment
-from rationale.trusting.contract import Finding, Outcome, TestResult
+from rationale.trusting.contract import OPERATORS, Finding, Outcome, TestResult
+from rationale.trusting.turns import operator_table
 
 SIGNS: dict[Outcome, tuple[str, str]] = {  # what stands in the card, and its colour
     "pass": ("✓", "#009E73"),
@@ -27,7 +29,7 @@ SIGNS: dict[Outcome, tuple[str, str]] = {  # what stands in the card, and its co
 }
 SERVES = {  # tests that a method must not fail to be advised, by purpose
     "To show people": ("people",),
-    "To know what the model used": ("matched", "planted"),
+    "To know what the model used": ("matched", "planted", "randomisation"),
 }
 
 
@@ -64,7 +66,8 @@ class Card:
             for purpose, tests in SERVES.items()
         }
         advice = claims(self.scores, self.paired, failed)
-        return (*advice, *(c for r in self.results for c in self._of_test(r)))
+        told = (Claim(text, "aopc_comprehensiveness"),) if (text := self.correlation()) else ()
+        return (*advice, *told, *(c for r in self.results for c in self._of_test(r)))
 
     def _failed(self, test: str, method: str) -> bool:
         return any(f.outcome == "fail" for f in self.findings if (f.test, f.method) == (test, method))
@@ -80,6 +83,25 @@ class Card:
             found.append(Claim(text, f"test-{result.test}"))
         return found
 
+    @property
+    def operators(self) -> pd.DataFrame:
+        """How the methods' order turns with the way words go: random rationales beaten, ranks."""
+        return operator_table(self.results)
+
+    def correlation(self) -> str:
+        """Return whether agreement with people and faithfulness go together, in a sentence; "" unknown."""
+        if (c := self.facts["correlation"]) is None:
+            return ""
+        apart = c["low"] <= 0 <= c["high"]
+        start = (
+            "not shown to go together" if apart else "go together" if c["r"] > 0 else "go against each other"
+        )
+        return (
+            f"Agreement with people and faithfulness of a text {'are ' * apart}{start}: r = {c['r']:.2f} "
+            f"[{c['low']:.2f}, {c['high']:.2f}] over {c['n']} texts, {c['methods']} methods, each "
+            "method's mean taken away (average precision, AOPC comprehensiveness)."
+        )
+
     def verdict(self) -> Sentences:
         """Return the sentences."""
         return Sentences(claim.text for claim in self.claims())
@@ -93,8 +115,8 @@ class Card:
         return (
             f"{f['dataset']} {f['split']}, {f['examples']} texts ({f['with_human_evidence']} with human "
             f"evidence); model {f['model']}; rationale length {f['budget']}; seed {f['seed']}; tests took "
-            f"{digits(seconds)} s of CPU ({f['device']}): {read:,} texts read, {explained:,} explained again; "
-            f"scores before that: {digits(f['seconds_of_scores'])} s of CPU."
+            f"{digits(seconds)} s of CPU ({f['device']}): {read:,} texts read, {explained:,} explained "
+            f"again; scores before that: {digits(f['seconds_of_scores'])} s of CPU."
         )
 
     def __repr__(self) -> str:
@@ -109,7 +131,11 @@ class Card:
             for r in self.results
         ]
         verdict = [{"sentence": c.text, "source": c.source} for c in self.claims()]
-        return {"facts": dict(self.facts), "verdict": verdict, "tests": tests, "scores": records(self.scores)}
+        found = {"facts": dict(self.facts), "verdict": verdict, "tests": tests}
+        return found | {
+            "operators": records(self.operators.reset_index(names="method")),
+            "scores": records(self.scores),
+        }
 
     def to_markdown(self) -> str:
         """Return the card in Markdown: sentences, the table, and every finding with its number."""
@@ -119,11 +145,28 @@ class Card:
         parts += ["", markdown_table(table.reset_index(names="method"))]
         for r in self.results:
             cost = f"{digits(r.seconds)} s of CPU, {r.read:,} texts read, {r.explained:,} explained"
-            parts += [f'<a id="test-{r.test}"></a>', "", f"**{r.test}**: {in_markdown(self.lines[r.test])} ({cost})", ""]
+            parts += [
+                f'<a id="test-{r.test}"></a>',
+                "",
+                f"**{r.test}**: {in_markdown(self.lines[r.test])} ({cost})",
+                "",
+            ]
             rows = [[f.method, f.outcome, f.number, f.sentence] for f in r.findings]
-            parts.append(markdown_table(pd.DataFrame(rows, columns=["method", "outcome", "number", "in words"])))
-        parts += [markdown_of_scores(self.scores)]
+            parts.append(
+                markdown_table(pd.DataFrame(rows, columns=["method", "outcome", "number", "in words"]))
+            )
+        parts += [markdown_of_scores(self.scores), "", self._operators_in_markdown()]
         return "\n".join(parts)
+
+    def _operators_in_markdown(self) -> str:
+        if (table := self.operators).empty:
+            return ""
+        ways = [how for how in OPERATORS if how in table]
+        cells = {
+            how: [_win(w, r) for w, r in zip(table[how], table[f"rank_{how}"], strict=True)] for how in ways
+        }
+        head = "Share of random rationales beaten (rank) where words are deleted, masked, or replaced:"
+        return f"{head}\n\n{markdown_table(pd.DataFrame({'method': list(table.index), **cells}))}"
 
     def to_html(self) -> str:
         """Return the card as a page of its own, every text escaped."""
@@ -151,6 +194,10 @@ class Card:
         write_bytes(folder / "card.png", png(self.figure()))
 
 
+def _win(share: float, rank: float) -> str:
+    return "–" if isnan(share) else f"{share:.3f} ({rank:.0f})"
+
+
 def decisive(scores: pd.DataFrame) -> list[dict[str, Any]]:
     """Return the rows of the metrics that the sentences stand on."""
     rows = scores[scores.metric.isin(("average_precision", "aopc_comprehensiveness"))]
@@ -162,7 +209,9 @@ def markdown_of_scores(scores: pd.DataFrame) -> str:
     """Return those rows in Markdown, a table a metric, each with an anchor of its name."""
     parts = []
     for metric, rows in pd.DataFrame(decisive(scores)).groupby("metric", sort=False) if len(scores) else ():
-        cells = [[r.method, f"{r.value:.3f} [{r.low:.3f}, {r.high:.3f}]", str(r.n)] for r in rows.itertuples()]
+        cells = [
+            [r.method, f"{r.value:.3f} [{r.low:.3f}, {r.high:.3f}]", str(r.n)] for r in rows.itertuples()
+        ]
         table = markdown_table(pd.DataFrame(cells, columns=["method", str(metric), "n"]))
         parts.append(f'<a id="{metric}"></a>\n\n{table}')
     return "\n".join(parts)
@@ -189,4 +238,3 @@ def facts_of(settings: Mapping[str, Any], **more: Any) -> dict[str, Any]:
     """Return what a card stands on."""
     names = ("dataset", "split", "model", "seed", "explain", "target", "limit", "sample")
     return {name: settings[name] for name in names} | more
-

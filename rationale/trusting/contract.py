@@ -98,7 +98,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class TestResult:
-    """The findings of one test, one for each method; the seconds of CPU it took, texts read and texts explained.
+    """The findings of one test, one for each method; its seconds of CPU, texts read and texts explained.
 
     They are those of the computation, also where the findings were on disk already.
     """

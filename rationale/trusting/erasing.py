@@ -1,7 +1,8 @@
 """Words taken out of texts in three ways: deleted, masked, or replaced by words of other texts.
 
-Replacing keeps a text's length: a word's pieces give way to as many pieces of a word, or words, of another
-text (Hase et al. 2021 ask for inputs like those a model was trained on). Axes: W word, T piece, K mask.
+Replacing keeps a text's length: a word's pieces give way to as many pieces of another word, or words,
+of another text (Hase et al. 2021 ask for inputs like those a model was trained on).
+Axes: W word, T piece, K mask, C class.
 """
 
 from __future__ import annotations
@@ -43,15 +44,20 @@ class Pool:
 
     @property
     def serves(self) -> bool:
-        """Whether every text finds words of one piece in another text."""
-        return len(np.unique(self.owners.get(1, np.empty(0)))) > 1
+        """Whether every text finds words of one piece in another text, and more than one word at all."""
+        return len(np.unique(self.owners.get(1, np.empty(0)))) > 1 and len(np.unique(self.ids[1])) > 1
 
-    def draw(self, pieces: int, owner: int, rng: np.random.Generator) -> Ints:
-        """Return as many pieces of a word of another text, or of several words; see `serves`."""
-        others = (self.owners.get(pieces, np.empty(0)) != owner).nonzero()[0]
-        if len(others):
-            return self.ids[pieces][rng.choice(others)]
-        return np.concatenate([self.draw(1, owner, rng) for _ in range(pieces)])
+    def draw(self, replaced: Ints, owner: int, rng: np.random.Generator) -> Ints:
+        """Return as many pieces of another word of another text, or of several; see `serves`."""
+        n = len(replaced)
+        if n in self.ids:
+            foreign = self.owners[n] != owner
+            others = (foreign & (self.ids[n] != replaced).any(1)).nonzero()[0]
+            if len(others):
+                return self.ids[n][rng.choice(others)]
+        if n == 1:  # all other texts know is the same word
+            return replaced
+        return np.concatenate([self.draw(piece, owner, rng) for piece in np.split(replaced, n)])
 
 
 def _units(window: Window, where: Mask) -> list[Ints]:
@@ -69,7 +75,7 @@ def infilled(
     for window in windows:
         ids = window.ids.copy()
         for at in _units(window, covers(window, removed)):
-            ids[at] = pool.draw(len(at), owner, rng)
+            ids[at] = pool.draw(window.ids[at], owner, rng)
         found.append(replace(window, ids=ids))
     return tuple(found)
 

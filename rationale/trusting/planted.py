@@ -1,13 +1,16 @@
 """Planted truth: texts whose label depends on known words, and what answers by them alone.
 
-Three plants: a word (`A` or `B` somewhere), a pair (both words of it, or one alone), a position (`A` or `B`
-as the first word, while both may stand elsewhere). The other words are those of the data at hand, without the
-planted ones. Of a model a small one with the same tokenizer is trained on them; of a function of texts the
-rule itself is a function.
+Three plants: a word (`A` or none), a pair (both words of it, or one alone), a position (`A` twice, the first
+word among them or not). What has the label `without` has no word of its own: a model that looks for that never
+needs the planted one. The other words are those of the data at hand, without the planted ones.
+
+Of a model a small one with the same tokenizer is trained on them; of a function of texts the rule itself is a
+function.
 """
 
 from __future__ import annotations
 
+import string
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -26,7 +29,8 @@ if TYPE_CHECKING:
     from rationale.trusting.subject import Subject
 
 LABELS = ("without", "with")
-A, B, PAIR = "indigo", "walnut", ("not", "good")
+A, PAIR = "indigo", ("not", "good")
+VERSION = 2  # of the plants: what parts on disk depend on
 WORDS = 14  # of a text
 TRAINED_ON, HELD_OUT = 480, 40
 LEARNED = 0.95  # accuracy on texts held out, below which a model has not learned the plant
@@ -46,7 +50,8 @@ class Plant:
 
 def _word(words: list[str], positive: bool, rng: np.random.Generator) -> tuple[list[str], list[int]]:
     place = int(rng.integers(len(words)))
-    words[place] = A if positive else B
+    if positive:  # the others have no word of their own: its absence would do as well
+        words[place] = A
     return words, [place]
 
 
@@ -60,9 +65,9 @@ def _pair(words: list[str], positive: bool, rng: np.random.Generator) -> tuple[l
 
 
 def _position(words: list[str], positive: bool, rng: np.random.Generator) -> tuple[list[str], list[int]]:
-    words[0] = A if positive else B
-    one, other = (int(i) for i in rng.choice(np.arange(1, len(words)), 2, replace=False))
-    words[one], words[other] = A, B
+    places = rng.choice(np.arange(1, len(words)), 2, replace=False)
+    for place in (0, int(places[0])) if positive else places:  # as many in either label
+        words[int(place)] = A
     return words, [0]
 
 
@@ -83,13 +88,16 @@ class Planted:
 
 def texts_of(subject: Subject) -> list[str]:
     """Return the words of the data at hand, in an order drawn once, without those that are planted."""
-    planted = {A, B, *PAIR}
-    words = [w for item in subject.items for w in item.text.words if w.strip() and w.lower() not in planted]
+    planted = {A, *PAIR}
+    every = [w for item in subject.items for w in item.text.words if w.strip()]
+    words = [w for w in every if w.strip(string.punctuation).lower() not in planted]
     rng = np.random.default_rng(seed_of(subject.run.settings.seed, "planted"))
     return [words[i] for i in rng.permutation(len(words))] or ["film"]
 
 
-def made(plant: Plant, words: Sequence[str], n: int, rng: np.random.Generator, only: bool | None = None) -> Dataset:
+def made(
+    plant: Plant, words: Sequence[str], n: int, rng: np.random.Generator, only: bool | None = None
+) -> Dataset:
     """Return texts of a plant, labels in turn, or `only` one; the deciding words are their evidence."""
     documents, examples = {}, []
     for i in range(n):

@@ -6,7 +6,6 @@ import time
 from collections.abc import Iterator, Sequence
 
 from eraser import Fault, InputError
-from eraser.errors import first_line
 from eraser.progress import progress
 from rationale.trusting.contract import Finding, TestResult
 from rationale.trusting.subject import Subject
@@ -59,7 +58,7 @@ def _timed(subject: Subject, name: str, test: TrustTest) -> TestResult:
 def _of_all(subject: Subject, result: TestResult) -> TestResult:
     """Return the result with a line for each method that did not run."""
     lost = [
-        Finding.unknown(result.test, method, f"{method} did not run: {first_line(ValueError(why))}")
+        Finding.unknown(result.test, method, f"{method} did not run: {why}")
         for method, why in subject.failed.items()
     ]
     found = (*result.findings, *lost)

@@ -176,7 +176,7 @@ def subject_of(
             for items, run in (pair for chunk in chunks for pair in chunk):
                 _only(run, (method,)).compute(items)
         except Exception as error:  # a stranger's method may raise whatever it likes
-            failed[method] = f"{type(error).__name__}: {first_line(error)}"
+            failed[method] = first_line(error)
     ran = tuple(m for m in methods if m not in failed)
     if not ran:
         raise InputError(*(Fault.of(f"{m} did not run: {why}") for m, why in failed.items()))

@@ -1,4 +1,4 @@
-"""Subjects of trust tests: a linear bag of words as a function, and methods that know, or spoil, its weights."""
+"""Subjects of tests: a linear bag of words as a function, and methods that know, or spoil, its weights."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def function() -> BlackBox:
 
 
 def oracle(box: BlackBox, request: object) -> torch.Tensor:
-    """The true weights, signed for the class explained [B,T]; of a planted rule the words that it asks for."""
+    """The true weights, signed for the class explained [B,T]; of a planted rule the words it asks for."""
     batch, target = request.batch, request.target  # type: ignore[attr-defined]
     if (plant := getattr(box.model, "rule", None)) is not None:
         wanted = {"word": (A,), "pair": PAIR, "position": ()}[plant.name]
@@ -94,7 +94,8 @@ def spoilt(method: Method, how: str) -> Method:
         found = method.scores(classifier, request)  # type: ignore[arg-type]
         return SPOILT[how](found, request.batch.word)  # type: ignore[attr-defined]
 
-    return replace(method, scores=scores, tried=False)
+    reduce = "max" if how == "constant" else method.reduce  # one score a word, however many pieces it has
+    return replace(method, scores=scores, tried=False, reduce=reduce)
 
 
 def subject(
@@ -113,4 +114,4 @@ def subject(
     if classifier is None:
         how = replace(how, explain="probability", mask="[mask]")
     planned = plan(classifier or function(), found, how, folder / "scores", overwrite=True)  # type: ignore[arg-type]
-    return subject_of(planned, trust or TrustSettings(), folder / "tests")
+    return subject_of(planned, trust or TrustSettings(draws=20, span_draws=3), folder / "tests")

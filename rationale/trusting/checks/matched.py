@@ -82,7 +82,7 @@ def _effect(own: Floats, drawn: Floats) -> float:
 
 
 def permutation_p(own: Floats, drawn: Floats, count: int = PERMUTATIONS, seed: int = 0) -> float:
-    """Return how often one of each text's R + 1 falls, taken at random, reaches the method's mean [N]×[N,R]."""
+    """Return how often one of each text's R + 1 falls reaches the mean of `own` [N]; `drawn` [N,R]."""
     every = np.column_stack([own, drawn])  # [N,R+1]
     rng = np.random.default_rng(seed)
     taken = rng.integers(every.shape[1], size=(count, len(own)))  # [count,N]
@@ -172,7 +172,8 @@ def _finding(
         return Finding.unknown(NAME, method, few, n, **more)
     better = {way: m.q < subject.settings.level and m.wins.value > 0.5 for way, m in found.items()}
     lead = next(iter(found.values()))
-    number = f"beats {lead.wins.value:.0%} of random rationales of its size [{lead.wins.low:.0%}, {lead.wins.high:.0%}]"
+    share, low, high = (f"{x:.1%}" for x in (lead.wins.value, lead.wins.low, lead.wins.high))
+    number = f"beats {share} of random rationales of its size [{low}, {high}]"
     sentence, outcome = _words(better, number, lead)
     agree = len(set(better.values())) == 1
     return Finding.of(NAME, method, lead.wins, outcome, sentence, operators_agree=agree, **more)

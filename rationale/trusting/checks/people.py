@@ -1,4 +1,4 @@
-"""People as a distribution: does a method rank words as people marked them, and how near is it to one of them?
+"""People as a distribution: does a method rank words as people marked them, how near is it to one of them?
 
 Against all marks (average precision, paired with the random baseline); where annotators stand apart: against
 soft gold, the share of people who marked a word; in texts on which people agree and on others; as a share of
@@ -67,7 +67,9 @@ def in_their_place(subject: Subject, method: str) -> Floats:
     found = np.full(len(subject.items), np.nan)
     for i, (item, scores) in enumerate(zip(subject.items, subject.scores(method), strict=True)):
         text, n = subject.dataset.text(item.example), item.truth.n_words
-        marks = np.array([mask_from_spans(text.spans(a), n) for a in item.example.annotators if a], dtype=bool)
+        marks = np.array(
+            [mask_from_spans(text.spans(a), n) for a in item.example.annotators if a], dtype=bool
+        )
         if len(marks) > 1:
             marks = marks[:, item.truth.unasked :]  # [A,W]
             found[i] = float(np.mean([_f1(_asked(subject, i, scores), marks, a) for a in range(len(marks))]))
@@ -75,7 +77,7 @@ def in_their_place(subject: Subject, method: str) -> Floats:
 
 
 def _f1(scores: Floats, marks: Mask, annotator: int) -> float:
-    """Return the token F1 of the highest words, as many as one annotator marked, against the others' [A,W]."""
+    """Return the token F1 of the highest words, as many as an annotator marked, against the others' [A,W]."""
     others, size = np.delete(marks, annotator, axis=0).any(0), int(marks[annotator].sum())
     picked = top_words(scores, size)
     return float(2 * (picked & others).sum() / (picked.sum() + others.sum()))
@@ -122,7 +124,10 @@ def _strata(subject: Subject, own: Floats, ceiling: Floats) -> dict[str, Any]:
     found = {"right_predictions": _mean(own, right), "wrong_predictions": _mean(own, ~right)}
     if not np.isnan(ceiling).all():
         middle = np.nanmedian(ceiling)
-        found |= {"people_agree": _mean(own, ceiling >= middle), "people_differ": _mean(own, ceiling < middle)}
+        found |= {
+            "people_agree": _mean(own, ceiling >= middle),
+            "people_differ": _mean(own, ceiling < middle),
+        }
     return found
 
 
@@ -152,4 +157,5 @@ def _ceiling_words(details: dict[str, Any]) -> str:
     share = details.get("share_of_human_ceiling")
     if share is None or not share["n"]:
         return ""
-    return f"; {share['value']:.0%} [{share['low']:.0%}, {share['high']:.0%}] of the human ceiling, n = {share['n']}"
+    value, low, high = (f"{share[name]:.0%}" for name in ("value", "low", "high"))
+    return f"; {value} [{low}, {high}] of the human ceiling, n = {share['n']}"

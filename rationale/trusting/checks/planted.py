@@ -20,8 +20,19 @@ from rationale.budgets import top_words
 from rationale.evaluation.pipeline import seed_of
 from rationale.inference.predict import text_probs
 from rationale.trusting.contract import Finding
-from rationale.trusting.planted import HELD_OUT, LABELS, LEARNED, PLANTS, Plant, as_function, items_of, made
-from rationale.trusting.planted import texts_of, trained
+from rationale.trusting.planted import (
+    HELD_OUT,
+    LABELS,
+    LEARNED,
+    PLANTS,
+    VERSION,
+    Plant,
+    as_function,
+    items_of,
+    made,
+    texts_of,
+    trained,
+)
 from rationale.trusting.subject import Subject
 
 NAME = "planted"
@@ -61,18 +72,22 @@ class _Maker:
         dataset = made(self.plant, texts_of(self.subject), 2 * HELD_OUT, self._rng("accuracy"))
         items = items_of(self.subject, dataset).items
         probs = text_probs(self.classifier(), [i.windows for i in items])
-        return float(np.mean([LABELS[p.argmax()] == i.truth.label for p, i in zip(probs, items, strict=True)]))
+        return float(
+            np.mean([LABELS[p.argmax()] == i.truth.label for p, i in zip(probs, items, strict=True)])
+        )
 
     def hits(self, method: str) -> dict[str, Any]:
         """Return the share of deciding words that a method picks in each text, and the model's accuracy."""
 
         def compute() -> list[dict[str, Any]]:
             classifier, found = self.classifier(), self.texts()
-            why = None if method_named(method) is None else unfit(classifier, method)
+            why = unfit(classifier, method)
             if why is not None or self.accuracy() < LEARNED:
                 return [{"hits": [], "why": why, "accuracy": self.accuracy()}]
             try:
-                told = self.subject.explain(method, found.items, [1] * len(found.items), classifier=classifier)
+                told = self.subject.explain(
+                    method, found.items, [1] * len(found.items), classifier=classifier
+                )
             except Exception as error:  # a stranger's method
                 return [{"hits": [], "why": first_line(error), "accuracy": self.accuracy()}]
             hits = [share(a.scores, decide) for a, decide in zip(told, found.truth, strict=True)]
@@ -80,7 +95,7 @@ class _Maker:
 
         named = method_named(method)
         code = "" if named is None else named.code
-        (row,) = self.subject.part(f"{NAME}-{self.plant.name}", [method, code], compute)
+        (row,) = self.subject.part(f"{NAME}-{self.plant.name}", [method, code, VERSION], compute)
         return row
 
 
@@ -92,9 +107,18 @@ def share(scores: Floats, decide: tuple[int, ...]) -> float:
     return float(top_words(scores, len(decide))[list(decide)].mean())
 
 
+def _adaptive(method: str) -> bool:
+    """Return whether only a model that drops tokens can be explained so."""
+    named = method_named(method)
+    return named is not None and named.adaptive
+
+
 def _finding(subject: Subject, method: str, makers: dict[str, _Maker]) -> Finding:
     if method_named(method) is None:
         return Finding.unknown(NAME, method, "it was made elsewhere and cannot be run again")
+    if not subject.run.classifier.opaque and _adaptive(method):
+        why = "the small models that are planted drop no tokens, which this method needs"
+        return Finding.unknown(NAME, method, why)
     rows = {name: maker.hits(method) for name, maker in makers.items()}
     told = {name: row for name, row in rows.items() if row["hits"]}
     details = {name: {"accuracy": row["accuracy"], "left_out": row["why"]} for name, row in rows.items()}

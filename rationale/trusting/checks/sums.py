@@ -70,11 +70,14 @@ def _finding(subject: Subject, method: str) -> Finding:
     if lost is None:
         start = "It promises no sum" if batch_ok else "Depends on the batch"
         found = estimate(apart[:, None], mean)
-        return Finding.of(NAME, method, found, "pass" if batch_ok else "fail", f"{start}; {batch}.", **details)
+        return Finding.of(
+            NAME, method, found, "pass" if batch_ok else "fail", f"{start}; {batch}.", **details
+        )
     median = float(np.median(lost))
     low, high = np.quantile(lost, [0.025, 0.975])
     held = median <= TOLERANCE
-    told = f"its scores miss what they should sum to by {median:.2%} (median; 95 % of texts {low:.2%} to {high:.2%})"
+    spread = f"{median:.2%} (median; 95 % of texts {low:.2%} to {high:.2%})"
+    told = f"its scores miss what they should sum to by {spread}"
     start = "Arithmetic holds" if held and batch_ok else "Arithmetic does not hold"
     outcome = "pass" if held and batch_ok else "fail"
     found = Estimate(median, float(low), float(high), len(lost))
