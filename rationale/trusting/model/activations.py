@@ -67,6 +67,8 @@ def _hidden(classifier: Any, ids: Tensor, inputs: dict[str, Tensor]) -> tuple[Te
 
 def no_states(classifier: TextClassifier, text: Sequence[Window]) -> str | None:
     """Return why a classifier's states cannot be read; None where those of a text can."""
+    if classifier.opaque:
+        return "a function of texts has no layers to look into"
     try:
         states_of(classifier, [text], average)
     except InputError as error:

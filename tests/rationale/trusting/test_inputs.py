@@ -63,6 +63,7 @@ def test_a_function_has_no_weights_and_these_data_no_annotators(tmp_path):
         "gold": None,
         "annotators": "no text was marked by several people one by one",
         "weights": "a function of texts has no weights to look into",
+        "states": "a function of texts has no layers to look into",
         "train": "the data have no train split",
         "models": "no other training of the model was given (--models)",
     }

@@ -18,8 +18,9 @@ from tests.helpers.planted_texts import planted, planted_texts
 from tests.helpers.trusted import ORACLE, subject
 
 
-@pytest.fixture
-def tested(tmp_path):
+@pytest.fixture(scope="module")
+def tested(tmp_path_factory):
+    tmp_path = tmp_path_factory.mktemp("tested")
     methods = ("leave_one_out", "position", "random")
     return subject(tmp_path, methods, planted_texts(24), planted(tmp_path), TrustSettings(epochs=1))
 

@@ -18,22 +18,25 @@ from tests.helpers.trusted import subject
 SPLITS = ("train", "val", "test")
 
 
-@pytest.fixture
-def tested(tmp_path, classifier, sample):
+@pytest.fixture(scope="module")
+def tested(tmp_path_factory, classifier, sample):
     few = replace(sample, splits=sample.splits | {"test": sample.splits["test"][:12]})
-    return lambda **how: subject(tmp_path, ("position", "random"), few, classifier, **how)
+    return subject(tmp_path_factory.mktemp("tested"), ("position", "random"), few, classifier)
+
+
+@pytest.fixture(scope="module")
+def findings(tested):
+    return distribution(tested)
 
 
 def test_reference_texts_are_those_of_other_splits(tested):
-    found = tested()
-    assert len(reference_texts(found)) == 24 + 104
-    same = replace(found, dataset=replace(found.dataset, splits={"val": found.dataset.splits["test"]}))
+    assert len(reference_texts(tested)) == 24 + 104
+    same = replace(tested, dataset=replace(tested.dataset, splits={"val": tested.dataset.splits["test"]}))
     assert reference_texts(same) == []
 
 
-def test_both_measures_stand_beside_the_p_values_of_their_texts(tested):
-    found = {f.method: f for f in distribution(tested())}
-    position = found["position"]
+def test_both_measures_stand_beside_the_p_values_of_their_texts(findings):
+    position = findings[0]
     assert position.outcome == "told"
     details = position.details
     assert details["reference"] == 128
@@ -47,9 +50,9 @@ def test_both_measures_stand_beside_the_p_values_of_their_texts(tested):
     assert position.sentence.startswith("Warning:" if warned else "Erased texts are not told")
 
 
-def test_a_rationale_alone_is_far_from_whole_texts(tested):
+def test_a_rationale_alone_is_far_from_whole_texts(findings):
     """A few words of a hundred: the largest of so few states lies lower in nearly every unit."""
-    for finding in distribution(tested()):
+    for finding in findings:
         assert "sufficiency" in finding.details["outside"]
         assert finding.details["only"]["p"] < 1e-4
 
@@ -74,18 +77,16 @@ def test_a_model_trained_on_erased_texts_has_such_a_reference(tested, tmp_path):
     (tmp_path / "m").mkdir()
     record = {"training": {"faithful": True, "faithful_by": "delete"}}
     (tmp_path / "m" / "rationale.json").write_text(json.dumps(record))
-    found = tested()
-    settings = replace(found.run.settings, model=str(tmp_path / "m"))
-    faithful = replace(found, run=replace(found.run, settings=settings))
-    assert trained_faithful(found) is None
+    settings = replace(tested.run.settings, model=str(tmp_path / "m"))
+    faithful = replace(tested, run=replace(tested.run, settings=settings))
+    assert trained_faithful(tested) is None
     assert trained_faithful(faithful) == "delete"
     assert distribution(faithful)[0].details["trained_faithful"] == "delete"
 
 
 def test_half_of_the_reference_is_erased(tested):
-    found, rng = tested(), np.random.default_rng(0)
-    texts = reference_texts(found)
-    erased = [erased_half(found, w, "mask", rng) for w in texts]
-    mask = found.run.classifier.encoder.mask_id
+    rng, texts = np.random.default_rng(0), reference_texts(tested)
+    erased = [erased_half(tested, w, "mask", rng) for w in texts]
+    mask = tested.run.classifier.encoder.mask_id
     touched = sum(any((w.ids == mask).any() for w in windows) for windows in erased)
     assert 0.35 * len(texts) < touched < 0.6 * len(texts)
