@@ -29,7 +29,7 @@ class TrustSettings:
         5, "Random rationales made of spans as long as a method's own, which no other method shares."
     )
     level: float = setting(0.05, "Level of significance, after the correction over methods.")
-    epochs: int = setting(3, "Epochs of the small models that are trained on planted or shuffled data.")
+    epochs: int = setting(3, "Epochs of the copy of the model that is trained on shuffled labels.")
 
     def check(self) -> None:
         """Refuse what cannot be carried out, all at once."""
