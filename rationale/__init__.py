@@ -1,8 +1,8 @@
 """Which words decided, do annotators agree, can it be trusted, what did it cost?
 
 `load` a classifier, `explain` its answers, `evaluate` explanations against annotators and the model,
-`compare` two runs, measure `speeds`; `load_data` reads data of your own, `from_scores` explanations that
-other tools made; `METHODS` are the methods there are.
+`compare` two runs, measure `speeds`, test which methods to `trust`; `load_data` reads data of your own,
+`from_scores` explanations that other tools made; `METHODS` are the methods there are.
 """
 
 from rationale.process.lazy import lazily
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from rationale.front.finished_run import FinishedRun, compare, evaluate
     from rationale.front.imported import from_scores
     from rationale.front.speed import Speeds, speeds
+    from rationale.front.trust import trust
     from rationale.hf.classifier import SHIPPED
 
 __version__ = "0.1.0"
@@ -32,6 +33,7 @@ __all__ = [
     "load",
     "load_data",
     "speeds",
+    "trust",
 ]
 PLACES = {
     "METHODS": "rationale.attribution",
@@ -46,6 +48,7 @@ PLACES = {
     "load": "rationale.front.explanations",
     "load_data": "rationale.front.data",
     "speeds": "rationale.front.speed",
+    "trust": "rationale.front.trust",
 }
 __getattr__ = lazily(__name__, PLACES)
 

@@ -97,14 +97,14 @@ def evaluate_command(  # noqa: PLR0913 (one option each)
 
     check_runner(compute.runner, compute.workers, compute.address)
     keep_freed_memory()
-    asked = settings(dataset=named(dataset, data), model=model or _default_model(dataset, data), dense=dense)
+    asked = settings(dataset=named(dataset, data), model=model or default_model(dataset, data), dense=dense)
     reading = ImportOptions(skip_invalid=skip_invalid, encoding=encoding, separator=separator)
     loaded = load(dataset, data, split=asked.split, how=reading)
     if data is not None and is_table(data):
         for line in loaded.notes:
             say(f"note: {line}", err=True)
-    classifier = _classifier(asked.model, asked, labels)
-    explained = None if dense is None else _classifier(dense, asked, labels)
+    classifier = named_classifier(asked.model, asked, labels)
+    explained = None if dense is None else named_classifier(dense, asked, labels)
     folder = out or Path("runs") / f"{loaded.name}-{asked.split}"
     imports = read_imports(explanations or (), explanations_missing)
     named_methods = DEFAULT if methods is None else methods
@@ -140,7 +140,7 @@ def _job(planned: Plan, labels: str | None, data: Path | None, reading: ImportOp
     )  # fmt: skip
 
 
-def _classifier(name: str, asked: EvaluateSettings, labels: str | None) -> TextClassifier:
+def named_classifier(name: str, asked: EvaluateSettings, labels: str | None) -> TextClassifier:
     """Return a model that reads and runs as the options say, or a function."""
     from rationale.named import load_named
 
@@ -153,7 +153,7 @@ def _classifier(name: str, asked: EvaluateSettings, labels: str | None) -> TextC
     return load_named(name, label_names(labels), asked.mask, how)
 
 
-def _default_model(dataset: str | None, data: Path | None) -> str:
+def default_model(dataset: str | None, data: Path | None) -> str:
     """Return the shipped model, where the sample is read: not for a folder that happens to be called so."""
     from rationale.hf.classifier import SHIPPED
 

@@ -7,7 +7,7 @@ the parts say is collected into tables, and the report is written from these.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from shutil import copy2, rmtree
@@ -20,7 +20,6 @@ from matplotlib.figure import Figure
 
 from eraser import Dataset, Fault, InputError
 from eraser.errors import short_repr
-from eraser.load import load as load_dataset
 from eraser.progress import progress
 from rationale.evaluation.choices import DEFAULT, choose
 from rationale.evaluation.collect import RunSummary, collect
@@ -28,7 +27,7 @@ from rationale.evaluation.plan import Plan, plan
 from rationale.explanations.of_run import Given, Missing, read_imports
 from rationale.front import tables
 from rationale.front.by_layer import ranking_by_layer, ranking_figure
-from rationale.front.explanations import load
+from rationale.front.given import OF_MODELS, known_settings, loaded, name_of, named_dataset
 from rationale.front.notable import ShownExamples, examples_of
 from rationale.hf.memory import keep_freed_memory
 from rationale.report.annotators import annotator_tables, has_annotators_or_groups
@@ -39,11 +38,9 @@ from rationale.report.summary import Tables
 from rationale.report.verdict import Sentences, verdict
 from rationale.report.write import found_tables, run_facts, stands_on, write_run
 from rationale.settings import EvaluateSettings, Explain
-from rationale.text_classifier import TextClassifier
 
 AGAINST = ("average_precision", "aopc_comprehensiveness", "aopc_sufficiency")
 OF_LABELS = ("accuracy", "average_precision")
-OF_MODELS = ("max_length", "long_texts", "device", "precision")  # settings that a model is loaded with
 
 
 class Scratch:
@@ -257,13 +254,20 @@ def evaluate(  # noqa: PLR0913 (a setting each)
     """
     keep_freed_memory()
     how = {name: settings.pop(name) for name in OF_MODELS if name in settings}
-    classifier, read = _loaded(model, labels, how)
-    explained = None if dense is None else _loaded(dense, labels, how)[0]
-    data = dataset if isinstance(dataset, Dataset) else _dataset(dataset, split)
+    classifier, read = loaded(model, labels, how)
+    explained = None if dense is None else loaded(dense, labels, how)[0]
+    data = dataset if isinstance(dataset, Dataset) else named_dataset(dataset, split)
     given = {"split": split, "limit": limit, "sample": sample, **read, **settings}
-    given |= {"dataset": data.name, "model": _name(model), "dense": None if dense is None else _name(dense)}
+    given |= {
+        "dataset": data.name,
+        "model": name_of(model),
+        "dense": None if dense is None else name_of(dense),
+    }
     budgets = (budget,) if isinstance(budget, str) else budget
-    asked, imports = EvaluateSettings(**_known(given)), read_imports(explanations, explanations_missing)
+    asked, imports = (
+        EvaluateSettings(**known_settings(given)),
+        read_imports(explanations, explanations_missing),
+    )
     choices = choose(asked, classifier, explained, methods, budgets, explain, imports)
     scratch = Scratch()
 
@@ -274,48 +278,6 @@ def evaluate(  # noqa: PLR0913 (a setting each)
     for number in progress(range(len(planned)), "evaluate", "chunk"):
         planned.compute(number)
     return FinishedRun(planned, choices.left_out, plan_in, scratch)
-
-
-def _loaded(
-    model: Any, labels: Sequence[str] | None, how: dict[str, Any]
-) -> tuple[TextClassifier, dict[str, Any]]:
-    """Return a classifier, and the settings that say how it reads and where it runs."""
-    if not (hasattr(model, "encoder") and hasattr(model, "head")):
-        return load(model, labels=labels, **how), how
-    if how:
-        message = f"the model is loaded already: give {', '.join(how)} to rationale.load instead"
-        raise InputError(Fault.of(message))
-    if model.opaque:
-        return model, {}
-    precision = "bf16" if model.bf16 else "float32"
-    encoder = model.encoder
-    read = {"max_length": encoder.max_length, "long_texts": encoder.long_texts}
-    return model, {**read, "precision": precision, "device": str(model.device)}
-
-
-def _dataset(name: str | Path, split: str) -> Dataset:
-    """Return a data set by its name, or by its path; all rows of a file of rows are its split."""
-    path = Path(name)
-    if isinstance(name, Path) or path.exists():
-        return load_dataset(None, path, split=split)
-    return load_dataset(str(name))
-
-
-def _known(given: dict[str, Any]) -> dict[str, Any]:
-    """Return settings, all of which there are."""
-    known = sorted({f.name for f in fields(EvaluateSettings)} - {"methods", "budgets"})
-    if unknown := sorted(given.keys() - set(known)):
-        raise InputError(*(Fault(f"a setting of {', '.join(known)}", name) for name in unknown))
-    return given
-
-
-def _name(model: Any) -> str:
-    """Return how a run's facts name a model."""
-    if model is None:
-        from rationale.hf.classifier import SHIPPED
-
-        return str(SHIPPED)
-    return str(model) if isinstance(model, str | Path) else type(getattr(model, "model", model)).__name__
 
 
 def compare(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -20,7 +21,12 @@ QUESTIONS = (  # (what is asked, metric, whether it depends on the budget)
     ("Finding the words that the model needs", "aopc_comprehensiveness", False),
     ("Finding words that suffice for the model", "aopc_sufficiency", False),
 )
+PURPOSES = (  # (what a method is wanted for, the metric that decides)
+    ("To show people", "average_precision"),
+    ("To know what the model used", "aopc_comprehensiveness"),
+)
 RANDOM = "random"  # the baseline that has no signal
+BASELINES = (RANDOM, "position")  # which look at no model
 
 
 class Sentences(tuple[str, ...]):
@@ -34,6 +40,13 @@ class Sentences(tuple[str, ...]):
     __repr__ = __str__
 
 
+class Claim(NamedTuple):
+    """A sentence, and the name of what its number stands in: a metric, or a test of `rationale trust`."""
+
+    text: str
+    source: str
+
+
 def verdict(scores: pd.DataFrame, paired: pd.DataFrame, budget: str) -> tuple[str, ...]:
     """Return what a run says: how right the model is, which methods lead, which have no signal, at what cost.
 
@@ -44,7 +57,8 @@ def verdict(scores: pd.DataFrame, paired: pd.DataFrame, budget: str) -> tuple[st
     """
     right = "; ".join(f"{in_words(row)}, n = {row['n']}" for row in of_answers(scores))
     asked = [_answer(scores, paired, *question, budget) for question in QUESTIONS]
-    found = [f"The model: {right}." if right else "", *asked, _cost(scores)]
+    advice = (claim.text for claim in claims(scores, paired))
+    found = [f"The model: {right}." if right else "", *asked, *advice, _cost(scores)]
     return tuple(sentence for sentence in found if sentence)
 
 
@@ -63,6 +77,55 @@ def _answer(
     text += f"; not clearly behind: {', '.join(tied)}" if tied else "; clearly ahead of all others"
     weak = _no_signal(rows, paired, metric, budget if has_budget else NO_BUDGET)
     return text + (f". Not clearly better than random: {', '.join(weak)}." if weak else ".")
+
+
+def claims(
+    scores: pd.DataFrame, paired: pd.DataFrame, failed: Mapping[str, Sequence[str]] = {}
+) -> tuple[Claim, ...]:
+    """Return which methods serve which purpose, ties together, and which do not; baselines are not named.
+
+    Args:
+        scores: a run's table of scores.
+        paired: its table of paired differences.
+        failed: by purpose, methods that a test has shown not to serve it.
+    """
+    return tuple(
+        claim
+        for purpose, metric in PURPOSES
+        for claim in _claims(scores, paired, purpose, metric, failed.get(purpose, ()))
+    )
+
+
+def _claims(
+    scores: pd.DataFrame, paired: pd.DataFrame, purpose: str, metric: str, failed: Sequence[str]
+) -> list[Claim]:
+    """Return who serves one purpose, and who is no better than random; nothing without a baseline."""
+    rows = ranking(scores, paired, metric, NO_BUDGET)
+    rows = rows[rows.value.notna()]
+    if RANDOM not in set(rows.method):
+        return []
+    weak = [m for m in _no_signal(rows, paired, metric, NO_BUDGET) if m not in BASELINES]
+    able = rows[~rows.method.isin((*BASELINES, *weak, *failed))]
+    name = metric.replace("_", " ")
+    what = f"{purpose[0].lower()}{purpose[1:]}"
+    found = [Claim(f"{purpose}: none of these methods ({name}, n = {rows.iloc[0].n}).", metric)]
+    if len(able):
+        best = _leaders(able, paired, metric)
+        numbers = " and ".join(map(_value, (row for _, row in best.iterrows())))
+        tie = "tie; " * (len(best) > 1)
+        text = f"{purpose}: {' or '.join(best.method)} ({tie}{name} {numbers}, n = {best.iloc[0].n})."
+        found = [Claim(text, metric)]
+    if weak:
+        found.append(Claim(f"Do not use {', '.join(weak)} {what}: no better than random on {name}.", metric))
+    return found
+
+
+def _leaders(rows: pd.DataFrame, paired: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """Return the first of some methods, best first, and those that it does not clearly beat."""
+    first = rows.iloc[0].method
+    at = paired[(paired.metric == metric) & (paired.budget == NO_BUDGET) & paired.tie.astype(bool)]
+    ties = {frozenset(pair) for pair in zip(at.method, at.other, strict=True)}
+    return rows[[m == first or frozenset((m, first)) in ties for m in rows.method]]
 
 
 def _no_signal(rows: pd.DataFrame, paired: pd.DataFrame, metric: str, budget: str) -> list[str]:

@@ -42,6 +42,7 @@ from rationale.text.encode import Batch, Encoder
 from rationale.text.windows import length_batches
 from rationale.training.align import alignment_of, head_of, with_marks
 from rationale.training.class_weights import as_tensor, by_label, say_balance, weighted, weights_of
+from rationale.training.faithful import check_mask, half_erased
 from rationale.training.loop import (
     Loop,
     TrainingWindow,
@@ -96,6 +97,7 @@ def train_dense(
     say_balance(dataset, weights)
     set_seed(settings.seed)
     model, tokenizer = start()
+    check_mask(tokenizer, settings, origin)
     length = min(settings.max_length, longest(model, tokenizer))
     claim(out, BY, wanted, (origin,), (CHECKPOINT, ".partial/*"), overwrite)
     run = _Run(model, Encoder(tokenizer, length), dataset, out, settings, wanted)
@@ -154,7 +156,7 @@ class _Run:
             seed = (self.settings.seed, progress["epoch"])
             order = shuffled_batches([len(w.window) for w in self.windows], self.settings.batch_size, seed)
             self.model.train()
-            loss = self.loop.epoch(order, lambda rows: self._step([self.windows[i] for i in rows]))
+            loss = self.loop.epoch(order, lambda rows: self._step(self._drawn(rows)))
             self.model.eval()
             score = accuracy(self.classifier, self.dataset, "val")
             entry = {"epoch": progress["epoch"], "train_loss": loss, "val_accuracy": score}
@@ -186,6 +188,14 @@ class _Run:
         save_classifier(self.accelerator.unwrap_model(self.model), tokenizer, folder)
         if self.alignment is not None and self.alignment.head is not None:
             save_head(self.alignment.head, folder)
+
+    def _drawn(self, rows: list[int]) -> list[TrainingWindow]:
+        """Return the windows of a batch, half of them with words taken out where that is wanted."""
+        windows, s = [self.windows[i] for i in rows], self.settings
+        if not s.faithful:
+            return windows
+        rng = np.random.default_rng((s.seed, self.loop.progress["epoch"], *rows))  # the same after a kill
+        return half_erased(windows, self.encoder, s.faithful_by, rng)
 
     def _step(self, rows: Sequence[TrainingWindow]) -> float:
         """Take one optimiser step on the mean loss of `rows`, in micro-batches that fit in memory."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self, get_args
 
 from eraser import Fault, InputError
 from eraser.errors import short_repr
-from rationale.settings import DEVICE_HELP, Precision, setting
+from rationale.settings import DEVICE_HELP, ErasureMode, Precision, setting
 
 SEED_HELP = "Random seed of weights, batch order and dropout."
 PRECISION_HELP = "Numerical precision; auto is bf16 where the hardware supports it."
@@ -122,8 +122,15 @@ class TrainSettings:
     checkpoint_seconds: float = 120.0
     keep_epochs: int = setting(1, "Number of best epochs whose weights are kept for `train adapler`.")
     class_weights: ClassWeights = setting(None, CLASS_WEIGHTS_HELP, parse=parse_class_weights)
+    faithful: bool = setting(
+        False,
+        "Take words out of half of each batch at random, so that erased texts are no news to the model.",
+    )
+    faithful_by: ErasureMode = setting("mask", "How --faithful takes words out: masked, or deleted.")
     marks: AlignSettings = field(default_factory=AlignSettings)
-    added: ClassVar[Mapping[str, Any]] = {"class_weights": None}  # later than others: their usual values
+    added: ClassVar[Mapping[str, Any]] = {  # later than others: their usual values
+        "class_weights": None, "faithful": False, "faithful_by": "mask"
+    }  # fmt: skip
 
     def as_record(self) -> dict[str, Any]:
         """Return the settings by name; those of `added` and of `marks` only where they are not as before."""
@@ -153,6 +160,12 @@ class TrainSettings:
         faults += [Fault(expected, str(got)) for holds, expected, got in self.marks.rules() if not holds]
         if not are_class_weights(self.class_weights):
             faults.append(Fault(POSITIVE_WEIGHTS, str(self.class_weights)))
+        if self.faithful_by not in get_args(ErasureMode):
+            faults.append(Fault(f"faithful_by of {', '.join(get_args(ErasureMode))}", repr(self.faithful_by)))
+        if self.faithful_by != self.added["faithful_by"] and not self.faithful:
+            faults.append(Fault("faithful_by with faithful only", f"{self.faithful_by} without faithful"))
+        if self.faithful and self.marks.align != "none":
+            faults.append(Fault("either --faithful or --align human", "both"))
         if faults:
             raise InputError(*faults)
 

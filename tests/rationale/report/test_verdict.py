@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from rationale.report.verdict import sides, verdict
+from rationale.report.verdict import claims, sides, verdict
 
 SCORES = pd.DataFrame(
     [
@@ -42,8 +42,20 @@ def test_who_leads_who_is_not_behind_and_who_has_no_signal():
         "0.700 [0.600, 0.800], n = 20; not clearly behind: b. Not clearly better than random: c.",
         "Finding words that suffice for the model (aopc sufficiency, lower is better): random leads with "
         "0.100 [0.000, 0.200], n = 20; clearly ahead of all others. Not clearly better than random: a.",
+        "To show people: a or b (tie; average precision 0.700 [0.600, 0.800] and 0.650 [0.600, 0.700], "
+        "n = 20).",
+        "Do not use c to show people: no better than random on average precision.",
         "Cost, median per text: from 2.00 ms (b) to 12.3 ms (a).",
     )
+
+
+def test_a_method_that_failed_a_test_is_not_advised():
+    told = claims(SCORES, PAIRED, {"To show people": ["a", "b"]})
+    assert [claim.text for claim in told] == [
+        "To show people: none of these methods (average precision, n = 20).",
+        "Do not use c to show people: no better than random on average precision.",
+    ]
+    assert claims(SCORES[SCORES.method != "random"], PAIRED) == ()
 
 
 def test_two_runs_in_sentences():

@@ -1,0 +1,58 @@
+"""What a user gives, a model or data by name or as objects, → what a run is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from eraser import Dataset, Fault, InputError
+from eraser.load import load as load_dataset
+from rationale.front.explanations import load
+from rationale.settings import EvaluateSettings
+from rationale.text_classifier import TextClassifier
+
+OF_MODELS = ("max_length", "long_texts", "device", "precision")  # settings that a model is loaded with
+
+
+def loaded(
+    model: Any, labels: Sequence[str] | None, how: dict[str, Any]
+) -> tuple[TextClassifier, dict[str, Any]]:
+    """Return a classifier, and the settings that say how it reads and where it runs."""
+    if not (hasattr(model, "encoder") and hasattr(model, "head")):
+        return load(model, labels=labels, **how), how
+    if how:
+        message = f"the model is loaded already: give {', '.join(how)} to rationale.load instead"
+        raise InputError(Fault.of(message))
+    if model.opaque:
+        return model, {}
+    precision = "bf16" if model.bf16 else "float32"
+    encoder = model.encoder
+    read = {"max_length": encoder.max_length, "long_texts": encoder.long_texts}
+    return model, {**read, "precision": precision, "device": str(model.device)}
+
+
+def named_dataset(name: str | Path, split: str) -> Dataset:
+    """Return a data set by its name, or by its path; all rows of a file of rows are its split."""
+    path = Path(name)
+    if isinstance(name, Path) or path.exists():
+        return load_dataset(None, path, split=split)
+    return load_dataset(str(name))
+
+
+def known_settings(given: dict[str, Any]) -> dict[str, Any]:
+    """Return settings, all of which there are."""
+    known = sorted({f.name for f in fields(EvaluateSettings)} - {"methods", "budgets"})
+    if unknown := sorted(given.keys() - set(known)):
+        raise InputError(*(Fault(f"a setting of {', '.join(known)}", name) for name in unknown))
+    return given
+
+
+def name_of(model: Any) -> str:
+    """Return how a run's facts name a model."""
+    if model is None:
+        from rationale.hf.classifier import SHIPPED
+
+        return str(SHIPPED)
+    return str(model) if isinstance(model, str | Path) else type(getattr(model, "model", model)).__name__

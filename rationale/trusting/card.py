@@ -1,0 +1,240 @@
+"""The card: methods × tests, pass or fail, and the sentences that it ends in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import isnan
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from eraser.files.whole import write_bytes, write_json, write_text
+from rationale.process.terminal import digits
+from rationale.report.plots import new_figure, png
+from rationale.report.summary import in_markdown, markdown_table
+from rationale.report.verdict import BASELINES, Claim, Sentences, claims
+from rationale.report.write import records
+from rationale.templates import fragment
+from rationale.trusting.contract import OPERATORS, Finding, Outcome, TestResult
+from rationale.trusting.turns import operator_table
+
+SIGNS: dict[Outcome, tuple[str, str]] = {  # what stands in the card, and its colour
+    "pass": ("✓", "#009E73"),
+    "fail": ("✗", "#D55E00"),
+    "cannot tell": ("?", "#999999"),
+    "told": ("i", "#56B4E9"),
+}
+SERVES = {  # tests that a method must not fail to be advised, by purpose
+    "To show people": ("people",),
+    "To know what the model used": ("matched", "planted", "randomisation"),
+}
+
+
+@dataclass(frozen=True, repr=False)
+class Card:
+    """What all tests found, the tables of the run, and what it all stands on; a notebook shows it as HTML."""
+
+    results: tuple[TestResult, ...]
+    lines: Mapping[str, str]  # what each test asks
+    scores: pd.DataFrame
+    paired: pd.DataFrame
+    facts: Mapping[str, Any]
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """The methods, those that did not run too."""
+        return tuple(dict.fromkeys(f.method for r in self.results for f in r.findings))
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """All findings, test by test."""
+        return tuple(f for r in self.results for f in r.findings)
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """The outcome of each test (columns) for each method (rows)."""
+        rows = {m: {r.test: r.of(m).outcome for r in self.results} for m in self.methods}
+        return pd.DataFrame.from_dict(rows, orient="index", columns=[r.test for r in self.results])
+
+    def claims(self) -> tuple[Claim, ...]:
+        """Return the sentences with what each number stands in."""
+        failed = {
+            purpose: [m for m in self.methods if any(self._failed(t, m) for t in tests)]
+            for purpose, tests in SERVES.items()
+        }
+        advice = claims(self.scores, self.paired, failed)
+        told = (Claim(text, "aopc_comprehensiveness"),) if (text := self.correlation()) else ()
+        return (*advice, *told, *(c for r in self.results for c in self._of_test(r)))
+
+    def _failed(self, test: str, method: str) -> bool:
+        return any(f.outcome == "fail" for f in self.findings if (f.test, f.method) == (test, method))
+
+    def _of_test(self, result: TestResult) -> list[Claim]:
+        """Return which methods failed a test, and whether a baseline passed it, which none should."""
+        failing = [f.method for f in result.findings if f.outcome == "fail" and f.method not in BASELINES]
+        line = self.lines[result.test]
+        found = [Claim(f"Failed by {', '.join(failing)}: {line}", f"test-{result.test}")] if failing else []
+        blind = [f.method for f in result.findings if f.outcome == "pass" and f.method in BASELINES]
+        if blind and result.test in ("matched", "planted", "decision"):
+            text = f"Beware of {result.test}: {', '.join(blind)} passed it without looking at the model."
+            found.append(Claim(text, f"test-{result.test}"))
+        return found
+
+    @property
+    def operators(self) -> pd.DataFrame:
+        """How the methods' order turns with the way words go: random rationales beaten, ranks."""
+        return operator_table(self.results)
+
+    def correlation(self) -> str:
+        """Return whether agreement with people and faithfulness go together, in a sentence; "" unknown."""
+        if (c := self.facts["correlation"]) is None:
+            return ""
+        apart = c["low"] <= 0 <= c["high"]
+        start = (
+            "not shown to go together" if apart else "go together" if c["r"] > 0 else "go against each other"
+        )
+        return (
+            f"Agreement with people and faithfulness of a text {'are ' * apart}{start}: r = {c['r']:.2f} "
+            f"[{c['low']:.2f}, {c['high']:.2f}] over {c['n']} texts, {c['methods']} methods, each "
+            "method's mean taken away (average precision, AOPC comprehensiveness)."
+        )
+
+    def verdict(self) -> Sentences:
+        """Return the sentences."""
+        return Sentences(claim.text for claim in self.claims())
+
+    @property
+    def basis(self) -> str:
+        """What the card stands on, and what it cost."""
+        f = self.facts
+        seconds = sum(r.seconds for r in self.results)
+        read, explained = (sum(getattr(r, n) for r in self.results) for n in ("read", "explained"))
+        return (
+            f"{f['dataset']} {f['split']}, {f['examples']} texts ({f['with_human_evidence']} with human "
+            f"evidence); model {f['model']}; rationale length {f['budget']}; seed {f['seed']}; tests took "
+            f"{digits(seconds)} s of CPU ({f['device']}): {read:,} texts read, {explained:,} explained "
+            f"again; scores before that: {digits(f['seconds_of_scores'])} s of CPU."
+        )
+
+    def __repr__(self) -> str:
+        table = self.table.map(lambda outcome: f"{SIGNS[outcome][0]} {outcome}")
+        return "\n".join([self.basis, "", table.to_string(), "", str(self.verdict())])
+
+    def to_record(self) -> dict[str, Any]:
+        """Return all of it as JSON holds it."""
+        tests = [
+            {"test": r.test, "asks": self.lines[r.test], "seconds": r.seconds, "read": r.read}
+            | {"explained": r.explained, "findings": [f.to_record() for f in r.findings]}
+            for r in self.results
+        ]
+        verdict = [{"sentence": c.text, "source": c.source} for c in self.claims()]
+        found = {"facts": dict(self.facts), "verdict": verdict, "tests": tests}
+        return found | {
+            "operators": records(self.operators.reset_index(names="method")),
+            "scores": records(self.scores),
+        }
+
+    def to_markdown(self) -> str:
+        """Return the card in Markdown: sentences, the table, and every finding with its number."""
+        table = self.table.map(lambda outcome: f"{SIGNS[outcome][0]} {outcome}")
+        parts = [in_markdown(self.basis), ""]
+        parts += [f"- {in_markdown(c.text)} ([{c.source}](#{c.source}))" for c in self.claims()]
+        parts += ["", markdown_table(table.reset_index(names="method"))]
+        for r in self.results:
+            cost = f"{digits(r.seconds)} s of CPU, {r.read:,} texts read, {r.explained:,} explained"
+            parts += [
+                f'<a id="test-{r.test}"></a>',
+                "",
+                f"**{r.test}**: {in_markdown(self.lines[r.test])} ({cost})",
+                "",
+            ]
+            rows = [[f.method, f.outcome, f.number, f.sentence] for f in r.findings]
+            parts.append(
+                markdown_table(pd.DataFrame(rows, columns=["method", "outcome", "number", "in words"]))
+            )
+        parts += [markdown_of_scores(self.scores), "", self._operators_in_markdown()]
+        return "\n".join(parts)
+
+    def _operators_in_markdown(self) -> str:
+        if (table := self.operators).empty:
+            return ""
+        ways = [how for how in OPERATORS if how in table]
+        cells = {
+            how: [_win(w, r) for w, r in zip(table[how], table[f"rank_{how}"], strict=True)] for how in ways
+        }
+        head = "Share of random rationales beaten (rank) where words are deleted, masked, or replaced:"
+        return f"{head}\n\n{markdown_table(pd.DataFrame({'method': list(table.index), **cells}))}"
+
+    def to_html(self) -> str:
+        """Return the card as a page of its own, every text escaped."""
+        return fragment("trust.html", **self._shown())
+
+    def _repr_html_(self) -> str:
+        return fragment("trust_card.html", **self._shown())
+
+    def _shown(self) -> dict[str, Any]:
+        return {
+            "basis": self.basis, "claims": self.claims(), "results": self.results, "lines": self.lines,
+            "methods": self.methods, "signs": SIGNS, "rows": decisive(self.scores),
+            "notes": self.facts["notes"],
+        }  # fmt: skip
+
+    def figure(self) -> Figure:
+        """Return the table as a picture."""
+        return card_figure(self.table)
+
+    def write(self, folder: Path) -> None:
+        """Write card.html, card.md, card.json and card.png."""
+        write_text(folder / "card.html", self.to_html())
+        write_text(folder / "card.md", self.to_markdown())
+        write_json(folder / "card.json", self.to_record())
+        write_bytes(folder / "card.png", png(self.figure()))
+
+
+def _win(share: float, rank: float) -> str:
+    return "–" if isnan(share) else f"{share:.3f} ({rank:.0f})"
+
+
+def decisive(scores: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return the rows of the metrics that the sentences stand on."""
+    rows = scores[scores.metric.isin(("average_precision", "aopc_comprehensiveness"))]
+    rows = rows[rows.value.notna()]
+    return [{str(k): v for k, v in row.items()} for row in rows.to_dict("records")]
+
+
+def markdown_of_scores(scores: pd.DataFrame) -> str:
+    """Return those rows in Markdown, a table a metric, each with an anchor of its name."""
+    parts = []
+    for metric, rows in pd.DataFrame(decisive(scores)).groupby("metric", sort=False) if len(scores) else ():
+        cells = [
+            [r.method, f"{r.value:.3f} [{r.low:.3f}, {r.high:.3f}]", str(r.n)] for r in rows.itertuples()
+        ]
+        table = markdown_table(pd.DataFrame(cells, columns=["method", str(metric), "n"]))
+        parts.append(f'<a id="{metric}"></a>\n\n{table}')
+    return "\n".join(parts)
+
+
+def card_figure(table: pd.DataFrame) -> Figure:
+    """Return methods × tests as coloured signs, told apart in grey by the sign."""
+    n_rows, n_columns = table.shape
+    figure, (axes,) = new_figure(1, width=2 + 0.95 * n_columns, height=1.1 + 0.32 * n_rows)
+    for y, row in enumerate(table.to_numpy()):
+        for x, outcome in enumerate(row):
+            sign, colour = SIGNS[outcome]
+            axes.text(x, y, sign, color=colour, ha="center", va="center", fontsize=13, fontweight="bold")
+    axes.set_xlim(-0.5, n_columns - 0.5)
+    axes.set_ylim(n_rows - 0.5, -0.5)
+    axes.set_xticks(range(n_columns), list(table.columns), rotation=20)
+    axes.set_yticks(range(n_rows), list(table.index))
+    axes.grid(visible=False)
+    axes.set_title("   ".join(f"{sign} {outcome}" for outcome, (sign, _) in SIGNS.items()), fontsize=8)
+    return figure
+
+
+def facts_of(settings: Mapping[str, Any], **more: Any) -> dict[str, Any]:
+    """Return what a card stands on."""
+    names = ("dataset", "split", "model", "seed", "explain", "target", "limit", "sample")
+    return {name: settings[name] for name in names} | more

@@ -1,0 +1,1 @@
+"""The tests, a file each; see the contract in `rationale.trusting`."""

@@ -1,0 +1,1 @@
+"""Numbers of the tests: how alike two rankings are; whether a text is in a distribution. No torch."""

@@ -1,0 +1,85 @@
+"""What turns with a choice: the methods' order with the way words go, plausibility with faithfulness."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.stats import rankdata
+
+from eraser.metrics.bootstrap import resamples
+from eraser.metrics.table import rows_of
+from eraser.types import Floats
+from rationale.evaluation.per_example import NO_BUDGET, per_example_metrics
+from rationale.evaluation.plan import Evaluation
+from rationale.report.verdict import BASELINES
+from rationale.trusting.contract import OPERATORS, TestResult
+
+MATCHED = "matched"
+PLAUSIBLE, FAITHFUL = "average_precision", "aopc_comprehensiveness"
+
+
+def operator_table(results: Sequence[TestResult]) -> pd.DataFrame:
+    """Return a row a method: its share of random rationales beaten under each way words go, and its rank.
+
+    Empty where the test was not run.
+    """
+    ways = {
+        f.method: f.details["ways"]
+        for r in results
+        if r.test == MATCHED
+        for f in r.findings
+        if "ways" in f.details
+    }
+    rows: dict[str, dict[str, Any]] = {m: {} for m in ways}
+    for how in OPERATORS:
+        wins = {m: found["value"] for m, of in ways.items() if (found := of.get(f"{how}, words")) is not None}
+        ranks = rankdata([-w for w in wins.values()], method="min") if wins else []
+        for (method, win), rank in zip(wins.items(), ranks, strict=True):
+            rows[method] |= {how: float(win), f"rank_{how}": int(rank)}
+    return pd.DataFrame.from_dict({m: row for m, row in rows.items() if row}, orient="index")
+
+
+def correlation(evaluation: Evaluation) -> dict[str, Any] | None:
+    """Return Pearson's r between agreement and faithfulness over texts, methods' means taken away.
+
+    All methods but the baselines together, with a bootstrap interval over texts; None without either.
+    """
+    columns = per_example_metrics(evaluation)
+    pairs = []
+    for method in (m for m in evaluation.settings.methods if m not in BASELINES):
+        one, other = (rows_of(columns[name, NO_BUDGET, method]) for name in (PLAUSIBLE, FAITHFUL))
+        if one.size and other.size:
+            pairs.append((one[:, 0], other[:, 0]))
+    if not pairs:
+        return None
+    found = [x for x in (_centred(*pair) for pair in pairs) if x is not None]
+    if not found:
+        return None
+    people, model = (np.stack(x, 1) for x in zip(*found, strict=True))  # [N,method]
+    n = len(people)
+    r = _r(np.ones((1, n)), people, model)[0]
+    drawn = _r(resamples(n, evaluation.settings.seed), people, model)
+    low, high = np.nanquantile(drawn, [0.025, 0.975])
+    texts = int((~np.isnan(people)).any(1).sum())
+    return {"r": float(r), "low": float(low), "high": float(high), "n": texts, "methods": people.shape[1]}
+
+
+def _centred(one: Floats, other: Floats) -> tuple[Floats, Floats] | None:
+    """Return both without their means over the texts that have both, NaN elsewhere."""
+    kept = ~np.isnan(one) & ~np.isnan(other)
+    if kept.sum() < 3 or not one[kept].std() or not other[kept].std():
+        return None
+    one, other = np.where(kept, one, np.nan), np.where(kept, other, np.nan)
+    return one - np.nanmean(one), other - np.nanmean(other)
+
+
+def _r(weights: Floats, one: Floats, other: Floats) -> Floats:
+    """Return the correlation of columns [N,M] under weights of the texts [R,N] → [R]."""
+    x, y = np.nan_to_num(one), np.nan_to_num(other)
+    both, own, others = (weights @ (a * b).sum(1) for a, b in ((x, y), (x, x), (y, y)))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        found: Floats = both / np.sqrt(own * others)
+    return found

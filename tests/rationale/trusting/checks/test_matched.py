@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+from itertools import product
+
+import numpy as np
+import pytest
+
+from rationale.attribution.methods import METHODS
+from rationale.trusting.checks.matched import matched, permutation_p, random_spans
+from rationale.trusting.contract import TrustSettings
+from rationale.trusting.run import run_tests
+from tests.helpers.trusted import ORACLE, spoilt, subject, toy
+
+
+@pytest.fixture
+def methods(monkeypatch):
+    """The oracle, spoilt copies of it, and the baselines."""
+    monkeypatch.setitem(METHODS, "oracle", ORACLE)
+    for how in ("flipped", "shuffled", "constant"):
+        monkeypatch.setitem(METHODS, how, spoilt(ORACLE, how))
+    return ("oracle", "flipped", "shuffled", "constant", "position", "random")
+
+
+def test_the_oracle_passes_and_what_knows_nothing_does_not(methods, tmp_path):
+    found = {f.method: f for f in matched(subject(tmp_path, methods))}
+    assert list(found) == list(methods)
+    outcomes = {name: f.outcome for name, f in found.items()}
+    assert outcomes.pop("constant") == "cannot tell"
+    assert outcomes == {"oracle": "pass"} | dict.fromkeys(
+        ("flipped", "shuffled", "position", "random"), "fail"
+    )
+    assert found["oracle"].value > 0.95
+    assert found["oracle"].details["operators_agree"] is True
+    assert len(found["oracle"].details["ways"]) == 6
+    assert found["constant"].sentence == (
+        "Cannot tell: 0 texts in which constant ranks some words above others are too few (at least 8)."
+    )
+
+
+def test_one_text_and_one_draw(methods, tmp_path):
+    (one,) = matched(subject(tmp_path / "one", ("oracle",), toy(1)))
+    assert one.outcome == "cannot tell"
+    few = matched(subject(tmp_path / "few", ("oracle", "random"), trust=TrustSettings(draws=1, span_draws=1)))
+    assert [f.outcome for f in few] == ["pass", "fail"]
+
+
+def test_p_is_the_share_of_all_exchanges():
+    rng = np.random.default_rng(0)
+    own, drawn = rng.random(4), rng.random((4, 2))
+    every = np.column_stack([own, drawn])
+    means = [np.mean([every[i, k] for i, k in enumerate(taken)]) for taken in product(range(3), repeat=4)]
+    exact = np.mean([m >= own.mean() for m in means])
+    assert permutation_p(own, drawn, 20_000) == pytest.approx(exact, abs=0.01)
+
+
+def test_random_spans_keep_their_lengths():
+    rng = np.random.default_rng(0)
+    for _ in range(50):
+        mask = random_spans(12, [3, 2, 1], rng)
+        edges = np.diff(np.concatenate(([0], mask.astype(int), [0])))
+        lengths = (edges == -1).nonzero()[0] - (edges == 1).nonzero()[0]
+        assert sorted(lengths) == [1, 2, 3]
+    assert random_spans(6, [3, 2, 1], rng).all()
+
+
+def test_findings_are_read_from_disk(methods, tmp_path, monkeypatch):
+    first = list(run_tests(subject(tmp_path, ("oracle", "random")), ["matched"]))
+    again = subject(tmp_path, ("oracle", "random"))
+    monkeypatch.setattr(type(again), "answers", None)  # nothing is asked again
+    assert list(run_tests(again, ["matched"])) == first
+    assert first[0].read > 0

@@ -1,0 +1,85 @@
+"""Numbers worked out by hand."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from eraser import Dataset, Span
+from eraser.types import Evidence
+from rationale.attribution.methods import METHODS
+from rationale.trusting.checks.decision import constant, entropy, flip_shares, gini
+from rationale.trusting.checks.people import ceilings, in_their_place, people, share_of_ceiling, soft
+from rationale.trusting.checks.planted import share
+from rationale.trusting.checks.sums import gap, sums
+from tests.helpers.trusted import ORACLE, subject, toy
+
+
+def test_sparseness_and_complexity():
+    assert gini(np.array([0.0, -3.0, 1.0])) == pytest.approx((2 * 3 - 2 * 0 + 0 * 1) / (3 * 4))
+    assert gini(np.array([0.0, 0.0])) == 0
+    assert entropy(np.array([1.0, -1.0, 0.0, np.nan])) == pytest.approx(np.log(2) / np.log(3))
+    assert constant(np.array([1.0, np.nan, 1.0]))
+    assert not constant(np.array([1.0, 2.0]))
+
+
+def test_a_planted_word_is_found_only_where_a_word_stands_out():
+    assert share(np.array([0.0, 2.0, 1.0]), (1, 2)) == 1
+    assert share(np.array([3.0, 2.0, 1.0]), (1, 2)) == 0.5
+    assert share(np.ones(3), (0,)) == 0
+
+
+def test_a_gap_is_a_share_of_the_largest_score():
+    assert gap(np.array([4.0, np.nan]), np.array([3.0, np.nan])) == 0.25
+    assert gap(np.zeros(2), np.zeros(2)) == 0
+
+
+def several(n=10):
+    """Texts with three marked words, of which two people marked two each: one of them the same."""
+    base = toy(n)
+
+    def both(e):
+        places = sorted(x.span.start for x in e.evidence)
+        marks = [[places[0], places[1]], [places[1], places[2]]]
+        people = tuple(frozenset(Evidence(e.id, Span(p, p + 1)) for p in of) for of in marks)
+        return replace(e, annotators=people)
+
+    return Dataset("several", base.documents, {"test": tuple(map(both, base.splits["test"]))})
+
+
+def test_agreement_as_a_share_of_what_people_reach(tmp_path, monkeypatch):
+    monkeypatch.setitem(METHODS, "oracle", ORACLE)
+    asked = subject(tmp_path, ("oracle", "random"), several())
+    assert np.allclose(ceilings(asked), 0.5)  # each hits one of the other's two words, with two
+    oracle = in_their_place(asked, "oracle")
+    assert set(oracle) <= {0.5, 0.75, 1.0}  # each time two of the three marked words, one or both hit
+    found = share_of_ceiling(oracle, ceilings(asked))
+    assert found.value == pytest.approx(oracle.mean() / 0.5)
+    assert np.allclose(soft(asked, "oracle"), 1)  # three words, all that anybody marked
+    details = people(asked)[0].details
+    assert details["share_of_human_ceiling"]["n"] == 10
+    assert details["wrong_predictions"]["n"] == 0
+    assert details["right_predictions"]["value"] == pytest.approx(1)
+
+
+def test_the_first_share_that_flips_the_class(tmp_path, monkeypatch):
+    monkeypatch.setitem(METHODS, "oracle", ORACLE)
+    asked = subject(tmp_path, ("oracle",), toy(4))
+    assert flip_shares(asked, "oracle").tolist() == [
+        1.0,
+        0.5,
+        1.0,
+        0.5,
+    ]  # POS without its words is a tie: NEG
+
+
+def test_sums_that_do_not_hold_are_told(tmp_path, monkeypatch):
+    promise = replace(
+        METHODS["kernel_shap"], expected_sum=lambda c, r: METHODS["kernel_shap"].expected_sum(c, r) + 9
+    )
+    monkeypatch.setitem(METHODS, "promise", promise)
+    good, bad = sums(subject(tmp_path, ("kernel_shap", "promise"), toy(2, n_words=6), shap_samples=20))
+    assert (good.outcome, bad.outcome) == ("pass", "fail")
+    assert bad.sentence.startswith("Arithmetic does not hold: its scores miss what they should sum to by ")

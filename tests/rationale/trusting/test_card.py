@@ -1,0 +1,158 @@
+"""The card of findings made by hand, and of a run: from Python, the command line, and after a kill."""
+
+from __future__ import annotations
+
+import json
+
+import pandas as pd
+import pytest
+
+import rationale as suite
+from eraser import InputError
+from eraser.metrics.bootstrap import Estimate
+from rationale.attribution.methods import METHODS
+from rationale.trusting import believe as module
+from rationale.trusting.card import Card
+from rationale.trusting.contract import Finding, TestResult
+from tests.helpers.trusted import ORACLE, function, toy
+
+ESTIMATE = Estimate(0.75, 0.5, 0.9, 20)
+
+
+def finding(test, method, outcome, sentence="Told.", **details):
+    return Finding.of(test, method, ESTIMATE, outcome, sentence, **details)
+
+
+SCORES = pd.DataFrame(
+    [
+        (m, "-", metric, value, value - 0.1, value + 0.1, 20, "higher")
+        for metric, values in {
+            "average_precision": {"a": 0.7, "b": 0.65, "<b>": 0.4, "random": 0.3},
+            "aopc_comprehensiveness": {"a": 0.2, "b": 0.5, "<b>": 0.1, "random": 0.1},
+        }.items()
+        for m, value in values.items()
+    ],
+    columns=["method", "budget", "metric", "value", "low", "high", "n", "better"],
+)
+PAIRED = pd.DataFrame(
+    [
+        ("average_precision", "-", "a", "b", True),
+        ("average_precision", "-", "<b>", "random", True),
+        ("aopc_comprehensiveness", "-", "<b>", "random", True),
+    ],
+    columns=["metric", "budget", "method", "other", "tie"],
+)
+FACTS = {
+    "dataset": "made", "split": "test", "examples": 20, "with_human_evidence": 20, "model": "m",
+    "budget": "ratio=0.2", "seed": 0, "device": "cpu", "seconds_of_scores": 2.0, "notes": ["a <note>"],
+    "correlation": {"r": 0.1, "low": -0.1, "high": 0.3, "n": 20, "methods": 3},
+}  # fmt: skip
+
+
+@pytest.fixture
+def card():
+    ways = {way: {"value": v} for way, v in (("delete, words", 0.9), ("mask, words", 0.4))}
+    other = {way: {"value": v} for way, v in (("delete, words", 0.8), ("mask, words", 0.6))}
+    matched = TestResult(
+        "matched",
+        (
+            finding("matched", "a", "pass", ways=ways),
+            finding("matched", "b", "fail", "No better than random.", ways=other),
+            Finding.unknown("matched", "<b>", "too few"),
+            finding("matched", "random", "pass"),
+        ),
+        1.5, 100, 0,
+    )  # fmt: skip
+    return Card((matched,), {"matched": "Better than chance?"}, SCORES, PAIRED, FACTS)
+
+
+def test_sentences_advise_name_ties_and_leave_out_who_failed(card):
+    assert card.verdict() == (
+        "To show people: a or b (tie; average precision 0.700 [0.600, 0.800] and 0.650 [0.550, 0.750], "
+        "n = 20).",
+        "Do not use <b> to show people: no better than random on average precision.",
+        "To know what the model used: a (aopc comprehensiveness 0.200 [0.100, 0.300], n = 20).",
+        "Do not use <b> to know what the model used: no better than random on aopc comprehensiveness.",
+        "Agreement with people and faithfulness of a text are not shown to go together: r = 0.10 "
+        "[-0.10, 0.30] over 20 texts, 3 methods, each method's mean taken away "
+        "(average precision, AOPC comprehensiveness).",
+        "Failed by b: Better than chance?",
+        "Beware of matched: random passed it without looking at the model.",
+    )
+
+
+def test_every_sentence_leads_to_its_number(card):
+    page, text = card.to_html(), card.to_markdown()
+    for claim in card.claims():
+        assert f'href="#{claim.source}"' in page
+        assert f'id="{claim.source}"' in page
+        assert f"(#{claim.source})" in text
+        assert f'<a id="{claim.source}"></a>' in text
+
+
+def test_nothing_of_a_user_becomes_markup(card):
+    page = card.to_html()
+    assert "<b>:" not in page
+    assert "<td>&lt;b&gt;</td>" in page
+    assert "a &lt;note&gt;" in page
+    assert "| &lt;b> |" in card.to_markdown()
+
+
+def test_the_table_and_the_order_under_each_operator(card):
+    assert card.table["matched"].to_dict() == {
+        "a": "pass",
+        "b": "fail",
+        "<b>": "cannot tell",
+        "random": "pass",
+    }
+    assert card.operators.loc["a"].to_dict() == {"delete": 0.9, "rank_delete": 1, "mask": 0.4, "rank_mask": 2}
+    assert "| a | 0.900 (1) | 0.400 (2) |" in card.to_markdown()
+    assert json.loads(json.dumps(card.to_record()))["operators"][1]["rank_mask"] == 1
+
+
+@pytest.mark.figures
+def test_the_picture_shows_a_sign_for_each(card):
+    (axes,) = card.figure().axes
+    assert [t.get_text() for t in axes.texts] == ["✓", "✗", "?", "✓"]
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """The oracle on the toy, small."""
+    monkeypatch.setitem(METHODS, "oracle", ORACLE)
+    how = {"tests": "matched,people", "mask": "[mask]", "draws": 5, "span_draws": 2, "budget": "ratio=0.25"}
+    return lambda out, **more: suite.trust(function(), toy(10), ["oracle"], out=out, **how, **more)
+
+
+def test_a_card_is_written_and_gone_on_with(asked, tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "_card", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            asked(tmp_path)
+    assert not (tmp_path / "card.json").exists()
+    monkeypatch.setattr("rationale.trusting.subject.text_probs", None)  # nothing is asked again
+    card = asked(tmp_path)
+    assert card.table.to_dict("index") == {
+        "oracle": {"matched": "pass", "people": "pass"},
+        "random": {"matched": "fail", "people": "fail"},
+        "position": {"matched": "fail", "people": "fail"},
+    }
+    assert {f.name for f in tmp_path.iterdir()} == {
+        *("card.html", "card.md", "card.json", "card.png", "made.json", "parts", "scores"),
+    }
+    with pytest.raises(InputError, match="the folder holds results with other trust_draws"):
+        suite.trust(function(), toy(10), ["oracle"], out=tmp_path, tests="matched,people", mask="[mask]",
+                    span_draws=2, budget="ratio=0.25")  # fmt: skip
+
+
+def test_the_command_ends_in_sentences(rationale, model_folder):
+    command = ("trust", "--model", model_folder, "--limit", 8, "--methods", "attention", "--draws", 3)
+    code, out, err = rationale(*command, "--span-draws", 1, "--tests", "people,sums", "--out", "t")
+    assert code == 0, err
+    lines = out.splitlines()
+    assert lines[0].startswith("sample test, 8 texts (8 with human evidence); model ")
+    assert any(line.startswith("To show people: ") for line in lines)
+    assert lines[-2:] == ["each test's numbers: t/card.html", "next: rationale app --run t/scores"]
+    code, out, err = rationale(*command, "--tests", "luck")
+    assert code == 2
+    assert err.startswith("error: expected a test of matched, ")
