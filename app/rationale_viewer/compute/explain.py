@@ -156,6 +156,11 @@ def read(held: LoadedModel, text: Text, dial: float) -> ModelReading:
     return ModelReading(text.words, pieces, by_label, label, windows, layers, top, HEADS[head].kind)
 
 
+def reached(layers: Layers) -> int:
+    """Return the last layer that worked on the text: one that stops early reaches fewer than there are."""
+    return max((k for k, n in enumerate(layers.tokens) if n), default=0)
+
+
 def score(
     held: LoadedModel, reading: ModelReading, methods: Sequence[str], dial: float, label: str
 ) -> dict[str, Scored]:

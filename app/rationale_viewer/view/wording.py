@@ -5,11 +5,22 @@ from __future__ import annotations
 from rationale_viewer.compute.explain import SLOW
 
 PAGES = {
-    "Explain": "Which words did the model use for a text, and how much work did it save on the others?",
+    "Explain": "A text goes in, the model answers, and the words that it used are coloured. "
+    "Click one to see the answer without it.",
     "People": "Words that annotators marked as evidence, and the rationale: words the model used.",
     "Scores": "How well the methods of a run agree with human rationales, and with what the model does.",
     "Speed": "What dropping words saves in FLOPs and time, and what it costs in accuracy.",
 }
+TITLES = {"Explain": "Which words decided?"}
+FREE, ONE_BACK, MANY = "free", "one backward pass", "many passes"
+COSTS = {
+    FREE: "read off the pass that gives the answer, or known without any",
+    ONE_BACK: "the answer's gradient: about as long again as the answer, twice over",
+    MANY: "the model reads tens to hundreds of changed texts: seconds",
+}
+BACKWARD = frozenset({
+    *("attention_x_gradient", "saliency", "gradient_x_input", "gradient_x_input_l1", "gradient_x_input_l2"),
+})  # fmt: skip
 METHODS_SAY = {
     "survivors": "how many layers of the model worked on the word before dropping it",
     "contribution": "how much the model itself expected the word to matter, mean of its layers",
@@ -38,6 +49,11 @@ METHODS_SAY = {
 def method_name(method: str) -> str:
     """Return how a method is listed on all pages: the address holds it so."""
     return f"{method} (slow)" if method in SLOW else method
+
+
+def cost_of(method: str) -> str:
+    """Return which of COSTS a method has."""
+    return MANY if method in SLOW else ONE_BACK if method in BACKWARD else FREE
 
 
 def method_says(method: str) -> str:
