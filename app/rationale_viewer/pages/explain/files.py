@@ -39,8 +39,11 @@ def _files(model_name: str, shown: Explained, layer: int) -> dict[str, tuple[Cal
         title += f", explained: {label}"
     legend = html.score_legend(label if scored.signed else None)
 
-    def body() -> Markup:
-        coloured = html.highlighted(words, scores, reading.pieces, after=given.after)
+    kept = None if reading.layers is None else reading.layers.kept
+    now = None if kept is None or not layer else kept[layer]
+
+    def body(still: Mask | None) -> Markup:
+        coloured = html.highlighted(words, scores, reading.pieces, still, after=given.after)
         return coloured if given.query is None else html.note(given.query) + coloured
 
     def line() -> str:
@@ -50,13 +53,12 @@ def _files(model_name: str, shown: Explained, layer: int) -> dict[str, tuple[Cal
     def latex() -> str:
         return export.as_latex(words, export.shades_of(html.steps(scores)), title, given.after)
 
-    kept = None if reading.layers is None else reading.layers.kept
     one = card.Card(
         _told(reading), f"{model_name} · {asked.method}", words, html.steps(scores), given.after,
-        label if scored.signed else None, None if kept is None or not layer else kept[layer],
+        label if scored.signed else None, now,
     )  # fmt: skip
     files: dict[str, tuple[Callable[[], str | bytes], str]] = {
-        "HTML": (lambda: export.as_html(title, legend, body()), "html"),
+        "HTML": (lambda: export.as_html(title, legend, body(now)), "html"),
         "LaTeX": (latex, "tex"),
         "JSONL": (line, "jsonl"),
         "PNG": (lambda: card.as_png(one), "png"),
@@ -66,7 +68,7 @@ def _files(model_name: str, shown: Explained, layer: int) -> dict[str, tuple[Cal
         files |= {
             "Layers, GIF": (lambda: animation.as_gif(one, kept), "gif"),
             "Layers, WebP": (lambda: animation.as_webp(one, kept), "webp"),
-            "Layers, HTML": (lambda: animation.as_html(title, body(), legend, kept), "layers.html"),
+            "Layers, HTML": (lambda: animation.as_html(title, body(None), legend, kept), "layers.html"),
         }
     if reading.kind != "class":  # the official format knows one label a text
         del files["JSONL"]

@@ -27,7 +27,7 @@ Answers = Mapping[str, float]
 def explain_page(opened: Session) -> None:
     """Draw the page: the words as soon as they have scores, then what has to be measured."""
     held = opened.held
-    box, verdict, text, edit, both, controls, files = (st.container() for _ in range(7))
+    box, verdict, text, controls, edit, both, files = (st.container() for _ in range(7))
     speed = st.expander("Speed", key="speed", icon=":material/speed:", on_change="rerun", bind="query-params")
     with box:
         hand = text_in_hand(opened, files)
@@ -83,9 +83,9 @@ def _answer(text: Explained, after: Answers | None, hand: InHand) -> Markup:
         how = "the model agrees" if hand.label == reading.label else "the model is wrong"
         notes.append(f"{hand.whose} {hand.label}: {how}.")
     if reading.kind == "labels":
-        notes.append(f"The words are explained for {explained}; labels above {THRESHOLD:g} are said.")
+        notes.append(f"The words below are explained for {explained}; labels above {THRESHOLD:g} are said.")
     elif explained != reading.top:
-        notes.append(f"The words are explained for {explained}, not for {reading.label}.")
+        notes.append(f"The words below are explained for {explained}, not for {reading.label}.")
     bars: Markup | str = ""
     if reading.kind != "value":
         predicted = [x for x, p in shown.items() if p > THRESHOLD] if reading.kind == "labels" else None
