@@ -44,13 +44,16 @@ def main(
     from playwright.sync_api import sync_playwright
 
     options = [] if run is None else ["--run", run.resolve()]
-    with TemporaryDirectory() as folder, serving(Path(folder), *options) as server:
-        with sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-            page = browser.new_page(viewport=SIZE, color_scheme="light")
-            page.set_default_timeout(WAIT_MS)
-            for name in names:
-                take(page, server.url, name)
+    with (
+        TemporaryDirectory() as folder,
+        serving(Path(folder), *options) as server,
+        sync_playwright() as playwright,
+    ):
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        page = browser.new_page(viewport=SIZE, color_scheme="light")
+        page.set_default_timeout(WAIT_MS)
+        for name in names:
+            take(page, server.url, name)
 
 
 if __name__ == "__main__":

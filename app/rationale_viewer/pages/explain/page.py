@@ -78,7 +78,7 @@ def _answer(text: Explained, after: Answers | None, hand: InHand) -> Markup:
     shown, before = (reading.probs, None) if after is None else (after, reading.probs)
     notes = []
     if after is not None:
-        notes.append(f"With {_what_changed(text.edits)}; beside it the change from the whole text.")
+        notes.append(f"With {_what_changed(text.edits)}; the change is at the right.")
     elif hand.label is not None and reading.kind == "class":
         how = "the model agrees" if hand.label == reading.label else "the model is wrong"
         notes.append(f"{hand.whose} {hand.label}: {how}.")
