@@ -12,15 +12,20 @@ PAGES = {
     "Speed": "What dropping words saves in FLOPs and time, and what it costs in accuracy.",
 }
 TITLES = {"Explain": "Which words decided?"}
-FREE, ONE_BACK, MANY = "free", "one backward pass", "many passes"
+FREE, ONE_BACK, MANY, UNKNOWN = "free", "one backward pass", "many passes", "not known"
 COSTS = {
     FREE: "read off the pass that gives the answer, or known without any",
     ONE_BACK: "the answer's gradient: about as long again as the answer, twice over",
     MANY: "the model reads tens to hundreds of changed texts: seconds",
+    UNKNOWN: "not a method of this project",
 }
-BACKWARD = frozenset({
-    *("attention_x_gradient", "saliency", "gradient_x_input", "gradient_x_input_l1", "gradient_x_input_l2"),
-})  # fmt: skip
+OWN_COST = {
+    FREE: ("survivors", "contribution", "attention", "attention_max", "attention_layers", "rollout",
+           "value_norm", "position", "random"),
+    ONE_BACK: ("attention_x_gradient", "saliency", "gradient_x_input", "gradient_x_input_l1",
+               "gradient_x_input_l2", "attn_lrp", "gim"),
+    MANY: tuple(sorted(SLOW)),
+}  # fmt: skip
 METHODS_SAY = {
     "survivors": "how many layers of the model worked on the word before dropping it",
     "contribution": "how much the model itself expected the word to matter, mean of its layers",
@@ -53,7 +58,7 @@ def method_name(method: str) -> str:
 
 def cost_of(method: str) -> str:
     """Return which of COSTS a method has."""
-    return MANY if method in SLOW else ONE_BACK if method in BACKWARD else FREE
+    return next((cost for cost, methods in OWN_COST.items() if method in methods), UNKNOWN)
 
 
 def method_says(method: str) -> str:

@@ -94,7 +94,9 @@ def laid_out(card: Card) -> Layout:
     top = MARGIN + HEAD / 2
     items: list[Box | Label] = [Label(MARGIN, top, _fitting(card.answer, HEAD, True), HEAD, INK.light, True)]
     items.append(Label(MARGIN, top + 52, _fitting(card.by, SMALL), SMALL, GONE.light))
-    words = sorted(_placed(card, top + 120), key=lambda item: isinstance(item, Label))  # no box hides a letter
+    words = sorted(
+        _placed(card, top + 120), key=lambda item: isinstance(item, Label)
+    )  # no box hides a letter
     items += words
     bottom = max((item.y for item in words if isinstance(item, Label)), default=top + 120)
     height = max(LEAST, round(bottom + 130))
