@@ -6,11 +6,13 @@ python -m scripts.viewer_pictures people speed scores --run runs
 
 from __future__ import annotations
 
+from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated, Any
 
 import typer
+from PIL import Image
 
 from tests.browser.serving import CHROMIUM, WAIT_MS, serving
 
@@ -22,6 +24,7 @@ PAGES = {  # what each page's picture waits for, and its address
     "scores": ("[data-testid=stImage] img", "?page=Scores&tab=Figures"),
     "speed": ("[data-testid=stImage] img", "?page=Speed&part=Where+the+FLOPs+go"),
 }
+COLOURS = 128  # of a picture: a third of its bytes
 SETTLED_MS = 1500  # after the last run of the page
 
 
@@ -32,7 +35,8 @@ def take(page: Any, url: str, name: str) -> None:
     page.locator(wait).first.wait_for()
     page.locator("[data-test-script-state=notRunning]").wait_for()
     page.wait_for_timeout(SETTLED_MS)
-    page.screenshot(path=OUT / f"viewer-{name}.png")
+    with Image.open(BytesIO(page.screenshot())) as picture:
+        picture.quantize(COLOURS).save(OUT / f"viewer-{name}.png", optimize=True)
     typer.echo(f"docs/img/viewer-{name}.png")
 
 
