@@ -28,11 +28,15 @@ def shipped_file() -> Path:
     Raises:
         InputError: there is none, and torch is not installed to make one.
     """
-    name = f"movies-{VERSION}-{content_at(FOLDER)[:16]}.onnx"
-    path = cache_dir() / "onnx" / name
+    path = cached_file()
     if not path.is_file():
         _export(path)
     return path
+
+
+def cached_file() -> Path:
+    """Return where the cache has the shipped model as an exported file, or would have it."""
+    return cache_dir() / "onnx" / f"movies-{VERSION}-{content_at(FOLDER)[:16]}.onnx"
 
 
 def _export(path: Path) -> None:

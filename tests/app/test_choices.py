@@ -118,7 +118,7 @@ def test_an_example_brings_its_query_and_its_sentences(asking):
     assert "who" not in shown_words(at)
     checked(keyed(at.text_area, "query").set_value("did it rain ?").run())
     assert (markup(at), shown_words(at)) != before
-    checked(keyed(at.selectbox, "example").set_value("e3").run())
+    checked(keyed(at.selectbox, "taken").set_value("e3").run())
     assert keyed(at.text_area, "query").value == "did it rain ?"
     checked(keyed(at.text_area, "query").set_value("  ").run())
     assert 'class="probs"' in markup(at)

@@ -58,8 +58,8 @@ def all_of(words):
     pieces = [(w,) for w in words]
     gold = np.arange(n) % 2 == 0
     return {
-        "highlighted": html.highlighted(words, scores(n), pieces, gold, [0]),
-        "stacked": html.stacked(words, {w: scores(n) for w in words[:4]}, gold, [1]),
+        "highlighted": html.highlighted(words, scores(n), pieces, gold, {0: "out"}),
+        "stacked": html.stacked(words, {w: scores(n) for w in words[:4]}, gold, {1: "new"}),
         "marked": html.marked(words, gold, np.arange(n) % 3 == 0, words),
         "stack_legend": html.stack_legend(words[:4]),
         "probabilities": html.probabilities(dict.fromkeys(words, 0.5), dict.fromkeys(words, 0.4), words[1]),
@@ -124,7 +124,7 @@ def test_what_is_told_of_a_word():
 
 def test_words_that_are_gone_fade_and_those_taken_out_are_struck():
     body = str(
-        html.highlighted(["a", "b", "c"], np.ones(3), [("a",)] * 3, np.array([True, False, True]), [2])
+        html.highlighted(["a", "b", "c"], np.ones(3), [("a",)] * 3, np.array([True, False, True]), {2: "out"})
     )
     assert re.findall(r'class="w ([^"]*)"', body) == ["p8", "gone", "out"]
 

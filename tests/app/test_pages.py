@@ -6,32 +6,73 @@ import re
 import shutil
 
 import pytest
-from rationale_viewer.pages.explain import OWN
+from rationale_viewer.compute.opening import CHIPS
+from rationale_viewer.pages.explain.given import OWN
 from rationale_viewer.session.start import VARIABLE, LaunchConfig
 from streamlit.testing.v1 import AppTest
 
 from tests.conftest import tiny_model
-from tests.helpers.app.pages import SCRIPT, TEXT, checked, keyed, markup
+from tests.helpers.app.pages import SCRIPT, TEXT, checked, component, keyed, markup
 from tests.helpers.app.runs import DIAL, write
 from tests.helpers.eraser.posts import make, post
 
 
-def test_first_sight_tells_what_to_do(open_app):
+def test_first_sight_is_a_coloured_text_that_the_model_gets_right(open_app):
     at = open_app()
-    assert "Type or paste a text" in at.info[0].value
+    assert not at.info
     assert keyed(at.sidebar.selectbox, "model").value == "dropping"
+    assert "Which words decided?" in markup(at)
+    assert ": the model agrees." in markup(at)
+    assert component(at)["body"].count('class="w') == len(component(at)["layers"]["lived"]) > 20
+
+
+def test_an_emptied_box_tells_what_to_do(open_app):
+    at = open_app()
+    checked(keyed(at.text_area, "text").set_value("").run())
+    assert "Type or paste a text" in at.info[0].value
 
 
 def test_explain_shows_probabilities_layers_and_words(open_app):
     at = open_app()
     checked(keyed(at.text_area, "text").set_value(TEXT).run())
     assert 'class="probs"' in markup(at)
-    assert "tokens in this layer" in markup(at)
-    assert "saved so far" not in markup(at)
-    checked(keyed(at.slider, "layer").set_value(2).run())
-    assert "FLOPs saved so far" in markup(at)
-    assert "time saved so far" in markup(at)
     assert "dropped by the model" in markup(at)
+    layers = component(at)["layers"]
+    assert layers["says"][0] == "all 17 tokens go in"
+    assert [line.split(":")[0] for line in layers["says"][1:]] == [f"layer {k} of 3" for k in (1, 2, 3)]
+    assert len(layers["lived"]) == len(TEXT.split())
+    assert "saved so far" not in markup(at)  # is measured when its fold is open
+
+
+def test_the_fold_of_speed_is_measured_when_it_is_open(open_app):
+    at = open_app(speed="true")
+    checked(keyed(at.text_area, "text").set_value(TEXT).run())
+    for told in ("FLOPs saved so far", "time saved so far", "layer 3 of 3", "to score by survivors"):
+        assert told in markup(at)
+    assert not re.search(r"-\d+%", markup(at))
+
+
+def test_chips_fill_the_box(open_app):
+    at = open_app()
+    for chip in CHIPS:
+        checked(keyed(at.get("pills"), "chip").set_value(chip.name).run())
+        assert keyed(at.text_area, "text").value == chip.text
+        assert ("A reader would say" in markup(at)) == (chip.label is not None)
+    checked(keyed(at.text_area, "text").set_value("My own text .").run())
+    assert "A reader would say" not in markup(at)
+
+
+def test_a_model_of_other_labels_has_no_chips(open_app):
+    at = open_app(model="three")
+    assert not [b for b in at.get("pills") if b.key == "chip"]
+
+
+def test_a_short_text_is_told(open_app):
+    at = open_app()
+    checked(keyed(at.text_area, "text").set_value("Dull .").run())
+    assert re.search(r"Short: 2 words; the texts of sample have \d+ on average", markup(at))
+    checked(keyed(at.text_area, "text").set_value("Dull . " * 20).run())
+    assert "Short:" not in markup(at)
 
 
 def test_methods_and_comparison(open_app):
@@ -58,9 +99,9 @@ def test_words_taken_out_move_the_prediction(open_app):
     keyed(at.text_area, "text").set_value(TEXT).run()
     out = next(m for m in at.multiselect if m.key.startswith("out-"))
     checked(out.set_value([1, 3]).run())
-    assert any("With 2 words deleted" in c.value for c in at.caption)
+    assert "With 2 words deleted" in markup(at)
     checked(keyed(at.get("segmented_control"), "how").set_value("mask").run())
-    assert any("With 2 words masked" in c.value for c in at.caption)
+    assert "With 2 words masked" in markup(at)
 
 
 def test_what_cuts_the_text_is_chosen(open_app):
@@ -89,7 +130,8 @@ def test_a_text_without_spaces_is_cut_in_characters_and_it_is_told(open_app):
 def test_exports_are_offered(open_app):
     at = open_app()
     keyed(at.text_area, "text").set_value(TEXT).run()
-    assert [b.proto.label for b in at.get("download_button")] == ["HTML", "LaTeX", "JSONL", "PNG"]
+    offered = ["HTML", "LaTeX", "JSONL", "PNG", "SVG", "Layers, GIF", "Layers, WebP", "Layers, HTML"]
+    assert [b.proto.label for b in at.get("download_button")] == offered
 
 
 def test_text_is_never_markup(open_app):
@@ -122,7 +164,9 @@ def test_a_dense_model_has_neither_dial_nor_layers(open_app):
     keyed(at.text_area, "text").set_value(TEXT).run()
     checked(at)
     assert not at.select_slider
-    assert "drops no words" in at.caption[0].value
+    assert component(at)["layers"] is None
+    labels = [b.proto.label for b in at.get("download_button")]
+    assert labels == ["HTML", "LaTeX", "JSONL", "PNG", "SVG"]
 
 
 def test_an_example_fills_the_text_and_the_url_keeps_it(open_app, sample):
@@ -130,16 +174,19 @@ def test_an_example_fills_the_text_and_the_url_keeps_it(open_app, sample):
     words = " ".join(sample.text(sample.splits["test"][0]).words)
     assert keyed(at.text_area, "text").value == words
     assert keyed(at.selectbox, "method").value == "attention"
-    assert keyed(at.slider, "layer").value == 2
+    assert component(at)["layers"]["at"] == 2
     assert at.query_params["example"] in ("a001.txt", ["a001.txt"])
-    checked(keyed(at.selectbox, "example").set_value("a002.txt").run())
+    box = keyed(at.selectbox, "taken")
+    assert box.options[:1] == [OWN]
+    assert "POS · The Lantern Keeper opens with…" in box.options
+    checked(box.set_value("a002.txt").run())
     assert keyed(at.text_area, "text").value != words
-    assert keyed(at.selectbox, "example").options[0] == OWN
 
 
 def test_nonsense_in_the_url_is_ignored(open_app):
     at = open_app(page="Nowhere", method="magic", layer="ninety", example="../../etc/passwd", dial="x")
-    assert keyed(at.selectbox, "example").value == OWN
+    assert keyed(at.text_area, "text").value
+    assert component(at)["layers"]["at"] == 0
 
 
 def test_people_browses_filters_and_searches(open_app):
@@ -219,7 +266,7 @@ def test_hateful_examples_are_not_offered_before_consent(monkeypatch, folders, t
     at = AppTest.from_file(SCRIPT, default_timeout=60)
     at.query_params["example"] = "p1"
     checked(at.run())
-    assert keyed(at.selectbox, "example").options == [OWN]
+    assert keyed(at.selectbox, "taken").options == [OWN]
     assert keyed(at.text_area, "text").value == ""
 
 

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from rationale_viewer.compute.explain import SLOW
-from rationale_viewer.view.wording import METHODS_SAY, method_name, method_says
+from rationale_viewer.view.wording import COSTS, METHODS_SAY, UNKNOWN, cost_of, method_name, method_says
 
 from rationale.attribution import METHODS
 
@@ -14,3 +14,9 @@ def test_every_method_is_told_in_words():
 
 def test_slow_methods_are_named_so():
     assert {m for m in METHODS if method_name(m).endswith("(slow)")} == SLOW
+
+
+def test_every_method_of_ours_has_a_cost():
+    assert UNKNOWN not in {cost_of(m) for m in METHODS}
+    assert cost_of("mine") == UNKNOWN
+    assert {cost_of(m) for m in METHODS} | {UNKNOWN} == set(COSTS)

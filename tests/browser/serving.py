@@ -19,6 +19,8 @@ from typing import Any
 from tests.helpers.paths import PYTHONPATH
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+SIZES = {"wide": (1280, 900), "narrow": (390, 844)}
+WAIT_MS = 90_000
 START = "from rationale.cli import main; main()"
 
 
@@ -86,3 +88,18 @@ def shoot(page: Any, name: str) -> None:
     if folder := os.environ.get("RATIONALE_SCREENSHOTS"):
         Path(folder).mkdir(parents=True, exist_ok=True)
         (Path(folder) / f"{name}.png").write_bytes(picture)
+
+
+def shoot_all(page: Any, name: str) -> None:
+    """Take a picture of the page made as high as it is, and check that nothing sticks out sideways."""
+    page.wait_for_timeout(1500)
+    wide, there = page.evaluate(
+        "[document.documentElement.scrollWidth, document.documentElement.clientWidth]"
+    )
+    assert wide <= there
+    main = page.locator("[data-testid=stMainBlockContainer]")
+    height = int(main.evaluate("e => e.scrollHeight"))
+    width = page.viewport_size["width"]
+    page.set_viewport_size({"width": width, "height": min(max(height + 20, 500), 3000)})
+    page.wait_for_timeout(800)
+    shoot(page, name)

@@ -205,13 +205,13 @@ def test_a_page_of_another_site_gets_no_websocket(page, server, elsewhere):
     assert page.evaluate(SOCKET, stream) == "refused"
     assert page.evaluate(SOCKET, stream.replace("localhost", "evil.example")) == "refused"
     elsewhere.asked.clear()
-    opened(page, server, "", "Type or paste a text")
+    opened(page, server, "", "Which words decided?")
     assert page.evaluate(SOCKET, stream) == "open"  # of the viewer's own page
 
 
 def test_a_stopped_command_leaves_nobody_listening(page, tmp_path):
     with serving(tmp_path) as server:
-        opened(page, server, "", "Type or paste a text")
+        opened(page, server, "", "Which words decided?")
         server.command.send_signal(signal.SIGTERM)
         assert server.command.wait(30) == 128 + signal.SIGTERM
         assert not listens(server.port)

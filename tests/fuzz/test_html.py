@@ -86,7 +86,7 @@ def texts(draw):
 @given(texts())
 def test_highlighted(text):
     words, scores, kept, _ = text
-    reader = read(html.highlighted(words, scores, [(w, w) for w in words], kept, [0]))
+    reader = read(html.highlighted(words, scores, [(w, w) for w in words], kept, {0: "out"}))
     assert reader.all("bdi") == words
     told = reader.values("title")
     assert all(t.startswith(f"{w} · ") for t, w in zip(told, words, strict=True))
@@ -98,7 +98,7 @@ def test_highlighted(text):
 @given(texts(), st.lists(WORDS, min_size=1, max_size=3, unique=True))
 def test_stacked(text, methods):
     words, scores, kept, _ = text
-    reader = read(html.stacked(words, dict.fromkeys(methods, scores), kept, [0]))
+    reader = read(html.stacked(words, dict.fromkeys(methods, scores), kept, {0: "out"}))
     assert reader.all("bdi") == words
     assert all(f"{m} " in title for title in reader.values("title") for m in methods)
     legend = read(html.stack_legend(methods)).all("span")

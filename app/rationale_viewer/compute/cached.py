@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from rationale_viewer.compute.agreement import (
     resized,
     score_examples,
 )
+from rationale_viewer.compute.edits import Flip, alike, minimal_flip
 from rationale_viewer.compute.explain import (
     SLOW,
     Given,
@@ -26,10 +28,12 @@ from rationale_viewer.compute.explain import (
     after_removal,
     read,
     score,
+    score_anew,
     suited,
     text_of,
     times_of,
 )
+from rationale_viewer.compute.opening import first_right
 from rationale_viewer.compute.speed import layer_shares, measure_speed
 from rationale_viewer.compute.stored import Stored, read_stored
 from rationale_viewer.session.runs import RunTables, read_run
@@ -38,12 +42,37 @@ from rationale_viewer.session.state import AS_TRAINED, LoadedData, LoadedModel, 
 BY_CONTENT: dict[Any, Any] = {LoadedModel: lambda held: held.key, LoadedData: lambda data: data.key}
 STEP = 8  # examples judged at once
 ENTRIES = 256
+COST_ROUNDS = 3
 
 
 @st.cache_resource(hash_funcs=BY_CONTENT, show_spinner="Trying the methods …")
 def fits(held: LoadedModel) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return the methods that fit a model, and a line for each that does not."""
     return suited(held)
+
+
+@st.cache_data(hash_funcs=BY_CONTENT, max_entries=ENTRIES, show_spinner="Choosing an example …")
+def opening(held: LoadedModel, data: LoadedData, ids: tuple[str, ...]) -> tuple[str, str] | None:
+    """Return what a session opens on."""
+    return first_right(held, data.dataset, ids)
+
+
+@st.cache_data(hash_funcs=BY_CONTENT, max_entries=ENTRIES, show_spinner=False)
+def titles(data: LoadedData, ids: tuple[str, ...], _titles: Callable[[], dict[str, str]]) -> dict[str, str]:
+    """Return how the examples of a data set are listed."""
+    return _titles()
+
+
+@st.cache_data(hash_funcs=BY_CONTENT, max_entries=ENTRIES, show_spinner=False)
+def suggestions(held: LoadedModel, word: str) -> tuple[str, ...]:
+    """Return words to put in the place of one."""
+    return alike(held, word)
+
+
+@st.cache_data(hash_funcs=BY_CONTENT, max_entries=ENTRIES, show_spinner="Looking for the fewest words …")
+def flip(held: LoadedModel, given: Given, how: ErasureMode, dial: float) -> Flip | None:
+    """Return the fewest words found whose removal changes the class."""
+    return minimal_flip(held, reading(held, given, dial), how, dial)
 
 
 @st.cache_data(hash_funcs=BY_CONTENT, max_entries=ENTRIES, show_spinner="Reading …")
@@ -61,6 +90,15 @@ def times(held: LoadedModel, given: Given, dial: float) -> Times:
 @st.cache_data(hash_funcs=BY_CONTENT, max_entries=16 * ENTRIES, show_spinner="Computing …")
 def _scored(held: LoadedModel, given: Given, label: str, dial: float, method: str) -> Scored:
     return score(held, reading(held, given, dial), [method], dial, label)[method]
+
+
+@st.cache_data(hash_funcs=BY_CONTENT, max_entries=ENTRIES, show_spinner=False)
+def cost(held: LoadedModel, given: Given, label: str, dial: float, method: str) -> float:
+    """Return the milliseconds that a method takes once all is warm: the fastest of several calls."""
+    found = reading(held, given, dial)
+    at = dial if METHODS[method].adaptive else AS_TRAINED
+    runs = (score_anew(held, found, [method], at, label)[method] for _ in range(COST_ROUNDS))
+    return min(run.milliseconds for run in runs)
 
 
 def scored(held: LoadedModel, given: Given, label: str, dial: float, *methods: str) -> dict[str, Scored]:

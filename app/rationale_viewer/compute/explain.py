@@ -23,7 +23,7 @@ from rationale.heads import HEADS, predicted_label
 from rationale.hf.classifier import Classifier, without_removal
 from rationale.inference.ablate import Erasure, ablate
 from rationale.inference.capabilities import drops_tokens, has_rationale_head
-from rationale.inference.predict import batches, text_probs
+from rationale.inference.predict import batches, of_texts, text_probs
 from rationale.models.adaptive import unwrap
 from rationale.models.flops import costs, full_costs, kept_lengths
 from rationale.models.packed.encoder import Output, keep_all, run_packed
@@ -33,6 +33,7 @@ from rationale.settings import OF_EACH_TEXT, ErasureMode
 from rationale.text.encode import Batch
 from rationale.text.windows import OUTSIDE, Ints, Window, words_between
 from rationale.text_classifier import TextClassifier
+from rationale_viewer.compute.exported import exported, quick_reading
 from rationale_viewer.session.state import AS_TRAINED, LoadedModel
 
 MAX_WORDS = 12_000  # of a text that is explained while someone waits
@@ -88,6 +89,7 @@ class ModelReading:
     """One text as a model reads it at one dial; `layers` is None for models without removal.
 
     `label` is what it says, of several labels all; `top` the one answer that is explained unasked.
+    `survived` are the scores of `survivors` [W], where they came with the answer.
     """
 
     words: tuple[str, ...]
@@ -98,6 +100,7 @@ class ModelReading:
     layers: Layers | None
     top: str
     kind: Kind
+    survived: Floats | None = None
 
 
 @dataclass(frozen=True)
@@ -146,22 +149,59 @@ def text_of(
 def read(held: LoadedModel, text: Text, dial: float) -> ModelReading:
     """Return what a model says of a text at a dial, and how it came to it."""
     (windows,) = held.classifier.encoder.encode([text])
-    with held.at_dial(dial) as classifier:
-        probs = text_probs(classifier, [windows])[0]
-        layers = None
-        if held.adaptive and isinstance(classifier, Classifier):
-            layers = _layers(classifier, windows, len(text.words))
-    labels, head = classifier.labels, classifier.head
+    n, quick = len(text.words), exported(held) if dial == AS_TRAINED else None
+    survived = None
+    if quick is not None:
+        found = quick_reading(quick, windows, n)
+        logits, survived = found.logits, found.survived
+        layers: Layers | None = _counted(held.classifier.model, windows, found.kept, found.tokens)
+        probs = _answers(held.classifier, logits, windows)
+    else:
+        with held.at_dial(dial) as classifier:
+            if held.adaptive and isinstance(classifier, Classifier):
+                logits, layers = _layers(classifier, windows, n)
+                probs = _answers(classifier, logits, windows)
+            else:
+                probs, layers = text_probs(classifier, [windows])[0], None
+    labels, head = held.classifier.labels, held.classifier.head
     by_label = dict(zip(labels, map(float, probs), strict=True))
-    pieces = _pieces(classifier, windows, len(text.words))
+    pieces = _pieces(held.classifier, windows, n)
     label, top = predicted_label(head, labels, probs), labels[int(probs.argmax())]
-    return ModelReading(text.words, pieces, by_label, label, windows, layers, top, HEADS[head].kind)
+    return ModelReading(text.words, pieces, by_label, label, windows, layers, top, HEADS[head].kind, survived)
+
+
+def _answers(classifier: TextClassifier, logits: Floats, windows: Sequence[Window]) -> Floats:
+    """Return the answers to a text [C], of the logits of its windows [window,C]."""
+    answers: Floats = of_texts(HEADS[classifier.head].answers(logits), [windows])[0]
+    return answers
+
+
+def reached(layers: Layers) -> int:
+    """Return the last layer that worked on the text: one that stops early reaches fewer than there are."""
+    return max((k for k, n in enumerate(layers.tokens) if n), default=0)
 
 
 def score(
     held: LoadedModel, reading: ModelReading, methods: Sequence[str], dial: float, label: str
 ) -> dict[str, Scored]:
-    """Return each method's scores of a text for a label; methods that can share passes do."""
+    """Return each method's scores of a text for a label; those that came with the answer are not asked again.
+
+    Methods that can share passes do.
+    """
+    if reading.survived is not None and dial == AS_TRAINED and "survivors" in methods:
+        assert reading.layers is not None  # a model that drops words has some
+        chosen = reading.survived >= len(reading.layers.tokens) - 1  # NaN, an unread word, is not chosen
+        own = {"survivors": Scored(reading.survived, chosen, False, 0.0)}
+        return own | score_anew(held, reading, [m for m in methods if m != "survivors"], dial, label)
+    return score_anew(held, reading, methods, dial, label)
+
+
+def score_anew(
+    held: LoadedModel, reading: ModelReading, methods: Sequence[str], dial: float, label: str
+) -> dict[str, Scored]:
+    """Return each method's scores of a text for a label, all computed by the model itself."""
+    if not methods:
+        return {}
     case = AttributionInput(reading.windows, len(reading.words), held.classifier.labels.index(label))
     found = {}
     with held.turn(dial) as (classifier, turn):
@@ -199,18 +239,25 @@ def _pieces(
 
 
 @torch.inference_mode()
-def _layers(classifier: Classifier, windows: Sequence[Window], n_words: int) -> Layers:
-    """Return what the layers kept and cost."""
+def _layers(classifier: Classifier, windows: Sequence[Window], n_words: int) -> tuple[Floats, Layers]:
+    """Return the logits of the windows [window,C], and what the layers kept and cost."""
     depth = depth_of(unwrap(classifier.model))
     kept = np.zeros((depth + 1, n_words), dtype=bool)
-    lengths = np.array([len(w) for w in windows])
-    tokens = np.tile(lengths, (depth + 1, 1))
+    tokens = np.tile([len(w) for w in windows], (depth + 1, 1))
+    logits: list[Floats] = [np.empty(0)] * len(windows)
     for rows, batch in batches(classifier, windows):
         with classifier.autocast():
             output = _removing(classifier, batch)
         tokens[1:, rows] = kept_lengths(output)
         _mark_kept(kept, batch, output)
-    flops, dense_flops = _operations(classifier.model, lengths, tokens)
+        for row, of_window in zip(rows, output.logits.double().cpu().numpy(), strict=True):
+            logits[row] = of_window
+    return np.stack(logits), _counted(classifier.model, windows, kept, tokens)
+
+
+def _counted(model: Any, windows: Sequence[Window], kept: Mask, tokens: Ints) -> Layers:
+    """Return the layers with their operations, of words kept [L+1,W] and tokens [L+1,window]."""
+    flops, dense_flops = _operations(model, np.array([len(w) for w in windows]), tokens)
     return Layers(kept, tuple(int(n) for n in tokens.sum(1)), flops, dense_flops)
 
 

@@ -17,6 +17,7 @@ from rationale_viewer.session.start import LaunchConfig
 from rationale_viewer.view import html
 from rationale_viewer.view.icon import icon
 from rationale_viewer.view.wording import PAGES as PAGES_SAY
+from rationale_viewer.view.wording import TITLES
 
 PAGES: dict[str, Callable[[Session], None]] = {
     "Explain": explain_page,
@@ -36,7 +37,7 @@ def main() -> None:
         label_visibility="collapsed",
     )  # fmt: skip
     name = name or "Explain"
-    st.html(html.note(PAGES_SAY[name]))
+    st.html(html.headed(TITLES[name], PAGES_SAY[name]) if name in TITLES else html.note(PAGES_SAY[name]))
     opened = open_all(LaunchConfig.from_environment())
     if opened is None:
         return

@@ -39,13 +39,14 @@ def still_wanted() -> None:
 class LoadedModel:
     """A model that all sessions share, what its content is, and whose turn it is to compute.
 
-    `spare` are models of the same weights that were computed with before.
+    `spare` are models of the same weights that were computed with before; `folder` is where it is from.
     """
 
     key: str
     classifier: TextClassifier
     turns: Turns = field(default_factory=Turns, repr=False)
     spare: list[TextClassifier] = field(default_factory=list, repr=False)
+    folder: str = ""
 
     @property
     def adaptive(self) -> bool:
@@ -114,7 +115,7 @@ def held(path: str) -> LoadedModel:
 
 @st.cache_resource(show_spinner="Loading the model …")
 def _held(key: str, _path: str) -> LoadedModel:
-    return LoadedModel(key, load_named(_path, None, None, {"device": "cpu"}))
+    return LoadedModel(key, load_named(_path, None, None, {"device": "cpu"}), folder=_path)
 
 
 def shipped() -> str:

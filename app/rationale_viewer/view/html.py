@@ -15,6 +15,7 @@ from markupsafe import Markup
 from eraser.types import Floats, Mask
 from rationale.templates.palette import STEPS, step_class, variables
 
+CHANGED = {"out": "taken out", "new": "put in another word's place"}
 TOLD = {"hit": "annotators and model", "missed": "annotators only", "extra": "model only"}
 
 
@@ -62,7 +63,7 @@ def highlighted(  # noqa: PLR0913 (what may be shown of a word)
     scores: Floats,
     pieces: Sequence[Sequence[str]],
     kept: Mask | None = None,
-    out: Iterable[int] = (),
+    changed: Mapping[int, str] | None = None,
     after: Sequence[str] | None = None,
     signed: bool = True,
 ) -> Markup:
@@ -73,18 +74,17 @@ def highlighted(  # noqa: PLR0913 (what may be shown of a word)
         scores: one a word, NaN where unread.
         pieces: each word's word pieces.
         kept: words [W] that the model still works on; the others fade.
-        out: words that were taken out.
+        changed: words that were taken out ("out") or put in another's place ("new").
         after: what stands after each word; default a space.
         signed: whether scores speak for and against; others have a hue of their own.
     """
-    removed = set(out)
     classes = [step_class(step, signed) for step in steps(scores)]
     for i in range(len(words)):
         if kept is not None and not kept[i]:
             classes[i] = "gone"
-        if i in removed:
-            classes[i] = "out"
     told = told_of(scores, pieces)
+    for i, how in (changed or {}).items():
+        classes[i], told[i] = how, CHANGED[how]
     return _text([WordMarkup(*row) for row in zip(words, classes, told, strict=True)], after)
 
 
@@ -97,21 +97,21 @@ def stacked(
     words: Sequence[str],
     by_method: Mapping[str, Floats],
     kept: Mask | None = None,
-    out: Iterable[int] = (),
+    changed: Mapping[int, str] | None = None,
     unsigned: Collection[str] = (),
 ) -> Markup:
-    """Return a text, under each word a bar for each method in turn; `kept` and `out` as in `highlighted`.
+    """Return a text, under each word a bar for each method in turn; the others as in `highlighted`.
 
     `unsigned` names the methods whose scores speak neither for nor against.
     """
-    removed = set(out)
     shades = [[step_class(s, m not in unsigned) for s in steps(scores)] for m, scores in by_method.items()]
     rows = []
     for i, word in enumerate(words):
         told = " · ".join(f"{method} {scores[i]:+.3g}" for method, scores in by_method.items())
         bars = Markup("").join(Markup('<i class="{}"></i>').format(s[i] or "p0") for s in shades)
         faded = "" if kept is None or kept[i] else " gone"
-        rows.append(_word(WordMarkup(word, "stack" + (" out" if i in removed else faded), told), i, bars))
+        how = (changed or {}).get(i)
+        rows.append(_word(WordMarkup(word, "stack" + (f" {how}" if how else faded), told), i, bars))
     return Markup('<div class="text stacks">{}</div>').format(Markup(" ").join(rows))
 
 
@@ -194,6 +194,25 @@ def probabilities(
     return Markup('<table class="probs" aria-label="{}">{}</table>').format(what, Markup("").join(rows))
 
 
+def replaced_only(
+    words: Sequence[str], changed: Mapping[int, str], after: Sequence[str] | None = None
+) -> Markup:
+    """Return a text without scores, its changed words marked; `after` as in `highlighted`."""
+    how = [changed.get(i, "") for i in range(len(words))]
+    rows = [WordMarkup(word, h, CHANGED.get(h, "no score")) for word, h in zip(words, how, strict=True)]
+    return _text(rows, after)
+
+
+def headed(title: str, says: str) -> Markup:
+    """Return a page's title, and in a line what it shows."""
+    return Markup('<h1 class="title">{}</h1><p class="note">{}</p>').format(title, says)
+
+
+def answered(said: Markup, bars: Markup, more: Markup | str = "") -> Markup:
+    """Return what the model says, what it might have said beside it, and remarks below."""
+    return Markup('<div class="answer"><div>{}{}</div>{}</div>').format(said, more, bars)
+
+
 def verdict(label: str, probability: float) -> Markup:
     """Return what the model decided."""
     return Markup('<p class="verdict"><b>{}</b> {:.3f}</p>').format(label, probability)
@@ -250,19 +269,30 @@ def facts(pairs: Iterable[tuple[str, str, str]]) -> Markup:
     return Markup('<div class="facts">{}</div>').format(Markup("").join(items))
 
 
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Markup:
+    """Return a small table of texts and numbers."""
+    top = Markup("").join(Markup('<th scope="col">{}</th>').format(cell) for cell in head)
+    lines = (Markup("").join(Markup("<td>{}</td>").format(cell) for cell in row) for row in rows)
+    body = Markup("").join(Markup("<tr>{}</tr>").format(line) for line in lines)
+    return Markup('<table class="small"><tr>{}</tr>{}</table>').format(top, body)
+
+
 def framed() -> Markup:
     """Return the style of the viewer's pages, which stands on each once."""
     return Markup("<style>{}{}</style>").format(Markup(STYLE), Markup(_file("frame.css")))
 
 
-def page(title: str, body: Markup) -> Markup:
-    """Return a whole page that needs nothing else, light or dark as its reader prefers."""
+def page(title: str, body: Markup, more_style: str = "") -> Markup:
+    """Return a whole page that needs nothing else, light or dark as its reader prefers.
+
+    `more_style` is CSS of ours, never a text of others.
+    """
     whole = Markup(
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{}</title>'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         '<style>{}{}</style></head><body class="page">{}</body></html>\n'
     )
-    return whole.format(title, Markup(PAGE_STYLE), Markup(STYLE), body)
+    return whole.format(title, Markup(PAGE_STYLE), Markup(STYLE + more_style), body)
 
 
 def _text(shown: Sequence[WordMarkup], after: Sequence[str] | None = None) -> Markup:

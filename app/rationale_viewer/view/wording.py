@@ -5,12 +5,28 @@ from __future__ import annotations
 from rationale_viewer.compute.explain import SLOW
 
 PAGES = {
-    "Explain": "Which words did the model use for a text, and how much work did it save on the others?",
+    "Explain": "A text goes in, the model answers, and the words that it used are coloured. "
+    "Click one to see the answer without it.",
     "People": "Words that annotators marked as evidence, and the rationale: words the model used.",
     "Errors": "What the model gets wrong, and which words decide there: spurious ones do again and again.",
     "Scores": "How well the methods of a run agree with human rationales, and with what the model does.",
     "Speed": "What dropping words saves in FLOPs and time, and what it costs in accuracy.",
 }
+TITLES = {"Explain": "Which words decided?"}
+FREE, ONE_BACK, MANY, UNKNOWN = "free", "one backward pass", "many passes", "not known"
+COSTS = {
+    FREE: "read off the pass that gives the answer, or known without any",
+    ONE_BACK: "the answer's gradient: about as long again as the answer, twice over",
+    MANY: "the model reads tens to hundreds of changed texts: seconds",
+    UNKNOWN: "not a method of this project",
+}
+OWN_COST = {
+    FREE: ("survivors", "contribution", "attention", "attention_max", "attention_layers", "rollout",
+           "value_norm", "position", "random"),
+    ONE_BACK: ("attention_x_gradient", "saliency", "gradient_x_input", "gradient_x_input_l1",
+               "gradient_x_input_l2", "attn_lrp", "gim"),
+    MANY: tuple(sorted(SLOW)),
+}  # fmt: skip
 METHODS_SAY = {
     "survivors": "how many layers of the model worked on the word before dropping it",
     "contribution": "how much the model itself expected the word to matter, mean of its layers",
@@ -42,6 +58,11 @@ METHODS_SAY = {
 def method_name(method: str) -> str:
     """Return how a method is listed on all pages: the address holds it so."""
     return f"{method} (slow)" if method in SLOW else method
+
+
+def cost_of(method: str) -> str:
+    """Return which of COSTS a method has."""
+    return next((cost for cost, methods in OWN_COST.items() if method in methods), UNKNOWN)
 
 
 def method_says(method: str) -> str:

@@ -1,81 +1,83 @@
 """A text on the page whose words can be pointed at, walked through with the arrow keys, and clicked.
 
-The markup comes from html.py; the script below only listens. What is told of the word in hand stands on
-a line below the text, where touch, keyboard and screen readers find it too.
+The markup comes from html.py; words.js only listens, and moves through the layers. What is told of the word
+in hand stands on a line below the text, where touch, keyboard and screen readers find it too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
 
 import streamlit as st
 from markupsafe import Markup
 
 from rationale_viewer.view.html import STYLE
 
-SCRIPT = """
-const states = new WeakMap();
-
-function listen(state) {
-  const { text, told } = state;
-  const word = (event) => event.target.closest?.('.w[data-i]');
-  const pick = (w) => { if (state.clickable) state.send('clicked', Number(w.dataset.i)); };
-  const tell = (event) => { const w = word(event); if (w) told.textContent = w.title; };
-  text.addEventListener('mouseover', tell);
-  text.addEventListener('focusin', tell);
-  text.addEventListener('click', (event) => { const w = word(event); if (w) { hold(state, w); pick(w); } });
-  text.addEventListener('keydown', (event) => {
-    const w = word(event), step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
-    if (!w || (!step && event.key !== 'Enter' && event.key !== ' ')) return;
-    event.preventDefault();
-    if (!step) { pick(w); return; }
-    const next = state.words[state.words.indexOf(w) + step];
-    if (next) { hold(state, next); next.focus(); }
-  });
-}
-
-function hold(state, w) {  // one stop for the Tab key, wherever the arrows led
-  state.words.forEach((other) => { other.tabIndex = -1; });
-  w.tabIndex = 0;
-  state.at = state.words.indexOf(w);
-}
-
-export default function ({ data, parentElement, setTriggerValue }) {
-  let state = states.get(parentElement);
-  if (!state) {
-    state = { text: document.createElement('div'), told: document.createElement('div'), at: 0 };
-    state.told.className = 'told';
-    state.told.setAttribute('aria-live', 'polite');
-    parentElement.append(state.text, state.told);
-    states.set(parentElement, state);
-    listen(state);
-  }
-  state.send = setTriggerValue;
-  state.clickable = data.clickable;
-  if (state.body === data.body) return;
-  const root = parentElement.getRootNode(), inside = state.text.contains(root.activeElement);
-  state.text.innerHTML = state.body = data.body;
-  state.told.textContent = data.hint;
-  state.words = [...state.text.querySelectorAll('.w[data-i]')];
-  state.words.forEach((w) => w.setAttribute('role', data.clickable ? 'button' : 'note'));
-  if (!state.words.length) return;
-  hold(state, state.words[state.at] ?? state.words[0]);
-  if (inside) state.words[state.at].focus();
-}
-"""
 HINT = "Point at a word, or walk with the arrow keys."
 CLICK_HINT = "Point at a word for its score; click it, or press Enter, to take it out."
-_component = st.components.v2.component("rationale_words", css=STYLE, js=SCRIPT)
+_SCRIPT = (Path(__file__).parent / "words.js").read_text(encoding="utf-8")
+_component = st.components.v2.component("rationale_words", css=STYLE, js=_SCRIPT)
 
 
-def show_words(body: Markup, key: str, on_click: Callable[[int], None] | None = None) -> None:
-    """Draw a text; `on_click` is called with the index of a word that was clicked."""
+@dataclass(frozen=True)
+class LayerWalk:
+    """For each word the last layer that works on it (0: none), what is told of each layer, where to begin."""
+
+    lived: Sequence[int]
+    says: Sequence[str]
+    at: int = 0
+
+
+@dataclass(frozen=True)
+class BesideWord:
+    """What stands beside a word: what the model says now, words for its place, whether it is changed."""
+
+    index: int
+    word: str
+    says: str
+    instead: Sequence[str] = ()
+    changed: bool = False
+
+
+@dataclass(frozen=True)
+class WordEvents:
+    """What is called when a word is clicked, when another is put in its place, and when a layer is chosen."""
+
+    click: Callable[[int], None]
+    swap: Callable[[int, str], None]
+
+
+def show_words(
+    body: Markup,
+    key: str,
+    events: WordEvents | None = None,
+    layers: LayerWalk | None = None,
+    beside: BesideWord | None = None,
+) -> int:
+    """Draw a text; return the layer that its slider stands at."""
 
     def clicked() -> None:
         chosen = st.session_state[key].clicked
-        if on_click is not None and chosen is not None:
-            on_click(int(chosen))
+        if events is not None and chosen is not None:
+            events.click(int(chosen))
 
-    hint = HINT if on_click is None else CLICK_HINT
-    data = {"body": str(body), "clickable": on_click is not None, "hint": hint}
-    _component(key=key, data=data, on_clicked_change=clicked)
+    def swapped() -> None:
+        chosen = st.session_state[key].swapped
+        if events is not None and chosen is not None:
+            events.swap(int(chosen[0]), str(chosen[1]))
+
+    data: dict[str, Any] = {
+        "body": str(body),
+        "clickable": events is not None,
+        "hint": HINT if events is None else CLICK_HINT,
+        "layers": None if layers is None else asdict(layers),
+        "beside": None if beside is None else asdict(beside),
+    }
+    found = _component(
+        key=key, data=data, default={"layer": 0 if layers is None else layers.at},
+        on_clicked_change=clicked, on_swapped_change=swapped, on_layer_change=lambda: None,
+    )  # fmt: skip
+    return int(found.layer or 0)

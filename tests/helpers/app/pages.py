@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import rationale_viewer.pages
@@ -21,3 +22,9 @@ def keyed(elements, key):
 
 def markup(at):
     return " ".join(e.proto.body for e in at.get("html"))
+
+
+def component(at, key="words"):
+    """What the component of that key was given."""
+    found = next(c for c in at.get("bidi_component") if key in c.proto.id)
+    return json.loads(found.proto.json)

@@ -1,0 +1,89 @@
+"""What can be taken away: the page's address, and the highlight as files, each made when it is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import numpy as np
+import streamlit as st
+from markupsafe import Markup
+
+from eraser.types import Mask
+from rationale.budgets import share_of, top_words
+from rationale.settings import THRESHOLD
+from rationale_viewer.compute.explain import ModelReading, Scored, text_of
+from rationale_viewer.pages.explain.asked import Explained
+from rationale_viewer.view import export, html
+from rationale_viewer.view.copy_link import copy_link
+from rationale_viewer.view.picture import animation, card
+from rationale_viewer.view.show import offer
+
+T = TypeVar("T")
+SHARE = 0.2  # of the words, as a rationale of a method that only ranks
+
+
+def offer_files(model_name: str, shown: Explained, layer: int) -> None:
+    """Offer the address and the files."""
+    with st.container(horizontal=True, key="share", gap="small"):
+        copy_link()
+        offer(_files(model_name, shown, layer), shown.asked.method)
+
+
+def _files(model_name: str, shown: Explained, layer: int) -> dict[str, tuple[Callable[[], str | bytes], str]]:
+    """Return what makes each file, and its ending."""
+    given, reading, scored, asked = shown.given, shown.reading, shown.scored, shown.asked
+    words, scores, label = reading.words, scored.scores, shown.label
+    title = f"{model_name}, {asked.method}: {_told(reading)}"
+    if label != reading.label and reading.kind != "value":
+        title += f", explained: {label}"
+    legend = html.score_legend(label if scored.signed else None)
+
+    kept = None if reading.layers is None else reading.layers.kept
+    now = None if kept is None or not layer else kept[layer]
+
+    def body(still: Mask | None) -> Markup:
+        coloured = html.highlighted(
+            words, scores, reading.pieces, still, after=given.after, signed=scored.signed
+        )
+        return coloured if given.query is None else html.note(given.query) + coloured
+
+    def line() -> str:
+        selected = scored.selected if scored.selected is not None else _top(scored)
+        return export.as_jsonl(text_of(*given), reading.label, reading.probs, scores, selected)
+
+    def latex() -> str:
+        return export.as_latex(words, export.shades_of(html.steps(scores), scored.signed), title, given.after)
+
+    one = card.Card(
+        _told(reading), f"{model_name} · {asked.method}", words, html.steps(scores), given.after,
+        label if scored.signed else None, now,
+    )  # fmt: skip
+    files: dict[str, tuple[Callable[[], str | bytes], str]] = {
+        "HTML": (lambda: export.as_html(title, legend, body(now)), "html"),
+        "LaTeX": (latex, "tex"),
+        "JSONL": (line, "jsonl"),
+        "PNG": (lambda: card.as_png(one), "png"),
+        "SVG": (lambda: card.as_svg(one), "svg"),
+    }
+    if kept is not None:
+        files |= {
+            "Layers, GIF": (lambda: animation.as_gif(one, kept), "gif"),
+            "Layers, WebP": (lambda: animation.as_webp(one, kept), "webp"),
+            "Layers, HTML": (lambda: animation.as_html(title, body(None), legend, kept), "layers.html"),
+        }
+    if reading.kind != "class":  # the official format knows one label a text
+        del files["JSONL"]
+    return files
+
+
+def _told(reading: ModelReading) -> str:
+    """Return in a line what the model says."""
+    if reading.kind == "class":
+        return f"{reading.label} {reading.probs[reading.label]:.3f}"
+    predicted = {x: p for x, p in reading.probs.items() if reading.kind == "value" or p > THRESHOLD}
+    return ", ".join(f"{label} {p:.3f}" for label, p in predicted.items()) or "no label"
+
+
+def _top(scored: Scored) -> Mask:
+    return top_words(np.asarray(scored.scores), share_of(len(scored.scores), SHARE))

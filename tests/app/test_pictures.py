@@ -1,0 +1,80 @@
+"""Cards and animations of a highlighted text."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ElementTree
+from io import BytesIO
+
+import numpy as np
+import pytest
+from PIL import Image
+from rationale_viewer.view import html
+from rationale_viewer.view.picture import animation, card
+from rationale_viewer.view.picture.card import Box, Card, Label, as_png, as_svg, laid_out
+
+from rationale.templates.palette import GONE, shade
+
+WORDS = ("A", "warm", "<b>film</b>", "&", "日本", "\x07bell", "x" * 300)
+CARD = Card("POS 0.982", "movies · survivors", WORDS, [1, 8, -3, 0, 2, 0, 4], speaks="POS")
+KEPT = np.array([[True] * 7, [False, True, True] + [False] * 4, [False, True] + [False] * 5])
+
+
+def test_every_word_is_on_the_card_in_its_colour_and_inside_it():
+    layout = laid_out(CARD)
+    labels = {item.text: item for item in layout.items if isinstance(item, Label)}
+    assert {"POS 0.982", "movies · survivors", "for POS", "against POS", *WORDS[:5]} <= set(labels)
+    colours = [item.colour for item in layout.items if isinstance(item, Box)]
+    assert colours[:3] == [shade(1).light, shade(8).light, shade(-3).light]
+    for item in labels.values():
+        assert item.x >= 0
+        assert item.x + item.width <= card.WIDTH - card.MARGIN + 1
+        assert item.y < layout.height
+
+
+def test_words_beyond_the_last_line_are_counted():
+    layout = laid_out(Card("POS", "m", ["word"] * 2000, [1] * 2000))
+    shown = [i.text for i in layout.items if isinstance(i, Label)]
+    (rest,) = [text for text in shown if text.startswith("… and ")]
+    assert rest == f"… and {2000 - shown.count('word')} more words"
+
+
+def test_words_that_a_layer_dropped_are_pale():
+    layout = laid_out(Card("POS", "m", ("a", "b"), [8, 8], kept=np.array([True, False])))
+    words = {i.text: i.colour for i in layout.items if isinstance(i, Label)}
+    assert words["b"] == GONE.light != words["a"]
+    assert [i.colour for i in layout.items if isinstance(i, Box)].count(shade(8).light) == 2  # word, legend
+
+
+def test_svg_is_xml_without_markup_of_others_and_as_large_as_the_png():
+    root = ElementTree.fromstring(as_svg(CARD))
+    names = {element.tag.rpartition("}")[2] for element in root.iter()}
+    assert names == {"svg", "title", "rect", "g", "text"}
+    assert "<b>film</b>" in [e.text for e in root.iter() if e.tag.endswith("text")]
+    with Image.open(BytesIO(as_png(CARD))) as picture:
+        assert picture.size == (int(root.get("width")), int(root.get("height")))
+        assert picture.size >= (1200, 630)
+
+
+@pytest.mark.parametrize("make", [animation.as_gif, animation.as_webp])
+def test_an_animation_has_a_frame_for_each_layer(make):
+    with Image.open(BytesIO(make(CARD, KEPT))) as moving:
+        assert moving.n_frames == len(KEPT)
+        assert moving.size == (600, laid_out(CARD).height // 2)
+
+
+def test_frames_tell_how_many_words_are_left():
+    feet = [frame.foot for frame in animation.frames(CARD, KEPT)]
+    assert feet == ["7 words go in", "layer 1 of 2: 2 of 7 words", "layer 2 of 2: 1 of 7 words"]
+
+
+def test_the_animated_page_has_no_script_and_fades_each_word_after_its_last_layer():
+    body = html.highlighted(WORDS, np.ones(7), [("p",)] * 7)
+    page = animation.as_html("<title>", body, html.score_legend(None), KEPT)
+    assert "<script" not in page
+    assert "http" not in page
+    assert "&lt;title&gt;" in page
+    first, second = page.index("@keyframes f0"), page.index("@keyframes f1")
+    assert '.w[data-i="0"],.w[data-i="3"]' in page[first:second]
+    assert '.w[data-i="2"]{animation:f1 ' in page[second:]
+    assert '.w[data-i="1"]' not in page.split("</style>")[0]  # is kept to the end
+    assert "prefers-reduced-motion" in page
