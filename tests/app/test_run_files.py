@@ -218,8 +218,10 @@ def test_a_spoilt_curve_is_told(tmp_path):
             draw_curve(tmp_path / "speeds.csv")
 
 
-READ = {"Explain": ("predictions",), "People": ("facts", "predictions"),
-        "Errors": ("facts", "predictions"), "Scores": ("facts", "table", "link"), "Speed": ("table",)}  # fmt: skip
+READ = {
+    "Explain": ("predictions",), "People": ("facts", "predictions"), "Errors": ("facts", "predictions"),
+    "Scores": ("facts", "table", "link"), "Speed": ("table",),
+}  # fmt: skip
 SPOILT = [
     pytest.param(page, spoil, marks=[pytest.mark.slow] * (spoil not in READ[page]))  # of no matter there
     for page in READ
