@@ -35,6 +35,7 @@ from rationale.hf.folder_checks import TRAINING_RECORD as TRAINING_RECORD
 from rationale.hf.folder_checks import check_answer, check_folder, first_line, read_config, read_object
 from rationale.hf.identity import fingerprint
 from rationale.hf.positions import longest, read_at_once
+from rationale.hf.rationale_head import RationaleHead, load_head
 from rationale.hf.tokenizer_files import check_fetched, check_tokenizer_files, check_usable, why_unread
 from rationale.inference.predict import read_model
 from rationale.models import adapler, dact, inforcoef  # noqa: F401 (known to Auto classes from here)
@@ -44,7 +45,6 @@ from rationale.models.capabilities import without_removal as without_removal_of
 from rationale.models.packed.alone import length_matters, settled
 from rationale.models.packed.entry import takes_types
 from rationale.models.packed.layers import anatomy_of
-from rationale.models.rationale_head import RationaleHead, load_head
 from rationale.pass_cache import PassCache
 from rationale.settings import LongTexts, Precision
 from rationale.text.encode import Batch, Encoder

@@ -67,7 +67,7 @@ METHODS_IN_ORDER = (
     "saliency", "random", "gradient_x_input", "rollout",
     "attention_max", "deeplift", "attention_layers", "gradient_shap", "occlusion", "gim",
     "attn_lrp", "position", "lime", "value_norm",
-    "attention_x_gradient", "gradient_x_input_l1", "gradient_x_input_l2",
+    "attention_x_gradient", "gradient_x_input_l1", "gradient_x_input_l2", "learned",
 )  # fmt: skip
 
 

@@ -23,9 +23,9 @@ from eraser import Dataset, Example, Fault, InputError
 from eraser.types import Floats
 from rationale.attribution.attention import reading_weights
 from rationale.hf.classifier import Classifier
+from rationale.hf.rationale_head import RationaleHead
 from rationale.models.packed.layers import LayerCall, depth_of, width_of
 from rationale.models.packed.soft import run_padded, weighed
-from rationale.models.rationale_head import RationaleHead
 from rationale.text.encode import Batch
 from rationale.text.windows import OUTSIDE, Window
 from rationale.training.loop import TrainingWindow

@@ -35,8 +35,8 @@ from rationale.hf.classifier import (
 from rationale.hf.device import pick_device, use_bf16
 from rationale.hf.folder_checks import content_of_model
 from rationale.hf.positions import longest
+from rationale.hf.rationale_head import save_head
 from rationale.inference.predict import piece_budget, text_probs
-from rationale.models.rationale_head import save_head
 from rationale.settings import digest
 from rationale.text.encode import Batch, Encoder
 from rationale.text.windows import length_batches

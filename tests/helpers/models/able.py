@@ -8,7 +8,7 @@ import torch
 
 from rationale.attribution import METHODS
 from rationale.hf.classifier import Classifier
-from rationale.models.rationale_head import RationaleHead
+from rationale.hf.rationale_head import RationaleHead
 from tests.conftest import dropping
 
 UNTAUGHT = tuple(name for name, of in METHODS.items() if not of.taught)  # need no rationale head

@@ -12,7 +12,7 @@ from eraser import Dataset, Example, InputError
 from eraser.types import Document, Evidence, Span
 from rationale.attribution import AttributionInput, attribute
 from rationale.hf.classifier import load_classifier, read_settings
-from rationale.models.rationale_head import FILE
+from rationale.hf.rationale_head import FILE
 from rationale.text.encode import Encoder
 from rationale.training import dense
 from rationale.training.align import Alignment, attention_loss, head_loss, with_marks
