@@ -42,6 +42,7 @@ def test_words_that_a_layer_dropped_are_pale():
     layout = laid_out(Card("POS", "m", ("a", "b"), [8, 8], kept=np.array([True, False])))
     words = {i.text: i.colour for i in layout.items if isinstance(i, Label)}
     assert words["b"] == GONE.light != words["a"]
+    violet = shade(8, signed=False).light
     assert [i.colour for i in layout.items if isinstance(i, Box)].count(
         shade(8, signed=False).light
     ) == 2  # word, legend
