@@ -44,7 +44,7 @@ class Watched(Ruled):
         conserves = not followed_by or softmax or self._conserves(func, args, kwargs)
         found = super().run(func, args, kwargs)
         for output in followed(found) if softmax or not conserves else ():
-            output.register_hook(self._noting(func.__name__, softmax))
+            output.register_hook(self._noting(func.__name__, softmax))  # type: ignore[no-untyped-call]
         return found
 
     def _noting(self, name: str, softmax: bool) -> Any:

@@ -234,7 +234,7 @@ def _activates(module: nn.Module) -> bool:
         return False
     x = torch.tensor(TRIED)  # [N]
     try:
-        together, alone = module(x), torch.cat([module(part) for part in x.split(1)])  # [N], [N]
+        together, alone = module(x), torch.cat([module(part) for part in x[:, None]])  # [N] twice
         twice = module(2 * x)  # [N]
     except Exception:  # a module of another kind
         return False
