@@ -1,8 +1,8 @@
 """Planted truth: texts whose label depends on known words, and what answers by them alone.
 
 Three plants: a word (`A` or none), a pair (both words of it, or one alone), a position (`A` twice, the first
-word among them or not). What has the label `without` has no word of its own: a model that looks for that never
-needs the planted one. The other words are those of the data at hand, without the planted ones.
+word among them or not). What has the label `without` has no word of its own: a model that looks for that one
+never needs the planted word. The other words are those of the data at hand, without the planted ones.
 
 Of a model a small one with the same tokenizer is trained on them; of a function of texts the rule itself is a
 function.
