@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from rationale_viewer.compute import explain, exported
@@ -40,3 +42,20 @@ def test_answer_layers_and_survivors_are_those_of_the_model(adaptive, tmp_path, 
 def test_only_the_shipped_model_has_an_exported_file(adaptive, tmp_path):
     assert exported.exported(LoadedModel("x", adaptive)) is None
     assert exported.exported(LoadedModel("x", adaptive, folder=str(tmp_path))) is None
+
+
+def test_a_text_that_was_left_is_read_no_further(monkeypatch):
+    class LeftError(Exception):
+        pass
+
+    def still_wanted():
+        if len(asked) == 2:
+            raise LeftError
+
+    asked = []
+    monkeypatch.setattr(exported, "still_wanted", still_wanted)
+    graph = SimpleNamespace(read=asked.append)
+    model = SimpleNamespace(graph=graph, described=SimpleNamespace(depth=2))
+    with pytest.raises(LeftError):
+        exported.quick_reading(model, ["first", "second", "third"], 9)
+    assert asked == ["first", "second"]

@@ -21,7 +21,7 @@ from rationale.onnx.session import Read
 from rationale.onnx.shipped import cached_file
 from rationale.text.windows import OUTSIDE, Ints, Window, words_between
 from rationale.text.word_scores import BELOW_ONE, word_scores
-from rationale_viewer.session.state import LoadedModel
+from rationale_viewer.session.state import LoadedModel, still_wanted
 
 
 @dataclass(frozen=True)
@@ -51,8 +51,12 @@ def _loaded(file: Path) -> OnnxModel:
 
 
 def quick_reading(model: OnnxModel, windows: Sequence[Window], n_words: int) -> QuickReading:
-    """Return what the exported model says of a text's windows."""
-    reads, depth = [model.graph.read(window) for window in windows], model.described.depth
+    """Return what the exported model says of a text's windows; stops where the reader has moved on."""
+    depth = model.described.depth
+    reads: list[Read] = []
+    for window in windows:
+        still_wanted()
+        reads.append(model.graph.read(window))
     kept = np.zeros((depth + 1, n_words), dtype=bool)  # [L+1,W]
     tokens = np.zeros((depth + 1, len(windows)), dtype=np.int64)  # [L+1,window]
     for column, (window, read) in enumerate(zip(windows, reads, strict=True)):
