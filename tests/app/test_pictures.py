@@ -42,10 +42,8 @@ def test_words_that_a_layer_dropped_are_pale():
     layout = laid_out(Card("POS", "m", ("a", "b"), [8, 8], kept=np.array([True, False])))
     words = {i.text: i.colour for i in layout.items if isinstance(i, Label)}
     assert words["b"] == GONE.light != words["a"]
-    violet = shade(8, signed=False).light
-    assert [i.colour for i in layout.items if isinstance(i, Box)].count(
-        shade(8, signed=False).light
-    ) == 2  # word, legend
+    violet, boxes = shade(8, signed=False).light, [i for i in layout.items if isinstance(i, Box)]
+    assert [box.colour for box in boxes].count(violet) == 2  # word, legend
 
 
 def test_svg_is_xml_without_markup_of_others_and_as_large_as_the_png():
