@@ -57,7 +57,8 @@ def believe(  # noqa: PLR0913 (what a card is made of)
     trust.check()
     settings, others, begin = with_baselines(choices).settings, models or {}, time.process_time()
     of = _made_of(classifier, dataset, settings, trust, names, others)
-    claim(folder, "trust", of, (settings.model, dataset.source), (f"{PARTS}/*.parquet",), overwrite)
+    reads = (settings.model, dataset.source)
+    claim(folder, "trust", of, reads, (), overwrite)  # parts stay: their names say what they hold
     planned = plan(classifier, dataset, settings, folder / SCORES, explained, True, imports)
     subject = subject_of(planned, trust, folder / PARTS, others)
     seconds = time.process_time() - begin

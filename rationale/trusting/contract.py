@@ -87,7 +87,8 @@ class Finding:
 
     def to_record(self) -> dict[str, Any]:
         """Return it as JSON holds it: None for a number that is none."""
-        return _plain({**vars(self), "details": dict(self.details)})
+        found: dict[str, Any] = _plain({**vars(self), "details": dict(self.details)})
+        return found
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> Self:
