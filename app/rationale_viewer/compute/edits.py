@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 import torch
@@ -99,7 +100,8 @@ def alike(held: LoadedModel, word: str, most: int = ALIKE) -> tuple[str, ...]:
     if not ids:
         return ()
     with torch.inference_mode():
-        table = classifier.model.get_input_embeddings().weight.detach().float()  # [V,D]
+        embeddings: Any = classifier.model.get_input_embeddings()
+        table = embeddings.weight.detach().float()  # [V,D]
         table = torch.nn.functional.normalize(table, dim=-1)
         near = table @ torch.nn.functional.normalize(table[ids].mean(0), dim=-1)  # [V]
     nearest = near.topk(min(40 * most, len(near))).indices.tolist()
