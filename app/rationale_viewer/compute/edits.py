@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,6 +16,7 @@ import torch
 from eraser import Fault, InputError
 from eraser.types import Floats
 from eraser.words import gaps, placed
+from rationale.hf.classifier import Classifier
 from rationale.inference.ablate import Erasure, ablate
 from rationale.settings import ErasureMode
 from rationale_viewer.compute.explain import Given, ModelReading
@@ -90,14 +92,16 @@ def _rebuilt(given: Given, words: Sequence[str]) -> str | None:
 
 def alike(held: LoadedModel, word: str, most: int = ALIKE) -> tuple[str, ...]:
     """Return the words whose embeddings are nearest to a word's; none of a model that has no embeddings."""
-    if held.classifier.opaque or not word.isalpha():
+    classifier = held.classifier
+    if not isinstance(classifier, Classifier) or not word.isalpha():
         return ()
-    tokenizer = held.classifier.encoder.tokenizer
+    tokenizer = classifier.encoder.tokenizer
     ids = tokenizer(word, add_special_tokens=False)["input_ids"]
     if not ids:
         return ()
     with torch.inference_mode():
-        table = held.classifier.model.get_input_embeddings().weight.detach().float()  # [V,D]
+        embeddings: Any = classifier.model.get_input_embeddings()
+        table = embeddings.weight.detach().float()  # [V,D]
         table = torch.nn.functional.normalize(table, dim=-1)
         near = table @ torch.nn.functional.normalize(table[ids].mean(0), dim=-1)  # [V]
     nearest = near.topk(min(40 * most, len(near))).indices.tolist()

@@ -86,7 +86,7 @@ def _answer(text: Explained, after: Answers | None, hand: InHand) -> Markup:
         notes.append(f"The words below are explained for {explained}; labels above {THRESHOLD:g} are said.")
     elif explained != reading.top:
         notes.append(f"The words below are explained for {explained}, not for {reading.label}.")
-    bars: Markup | str = ""
+    bars = Markup("")
     if reading.kind != "value":
         predicted = [x for x, p in shown.items() if p > THRESHOLD] if reading.kind == "labels" else None
         bars = html.probabilities(shown, before, predicted=predicted)
