@@ -22,13 +22,13 @@ from eraser.metrics.agreement import MetricColumns
 from eraser.metrics.table import defined, rows_of
 from eraser.types import Kind
 from rationale.evaluation.disagreement import MIN_WORDS, Found, furthest_apart, furthest_from_people
-from rationale.evaluation.per_example import DELTA, NO_BUDGET, TAU, per_example_metrics, per_example_times
+from rationale.evaluation.per_example import DELTA, MODEL, NO_BUDGET, TAU, per_example_metrics, per_example_times
 from rationale.evaluation.plan import Evaluation, joined
 from rationale.evaluation.savings import ComputeSavings
 from rationale.evaluation.stored.columns import PER_EXAMPLE, TIMES, ColumnMap, ColumnsFile, ColumnsWriter, Key
 from rationale.settings import EvaluateSettings
 
-N_EXAMPLES = 3  # of each kind
+N_EXAMPLES, N_WRONG = 3, 10  # of each kind; of wrong predictions
 NotableExample = tuple[
     float | None, dict[str, Any]
 ]  # why an example is worth a look, and what the page shows of it
@@ -41,6 +41,8 @@ class NotableExamples:
     far: list[NotableExample] = field(default_factory=list)
     apart: list[NotableExample] = field(default_factory=list)
     marked: list[NotableExample] = field(default_factory=list)
+    wrong: list[NotableExample] = field(default_factory=list)
+    n_wrong: int = 0
 
     def add(self, evaluation: Evaluation, columns: Mapping[Key, list[MetricColumns]]) -> None:
         """Look through some more."""
@@ -58,6 +60,9 @@ class NotableExamples:
         self.apart = _lowest(self.apart + notable(furthest_apart(pairs, sizes, N_EXAMPLES)))
         first = [(None, _example(evaluation, precision, i, None)) for i in marked[:N_EXAMPLES]]
         self.marked = (self.marked + first)[:N_EXAMPLES]
+        wrong = _wrong(evaluation, columns)
+        self.n_wrong += len(wrong)
+        self.wrong = sorted(self.wrong + notable(wrong[:N_WRONG]), key=lambda pair: -(pair[0] or 0.0))[:N_WRONG]
 
     def sections(self) -> list[dict[str, Any]]:
         """The examples by why they are worth a look: title, what the number is, examples."""
@@ -73,8 +78,25 @@ class NotableExamples:
                 self.apart,
             ),
             ("First examples", "with human evidence", self.marked),
+            (
+                "Wrong predictions",
+                f"{self.n_wrong} in all; probability of the predicted class, highest first",
+                self.wrong,
+            ),
         )
         return [{"title": t, "number": n, "examples": [e for _, e in found]} for t, n, found in told]
+
+
+def _wrong(evaluation: Evaluation, columns: Mapping[Key, list[MetricColumns]]) -> list[Found]:
+    """Return the wrong predictions with how sure the model was, surest first; none where a number is told."""
+    known = columns.get(("accuracy", NO_BUDGET, MODEL), [])
+    predictions = evaluation.predictions[evaluation.settings.methods[0], evaluation.budgets[0]]
+    found = [
+        (i, float(max(predictions[i].probs.values())))
+        for i, column in enumerate(known)
+        if column is not None and not column[0]
+    ]
+    return sorted(found, key=lambda pair: -pair[1])
 
 
 def _lowest(found: list[NotableExample]) -> list[NotableExample]:

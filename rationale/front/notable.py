@@ -10,7 +10,7 @@ from eraser import Fault, InputError
 from eraser.errors import short_repr
 from rationale.templates import fragment
 
-SECTIONS = ("annotators", "methods", "first")  # as rationale.evaluation.collect lists them
+SECTIONS = ("annotators", "methods", "first", "wrong")  # as rationale.evaluation.collect lists them
 
 
 @dataclass(frozen=True, repr=False)

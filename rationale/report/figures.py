@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import pandas as pd
 from matplotlib.figure import Figure
 
 from rationale.evaluation.per_example import NO_BUDGET, OF_LAYERS
@@ -28,7 +29,7 @@ COST = ("cost", NO_BUDGET)
 def people_figure(tables: Tables, budget: str) -> Figure:
     """Return agreement with human rationales: token F1, false-positive rate, average precision."""
     n_methods = tables.curves.method.nunique()
-    figure, axes = new_figure(3, width=3.6, height=max(3.2, 0.6 + 0.2 * n_methods))
+    figure, axes = new_figure(3, width=4.0, height=max(3.2, 0.6 + 0.2 * n_methods))
     for ax, place in zip(axes, (("token_f1", budget), ("false_positive_rate", budget), AGREES), strict=True):
         intervals(ax, tables.scores, *place)
     return figure
@@ -45,7 +46,7 @@ def faithfulness_figure(tables: Tables, budget: str) -> Figure:
 
 def tradeoff_figure(tables: Tables, budget: str) -> Figure:
     """Return plausibility against faithfulness."""
-    figure, (axes,) = new_figure(1, width=6.4, height=4.6)
+    figure, (axes,) = new_figure(1, width=8.0, height=4.8)
     label_marks(scatter(axes, tables.scores, AGREES, TRUSTED))
     return figure
 
@@ -81,40 +82,59 @@ def layers_figure(tables: Tables, budget: str) -> Figure | None:
     return figure
 
 
+def drawn_scores(*shown: tuple[str, str | None]) -> Callable[[Tables, str], pd.DataFrame]:
+    """Return what picks the scores that a figure shows, each (metric, budget; None: the leading one)."""
+
+    def pick(tables: Tables, budget: str) -> pd.DataFrame:
+        scores = tables.scores
+        places = [(metric, at or budget) for metric, at in shown]
+        kept = [place in places for place in zip(scores.metric, scores.budget, strict=True)]
+        return scores[kept]
+
+    return pick
+
+
 @dataclass(frozen=True)
 class Drawing:
-    """How a figure is made from tables and the leading budget, and what is said below it."""
+    """How a figure is made from tables and the leading budget, what is said below it, and its numbers."""
 
     make: Callable[[Tables, str], Figure | None]
     says: str
+    data: Callable[[Tables, str], pd.DataFrame]
 
 
 FIGURES = {
     "agreement": Drawing(
         people_figure,
         "Agreement with human rationales, with 95 % intervals. Dashed: random.",
+        drawn_scores(("token_f1", None), ("false_positive_rate", None), AGREES),
     ),
     "tradeoff": Drawing(
         tradeoff_figure,
         "Plausibility (do annotators agree?) against faithfulness (did the model use it?); 95 % intervals.",
+        drawn_scores(AGREES, TRUSTED),
     ),
     "cost": Drawing(
         cost_figure,
         "What a method costs against what it gives, with 95 % intervals. The cost axis is logarithmic.",
+        drawn_scores(COST, AGREES, TRUSTED),
     ),
     "faithfulness": Drawing(
         faithfulness_figure,
         "Mean drop of the predicted class's probability (of the label explained where a text has several, of "
         "the number itself where a model gives one) without, and with only, the best words.",
+        lambda tables, budget: tables.curves,
     ),
     "methods": Drawing(
         methods_figure,
         "Do methods rank words alike? Mean over examples of Kendall's τ-b between word scores; 1 the same "
         "order, 0 none, -1 the reverse.",
+        lambda tables, budget: tables.agreement,
     ),
     "layers": Drawing(
         layers_figure,
         "The words that reached each layer, against the same number of words of each other method. "
         "Band: 95 % interval of the survivors.",
+        lambda tables, budget: tables.layers,
     ),
 }

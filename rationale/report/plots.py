@@ -14,10 +14,10 @@ from matplotlib.legend import Legend
 from matplotlib.ticker import FuncFormatter
 
 from rationale.evaluation.per_example import NO_BUDGET, SURVIVORS
+from rationale.report.names import in_words, metric_name
 from rationale.templates.palette import COLOURS, HATCHES, MARKERS, look
 
 LEAST_MS = 1e-3  # what a cost of nothing is drawn at, on a logarithmic axis
-ARROWS = {"higher": "↑", "lower": "↓", "": ""}  # which way is better
 STYLE: Any = {
     "font.size": 9,
     "axes.spines.top": False,
@@ -68,15 +68,17 @@ def intervals(axes: Axes, scores: pd.DataFrame, metric: str, budget: str) -> Axe
     rows = scores[(scores.metric == metric) & (scores.budget == budget)]
     lower = bool((rows.better == "lower").any())
     rows = rows.sort_values("value", ascending=not lower)
-    y = np.arange(len(rows))
+    y, looks = np.arange(len(rows)), look(rows.method)
     spread = np.clip(np.stack([rows.value - rows.low, rows.high - rows.value]), 0, None)
-    axes.errorbar(rows.value, y, xerr=spread, fmt="o", color=COLOURS[0], capsize=3)
+    for place, (colour, marker) in enumerate(looks[m] for m in rows.method):
+        ends = spread[:, place : place + 1]
+        axes.errorbar([rows.value.iloc[place]], [place], xerr=ends, fmt=marker, color=colour, capsize=3)
     axes.set_yticks(y, rows.method, parse_math=False)
     floor = rows[rows.method == "random"].value
     if len(floor):
         axes.axvline(float(floor.iloc[0]), color="#666666", linestyle="--", linewidth=1)
     at = "" if budget == NO_BUDGET else f"budget {budget}, "
-    axes.set_xlabel(f"{metric} {ARROWS['lower' if lower else 'higher']}")
+    axes.set_xlabel(in_words(metric, "lower" if lower else "higher"))
     axes.set_title(f"{at}n = {int(rows.n.max()) if len(rows) else 0}", fontsize=9, parse_math=False)
     return axes
 
@@ -101,11 +103,11 @@ def scatter(axes: Axes, scores: pd.DataFrame, x: tuple[str, str], y: tuple[str, 
         axes.errorbar(at, other.value, xerr=spread[0], yerr=spread[1], label=method, **style)
     for side, name, label in ((sides[0], x, axes.set_xlabel), (sides[1], y, axes.set_ylabel)):
         if len(side):
-            label(f"{name[0]} {ARROWS[side.better.iloc[0]]}, n = {int(side.n.max())}")
+            label(f"{in_words(name[0], side.better.iloc[0])}; n = {int(side.n.max())}")
     if x[0] == "cost":
         axes.set_xscale("log")
         axes.xaxis.set_major_formatter(FuncFormatter(lambda ms, _: f"{ms:g}"))
-        axes.set_xlabel("cost (ms per example, median) ↓")
+        axes.set_xlabel(in_words("cost", "lower"))
     axes.margins(x=0.18, y=0.12)  # room for names
     return axes
 
@@ -124,8 +126,7 @@ def ablation_curves(axes: Axes, curves: pd.DataFrame, side: str) -> Axes:
         rows = curves[curves.method == method]
         axes.plot(rows.fraction * 100, rows[side], marker=marker, color=colour, label=method, markersize=4)
     axes.set_xlabel("share of the words (%)")
-    name = "comprehensiveness ↑" if side == "without" else "sufficiency ↓"
-    axes.set_ylabel(name)
+    axes.set_ylabel(in_words("comprehensiveness" if side == "without" else "sufficiency"))
     axes.set_xscale("log")
     ticks = sorted({float(f) * 100 for f in curves.fraction})
     axes.set_xticks(ticks, [f"{t:g}" for t in ticks])
@@ -172,7 +173,7 @@ def layer_curves(axes: Axes, layers: pd.DataFrame, metric: str) -> Axes:
     shares = rows.drop_duplicates("layer").set_index("layer").words
     axes.set_xticks(list(shares.index), [f"{layer}\n{share:.0%}" for layer, share in shares.items()])
     axes.set_xlabel("layer, and the share of the words that reached it")
-    axes.set_ylabel(f"{metric} {'↓' if metric == 'false_positive_rate' else '↑'}")
+    axes.set_ylabel(in_words(metric))
     axes.set_title(f"n = {int(rows.n.max())}", fontsize=9)
     return axes
 
@@ -211,7 +212,7 @@ def speed_lines(axes: Axes, table: pd.DataFrame, x: str, label: str) -> Axes:
     axes.xaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}"))
     axes.xaxis.set_minor_formatter(FuncFormatter(lambda v, _: f"{v:g}" if f"{v:g}"[0] in "235" else ""))
     axes.set_xlabel(label)
-    axes.set_ylabel("accuracy ↑")
+    axes.set_ylabel("accuracy, higher is better")
     return axes
 
 
@@ -235,8 +236,8 @@ def exit_figure(table: pd.DataFrame) -> Figure:
             rows.share, rows.accuracy_low, rows.accuracy_high, color=colour, alpha=0.08, linewidth=0
         )
     axes[0].set_xlim(0, 1.02)
-    axes[0].set_xlabel("FLOPs / the dense model's ↓")
-    axes[0].set_ylabel("accuracy ↑")
+    axes[0].set_xlabel("FLOPs, as a share of the dense model's, lower is better")
+    axes[0].set_ylabel("accuracy, higher is better")
     axes[0].set_title(f"n = {int(table.n.max())}", fontsize=9)
     shared_legend(figure)
     return figure
@@ -272,7 +273,7 @@ def groups(axes: Axes, table: pd.DataFrame) -> Axes:
         n = f"{most}" if least == most else f"{least} to {most}"
         style: Any = {"fmt": MARKERS[i % len(MARKERS)], "color": COLOURS[i % len(COLOURS)], "capsize": 3}
         axes.errorbar(rows.value, y, xerr=spread, label=f"{name}, n = {n}", markersize=5, **style)
-    axes.set_yticks(range(len(metrics)), metrics, parse_math=False)
+    axes.set_yticks(range(len(metrics)), [metric_name(m) for m in metrics], parse_math=False)
     axes.invert_yaxis()
     name_lines(axes)
     return axes
@@ -296,15 +297,15 @@ def layer_parts(axes: Axes, table: pd.DataFrame) -> Axes:
         below = below + table[name].to_numpy()
     axes.set_xticks(list(table.layer))
     axes.set_xlabel("layer")
-    axes.set_ylabel("GFLOPs a window (mean) ↓")
+    axes.set_ylabel("GFLOPs a window (mean), lower is better")
     return axes
 
 
 def dial_figure(table: pd.DataFrame) -> Figure:
     """Return accuracy, token F1 and false-positive rate against speed, and tokens in each layer."""
     figure, axes = new_figure(4, width=3.4)
-    for ax, metric, arrow in zip(axes, ("accuracy", "token_f1", "false_positive_rate"), "↑↑↓", strict=False):
-        frontier(ax, table, metric, f"{metric} {arrow}")
+    for ax, metric in zip(axes, ("accuracy", "token_f1", "false_positive_rate"), strict=False):
+        frontier(ax, table, metric, in_words(metric))
         n = int(table[f"{metric}_n"].max())
         ax.set_title(f"n = {n}", fontsize=9)
     kept_tokens(
@@ -318,7 +319,7 @@ def tune_figure(table: pd.DataFrame) -> Figure:
     figure, axes = new_figure(2, width=4.6)
     axes[0].plot(table.speedup, table.val_accuracy, ".", color="#999999", label="every epoch")
     best = table[table.frontier].sort_values("speedup")
-    frontier(axes[0], best, "val_accuracy", "val accuracy ↑")
+    frontier(axes[0], best, "val_accuracy", "val accuracy, higher is better")
     name_lines(axes[0])
     kept_tokens(axes[1], best, [f"{r} ({s:.1f}x)" for r, s in zip(best.run, best.speedup, strict=True)])
     return figure

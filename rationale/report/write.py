@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import base64
 import platform
 from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
-from math import isnan
 from pathlib import Path
 from typing import Any
 
@@ -18,49 +16,22 @@ from eraser.files.owned import claim, read_made, together
 from eraser.files.whole import write_bytes, write_json, write_text
 from eraser.metrics.bootstrap import GROUPS
 from rationale.evaluation.collect import RunSummary, collect
-from rationale.evaluation.per_example import NO_BUDGET
 from rationale.evaluation.plan import Evaluation
-from rationale.report.annotators import ANNOTATOR_TABLES, annotator_tables, has_annotators_or_groups
+from rationale.report.annotators import annotator_tables, has_annotators_or_groups
 from rationale.report.figures import FIGURES
+from rationale.report.page import records, render
 from rationale.report.plots import png
 from rationale.report.summary import (
-    N_OF_WORDS,
     Tables,
     all_tables,
-    headline,
     in_markdown,
     in_words,
     latex,
     markdown,
     of_answers,
-    of_units,
-    ranking,
     summary_cells,
 )
 from rationale.settings import as_record
-from rationale.templates import fragment
-
-TEMPLATE = "report.html"
-RANKED = (
-    ("token_f1", True),
-    ("false_positive_rate", True),
-    ("iou_f1_eraser", True),
-    ("average_precision", False),
-    ("aopc_comprehensiveness", False),
-    ("aopc_sufficiency", False),
-)
-
-HEADS = {  # of the page's columns of agreement
-    "token_f1": "token F1 ↑",
-    "false_positive_rate": "false-pos. rate ↓",
-    "iou_f1_eraser": "IOU F1 ↑",
-    "average_precision": "avg. precision ↑",
-    "sentence_f1": "sentence F1 ↑",
-    "sentence_precision": "sentence precision ↑",
-    "sentence_recall": "sentence recall ↑",
-    "sentence_average_precision": "sentence avg. precision ↑",
-}
-
 
 def write_run(evaluation: Evaluation | Iterable[Evaluation], dataset: Dataset, folder: Path) -> Tables:
     """Write everything a run has to show; return its tables.
@@ -91,6 +62,7 @@ def write_report(found: RunSummary, dataset: Dataset, folder: Path) -> Tables:
         write_text(folder / f"{name}.csv", as_csv(table))
     for name, image in images.items():
         write_bytes(folder / "figures" / f"{name}.png", image)
+        write_text(folder / "figures" / f"{name}.csv", as_csv(FIGURES[name].data(tables, budget)))
     write_text(folder / "report.html", render(tables, facts, images, found.sections, people))
     return tables
 
@@ -146,12 +118,6 @@ def legend(facts: dict[str, Any]) -> list[str]:
     return [f"Brackets: {facts['intervals']}. {best}", *(f"Note: {note}." for note in facts["notes"])]
 
 
-def records(table: pd.DataFrame) -> list[dict[str, Any]]:
-    """Return a table's rows; NaN, which JSON does not know, as null."""
-    rows = table.to_dict("records")
-    return [{str(k): None if isinstance(v, float) and isnan(v) else v for k, v in r.items()} for r in rows]
-
-
 def run_facts(found: RunSummary) -> dict[str, Any]:
     """Return what a reader needs to make the numbers again."""
     libraries = ("torch", "transformers", "captum", "numpy", "scikit-learn", "rationale-suite")
@@ -173,30 +139,3 @@ def _version(library: str) -> str:
         return version(library)
     except PackageNotFoundError:  # a function of texts needs no transformers
         return "not installed"
-
-
-def render(
-    tables: Tables,
-    facts: dict[str, Any],
-    images: dict[str, bytes],
-    sections: list[dict[str, Any]],
-    people: dict[str, pd.DataFrame],
-) -> str:
-    """Return the report as one HTML page, every text escaped."""
-    scores, paired, budgets = tables.scores, tables.paired, facts["budgets"]
-    rankings = []
-    for metric, has_budget in of_units(RANKED, scores):
-        for at in budgets if has_budget else (NO_BUDGET,):
-            rankings.append((metric, at, records(ranking(scores, paired, metric, at))))
-    return fragment(
-        TEMPLATE,
-        facts=facts,
-        budget=budgets[0],
-        agreement=[(metric, HEADS[metric]) for metric, _ in of_units(RANKED, scores)[:N_OF_WORDS]],
-        right=[(in_words(row), row["n"]) for row in of_answers(scores)],
-        headline=headline(scores, budgets[0]).reset_index(names="method").to_dict("records"),
-        rankings=rankings,
-        figures=[(n, FIGURES[n].says, base64.b64encode(data).decode()) for n, data in images.items()],
-        sections=sections,
-        people=[(n, ANNOTATOR_TABLES[n][1], list(t), records(t)) for n, t in people.items()],
-    )

@@ -155,7 +155,7 @@ def test_scores_without_a_sign_have_a_hue_and_a_legend_of_their_own():
     bars = str(html.stacked(["a"], both, unsigned=["attention"]))
     assert re.findall(r'<i class="([^"]*)"', bars) == ["u8", "n8"]
     legend = str(html.score_legend("POS", unsigned=["attention"]))
-    assert [t for t in re.findall(r"</span> ([^<]+)", legend)] == [
+    assert re.findall(r"</span> ([^<]+)", legend) == [
         "speaks for POS", "speaks against POS", "counts more, neither for nor against (attention)"
     ]  # fmt: skip
     alone = str(html.score_legend(None))

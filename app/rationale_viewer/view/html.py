@@ -57,7 +57,7 @@ def told_of(scores: Floats, pieces: Sequence[Sequence[str]]) -> list[str]:
     ]
 
 
-def highlighted(
+def highlighted(  # noqa: PLR0913 (what may be shown of a word)
     words: Sequence[str],
     scores: Floats,
     pieces: Sequence[Sequence[str]],
@@ -129,7 +129,7 @@ def marked(
 ) -> Markup:
     """Return a text, its words coloured as hit, missed or extra; `after` as in `highlighted`.
 
-    `shown` are the kinds that are coloured: one side's words keep their colour where the other's are left out.
+    `shown` are the kinds that are coloured, so that one side can stand alone with its words' colours.
     """
     kinds = [kind if kind in shown else "" for kind in mark_kinds(gold, selected)]
     captions = told or [TOLD.get(kind, "nobody") for kind in kinds]

@@ -1,0 +1,46 @@
+"""The command that computes a run again, from its settings."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from dataclasses import MISSING, fields
+from typing import Any
+
+from rationale.attribution import METHODS
+from rationale.settings import EvaluateSettings
+
+NO_OPTION = frozenset({"fractions"})  # settings that only Python can choose
+ALWAYS = ("dataset", "model", "split")
+
+
+def command_of(settings: Mapping[str, Any]) -> str | None:
+    """Return `rationale evaluate` with the options that give these settings; None where none do.
+
+    A file of the user's own (`--data`, `--labels`, `--explanations`) is no setting: the page says so.
+    """
+    usual = {f.name: None if f.default is MISSING else f.default for f in fields(EvaluateSettings)}
+    changed = {n: v for n, v in settings.items() if n in ALWAYS or _plain(v) != _plain(usual.get(n))}
+    changed |= {n: settings[n] for n in ("methods", "budgets") if n in settings}
+    if changed.keys() & NO_OPTION or any(m not in METHODS for m in settings.get("methods", ())):
+        return None
+    options = [part for name, value in changed.items() for part in _option(name, value)]
+    return shlex.join(["rationale", "evaluate", *options])
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _option(name: str, value: Any) -> list[str]:
+    """Return a setting as it is typed.
+
+    >>> _option("budgets", ["gold", "top=3"]), _option("explain_query", True)
+    (['--budget', 'gold', '--budget', 'top=3'], ['--explain-query'])
+    """
+    if name == "budgets":
+        return [part for budget in value for part in ("--budget", str(budget))]
+    flag = f"--{name.replace('_', '-')}"
+    if value is True:
+        return [flag]
+    return [flag, ",".join(map(str, value)) if isinstance(value, list) else str(value)]

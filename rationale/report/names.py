@@ -1,0 +1,46 @@
+"""What metrics are called where people read them: on axes, in tables, below figures."""
+
+from __future__ import annotations
+
+from eraser.metrics.table import METRICS
+
+NAMES = {
+    "token_f1": "token F1",
+    "token_f1_micro": "token F1 (pooled)",
+    "token_iou": "token IOU",
+    "iou_f1_eraser": "IOU F1",
+    "iou_f1_one_to_one": "IOU F1 (one to one)",
+    "false_positive_rate": "false-positive rate",
+    "auprc_trapezoid": "area under precision-recall",
+    "roc_auc": "ROC AUC",
+    "aopc_comprehensiveness": "comprehensiveness (AOPC)",
+    "aopc_sufficiency": "sufficiency (AOPC)",
+    "normalised_aopc_comprehensiveness": "normalised comprehensiveness (AOPC)",
+    "normalised_aopc_sufficiency": "normalised sufficiency (AOPC)",
+    "tau_leave_one_out": "Kendall's τ with leave-one-out",
+    "sentence_f1": "sentence F1",
+    "sentence_auprc": "sentence area under precision-recall",
+    "sentence_roc_auc": "sentence ROC AUC",
+    "cost": "cost, ms per example (median)",
+}  # others are read as they are written, without underscores
+BETTER = {True: "higher", False: "lower"}
+
+
+def metric_name(metric: str) -> str:
+    """Return what a metric is called.
+
+    >>> metric_name("average_precision"), metric_name("token_f1")
+    ('average precision', 'token F1')
+    """
+    return NAMES.get(metric, metric.replace("_", " "))
+
+
+def in_words(metric: str, better: str | None = None) -> str:
+    """Return a metric as axes name it: with which way is better, where one is; `better` as a table has it.
+
+    >>> in_words("average_precision"), in_words("cost", "lower")
+    ('average precision, higher is better', 'cost, ms per example (median), lower is better')
+    """
+    known = METRICS.get(metric)
+    way = (BETTER.get(known.higher_is_better) if known else None) if better is None else better  # type: ignore[arg-type]
+    return f"{metric_name(metric)}, {way} is better" if way else metric_name(metric)
