@@ -22,7 +22,14 @@ from eraser.metrics.agreement import MetricColumns
 from eraser.metrics.table import defined, rows_of
 from eraser.types import Kind
 from rationale.evaluation.disagreement import MIN_WORDS, Found, furthest_apart, furthest_from_people
-from rationale.evaluation.per_example import DELTA, MODEL, NO_BUDGET, TAU, per_example_metrics, per_example_times
+from rationale.evaluation.per_example import (
+    DELTA,
+    MODEL,
+    NO_BUDGET,
+    TAU,
+    per_example_metrics,
+    per_example_times,
+)
 from rationale.evaluation.plan import Evaluation, joined
 from rationale.evaluation.savings import ComputeSavings
 from rationale.evaluation.stored.columns import PER_EXAMPLE, TIMES, ColumnMap, ColumnsFile, ColumnsWriter, Key
@@ -62,7 +69,9 @@ class NotableExamples:
         self.marked = (self.marked + first)[:N_EXAMPLES]
         wrong = _wrong(evaluation, columns)
         self.n_wrong += len(wrong)
-        self.wrong = sorted(self.wrong + notable(wrong[:N_WRONG]), key=lambda pair: -(pair[0] or 0.0))[:N_WRONG]
+        self.wrong = sorted(self.wrong + notable(wrong[:N_WRONG]), key=lambda pair: -(pair[0] or 0.0))[
+            :N_WRONG
+        ]
 
     def sections(self) -> list[dict[str, Any]]:
         """The examples by why they are worth a look: title, what the number is, examples."""

@@ -10,10 +10,10 @@ import pandas as pd
 
 from rationale.evaluation.per_example import NO_BUDGET
 from rationale.report.annotators import ANNOTATOR_TABLES
+from rationale.report.command import command_of
 from rationale.report.figures import FIGURES
 from rationale.report.names import metric_name
 from rationale.report.plots import LEAST_MS
-from rationale.report.command import command_of
 from rationale.report.summary import HEADLINE, Tables, in_words, of_answers, of_units, ranking
 from rationale.report.verdict import verdict
 from rationale.templates import fragment

@@ -14,7 +14,10 @@ from rationale.bench.ways_table import names_of
 from rationale.report.plots import new_figure, shared_legend
 from rationale.templates.palette import look
 
-PANELS = {"p50_ms": "one at a time: ms a window, median, lower is better", "batched_ms": "in batches: ms a window, lower is better"}
+PANELS = {
+    "p50_ms": "one at a time: ms a window, median, lower is better",
+    "batched_ms": "in batches: ms a window, lower is better",
+}
 
 
 def ways_figure(table: pd.DataFrame) -> Figure:
@@ -51,7 +54,9 @@ def _points(axes: Axes, table: pd.DataFrame, column: str) -> None:
     axes.set_xscale("log")
     for ticks in (axes.xaxis.set_major_formatter, axes.xaxis.set_minor_formatter):
         ticks(FuncFormatter(lambda ms, _: f"{ms:g}" if f"{ms:g}".strip("0.")[:1] in "1235" else ""))
-    axes.set_ylabel("accuracy, higher is better" if known else "same class as Hugging Face in float32, higher is better")
+    axes.set_ylabel(
+        "accuracy, higher is better" if known else "same class as Hugging Face in float32, higher is better"
+    )
 
 
 def frontier_of(cost: np.ndarray[Any, Any], worth: np.ndarray[Any, Any]) -> list[int]:

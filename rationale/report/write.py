@@ -33,6 +33,7 @@ from rationale.report.summary import (
 )
 from rationale.settings import as_record
 
+
 def write_run(evaluation: Evaluation | Iterable[Evaluation], dataset: Dataset, folder: Path) -> Tables:
     """Write everything a run has to show; return its tables.
 

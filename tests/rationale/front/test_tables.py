@@ -123,7 +123,7 @@ def test_what_a_run_shows_of_examples_and_labels(run):
     page = shown._repr_html_()
     assert page.count("annotators: ") == 2
     assert "annotators only" in page
-    with pytest.raises(InputError, match="expected one of annotators, methods, first, got 'last'"):
+    with pytest.raises(InputError, match="expected one of annotators, methods, first, wrong, got 'last'"):
         run.examples("last")
     assert run.plot("labels").axes[0].get_legend_handles_labels()[1]
     assert set(run.by_label().label) == {e.label for e in run.plan.examples}

@@ -1,0 +1,41 @@
+"""The command that a report prints is one that gives its settings."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from dataclasses import fields
+
+from rationale.report.command import NO_OPTION, command_of
+from rationale.settings import EvaluateSettings, as_record
+from tests.helpers.paths import ROOT
+
+OPTIONS = json.loads((ROOT / "tests/rationale/cli/options.json").read_text())["rationale evaluate"]
+
+
+def test_only_what_is_not_usual_is_typed():
+    settings = EvaluateSettings(
+        "sample", "a model", methods=("attention", "random"), budgets=("gold",), seed=3
+    )
+    assert command_of(as_record(settings)) == (
+        "rationale evaluate --dataset sample --model 'a model' --split test --methods attention,random "
+        "--budget gold --seed 3"
+    )
+
+
+def test_every_setting_has_an_option_or_is_known_to_have_none():
+    names = {f.name for f in fields(EvaluateSettings)} - NO_OPTION - {"budgets"}
+    assert {n for n in names if f"--{n.replace('_', '-')}" not in OPTIONS} == set()
+    assert OPTIONS["--budget"][0].startswith("list")
+
+
+def test_what_no_option_gives_has_no_command():
+    usual = EvaluateSettings("sample", "m", methods=("random",))
+    assert command_of(as_record(usual)) is not None
+    assert command_of(as_record(usual) | {"fractions": [0.5]}) is None
+    assert command_of(as_record(usual) | {"methods": ["imported:one"]}) is None
+
+
+def test_a_name_with_signs_stays_one_word():
+    record = as_record(EvaluateSettings("sample", "x; rm -rf '~'", methods=("random",)))
+    assert "x; rm -rf '~'" in shlex.split(command_of(record))
