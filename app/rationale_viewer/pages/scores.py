@@ -7,24 +7,30 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import altair as alt
 import pandas as pd
 import streamlit as st
 from matplotlib.figure import Figure
+from pandas.io.formats.style import Styler
 
 from eraser import InputError
 from eraser.files.cells import as_csv
 from eraser.metrics.table import METRICS
-from rationale.evaluation.per_example import NO_BUDGET
+from rationale.evaluation.per_example import NO_BUDGET, OF_LAYERS
 from rationale.report.annotators import ANNOTATOR_TABLES
 from rationale.report.figures import AGREES, COST, FIGURES, TRUSTED
 from rationale.report.label_placement import label_marks
+from rationale.report.names import BETTER, in_words, metric_name
+from rationale.report.page import heat
 from rationale.report.plots import new_figure, scatter
 from rationale.report.summary import HEADLINE, headline, ranking
+from rationale.report.verdict import verdict
+from rationale.templates.palette import INK, shade
 from rationale_viewer.compute import cached
 from rationale_viewer.session.opened import Session, complain, short_names
 from rationale_viewer.session.runs import RunTables, together
 from rationale_viewer.session.state import stamp
-from rationale_viewer.view import html
+from rationale_viewer.view import charts, html
 from rationale_viewer.view.show import show_figure
 
 EMPTY = """No run is open. A run is a folder that `rationale evaluate` wrote; make one on the sample with
@@ -36,6 +42,24 @@ rationale app --run runs
 """
 TABLE_OF = {"faithfulness": "curves", "methods": "agreement", "layers": "layers"}  # else scores
 NUMBERS = ("value", "low", "high")
+ROW = 35  # height of a table's row, pixels
+
+
+def _falls(curves: pd.DataFrame, theme: str) -> alt.HConcatChart:
+    """Return comprehensiveness and sufficiency over the share of words."""
+    share = ("fraction", "share of the words")
+    sides = (("without", in_words("comprehensiveness")), ("only", in_words("sufficiency")))
+    return alt.hconcat(*(charts.lines(curves, share, side, theme) for side in sides))
+
+
+def _by_layer(layers: pd.DataFrame, theme: str) -> alt.HConcatChart:
+    """Return how well the words that reached each layer agree with annotators."""
+    each = ((m, layers[layers.metric == m]) for m in OF_LAYERS)
+    layer = ("layer", "layer")
+    return alt.hconcat(*(charts.lines(rows, layer, ("value", in_words(m)), theme) for m, rows in each))
+
+
+CHARTS = {"faithfulness": _falls, "layers": _by_layer}
 
 
 def scores_page(opened: Session) -> None:
@@ -60,6 +84,7 @@ def scores_page(opened: Session) -> None:
     )  # fmt: skip
     for name, run in runs.items():
         st.html(html.note(_stands_on(name, run)))
+    _verdict(list(runs.values()), budget)
     table, figures, people = st.tabs(
         ["Table", "Figures", "People and communities"], key="tab", bind="query-params"
     )
@@ -92,11 +117,26 @@ def _stands_on(name: str, run: RunTables) -> str:
     return " · ".join(p for p in parts if p)
 
 
+def _verdict(runs: Sequence[RunTables], budget: str) -> None:
+    """Say what each run's tables say."""
+    for run in runs:
+        sentences = verdict(run.tables.scores, run.tables.paired, budget)
+        if sentences:
+            st.html(html.sentences(run.name if len(runs) > 1 else "", sentences))
+
+
 def _table(runs: Sequence[RunTables], budget: str) -> None:
-    """Draw one metric with its intervals, then all headline metrics."""
+    """Draw all headline metrics, shaded, then one metric with its intervals."""
     scores = together(runs)
+    wide = pd.concat([_wide(run, budget, len(runs) > 1) for run in runs])
+    st.html(html.note("The stronger the colour, the better within the column. Click a column to sort."))
+    st.dataframe(
+        shaded(wide, "dark" if st.context.theme.type == "dark" else "light"),
+        column_config=_heads(wide), height=_whole(wide),
+    )  # fmt: skip
+    _file("headline", wide.reset_index())
     metrics = [m for m in dict.fromkeys([*(m for m, _ in HEADLINE), *METRICS]) if m in set(scores.metric)]
-    metric = st.selectbox("Metric", metrics, key="metric", bind="query-params")
+    metric = st.selectbox("One metric with its intervals", metrics, key="metric", bind="query-params")
     at = budget if ((scores.metric == metric) & (scores.budget == budget)).any() else NO_BUDGET
     if len(runs) == 1 and not runs[0].tables.paired.empty:
         rows = ranking(scores, runs[0].tables.paired, metric, at)
@@ -109,12 +149,37 @@ def _table(runs: Sequence[RunTables], budget: str) -> None:
     says += f", {better} is better" if better else ""
     says += "; low and high: 95 % interval; methods that share a rank (1=) may differ at random."
     st.html(html.note(f"{says} Click a column to sort."))
-    st.dataframe(rows[shown], hide_index=True, column_config=_three(rows))
+    st.dataframe(rows[shown], hide_index=True, column_config=_three(rows), height=_whole(rows))
     _file("scores", scores)
-    st.caption("All headline numbers")
-    wide = pd.concat([_wide(run, budget, len(runs) > 1) for run in runs])
-    st.dataframe(wide, column_config=_three(wide))
-    _file("headline", wide.reset_index())
+
+
+def shaded(wide: pd.DataFrame, theme: str) -> Styler:
+    """Return methods × metrics with each column's cells shaded from its worst to its best."""
+    ink, styles = getattr(INK, theme), pd.DataFrame("", index=wide.index, columns=wide.columns)
+    for metric in wide:
+        better = "lower" if metric == COST[0] else BETTER.get(METRICS[str(metric)].higher_is_better, "higher")
+        steps = heat([float(v) for v in wide[metric]], better, logarithmic=metric == COST[0])
+        styles[metric] = [
+            f"background-color: {getattr(shade(step, signed=False), theme)}; color: {ink}" for step in steps
+        ]
+    return wide.style.apply(lambda _: styles, axis=None)
+
+
+def _whole(table: pd.DataFrame) -> int:
+    """Return the height in pixels at which no row of a table is cut off."""
+    return ROW * (len(table) + 1) + 3
+
+
+def _heads(table: pd.DataFrame) -> dict[str, Any]:
+    """Return how the columns of metrics are named, and that they have three digits."""
+    return {
+        str(m): st.column_config.NumberColumn(
+            "cost, ms" if m == COST[0] else metric_name(str(m)),
+            format="%.1f" if m == COST[0] else "%.3f",
+            help=in_words(str(m), "lower" if m == COST[0] else None),
+        )
+        for m in table
+    }
 
 
 def _three(table: pd.DataFrame) -> dict[str, Any]:
@@ -145,7 +210,8 @@ def _figures(runs: Sequence[RunTables], budget: str, key: tuple[object, ...]) ->
     for column, (name, (x, y)), sentence in zip(st.columns(2, gap="large"), pairs.items(), says, strict=True):
         with column:
             make = partial(_scatter, scores, x, y)
-            show_figure(name, sentence + " With 95 % intervals.", scores, make, key)
+            hover = partial(charts.points, scores, x, y)
+            show_figure(name, sentence + " With 95 % intervals.", scores, make, key, hover=hover)
     run = runs[0]
     if len(runs) > 1:
         chosen = st.selectbox("The next figures are of", [r.name for r in runs])
@@ -173,7 +239,9 @@ def _of_run(run: RunTables, name: str, budget: str, key: tuple[object, ...]) -> 
         assert figure is not None  # its table is not empty
         return figure
 
-    show_figure(name, drawing.says, table, make, (*key, run.name, budget), wide=True)
+    hover = CHARTS.get(name)
+    shown = None if hover is None else partial(hover, table)
+    show_figure(name, drawing.says, table, make, (*key, run.name, budget), wide=True, hover=shown)
 
 
 def _people(runs: dict[str, RunTables]) -> None:

@@ -11,14 +11,16 @@ import streamlit as st
 from matplotlib.figure import Figure
 
 from eraser import InputError
-from rationale.report.plots import name_lines, new_figure, speed_lines
-from rationale.templates.palette import COLOURS
+from rationale.report.names import in_words
+from rationale.report.plots import LEAST_MS, name_lines, new_figure, speed_lines
+from rationale.templates.palette import COLOURS, look
 from rationale.text_classifier import check_labels
 from rationale_viewer.compute import cached
-from rationale_viewer.session.opened import Session, complain
+from rationale_viewer.session.opened import Session, complain, short_names
 from rationale_viewer.session.runs import CURVES, draw_curve
 from rationale_viewer.session.start import folders_with
 from rationale_viewer.session.state import stamp
+from rationale_viewer.view import html
 from rationale_viewer.view.show import show_figure
 
 DIALS = (0.0, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 3.0)
@@ -33,11 +35,11 @@ PARTS = {
 
 def speed_page(opened: Session) -> None:
     """Draw the page."""
-    measure, layers, files = st.tabs(
-        ["Measure this model", "Where the FLOPs go", "Curves in run folders"],
+    files, measure, layers = st.tabs(
+        ["Measured before", "Measure this model", "Where the FLOPs go"],
         key="part", bind="query-params",
     )  # fmt: skip
-    for tab, draw in ((measure, _measure), (layers, _layers), (files, _files)):
+    for tab, draw in ((files, _files), (measure, _measure), (layers, _layers)):
         if tab.open:
             with tab:
                 draw(opened)
@@ -144,8 +146,12 @@ def layer_figure(table: pd.DataFrame) -> Figure:
 
 
 def _files(opened: Session) -> None:
-    """Draw the CSVs of speeds that lie in the folders given at start."""
+    """Draw what runs measured: their methods' costs, and the CSVs of speeds in the folders given at start."""
+    for name, folder in short_names(list(opened.runs)).items():
+        _costs(name, folder)
     found = [Path(f) / name for name in CURVES for f in folders_with(opened.start.runs, name)]
+    if not found and opened.runs:
+        return
     if not found:
         writers = ", ".join(f"`{c.by}`" for c in CURVES.values())
         st.info(f"None found. {writers} write them; start the viewer with `--run` and their folder.")
@@ -161,3 +167,34 @@ def _files(opened: Session) -> None:
     show_figure(path.stem, f"Written by `{CURVES[path.name].by}`.", table,
                 lambda: draw_curve(path)[1], (str(path), stamp(path)), wide=True)  # fmt: skip
     st.dataframe(table, hide_index=True)
+
+
+def _costs(name: str, folder: str) -> None:
+    """Draw what the methods of a run cost, and what the run says its model saved."""
+    try:
+        run = cached.run(folder, stamp(Path(folder)))
+    except InputError as error:
+        complain(error, "A run cannot be read.")
+        return
+    scores = run.tables.scores
+    costs = scores[(scores.metric == "cost") & scores.value.notna()].sort_values("value")
+    for note in run.facts.get("notes", []):
+        st.html(html.note(f"{name}: {note}."))
+    if costs.empty:
+        return
+    says = f"{name}: median milliseconds an example that each method took to compute its scores."
+    show_figure(f"cost-{name}", says, costs, partial(cost_figure, costs), (folder, stamp(Path(folder))))
+
+
+def cost_figure(costs: pd.DataFrame) -> Figure:
+    """Return a bar a method, the cheapest on top, on a logarithmic axis."""
+    figure, (axes,) = new_figure(1, width=7.2, height=0.9 + 0.24 * len(costs))
+    colours = [look([m])[m][0] for m in costs.method]
+    shown = costs.value.clip(lower=LEAST_MS)
+    axes.barh(range(len(costs)), shown, color=colours, height=0.7)
+    axes.set_yticks(range(len(costs)), costs.method, parse_math=False)
+    axes.invert_yaxis()
+    axes.set_xscale("log")
+    axes.set_xlabel(f"{in_words('cost', 'lower')}; n = {int(costs.n.max())}")
+    axes.grid(visible=False, axis="y")
+    return figure

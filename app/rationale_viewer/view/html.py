@@ -222,6 +222,13 @@ def note(text: str) -> Markup:
     return Markup('<p class="note">{}</p>').format(text)
 
 
+def sentences(of: str, said: Iterable[str]) -> Markup:
+    """Return sentences below each other, under whose they are."""
+    each = Markup("").join(Markup("<li>{}</li>").format(sentence) for sentence in said)
+    head = Markup('<p class="note">{}</p>').format(of) if of else Markup("")
+    return head + Markup('<ul class="sentences">{}</ul>').format(each)
+
+
 def plain(text: str) -> Markup:
     """Return a text as it is."""
     return Markup('<p class="text">{}</p>').format(text)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from io import BytesIO
 from threading import RLock
 
+import altair as alt
 import matplotlib as mpl
 import pandas as pd
 import streamlit as st
@@ -61,13 +62,14 @@ def _drawn(key: tuple[object, ...], theme: str, _make: Callable[[], Figure]) -> 
     return shown, *files
 
 
-def show_figure(
+def show_figure(  # noqa: PLR0913 (what a figure has)
     name: str,
     says: str,
     table: pd.DataFrame,
     make: Callable[[], Figure],
     key: tuple[object, ...],
     wide: bool = False,
+    hover: Callable[[str], alt.TopLevelMixin] | None = None,
 ) -> None:
     """Draw a figure with what it says and its files.
 
@@ -78,12 +80,16 @@ def show_figure(
         make: draws it.
         key: what it depends on.
         wide: of several panels, which a narrow page lets the reader push sideways.
+        hover: draws the same, for a theme, as a chart whose marks tell their numbers; it stands on the page.
     """
     theme = "dark" if st.context.theme.type == "dark" else "light"
     shown, as_png, as_svg = _drawn((name, *key), theme, make)
     with st.container(key=f"{'wide' if wide else 'figure'}-{name}"):
-        # inside the page: a file beside it is gone when the next run of the page comes before the browser
-        st.image(f"data:image/png;base64,{b64encode(shown).decode()}", width="stretch")
+        if hover is not None:
+            st.altair_chart(hover(theme), width="stretch")
+        else:
+            # inside the page: a file beside it is gone when the next run of the page comes before the browser
+            st.image(f"data:image/png;base64,{b64encode(shown).decode()}", width="stretch")
     st.html(html.note(says))
     with st.container(horizontal=True):
         for kind, data in (("PNG", as_png), ("SVG", as_svg), ("CSV", as_csv(table))):

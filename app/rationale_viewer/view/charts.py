@@ -1,0 +1,104 @@
+"""Charts whose marks tell their numbers when pointed at, in the palette's colours.
+
+The same figures as files come from `rationale.report.figures`; these are what the page shows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import altair as alt
+import pandas as pd
+
+from rationale.report.names import in_words, metric_name
+from rationale.report.plots import LEAST_MS
+from rationale.templates.palette import INK, PAPER, contrast, look
+
+Place = tuple[str, str]  # metric and budget
+LEGIBLE = 1.8  # contrast of a mark with the paper
+NUMBER = ".3f"
+SIZE = 90  # of a mark, square pixels
+HEIGHT = 380
+
+
+def points(scores: pd.DataFrame, x: Place, y: Place, theme: str) -> alt.LayerChart:
+    """Return one metric against another, each (metric, budget), with intervals; one mark a method."""
+    table = _joined(scores, x, y)
+    cost = x[0] == "cost"
+    scale = alt.Scale(type="log") if cost else alt.Scale(zero=False)
+    across = alt.X("x:Q", title=_axis(scores, x), scale=scale)
+    up = alt.Y("y:Q", title=_axis(scores, y), scale=alt.Scale(zero=False))
+    told = [
+        alt.Tooltip("method:N"),
+        alt.Tooltip("x:Q", title=metric_name(x[0]), format=".1f" if cost else NUMBER),
+        alt.Tooltip("x_interval:N", title="its interval"),
+        alt.Tooltip("y:Q", title=metric_name(y[0]), format=NUMBER),
+        alt.Tooltip("y_interval:N", title="its interval"),
+        alt.Tooltip("n:Q"),
+    ]
+    base = alt.Chart(table).encode(color=_colour(table.method, theme))
+    bars = base.mark_rule(opacity=0.7).encode(x=across, y=alt.Y("y_low:Q"), y2="y_high:Q", tooltip=told)
+    layers = [bars, base.mark_point(filled=True, size=SIZE, opacity=1).encode(x=across, y=up, tooltip=told)]
+    if not cost:
+        layers.insert(
+            0, base.mark_rule(opacity=0.7).encode(x=alt.X("x_low:Q"), x2="x_high:Q", y=up, tooltip=told)
+        )
+    return alt.layer(*layers).properties(height=HEIGHT)
+
+
+def lines(table: pd.DataFrame, x: tuple[str, str], y: tuple[str, str], theme: str) -> alt.Chart:
+    """Return a column over another, each (column, title), a line for each method."""
+    (across, title_x), (up, title_y) = x, y
+    told = [
+        alt.Tooltip("method:N"),
+        alt.Tooltip(f"{across}:Q", title=title_x),
+        alt.Tooltip(f"{up}:Q", title=title_y, format=NUMBER),
+        alt.Tooltip("n:Q"),
+    ]
+    return (
+        alt.Chart(table)
+        .mark_line(point=alt.OverlayMarkDef(size=SIZE // 2))
+        .encode(
+            x=alt.X(f"{across}:Q", title=title_x),
+            y=alt.Y(f"{up}:Q", title=title_y, scale=alt.Scale(zero=False)),
+            color=_colour(table.method, theme),
+            tooltip=told,
+        )
+        .properties(height=HEIGHT)
+    )
+
+
+def _joined(scores: pd.DataFrame, x: Place, y: Place) -> pd.DataFrame:
+    """Return a row for each method that has both metrics: x, y, their intervals as ends and as text."""
+    sides = []
+    for name, (metric, budget) in (("x", x), ("y", y)):
+        rows = scores[(scores.metric == metric) & (scores.budget == budget) & scores.value.notna()]
+        side = rows.set_index("method")[["value", "low", "high", "n"]]
+        side.columns = pd.Index([name, f"{name}_low", f"{name}_high", f"{name}_n"])
+        side[f"{name}_interval"] = [
+            "–" if pd.isna(low) else f"[{low:.3f}, {high:.3f}]"
+            for low, high in zip(side[f"{name}_low"], side[f"{name}_high"], strict=True)
+        ]
+        sides.append(side)
+    table = sides[0].join(sides[1], how="inner").reset_index()
+    if x[0] == "cost":
+        table["x"] = table["x"].clip(lower=LEAST_MS)  # nothing has no place on a logarithmic axis
+    return table.assign(n=table[["x_n", "y_n"]].min(axis=1))
+
+
+def _axis(scores: pd.DataFrame, place: Place) -> str:
+    better = scores.better[(scores.metric == place[0]) & (scores.budget == place[1])]
+    return in_words(place[0], str(better.iloc[0]) if len(better) else None)
+
+
+def _colour(methods: Iterable[str], theme: str) -> alt.Color:
+    """Return each method's colour; one that would vanish on dark paper becomes ink."""
+    looks = look(methods)
+    names = list(dict.fromkeys(methods))
+    paper, ink = getattr(PAPER, theme), getattr(INK, theme)
+    colours = [c if contrast(c, paper) >= LEGIBLE else ink for c in (looks[name][0] for name in names)]
+    return alt.Color(
+        "method:N",
+        scale=alt.Scale(domain=names, range=colours),
+        legend=alt.Legend(title=None, columns=1, symbolLimit=0, labelLimit=0),
+    )
