@@ -146,9 +146,9 @@ class FinishedRun:
         return ranking_by_layer(self.plan.batches(), settings.methods, settings.seed)
 
     def examples(self, which: str = "annotators", size: int = 1) -> ShownExamples:
-        """Return where methods disagree most with `annotators` or other `methods`, the `first`, or `wrong` ones.
+        """Return where methods disagree most with `annotators` or other `methods`, or the `first` examples.
 
-        Those are the wrong predictions that the model is surest of.
+        `wrong` are the wrong predictions that the model is surest of.
 
         Raises:
             InputError: another word.

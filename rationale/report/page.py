@@ -35,7 +35,7 @@ WRONG = 3
 
 
 class Cell(NamedTuple):
-    """A number of the page's table: its interval, its shade, whether nothing is surely better, or random is."""
+    """A number of the page's table; `best` where nothing is surely better, `below` where random is."""
 
     text: str
     interval: str = ""

@@ -15,7 +15,7 @@ from rationale.report.plots import new_figure, shared_legend
 from rationale.templates.palette import look
 
 PANELS = {
-    "p50_ms": "one at a time: ms a window, median, lower is better",
+    "p50_ms": "one at a time: ms a window (median), lower is better",
     "batched_ms": "in batches: ms a window, lower is better",
 }
 

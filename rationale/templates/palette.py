@@ -64,9 +64,9 @@ Look = tuple[str, str]  # colour and marker
 # What are most often drawn together stand first, each in a colour of its own; later rows take another marker.
 METHODS_IN_ORDER = (
     "survivors", "integrated_gradients", "attention", "kernel_shap", "leave_one_out", "contribution",
-    "saliency", "random", "gradient_x_input", "lime",
+    "saliency", "random", "gradient_x_input", "rollout",
     "attention_max", "deeplift", "attention_layers", "gradient_shap", "occlusion", "gim",
-    "attn_lrp", "position", "rollout", "value_norm",
+    "attn_lrp", "position", "lime", "value_norm",
     "attention_x_gradient", "gradient_x_input_l1", "gradient_x_input_l2",
 )  # fmt: skip
 

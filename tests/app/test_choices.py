@@ -6,7 +6,7 @@ import json
 import re
 
 import pytest
-from rationale_viewer.pages.people import LIVE
+from rationale_viewer.pages.choice import LIVE
 from rationale_viewer.session.start import VARIABLE, LaunchConfig
 from streamlit.testing.v1 import AppTest
 

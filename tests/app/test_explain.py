@@ -255,7 +255,7 @@ def test_filters_and_orders(dense, sample):
     assert [j.id for j in Filter(search=examples[3].id).of(judged, words)] == [examples[3].id]
     assert Filter(search="no such word anywhere").of(judged, words) == []
     assert Filter(tags=("Women",)).of(judged, words) == []
-    _, f1, fpr = ORDERS
+    _, f1, fpr, _ = ORDERS
     low = [j.agreement["token_f1"] for j in Filter(order=f1).of(judged, words)]
     high = [j.agreement["false_positive_rate"] for j in Filter(order=fpr).of(judged, words)]
     assert low == sorted(low)

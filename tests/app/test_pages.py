@@ -234,13 +234,17 @@ def runs(tmp_path):
 
 def test_scores_table_figures_and_people(open_app, runs):
     at = open_app("Scores", runs=[runs])
-    table = at.dataframe[0].value
+    wide, table = (of.value for of in at.dataframe)
+    assert list(wide.columns)[:2] == ["token_f1", "false_positive_rate"]
     assert {"rank", "method", "value", "low", "high", "n"} <= set(table.columns)
+    said = markup(at)
+    assert "The model: accuracy" in said
+    assert said.index('class="sentences"') < said.index("Click a column to sort")
     checked(keyed(at.selectbox, "metric").set_value("cost").run())
     checked(keyed(at.multiselect, "runs").set_value(["one", "two"]).run())
-    assert any(at.dataframe[0].value.method.str.startswith("two: "))
+    assert any(at.dataframe[1].value.method.str.startswith("two: "))
     at = open_app("Scores", runs=[runs], tab="Figures")
-    assert len(at.get("image")) == 6
+    assert len(at.get("image")) + len(at.get("arrow_vega_lite_chart")) == 6
     labels = [b.proto.label for b in at.get("download_button")]
     assert labels == ["PNG", "SVG", "CSV"] * 6
     at = open_app("Scores", runs=[runs], tab="People and communities")
@@ -259,7 +263,7 @@ def test_a_broken_run_is_a_message(open_app, runs):
 def test_speed_measures_counts_and_reads(open_app, runs):
     import pandas as pd
 
-    at = open_app("Speed")
+    at = open_app("Speed", part="Measure this model")
     checked(keyed(at.selectbox, "measure-size").set_value(16).run())
     checked(keyed(at.multiselect, "dials").set_value([1.0]).run())
     checked(next(b for b in at.button if b.label == "Measure").click().run())
@@ -267,17 +271,17 @@ def test_speed_measures_counts_and_reads(open_app, runs):
     at = open_app("Speed", part="Where the FLOPs go")
     assert list(at.dataframe[0].value.layer) == [1, 2, 3]
     pd.DataFrame(DIAL).to_csv(runs / "dial.csv", index=False)
-    at = open_app("Speed", part="Curves in run folders", runs=[runs])
+    at = open_app("Speed", part="Measured before", runs=[runs])
     assert len(at.dataframe[0].value) == 2
     (runs / "dial.csv").write_text("a\n1\n")
-    at = open_app("Speed", part="Curves in run folders", runs=[runs])
+    at = open_app("Speed", part="Measured before", runs=[runs])
     assert at.error[0].value == "This cannot be drawn."
-    at = open_app("Speed", part="Curves in run folders")
+    at = open_app("Speed", part="Measured before")
     assert "None found" in at.info[0].value
 
 
 def test_speed_of_a_dense_model_is_a_hint(open_app):
-    assert "no dial" in open_app("Speed", model="dense").info[0].value
+    assert "no dial" in open_app("Speed", model="dense", part="Measure this model").info[0].value
 
 
 def test_a_broken_model_is_a_message(open_app, folders, monkeypatch, tmp_path):

@@ -7,6 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import combinations
+
+import numpy as np
 
 from eraser import Dataset, Example, Prediction
 from eraser.labels import split_labels
@@ -26,6 +29,7 @@ from rationale_viewer.session.state import AS_TRAINED, LoadedModel
 
 OWN_CHOICE, AS_STORED = "own", "stored"
 BUDGET_SIZES = ("gold", "ratio=0.1", "ratio=0.2", "ratio=0.3")
+ANNOTATORS = "annotators"  # how far they agree with each other
 PRINTED_METRICS = ("token_f1", "token_precision", "token_recall", "false_positive_rate", "average_precision")
 
 
@@ -128,7 +132,8 @@ def judged_of(dataset: Dataset, example: Example, prediction: Prediction) -> Sco
     return ScoredExample(
         example.id, example.label, tuple(sorted(example.tags)), prediction.label, prediction.probs,
         prediction.scores, prediction.rationale, truth.gold,
-        {m: _number(measure(m, [marks], [prediction])[0]) for m in PRINTED_METRICS}, kind, right,
+        {m: _number(measure(m, [marks], [prediction])[0]) for m in PRINTED_METRICS}
+        | {ANNOTATORS: _annotators_agree(dataset, example)}, kind, right,
     )  # fmt: skip
 
 
@@ -136,10 +141,12 @@ def _number(columns: MetricColumns) -> float | None:
     return None if columns is None else float(columns[0])
 
 
+DISAGREEMENTS, AMONG_ANNOTATORS = "lowest token F1 first", "annotators who disagree most first"
 ORDERS = {
     "in the data set's order": None,
-    "lowest token F1 first": ("token_f1", False),
+    DISAGREEMENTS: ("token_f1", False),
     "highest false-positive rate first": ("false_positive_rate", True),
+    AMONG_ANNOTATORS: (ANNOTATORS, False),
 }
 
 
@@ -168,11 +175,37 @@ class Filter:
         if order is None:
             return found
         metric, high = order
-        known = [j for j in found if j.agreement[metric] is not None]
-        return sorted(known, key=lambda j: (j.agreement[metric] or 0.0) * (-1 if high else 1))
+        sign = -1 if high else 1
+
+        def place(one: ScoredExample) -> tuple[bool, float]:  # those without the number come last
+            value = one.agreement[metric]
+            return value is None, sign * (value or 0.0)
+
+        return sorted(found, key=place)
 
 
 def annotator_masks(dataset: Dataset, example: Example) -> list[Mask]:
     """Return each annotator's own marks [W], where a data set keeps them."""
     text = dataset.text(example)
     return [mask_from_spans(text.spans(a), len(text.words)) for a in example.annotators]
+
+
+def pairwise_f1(masks: Sequence[Mask]) -> Floats:
+    """Return the token F1 of every two annotators' marks [A,A]; NaN with oneself.
+
+    1 where neither marked a word.
+
+    >>> pairwise_f1([np.array([True, True, False]), np.array([True, False, False])])[0, 1]
+    0.6666666666666666
+    """
+    found: Floats = np.full((len(masks), len(masks)), np.nan)
+    for i, j in combinations(range(len(masks)), 2):
+        n = int(masks[i].sum() + masks[j].sum())
+        found[i, j] = found[j, i] = 2 * int((masks[i] & masks[j]).sum()) / n if n else 1.0
+    return found
+
+
+def _annotators_agree(dataset: Dataset, example: Example) -> float | None:
+    """Return the mean token F1 of every two annotators; None where there are fewer than two."""
+    masks = annotator_masks(dataset, example)
+    return float(np.nanmean(pairwise_f1(masks))) if len(masks) > 1 else None

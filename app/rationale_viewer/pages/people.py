@@ -3,51 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import partial
-from pathlib import Path
 
+import numpy as np
 import streamlit as st
-from streamlit.delta_generator import DeltaGenerator
 
-from eraser import Dataset, Example, Fault, InputError, Text
+from eraser import Dataset, Example, Text
 from eraser.labels import split_labels
 from eraser.types import Kind
 from eraser.words import gaps
-from rationale.heads import HEADS
-from rationale.settings import OF_KIND, targets_of
-from rationale.text_classifier import check_labels
-from rationale_viewer.compute import cached
 from rationale_viewer.compute.agreement import (
-    AS_STORED,
-    BUDGET_SIZES,
+    AMONG_ANNOTATORS,
+    ANNOTATORS,
+    DISAGREEMENTS,
     ORDERS,
-    OWN_CHOICE,
     Filter,
-    RationaleSpec,
     ScoredExample,
     annotator_masks,
-    budgets_of,
+    pairwise_f1,
 )
-from rationale_viewer.compute.explain import GOLD, PREDICTED
-from rationale_viewer.compute.stored import origin_of, stored_methods
-from rationale_viewer.session.opened import Session, may_hurt, short_names
-from rationale_viewer.session.state import stamp
+from rationale_viewer.pages.choice import asked, warned
+from rationale_viewer.session.opened import Session
 from rationale_viewer.view import export, html
-from rationale_viewer.view.show import offer, say_left_out
-from rationale_viewer.view.wording import method_name, method_says
+from rationale_viewer.view.show import offer
+from rationale_viewer.view.wording import method_says
 from rationale_viewer.view.words import show_words
 
-BUDGETS = {
-    OWN_CHOICE: "the method's own",
-    "gold": "the human number",
-    "ratio=0.1": "10 % of the words",
-    "ratio=0.2": "20 % of the words",
-    "ratio=0.3": "30 % of the words",
-}
-LIVE = "the open model"
-AT_ONCE = 100  # examples judged without being asked to
-SIZES = (25, AT_ONCE, 250, 1000, 5000)
 NAMES = {
     "token_f1": "token F1",
     "false_positive_rate": "false-positive rate",
@@ -60,146 +40,24 @@ NO_MARKS: dict[Kind, str] = {
 VIEWS = ("together", "side by side")
 
 
-@dataclass(frozen=True)
-class PeopleChoice:
-    """Which rationales to show, of which examples, and where they come from."""
-
-    method: str
-    examples: tuple[Example, ...]
-    judged: Callable[[], list[ScoredExample]]
-    origin: str
-
-
 def people_page(opened: Session) -> None:
     """Draw the page."""
     data = opened.data.dataset
-    if not _warned(data):
+    if not warned(data):
         return
     top = st.container(key="controls").columns(3, gap="medium")
     more = st.expander("Class, split, filter, order, search", icon=":material/filter_list:")
-    asked = _asked(opened, [*top, *more.container(key="controls-more").columns(3, gap="medium")])
-    judged = asked.judged()
+    chosen = asked(opened, [*top, *more.container(key="controls-more").columns(3, gap="medium")])
+    judged = chosen.judged()
     with more:
-        found = _filtered(data, asked.examples, judged)
+        found = _filtered(data, chosen.examples, judged)
     if not found:
         st.info("No example passes these filters. Loosen one of them.")
         return
-    one = _chosen(found, f"{asked.origin} {method_says(asked.method)}")
-    example = next(e for e in asked.examples if e.id == one.id)
-    _draw_example(data, example, one, asked.method)
-    _exports(data, asked.examples, found, one, asked.method)
-
-
-def _warned(data: Dataset) -> bool:
-    """Return whether the reader has agreed to see what may hurt."""
-    if not may_hurt(data):
-        return True
-    st.warning(
-        "**Content warning.** These posts hold slurs, hate and violence, as people wrote them. "
-        "They are shown word for word.", icon=":material/warning:",
-    )  # fmt: skip
-    return st.checkbox("Show the posts", key="warned", persist_state="session")
-
-
-def _asked(opened: Session, columns: Sequence[DeltaGenerator]) -> PeopleChoice:
-    """Return what is to be shown: what the open model says, or what a run holds; three places lead."""
-    runs = {n: p for n, p in short_names(list(opened.runs)).items() if stored_methods(Path(p))}
-    runs = {f"run {name}": path for name, path in runs.items()}
-    source = columns[0].selectbox(
-        "Rationales from", [LIVE, *runs], key="source", bind="query-params",
-        help="A run keeps the rationales that `rationale evaluate` computed: slow methods cost nothing here.",
-    )  # fmt: skip
-    if source in runs:
-        return _asked_of_run(opened, source, Path(runs[source]), columns)
-    return _asked_of_model(opened, columns)
-
-
-def _asked_of_model(opened: Session, columns: Sequence[DeltaGenerator]) -> PeopleChoice:
-    """Ask for what the open model says."""
-    data, classifier = opened.data.dataset, opened.held.classifier
-    check_labels(classifier, data.labels, opened.model_name)
-    methods, left_out = cached.fits(opened.held)
-    say_left_out(left_out)
-    method = columns[1].selectbox(
-        "Rationale by", methods, key="method", bind="query-params", format_func=method_name
-    )
-    target = columns[3].selectbox(
-        "Class explained", targets_of(classifier.labels, *OF_KIND[HEADS[classifier.head].kind]), key="class",
-        bind="query-params",
-        help="The class that is explained: the predicted one, the annotators' (gold), or one you choose.",
-    )  # fmt: skip
-    splits = [s for s, examples in data.splits.items() if examples]
-    first = splits.index("test") if "test" in splits else 0
-    split = columns[4].selectbox("Split", splits, index=first, key="split", bind="query-params")
-    budget = columns[2].selectbox(
-        "Size of a rationale", budgets_of(method), key="budget", format_func=BUDGETS.__getitem__,
-        persist_state="session", help="How many words: as annotators marked, or a share of the text.",
-    )  # fmt: skip
-    size = _size(columns[5], len(data.splits[split]))
-    how = RationaleSpec(method, budget, target)
-    origin = f"Computed by {opened.model_name}, {_of_class(target)}."
-    return PeopleChoice(
-        method, tuple(data.splits[split][:size]), partial(_judged, opened, split, how, size), origin
-    )
-
-
-def _asked_of_run(
-    opened: Session, source: str, folder: Path, columns: Sequence[DeltaGenerator]
-) -> PeopleChoice:
-    """Ask for what a run holds."""
-    files, origin, dataset = stored_methods(folder), origin_of(folder), opened.data.dataset
-    method = columns[1].selectbox("Rationale by", list(files), key="method", bind="query-params",
-                                  format_func=method_name)  # fmt: skip
-    columns[3].selectbox("Class explained", [origin.target], disabled=True, help="As the run was made.")
-    file = files[method]
-    at = stamp(file)
-    try:
-        stored = cached.stored(str(file), at, opened.data)
-    except InputError as error:
-        message = f"the run is on {origin.texts}, which does not fit the open data set {dataset.name}"
-        first = Fault.of(message, folder)
-        raise InputError(first, *error.faults) from None
-    columns[4].selectbox("Split", [stored.split], disabled=True, help="As the run was made.")
-    names = {AS_STORED: f"as in the run: {BUDGETS.get(origin.budget, origin.budget)}"} | BUDGETS
-    budget = columns[2].selectbox(
-        "Size of a rationale", (AS_STORED, *BUDGET_SIZES), key="stored-budget", persist_state="session",
-        format_func=names.__getitem__,
-    )  # fmt: skip
-    there = [e for e in dataset.splits[stored.split] if e.id in stored.predictions]
-    size = _size(columns[5], len(there))
-    judged = partial(cached.stored_judged, str(file), at, opened.data, budget, size)
-    says = f"Stored in {source}: computed by {origin.model}, {_of_class(origin.target)}."
-    return PeopleChoice(method, tuple(there[:size]), judged, says)
-
-
-def _of_class(target: str) -> str:
-    each = {PREDICTED: "for the predicted class", GOLD: "for the class that annotators gave"}
-    return each.get(target, f"for the class {target}")
-
-
-def _size(column: DeltaGenerator, n: int) -> int:
-    """Return how many of n examples."""
-    sizes = [s for s in SIZES if s < n] + [n]
-    return column.selectbox(
-        "Examples", sizes, index=sizes.index(min(n, AT_ONCE)),
-        format_func=lambda s: f"first {s}" if s < n else f"all {n}",
-        help="How many are read and judged: filters and orders look at these.",
-    )  # fmt: skip
-
-
-def _judged(opened: Session, split: str, how: RationaleSpec, size: int) -> list[ScoredExample]:
-    """Judge in small steps, so that the page says how far it is and others get their turn."""
-    steps = range(0, size, cached.STEP)
-    found: list[ScoredExample] = []
-    bar = None
-    for start in steps:
-        found += cached.judged(opened.held, opened.data, split, how, start)
-        if len(steps) > 1 and start + cached.STEP < size:
-            bar = bar or st.empty()
-            bar.progress((start + cached.STEP) / size, f"{start + cached.STEP} of {size} examples read")
-    if bar is not None:
-        bar.empty()
-    return found[:size]
+    one = _chosen(found, f"{chosen.origin} {method_says(chosen.method)}")
+    example = next(e for e in chosen.examples if e.id == one.id)
+    _draw_example(data, example, one, chosen.method)
+    _exports(data, chosen.examples, found, one, chosen.method)
 
 
 def _filtered(
@@ -207,10 +65,13 @@ def _filtered(
 ) -> list[ScoredExample]:
     left, middle, right = st.columns(3, gap="medium")
     search = left.text_input("Search in text or id", key="search", persist_state="session") or ""
-    several = any(j.kind == "labels" for j in judged)
-    known = sorted({x for label in data.labels for x in split_labels(label)}) if several else data.labels
+    of_sets = any(j.kind == "labels" for j in judged)
+    known = sorted({x for label in data.labels for x in split_labels(label)}) if of_sets else data.labels
     labels = middle.multiselect("Label", known, key="labels", placeholder="any", persist_state="session")
-    order = right.selectbox("Order", list(ORDERS), key="order", persist_state="session")
+    several = any(j.agreement[ANNOTATORS] is not None for j in judged)
+    orders = [o for o in ORDERS if several or o != AMONG_ANNOTATORS]
+    first = AMONG_ANNOTATORS if several else DISAGREEMENTS
+    order = right.selectbox("Order", orders, orders.index(first), key="order", persist_state="session")
     tags = sorted({t for j in judged for t in j.tags})
     wrong = left.toggle("Wrong predictions only", key="wrong", persist_state="session")
     chosen: list[str] = []
@@ -277,11 +138,22 @@ def _draw_example(data: Dataset, example: Example, one: ScoredExample, method: s
             st.html(html.note(f"The model's words, by {method}"))
             model_only = html.marked(text.words, one.gold, one.selected, told, after, ("hit", "extra"))
             show_words(model_only, "words-model")
-    for number, mask in enumerate(annotator_masks(data, example), start=1):
-        n = int(mask.sum())
-        with st.expander(f"Annotator {number}: {n} word{'s' * (n != 1)} marked", expanded=True):
-            body = html.marked(text.words, mask, one.selected, after=after)
-            show_words(body, f"annotator-{number}")
+    _annotators(data, example, one, after)
+
+
+def _annotators(data: Dataset, example: Example, one: ScoredExample, after: list[str] | None) -> None:
+    """Draw each annotator's marks with how far they agree with the others', who agrees least first."""
+    masks, words = annotator_masks(data, example), data.text(example).words
+    pairs = pairwise_f1(masks)
+    if len(masks) > 1:
+        told = f"{len(masks)} annotators; token F1 of every two, mean {np.nanmean(pairs):.3f}, lowest first."
+        st.html(html.note(told))
+    each = [float(np.nanmean(row)) if len(masks) > 1 else 0.0 for row in pairs]
+    for i in sorted(range(len(masks)), key=lambda i: each[i]):
+        n = int(masks[i].sum())
+        agrees = f"; token F1 with the others {each[i]:.3f}" if len(masks) > 1 else ""
+        with st.expander(f"Annotator {i + 1}: {n} word{'s' * (n != 1)} marked{agrees}", expanded=True):
+            show_words(html.marked(words, masks[i], one.selected, after=after), f"annotator-{i + 1}")
 
 
 def _after(text: Text) -> list[str] | None:

@@ -42,6 +42,11 @@ rationale app --run runs
 """
 TABLE_OF = {"faithfulness": "curves", "methods": "agreement", "layers": "layers"}  # else scores
 NUMBERS = ("value", "low", "high")
+SHORT = {  # heads of the table, so that all columns fit; pointed at, each says its whole name
+    "false_positive_rate": "FPR", "average_precision": "avg. prec.", "comprehensiveness": "comp.",
+    "sufficiency": "suff.", "aopc_comprehensiveness": "AOPC comp.", "aopc_sufficiency": "AOPC suff.",
+    "sentence_average_precision": "sentence AP", "cost": "ms",
+}  # fmt: skip
 ROW = 35  # height of a table's row, pixels
 
 
@@ -174,7 +179,7 @@ def _heads(table: pd.DataFrame) -> dict[str, Any]:
     """Return how the columns of metrics are named, and that they have three digits."""
     return {
         str(m): st.column_config.NumberColumn(
-            "cost, ms" if m == COST[0] else metric_name(str(m)),
+            SHORT.get(str(m), metric_name(str(m))),
             format="%.1f" if m == COST[0] else "%.3f",
             help=in_words(str(m), "lower" if m == COST[0] else None),
         )
@@ -207,11 +212,9 @@ def _figures(runs: Sequence[RunTables], budget: str, key: tuple[object, ...]) ->
         "Do annotators agree, against: did the model use it?",
         "Do annotators agree, against what it costs.",
     )
-    for column, (name, (x, y)), sentence in zip(st.columns(2, gap="large"), pairs.items(), says, strict=True):
-        with column:
-            make = partial(_scatter, scores, x, y)
-            hover = partial(charts.points, scores, x, y)
-            show_figure(name, sentence + " With 95 % intervals.", scores, make, key, hover=hover)
+    for (name, (x, y)), sentence in zip(pairs.items(), says, strict=True):
+        make, hover = partial(_scatter, scores, x, y), partial(charts.points, scores, x, y)
+        show_figure(name, sentence + " With 95 % intervals.", scores, make, key, hover=hover)
     run = runs[0]
     if len(runs) > 1:
         chosen = st.selectbox("The next figures are of", [r.name for r in runs])

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import streamlit as st
 
 from eraser import InputError
+from rationale_viewer.pages.errors import errors_page
 from rationale_viewer.pages.explain import explain_page
 from rationale_viewer.pages.people import people_page
 from rationale_viewer.pages.scores import scores_page
@@ -20,6 +21,7 @@ from rationale_viewer.view.wording import PAGES as PAGES_SAY
 PAGES: dict[str, Callable[[Session], None]] = {
     "Explain": explain_page,
     "People": people_page,
+    "Errors": errors_page,
     "Scores": scores_page,
     "Speed": speed_page,
 }

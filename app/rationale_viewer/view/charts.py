@@ -12,13 +12,18 @@ import pandas as pd
 
 from rationale.report.names import in_words, metric_name
 from rationale.report.plots import LEAST_MS
-from rationale.templates.palette import INK, PAPER, contrast, look
+from rationale.templates.palette import INK, MARKERS, PAPER, contrast, look
 
 Place = tuple[str, str]  # metric and budget
 LEGIBLE = 1.8  # contrast of a mark with the paper
 NUMBER = ".3f"
 SIZE = 90  # of a mark, square pixels
-HEIGHT = 380
+HEIGHT = 420
+LEGEND = alt.Legend(title=None, columns=2, symbolLimit=0, labelLimit=0, orient="bottom")
+SHAPES = (  # of Vega, one for each of the palette's markers
+    "circle", "square", "diamond", "triangle-up", "triangle-down", "cross", "triangle-right",
+    "triangle-left", "wedge", "arrow",
+)  # fmt: skip
 
 
 def points(scores: pd.DataFrame, x: Place, y: Place, theme: str) -> alt.LayerChart:
@@ -26,7 +31,8 @@ def points(scores: pd.DataFrame, x: Place, y: Place, theme: str) -> alt.LayerCha
     table = _joined(scores, x, y)
     cost = x[0] == "cost"
     scale = alt.Scale(type="log") if cost else alt.Scale(zero=False)
-    across = alt.X("x:Q", title=_axis(scores, x), scale=scale)
+    ticks = alt.Axis(tickCount=5, format="~g") if cost else alt.Axis()
+    across = alt.X("x:Q", title=_axis(scores, x), scale=scale, axis=ticks)
     up = alt.Y("y:Q", title=_axis(scores, y), scale=alt.Scale(zero=False))
     told = [
         alt.Tooltip("method:N"),
@@ -38,7 +44,12 @@ def points(scores: pd.DataFrame, x: Place, y: Place, theme: str) -> alt.LayerCha
     ]
     base = alt.Chart(table).encode(color=_colour(table.method, theme))
     bars = base.mark_rule(opacity=0.7).encode(x=across, y=alt.Y("y_low:Q"), y2="y_high:Q", tooltip=told)
-    layers = [bars, base.mark_point(filled=True, size=SIZE, opacity=1).encode(x=across, y=up, tooltip=told)]
+    layers = [
+        bars,
+        base.mark_point(filled=True, size=SIZE, opacity=1).encode(
+            x=across, y=up, shape=_shape(table.method), tooltip=told
+        ),
+    ]
     if not cost:
         layers.insert(
             0, base.mark_rule(opacity=0.7).encode(x=alt.X("x_low:Q"), x2="x_high:Q", y=up, tooltip=told)
@@ -91,6 +102,14 @@ def _axis(scores: pd.DataFrame, place: Place) -> str:
     return in_words(place[0], str(better.iloc[0]) if len(better) else None)
 
 
+def _shape(methods: Iterable[str]) -> alt.Shape:
+    """Return each method's marker: what tells in grey."""
+    looks = look(methods)
+    names = list(dict.fromkeys(methods))
+    shapes = [SHAPES[MARKERS.index(looks[name][1])] for name in names]
+    return alt.Shape("method:N", scale=alt.Scale(domain=names, range=shapes), legend=LEGEND)
+
+
 def _colour(methods: Iterable[str], theme: str) -> alt.Color:
     """Return each method's colour; one that would vanish on dark paper becomes ink."""
     looks = look(methods)
@@ -100,5 +119,5 @@ def _colour(methods: Iterable[str], theme: str) -> alt.Color:
     return alt.Color(
         "method:N",
         scale=alt.Scale(domain=names, range=colours),
-        legend=alt.Legend(title=None, columns=1, symbolLimit=0, labelLimit=0),
+        legend=LEGEND,
     )

@@ -88,6 +88,11 @@ def highlighted(  # noqa: PLR0913 (what may be shown of a word)
     return _text([WordMarkup(*row) for row in zip(words, classes, told, strict=True)], after)
 
 
+def scored(words: Sequence[str], scores: Floats, signed: bool) -> Markup:
+    """Return a text, its words coloured by scores that are told to nobody but the eye."""
+    return highlighted(words, scores, [()] * len(words), signed=signed)
+
+
 def stacked(
     words: Sequence[str],
     by_method: Mapping[str, Floats],
@@ -192,6 +197,11 @@ def probabilities(
 def verdict(label: str, probability: float) -> Markup:
     """Return what the model decided."""
     return Markup('<p class="verdict"><b>{}</b> {:.3f}</p>').format(label, probability)
+
+
+def verdict_line(text: str) -> Markup:
+    """Return a sentence that stands out."""
+    return Markup('<p class="verdict">{}</p>').format(text)
 
 
 def predicted_labels(labels: Sequence[str]) -> Markup:

@@ -14,9 +14,8 @@ OPTIONS = json.loads((ROOT / "tests/rationale/cli/options.json").read_text())["r
 
 
 def test_only_what_is_not_usual_is_typed():
-    settings = EvaluateSettings(
-        "sample", "a model", methods=("attention", "random"), budgets=("gold",), seed=3
-    )
+    chosen = {"methods": ("attention", "random"), "budgets": ("gold",), "seed": 3}
+    settings = EvaluateSettings("sample", "a model", **chosen)
     assert command_of(as_record(settings)) == (
         "rationale evaluate --dataset sample --model 'a model' --split test --methods attention,random "
         "--budget gold --seed 3"

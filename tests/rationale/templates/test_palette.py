@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from rationale.attribution import METHODS
+from rationale.settings import CHOOSERS, DEFAULT_METHODS
 from rationale.templates.palette import (
     AGAINST,
     BAR,
@@ -30,8 +31,7 @@ from tests.helpers.colour_vision import VISION, apart, lab
 
 AA_TEXT, AA_GRAPHIC = 4.5, 3.0
 CLEARLY = 15  # ΔE*ab: several times what is just noticed
-STANDARD = ("survivors", "contribution", "attention", "gradient_x_input", "integrated_gradients",
-            "leave_one_out", "random")  # fmt: skip
+STANDARD = (*CHOOSERS, *DEFAULT_METHODS)
 themes = pytest.mark.parametrize("theme", ["light", "dark"])
 
 

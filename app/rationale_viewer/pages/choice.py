@@ -1,0 +1,164 @@
+"""What the pages about annotators and errors ask for: whose rationales, of which examples, how long."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from eraser import Dataset, Example, Fault, InputError
+from rationale.heads import HEADS
+from rationale.settings import OF_KIND, targets_of
+from rationale.text_classifier import check_labels
+from rationale_viewer.compute import cached
+from rationale_viewer.compute.agreement import (
+    AS_STORED,
+    BUDGET_SIZES,
+    OWN_CHOICE,
+    RationaleSpec,
+    ScoredExample,
+    budgets_of,
+)
+from rationale_viewer.compute.explain import GOLD, PREDICTED
+from rationale_viewer.compute.stored import origin_of, stored_methods
+from rationale_viewer.session.opened import Session, may_hurt, short_names
+from rationale_viewer.session.state import stamp
+from rationale_viewer.view.show import say_left_out
+from rationale_viewer.view.wording import method_name
+
+BUDGETS = {
+    OWN_CHOICE: "the method's own",
+    "gold": "the human number",
+    "ratio=0.1": "10 % of the words",
+    "ratio=0.2": "20 % of the words",
+    "ratio=0.3": "30 % of the words",
+}
+LIVE = "the open model"
+AT_ONCE = 100  # examples judged without being asked to
+SIZES = (25, AT_ONCE, 250, 1000, 5000)
+
+
+@dataclass(frozen=True)
+class PeopleChoice:
+    """Which rationales to show, of which examples, and where they come from."""
+
+    method: str
+    examples: tuple[Example, ...]
+    judged: Callable[[], list[ScoredExample]]
+    origin: str
+
+
+def warned(data: Dataset) -> bool:
+    """Return whether the reader has agreed to see what may hurt."""
+    if not may_hurt(data):
+        return True
+    st.warning(
+        "**Content warning.** These posts hold slurs, hate and violence, as people wrote them. "
+        "They are shown word for word.", icon=":material/warning:",
+    )  # fmt: skip
+    return st.checkbox("Show the posts", key="warned", persist_state="session")
+
+
+def asked(opened: Session, columns: Sequence[DeltaGenerator]) -> PeopleChoice:
+    """Return what is to be shown: what the open model says, or what a run holds; three places lead."""
+    runs = {n: p for n, p in short_names(list(opened.runs)).items() if stored_methods(Path(p))}
+    runs = {f"run {name}": path for name, path in runs.items()}
+    source = columns[0].selectbox(
+        "Rationales from", [LIVE, *runs], key="source", bind="query-params",
+        help="A run keeps the rationales that `rationale evaluate` computed: slow methods cost nothing here.",
+    )  # fmt: skip
+    if source in runs:
+        return _asked_of_run(opened, source, Path(runs[source]), columns)
+    return _asked_of_model(opened, columns)
+
+
+def _asked_of_model(opened: Session, columns: Sequence[DeltaGenerator]) -> PeopleChoice:
+    """Ask for what the open model says."""
+    data, classifier = opened.data.dataset, opened.held.classifier
+    check_labels(classifier, data.labels, opened.model_name)
+    methods, left_out = cached.fits(opened.held)
+    say_left_out(left_out)
+    method = columns[1].selectbox(
+        "Rationale by", methods, key="method", bind="query-params", format_func=method_name
+    )
+    target = columns[3].selectbox(
+        "Class explained", targets_of(classifier.labels, *OF_KIND[HEADS[classifier.head].kind]), key="class",
+        bind="query-params",
+        help="The class that is explained: the predicted one, the annotators' (gold), or one you choose.",
+    )  # fmt: skip
+    splits = [s for s, examples in data.splits.items() if examples]
+    first = splits.index("test") if "test" in splits else 0
+    split = columns[4].selectbox("Split", splits, index=first, key="split", bind="query-params")
+    budget = columns[2].selectbox(
+        "Size of a rationale", budgets_of(method), key="budget", format_func=BUDGETS.__getitem__,
+        persist_state="session", help="How many words: as annotators marked, or a share of the text.",
+    )  # fmt: skip
+    size = _size(columns[5], len(data.splits[split]))
+    how = RationaleSpec(method, budget, target)
+    origin = f"Computed by {opened.model_name}, {_of_class(target)}."
+    return PeopleChoice(
+        method, tuple(data.splits[split][:size]), partial(_judged, opened, split, how, size), origin
+    )
+
+
+def _asked_of_run(
+    opened: Session, source: str, folder: Path, columns: Sequence[DeltaGenerator]
+) -> PeopleChoice:
+    """Ask for what a run holds."""
+    files, origin, dataset = stored_methods(folder), origin_of(folder), opened.data.dataset
+    method = columns[1].selectbox("Rationale by", list(files), key="method", bind="query-params",
+                                  format_func=method_name)  # fmt: skip
+    columns[3].selectbox("Class explained", [origin.target], disabled=True, help="As the run was made.")
+    file = files[method]
+    at = stamp(file)
+    try:
+        stored = cached.stored(str(file), at, opened.data)
+    except InputError as error:
+        message = f"the run is on {origin.texts}, which does not fit the open data set {dataset.name}"
+        first = Fault.of(message, folder)
+        raise InputError(first, *error.faults) from None
+    columns[4].selectbox("Split", [stored.split], disabled=True, help="As the run was made.")
+    names = {AS_STORED: f"as in the run: {BUDGETS.get(origin.budget, origin.budget)}"} | BUDGETS
+    budget = columns[2].selectbox(
+        "Size of a rationale", (AS_STORED, *BUDGET_SIZES), key="stored-budget", persist_state="session",
+        format_func=names.__getitem__,
+    )  # fmt: skip
+    there = [e for e in dataset.splits[stored.split] if e.id in stored.predictions]
+    size = _size(columns[5], len(there))
+    judged = partial(cached.stored_judged, str(file), at, opened.data, budget, size)
+    says = f"Stored in {source}: computed by {origin.model}, {_of_class(origin.target)}."
+    return PeopleChoice(method, tuple(there[:size]), judged, says)
+
+
+def _of_class(target: str) -> str:
+    each = {PREDICTED: "for the predicted class", GOLD: "for the class that annotators gave"}
+    return each.get(target, f"for the class {target}")
+
+
+def _size(column: DeltaGenerator, n: int) -> int:
+    """Return how many of n examples."""
+    sizes = [s for s in SIZES if s < n] + [n]
+    return column.selectbox(
+        "Examples", sizes, index=sizes.index(min(n, AT_ONCE)),
+        format_func=lambda s: f"first {s}" if s < n else f"all {n}",
+        help="How many are read and judged: filters and orders look at these.",
+    )  # fmt: skip
+
+
+def _judged(opened: Session, split: str, how: RationaleSpec, size: int) -> list[ScoredExample]:
+    """Judge in small steps, so that the page says how far it is and others get their turn."""
+    steps = range(0, size, cached.STEP)
+    found: list[ScoredExample] = []
+    bar = None
+    for start in steps:
+        found += cached.judged(opened.held, opened.data, split, how, start)
+        if len(steps) > 1 and start + cached.STEP < size:
+            bar = bar or st.empty()
+            bar.progress((start + cached.STEP) / size, f"{start + cached.STEP} of {size} examples read")
+    if bar is not None:
+        bar.empty()
+    return found[:size]

@@ -1,0 +1,89 @@
+"""Page 5: wrong predictions, the surest first, and the words that decide most often in them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import islice
+
+import pandas as pd
+import streamlit as st
+
+from eraser import Dataset
+from rationale.attribution import METHODS
+from rationale_viewer.compute.agreement import ScoredExample
+from rationale_viewer.compute.errors import deciding, deciding_words, surest_first
+from rationale_viewer.pages.choice import asked, warned
+from rationale_viewer.session.opened import Session
+from rationale_viewer.view import html
+from rationale_viewer.view.wording import method_says
+
+ANY = "any word"
+AT_ONCE = 25  # errors drawn; more are counted and can be filtered
+
+
+def errors_page(opened: Session) -> None:
+    """Draw the page."""
+    data = opened.data.dataset
+    if not warned(data):
+        return
+    top = st.container(key="controls").columns(3, gap="medium")
+    more = st.expander("Class and split", icon=":material/filter_list:")
+    chosen = asked(opened, [*top, *more.container(key="controls-more").columns(3, gap="medium")])
+    judged = chosen.judged()
+    wrong = surest_first(judged)
+    with_answer = sum(j.right is not None for j in judged)
+    st.html(html.note(f"{chosen.origin} {method_says(chosen.method)}"))
+    if not with_answer:
+        st.info("The model gives a number, which is neither right nor wrong.")
+        return
+    st.html(html.verdict_line(f"{len(wrong)} of {with_answer} predictions are wrong."))
+    if not wrong:
+        return
+    words = {e.id: data.text(e).words for e in chosen.examples}
+    table = deciding_words(judged, words)
+    word = _grouped(table, len(wrong), with_answer - len(wrong))
+    shown = [j for j in wrong if word in (ANY, deciding(j, words[j.id]))]
+    _drawn(data, shown, words, chosen.method)
+
+
+def _grouped(table: pd.DataFrame, n_wrong: int, n_right: int) -> str:
+    """Draw which words decide, and return the one whose errors are asked for."""
+    if table.empty:
+        st.caption("No word has a score for the predicted class.")
+        return ANY
+    first = table.iloc[0]
+    told = (
+        f"“{first.word}” decides {first.wrong} of {n_wrong} errors, and {first.right} of {n_right} "
+        "right ones. A word decides where its score is the highest of the text."
+    )
+    st.html(html.note(told))
+    heads = {
+        "word": "word",
+        "wrong": f"decides errors, of {n_wrong}",
+        "of_wrong": st.column_config.ProgressColumn("share of errors", format="percent", max_value=1.0),
+        "right": f"decides right ones, of {n_right}",
+        "of_right": st.column_config.ProgressColumn("share of right ones", format="percent", max_value=1.0),
+    }
+    st.dataframe(table, hide_index=True, column_config=heads)
+    return st.selectbox("Errors decided by", [ANY, *table.word], key="decided-by")
+
+
+def _drawn(
+    data: Dataset, shown: Sequence[ScoredExample], words: Mapping[str, Sequence[str]], method: str
+) -> None:
+    """Draw errors with their words coloured, the surest first."""
+    signed = METHODS[method].signed if method in METHODS else True
+    st.html(html.note(f"{len(shown)} errors, the {min(AT_ONCE, len(shown))} surest are shown."))
+    st.html(html.score_legend("the predicted class" if signed else None))
+    for one in islice(shown, AT_ONCE):
+        word = deciding(one, words[one.id])
+        by = f", decided by “{word}”" if word is not None else ""
+        said = f"annotators say {one.label}, the model {one.predicted}"
+        title = f"{one.id} · {max(one.probs.values()):.3f}: {said}{by}"
+        with st.expander(_plain(title)):
+            st.html(html.scored(words[one.id], one.scores, signed))
+
+
+def _plain(title: str) -> str:
+    """Return a title in which no sign begins Markdown."""
+    return "".join(f"\\{c}" if c in "\\`*_{}[]()#+-.!|<>~$:" else c for c in title)
