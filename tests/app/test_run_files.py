@@ -218,7 +218,7 @@ def test_a_spoilt_curve_is_told(tmp_path):
             draw_curve(tmp_path / "speeds.csv")
 
 
-@pytest.mark.parametrize("page", ["Explain", "People", "Scores", "Speed"])
+@pytest.mark.parametrize("page", ["Explain", "People", "Errors", "Scores", "Speed"])
 @pytest.mark.parametrize("spoil", ["facts", "table", "link", "predictions"])
 def test_every_page_tells_of_a_spoilt_run_and_stays(open_app, tmp_path, page, spoil):
     folder = write(tmp_path / "runs" / "one")
@@ -233,12 +233,12 @@ def test_every_page_tells_of_a_spoilt_run_and_stays(open_app, tmp_path, page, sp
         (folder / "curves.csv").symlink_to("/etc/passwd")
     else:
         (folder / "predictions" / "lime.jsonl").write_text('{"annotation_id": [], "rationales": {"a": 1}}\n')
-    query = {"source": "run one"} if page == "People" else {}
+    query = {"source": "run one"} if page in ("People", "Errors") else {}
     at = checked(open_app(page, runs=[folder], **query))
     told = " ".join(c.value for c in at.code)
     if page == "Scores" and spoil != "predictions":
         assert "this run cannot be read: " in told
-    if page == "People" and spoil in ("facts", "predictions"):
+    if page in ("People", "Errors") and spoil in ("facts", "predictions"):
         assert told
 
 

@@ -276,6 +276,21 @@ def test_people_browses_and_exports(open_page):
     assert lines.count(b"\n") == 40
 
 
+def test_a_mark_of_a_figure_tells_its_numbers(open_page):
+    page = open_page("?page=Scores&tab=Figures")
+    chart = page.locator("[data-testid=stVegaLiteChart]").first
+    chart.locator("canvas, svg").first.wait_for()
+    chart.scroll_into_view_if_needed()
+    box = chart.bounding_box()
+    told = page.locator("#vg-tooltip-element")
+    for step in range(0, int(box["height"]), 4):  # marks stand somewhere on these columns
+        for share in (0.2, 0.35, 0.5, 0.65, 0.8, 0.95):
+            page.mouse.move(box["x"] + box["width"] * share, box["y"] + step)
+            if told.count() and "average precision" in told.inner_text():
+                return
+    raise AssertionError("no mark tells its numbers")
+
+
 def test_scores_and_speed_give_their_figures(open_page):
     page = open_page("?page=Scores&tab=Figures")
     page.locator("[data-testid=stImage] img").first.wait_for()
@@ -290,6 +305,7 @@ def test_scores_and_speed_give_their_figures(open_page):
 READY = {
     "Explain": ".w[data-i]",
     "People": ".w[data-i]",
+    "Errors": ".verdict",
     "Scores": "[data-testid=stDataFrame]",
     "Speed": "[data-testid=stImage] img",
 }

@@ -147,8 +147,8 @@ def layer_figure(table: pd.DataFrame) -> Figure:
 
 def _files(opened: Session) -> None:
     """Draw what runs measured: their methods' costs, and the CSVs of speeds in the folders given at start."""
-    for name, folder in short_names(list(opened.runs)).items():
-        _costs(name, folder)
+    for number, (name, folder) in enumerate(short_names(list(opened.runs)).items(), start=1):
+        _costs(number, name, folder)
     found = [Path(f) / name for name in CURVES for f in folders_with(opened.start.runs, name)]
     if not found and opened.runs:
         return
@@ -169,7 +169,7 @@ def _files(opened: Session) -> None:
     st.dataframe(table, hide_index=True)
 
 
-def _costs(name: str, folder: str) -> None:
+def _costs(number: int, name: str, folder: str) -> None:
     """Draw what the methods of a run cost, and what the run says its model saved."""
     try:
         run = cached.run(folder, stamp(Path(folder)))
@@ -183,7 +183,7 @@ def _costs(name: str, folder: str) -> None:
     if costs.empty:
         return
     says = f"{name}: median milliseconds an example that each method took to compute its scores."
-    show_figure(f"cost-{name}", says, costs, partial(cost_figure, costs), (folder, stamp(Path(folder))))
+    show_figure(f"cost-{number}", says, costs, partial(cost_figure, costs), (folder, stamp(Path(folder))))
 
 
 def cost_figure(costs: pd.DataFrame) -> Figure:

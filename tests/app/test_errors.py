@@ -1,0 +1,93 @@
+"""Wrong predictions and the words that decide them, counted by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from rationale_viewer.compute.agreement import ScoredExample, pairwise_f1
+from rationale_viewer.compute.errors import deciding, deciding_words, surest_first
+from rationale_viewer.view import charts
+
+from rationale.templates.palette import INK, look
+from tests.helpers.app.pages import markup
+
+WORDS = ("Dull", "warm", "film")
+
+
+def one(name: str, scores: list[float], right: bool | None, sure: float) -> ScoredExample:
+    none, probs = np.zeros(3, bool), {"NEG": 1 - sure, "POS": sure}
+    return ScoredExample(name, "NEG", (), "POS", probs, np.array(scores), none, none, {}, "class", right)
+
+
+JUDGED = [
+    one("a", [0.9, 0.1, 0.0], False, 0.6),
+    one("b", [0.1, 0.9, np.nan], True, 0.9),
+    one("c", [0.3, 0.2, 0.1], False, 0.8),
+    one("d", [0.1, np.nan, 0.2], False, 0.7),
+    one("e", [2.0, 1.0, 0.0], True, 0.9),
+    one("f", [0.0, -1.0, 0.0], False, 0.95),
+]
+
+
+def test_errors_come_surest_first_and_right_ones_not_at_all():
+    assert [j.id for j in surest_first(JUDGED)] == ["f", "c", "d", "a"]
+
+
+def test_the_highest_score_decides_and_none_where_nothing_speaks_for_the_answer():
+    assert [deciding(j, WORDS) for j in JUDGED] == ["dull", "warm", "dull", "film", "dull", None]
+    assert deciding(one("x", [np.nan] * 3, False, 1.0), WORDS) is None
+
+
+def test_words_are_counted_in_errors_and_in_right_ones():
+    """Of four errors "dull" decides two and "film" one, of two right ones "dull" one; "warm" decides none."""
+    table = deciding_words(JUDGED, {j.id: WORDS for j in JUDGED})
+    assert table.to_dict("records") == [
+        {"word": "dull", "wrong": 2, "of_wrong": 0.5, "right": 1, "of_right": 0.5},
+        {"word": "film", "wrong": 1, "of_wrong": 0.25, "right": 0, "of_right": 0.0},
+    ]
+    assert deciding_words(JUDGED[1:2], {"b": WORDS}).empty
+
+
+def test_annotators_agreement_is_the_f1_of_every_two():
+    """{0,1} and {1,2} share one word of two each: 0.5; {0,1} and {} none; two without marks agree."""
+    masks = [np.array(m, bool) for m in ([1, 1, 0], [0, 1, 1], [0, 0, 0], [0, 0, 0])]
+    found = pairwise_f1(masks)
+    assert found[0].tolist()[1:] == [0.5, 0.0, 0.0]
+    assert found[2, 3] == 1.0
+    np.testing.assert_array_equal(found, found.T)
+    assert np.isnan(np.diag(found)).all()
+
+
+SCORES = pd.DataFrame(
+    [
+        ("lime", "-", "average_precision", 0.5, 0.4, 0.6, 9, "higher"),
+        ("lime", "-", "cost", 0.0, np.nan, np.nan, 9, "lower"),
+        ("saliency", "-", "average_precision", 0.25, 0.2, 0.3, 9, "higher"),
+        ("saliency", "-", "cost", 4.0, np.nan, np.nan, 8, "lower"),
+        ("random", "-", "average_precision", np.nan, np.nan, np.nan, 0, "higher"),
+    ],
+    columns="method budget metric value low high n better".split(),
+)
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_a_chart_tells_the_tables_numbers_in_each_methods_colour(theme):
+    spec = charts.points(SCORES, ("cost", "-"), ("average_precision", "-"), theme).to_dict()
+    (rows,) = spec["datasets"].values()
+    shown = {row["method"]: (row["x"], row["y"], row["y_interval"], row["n"]) for row in rows}
+    assert shown == {"lime": (0.001, 0.5, "[0.400, 0.600]", 9), "saliency": (4.0, 0.25, "[0.200, 0.300]", 8)}
+    colour = spec["layer"][-1]["encoding"]["color"]["scale"]
+    wanted = [look([m])[m][0] for m in colour["domain"]]
+    black = getattr(INK, theme) if theme == "dark" else "#000000"
+    assert colour["range"] == [black if c == "#000000" else c for c in wanted]
+    assert spec["layer"][-1]["encoding"]["y"]["title"] == "average precision, higher is better"
+
+
+def test_errors_are_shown_with_what_decides_them(open_app):
+    at = open_app("Errors", model="dense", method="gradient_x_input")
+    assert "predictions are wrong." in markup(at)
+    if "0 of" not in markup(at):
+        assert "of the text." in markup(at)
+        assert {"word", "wrong", "right"} <= set(at.dataframe[0].value.columns)
+        assert "annotators say" in at.expander[-1].label
