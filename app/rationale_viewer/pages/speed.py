@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
 
 from eraser import InputError
 from rationale.report.names import in_words
@@ -179,7 +180,8 @@ def _costs(number: int, name: str, folder: str) -> None:
     scores = run.tables.scores
     costs = scores[(scores.metric == "cost") & scores.value.notna()].sort_values("value")
     for note in run.facts.get("notes", []):
-        st.html(html.note(f"{name}: {note}."))
+        if "FLOPs" in str(note):
+            st.html(html.note(f"{name}: {note}."))
     if costs.empty:
         return
     says = f"{name}: median milliseconds an example that each method took to compute its scores."
@@ -187,14 +189,16 @@ def _costs(number: int, name: str, folder: str) -> None:
 
 
 def cost_figure(costs: pd.DataFrame) -> Figure:
-    """Return a bar a method, the cheapest on top, on a logarithmic axis."""
+    """Return a mark a method, the cheapest on top, on a logarithmic axis."""
     figure, (axes,) = new_figure(1, width=7.2, height=0.9 + 0.24 * len(costs))
-    colours = [look([m])[m][0] for m in costs.method]
-    shown = costs.value.clip(lower=LEAST_MS)
-    axes.barh(range(len(costs)), shown, color=colours, height=0.7)
+    looks, shown = look(costs.method), costs.value.clip(lower=LEAST_MS)
+    for place, (method, ms) in enumerate(zip(costs.method, shown, strict=True)):
+        colour, marker = looks[method]
+        axes.plot([ms], [place], marker=marker, color=colour, linestyle="none", markersize=7)
     axes.set_yticks(range(len(costs)), costs.method, parse_math=False)
     axes.invert_yaxis()
     axes.set_xscale("log")
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda ms, _: f"{ms:g}"))
     axes.set_xlabel(f"{in_words('cost', 'lower')}; n = {int(costs.n.max())}")
     axes.grid(visible=False, axis="y")
     return figure

@@ -6,24 +6,28 @@ The same figures as files come from `rationale.report.figures`; these are what t
 from __future__ import annotations
 
 from collections.abc import Iterable
+from math import ceil
 
 import altair as alt
 import pandas as pd
 
 from rationale.report.names import in_words, metric_name
 from rationale.report.plots import LEAST_MS
-from rationale.templates.palette import INK, MARKERS, PAPER, contrast, look
+from rationale.templates.palette import INK, PAPER, contrast, look
 
 Place = tuple[str, str]  # metric and budget
 LEGIBLE = 1.8  # contrast of a mark with the paper
 NUMBER = ".3f"
 SIZE = 90  # of a mark, square pixels
-HEIGHT = 420
-LEGEND = alt.Legend(title=None, columns=2, symbolLimit=0, labelLimit=0, orient="bottom")
-SHAPES = (  # of Vega, one for each of the palette's markers
-    "circle", "square", "diamond", "triangle-up", "triangle-down", "cross", "triangle-right",
-    "triangle-left", "wedge", "arrow",
-)  # fmt: skip
+PLOT, ENTRY, COLUMNS = 330, 26, 2  # heights of a chart and of a line of its legend, pixels; its columns
+LEGEND = alt.Legend(title=None, columns=COLUMNS, symbolLimit=0, labelLimit=0, orient="bottom")
+SHAPES = {  # the palette's markers, as Vega draws them
+    "o": "circle", "s": "square", "D": "diamond", "^": "triangle-up", "v": "triangle-down", "P": "cross",
+    "*": "M0,-1L.22,-.31L.95,-.31L.36,.12L.59,.81L0,.38L-.59,.81L-.36,.12L-.95,-.31L-.22,-.31Z",
+    "X": "M-1,-.5L-.5,-1L0,-.5L.5,-1L1,-.5L.5,0L1,.5L.5,1L0,.5L-.5,1L-1,.5L-.5,0Z",
+    "p": "M0,-1L.95,-.31L.59,.81L-.59,.81L-.95,-.31Z",
+    "h": "M0,-1L.87,-.5L.87,.5L0,1L-.87,.5L-.87,-.5Z",
+}  # fmt: skip
 
 
 def points(scores: pd.DataFrame, x: Place, y: Place, theme: str) -> alt.LayerChart:
@@ -54,7 +58,7 @@ def points(scores: pd.DataFrame, x: Place, y: Place, theme: str) -> alt.LayerCha
         layers.insert(
             0, base.mark_rule(opacity=0.7).encode(x=alt.X("x_low:Q"), x2="x_high:Q", y=up, tooltip=told)
         )
-    return alt.layer(*layers).properties(height=HEIGHT)
+    return alt.layer(*layers).properties(height=_height(table.method))
 
 
 def lines(table: pd.DataFrame, x: tuple[str, str], y: tuple[str, str], theme: str) -> alt.Chart:
@@ -75,8 +79,13 @@ def lines(table: pd.DataFrame, x: tuple[str, str], y: tuple[str, str], theme: st
             color=_colour(table.method, theme),
             tooltip=told,
         )
-        .properties(height=HEIGHT)
+        .properties(height=_height(table.method))
     )
+
+
+def _height(methods: Iterable[str]) -> int:
+    """Return the height of a chart and its legend."""
+    return PLOT + ENTRY * ceil(len(set(methods)) / COLUMNS)
 
 
 def _joined(scores: pd.DataFrame, x: Place, y: Place) -> pd.DataFrame:
@@ -106,7 +115,7 @@ def _shape(methods: Iterable[str]) -> alt.Shape:
     """Return each method's marker: what tells in grey."""
     looks = look(methods)
     names = list(dict.fromkeys(methods))
-    shapes = [SHAPES[MARKERS.index(looks[name][1])] for name in names]
+    shapes = [SHAPES[looks[name][1]] for name in names]
     return alt.Shape("method:N", scale=alt.Scale(domain=names, range=shapes), legend=LEGEND)
 
 
