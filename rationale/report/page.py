@@ -12,11 +12,11 @@ from rationale.evaluation.per_example import NO_BUDGET
 from rationale.report.annotators import ANNOTATOR_TABLES
 from rationale.report.command import command_of
 from rationale.report.figures import FIGURES
-from rationale.report.names import metric_name
 from rationale.report.plots import LEAST_MS
 from rationale.report.summary import HEADLINE, Tables, in_words, of_answers, of_units, ranking
 from rationale.report.verdict import verdict
 from rationale.templates import fragment
+from rationale.templates.names import metric_name
 from rationale.templates.palette import STEPS, step_class
 
 TEMPLATE = "report.html"

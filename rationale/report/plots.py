@@ -14,7 +14,7 @@ from matplotlib.legend import Legend
 from matplotlib.ticker import FuncFormatter
 
 from rationale.evaluation.per_example import NO_BUDGET, SURVIVORS
-from rationale.report.names import in_words, metric_name
+from rationale.templates.names import in_words, metric_name
 from rationale.templates.palette import COLOURS, HATCHES, MARKERS, look
 
 LEAST_MS = 1e-3  # what a cost of nothing is drawn at, on a logarithmic axis

@@ -81,7 +81,7 @@ def test_a_chart_tells_the_tables_numbers_in_each_methods_colour(theme):
     wanted = [look([m])[m][0] for m in colour["domain"]]
     black = getattr(INK, theme) if theme == "dark" else "#000000"
     assert colour["range"] == [black if c == "#000000" else c for c in wanted]
-    assert spec["layer"][-1]["encoding"]["y"]["title"] == "average precision, higher is better"
+    assert spec["layer"][-1]["encoding"]["y"]["title"] == ["average precision,", "higher is better"]
 
 
 def test_errors_are_shown_with_what_decides_them(open_app):

@@ -20,11 +20,11 @@ from rationale.evaluation.per_example import NO_BUDGET, OF_LAYERS
 from rationale.report.annotators import ANNOTATOR_TABLES
 from rationale.report.figures import AGREES, COST, FIGURES, TRUSTED
 from rationale.report.label_placement import label_marks
-from rationale.report.names import BETTER, in_words, metric_name
 from rationale.report.page import heat
 from rationale.report.plots import new_figure, scatter
 from rationale.report.summary import HEADLINE, headline, ranking
 from rationale.report.verdict import verdict
+from rationale.templates.names import BETTER, in_words, metric_name
 from rationale.templates.palette import INK, shade
 from rationale_viewer.compute import cached
 from rationale_viewer.session.opened import Session, complain, short_names

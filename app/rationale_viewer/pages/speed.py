@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
 from eraser import InputError
-from rationale.report.names import in_words
 from rationale.report.plots import LEAST_MS, name_lines, new_figure, speed_lines
+from rationale.templates.names import in_words
 from rationale.templates.palette import COLOURS, look
 from rationale.text_classifier import check_labels
 from rationale_viewer.compute import cached

@@ -11,8 +11,8 @@ from math import ceil
 import altair as alt
 import pandas as pd
 
-from rationale.report.names import in_words, metric_name
 from rationale.report.plots import LEAST_MS
+from rationale.templates.names import in_words, metric_name
 from rationale.templates.palette import INK, PAPER, contrast, look
 
 Place = tuple[str, str]  # metric and budget
@@ -37,7 +37,7 @@ def points(scores: pd.DataFrame, x: Place, y: Place, theme: str) -> alt.LayerCha
     scale = alt.Scale(type="log") if cost else alt.Scale(zero=False)
     ticks = alt.Axis(tickCount=5, format="~g") if cost else alt.Axis()
     across = alt.X("x:Q", title=_axis(scores, x), scale=scale, axis=ticks)
-    up = alt.Y("y:Q", title=_axis(scores, y), scale=alt.Scale(zero=False))
+    up = alt.Y("y:Q", title=_lines(_axis(scores, y)), scale=alt.Scale(zero=False))
     told = [
         alt.Tooltip("method:N"),
         alt.Tooltip("x:Q", title=metric_name(x[0]), format=".1f" if cost else NUMBER),
@@ -75,7 +75,7 @@ def lines(table: pd.DataFrame, x: tuple[str, str], y: tuple[str, str], theme: st
         .mark_line(point=alt.OverlayMarkDef(size=SIZE // 2))
         .encode(
             x=alt.X(f"{across}:Q", title=title_x),
-            y=alt.Y(f"{up}:Q", title=title_y, scale=alt.Scale(zero=False)),
+            y=alt.Y(f"{up}:Q", title=_lines(title_y), scale=alt.Scale(zero=False)),
             color=_colour(table.method, theme),
             tooltip=told,
         )
@@ -104,6 +104,16 @@ def _joined(scores: pd.DataFrame, x: Place, y: Place) -> pd.DataFrame:
     if x[0] == "cost":
         table["x"] = table["x"].clip(lower=LEAST_MS)  # nothing has no place on a logarithmic axis
     return table.assign(n=table[["x_n", "y_n"]].min(axis=1))
+
+
+def _lines(title: str) -> list[str]:
+    """Return a title in lines, so that it is not cut off beside a low chart.
+
+    >>> _lines("comprehensiveness (AOPC), higher is better")
+    ['comprehensiveness (AOPC),', 'higher is better']
+    """
+    name, comma, way = title.partition(", ")
+    return [f"{name},", way] if comma else [name]
 
 
 def _axis(scores: pd.DataFrame, place: Place) -> str:
