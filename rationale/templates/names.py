@@ -23,7 +23,7 @@ NAMES = {
     "sentence_roc_auc": "sentence ROC AUC",
     "cost": "cost, ms per example (median)",
 }  # others are read as they are written, without underscores
-BETTER = {True: "higher", False: "lower"}
+BETTER = {True: "higher", False: "lower", None: ""}
 
 
 def metric_name(metric: str) -> str:
@@ -42,5 +42,6 @@ def in_words(metric: str, better: str | None = None) -> str:
     ('average precision, higher is better', 'cost, ms per example (median), lower is better')
     """
     known = METRICS.get(metric)
-    way = (BETTER.get(known.higher_is_better) if known else None) if better is None else better  # type: ignore[arg-type]
+    own = BETTER[known.higher_is_better] if known else ""
+    way = own if better is None else better
     return f"{metric_name(metric)}, {way} is better" if way else metric_name(metric)

@@ -12,7 +12,7 @@ from rationale.report.write import write_run
 from tests.browser.serving import shoot
 from tests.helpers.made_runs import made
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.figures]
 MOST_PIXELS = 4000  # before anything is unfolded, at 1280
 
 

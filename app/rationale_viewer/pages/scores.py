@@ -162,7 +162,7 @@ def shaded(wide: pd.DataFrame, theme: str) -> Styler:
     """Return methods × metrics with each column's cells shaded from its worst to its best."""
     ink, styles = getattr(INK, theme), pd.DataFrame("", index=wide.index, columns=wide.columns)
     for metric in wide:
-        better = "lower" if metric == COST[0] else BETTER.get(METRICS[str(metric)].higher_is_better, "higher")
+        better = "lower" if metric == COST[0] else BETTER[METRICS[str(metric)].higher_is_better]
         steps = heat([float(v) for v in wide[metric]], better, logarithmic=metric == COST[0])
         styles[metric] = [
             f"background-color: {getattr(shade(step, signed=False), theme)}; color: {ink}" for step in steps

@@ -272,9 +272,9 @@ def test_figure_marks_ours_filled_and_joins_what_none_beats():
     assert fills["exported, float32"] != "white"
     (joined,) = (line for line in figure.axes[0].lines if line.get_linestyle() == "-")
     assert joined.get_xydata().tolist() == [[2.0, 0.75], [8.0, 1.0]]
-    assert figure.axes[0].get_ylabel() == "accuracy ↑"
+    assert figure.axes[0].get_ylabel() == "accuracy, higher is better"
     bare = MADE_UP.drop(columns=[c for c in MADE_UP if c.startswith("accuracy")])
-    assert ways_figure(bare).axes[0].get_ylabel() == "same class as Hugging Face in float32 ↑"
+    assert ways_figure(bare).axes[0].get_ylabel() == "same class as Hugging Face in float32, higher is better"
 
 
 def test_equal_points_of_a_frontier_are_one():

@@ -133,7 +133,7 @@ def test_tables_lead_with_sentences(classifier, folder, tmp_path):
         "sentence_f1", "sentence_precision", "sentence_recall", "sentence_average_precision",
         "comprehensiveness",
     ]  # fmt: skip
-    assert "sentence F1 ↑" in (tmp_path / "run" / "report.html").read_text()
+    assert "sentence F1<small>higher is better" in (tmp_path / "run" / "report.html").read_text()
     assert "whole sentences (sum of words)" in (tmp_path / "run" / "summary.md").read_text()
     said = "\n".join(verdict(tables.scores, tables.paired, "gold"))
     assert "Picking the annotators' sentences (sentence f1, higher is better, budget gold)" in said
