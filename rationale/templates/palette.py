@@ -64,7 +64,7 @@ Look = tuple[str, str]  # colour and marker
 # What are most often drawn together stand first, each in a colour of its own; later rows take another marker.
 METHODS_IN_ORDER = (
     "survivors", "integrated_gradients", "attention", "kernel_shap", "leave_one_out", "contribution",
-    "saliency", "random", "gradient_x_input", "rollout",
+    "rollout", "random", "gradient_x_input", "saliency",
     "attention_max", "deeplift", "attention_layers", "gradient_shap", "occlusion", "gim",
     "attn_lrp", "position", "lime", "value_norm",
     "attention_x_gradient", "gradient_x_input_l1", "gradient_x_input_l2",
@@ -84,10 +84,12 @@ KNOWN = dict(zip(METHODS_IN_ORDER, LOOKS, strict=False))
 def look(names: Iterable[str]) -> dict[str, Look]:
     """Return each method's or model's colour and marker: a known method's are the same everywhere.
 
-    Other names take theirs by what they are called, and the next that is free where two would look alike; all
-    differ, up to 100.
+    Beside methods, other names take theirs by what they are called, and the next that is free where two would
+    look alike. Where no method is among them (models, rules), colours are dealt out in order. Up to 100 differ.
     """
     asked = sorted(set(names))
+    if not any(name in KNOWN for name in asked):
+        return {name: LOOKS[i % len(LOOKS)] for i, name in enumerate(asked)}
     found = {name: KNOWN[name] for name in asked if name in KNOWN}
     for name in asked:
         if name not in found:

@@ -12,6 +12,7 @@ from rationale.settings import CHOOSERS, DEFAULT_METHODS
 from rationale.templates.palette import (
     AGAINST,
     BAR,
+    COLOURS,
     FOR,
     GONE,
     INK,
@@ -94,6 +95,11 @@ def test_the_usual_methods_differ_in_colour_alone():
     worst = min(apart(*pair, vision) for pair in combinations(colours, 2) for vision in VISION)
     assert worst >= 10
     assert min(contrast(c, "#ffffff") for c in colours) >= 1.9  # and the marker tells
+
+
+def test_models_differ_in_colour_as_long_as_there_are_colours():
+    looks = look(f"model {i}" for i in range(len(COLOURS)))
+    assert [colour for colour, _ in looks.values()] == list(COLOURS)
 
 
 def test_distances_are_those_of_the_standard():
