@@ -85,7 +85,7 @@ def look(names: Iterable[str]) -> dict[str, Look]:
     """Return each method's or model's colour and marker: a known method's are the same everywhere.
 
     Beside methods, other names take theirs by what they are called, and the next that is free where two would
-    look alike. Where no method is among them (models, rules), colours are dealt out in order. Up to 100 differ.
+    look alike. Where no method is among them (models, rules), they are dealt out in order. Up to 100 differ.
     """
     asked = sorted(set(names))
     if not any(name in KNOWN for name in asked):
