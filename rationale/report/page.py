@@ -115,7 +115,7 @@ def columns_of(scores: pd.DataFrame, paired: pd.DataFrame, budget: str) -> list[
         better = str(rows.better.iloc[0])
         shades = heat([float(v) for v in rows.value], better, logarithmic=metric == "cost")
         cells = {
-            r.method: _cell(r, step, 1 if metric == "cost" else 3)
+            str(r.method): _cell(r, step, 1 if metric == "cost" else 3)
             for r, step in zip(rows.itertuples(), shades, strict=True)
         }
         name = "cost, ms" if metric == "cost" else metric_name(metric)
