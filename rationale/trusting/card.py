@@ -165,8 +165,9 @@ class Card:
         cells = {
             how: [_win(w, r) for w, r in zip(table[how], table[f"rank_{how}"], strict=True)] for how in ways
         }
+        columns: dict[str, list[str]] = {"method": list(map(str, table.index)), **cells}
         head = "Share of random rationales beaten (rank) where words are deleted, masked, or replaced:"
-        return f"{head}\n\n{markdown_table(pd.DataFrame({'method': list(table.index), **cells}))}"
+        return f"{head}\n\n{markdown_table(pd.DataFrame(columns))}"
 
     def to_html(self) -> str:
         """Return the card as a page of its own, every text escaped."""

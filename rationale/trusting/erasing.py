@@ -54,7 +54,8 @@ class Pool:
             foreign = self.owners[n] != owner
             others = (foreign & (self.ids[n] != replaced).any(1)).nonzero()[0]
             if len(others):
-                return self.ids[n][rng.choice(others)]
+                found: Ints = self.ids[n][rng.choice(others)]
+                return found
         if n == 1:  # all other texts know is the same word
             return replaced
         return np.concatenate([self.draw(piece, owner, rng) for piece in np.split(replaced, n)])

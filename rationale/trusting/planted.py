@@ -36,7 +36,12 @@ TRAINED_ON, HELD_OUT = 480, 40
 LEARNED = 0.95  # accuracy on texts held out, below which a model has not learned the plant
 SURE = 4.0  # the logit of a rule
 STEPS, BATCH, RATE = 400, 32, 2e-3
-SIZES = {"hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 128}
+SIZES: dict[str, Any] = {
+    "hidden_size": 64,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "intermediate_size": 128,
+}
 
 
 @dataclass(frozen=True)
@@ -148,7 +153,7 @@ def trained(plant: Plant, subject: Subject, words: Sequence[str], rng: np.random
             pad_token_id=encoder.pad_id, id2label=dict(enumerate(LABELS)), hidden_dropout_prob=0.0,
             attention_probs_dropout_prob=0.0,
         )  # fmt: skip
-        model = BertForSequenceClassification(config).float()
+        model = BertForSequenceClassification(config)
         _fit(model, encoder, found.items)
     return Classifier(model.eval().requires_grad_(False), encoder, LABELS, torch.device("cpu"))
 

@@ -55,7 +55,8 @@ def falls(subject: Subject, method: str) -> Floats:
         [result.at(share_name(f)).without[target] for f in fractions]
         for result, target in zip(subject.results[method], subject.targets, strict=True)
     ]
-    return before[:, None] - np.array(after)
+    found: Floats = before[:, None] - np.array(after)
+    return found
 
 
 def gini(scores: Floats) -> float:
@@ -103,7 +104,8 @@ def _flipped(subject: Subject, masks: list[Mask], how: str, name: str) -> Floats
         return [{"class": int(probs[0].argmax())} for probs in found]
 
     rows = subject.part(f"{name}-{how}", [list(indices(m)) for m in masks], compute)
-    return (np.array([row["class"] for row in rows]) != subject.probs.argmax(1)).astype(float)
+    flipped: Floats = (np.array([row["class"] for row in rows]) != subject.probs.argmax(1)).astype(float)
+    return flipped
 
 
 def _details(subject: Subject, method: str) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from rationale.attribution import method_named, unfit
 from rationale.budgets import top_words
 from rationale.evaluation.pipeline import seed_of
 from rationale.inference.predict import text_probs
-from rationale.trusting.contract import Finding
+from rationale.trusting.contract import Finding, Outcome
 from rationale.trusting.planted import (
     HELD_OUT,
     LABELS,
@@ -121,7 +121,9 @@ def _finding(subject: Subject, method: str, makers: dict[str, _Maker]) -> Findin
         return Finding.unknown(NAME, method, why)
     rows = {name: maker.hits(method) for name, maker in makers.items()}
     told = {name: row for name, row in rows.items() if row["hits"]}
-    details = {name: {"accuracy": row["accuracy"], "left_out": row["why"]} for name, row in rows.items()}
+    details: dict[str, Any] = {
+        name: {"accuracy": row["accuracy"], "left_out": row["why"]} for name, row in rows.items()
+    }
     if not told:
         why = next((row["why"] for row in rows.values() if row["why"]), "no small model learned its plant")
         return Finding.unknown(NAME, method, f"on the planted models {why}", **details)
@@ -134,5 +136,5 @@ def _finding(subject: Subject, method: str, makers: dict[str, _Maker]) -> Findin
     start = f"Misses what was planted ({', '.join(missed)})" if missed else "Finds what was planted"
     left = f"; not learned: {', '.join(n for n in rows if n not in told)}" if len(told) < len(rows) else ""
     number = f"{found.value:.0%} of the deciding words [{found.low:.0%}, {found.high:.0%}], n = {found.n}"
-    outcome = "fail" if missed else "pass"
+    outcome: Outcome = "fail" if missed else "pass"
     return Finding.of(NAME, method, found, outcome, f"{start}: {number} ({parts}{left}).", **details)

@@ -15,7 +15,7 @@ from eraser.metrics.bootstrap import Estimate, estimate
 from eraser.metrics.table import mean
 from eraser.types import Floats
 from rationale.attribution import method_named
-from rationale.trusting.contract import Finding
+from rationale.trusting.contract import Finding, Outcome
 from rationale.trusting.subject import Subject
 
 NAME = "sums"
@@ -79,6 +79,6 @@ def _finding(subject: Subject, method: str) -> Finding:
     spread = f"{median:.2%} (median; 95 % of texts {low:.2%} to {high:.2%})"
     told = f"its scores miss what they should sum to by {spread}"
     start = "Arithmetic holds" if held and batch_ok else "Arithmetic does not hold"
-    outcome = "pass" if held and batch_ok else "fail"
+    outcome: Outcome = "pass" if held and batch_ok else "fail"
     found = Estimate(median, float(low), float(high), len(lost))
     return Finding.of(NAME, method, found, outcome, f"{start}: {told}, n = {len(lost)}; {batch}.", **details)
