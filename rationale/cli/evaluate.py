@@ -164,9 +164,9 @@ def default_model(dataset: str | None, data: Path | None) -> str:
 
 def _print_run(tables: Tables, budget: str, folder: Path, as_json: bool) -> None:
     from eraser.metrics.table import METRICS
+    from rationale.report.page import records
     from rationale.report.summary import headline, in_words, of_answers
     from rationale.report.verdict import verdict
-    from rationale.report.write import records
 
     scores = tables.scores
     if as_json:

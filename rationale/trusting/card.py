@@ -13,10 +13,10 @@ from matplotlib.figure import Figure
 
 from eraser.files.whole import write_bytes, write_json, write_text
 from rationale.process.terminal import digits
+from rationale.report.page import records
 from rationale.report.plots import new_figure, png
 from rationale.report.summary import in_markdown, markdown_table
 from rationale.report.verdict import BASELINES, Claim, Sentences, claims
-from rationale.report.write import records
 from rationale.templates import fragment
 from rationale.trusting.contract import OPERATORS, Finding, Outcome, TestResult
 from rationale.trusting.turns import operator_table
@@ -162,8 +162,9 @@ class Card:
         if (table := self.operators).empty:
             return ""
         ways = [how for how in OPERATORS if how in table]
-        cells = {
-            how: [_win(w, r) for w, r in zip(table[how], table[f"rank_{how}"], strict=True)] for how in ways
+        cells: dict[str, list[str]] = {
+            str(how): [_win(w, r) for w, r in zip(table[how], table[f"rank_{how}"], strict=True)]
+            for how in ways
         }
         columns: dict[str, list[str]] = {"method": list(map(str, table.index)), **cells}
         head = "Share of random rationales beaten (rank) where words are deleted, masked, or replaced:"

@@ -155,7 +155,8 @@ def trained(plant: Plant, subject: Subject, words: Sequence[str], rng: np.random
         )  # fmt: skip
         model = BertForSequenceClassification(config)
         _fit(model, encoder, found.items)
-    return Classifier(model.eval().requires_grad_(False), encoder, LABELS, torch.device("cpu"))
+    model.eval()  # type: ignore[no-untyped-call]
+    return Classifier(model.requires_grad_(False), encoder, LABELS, torch.device("cpu"))
 
 
 def _fit(model: Any, encoder: Any, items: Sequence[Item]) -> None:

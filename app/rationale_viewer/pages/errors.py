@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import islice
+from typing import Any
 
 import pandas as pd
 import streamlit as st
@@ -57,7 +58,7 @@ def _grouped(table: pd.DataFrame, n_wrong: int, n_right: int) -> str:
         "right ones. A word decides where its score is the highest of the text."
     )
     st.html(html.note(told))
-    heads = {
+    heads: dict[str, Any] = {
         "word": "word",
         "wrong": f"decides errors, of {n_wrong}",
         "of_wrong": st.column_config.ProgressColumn("share of errors", format="percent", max_value=1.0),
@@ -65,7 +66,8 @@ def _grouped(table: pd.DataFrame, n_wrong: int, n_right: int) -> str:
         "of_right": st.column_config.ProgressColumn("share of right ones", format="percent", max_value=1.0),
     }
     st.dataframe(table, hide_index=True, column_config=heads)
-    return st.selectbox("Errors decided by", [ANY, *table.word], key="decided-by")
+    chosen: str = st.selectbox("Errors decided by", [ANY, *table.word], key="decided-by")
+    return chosen
 
 
 def _drawn(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from math import ceil
+from typing import Any
 
 import altair as alt
 import pandas as pd
@@ -30,7 +31,7 @@ SHAPES = {  # the palette's markers, as Vega draws them
 }  # fmt: skip
 
 
-def points(scores: pd.DataFrame, x: Place, y: Place, theme: str) -> alt.LayerChart:
+def points(scores: pd.DataFrame, x: Place, y: Place, theme: str) -> Any:
     """Return one metric against another, each (metric, budget), with intervals; one mark a method."""
     table = _joined(scores, x, y)
     cost = x[0] == "cost"
@@ -61,7 +62,7 @@ def points(scores: pd.DataFrame, x: Place, y: Place, theme: str) -> alt.LayerCha
     return alt.layer(*layers).properties(height=_height(table.method))
 
 
-def lines(table: pd.DataFrame, x: tuple[str, str], y: tuple[str, str], theme: str) -> alt.Chart:
+def lines(table: pd.DataFrame, x: tuple[str, str], y: tuple[str, str], theme: str) -> Any:
     """Return a column over another, each (column, title), a line for each method."""
     (across, title_x), (up, title_y) = x, y
     told = [

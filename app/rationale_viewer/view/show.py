@@ -6,8 +6,8 @@ from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
 from io import BytesIO
 from threading import RLock
+from typing import Any
 
-import altair as alt
 import matplotlib as mpl
 import pandas as pd
 import streamlit as st
@@ -69,7 +69,7 @@ def show_figure(  # noqa: PLR0913 (what a figure has)
     make: Callable[[], Figure],
     key: tuple[object, ...],
     wide: bool = False,
-    hover: Callable[[str], alt.TopLevelMixin] | None = None,
+    hover: Callable[[str], Any] | None = None,
 ) -> None:
     """Draw a figure with what it says and its files.
 

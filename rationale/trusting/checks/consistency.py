@@ -133,17 +133,17 @@ def _confidence(subject: Subject, method: str) -> Finding:
         return Finding.unknown(CONFIDENCE, method, f"{method} fails for another class ({error})")
     confidence = subject.probs[np.arange(len(items)), list(targets)]  # [N]
     told, guessed = predicted(features, confidence), predicted(features[:, :0], confidence)  # [N]
-    error, of_mean = np.abs(told - confidence), np.abs(guessed - confidence)
+    of_told, of_mean = np.abs(told - confidence), np.abs(guessed - confidence)  # [N], [N]
     if of_mean.mean() < SAME:
         why = f"the model is as sure of one text as of another (within {of_mean.mean():.4f})"
         return Finding.unknown(CONFIDENCE, method, why, len(items))
-    gain = mean_of(of_mean - error)
+    gain = mean_of(of_mean - of_told)
     details = {
-        "error": float(error.mean()),
+        "error": float(of_told.mean()),
         "error_of_mean": float(of_mean.mean()),
-        "largest": float(error.max()),
+        "largest": float(of_told.max()),
     }
-    number = f"error {error.mean():.3f} against {of_mean.mean():.3f} for the mean, gain {gain.value:.3f}"
+    number = f"error {of_told.mean():.3f} against {of_mean.mean():.3f} for the mean, gain {gain.value:.3f}"
     number += f" [{gain.low:.3f}, {gain.high:.3f}], n = {gain.n}"
     if gain.low > 0:
         sentence, outcome = f"Tells how sure the model is: {number}.", "pass"
