@@ -102,7 +102,7 @@ def estimate_over_trainings(columns: Sequence[Floats], fold: Fold, seed: int = 0
     Each resample draws examples, the same for all trainings, and trainings, both with replacement.
 
     Args:
-        columns: of each training, for the same examples in one order [S][N,K].
+        columns: an array [N,K] of each training, the same examples in one order.
         fold: see the module.
         seed: of the resamples.
     """

@@ -78,6 +78,7 @@ def _looks() -> tuple[Look, ...]:
 
 
 LOOKS = _looks()
+RESERVED = 36  # looks for methods of ours, there or to come: a new one leaves other names as they are
 KNOWN = dict(zip(METHODS_IN_ORDER, LOOKS, strict=False))
 
 
@@ -99,7 +100,7 @@ def look(names: Iterable[str]) -> dict[str, Look]:
 
 def _free(name: str, taken: set[Look]) -> Look:
     """Return the look of a name that is not known: never a known method's while others are free."""
-    own = LOOKS[len(KNOWN) :]
+    own = LOOKS[RESERVED:]
     start = crc32(name.encode("utf-8", "surrogatepass")) % len(own)
     order = (*own[start:], *own[:start], *LOOKS)
     return next((one for one in order if one not in taken), own[start])

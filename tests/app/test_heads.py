@@ -119,7 +119,7 @@ def test_explain_shows_every_label_s_own_probability(open_app, folders):
     assert keyed(at.selectbox, "class").options == ["predicted", *LABELS]
     checked(keyed(at.selectbox, "class").set_value("insult").run())
     assert "explained for insult" in markup(at)
-    assert [b.proto.label for b in at.get("download_button")] == ["HTML", "LaTeX", "PNG"]
+    assert [b.proto.label for b in at.get("download_button")] == ["HTML", "LaTeX", "PNG", "SVG"]
 
 
 def test_explain_shows_a_number_and_no_percentages(open_app, folders):

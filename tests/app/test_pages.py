@@ -253,9 +253,12 @@ def test_hateful_posts_wait_for_consent(monkeypatch, folders, tmp_path):
     assert "People say <b>hatespeech</b>" in markup(at)
     assert "about Women" in markup(at)
     labels = [e.label for e in at.main.expander]
-    assert [f"Annotator {n}: {k} word{'s' * (k > 1)} marked" for n, k in ((1, 1), (2, 2), (3, 1))] == labels[
-        -3:
-    ]
+    each = (
+        (3, "1 word", "0.000"),
+        (1, "1 word", "0.333"),
+        (2, "2 words", "0.333"),
+    )  # most apart first
+    assert labels[-3:] == [f"Annotator {n}: {k} marked; token F1 with the others {f1}" for n, k, f1 in each]
     checked(keyed(at.multiselect, "tags").set_value(["Women"]).run())
     assert keyed(at.selectbox, "example").options == ["p1"]
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from rationale_viewer.view import html
 
 from rationale.explanation import Explanation
+from rationale.report.page import Cell, Column
 from rationale.templates import fragment
 from tests.fuzz.spoil import Tried, fuzz
 
@@ -90,7 +91,7 @@ def test_highlighted(text):
     assert reader.all("bdi") == words
     told = reader.values("title")
     assert all(t.startswith(f"{w} · ") for t, w in zip(told, words, strict=True))
-    ends = [(f"pieces {w} | {w}", "what the model reads") for w in words]
+    ends = ["taken out", *((f"pieces {w} | {w}", "what the model reads") for w in words[1:])]
     assert all(t.endswith(end) for t, end in zip(told, ends, strict=True))
 
 
@@ -149,12 +150,12 @@ def test_an_explanation(text, label, target):
     found = Explanation(tuple(words), scores, label, {label: 0.5, target: 0.5}, target, target)
     reader = read(found._repr_html_())
     assert reader.all("b") == [label]
-    assert [t.removesuffix("\n") for t in reader.all("span")] == words or _only_white(reader, words)
-
-
-def _only_white(reader, words):
-    """A template's line ends stand after each word, which may itself end in some."""
-    return [t.rstrip("\n") for t in reader.all("span")] == [w.rstrip("\n") for w in words]
+    *legend, shown = reader.all("span")[: -len(words)], reader.all("span")[-len(words) :]
+    assert legend in ([[]], [[f"for {target}", "against"]], [["counts more"]])
+    # a template's line ends stand after each word, which may itself end in some
+    assert [t.removesuffix("\n") for t in shown] == words or [t.rstrip("\n") for t in shown] == [
+        w.rstrip("\n") for w in words
+    ]
 
 
 @fuzz(100)
@@ -174,13 +175,8 @@ def report_of(word):
         "with_human_evidence": 1, "words": 1, "words_unread": 1, "device": word, "notes": [word],
         "intervals": word, "budgets": [word], "versions": {word: word},
     }  # fmt: skip
-    score = {"value": 0.5, "low": 0.25, "high": 0.75, "n": 1}
-    headline = {"method": word, "cost": 1.0} | dict.fromkeys((
-        "token_f1", "false_positive_rate", "iou_f1_eraser", "average_precision", "comprehensiveness",
-        "sufficiency", "aopc_comprehensiveness", "aopc_sufficiency",
-    ), 0.5)  # fmt: skip
-    ranking = score | {"better": "higher", "left_out": 0, "tied": False, "rank": word, "method": word,
-                       "below_random": False}  # fmt: skip
+    ranking = {"value": 0.5, "low": 0.25, "high": 0.75, "n": 1, "better": "higher", "left_out": 0,
+               "tied": False, "rank": word, "method": word, "below_random": False}  # fmt: skip
     item = {"example": {"id": word}, "truth": {"label": word}}
     example = {
         "item": item,
@@ -188,12 +184,13 @@ def report_of(word):
         "predicted": word,
         "rows": [(word, 0.5, [(word, "hit"), (word, "")])],
     }
+    section, picture = {"title": word, "number": word, "examples": [example]}, (word, "AAAA")
     return {
-        "facts": facts, "right": [(word, 1)], "budget": word, "headline": [headline],
-        "agreement": [("token_f1", word)],
-        "rankings": [(word, word, [ranking])], "figures": [(word, word, "AAAA")],
-        "people": [(word, word, [word], [{word: word}])],
-        "sections": [{"title": word, "number": word, "examples": [example]}],
+        "facts": facts, "right": [(word, 1)], "budget": word, "verdict": [word], "more": [word],
+        "methods": [word], "columns": [Column(word, word, {word: Cell(word, word)})],
+        "rankings": [(word, word, [ranking])], "first": picture, "costs": picture,
+        "figures": {"agreement": picture}, "drawn": [word], "wrong": section, "apart": [section],
+        "examples": section, "people": [(word, word, [word], [{word: word}])], "command": word,
     }  # fmt: skip
 
 
@@ -208,4 +205,4 @@ def test_a_report(word):
     assert [name for name, _ in reader.attributes] == [name for name, _ in plain.attributes]
     assert [t for t in reader.others if not t.lower().startswith("doctype")] == []
     assert word in "".join(reader.all("title"))
-    assert reader.values("alt") == [word]
+    assert reader.values("alt") == [word] * 3

@@ -195,7 +195,7 @@ def pairwise_f1(masks: Sequence[Mask]) -> Floats:
 
     1 where neither marked a word.
 
-    >>> pairwise_f1([np.array([True, True, False]), np.array([True, False, False])])[0, 1]
+    >>> float(pairwise_f1([np.array([True, True, False]), np.array([True, False, False])])[0, 1])
     0.6666666666666666
     """
     found: Floats = np.full((len(masks), len(masks)), np.nan)

@@ -54,7 +54,7 @@ class Flip:
 def replaced(given: Given, new: Mapping[int, str]) -> Given:
     """Return a text with other words in the place of some.
 
-    >>> replaced(Given(("a", "dull", "film"), None, (0,), "a dull film."), {1: "warm"}).string
+    >>> replaced(Given(("a", "dull", "film."), None, (0,), "a dull film."), {1: "warm"}).string
     'a warm film.'
     """
     words = tuple(new.get(i, word) for i, word in enumerate(given.words))

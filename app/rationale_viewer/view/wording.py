@@ -22,7 +22,7 @@ COSTS = {
 }
 OWN_COST = {
     FREE: ("survivors", "contribution", "attention", "attention_max", "attention_layers", "rollout",
-           "value_norm", "position", "random"),
+           "value_norm", "learned", "position", "random"),
     ONE_BACK: ("attention_x_gradient", "saliency", "gradient_x_input", "gradient_x_input_l1",
                "gradient_x_input_l2", "attn_lrp", "gim"),
     MANY: tuple(sorted(SLOW)),

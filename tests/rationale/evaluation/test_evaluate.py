@@ -178,13 +178,9 @@ def test_run_folder_holds_everything_and_agrees_with_the_official_scorer(evaluat
     scores = write_run(evaluation, sample, tmp_path).scores
     for name in ("scores.csv", "paired.csv", "curves.csv", "scores.json", "report.html"):
         assert (tmp_path / name).stat().st_size > 100, name
-    assert {p.name for p in (tmp_path / "figures").iterdir()} == {
-        "agreement.png",
-        "cost.png",
-        "faithfulness.png",
-        "methods.png",
-        "tradeoff.png",
-    }
+    drawn = ("agreement", "cost", "faithfulness", "methods", "tradeoff")
+    files = {f"{name}.{end}" for name in drawn for end in ("png", "csv")}  # a figure, and its numbers
+    assert {p.name for p in (tmp_path / "figures").iterdir()} == files
     budget = evaluation.budgets[0]
     shortened = {e.id for e in sample.splits["test"][:8]}
     gold = tmp_path / "gold"

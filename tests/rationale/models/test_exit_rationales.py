@@ -16,9 +16,10 @@ from rationale.models.dact import DactForSequenceClassification, FullDepth
 from rationale.text.encode import Encoder
 from rationale.text.windows import OUTSIDE
 from tests.conftest import FAMILIES, dropping, tiny_model
-from tests.helpers.models.able import ENCODERS
+from tests.helpers.models import able
 from tests.helpers.models.exits import exiting, never
 
+ENCODERS = [m for m in able.ENCODERS if m != "attn_lrp"]  # refused, see below
 QUICK = AttributionSettings(ig_steps=2, gradient_shap_samples=2, lime_samples=8, shap_samples=8)
 
 
@@ -55,11 +56,18 @@ def test_methods_explain_the_last_layer_where_all_before_matter_not(tokenizer, b
     adaptive = replace(dense, model=model.requires_grad_(False))
     assert isinstance(without_removal(adaptive).model, FullDepth)
     settings = replace(QUICK, explain="margin")
-    for method in ENCODERS if (family, shared) == ("bert", False) else ("attention", "gradient_x_input"):
+    every = [m for m in ENCODERS if m != "gim"]  # whose rules reach the softmax and products of exits, too
+    for method in every if (family, shared) == ("bert", False) else ("attention", "gradient_x_input"):
         expected = attribute(dense, method, cases_of(dense, brief), settings)
         found = attribute(adaptive, method, cases_of(dense, brief), settings)
         for a, b in zip(found, expected, strict=True):
             assert a.scores.tolist() == pytest.approx(b.scores.tolist(), abs=1e-4), method
+
+
+def test_relevance_is_refused_where_halting_would_lose_it(classifier, brief):
+    one = replace(classifier, model=exiting(classifier.model))
+    with pytest.raises(InputError, match="no rule for log_sigmoid, where relevance would be lost"):
+        attribute(one, "attn_lrp", cases_of(one, brief), QUICK)
 
 
 @pytest.mark.parametrize("method", ENCODERS)

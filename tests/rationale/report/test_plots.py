@@ -121,7 +121,7 @@ def test_a_method_has_one_colour_in_all_figures():
                 [t.get_text() for t in axes.get_yticklabels()] if name == "agreement" else list(marks(axes))
             )
             drawn = [to_hex(c.lines[0].get_color()).upper() for c in axes.containers]
-            assert drawn == [look([m])[m][0].upper() for m in names]
+            assert drawn == [look(names)[m][0].upper() for m in names]
 
 
 def test_a_name_stands_beside_its_own_mark():
