@@ -97,6 +97,7 @@ def test_the_fewest_words_that_flip_the_answer_are_found_and_shared(open_page, u
     words(page).first.wait_for()
     page.get_by_role("button", name="Find a minimal flip").click()
     page.get_by_text("the answer is NEG").wait_for()
+    page.locator(".w.out").first.wait_for()  # the words are drawn after the answer
     out = page.locator(".w.out").all_inner_texts()
     assert 1 <= len(out) <= 25
     page.wait_for_url("**edits=**")
