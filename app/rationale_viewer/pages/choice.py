@@ -63,8 +63,15 @@ def warned(data: Dataset) -> bool:
     return st.checkbox("Show the posts", key="warned", persist_state="session")
 
 
-def asked(opened: Session, columns: Sequence[DeltaGenerator]) -> PeopleChoice:
-    """Return what is to be shown: what the open model says, or what a run holds; three places lead."""
+def asked(opened: Session, more_says: str) -> tuple[PeopleChoice, DeltaGenerator]:
+    """Return what is to be shown, of the open model or of a run, and the box of what is asked for less."""
+    top = st.container(key="controls").columns(3, gap="medium")
+    more = st.expander(more_says, icon=":material/filter_list:")
+    return _asked(opened, [*top, *more.container(key="controls-more").columns(3, gap="medium")]), more
+
+
+def _asked(opened: Session, columns: Sequence[DeltaGenerator]) -> PeopleChoice:
+    """Ask in six places, of which three lead."""
     runs = {n: p for n, p in short_names(list(opened.runs)).items() if stored_methods(Path(p))}
     runs = {f"run {name}": path for name, path in runs.items()}
     source = columns[0].selectbox(

@@ -27,9 +27,7 @@ def errors_page(opened: Session) -> None:
     data = opened.data.dataset
     if not warned(data):
         return
-    top = st.container(key="controls").columns(3, gap="medium")
-    more = st.expander("Class and split", icon=":material/filter_list:")
-    chosen = asked(opened, [*top, *more.container(key="controls-more").columns(3, gap="medium")])
+    chosen, _ = asked(opened, "Class and split")
     judged = chosen.judged()
     wrong = surest_first(judged)
     with_answer = sum(j.right is not None for j in judged)

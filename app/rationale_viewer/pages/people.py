@@ -45,9 +45,7 @@ def people_page(opened: Session) -> None:
     data = opened.data.dataset
     if not warned(data):
         return
-    top = st.container(key="controls").columns(3, gap="medium")
-    more = st.expander("Class, split, filter, order, search", icon=":material/filter_list:")
-    chosen = asked(opened, [*top, *more.container(key="controls-more").columns(3, gap="medium")])
+    chosen, more = asked(opened, "Class, split, filter, order, search")
     judged = chosen.judged()
     with more:
         found = _filtered(data, chosen.examples, judged)
