@@ -37,6 +37,7 @@ from rationale.settings import EvaluateSettings
 
 if TYPE_CHECKING:  # torch is imported when a command runs
     from eraser.data.custom.options import ImportOptions
+    from eraser.types import Dataset
     from rationale.evaluation.plan import Plan
     from rationale.report.summary import Tables
     from rationale.runners.jobs import EvaluateJob
@@ -87,7 +88,7 @@ def evaluate_command(  # noqa: PLR0913 (one option each)
 ) -> None:
     """Score rationale methods against human evidence; an interrupted run resumes where it stopped."""
     from eraser.data.custom.options import ImportOptions
-    from eraser.load import is_table, load, named
+    from eraser.load import named
     from rationale.evaluation.choices import DEFAULT, choose
     from rationale.evaluation.plan import plan
     from rationale.explanations.of_run import read_imports
@@ -99,10 +100,7 @@ def evaluate_command(  # noqa: PLR0913 (one option each)
     keep_freed_memory()
     asked = settings(dataset=named(dataset, data), model=model or default_model(dataset, data), dense=dense)
     reading = ImportOptions(skip_invalid=skip_invalid, encoding=encoding, separator=separator)
-    loaded = load(dataset, data, split=asked.split, how=reading)
-    if data is not None and is_table(data):
-        for line in loaded.notes:
-            say(f"note: {line}", err=True)
+    loaded = read_data(dataset, data, asked.split, reading)
     classifier = named_classifier(asked.model, asked, labels)
     explained = None if dense is None else named_classifier(dense, asked, labels)
     folder = out or Path("runs") / f"{loaded.name}-{asked.split}"
@@ -138,6 +136,16 @@ def _job(planned: Plan, labels: str | None, data: Path | None, reading: ImportOp
         elsewhere, folder, label_names(labels), torch.get_num_threads(), place,
         skip_invalid=reading.skip_invalid, encoding=reading.encoding, separator=reading.separator,
     )  # fmt: skip
+
+
+def read_data(dataset: str | None, data: Path | None, split: str, reading: ImportOptions) -> Dataset:
+    """Return the data set of a command's options, and say what was guessed of a table."""
+    from eraser.load import is_table, load
+
+    found = load(dataset, data, split=split, how=reading)
+    for line in found.notes if data is not None and is_table(data) else ():
+        say(f"note: {line}", err=True)
+    return found
 
 
 def named_classifier(name: str, asked: EvaluateSettings, labels: str | None) -> TextClassifier:

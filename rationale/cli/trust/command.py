@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from rationale.cli.evaluate import default_model, named_classifier
+from rationale.cli.evaluate import default_model, named_classifier, read_data
 from rationale.cli.from_settings import from_settings
 from rationale.cli.options import (
     AsJson,
@@ -67,7 +67,7 @@ def trust_command(  # noqa: PLR0913 (one option each)
 ) -> None:
     """Test whether explanations can be believed; ends in sentences. An interrupted run resumes."""
     from eraser.data.custom.options import ImportOptions
-    from eraser.load import load, named
+    from eraser.load import named
     from rationale.evaluation.choices import DEFAULT, choose
     from rationale.hf.memory import keep_freed_memory
     from rationale.trusting.believe import BUDGET, believe
@@ -77,7 +77,7 @@ def trust_command(  # noqa: PLR0913 (one option each)
     keep_freed_memory()
     asked = settings(dataset=named(dataset, data), model=model or default_model(dataset, data), dense=dense)
     reading = ImportOptions(skip_invalid=skip_invalid, encoding=encoding, separator=separator)
-    loaded = load(dataset, data, split=asked.split, how=reading)
+    loaded = read_data(dataset, data, asked.split, reading)
     classifier = named_classifier(asked.model, asked, labels)
     explained = None if dense is None else named_classifier(dense, asked, labels)
     others = {name: named_classifier(name, asked, labels) for name in models or ()}

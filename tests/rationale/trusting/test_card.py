@@ -156,3 +156,12 @@ def test_the_command_ends_in_sentences(rationale, model_folder):
     code, out, err = rationale(*command, "--tests", "luck")
     assert code == 2
     assert err.startswith("error: expected a test of matched, ")
+
+
+def test_the_command_says_what_it_guessed_of_a_table(rationale, model_folder, tmp_path):
+    rows = [f"a warm film of {i} parts;POS\na dull film of {i} parts;NEG" for i in range(4)]
+    (tmp_path / "films.csv").write_text("\n".join(["text;label", *rows]) + "\n")
+    command = ("trust", "--model", model_folder, "--data", tmp_path / "films.csv", "--methods", "attention")
+    code, _, err = rationale(*command, "--tests", "sums", "--budget", "ratio=0.2", "--out", "t")
+    assert code == 0, err
+    assert "note: films.csv: fields are separated by semicolons" in err.splitlines()
