@@ -1,7 +1,8 @@
-"""HateXplain's protocol over several trainings: a model with people's marks beside one without.
+"""HateXplain's protocol over several trainings: models with people's marks beside one without.
 
-A model is a line of MODELS. Each is trained once per seed and scored on test; the numbers of a training are
-kept on disk with the columns that they are folded from, so that a table needs no model.
+A model is a line of MODELS; `NAME@W` is the same with weight W for the marks. Each is trained once per seed
+and scored on test; the numbers of a training are kept on disk with the columns that they are folded from, so
+that a table needs no model.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ MOST = 2**27  # bytes of a file of columns
 METHODS = ("attention", "saliency", "random")
 LEARNED = "learned"
 PLAIN = "plain"
+MOST_WEIGHT = 1e6
 TRAINING = TrainSettings(epochs=3, lr=1e-4, batch_size=32, max_length=128)  # fixed before test was scored
 MODELS: dict[str, AlignSettings] = {  # name → how people's marks are taught
     PLAIN: AlignSettings(),
@@ -60,10 +62,31 @@ def named_models(text: str) -> tuple[str, ...]:
     Raises:
         InputError: one is unknown.
     """
-    names = [name.strip() for name in text.split(",")]
-    if unknown := [name for name in names if name not in MODELS]:
-        raise InputError(Fault(f"models of {', '.join(MODELS)}", repr(unknown[0])))
-    return tuple(name for name in MODELS if name in names)
+    names = dict.fromkeys(name.strip() for name in text.split(","))
+    for name in names:
+        marks_of(name)
+    return tuple(names)
+
+
+def marks_of(name: str) -> AlignSettings:
+    """Return how a model is taught people's marks: a line of MODELS, or `NAME@W` with weight W instead.
+
+    Raises:
+        InputError: there is no such model, or W is no positive number.
+    """
+    line, _, weight = name.partition("@")
+    if line not in MODELS or ("@" in name and MODELS[line].align == "none"):
+        expected = f"models of {', '.join(MODELS)}; after those with marks perhaps a weight, as attention@0.5"
+        raise InputError(Fault(expected, repr(name)))
+    if "@" not in name:
+        return MODELS[line]
+    try:
+        value = float(weight)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < MOST_WEIGHT:
+        raise InputError(Fault(f"a weight above 0 and below {MOST_WEIGHT:g} after @", repr(name)))
+    return replace(MODELS[line], align_weight=value)
 
 
 def results(trainings: Trainings, models: Iterable[str]) -> dict[str, list[ProtocolResult]]:
@@ -73,7 +96,7 @@ def results(trainings: Trainings, models: Iterable[str]) -> dict[str, list[Proto
 
 def _result(t: Trainings, name: str, seed: int) -> ProtocolResult:
     """Return the numbers of one training."""
-    settings = replace(t.settings, seed=seed, marks=MODELS[name])
+    settings = replace(t.settings, seed=seed, marks=marks_of(name))
     methods = (*t.protocol.methods, *([LEARNED] if settings.marks.has_head else []))
     protocol = replace(t.protocol, methods=methods, seed=0)
     folder = t.out / name / f"seed-{seed}"

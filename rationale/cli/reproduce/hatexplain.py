@@ -22,7 +22,8 @@ def reproduce_hatexplain_command(  # noqa: PLR0913 (one option each)
     models: Annotated[
         str,
         typer.Option(
-            help="Models, comma-separated: plain, attention (taught by marks), both (a rationale head too)."
+            help="Models, comma-separated: plain, attention (taught by marks), both (a rationale head too); "
+            "attention@0.5 gives the marks another weight than 2."
         ),
     ] = "plain,attention,both",
     seeds: Annotated[int, typer.Option(min=1, help="Number of trainings of each model.")] = 3,

@@ -15,7 +15,7 @@ from eraser.metrics.table import f1_of_means
 from rationale.hatexplain.settings import ProtocolSettings
 from rationale.hf.classifier import save_classifier
 from rationale.reproduce import hatexplain
-from rationale.reproduce.hatexplain import Trainings, facts, named_models, read_result, results
+from rationale.reproduce.hatexplain import Trainings, facts, marks_of, named_models, read_result, results
 from rationale.reproduce.hatexplain_table import as_markdown, as_table
 from rationale.training.settings import TrainSettings
 from tests.conftest import tiny_model
@@ -94,5 +94,16 @@ def test_what_is_no_result_is_refused(found, tmp_path):
     (tmp_path / "columns.npz").write_bytes(b"no")
     with pytest.raises(InputError, match="not a result of HateXplain's protocol"):
         read_result(tmp_path)
-    with pytest.raises(InputError, match="models of plain, attention, both, got 'bert'"):
+    with pytest.raises(InputError, match="models of plain, attention, both; .*, got 'bert'"):
         named_models("plain,bert")
+
+
+def test_a_model_may_name_the_weight_of_its_marks():
+    assert named_models("plain, both@0.5,attention,plain") == ("plain", "both@0.5", "attention")
+    assert marks_of("both@0.5") == replace(marks_of("both"), align_weight=0.5)
+    for name in ("plain@1", "bert@1"):
+        with pytest.raises(InputError, match=f"after those with marks perhaps a weight.*, got '{name}'"):
+            marks_of(name)
+    for name in ("both@", "both@much", "both@0", "both@-1", "both@nan", "both@inf"):
+        with pytest.raises(InputError, match=f"a weight above 0 and below 1e\\+06 after @, got '{name}'"):
+            marks_of(name)
