@@ -204,7 +204,7 @@ def compare_command(
     ] = None,
 ) -> None:
     """Compare runs (models, seeds, methods) on the examples they share, with paired differences."""
-    from rationale.report.compare import COMPARED, write_comparison
+    from rationale.report.several.compare import COMPARED, write_comparison
 
     names = COMPARED if metrics is None else tuple(metrics.split(","))
     found = write_comparison(runs, names, out)

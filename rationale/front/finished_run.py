@@ -31,9 +31,9 @@ from rationale.front.given import OF_MODELS, known_settings, loaded, name_of, na
 from rationale.front.notable import ShownExamples, examples_of
 from rationale.hf.memory import keep_freed_memory
 from rationale.report.annotators import annotator_tables, has_annotators_or_groups
-from rationale.report.compare import COMPARED, Comparison, StoredRun, compared_runs, read_run
 from rationale.report.figures import FIGURES
 from rationale.report.plots import groups, new_figure
+from rationale.report.several.compare import COMPARED, Comparison, StoredRun, compared_runs, read_run
 from rationale.report.summary import Tables
 from rationale.report.verdict import Sentences, verdict
 from rationale.report.write import found_tables, run_facts, stands_on, write_run

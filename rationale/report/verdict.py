@@ -164,7 +164,7 @@ def sides(table: pd.DataFrame) -> tuple[str, ...]:
     """Return what the table of a comparison says of each pair of runs: answers, then methods.
 
     Args:
-        table: of `rationale.report.compare.compare_runs`.
+        table: of `rationale.report.several.compare.compare_runs`.
     """
     pairs = table.groupby(["run", "other"], sort=False)
     return tuple(s for (one, other), rows in pairs for s in _sides(str(one), str(other), rows))

@@ -20,8 +20,8 @@ from eraser.files.cells import as_csv
 from eraser.load import load
 from rationale.evaluation.stored import run_folder as run_files
 from rationale.evaluation.stored.run_folder import own_file, read_table
-from rationale.report.compare import compared
 from rationale.report.figures import FIGURES
+from rationale.report.several.compare import compared
 from tests.helpers.app.pages import checked
 from tests.helpers.app.runs import SPEEDS, write
 from tests.helpers.app.stored import write_stored
@@ -257,7 +257,7 @@ def test_a_mixture_of_runs_and_a_half_written_one_are_refused(tmp_path):
     from rationale_viewer.session.runs import read_run as shown
 
     from eraser.files.owned import MANIFEST
-    from rationale.report.compare import read_run as compared
+    from rationale.report.several.compare import read_run as compared
     from rationale.report.write import write_run
     from tests.helpers.made_runs import made
 

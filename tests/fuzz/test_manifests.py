@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from rationale_viewer.session.runs import read_run
 
 from eraser.files.owned import MANIFEST, check_whole, claim, finish, forget, is_done, together, writes
-from rationale.report.compare import compared
+from rationale.report.several.compare import compared
 from rationale.report.write import write_run
 from rationale.stream import read_stream
 from tests.fuzz.spoil import answer_of, damaged, fuzz, spoilt

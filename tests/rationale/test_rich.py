@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from rationale.explanation import Explanation, explain
-from rationale.report.compare import compared
+from rationale.report.several.compare import compared
 from tests.helpers.made_runs import run_folder
 
 KEY = ("token_f1", "gold", "attention")

@@ -19,7 +19,7 @@ from eraser.load import load
 from rationale.budgets import share_of, top_words
 from rationale.evaluation.plan import evaluate, plan
 from rationale.hf.classifier import load_classifier
-from rationale.report.compare import compared
+from rationale.report.several.compare import compared
 from rationale.report.write import write_run
 from rationale.settings import EvaluateSettings, StreamSettings
 from rationale.stream import collect, read_stream, stream

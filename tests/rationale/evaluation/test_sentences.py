@@ -15,7 +15,7 @@ from eraser.official.scorer import score_official
 from rationale.evaluation.collect import collect
 from rationale.evaluation.plan import evaluate, plan
 from rationale.inference.predict import text_probs
-from rationale.report.compare import compared
+from rationale.report.several.compare import compared
 from rationale.report.summary import headline, tables_of
 from rationale.report.verdict import verdict
 from rationale.report.write import write_run

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 import rationale
 from eraser import InputError
 from rationale.cli.commands import app
-from rationale.report.compare import read_run
+from rationale.report.several.compare import read_run
 
 METHODS = ["attention", "gradient_x_input", "random"]
 

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from eraser import InputError
-from rationale.report.compare import COMPARED, common_ids, compare_runs, page, read_runs
+from rationale.report.several.compare import COMPARED, common_ids, compare_runs, page, read_runs
 from rationale.report.write import write_run
 from tests.helpers.command_line import run
 from tests.helpers.made_runs import made, run_folder
