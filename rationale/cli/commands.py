@@ -22,7 +22,7 @@ from rationale.cli.data import agreement_lines, export_command, first_command, i
 from rationale.cli.deploy.export import export_model_command
 from rationale.cli.deploy.predict import predict_command
 from rationale.cli.deploy.serve import serve_command
-from rationale.cli.evaluate import compare_command, evaluate_command
+from rationale.cli.evaluate import compare_command, evaluate_command, pool_command
 from rationale.cli.exits.command import exits_command
 from rationale.cli.explanations.importing import explanations_app
 from rationale.cli.llm import llm_app
@@ -51,7 +51,8 @@ if TYPE_CHECKING:
 
 LEAST = 1_500_000_000  # bytes of address space, which the libraries of a model take when they are imported
 LIGHT = frozenset(
-    {"data", "explanations", "score", "check", "compare", "predict", "serve", "--help", "-h", "--version"}
+    ("data", "explanations", "score", "check", "compare", "pool", "predict", "serve")
+    + ("--help", "-h", "--version")
 )  # commands that import none of them
 EXTRAS = {"ray": "ray", "streamlit": "app"} | dict.fromkeys(
     ("onnxruntime", "tokenizers", "fastapi", "uvicorn", "prometheus_client"), "serve"
@@ -80,6 +81,7 @@ app.command("trust")(trust_command)
 app.command("attribute")(attribute_command)
 app.command("bench")(bench_command)
 app.command("compare")(compare_command)
+app.command("pool")(pool_command)
 app.command("speeds")(speeds_command)
 app.command("export")(export_model_command)
 app.command("exits")(exits_command)

@@ -213,3 +213,25 @@ def compare_command(
     say_next("app", *(word for run in runs for word in ("--run", run)))
     for sentence in found.summary():
         say(sentence)
+
+
+def pool_command(
+    runs: Annotated[
+        list[Path], typer.Argument(help="Run folders of `rationale evaluate`, one for each training.")
+    ],
+    out: Annotated[Path, typer.Option(help="Folder for pool.csv and pool.md.")] = Path("runs/pool"),
+    against: Annotated[
+        str | None, typer.Option(help="Method compared with all others; default the first of the runs.")
+    ] = None,
+    metrics: Annotated[
+        str | None,
+        typer.Option(help="Metrics, comma-separated; default accuracy, agreement and faithfulness."),
+    ] = None,
+) -> None:
+    """Pool the runs of several trainings of one recipe: means, with intervals over examples and trainings."""
+    from rationale.report.several.pool import COMPARED, write_pool
+
+    found = write_pool(runs, against, COMPARED if metrics is None else tuple(metrics.split(",")), out)
+    say_lines(str(found))
+    say(f"written: {out}/pool.csv, {out}/pool.md")
+    say_next("compare", *runs)

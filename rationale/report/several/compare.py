@@ -211,7 +211,7 @@ def page(runs: Sequence[StoredRun], table: pd.DataFrame) -> str:
     What only one of the two measured stands below the rest.
     """
     lines = [in_markdown(_basis(runs)), ""]
-    if changed := _changed(runs):
+    if changed := changed_settings(runs):
         header = ["run", *changed]
         texts = [[run.name, *(_text(run.facts["settings"].get(c)) for c in changed)] for run in runs]
         lines += ["Settings that differ:", "", markdown_table(pd.DataFrame(texts, columns=header))]
@@ -247,7 +247,7 @@ def _text(value: object) -> str:
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
-def _changed(runs: Sequence[StoredRun]) -> list[str]:
+def changed_settings(runs: Sequence[StoredRun]) -> list[str]:
     """Return the settings in which the runs differ."""
     all_settings = [run.facts["settings"] for run in runs]
     names = dict.fromkeys(name for settings in all_settings for name in settings)

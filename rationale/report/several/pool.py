@@ -1,0 +1,129 @@
+"""Trainings of one recipe pooled: a run for each, methods compared within a training, intervals over both.
+
+A difference is taken text by text within a training; each resample draws texts and trainings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from eraser import Fault, InputError
+from eraser.files.cells import as_csv
+from eraser.files.whole import write_text
+from eraser.metrics.bootstrap import difference_over_trainings, estimate_over_trainings
+from eraser.metrics.table import METRICS, as_they_are, defined
+from eraser.types import Floats
+from rationale.evaluation.per_example import MODEL
+from rationale.evaluation.stored.columns import Key
+from rationale.report.several.compare import COMPARED, StoredRun, changed_settings, common_ids, read_runs
+from rationale.report.summary import in_markdown, markdown_table
+
+OF_A_TRAINING = frozenset({"model", "dense", "seed"})  # settings in which trainings of one recipe may differ
+
+
+@dataclass(frozen=True, repr=False)
+class Pool:
+    """Runs of several trainings and the table of their means; printed as Markdown."""
+
+    runs: tuple[StoredRun, ...]
+    table: pd.DataFrame
+    against: str
+
+    def __repr__(self) -> str:
+        first, ids = self.runs[0].facts["settings"], common_ids(self.runs)
+        basis = (
+            f"{first['dataset']} {first['split']}; {len(self.runs)} trainings, {len(ids)} examples in all. "
+            "Square brackets: 95 % intervals over examples and trainings; round ones: the lowest and the "
+            "highest training. Last column: paired, in the same training."
+        )
+        shown = pd.DataFrame([_as_printed(row, self.against) for _, row in self.table.iterrows()])
+        return f"{in_markdown(basis)}\n\n{markdown_table(shown)}"
+
+
+def pooled(folders: Sequence[Path], against: str | None = None, metrics: Sequence[str] = COMPARED) -> Pool:
+    """Read the runs of several trainings and pool them.
+
+    Args:
+        folders: runs of `rationale evaluate`, one for each training, their other settings alike.
+        against: the method that is compared with each of the others; default the first that all measured.
+        metrics: names in METRICS.
+
+    Raises:
+        InputError: as `read_runs` does; other settings differ; an unknown metric or method; nothing in all.
+    """
+    runs = read_runs(folders)
+    if differ := [name for name in changed_settings(runs) if name not in OF_A_TRAINING]:
+        raise InputError(
+            Fault.of(f"trainings of one recipe need the same {', '.join(differ)}", runs[-1].name)
+        )
+    if unknown := [m for m in metrics if m not in METRICS]:
+        raise InputError(*(Fault(f"a metric of {', '.join(METRICS)}", repr(m)) for m in unknown))
+    keys = [k for k in runs[0].per_example if k[0] in metrics and all(k in r.per_example for r in runs)]
+    if not keys:
+        raise InputError(Fault.of(f"no metric of {', '.join(metrics)} is in all runs"))
+    methods = list(dict.fromkeys(method for _, _, method in keys if method != MODEL))
+    if against not in (None, *methods):
+        raise InputError(Fault(f"a method of {', '.join(methods)}", repr(against)))
+    chosen = against or next(iter(methods), MODEL)
+    return Pool(tuple(runs), pd.DataFrame([_row(key, chosen, runs) for key in keys]), chosen)
+
+
+def _row(key: Key, against: str, runs: Sequence[StoredRun]) -> dict[str, Any]:
+    """Return the mean of a number over trainings, and what `against` has more of it, both with intervals."""
+    metric, budget, method = key
+    found = dict(zip(("metric", "budget", "method"), key, strict=True)) | _mean(metric, _columns(key, runs))
+    other = (metric, budget, against)
+    if method == against or any(other not in run.per_example for run in runs):
+        return found
+    ours, theirs = _where_all(metric, _columns(other, runs), _columns(key, runs))
+    apart = difference_over_trainings(ours, theirs, METRICS[metric].fold)
+    return found | {"difference": apart.value, "difference_low": apart.low, "difference_high": apart.high}
+
+
+def _mean(metric: str, columns: Sequence[Floats]) -> dict[str, Any]:
+    (kept,), fold = _where_all(metric, columns), METRICS[metric].fold
+    over = estimate_over_trainings(kept, fold)
+    each = [float(fold(np.nanmean(of_one, 0))) if len(of_one) else np.nan for of_one in kept]
+    found = {"value": over.value, "low": over.low, "high": over.high}
+    return found | {"lowest": min(each), "highest": max(each), "n": over.n, "trainings": len(each)}
+
+
+def _columns(key: Key, runs: Sequence[StoredRun]) -> list[Floats]:
+    """Return a number's columns [N,K] of the examples that all runs have, for each run."""
+    return [run.columns(key, common_ids(runs)) for run in runs]
+
+
+def _where_all(metric: str, *of_methods: Sequence[Floats]) -> list[list[Floats]]:
+    """Return the columns of the examples where the number is defined in all trainings, of all methods."""
+    known = np.all([defined(rows) for columns in of_methods for rows in columns], axis=0)
+    of_all = METRICS[metric].of_all if known.any() else as_they_are
+    return [[of_all(rows[known]) for rows in columns] for columns in of_methods]
+
+
+def _as_printed(row: pd.Series[Any], against: str) -> dict[str, str]:
+    arrow = {True: " ↑", False: " ↓", None: ""}[METRICS[row.metric].higher_is_better]
+    apart = "–"
+    if pd.notna(row.get("difference")):
+        apart = f"{row.difference:+.3f} [{row.difference_low:+.3f}, {row.difference_high:+.3f}]"
+    return {
+        "metric": row.metric + arrow,
+        "budget": row.budget,
+        "method": row.method,
+        "value": f"{row.value:.3f} [{row.low:.3f}, {row.high:.3f}] ({row.lowest:.3f}, {row.highest:.3f})",
+        f"{against} − method": apart.replace("-", "−"),
+        "n": str(row.n),
+    }
+
+
+def write_pool(folders: Sequence[Path], against: str | None, metrics: Sequence[str], folder: Path) -> Pool:
+    """Pool runs; write pool.csv and pool.md, whose text is that of what is returned."""
+    found = pooled(folders, against, metrics)
+    write_text(folder / "pool.csv", as_csv(found.table))
+    write_text(folder / "pool.md", str(found))
+    return found
