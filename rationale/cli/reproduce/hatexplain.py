@@ -14,7 +14,7 @@ from rationale.process.terminal import say, say_lines, say_next
 def reproduce_hatexplain_command(  # noqa: PLR0913 (one option each)
     data: Annotated[Path, typer.Option(help="HateXplain's own files: a folder or .tar.gz.")],
     backbone: Annotated[str, typer.Option(help="Hub id or folder of a pretrained encoder.")],
-    out: Annotated[Path, typer.Option(help="Folder for models and hatexplain.csv, hatexplain.md.")],
+    out: Annotated[Path, typer.Option(help="Folder for models and hatexplain.csv, .md and trade.png.")],
     train_data: Annotated[
         Path | None,
         typer.Option(help="Data set whose train and val are used instead, where --data lacks train's marks."),
@@ -43,12 +43,14 @@ def reproduce_hatexplain_command(  # noqa: PLR0913 (one option each)
 
     from eraser.files.cells import as_csv
     from eraser.files.owned import claim, together
-    from eraser.files.whole import write_text
+    from eraser.files.whole import write_bytes, write_text
     from eraser.load import load
     from rationale.hatexplain.settings import ProtocolSettings
     from rationale.hf.folder_checks import content_of_model
     from rationale.hf.memory import keep_freed_memory
+    from rationale.report.plots import png
     from rationale.reproduce.hatexplain import METHODS, TRAINING, Trainings, facts, named_models, results
+    from rationale.reproduce.hatexplain_figure import trade_figure
     from rationale.reproduce.hatexplain_table import as_markdown, as_table
 
     use_threads(threads)
@@ -65,7 +67,8 @@ def reproduce_hatexplain_command(  # noqa: PLR0913 (one option each)
     with together(out) as new:
         write_text(new / "hatexplain.csv", as_csv(table))
         write_text(new / "hatexplain.md", shown)
+        write_bytes(new / "trade.png", png(trade_figure(table)))
     say_lines(shown.rstrip("\n"))
-    say(f"written: {out}/hatexplain.csv, {out}/hatexplain.md")
+    say(f"written: {out}/hatexplain.csv, {out}/hatexplain.md, {out}/trade.png")
     best = out / names[-1] / f"seed-{seed}" / "model"
     say_next("evaluate", "--dataset", "hatexplain", "--data", data, "--model", best, "--budget", "top=5")

@@ -16,6 +16,7 @@ from rationale.hatexplain.settings import ProtocolSettings
 from rationale.hf.classifier import save_classifier
 from rationale.reproduce import hatexplain
 from rationale.reproduce.hatexplain import Trainings, facts, marks_of, named_models, read_result, results
+from rationale.reproduce.hatexplain_figure import AGAINST, trade_figure
 from rationale.reproduce.hatexplain_table import as_markdown, as_table
 from rationale.training.settings import TrainSettings
 from tests.conftest import tiny_model
@@ -107,3 +108,18 @@ def test_a_model_may_name_the_weight_of_its_marks():
     for name in ("both@", "both@much", "both@0", "both@-1", "both@nan", "both@inf"):
         with pytest.raises(InputError, match=f"a weight above 0 and below 1e\\+06 after @, got '{name}'"):
             marks_of(name)
+
+
+def test_the_figure_has_a_mark_for_each_model_with_its_interval(found):
+    table = as_table(found)
+    figure = trade_figure(table)
+    assert len(figure.axes) == len(AGAINST)
+    marks = {mark.get_label(): mark for mark in figure.axes[0].containers}
+    assert set(marks) == set(NAMES)
+    f1, falls = (row(table, "both", "attention", name) for name in ("token_f1", "comprehensiveness"))
+    assert marks["both"].lines[0].get_xydata()[0] == pytest.approx((f1["value"], falls["value"]))
+    (across, upward) = (bar.get_segments()[0] for bar in marks["both"].lines[2])
+    assert across[:, 0] == pytest.approx((f1["low"], f1["high"]))
+    assert upward[:, 1] == pytest.approx((falls["low"], falls["high"]))
+    bias = figure.axes[AGAINST.index("gmb_bpsn")].containers
+    assert {mark.get_label() for mark in bias} <= set(NAMES)  # without communities there is no bias
