@@ -11,6 +11,7 @@ from transformers import BertConfig, BertForSequenceClassification
 
 from eraser import InputError
 from rationale.attribution import METHODS, AttributionInput, AttributionSettings, attribute, unfit
+from rationale.attribution.methods import BASELINES
 from rationale.heads import explained
 from rationale.pass_cache import PassCache
 from tests.conftest import dropping
@@ -19,7 +20,6 @@ from tests.helpers.models.linear import WORDS, case_of, per_word
 
 QUICK = AttributionSettings(ig_steps=4, gradient_shap_samples=3, lime_samples=12, shap_samples=20)
 THOROUGH = AttributionSettings(ig_steps=20, lime_samples=600, shap_samples=300)
-BASELINES = ("position", "random")
 EXPLAINING = [name for name, method in METHODS.items() if "explain" in method.uses]
 TAKING = [name for name, method in METHODS.items() if "replace" in method.uses]
 
