@@ -233,12 +233,6 @@ def _characters(places: Spans | None, words: slice, prediction: Prediction, text
     return {"hard_rationale_predictions": hard, "word_spans": [list(span) for span in of_document]}
 
 
-def write_predictions(path: Path, pairs: Iterable[tuple[Text, Prediction]]) -> None:
-    """Write an official prediction file, one line an example."""
-    with whole(path) as partial, partial.open("w", encoding="utf-8") as file:
-        add_predictions(file, pairs)
-
-
 def add_predictions(file: TextIO, pairs: Iterable[tuple[Text, Prediction]]) -> None:
     """Write more lines of an official prediction file."""
     for text, prediction in pairs:

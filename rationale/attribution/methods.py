@@ -98,6 +98,7 @@ def contribution(classifier: Classifier, request: AttributionBatch) -> Tensor:
 
 
 def _weights(scores: Scores, source: str, uses: tuple[str, ...] = (), needs: Need | None = None) -> Method:
+    """How much a word matters, for or against: scores without a sign, a word's the largest of its pieces."""
     return Method(scores, "max", False, source, uses, needs=needs, tried=True)
 
 
@@ -108,10 +109,12 @@ def _effects(
     expected_sum: Scores | None = None,
     needs: Need | None = None,
 ) -> Method:
+    """What a word adds to the answer: signed scores, a word's the sum of its pieces."""
     return Method(scores, "sum", True, source, uses, expected_sum, needs=needs, tried=True)
 
 
 def _chosen(scores: Scores, selection_threshold: Callable[[Classifier], float] | None = None) -> Method:
+    """What a model that drops tokens says of them itself."""
     return Method(
         scores,
         "max",
@@ -126,11 +129,12 @@ def _chosen(scores: Scores, selection_threshold: Callable[[Classifier], float] |
 def _asking(
     scores: Scores, source: str, uses: tuple[str, ...] = (), expected_sum: Scores | None = None
 ) -> Method:
+    """What a word adds to the answer, found from answers to changed texts alone."""
     return Method(scores, "sum", True, source, ("explain", "replace", *uses), expected_sum, asks=True)
 
 
-def _floor(scores: Scores, uses: tuple[str, ...] = ()) -> Method:
-    return Method(scores, "max", False, "floor", uses, asks=True)
+def _baseline(scores: Scores, uses: tuple[str, ...] = ()) -> Method:
+    return Method(scores, "max", False, "baseline", uses, asks=True)
 
 
 METHODS: dict[str, Method] = {
@@ -140,36 +144,54 @@ METHODS: dict[str, Method] = {
     "rollout": _weights(attn.rollout, "arXiv 2005.00928", needs=attn.no_rows),
     "value_norm": _weights(attn.value_norm, "arXiv 2004.10102", needs=attn.no_values),
     "attention_x_gradient": _weights(
-        attn.attention_x_gradient, "arXiv 2103.15679, one layer", ("explain",), attn.no_rows
+        attn.attention_x_gradient, "arXiv 2103.15679, one layer", uses=("explain",), needs=attn.no_rows
     ),
-    "saliency": _weights(grad.saliency, "arXiv 1312.6034", ("explain",)),
-    "gradient_x_input": _effects(grad.gradient_x_input, "arXiv 1605.01713", ("explain",)),
-    "gradient_x_input_l1": _weights(grad.gradient_x_input_l1, "arXiv 1605.01713", ("explain",)),
-    "gradient_x_input_l2": _weights(grad.gradient_x_input_l2, "arXiv 1605.01713", ("explain",)),
+    "saliency": _weights(grad.saliency, "arXiv 1312.6034", uses=("explain",)),
+    "gradient_x_input": _effects(grad.gradient_x_input, "arXiv 1605.01713", uses=("explain",)),
+    "gradient_x_input_l1": _weights(grad.gradient_x_input_l1, "arXiv 1605.01713", uses=("explain",)),
+    "gradient_x_input_l2": _weights(grad.gradient_x_input_l2, "arXiv 1605.01713", uses=("explain",)),
     "integrated_gradients": _effects(
-        grad.integrated_gradients, "arXiv 1703.01365", ("explain", "ig_steps"), grad.expected_sum
+        grad.integrated_gradients,
+        "arXiv 1703.01365",
+        uses=("explain", "ig_steps"),
+        expected_sum=grad.expected_sum,
     ),
     "gradient_shap": _effects(
         grad.gradient_shap,
         "arXiv 1705.07874",
-        ("explain", "gradient_shap_samples", "seed"),
-        grad.expected_sum,
+        uses=("explain", "gradient_shap_samples", "seed"),
+        expected_sum=grad.expected_sum,
     ),
     "deeplift": _effects(
-        grad.deeplift, "arXiv 1704.02685", ("explain",), grad.expected_sum, grad.no_rescaling
+        grad.deeplift,
+        "arXiv 1704.02685",
+        uses=("explain",),
+        expected_sum=grad.expected_sum,
+        needs=grad.no_rescaling,
     ),
-    "attn_lrp": _effects(rel.attn_lrp, "arXiv 2402.05602", ("explain",), grad.full_answer, rel.not_conserved),
-    "gim": _effects(rel.gim, "arXiv 2505.17630", ("explain", "gim_temperature"), needs=rel.no_softmax),
+    "attn_lrp": _effects(
+        rel.attn_lrp,
+        "arXiv 2402.05602",
+        uses=("explain",),
+        expected_sum=grad.full_answer,
+        needs=rel.not_conserved,
+    ),
+    "gim": _effects(rel.gim, "arXiv 2505.17630", uses=("explain", "gim_temperature"), needs=rel.no_softmax),
     "leave_one_out": _asking(pert.leave_one_out, "arXiv 1612.08220"),
-    "occlusion": _asking(pert.occlusion, "arXiv 1311.2901", ("occlusion_words",)),
-    "lime": _asking(pert.lime, "arXiv 1602.04938", ("lime_samples", "seed")),
-    "kernel_shap": _asking(pert.kernel_shap, "arXiv 1705.07874", ("shap_samples", "seed"), pert.expected_sum),
-    "learned": Method(learned, "max", False, "a rationale head", needs=no_head, tried=True, taught=True),
+    "occlusion": _asking(pert.occlusion, "arXiv 1311.2901", uses=("occlusion_words",)),
+    "lime": _asking(pert.lime, "arXiv 1602.04938", uses=("lime_samples", "seed")),
+    "kernel_shap": _asking(
+        pert.kernel_shap, "arXiv 1705.07874", uses=("shap_samples", "seed"), expected_sum=pert.expected_sum
+    ),
+    "learned": Method(
+        learned, reduce="max", signed=False, source="a rationale head", needs=no_head, tried=True, taught=True
+    ),
     "survivors": _chosen(survivors, adaptive.n_layers),
     "contribution": _chosen(contribution),
-    "position": _floor(position),
-    "random": _floor(random, ("seed",)),
+    "position": _baseline(position),
+    "random": _baseline(random, uses=("seed",)),
 }
+BASELINES = ("position", "random")  # they look at no model
 
 
 def fitting(classifier: TextClassifier) -> tuple[str, ...]:

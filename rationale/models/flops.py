@@ -216,17 +216,3 @@ class _Truths(TorchDispatchMode):  # type: ignore[no-untyped-call]
 def kept_lengths(output: Output) -> NDArray[np.int64]:
     """Return how many tokens each layer worked on [L,B]."""
     return np.stack([layer.kept.sum(1).cpu().numpy() for layer in output.trace])  # [L,B]
-
-
-def official_bert_flops(lengths: ArrayLike, classes: int) -> Floats:
-    """Return the released AdapLeR code's count for dense BERT-base, for comparison with its tables."""
-    n = np.asarray(lengths, dtype=np.float64)
-    total: Floats = 37872 * n**2 + 170216500 * n + 1181953 + 1537 * classes
-    return total
-
-
-def official_adapler_flops(kept: ArrayLike, classes: int) -> Floats:
-    """Return the released code's count for AdapLeR on BERT-base, `kept` [L,B], L = 12."""
-    n = np.asarray(kept, dtype=np.float64)
-    total: Floats = 1183537 + 1537 * (classes - 1) + 6152 * n[0] + (3156 * n**2 + 14233554 * n).sum(0)
-    return total

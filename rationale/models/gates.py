@@ -87,15 +87,11 @@ class GateValues:
         """What FFN units are multiplied by [L,F]."""
         return self.units * self.ffn[:, None]  # [L,F]
 
-    def binary(self) -> GateValues:
-        """Return 1 for each gate that is not closed, else 0."""
-        gates = (self.heads, self.units, self.hidden, self.attention, self.ffn)
-        return GateValues(*((g > 0).float() for g in gates))
-
     def size(self, sizes: Dimensions) -> Tensor:
         """Return how many weights of the matrices into and out of heads and units are left.
 
-        Expected, of chances; exact, of binary openings. Biases, norms, embeddings and pooler do not count.
+        Expected where the gates are chances; exact where each is 0 or 1. Biases, norms, embeddings and
+        pooler do not count.
         """
         per_dimension = sizes.of_head * self.head_scales.sum() + sizes.of_unit * self.unit_scales.sum()
         return per_dimension * self.hidden.sum()

@@ -21,7 +21,7 @@ from eraser.files.whole import write_whole
 from eraser.progress import progress
 from eraser.types import Mask
 from rationale.attribution import halving, refuse_unfit
-from rationale.attribution.methods import METHODS, Method
+from rationale.attribution.methods import BASELINES, METHODS, Method
 from rationale.attribution.request import AttributionBatch
 from rationale.hf.classifier import Classifier
 from rationale.inference.predict import piece_budget
@@ -32,7 +32,6 @@ from rationale.text.windows import OUTSIDE, Window, covers, length_batches
 from rationale.training.loop import TrainingWindow
 
 PUBLISHED, HUMAN = "gradient_x_input", "human"
-FLOORS = ("position", "random")  # they say nothing about the model
 IG_STEPS = 8
 Float32s = NDArray[np.float32]
 
@@ -49,7 +48,7 @@ def target_names() -> tuple[str, ...]:
     return (
         PUBLISHED,
         HUMAN,
-        *(m for m, of in METHODS.items() if not of.adaptive and m not in (PUBLISHED, *FLOORS)),
+        *(m for m, of in METHODS.items() if not of.adaptive and m not in (PUBLISHED, *BASELINES)),
     )
 
 

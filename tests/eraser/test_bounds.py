@@ -14,7 +14,6 @@ from pathlib import Path
 
 import pytest
 
-from eraser import InputError
 from eraser.data.custom.options import ImportOptions
 from eraser.data.custom.read import read_custom
 from eraser.data.source import Source
@@ -24,6 +23,7 @@ from eraser.files.bounds import lines_of, read_bytes, regular
 from eraser.load import load
 from eraser.official import reading as inputs
 from eraser.official.reading import read_predictions
+from tests.helpers.refusals import refusal
 
 LINE = json.dumps({"annotation_id": "a", "classification": "POS", "evidences": [], "docids": ["a"]})
 
@@ -34,17 +34,10 @@ def folder(at: Path) -> Path:
     return at
 
 
-def said(run) -> str:
-    with pytest.raises(InputError) as error:
-        run()
-    assert "\n" not in str(error.value)
-    return str(error.value)
-
-
 def test_a_document_that_is_a_link_to_a_device(tmp_path):
     (folder(tmp_path / "d") / "docs" / "a").symlink_to("/dev/zero")
     assert (
-        said(lambda: load("x", tmp_path / "d"))
+        refusal(lambda: load("x", tmp_path / "d"))
         == f"{tmp_path}/d/docs/a: expected a regular file, got a device"
     )
 
@@ -52,7 +45,8 @@ def test_a_document_that_is_a_link_to_a_device(tmp_path):
 def test_a_document_that_is_a_fifo(tmp_path):
     os.mkfifo(folder(tmp_path / "d") / "docs" / "a")
     assert (
-        said(lambda: load("x", tmp_path / "d")) == f"{tmp_path}/d/docs/a: expected a regular file, got a FIFO"
+        refusal(lambda: load("x", tmp_path / "d"))
+        == f"{tmp_path}/d/docs/a: expected a regular file, got a FIFO"
     )
 
 
@@ -72,12 +66,12 @@ def test_a_fifo_or_a_device_in_place_of_a_file(tmp_path, name):
     for path, kind in ((fifo, "a FIFO"), (device, "a device")):
         expected = f"{path}: expected a regular file, got {kind}"
         if "tar" in name:
-            assert said(lambda path=path: load("x", path)) == expected
-            assert said(lambda path=path: unpack(path, tmp_path)) == expected
+            assert refusal(lambda path=path: load("x", path)) == expected
+            assert refusal(lambda path=path: unpack(path, tmp_path)) == expected
         else:
-            assert said(lambda path=path: read_predictions(path)) == expected
+            assert refusal(lambda path=path: read_predictions(path)) == expected
         if name in ("x.jsonl", "x.csv"):
-            assert said(lambda path=path: read_custom("x", {"row": path}, ImportOptions())) == expected
+            assert refusal(lambda path=path: read_custom("x", {"row": path}, ImportOptions())) == expected
 
 
 def test_a_fifo_of_texts_to_explain(tmp_path):
@@ -85,7 +79,7 @@ def test_a_fifo_of_texts_to_explain(tmp_path):
 
     os.mkfifo(tmp_path / "t.jsonl")
     expected = f"{tmp_path}/t.jsonl: expected a regular file, got a FIFO"
-    assert said(lambda: len(LineChunks(tmp_path / "t.jsonl", 2))) == expected
+    assert refusal(lambda: len(LineChunks(tmp_path / "t.jsonl", 2))) == expected
 
 
 def test_a_longer_line_is_refused_before_it_is_held(tmp_path):
@@ -94,13 +88,13 @@ def test_a_longer_line_is_refused_before_it_is_held(tmp_path):
         assert list(lines_of(file, tmp_path / "f", 10)) == [b"ab\n", b"c" * 9 + b"\n", b"d"]
     with regular(tmp_path / "f") as file:
         expected = f"{tmp_path}/f:2: the line is longer than 9 bytes"
-        assert said(lambda: list(lines_of(file, tmp_path / "f", 9))) == expected
+        assert refusal(lambda: list(lines_of(file, tmp_path / "f", 9))) == expected
 
 
 def test_more_bytes_than_the_limit(tmp_path):
     (tmp_path / "f").write_bytes(b"12345")
     assert read_bytes(tmp_path / "f", 5) == b"12345"
-    assert said(lambda: read_bytes(tmp_path / "f", 4)) == f"{tmp_path}/f: the file is larger than 4 bytes"
+    assert refusal(lambda: read_bytes(tmp_path / "f", 4)) == f"{tmp_path}/f: the file is larger than 4 bytes"
 
 
 @pytest.mark.parametrize("blank", [b" ", b"\n", b" \n", b"\r"])
@@ -116,7 +110,7 @@ def test_predictions_that_unpack_to_blanks(tmp_path, monkeypatch, blank):
         assert str(faults[-1]) == f"{path}:1001: more than 1000 broken lines; the rest was not read"
     else:
         expected = f"{path}:1: the line is longer than {2**22} bytes"
-        assert said(lambda: read_predictions(path)) == expected
+        assert refusal(lambda: read_predictions(path)) == expected
 
 
 def test_predictions_that_unpack_to_many_good_lines(tmp_path, monkeypatch):
@@ -124,7 +118,7 @@ def test_predictions_that_unpack_to_many_good_lines(tmp_path, monkeypatch):
     path.write_bytes(gzip.compress(b"{}\n" * 1000))
     assert len(read_predictions(path)[0]) == 1000
     monkeypatch.setattr(inputs, "MAX_BYTES", 2999)
-    assert said(lambda: read_predictions(path)) == f"{path}: the file is larger than 2999 bytes"
+    assert refusal(lambda: read_predictions(path)) == f"{path}: the file is larger than 2999 bytes"
 
 
 def test_lines_end_as_in_text_mode(tmp_path):
@@ -169,8 +163,8 @@ def test_a_long_name_in_an_archive(tmp_path, what, first):
     kind, name = NAMES[what]
     before = () if first else (header(b"0", 0, "docs/a"),)
     path = archive(tmp_path / "x.tar.gz", *before, header(kind, len(name)), name, header(b"0", 0, "x"))
-    assert said(lambda: Source(path).has("x")) == f"{path}: {LONG}"
-    assert said(lambda: unpack(path, tmp_path)) == f"{path}: {LONG}"
+    assert refusal(lambda: Source(path).has("x")) == f"{path}: {LONG}"
+    assert refusal(lambda: unpack(path, tmp_path)) == f"{path}: {LONG}"
 
 
 def test_names_within_the_limit_are_read(tmp_path):
@@ -190,7 +184,7 @@ def test_a_chain_of_names(tmp_path):
     chain = (header(b"L", 2) + b"n\0" + bytes(510)) * 5000
     path = archive(tmp_path / "x.tar.gz", chain, header(b"0", 0, "x"))
     for run in (lambda: Source(path).has("x"), lambda: unpack(path, tmp_path)):
-        assert said(run).startswith(f"{path}: ")
+        assert refusal(run).startswith(f"{path}: ")
 
 
 def test_a_map_of_holes_without_end(tmp_path):
@@ -202,13 +196,13 @@ def test_a_map_of_holes_without_end(tmp_path):
         tmp_path / "x.tar.gz",
         header(b"x", len(pax)), pax + bytes(-len(pax) % 512), header(b"0", len(numbers), "x"), numbers,
     )  # fmt: skip
-    assert said(lambda: Source(path).has("x")) == f"{path}: {LONG}"
+    assert refusal(lambda: Source(path).has("x")) == f"{path}: {LONG}"
 
 
 def test_much_after_the_end_of_an_archive(tmp_path, monkeypatch):
     monkeypatch.setattr("eraser.data.source.MAX_BYTES", 2**20)
     path = archive(tmp_path / "x.tar.gz", header(b"0", 0, "x"), bytes(2**23))
-    assert said(lambda: Source(path).has("x")) == f"{path}: the archive unpacks to more than {2**20} bytes"
+    assert refusal(lambda: Source(path).has("x")) == f"{path}: the archive unpacks to more than {2**20} bytes"
 
 
 @pytest.mark.parametrize("kind", ["gz", "bz2", "xz", ""])

@@ -25,15 +25,9 @@ from eraser.files.owned import (
     writes,
 )
 from eraser.files.whole import HOST
+from tests.helpers.refusals import refusal
 
 OF = {"lr": 0.1, "texts": "a" * 64}
-
-
-def refused(call, *arguments, **more):
-    with pytest.raises(InputError) as error:
-        call(*arguments, **more)
-    (line,) = str(error.value).splitlines()
-    return line
 
 
 def finished(folder, of=OF, **files):
@@ -68,7 +62,7 @@ def test_a_folder_of_somebody_elses_is_left_alone_and_what_is_there_is_named(tmp
         (tmp_path / name).write_text("mine")
     before = contents(tmp_path)
     for overwrite in (False, True):
-        line = refused(claim, tmp_path, "train x", OF, overwrite=overwrite)
+        line = refusal(claim, tmp_path, "train x", OF, overwrite=overwrite)
         there = "layers.csv, notes.txt, predictions and 1 more"
         assert line == f"{tmp_path}: the folder holds other files ({there}); choose a new or empty one"
     assert contents(tmp_path) == before
@@ -77,7 +71,7 @@ def test_a_folder_of_somebody_elses_is_left_alone_and_what_is_there_is_named(tmp
 
 def test_a_file_is_no_folder(tmp_path):
     (tmp_path / "f").write_text("mine")
-    assert refused(claim, tmp_path / "f", "train x", OF).endswith(
+    assert refusal(claim, tmp_path / "f", "train x", OF).endswith(
         "a file of this name exists; choose another --out"
     )
 
@@ -85,13 +79,13 @@ def test_a_file_is_no_folder(tmp_path):
 def test_the_same_work_is_known_and_what_differs_is_named(tmp_path):
     finished(tmp_path, a="1")
     assert claim(tmp_path, "train x", OF) is True
-    line = refused(claim, tmp_path, "train x", {"lr": 0.2, "texts": "b" * 64, "seed": 1})
+    line = refusal(claim, tmp_path, "train x", {"lr": 0.2, "texts": "b" * 64, "seed": 1})
     again = "to start over, give another --out or --overwrite"
     assert line == (
         f"{tmp_path}: the folder holds results with other lr (0.1 there), texts (aaaaaaaa there), "
         f"seed (None there) ({again})"
     )
-    line = refused(claim, tmp_path, "train y", OF)
+    line = refusal(claim, tmp_path, "train y", OF)
     assert "the folder holds results of `train x` (" in line
     assert contents(tmp_path) == {"a": "1"}
 
@@ -108,7 +102,7 @@ def test_overwriting_takes_away_its_own_files_alone(tmp_path):
 def test_overwriting_leaves_a_file_that_people_changed_and_all_others(tmp_path):
     finished(tmp_path, a="1", b="2")
     (tmp_path / "a").write_text("mine now")
-    line = refused(claim, tmp_path, "train x", {}, overwrite=True)
+    line = refusal(claim, tmp_path, "train x", {}, overwrite=True)
     expected = "the file a was changed after `train x` wrote it; move it before overwriting"
     assert line == f"{tmp_path}: {expected}"
     assert contents(tmp_path) == {"a": "mine now", "b": "2"}
@@ -134,14 +128,14 @@ def test_a_folder_that_is_read_is_never_written_to(tmp_path, monkeypatch, out):
     Path("D/model.safetensors").write_text("weights")
     Path("link").symlink_to("D")
     for overwrite in (False, True):
-        line = refused(claim, Path(out), "train x", OF, reads=("D", None, "hub/id"), overwrite=overwrite)
+        line = refusal(claim, Path(out), "train x", OF, reads=("D", None, "hub/id"), overwrite=overwrite)
         assert line.endswith("the output folder is or contains the input D; choose another --out")
     assert contents(tmp_path) == {"D/model.safetensors": "weights"}
 
 
 def test_a_folder_of_ours_that_is_read_is_not_overwritten_either(tmp_path):
     finished(tmp_path, a="1")
-    refused(claim, tmp_path, "train x", {}, reads=(tmp_path,), overwrite=True)
+    refusal(claim, tmp_path, "train x", {}, reads=(tmp_path,), overwrite=True)
     assert contents(tmp_path) == {"a": "1"}
 
 
@@ -161,7 +155,7 @@ def test_two_at_once_do_not_disturb_each_other_and_what_a_killed_one_left_is_rem
     killed.mkdir()
     (killed / "a").write_text("half")
     (tmp_path / ".new").mkdir()
-    assert refused(claim, tmp_path, "train x", OF).endswith(
+    assert refusal(claim, tmp_path, "train x", OF).endswith(
         "holds other files (.new); choose a new or empty one"
     )
     assert not killed.exists()
@@ -221,7 +215,7 @@ def test_a_kill_while_results_are_put_in_place_is_seen_and_mended(tmp_path, monk
         killed = True
     monkeypatch.setattr("os.replace", real)
     if killed and contents(tmp_path) != {"a": "1", "b": "2"}:
-        assert "has not finished" in refused(check_whole, tmp_path)
+        assert "has not finished" in refusal(check_whole, tmp_path)
     claim(tmp_path, "train x", OF)
     with together(tmp_path) as new:
         (new / "a").write_text("3")
@@ -234,9 +228,9 @@ def test_a_mixture_is_seen(tmp_path):
     one, other = finished(tmp_path / "one", a="1", b="1"), finished(tmp_path / "other", a="2", b="2")
     check_whole(one)
     (one / "a").write_text((other / "a").read_text())
-    assert refused(check_whole, one) == f"{one}: the file a was changed after `train x` wrote it"
+    assert refusal(check_whole, one) == f"{one}: the file a was changed after `train x` wrote it"
     (one / "a").unlink()
-    assert refused(check_whole, one).endswith("the file a, written by `train x`, is missing")
+    assert refusal(check_whole, one).endswith("the file a, written by `train x`, is missing")
     check_whole(tmp_path)  # without a manifest: nothing is known
 
 
@@ -277,7 +271,7 @@ def test_a_manifest_that_is_none_is_one_line(tmp_path, text):
     (tmp_path / MANIFEST).write_text(text)
     (tmp_path / "a").write_text("mine")
     for overwrite in (False, True):
-        line = refused(claim, tmp_path, "train x", OF, overwrite=overwrite)
+        line = refusal(claim, tmp_path, "train x", OF, overwrite=overwrite)
         assert line.startswith(f"{tmp_path / MANIFEST}: not the manifest of a command's folder")
     assert (tmp_path / "a").read_text() == "mine"
 
@@ -293,7 +287,7 @@ def test_any_bytes_are_a_manifest_or_one_line(tmp_path_factory, content):
 def test_a_manifest_is_bounded(tmp_path, monkeypatch):
     monkeypatch.setattr("eraser.files.owned.BYTES", 10)
     (tmp_path / MANIFEST).write_text(" " * 11)
-    assert refused(read_made, tmp_path).endswith("expected a manifest of at most 10 bytes, got 11")
+    assert refusal(read_made, tmp_path).endswith("expected a manifest of at most 10 bytes, got 11")
 
 
 def test_content_is_that_of_names_and_bytes(tmp_path):
@@ -332,7 +326,7 @@ def test_a_manifest_with_half_an_emoji_is_one_line(tmp_path):
     made = (tmp_path / MANIFEST).read_text()
     (tmp_path / MANIFEST).write_text(made.replace('"train x"', '"train \\ud83d"'))
     for call in (check_whole, lambda folder: claim(folder, "train x", OF, overwrite=True)):
-        assert refused(call, tmp_path).startswith(f"{tmp_path / MANIFEST}: not the manifest of a command's")
+        assert refusal(call, tmp_path).startswith(f"{tmp_path / MANIFEST}: not the manifest of a command's")
 
 
 @pytest.mark.parametrize("name", ["a" * 256, "ü" * 128, "a/" * 600 + "a", "../a", "a//b", "a/.", "a\0"])
@@ -342,7 +336,7 @@ def test_a_manifest_names_only_files_that_can_be_inside(tmp_path, name):
     made["files"] = {name: "0" * 64}
     (tmp_path / MANIFEST).write_text(json.dumps(made))
     for call in (check_whole, lambda folder: claim(folder, "train x", OF, overwrite=True)):
-        assert refused(call, tmp_path) == f"{tmp_path / MANIFEST}: not the manifest of a command's folder"
+        assert refusal(call, tmp_path) == f"{tmp_path / MANIFEST}: not the manifest of a command's folder"
 
 
 @pytest.mark.parametrize("pattern", [".", "a/.", "../*", "**", "a**b", ""])
@@ -351,5 +345,5 @@ def test_a_manifest_clears_by_patterns_inside_its_folder(tmp_path, pattern):
     made = json.loads((tmp_path / MANIFEST).read_text())
     (tmp_path / MANIFEST).write_text(json.dumps(made | {"scratch": [pattern]}))
     message = f"{tmp_path / MANIFEST}: not the manifest of a command's folder"
-    assert refused(claim, tmp_path, "train x", {"of": "another"}, overwrite=True) == message
+    assert refusal(claim, tmp_path, "train x", {"of": "another"}, overwrite=True) == message
     assert (tmp_path / "a").exists()

@@ -9,7 +9,6 @@ import shutil
 import pyarrow.parquet as pq
 import pytest
 
-from eraser import InputError
 from eraser.data.on_disk import JsonLines
 from eraser.files import bounds
 from eraser.files.bounds import lines_of
@@ -17,15 +16,9 @@ from rationale.settings import StreamSettings
 from rationale.stream import collect, read_stream, stream
 from rationale.text import lines as module
 from rationale.text.lines import LineChunks, first_texts
+from tests.helpers.refusals import refusal
 
 REGULAR = "expected a regular file, got a FIFO"
-
-
-def said(call):
-    with pytest.raises(InputError) as error:
-        call()
-    (line,) = str(error.value).splitlines()
-    return line
 
 
 @pytest.fixture
@@ -44,8 +37,8 @@ def test_a_file_of_texts_that_became_a_fifo(file):
     lines = LineChunks(file, 2)
     assert len(lines) == 3
     to_fifo(file)
-    assert said(lambda: lines.read(1)) == f"{file}: {REGULAR}"
-    assert said(lambda: list(first_texts(file, "text"))) == f"{file}: {REGULAR}"
+    assert refusal(lambda: lines.read(1)) == f"{file}: {REGULAR}"
+    assert refusal(lambda: list(first_texts(file, "text"))) == f"{file}: {REGULAR}"
 
 
 def test_a_file_of_texts_that_became_shorter_or_was_removed(file):
@@ -53,30 +46,32 @@ def test_a_file_of_texts_that_became_shorter_or_was_removed(file):
     whole = file.read_bytes()
     assert b"".join(map(lines.read, range(len(lines)))) == whole
     file.write_bytes(whole[:10])
-    assert said(lambda: lines.read(1)) == f"{file}: {module.CHANGED}"
+    assert refusal(lambda: lines.read(1)) == f"{file}: {module.CHANGED}"
     file.unlink()
-    assert said(lambda: lines.read(1)) == f"{file}: expected a readable file, got No such file or directory"
+    assert (
+        refusal(lambda: lines.read(1)) == f"{file}: expected a readable file, got No such file or directory"
+    )
 
 
 def test_a_line_longer_than_the_first_reading_takes(file, monkeypatch):
     monkeypatch.setattr(lines_of, "__defaults__", (20,))
     expected = "the line is longer than 20 bytes"
-    assert said(lambda: list(first_texts(file, "text"))) == f"{file}:1: {expected}"
-    assert said(lambda: JsonLines.of(file).at(0, 7)) == f"{file}:7: {expected}"
+    assert refusal(lambda: list(first_texts(file, "text"))) == f"{file}:1: {expected}"
+    assert refusal(lambda: JsonLines.of(file).at(0, 7)) == f"{file}:7: {expected}"
 
 
 def test_a_chunk_of_more_than_is_held_at_once(file, monkeypatch):
     monkeypatch.setattr(module, "MOST_OF_CHUNK", 70)
     assert len(LineChunks(file, 2)) == 3
     expected = "3 lines hold more than 70 bytes; use a smaller --chunk"
-    assert said(lambda: len(LineChunks(file, 3))) == f"{file}:3: {expected}"
+    assert refusal(lambda: len(LineChunks(file, 3))) == f"{file}:3: {expected}"
 
 
 def test_a_large_file_that_became_a_fifo(file):
     lines = JsonLines.of(file)
     assert lines.at(0, 1) == {"id": "t0", "text": "film 0"}
     to_fifo(file)
-    assert said(lambda: lines.at(0, 1)) == f"{file}: {REGULAR}"
+    assert refusal(lambda: lines.at(0, 1)) == f"{file}: {REGULAR}"
 
 
 def test_a_span_of_a_file(file):
@@ -98,7 +93,7 @@ def test_a_part_under_the_name_of_another(run):
     assert [r["id"] for r in read_stream(folder)] == [f"t{i}" for i in range(5)]
     shutil.copy(first, second)
     expected = "expected a part that says inside what its name says, got the name "
-    line = said(lambda: list(read_stream(folder)))
+    line = refusal(lambda: list(read_stream(folder)))
     assert line == f"this run cannot be read: {second}: {expected}{first.stem!r}"
 
 
@@ -106,19 +101,19 @@ def test_a_part_without_a_name(run):
     folder, (first, *_) = run
     pq.write_table(pq.read_table(first).replace_schema_metadata({}), first)
     expected = "expected a part that says inside what its name says, got no name"
-    assert said(lambda: list(read_stream(folder))) == f"this run cannot be read: {first}: {expected}"
+    assert refusal(lambda: list(read_stream(folder))) == f"this run cannot be read: {first}: {expected}"
 
 
 def test_parts_that_are_broken_links_or_not_there(run, tmp_path):
     folder, (first, *_) = run
     moved = first.rename(tmp_path / "moved.parquet")
     start = f"this run cannot be read: {first}: expected "
-    assert said(lambda: list(read_stream(folder))) == f"{start}a part of the run, got none"
+    assert refusal(lambda: list(read_stream(folder))) == f"{start}a part of the run, got none"
     first.symlink_to(moved)
-    assert said(lambda: list(read_stream(folder))) == f"{start}a file of the run's own, got a link"
+    assert refusal(lambda: list(read_stream(folder))) == f"{start}a file of the run's own, got a link"
     first.unlink()
     first.write_bytes(moved.read_bytes()[:-9])
-    assert said(lambda: list(read_stream(folder))).startswith(f"{start}a part of the run, got Arrow")
+    assert refusal(lambda: list(read_stream(folder))).startswith(f"{start}a part of the run, got Arrow")
 
 
 @pytest.mark.parametrize(
@@ -133,5 +128,5 @@ def test_parts_that_are_broken_links_or_not_there(run, tmp_path):
 def test_a_manifest_of_another_shape(run, text, message):
     folder, _ = run
     (folder / "manifest.json").write_text(text)
-    line = said(lambda: list(read_stream(folder)))
+    line = refusal(lambda: list(read_stream(folder)))
     assert line.startswith(f"this run cannot be read: {folder}/manifest.json: expected {message}")

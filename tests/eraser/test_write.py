@@ -22,11 +22,11 @@ from eraser.files.whole import (
     remove_left,
     whole,
     write_json,
-    write_predictions,
     write_text,
     write_whole,
 )
 from eraser.load import load
+from tests.helpers.eraser.prediction_files import write_predictions
 
 NAN = float("nan")
 TEXT = Text("e1", ("Great", "fun", "A", "film", "."), {"b": 0, "a": 2}, (0, 2))

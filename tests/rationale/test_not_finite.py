@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from eraser import InputError, Text
+from eraser import Text
 from eraser.load import load
 from rationale import cli
 from rationale.attribution import AttributionInput, attribute
@@ -25,15 +25,9 @@ from rationale.settings import StreamSettings
 from rationale.stream import collect, stream
 from rationale.training.dense import train_dense
 from rationale.training.settings import TrainSettings
+from tests.helpers.refusals import refusal
 
 WORD = "dull"  # that the tiny vocabulary has as one piece
-
-
-def said(call, *arguments, **more):
-    with pytest.raises(InputError) as error:
-        call(*arguments, **more)
-    (line,) = str(error.value).splitlines()
-    return line
 
 
 @pytest.fixture
@@ -74,7 +68,7 @@ LOGITS = "expected finite logits from the model, got NaN or infinity"
 @pytest.mark.parametrize("chunk", [1, 2, 256])
 def test_a_text_of_a_file_is_named_by_file_line_and_id(spoilt, file, tmp_path, chunk):
     settings = StreamSettings(file=str(file), model="m", methods=("random",), chunk=chunk)
-    assert said(collect, stream(spoilt, settings, tmp_path / "out")) == f"{file}:3: t2: {LOGITS}"
+    assert refusal(collect, stream(spoilt, settings, tmp_path / "out")) == f"{file}:3: t2: {LOGITS}"
 
 
 def test_an_example_of_a_data_set_is_named_by_where_the_set_is_and_its_id(spoilt):
@@ -83,12 +77,12 @@ def test_an_example_of_a_data_set_is_named_by_where_the_set_is_and_its_id(spoilt
     first = next(t for t in texts if WORD in t.words)
     windows = spoilt.encoder.encode(texts)
     expected = f"{sample.source}: {first.example_id}: {LOGITS}"
-    assert said(text_probs, spoilt, windows, texts) == expected
-    assert said(predict_split, spoilt, sample, "val") == expected
+    assert refusal(text_probs, spoilt, windows, texts) == expected
+    assert refusal(predict_split, spoilt, sample, "val") == expected
 
 
 def test_one_text_that_is_explained(spoilt):
-    assert said(explain, spoilt, f"{WORD} end") == f"text: {LOGITS}"
+    assert refusal(explain, spoilt, f"{WORD} end") == f"text: {LOGITS}"
     assert np.isfinite(explain(spoilt, "a good film").scores).all()
 
 
@@ -96,7 +90,7 @@ def test_scores_of_a_method(spoilt):
     texts = [Text(f"t{i}", words, {"d": 0}, (0,)) for i, words in enumerate((("a",), (WORD,)))]
     windows = spoilt.encoder.encode(texts)
     cases = [AttributionInput(w, 1, 0, of=t) for w, t in zip(windows, texts, strict=True)]
-    line = said(attribute, spoilt, "gradient_x_input", cases)
+    line = refusal(attribute, spoilt, "gradient_x_input", cases)
     assert line == "t1: expected finite scores from gradient_x_input, got NaN or infinity"
 
 
@@ -108,7 +102,7 @@ def test_a_function(tmp_path, file):
     settings = StreamSettings(
         file=str(file), model="m", methods=("leave_one_out",), explain="probability", words="whitespace"
     )
-    line = said(lambda: collect(stream(asked, settings, tmp_path / "out")))
+    line = refusal(lambda: collect(stream(asked, settings, tmp_path / "out")))
     assert re.fullmatch(
         r"\S*model:3: t2: expected finite numbers, got 0.5, nan in row 2, of the text 'dull end'", line
     )
@@ -122,7 +116,7 @@ def test_training_names_the_examples_whose_logits_are_no_numbers(spoilt, tmp_pat
     data = replace(sample, splits={**of_split, "train": (*of_split["train"][:3], strange)})
     settings = TrainSettings(epochs=1, batch_size=4, device="cpu")
     assert all(data.splits.values())
-    line = said(
+    line = refusal(
         train_dense, lambda: (spoilt.model, spoilt.encoder.tokenizer), data, tmp_path / "out", settings
     )
     loss = f"training loss is nan at epoch 1, step 1, in {strange.id}"

@@ -50,7 +50,7 @@ METHODS_SAY = {
     "occlusion": "how far the answer falls without a phrase around the word",
     "lime": "the word's weight in a simple model of the answer, fitted on parts of the text",
     "kernel_shap": "the word's fair share of the answer (Shapley value), estimated from parts of the text",
-    "position": "only where the word stands, first words first: a floor that methods must beat",
+    "position": "only where the word stands, first words first: a baseline that methods must beat",
     "random": "nothing, drawn at random: a baseline that methods must beat",
 }
 

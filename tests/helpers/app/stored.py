@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from eraser import Prediction
-from eraser.files.whole import write_json, write_predictions
+from eraser.files.whole import write_json
+from tests.helpers.eraser.prediction_files import write_predictions
 
 METHODS = ("lime", "attention", "mine")  # the last is of no method that this project has
 

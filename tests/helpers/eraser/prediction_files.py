@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from math import inf
+from pathlib import Path
 
+from eraser import Prediction, Text
 from eraser.data.source import Source
+from eraser.files.whole import add_predictions, whole
 from eraser.official.check import check_records
 from eraser.official.reading import ScorerInputs, ScorerOptions
 
@@ -23,6 +27,12 @@ def write_lines(path, records):
     lines = (record if isinstance(record, str) else json.dumps(record) for record in records)
     path.write_text("".join(line + "\n" for line in lines), encoding="utf-8")
     return path
+
+
+def write_predictions(path: Path, pairs: Iterable[tuple[Text, Prediction]]) -> None:
+    """An official prediction file, as a run writes it."""
+    with whole(path) as partial, partial.open("w", encoding="utf-8") as file:
+        add_predictions(file, pairs)
 
 
 def write_source(folder, annotations, docs, split="test"):

@@ -86,6 +86,11 @@ def random_openings(seed):
     return GateValues(*(gates(getattr(all_open(), name)) for name in NAMES))
 
 
+def without_scales(gates):
+    """1 for each gate that is not closed, else 0."""
+    return GateValues(*((getattr(gates, name) > 0).float() for name in NAMES))
+
+
 def keep_all(layer, states, rows):
     return torch.ones(len(states), dtype=torch.bool), None
 

@@ -3,70 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import fields, replace
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
-from transformers import (
-    BertConfig,
-    BertForSequenceClassification,
-)
+from transformers import BertConfig, BertForSequenceClassification
 
-from eraser import InputError, Text
+from eraser import InputError
 from rationale.attribution import METHODS, AttributionInput, AttributionSettings, attribute, unfit
+from rationale.attribution.methods import BASELINES
 from rationale.heads import explained
-from rationale.hf.classifier import Classifier
 from rationale.pass_cache import PassCache
 from tests.conftest import dropping
 from tests.helpers.models.able import UNTAUGHT, able
+from tests.helpers.models.linear import WORDS, case_of, per_word
 
 QUICK = AttributionSettings(ig_steps=4, gradient_shap_samples=3, lime_samples=12, shap_samples=20)
 THOROUGH = AttributionSettings(ig_steps=20, lime_samples=600, shap_samples=300)
-FLOORS = ("position", "random")
 EXPLAINING = [name for name, method in METHODS.items() if "explain" in method.uses]
 TAKING = [name for name, method in METHODS.items() if "replace" in method.uses]
-WORDS = ("a", "film", "of", "quiet", "charm", "and", "boring", "talk", "in", "the", "end")
-
-
-def case_of(classifier, words, seed=0, target=1):
-    (windows,) = classifier.encoder.encode([Text("t", tuple(words), {"t": 0}, (0,))])
-    return AttributionInput(windows, len(words), target, seed)
-
-
-class Bag(torch.nn.Module):
-    """Logits linear in the sum of word embeddings: the one model whose attributions are known exactly."""
-
-    config = SimpleNamespace(type_vocab_size=1)
-
-    def __init__(self, n):
-        super().__init__()
-        torch.manual_seed(1)
-        self.table = torch.nn.Embedding(n, 5)
-        self.weight = torch.randn(5, 2)
-        self.requires_grad_(False)
-
-    def get_input_embeddings(self):
-        return self.table
-
-    def forward(self, input_ids=None, attention_mask=None, inputs_embeds=None):
-        e = self.table(input_ids) if inputs_embeds is None else inputs_embeds
-        return SimpleNamespace(logits=(e * attention_mask[..., None]).sum(1) @ self.weight)
-
-
-@pytest.fixture
-def bag(classifier, tokenizer):
-    return Classifier(Bag(len(tokenizer)), classifier.encoder, ("NEG", "POS"), torch.device("cpu"))
-
-
-def per_word(bag, case, of_piece):
-    """Return the sum of `of_piece(embedding)` over each word's pieces."""
-    found = np.zeros(case.n_words)
-    for window in case.windows:
-        for piece, word in zip(window.ids, window.word, strict=True):
-            if word >= 0:
-                found[word] += float(of_piece(bag.model.table.weight[piece]))
-    return found
 
 
 EXACT = {  # name → what a piece of embedding e is worth on the linear model with weight w, padding p
@@ -150,7 +105,7 @@ def attentive(tokenizer):
 
 
 @pytest.mark.parametrize("replaced", ["delete", "mask"])
-@pytest.mark.parametrize("method", [m for m in UNTAUGHT if m not in FLOORS])
+@pytest.mark.parametrize("method", [m for m in UNTAUGHT if m not in BASELINES])
 def test_a_planted_decisive_word_is_found_first(classifier, tokenizer, method, replaced):
     assert len(tokenizer("boring", add_special_tokens=False)["input_ids"]) == 1
     model = attentive(tokenizer)

@@ -191,7 +191,6 @@ sys.meta_path.insert(0, Late())
     assert (done.returncode, done.stderr) == (128 + kill, f"{stopping.LINE}\n")
 
 
-THEN = ("raise ImportError from error", "sys.exit(2)", "raise KeyboardInterrupt from None", "return")
 SWALLOWED = """
 import sys, signal
 from rationale import cli

@@ -26,7 +26,6 @@ from tests.helpers.models.trainings import few_of, save_cut, save_dense
 
 PLAIN = ("--device", "cpu", "--precision", "float32")
 BRIEF = ("--epochs", 1, "--hard-epochs", 1, "--batch-size", 64, "--tolerance", 1.0, *PLAIN)
-OF_FILES = {"dense", "out", "dataset", "data", "compose", "only_evidence"}
 KINDS = {
     "adapler": AdaplerSettings, "dact": DactSettings, "exits": ExitsSettings, "inforcoef": InforCoefSettings,
     "prune": PruneSettings,

@@ -10,17 +10,12 @@ from eraser import InputError
 from rationale.llm import endpoint as module
 from rationale.llm.endpoint import Endpoint, Reply, key_from, read_reply
 from tests.helpers.llm_server import BusyError, completion, serving
+from tests.helpers.refusals import refusal
 
 
 @pytest.fixture(autouse=True)
 def _no_waiting(monkeypatch):
     monkeypatch.setattr(module, "WAITS_S", (0.0, 0.0))
-
-
-def refused(call, *arguments):
-    with pytest.raises(InputError) as caught:
-        call(*arguments)
-    return str(caught.value)
 
 
 def test_a_question_is_one_message_and_the_reply_is_read():
@@ -70,11 +65,11 @@ def test_a_server_that_stays_busy_or_asks_to_wait_long_is_given_up():
 
     with serving(answer) as (url, requests):
         where = f"{url}/chat/completions"
-        said = refused(Endpoint(url, "m").ask, "q")
+        said = refusal(Endpoint(url, "m").ask, "q")
         assert said.startswith(f"{where}: no reply after 3 tries: HTTP 500")
         assert said.endswith("run the command again to go on")
         assert len(requests) == 3
-        said = refused(Endpoint(url, "m").ask, "long")
+        said = refusal(Endpoint(url, "m").ask, "long")
         assert "HTTP 429 Too Many Requests; the server asks to wait 900 s: run the command again then" in said
         assert len(requests) == 4
 
@@ -84,7 +79,7 @@ def test_a_redirect_is_not_followed():
         raise BusyError(307, Location="http://evil.example/v1")
 
     with serving(answer) as (url, requests):
-        said = refused(Endpoint(url, "m", key="s3cret").ask, "q")
+        said = refusal(Endpoint(url, "m", key="s3cret").ask, "q")
     assert "HTTP 307 Temporary Redirect to 'http://evil.example/v1', which is not followed" in said
     assert len(requests) == 1
 
@@ -103,7 +98,7 @@ def test_other_errors_are_told_at_once_and_never_the_key(status, key, logprobs, 
         raise BusyError(status, "no such model\nfor s3cret")
 
     with serving(answer) as (url, requests):
-        said = refused(Endpoint(url, "m", logprobs=logprobs, key=key).ask, "q")
+        said = refusal(Endpoint(url, "m", logprobs=logprobs, key=key).ask, "q")
     assert message in said
     assert not key or key not in said
     assert len(requests) == 1
@@ -118,13 +113,13 @@ def test_a_key_is_in_no_printed_endpoint():
 def test_replies_have_a_bound_and_an_end(monkeypatch):
     monkeypatch.setattr(module, "MOST_REPLY", 2**16)
     with serving(lambda _: b" " * 2**17) as (url, _):
-        assert "the reply is larger than 65,536 bytes" in refused(Endpoint(url, "m").ask, "q")
+        assert "the reply is larger than 65,536 bytes" in refusal(Endpoint(url, "m").ask, "q")
 
 
 def test_no_server_is_told_at_once():
     with serving(lambda _: "") as (url, _):
         pass
-    assert "cannot be reached: " in refused(Endpoint(url, "m").ask, "q")
+    assert "cannot be reached: " in refusal(Endpoint(url, "m").ask, "q")
 
 
 @pytest.mark.parametrize(
@@ -157,7 +152,7 @@ NONE = (b"<html>", b"{}", b'{"choices": []}', b'{"choices": [{"message": {"conte
 
 @pytest.mark.parametrize("content", NONE)
 def test_what_is_no_completion_is_refused(content):
-    said = refused(read_reply, content, "https://a.example")
+    said = refusal(read_reply, content, "https://a.example")
     assert said.startswith(
         "https://a.example: expected a chat completion, with choices[0].message.content, got"
     )

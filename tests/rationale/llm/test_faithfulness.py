@@ -9,12 +9,12 @@ import pandas as pd
 import pytest
 
 from eraser import Dataset, Document, Example, InputError, Prediction, Text
-from eraser.files.whole import write_predictions
 from rationale.explanations.stored import ImportedMethod, WordExplanation, hash_of_words
 from rationale.llm.endpoint import Endpoint
 from rationale.llm.faithfulness import parts_of, trial
 from rationale.llm.prompts import CLASSIFY
 from rationale.llm.rationales import common, of_explanations, of_run
+from tests.helpers.eraser.prediction_files import write_predictions
 from tests.helpers.llm_server import completion, serving
 
 TEXTS = {"a": "so dull , so slow", "b": "warm and dull and warm", "c": "a film"}

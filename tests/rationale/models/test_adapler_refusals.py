@@ -16,12 +16,12 @@ from transformers import (
     DistilBertForSequenceClassification,
 )
 
-from eraser import InputError
 from rationale.hf.classifier import check_first_token, load_classifier, save_classifier
 from rationale.training.adaptive import train_adaptive
 from rationale.training.recipes.adapler.recipe import ADAPLER
 from rationale.training.recipes.adapler.settings import AdaplerSettings
 from tests.conftest import FAMILIES, dropping, tiny_model
+from tests.helpers.refusals import refusal
 
 train_adapler = partial(train_adaptive, ADAPLER)
 SETTINGS = AdaplerSettings(epochs=1, batch_size=64, precision="float32", device="cpu", target="human")
@@ -49,20 +49,14 @@ def without_specials(folder):
     file.write_text(json.dumps(record))
 
 
-def refused(call, *arguments, **options):
-    with pytest.raises(InputError) as error:
-        call(*arguments, **options)
-    return str(error.value)
-
-
 def test_tokenizer_that_does_not_begin_with_cls_is_refused(model_folder, adapler_folder, few, tmp_path):
     for folder in (model_folder, adapler_folder):
         without_specials(folder)
     expected = "expected a tokenizer whose first token is [CLS] or its like, got 'a'"
     assert (
-        refused(train_adapler, model_folder, few, tmp_path / "m", SETTINGS) == f"{model_folder}: {expected}"
+        refusal(train_adapler, model_folder, few, tmp_path / "m", SETTINGS) == f"{model_folder}: {expected}"
     )
-    assert refused(load_classifier, adapler_folder) == f"{adapler_folder}: {expected}"
+    assert refusal(load_classifier, adapler_folder) == f"{adapler_folder}: {expected}"
     assert load_classifier(model_folder).labels == ("NEG", "POS")  # a dense model needs none
     assert not (tmp_path / "m").exists()
 
@@ -72,9 +66,9 @@ def test_tokenizer_that_begins_with_a_token_that_is_not_special_is_refused(token
     check_first_token(other, classifier.model, "here")
     other.cls_token = "[MASK]"
     expected = "here: expected a tokenizer whose first token is [CLS] or its like, got '[CLS]'"
-    assert refused(check_first_token, other, classifier.model, "here") == expected
+    assert refusal(check_first_token, other, classifier.model, "here") == expected
     other.cls_token = None
-    assert refused(check_first_token, other, classifier.model, "here") == expected
+    assert refusal(check_first_token, other, classifier.model, "here") == expected
 
 
 @pytest.mark.parametrize(
@@ -86,7 +80,7 @@ def test_checkpoint_with_a_threshold_outside_its_range_is_refused(adapler_folder
     weights["eta"] = torch.tensor([0.5, bad, 1.0])
     save_file(weights, file, metadata={"format": "pt"})
     assert (
-        refused(load_classifier, adapler_folder)
+        refusal(load_classifier, adapler_folder)
         == f"{adapler_folder}: expected thresholds eta in (0, 1], got {shown}"
     )
 
@@ -112,7 +106,7 @@ def test_checkpoint_without_weights_it_needs_is_refused(adapler_folder, lost, na
     kept = {k: v for k, v in load_file(file).items() if not k.startswith(lost)}
     save_file(kept, file, metadata={"format": "pt"})
     expected = f"{adapler_folder}: not a fine-tuned classifier: no weights for {named}"
-    assert refused(load_classifier, adapler_folder) == expected
+    assert refusal(load_classifier, adapler_folder) == expected
 
 
 def saved(model, tokenizer, folder):
@@ -140,9 +134,9 @@ def test_a_model_of_two_stacks_is_refused(bart, model_folder, few, tmp_path):
         "expected a classifier whose layers can be run on fewer tokens (see the docs, Model families), "
         "got BartForSequenceClassification: an encoder and a decoder"
     )
-    found = refused(train_adapler, bart, few, tmp_path / "one", SETTINGS)
+    found = refusal(train_adapler, bart, few, tmp_path / "one", SETTINGS)
     assert found.removeprefix(f"{bart}: ") == expected
-    assert refused(train_adapler, model_folder, few, tmp_path / "two", SETTINGS, bart) == expected
+    assert refusal(train_adapler, model_folder, few, tmp_path / "two", SETTINGS, bart) == expected
     assert not (tmp_path / "one").exists()
     assert not (tmp_path / "two").exists()
 
@@ -167,14 +161,14 @@ def test_dense_model_with_other_labels_is_refused(model_folder, few, tmp_path):
     config |= {"id2label": {"0": "POS", "1": "NEG"}, "label2id": {"POS": 0, "NEG": 1}}
     (model_folder / "config.json").write_text(json.dumps(config))
     expected = f"{model_folder}: expected labels ['NEG', 'POS'], got ['POS', 'NEG']"
-    assert refused(train_adapler, model_folder, few, tmp_path / "m", SETTINGS) == expected
+    assert refusal(train_adapler, model_folder, few, tmp_path / "m", SETTINGS) == expected
 
 
 @pytest.mark.parametrize("split", ["train", "val"])
 def test_data_without_a_split_is_refused(model_folder, few, tmp_path, split):
     bare = replace(few, splits={k: v for k, v in few.splits.items() if k != split})
     expected = f"{few.source}: training needs a {split} split, which is missing or empty"
-    assert refused(train_adapler, model_folder, bare, tmp_path / "m", SETTINGS) == expected
+    assert refusal(train_adapler, model_folder, bare, tmp_path / "m", SETTINGS) == expected
 
 
 def test_models_own_folder_is_no_place_for_another(model_folder, few):
@@ -182,7 +176,7 @@ def test_models_own_folder_is_no_place_for_another(model_folder, few):
     (model_folder / "rationale.json").write_text(json.dumps(settings))
     before = (model_folder / "model.safetensors").read_bytes()
     expected = f"the output folder is or contains the input {model_folder}; choose another --out"
-    assert refused(train_adapler, model_folder, few, model_folder, SETTINGS) == f"{model_folder}: {expected}"
+    assert refusal(train_adapler, model_folder, few, model_folder, SETTINGS) == f"{model_folder}: {expected}"
     assert (model_folder / "model.safetensors").read_bytes() == before
 
 
@@ -190,7 +184,7 @@ def test_model_that_never_was_is_refused(few, model_folder, tmp_path):
     gone = tmp_path / "gone"
     shutil.rmtree(gone, ignore_errors=True)
     expected = f"{gone}: no such folder of a dense model"
-    assert refused(train_adapler, gone, few, tmp_path / "m", SETTINGS) == expected
+    assert refusal(train_adapler, gone, few, tmp_path / "m", SETTINGS) == expected
 
 
 @pytest.fixture(scope="module", params=FAMILIES)
@@ -215,7 +209,7 @@ def test_sequence_longer_than_the_position_table_is_refused_hard_and_soft(adaple
                 assert torch.isfinite(call().logits).all()
                 continue
             expected = f"expected at most {room} tokens in a sequence (the position table), got {n}"
-            assert refused(call) == expected
+            assert refusal(call) == expected
 
 
 def test_padding_beyond_the_position_table_costs_hard_removal_nothing(adapler):
@@ -241,7 +235,7 @@ def test_empty_sequence_is_refused(adapler):
     expected = "expected at least one token in each sequence, got an empty one"
     ids = torch.full((2, 4), 7)
     real = torch.tensor([[True] * 4, [False] * 4])
-    assert refused(adapler, ids, real) == expected
+    assert refusal(adapler, ids, real) == expected
     none = torch.zeros(1, 0, dtype=torch.long)
-    assert refused(adapler, none) == expected
-    assert refused(adapler.soft, none, none, none.bool(), 10.0) == expected
+    assert refusal(adapler, none) == expected
+    assert refusal(adapler.soft, none, none, none.bool(), 10.0) == expected

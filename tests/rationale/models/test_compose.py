@@ -15,7 +15,6 @@ from transformers import (
     ConvBertForSequenceClassification,
 )
 
-from eraser import InputError
 from rationale.hf.classifier import load_classifier, save_classifier
 from rationale.models.gates import GateValues
 from rationale.models.packed.encoder import check_packed
@@ -27,6 +26,7 @@ from rationale.training.recipes.settings import InforCoefSettings, PruneSettings
 from rationale.training.recipes.table import RECIPES
 from tests.conftest import FAMILIES, tiny_model
 from tests.helpers.models.trainings import few_of, save_cut, save_dense, saved
+from tests.helpers.refusals import refusal
 
 PLAIN = {"device": "cpu", "precision": "float32", "batch_size": 4, "epochs": 1, "tolerance": 1.0}
 INFOR = InforCoefSettings.of(PLAIN)
@@ -50,13 +50,6 @@ def dense(tokenizer, tmp_path_factory):
     return save_dense(tokenizer, tmp_path_factory.mktemp("models"))
 
 
-def refused(train, *arguments) -> str:
-    with pytest.raises(InputError) as error:
-        train(*arguments)
-    assert len(error.value.faults) == 1
-    return str(error.value)
-
-
 @pytest.mark.parametrize("family", FAMILIES)
 def test_families_whose_answer_is_of_embeddings_layers_and_head_are_taken(family, tokenizer, tmp_path):
     check_packed(tiny_model(family, tokenizer, ("a", "b")), tmp_path)
@@ -71,7 +64,7 @@ def test_a_family_whose_tokens_read_their_neighbours_is_refused(name, few, token
     torch.manual_seed(0)
     dense = saved(ConvBertForSequenceClassification(config).eval(), tokenizer, tmp_path / "dense")
     out, recipe = tmp_path / "m", RECIPES[name]
-    found = refused(train_adaptive, recipe, dense, few, out, recipe.settings.of(PLAIN))
+    found = refusal(train_adaptive, recipe, dense, few, out, recipe.settings.of(PLAIN))
     expected = "expected a classifier whose layers can be run on fewer tokens (see the docs, Model families)"
     assert found.startswith(f"{dense}: {expected}, got ConvBertForSequenceClassification: logits ")
     assert found.endswith(" apart on a packed row")
@@ -85,7 +78,7 @@ def test_a_trained_model_of_other_labels_is_not_built_on(dense, few, tokenizer, 
     ones = [torch.ones(s) for s in ((3, 4), (3, 48), (32,), (3,), (3,))]
     ones[1][:, 20:] = 0
     start = saved(cut(whole, GateValues(*ones)) if kind == "cut" else whole, tokenizer, tmp_path / "start")
-    found = refused(sampled, dense, few, tmp_path / "m", INFOR, start)
+    found = refusal(sampled, dense, few, tmp_path / "m", INFOR, start)
     expected = "expected a model with labels ['NEG', 'POS'], in this order, got"
     assert found == f"{start}: {expected} {list(names)}"
 
@@ -103,7 +96,7 @@ def test_a_cut_model_of_the_same_labels_and_pretrained_weights_are_built_on(dens
 def test_weights_of_a_smaller_vocabulary_are_not_built_on(dense, few, tokenizer, tmp_path):
     start = tmp_path / "start"
     BertModel(BertConfig(**SIZES, vocab_size=40)).save_pretrained(start)
-    found = refused(sampled, dense, few, tmp_path / "m", INFOR, start)
+    found = refusal(sampled, dense, few, tmp_path / "m", INFOR, start)
     largest = max(tokenizer.get_vocab().values())
     assert found == f"{start}: expected a tokenizer with ids below 40, got id {largest}"
 
@@ -112,7 +105,7 @@ def test_a_model_of_other_sizes_is_not_cut_beside_its_teacher(dense, few, tokeni
     config = BertConfig(**SIZES, vocab_size=len(tokenizer), id2label={0: "NEG", 1: "POS"})
     start = saved(BertForSequenceClassification(config), tokenizer, tmp_path / "start")
     settings = PruneSettings.of(PLAIN | {"hard_epochs": 1})
-    found = refused(partial(train_adaptive, PRUNE), dense, few, tmp_path / "m", settings, start)
+    found = refusal(partial(train_adaptive, PRUNE), dense, few, tmp_path / "m", settings, start)
     assert found == "the model to prune has 2 layers of width 16, the dense one 3 layers of width 32"
 
 
@@ -121,5 +114,5 @@ def test_a_limit_of_thresholds_that_is_none_is_refused(adaptive, tmp_path, bad):
     save_classifier(adaptive.model, adaptive.encoder.tokenizer, tmp_path)
     config = json.loads((tmp_path / "config.json").read_text())
     (tmp_path / "config.json").write_text(json.dumps(config | {"eta_max": bad}))
-    found = refused(load_classifier, tmp_path)
+    found = refusal(load_classifier, tmp_path)
     assert found.startswith(f"{tmp_path}: expected eta_max of at least 1 in config.json, got ")

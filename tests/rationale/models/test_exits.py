@@ -18,7 +18,7 @@ from rationale.models.packed.encoder import run_packed
 from rationale.models.packed.head import Head
 from rationale.models.pruning import cut
 from tests.conftest import FAMILIES, dropping, tiny_model
-from tests.helpers.models.batches import LENGTHS, batch
+from tests.helpers.models.batches import LENGTHS, batch, kept_words
 from tests.helpers.models.counted import counted, text
 from tests.helpers.models.cuttable import random_openings, tiny
 from tests.helpers.models.exits import RULES, SURE, exiting, first_states, never, stack
@@ -34,12 +34,6 @@ def model(request, tokenizer):
     if request.param == "stack":
         return stack()
     return exiting(tiny_model(request.param, tokenizer, ("NEG", "POS")))
-
-
-def kept_words(output, row, real):
-    """For each layer the kept places of a row, counted from its first real token."""
-    start = int(real[row].nonzero()[0])
-    return [(layer.kept[row].nonzero()[:, 0] - start).tolist() for layer in output.trace]
 
 
 def test_batched_equals_alone_and_left_padded_equals_right_padded(model):

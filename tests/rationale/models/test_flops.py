@@ -10,17 +10,12 @@ from hypothesis import strategies as st
 from torch import nn
 from transformers import ElectraConfig, ElectraForSequenceClassification
 
-from rationale.models.flops import (
-    Costs,
-    costs,
-    kept_lengths,
-    official_adapler_flops,
-    official_bert_flops,
-)
+from rationale.models.flops import Costs, costs, kept_lengths
 from rationale.models.packed.encoder import LayerTrace, Output
 from tests.conftest import FAMILIES, dropping, tiny_model
 from tests.helpers.models.counted import counted, text
 from tests.helpers.paths import golden
+from tests.oracles.flops import official_adapler_flops, official_bert_flops
 
 LENGTHS = (1, 2, 17, 90)
 

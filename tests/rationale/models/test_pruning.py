@@ -26,6 +26,7 @@ from tests.helpers.models.cuttable import (
     logits,
     random_openings,
     tiny,
+    without_scales,
 )
 
 L, D, WIDTH = SIZES.layers, SIZES.hidden, 8
@@ -160,7 +161,7 @@ def test_parameters_are_those_the_openings_predict(kind):
 def test_sparsity_is_the_share_of_matrices_that_is_gone(kind):
     for openings in CASES.values():
         model = tiny(kind)
-        small, found, sizes = cut(model, openings), openings.binary(), dimensions(model)
+        small, found, sizes = cut(model, openings), without_scales(openings), dimensions(model)
         assert matrices(small) == int(found.size(sizes))
         sparsity = 1 - matrices(small) / matrices(model)
         assert float(found.sparsity(sizes)) == pytest.approx(sparsity, abs=1e-6)

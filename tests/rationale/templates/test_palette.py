@@ -30,7 +30,7 @@ from rationale.templates.palette import (
 )
 from tests.helpers.colour_vision import VISION, apart, lab
 
-AA_TEXT, AA_GRAPHIC = 4.5, 3.0
+AA_TEXT = 4.5
 CLEARLY = 15  # ΔE*ab: several times what is just noticed
 STANDARD = (*CHOOSERS, *DEFAULT_METHODS)
 themes = pytest.mark.parametrize("theme", ["light", "dark"])

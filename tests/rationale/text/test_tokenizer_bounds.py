@@ -7,22 +7,16 @@ import re
 
 import pytest
 
-from eraser import InputError, Text
+from eraser import Text
 from rationale.hf.classifier import SHIPPED, load_tokenizer
 from rationale.text import tokenizer_trial as trial
 from rationale.text.encode import Encoder
 from rationale.text.tokenizer_bounds import PATTERNS, unbounded
+from tests.helpers.refusals import refusal
 
 GREEDY = {"type": "Split", "pattern": {"Regex": "(a+)+$"}, "behavior": "Isolated", "invert": False}
 DOUBLING = {"type": "Replace", "pattern": {"String": "a"}, "content": "aa"}
 TWICE = {"type": "Sequence", "normalizers": [DOUBLING] * 40}
-
-
-def said(call, *arguments):
-    with pytest.raises(InputError) as error:
-        call(*arguments)
-    (line,) = str(error.value).splitlines()
-    return line
 
 
 @pytest.fixture
@@ -64,17 +58,17 @@ def test_a_pattern_that_takes_exponential_time_is_refused_with_the_texts(folder,
     remedy = (
         "(nothing bounds it: a pre_tokenizer Split '(a+)+$'; use a tokenizer without it, or shorter texts)"
     )
-    line = said(found.encode, texts(("a" * 22 + "!") * 5_000))
+    line = refusal(found.encode, texts(("a" * 22 + "!") * 5_000))
     assert line == f"{at}: the tokenizer needs more than 4 s for this text {remedy}"
     monkeypatch.setattr(trial, "SECONDS", 300.0)  # a busy machine takes its time
-    line = said(found.encode, texts("a" * 60 + "!"))  # that many tries the engine itself refuses
+    line = refusal(found.encode, texts("a" * 60 + "!"))  # that many tries the engine itself refuses
     assert line.startswith(f"{at}: the tokenizer fails on this text: 'pyo3_runtime.Panic")
     assert found.encode(texts("a warm film"))[0][0].has_words
 
 
 def test_forty_doublings_are_refused_when_it_is_loaded(folder, quick):
     at = folder(normalizer=TWICE)
-    line = said(load_tokenizer, at)
+    line = refusal(load_tokenizer, at)
     assert line.startswith(f"{at}/tokenizer.json: the tokenizer needs more than ")
     assert line.endswith(
         " (nothing bounds it: a normalizer Replace 'a'; use a tokenizer without it, or shorter texts)"
@@ -97,14 +91,14 @@ def test_what_is_tried_elsewhere_and_is_well_reads_the_same(folder, tokenizer):
 
 def test_a_file_that_is_no_tokenizer_is_told_by_who_tried(folder):
     at = folder(pre_tokenizer={"type": "Unheard"})
-    line = said(load_tokenizer, at)
+    line = refusal(load_tokenizer, at)
     assert line.startswith(f"{at}/tokenizer.json: the tokenizer fails on these 3 texts: ")
 
 
 def test_a_text_longer_than_any(folder, monkeypatch):
     monkeypatch.setattr(trial, "LONGEST_TEXT", 10)
     found = Encoder(load_tokenizer(folder()), 64)
-    assert said(found.encode, texts("a" * 11)) == "expected texts of at most 10 characters, got 11"
+    assert refusal(found.encode, texts("a" * 11)) == "expected texts of at most 10 characters, got 11"
 
 
 def replaces(pattern, content):

@@ -25,7 +25,7 @@ from rationale.training.recipes.adapler.stages import ADAPLER_STAGES
 from rationale.training.recipes.adapler.step import AdaplerStep
 from rationale.training.settings import TrainSettings
 from tests.conftest import tiny_model
-from tests.helpers.models.trainings import killed
+from tests.helpers.models.trainings import killed, same, weights
 
 DENSE = TrainSettings(
     epochs=2, lr=1e-3, batch_size=8, max_length=64, precision="float32", device="cpu", keep_epochs=2
@@ -57,16 +57,6 @@ def whole(dense, few, tmp_path_factory):
     """A run that nothing stopped: its folder and its record."""
     folder = tmp_path_factory.mktemp("whole") / "m"
     return folder, train_adapler(dense, few, folder, SETTINGS)
-
-
-def weights(folder):
-    return load_file(folder / "model.safetensors")
-
-
-def same(folder, expected):
-    found = weights(folder)
-    assert found.keys() == expected.keys()
-    return all(torch.equal(found[name], expected[name]) for name in found)
 
 
 def test_all_stages_make_a_model_that_loads_and_removes(whole, few):
