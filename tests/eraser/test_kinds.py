@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import zipfile
 from pathlib import Path
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from eraser import InputError
 from eraser.data.custom.tables import TableOptions, rows_of
-from eraser.data.kinds import excel
+from eraser.data.kinds import excel, parquet
 from eraser.data.kinds.encodings import find_encoding
 from eraser.errors import Fault
 from tests.helpers.eraser.own_files import write_workbook
@@ -207,4 +211,61 @@ def test_what_is_no_workbook_is_told(tmp_path, monkeypatch):
 def test_a_cell_far_below_is_not_waited_for(tmp_path, monkeypatch):
     monkeypatch.setattr(excel, "MAX_ROWS", 4)
     path = write_workbook(tmp_path / "x.xlsx", [["text"], *[["a"]] * 4])
-    refused(path, ": the sheet has more than 4 rows")
+    refused(path, f": the sheet has more than 4 rows or {excel.MAX_CELLS} cells")
+
+
+def test_a_cell_far_to_the_right_in_many_rows_is_not_waited_for(tmp_path, monkeypatch):
+    monkeypatch.setattr(excel, "MAX_CELLS", 100_000)
+    far = [["text"], *[[None] * 16_383 + ["a"] for _ in range(7)]]
+    refused(
+        write_workbook(tmp_path / "x.xlsx", far),
+        f": the sheet has more than {excel.MAX_ROWS} rows or 100000 cells",
+    )
+
+
+def test_a_sheet_that_calls_itself_wider_than_it_is(tmp_path, monkeypatch):
+    monkeypatch.setattr(excel, "MAX_CELLS", 100)
+    path = write_workbook(tmp_path / "x.xlsx", [["text"], ["a"], ["b"]])
+    wide = tmp_path / "wide.xlsx"
+    with zipfile.ZipFile(path) as old, zipfile.ZipFile(wide, "w") as new:
+        for name in old.namelist():
+            sheet = re.sub(rb"<dimension[^>]*>", b"", old.read(name))
+            new.writestr(name, sheet.replace(b"<sheetData>", b'<dimension ref="A1:XFD1048576"/><sheetData>'))
+    assert read(wide)[0] == [{"text": "a"}, {"text": "b"}]
+
+
+# Parquet
+
+
+TEXTS_OF_BATCH = {
+    "a text": lambda text: {"text": pa.DictionaryArray.from_arrays(pa.array([0] * 1024), [text])},
+    "texts of a list": lambda text: {
+        "text": ["a"] * 1024,
+        "tokens": pa.ListArray.from_arrays(
+            pa.array(range(1025)), pa.DictionaryArray.from_arrays(pa.array([0] * 1024), [text])
+        ),
+    },
+    "nothing but rows": lambda text: {
+        "text": pa.DictionaryArray.from_arrays(pa.array(np.zeros(3_000_000, np.int32)), ["a"])
+    },
+}
+
+
+@pytest.mark.parametrize("what", TEXTS_OF_BATCH)
+def test_a_small_file_of_giant_rows_is_refused_before_it_is_unpacked(tmp_path, what):
+    """A text stands once in such a file, and a number says how often it is to be read."""
+    path = tmp_path / "x.parquet"
+    pq.write_table(pa.table(TEXTS_OF_BATCH[what]("a " * 2**20)), path, compression="zstd")
+    assert path.stat().st_size < 30_000
+    before = pa.total_allocated_bytes()
+    refused(path, f": the file unpacks to more than {parquet.UNSUSPECTED} bytes")
+    assert pa.total_allocated_bytes() - before < 2**27
+
+
+def test_rows_of_any_shape_are_counted_and_read_as_they_are(tmp_path):
+    rows = [
+        {"text": "ä" * 9, "n": 1, "marks": [[0, 2], [3, 4]], "more": {"who": "a", "why": ["b", None]}},
+        {"text": None, "n": None, "marks": None, "more": None},
+    ]
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "x.parquet")
+    assert read(tmp_path / "x.parquet")[0] == rows

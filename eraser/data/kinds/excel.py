@@ -14,6 +14,7 @@ from eraser.files.bounds import regular
 
 MAX_UNPACKED = 2**29  # bytes of a workbook: its strings are held together
 MAX_ROWS = 2**20  # of a sheet, as Excel has them
+MAX_CELLS = 2**26  # of its rows, the empty ones before others too: one far to the right is 40 bytes
 RETURN = "_x000D_"  # how Excel writes a carriage return
 
 
@@ -56,14 +57,19 @@ def _open(file: Any) -> tuple[Iterator[Sequence[Any]], list[str]]:
     sheets = book.worksheets
     if not sheets:
         raise ValueError("no sheet")
+    sheets[0].reset_dimensions()  # a sheet may call itself wider than it is
     return sheets[0].iter_rows(), [sheet.title for sheet in sheets]
 
 
 def _rows(path: Path, sheet: Iterator[Sequence[Any]]) -> Rows:
     names: list[str] = []
+    read = 0
     for number, cells in enumerate(sheet, start=1):
-        if number > MAX_ROWS:
-            raise InputError(Fault.of(f"the sheet has more than {MAX_ROWS} rows", path))
+        read += len(cells)
+        if number > MAX_ROWS or read > MAX_CELLS:
+            raise InputError(
+                Fault.of(f"the sheet has more than {MAX_ROWS} rows or {MAX_CELLS} cells", path)
+            )
         values = [_value(cell) for cell in cells]
         if all(value is None for value in values):
             continue
