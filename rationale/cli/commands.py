@@ -41,6 +41,7 @@ from rationale.cli.reproduce.adapler import reproduce_app
 from rationale.cli.reproduce.hatexplain import reproduce_hatexplain_command
 from rationale.cli.speeds import speeds_command
 from rationale.cli.texts.attribute import attribute_command
+from rationale.cli.texts.explain import explain_command
 from rationale.cli.train import train_app, tune_app
 from rationale.cli.trust.command import trust_command
 from rationale.cli.viewer import app_command
@@ -75,6 +76,7 @@ app.add_typer(llm_app, name="llm")
 reproduce_app.command("hatexplain")(reproduce_hatexplain_command)
 app.add_typer(reproduce_app, name="reproduce")
 app.add_typer(protocol_app, name="protocol")
+app.command("explain")(explain_command)
 app.command("evaluate")(evaluate_command)
 app.command("trust")(trust_command)
 app.command("attribute")(attribute_command)
