@@ -16,7 +16,6 @@ import typer
 from eraser.errors import Fault, InputError, fault_lines, first_line
 from eraser.files.whole import is_text, name_fault
 from rationale import __version__
-from rationale.cli.attribute import attribute_command
 from rationale.cli.bench import bench_command
 from rationale.cli.data import agreement_lines, export_command, first_command, import_command, listed
 from rationale.cli.deploy.export import export_model_command
@@ -41,6 +40,8 @@ from rationale.cli.protocols.hatexplain import protocol_app
 from rationale.cli.reproduce.adapler import reproduce_app
 from rationale.cli.reproduce.hatexplain import reproduce_hatexplain_command
 from rationale.cli.speeds import speeds_command
+from rationale.cli.texts.attribute import attribute_command
+from rationale.cli.texts.explain import explain_command
 from rationale.cli.train import train_app, tune_app
 from rationale.cli.trust.command import trust_command
 from rationale.cli.viewer import app_command
@@ -76,6 +77,7 @@ app.add_typer(llm_app, name="llm")
 reproduce_app.command("hatexplain")(reproduce_hatexplain_command)
 app.add_typer(reproduce_app, name="reproduce")
 app.add_typer(protocol_app, name="protocol")
+app.command("explain")(explain_command)
 app.command("evaluate")(evaluate_command)
 app.command("trust")(trust_command)
 app.command("attribute")(attribute_command)

@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -154,20 +154,22 @@ def explain(
         target: the label to explain; default each text's predicted one.
         words: what cuts texts into words, see `eraser.words.cut_words`.
         seed: of methods that draw.
+
+    Raises:
+        InputError: a text has no words, named by its place from 1; a method does not fit the model.
     """
     classifier = model if hasattr(model, "encoder") and hasattr(model, "head") else load(model)
     given = (texts,) if isinstance(texts, str) else tuple(texts)
     asked = (methods,) if isinstance(methods, str) or methods is None else tuple(methods)
     if not given or not asked:
         raise InputError(Fault("at least one text and one method", f"{len(given)} and {len(asked)}"))
-    pairs = [pair_of(text) for text in given]
-    found = tuple(
-        tuple(
-            explanation.explain(
-                classifier, t, m, target=target, query=q, explain_query=True, words=words, seed=seed
-            )
-            for m in asked
-        )
-        for q, t in pairs
-    )
-    return Explanations(given, tuple(one.method for one in found[0]), found)
+    found: list[tuple[Explanation, ...]] = []
+    for number, text in enumerate(given):
+        first, second = pair_of(text)
+        how: dict[str, Any] = {"target": target, "query": first, "explain_query": True, "words": words, "seed": seed}
+        try:
+            found.append(tuple(explanation.explain(classifier, second, m, **how) for m in asked))
+        except InputError as error:
+            place = f"text {number + 1}"
+            raise InputError(*(replace(f, id=place) if f.id else f for f in error.faults)) from None
+    return Explanations(given, tuple(one.method for one in found[0]), tuple(found))

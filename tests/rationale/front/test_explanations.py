@@ -145,3 +145,8 @@ def test_what_is_no_pair_is_refused(folder, pair, message):
 def test_a_function_of_one_string_is_given_no_pair():
     with pytest.raises(InputError, match="a text without a query: a function reads one string, got 'Warm.'"):
         rationale.explain(rationale.load(about_warmth, labels=["NEG", "POS"]), [("Warm.", "Dull.")])
+
+
+def test_the_text_that_cannot_be_explained_is_named_by_its_place(folder):
+    with pytest.raises(InputError, match="^text 2: the text has no words$"):
+        rationale.explain(folder, ["A film.", " "], "random")
