@@ -92,8 +92,8 @@ def scores_page(opened: Session) -> None:
     for name, run in runs.items():
         st.html(html.note(_stands_on(name, run)))
     _verdicts(list(runs.values()), budget)
-    table, figures, people = st.tabs(
-        ["Table", "Figures", "People and communities"], key="tab", bind="query-params"
+    table, figures, annotators = st.tabs(
+        ["Table", "Figures", "Annotators and communities"], key="tab", bind="query-params"
     )
     if table.open:
         with table:
@@ -101,9 +101,9 @@ def scores_page(opened: Session) -> None:
     if figures.open:
         with figures:
             _figures(list(runs.values()), budget, key)
-    if people.open:
-        with people:
-            _people(runs)
+    if annotators.open:
+        with annotators:
+            _annotators(runs)
 
 
 def _read(folder: str) -> RunTables | None:
@@ -254,12 +254,12 @@ def _of_run(run: RunTables, name: str, budget: str, key: tuple[object, ...]) -> 
     show_figure(name, drawing.says, table, make, (*key, run.name, budget), wide=True, hover=shown)
 
 
-def _people(runs: dict[str, RunTables]) -> None:
+def _annotators(runs: dict[str, RunTables]) -> None:
     """Draw fairness, annotators and HateXplain's protocol, where runs have them."""
-    if not any(run.people for run in runs.values()):
+    if not any(run.annotators for run in runs.values()):
         st.info("These runs have no tables of communities or annotators: HateXplain's runs do.")
     for name, run in runs.items():
-        for what, table in run.people.items():
+        for what, table in run.annotators.items():
             st.subheader(what.replace("_", " "), anchor=False)
             st.html(html.note(name))
             st.caption(ANNOTATOR_TABLES[what][1])
