@@ -58,7 +58,7 @@ for run in runs:
 
 # %%
 for run in runs:
-    print(run.verdict()[1])
+    print(run.verdict()[0])
 
 # %% [markdown]
 # ## Do the words that reach deeper layers agree better?

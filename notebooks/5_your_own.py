@@ -82,8 +82,8 @@ run.plot("agreement")
 run.verdict()
 
 # %% [markdown]
-# A method that ties with `random` finds nothing of what was marked; the first sentence says whether the
-# model is right often enough for its reasons to matter.
+# A method that ties with `random` finds nothing of what was marked. Whether the model is right often enough
+# for its reasons to matter is the first sentence of `run.details()`.
 
 # %% [markdown]
 # ## Where is the report?

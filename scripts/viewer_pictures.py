@@ -1,7 +1,7 @@
 """Take the documentation's pictures of the viewer, in headless Chromium, with the shipped model.
 
 python -m scripts.viewer_pictures explain            writes docs/img/viewer-explain.png
-python -m scripts.viewer_pictures people speed scores --run runs
+python -m scripts.viewer_pictures annotators speed scores --run runs
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ OUT = Path(__file__).parents[1] / "docs" / "img"
 SIZE = {"width": 1200, "height": 900}
 PAGES = {  # what each page's picture waits for, and its address
     "explain": (".w[data-i]", "?layer=2"),
-    "people": (".w[data-i]", "?page=People"),
+    "annotators": (".w[data-i]", "?page=Annotators"),
     "scores": ("[data-testid=stImage] img", "?page=Scores&tab=Figures"),
     "speed": ("[data-testid=stImage] img", "?page=Speed&part=Where+the+FLOPs+go"),
 }

@@ -190,7 +190,7 @@ def _print_run(tables: Tables, budget: str, folder: Path, as_json: bool) -> None
     right = "".join(f"{in_words(row)}, n = {row['n']}; " for row in of_answers(scores))
     say_lines(table.rename(columns=heads).to_string(float_format=digits))
     say_lines(f"\n{right}budget {budget}; intervals and paired differences in {folder}/report.html")
-    for sentence in verdict(scores, tables.paired, budget):
+    for sentence in verdict(scores, tables.paired):
         say(sentence)
     say_next("app", "--run", folder)
 

@@ -35,7 +35,7 @@ from rationale.report.figures import FIGURES
 from rationale.report.plots import groups, new_figure
 from rationale.report.several.compare import COMPARED, Comparison, StoredRun, compared_runs, read_run
 from rationale.report.summary import Tables
-from rationale.report.verdict import Sentences, verdict
+from rationale.report.verdict import Sentences, details, verdict
 from rationale.report.write import found_tables, run_facts, stands_on, write_run
 from rationale.settings import EvaluateSettings, Explain
 
@@ -170,8 +170,12 @@ class FinishedRun:
         return drawn
 
     def verdict(self) -> Sentences:
-        """Return in sentences how right the model is, which methods lead, which have no signal, the cost."""
-        return Sentences(verdict(self.scores, self.paired, self._summary.budgets[0]))
+        """Return three sentences: what to show people, what the model used, what not to use or the cost."""
+        return Sentences(verdict(self.scores, self.paired))
+
+    def details(self) -> Sentences:
+        """Return what else the tables say: how right the model is, who leads on each metric, the cost."""
+        return Sentences(details(self.scores, self.paired, self._summary.budgets[0]))
 
     def report(self, folder: str | Path) -> Path:
         """Write the run's folder as `rationale evaluate` does; return its report.html.

@@ -14,7 +14,7 @@ from rationale.report.command import command_of
 from rationale.report.figures import FIGURES
 from rationale.report.plots import LEAST_MS
 from rationale.report.summary import HEADLINE, Tables, in_words, of_answers, of_units, ranking
-from rationale.report.verdict import verdict
+from rationale.report.verdict import details, verdict
 from rationale.templates import fragment
 from rationale.templates.names import metric_name
 from rationale.templates.palette import STEPS, step_class
@@ -28,7 +28,6 @@ RANKED = (
     ("aopc_comprehensiveness", False),
     ("aopc_sufficiency", False),
 )
-LEADING = ("average_precision", "sentence_average_precision", "aopc_comprehensiveness")  # of the verdict
 FIRST, COSTS = "tradeoff", "cost"  # figures that have a place of their own
 DISAGREE, LOOK = (0, 1), 2  # places among the sections of examples
 WRONG = 3
@@ -61,17 +60,14 @@ def render(
 ) -> str:
     """Return the report as one HTML page, every text escaped."""
     scores, paired, budgets = tables.scores, tables.paired, facts["budgets"]
-    said = verdict(scores, paired, budgets[0])
-    answers = list(scores.metric[scores.method == "model"])
-    first = verdict(scores[scores.metric.isin([*answers, *LEADING])], paired, budgets[0])
     figures = {n: (FIGURES[n].says, base64.b64encode(data).decode()) for n, data in images.items()}
     return fragment(
         TEMPLATE,
         facts=facts,
         budget=budgets[0],
         right=[(in_words(row), row["n"]) for row in of_answers(scores)],
-        verdict=first,
-        more=[sentence for sentence in said if sentence not in first],
+        verdict=verdict(scores, paired),
+        more=details(scores, paired, budgets[0]),
         methods=list(dict.fromkeys(scores.method[scores.metric == "cost"])),
         columns=columns_of(scores, paired, budgets[0]),
         rankings=_rankings(scores, paired, budgets),

@@ -1,8 +1,8 @@
-"""What the tables of a run, or of two runs side by side, say in sentences."""
+"""What the tables of a run, or of two runs side by side, say in sentences: three first, then the rest."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,10 +21,11 @@ QUESTIONS = (  # (what is asked, metric, whether it depends on the budget)
     ("Finding the words that the model needs", "aopc_comprehensiveness", False),
     ("Finding words that suffice for the model", "aopc_sufficiency", False),
 )
-PURPOSES = (  # (what a method is wanted for, the metric that decides)
-    ("To show people", "average_precision"),
-    ("To know what the model used", "aopc_comprehensiveness"),
+PURPOSES = (  # (what a method is wanted for, the metrics that decide: the first that was measured)
+    ("To show people", ("average_precision", "sentence_average_precision")),
+    ("To know what the model used", ("aopc_comprehensiveness",)),
 )
+MANY = 3  # methods that tie and are all told their number; of more only the first and the last are
 RANDOM = "random"  # the baseline that has no signal
 BASELINES = (RANDOM, "position")  # which look at no model
 
@@ -47,8 +48,40 @@ class Claim(NamedTuple):
     source: str
 
 
-def verdict(scores: pd.DataFrame, paired: pd.DataFrame, budget: str) -> tuple[str, ...]:
-    """Return what a run says: how right the model is, which methods lead, which have no signal, at what cost.
+class Advice(NamedTuple):
+    """Which methods serve a purpose, in a sentence, and which are no better than random at it."""
+
+    purpose: str
+    metric: str
+    text: str
+    weak: tuple[str, ...] = ()
+
+    @property
+    def what(self) -> str:
+        """The purpose within a sentence."""
+        return f"{self.purpose[0].lower()}{self.purpose[1:]}"
+
+    @property
+    def name(self) -> str:
+        """What decides."""
+        return self.metric.replace("_", " ")
+
+
+def verdict(scores: pd.DataFrame, paired: pd.DataFrame) -> tuple[str, ...]:
+    """Return three sentences at most: what to show people, what the model used, what not to use or the cost.
+
+    Args:
+        scores: a run's table of scores.
+        paired: its table of paired differences between methods.
+    """
+    advice = [_advice(scores, paired, *purpose) for purpose in PURPOSES]
+    doubts = [f"{', '.join(a.weak)} {a.what} ({a.name})" for a in advice if a.weak]
+    last = f"Do not use {', nor '.join(doubts)}: no better than random." if doubts else _cost(scores)
+    return tuple(text for text in (*(a.text for a in advice), last) if text)
+
+
+def details(scores: pd.DataFrame, paired: pd.DataFrame, budget: str) -> tuple[str, ...]:
+    """Return what else a run says: how right the model is, which methods lead on each metric, at what cost.
 
     Args:
         scores: the run's table of scores.
@@ -57,8 +90,7 @@ def verdict(scores: pd.DataFrame, paired: pd.DataFrame, budget: str) -> tuple[st
     """
     right = "; ".join(f"{in_words(row)}, n = {row['n']}" for row in of_answers(scores))
     asked = [_answer(scores, paired, *question, budget) for question in QUESTIONS]
-    advice = (claim.text for claim in claims(scores, paired))
-    found = [f"The model: {right}." if right else "", *asked, *advice, _cost(scores)]
+    found = [f"The model: {right}." if right else "", *asked, _cost(scores)]
     return tuple(sentence for sentence in found if sentence)
 
 
@@ -85,39 +117,68 @@ def claims(
     """Return which methods serve which purpose, ties together, and which do not; baselines are not named.
 
     Args:
-        scores: a run's table of scores.
+        scores: a run's table of scores; nothing is claimed without a baseline.
         paired: its table of paired differences.
         failed: by purpose, methods that a test has shown not to serve it.
     """
-    return tuple(
-        claim
-        for purpose, metric in PURPOSES
-        for claim in _claims(scores, paired, purpose, metric, failed.get(purpose, ()))
-    )
+    found = []
+    for purpose, metrics in PURPOSES:
+        advice = _advice(scores, paired, purpose, metrics, failed.get(purpose, ()))
+        if RANDOM in set(_measured(scores, paired, advice.metric).method):
+            found.append(Claim(advice.text, advice.metric))
+        if advice.weak:
+            text = (
+                f"Do not use {', '.join(advice.weak)} {advice.what}: no better than random on {advice.name}."
+            )
+            found.append(Claim(text, advice.metric))
+    return tuple(found)
 
 
-def _claims(
-    scores: pd.DataFrame, paired: pd.DataFrame, purpose: str, metric: str, failed: Sequence[str]
-) -> list[Claim]:
-    """Return who serves one purpose, and who is no better than random; nothing without a baseline."""
-    rows = ranking(scores, paired, metric, NO_BUDGET)
-    rows = rows[rows.value.notna()]
+def _advice(
+    scores: pd.DataFrame,
+    paired: pd.DataFrame,
+    purpose: str,
+    metrics: Sequence[str],
+    failed: Sequence[str] = (),
+) -> Advice:
+    """Return who serves one purpose, and who is no better than random; without a baseline, who leads."""
+    metric = next((m for m in metrics if len(_measured(scores, paired, m))), metrics[0])
+    rows = _measured(scores, paired, metric)
     if RANDOM not in set(rows.method):
-        return []
-    weak = [m for m in _no_signal(rows, paired, metric, NO_BUDGET) if m not in BASELINES]
+        asked = next(question for question in QUESTIONS if question[1] == metric)
+        return Advice(purpose, metric, _answer(scores, paired, *asked, NO_BUDGET))
+    weak = tuple(m for m in _no_signal(rows, paired, metric, NO_BUDGET) if m not in BASELINES)
     able = rows[~rows.method.isin((*BASELINES, *weak, *failed))]
     name = metric.replace("_", " ")
-    what = f"{purpose[0].lower()}{purpose[1:]}"
-    found = [Claim(f"{purpose}: none of these methods ({name}, n = {rows.iloc[0].n}).", metric)]
-    if len(able):
-        best = _leaders(able, paired, metric)
-        numbers = " and ".join(map(_value, (row for _, row in best.iterrows())))
-        tie = "tie; " * (len(best) > 1)
-        text = f"{purpose}: {' or '.join(best.method)} ({tie}{name} {numbers}, n = {best.iloc[0].n})."
-        found = [Claim(text, metric)]
-    if weak:
-        found.append(Claim(f"Do not use {', '.join(weak)} {what}: no better than random on {name}.", metric))
-    return found
+    if able.empty:
+        text = f"{purpose}: none of these methods ({name}, n = {rows.iloc[0].n})."
+        return Advice(purpose, metric, text, weak)
+    best = _leaders(able, paired, metric)
+    tie = "tie; " * (len(best) > 1)
+    text = f"{purpose}: {_either(best.method)} ({tie}{name} {_values(best)}, n = {best.iloc[0].n})."
+    return Advice(purpose, metric, text, weak)
+
+
+def _measured(scores: pd.DataFrame, paired: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """Return the ranking of the methods that have a value of a metric without a budget."""
+    rows = ranking(scores, paired, metric, NO_BUDGET)
+    return rows[rows.value.notna()]
+
+
+def _either(names: Iterable[str]) -> str:
+    """Return names as a choice.
+
+    >>> _either(["a"]), _either(["a", "b", "c"])
+    ('a', 'a, b or c')
+    """
+    *first, last = names
+    return f"{', '.join(first)} or {last}" if first else last
+
+
+def _values(rows: pd.DataFrame) -> str:
+    """Return the numbers of methods, best first; of many only the ends."""
+    numbers = [_value(row) for _, row in rows.iterrows()]
+    return " and ".join(numbers) if len(numbers) <= MANY else f"from {numbers[0]} to {numbers[-1]}"
 
 
 def _leaders(rows: pd.DataFrame, paired: pd.DataFrame, metric: str) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""What can be asked for on the pages Explain and People: the class, a query, and rationales of a run."""
+"""What can be asked for on the pages Explain and Annotators: the class, a query, and rationales of a run."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_the_class_comes_from_the_address(open_app):
     for label in ("NEG", "POS"):
         at = open_app(method="saliency", example="a001.txt", **{"class": label})
         assert keyed(at.selectbox, "class").value == label
-        at = open_app("People", method="saliency", **{"class": label})
+        at = open_app("Annotators", method="saliency", **{"class": label})
         assert keyed(at.selectbox, "class").value == label
         assert f"for the class {label}" in markup(at)
     at = open_app(example="a001.txt", **{"class": "MAYBE"})
@@ -68,15 +68,15 @@ def test_a_class_of_another_model_is_let_go(open_app, folders):
     assert keyed(at.selectbox, "class").value == "predicted"
 
 
-def test_people_explain_the_peoples_class(open_app):
-    at = open_app("People", method="gradient_x_input", split="test", example="a002.txt")
+def test_the_annotators_class_is_explained(open_app):
+    at = open_app("Annotators", method="gradient_x_input", split="test", example="a002.txt")
     assert keyed(at.selectbox, "class").options == ["predicted", "gold", "NEG", "POS"]
     by_class = {}
     for target in ("gold", "NEG", "POS"):
         checked(keyed(at.selectbox, "class").set_value(target).run())
         by_class[target] = shown_words(at)
     assert by_class["NEG"] != by_class["POS"]
-    label = "NEG" if "People say <b>NEG</b>" in markup(at) else "POS"
+    label = "NEG" if "Annotators say <b>NEG</b>" in markup(at) else "POS"
     assert by_class["gold"] == by_class[label]
 
 
@@ -141,7 +141,7 @@ def test_the_premise_of_a_pair_is_the_query_of_its_hypothesis(monkeypatch, folde
     assert keyed(at.text_area, "query").value == "A man came in ."
     assert keyed(at.text_area, "text").value == "Nobody sat down ."
     at = AppTest.from_file(SCRIPT, default_timeout=60)
-    at.query_params |= {"page": "People", "example": "e", "split": "test"}
+    at.query_params |= {"page": "Annotators", "example": "e", "split": "test"}
     checked(at.run())
     assert "came" in shown_words(at)
     assert "Nobody" in shown_words(at)
@@ -168,7 +168,7 @@ def test_an_example_that_was_given_as_a_text_stays_as_it_is(monkeypatch, folders
     out = next(m for m in at.multiselect if m.key.startswith("out-"))
     assert out.options[:3] == ["Slow, · 1", "at · 2", "first. · 3"]
     at = AppTest.from_file(SCRIPT, default_timeout=60)
-    at.query_params |= {"page": "People", "example": "NEG", "split": "test"}
+    at.query_params |= {"page": "Annotators", "example": "NEG", "split": "test"}
     checked(at.run())
     body = json.loads(shown_words(at))["body"]
     assert re.sub("<(?!br)[^>]*>", "", body) == "Slow, at first.<br>Then a joy"
@@ -180,7 +180,7 @@ def test_a_query_is_never_markup_nor_among_the_words(asking):
     assert keyed(at.text_area, "query").value == QUERY
     assert "<script>" not in markup(at) + shown_words(at)
     assert "alert" not in shown_words(at)
-    at = asking("People", example="e2")
+    at = asking("Annotators", example="e2")
     assert "&lt;script&gt;" in markup(at)
     assert "<script>" not in markup(at)
 
@@ -205,11 +205,11 @@ def runs(tmp_path, sample):
     return tmp_path / "runs"
 
 
-def test_people_show_what_a_run_holds_and_compute_nothing(open_app, runs, monkeypatch):
+def test_annotators_show_what_a_run_holds_and_compute_nothing(open_app, runs, monkeypatch):
     monkeypatch.setattr(
         "rationale_viewer.compute.cached.score_examples", None
     )  # whoever computes would call it
-    at = open_app("People", runs=[runs], source="run one")
+    at = open_app("Annotators", runs=[runs], source="run one")
     assert not at.error
     assert keyed(at.selectbox, "source").options == [LIVE, "run one"]  # the other has no predictions
     assert keyed(at.selectbox, "method").options == ["attention", "lime (slow)", "mine"]
@@ -222,11 +222,11 @@ def test_people_show_what_a_run_holds_and_compute_nothing(open_app, runs, monkey
     checked(keyed(at.selectbox, "stored-budget").set_value("gold").run())
     assert shown_words(at) != shown
     checked(keyed(at.toggle, "wrong").set_value(True).run())
-    assert "People say <b>NEG</b>" in markup(at)
+    assert "Annotators say <b>NEG</b>" in markup(at)
 
 
 def test_a_run_is_left_again(open_app, runs, folders):
-    at = open_app("People", runs=[runs], source="run one", method="mine")
+    at = open_app("Annotators", runs=[runs], source="run one", method="mine")
     assert keyed(at.selectbox, "method").value == "mine"
     checked(keyed(at.selectbox, "source").set_value(LIVE).run())
     assert keyed(at.selectbox, "method").value in ALL_METHODS
@@ -234,17 +234,17 @@ def test_a_run_is_left_again(open_app, runs, folders):
 
 
 def test_a_model_with_other_labels_may_look_at_a_run(open_app, runs):
-    at = open_app("People", model="three", runs=[runs])
+    at = open_app("Annotators", model="three", runs=[runs])
     assert "a model with the labels" in at.code[0].value
     checked(keyed(at.selectbox, "source").set_value("run one").run())
     assert not at.error
-    assert "People say" in markup(at)
+    assert "Annotators say" in markup(at)
 
 
 def test_a_run_on_other_texts_is_a_message(open_app, runs):
     for file in (runs / "one" / "predictions").glob("*.jsonl"):
         file.write_text(file.read_text().replace("a001.txt", "other.txt"))
-    at = open_app("People", runs=[runs], source="run one")
+    at = open_app("Annotators", runs=[runs], source="run one")
     assert at.error[0].value == "This cannot be shown."
     told = at.code[0].value.splitlines()
     assert "the run is on sample" in told[0]

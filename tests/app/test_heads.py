@@ -137,13 +137,13 @@ def test_explain_shows_a_number_and_no_percentages(open_app, folders):
     assert f"<b>value</b> {after:.3f}<small> {after - value:+.3f}</small>" in markup(at)
 
 
-def test_people_page_of_labels_and_of_a_number(open_app):
-    at = open_app("several", page="People")
+def test_annotators_page_of_labels_and_of_a_number(open_app):
+    at = open_app("several", page="Annotators")
     assert keyed(at.selectbox, "class").options == ["predicted", *LABELS]
     assert keyed(at.multiselect, "labels").options == ["insult", "rude", "threat"]
-    assert "People say <b>rude</b>" in markup(at)
-    at = open_app("number", page="People")
-    assert "People say <b>0.0</b>; the model says: <b>" in markup(at)
+    assert "Annotators say <b>rude</b>" in markup(at)
+    at = open_app("number", page="Annotators")
+    assert "Annotators say <b>0.0</b>; the model says: <b>" in markup(at)
     assert 'class="probs"' not in markup(at)
 
 
@@ -166,9 +166,9 @@ def test_a_function_is_shown_too(open_app, module):
     checked(keyed(at.selectbox, "method").set_value("leave_one_out").run())
     assert "speaks for POS" in markup(at)
     assert not at.error
-    keyed(at.get("segmented_control"), "page").set_value("People")
+    keyed(at.get("segmented_control"), "page").set_value("Annotators")
     checked(at.run())
-    assert "People say" in markup(at)
+    assert "Annotators say" in markup(at)
 
 
 def test_methods_of_a_function_are_those_that_ask(module):

@@ -142,9 +142,9 @@ def test_marks_differ_in_more_than_hue():
 
 def test_a_hit_looks_the_same_in_both_panes():
     gold, selected = np.array([True, True, False]), np.array([True, False, True])
-    people = str(html.marked("abc", gold, selected, shown=("hit", "missed")))
+    annotators = str(html.marked("abc", gold, selected, shown=("hit", "missed")))
     model = str(html.marked("abc", gold, selected, shown=("hit", "extra")))
-    assert re.findall(r'class="w ([^"]*)"', people) == ["hit", "missed", ""]
+    assert re.findall(r'class="w ([^"]*)"', annotators) == ["hit", "missed", ""]
     assert re.findall(r'class="w ([^"]*)"', model) == ["hit", "", "extra"]
 
 

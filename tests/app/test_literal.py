@@ -61,7 +61,7 @@ def run(tmp_path):
     return folder
 
 
-@pytest.mark.parametrize("tab", ["Table", "Figures", "People and communities"])
+@pytest.mark.parametrize("tab", ["Table", "Figures", "Annotators and communities"])
 def test_a_run_is_shown_as_text(open_app, run, tab):
     at = open_app("Scores", runs=[run], tab=tab)
     assert not is_told(read_as_markdown(at), (*HOSTILE, IN_A_NAME))
@@ -71,7 +71,7 @@ def test_a_run_is_shown_as_text(open_app, run, tab):
 
 @pytest.mark.parametrize("view", ["together", "side by side"])
 def test_its_rationales_are_shown_as_text(open_app, run, view):
-    at = open_app("People", runs=[run], source=f"run {IN_A_NAME}")
+    at = open_app("Annotators", runs=[run], source=f"run {IN_A_NAME}")
     checked(keyed(at.get("segmented_control"), "view").set_value(view).run())
     assert not is_told(read_as_markdown(at), (*HOSTILE, IN_A_NAME))
     assert f"Stored in run {IN_A_NAME}: computed by {IMAGE}, for the class {IMAGE}." in markup(at)

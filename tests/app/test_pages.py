@@ -189,17 +189,17 @@ def test_nonsense_in_the_url_is_ignored(open_app):
     assert component(at)["layers"]["at"] == 0
 
 
-def test_people_browses_filters_and_searches(open_app):
-    at = open_app("People")
+def test_annotators_browses_filters_and_searches(open_app):
+    at = open_app("Annotators")
     assert "annotators and model" in markup(at)
-    assert "People say" in markup(at)
+    assert "Annotators say" in markup(at)
     first, second, *_, last = keyed(at.selectbox, "example").options
     assert keyed(at.selectbox, "example").value == first
     for label, there in (("Next", second), ("Previous", first), ("Previous", last)):
         checked(next(b for b in at.button if b.label == label).click().run())
         assert keyed(at.selectbox, "example").value == there
     checked(keyed(at.multiselect, "labels").set_value(["NEG"]).run())
-    assert "People say <b>NEG</b>" in markup(at)
+    assert "Annotators say <b>NEG</b>" in markup(at)
     checked(keyed(at.toggle, "wrong").set_value(True).run())
     assert "the model is wrong" in markup(at)
     keyed(at.toggle, "wrong").set_value(False)
@@ -207,8 +207,8 @@ def test_people_browses_filters_and_searches(open_app):
     assert "No example passes" in at.info[0].value
 
 
-def test_people_orders_sizes_methods_and_views(open_app):
-    at = open_app("People")
+def test_annotators_orders_sizes_methods_and_views(open_app):
+    at = open_app("Annotators")
     assert keyed(at.selectbox, "order").value == "lowest token F1 first"
     first, *others = keyed(at.selectbox, "order").options
     checked(keyed(at.selectbox, "order").set_value(first).run())
@@ -226,14 +226,14 @@ def test_people_orders_sizes_methods_and_views(open_app):
     assert [b.proto.label for b in at.get("download_button")][-1].endswith("official JSONL")
 
 
-def test_people_refuses_a_model_with_other_labels(open_app, folders, tokenizer, tmp_path, monkeypatch):
+def test_annotators_refuses_a_model_with_other_labels(open_app, folders, tokenizer, tmp_path, monkeypatch):
     odd = tmp_path / "odd"
     tiny_model("bert", tokenizer, ("yes", "no")).save_pretrained(odd)
     tokenizer.save_pretrained(odd)
-    at = open_app("People")
+    at = open_app("Annotators")
     monkeypatch.setenv(VARIABLE, LaunchConfig(models=(str(odd),)).as_json())
     at = AppTest.from_file(SCRIPT, default_timeout=60)
-    at.query_params["page"] = "People"
+    at.query_params["page"] = "Annotators"
     checked(at.run())
     assert "expected a model with the labels ['NEG', 'POS']" in at.code[0].value
 
@@ -245,12 +245,12 @@ def test_hateful_posts_wait_for_consent(monkeypatch, folders, tmp_path):
     given = LaunchConfig((str(folders / "three"),), "hatexplain", str(data))
     monkeypatch.setenv(VARIABLE, given.as_json())
     at = AppTest.from_file(SCRIPT, default_timeout=60)
-    at.query_params["page"] = "People"
+    at.query_params["page"] = "Annotators"
     checked(at.run())
     assert "Content warning" in at.warning[0].value
-    assert "People say" not in markup(at)
+    assert "Annotators say" not in markup(at)
     checked(keyed(at.checkbox, "warned").check().run())
-    assert "People say <b>hatespeech</b>" in markup(at)
+    assert "Annotators say <b>hatespeech</b>" in markup(at)
     assert "about Women" in markup(at)
     labels = [e.label for e in at.main.expander]
     each = (
@@ -285,7 +285,7 @@ def runs(tmp_path):
     return tmp_path / "runs"
 
 
-def test_scores_table_figures_and_people(open_app, runs):
+def test_scores_table_figures_and_annotators(open_app, runs):
     at = open_app("Scores", runs=[runs])
     wide, table = (of.value for of in at.dataframe)
     assert list(wide.columns)[:2] == ["token_f1", "false_positive_rate"]
@@ -300,7 +300,7 @@ def test_scores_table_figures_and_people(open_app, runs):
     assert len(at.get("image")) + len(at.get("vega_lite_chart")) == 6
     labels = [b.proto.label for b in at.get("download_button")]
     assert labels == ["PNG", "SVG", "CSV"] * 6
-    at = open_app("Scores", runs=[runs], tab="People and communities")
+    at = open_app("Scores", runs=[runs], tab="Annotators and communities")
     assert "no tables of communities" in at.info[0].value
 
 

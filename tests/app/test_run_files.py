@@ -219,7 +219,7 @@ def test_a_spoilt_curve_is_told(tmp_path):
 
 
 READ = {
-    "Explain": ("predictions",), "People": ("facts", "predictions"), "Errors": ("facts", "predictions"),
+    "Explain": ("predictions",), "Annotators": ("facts", "predictions"), "Errors": ("facts", "predictions"),
     "Scores": ("facts", "table", "link"), "Speed": ("table",),
 }  # fmt: skip
 SPOILT = [
@@ -243,12 +243,12 @@ def test_every_page_tells_of_a_spoilt_run_and_stays(open_app, tmp_path, page, sp
         (folder / "curves.csv").symlink_to("/etc/passwd")
     else:
         (folder / "predictions" / "lime.jsonl").write_text('{"annotation_id": [], "rationales": {"a": 1}}\n')
-    query = {"source": "run one"} if page in ("People", "Errors") else {}
+    query = {"source": "run one"} if page in ("Annotators", "Errors") else {}
     at = checked(open_app(page, runs=[folder], **query))
     told = " ".join(c.value for c in at.code)
     if page == "Scores" and spoil != "predictions":
         assert "this run cannot be read: " in told
-    if page in ("People", "Errors") and spoil in ("facts", "predictions"):
+    if page in ("Annotators", "Errors") and spoil in ("facts", "predictions"):
         assert told
 
 

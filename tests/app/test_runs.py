@@ -27,7 +27,7 @@ def test_a_run_is_read_as_it_was_written(folder):
     assert run.facts["examples"] == 2
     assert set(run.tables.scores.method) == {"model", "survivors", "attention", "random"}
     assert not run.tables.layers.empty
-    assert run.people == {}
+    assert run.annotators == {}
 
 
 def test_every_figure_can_be_drawn_from_what_was_read(folder):

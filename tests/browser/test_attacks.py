@@ -151,7 +151,7 @@ def links(page, elsewhere):
     )
 
 
-@pytest.mark.parametrize("tab", ["Table", "Figures", "People+and+communities"])
+@pytest.mark.parametrize("tab", ["Table", "Figures", "Annotators+and+communities"])
 def test_a_hostile_run_is_shown_as_it_is(page, server, elsewhere, tab):
     opened(page, server, f"?page=Scores&tab={tab}", f"a {IN_A_NAME}")
     shoot(page, f"attack-scores-{tab.split('+')[0].lower()}")
@@ -162,9 +162,9 @@ def test_a_hostile_run_is_shown_as_it_is(page, server, elsewhere, tab):
 
 @pytest.mark.parametrize("source", ["", f"&source=run+a+{IN_A_NAME.replace(' ', '+')}"])
 def test_hostile_texts_and_ids_are_shown_as_they_are(page, server, elsewhere, source):
-    opened(page, server, f"?page=People{source}", "words annotators marked")
+    opened(page, server, f"?page=Annotators{source}", "words annotators marked")
     page.locator(".w[data-i]").first.wait_for()
-    shoot(page, f"attack-people-{'run' if source else 'model'}")
+    shoot(page, f"attack-annotators-{'run' if source else 'model'}")
     assert page.get_by_role("combobox", name="Example", exact=True).input_value().startswith("test0 ![x](")
     assert "".join(page.locator(".w[data-i]").all_inner_texts()).count(hostile(elsewhere)[0]) == 1
     assert not links(page, elsewhere)

@@ -208,7 +208,7 @@ def test_a_class_is_chosen_and_kept_in_the_address(open_page):
 
 
 def test_a_runs_rationales_are_shown(open_page):
-    page = open_page("?page=People&source=run+one")
+    page = open_page("?page=Annotators&source=run+one")
     page.get_by_text("Stored in run one: computed by a-model").wait_for()
     words(page).first.wait_for()
     choose(page, "Size of a rationale", "30 % of the words")
@@ -218,8 +218,8 @@ def test_a_runs_rationales_are_shown(open_page):
     shoot_all(page, "stored")
 
 
-def test_people_browses_and_exports(open_page):
-    page = open_page("?page=People")
+def test_annotators_browses_and_exports(open_page):
+    page = open_page("?page=Annotators")
     words(page).first.wait_for()
     before = page.url
     page.get_by_role("button", name="Next").click()
@@ -259,7 +259,7 @@ def test_scores_and_speed_give_their_figures(open_page):
 
 READY = {
     "Explain": ".w[data-i]",
-    "People": ".w[data-i]",
+    "Annotators": ".w[data-i]",
     "Errors": ".verdict",
     "Scores": "[data-testid=stDataFrame]",
     "Speed": "[data-testid=stImage] img",

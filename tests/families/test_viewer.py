@@ -29,7 +29,7 @@ def test_methods_that_do_not_fit_are_left_out_and_named():
 
 
 @pytest.mark.families
-@pytest.mark.parametrize("page", ["Explain", "People"])
+@pytest.mark.parametrize("page", ["Explain", "Annotators"])
 def test_pages_offer_the_others_and_say_why(tmp_path, monkeypatch, page):
     quiet()
     family_model("t5").save_pretrained(tmp_path / "two-stacks")

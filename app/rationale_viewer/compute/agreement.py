@@ -44,7 +44,7 @@ class RationaleSpec:
 
 @dataclass(frozen=True)
 class ScoredExample:
-    """One example: what people and the model said, and how well its words agree with theirs.
+    """One example: what annotators and the model said, and how well its words agree with theirs.
 
     `right` is None where a number has no right or wrong.
     """
@@ -63,12 +63,12 @@ class ScoredExample:
 
     @property
     def wrong(self) -> bool:
-        """Whether the model's label is not the people's, or its labels not all of theirs."""
+        """Whether the model's label is not the annotators', or its labels not all of theirs."""
         return self.right is False
 
     @property
     def labels(self) -> frozenset[str]:
-        """The people's labels."""
+        """The annotators' labels."""
         return frozenset(split_labels(self.label) if self.kind == "labels" else (self.label,))
 
 
@@ -81,7 +81,7 @@ def budgets_of(method: str) -> tuple[str, ...]:
 def score_examples(
     held: LoadedModel, dataset: Dataset, examples: Sequence[Example], how: RationaleSpec
 ) -> list[ScoredExample]:
-    """Return what a model and people said of examples."""
+    """Return what a model and annotators said of examples."""
     texts = [dataset.text(e) for e in examples]
     encoded = held.classifier.encoder.encode(texts)
     method, labels = METHODS[how.method], held.classifier.labels
@@ -122,9 +122,9 @@ def resized(dataset: Dataset, example: Example, prediction: Prediction, budget: 
 
 
 def judged_of(dataset: Dataset, example: Example, prediction: Prediction) -> ScoredExample:
-    """Return what a prediction and people said of an example.
+    """Return what a prediction and annotators said of an example.
 
-    Of several labels agreement is told where people gave the one that is explained.
+    Of several labels agreement is told where annotators gave the one that is explained.
     """
     truth, kind = dataset.truth(example), prediction.kind
     marks = marked_for(truth, prediction.subject) if kind == "labels" else truth

@@ -43,7 +43,7 @@ SIZES = (25, AT_ONCE, 250, 1000, 5000)
 
 
 @dataclass(frozen=True)
-class PeopleChoice:
+class RationaleChoice:
     """Which rationales to show, of which examples, and where they come from."""
 
     method: str
@@ -63,14 +63,14 @@ def warned(data: Dataset) -> bool:
     return st.checkbox("Show the posts", key="warned", persist_state="session")
 
 
-def asked(opened: Session, more_says: str) -> tuple[PeopleChoice, DeltaGenerator]:
+def asked(opened: Session, more_says: str) -> tuple[RationaleChoice, DeltaGenerator]:
     """Return what is to be shown, of the open model or of a run, and the box of what is asked for less."""
     top = st.container(key="controls").columns(3, gap="medium")
     more = st.expander(more_says, icon=":material/filter_list:")
     return _asked(opened, [*top, *more.container(key="controls-more").columns(3, gap="medium")]), more
 
 
-def _asked(opened: Session, columns: Sequence[DeltaGenerator]) -> PeopleChoice:
+def _asked(opened: Session, columns: Sequence[DeltaGenerator]) -> RationaleChoice:
     """Ask in six places, of which three lead."""
     runs = {n: p for n, p in short_names(list(opened.runs)).items() if stored_methods(Path(p))}
     runs = {f"run {name}": path for name, path in runs.items()}
@@ -83,7 +83,7 @@ def _asked(opened: Session, columns: Sequence[DeltaGenerator]) -> PeopleChoice:
     return _asked_of_model(opened, columns)
 
 
-def _asked_of_model(opened: Session, columns: Sequence[DeltaGenerator]) -> PeopleChoice:
+def _asked_of_model(opened: Session, columns: Sequence[DeltaGenerator]) -> RationaleChoice:
     """Ask for what the open model says."""
     data, classifier = opened.data.dataset, opened.held.classifier
     check_labels(classifier, data.labels, opened.model_name)
@@ -107,14 +107,14 @@ def _asked_of_model(opened: Session, columns: Sequence[DeltaGenerator]) -> Peopl
     size = _size(columns[5], len(data.splits[split]))
     how = RationaleSpec(method, budget, target)
     origin = f"Computed by {opened.model_name}, {_of_class(target)}."
-    return PeopleChoice(
+    return RationaleChoice(
         method, tuple(data.splits[split][:size]), partial(_judged, opened, split, how, size), origin
     )
 
 
 def _asked_of_run(
     opened: Session, source: str, folder: Path, columns: Sequence[DeltaGenerator]
-) -> PeopleChoice:
+) -> RationaleChoice:
     """Ask for what a run holds."""
     files, origin, dataset = stored_methods(folder), origin_of(folder), opened.data.dataset
     method = columns[1].selectbox("Rationale by", list(files), key="method", bind="query-params",
@@ -138,7 +138,7 @@ def _asked_of_run(
     size = _size(columns[5], len(there))
     judged = partial(cached.stored_judged, str(file), at, opened.data, budget, size)
     says = f"Stored in {source}: computed by {origin.model}, {_of_class(origin.target)}."
-    return PeopleChoice(method, tuple(there[:size]), judged, says)
+    return RationaleChoice(method, tuple(there[:size]), judged, says)
 
 
 def _of_class(target: str) -> str:

@@ -22,8 +22,9 @@ from rationale.report.figures import AGREES, COST, FIGURES, TRUSTED
 from rationale.report.label_placement import label_marks
 from rationale.report.page import heat
 from rationale.report.plots import new_figure, scatter
-from rationale.report.summary import HEADLINE, headline, ranking
-from rationale.report.verdict import verdict
+from rationale.report.summary import HEADLINE, headline, of_answers, ranking
+from rationale.report.summary import in_words as in_words_of
+from rationale.report.verdict import details, verdict
 from rationale.templates.names import BETTER, in_words, metric_name
 from rationale.templates.palette import INK, shade
 from rationale_viewer.compute import cached
@@ -47,6 +48,7 @@ SHORT = {  # heads of the table, so that all columns fit; pointed at, each says 
     "sufficiency": "suff.", "aopc_comprehensiveness": "AOPC comp.", "aopc_sufficiency": "AOPC suff.",
     "sentence_average_precision": "sentence AP", "cost": "ms",
 }  # fmt: skip
+MORE = "What else the tables say"
 ROW = 35  # height of a table's row, pixels
 
 
@@ -89,9 +91,9 @@ def scores_page(opened: Session) -> None:
     )  # fmt: skip
     for name, run in runs.items():
         st.html(html.note(_stands_on(name, run)))
-    _verdict(list(runs.values()), budget)
-    table, figures, people = st.tabs(
-        ["Table", "Figures", "People and communities"], key="tab", bind="query-params"
+    _verdicts(list(runs.values()), budget)
+    table, figures, annotators = st.tabs(
+        ["Table", "Figures", "Annotators and communities"], key="tab", bind="query-params"
     )
     if table.open:
         with table:
@@ -99,9 +101,9 @@ def scores_page(opened: Session) -> None:
     if figures.open:
         with figures:
             _figures(list(runs.values()), budget, key)
-    if people.open:
-        with people:
-            _people(runs)
+    if annotators.open:
+        with annotators:
+            _annotators(runs)
 
 
 def _read(folder: str) -> RunTables | None:
@@ -119,15 +121,20 @@ def _stands_on(name: str, run: RunTables) -> str:
     parts = [name, f"{s.get('dataset', '')} {s.get('split', '')}".strip()]
     parts += [f"{facts['examples']} examples"] if "examples" in facts else []
     parts += [str(facts[n]) for n in ("device", "intervals") if n in facts]
+    parts += [f"the model: {in_words_of(row)}" for row in of_answers(run.tables.scores)]
     return " · ".join(p for p in parts if p)
 
 
-def _verdict(runs: Sequence[RunTables], budget: str) -> None:
-    """Say what each run's tables say."""
-    for run in runs:
-        sentences = verdict(run.tables.scores, run.tables.paired, budget)
-        if sentences:
-            st.html(html.sentences(run.name if len(runs) > 1 else "", sentences))
+def _verdicts(runs: Sequence[RunTables], budget: str) -> None:
+    """Say in three sentences what each run's tables say, and the rest in a fold."""
+    for number, run in enumerate(runs):
+        scores, paired = run.tables.scores, run.tables.paired
+        name = run.name if len(runs) > 1 else ""
+        if said := verdict(scores, paired):
+            st.html(html.sentences(name, said))
+        if more := details(scores, paired, budget):
+            with st.expander(MORE, key=f"more-{number}"):
+                st.html(html.sentences(name, more))
 
 
 def _table(runs: Sequence[RunTables], budget: str) -> None:
@@ -247,12 +254,12 @@ def _of_run(run: RunTables, name: str, budget: str, key: tuple[object, ...]) -> 
     show_figure(name, drawing.says, table, make, (*key, run.name, budget), wide=True, hover=shown)
 
 
-def _people(runs: dict[str, RunTables]) -> None:
+def _annotators(runs: dict[str, RunTables]) -> None:
     """Draw fairness, annotators and HateXplain's protocol, where runs have them."""
-    if not any(run.people for run in runs.values()):
+    if not any(run.annotators for run in runs.values()):
         st.info("These runs have no tables of communities or annotators: HateXplain's runs do.")
     for name, run in runs.items():
-        for what, table in run.people.items():
+        for what, table in run.annotators.items():
             st.subheader(what.replace("_", " "), anchor=False)
             st.html(html.note(name))
             st.caption(ANNOTATOR_TABLES[what][1])

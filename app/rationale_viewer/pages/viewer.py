@@ -7,9 +7,9 @@ from collections.abc import Callable
 import streamlit as st
 
 from eraser import InputError
+from rationale_viewer.pages.annotators import annotators_page
 from rationale_viewer.pages.errors import errors_page
 from rationale_viewer.pages.explain import explain_page
-from rationale_viewer.pages.people import people_page
 from rationale_viewer.pages.scores import scores_page
 from rationale_viewer.pages.speed import speed_page
 from rationale_viewer.session.opened import Session, complain, open_all
@@ -21,7 +21,7 @@ from rationale_viewer.view.wording import TITLES
 
 PAGES: dict[str, Callable[[Session], None]] = {
     "Explain": explain_page,
-    "People": people_page,
+    "Annotators": annotators_page,
     "Errors": errors_page,
     "Scores": scores_page,
     "Speed": speed_page,

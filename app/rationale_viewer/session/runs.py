@@ -47,11 +47,11 @@ CURVES = {
 
 @dataclass(frozen=True)
 class RunTables:
-    """One run: its tables, those about people, what it stands on, its budgets with the leading one first."""
+    """One run: its tables, those of annotators, what it stands on, its budgets with the leading one first."""
 
     name: str
     tables: Tables
-    people: Mapping[str, pd.DataFrame]
+    annotators: Mapping[str, pd.DataFrame]
     facts: Mapping[str, Any]
 
     @property
@@ -73,8 +73,8 @@ def read_run(folder: Path) -> RunTables:
         name: read_csv(folder / f"{name}.csv", needed, name == "scores") for name, needed in COLUMNS.items()
     }
     _check_scores(tables["scores"], folder / "scores.csv")
-    people = {n: read_csv(folder / f"{n}.csv", (), False) for n in ANNOTATOR_TABLES}
-    there = {n: table for n, table in people.items() if not table.empty}
+    annotators = {n: read_csv(folder / f"{n}.csv", (), False) for n in ANNOTATOR_TABLES}
+    there = {n: table for n, table in annotators.items() if not table.empty}
     return RunTables(folder.name, Tables(**tables), there, facts_of(folder))
 
 

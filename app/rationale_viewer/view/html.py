@@ -239,9 +239,9 @@ def _listed(labels: Sequence[str]) -> str:
 
 
 def judgement(label: str, predicted: str, tags: Iterable[str] = (), verb: str | None = None) -> Markup:
-    """Return what people and the model decided, and whom a text is about; `verb` is how the two compare."""
+    """Return what annotators and the model decided, whom a text is about; `verb` is how the two compare."""
     verb = verb or ("agrees" if label == predicted else "is wrong")
-    sentence = Markup('<p class="verdict">People say <b>{}</b>; the model {}: <b>{}</b></p>')
+    sentence = Markup('<p class="verdict">Annotators say <b>{}</b>; the model {}: <b>{}</b></p>')
     about = Markup("").join(Markup("<small>about {}</small> ").format(tag) for tag in tags)
     return sentence.format(label or "no label", verb, predicted or "no label") + about
 

@@ -17,7 +17,7 @@ from rationale.evaluation.plan import evaluate, plan
 from rationale.inference.predict import text_probs
 from rationale.report.several.compare import compared
 from rationale.report.summary import headline, tables_of
-from rationale.report.verdict import verdict
+from rationale.report.verdict import details
 from rationale.report.write import write_run
 from rationale.settings import EvaluateSettings, as_record
 from rationale.text.elements import sentence_scores
@@ -135,7 +135,7 @@ def test_tables_lead_with_sentences(classifier, folder, tmp_path):
     ]  # fmt: skip
     assert "sentence F1<small>higher is better" in (tmp_path / "run" / "report.html").read_text()
     assert "whole sentences (sum of words)" in (tmp_path / "run" / "summary.md").read_text()
-    said = "\n".join(verdict(tables.scores, tables.paired, "gold"))
+    said = "\n".join(details(tables.scores, tables.paired, "gold"))
     assert "Picking the annotators' sentences (sentence f1, higher is better, budget gold)" in said
 
 

@@ -16,7 +16,7 @@ from rationale.evaluation.plan import evaluate, plan
 from rationale.explanations.of_run import Imports, read_imports
 from rationale.explanations.stored import ImportedMethod, WordExplanation, hash_of_words
 from rationale.report.summary import tables_of
-from rationale.report.verdict import verdict
+from rationale.report.verdict import details
 from rationale.report.write import write_run
 from rationale.settings import EvaluateSettings
 
@@ -135,7 +135,7 @@ def test_words_that_are_only_picked_have_no_ranking_to_measure(classifier, tmp_p
         assert np.isnan(rows.value[metric, "imported-llm"])
         assert rows.n[metric, "attention"] > 0
     assert "imported-llm" not in set(tables.curves.method)
-    sentences = " ".join(verdict(tables.scores, tables.paired, "match=imported-llm"))
+    sentences = " ".join(details(tables.scores, tables.paired, "match=imported-llm"))
     assert "imported-llm leads" in sentences
     assert not re.search("AOPC|aopc[^.]*imported-llm", sentences)
 

@@ -60,7 +60,10 @@ def test_an_interrupted_run_goes_on(make_classifier, tmp_path, monkeypatch):
 
 def test_figures_and_sentences(run):
     assert isinstance(run.plot("tradeoff"), Figure)
-    first, *others = str(run.verdict()).splitlines()
+    said = str(run.verdict()).splitlines()
+    assert [s.partition(":")[0] for s in said[:2]] == ["To show people", "To know what the model used"]
+    assert len(said) == 3
+    first, *others = str(run.details()).splitlines()
     assert first.startswith("The model: accuracy ")
     assert first.endswith("n = 6.")
     assert others[0].startswith("Ranking words as the annotators do (average precision, higher is better): ")

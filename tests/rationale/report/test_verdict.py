@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from rationale.report.verdict import claims, sides, verdict
+from rationale.report.verdict import claims, details, sides, verdict
 
 SCORES = pd.DataFrame(
     [
@@ -14,6 +14,9 @@ SCORES = pd.DataFrame(
         ("b", "-", "average_precision", 0.65, 0.6, 0.7, 20, "higher"),
         ("c", "-", "average_precision", 0.5, 0.4, 0.6, 20, "higher"),
         ("random", "-", "average_precision", 0.4, 0.3, 0.5, 20, "higher"),
+        ("a", "-", "aopc_comprehensiveness", 0.3, 0.2, 0.4, 20, "higher"),
+        ("b", "-", "aopc_comprehensiveness", 0.1, 0.0, 0.2, 20, "higher"),
+        ("random", "-", "aopc_comprehensiveness", 0.1, 0.0, 0.2, 20, "higher"),
         ("a", "-", "aopc_sufficiency", 0.2, 0.1, 0.3, 20, "lower"),
         ("random", "-", "aopc_sufficiency", 0.1, 0.0, 0.2, 20, "lower"),
         ("a", "-", "cost", 12.345, np.nan, np.nan, 20, "lower"),
@@ -29,22 +32,72 @@ PAIRED = pd.DataFrame(
         ("average_precision", "-", "a", "random", False),
         ("average_precision", "-", "b", "random", False),
         ("average_precision", "-", "c", "random", True),
+        ("aopc_comprehensiveness", "-", "a", "b", False),
+        ("aopc_comprehensiveness", "-", "a", "random", False),
+        ("aopc_comprehensiveness", "-", "b", "random", True),
         ("aopc_sufficiency", "-", "a", "random", False),
     ],
     columns=["metric", "budget", "method", "other", "tie"],
 )
 
 
-def test_who_leads_who_is_not_behind_and_who_has_no_signal():
-    assert verdict(SCORES, PAIRED, "ratio") == (
+def test_three_sentences_say_what_to_show_what_was_used_and_what_not_to_use():
+    assert verdict(SCORES, PAIRED) == (
+        "To show people: a or b (tie; average precision 0.700 [0.600, 0.800] and 0.650 [0.600, 0.700], "
+        "n = 20).",
+        "To know what the model used: a (aopc comprehensiveness 0.300 [0.200, 0.400], n = 20).",
+        "Do not use c to show people (average precision), nor b to know what the model used "
+        "(aopc comprehensiveness): no better than random.",
+    )
+
+
+def test_where_nothing_is_to_be_left_the_third_sentence_is_the_cost():
+    good = SCORES[~SCORES.method.isin(["b", "c"]) | (SCORES.metric == "cost")]
+    *_, last = verdict(good, PAIRED)
+    assert last == "Cost, median per text: from 2.00 ms (b) to 12.3 ms (a)."
+
+
+def test_without_a_baseline_it_says_who_leads():
+    first, *_ = verdict(SCORES[SCORES.method != "random"], PAIRED)
+    assert first == (
+        "Ranking words as the annotators do (average precision, higher is better): a leads with "
+        "0.700 [0.600, 0.800], n = 20; not clearly behind: b."
+    )
+
+
+def test_of_sentences_those_are_ranked():
+    of_sentences = SCORES.assign(
+        metric=SCORES.metric.replace("average_precision", "sentence_average_precision")
+    )
+    paired = PAIRED.assign(metric=PAIRED.metric.replace("average_precision", "sentence_average_precision"))
+    assert verdict(of_sentences, paired)[0].startswith(
+        "To show people: a or b (tie; sentence average precision 0.700"
+    )
+
+
+def test_of_many_that_tie_only_the_ends_are_told_their_number():
+    rows = [
+        (m, "-", "average_precision", v, v, v, 9, "higher")
+        for m, v in zip("pqrs", (0.9, 0.8, 0.7, 0.6), strict=True)
+    ]
+    rows.append(("random", "-", "average_precision", 0.1, 0.1, 0.1, 9, "higher"))
+    ties = [("average_precision", "-", "p", other, True) for other in "qrs"]
+    scores, paired = pd.DataFrame(rows, columns=SCORES.columns), pd.DataFrame(ties, columns=PAIRED.columns)
+    assert verdict(scores, paired) == (
+        "To show people: p, q, r or s (tie; average precision from 0.900 [0.900, 0.900] to "
+        "0.600 [0.600, 0.600], n = 9).",
+    )
+
+
+def test_the_rest_says_who_leads_who_is_not_behind_and_who_has_no_signal():
+    assert details(SCORES, PAIRED, "ratio") == (
         "The model: accuracy 0.900 [0.800, 1.000], n = 20.",
         "Ranking words as the annotators do (average precision, higher is better): a leads with "
         "0.700 [0.600, 0.800], n = 20; not clearly behind: b. Not clearly better than random: c.",
+        "Finding the words that the model needs (aopc comprehensiveness, higher is better): a leads with "
+        "0.300 [0.200, 0.400], n = 20; clearly ahead of all others. Not clearly better than random: b.",
         "Finding words that suffice for the model (aopc sufficiency, lower is better): random leads with "
         "0.100 [0.000, 0.200], n = 20; clearly ahead of all others. Not clearly better than random: a.",
-        "To show people: a or b (tie; average precision 0.700 [0.600, 0.800] and 0.650 [0.600, 0.700], "
-        "n = 20).",
-        "Do not use c to show people: no better than random on average precision.",
         "Cost, median per text: from 2.00 ms (b) to 12.3 ms (a).",
     )
 
@@ -54,6 +107,8 @@ def test_a_method_that_failed_a_test_is_not_advised():
     assert [claim.text for claim in told] == [
         "To show people: none of these methods (average precision, n = 20).",
         "Do not use c to show people: no better than random on average precision.",
+        "To know what the model used: a (aopc comprehensiveness 0.300 [0.200, 0.400], n = 20).",
+        "Do not use b to know what the model used: no better than random on aopc comprehensiveness.",
     ]
     assert claims(SCORES[SCORES.method != "random"], PAIRED) == ()
 

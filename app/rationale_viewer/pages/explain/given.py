@@ -144,7 +144,7 @@ def _example_box(held: LoadedData, by_id: dict[str, Example]) -> str:
     return st.selectbox(
         "Examples", list(names), key="taken", on_change=take, format_func=names.__getitem__,
         persist_state="session", placeholder=OWN,
-        help=None if by_id else "See the content warning on the page People first.",
+        help=None if by_id else "See the content warning on the page Annotators first.",
     )  # fmt: skip
 
 

@@ -40,7 +40,7 @@ NO_MARKS: dict[Kind, str] = {
 VIEWS = ("together", "side by side")
 
 
-def people_page(opened: Session) -> None:
+def annotators_page(opened: Session) -> None:
     """Draw the page."""
     data = opened.data.dataset
     if not warned(data):
@@ -125,13 +125,13 @@ def _draw_example(data: Dataset, example: Example, one: ScoredExample, method: s
     if view == VIEWS[0]:
         show_words(html.marked(text.words, one.gold, one.selected, told, after), "marked")
     else:
-        people, model = st.columns(2, gap="large")
-        with people:
+        annotators, model = st.columns(2, gap="large")
+        with annotators:
             st.html(html.note("Annotators marked"))
-            people_only = html.marked(
+            annotators_only = html.marked(
                 text.words, one.gold, one.selected, after=after, shown=("hit", "missed")
             )
-            show_words(people_only, "words-people")
+            show_words(annotators_only, "words-annotators")
         with model:
             st.html(html.note(f"The model's words, by {method}"))
             model_only = html.marked(text.words, one.gold, one.selected, told, after, ("hit", "extra"))
