@@ -49,8 +49,8 @@ def reproduce_hatexplain_command(  # noqa: PLR0913 (one option each)
     from rationale.hf.folder_checks import content_of_model
     from rationale.hf.memory import keep_freed_memory
     from rationale.report.plots import png
+    from rationale.report.trade_figure import trade_figure
     from rationale.reproduce.hatexplain import METHODS, TRAINING, Trainings, facts, named_models, results
-    from rationale.reproduce.hatexplain_figure import trade_figure
     from rationale.reproduce.hatexplain_table import as_markdown, as_table
 
     use_threads(threads)

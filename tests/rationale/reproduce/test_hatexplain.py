@@ -14,9 +14,9 @@ from eraser.metrics.bootstrap import difference_over_trainings, estimate_over_tr
 from eraser.metrics.table import f1_of_means
 from rationale.hatexplain.settings import ProtocolSettings
 from rationale.hf.classifier import save_classifier
+from rationale.report.trade_figure import AGAINST, trade_figure
 from rationale.reproduce import hatexplain
 from rationale.reproduce.hatexplain import Trainings, facts, marks_of, named_models, read_result, results
-from rationale.reproduce.hatexplain_figure import AGAINST, trade_figure
 from rationale.reproduce.hatexplain_table import as_markdown, as_table
 from rationale.training.settings import TrainSettings
 from tests.conftest import tiny_model
