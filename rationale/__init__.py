@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from rationale.front.trust import trust
     from rationale.hf.classifier import SHIPPED
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 __all__ = [
     "METHODS",
     "SHIPPED",

@@ -14,7 +14,8 @@ from typing import NamedTuple
 
 from eraser.data.source import Source
 from eraser.errors import Fault, InputError, short_repr
-from eraser.official.reading import (
+from eraser.official.reading import collector_off, read_inputs
+from eraser.official.records import (
     COMP,
     FLIP,
     HARD,
@@ -30,10 +31,8 @@ from eraser.official.reading import (
     RecordLocation,
     ScorerInputs,
     ScorerOptions,
-    collector_off,
     evidences_of,
     rationales_of,
-    read_inputs,
 )
 from eraser.official.validation import (
     annotation_faults,

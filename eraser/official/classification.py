@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from eraser.metrics.ranking import Ints
-from eraser.official.reading import (
+from eraser.official.records import (
     COMP,
     LABEL,
     SCORES,

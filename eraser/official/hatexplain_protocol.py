@@ -29,7 +29,7 @@ import numpy as np
 from eraser.data.hatexplain import TOXIC
 from eraser.errors import Fault, InputError
 from eraser.files.whole import gold_record, official_record
-from eraser.official.reading import HARD, Record, ScorerInputs, ScorerOptions
+from eraser.official.records import HARD, Record, ScorerInputs, ScorerOptions
 from eraser.official.scorer import score_records
 from eraser.types import Dataset, Example, Floats, Mask, Prediction, Text
 

@@ -26,7 +26,8 @@ from eraser.errors import InputError
 from eraser.metrics.ranking import Ints, rank_texts
 from eraser.official.check import find_faults
 from eraser.official.classification import class_scores
-from eraser.official.reading import (
+from eraser.official.reading import collector_off, read_inputs
+from eraser.official.records import (
     HARD,
     SENTENCES,
     TOKENS,
@@ -34,9 +35,7 @@ from eraser.official.reading import (
     Record,
     ScorerInputs,
     ScorerOptions,
-    collector_off,
     evidences_of,
-    read_inputs,
 )
 from eraser.official.skipping import LeftOut, parts_of, rest_of
 from eraser.official.validation import Part

@@ -28,10 +28,10 @@ from eraser.official.check import (
     uneven_fields,
     unknown_labels,
 )
-from eraser.official.reading import (
+from eraser.official.reading import MAX_FAULTS
+from eraser.official.records import (
     COMP,
     LABEL,
-    MAX_FAULTS,
     SENTENCES,
     SUFF,
     THRESHOLDED,

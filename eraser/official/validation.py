@@ -15,7 +15,7 @@ from typing import Any, Literal, cast
 import numpy as np
 
 from eraser.errors import Fault, short_repr
-from eraser.official.reading import (
+from eraser.official.records import (
     COMP,
     HARD,
     LABEL,

@@ -265,7 +265,7 @@ def score_command(  # noqa: PLR0913 (one option each)
     """Score any system's predictions as the official ERASER scorer does; needs no torch."""
     from eraser.data.source import Source
     from eraser.files.whole import write_text
-    from eraser.official.reading import ScorerOptions
+    from eraser.official.records import ScorerOptions
     from eraser.official.scorer import score_official, score_valid
 
     extra, names, source = tuple(extra_label or ()), label_names(labels) or (), Source(data)
@@ -297,7 +297,7 @@ def check_command(
     """List all errors of a prediction file; exit code 2 if the official scorer would refuse it."""
     from eraser.data.source import Source
     from eraser.official.check import check_predictions
-    from eraser.official.reading import ScorerOptions
+    from eraser.official.records import ScorerOptions
     from eraser.official.scorer import score_valid
 
     extra = tuple(extra_label or ())

@@ -8,8 +8,10 @@ import subprocess
 import tomllib
 
 import pytest
+import yaml
 from packaging.requirements import Requirement
 
+from rationale import __version__
 from tests.helpers.paths import ROOT
 from tests.helpers.scripts import script
 
@@ -125,3 +127,10 @@ def test_what_is_checked_elsewhere_is_what_is_checked_here():
     lowest = Requirement(f"python{PROJECT['requires-python']}")
     assert all(lowest.specifier.contains(row["python"]) for row in rows)
     assert min(row["python"] for row in rows) == PROJECT["requires-python"].removeprefix(">=")
+
+
+def test_the_version_has_its_notes_and_its_citation():
+    cited = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    heading = f"## {__version__} ({cited['date-released']})"
+    assert cited["version"] == __version__
+    assert heading in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8").splitlines()

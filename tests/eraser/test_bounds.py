@@ -21,7 +21,7 @@ from eraser.download import unpack
 from eraser.files import bounds
 from eraser.files.bounds import lines_of, read_bytes, regular
 from eraser.load import load
-from eraser.official import reading as inputs
+from eraser.official import reading
 from eraser.official.reading import read_predictions
 from tests.helpers.refusals import refusal
 
@@ -102,11 +102,11 @@ def test_predictions_that_unpack_to_blanks(tmp_path, monkeypatch, blank):
     """However many there are: they are read up to a limit, and not kept."""
     path = tmp_path / "p.jsonl.gz"
     path.write_bytes(gzip.compress(blank * (2**24 // len(blank))))
-    monkeypatch.setattr(inputs, "MAX_BYTES", 2**23)
+    monkeypatch.setattr(reading, "MAX_BYTES", 2**23)
     monkeypatch.setattr(bounds.lines_of, "__defaults__", (2**22,))
     if b"\n" in blank:
         _, faults = read_predictions(path)
-        assert len(faults) == inputs.MAX_FAULTS + 1
+        assert len(faults) == reading.MAX_FAULTS + 1
         assert str(faults[-1]) == f"{path}:1001: more than 1000 broken lines; the rest was not read"
     else:
         expected = f"{path}:1: the line is longer than {2**22} bytes"
@@ -117,7 +117,7 @@ def test_predictions_that_unpack_to_many_good_lines(tmp_path, monkeypatch):
     path = tmp_path / "p.jsonl.gz"
     path.write_bytes(gzip.compress(b"{}\n" * 1000))
     assert len(read_predictions(path)[0]) == 1000
-    monkeypatch.setattr(inputs, "MAX_BYTES", 2999)
+    monkeypatch.setattr(reading, "MAX_BYTES", 2999)
     assert refusal(lambda: read_predictions(path)) == f"{path}: the file is larger than 2999 bytes"
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from eraser.data.source import Source
 from eraser.official.check import check_predictions, check_records
-from eraser.official.reading import ScorerInputs, ScorerOptions
+from eraser.official.records import ScorerInputs, ScorerOptions
 from eraser.official.scorer import score_official, score_records, score_valid
 from tests.fuzz.spoil import answer_of, check_message, damaged, file_of, fuzz, lines_of
 from tests.helpers.eraser.prediction_files import COMP, HARD, SCORES, SOFT, SUFF

@@ -30,7 +30,7 @@ from rationale.settings import EvaluateSettings, StreamSettings
 from rationale.stream import collect, read_stream, stream
 
 ASKING = ("leave_one_out", "occlusion", "lime", "kernel_shap")
-FLOORS = ("position", "random")
+BASELINES = ("position", "random")
 SETTINGS = EvaluateSettings(
     "sample", "box", methods=("leave_one_out", "random"), budgets=("ratio=0.2", "gold"),
     explain="probability", limit=6, fractions=(0.1, 0.5),
@@ -285,7 +285,7 @@ def test_settings_that_cannot_be_used_are_refused():
 
 def test_what_only_a_model_has_is_refused(box):
     fit, left_out = fitting(box, METHODS)
-    assert fit == (*ASKING, *FLOORS)
+    assert fit == (*ASKING, *BASELINES)
     assert len(left_out) == len(METHODS) - len(fit)
     refused(
         lambda: explain(box, "a film", "integrated_gradients"),

@@ -14,16 +14,8 @@ import numpy as np
 
 from eraser import Dataset, Example, Fault, InputError, Prediction
 from eraser.errors import short_repr
-from eraser.official.reading import (
-    HARD,
-    LABEL,
-    SCORES,
-    TOKENS,
-    Record,
-    RecordLocation,
-    rationales_of,
-    read_predictions,
-)
+from eraser.official.reading import read_predictions
+from eraser.official.records import HARD, LABEL, SCORES, TOKENS, Record, RecordLocation, rationales_of
 from eraser.official.validation import prediction_faults
 from eraser.types import Floats, Mask, Span, mask_from_spans
 from rationale.attribution import METHODS

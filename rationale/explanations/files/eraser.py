@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from eraser.errors import Fault, InputError, short_repr
-from eraser.official.reading import HARD, SENTENCES, TOKENS, rationales_of, read_predictions
+from eraser.official.reading import read_predictions
+from eraser.official.records import HARD, SENTENCES, TOKENS, rationales_of
 from eraser.types import Text
 from rationale.explanations.collected import CollectOptions
 from rationale.explanations.stored import ImportedMethod, WordExplanation, hash_of_words

@@ -8,7 +8,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from eraser.metrics import ranking
-from eraser.official.reading import ScorerInputs, ScorerOptions
+from eraser.official.records import ScorerInputs, ScorerOptions
 from eraser.official.scorer import score_records
 from tests.helpers.eraser.prediction_files import annotation, assert_same, prediction, rationale
 from tests.oracles import ranking as oracle

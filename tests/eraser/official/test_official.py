@@ -10,7 +10,7 @@ import pytest
 from eraser.data.source import Source
 from eraser.errors import InputError
 from eraser.official.check import check_predictions
-from eraser.official.reading import ScorerOptions
+from eraser.official.records import ScorerOptions
 from eraser.official.scorer import score_official
 from tests.helpers.eraser.prediction_files import assert_same, write_lines, write_source
 from tests.helpers.paths import SHARED, data, golden

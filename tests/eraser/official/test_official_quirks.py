@@ -10,7 +10,7 @@ import pytest
 
 from eraser.data.source import Source
 from eraser.errors import InputError
-from eraser.official.reading import ScorerInputs, ScorerOptions
+from eraser.official.records import ScorerInputs, ScorerOptions
 from eraser.official.scorer import score_official, score_records
 from tests.helpers.eraser.prediction_files import (
     COMP,

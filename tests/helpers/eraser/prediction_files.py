@@ -11,7 +11,7 @@ from eraser import Prediction, Text
 from eraser.data.source import Source
 from eraser.files.whole import add_predictions, whole
 from eraser.official.check import check_records
-from eraser.official.reading import ScorerInputs, ScorerOptions
+from eraser.official.records import ScorerInputs, ScorerOptions
 
 HARD = "hard_rationale_predictions"
 SOFT = "soft_rationale_predictions"
