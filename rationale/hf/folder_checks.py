@@ -34,6 +34,7 @@ from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 from eraser import Fault, InputError
 from eraser.errors import first_line as first_line
 from eraser.errors import short_repr
+from eraser.files.bounds import regular
 from eraser.files.owned import EDITABLE, content_of
 
 CONFIG, WEIGHTS, INDEX = "config.json", "model.safetensors", "model.safetensors.index.json"
@@ -149,7 +150,7 @@ def stored_shapes(path: Path) -> Shapes:
 def shapes_in(file: Path) -> Shapes:
     """Return the shapes of a safetensors file's weights, which are not read."""
     try:
-        with safe_open(file, "pt") as weights:
+        with regular(file), safe_open(file, "pt") as weights:  # a FIFO would be waited for
             return {name: tuple(weights.get_slice(name).get_shape()) for name in weights.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
         raise InputError(Fault("a safetensors file", str(error), file)) from None

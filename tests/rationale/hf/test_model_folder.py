@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import resource
 import shutil
@@ -76,6 +77,13 @@ def test_an_index_names_no_file_elsewhere(model_folder, name):
     index = model_folder / "model.safetensors.index.json"
     index.write_text(json.dumps({"metadata": {}, "weight_map": names}))
     refused(model_folder, f"{index}: expected safetensors files beside the index, got {name!r}")
+
+
+def test_a_fifo_in_place_of_weights_is_not_waited_for(model_folder):
+    (model_folder / "model.safetensors").unlink()
+    os.mkfifo(shard := model_folder / "a.safetensors")
+    (model_folder / "model.safetensors.index.json").write_text('{"weight_map": {"a": "a.safetensors"}}')
+    refused(model_folder, f"{shard}: expected a regular file, got a FIFO")
 
 
 def test_weights_in_several_files_are_loaded(model_folder):
