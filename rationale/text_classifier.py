@@ -6,8 +6,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, TypeVar, cast
 
 from eraser import Fault, InputError, Text
 from eraser.labels import split_labels
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from rationale.pass_cache import PassCache
     from rationale.text.encode import Batch, Encoder
     from rationale.text.windows import Window
+
+
+AnyT = TypeVar("AnyT", bound="TextClassifier")
 
 
 class TextEncoder(Protocol):
@@ -118,12 +122,23 @@ class ModelClassifier(TextClassifier, Protocol):
         """Return the model's keyword arguments for a batch, without the ids."""
 
 
-def check_labels(classifier: TextClassifier, wanted: Sequence[str], where: str | Path) -> None:
-    """Refuse a model whose labels are not the data set's; a number has none to be compared."""
+def labelled_as(classifier: AnyT, wanted: Sequence[str], where: str | Path) -> AnyT:
+    """Return a model with the labels of a data set; a number has none to be compared.
+
+    A model whose labels were never named calls them LABEL_0, LABEL_1, …: where the data set's are 0, 1, …
+    they are those.
+
+    Raises:
+        InputError: the data set has labels that the model lacks.
+    """
     kind = HEADS[classifier.head].kind
     if kind == "labels":
         wanted = sorted({x for label in wanted for x in split_labels(label)})
     if kind == "value" or set(wanted) <= set(classifier.labels):
-        return
+        return classifier
+    numbers = tuple(map(str, range(len(classifier.labels))))
+    if set(wanted) <= set(numbers) and classifier.labels == tuple(f"LABEL_{n}" for n in numbers):
+        named: AnyT = replace(cast("Any", classifier), labels=numbers)
+        return named
     expected = f"a model with the labels {sorted(wanted)} (or --labels in the order of its logits)"
     raise InputError(Fault(expected, f"{len(classifier.labels)} labels {list(classifier.labels)}", where))

@@ -26,7 +26,7 @@ from rationale.models.capabilities import exits_early, under_exit
 from rationale.models.exits.rules import EXITS
 from rationale.text.encode import Batch
 from rationale.text.windows import Window
-from rationale.text_classifier import check_labels
+from rationale.text_classifier import labelled_as
 
 STEPS = 60  # budgets from nothing to all of the dense model's FLOPs
 HALF = 0.5
@@ -114,8 +114,7 @@ def compare_exits(
     work = [(name, seed, load) for name, of in models.items() for seed, load in enumerate(of)]
     nothing: Mask = np.zeros(0, dtype=bool)
     for name, seed, load in progress(work, "exits", "models"):
-        classifier = load()
-        check_labels(classifier, dataset.labels, name)
+        classifier = labelled_as(load(), dataset.labels, name)
         check_exits(classifier, name)
         choosing, measured = (
             take_notes(classifier, dataset, s) for s in (settings.choose_on, settings.split)

@@ -24,7 +24,7 @@ from rationale.inference.capabilities import is_efficient
 from rationale.inference.savings import SplitPredictions, predict_split, speedup_of
 from rationale.models.capabilities import at_dial, has_dial
 from rationale.models.flops import costs, full_costs
-from rationale.text_classifier import check_labels
+from rationale.text_classifier import labelled_as
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,9 @@ def speed_table(
     """
     settings.check()
     examples = dataset.examples(settings.split)
-    _check_models(dense, models, dataset)
+    dense = labelled_as(dense, dataset.labels, "dense")
+    models = {name: labelled_as(model, dataset.labels, name) for name, model in models.items()}
+    _check_models(dense, models)
     right = _right(dense, dataset, settings.split, predict_split(dense, dataset, settings.split))
     accuracy = score("accuracy", right, settings.seed)
     rows: list[dict[str, Any]] = [{"model": "dense", "dial": np.nan, "loss": 0.0}]
@@ -71,10 +73,9 @@ def speed_table(
     return pd.DataFrame(rows)
 
 
-def _check_models(dense: Classifier, models: Mapping[str, Classifier], dataset: Dataset) -> None:
+def _check_models(dense: Classifier, models: Mapping[str, Classifier]) -> None:
     """Refuse what would be compared with something else than it was made from."""
     for name, model in {"dense": dense, **models}.items():
-        check_labels(model, dataset.labels, name)
         if is_efficient(model) == (name == "dense"):
             expected = "a dense model" if name == "dense" else "an adaptive or cut model"
             raise InputError(Fault(expected, type(model.model).__name__, name))

@@ -26,7 +26,7 @@ from rationale.heads import HEADS, REGRESSION, check_explain, problem_type
 from rationale.inference.capabilities import drops_tokens
 from rationale.settings import THRESHOLD, EvaluateSettings, Unit, as_record
 from rationale.text.windows import words_read
-from rationale.text_classifier import TextClassifier, check_labels
+from rationale.text_classifier import TextClassifier, labelled_as
 
 
 @dataclass(frozen=True)
@@ -157,8 +157,10 @@ def plan(  # noqa: PLR0913 (what a run is made of)
     imports.check(known)
     choosing = (*(name for name, m in known.items() if m.selection_threshold is not None), *imports.choosing)
     settings.check((*known, *imports.names), choosing)
+    classifier = labelled_as(classifier, dataset.labels, settings.model)
+    if dense is not None:
+        dense = labelled_as(dense, dataset.labels, settings.dense or settings.model)
     explained = explained_by(classifier, dense)
-    check_labels(classifier, dataset.labels, settings.model)
     refuse_unfit(classifier, settings.methods, explained)
     drawn = chosen(dataset.examples(settings.split), settings)
     examples, left_out = explained_examples(dataset, drawn, imports)

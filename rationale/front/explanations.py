@@ -166,7 +166,13 @@ def explain(
     found: list[tuple[Explanation, ...]] = []
     for number, text in enumerate(given):
         first, second = pair_of(text)
-        how: dict[str, Any] = {"target": target, "query": first, "explain_query": True, "words": words, "seed": seed}
+        how: dict[str, Any] = {
+            "target": target,
+            "query": first,
+            "explain_query": True,
+            "words": words,
+            "seed": seed,
+        }
         try:
             found.append(tuple(explanation.explain(classifier, second, m, **how) for m in asked))
         except InputError as error:

@@ -13,7 +13,7 @@ from streamlit.delta_generator import DeltaGenerator
 from eraser import Dataset, Example, Fault, InputError
 from rationale.heads import HEADS
 from rationale.settings import OF_KIND, targets_of
-from rationale.text_classifier import check_labels
+from rationale.text_classifier import labelled_as
 from rationale_viewer.compute import cached
 from rationale_viewer.compute.agreement import (
     AS_STORED,
@@ -86,7 +86,7 @@ def _asked(opened: Session, columns: Sequence[DeltaGenerator]) -> RationaleChoic
 def _asked_of_model(opened: Session, columns: Sequence[DeltaGenerator]) -> RationaleChoice:
     """Ask for what the open model says."""
     data, classifier = opened.data.dataset, opened.held.classifier
-    check_labels(classifier, data.labels, opened.model_name)
+    labelled_as(classifier, data.labels, opened.model_name)
     methods, left_out = cached.fits(opened.held)
     say_left_out(left_out)
     method = columns[1].selectbox(

@@ -15,7 +15,7 @@ from eraser import InputError
 from rationale.report.plots import LEAST_MS, name_lines, new_figure, speed_lines
 from rationale.templates.names import in_words
 from rationale.templates.palette import COLOURS, look
-from rationale.text_classifier import check_labels
+from rationale.text_classifier import labelled_as
 from rationale_viewer.compute import cached
 from rationale_viewer.session.opened import Session, complain, short_names
 from rationale_viewer.session.runs import CURVES, draw_curve
@@ -67,7 +67,7 @@ def _measure(opened: Session) -> None:
     if not held.adaptive:
         st.info("This model has no dial: it drops no words and stops at no layer. Open one that does.")
         return
-    check_labels(held.classifier, data.dataset.labels, opened.model_name)
+    labelled_as(held.classifier, data.dataset.labels, opened.model_name)
     split, size = _size(opened, "measure")
     dials = st.multiselect(
         "Dials", DIALS, default=USUAL, key="dials", persist_state="session",

@@ -9,7 +9,7 @@ import streamlit as st
 
 from eraser import Dataset, Fault, InputError
 from rationale_viewer.session.start import MODEL_FILE, RUN_FILE, LaunchConfig, folders_with
-from rationale_viewer.session.state import LoadedData, LoadedModel, dataset, fetched, held, shipped
+from rationale_viewer.session.state import LoadedData, LoadedModel, dataset, fetched, held, labelled, shipped
 
 HATEFUL = "hatexplain"
 SHIPPED_NAME = "movies, as shipped"
@@ -62,7 +62,7 @@ def open_all(start: LaunchConfig) -> Session | None:
     except InputError as error:
         complain(error, "The data set cannot be read.")
         return None
-    return Session(start, model, name, data, tuple(runs))
+    return Session(start, labelled(model, data, name), name, data, tuple(runs))
 
 
 def _datasets(start: LaunchConfig) -> dict[str, str | None]:

@@ -22,7 +22,7 @@ from rationale.hf.classifier import SHIPPED
 from rationale.models.capabilities import at_dial, has_dial
 from rationale.models.packed.known import learn, twin
 from rationale.named import load_named
-from rationale.text_classifier import TextClassifier
+from rationale.text_classifier import TextClassifier, labelled_as
 from rationale_viewer.session.turns import Turn, Turns
 
 Stamp = tuple[tuple[str, int, int], ...]  # name, size, time of change in nanoseconds
@@ -116,6 +116,23 @@ def held(path: str) -> LoadedModel:
 @st.cache_resource(show_spinner="Loading the model …")
 def _held(key: str, _path: str) -> LoadedModel:
     return LoadedModel(key, load_named(_path, None, None, {"device": "cpu"}), folder=_path)
+
+
+def labelled(held: LoadedModel, data: LoadedData, name: str) -> LoadedModel:
+    """Return the model with its answers called as in the data set; as it is, where it has other labels."""
+    try:
+        classifier = labelled_as(held.classifier, data.dataset.labels, name)
+    except InputError:  # a text can be explained all the same; pages that compare refuse it
+        return held
+    if classifier is held.classifier:
+        return held
+    return _labelled(held.key, classifier.labels, held)
+
+
+@st.cache_resource(show_spinner=False)
+def _labelled(key: str, labels: tuple[str, ...], _held: LoadedModel) -> LoadedModel:
+    key, classifier = f"{key} as {' '.join(labels)}", replace(_held.classifier, labels=labels)
+    return replace(_held, key=key, classifier=classifier, spare=[])
 
 
 def shipped() -> str:

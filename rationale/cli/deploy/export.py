@@ -99,8 +99,10 @@ def _int8(  # noqa: PLR0913 (what it is judged by)
 ) -> Any:
     """Return the int8 form that is good enough; print the loss of each form that was tried."""
     from rationale.export.int8 import Labelled, int8_forms
+    from rationale.text_classifier import labelled_as
 
-    tried = int8_forms(proto, Labelled(classifier, loaded, split, limit), tolerance)
+    named = labelled_as(classifier, loaded.labels, "the model")
+    tried = int8_forms(proto, Labelled(named, loaded, split, limit), tolerance)
     for form in tried:
         loss = form.loss
         say(

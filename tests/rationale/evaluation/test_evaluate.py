@@ -17,12 +17,13 @@ from eraser.official.scorer import score_official
 from rationale.attribution.methods import Method
 from rationale.evaluation import pipeline as module
 from rationale.evaluation.pipeline import seed_of
-from rationale.evaluation.plan import evaluate
+from rationale.evaluation.plan import evaluate, plan
 from rationale.evaluation.stored.part_files import part
 from rationale.hf.classifier import Classifier
 from rationale.report.write import write_run
 from rationale.settings import EvaluateSettings
 from rationale.text.encode import Encoder
+from rationale.text_classifier import labelled_as
 from tests.conftest import tiny_model
 from tests.helpers.other_tokenizers import one_shorter, other_words
 from tests.helpers.paths import ROOT, data
@@ -327,3 +328,20 @@ def test_another_tokenizer_is_another_work(classifier, sample, tmp_path):
     for changed in (other_words(classifier, tmp_path), one_shorter(classifier)):
         with pytest.raises(InputError, match=r"holds results with other content_of_tokenizer \(\w+ there\)"):
             evaluate(changed, sample, asked, tmp_path / "r")
+
+
+def test_labels_that_were_never_named_are_the_numbers_of_the_data(classifier, sample, tmp_path):
+    unnamed = replace(classifier, labels=("LABEL_0", "LABEL_1"))
+    assert labelled_as(unnamed, ["1", "0"], "tiny").labels == ("0", "1")
+    assert labelled_as(unnamed, ["LABEL_1"], "tiny") is unnamed
+    assert labelled_as(classifier, ["NEG"], "tiny") is classifier
+    with pytest.raises(InputError, match=r"tiny: expected a model with the labels \['1', '2'\]"):
+        labelled_as(unnamed, ["1", "2"], "tiny")
+    swapped = replace(classifier, labels=("LABEL_1", "LABEL_0"))
+    with pytest.raises(InputError):
+        labelled_as(swapped, ["0", "1"], "tiny")
+    number = {"NEG": "0", "POS": "1"}
+    splits = {s: tuple(replace(e, label=number[e.label]) for e in of) for s, of in sample.splits.items()}
+    numbered = replace(sample, splits=splits)
+    planned = plan(unnamed, numbered, SETTINGS, tmp_path / "run")
+    assert planned.run.classifier.labels == planned.run.explained.labels == ("0", "1")

@@ -23,3 +23,15 @@ def test_refusals_change_nothing(rationale, tmp_path, name, content, options, me
     assert code == 2
     assert message in errors
     assert (file.read_bytes() if file.exists() else None) == content
+
+
+def test_int8_is_not_judged_on_labels_that_the_model_lacks(rationale, model_folder, tmp_path):
+    rows = "text,label\n" + "".join(f"a warm film {n},{'good' if n % 2 else 'bad'}\n" for n in range(4))
+    (tmp_path / "rows.csv").write_text(rows)
+    code, _, errors = rationale(
+        "export", "--model", model_folder, "--data", tmp_path / "rows.csv", "--split", "test",
+        "--int8", "--out", tmp_path / "model.onnx",
+    )  # fmt: skip
+    assert code == 2
+    assert "expected a model with the labels ['bad', 'good']" in errors
+    assert not (tmp_path / "model.onnx").exists()
