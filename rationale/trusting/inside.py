@@ -18,7 +18,6 @@ from rationale.trusting.run import run_tests
 from rationale.trusting.subject import subject_of
 
 TEST = "distribution"
-PARTS = "trust"  # the folder beside a run's parts
 COLUMNS = ["method", "metric", "p", "rejected", "n", "outside"]
 
 
@@ -38,7 +37,7 @@ def inside_of(planned: Plan) -> tuple[pd.DataFrame, tuple[str, ...]]:
     """Test the first texts of a run that is computed; return the table, and what to tell of it in lines."""
     size = planned.run.settings.chunk
     first = replace(planned, examples=planned.examples[: -(-MORE // size) * size])
-    subject = subject_of(first, TrustSettings(), planned.run.folder.parent / PARTS)
+    subject = subject_of(first, TrustSettings(), planned.run.folder)
     (result,) = run_tests(subject, [TEST])
     table = inside_table(result.findings)
     return table, notes_of(table, result)

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
+import rationale
 from rationale.cli import app
 from rationale.report.page import inside_words
 from rationale.trusting.contract import Finding, TestResult
@@ -95,3 +96,11 @@ def test_a_run_that_was_not_asked_says_so(run):
     assert CliRunner().invoke(app, ["evaluate", *again]).exit_code == 0
     assert "was not tested: <code>rationale evaluate --inside</code>" in (folder / "report.html").read_text()
     assert not (folder / "inside.csv").exists()
+
+
+def test_from_python(classifier):
+    few = rationale.evaluate(classifier, "sample", ["position"], budget="ratio", limit=4)
+    assert few.inside.empty  # fewer than eight texts
+    run = rationale.evaluate(classifier, "sample", ["position"], budget="ratio", limit=8)
+    assert list(run.inside.metric) == ["comprehensiveness", "sufficiency"]
+    assert list(run.inside.outside) == list(run.inside.p < 0.05)
