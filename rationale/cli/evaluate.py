@@ -22,6 +22,7 @@ from rationale.cli.options import (
     Explains,
     Explanations,
     ExplanationsMissing,
+    Inside,
     LabelNames,
     Methods,
     ModelPath,
@@ -36,6 +37,8 @@ from rationale.process.terminal import digits, say, say_lines, say_next
 from rationale.settings import EvaluateSettings
 
 if TYPE_CHECKING:  # torch is imported when a command runs
+    import pandas as pd
+
     from eraser.data.custom.options import ImportOptions
     from eraser.types import Dataset
     from rationale.evaluation.plan import Plan
@@ -82,6 +85,7 @@ def evaluate_command(  # noqa: PLR0913 (one option each)
     explanations_missing: ExplanationsMissing = "refuse",
     overwrite: Overwrite = False,
     as_json: AsJson = False,
+    inside: Inside = False,
     *,
     settings: partial[EvaluateSettings],
     compute: Compute,
@@ -118,8 +122,19 @@ def evaluate_command(  # noqa: PLR0913 (one option each)
         missing=explanations_missing,
     )
     RUNNERS[compute.runner](job, planned, compute.workers, compute.address)
-    tables = write_run(planned.batches(), planned.dataset, folder)
+    planned, known = _with_inside(planned) if inside else (planned, None)
+    tables = write_run(planned.batches(), planned.dataset, folder, known)
     _print_run(tables, str(planned.run.budgets[0]), folder, as_json)
+
+
+def _with_inside(planned: Plan) -> tuple[Plan, pd.DataFrame]:
+    """Return the plan with what is to be told of texts with words taken out, and the table of it."""
+    from rationale.trusting.inside import inside_of
+
+    table, notes = inside_of(planned)
+    for line in notes:
+        say(f"note: {line}", err=True)
+    return replace(planned, notes=(*planned.notes, *notes)), table
 
 
 def _job(planned: Plan, labels: str | None, data: Path | None, reading: ImportOptions) -> EvaluateJob:

@@ -78,6 +78,14 @@ Overwrite = Annotated[
         help="Replace earlier results of this suite in --out; other files are never touched.",
     ),
 ]
+Inside = Annotated[
+    bool,
+    typer.Option(
+        "--inside",
+        help="Test, too, whether the model knows texts with words taken out: a p value beside "
+        "comprehensiveness and sufficiency, and a warning.",
+    ),
+]
 RunFolder = Annotated[Path | None, typer.Option(help="Folder for the run; default runs/DATASET-SPLIT.")]
 Methods = Annotated[
     str | None,

@@ -38,6 +38,7 @@ from rationale.report.summary import Tables
 from rationale.report.verdict import Sentences, details, verdict
 from rationale.report.write import found_tables, run_facts, stands_on, write_run
 from rationale.settings import EvaluateSettings, Explain
+from rationale.trusting.inside import inside_of
 
 AGAINST = ("average_precision", "aopc_comprehensiveness", "aopc_sufficiency")
 OF_LABELS = ("accuracy", "average_precision")
@@ -96,6 +97,14 @@ class FinishedRun:
     def methods(self) -> pd.DataFrame:
         """A row for each two methods: the mean of Kendall's τ-b between their word rankings, its interval."""
         return self._tables.agreement
+
+    @cached_property
+    def inside(self) -> pd.DataFrame:
+        """Whether the model knows the texts of comprehensiveness and sufficiency: p of the first texts.
+
+        Empty where that cannot be told, as of a function, or of data without other splits.
+        """
+        return inside_of(self.plan)[0]
 
     @cached_property
     def people(self) -> dict[str, pd.DataFrame]:

@@ -34,13 +34,17 @@ WRONG = 3
 
 
 class Cell(NamedTuple):
-    """A number of the page's table; `best` where nothing is surely better, `below` where random is."""
+    """A number of the page's table; `best` where nothing is surely better, `below` where random is.
+
+    `inside` says whether the model knows the texts that it was asked about.
+    """
 
     text: str
     interval: str = ""
     shade: str = ""
     best: bool = False
     below: bool = False
+    inside: str = ""
 
 
 class Column(NamedTuple):
@@ -69,7 +73,8 @@ def render(
         verdict=verdict(scores, paired),
         more=details(scores, paired, budgets[0]),
         methods=list(dict.fromkeys(scores.method[scores.metric == "cost"])),
-        columns=columns_of(scores, paired, budgets[0]),
+        columns=columns_of(scores, paired, budgets[0], tables.inside),
+        inside=not tables.inside.empty,
         rankings=_rankings(scores, paired, budgets),
         first=figures.get(FIRST),
         costs=figures.get(COSTS),
@@ -101,9 +106,11 @@ def _rankings(
     return [(metric_name(m), at, records(ranking(scores, paired, m, at))) for m, at in places]
 
 
-def columns_of(scores: pd.DataFrame, paired: pd.DataFrame, budget: str) -> list[Column]:
+def columns_of(
+    scores: pd.DataFrame, paired: pd.DataFrame, budget: str, inside: pd.DataFrame | None = None
+) -> list[Column]:
     """Return the page's table, a column for each metric of HEADLINE."""
-    found = []
+    found, known = [], {} if inside is None else inside_words(inside)
     for metric, has_budget in of_units(HEADLINE, scores):
         rows = ranking(scores, paired, metric, budget if has_budget else NO_BUDGET)
         if rows.empty:
@@ -111,12 +118,21 @@ def columns_of(scores: pd.DataFrame, paired: pd.DataFrame, budget: str) -> list[
         better = str(rows.better.iloc[0])
         shades = heat([float(v) for v in rows.value], better, logarithmic=metric == "cost")
         cells = {
-            str(r.method): _cell(r, step, 1 if metric == "cost" else 3)
+            str(r.method): _cell(r, step, 1 if metric == "cost" else 3)._replace(
+                inside=known.get((str(r.method), metric), "")
+            )
             for r, step in zip(rows.itertuples(), shades, strict=True)
         }
         name = "cost, ms" if metric == "cost" else metric_name(metric)
         found.append(Column(name, better, cells))
     return found
+
+
+def inside_words(inside: pd.DataFrame) -> dict[tuple[str, str], str]:
+    """Return by method and metric the p value that its texts are known to the model; ⚠ where they are not."""
+    return {
+        (r["method"], r["metric"]): f"p = {r['p']:.2g}{' ⚠' if r['outside'] else ''}" for r in records(inside)
+    }
 
 
 def _cell(row: Any, step: int, digits: int) -> Cell:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import combinations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -47,13 +47,17 @@ COST_UNIT = "ms per example (median)"
 
 @dataclass(frozen=True)
 class Tables:
-    """What figures and pages show; `layers` is empty where no method counts layers."""
+    """What figures and pages show; `layers` is empty where no method counts layers.
+
+    `inside` is empty where nobody asked whether the model knows texts with words taken out.
+    """
 
     scores: pd.DataFrame
     paired: pd.DataFrame
     curves: pd.DataFrame
     layers: pd.DataFrame
     agreement: pd.DataFrame
+    inside: pd.DataFrame = field(default_factory=pd.DataFrame)
 
 
 def all_tables(

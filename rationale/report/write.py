@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Iterable
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -34,25 +35,34 @@ from rationale.report.summary import (
 from rationale.settings import as_record
 
 
-def write_run(evaluation: Evaluation | Iterable[Evaluation], dataset: Dataset, folder: Path) -> Tables:
+def write_run(
+    evaluation: Evaluation | Iterable[Evaluation],
+    dataset: Dataset,
+    folder: Path,
+    inside: pd.DataFrame | None = None,
+) -> Tables:
     """Write everything a run has to show; return its tables.
 
     Args:
         evaluation: all of the run, or its batches, of which one is in memory at a time.
         dataset: that was evaluated.
         folder: to write to; results of an earlier run that has it make room together, or not at all.
+        inside: whether the model knows the texts of comprehensiveness and sufficiency (rationale.trusting).
     """
     batches = [evaluation] if isinstance(evaluation, Evaluation) else evaluation
     if read_made(folder) is None:  # of an evaluation that was made elsewhere
         claim(folder, "write_run", {})
     with together(folder) as new:
         found = collect(batches, new, keep=has_annotators_or_groups(dataset))
-        return write_report(found, dataset, new)
+        return write_report(found, dataset, new, inside)
 
 
-def write_report(found: RunSummary, dataset: Dataset, folder: Path) -> Tables:
+def write_report(
+    found: RunSummary, dataset: Dataset, folder: Path, inside: pd.DataFrame | None = None
+) -> Tables:
     """Write tables, figures and the page of what was collected; return the tables."""
     tables = found_tables(found)
+    tables = tables if inside is None else replace(tables, inside=inside)
     facts = run_facts(found)
     budget = found.budgets[0]
     figures = {name: drawn for name, d in FIGURES.items() if (drawn := d.make(tables, budget)) is not None}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import isnan
 from pathlib import Path
@@ -11,15 +11,17 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure
 
+from eraser.files.cells import as_csv
 from eraser.files.whole import write_bytes, write_json, write_text
 from rationale.process.terminal import digits
-from rationale.report.page import records
+from rationale.report.page import inside_words, records
 from rationale.report.plots import new_figure, png
 from rationale.report.summary import in_markdown, markdown_table
 from rationale.report.verdict import BASELINES, Claim, Sentences, claims
 from rationale.templates import fragment
 from rationale.trusting.contract import OPERATORS, Finding, Outcome, TestResult
-from rationale.trusting.turns import operator_table
+from rationale.trusting.inside import inside_table
+from rationale.trusting.turns import operator_agreement, operator_table
 
 SIGNS: dict[Outcome, tuple[str, str]] = {  # what stands in the card, and its colour
     "pass": ("✓", "#009E73"),
@@ -27,6 +29,9 @@ SIGNS: dict[Outcome, tuple[str, str]] = {  # what stands in the card, and its co
     "cannot tell": ("?", "#999999"),
     "told": ("i", "#56B4E9"),
 }
+SHOWN = ("average_precision", "aopc_comprehensiveness", "comprehensiveness", "sufficiency")
+INSIDE = "texts known to the model"  # ⚠: p below 0.05, they are not
+OPERATORS_SAY = "Share of random rationales beaten (rank) where words are deleted, masked, or replaced:"
 SERVES = {  # tests that a method must not fail to be advised, by purpose
     "To show people": ("people",),
     "To know what the model used": ("matched", "planted", "randomisation"),
@@ -88,6 +93,18 @@ class Card:
         """How the methods' order turns with the way words go: random rationales beaten, ranks."""
         return operator_table(self.results)
 
+    def order(self) -> str:
+        """Return how alike the methods' orders are under the ways words go, in a sentence; "" unknown."""
+        if not (found := operator_agreement(self.operators)):
+            return ""
+        pairs = ", ".join(f"{a['one']} and {a['other']} {a['rho']:.2f}" for a in found)
+        return f"Rank correlation of the {found[0]['methods']} methods' order, baselines left out: {pairs}."
+
+    @property
+    def inside(self) -> pd.DataFrame:
+        """Whether the model knows the texts of comprehensiveness and sufficiency: a p value of each."""
+        return inside_table(self.findings)
+
     def correlation(self) -> str:
         """Return whether agreement with people and faithfulness go together, in a sentence; "" unknown."""
         if (c := self.facts["correlation"]) is None:
@@ -107,16 +124,21 @@ class Card:
         return Sentences(claim.text for claim in self.claims())
 
     @property
+    def seconds(self) -> float:
+        """Seconds of CPU that the scores and all tests took when they were computed."""
+        return float(self.facts["seconds_of_scores"]) + sum(r.seconds for r in self.results)
+
+    @property
     def basis(self) -> str:
         """What the card stands on, and what it cost."""
-        f = self.facts
-        seconds = sum(r.seconds for r in self.results)
+        f, seconds = self.facts, self.seconds - self.facts["seconds_of_scores"]
         read, explained = (sum(getattr(r, n) for r in self.results) for n in ("read", "explained"))
         return (
             f"{f['dataset']} {f['split']}, {f['examples']} texts ({f['with_human_evidence']} with human "
             f"evidence); model {f['model']}; rationale length {f['budget']}; seed {f['seed']}; tests took "
             f"{digits(seconds)} s of CPU ({f['device']}): {read:,} texts read, {explained:,} explained "
-            f"again; scores before that: {digits(f['seconds_of_scores'])} s of CPU."
+            f"again; scores before that: {digits(f['seconds_of_scores'])} s; "
+            f"in all {digits(self.seconds)} s of CPU."
         )
 
     def __repr__(self) -> str:
@@ -134,6 +156,8 @@ class Card:
         found = {"facts": dict(self.facts), "verdict": verdict, "tests": tests}
         return found | {
             "operators": records(self.operators.reset_index(names="method")),
+            "operators_agree": operator_agreement(self.operators),
+            "inside": records(self.inside),
             "scores": records(self.scores),
         }
 
@@ -155,20 +179,25 @@ class Card:
             parts.append(
                 markdown_table(pd.DataFrame(rows, columns=["method", "outcome", "number", "in words"]))
             )
-        parts += [markdown_of_scores(self.scores), "", self._operators_in_markdown()]
+        parts += [markdown_of_scores(self.scores, self.inside), "", self._operators_in_markdown()]
         return "\n".join(parts)
 
-    def _operators_in_markdown(self) -> str:
+    def _operators_shown(self) -> pd.DataFrame:
+        """Return the order under each way words go as texts."""
         if (table := self.operators).empty:
-            return ""
-        ways = [how for how in OPERATORS if how in table]
-        cells: dict[str, list[str]] = {
-            str(how): [_win(w, r) for w, r in zip(table[how], table[f"rank_{how}"], strict=True)]
-            for how in ways
+            return table
+        cells = {
+            how: [_win(w, r) for w, r in zip(table[how], table[f"rank_{how}"], strict=True)]
+            for how in OPERATORS
+            if how in table
         }
-        columns: dict[str, list[str]] = {"method": list(map(str, table.index)), **cells}
-        head = "Share of random rationales beaten (rank) where words are deleted, masked, or replaced:"
-        return f"{head}\n\n{markdown_table(pd.DataFrame(columns))}"
+        agree = table.agree.map({True: "yes", False: "no"}).fillna("–")
+        return pd.DataFrame({"method": list(table.index), **cells, "all ways agree": list(agree)})
+
+    def _operators_in_markdown(self) -> str:
+        if (table := self._operators_shown()).empty:
+            return ""
+        return f"{OPERATORS_SAY}\n\n{markdown_table(table)}\n{self.order()}\n"
 
     def to_html(self) -> str:
         """Return the card as a page of its own, every text escaped."""
@@ -180,7 +209,9 @@ class Card:
     def _shown(self) -> dict[str, Any]:
         return {
             "basis": self.basis, "claims": self.claims(), "results": self.results, "lines": self.lines,
-            "methods": self.methods, "signs": SIGNS, "rows": decisive(self.scores),
+            "methods": self.methods, "signs": SIGNS, "rows": decisive(self.scores, self.inside),
+            "inside": not self.inside.empty, "order": self.order(), "operators": self._operators_shown(),
+            "operators_say": OPERATORS_SAY, "numbers": numbers_of(self.findings),
             "notes": self.facts["notes"],
         }  # fmt: skip
 
@@ -189,33 +220,60 @@ class Card:
         return card_figure(self.table)
 
     def write(self, folder: Path) -> None:
-        """Write card.html, card.md, card.json and card.png."""
+        """Write card.html, card.md, card.json, card.png, and all numbers of all tests as numbers.csv."""
+        write_text(folder / "numbers.csv", as_csv(numbers_of(self.findings)))
         write_text(folder / "card.html", self.to_html())
         write_text(folder / "card.md", self.to_markdown())
         write_json(folder / "card.json", self.to_record())
         write_bytes(folder / "card.png", png(self.figure()))
 
 
+def numbers_of(findings: Sequence[Finding]) -> pd.DataFrame:
+    """Return a row for each number with an interval that a test found of a method, those in details too."""
+    rows = [
+        (f.test, f.method, name, *(found[n] for n in ("value", "low", "high", "n")))
+        for f in findings
+        for name, found in _with_intervals(f.details)
+    ]
+    return pd.DataFrame(rows, columns=["test", "method", "number", "value", "low", "high", "n"])
+
+
+def _with_intervals(details: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Mapping[str, Any]]]:
+    for name, found in details.items():
+        if isinstance(found, Mapping):
+            full = f"{before}{name}"
+            if {"value", "low", "high", "n"} <= found.keys():
+                yield full, found
+            yield from _with_intervals(found, f"{full}: ")
+
+
 def _win(share: float, rank: float) -> str:
     return "–" if isnan(share) else f"{share:.3f} ({rank:.0f})"
 
 
-def decisive(scores: pd.DataFrame) -> list[dict[str, Any]]:
-    """Return the rows of the metrics that the sentences stand on."""
-    rows = scores[scores.metric.isin(("average_precision", "aopc_comprehensiveness"))]
-    rows = rows[rows.value.notna()]
-    return [{str(k): v for k, v in row.items()} for row in rows.to_dict("records")]
+def decisive(scores: pd.DataFrame, inside: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return the rows of SHOWN; `inside` says whether the model knows the texts of some of them."""
+    rows = scores[scores.metric.isin(SHOWN) & scores.value.notna()]
+    known = inside_words(inside)
+    return [
+        {str(k): v for k, v in row.items()} | {"inside": known.get((row["method"], row["metric"]), "")}
+        for row in rows.to_dict("records")
+    ]
 
 
-def markdown_of_scores(scores: pd.DataFrame) -> str:
+def markdown_of_scores(scores: pd.DataFrame, inside: pd.DataFrame) -> str:
     """Return those rows in Markdown, a table a metric, each with an anchor of its name."""
+    rows = pd.DataFrame(decisive(scores, inside))
     parts = []
-    for metric, rows in pd.DataFrame(decisive(scores)).groupby("metric", sort=False) if len(scores) else ():
-        cells = [
-            [r.method, f"{r.value:.3f} [{r.low:.3f}, {r.high:.3f}]", str(r.n)] for r in rows.itertuples()
-        ]
-        table = markdown_table(pd.DataFrame(cells, columns=["method", str(metric), "n"]))
-        parts.append(f'<a id="{metric}"></a>\n\n{table}')
+    for metric, of_metric in rows.groupby("metric", sort=False) if len(rows) else ():
+        cells = {
+            "method": of_metric.method,
+            str(metric): [f"{r.value:.3f} [{r.low:.3f}, {r.high:.3f}]" for r in of_metric.itertuples()],
+            "n": of_metric.n.map(str),
+        }
+        if of_metric.inside.any():
+            cells[INSIDE] = of_metric.inside
+        parts.append(f'<a id="{metric}"></a>\n\n{markdown_table(pd.DataFrame(cells))}')
     return "\n".join(parts)
 
 

@@ -1,13 +1,16 @@
 """Small edits of a text that keep every word at its place, so that scores can be held against each other.
 
-To add one: a function (text, random numbers) → text, and a line in EDITS. Synonyms are no edit here: no
-library that is kept up ships a list of them with itself.
+To add one: a function (text, random numbers) → text, and a line in EDITS. Synonyms are those of WordNet,
+where NLTK and its copy of it are installed: `pip install nltk`, `python -m nltk.downloader wordnet`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
+from importlib import import_module
+from typing import Any
 
 import numpy as np
 
@@ -39,7 +42,47 @@ def one_typo(text: Text, rng: np.random.Generator) -> Text:
     return _with(text, words, lambda gap: gap)
 
 
-EDITS: dict[str, Edit] = {"lower case": lower_case, "two spaces": two_spaces, "one typo": one_typo}
+def one_synonym(text: Text, rng: np.random.Generator) -> Text:
+    """Return the text with one word replaced by a synonym; as it is where none of its words has any."""
+    known = [(i, found) for i, word in enumerate(text.words) if (found := synonyms(word))]
+    if not known:
+        return text
+    i, found = known[int(rng.integers(len(known)))]
+    words = list(text.words)
+    words[i] = str(rng.choice(found))
+    return _with(text, words, lambda gap: gap)
+
+
+def synonyms(word: str) -> list[str]:
+    """Return the single words that share a word's most usual meaning, written as it begins."""
+    senses = wordnet().synsets(word.lower()) if word.isalpha() else []
+    same = {name for name in senses[0].lemma_names() if name.isalpha()} if senses else set()
+    shaped = (name.capitalize() if word[0].isupper() else name for name in same - {word.lower()})
+    return sorted(shaped)
+
+
+@cache
+def wordnet() -> Any:
+    """Return NLTK's WordNet; None where the library or its data are not installed."""
+    try:
+        found: Any = import_module("nltk.corpus").wordnet
+        found.ensure_loaded()
+    except (ImportError, LookupError):
+        return None
+    return found
+
+
+EDITS: dict[str, Edit] = {
+    "lower case": lower_case,
+    "two spaces": two_spaces,
+    "one typo": one_typo,
+    "one synonym": one_synonym,
+}
+
+
+def edits_here() -> dict[str, Edit]:
+    """Return the edits whose library is installed."""
+    return {name: edit for name, edit in EDITS.items() if edit is not one_synonym or wordnet() is not None}
 
 
 def _lower(string: str) -> str:

@@ -30,12 +30,12 @@ if TYPE_CHECKING:
 
 LABELS = ("without", "with")
 A, PAIR = "indigo", ("not", "good")
-VERSION = 2  # of the plants: what parts on disk depend on
+VERSION = 3  # of the plants: what parts on disk depend on
 WORDS = 14  # of a text
-TRAINED_ON, HELD_OUT = 480, 40
+TRAINED_ON, HELD_OUT = 2000, 40  # of 480 the pair is not learned
 LEARNED = 0.95  # accuracy on texts held out, below which a model has not learned the plant
 SURE = 4.0  # the logit of a rule
-STEPS, BATCH, RATE = 400, 32, 2e-3
+STEPS, BATCH, RATE = 300, 32, 2e-3
 SIZES: dict[str, Any] = {
     "hidden_size": 64,
     "num_hidden_layers": 2,
@@ -161,7 +161,7 @@ def trained(plant: Plant, subject: Subject, words: Sequence[str], rng: np.random
 
 def _fit(model: Any, encoder: Any, items: Sequence[Item]) -> None:
     """Train for a fixed number of steps on batches drawn with torch's own generator."""
-    optimizer = torch.optim.AdamW(model.parameters(), lr=RATE)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=RATE, fused=True)
     labels = torch.tensor([LABELS.index(i.truth.label) for i in items])
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda s: min(1, s / 40) * (1 - s / STEPS))
     for _ in range(STEPS):

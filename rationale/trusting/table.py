@@ -20,6 +20,7 @@ from rationale.trusting.checks.randomisation import randomisation
 from rationale.trusting.checks.stability import stability
 from rationale.trusting.checks.sums import sums
 from rationale.trusting.contract import Finding
+from rationale.trusting.edits import edits_here
 from rationale.trusting.model.activations import no_states
 from rationale.trusting.subject import Subject
 
@@ -45,7 +46,7 @@ TESTS: dict[str, TrustTest] = {
         "Do the picked words matter more to the model than as many random words of the same text?",
         uses=("draws", "span_draws", "level"),
     ),
-    "planted": TrustTest(planted, "Does it find the words that a model was made to use?"),
+    "planted": TrustTest(planted, "Does it find the words that a model was made to use?", version=2),
     "decision": TrustTest(decision, "Must fewer of its words go than random ones until the class flips?"),
     "sums": TrustTest(sums, "Do scores sum to what is promised, and do they not depend on the batch?"),
     "people": TrustTest(people, "Does it rank words as people marked them, better than random?", ("gold",)),
@@ -55,17 +56,20 @@ TESTS: dict[str, TrustTest] = {
         needs=("weights",),
         uses=("epochs",),
         reads=("other_splits",),
+        version=2,
     ),
     "stability": TrustTest(
         stability,
         "Are the same words picked with another seed, in another training, after a small edit?",
-        reads=("models",),
+        reads=("models", "edits"),
+        version=2,
     ),
     "rationale_consistency": TrustTest(
         rationale_consistency,
         "Do explanations of one text differ more between models that differ more inside?",
         needs=("weights", "states"),
         reads=("models",),
+        version=2,
     ),
     "dataset_consistency": TrustTest(
         dataset_consistency,
@@ -130,4 +134,5 @@ def _other_splits(subject: Subject) -> list[str]:
 READS: dict[str, Callable[[Subject], list[str]]] = {  # hashes of what more a test may read
     "models": lambda subject: [f"{n} {model.identity()}" for n, model in subject.models.items()],
     "other_splits": _other_splits,
+    "edits": lambda subject: sorted(edits_here()),
 }

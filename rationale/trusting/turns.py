@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from rationale.evaluation.per_example import NO_BUDGET, per_example_metrics
 from rationale.evaluation.plan import Evaluation
 from rationale.report.verdict import BASELINES
 from rationale.trusting.contract import OPERATORS, TestResult
+from rationale.trusting.statistics.agreement import spearman
 
 MATCHED = "matched"
 PLAUSIBLE, FAITHFUL = "average_precision", "aopc_comprehensiveness"
@@ -24,22 +26,35 @@ PLAUSIBLE, FAITHFUL = "average_precision", "aopc_comprehensiveness"
 def operator_table(results: Sequence[TestResult]) -> pd.DataFrame:
     """Return a row a method: its share of random rationales beaten under each way words go, and its rank.
 
-    Empty where the test was not run.
+    `agree` says whether all ways find it better than random, or none. Empty where the test was not run.
     """
-    ways = {
-        f.method: f.details["ways"]
-        for r in results
-        if r.test == MATCHED
-        for f in r.findings
-        if "ways" in f.details
-    }
+    of_test = [f for r in results if r.test == MATCHED for f in r.findings if f.details.get("ways")]
+    ways = {f.method: f.details["ways"] for f in of_test}
     rows: dict[str, dict[str, Any]] = {m: {} for m in ways}
     for how in OPERATORS:
         wins = {m: found["value"] for m, of in ways.items() if (found := of.get(f"{how}, words")) is not None}
         ranks = rankdata([-w for w in wins.values()], method="min") if wins else []
         for (method, win), rank in zip(wins.items(), ranks, strict=True):
             rows[method] |= {how: float(win), f"rank_{how}": int(rank)}
-    return pd.DataFrame.from_dict({m: row for m, row in rows.items() if row}, orient="index")
+    agree = {f.method: {"agree": f.details.get("operators_agree")} for f in of_test}
+    return pd.DataFrame.from_dict({m: row | agree[m] for m, row in rows.items() if row}, orient="index")
+
+
+def operator_agreement(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return Spearman's correlation of the methods' order for each two ways that words go; no baselines.
+
+    Args:
+        table: of `operator_table`.
+    """
+    rows = table[~table.index.isin(BASELINES)]
+    ways = [how for how in OPERATORS if how in table]
+    found = []
+    for one, other in combinations(ways, 2):
+        both = rows[[one, other]].dropna()
+        if len(both) > 2:  # noqa: PLR2004 (two are in one order or the other)
+            rho = spearman(both[one].to_numpy(), both[other].to_numpy())
+            found.append({"one": one, "other": other, "rho": rho, "methods": len(both)})
+    return found
 
 
 def correlation(evaluation: Evaluation) -> dict[str, Any] | None:

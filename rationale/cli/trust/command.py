@@ -26,7 +26,7 @@ from rationale.cli.options import (
     Separator,
     SkipInvalid,
 )
-from rationale.process.terminal import say, say_lines, say_next
+from rationale.process.terminal import digits, say, say_lines, say_next
 from rationale.settings import EvaluateSettings
 from rationale.trusting.contract import TrustSettings
 
@@ -90,5 +90,5 @@ def trust_command(  # noqa: PLR0913 (one option each)
         say(json.dumps(card.to_record()))
         return
     say_lines(repr(card))
-    say(f"each test's numbers: {folder}/card.html")
+    say(f"{digits(card.seconds)} s of CPU in all; each test's numbers: {folder}/card.html")
     say_next("app", "--run", folder / "scores")

@@ -24,7 +24,7 @@ from rationale.evaluation.pipeline import get_method
 from rationale.trusting.checks.randomisation import cascade
 from rationale.trusting.contract import MIN_EXAMPLES, Finding, Outcome
 from rationale.trusting.model.activations import average, states_of
-from rationale.trusting.model.again import FEW, OtherModel, cannot_run_again, few_of, scores_on
+from rationale.trusting.model.again import FEW, MORE, OtherModel, cannot_run_again, few_of, scores_on
 from rationale.trusting.statistics.agreement import mean_of, rank_correlation
 from rationale.trusting.subject import Subject
 
@@ -87,7 +87,7 @@ def _states(subject: Subject, name: str, asked: Any, texts: Sequence[Any]) -> Fl
         subject.meter.read += sum(map(len, texts))
         return [{"states": row.ravel().tolist()} for row in states_of(asked, texts, average)]
 
-    depends = [name, asked.identity(), FEW]
+    depends = [name, asked.identity(), len(texts)]
     return np.array([row["states"] for row in subject.part("states", depends, compute)])
 
 
@@ -96,7 +96,7 @@ def dataset_consistency(subject: Subject) -> list[Finding]:
 
     A word that only one of two texts holds has the score 0 in the other.
     """
-    items, _ = few_of(subject)
+    items, _ = few_of(subject, MORE)
     inside = _states(subject, "own", subject.run.explained, [item.windows for item in items])  # [N,L·D]
     findings = []
     for method in subject.methods:
@@ -118,7 +118,7 @@ def confidence_indication(subject: Subject) -> list[Finding]:
 
 
 def _confidence(subject: Subject, method: str) -> Finding:
-    items, targets = few_of(subject)
+    items, targets = few_of(subject, MORE)
     if (why := cannot_run_again(subject, method)) is not None:
         return Finding.unknown(CONFIDENCE, method, why)
     if len(subject.run.classifier.labels) < 2:  # noqa: PLR2004 (a class, and another)
@@ -165,8 +165,8 @@ def class_features(subject: Subject, method: str) -> Floats:
 
     The mean over words of the difference: its largest, mean and least over the other classes.
     """
-    items, targets = few_of(subject)
-    own = subject.scores(method)[:FEW]
+    items, targets = few_of(subject, MORE)
+    own = subject.scores(method)[:MORE]
     columns = []
     for shift in range(1, len(subject.run.classifier.labels)):
         of = [(t + shift) % len(subject.run.classifier.labels) for t in targets]
@@ -178,13 +178,13 @@ def class_features(subject: Subject, method: str) -> Floats:
 
 def _of_class(subject: Subject, method: str, shift: int, targets: list[int]) -> list[Floats]:
     """Return a method's scores [W] of the first texts for other classes, from disk where they are there."""
-    items, _ = few_of(subject)
+    items, _ = few_of(subject, MORE)
 
     def compute() -> list[dict[str, Any]]:
         found = subject.explain(method, items, targets)
         return [{"scores": a.scores.tolist()} for a in found]
 
-    rows = subject.part(f"class-{method}", [shift, FEW, targets, get_method(method).code], compute)
+    rows = subject.part(f"class-{method}", [shift, MORE, targets, get_method(method).code], compute)
     return [np.array(row["scores"], dtype=np.float64) for row in rows]
 
 

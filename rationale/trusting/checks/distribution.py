@@ -24,7 +24,7 @@ from rationale.inference.ablate import without_and_only
 from rationale.text.windows import Window
 from rationale.trusting.contract import MIN_EXAMPLES, Finding
 from rationale.trusting.model.activations import largest, states_of
-from rationale.trusting.model.again import FEW, few_of
+from rationale.trusting.model.again import MORE, few_of
 from rationale.trusting.statistics.agreement import mean_of
 from rationale.trusting.statistics.masf import Masf
 from rationale.trusting.subject import Subject
@@ -90,12 +90,12 @@ class _Texts:
 
     @cached_property
     def whole(self) -> list[Windows]:
-        return [item.windows for item in few_of(self.subject)[0]]
+        return [item.windows for item in few_of(self.subject, MORE)[0]]
 
     def erased(self, method: str) -> dict[str, list[Windows]]:
         """Return the texts without a method's rationale, and with it only."""
         encoder, how = self.subject.run.classifier.encoder, self.subject.run.settings.replace
-        rationales: Sequence[Mask] = self.subject.rationales(method)[:FEW]
+        rationales: Sequence[Mask] = self.subject.rationales(method)[:MORE]
         pairs = [without_and_only(w, r) for w, r in zip(self.whole, rationales, strict=True)]
         return {
             side: [encoder.remove(pair[n].windows, pair[n].removed, how) for pair in pairs]

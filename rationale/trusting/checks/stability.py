@@ -18,7 +18,7 @@ from eraser.types import Floats
 from rationale.attribution.methods import METHODS
 from rationale.evaluation.pipeline import Item, get_method
 from rationale.trusting.contract import MIN_EXAMPLES, Finding, Outcome
-from rationale.trusting.edits import EDITS
+from rationale.trusting.edits import edits_here
 from rationale.trusting.model.again import OtherModel, cannot_run_again, few_of, scores_on
 from rationale.trusting.statistics.agreement import jaccard, kendall, mean_of
 from rationale.trusting.subject import Subject
@@ -134,7 +134,7 @@ def edited_texts(subject: Subject) -> dict[str, list[Item | None]]:
     """Return by edit the first texts with it; None where it changes no window, or the prediction."""
     items, targets = few_of(subject)
     found: dict[str, list[Item | None]] = {}
-    for name, edit in EDITS.items():
+    for name, edit in edits_here().items():
         texts = [edit(item.text, subject.rng(f"{NAME}:{name}", i)) for i, item in enumerate(items)]
         windows = subject.run.classifier.encoder.encode(texts)
         probs = subject.answers(list(enumerate(windows)))

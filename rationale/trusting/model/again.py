@@ -13,12 +13,13 @@ from rationale.attribution.methods import METHODS
 from rationale.evaluation.pipeline import Item, get_method
 from rationale.trusting.subject import Subject
 
-FEW = 24  # texts that are explained again: each costs as much as in an evaluation
+FEW = 12  # texts explained again, by several models or edits: each costs as much as in an evaluation
+MORE = 24  # texts explained again but once, or only read
 
 
-def few_of(subject: Subject) -> tuple[tuple[Item, ...], tuple[int, ...]]:
+def few_of(subject: Subject, most: int = FEW) -> tuple[tuple[Item, ...], tuple[int, ...]]:
     """Return the first texts of a subject, and the class explained of each."""
-    return subject.items[:FEW], subject.targets[:FEW]
+    return subject.items[:most], subject.targets[:most]
 
 
 @dataclass

@@ -43,7 +43,6 @@ def stages_of(model: Any) -> dict[str, int]:
     found = {
         "head": 1,
         f"head and upper {half} of {n_layers} layers": 1 + half,
-        "head and all layers": 1 + n_layers,
     }
     return found | {WHOLE: 2 + n_layers}
 

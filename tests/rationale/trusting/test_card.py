@@ -56,8 +56,8 @@ def card():
     matched = TestResult(
         "matched",
         (
-            finding("matched", "a", "pass", ways=ways),
-            finding("matched", "b", "fail", "No better than random.", ways=other),
+            finding("matched", "a", "pass", ways=ways, operators_agree=False),
+            finding("matched", "b", "fail", "No better than random.", ways=other, operators_agree=True),
             Finding.unknown("matched", "<b>", "too few"),
             finding("matched", "random", "pass"),
         ),
@@ -98,6 +98,64 @@ def test_nothing_of_a_user_becomes_markup(card):
     assert "| &lt;b> |" in card.to_markdown()
 
 
+def test_the_order_of_methods_under_two_operators_is_correlated_without_baselines():
+    values = {"a": (0.9, 0.5), "b": (0.8, 0.7), "c": (0.7, 0.6), "random": (0.1, 0.9)}
+    findings = tuple(
+        finding(
+            "matched",
+            m,
+            "pass",
+            operators_agree=True,
+            ways={"delete, words": {"value": d}, "mask, words": {"value": k}},
+        )
+        for m, (d, k) in values.items()
+    )
+    card = Card((TestResult("matched", findings, 1.5, 0, 0),), {"matched": "?"}, SCORES, PAIRED, FACTS)
+    assert card.order() == (  # ranks 1, 2, 3 and 3, 1, 2: 1 - 6 (4 + 1 + 1) / (3 * 8)
+        "Rank correlation of the 3 methods' order, baselines left out: delete and mask -0.50."
+    )
+    assert card.order() in card.to_markdown()
+    assert card.order().replace("'", "&#39;") in card.to_html()
+    assert card.to_record()["operators_agree"][0]["rho"] == pytest.approx(-0.5)
+
+
+def test_all_numbers_with_an_interval_are_kept(card, tmp_path):
+    inner = {"gini": vars(ESTIMATE), "ways": {"typo": {"tau": vars(ESTIMATE)}}, "n_of": 3}
+    told = TestResult("people", (finding("people", "a", "pass", **inner),), 1.0, 0, 0)
+    asked = Card((told,), {"people": "?"}, SCORES, PAIRED, FACTS)
+    asked.write(tmp_path)
+    rows = pd.read_csv(tmp_path / "numbers.csv")
+    assert list(rows.number) == ["gini", "ways: typo: tau"]
+    assert rows.iloc[0].to_dict() == {
+        "test": "people", "method": "a", "number": "gini", "value": 0.75, "low": 0.5, "high": 0.9, "n": 20,
+    }  # fmt: skip
+    page = (tmp_path / "card.html").read_text()
+    assert "<td>a</td><td>ways: typo: tau</td><td>0.750 [0.500, 0.900]</td><td>20</td>" in page
+
+
+def test_the_cost_of_scores_and_tests_is_summed(card):
+    assert card.seconds == 3.5
+    assert card.basis.endswith("tests took 1.50 s of CPU (cpu): 100 texts read, 0 explained again; "
+                               "scores before that: 2.00 s; in all 3.50 s of CPU.")  # fmt: skip
+
+
+def test_p_values_stand_beside_their_measures():
+    sides = {side: {"p": p, "rejected": {"value": 0.5}} for side, p in (("without", 0.3), ("only", 0.001))}
+    told = TestResult("distribution", (finding("distribution", "a", "told", **sides),), 1.0, 0, 0)
+    rows = [
+        ("a", "ratio=0.2", metric, 0.4, 0.3, 0.5, 20, "higher")
+        for metric in ("comprehensiveness", "sufficiency")
+    ]
+    scores = pd.concat([SCORES, pd.DataFrame(rows, columns=SCORES.columns)])
+    asked = Card((told,), {"distribution": "?"}, scores, PAIRED, FACTS)
+    assert "| a | 0.400 [0.300, 0.500] | 20 | p = 0.3 |" in asked.to_markdown()
+    assert "| a | 0.400 [0.300, 0.500] | 20 | p = 0.001 ⚠ |" in asked.to_markdown()
+    assert "<td>p = 0.001 ⚠</td>" in asked.to_html()
+    assert asked.to_record()["inside"][1] == {
+        "method": "a", "metric": "sufficiency", "p": 0.001, "rejected": 0.5, "n": 20, "outside": True,
+    }  # fmt: skip
+
+
 def test_the_table_and_the_order_under_each_operator(card):
     assert card.table["matched"].to_dict() == {
         "a": "pass",
@@ -105,8 +163,12 @@ def test_the_table_and_the_order_under_each_operator(card):
         "<b>": "cannot tell",
         "random": "pass",
     }
-    assert card.operators.loc["a"].to_dict() == {"delete": 0.9, "rank_delete": 1, "mask": 0.4, "rank_mask": 2}
-    assert "| a | 0.900 (1) | 0.400 (2) |" in card.to_markdown()
+    assert card.operators.loc["a"].to_dict() == {
+        "delete": 0.9, "rank_delete": 1, "mask": 0.4, "rank_mask": 2, "agree": False,
+    }  # fmt: skip
+    assert "| a | 0.900 (1) | 0.400 (2) | no |" in card.to_markdown()
+    assert "| b | 0.800 (2) | 0.600 (1) | yes |" in card.to_markdown()
+    assert "<td>0.900 (1)</td><td>0.400 (2)</td><td>no</td>" in card.to_html()
     assert json.loads(json.dumps(card.to_record()))["operators"][1]["rank_mask"] == 1
 
 
@@ -138,7 +200,7 @@ def test_a_card_is_written_and_gone_on_with(asked, tmp_path, monkeypatch):
         "position": {"matched": "fail", "people": "fail"},
     }
     assert {f.name for f in tmp_path.iterdir()} == {
-        *("card.html", "card.md", "card.json", "card.png", "made.json", "parts", "scores"),
+        *("card.html", "card.md", "card.json", "card.png", "numbers.csv", "made.json", "parts", "scores"),
     }
     with pytest.raises(InputError, match="the folder holds results with other trust_draws"):
         suite.trust(function(), toy(10), ["oracle"], out=tmp_path, tests="matched,people", mask="[mask]",
@@ -152,7 +214,8 @@ def test_the_command_ends_in_sentences(rationale, model_folder):
     lines = out.splitlines()
     assert lines[0].startswith("sample test, 8 texts (8 with human evidence); model ")
     assert any(line.startswith("To show people: ") for line in lines)
-    assert lines[-2:] == ["each test's numbers: t/card.html", "next: rationale app --run t/scores"]
+    assert lines[-2].endswith(" s of CPU in all; each test's numbers: t/card.html")
+    assert lines[-1] == "next: rationale app --run t/scores"
     code, out, err = rationale(*command, "--tests", "luck")
     assert code == 2
     assert err.startswith("error: expected a test of matched, ")

@@ -6,6 +6,7 @@ import pytest
 
 from rationale.attribution.methods import METHODS
 from rationale.trusting.run import run_tests
+from rationale.trusting.table import TESTS as ALL
 from tests.helpers.trusted import ORACLE, spoilt, subject
 
 TESTS = ("matched", "planted", "decision", "sums", "people")
@@ -29,6 +30,18 @@ def test_the_oracle_passes_all(outcomes):
 def test_who_does_not_know_fails_all_but_arithmetic(outcomes, method):
     found = {test: of_test[method].outcome for test, of_test in outcomes.items()}
     assert found == dict.fromkeys(TESTS, "fail") | {"sums": "pass"}
+
+
+def test_of_all_other_tests_a_function_can_be_asked_one_which_the_oracle_passes(tmp_path, monkeypatch):
+    monkeypatch.setitem(METHODS, "oracle", ORACLE)
+    others = [test for test in ALL if test not in TESTS]
+    found = {r.test: r for r in run_tests(subject(tmp_path, ("oracle", "random")), others)}
+    assert found["stability"].of("oracle").outcome == "pass"
+    assert found["stability"].of("random").outcome == "fail"
+    untold = {test: r.of("oracle").outcome for test, r in found.items() if test != "stability"}
+    assert untold == dict.fromkeys(untold, "cannot tell")
+    assert "has no weights to look into" in found["randomisation"].of("oracle").sentence
+    assert "as sure of one text as of another" in found["confidence"].of("oracle").sentence
 
 
 def test_sentences_tell_their_number(outcomes):

@@ -33,7 +33,7 @@ def test_groups_of_other_families(make_classifier, family):
 
 def test_steps_of_the_cascade(classifier):
     assert stages_of(classifier.model) == {
-        "head": 1, "head and upper 2 of 3 layers": 3, "head and all layers": 4, WHOLE: 5,
+        "head": 1, "head and upper 2 of 3 layers": 3, WHOLE: 5,
     }  # fmt: skip
 
 
