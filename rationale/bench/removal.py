@@ -22,7 +22,7 @@ from transformers import PreTrainedModel
 from eraser import Fault, InputError
 from eraser.progress import progress
 from eraser.types import Floats
-from rationale.hf.classifier import Classifier, cast_once, describe
+from rationale.hf.classifier import Classifier, cast_once
 from rationale.hf.memory import peak_megabytes
 from rationale.models.adaptive import unwrap
 from rationale.models.capabilities import has_dial, is_cut, wrappers
@@ -118,7 +118,7 @@ def bench(
     timings = tuple(Timing(w, tuple(seconds[w]), flops, memory[w]) for w, (flops, _) in found.items())
     mean = float(np.mean([len(w) for w in ordered]))
     kept = found[ways[-1].name][1]
-    return Bench(timings, kept.mean(1), len(ordered), batch_size, mean, describe(classifier), repeat)
+    return Bench(timings, kept.mean(1), len(ordered), batch_size, mean, classifier.where(), repeat)
 
 
 def _batches(classifier: Classifier, ordered: Sequence[Window], size: int) -> list[Batch]:

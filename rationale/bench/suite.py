@@ -25,8 +25,8 @@ from transformers import BertConfig, BertForSequenceClassification, PreTrainedMo
 from rationale import __version__
 from rationale.evaluation.pipeline import PARTS_VERSION
 from rationale.evaluation.stored.part_files import PartRows, part
-from rationale.hf.classifier import SHIPPED, describe, load_classifier, round_matrices
-from rationale.hf.device import pick_device
+from rationale.hf.classifier import SHIPPED, load_classifier
+from rationale.hf.device import pick_device, round_matrices
 from rationale.hf.memory import peak_megabytes
 from rationale.models.adapler import AdaplerForSequenceClassification
 from rationale.models.adaptive import unwrap
@@ -107,7 +107,7 @@ class SuiteRun:
         """What a reader needs to know of the machine."""
         classifier = load_classifier(SHIPPED, device=str(self.device), precision="auto")
         versions = {"torch": torch.__version__, "rationale-suite": __version__}
-        return {"device": describe(classifier), "processor": platform.processor(), **versions}
+        return {"device": classifier.where(), "processor": platform.processor(), **versions}
 
     @property
     def n_done(self) -> int:

@@ -146,17 +146,23 @@ def plan(  # noqa: PLR0913 (what a run is made of)
     overwrite: bool = False,
     imports: Imports = NO_IMPORTS,
 ) -> Plan:
-    """Refuse settings that cannot be carried out; return what a run in `folder` consists of.
+    """Check the settings, claim the folder, and return the run: chunks of examples, computed on demand.
 
-    Where the classifier drops tokens, methods other than its own explain `dense`, by default its own
-    weights with nothing removed; what is said without and with only a rationale is always its own answer.
-    Of `imports` each is a row, whose name stands among the settings' methods.
+    Args:
+        classifier: the model whose answers are measured.
+        dataset: with the split that the settings name.
+        settings: the choices of the run.
+        folder: where its parts and tables go.
+        dense: what methods other than the classifier's own explain where it drops tokens; by default its own
+            weights with nothing removed. Faithfulness always asks the classifier itself.
+        overwrite: whether other work of this suite in the folder makes room.
+        imports: explanations made elsewhere; each is a row, whose name stands among the settings' methods.
+
+    Raises:
+        InputError: the settings cannot be carried out, or the folder holds something else.
     """
     dataset = explaining(dataset, settings)
-    known = {name: m for name in (*METHODS, *settings.methods) if (m := method_named(name)) is not None}
-    imports.check(known)
-    choosing = (*(name for name, m in known.items() if m.selection_threshold is not None), *imports.choosing)
-    settings.check((*known, *imports.names), choosing)
+    _check_settings(settings, imports)
     explained = explained_by(classifier, dense)
     check_labels(classifier, dataset.labels, settings.model)
     refuse_unfit(classifier, settings.methods, explained)
@@ -164,9 +170,7 @@ def plan(  # noqa: PLR0913 (what a run is made of)
     examples, left_out = explained_examples(dataset, drawn, imports)
     settings.target_label(classifier.labels, HEADS[classifier.head].kind)  # refused before a folder is made
     check_asked(classifier, settings, settings.threshold, settings.model)
-    if settings.unit == "sentence" and not any(_several(dataset, e) for e in examples):
-        message = "each text is one sentence, so that none can be picked; unit word scores its words"
-        raise InputError(Fault.of(message, dataset.source))
+    _check_unit(settings, dataset, examples)
     share, note = _human_share(dataset, settings.split, settings.unit)
     budgets = settings.resolved_budgets(share)
     hashes = (classifier.identity(), explained.identity())
@@ -186,6 +190,21 @@ def plan(  # noqa: PLR0913 (what a run is made of)
         *imports.notes,
     )
     return Plan(run, dataset, examples, notes, done)
+
+
+def _check_settings(settings: EvaluateSettings, imports: Imports) -> None:
+    """Refuse settings that name what nobody knows, or a budget that no method of the run can fill."""
+    known = {name: m for name in (*METHODS, *settings.methods) if (m := method_named(name)) is not None}
+    imports.check(known)
+    choosing = (*(name for name, m in known.items() if m.selection_threshold is not None), *imports.choosing)
+    settings.check((*known, *imports.names), choosing)
+
+
+def _check_unit(settings: EvaluateSettings, dataset: Dataset, examples: Sequence[Example]) -> None:
+    """Refuse to pick sentences where no text has several."""
+    if settings.unit == "sentence" and not any(len(dataset.text(e).sentence_starts) > 1 for e in examples):
+        message = "each text is one sentence, so that none can be picked; unit word scores its words"
+        raise InputError(Fault.of(message, dataset.source))
 
 
 def explaining(dataset: Dataset, settings: EvaluateSettings) -> Dataset:
@@ -274,11 +293,6 @@ def _depth(classifier: Any) -> int:
     from rationale.attribution.survivors import n_layers
 
     return int(n_layers(classifier)) if drops_tokens(classifier) else 0
-
-
-def _several(dataset: Dataset, example: Example) -> bool:
-    """Return whether a text has several sentences."""
-    return len(dataset.text(example).sentence_starts) > 1
 
 
 def _of_units(settings: EvaluateSettings) -> tuple[str, ...]:

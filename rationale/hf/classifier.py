@@ -14,7 +14,6 @@ from typing import Any, ClassVar, TypeVar
 
 import torch
 from safetensors import SafetensorError
-from torch import nn
 from transformers import (
     AutoModelForSequenceClassification,
     AutoTokenizer,
@@ -30,7 +29,7 @@ from eraser.types import Floats
 from rationale.heads import MULTI_LABEL, REGRESSION, Head, read_head
 from rationale.hf.adapters import adapter_folder, load_adapter, tokenizer_place
 from rationale.hf.card import write_card
-from rationale.hf.device import pick_device, use_bf16
+from rationale.hf.device import pick_device, round_matrices, use_bf16, where_it_runs
 from rationale.hf.folder_checks import TRAINING_RECORD as TRAINING_RECORD
 from rationale.hf.folder_checks import check_answer, check_folder, first_line, read_config, read_object
 from rationale.hf.identity import fingerprint
@@ -87,8 +86,8 @@ class Classifier:
         )
 
     def where(self) -> str:
-        """Return device, threads and precision."""
-        return describe(self)
+        """Return device, threads and precision, as every timing needs them."""
+        return where_it_runs(self.device, self.bf16)
 
     def autocast(self) -> AbstractContextManager[Any]:
         """Return the context in which the model runs."""
@@ -114,28 +113,12 @@ def cast_once(classifier: Classifier) -> Classifier:
     return classifier
 
 
-def round_matrices(model: nn.Module) -> None:
-    """Round the matrices of a model's linear layers to bf16."""
-    for module in model.modules():
-        if isinstance(module, nn.Linear):
-            module.to(torch.bfloat16)
-
-
 def without_removal(classifier: AskedT) -> AskedT:
     """Return the classifier with nothing removed and every layer run, or itself where it never does less."""
     model = without_removal_of(classifier.model)
     if model is classifier.model:
         return classifier
     return replace(classifier, model=model, passes=None)  # another model's answers
-
-
-def describe(classifier: Classifier) -> str:
-    """Return device, threads and precision, as every timing needs them."""
-    kind = classifier.device.type
-    threads = torch.get_num_threads()
-    on_host = f"{kind}, {threads} thread{'' if threads == 1 else 's'}"
-    where = torch.cuda.get_device_name() if kind == "cuda" else on_host
-    return f"{where}, {'bf16' if classifier.bf16 else 'float32'}"
 
 
 def quiet() -> None:
