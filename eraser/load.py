@@ -21,7 +21,7 @@ from eraser.types import Dataset
 SAMPLE_NAME = "sample"
 SAMPLE = Path(__file__).parent / SAMPLE_NAME
 ENDING = re.compile(r"\.(tar(\.\w+)?|tgz|tbz2?|txz)$", re.IGNORECASE)  # of an archive
-NO_RATIONALES = "no rationales: faithfulness is measured, agreement with people is left out"
+NO_RATIONALES = "no rationales: faithfulness is measured, agreement with annotators is left out"
 
 
 def load(
@@ -37,7 +37,7 @@ def load(
     Args:
         name: what to call it; default what its path says (see `named`), and without one the sample.
         path: folder or .tar.gz archive; or a CSV, TSV, Excel, JSON, JSONL or Parquet file with the columns
-            text and label, and where people marked words rationale, as `rationale data import` reads it.
+            text and label, and where annotators marked words rationale, as `rationale data import` reads it.
         splits: which splits; default all that are there.
         split: what a file's rows are read as, all of them.
         how: how a file is read.

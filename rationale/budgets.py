@@ -1,4 +1,4 @@
-"""Scores → hard rationale, under a budget that says how many words may be picked."""
+"""Scores → hard rationale: the words that a budget allows."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ FORMS = "own, gold, ratio, ratio=R with 0 < R <= 1, top=N with N >= 1, or match=
 class Budget:
     """How many words a rationale may have.
 
-    `own`: what the method itself decided. `gold`: the human rationale's number of words. `ratio`: that share
-    of the words (without a number: the mean human share on train). `top`: that many words. `match`: as
-    many as that method's own.
+    `own`: the words that the method selects itself. `gold`: the human rationale's number of words. `ratio`:
+    a share of the words (without a number: the mean human share on train). `top`: a number of words. `match`:
+    the number of words that another method selects.
     """
 
     kind: Kind
@@ -71,7 +71,7 @@ def share_of(n_words: int, ratio: float) -> int:
 
 
 def top_words(scores: Floats, size: int) -> Mask:
-    """Return the mask [W] of the `size` words with the highest scores; of equals the first in the text.
+    """Return the mask [W] of the `size` words with the highest scores; ties go to the first in the text.
 
     A NaN score (an unread word) is never picked, so fewer than `size` may be.
     """
@@ -87,7 +87,7 @@ def extract(
     """Return the hard rationale [W].
 
     Args:
-        scores: one a word, NaN where unread.
+        scores: one per word [W], NaN where unread.
         budget: how many words; a `ratio` must have its number.
         gold: the human rationale [W].
         selected: what the method itself chose [W], where it chooses.

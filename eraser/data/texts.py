@@ -57,7 +57,7 @@ def read_texts(source: Source, wanted: Iterable[str]) -> dict[str, OwnText]:
 
 
 def read_cutter(source: Source) -> WordCutter | None:
-    """Return what cut a data set's texts into words; None where nobody says."""
+    """Return what cut a data set's texts into words; None if that is not known."""
     if not source.has(WORDS):
         return None
     try:

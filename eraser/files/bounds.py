@@ -1,4 +1,4 @@
-"""Reading what may be a stranger's: regular files only, and no more bytes than a limit that is named."""
+"""Reading what is not trusted: regular files only, and no more bytes than a limit that the caller names."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ class Bounded:
         self.file, self.path, self.total, self.allowed = file, path, total, MAX_HEADER
 
     def allow(self, size: int) -> None:
-        """Let so many bytes be read from here on."""
+        """Allow `size` more bytes to be read."""
         self.allowed = size
 
     def read(self, size: int) -> bytes:

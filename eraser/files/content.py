@@ -12,7 +12,7 @@ from eraser.types import Dataset, Evidence, Example
 
 
 def content_of_examples(dataset: Dataset, examples: Sequence[Example]) -> str:
-    """Return a hash of examples: their words, queries, labels, and all that people marked."""
+    """Return a hash of examples: their words, queries, labels, and all that annotators marked."""
     told = hashlib.sha256()
     for example in examples:
         each = (*_as_lists(example), dataset.text(example).words)

@@ -37,7 +37,7 @@ class Made:
         by: the command.
         of: all that the result depends on: settings as they are, what was read by a hash of its content.
         files: the hash of each file that was written, by its path in the folder.
-        scratch: patterns of files that are written on the way, and are nobody else's.
+        scratch: patterns of temporary files that only this command writes.
         finished: whether all is there.
     """
 

@@ -14,7 +14,7 @@ CONSTANT = 1e-12  # a variance of no more, of standardised numbers, is none
 
 
 def marked_for(truth: GoldRationale, label: str) -> GoldRationale:
-    """Return what people said, without their marks where they speak for other labels than this one."""
+    """Return the gold label and marks, without the marks where they speak for other labels than this one."""
     return truth if label in split_labels(truth.label) else replace(truth, spans=frozenset())
 
 
@@ -39,7 +39,7 @@ def micro_over_labels(means: Floats) -> Floats:
 
 
 def macro_over_labels(means: Floats) -> Floats:
-    """Fold label counts: the mean over labels of F1, which is 0 for a label that nobody gave."""
+    """Fold label counts: the mean over labels of F1, which is 0 for a label that no annotator gave."""
     found: Floats = _f1(*(means[..., i::3] for i in range(3))).mean(-1)
     return found
 
@@ -51,7 +51,7 @@ def _f1(hit: Floats, predicted: Floats, gold: Floats) -> Floats:
 
 
 def values(truth: GoldRationale, prediction: Prediction) -> MetricColumns:
-    """Return the two numbers (predicted, human); None where people gave none."""
+    """Return the two numbers (predicted, human); None where annotators gave none."""
     gold = number_of(truth.label)
     return None if gold is None else (float(prediction.probs[prediction.subject]), gold)
 

@@ -89,7 +89,7 @@ def tune(
 ) -> pd.DataFrame:
     """Train AdapLeR at every point of a grid (gamma, phi, lr, speedup); return every epoch of every run.
 
-    Each run has its folder in `out`, so that a killed search goes on where it stopped. `frontier` marks the
+    Each run has its folder in `out`, so that a killed search resumes where it stopped. `frontier` marks the
     epochs that no other epoch beats in both accuracy and speed on val.
     """
     of = {"content_of_dense": content_of_model(dense), "settings": base.as_record(), "grid": grid}

@@ -135,7 +135,7 @@ class SuiteRun:
 
 
 def measure(suite: Suite, name: str, length: int, device: torch.device) -> Iterator[SuiteCell]:
-    """Yield a cell for each batch size and way; the first way is dense, the yardstick."""
+    """Yield a cell for each batch size and way; the first way is dense, the baseline."""
     bf16 = device.type == "cuda" or torch.ops.mkldnn._is_mkldnn_bf16_supported()
     dense = dense_model(name, device, bf16)
     if length > int(dense.config.max_position_embeddings):

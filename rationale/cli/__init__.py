@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def main() -> None:
-    """Run the command line; bad input is a line a fault on standard error, and exit code 2."""
+    """Run the command line; bad input gives one line per fault on standard error, and exit code 2."""
     with stops_in_one_line(_is_entry):
         here = sys.modules[__name__]
         import_module("rationale.cli.commands").run(here.app)

@@ -1,4 +1,4 @@
-"""The batches of a run, one after another → what its tables, pages and files stand on, in one pass.
+"""The batches of a run, one after another → the numbers behind its tables, pages and files, in one pass.
 
 Nothing that grows with the number of examples stays in memory: columns go to per_example.parquet, official
 predictions to their files. Of the examples themselves only those worth a look are kept; all, where the data
@@ -115,7 +115,7 @@ def _lowest(found: list[NotableExample]) -> list[NotableExample]:
 def _example(
     evaluation: Evaluation, precision: Mapping[str, list[MetricColumns]], index: int, number: float | None
 ) -> dict[str, Any]:
-    """Return one example as the page shows it, a row a method with its average precision."""
+    """Return one example as the page shows it, one row per method with its average precision."""
     item, first = evaluation.items[index], next(iter(precision))
     return {
         "item": item,
@@ -133,7 +133,7 @@ def _example(
 
 
 def marked_words(evaluation: Evaluation, method: str, index: int) -> list[tuple[str, str]]:
-    """Return (words, hit | missed | extra | '') of one example, people against the method.
+    """Return (words, hit | missed | extra | '') of one example, annotators against the method.
 
     Words after one another that are alike stand together.
     """
@@ -175,7 +175,7 @@ class Official(ExitStack):
 
 @dataclass(frozen=True)
 class RunSummary:
-    """What a run has to show, but for the tables made of its columns."""
+    """A run's results, except for the tables made from its columns."""
 
     settings: EvaluateSettings
     budgets: tuple[str, ...]
@@ -267,7 +267,7 @@ def _counts(evaluation: Evaluation) -> dict[str, int]:
 
 
 def convergence_notes(columns: ColumnMap, explain: str) -> tuple[str, ...]:
-    """Return by how much the scores of methods that should be complete miss what they should sum to."""
+    """Return notes on the distance between the scores of complete methods and their expected sum."""
     notes = []
     for name, at, method in columns:
         if name != DELTA:

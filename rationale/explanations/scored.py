@@ -41,7 +41,7 @@ def explanation_of(text: Text, scored: Scored, reduce: Reduce = "sum") -> WordEx
     """Return what was said of a text's words; pieces that are not found are counted.
 
     Raises:
-        InputError: scores are no finite numbers or not one a token, or most tokens are not of this text.
+        InputError: scores are not finite or not one per token, or most tokens are not of this text.
     """
     placed, scores = _pieces(text, scored)
     spans = text.plain[1]

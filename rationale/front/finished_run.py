@@ -239,11 +239,11 @@ def evaluate(  # noqa: PLR0913 (a setting each)
         budget: rationale lengths (`ratio`, `gold`, `top=5`, …), the first leads; default those that suit.
         split: that is evaluated.
         limit: only the first examples.
-        sample: only that many examples, drawn with `seed`.
+        sample: a random sample of that size, drawn with `seed`.
         dense: the model that attention and gradients explain where `model` drops tokens; as `model`.
         explain: logit, probability or margin of the class; default what is usual for such a model.
         labels: names of the model's answers in order, where it does not know them.
-        out: the run's folder; an interrupted run there goes on. Default: a temporary one.
+        out: the run's folder; an interrupted run there is resumed. Default: a temporary one.
         overwrite: whether other work of this suite in `out` makes room.
         explanations: made elsewhere, a row each: what `from_scores` gives, or files.
         explanations_missing: `refuse` examples without such, or `skip` them, for all methods.

@@ -85,7 +85,7 @@ def from_scores(  # noqa: PLR0913 (what a tool may leave open)
         skip_invalid: leave out what cannot be aligned; it is counted.
 
     Raises:
-        InputError: nobody knows such an object, or it is not of these texts.
+        InputError: no form knows such an object, or it is not of these texts.
     """
     texts = _texts(data, split)
     asked = Asked(target, tuple(labels))

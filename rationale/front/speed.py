@@ -134,7 +134,7 @@ def speeds(
         models: one that `load` takes or returned, or several by name; default the shipped model.
         dataset: what `load_data` takes, or returned.
         dense: the model they were made from; default the first with nothing removed.
-        sample: only that many examples of the split, drawn with `seed`.
+        sample: a random sample of that size of the split, drawn with `seed`.
         dials: of models that have a dial: 0 drops nothing, 1 is as trained.
         settings: other fields of `rationale.bench.speeds.SpeedSettings`: `split`, `windows`, `batch_size`,
             `rounds`, `seed`.

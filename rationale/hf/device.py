@@ -10,7 +10,11 @@ from rationale.settings import Precision
 
 
 def pick_device(name: str = "auto") -> torch.device:
-    """Return the device of that name; `auto` is CUDA where there is one."""
+    """Return the device of that name; `auto` is CUDA if there is one.
+
+    Raises:
+        InputError: torch cannot use it.
+    """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
@@ -22,7 +26,7 @@ def pick_device(name: str = "auto") -> torch.device:
 
 
 def use_bf16(precision: Precision, device: torch.device) -> bool:
-    """Return whether to run in bf16; `auto` where the hardware has it."""
+    """Return whether to run in bf16; `auto`: if the hardware supports it."""
     if precision != "auto":
         return precision == "bf16"
     if device.type == "cuda":

@@ -1,4 +1,4 @@
-"""Many questions → a file of answers that grows line by line: a killed run goes on where it stopped."""
+"""Many questions → a file of answers that grows line by line: a killed run resumes where it stopped."""
 
 from __future__ import annotations
 

@@ -160,7 +160,7 @@ class Endpoint:
 
 
 class _BusyError(Exception):
-    """The server may answer later: after so many seconds, where it says."""
+    """The server may answer later: `after` seconds, if it says how many."""
 
     def __init__(self, message: str, after: float) -> None:
         super().__init__(message)

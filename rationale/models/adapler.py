@@ -52,7 +52,7 @@ class ContributionPredictor(nn.Module):
 
 
 def normalise(weights: Tensor) -> Tensor:
-    """Scale the last axis to sum 1."""
+    """Scale the last axis to sum to 1."""
     return weights / (weights.sum(-1, keepdim=True) + TINY)  # [...,T]
 
 
@@ -62,7 +62,7 @@ def with_anchor(weights: Tensor, anchor: Tensor, factor: Tensor | float) -> Tens
 
 
 def contribution(raw: Tensor, mask: Tensor, anchor: Tensor) -> Tensor:
-    """Return scores S [B,T] over the tokens still there; `mask` [B,T] in [0,1], the anchor counted as 1."""
+    """Return scores S [B,T] over the remaining tokens; `mask` [B,T] in [0,1], the anchor counted as 1."""
     return normalise(raw.softmax(-1) * mask.masked_fill(anchor, 1.0))  # [B,T]
 
 
@@ -77,7 +77,7 @@ def soft_removal(scores: Tensor, delta: Tensor, lam: float) -> Tensor:
 
 
 def fade(mask: Tensor, edit: Tensor) -> Tensor:
-    """Return the mask after an edit; tokens that have faded away are left as they are."""
+    """Return the mask after an edit; tokens that have faded away stay as they are."""
     return torch.where(mask > FADED, mask * edit.exp(), mask)  # [B,T]
 
 

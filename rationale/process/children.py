@@ -1,6 +1,6 @@
 """Processes that this one starts: they import nothing from the current folder, end when this one does.
 
-The current folder is where data lie, and data come from strangers: a `torch.py` there must not be run.
+The current folder is where data lie, and data are not trusted: a `torch.py` there must not be run.
 A child watches its parent by a pipe, and where the system has it (Linux) is killed with it.
 """
 
@@ -140,7 +140,7 @@ def end_with_pool() -> None:
 
 
 def end_with_pipe(read: int) -> None:
-    """End when nobody is left that could write to a pipe."""
+    """End when no process is left that could write to a pipe."""
     _when_gone(lambda: os.read(read, 1))
 
 

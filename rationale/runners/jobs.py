@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 class Work(Protocol):
-    """A run whose settings were checked: so many chunks, each computed on its own."""
+    """A run whose settings were checked: chunks, each computed on its own."""
 
     def __len__(self) -> int:
         """The number of chunks."""

@@ -132,7 +132,7 @@ def _records(
 
 
 def _counted(form: str, how: ImportOptions) -> Counted | None:
-    """Return what the spans of an export count: characters, if nobody says that it is words."""
+    """Return what the spans of an export count: characters, unless they are said to be words."""
     if FORMS[form].in_code_points:
         return "codepoints"
     return None if how.offsets == "tokens" or how.form == "tokens" else "characters"

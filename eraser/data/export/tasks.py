@@ -1,4 +1,4 @@
-"""Dataset → tasks: each text as one string, and spans of characters that people, or a model, marked."""
+"""Dataset → tasks: each text as one string, and spans of characters that annotators, or a model, marked."""
 
 from __future__ import annotations
 

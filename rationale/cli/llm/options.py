@@ -71,7 +71,7 @@ class Sending:
         """Tell what sending may cost, and ask whether to.
 
         Raises:
-            InputError: nobody can be asked.
+            InputError: there is no terminal to ask at.
             typer.Exit: no.
         """
         from rationale.llm.asking import cost

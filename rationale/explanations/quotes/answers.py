@@ -84,7 +84,7 @@ def _of_text(text: str, keys: Sequence[str]) -> Answer | None:
         return _of_lines(text)
     mended, end = _mended(text, begin.start())
     if BEGINS.search(text, end):
-        return None  # of two lists nobody knows which is meant
+        return None  # of two lists either may be meant
     sound = mended == text[begin.start() : end]
     try:
         return _of_json(_decoded(mended), keys, "JSON among other text" if sound else "JSON that was mended")
