@@ -1,4 +1,4 @@
-"""Large ERASER folders → the same Dataset, read from disk when it is asked for.
+"""Large ERASER folders → the same Dataset, read from disk on access.
 
 In memory stay, for each line of a file, where it begins and its number, and for documents a hash of their id:
 some 20 bytes each. Every line is checked once when the data set is opened; the lines of an example are parsed
@@ -43,7 +43,7 @@ Offsets = NDArray[np.uint64]
 
 
 def is_large(source: Source, splits: Sequence[str]) -> bool:
-    """Return whether a folder is read from disk when it is asked for."""
+    """Return whether a folder is so large that it is read from disk on access."""
     names = ("docs.jsonl", TEXTS, *(f"{s}.jsonl" for s in splits))
     sizes = [(source.path / n).stat().st_size for n in names if source.path.is_dir() and source.has(n)]
     return bool(sizes) and sum(sizes) > LARGE

@@ -1,7 +1,7 @@
-"""Texts as they were given, in a file beside ERASER's, whose documents are words between spaces.
+"""The original texts, in a file beside ERASER's, whose documents are words between spaces.
 
 `texts.jsonl` has a line for each document that is not just its words with a space between any two;
-`words.json` says what cut texts into words. Both may be missing; readers of ERASER format pass them over.
+`words.json` says what cut texts into words. Both are optional; readers of ERASER format ignore them.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def read_cutter(source: Source) -> WordCutter | None:
 
 
 def cut_note(cutter: WordCutter | None) -> tuple[str, ...]:
-    """Return what a run should say of how words were cut."""
+    """Return a run's note on how words were cut."""
     return () if cutter is None else (f"words: {cutter}",)
 
 

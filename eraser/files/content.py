@@ -1,4 +1,4 @@
-"""What examples say, and what stands in files, as a hash: two of one hash are the same to any run."""
+"""The content of examples and files as a hash: equal hashes mean the same to any run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Is the prediction right? One class, a set of labels, or a number, against the human label."""
+"""Metrics of predictions: one class, a set of labels, or a number, against the human label."""
 
 from __future__ import annotations
 

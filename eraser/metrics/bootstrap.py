@@ -1,8 +1,8 @@
-"""How sure is an aggregate? Percentile bootstrap over examples, paired between methods.
+"""Intervals of aggregates: percentile bootstrap over examples, paired between methods.
 
 A metric's per-example columns [N,K] are averaged, then folded to one number, so a resample is one
-matrix product. NaN in a column means that the example has no say in it. Where a model was trained several
-times, trainings are drawn too (a hierarchical bootstrap), so that an interval tells of another training.
+matrix product. NaN in a column leaves the example out of it. Where a model was trained several
+times, trainings are drawn too (a hierarchical bootstrap), so that an interval covers another training.
 
 Above GROUPS examples, groups of them, assigned at random, are drawn in their place: a mean varies with them
 as it does with single examples, and neither memory nor time for a resample grows with N.
@@ -36,7 +36,7 @@ class Estimate:
 
     @property
     def spans_zero(self) -> bool:
-        """True when the interval holds 0: a difference like that is a tie."""
+        """True when the interval contains 0: such a difference is a tie."""
         return not (self.low > 0 or self.high < 0)
 
 

@@ -1,4 +1,4 @@
-"""Accuracy and agreement against speed: one model at several dials, or many trained models."""
+"""Accuracy and agreement against speed: one model at several dials, or a grid of trainings."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ def dial_table(
 ) -> pd.DataFrame:
     """Return a row for each dial: FLOPs saved, tokens in each layer, and metrics with intervals.
 
-    The rationale is the survivors' own: the words with a piece in the last layer. The model's dial is put
-    back afterwards.
+    The rationale is that of survivors: the words with a piece in the last layer. The model's dial is restored
+    afterwards.
 
     Raises:
         InputError: a dial below 0.
@@ -111,7 +111,7 @@ def tune(
 
 
 def _named(point: dict[str, float]) -> dict[str, float]:
-    """Return a point under its columns' names: what was aimed at is not what was reached."""
+    """Return a point under its columns' names: a target speed-up is not the one reached."""
     return {"wanted_speedup" if k == "speedup" else k: v for k, v in point.items()}
 
 

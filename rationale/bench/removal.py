@@ -3,9 +3,9 @@
 Ways to run one model, each with one part more: `dense` is Hugging Face's own forward pass with fused
 attention on padded batches; `packed` is ours with nothing removed; `cut` is with the matrices cut; `removal`
 really drops tokens; `exit` lets texts stop early. A cut model's dense original gets random weights, which
-take the same time. Rounds alternate between the ways, so that a slow minute of the machine hits all alike.
-A window is timed once in each way, as texts of a user's own are read: batches that come again are faster than
-life, for libraries keep what they made for their shapes.
+take the same time. Rounds alternate between the ways, so that a slow minute of the machine affects all alike.
+A window is timed once in each way, as a user's own texts are read: repeated batches run faster than in use,
+as libraries cache what they prepare for their shapes.
 """
 
 from __future__ import annotations

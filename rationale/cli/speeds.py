@@ -143,14 +143,14 @@ def _named(models: list[str]) -> dict[str, str]:
 
 
 def loaded_model(path: str, device: str, precision: Any) -> Any:
-    """Load a model that is only run: its matrices are rounded once where it runs in bf16."""
+    """Load a model for inference: if it runs in bf16, its matrices are rounded once."""
     from rationale.hf.classifier import cast_once, load_classifier
 
     return cast_once(load_classifier(path, device=device, precision=precision))
 
 
 def on_cpu(device: str) -> bool:
-    """Return whether a device is the CPU, where alone other libraries' ways are timed; if not, say so."""
+    """Return whether a device is the CPU, the only one on which runtimes are compared; if not, say so."""
     from rationale.hf.device import pick_device
 
     if pick_device(device).type == "cpu":
@@ -160,7 +160,7 @@ def on_cpu(device: str) -> bool:
 
 
 def _beside(dense: str, models: list[str], dataset: Any, settings: Any, ways: tuple[str, ...]) -> Any:
-    """Time the models beside what people deploy instead of them."""
+    """Time the models beside common runtimes of the dense model."""
     from rationale.bench.side_by_side import side_by_side
 
     ours = {name: loaded_model(path, "cpu", "float32") for name, path in _named(models).items()}
@@ -168,7 +168,7 @@ def _beside(dense: str, models: list[str], dataset: Any, settings: Any, ways: tu
 
 
 def say_side_by_side(found: Any) -> None:
-    """Print a model beside what people deploy instead, the fastest way first."""
+    """Print a model beside common runtimes, the fastest first."""
     from rationale.bench.ways_table import as_text
 
     say_lines(as_text(found))

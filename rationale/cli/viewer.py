@@ -56,7 +56,7 @@ def app_command(
 
 
 def _full(path: str | Path) -> str:
-    """Return a path that means the same in any current folder."""
+    """Return the path, absolute if it is local."""
     return str(Path(path).absolute())
 
 

@@ -84,7 +84,7 @@ def _check_header(path: Path, line: int | None, head: dict[str, Any]) -> None:
 
 
 def _example(path: Path, line: int, row: dict[str, Any]) -> WordExplanation:
-    """Return what one line says."""
+    """Return the example of one line."""
     id, n_words = row.get("id"), row.get("words")
     place: dict[str, Any] = {"file": path, "line": line, "id": id if isinstance(id, str) else None}
     if not isinstance(id, str) or not isinstance(row.get("text"), str):

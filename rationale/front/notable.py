@@ -1,4 +1,4 @@
-"""Examples of a run that are worth a look, with the words that annotators and methods picked."""
+"""Notable examples of a run, with the words that annotators and methods picked."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Where the parts of a run are computed: here, by several processes of one machine, on a Ray cluster.
+"""RUNNERS: parts of a run are computed in this process, in several on this machine, or on a Ray cluster.
 
-A chunk of examples is a unit of work; its parts are files named by their content (parts.py). So it matters
-neither who computed a part, nor in which order, nor how often a worker died: what is read is the same.
+A chunk of examples is a unit of work; its parts are files named by what they depend on (part_files.py). So it
+does not matter which worker computed a part, in which order, or how often a worker died.
 To add a runner: one function (job, work, workers, address) and a line in RUNNERS.
 """
 
@@ -112,7 +112,7 @@ def ray(job: Job, work: Work, workers: int, address: str | None) -> None:
 
 @contextmanager
 def _our_surroundings(empty: str) -> Iterator[None]:
-    """Keep from Ray the current folder, which it puts on its workers' path, and keep our SIGTERM."""
+    """Keep the current folder from Ray, which would put it on its workers' path, and keep our SIGTERM."""
     usual = signal.getsignal(signal.SIGTERM)
     with chdir(empty), children.installed_only():
         try:

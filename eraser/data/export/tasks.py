@@ -40,13 +40,13 @@ class Task:
 
     @property
     def more(self) -> dict[str, Any]:
-        """What tools keep beside a text."""
+        """The other fields of a text for tools that keep them."""
         return {"split": self.split, **({} if self.query is None else {"query": self.query})}
 
 
 @dataclass(frozen=True)
 class Tally:
-    """What could not be written as it is, counted."""
+    """Counts of what could not be written unchanged."""
 
     counts: Counter[str] = field(default_factory=Counter)
 
