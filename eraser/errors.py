@@ -40,6 +40,12 @@ class Fault:
     ) -> Fault:
         """Return the fault that a plain sentence describes.
 
+        Args:
+            message: the sentence, without its place.
+            file: where it is.
+            line: of the file, from 1.
+            id: of the example.
+
         >>> print(Fault.of("no such folder", "runs/first"))
         runs/first: no such folder
         """

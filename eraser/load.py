@@ -32,7 +32,7 @@ def load(
     split: str = "test",
     how: ImportOptions | None = None,
 ) -> Dataset:
-    """Load a data set: ERASER format, HateXplain's own two JSON files where they are found, or a table.
+    """Load a data set: ERASER format, HateXplain's own two JSON files, or a table.
 
     Args:
         name: what to call it; default what its path says (see `named`), and without one the sample.
@@ -41,6 +41,9 @@ def load(
         splits: which splits; default all that are there.
         split: what a file's rows are read as, all of them.
         how: how a file is read.
+
+    Raises:
+        InputError: nothing of that name is downloaded, or what is there cannot be read; all faults at once.
     """
     called = named(name, path)
     if path is None:

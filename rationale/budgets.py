@@ -40,6 +40,9 @@ class Budget:
 def parse_budget(text: str) -> Budget:
     """Read a budget's name.
 
+    Raises:
+        InputError: it is none.
+
     >>> parse_budget("ratio=0.2")
     Budget(kind='ratio', ratio=0.2, method=None, words=None)
     """
@@ -92,6 +95,10 @@ def extract(
         gold: the human rationale [W].
         selected: what the method itself chose [W], where it chooses.
         match: what the method named by a `match` budget chose [W].
+
+    Raises:
+        InputError: budget `own` of a method that only ranks words.
+        ValueError: a `ratio` budget without its number.
     """
     if budget.kind == "own":
         if selected is None:

@@ -128,6 +128,12 @@ def check_explain(explain: Explain, head: Head) -> None:
 def predicted_label(head: Head, labels: Sequence[str], answers: Floats, threshold: float = THRESHOLD) -> str:
     """Return the prediction from answers [C]: the best class, all labels above the threshold, or the number.
 
+    Args:
+        head: of HEADS.
+        labels: the model's, in the order of its answers.
+        answers: probabilities [C], or one number.
+        threshold: of multi-label models.
+
     >>> import numpy as np
     >>> predicted_label("sigmoid", ("a", "b", "c"), np.array([0.7, 0.1, 0.6]))
     'a|c'

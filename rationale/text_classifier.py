@@ -119,7 +119,11 @@ class ModelClassifier(TextClassifier, Protocol):
 
 
 def check_labels(classifier: TextClassifier, wanted: Sequence[str], where: str | Path) -> None:
-    """Refuse a model whose labels are not the data set's; a model that predicts a number has none."""
+    """Refuse a model whose labels are not the data set's; a model that predicts a number has none.
+
+    Raises:
+        InputError: the model lacks one of the labels.
+    """
     kind = HEADS[classifier.head].kind
     if kind == "labels":
         wanted = sorted({x for label in wanted for x in split_labels(label)})

@@ -50,7 +50,11 @@ def is_large(source: Source, splits: Sequence[str]) -> bool:
 
 
 def load_large(source: Source, name: str, splits: Sequence[str]) -> Dataset:
-    """Check every line; return the data set."""
+    """Check every line; return the data set.
+
+    Raises:
+        InputError: lines, documents or evidence are invalid; all faults at once.
+    """
     documents: Documents = _Jsonl(source) if source.has("docs.jsonl") else _Folder(source)
     faults: list[Fault] = []
     notes: list[str] = []

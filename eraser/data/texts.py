@@ -30,7 +30,11 @@ class OwnText:
 
     @classmethod
     def of(cls, record: Mapping[str, Any], place: str, line: int) -> OwnText:
-        """Read a line."""
+        """Read a line.
+
+        Raises:
+            InputError: a field is missing or of another kind.
+        """
         string, spans = record.get("text"), record.get("words")
         if not isinstance(record.get("docid"), str) or not isinstance(string, str):
             raise InputError(Fault('"docid" and "text" strings', short_repr(record), place, line))

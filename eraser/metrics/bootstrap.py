@@ -89,7 +89,17 @@ def estimate(columns: Floats, fold: Fold, seed: int = 0) -> Estimate:
 
 
 def difference(ours: Floats, theirs: Floats, fold: Fold, seed: int = 0) -> Estimate:
-    """Return fold(ours) − fold(theirs) with its interval; row i of both is the same example."""
+    """Return fold(ours) − fold(theirs) with its interval.
+
+    Args:
+        ours: columns [N,K].
+        theirs: columns [N,K]; row i of both is the same example.
+        fold: see the module.
+        seed: of the resamples.
+
+    Raises:
+        ValueError: the shapes differ.
+    """
     if ours.shape != theirs.shape:
         raise ValueError(f"paired columns need one shape, got {ours.shape} and {theirs.shape}")
     one, other = _Sums.of(ours, seed), _Sums.of(theirs, seed)
@@ -115,7 +125,14 @@ def difference_over_trainings(
 ) -> Estimate:
     """Return the mean over trainings of fold(ours) − fold(theirs), with an interval as above.
 
-    Training i of both is a pair, row j of all the same example.
+    Args:
+        ours: an array [N,K] of each training.
+        theirs: the same; training i of both is a pair, row j of all the same example.
+        fold: see the module.
+        seed: of the resamples.
+
+    Raises:
+        ValueError: the numbers of trainings or the shapes differ.
     """
     if [a.shape for a in ours] != [b.shape for b in theirs]:
         raise ValueError("paired trainings need columns of one shape")

@@ -47,9 +47,18 @@ def attribute(
 ) -> list[Attribution]:
     """Score every word of every text with a method of METHODS, all windows together, longest first.
 
-    Of a token-dropping model, all methods but its own explain the encoder with nothing removed. Where
+    For a token-dropping model, all methods but its own explain the encoder with nothing removed. If
     `classifier.passes` is given, what an earlier method summarised is not computed again, and its cost is
     still counted (not that of `passes.logits`).
+
+    Args:
+        classifier: the model.
+        method: of METHODS.
+        cases: the texts, with the class to explain of each.
+        settings: default those of the model's head.
+
+    Raises:
+        InputError: the method is unknown or does not fit, settings are invalid, or scores are not finite.
     """
     chosen = check_method(classifier, method)
     settings = settings or usual(classifier)

@@ -53,5 +53,12 @@ class AttributionBatch:
 def explained_values(
     logits: np.ndarray[tuple[int, int], np.dtype[np.float64]], target: int, explain: Explain, head: Head
 ) -> Tensor:
-    """Return what is explained [N] of logits [N,L] of texts that share a class."""
+    """Return the explained numbers [N] of texts that share a class.
+
+    Args:
+        logits: [N,L].
+        target: the class.
+        explain: which number, see `rationale.heads.HEADS`.
+        head: of the model.
+    """
     return explained(torch.from_numpy(logits), torch.full((len(logits),), target), explain, head)

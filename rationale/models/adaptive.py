@@ -156,7 +156,11 @@ class AdaptiveForSequenceClassification(PreTrainedModel):  # type: ignore[no-unt
             self.inner.set_dial(dial)
 
     def set_exit(self, rule: str, dial: float) -> None:
-        """Stop texts by a rule of EXITS at a dial; a part that drops tokens keeps its own dial."""
+        """Stop texts by a rule of EXITS at a dial; a part that drops tokens keeps its own dial.
+
+        Raises:
+            InputError: the model never stops a text early.
+        """
         if self.inner is None:
             raise InputError(Fault("a model that lets texts stop early", type(self).__name__))
         self.inner.set_exit(rule, dial)

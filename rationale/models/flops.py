@@ -55,19 +55,19 @@ class Costs:
     fixed: tuple[int, ...] = ()  # a sequence that runs a layer, as DeBERTa's table of distances; () for none
 
     def layer(self, index: int, lengths: ArrayLike) -> Floats:
-        """Return a layer's operations for sequences of these lengths."""
+        """Return a layer's operations [B] for sequences of these lengths [B]."""
         n = np.asarray(lengths, dtype=np.float64)  # [B]
         once = self.fixed[index] * (n > 0) if self.fixed else 0
         found: Floats = self.token[index] * n + self.pair[index] * n * n + once
         return found
 
     def dense(self, lengths: ArrayLike) -> Floats:
-        """Return the operations of the whole model, nothing removed, for sequences of these lengths."""
+        """Return the operations [B] of the whole model, nothing removed, for sequences of lengths [B]."""
         n = np.asarray(lengths, dtype=np.float64)  # [B]
         return self.embedding * n + sum(self.layer(i, n) for i in range(len(self.token))) + self.head
 
     def shrinking(self, lengths: ArrayLike, kept: ArrayLike) -> Floats:
-        """Return the operations of a model that works on `kept` [L,B] of `lengths` [B] tokens.
+        """Return the operations [B] of a model that works on `kept` [L,B] of `lengths` [B] tokens.
 
         The selector of a layer runs on the tokens that reach it; sequences that have stopped (`kept` 0) cost
         nothing.

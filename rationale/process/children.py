@@ -78,7 +78,7 @@ def safe_environment() -> dict[str, str]:
 
 @contextmanager
 def deaf_to_interrupts() -> Iterator[None]:
-    """In this context, start processes that ignore Ctrl-C: a terminal sends it to all, the parent handles it."""
+    """In this context, started processes ignore Ctrl-C, which a terminal sends to all: the parent acts."""
     usual = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield

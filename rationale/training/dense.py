@@ -77,6 +77,9 @@ def train_dense(
         settings: see TrainSettings.
         origin: what the model was started from, for the record: a hub id, or a folder.
         overwrite: whether an earlier model of this suite there makes room.
+
+    Raises:
+        InputError: settings or data do not fit, the folder holds something else, or the loss is not finite.
     """
     settings.check()
     if several := [x for x in dataset.labels if SEVERAL in x or not x]:

@@ -26,6 +26,9 @@ Rule = tuple[bool, str, Any]  # (holds, what was expected, what came)
 def parse_class_weights(text: str | None) -> ClassWeights:
     """Read `balanced`, or numbers separated by commas.
 
+    Raises:
+        InputError: it is neither.
+
     >>> parse_class_weights("1,2.5")
     (1.0, 2.5)
     """
@@ -139,7 +142,11 @@ class TrainSettings:
         return found if self.marks == AlignSettings() else found | marks
 
     def check(self) -> None:
-        """Refuse settings that cannot train, all at once."""
+        """Refuse settings that cannot train.
+
+        Raises:
+            InputError: all faults at once.
+        """
         least = {
             "epochs": 1,
             "keep_epochs": 1,
@@ -256,7 +263,11 @@ class AdaptiveSettings:
         return (self.step.lr, self.hard_lr)
 
     def check(self) -> None:
-        """Refuse settings that cannot train, all at once."""
+        """Refuse settings that cannot train.
+
+        Raises:
+            InputError: all faults at once.
+        """
         if faults := [Fault(expected, str(got)) for holds, expected, got in self.rules() if not holds]:
             raise InputError(*faults)
 

@@ -119,7 +119,14 @@ class PackedStage(Stage):
         halting_policy: Halting | None = None,
         weigh: Weigh | None = None,
     ) -> Output:
-        """Run the encoder on a packed batch, removing what `select_tokens` says."""
+        """Run the encoder on a packed batch.
+
+        Args:
+            batch: padded windows [B,T].
+            select_tokens: what is dropped before each layer.
+            halting_policy: which sequences stop early.
+            weigh: changes the weights of attention, see `run_packed`.
+        """
         inner = unwrap(self.run.model)
         with self.run.classifier.autocast():
             return run_packed(
@@ -127,7 +134,7 @@ class PackedStage(Stage):
             )
 
     def task(self, logits: Tensor, batch: TrainingBatch) -> Tensor:
-        """Return the task loss, a share of which imitates the dense model."""
+        """Return the task loss of logits [B,C], a share of which is distillation from the dense model."""
         s = self.run.settings.step
         weights = LossWeights(0.0, 0.0, self.class_weights, s.distill, s.temperature)
         return task_loss(logits.float(), batch.labels, weights, batch.teacher)

@@ -126,7 +126,11 @@ class AdaplerSettings(AdaptiveSettings):
         ]
 
     def check(self) -> None:
-        """Refuse settings that cannot train, all at once."""
+        """Refuse settings that cannot train.
+
+        Raises:
+            InputError: all faults at once.
+        """
         from rationale.training.targets import parse_target  # which needs torch
 
         parse_target(self.target)
