@@ -29,7 +29,7 @@ class Reading:
     id: str
     words: tuple[str, ...]
     ids: tuple[int, ...]
-    marked: tuple[int, ...]  # 1 where the piece belongs to a word that people marked; without specials
+    marked: tuple[int, ...]  # 1 where the piece belongs to a word that annotators marked; without specials
 
     @property
     def text(self) -> str:

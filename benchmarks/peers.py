@@ -1,7 +1,7 @@
 """How much CPU our explanations and their scores take beside ferret-xai's, on the same texts and model.
 
 The peer's half: `Benchmark.explain` with its six default explainers, then `evaluate_explanations` with its
-six default metrics and the words people marked. All is at the peer's defaults but LIME's number of samples:
+six default metrics and annotators' marks. All is at the peer's defaults but LIME's number of samples:
 `--lime-samples`, where the peer would take min(pieces², 5000); with 5000, long texts are at its default.
 Texts: the first reviews of the split with a marked word among the words whose pieces fit. One thread each.
 Both halves warm up on a short text before they are timed, and explain the class that the model predicts.

@@ -159,7 +159,7 @@ def report(seen: Seen, memory: Sequence[float], seconds: float) -> None:
 
 
 async def load_for(address: str, minutes: float, clients: int) -> tuple[Seen, list[float]]:
-    """Ask for so many minutes."""
+    """Ask for that many minutes."""
     seen, memory, until = Seen(), list[float](), time.monotonic() + 60 * minutes
     asking = (client(address, until, seed, seen) for seed in range(clients))
     await asyncio.gather(*asking, watch(address, until, memory))

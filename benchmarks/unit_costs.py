@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 import torch
 
 from eraser.load import load
-from rationale.hf.classifier import cast_once, describe, load_classifier
+from rationale.hf.classifier import cast_once, load_classifier
 from rationale.hf.memory import keep_freed_memory
 from rationale.settings import StreamSettings
 from rationale.stream import collect, stream
@@ -41,7 +41,7 @@ def main() -> None:
     texts = [dataset.text(e).words for e in dataset.splits["test"][: given.n]]
     classifier = cast_once(load_classifier(given.model, precision="auto"))
     words = sum(map(len, texts)) / len(texts)
-    print(f"{given.dataset}, {len(texts)} texts of {words:.0f} words on average; {describe(classifier)}")
+    print(f"{given.dataset}, {len(texts)} texts of {words:.0f} words on average; {classifier.where()}")
     print(f"{DOCUMENTS / 1e6:.0f} million such texts: hours on {CORES} cores as fast as this one, and disk")
     print(f"{'method':22} {'CPU ms a text':>13} {'kB a text':>10} {'hours':>8} {'TB':>6}")
     for method in given.methods.split(","):

@@ -1,4 +1,4 @@
-"""What a data set contains, split by split: rows, labels, lengths, evidence, and texts that splits share."""
+"""Statistics of a data set, split by split: rows, labels, lengths, evidence, texts that splits share."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ def table_of(found: Mapping[str, SplitFacts], shown: Callable[[float], str]) -> 
 
 
 class _Read:
-    """A split as it is read, example by example: of a large one only numbers are held."""
+    """Counts of a split, example by example; memory holds only numbers."""
 
     def __init__(self, dataset: Dataset) -> None:
         self.dataset = dataset

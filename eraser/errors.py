@@ -1,4 +1,4 @@
-"""How every problem with a user's input is reported: a `Fault` each, raised together as an `InputError`."""
+"""How problems with a user's input are reported: one `Fault` each, raised together as an `InputError`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LONGEST = 2000  # characters of an expected value, a found value or a message
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One thing wrong and where it is: an expected and a found value, or (`Fault.of`) a plain message.
+    """One fault and its place: an expected and a found value, or (`Fault.of`) a plain message.
 
     `varies` is a name in its text, such as a document's, that differs between faults of one kind.
     """
@@ -39,6 +39,12 @@ class Fault:
         cls, message: str, file: str | Path | None = None, line: int | None = None, id: str | None = None
     ) -> Fault:
         """Return the fault that a plain sentence describes.
+
+        Args:
+            message: the sentence, without its place.
+            file: where it is.
+            line: of the file, from 1.
+            id: of the example.
 
         >>> print(Fault.of("no such folder", "runs/first"))
         runs/first: no such folder
@@ -106,7 +112,7 @@ def fault_lines(faults: Sequence[Fault]) -> list[str]:
 
 
 def left_out(faults: Sequence[Fault]) -> list[str]:
-    """Return what is told of rows that are left out as invalid: how many, which, and what is wrong with them.
+    """Return notes on rows that are left out as invalid: how many, which, and their faults.
 
     >>> left_out([Fault("a text", "''", "f", 2, "a"), Fault("a text", "''", "f", 3)])[0]
     'rows left out as invalid: 2: a, line 3'

@@ -1,4 +1,4 @@
-"""A label as a data set holds it: one string for an example, whatever kind of answer it is.
+"""A label in a data set: one string per example, whatever kind of answer it is.
 
 Several labels are joined in it by `|`, in any order; none of them is the empty string, or `|` alone; a number
 is its text.
@@ -29,7 +29,7 @@ def join_labels(labels: Iterable[str]) -> str:
 
 
 def number_of(label: str) -> float | None:
-    """Return a label as a finite number, None where it is none."""
+    """Return a label as a finite number, or None."""
     try:
         number = float(label)
     except ValueError:

@@ -21,7 +21,7 @@ from eraser.types import Dataset
 SAMPLE_NAME = "sample"
 SAMPLE = Path(__file__).parent / SAMPLE_NAME
 ENDING = re.compile(r"\.(tar(\.\w+)?|tgz|tbz2?|txz)$", re.IGNORECASE)  # of an archive
-NO_RATIONALES = "no rationales: faithfulness is measured, agreement with people is left out"
+NO_RATIONALES = "no rationales: faithfulness is measured, agreement with annotators is left out"
 
 
 def load(
@@ -32,15 +32,18 @@ def load(
     split: str = "test",
     how: ImportOptions | None = None,
 ) -> Dataset:
-    """Load a data set: ERASER format, HateXplain's own two JSON files where they are found, or a table.
+    """Load a data set: ERASER format, HateXplain's own two JSON files, or a table.
 
     Args:
         name: what to call it; default what its path says (see `named`), and without one the sample.
         path: folder or .tar.gz archive; or a CSV, TSV, Excel, JSON, JSONL or Parquet file with the columns
-            text and label, and where people marked words rationale, as `rationale data import` reads it.
+            text and label, and where annotators marked words rationale, as `rationale data import` reads it.
         splits: which splits; default all that are there.
         split: what a file's rows are read as, all of them.
         how: how a file is read.
+
+    Raises:
+        InputError: nothing of that name is downloaded, or what is there cannot be read; all faults at once.
     """
     called = named(name, path)
     if path is None:

@@ -1,7 +1,7 @@
-"""How far a piece of work is: a bar on a terminal, a line now and then in a log, nothing on standard output.
+"""Progress of work: a bar on a terminal, an occasional line in a log, nothing on standard output.
 
-What ends within two seconds says nothing. In a log only the outermost piece says that it has ended, and all
-of them together write at most a line each half minute.
+Work of less than two seconds prints nothing. In a log only the outermost piece reports its end, and all
+together write at most one line each half minute.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ def progress(items: Iterable[T], what: str, unit: str, total: int | None = None)
 
 @contextmanager
 def silent() -> Iterator[None]:
-    """Let nothing be said meanwhile: in a worker, whose parent says how far all of them are."""
+    """Print nothing in this context: in a worker, whose parent reports the progress of all."""
     before, _Log.silent = _Log.silent, True
     try:
         yield

@@ -41,7 +41,7 @@ class Span:
 
 @dataclass(frozen=True, slots=True, order=True)
 class Evidence:
-    """A span of one document that a person marked."""
+    """A span of one document that an annotator marked."""
 
     doc_id: str
     span: Span

@@ -37,7 +37,15 @@ class Text:
     def of(
         cls, example_id: str, string: str, how: WordCutter, query: str | None = None, both: bool = False
     ) -> Text:
-        """Return a string as a text of one document; `both`: the words of its query are its own, too."""
+        """Return a string as a text of one document.
+
+        Args:
+            example_id: names the text in errors.
+            string: the text.
+            how: cuts it into words.
+            query: a first text that the model reads before it.
+            both: whether the words of the query are explained, too.
+        """
         words = tuple(string[start:end] for start, end in cut_words(string, how))
         found = cls(example_id, words, {"text": 0}, (0,), query, string)
         return found.with_query(how) if both else found

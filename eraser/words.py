@@ -1,7 +1,7 @@
-"""What cuts a text into words, and where in a text its words stand.
+"""How a text is cut into words, and where its words stand.
 
 A span is [start, end) in characters (Unicode code points) of the text. Between words there is white space, or
-what nobody sees (control and format characters), and nothing else.
+invisible characters (control and format characters), and nothing else.
 """
 
 from __future__ import annotations
@@ -178,7 +178,7 @@ def gaps(text: str, spans: Spans) -> list[str]:
 
 
 def _seen(gap: str) -> bool:
-    """Return whether something that is read stands between words."""
+    """Return whether a visible character stands between words."""
     if not gap or gap.isspace():
         return False
     import regex

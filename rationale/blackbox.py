@@ -1,6 +1,6 @@
-"""A classifier of which nothing is known but what it answers: any function of a list of texts.
+"""A classifier of which only the answers are known: any function of a list of texts.
 
-It is asked as a Hugging Face model is, through the same methods, metrics and reports. Its pieces are words
+It runs through the same methods, metrics and reports as a Hugging Face model. Its pieces are words
 and the gaps between them, so that words are taken out of the text as it is written.
 """
 
@@ -37,7 +37,7 @@ WORD, GAP, EDGE = 0, 1, 2  # types of pieces: the last stands before the first w
 
 @dataclass(frozen=True)
 class Pieces:
-    """Cuts texts into words and gaps, and puts texts together again; see asked.Reader.
+    """Cuts texts into words and gaps, and joins them again: a `TextEncoder` (text_classifier.py).
 
     A piece's id is a hash of it, the same in every process. `mask` is put in place of masked words.
     """
@@ -134,10 +134,10 @@ def _gap(run: list[tuple[str, int]], inner: bool) -> str:
 
 @dataclass(frozen=True)
 class BlackBox:
-    """A function that answers, in the place of a Hugging Face model; see asked.Asked.
+    """A function in the place of a Hugging Face model: a `TextClassifier` (text_classifier.py).
 
-    `version` is what its answers depend on: what was computed of one version is not asked again. `batch_size`
-    is the most texts of a call, `None` all that are asked at once.
+    `version` is what its answers depend on: cached answers of the same version are not asked again.
+    `batch_size` is the largest number of texts per call; `None` sends all at once.
     """
 
     model: Answer
@@ -153,7 +153,7 @@ class BlackBox:
 
     @property
     def device(self) -> torch.device:
-        """Where scores are put together: the function runs wherever it likes."""
+        """Where scores are computed; the function itself runs anywhere."""
         return torch.device("cpu")
 
     def read(self, windows: Sequence[Window]) -> Floats:
@@ -173,12 +173,12 @@ class BlackBox:
         """Return the function's answers [N,C].
 
         Raises:
-            InputError: it fails, or what it returns is not what was promised.
+            InputError: it fails, or returns something else than the promised array.
         """
         try:
             answer = self.model(texts)
             found = np.asarray(answer, dtype=np.float64)
-        except Exception as error:  # of a stranger's code, or of what it returns
+        except Exception as error:  # of foreign code, or of what it returns
             line = (str(error).splitlines() or [""])[0]
             expected = f"an array of numbers for {len(texts)} texts"
             raise InputError(Fault(expected, f"{type(error).__name__}: {line}", self.name)) from None
@@ -225,7 +225,7 @@ def from_callable(  # noqa: PLR0913 (what is known of a function)
     batch_size: int | None = None,
     version: str | None = None,
 ) -> BlackBox:
-    """Return a classifier for `explain`, `evaluate` and `attribute`: nothing but its answers is known.
+    """Return a function as a classifier for `explain`, `evaluate` and `attribute`.
 
     Args:
         predict_proba: list of N texts → array [N,C] of probabilities; all that is to be asked in one call,

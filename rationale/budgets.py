@@ -1,4 +1,4 @@
-"""Scores → hard rationale, under a budget that says how many words may be picked."""
+"""Scores → hard rationale: the words that a budget allows."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ FORMS = "own, gold, ratio, ratio=R with 0 < R <= 1, top=N with N >= 1, or match=
 class Budget:
     """How many words a rationale may have.
 
-    `own`: what the method itself decided. `gold`: the human rationale's number of words. `ratio`: that share
-    of the words (without a number: the mean human share on train). `top`: that many words. `match`: as
-    many as that method's own.
+    `own`: the words that the method selects itself. `gold`: the human rationale's number of words. `ratio`:
+    a share of the words (without a number: the mean human share on train). `top`: a number of words. `match`:
+    the number of words that another method selects.
     """
 
     kind: Kind
@@ -39,6 +39,9 @@ class Budget:
 
 def parse_budget(text: str) -> Budget:
     """Read a budget's name.
+
+    Raises:
+        InputError: it is none.
 
     >>> parse_budget("ratio=0.2")
     Budget(kind='ratio', ratio=0.2, method=None, words=None)
@@ -71,7 +74,7 @@ def share_of(n_words: int, ratio: float) -> int:
 
 
 def top_words(scores: Floats, size: int) -> Mask:
-    """Return the mask [W] of the `size` words with the highest scores; of equals the first in the text.
+    """Return the mask [W] of the `size` words with the highest scores; ties go to the first in the text.
 
     A NaN score (an unread word) is never picked, so fewer than `size` may be.
     """
@@ -87,11 +90,15 @@ def extract(
     """Return the hard rationale [W].
 
     Args:
-        scores: one a word, NaN where unread.
+        scores: one per word [W], NaN where unread.
         budget: how many words; a `ratio` must have its number.
         gold: the human rationale [W].
         selected: what the method itself chose [W], where it chooses.
         match: what the method named by a `match` budget chose [W].
+
+    Raises:
+        InputError: budget `own` of a method that only ranks words.
+        ValueError: a `ratio` budget without its number.
     """
     if budget.kind == "own":
         if selected is None:

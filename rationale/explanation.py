@@ -1,4 +1,4 @@
-"""One text in, its words with scores out: the shortest way to ask which words decided."""
+"""One text in, its words with scores out: the shortest way to explain an answer."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ WORDS_SHOWN = 5  # words of an explanation that is printed
 
 @dataclass(frozen=True, repr=False)
 class Explanation:
-    """What the model said of a text, and one score for each word (NaN where it did not read it).
+    """A model's answer to a text, and one score per word (NaN if the word was not read).
 
     `label` is the class; of a multi-label model all labels above the threshold, joined by `|`; of a model
     that gives a number its text. `probs` are each answer's own, `target` is the one explained. `string` is
@@ -72,7 +72,7 @@ class Explanation:
         return tuple(span for _, spans in self._given.sides for span in spans)
 
     def top(self, size: int) -> list[tuple[str, float]]:
-        """Return the words with the highest scores, the highest first; of equals the first in the text."""
+        """Return the words with the highest scores, the highest first; ties go to the first in the text."""
         selected = top_words(self.scores, size).nonzero()[0]
         ranked = sorted(selected, key=lambda i: (-self.scores[i], i))
         return [(self.words[i], float(self.scores[i])) for i in ranked]

@@ -1,4 +1,4 @@
-"""HEADS: what a model's logits are, how they become answers, and what of them can be explained.
+"""HEADS: what a model's logits are, how they become answers, and which numbers can be explained.
 
 `problem_type` and the number of logits decide which head a model has. To add one: a line in HEADS.
 
@@ -108,7 +108,7 @@ HEADS: dict[Head, HeadOf] = {
 
 
 def explained(logits: Tensor, target: Tensor, explain: Explain, head: Head) -> Tensor:
-    """Return what is explained [N] of logits [N,L] for answers [N].
+    """Return the explained numbers [N], from logits [N,L] and answers [N].
 
     Raises:
         InputError: the head has no such thing.
@@ -118,7 +118,7 @@ def explained(logits: Tensor, target: Tensor, explain: Explain, head: Head) -> T
 
 
 def check_explain(explain: Explain, head: Head) -> None:
-    """Refuse to explain what a head has not: a function has no logits, a number no probability."""
+    """Refuse to explain what a head lacks: a function has no logits, a number no probability."""
     ways = HEADS[head].explained
     if explain not in ways:
         what = "a function of texts" if head.startswith("given") else "a model that gives a number"
@@ -126,7 +126,13 @@ def check_explain(explain: Explain, head: Head) -> None:
 
 
 def predicted_label(head: Head, labels: Sequence[str], answers: Floats, threshold: float = THRESHOLD) -> str:
-    """Return what answers [C] say: the best class, all labels above the threshold, or the number.
+    """Return the prediction from answers [C]: the best class, all labels above the threshold, or the number.
+
+    Args:
+        head: of HEADS.
+        labels: the model's, in the order of its answers.
+        answers: probabilities [C], or one number.
+        threshold: of multi-label models.
 
     >>> import numpy as np
     >>> predicted_label("sigmoid", ("a", "b", "c"), np.array([0.7, 0.1, 0.6]))

@@ -1,4 +1,4 @@
-"""The classifier that a command names: a folder, a hub id, or a function as `package.module:function`."""
+"""The classifier that a command names: a folder, a hub id, or a function `package.module:function`."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def load_named(
         model: folder, hub id, or `package.module:function`.
         labels: of its answers; default its own.
         mask: what a function reads in place of a masked word.
-        how: how a model reads and where it runs; a function reads texts whole, and runs where it likes.
+        how: options of `load_classifier`; a function reads texts whole and chooses its own device.
 
     Raises:
         InputError: it cannot be loaded, or settings do not fit it.
@@ -58,9 +58,10 @@ def load_named(
 
 
 def from_name(name: str, labels: Sequence[str] | None = None, mask: str | None = None) -> BlackBox:
-    """Return the classifier of a function, or of an object with `predict_proba`, in an installed module.
+    """Return a function, or an object with `predict_proba`, in an installed module as a classifier.
 
-    Its version is a hash of the module's file: what that reads at run time (weights, an API) is not in it.
+    Its version is a hash of the module's file, which does not cover what that reads at run time (weights, an
+    API).
 
     Args:
         name: `package.module:function`.
@@ -98,7 +99,7 @@ def _imported(module: str, name: str) -> Any:
     try:
         with installed_only():
             return importlib.import_module(module)
-    except Exception as error:  # whatever a stranger's module does when it is imported
+    except Exception as error:  # whatever a foreign module does when it is imported
         line = (str(error).splitlines() or [""])[0]
         remedy = "install it, or add its folder to PYTHONPATH"
         message = f"the module cannot be imported ({remedy}): {type(error).__name__}: {line}"

@@ -1,4 +1,4 @@
-"""Every pass once: what methods share, and what the first asking cost.
+"""A cache of passes that several methods share, with what each cost.
 
 One forward pass with attention weights gives five methods' scores, one backward pass four; the texts that
 leave_one_out reads are some of those that kernel SHAP draws.
@@ -20,10 +20,10 @@ T = TypeVar("T")
 class PassCache:
     """Answers by key with the seconds each cost, for as long as a run works on the same texts.
 
-    `saved` sums the seconds of answers taken from here: a method's own cost is the time it took and what it
-    saved, whoever asked first. `logits` is for `window_logits`, window by window, where it is not None: the
-    last digits of a window's logits depend on the batch it was read in, so that an evaluation, which must
-    give the same numbers when it is gone on with, does without.
+    `saved` sums the seconds of cached answers: a method's cost is the time it took plus what it saved, so
+    that it does not depend on which method ran first. `logits`, if not None, caches the logits of single
+    windows. Their last digits depend on the batch, so an evaluation, which must give the same numbers when it
+    is resumed, does without.
     """
 
     answers: dict[Hashable, tuple[Any, float]] = field(default_factory=dict)
@@ -39,7 +39,7 @@ def now() -> float:
 
 
 def once(passes: PassCache | None, key: Hashable, compute: Callable[[], T]) -> T:
-    """Return the answer of that key, computed where it is not known; without `passes`, always computed."""
+    """Return the cached answer for the key, computed if it is missing; without `passes`, always computed."""
     if passes is None:
         return compute()
     if key in passes.answers:

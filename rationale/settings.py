@@ -1,4 +1,4 @@
-"""What a run is: every choice that can change a number. Nothing here needs torch."""
+"""The settings of a run: every choice that can change a number. Nothing here needs torch."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 
 def setting(default: T, help: str, **more: Any) -> T:
-    """Return a field that commands offer as an option: `help` stands in `--help`, `parse` reads its text."""
+    """Return a field that commands offer as an option: `help` is its help text, `parse` reads its value."""
     found: T = field(default=default, metadata={"help": help, **more})
     return found
 
@@ -36,7 +36,7 @@ DEFAULT_BUDGETS = ("ratio", "gold")
 OF_EACH_TEXT = ("predicted", "gold")  # targets that may be another class for each text
 OF_KIND: dict[Kind, tuple[str, ...]] = {  # those that are one answer for each text
     "class": OF_EACH_TEXT,
-    "labels": ("predicted",),  # the most probable; people may have given several, or none
+    "labels": ("predicted",),  # the most probable; annotators may have given several, or none
     "value": ("predicted",),
 }
 LABEL_PREFIX = "label:"  # before a target that is a label, which may then be called `gold`
@@ -65,7 +65,7 @@ CHOOSERS = ("survivors", "contribution")  # added for models that drop tokens, a
 
 @dataclass(frozen=True, kw_only=True)
 class AttributionSettings:
-    """What is explained, and how much work methods that sample may do for one window.
+    """What is explained, and how much work sampling methods do for one window.
 
     `explain`: the class's logit (a number itself), its probability, or its logit's lead over the best other.
     `ig_steps`: Gauss-Legendre nodes of integrated gradients, which converge fast. `replace`: how
@@ -104,8 +104,8 @@ class EvaluateSettings(AttributionSettings):
 
     `dense` is the model that attention and gradient methods explain where `model` drops tokens. `limit`
     takes the first examples of the split, `sample` a random sample (uses `seed`). `chunk` examples
-    are a part on disk, and the work that a worker takes at once. Of a multi-label model labels above
-    `threshold` are said. `mask` stands for a word in texts that a function reads, where `replace` masks.
+    are a part on disk, and the work that a worker takes at once. A multi-label model predicts the labels
+    above `threshold`. `mask` replaces a word in texts that a function reads, if `replace` is mask.
     """
 
     dataset: str
@@ -139,7 +139,11 @@ class EvaluateSettings(AttributionSettings):
     sentence_score: SentenceScore = setting("sum", "A sentence's score: the sum, mean or max of its words'.")
 
     def check(self, known_methods: tuple[str, ...], choosing: tuple[str, ...] = ()) -> None:
-        """Refuse what cannot be carried out; `choosing` are the methods that pick words themselves."""
+        """Refuse what cannot be carried out; `choosing` are the methods that select words themselves.
+
+        Raises:
+            InputError: all faults at once.
+        """
         unknown = [m for m in self.methods if m not in known_methods]
         both = f"both: {self.limit} and {self.sample}"
         rules = [
@@ -208,7 +212,7 @@ class EvaluateSettings(AttributionSettings):
 class StreamSettings(AttributionSettings):
     """How the texts of a file are explained: each for what the model predicts, or all for one label.
 
-    `threshold` and `mask` are as in EvaluateSettings. `words` is what cuts the texts: where nobody says,
+    `threshold` and `mask` are as in EvaluateSettings. `words` is what cuts the texts: by default
     white space, or, where most of the first texts have none, single characters. `encoding`, `separator` and
     `skip_invalid` say how the file is read.
     """
@@ -268,7 +272,7 @@ def target_label(target: str, labels: Sequence[str], of_each: Sequence[str], kin
     """Return the label that a target names; None for one of `of_each` text, where it may be another.
 
     Raises:
-        InputError: a model that answers so has no such label or target.
+        InputError: the model has no such label, or its answers allow no such target.
     """
     if target in of_each:
         return None
@@ -305,11 +309,11 @@ def digest(*values: Any) -> str:
 
 
 def as_record(settings: EvaluateSettings) -> dict[str, Any]:
-    """Return the settings as JSON would hold them; those of ADDED only where they are not as before."""
+    """Return the settings as JSON holds them; those of ADDED only if they differ from their default."""
     record: dict[str, Any] = json.loads(json.dumps(asdict(settings)))
     return without_usual(record)
 
 
 def without_usual(record: Mapping[str, Any]) -> dict[str, Any]:
-    """Return settings without those of ADDED that have their usual value."""
+    """Return settings without those of ADDED that have their default value."""
     return {name: value for name, value in record.items() if name not in ADDED or value != ADDED[name]}

@@ -1,7 +1,7 @@
-"""Texts of a file, as many as there are → what the model says, and a score for each word.
+"""The texts of a file, of any length → the model's answers, and a score for each word.
 
-A JSON-lines file is read by its line offsets, a chunk at a time; any other is made one first (text/rows.py).
-Neither texts nor answers are ever held together.
+A JSON-lines file is read by its line offsets, a chunk at a time; any other is converted first (text/rows.py).
+Memory holds one chunk at a time.
 A part is one chunk of lines with all methods, one Parquet file with a row for each text and method.
 """
 
@@ -153,7 +153,7 @@ class Stream:
         }
 
     def _sides(self, text: Text) -> dict[str, list[int]]:
-        """Return of each word whether it is the query's, 0, or the text's, 1; nothing where no query is."""
+        """Return for each word 0 if it is the query's, 1 if it is the text's; nothing without a query."""
         if not self.settings.explain_query:
             return {}
         return {"side": [int(word >= text.unasked) for word in range(len(text.words))]}
@@ -166,7 +166,11 @@ def stream(
     dense: TextClassifier | None = None,
     overwrite: bool = False,
 ) -> Stream:
-    """Refuse settings that cannot be carried out; return the run over a file."""
+    """Check the settings, claim the folder, and return the run over a file.
+
+    Raises:
+        InputError: the settings cannot be carried out, or the folder holds something else.
+    """
     settings.check(tuple(METHODS))
     lines, table = _file(settings)
     explained = explained_by(classifier, dense)
@@ -239,7 +243,7 @@ def collect(run: Stream) -> dict[str, Any]:
 
 
 def _labels_of(label: str, kind: Kind) -> tuple[str, ...]:
-    """Return the labels that are counted of what was said."""
+    """Return the labels of a prediction that are counted."""
     return {"class": (label,), "labels": split_labels(label), "value": ()}[kind]
 
 
@@ -247,7 +251,7 @@ def read_stream(folder: Path, methods: Sequence[str] | None = None) -> Iterator[
     """Yield the rows of a finished run, in the order of the file, one part in memory at a time.
 
     Raises:
-        InputError: it is no finished run, or a part is not what its name and the run's manifest say.
+        InputError: the run is not finished, or a part does not match its name or the manifest.
     """
     for name in _parts_of(folder):
         for row in whole_part(folder, f"parts/{name}").to_pylist():

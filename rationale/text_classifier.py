@@ -1,6 +1,6 @@
-"""What evaluation asks of a classifier, whatever is inside: a Hugging Face model, or a function of texts.
+"""The interface of a classifier for evaluation: a Hugging Face model, or a function of texts.
 
-`rationale.hf.classifier.Classifier` and `rationale.blackbox.BlackBox` are such.
+`rationale.hf.classifier.Classifier` and `rationale.blackbox.BlackBox` implement it.
 """
 
 from __future__ import annotations
@@ -55,10 +55,10 @@ class TextEncoder(Protocol):
         """Pad windows to the longest of them."""
 
     def names(self, window: Window) -> list[str]:
-        """Return how each piece is shown."""
+        """Return the pieces as they are displayed."""
 
     def identity(self) -> str:
-        """Return what windows depend on: two of one identity cut texts alike."""
+        """Return a hash of what windows depend on: equal hashes cut texts alike."""
 
 
 class TextClassifier(Protocol):
@@ -80,7 +80,7 @@ class TextClassifier(Protocol):
 
     @property
     def head(self) -> Head:
-        """How what it gives becomes answers."""
+        """How its output becomes answers: a name of HEADS."""
 
     @property
     def device(self) -> torch.device:
@@ -92,24 +92,24 @@ class TextClassifier(Protocol):
 
     @property
     def passes(self) -> PassCache | None:
-        """What methods share, where anything is."""
+        """The cache that methods share, if any."""
 
     @property
     def opaque(self) -> bool:
-        """Whether it can only be asked, and not looked into."""
+        """Whether only its answers are available, and not its inside."""
 
     def read(self, windows: Sequence[Window]) -> Floats:
-        """Return the logits [window, C], or what stands for them, of windows that differ."""
+        """Return the logits [window, C], or a function's answers, of distinct windows."""
 
     def identity(self) -> str:
-        """Return what its numbers depend on: two of one identity answer alike."""
+        """Return a hash of what its numbers depend on: equal hashes give equal answers."""
 
     def where(self) -> str:
-        """Return what every timing needs to be told: the device, threads, precision."""
+        """Return device, threads and precision in words, as every timing needs them."""
 
 
 class ModelClassifier(TextClassifier, Protocol):
-    """A classifier whose model is there to be looked into: a PyTorch module behind a tokenizer."""
+    """A classifier whose inside is available: a PyTorch module behind a tokenizer."""
 
     @property
     def encoder(self) -> Encoder:

@@ -1,4 +1,4 @@
-"""SST-2 and 263 sentences with people's marks → train, validation and test rows that share no phrase.
+"""SST-2 and 263 sentences with annotators' marks → train, validation and test rows that share no phrase.
 
 python -m scripts.sst2_rows SST2_FOLDER sst_llms.jsonl --out rows
 
@@ -45,7 +45,7 @@ def apart(rows: Sequence[Row], sentences: Sequence[Row]) -> list[Row]:
 
 
 def drawn(rows: Sequence[Row], size: int, seed: int) -> list[Row]:
-    """Return so many rows at random."""
+    """Return `size` rows at random."""
     mixed = list(rows)
     random.Random(seed).shuffle(mixed)
     return mixed[:size]

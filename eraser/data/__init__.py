@@ -1,1 +1,1 @@
-"""What data sets look like on disk: one file a format, and what they stand on."""
+"""Data sets on disk: one module per format, and what they share."""

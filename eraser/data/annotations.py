@@ -1,8 +1,8 @@
 """A line of an ERASER split → Example: its fields checked one by one, then against its documents.
 
-`SPLIT.annotators.jsonl`, which may be missing and which other readers pass over, has a line for each example
-whose annotators are told apart: `annotation_id`, and `annotators`, a list of objects with the `name` of one
-and `evidences`, the list of what that one marked.
+`SPLIT.annotators.jsonl` is optional, and other readers ignore it. It has a line for each example whose
+annotators are known one by one: `annotation_id`, and `annotators`, a list of objects with a `name` and
+`evidences`, what that annotator marked.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The data sets that can be fetched: their addresses and checksums, and where they lie once fetched."""
+"""The data sets that can be downloaded: addresses, checksums, and where they are stored."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from eraser.errors import Fault, InputError, short_repr
 class Archive:
     """One data set: its files as name here → address, and sha256 and examples per split where known.
 
-    Files of a form of their `own` are kept as they are; `rationale data import` makes a data set of them.
+    Files in a form of their `own` are kept unchanged; `rationale data import` converts them.
     """
 
     name: str
@@ -31,14 +31,14 @@ class Archive:
 
     @property
     def told(self) -> str:
-        """What it is, and what cannot be made sure of."""
+        """The description, and what cannot be verified."""
         unchecked = "; no checksum known" if None in self.sha256.values() else ""
         return f"{self.about}{'; needs data import' if self.own else ''}{unchecked}"
 
 
 @dataclass(frozen=True)
 class Status:
-    """What the cache has of a data set: `state` is here, partial or absent, `size` in bytes."""
+    """A data set in the cache: `state` is here, partial or absent, `size` in bytes."""
 
     name: str
     state: str
@@ -119,7 +119,7 @@ def cached(name: str, *, table: Table = ARCHIVES) -> Path:
 
 
 def status(*, table: Table = ARCHIVES) -> list[Status]:
-    """Return what the cache has of each data set of the table."""
+    """Return the state in the cache of each data set of the table."""
     rows = []
     for name, archive in table.items():
         here, part = cache_dir() / name, cache_dir() / f"{name}.part"

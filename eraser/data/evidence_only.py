@@ -1,4 +1,4 @@
-"""A data set of nothing but what annotators marked: what a model can learn when it need not search."""
+"""A data set reduced to what annotators marked: what a model can learn without searching."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from eraser.types import Dataset, Document, Evidence, Example, Span, runs
 
 
 def evidence_only(dataset: Dataset) -> Dataset:
-    """Return the examples with evidence, each reduced to its marked words; a note a split counts the rest.
+    """Return the examples with evidence, reduced to their marked words; a note per split counts the others.
 
     Each run of marked words is a sentence of the new text, and all of it is evidence.
 

@@ -1,7 +1,7 @@
 """HateXplain's own files → Dataset (Mathew et al. 2021, https://github.com/hate-alert/HateXplain).
 
 The rules are the authors' (Explainability_Calculation_NB.ipynb): majority label of three, ties left
-out, gold = union of the annotators, one span a run, all spans one group. Each annotator's own spans
+out, gold = union of the annotators, one span per run, all spans one group. Each annotator's own spans
 are kept beside it, so their mean and their agreement can be computed.
 
 The library `datasets` has the same posts with labels as numbers, annotators as an object of lists, and a

@@ -1,4 +1,4 @@
-"""What spans of characters count: code points, UTF-16 units (as browsers and Java do) or bytes of UTF-8.
+"""The unit of character spans: code points, UTF-16 units (as in browsers and Java) or bytes of UTF-8.
 
 They differ in texts with characters beyond U+FFFF (emoji), and beyond ASCII for bytes. Where tools give the
 words of a span beside its offsets, the unit that fits them is found out; else it is proposed.

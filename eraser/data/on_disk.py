@@ -1,4 +1,4 @@
-"""Large ERASER folders → the same Dataset, read from disk when it is asked for.
+"""Large ERASER folders → the same Dataset, read from disk on access.
 
 In memory stay, for each line of a file, where it begins and its number, and for documents a hash of their id:
 some 20 bytes each. Every line is checked once when the data set is opened; the lines of an example are parsed
@@ -43,14 +43,18 @@ Offsets = NDArray[np.uint64]
 
 
 def is_large(source: Source, splits: Sequence[str]) -> bool:
-    """Return whether a folder is read from disk when it is asked for."""
+    """Return whether a folder is so large that it is read from disk on access."""
     names = ("docs.jsonl", TEXTS, *(f"{s}.jsonl" for s in splits))
     sizes = [(source.path / n).stat().st_size for n in names if source.path.is_dir() and source.has(n)]
     return bool(sizes) and sum(sizes) > LARGE
 
 
 def load_large(source: Source, name: str, splits: Sequence[str]) -> Dataset:
-    """Check every line; return the data set."""
+    """Check every line; return the data set.
+
+    Raises:
+        InputError: lines, documents or evidence are invalid; all faults at once.
+    """
     documents: Documents = _Jsonl(source) if source.has("docs.jsonl") else _Folder(source)
     faults: list[Fault] = []
     notes: list[str] = []

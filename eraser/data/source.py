@@ -135,7 +135,7 @@ def as_string(value: Any) -> Any:
 
 
 def cut_sentences(text: str) -> tuple[tuple[str, ...], ...]:
-    """Cut a `docs/` file as the official scorer does: a line a sentence, words at U+0020 only."""
+    """Cut a `docs/` file as the official scorer does: one sentence per line, words at U+0020 only."""
     lines = (line.strip() for line in text.split("\n"))
     return tuple(tuple(intern(w) for w in line.split(" ") if w) for line in lines if line)
 

@@ -1,7 +1,7 @@
-"""Texts as they were given, in a file beside ERASER's, whose documents are words between spaces.
+"""The original texts, in a file beside ERASER's, whose documents are words between spaces.
 
 `texts.jsonl` has a line for each document that is not just its words with a space between any two;
-`words.json` says what cut texts into words. Both may be missing; readers of ERASER format pass them over.
+`words.json` says what cut texts into words. Both are optional; readers of ERASER format ignore them.
 """
 
 from __future__ import annotations
@@ -30,7 +30,11 @@ class OwnText:
 
     @classmethod
     def of(cls, record: Mapping[str, Any], place: str, line: int) -> OwnText:
-        """Read a line."""
+        """Read a line.
+
+        Raises:
+            InputError: a field is missing or of another kind.
+        """
         string, spans = record.get("text"), record.get("words")
         if not isinstance(record.get("docid"), str) or not isinstance(string, str):
             raise InputError(Fault('"docid" and "text" strings', short_repr(record), place, line))
@@ -57,7 +61,7 @@ def read_texts(source: Source, wanted: Iterable[str]) -> dict[str, OwnText]:
 
 
 def read_cutter(source: Source) -> WordCutter | None:
-    """Return what cut a data set's texts into words; None where nobody says."""
+    """Return what cut a data set's texts into words; None if that is not known."""
     if not source.has(WORDS):
         return None
     try:
@@ -71,7 +75,7 @@ def read_cutter(source: Source) -> WordCutter | None:
 
 
 def cut_note(cutter: WordCutter | None) -> tuple[str, ...]:
-    """Return what a run should say of how words were cut."""
+    """Return a run's note on how words were cut."""
     return () if cutter is None else (f"words: {cutter}",)
 
 

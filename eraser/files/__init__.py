@@ -1,1 +1,1 @@
-"""Files that are written whole, belong to somebody, and are read within bounds."""
+"""Files: written whole or not at all, tracked by their owner, read within bounds."""

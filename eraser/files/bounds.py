@@ -1,4 +1,4 @@
-"""Reading what may be a stranger's: regular files only, and no more bytes than a limit that is named."""
+"""Reading what is not trusted: regular files only, and no more bytes than a limit that the caller names."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def read_bytes(path: Path, limit: int = MAX_BYTES) -> bytes:
 
 
 def read_span(path: Path, start: int, size: int) -> bytes:
-    """Return bytes of a regular file that was read before; fewer where it has become shorter.
+    """Return bytes of a regular file that was read before; fewer if it has become shorter.
 
     Raises:
         InputError: it is no regular file any more.
@@ -94,7 +94,7 @@ def decompressed(file: BinaryIO) -> BinaryIO:
 
 
 class Bounded:
-    """What is unpacked of an archive: at most `total` bytes, and of them at one go no more than were allowed.
+    """The unpacked content of an archive: at most `total` bytes, read in steps that must be allowed.
 
     A reader of archives asks for a name, or a map of holes, as long as the archive says it is: it is allowed
     little while it looks for the next file, and then as much as that file has.
@@ -104,7 +104,7 @@ class Bounded:
         self.file, self.path, self.total, self.allowed = file, path, total, MAX_HEADER
 
     def allow(self, size: int) -> None:
-        """Let so many bytes be read from here on."""
+        """Allow `size` more bytes to be read."""
         self.allowed = size
 
     def read(self, size: int) -> bytes:
@@ -122,11 +122,11 @@ class Bounded:
         return b"".join(blocks)
 
     def seek(self, place: int) -> int:
-        """Go on from another place."""
+        """Move to another place."""
         if place > self.total:
             raise InputError(Fault.of(f"the archive unpacks to more than {self.total} bytes", self.path))
         return self.file.seek(place)
 
     def tell(self) -> int:
-        """Return where it is read from."""
+        """Return the current place."""
         return self.file.tell()

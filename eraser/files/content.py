@@ -1,4 +1,4 @@
-"""What examples say, and what stands in files, as a hash: two of one hash are the same to any run."""
+"""The content of examples and files as a hash: equal hashes mean the same to any run."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from eraser.types import Dataset, Evidence, Example
 
 
 def content_of_examples(dataset: Dataset, examples: Sequence[Example]) -> str:
-    """Return a hash of examples: their words, queries, labels, and all that people marked."""
+    """Return a hash of examples: their words, queries, labels, and all that annotators marked."""
     told = hashlib.sha256()
     for example in examples:
         each = (*_as_lists(example), dataset.text(example).words)

@@ -1,8 +1,8 @@
-"""Folders that commands write: a manifest says what made each, of what, and which files are its own.
+"""Folders that commands write: a manifest says which command made it, from what, and its files.
 
-A command writes into a new folder, an empty one, or its own work of the same identity, half done or done.
-Anything else is somebody's and is left alone. To overwrite takes away files that a manifest names, if they
-are still what it says, and nothing more.
+A command writes into a new folder, an empty one, or its own earlier work of the same identity, finished or
+not. Anything else belongs to the user and is left alone. Overwriting removes the files that a manifest names,
+if they are unchanged, and nothing else.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from eraser.files.whole import HOST, make_folder, remove_left, write_json
 MANIFEST = "made.json"
 BYTES = 2**26  # of a manifest: some 400,000 files
 LONGEST_NAME, LONGEST_PATH = 255, 1024  # bytes of a name, as file systems have them; characters of a path
-EDITABLE = "README.md"  # a model's card: people may make it their own, and then it stays
+EDITABLE = "README.md"  # a model's card: users may edit it, and then it stays
 NAMED = 3  # of what is in the way
 AGAIN = "to start over, give another --out or --overwrite"
 
@@ -37,7 +37,7 @@ class Made:
         by: the command.
         of: all that the result depends on: settings as they are, what was read by a hash of its content.
         files: the hash of each file that was written, by its path in the folder.
-        scratch: patterns of files that are written on the way, and are nobody else's.
+        scratch: patterns of temporary files that only this command writes.
         finished: whether all is there.
     """
 
@@ -62,7 +62,7 @@ def content_of(folder: Path, but: Iterable[str] = ()) -> str:
 
 
 def read_made(folder: Path) -> Made | None:
-    """Return what a folder's manifest says; None where there is none.
+    """Return a folder's manifest, or None if there is none.
 
     Raises:
         InputError: it is no manifest.
@@ -111,7 +111,7 @@ def is_done(
     reads: Iterable[Path | str | None] = (),
     overwrite: bool = False,
 ) -> bool:
-    """Return whether the very same work is done in a folder already; nothing is written.
+    """Return whether the same work is done in a folder already; nothing is written.
 
     Args:
         folder: to write to.
@@ -150,7 +150,7 @@ def claim(  # noqa: PLR0913 (what a work is known by)
     scratch: tuple[str, ...] = (),
     overwrite: bool = False,
 ) -> bool:
-    """Take a folder for a command's work, unless that `is_done`; return whether it is.
+    """Claim a folder for a command's work, unless that `is_done`; return whether it is done.
 
     `scratch` is Made's: what is left of other work that makes room, too, but what is of use to both.
     """
@@ -183,7 +183,7 @@ def refuse_read(folder: Path, reads: Iterable[Path | str | None]) -> None:
 
 
 def _sweep(folder: Path) -> None:
-    """Remove what killed writers left in a folder, and, in one of ours, in those inside it."""
+    """Remove temporary files of killed writers from a folder and, if it is ours, from its subfolders."""
     if not folder.is_dir():
         return
     remove_left(folder)
@@ -193,7 +193,7 @@ def _sweep(folder: Path) -> None:
 
 
 def _names(folder: Path) -> str:
-    """Return what lies in a folder, in words; nothing where it is empty or not there."""
+    """Describe what is in a folder; "" if it is empty or missing."""
     there = sorted(f.name for f in folder.iterdir()) if folder.is_dir() else []
     names = [name for name in there if not name.startswith(f".{MANIFEST}.")]  # of a claim that is being made
     more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
@@ -201,7 +201,7 @@ def _names(folder: Path) -> str:
 
 
 def _difference(made: Made, by: str, of: Mapping[str, Any]) -> str:
-    """Return in words how a work differs from the one that is there."""
+    """Describe how a work differs from the one in the folder."""
     if made.by != by:
         return f"results of `{made.by}`"
     names = [name for name in {**made.of, **of} if made.of.get(name) != of.get(name)]
@@ -216,7 +216,7 @@ def _short(value: Any) -> str:
 
 
 def writes(folder: Path, *names: str, out_of: Path | None = None) -> None:
-    """Note files as a claimed folder's own, or those of a folder inside one; of another do nothing.
+    """Record files as a claimed folder's own; also for a subfolder. Other folders are ignored.
 
     Files that are about to be moved there lie in `out_of`: noted first, they are known even after a kill.
     """
@@ -239,19 +239,19 @@ def forget(folder: Path, *names: str) -> None:
 
 
 def _edited(file: Path, hash: str) -> bool:
-    """Return whether people have made a file their own."""
+    """Return whether the user has edited a file that may be edited."""
     return file.name == EDITABLE and file.is_file() and hash_of(file) != hash
 
 
 def finish(folder: Path) -> None:
-    """Say that all is there."""
+    """Record that the work is finished."""
     made = read_made(folder)
     if made is not None:
         _write(folder, replace(made, finished=True))
 
 
 def made_whole(folder: Path, by: str, of: Mapping[str, Any]) -> None:
-    """Note all of a folder as a finished work: of one that is written elsewhere and then moved into place."""
+    """Record all of a folder as a finished work; for one that is written elsewhere and moved into place."""
     _write(folder, Made(by, json.loads(json.dumps(of)), _hashes(folder), finished=True))
 
 
@@ -260,9 +260,9 @@ def _hashes(folder: Path) -> dict[str, str]:
 
 
 def check_whole(folder: Path) -> None:
-    """Refuse a folder that is half done, or in which a file is not the one that was written.
+    """Refuse a folder that is unfinished, or in which a written file was changed.
 
-    A folder without a manifest is somebody's own: nothing is known of it.
+    A folder without a manifest is the user's own: it is not checked.
     """
     made = read_made(folder)
     if made is None:
@@ -278,7 +278,7 @@ def check_whole(folder: Path) -> None:
 
 
 def clear(folder: Path, made: Made) -> None:
-    """Remove a work's own files, its manifest last.
+    """Remove a work's own files, the manifest last.
 
     Raises:
         InputError: one was changed since; nothing is removed.
@@ -305,7 +305,7 @@ def _remove(folder: Path, names: Iterable[str]) -> None:
 
 @contextmanager
 def together(folder: Path) -> Iterator[Path]:
-    """Lend a folder to write a claimed folder's results to; they take the place of earlier ones together.
+    """Yield a folder to write a claimed folder's results to; together they replace the earlier ones.
 
     Raises:
         InputError: a file that is not its own is in the way; all is left as it was.

@@ -29,7 +29,7 @@ HOST = f"{crc32(gethostname().encode()):08x}"  # in the names of files that are 
 
 @contextmanager
 def whole(path: Path) -> Iterator[Path]:
-    """Lend a temporary neighbour of `path` to write to, then rename it; a failure leaves nothing behind.
+    """Yield a temporary neighbour of `path` to write to, then rename it; a failure leaves nothing behind.
 
     What is written for a device or a FIFO goes through it.
 
@@ -75,7 +75,7 @@ def _passes_on(path: Path) -> bool:
 
 @contextmanager
 def _through(path: Path) -> Iterator[Path]:
-    """Lend a file elsewhere, then write what it holds to a device or a FIFO."""
+    """Yield a file elsewhere, then copy its content to a device or a FIFO."""
     with TemporaryDirectory() as folder:
         partial = Path(folder) / (path.name or "out")
         yield partial
@@ -87,7 +87,7 @@ def _through(path: Path) -> Iterator[Path]:
 
 
 def remove_left(folder: Path) -> None:
-    """Remove what writers of this machine that were killed left in a folder."""
+    """Remove the temporary files of this machine's killed writers from a folder."""
     for partial in folder.glob(f".*.*-{HOST}.partial"):
         try:
             os.kill(int(partial.name.split(".")[-2].split("-")[0]), 0)  # asks only whether it is there

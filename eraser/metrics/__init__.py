@@ -1,4 +1,4 @@
-"""A model's rationales and predictions against human ones: one function per metric, and their table."""
+"""Metrics of rationales and predictions: one function per metric, and their table."""
 
 from eraser.metrics.table import METRICS, Metric, mean, measure, score
 

@@ -1,8 +1,8 @@
 """Do the selected words agree with the human rationale? One example at a time.
 
-Every function takes (truth, prediction) and returns the columns its metric folds (metrics.py), or None
-where the example has no human evidence, or nothing but, so that the question has no answer. The words of a
-query, in which nobody could mark any, are left out.
+Every function takes (truth, prediction) and returns the columns that its metric folds (table.py), or None
+where the metric is undefined: no word, or every word, is marked. The words of a query, in which annotators
+could not mark any, are left out.
 """
 
 from __future__ import annotations

@@ -34,7 +34,7 @@ def human_ceiling(
     """Return how well an annotator does against the others: token F1, IOU F1 and false-positive rate.
 
     The rows carry the names of `METRICS`, whose units and ranges hold. The others together mark less than
-    all do, so that this is a ceiling for a method scored on the same others, and a yardstick, not a bound,
+    all do, so that this is a ceiling for a method scored on the same others, and a reference, not a bound,
     for one scored on the gold of all.
 
     Args:

@@ -1,4 +1,4 @@
-"""Is the prediction right? One class, a set of labels, or a number, against the human label."""
+"""Metrics of predictions: one class, a set of labels, or a number, against the human label."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ CONSTANT = 1e-12  # a variance of no more, of standardised numbers, is none
 
 
 def marked_for(truth: GoldRationale, label: str) -> GoldRationale:
-    """Return what people said, without their marks where they speak for other labels than this one."""
+    """Return the gold label and marks, without the marks where they speak for other labels than this one."""
     return truth if label in split_labels(truth.label) else replace(truth, spans=frozenset())
 
 
@@ -33,13 +33,13 @@ def label_counts(truth: GoldRationale, prediction: Prediction) -> MetricColumns:
 
 
 def micro_over_labels(means: Floats) -> Floats:
-    """Fold label counts: F1 of the counts of all labels together, 0 where there are none."""
+    """Fold label counts [...,3·labels]: F1 of the counts of all labels together, 0 if there are none."""
     hit, predicted, gold = (means[..., i::3].sum(-1) for i in range(3))
     return _f1(hit, predicted, gold)
 
 
 def macro_over_labels(means: Floats) -> Floats:
-    """Fold label counts: the mean over labels of F1, which is 0 for a label that nobody gave."""
+    """Fold label counts [...,3·labels]: the mean over labels of F1, 0 for a label that no annotator gave."""
     found: Floats = _f1(*(means[..., i::3] for i in range(3))).mean(-1)
     return found
 
@@ -51,33 +51,33 @@ def _f1(hit: Floats, predicted: Floats, gold: Floats) -> Floats:
 
 
 def values(truth: GoldRationale, prediction: Prediction) -> MetricColumns:
-    """Return the two numbers (predicted, human); None where people gave none."""
+    """Return the two numbers (predicted, human); None where annotators gave none."""
     gold = number_of(truth.label)
     return None if gold is None else (float(prediction.probs[prediction.subject]), gold)
 
 
 def absolute_error(truth: GoldRationale, prediction: Prediction) -> MetricColumns:
-    """Return how far the predicted number is from the human one."""
+    """Return |predicted − human|; None where annotators gave no number."""
     pair = values(truth, prediction)
     return None if pair is None else (abs(pair[0] - pair[1]),)
 
 
 def moments(pairs: Floats) -> Floats:
-    """Return pairs of numbers [N,2], standardised, as (x, y, xx, yy, xy): the means tell a correlation."""
+    """Return standardised pairs [N,2] as (x, y, xx, yy, xy) [N,5]; `correlation` folds their means."""
     spread = pairs.std(axis=0)
     x, y = ((pairs - pairs.mean(axis=0)) / np.where(spread > 0, spread, 1.0)).T
     return np.stack([x, y, x * x, y * y, x * y], axis=1)
 
 
 def rank_moments(pairs: Floats) -> Floats:
-    """Return the moments of ranks; resamples of examples keep the ranks that all of them have together."""
+    """Return the moments [N,5] of the ranks of pairs [N,2]; resamples keep the ranks among all examples."""
     from scipy.stats import rankdata  # slow to import, and only this metric needs it
 
     return moments(np.stack([rankdata(column) for column in pairs.T], axis=1))
 
 
 def correlation(means: Floats) -> Floats:
-    """Fold moments: Pearson's correlation, NaN where either is constant."""
+    """Fold moments [...,5]: Pearson's correlation, NaN where either is constant."""
     x, y, xx, yy, xy = (means[..., i] for i in range(5))
     spread = np.stack([xx - x * x, yy - y * y])
     product = np.where((spread > CONSTANT).all(axis=0), spread.prod(axis=0), np.nan)

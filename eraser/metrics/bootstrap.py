@@ -1,8 +1,8 @@
-"""How sure is an aggregate? Percentile bootstrap over examples, paired between methods.
+"""Intervals of aggregates: percentile bootstrap over examples, paired between methods.
 
 A metric's per-example columns [N,K] are averaged, then folded to one number, so a resample is one
-matrix product. NaN in a column means that the example has no say in it. Where a model was trained several
-times, trainings are drawn too (a hierarchical bootstrap), so that an interval tells of another training.
+matrix product. NaN in a column leaves the example out of it. Where a model was trained several
+times, trainings are drawn too (a hierarchical bootstrap), so that an interval covers another training.
 
 Above GROUPS examples, groups of them, assigned at random, are drawn in their place: a mean varies with them
 as it does with single examples, and neither memory nor time for a resample grows with N.
@@ -36,7 +36,7 @@ class Estimate:
 
     @property
     def spans_zero(self) -> bool:
-        """True when the interval holds 0: a difference like that is a tie."""
+        """True when the interval contains 0: such a difference is a tie."""
         return not (self.low > 0 or self.high < 0)
 
 
@@ -89,7 +89,17 @@ def estimate(columns: Floats, fold: Fold, seed: int = 0) -> Estimate:
 
 
 def difference(ours: Floats, theirs: Floats, fold: Fold, seed: int = 0) -> Estimate:
-    """Return fold(ours) − fold(theirs) with its interval; row i of both is the same example."""
+    """Return fold(ours) − fold(theirs) with its interval.
+
+    Args:
+        ours: columns [N,K].
+        theirs: columns [N,K]; row i of both is the same example.
+        fold: see the module.
+        seed: of the resamples.
+
+    Raises:
+        ValueError: the shapes differ.
+    """
     if ours.shape != theirs.shape:
         raise ValueError(f"paired columns need one shape, got {ours.shape} and {theirs.shape}")
     one, other = _Sums.of(ours, seed), _Sums.of(theirs, seed)
@@ -115,7 +125,14 @@ def difference_over_trainings(
 ) -> Estimate:
     """Return the mean over trainings of fold(ours) − fold(theirs), with an interval as above.
 
-    Training i of both is a pair, row j of all the same example.
+    Args:
+        ours: an array [N,K] of each training.
+        theirs: the same; training i of both is a pair, row j of all the same example.
+        fold: see the module.
+        seed: of the resamples.
+
+    Raises:
+        ValueError: the numbers of trainings or the shapes differ.
     """
     if [a.shape for a in ours] != [b.shape for b in theirs]:
         raise ValueError("paired trainings need columns of one shape")

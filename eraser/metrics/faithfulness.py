@@ -1,4 +1,4 @@
-"""Did the model use the picked words? Arithmetic on probabilities somebody else's model gave.
+"""Metrics of faithfulness: arithmetic on a model's probabilities with and without words.
 
 p is the probability of the label predicted on the full text; of a set of labels that of the one explained, of
 a number the number itself. Higher comprehensiveness is better, lower sufficiency is better; nothing is
@@ -83,7 +83,7 @@ def _between(columns: MetricColumns, bounds: tuple[float, float]) -> MetricColum
 
 
 def tau_leave_one_out(truth: GoldRationale, prediction: Prediction) -> MetricColumns:
-    """Return Kendall's tau-b between the scores and the fall without each word alone, over read words.
+    """Return Kendall's tau-b between scores and the fall without each single word, over read words.
 
     None where either is constant.
     """

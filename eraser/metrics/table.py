@@ -1,4 +1,4 @@
-"""METRICS: every number this package reports, one row each.
+"""METRICS: every metric that this package reports, one row each.
 
 A metric measures one example at a time, giving K columns; the columns' means over examples are folded
 to the reported value. To add one: a function (truth, prediction) → columns, and a row here.
@@ -50,7 +50,7 @@ def as_they_are(rows: Floats) -> Floats:
 
 @dataclass(frozen=True)
 class Metric:
-    """What a number is: how measured and folded, which way is better, its range, unit and source.
+    """A metric: how it is measured and folded, which direction is better, its range, unit and source.
 
     `kinds` are the answers of a model that it is a number of. `of_all` turns the columns of all examples that
     have some, [N,K], into those whose means are folded, where an example alone cannot tell them. A metric of

@@ -1,4 +1,4 @@
-"""Agreement is of what annotators could mark: not of a query's words, where these have scores."""
+"""Agreement counts only what annotators could mark: not a query's words, even if these have scores."""
 
 from __future__ import annotations
 

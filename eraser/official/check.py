@@ -1,7 +1,7 @@
 """Every fault of a prediction file at once, each with file, line and id.
 
-Faults are what the official ERASER scorer refuses, in whatever way it ends; `official.py` refuses the same
-by the same rules. Warnings are what it takes without a word though it can hardly be meant.
+Faults are what the official ERASER scorer refuses, however it fails; `scorer.py` refuses the same by the same
+rules. Warnings are what it accepts silently though it can hardly be intended.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ SUM_TOLERANCE = 1e-3  # probabilities are often written with three or four digit
 
 @dataclass(frozen=True)
 class Check:
-    """What is wrong with a prediction file: faults end the official scorer, warnings go unnoticed by it."""
+    """The faults of a prediction file, at which the official scorer stops, and warnings, which it ignores."""
 
     faults: tuple[Fault, ...]
     warnings: tuple[Fault, ...]

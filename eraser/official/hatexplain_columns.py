@@ -1,4 +1,4 @@
-"""HateXplain's own numbers post by post, so that they have intervals and shares of what people reach.
+"""HateXplain's own numbers post by post, so that they have intervals and shares of what annotators reach.
 
 The folded means of the columns are the numbers of `hatexplain_protocol.score_hatexplain`, which alone follows
 its scorer. `iou_f1_one_to_one` is ours: neighbours among the five are one span, and no two hit the same one;
@@ -23,7 +23,7 @@ from eraser.spans import Span
 from eraser.types import Dataset, Example, Floats, GoldRationale, Prediction
 
 NO_GOLD = 0.5  # AUPRC of a post that nobody marked
-CEILING_OF = {"token_f1": "token_f1", "iou_f1_one_to_one": "iou_f1_one_to_one"}  # number → that of people
+CEILING_OF = {"token_f1": "token_f1", "iou_f1_one_to_one": "iou_f1_one_to_one"}  # number → that of annotators
 OF_CEILING = "{}_of_ceiling"
 
 

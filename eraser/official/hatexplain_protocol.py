@@ -4,8 +4,8 @@ Source: Explainability_Calculation_NB.ipynb (commit 2d804e2), testing_with_ratio
 eraserbenchmark/ (18a7c55) of https://github.com/hate-alert/HateXplain (Mathew et al. 2021). Followed:
 
 - only posts whose majority label is hatespeech or offensive; gold is the union of the annotators' marks;
-- the rationale is the five words with the highest score, of equals the later one, each a span of its own:
-  neighbours are not merged, so that IOU F1 is low wherever people mark more than a word at a time;
+- the rationale is the five words with the highest score, ties to the later one, each a span of its own:
+  neighbours are not merged, so that IOU F1 is low wherever annotators mark more than a word at a time;
 - the ERASER scorer, with the one line its copy changes: `normal` may be predicted though gold lacks it.
   "IOU F1" is the F1 of two means, "Token F1" a mean of F1s, "AUPRC" is by trapezoids (see official.py);
 - comprehensiveness and sufficiency for those five words, at no other number of words.
@@ -48,7 +48,7 @@ def score_hatexplain(
         predictions: one for each toxic example, others are ignored; of each the label, `probs` and `scores`
             [W] count. Comprehensiveness and Sufficiency, differences of probabilities in [-1, 1], are NaN
             unless `at_rationale` is there for all and each `rationale` is five words of highest score
-            (fewer words: all), whichever of equals were taken.
+            (fewer words: all), whichever of tied ones were taken.
 
     Raises:
         InputError: no example is toxic, or predictions cannot be scored: all faults at once.
@@ -110,7 +110,7 @@ def _record(text: Text, prediction: Prediction) -> Record:
 
 
 def top_five(scores: Floats) -> Mask:
-    """Return the mask [W] of the five words with the highest score, of equals the last in the text."""
+    """Return the mask [W] of the five words with the highest score; ties go to the last in the text."""
     order = np.argsort(np.where(np.isnan(scores), -np.inf, scores), kind="stable")
     return np.isin(np.arange(len(scores)), order[-TOP:]) & ~np.isnan(scores)
 

@@ -1,4 +1,4 @@
-"""Attribution: which words carried the decision, by the method asked for."""
+"""Attribution: scores for the words of texts, by any method of METHODS."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ __all__ = [
 class Attribution:
     """One score for each word [W]; NaN where no piece was read. `target` is the class explained.
 
-    `selected` [W] are the words that a method chose itself. `milliseconds` is the text's share, by pieces,
-    of its batches' wall-clock time. `convergence_delta` is by how much the scores of a method that promises
-    it miss what they should sum to, added up over the text's windows.
+    `selected` [W] are the words that the method chose itself. `milliseconds` is the text's share, by pieces,
+    of its batches' wall-clock time. `convergence_delta`, of methods whose scores should sum to a known value,
+    is the distance from it, summed over the text's windows.
     """
 
     scores: Floats
@@ -47,9 +47,18 @@ def attribute(
 ) -> list[Attribution]:
     """Score every word of every text with a method of METHODS, all windows together, longest first.
 
-    Of a token-dropping model, all methods but its own explain the encoder with nothing removed. Where
+    For a token-dropping model, all methods but its own explain the encoder with nothing removed. If
     `classifier.passes` is given, what an earlier method summarised is not computed again, and its cost is
-    counted all the same (not that of `passes.logits`).
+    still counted (not that of `passes.logits`).
+
+    Args:
+        classifier: the model.
+        method: of METHODS.
+        cases: the texts, with the class to explain of each.
+        settings: default those of the model's head.
+
+    Raises:
+        InputError: the method is unknown or does not fit, settings are invalid, or scores are not finite.
     """
     chosen = check_method(classifier, method)
     settings = settings or usual(classifier)
@@ -72,7 +81,7 @@ def attribute(
 
 
 def check_method(classifier: TextClassifier, name: str) -> Method:
-    """Return the method of that name; refuse one that nobody knows, or that does not fit the classifier."""
+    """Return the method of that name; refuse an unknown one, or one that does not fit the classifier."""
     method = method_named(name)
     if method is None:
         raise InputError(Fault(f"a method of {', '.join(METHODS)}", repr(name)))

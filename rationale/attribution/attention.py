@@ -1,11 +1,11 @@
-"""Attention as attribution: what the token that the head reads looks at.
+"""Attention as attribution: how much the token that the head reads attends to each piece.
 
-That is the first one ([CLS]) of most encoders, the last one of decoders, all of models that average;
-`reads_of` finds it out. Every function returns scores [B,T]. All but attention × gradient come from one
+That token is the first ([CLS]) in most encoders and the last in decoders; models that average read all.
+`reads_of` finds out which. Every function returns scores [B,T]. All but attention × gradient come from one
 forward pass, made once.
 
-Axes: B window, T piece, H head, L layer, D hidden width, d head width. In einsum: b window, h head, s piece
-that looks, t piece that is looked at.
+Axes: B window, T piece, H head, L layer, D hidden width, d head width. In einsum: b window, h head, s query
+piece, t key piece.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ NO_VALUES = "which vectors its attention carries cannot be found; attention and 
 
 
 def no_rows(classifier: Classifier) -> str | None:
-    """Return why a classifier has no attention to read; None where it has."""
+    """Return why a classifier has no attention to read, or None if it has."""
     if reason := no_maps(classifier):
         return f"{reason}; gradient_x_input and leave_one_out work"
     if reads_of(classifier.model) is None:
@@ -41,7 +41,7 @@ def no_rows(classifier: Classifier) -> str | None:
 
 
 def no_values(classifier: Classifier) -> str | None:
-    """Return why a classifier's carried values cannot be weighed; None where they can."""
+    """Return why a classifier's value vectors cannot be weighed, or None if they can."""
     return no_rows(classifier) or (NO_VALUES if carrier_of(classifier) is None else None)
 
 
@@ -102,7 +102,7 @@ def attention_layers(classifier: Classifier, request: AttributionBatch) -> Tenso
 
 
 def rollout(classifier: Classifier, request: AttributionBatch) -> Tensor:
-    """Attention multiplied through the layers, half of each layer passing by on the residual path.
+    """Attention multiplied through the layers, half of each layer being the residual connection.
 
     A~ = (A + I) / 2 with A the head mean; scores = row r of A~_L … A~_1, r the token that the head reads
     (Abnar, Zuidema 2020, eq. 1).
@@ -111,7 +111,7 @@ def rollout(classifier: Classifier, request: AttributionBatch) -> Tensor:
 
 
 def value_norm(classifier: Classifier, request: AttributionBatch) -> Tensor:
-    """Length of what the last layer carries from the piece to where the head reads: weight × projected value.
+    """Norm of what the last layer carries from the piece to where the head reads: weight × projected value.
 
     ‖Σ_h α_h W_O v_h‖: the heads' vectors are added before the norm is taken (Kobayashi et al. 2020, eq. 5);
     so are those of several tokens that the head averages.

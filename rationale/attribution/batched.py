@@ -1,4 +1,4 @@
-"""A method over many windows: longest first, in batches that fit, halved where memory is short."""
+"""A method over many windows: longest first, in batches that fit, halved when memory runs out."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ MAX_ASKED = 32 * 1024  # words and gaps of texts whose questions a function is a
 
 @dataclass(frozen=True)
 class AttributionInput:
-    """One text to explain: its windows, its number of words, the class, a seed for methods that draw.
+    """One text to explain: its windows, its number of words, the class, a seed for methods that sample.
 
-    `of` is the text itself, to be named where its scores are no numbers.
+    `of` is the text itself, which an error names if its scores are not finite.
     """
 
     windows: tuple[Window, ...]
@@ -75,7 +75,7 @@ def piece_scores(
 
 
 def halving(classifier: TextClassifier, method: Method, request: AttributionBatch) -> torch.Tensor:
-    """Return the method's piece scores [B,T]; out of memory, do one half after the other."""
+    """Return the method's piece scores [B,T]; if memory runs out, one half after the other."""
     try:
         return method.scores(classifier, request)
     except RuntimeError as error:

@@ -1,4 +1,4 @@
-"""What a model's attention is made of: its maps, and the values that the last layer carries.
+"""A model's attention: the maps of its layers, and the value vectors of the last one.
 
 Found by watching a pass over a short text, not by names. Where attention is a function of the library's
 `AttentionInterface`, one of ours that computes the same notes the values; else they are the output of the
@@ -35,7 +35,7 @@ NO_MAPS = "it needs an attention map [T,T] of each head in every layer, and this
 
 @dataclass(frozen=True)
 class Carrier:
-    """Where values are found and what projects them: `value` is None where our function notes them."""
+    """The modules that make value vectors and project them; `value` is None if our function records them."""
 
     value: nn.Module | None
     projection: nn.Module
@@ -105,7 +105,7 @@ def attending(classifier: Classifier, name: str) -> Iterator[None]:
 
 
 def eager_attention(classifier: Classifier) -> AbstractContextManager[None]:
-    """Let the model return its attention weights, which fused attention never forms."""
+    """Let the model return its attention weights, which fused kernels do not compute."""
     return attending(classifier, "eager")
 
 
@@ -153,12 +153,12 @@ def maps_of(output: Any, tokens: int) -> tuple[Tensor, ...] | str:
 
 
 def no_maps(classifier: Classifier) -> str | None:
-    """Return why attention methods have nothing to read; None where they have."""
+    """Return why attention methods have nothing to read, or None if they have."""
     return _seen(classifier)[0]
 
 
 def carrier_of(classifier: Classifier) -> Carrier | None:
-    """Return where the last layer's values are found; None where they are not."""
+    """Return where the last layer's value vectors are, or None if they cannot be found."""
     return _seen(classifier)[1]
 
 

@@ -1,8 +1,7 @@
-"""For which classifiers a method fits, told before anything is computed.
+"""Which classifiers a method fits, decided before anything is computed.
 
-A method's line in METHODS says what it needs of a model, as properties that are found out. As a last line of
-defence those that look inside a model are tried: two short texts must have the same scores alone and
-together.
+A method's line in METHODS says what it needs of a model. As a last check, methods that look inside a model
+are tried: two short texts must have the same scores alone and in one batch.
 """
 
 from __future__ import annotations
@@ -38,7 +37,7 @@ if TYPE_CHECKING:
 
 
 def shown_whole(classifier: TextClassifier) -> Any:
-    """Return the classifier with nothing removed; a function is as it is."""
+    """Return the classifier with nothing removed; a function is returned unchanged."""
     if classifier.opaque:
         return classifier
     from rationale.hf.classifier import (
@@ -49,7 +48,7 @@ def shown_whole(classifier: TextClassifier) -> Any:
 
 
 def unfit(classifier: TextClassifier, name: str) -> str | None:
-    """Return why a method does not fit a classifier, ending in what does work; None where it fits."""
+    """Return why a method does not fit a classifier, ending in methods that do, or None if it fits."""
     method = method_named(name)
     if method is None:
         return None
@@ -68,7 +67,7 @@ def fitting(
     """Return the methods that fit, and a line for each that does not.
 
     Args:
-        classifier: what is asked for its predictions, and by methods of its own.
+        classifier: the model whose predictions are explained.
         names: of METHODS.
         explained: what the other methods explain, where that is another model.
     """
@@ -81,7 +80,7 @@ def fitting(
 def refuse_unfit(
     classifier: TextClassifier, names: Iterable[str], explained: TextClassifier | None = None
 ) -> None:
-    """Refuse methods that do not fit, a line each."""
+    """Refuse methods that do not fit, one line per method."""
     faults = []
     for name in names:
         asked = _asked(classifier, explained, name)
@@ -94,7 +93,7 @@ def refuse_unfit(
 
 
 def reading(classifier: Any) -> tuple[object, ...]:
-    """Return what parts on disk must tell apart of how a model is read.
+    """Return what distinguishes parts on disk by how a model is read.
 
     That is nothing where the head reads the first token and padding changes no answer, as of BERT and kin.
     """
@@ -111,7 +110,7 @@ def _asked(classifier: TextClassifier, explained: TextClassifier | None, name: s
 
 
 def _tried(classifier: Classifier, method: Method) -> str | None:
-    """Return why a method cannot be relied on; scores that are no numbers are told when they are met."""
+    """Return why a method cannot be relied on; scores that are not finite are reported later."""
     try:
         classifier, cases = replace(classifier, passes=None), _two_texts(classifier)
     except InputError:  # an encoder that reads nothing, which is told when it is asked for more

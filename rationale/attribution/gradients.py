@@ -1,6 +1,6 @@
-"""Attribution by gradients with respect to the word embeddings e → scores [B,T], by captum where it can.
+"""Attribution by gradients with respect to the word embeddings e → scores [B,T], by captum where it serves.
 
-A pass is given the ids, and e in the place of what the model's table makes of them (see
+A pass is given the ids, and e instead of what the model's embedding table makes of them (see
 `rationale.models.packed.entry`).
 
 Axes: B window, T piece, D embedding width, C logit; S sample of a window, s samples done at once.
@@ -68,7 +68,7 @@ class Explained(nn.Module):
 
 @torch.no_grad()
 def expected_sum(classifier: Classifier, request: AttributionBatch) -> Tensor:
-    """Return what the scores of path methods should sum to [B]: the answer less that of the empty text."""
+    """Return what the scores of path methods should sum to [B]: the answer minus that for the empty text."""
     answer = Explained(classifier, request)
     full, blank = embed(classifier.model, request.batch.ids), _blank(classifier, request)  # [B,T,D], [B,T,D]
     value: Tensor = answer(full, *_arguments(request)) - answer(blank, *_arguments(request))  # [B]
@@ -158,7 +158,7 @@ def gradient_x_input_l2(classifier: Classifier, request: AttributionBatch) -> Te
 
 
 def integrated_gradients(classifier: Classifier, request: AttributionBatch) -> Tensor:
-    """Gradients averaged on the straight way from [PAD]-for-every-word to the text (Sundararajan 2017)."""
+    """Gradients averaged along the straight line from all [PAD] to the text (Sundararajan 2017)."""
     with _backward(classifier):
         scores: Tensor = IntegratedGradients(Explained(classifier, request)).attribute(
             embed(classifier.model, request.batch.ids),
@@ -171,9 +171,9 @@ def integrated_gradients(classifier: Classifier, request: AttributionBatch) -> T
 
 
 def gradient_shap(classifier: Classifier, request: AttributionBatch) -> Tensor:
-    """Gradients averaged at random points of that straight way (Lundberg, Lee 2017; one baseline, no noise).
+    """Gradients averaged at random points of that line (Lundberg, Lee 2017; one baseline, no noise).
 
-    captum draws from one global generator, so that a text's scores would depend on its neighbours: here
+    captum samples from one global generator, so that a text's scores would depend on its neighbours; here
     each text has its own.
     """
     samples, rows = request.settings.gradient_shap_samples, request.rows
@@ -195,8 +195,7 @@ def gradient_shap(classifier: Classifier, request: AttributionBatch) -> Tensor:
 def lengths_count(classifier: Classifier) -> bool:
     """Return whether an answer changes with the lengths of the words' vectors e.
 
-    It does not where a norm takes them in. Then e · gradient is 0, and what is computed of it may be rounding
-    errors.
+    It does not where a norm reads them. Then e · gradient is 0, and what is computed may be rounding errors.
     """
     model, answers = classifier.model, []
     ids = probe_ids(model, max(PROBED))  # [1,T]
@@ -208,7 +207,7 @@ def lengths_count(classifier: Classifier) -> bool:
 
 
 def no_rescaling(classifier: Classifier) -> str | None:
-    """Return why DeepLIFT promises nothing for a classifier; None where it does.
+    """Return why DeepLIFT's scores need not add up for a classifier, or None if they do.
 
     Its rule follows one chain of modules, each called once: captum keeps what entered and left its last call.
     """
@@ -236,7 +235,7 @@ def deeplift(classifier: Classifier, request: AttributionBatch) -> Tensor:
     """DeepLIFT's rescale rule against the same baseline (Shrikumar et al. 2017).
 
     captum has no rule for GELU, layer normalisation and fused attention: they pass plain gradients, so that
-    on such encoders the scores need not add up; the delta that is reported says by how much.
+    on such encoders the scores need not add up; the reported delta says by how much they miss.
     """
     with warnings.catch_warnings(), _backward(classifier):
         warnings.filterwarnings("ignore", "Setting forward, backward hooks")  # which it takes away again

@@ -1,4 +1,4 @@
-"""The rationale head's own answer: how far it would mark a piece, for models that have one.
+"""The rationale head's own output: how probably annotators would mark a piece, for models that have one.
 
 Axes: B window, T piece, D hidden width.
 """
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def no_head(classifier: Classifier) -> str | None:
-    """Return why a classifier has no answer of a rationale head; None where it has."""
+    """Return why a classifier has no output of a rationale head, or None if it has."""
     if classifier.rationale_head is not None:
         return None
     return "the model has no rationale head (train dense --align human --align-form head); attention works"
@@ -26,7 +26,7 @@ def no_head(classifier: Classifier) -> str | None:
 
 @torch.inference_mode()
 def learned(classifier: Classifier, request: AttributionBatch) -> Tensor:
-    """How probable it is that people would mark the piece, by the head trained on their marks."""
+    """Probability that annotators would mark the piece, by the head trained on their marks."""
     last = torch.empty(0)
 
     def note(layer: int, states: Tensor, run: LayerCall) -> Tensor:

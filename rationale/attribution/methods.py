@@ -36,7 +36,7 @@ Need = Callable[[Any], str | None]  # why not, in words that end in what does wo
 
 @dataclass(frozen=True)
 class Method:
-    """A method: its function, how pieces become words, whether scores have a sign, where it is from.
+    """A method: its function, how scores of pieces become a word's, whether they have a sign, its source.
 
     `uses` names the settings its scores depend on (`seed` too). `expected_sum` is what the scores of a window
     should sum to, for methods that promise that. `selection_threshold` gives the score from which a word is
@@ -62,7 +62,7 @@ class Method:
 
     @property
     def code(self) -> str:
-        """The text of a function that is not this package's: its parts on disk depend on it."""
+        """The source of a function from outside this package, on which its parts on disk depend."""
         if not inspect.isfunction(self.scores) or self.scores.__module__.startswith("rationale."):
             return ""
         try:
@@ -88,7 +88,7 @@ def position(classifier: TextClassifier, request: AttributionBatch) -> Tensor:
 
 
 def survivors(classifier: Classifier, request: AttributionBatch) -> Tensor:
-    """How many layers of a token-dropping model each piece survived; its own choice: all of them."""
+    """How many layers of a token-dropping model each piece survived; selected are those that survived all."""
     return adaptive.survivors(classifier, request.batch)
 
 
@@ -195,12 +195,12 @@ BASELINES = ("position", "random")  # they look at no model
 
 
 def fitting(classifier: TextClassifier) -> tuple[str, ...]:
-    """Return the methods that can explain a classifier: of a function those that only ask."""
+    """Return the methods that can explain a classifier: for a function, those that need only its answers."""
     return tuple(name for name, method in METHODS.items() if method.asks or not classifier.opaque)
 
 
 def method_named(name: str) -> Method | None:
-    """Return a method of METHODS, or `survivors@K`, whose own choice is what reached layer K; else None."""
+    """Return a method of METHODS, or `survivors@K`, which selects what reached layer K; else None."""
     base, at, layer = name.partition("@")
     if base == "survivors" and at and layer.isdecimal():
         return replace(METHODS[base], selection_threshold=partial(adaptive.at_layer, int(layer)))
@@ -208,6 +208,6 @@ def method_named(name: str) -> Method | None:
 
 
 def codes_of(names: Iterable[str]) -> dict[str, str]:
-    """Return a hash of the code of each method that is not of this suite."""
+    """Return a hash of the code of each method from outside this package."""
     codes = {name: method.code for name in names if (method := method_named(name)) is not None}
     return {f"code_of_{n}": sha256(code.encode()).hexdigest() for n, code in codes.items() if code}

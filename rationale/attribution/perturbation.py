@@ -1,9 +1,9 @@
-"""Attribution by taking words away: all pieces of a word together, removed or masked. Scores [B,T].
+"""Attribution by removing words: all pieces of a word together, deleted or masked. Scores [B,T].
 
-captum's own methods decide which words to take away and what to make of the answers. Each is run twice
-with the same random numbers: first its questions are noted, then those of all windows are answered
-together by the engine that serves the faithfulness metrics too, then it hears the answers. A word's
-score is divided among its pieces, so that they sum to it.
+captum's own methods decide which words to remove and what to make of the answers. Each runs twice with the
+same random numbers: once to record the texts it asks about, and once with the answers, which the engine of
+the faithfulness metrics gives to the texts of all windows together. A word's score is divided among its
+pieces, so that they sum to it.
 
 Axes: B window, T piece, Q question, q of one call, U word of a window, C logit.
 """
@@ -32,7 +32,7 @@ Explainer = Callable[[Answer, Tensor, AttributionSettings], Tensor]  # …, all 
 
 
 def expected_sum(classifier: TextClassifier, request: AttributionBatch) -> Tensor:
-    """Return what Shapley values should sum to [B]: the answer less that without any word."""
+    """Return what Shapley values should sum to [B]: the answer minus that without any word."""
     windows = request.windows()
     ends = [np.array([[True], [False]]).repeat(len(words_of(w)), axis=1) for w in windows]
     logits = coalition_logits(classifier, windows, ends, request.settings.replace)  # [2,C] of each window
@@ -122,17 +122,17 @@ def _kernel_shap(answer: Answer, words: Tensor, s: AttributionSettings) -> Tenso
 
 
 def leave_one_out(classifier: TextClassifier, request: AttributionBatch) -> Tensor:
-    """How much what is explained falls when the word is taken away; a pass for each word."""
+    """How much the explained value falls when the word is removed; one pass per word."""
     return _perturb(_leave_one_out, classifier, request)
 
 
 def occlusion(classifier: TextClassifier, request: AttributionBatch) -> Tensor:
-    """How much it falls when a phrase that slides over the word is taken away, mean over such phrases."""
+    """How much it falls when a phrase that covers the word is removed, mean over such phrases."""
     return _perturb(_occlusion, classifier, request)
 
 
 def lime(classifier: TextClassifier, request: AttributionBatch) -> Tensor:
-    """Weights of a ridge regression on random subsets of the words, near ones counting more."""
+    """Weights of a ridge regression on random subsets of the words, those near the text weighing more."""
     return _perturb(_lime, classifier, request)
 
 

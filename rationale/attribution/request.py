@@ -1,4 +1,4 @@
-"""What an attribution method is asked, and how."""
+"""What an attribution method is given: windows, classes to explain, seeds."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from rationale.text_classifier import TextClassifier
 
 
 def usual(classifier: TextClassifier) -> AttributionSettings:
-    """Return the settings of one who sets nothing: of a function its probability is explained."""
+    """Return the default settings: of a function the probability is explained."""
     return AttributionSettings(explain=HEADS[classifier.head].usual)
 
 
@@ -34,7 +34,7 @@ class AttributionBatch:
     step_rows: int = 16
 
     def key(self, name: str) -> tuple[str, bytes, bytes, Explain]:
-        """Return what an answer to this request is remembered by."""
+        """Return the key under which an answer to this request is cached."""
         ids = self.batch.ids.where(self.batch.real, OUTSIDE)
         return name, ids.cpu().numpy().tobytes(), self.target.cpu().numpy().tobytes(), self.settings.explain
 
@@ -53,5 +53,12 @@ class AttributionBatch:
 def explained_values(
     logits: np.ndarray[tuple[int, int], np.dtype[np.float64]], target: int, explain: Explain, head: Head
 ) -> Tensor:
-    """Return what is explained [N] of logits [N,L] of texts that share a class."""
+    """Return the explained numbers [N] of texts that share a class.
+
+    Args:
+        logits: [N,L].
+        target: the class.
+        explain: which number, see `rationale.heads.HEADS`.
+        head: of the model.
+    """
     return explained(torch.from_numpy(logits), torch.full((len(logits),), target), explain, head)

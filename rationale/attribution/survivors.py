@@ -1,4 +1,4 @@
-"""Rationales of models that drop tokens: who survived, and the scores that decided it.
+"""Rationales of models that drop tokens: which tokens survived, and the scores that decided it.
 
 One forward pass of the shrinking model; nothing else is computed. Where texts may stop early, what survived
 all the layers that its text ran counts as having survived all there are.
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def drops_none(classifier: Classifier) -> str | None:
-    """Return why a classifier has no survivors; None where it has."""
+    """Return why a classifier has no survivors, or None if it has."""
     from rationale.inference.capabilities import drops_tokens
 
     return None if drops_tokens(classifier) else "the model drops no tokens; every other method works"
@@ -80,7 +80,7 @@ def contribution(classifier: Classifier, batch: Batch) -> Tensor:
 
 
 def n_layers(classifier: Classifier) -> float:
-    """Return the score from which on a piece survived to the end."""
+    """Return the score of a piece that survived to the end."""
     from rationale.models.adaptive import unwrap
     from rationale.models.packed.layers import depth_of
 
@@ -88,7 +88,7 @@ def n_layers(classifier: Classifier) -> float:
 
 
 def at_layer(layer: int, classifier: Classifier) -> float:
-    """Return the score from which on a piece reached that layer, the first being 1, or its text's last.
+    """Return the lowest score of a piece that reached that layer (from 1), or its text's last.
 
     Raises:
         InputError: the model has no such layer.

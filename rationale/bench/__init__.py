@@ -1,4 +1,4 @@
-"""Measured speed beside FLOPs: one model, a grid of them, accuracy against both."""
+"""Measured speed and FLOPs: one model, a grid of models, accuracy against both."""
 
 from rationale.process.lazy import lazily
 

@@ -1,4 +1,4 @@
-"""Accuracy and agreement against speed: one model at several dials, or many trained models."""
+"""Accuracy and agreement against speed: one model at several dials, or a grid of trainings."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ def dial_table(
 ) -> pd.DataFrame:
     """Return a row for each dial: FLOPs saved, tokens in each layer, and metrics with intervals.
 
-    The rationale is the survivors' own: the words with a piece in the last layer. The model's dial is put
-    back afterwards.
+    The rationale is that of survivors: the words with a piece in the last layer. The model's dial is restored
+    afterwards.
 
     Raises:
         InputError: a dial below 0.
@@ -89,7 +89,7 @@ def tune(
 ) -> pd.DataFrame:
     """Train AdapLeR at every point of a grid (gamma, phi, lr, speedup); return every epoch of every run.
 
-    Each run has its folder in `out`, so that a killed search goes on where it stopped. `frontier` marks the
+    Each run has its folder in `out`, so that a killed search resumes where it stopped. `frontier` marks the
     epochs that no other epoch beats in both accuracy and speed on val.
     """
     of = {"content_of_dense": content_of_model(dense), "settings": base.as_record(), "grid": grid}
@@ -111,7 +111,7 @@ def tune(
 
 
 def _named(point: dict[str, float]) -> dict[str, float]:
-    """Return a point under its columns' names: what was aimed at is not what was reached."""
+    """Return a point under its columns' names: a target speed-up is not the one reached."""
     return {"wanted_speedup" if k == "speedup" else k: v for k, v in point.items()}
 
 

@@ -3,9 +3,9 @@
 Ways to run one model, each with one part more: `dense` is Hugging Face's own forward pass with fused
 attention on padded batches; `packed` is ours with nothing removed; `cut` is with the matrices cut; `removal`
 really drops tokens; `exit` lets texts stop early. A cut model's dense original gets random weights, which
-take the same time. Rounds alternate between the ways, so that a slow minute of the machine hits all alike.
-A window is timed once in each way, as texts of a user's own are read: batches that come again are faster than
-life, for libraries keep what they made for their shapes.
+take the same time. Rounds alternate between the ways, so that a slow minute of the machine affects all alike.
+A window is timed once in each way, as a user's own texts are read: repeated batches run faster than in use,
+as libraries cache what they prepare for their shapes.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from transformers import PreTrainedModel
 from eraser import Fault, InputError
 from eraser.progress import progress
 from eraser.types import Floats
-from rationale.hf.classifier import Classifier, cast_once, describe
+from rationale.hf.classifier import Classifier, cast_once
 from rationale.hf.memory import peak_megabytes
 from rationale.models.adaptive import unwrap
 from rationale.models.capabilities import has_dial, is_cut, wrappers
@@ -118,7 +118,7 @@ def bench(
     timings = tuple(Timing(w, tuple(seconds[w]), flops, memory[w]) for w, (flops, _) in found.items())
     mean = float(np.mean([len(w) for w in ordered]))
     kept = found[ways[-1].name][1]
-    return Bench(timings, kept.mean(1), len(ordered), batch_size, mean, describe(classifier), repeat)
+    return Bench(timings, kept.mean(1), len(ordered), batch_size, mean, classifier.where(), repeat)
 
 
 def _batches(classifier: Classifier, ordered: Sequence[Window], size: int) -> list[Batch]:

@@ -1,4 +1,4 @@
-"""A model beside the runtimes that people deploy: time alone and in batches, classes, accuracy, in one run.
+"""A model beside common runtimes: time alone and in batches, classes, accuracy, in one run.
 
 Every way reads every window once alone and once in a batch, so that none profits from what it cached earlier.
 Windows are divided among rounds; in each round the ways take turns on the same windows, and each round starts
@@ -87,7 +87,7 @@ def side_by_side(
     settings: SpeedSettings,
     ways: Sequence[str] = tuple(WAYS),
 ) -> SideBySide:
-    """Time `dense` in the ways that people deploy, and each model in ours, on the same windows.
+    """Time `dense` in common runtimes, and each model in our ways, on the same windows.
 
     Args:
         dense: the dense model that would be deployed, in float32.

@@ -1,8 +1,8 @@
 """Many models side by side: accuracy against FLOPs and against measured time, in one run.
 
-A model is a line of points, one for each dial. What a line is worth is the area under it: accuracy over the
+A model is a line of points, one for each dial. A line is summarised by the area under it: accuracy over the
 share of the dense model's FLOPs, from 0 to 1, the best point that needs no more counting at each share
-(after DACT-BERT, arXiv 2109.11745; below the cheapest point nothing is known but the commonest label).
+(after DACT-BERT, arXiv 2109.11745; below the cheapest point only the commonest label is known).
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def speed_table(
 
 
 def _check_models(dense: Classifier, models: Mapping[str, Classifier]) -> None:
-    """Refuse what would be compared with something else than it was made from."""
+    """Refuse models that were not made from the dense model."""
     for name, model in {"dense": dense, **models}.items():
         if is_efficient(model) == (name == "dense"):
             expected = "a dense model" if name == "dense" else "an adaptive or cut model"
@@ -86,7 +86,7 @@ def _check_models(dense: Classifier, models: Mapping[str, Classifier]) -> None:
 def _point(
     classifier: Classifier, dataset: Dataset, dense_right: Sequence[Any], s: SpeedSettings
 ) -> dict[str, Any]:
-    """Return what one model does, as its dial stands."""
+    """Return one model's accuracy and cost at its current dial."""
     found = predict_split(classifier, dataset, s.split)
     right, kept = _right(classifier, dataset, s.split, found), found.kept
     accuracy, loss = score("accuracy", right, s.seed), compare("accuracy", dense_right, right, s.seed)
@@ -121,7 +121,7 @@ def _right(classifier: Classifier, dataset: Dataset, split: str, found: SplitPre
 def area(table: pd.DataFrame, commonest: float) -> pd.Series[float]:
     """Return each model's area under accuracy over the share of dense FLOPs.
 
-    `commonest` is the share of the commonest label: what can be had for nothing.
+    `commonest` is the share of the commonest label: the accuracy at no cost.
     """
     return pd.Series({
         str(name): _area(1 / rows.flops.to_numpy(), rows.accuracy.to_numpy(), commonest)

@@ -1,6 +1,6 @@
 """A grid of measurements in one run: model sizes × sequence lengths × batch sizes × ways to run.
 
-Big models get random weights: time does not depend on what they say. A shrinking model's thresholds are
+Big models get random weights: time does not depend on their values. A shrinking model's thresholds are
 scaled until it does the wanted share of the dense FLOPs. Rounds alternate between the ways.
 """
 
@@ -25,8 +25,8 @@ from transformers import BertConfig, BertForSequenceClassification, PreTrainedMo
 from rationale import __version__
 from rationale.evaluation.pipeline import PARTS_VERSION
 from rationale.evaluation.stored.part_files import PartRows, part
-from rationale.hf.classifier import SHIPPED, describe, load_classifier, round_matrices
-from rationale.hf.device import pick_device
+from rationale.hf.classifier import SHIPPED, load_classifier
+from rationale.hf.device import pick_device, round_matrices
 from rationale.hf.memory import peak_megabytes
 from rationale.models.adapler import AdaplerForSequenceClassification
 from rationale.models.adaptive import unwrap
@@ -104,14 +104,14 @@ class SuiteRun:
 
     @cached_property
     def where(self) -> dict[str, str]:
-        """What a reader needs to know of the machine."""
+        """The machine and versions."""
         classifier = load_classifier(SHIPPED, device=str(self.device), precision="auto")
         versions = {"torch": torch.__version__, "rationale-suite": __version__}
-        return {"device": describe(classifier), "processor": platform.processor(), **versions}
+        return {"device": classifier.where(), "processor": platform.processor(), **versions}
 
     @property
     def n_done(self) -> int:
-        """How many chunks the folder has already."""
+        """The number of chunks that the folder has already."""
         return sum(self._path(number).exists() for number in range(len(self)))
 
     def compute(self, number: int) -> None:
@@ -135,7 +135,7 @@ class SuiteRun:
 
 
 def measure(suite: Suite, name: str, length: int, device: torch.device) -> Iterator[SuiteCell]:
-    """Yield a cell for each batch size and way; the first way is dense, the yardstick."""
+    """Yield a cell for each batch size and way; the first way is dense, the baseline."""
     bf16 = device.type == "cuda" or torch.ops.mkldnn._is_mkldnn_bf16_supported()
     dense = dense_model(name, device, bf16)
     if length > int(dense.config.max_position_embeddings):
@@ -169,7 +169,7 @@ def dense_model(name: str, device: torch.device, bf16: bool) -> PreTrainedModel:
 def ways_to_run(
     dense: PreTrainedModel, length: int, suite: Suite
 ) -> dict[str, tuple[PreTrainedModel, Runnable]]:
-    """Return name → (model, how it is run on ids and real [B,T])."""
+    """Return name → (model, function that runs it on ids and real [B,T])."""
 
     def whole(model: PreTrainedModel, ids: Tensor, real: Tensor) -> Any:
         return model(input_ids=ids, attention_mask=real)
@@ -212,7 +212,7 @@ def shrinking(
 
 
 def _still(model: PreTrainedModel, device: torch.device) -> PreTrainedModel:
-    """Put a model where it runs, ready to answer and not to learn."""
+    """Put a model on its device, in eval mode and frozen."""
     model.to(device)  # type: ignore[arg-type]
     model.eval()  # type: ignore[no-untyped-call]
     model.requires_grad_(False)

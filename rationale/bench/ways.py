@@ -1,4 +1,4 @@
-"""Ways to run a classifier: for its dense model those that people deploy, and our own.
+"""WAYS to run a classifier: common runtimes for its dense model, and our own.
 
 A way is one function `(classifier, files) → runner` and one line of WAYS. Each gets the same windows;
 preparing them is not timed.

@@ -1,4 +1,4 @@
-"""A model beside the runtimes that people deploy, as lines of text."""
+"""A model beside common runtimes, as lines of text."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""The command `rationale`, as it is started: signals are handled before anything that takes long is imported.
+"""The entry point of the command `rationale`: signals are handled before any slow import.
 
-The commands themselves are in commands.py; `app` and all else of it can be had from here.
+The commands are in commands.py; its names, such as `app`, can be imported from here.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 
 def main() -> None:
-    """Run the command line; bad input is a line a fault on standard error, and exit code 2."""
+    """Run the command line; bad input gives one line per fault on standard error, and exit code 2."""
     with stops_in_one_line(_is_entry):
         here = sys.modules[__name__]
         import_module("rationale.cli.commands").run(here.app)
 
 
 def _is_entry() -> bool:
-    """Return whether this process is there for the command alone."""
+    """Return whether this process was started for the command."""
     return getattr(sys.modules["__main__"], "main", None) is main
 
 

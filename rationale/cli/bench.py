@@ -118,7 +118,7 @@ class _Job:
         return loaded_model(self.model, self.device, self.precision)
 
     def of(self, **more: Any) -> dict[str, Any]:
-        """Return all that a result depends on."""
+        """Return everything that a result depends on."""
         from eraser.files.content import content_of_examples
         from rationale.hf.folder_checks import content_of_model
 
@@ -137,7 +137,7 @@ class _Job:
         return done
 
     def claim(self, by: str, of: dict[str, Any]) -> None:
-        """Take the folder for this work."""
+        """Claim the folder for this work."""
         from eraser.files.owned import claim
 
         claim(self.out, by, of, (self.model, self.dense), (), self.overwrite)
@@ -154,7 +154,7 @@ def _time_removal(job: _Job, settings: Any, repeat: bool) -> None:
 
 
 def _compare_ways(job: _Job, settings: Any, ways: tuple[str, ...], plot: bool) -> None:
-    """Print the model beside what people deploy instead, and draw it."""
+    """Print and draw the model's times beside common runtimes."""
     from dataclasses import asdict
 
     from rationale.bench.side_by_side import side_by_side

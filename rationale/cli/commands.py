@@ -93,7 +93,7 @@ app.command("serve")(serve_command)
 
 
 def _print_version(asked: bool) -> None:
-    """Print the version and leave."""
+    """Print the version and exit."""
     if asked:
         say(f"rationale {__version__}")
         raise typer.Exit
@@ -125,7 +125,7 @@ def run(command: Callable[[], object]) -> None:
 
 
 def _told(error: Exception) -> list[str]:
-    """Return what to say of an error, a line a fault; nothing of one that is the program's own."""
+    """Return what to say of an error, one line per fault; None if it is a bug of this program."""
     if isinstance(error, InputError):
         return str(error).splitlines()
     if out_of_memory(error):
@@ -142,7 +142,7 @@ def _told(error: Exception) -> list[str]:
 
 
 def _refuse_small_limit(command: Sequence[str]) -> None:
-    """Refuse a limit of memory in which torch cannot even be imported: libraries end the process over it."""
+    """Refuse a memory limit in which torch cannot be imported: libraries would abort the process."""
     limit, _ = resource.getrlimit(resource.RLIMIT_AS)
     if limit not in (resource.RLIM_INFINITY, -1) and limit < LEAST and not LIGHT.issuperset(command):
         got = f"a limit of {limit / 1e9:.1f} GB (ulimit -v)"
@@ -150,7 +150,7 @@ def _refuse_small_limit(command: Sequence[str]) -> None:
 
 
 def out_of_memory(error: BaseException) -> bool:
-    """Return whether there was no memory for something: numbers, a file, a library's code."""
+    """Return whether an error means that memory ran out: for numbers, a file, or a library's code."""
     signs = ("memory", "bad_alloc", "failed to map segment", "can't start new thread")
     libraries = isinstance(error, RuntimeError | ImportError) and any(s in str(error) for s in signs)
     refused = isinstance(error, OSError) and error.errno == errno.ENOMEM
@@ -318,14 +318,14 @@ def check_command(
 def _same(
     predictions: Path, data: Path, split: str, extra_labels: Sequence[str], labels: str | None
 ) -> list[object]:
-    """Return the options that `score` and `check` share, as they were given."""
+    """Return the given options that `score` and `check` share."""
     extra = [word for label in extra_labels for word in ("--extra-label", label)]
     names = [] if labels is None else ["--labels", labels]
     return ["--predictions", predictions, "--data", data, "--split", split, *extra, *names]
 
 
 def _say_left_out(left_out: LeftOut, err: bool = False) -> None:
-    """Print what is left out of scores and why, and what counts as wrong."""
+    """Print what is left out of the scores, why, and what counts as wrong."""
     for line in fault_lines(left_out.why):
         say(f"left out: {line}", err)
     for line in left_out.counts:

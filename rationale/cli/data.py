@@ -155,7 +155,7 @@ def import_command(  # noqa: PLR0913 (one option each)
 
 
 def _check_files(files: dict[str, Path], whole: str, options: dict[str, str | None]) -> None:
-    """Refuse no file, two ways of splitting, and options of one file beside several."""
+    """Refuse no files, two ways of splitting, and options of --file beside --train, --val or --test."""
     given = [name for name, value in options.items() if value is not None]
     if not files or (whole in files and len(files) > 1):
         got = ", ".join(f"--{'file' if name == whole else name}" for name in files) or "none"
@@ -198,7 +198,7 @@ def agreement_lines(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
 
 
 def first_command(found: Dataset, folder: Path | None, name: str | None = None) -> list[str]:
-    """Return what to do first with a data set: train a model on it, or score one where it cannot."""
+    """Return the command to try next with a data set: train a model, or score one if it cannot train."""
     data = ["--dataset", name or found.name, *([] if folder is None else ["--data", str(folder)])]
     several = any(SEVERAL in label for label in found.labels)
     if {"train", "val"} <= found.splits.keys() and not several:
@@ -213,7 +213,7 @@ def _each(label: str, several: bool) -> tuple[str, ...]:
 
 
 def listed(names: list[str]) -> str:
-    """Return names, the first of them where they are very many."""
+    """Return the names in a line, only the first if there are very many."""
     more = f", and {len(names) - MOST_LISTED} more" if len(names) > MOST_LISTED else ""
     return ", ".join(names[:MOST_LISTED]) + more
 
@@ -251,7 +251,7 @@ def export_command(  # noqa: PLR0913 (one option each)
 
 
 def _split_of(run: Path, dataset: Dataset) -> tuple[str, ...]:
-    """Return the split that a run is of, where it says so and the data set has it."""
+    """Return a run's split, if it says so and the data set has it."""
     from rationale.evaluation.stored.run_folder import read_facts
 
     split = ((read_facts(run) or {}).get("settings") or {}).get("split")
@@ -259,7 +259,7 @@ def _split_of(run: Path, dataset: Dataset) -> tuple[str, ...]:
 
 
 def _of_run(run: Path | None, method: str | None) -> tuple[str, dict[str, Suggested]]:
-    """Return a method's name, and what it said of each text of a run."""
+    """Return a method's name, and its predictions for the texts of a run."""
     from eraser.data.export.suggestions import read_suggestions
     from rationale.evaluation.stored.run_folder import read_own
 

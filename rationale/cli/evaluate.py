@@ -138,7 +138,7 @@ def _with_inside(planned: Plan) -> tuple[Plan, pd.DataFrame]:
 
 
 def _job(planned: Plan, labels: str | None, data: Path | None, reading: ImportOptions) -> EvaluateJob:
-    """Return what a worker needs to know of the run; paths are absolute, as it may start elsewhere."""
+    """Return the run as a worker needs it; paths are absolute, as it may start elsewhere."""
     import torch
 
     from rationale.runners.jobs import EvaluateJob
@@ -154,7 +154,7 @@ def _job(planned: Plan, labels: str | None, data: Path | None, reading: ImportOp
 
 
 def read_data(dataset: str | None, data: Path | None, split: str, reading: ImportOptions) -> Dataset:
-    """Return the data set of a command's options, and say what was guessed of a table."""
+    """Return the data set of a command's options, and print what was guessed about a table."""
     from eraser.load import is_table, load
 
     found = load(dataset, data, split=split, how=reading)
@@ -177,7 +177,7 @@ def named_classifier(name: str, asked: EvaluateSettings, labels: str | None) -> 
 
 
 def default_model(dataset: str | None, data: Path | None) -> str:
-    """Return the shipped model, where the sample is read: not for a folder that happens to be called so."""
+    """Return the shipped model if the data set is the sample (not a folder of that name)."""
     from rationale.hf.classifier import SHIPPED
 
     if dataset != "sample" and (dataset, data) != (None, None):

@@ -1,4 +1,4 @@
-"""Options of a command made from dataclasses: a field that has a help text is an option.
+"""Options of a command made from dataclasses: each field with a help text is an option.
 
 A command takes the whole object as one keyword-only parameter; its name, type and default are the field's.
 """
@@ -35,8 +35,8 @@ class _Option:
 def from_settings(without: Collection[str] = ()) -> Callable[[Command], Command]:
     """Replace each parameter of a command that is a dataclass, or `partial[dataclass]`, by its options.
 
-    A `partial` lacks the fields that the command fills in later. A field that the command has as a
-    parameter of its own is no option of the dataclass.
+    A `partial` lacks the fields that the command fills in later. A field that is also a parameter of the
+    command is not an option of the dataclass.
 
     Args:
         without: fields that are no options of this command, and keep their default.

@@ -1,4 +1,4 @@
-"""The methods that a command runs: those that are named, or of many those that fit the model."""
+"""The methods that a command runs: those that are named, or the usual ones that fit the model."""
 
 from __future__ import annotations
 
@@ -14,10 +14,9 @@ if TYPE_CHECKING:  # torch is imported when a command runs
 def choose_methods(
     given: str | None, usual: Sequence[str], classifier: TextClassifier, explained: TextClassifier | None
 ) -> tuple[str, ...]:
-    """Return the methods to run; of the usual ones, or of all, those left out are told.
+    """Return the methods to run; usual ones, or `all`, that do not fit are left out, one line each on stderr.
 
-    Each that is left out is a line on stderr. What is named is returned as it is: the run refuses what does
-    not fit.
+    Named methods are returned unchanged: the run refuses what does not fit.
 
     Args:
         given: the option; None for the usual methods.

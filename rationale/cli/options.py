@@ -148,7 +148,7 @@ OnlyEvidence = Annotated[
 
 @dataclass(frozen=True)
 class Training:
-    """What an adaptive model is trained from, and where it goes."""
+    """The dense model, data and output folder of an adaptive model's training."""
 
     dense: Dense
     out: ModelOut
@@ -169,12 +169,12 @@ class Compute:
 
 
 def absolute(path: str) -> str:
-    """Return a file's or folder's full path, for a worker may start elsewhere; a hub id as it is."""
+    """Return a file's or folder's full path, as a worker may start elsewhere; a hub id unchanged."""
     return str(Path(path).resolve()) if Path(path).exists() else path
 
 
 def label_names(text: str | None) -> tuple[str, ...] | None:
-    """Return the names that an option lists."""
+    """Return the comma-separated names of an option."""
     return tuple(text.split(",")) if text else None
 
 

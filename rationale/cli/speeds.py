@@ -62,53 +62,74 @@ def speeds_command(  # noqa: PLR0913 (one option each)
     overwrite: Overwrite = False,
 ) -> None:
     """Compare models: accuracy against FLOPs and measured time, and the area under each curve."""
-    from dataclasses import asdict
-
-    from eraser.files.cells import as_csv
-    from eraser.files.content import content_of_examples
-    from eraser.files.owned import claim, together
-    from eraser.files.whole import write_bytes, write_text
     from eraser.load import load
     from rationale.bench.speeds import SpeedSettings, area, speed_table
     from rationale.bench.ways import ways_named
     from rationale.cli.train import numbers
-    from rationale.hf.folder_checks import content_of_model
     from rationale.hf.memory import keep_freed_memory
-    from rationale.report.plots import png, speed_figure
 
     use_threads(threads)
     keep_freed_memory()
     loaded = load(dataset, data, split=split)
     settings = SpeedSettings(split, tuple(numbers(dials)), windows, batch_size, rounds, seed)
     settings.check()
-    named = ways_named(ways)
-    asked = {"dense": dense, **_named(models)}
-    of = {**asdict(settings), "precision": precision, "device": device, "ways": named}
-    of |= {"content_of_data": content_of_examples(loaded, loaded.examples(split))}
-    of |= {f"content_of_{name}": content_of_model(path) for name, path in asked.items()}
-    if claim(out, "speeds", of, asked.values(), (), overwrite):
-        say(f"already done: {out}", err=True)
+    named, asked = ways_named(ways), _named(models)
+    how = {"precision": precision, "device": device, "ways": named}
+    if _is_done(out, {"dense": dense, **asked}, loaded, settings, how, overwrite):
         return
-    found = {n: loaded_model(path, device, precision) for n, path in _named(models).items()}
+    found = {name: loaded_model(path, device, precision) for name, path in asked.items()}
     table = speed_table(loaded_model(dense, device, precision), found, loaded, settings)
     beside = _beside(dense, models, loaded, settings, named) if named and on_cpu(device) else None
     labels = [e.label for e in loaded.splits[split]]
     areas = area(table, max(map(labels.count, set(labels))) / len(labels))
+    _write(table, areas, beside, out)
+    say(f"{loaded.name} {split}, n = {len(labels)}; {table['where'].dropna().iloc[0]}")
+    _say(table, areas, beside)
+    say_next("evaluate", *of_data(dataset, data), "--model", next(iter(asked.values())), "--dense", dense)
+
+
+def _is_done(  # noqa: PLR0913 (what a result depends on, and where it goes)
+    out: Path, models: dict[str, str], dataset: Any, settings: Any, how: dict[str, Any], overwrite: bool
+) -> bool:
+    """Take the folder for this work; return whether it holds it already, and say so."""
+    from dataclasses import asdict
+
+    from eraser.files.content import content_of_examples
+    from eraser.files.owned import claim
+    from rationale.hf.folder_checks import content_of_model
+
+    of = {**asdict(settings), **how}
+    of |= {"content_of_data": content_of_examples(dataset, dataset.examples(settings.split))}
+    of |= {f"content_of_{name}": content_of_model(path) for name, path in models.items()}
+    done = claim(out, "speeds", of, models.values(), (), overwrite)
+    if done:
+        say(f"already done: {out}", err=True)
+    return done
+
+
+def _write(table: Any, areas: Any, beside: Any, out: Path) -> None:
+    """Write tables and figures to the folder that was claimed."""
+    from eraser.files.cells import as_csv
+    from eraser.files.owned import together
+    from eraser.files.whole import write_bytes, write_text
+    from rationale.report.plots import png, speed_figure
+
     with together(out) as new:
         write_text(new / "speeds.csv", as_csv(table))
         write_text(new / "areas.csv", as_csv(areas.rename_axis("model").reset_index(name="area")))
         write_bytes(new / "speeds.png", png(speed_figure(table)))
         if beside is not None:
             _write_ways(beside, new)
-    say(f"{loaded.name} {split}, n = {len(labels)}; {table['where'].dropna().iloc[0]}")
+
+
+def _say(table: Any, areas: Any, beside: Any) -> None:
+    """Print models and dials, the areas, and what people deploy instead."""
     shown = table[list(PRINTED_COLUMNS)].rename(columns=HEADS)
     say_lines(shown.to_string(index=False, float_format=digits))
     say("area under accuracy over the fraction of the dense FLOPs ↑")
     say_lines(areas.to_string(float_format=digits))
     if beside is not None:
         say_side_by_side(beside)
-    first = next(iter(_named(models).values()))
-    say_next("evaluate", *of_data(dataset, data), "--model", first, "--dense", dense)
 
 
 def _named(models: list[str]) -> dict[str, str]:
@@ -122,14 +143,14 @@ def _named(models: list[str]) -> dict[str, str]:
 
 
 def loaded_model(path: str, device: str, precision: Any) -> Any:
-    """Load a model that is only run: its matrices are rounded once where it runs in bf16."""
+    """Load a model for inference: if it runs in bf16, its matrices are rounded once."""
     from rationale.hf.classifier import cast_once, load_classifier
 
     return cast_once(load_classifier(path, device=device, precision=precision))
 
 
 def on_cpu(device: str) -> bool:
-    """Return whether a device is the CPU, where alone other libraries' ways are timed; if not, say so."""
+    """Return whether a device is the CPU, the only one on which runtimes are compared; if not, say so."""
     from rationale.hf.device import pick_device
 
     if pick_device(device).type == "cpu":
@@ -139,7 +160,7 @@ def on_cpu(device: str) -> bool:
 
 
 def _beside(dense: str, models: list[str], dataset: Any, settings: Any, ways: tuple[str, ...]) -> Any:
-    """Time the models beside what people deploy instead of them."""
+    """Time the models beside common runtimes of the dense model."""
     from rationale.bench.side_by_side import side_by_side
 
     ours = {name: loaded_model(path, "cpu", "float32") for name, path in _named(models).items()}
@@ -147,7 +168,7 @@ def _beside(dense: str, models: list[str], dataset: Any, settings: Any, ways: tu
 
 
 def say_side_by_side(found: Any) -> None:
-    """Print a model beside what people deploy instead, the fastest way first."""
+    """Print a model beside common runtimes, the fastest first."""
     from rationale.bench.ways_table import as_text
 
     say_lines(as_text(found))

@@ -30,7 +30,7 @@ LONG = 150  # words of a text, on average, from which the recipe for long texts 
 
 
 def _apply_recipe(context: typer.Context, name: str | None) -> str | None:
-    """Let a recipe's values be the command's defaults: an option that is given wins."""
+    """Make a recipe's values the command's defaults: given options win."""
     if name is not None:
         context.default_map = {**(context.default_map or {}), **recipe_options(name)}
     return name
@@ -77,7 +77,7 @@ def train_dense_command(  # noqa: PLR0913 (one option each)
 
 
 def of_data(dataset: str | None, data: Path | None) -> list[str]:
-    """Return the options that name a data set, as they were given."""
+    """Return the given options that name a data set."""
     given = {"--dataset": dataset, "--data": data}
     return [word for name, value in given.items() if value is not None for word in (name, str(value))]
 
@@ -132,11 +132,11 @@ def train_prune_command(*, training: Training, settings: PruneSettings) -> None:
 def train_recipe(
     name: str, training: Training, settings: AdaptiveSettings, preset: str | None = None
 ) -> None:
-    """Train what RECIPES has under a name; print how accurate and how fast the model is.
+    """Train a model of RECIPES; print its accuracy and speed-up.
 
     Args:
         name: of RECIPES.
-        training: from what, and where to.
+        training: the dense model, data and output folder.
         settings: the recipe's.
         preset: the name in RECIPE_OPTIONS that the settings came from, for the record.
     """
@@ -212,7 +212,7 @@ def tune_adapler_command(  # noqa: PLR0913 (one option each)
 
 
 def _chosen(frontier: Any) -> str:
-    """Return the run of the fastest epoch within the tolerance; of the most accurate one if none is."""
+    """Return the run with the fastest epoch within the tolerance, or else the most accurate epoch."""
     fit = frontier[frontier.within_tolerance.astype(bool)]
     return str((fit if len(fit) else frontier.sort_values("val_accuracy")).run.iloc[-1])
 

@@ -48,7 +48,7 @@ def app_command(
         "here": _full("."),
     }
     told = {VARIABLE: json.dumps(start)} | {n: _full(os.environ[n]) for n in FOLDERS if os.environ.get(n)}
-    # Streamlit reads settings and secrets from a folder .streamlit in the current one: strangers' there.
+    # Streamlit reads settings and secrets from a folder .streamlit in the current one, which is not trusted.
     installed = Path(viewer.origin).resolve().parent
     how = [str(port), "browser" if browser else "none"]
     found = children.run(VIEWER, how, told, cwd=installed)
@@ -56,7 +56,7 @@ def app_command(
 
 
 def _full(path: str | Path) -> str:
-    """Return a path that means the same in any current folder."""
+    """Return the path, absolute if it is local."""
     return str(Path(path).absolute())
 
 

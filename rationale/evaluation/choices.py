@@ -1,4 +1,4 @@
-"""What a run does where nobody says: the methods, rationale lengths and outputs that suit the model."""
+"""The defaults of a run: the methods, rationale lengths and outputs that suit the model."""
 
 from __future__ import annotations
 

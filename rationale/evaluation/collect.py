@@ -1,8 +1,8 @@
-"""The batches of a run, one after another → what its tables, pages and files stand on, in one pass.
+"""The batches of a run, one after another → the numbers behind its tables, pages and files, in one pass.
 
 Nothing that grows with the number of examples stays in memory: columns go to per_example.parquet, official
 predictions to their files. Of the examples themselves only those worth a look are kept; all, where the data
-have single annotators or communities (people.py).
+have single annotators or communities (rationale/report/annotators.py).
 """
 
 from __future__ import annotations
@@ -115,7 +115,7 @@ def _lowest(found: list[NotableExample]) -> list[NotableExample]:
 def _example(
     evaluation: Evaluation, precision: Mapping[str, list[MetricColumns]], index: int, number: float | None
 ) -> dict[str, Any]:
-    """Return one example as the page shows it, a row a method with its average precision."""
+    """Return one example as the page shows it, one row per method with its average precision."""
     item, first = evaluation.items[index], next(iter(precision))
     return {
         "item": item,
@@ -133,7 +133,7 @@ def _example(
 
 
 def marked_words(evaluation: Evaluation, method: str, index: int) -> list[tuple[str, str]]:
-    """Return (words, hit | missed | extra | '') of one example, people against the method.
+    """Return (words, hit | missed | extra | '') of one example, annotators against the method.
 
     Words after one another that are alike stand together.
     """
@@ -175,7 +175,7 @@ class Official(ExitStack):
 
 @dataclass(frozen=True)
 class RunSummary:
-    """What a run has to show, but for the tables made of its columns."""
+    """A run's results, except for the tables made from its columns."""
 
     settings: EvaluateSettings
     budgets: tuple[str, ...]
@@ -189,15 +189,43 @@ class RunSummary:
     kind: Kind = "class"
 
 
+@dataclass
+class _Totals:
+    """What the batches so far say beside their columns; `batches` where they are wanted too."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    told: Counter[str] = field(default_factory=Counter)
+    devices: set[str] = field(default_factory=set)
+    savings: ComputeSavings | None = None
+    batches: list[Evaluation] = field(default_factory=list)
+
+    def add(self, batch: Evaluation, keep: bool) -> None:
+        """Add one more batch."""
+        self.counts.update(_counts(batch))
+        self.told.update(batch.counts)
+        self.devices |= batch.devices
+        if self.savings is None or batch.savings is None:
+            self.savings = batch.savings
+        else:
+            self.savings += batch.savings
+        self.batches += [batch] if keep else []
+
+    def notes(self) -> tuple[str, ...]:
+        """What a reader must know of the counts, and what was saved."""
+        n = self.counts["examples"]
+        counted = (f"{what} in {found} of {n} examples" for what, found in self.told.items() if found)
+        return (*counted, *(self.savings.notes if self.savings else ()))
+
+
 def collect(batches: Iterable[Evaluation], folder: Path, keep: bool) -> RunSummary:
     """Write the columns and the official predictions of all batches; return what else they say.
 
-    `keep`: whether the batches themselves are wanted too (as `people`).
+    Args:
+        batches: of one run, at least one.
+        folder: where files go.
+        keep: whether the batches themselves are wanted too (as `people`).
     """
-    notable, people, counts, told = NotableExamples(), list[Evaluation](), Counter[str](), Counter[str]()
-    devices = set[str]()
-    kind: Kind = "class"
-    saved: ComputeSavings | None = None
+    notable, totals = NotableExamples(), _Totals()
     with (
         whole(folder / PER_EXAMPLE) as path,
         ColumnsWriter(path) as writer,
@@ -212,26 +240,20 @@ def collect(batches: Iterable[Evaluation], folder: Path, keep: bool) -> RunSumma
             times.add(ids, per_example_times(batch))
             official.add(batch)
             notable.add(batch, columns)
-            counts.update(_counts(batch))
-            told.update(batch.counts)
-            devices, kind = devices | batch.devices, batch.kind
-            saved = batch.savings if saved is None or batch.savings is None else saved + batch.savings
-            people += [batch] if keep else []
-    found = ColumnsFile(folder / PER_EXAMPLE)
-    explained = "number" if kind == "value" else batch.settings.explain
-    counted = (f"{what} in {n} of {counts['examples']} examples" for what, n in told.items() if n)
-    notes = (*batch.notes, *counted, *(saved.notes if saved else ()), *convergence_notes(found, explained))
+            totals.add(batch, keep)
+    found, last = ColumnsFile(folder / PER_EXAMPLE), batch
+    explained = "number" if last.kind == "value" else last.settings.explain
     return RunSummary(
-        batch.settings,
-        batch.budgets,
-        counts,
-        "; ".join(sorted(devices)),
-        notes,
-        found,
-        ColumnsFile(folder / TIMES),
-        notable.sections(),
-        joined(people) if people else None,
-        kind,
+        settings=last.settings,
+        budgets=last.budgets,
+        counts=totals.counts,
+        device="; ".join(sorted(totals.devices)),
+        notes=(*last.notes, *totals.notes(), *convergence_notes(found, explained)),
+        columns=found,
+        times=ColumnsFile(folder / TIMES),
+        sections=notable.sections(),
+        people=joined(totals.batches) if totals.batches else None,
+        kind=last.kind,
     )
 
 
@@ -245,7 +267,7 @@ def _counts(evaluation: Evaluation) -> dict[str, int]:
 
 
 def convergence_notes(columns: ColumnMap, explain: str) -> tuple[str, ...]:
-    """Return by how much the scores of methods that should be complete miss what they should sum to."""
+    """Return notes on the distance between the scores of complete methods and their expected sum."""
     notes = []
     for name, at, method in columns:
         if name != DELTA:

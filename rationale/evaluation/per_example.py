@@ -1,4 +1,4 @@
-"""What is measured on each example: every metric, cost, agreement of methods, what reached each layer."""
+"""What is measured on each example: every metric, cost, agreement between methods, words per layer."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ WORDS = "words"  # … the layer
 
 
 def per_example_metrics(evaluation: Evaluation) -> dict[Key, list[MetricColumns]]:
-    """Measure everything on every example, once; None where it is undefined."""
+    """Measure everything on every example; None where it is undefined."""
     truths = [item.truth for item in evaluation.items]
     first = evaluation.budgets[0]
     found: dict[Key, list[MetricColumns]] = {}
@@ -53,9 +53,9 @@ def per_example_metrics(evaluation: Evaluation) -> dict[Key, list[MetricColumns]
 
 
 def per_example_times(evaluation: Evaluation) -> dict[Key, list[MetricColumns]]:
-    """Return the milliseconds of each method on every example, which no two runs have the same.
+    """Return the milliseconds of each method on every example, which differ between runs.
 
-    None where they are not known: of an explanation made elsewhere.
+    None for an explanation made elsewhere, whose time is not known.
     """
     known = {m: evaluation.milliseconds[m] for m in evaluation.settings.methods}
     return {
@@ -73,7 +73,7 @@ def _convergence_deltas(evaluation: Evaluation) -> dict[Key, list[MetricColumns]
 
 
 def _taus(evaluation: Evaluation) -> dict[Key, list[MetricColumns]]:
-    """Return how alike every two methods rank the words of an example; None where one is constant."""
+    """Return Kendall's τ-b between each two methods' rankings of words; None where one is constant."""
     taus = method_taus(evaluation)
     pairs = combinations(enumerate(evaluation.settings.methods), 2)
     return {
@@ -83,7 +83,7 @@ def _taus(evaluation: Evaluation) -> dict[Key, list[MetricColumns]]:
 
 
 def _drops(evaluation: Evaluation) -> dict[Key, list[MetricColumns]]:
-    """Return how far the predicted class's probability, or what else was explained, falls at each share."""
+    """Return how far the explained answer, such as a class's probability, falls at each share of words."""
     first = evaluation.budgets[0]
     found: dict[Key, list[MetricColumns]] = {}
     for method in (m for m in evaluation.settings.methods if m not in evaluation.unranked):
@@ -97,7 +97,10 @@ def _drops(evaluation: Evaluation) -> dict[Key, list[MetricColumns]]:
 
 
 def _layers(evaluation: Evaluation) -> dict[Key, list[MetricColumns]]:
-    """Measure the words that reached each layer, beside other methods' as many, where people marked some."""
+    """Measure the words that reached each layer, and the same number of other methods' top words.
+
+    Only where annotators marked some.
+    """
     first, methods = evaluation.budgets[0], evaluation.settings.methods
     if SURVIVORS not in methods:
         return {}

@@ -1,7 +1,7 @@
-"""One chunk of an evaluation: predict, attribute, extract, ablate; what each step gives is kept in parts.
+"""One chunk of an evaluation: predict, attribute, extract, ablate; each step's results are kept in parts.
 
-A part is a file named by what its numbers depend on; one that is there is not computed again. What the
-parts say is read by `predictions.py`.
+A part is a file named by what its numbers depend on; an existing part is not computed again.
+`predictions.py` reads them.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ PARTS_VERSION = 5  # to be raised by a change that makes a method of this packag
 
 @dataclass(frozen=True)
 class Item:
-    """One example as the run sees it."""
+    """One example of a run: its text, gold rationale and windows."""
 
     example: Example
     text: Text
@@ -49,7 +49,7 @@ class Item:
 
 
 class ChunkResults(NamedTuple):
-    """What the model and all methods say of a chunk's items.
+    """The results of a model and all methods for a chunk's items.
 
     Probabilities [item, C] for whole texts, the class explained of each item, each method's results in the
     order of the items, and where leave_one_out was run the ablations of its ordering turned round.
@@ -62,7 +62,7 @@ class ChunkResults(NamedTuple):
 
 
 def get_method(method: str) -> Method:
-    """Return a method that `EvaluateSettings.check` has let pass."""
+    """Return a method whose name `EvaluateSettings.check` has accepted."""
     found = method_named(method)
     assert found is not None
     return found
@@ -86,7 +86,7 @@ class EvaluationRun:
     imported: Mapping[str, ImportedMethod] = field(default_factory=dict)
 
     def fresh(self) -> EvaluationRun:
-        """Return the run with nothing remembered of earlier examples."""
+        """Return the run with an empty cache."""
         passes = PassCache()
         same = self.explained.model is self.classifier.model
         explained = replace(self.explained, passes=passes if same else PassCache())
@@ -102,14 +102,14 @@ class EvaluationRun:
     def _carrying(self, items: list[Item]) -> list[Item]:
         """Return the items, without the marks of those whose labels lack the one that is explained.
 
-        What people marked there speaks for other labels.
+        What annotators marked there speaks for other labels.
         """
         targets = self._targets(items, self._predicted(items))
         labels = [self.classifier.labels[target] for target in targets]
         return [replace(i, truth=marked_for(i.truth, x)) for i, x in zip(items, labels, strict=True)]
 
     def compute(self, items: Sequence[Item]) -> ChunkResults:
-        """Return what the model and each method say of a chunk; parts that the folder lacks are computed."""
+        """Return the results of the model and each method for a chunk; missing parts are computed."""
         probs = self._predicted(items)
         targets = self._targets(items, probs)
         matched = sorted({b.method for b in self.budgets if b.kind == "match" and b.method is not None})
@@ -125,7 +125,7 @@ class EvaluationRun:
         )
 
     def savings(self, items: Sequence[Item]) -> ComputeSavings | None:
-        """Return what a model saved on these texts, where it was made to save something."""
+        """Return what a model saved on these texts, or None if it was not made to save anything."""
         asked = self.classifier
         if asked.opaque:
             return None
@@ -144,7 +144,7 @@ class EvaluationRun:
         return savings_of(asked, [len(w) for w in windows], kept)
 
     def other_answers(self, items: Sequence[Item], results: ChunkResults) -> dict[str, int]:
-        """Return in how many examples an explanation made elsewhere is of another answer than the run's."""
+        """Return the number of examples for which an imported explanation explains another answer."""
         labels, found = self.classifier.labels, {}
         for method, given in self.imported.items():
             told = [given.examples[item.example.id] for item in items]
@@ -185,7 +185,7 @@ class EvaluationRun:
         return [mask_from_indices(row["own"], i.truth.n_words) for i, row in zip(items, rows, strict=True)]
 
     def _uses(self, method: str, items: Sequence[Item]) -> dict[str, Any]:
-        """Return what a method's scores depend on: settings, or what was said elsewhere."""
+        """Return what a method's scores depend on: settings, or the explanations file."""
         if (given := self.imported.get(method)) is None:
             return {name: getattr(self.settings, name) for name in get_method(method).uses}
         return {"explanations": [given.examples[item.example.id].to_row() for item in items]}
@@ -208,7 +208,7 @@ class EvaluationRun:
     def _reversed(
         self, items: Sequence[Item], results: Sequence[MethodResult]
     ) -> list[tuple[ErasedAnswers, ...]]:
-        """Return the ablations of leave_one_out's ordering turned round: likely the worst there is."""
+        """Return the ablations of leave_one_out's ordering reversed, which is likely the worst ordering."""
         elements = [self.elements(item) for item in items]
         scores = [-e.scores(result.scores) for e, result in zip(elements, results, strict=True)]
         depends = [[s.tolist() for s in scores], self.settings.fractions, *self._told(elements)]
@@ -256,7 +256,7 @@ class EvaluationRun:
         return Elements.of(item.truth, self.settings.unit, self.settings.sentence_score)
 
     def _told(self, elements: Sequence[Elements]) -> list[Any]:
-        """Return what parts depend on where sentences are picked, and nothing where words are."""
+        """Return what parts depend on when sentences are picked; nothing when words are."""
         s = self.settings
         return [] if s.unit == "word" else [s.unit, s.sentence_score, [e.starts for e in elements]]
 
@@ -326,7 +326,7 @@ class EvaluationRun:
     def _ablate(
         self, items: Sequence[Item], rationales: Sequence[dict[str, Mask]]
     ) -> list[tuple[ErasedAnswers, ...]]:
-        """Return for each item what the model says without, and with only, each of its rationales."""
+        """Return for each item the model's answers without, and with only, each of its rationales."""
         erasures = [
             erasure
             for item, by_name in zip(items, rationales, strict=True)

@@ -31,11 +31,11 @@ from rationale.text_classifier import TextClassifier, labelled_as
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What was measured of some examples of a run, or of all: predictions by (method, budget), and cost.
+    """What was measured on some examples of a run, or on all: predictions by (method, budget), and cost.
 
-    Of each method the milliseconds of every example, and by how much its scores miss what they should sum
-    to (None where nothing is promised). `counts` are numbers of examples by what is to be told of them;
-    `unranked` are the methods that picked words without ranking them.
+    For each method, `milliseconds` has the time of every example, `convergence_deltas` the distance of its
+    scores from their expected sum (None for methods that promise none). `counts` are numbers of examples by
+    the note that counts them; `unranked` are the methods that picked words without ranking them.
     """
 
     settings: EvaluateSettings
@@ -77,7 +77,7 @@ def joined(batches: Sequence[Evaluation]) -> Evaluation:
 
 @dataclass(frozen=True)
 class Plan:
-    """A run whose settings were checked, and its examples, computed chunk by chunk; `done`: it was there."""
+    """A checked run and its examples, computed chunk by chunk; `done`: the folder held it already."""
 
     run: EvaluationRun
     dataset: Dataset
@@ -101,7 +101,7 @@ class Plan:
         run.savings(items)
 
     def batch(self, number: int) -> Evaluation:
-        """Return what was measured of one chunk, read from its parts; those missing are computed."""
+        """Return what was measured on one chunk, read from its parts; missing ones are computed."""
         run, settings = self.run.fresh(), self.run.settings
         items = self._items(run, number)
         results, budgets = run.compute(items), tuple(map(str, run.budgets))
@@ -146,17 +146,23 @@ def plan(  # noqa: PLR0913 (what a run is made of)
     overwrite: bool = False,
     imports: Imports = NO_IMPORTS,
 ) -> Plan:
-    """Refuse settings that cannot be carried out; return what a run in `folder` consists of.
+    """Check the settings, claim the folder, and return the run: chunks of examples, computed on demand.
 
-    Where the classifier drops tokens, methods other than its own explain `dense`, by default its own
-    weights with nothing removed; what is said without and with only a rationale is always its own answer.
-    Of `imports` each is a row, whose name stands among the settings' methods.
+    Args:
+        classifier: the model whose answers are measured.
+        dataset: with the split that the settings name.
+        settings: the choices of the run.
+        folder: where its parts and tables go.
+        dense: what methods other than the classifier's own explain where it drops tokens; by default its own
+            weights with nothing removed. Faithfulness always asks the classifier itself.
+        overwrite: whether other work of this suite in the folder makes room.
+        imports: explanations made elsewhere; each is a row, whose name stands among the settings' methods.
+
+    Raises:
+        InputError: the settings cannot be carried out, or the folder holds something else.
     """
     dataset = explaining(dataset, settings)
-    known = {name: m for name in (*METHODS, *settings.methods) if (m := method_named(name)) is not None}
-    imports.check(known)
-    choosing = (*(name for name, m in known.items() if m.selection_threshold is not None), *imports.choosing)
-    settings.check((*known, *imports.names), choosing)
+    _check_settings(settings, imports)
     classifier = labelled_as(classifier, dataset.labels, settings.model)
     if dense is not None:
         dense = labelled_as(dense, dataset.labels, settings.dense or settings.model)
@@ -166,9 +172,7 @@ def plan(  # noqa: PLR0913 (what a run is made of)
     examples, left_out = explained_examples(dataset, drawn, imports)
     settings.target_label(classifier.labels, HEADS[classifier.head].kind)  # refused before a folder is made
     check_asked(classifier, settings, settings.threshold, settings.model)
-    if settings.unit == "sentence" and not any(_several(dataset, e) for e in examples):
-        message = "each text is one sentence, so that none can be picked; unit word scores its words"
-        raise InputError(Fault.of(message, dataset.source))
+    _check_unit(settings, dataset, examples)
     share, note = _human_share(dataset, settings.split, settings.unit)
     budgets = settings.resolved_budgets(share)
     hashes = (classifier.identity(), explained.identity())
@@ -188,6 +192,21 @@ def plan(  # noqa: PLR0913 (what a run is made of)
         *imports.notes,
     )
     return Plan(run, dataset, examples, notes, done)
+
+
+def _check_settings(settings: EvaluateSettings, imports: Imports) -> None:
+    """Refuse unknown names, and a budget that no method of the run can fill."""
+    known = {name: m for name in (*METHODS, *settings.methods) if (m := method_named(name)) is not None}
+    imports.check(known)
+    choosing = (*(name for name, m in known.items() if m.selection_threshold is not None), *imports.choosing)
+    settings.check((*known, *imports.names), choosing)
+
+
+def _check_unit(settings: EvaluateSettings, dataset: Dataset, examples: Sequence[Example]) -> None:
+    """Refuse to pick sentences where no text has several."""
+    if settings.unit == "sentence" and not any(len(dataset.text(e).sentence_starts) > 1 for e in examples):
+        message = "each text is one sentence, so that none can be picked; unit word scores its words"
+        raise InputError(Fault.of(message, dataset.source))
 
 
 def explaining(dataset: Dataset, settings: EvaluateSettings) -> Dataset:
@@ -233,7 +252,7 @@ def evaluate(  # noqa: PLR0913 (what a run is made of)
     overwrite: bool = False,
     imports: Imports = NO_IMPORTS,
 ) -> Evaluation:
-    """Run every method on the split, or take from `folder/parts` what an earlier run left there; see plan.
+    """Run every method on the split, reusing the parts of an earlier run in `folder/parts`; see `plan`.
 
     All of it is held in memory; `plan(…).batches()` is not.
     """
@@ -242,7 +261,7 @@ def evaluate(  # noqa: PLR0913 (what a run is made of)
 
 
 def chosen(examples: Sequence[Example], settings: EvaluateSettings) -> Sequence[Example]:
-    """Return the first `limit` examples, or a `sample`, in their order; all where there are fewer.
+    """Return the first `limit` examples, or a random `sample`, in their order; all if there are fewer.
 
     With one seed a smaller sample is part of a larger one.
     """
@@ -278,13 +297,8 @@ def _depth(classifier: Any) -> int:
     return int(n_layers(classifier)) if drops_tokens(classifier) else 0
 
 
-def _several(dataset: Dataset, example: Example) -> bool:
-    """Return whether a text has several sentences."""
-    return len(dataset.text(example).sentence_starts) > 1
-
-
 def _of_units(settings: EvaluateSettings) -> tuple[str, ...]:
-    """Return what a reader must know of a run that picks sentences."""
+    """Return notes for the reader of a run that picks sentences."""
     if settings.unit == "word":
         return ()
     how = f"a sentence's score is the {settings.sentence_score} of its words'"
@@ -292,7 +306,7 @@ def _of_units(settings: EvaluateSettings) -> tuple[str, ...]:
 
 
 def _human_share(dataset: Dataset, split: str, unit: Unit) -> tuple[float, tuple[str, ...]]:
-    """Return the mean human share on train; where train has no evidence on val; else on the split."""
+    """Return the mean human share on train (else val, else the split), and a note that says so."""
     of = "" if unit == "word" else " of sentences"
     for name in ("train", "val", split):
         if name in dataset.splits and not np.isnan(share := dataset.human_share(name, unit == "sentence")):
@@ -301,7 +315,7 @@ def _human_share(dataset: Dataset, split: str, unit: Unit) -> tuple[float, tuple
 
 
 def told(classifier: TextClassifier, dataset: Dataset, settings: EvaluateSettings) -> tuple[str, ...]:
-    """Return what a reader must know of answers that are not one class, read from as many logits."""
+    """Return notes for the reader where answers are not one class of several logits."""
     match HEADS[classifier.head].kind:
         case "labels":
             return (

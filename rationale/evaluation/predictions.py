@@ -1,4 +1,4 @@
-"""The parts of a chunk → its predictions, as metrics read them."""
+"""The parts of a chunk → its predictions, in the form that metrics read."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from rationale.text_classifier import TextClassifier
 
 @dataclass(frozen=True)
 class Reader:
-    """Makes predictions of what a run computed; nothing is computed here."""
+    """Makes predictions from what a run computed; nothing is computed here."""
 
     classifier: TextClassifier
     settings: EvaluateSettings

@@ -1,4 +1,4 @@
-"""What a model that drops tokens, or stops early, saved on the texts of a run."""
+"""What a model that drops tokens or stops early saved on the texts of a run."""
 
 from __future__ import annotations
 

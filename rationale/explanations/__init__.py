@@ -1,1 +1,1 @@
-"""Explanations made elsewhere: their record and file, how tokens become words, how each tool's are read."""
+"""Explanations made elsewhere: their file, how tokens become words, how each tool's are read."""

@@ -1,8 +1,8 @@
-"""Tokens → characters of a text → words: whatever made the tokens, they are found by what they are made of.
+"""Tokens → characters of a text → words: tokens of any tokenizer are found by their characters.
 
-Case, accents, white space and compatibility forms (NFKC) are passed over on both sides. A token that does not
-stand where the one before it ended is looked for further on, and left out where more of those after it
-follow without it. Axes: T token, W word.
+Case, accents, white space and compatibility forms (NFKC) are ignored on both sides. A token that does not
+follow the one before it is looked for further on; it is left out if that lets more of the later tokens
+follow. Axes: T token, W word.
 """
 
 from __future__ import annotations
@@ -29,37 +29,37 @@ SHORT_REACH = 8  # … for each that matches, where fewer than CONTEXT are left
 
 @dataclass(frozen=True)
 class Placed:
-    """Where tokens stand in a text: characters of each [T], and which of them are a tokenizer's own marks."""
+    """Where tokens stand in a text: the characters of each [T], and which tokens are special."""
 
     places: tuple[Place, ...]
     special: tuple[bool, ...]
 
     @property
     def found(self) -> int:
-        """How many stand in the text."""
+        """The number of tokens found in the text."""
         return sum(place is not None for place in self.places)
 
     @property
     def lost(self) -> int:
-        """How many should and do not."""
+        """The number of tokens not found."""
         return len(self.places) - self.found - sum(self.special)
 
 
 @lru_cache(maxsize=2**14)
 def plain(character: str) -> str:
-    """Return a character without case and accents, in its compatibility form; nothing of what is not seen."""
+    """Return a character without case and accents, in its compatibility form; "" for an invisible one."""
     folded = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", character).casefold())
     return "".join(c for c in folded if unicodedata.category(c) not in ("Mn", "Cc", "Cf") and not c.isspace())
 
 
 def plain_text(string: str) -> tuple[str, list[int]]:
-    """Return a text's plain characters, and which character of the text each comes from."""
+    """Return a text's plain characters, and the index in the text that each comes from."""
     found = [(p, i) for i, c in enumerate(string) for p in plain(c)]
     return "".join(p for p, _ in found), [i for _, i in found]
 
 
 def place_tokens(tokens: Sequence[str], string: str) -> Placed:
-    """Return where tokens stand in a text, read in the way by which most of them are found."""
+    """Return where tokens stand in a text, in the reading that finds most of them."""
     there = plain_text(string)
     read = (texts for reading in READINGS.values() if (texts := reading(tokens)) is not None)
     return max((_placed(tokens, texts, string, there) for texts in read), key=lambda placed: placed.found)
@@ -93,9 +93,9 @@ def _placed(tokens: Sequence[str], texts: Sequence[str], string: str, there: tup
 def _further_on(
     whole: str, at: int, pieces: Sequence[str], marks: Sequence[bool], unknown: Sequence[bool], i: int
 ) -> int:
-    """Return where a token stands that is not at its place; -1 for nowhere.
+    """Return where a token stands further on; -1 if nowhere.
 
-    With those after it, or else alone; but not where more of those after it stand here without it.
+    It is looked for together with later tokens, then alone; not if more later tokens follow here without it.
     """
     ahead, last = pieces[i], i + 1
     while len(ahead) < CONTEXT and last < len(pieces) and not (marks[last] or unknown[last]):
@@ -125,7 +125,7 @@ def _in_a_row(whole: str, at: int, pieces: Sequence[str]) -> int:
 
 
 def _place_unknown(places: list[Place], unknown: Sequence[bool], string: str) -> None:
-    """Give unknown tokens the words between their neighbours, where these are as many."""
+    """Give unknown tokens the words between their neighbours, if there is one word per token."""
     end = 0
     for is_unknown, group in groupby(range(len(places)), key=lambda i: unknown[i] and places[i] is None):
         inside = list(group)

@@ -1,4 +1,4 @@
-"""What was said of each text → a row of a run; texts of which nothing can be made are refused or counted."""
+"""Scores of each text → a row of a run; unusable texts are refused or counted."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Told = tuple[str, Scored | Fault]  # of the example of that id
 
 @dataclass(frozen=True)
 class CollectOptions:
-    """How scores of pieces become those of words, and what a row's file says of itself."""
+    """How scores of pieces become those of words, and the header of the row's file."""
 
     reduce: Reduce = "sum"
     skip_invalid: bool = False
@@ -27,11 +27,10 @@ class CollectOptions:
 def collected(
     name: str, told: Iterable[Told], texts: Mapping[str, Text], how: CollectOptions
 ) -> ImportedMethod:
-    """Return what was said of texts by their ids.
+    """Return the explanations of texts by their ids.
 
     Raises:
-        InputError: of a text that is not there, or of which the tokens are not; all such, unless they are to
-            be left out.
+        InputError: a text or its tokens are not in the data set; all such, unless they are left out.
     """
     found: list[WordExplanation] = []
     faults: list[Fault] = []

@@ -1,4 +1,4 @@
-"""Which examples of a run have explanations from elsewhere: those that lack one are refused, or left out."""
+"""Which examples of a run have imported explanations; those that lack one are refused or left out."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ NAMED = 3  # of the examples that lack an explanation
 
 @dataclass(frozen=True)
 class Imports:
-    """Explanations that a run takes from elsewhere, a row each.
+    """Imported explanations of a run, one row each.
 
     `missing`: whether an example without an explanation, or with one of other words, is refused, or left out
     of the run, for all methods alike: so that every row is of the same examples.
@@ -40,7 +40,7 @@ class Imports:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What a reader of the rows must know."""
+        """Notes for the reader of the rows."""
         return tuple(line for one in self.methods for line in one.told())
 
     def check(self, methods: Collection[str]) -> None:
@@ -59,7 +59,7 @@ NO_IMPORTS = Imports()
 
 
 def read_imports(given: Given | Sequence[Given], missing: Missing = "refuse") -> Imports:
-    """Return explanations made elsewhere, those of files read."""
+    """Return imported explanations; those given as files are read."""
     each = [given] if isinstance(given, Given) else given
     found = (one if isinstance(one, ImportedMethod) else read_explanations(one) for one in each)
     return Imports(tuple(found), missing)
@@ -70,12 +70,12 @@ def explained_examples(
     examples: Sequence[Example],
     imports: Imports,
 ) -> tuple[Sequence[Example], tuple[str, ...]]:
-    """Return the examples that every one explains, and a note for each that does not explain all.
+    """Return the examples that all imports explain, and a note for each import that lacks some.
 
     Args:
         dataset: of the run.
         examples: that the run would have.
-        imports: from elsewhere; what they say of other examples is passed over.
+        imports: the imported explanations; those of other examples are ignored.
 
     Raises:
         InputError: such an example is refused, or none is left.
@@ -101,7 +101,7 @@ def explained_examples(
 
 
 def _told(one: ImportedMethod, n_examples: int, absent: Sequence[str], other: Sequence[str]) -> Iterator[str]:
-    """Yield what one lacks, in words."""
+    """Yield in words what an import lacks."""
     for ids, what in ((absent, "no explanation of"), (other, "explanations of other words in")):
         if ids:
             more = ", …" if len(ids) > NAMED else ""

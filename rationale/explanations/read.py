@@ -1,4 +1,4 @@
-"""Reads an explanations file, which may be a stranger's; its form is told in stored.py."""
+"""Reads an explanations file, which is not trusted; stored.py describes its form."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def _check_header(path: Path, line: int | None, head: dict[str, Any]) -> None:
 
 
 def _example(path: Path, line: int, row: dict[str, Any]) -> WordExplanation:
-    """Return what one line says."""
+    """Return the example of one line."""
     id, n_words = row.get("id"), row.get("words")
     place: dict[str, Any] = {"file": path, "line": line, "id": id if isinstance(id, str) else None}
     if not isinstance(id, str) or not isinstance(row.get("text"), str):
@@ -109,7 +109,7 @@ def _scores(value: Any, n_words: int, place: dict[str, Any]) -> Floats:
     sound = isinstance(value, list) and all(x is None or type(x) in (int, float) for x in value)
     if not sound or len(value) != n_words:
         got = f"{len(value)} of them" if sound else short_repr(value)
-        raise InputError(Fault(f"{n_words} numbers or nulls, one a word", got, **place))
+        raise InputError(Fault(f"{n_words} numbers or nulls, one per word", got, **place))
     try:
         return np.array([np.nan if x is None else float(x) for x in value])
     except OverflowError:

@@ -1,6 +1,6 @@
-"""How tokenizers write their tokens: each reading turns tokens back into the characters they stand for.
+"""How tokenizers write their tokens: each reading turns tokens back into their characters.
 
-To add one: a function (tokens) → texts, None where the tokens are not written so, and a line in READINGS.
+To add one: a function (tokens) → texts, or None if the tokens are not written so, and a line in READINGS.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a tool said of one text, in pieces of its own → what it said of the text's words."""
+"""A tool's scores for its own pieces of a text → scores for the text's words."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ class Scored:
 
 
 def explanation_of(text: Text, scored: Scored, reduce: Reduce = "sum") -> WordExplanation:
-    """Return what was said of a text's words; pieces that are not found are counted.
+    """Return the explanation of a text's words; pieces that are not found are counted.
 
     Raises:
-        InputError: scores are no finite numbers or not one a token, or most tokens are not of this text.
+        InputError: scores are not finite or not one per token, or most tokens are not of this text.
     """
     placed, scores = _pieces(text, scored)
     spans = text.plain[1]
@@ -87,7 +87,7 @@ def _pieces(text: Text, scored: Scored) -> tuple[Placed, Floats]:
 
 
 def _checked(text: Text, scored: Scored, places: Sequence[Place]) -> Placed:
-    """Return places inside the text whose characters are those of their tokens; empty ones are special."""
+    """Return the places, checked against the text and their tokens; empty ones are special."""
     string = text.plain[0]
     for place in places:
         if place is not None and not 0 <= place[0] <= place[1] <= len(string):
@@ -109,7 +109,7 @@ def _checked(text: Text, scored: Scored, places: Sequence[Place]) -> Placed:
 
 
 def _alike(characters: str, token: str) -> bool:
-    """Return whether a token may be written for characters: the same but for what tokenizers change."""
+    """Return whether a token may stand for these characters: equal but for what tokenizers change."""
     one, other = ("".join(map(plain, s)) for s in (characters, token))
     return one == other or not other
 

@@ -47,10 +47,10 @@ def hash_of_words(words: Sequence[str]) -> str:
 
 @dataclass(frozen=True)
 class WordExplanation:
-    """What a tool said of one example: scores [W], NaN where nothing, or the words it picked [W], or both.
+    """An explanation of one example: scores [W], NaN where there is none, or picked words [W], or both.
 
-    `label` is what the tool's model predicted, `target` the class explained, where they are known. `counts`
-    say what could not be aligned, and whatever else is to be told.
+    `label` is what the tool's model predicted, `target` the class explained, if known. `counts` holds what
+    could not be aligned, and other counts to report.
     """
 
     id: str
@@ -73,13 +73,13 @@ class WordExplanation:
 
     @property
     def ranking(self) -> Floats:
-        """What words are ranked by [W]: the scores; of picked words alone 1, of all others 0."""
+        """The scores that rank words [W]; if words were only picked, 1 for these and 0 for the others."""
         assert self.selected is not None or self.scores is not None
         return np.asarray(self.selected, dtype=np.float64) if self.scores is None else self.scores
 
     @property
     def extractable(self) -> Floats:
-        """What rationales are extracted by [W]: of words that are only picked, the others are NaN."""
+        """The scores that rationales are extracted from [W]; NaN for others if words were only picked."""
         return np.where(self.ranking > 0, 1.0, np.nan) if self.scores is None else self.scores
 
     def to_row(self) -> dict[str, Any]:
@@ -98,7 +98,7 @@ class ImportedMethod:
     """Explanations of one tool or model, by the id of the example.
 
     `name` is the tool's own, `method` that of its row; `settings` are what it was made with, `notes` what a
-    reader of the row must know.
+    reader of the row should know.
     """
 
     name: str
@@ -134,14 +134,14 @@ class ImportedMethod:
 
     @property
     def counts(self) -> dict[str, int]:
-        """What is to be told of all examples together."""
+        """The counts over all examples."""
         total: Counter[str] = Counter()
         for example in self.examples.values():
             total.update(example.counts)
         return dict(total)
 
     def told(self) -> tuple[str, ...]:
-        """Return what a reader of the row must know, a line each."""
+        """Return notes for the reader of the row, one line each."""
         of = f"{len(self.examples)} examples" + f" of {self.tool}" * bool(self.tool)
         counted = ", ".join(f"{name} {n}" for name, n in self.counts.items() if n)
         only = "picked words that are not ranked: at a longer length, no more than these"
@@ -150,7 +150,7 @@ class ImportedMethod:
 
     @cached_property
     def identity(self) -> str:
-        """A hash of all that it says."""
+        """A hash of its content."""
         return sha256("".join(self.lines()).encode()).hexdigest()
 
     def lines(self) -> Iterator[str]:
@@ -164,7 +164,7 @@ class ImportedMethod:
         """Write its file, whole or not at all.
 
         Raises:
-            InputError: there is another file, or one of explanations that is not to be overwritten.
+            InputError: another file is there, or explanations that must not be overwritten.
         """
         path = Path(path)
         refuse_taken(path, overwrite)
@@ -173,7 +173,7 @@ class ImportedMethod:
 
     @classmethod
     def of(cls, name: str, examples: Iterable[WordExplanation], **more: Any) -> Self:
-        """Return explanations, no two of one example.
+        """Return explanations by example, at most one each.
 
         Raises:
             InputError: an example is there twice, or there is none.
@@ -187,7 +187,7 @@ class ImportedMethod:
 
 
 def refuse_taken(path: Path, overwrite: bool) -> None:
-    """Refuse a path where something else lies; explanations make room where they may be overwritten."""
+    """Refuse a path that is taken; an explanations file may be replaced with `overwrite`."""
     if not path.exists() or (overwrite and is_explanations(path)):
         return
     again = "it is no explanations file" if overwrite else "choose another --out, or --overwrite"

@@ -1,4 +1,4 @@
-"""Average precision of the survivors' ranking as it stands after each layer."""
+"""Average precision of the survivors' ranking after each layer."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ METRIC = "average_precision"
 
 
 def ranking_by_layer(batches: Iterable[Evaluation], methods: Sequence[str], seed: int) -> pd.DataFrame:
-    """Return average precision by layer: words that are still there share the first place.
+    """Return average precision by layer: the words that remain share the first place.
 
-    Other methods have one ranking, the same in every layer. Empty where no method counts layers.
+    Other methods have one ranking, the same in every layer. Empty without the method survivors.
     """
     columns: dict[tuple[int, str], list[MetricColumns]] = defaultdict(list)
     shares: dict[int, list[float]] = defaultdict(list)
@@ -45,12 +45,12 @@ def ranking_by_layer(batches: Iterable[Evaluation], methods: Sequence[str], seed
 
 
 def after(prediction: Prediction, layer: int) -> Prediction:
-    """Return a prediction with its scores as they stand after a layer."""
+    """Return a prediction with its scores after a layer."""
     return replace(prediction, scores=np.minimum(prediction.scores, layer))
 
 
 def ranking_figure(table: pd.DataFrame) -> Figure:
-    """Return the curves of what `ranking_by_layer` found; the band is the survivors' 95 % interval."""
+    """Draw the table of `ranking_by_layer`; the band is the survivors' 95 % interval."""
     figure, (axes,) = new_figure(1, width=6.4)
     layer_curves(axes, table, METRIC)
     shared_legend(figure)

@@ -18,7 +18,7 @@ OPTIONS = frozenset(f.name for f in fields(ImportOptions)) - {"columns"}
 
 
 def load_data(place: str | Path | Mapping[str, str | Path] = "sample", **how: Any) -> Dataset:
-    """Return a data set, from wherever it is.
+    """Load a data set by name, from a path, or from files of your own.
 
     Args:
         place: a name (`sample`, or one that was fetched); a folder or archive in ERASER or HateXplain format;
@@ -31,7 +31,7 @@ def load_data(place: str | Path | Mapping[str, str | Path] = "sample", **how: An
             form that is read.
 
     Raises:
-        InputError: it cannot be read, a fault each.
+        InputError: it cannot be read; all faults at once.
     """
     known = sorted(COLUMNS | OPTIONS)
     if unknown := sorted(how.keys() - set(known)):
@@ -50,7 +50,7 @@ def load_data(place: str | Path | Mapping[str, str | Path] = "sample", **how: An
 
 
 def _files(place: str | Path | Mapping[str, str | Path], exported: bool) -> dict[str, Path]:
-    """Return the user's own files by split; none where the place is something else."""
+    """Return the user's own files by split; {} if the place is something else."""
     if isinstance(place, Mapping):
         return {split: Path(file) for split, file in place.items()}
     path = Path(place)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 def load(model: Any = None, *, labels: Sequence[str] | None = None, **how: Any) -> TextClassifier:
-    """Return a classifier, from wherever it is.
+    """Load a classifier from a folder or the hub, or wrap one that is in memory.
 
     Args:
         model: a folder or hub id; `package.module:function`; a (model, tokenizer) of Hugging Face; a pipeline
@@ -39,7 +39,7 @@ def load(model: Any = None, *, labels: Sequence[str] | None = None, **how: Any) 
             `mask`, `batch_size`, `version` of a function, see `rationale.blackbox.from_callable`.
 
     Raises:
-        InputError: it cannot be read, its parts do not fit each other, or it is none of these.
+        InputError: it cannot be read, its parts do not fit each other, or it is none of the above.
     """
     if model is None or isinstance(model, str | Path):
         return _named(model, labels, how)
@@ -74,7 +74,7 @@ def _named(model: str | Path | None, labels: Sequence[str] | None, how: dict[str
 
 @dataclass(frozen=True, repr=False)
 class Explanations:
-    """What methods say of texts, or pairs: `why[i]` is the first method's explanation of the i-th text."""
+    """Explanations of texts, or pairs, by methods: `why[i]` is the first method's for the i-th text."""
 
     texts: tuple[str | Pair, ...]
     methods: tuple[str, ...]
@@ -84,7 +84,11 @@ class Explanations:
         return len(self.texts)
 
     def __getitem__(self, place: int | tuple[int, str]) -> Explanation:
-        """Return the explanation of a text, `why[0]`, or that of a method, `why[0, "attention"]`."""
+        """Return the explanation of a text, `why[0]`, or that of a method, `why[0, "attention"]`.
+
+        Raises:
+            InputError: no such method was asked for.
+        """
         at, method = place if isinstance(place, tuple) else (place, self.methods[0])
         if method not in self.methods:
             raise InputError(Fault(f"a method of {', '.join(self.methods)}", short_repr(method)))
@@ -153,10 +157,11 @@ def explain(
         methods: names of METHODS; default integrated gradients, of a function leave-one-out.
         target: the label to explain; default each text's predicted one.
         words: what cuts texts into words, see `eraser.words.cut_words`.
-        seed: of methods that draw.
+        seed: of methods that sample.
 
     Raises:
-        InputError: a text has no words, named by its place from 1; a method does not fit the model.
+        InputError: the model or a method is unknown or does not fit; there is no text, or one has no words, named
+            by its place from 1.
     """
     classifier = model if hasattr(model, "encoder") and hasattr(model, "head") else load(model)
     given = (texts,) if isinstance(texts, str) else tuple(texts)

@@ -1,7 +1,7 @@
 """Evaluate a classifier's explanations, and set runs side by side: the same flow as the commands.
 
-plan → compute → collect → report: the plan says what a run consists of, the runner computes it in parts, what
-the parts say is collected into tables, and the report is written from these.
+plan → compute → collect → report: the plan lists what a run consists of, the runner computes it in parts, the
+parts are collected into tables, and the report is written from these.
 """
 
 from __future__ import annotations
@@ -54,9 +54,9 @@ class Scratch:
 
 @dataclass(frozen=True)
 class FinishedRun:
-    """An evaluation that was computed: its tables, figures and sentences, and its report where it is wanted.
+    """A finished evaluation: its tables, figures and sentences, and its report on demand.
 
-    `left_out` has a line for each method that did not fit the model.
+    `left_out` has one line for each method that did not fit the model.
     """
 
     plan: Plan
@@ -75,27 +75,27 @@ class FinishedRun:
 
     @property
     def scores(self) -> pd.DataFrame:
-        """A row for each metric, budget and method, with its interval, n and unit."""
+        """One row per metric, budget and method, with its interval, n and unit."""
         return self._tables.scores
 
     @property
     def paired(self) -> pd.DataFrame:
-        """A row for each metric and pair of methods: the difference, its interval, whether it may be 0."""
+        """One row per metric and pair of methods: the difference, its interval, whether that holds 0."""
         return self._tables.paired
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What a reader of the numbers must know."""
+        """Notes for the reader of the numbers."""
         return self._summary.notes
 
     @property
     def basis(self) -> str:
-        """What the numbers stand on: data, examples, words not read, the model's accuracy, settings."""
+        """The facts behind the numbers: data, examples, words not read, the model's accuracy, settings."""
         return stands_on(self.scores, run_facts(self._summary))
 
     @property
     def methods(self) -> pd.DataFrame:
-        """A row for each two methods: the mean of Kendall's τ-b between their word rankings, its interval."""
+        """One row per pair of methods: mean Kendall's τ-b between their word rankings, with its interval."""
         return self._tables.agreement
 
     @cached_property
@@ -108,7 +108,7 @@ class FinishedRun:
 
     @cached_property
     def people(self) -> dict[str, pd.DataFrame]:
-        """What data with several annotators or with communities tell, a table each; none of other data.
+        """Tables for data with several annotators or with communities; empty for other data.
 
         See `rationale.report.annotators`: fairness, annotators, hatexplain_protocol.
         """
@@ -119,12 +119,12 @@ class FinishedRun:
         """Return methods × metrics as texts: value, 95 % interval, n; an arrow says which way is better.
 
         Raises:
-            InputError: a metric that the run has no value of.
+            InputError: the run has no value of a metric.
         """
         return tables.with_intervals(self.scores, metrics, self._summary.budgets[0])
 
     def against(self, other: str = "random", *metrics: str) -> pd.DataFrame:
-        """Return each method's paired differences to another, and whether it is better, worse, or they tie.
+        """Return each method's paired difference to another method, and whether it is better, worse or a tie.
 
         Args:
             other: a method of the run.
@@ -136,24 +136,24 @@ class FinishedRun:
         return tables.against(self.paired, other, metrics or AGAINST, self._summary.budgets[0])
 
     def by_label(self, *metrics: str) -> pd.DataFrame:
-        """Return a row for each label, metric and method, of that label's examples alone, with intervals."""
+        """Return one row per label, metric and method, on that label's examples alone, with intervals."""
         run, asked = self._summary, metrics or OF_LABELS
         return tables.by_label(run.columns, self.plan.examples, asked, run.budgets[0], run.settings.seed)
 
     def by_example(self, metric: str) -> pd.DataFrame:
-        """Return a row for each example and method that has a value; `tau` is that of two methods."""
+        """Return one row per example and method that has a value; `tau` is between two methods."""
         return tables.by_example(self._summary.columns, self.plan.examples, metric, self._summary.budgets[0])
 
     @cached_property
     def by_layer(self) -> pd.DataFrame:
-        """Average precision of the survivors' ranking after each layer, beside other methods'."""
+        """Average precision after each layer of the survivors' ranking, and of the other methods'."""
         settings = self.plan.run.settings
         return ranking_by_layer(self.plan.batches(), settings.methods, settings.seed)
 
     def examples(self, which: str = "annotators", size: int = 1) -> ShownExamples:
         """Return where methods disagree most with `annotators` or other `methods`, or the `first` examples.
 
-        `wrong` are the wrong predictions that the model is surest of.
+        `wrong` are the wrong predictions with the highest probability.
 
         Raises:
             InputError: another word.
@@ -166,7 +166,7 @@ class FinishedRun:
         Those are `labels`, accuracy and average precision for each label, and `ranking_by_layer`.
 
         Raises:
-            InputError: there is none of that name, or the run has nothing to show in it.
+            InputError: there is no such figure, or the run has nothing to show in it.
         """
         if figure not in FIGURES and figure not in OTHERS:
             raise InputError(Fault(f"a figure of {', '.join((*FIGURES, *OTHERS))}", short_repr(figure)))
@@ -252,11 +252,11 @@ def evaluate(  # noqa: PLR0913 (a setting each)
         budget: rationale lengths (`ratio`, `gold`, `top=5`, …), the first leads; default those that suit.
         split: that is evaluated.
         limit: only the first examples.
-        sample: only that many examples, drawn with `seed`.
+        sample: a random sample of that size, drawn with `seed`.
         dense: the model that attention and gradients explain where `model` drops tokens; as `model`.
         explain: logit, probability or margin of the class; default what is usual for such a model.
         labels: names of the model's answers in order, where it does not know them.
-        out: the run's folder; an interrupted run there goes on. Default: a temporary one.
+        out: the run's folder; an interrupted run there is resumed. Default: a temporary one.
         overwrite: whether other work of this suite in `out` makes room.
         explanations: made elsewhere, a row each: what `from_scores` gives, or files.
         explanations_missing: `refuse` examples without such, or `skip` them, for all methods.

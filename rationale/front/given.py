@@ -1,4 +1,4 @@
-"""What a user gives, a model or data by name or as objects, → what a run is made of."""
+"""Models and data as users give them (names or objects) → the parts of a run."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ OF_MODELS = ("max_length", "long_texts", "device", "precision")  # settings that
 def loaded(
     model: Any, labels: Sequence[str] | None, how: dict[str, Any]
 ) -> tuple[TextClassifier, dict[str, Any]]:
-    """Return a classifier, and the settings that say how it reads and where it runs."""
+    """Return a classifier, and the settings of how it reads and where it runs."""
     if not (hasattr(model, "encoder") and hasattr(model, "head")):
         return load(model, labels=labels, **how), how
     if how:
@@ -42,7 +42,7 @@ def named_dataset(name: str | Path, split: str) -> Dataset:
 
 
 def known_settings(given: dict[str, Any]) -> dict[str, Any]:
-    """Return settings, all of which there are."""
+    """Return the settings, or refuse unknown names."""
     known = sorted({f.name for f in fields(EvaluateSettings)} - {"methods", "budgets"})
     if unknown := sorted(given.keys() - set(known)):
         raise InputError(*(Fault(f"a setting of {', '.join(known)}", name) for name in unknown))
@@ -50,7 +50,7 @@ def known_settings(given: dict[str, Any]) -> dict[str, Any]:
 
 
 def name_of(model: Any) -> str:
-    """Return how a run's facts name a model."""
+    """Return a model's name for a run's facts."""
     if model is None:
         from rationale.hf.classifier import SHIPPED
 

@@ -25,7 +25,7 @@ from rationale.front.data import load_data
 
 @dataclass(frozen=True)
 class ImportedExplanations(ImportedMethod):
-    """What another tool said of texts, as `evaluate(…, explanations=…)` takes it; its file is `save`d.
+    """Another tool's explanations, for `evaluate(…, explanations=…)`; `save` writes their file.
 
     `found[i]`, or `found["id"]`, is an Explanation as `rationale.explain` returns it.
     """
@@ -85,7 +85,7 @@ def from_scores(  # noqa: PLR0913 (what a tool may leave open)
         skip_invalid: leave out what cannot be aligned; it is counted.
 
     Raises:
-        InputError: nobody knows such an object, or it is not of these texts.
+        InputError: no form knows such an object, or it is not of these texts.
     """
     texts = _texts(data, split)
     asked = Asked(target, tuple(labels))
@@ -103,7 +103,7 @@ def from_scores(  # noqa: PLR0913 (what a tool may leave open)
 
 
 def _texts(data: Any, split: str) -> dict[str, Text]:
-    """Return the texts of a data set's split by id; of texts as they are, by number."""
+    """Return the texts of a data set's split by id; plain texts by number."""
     if not isinstance(data, str | Path | Dataset | Mapping):
         found = [str(text) for text in data]
         cut, _ = cutter_for(found, None, "punctuation")
@@ -113,7 +113,7 @@ def _texts(data: Any, split: str) -> dict[str, Text]:
 
 
 def _by_id(read: Sequence[Scored], texts: Mapping[str, Text], ids: Sequence[str] | None) -> Iterator[Told]:
-    """Yield what was said by the example's id: one that is given, or found by the text, or by its place."""
+    """Yield scores by the example's id, which is given, found by the text, or the text's place."""
     if ids is not None:
         if len(ids) != len(read):
             raise InputError(Fault(f"{len(read)} ids, one for each explanation", str(len(ids))))
@@ -132,7 +132,7 @@ def _by_id(read: Sequence[Scored], texts: Mapping[str, Text], ids: Sequence[str]
 
 
 def _tool(scores: Any) -> str:
-    """Return the library that an object is of, with its version."""
+    """Return the name and version of the library that an object is from."""
     one = next(iter(scores), None) if isinstance(scores, list | tuple) else scores
     root = type(one).__module__.split(".")[0]
     version = getattr(sys.modules.get(root), "__version__", "")

@@ -1,4 +1,4 @@
-"""Examples of a run that are worth a look, with the words that annotators and methods picked."""
+"""Notable examples of a run, with the words that annotators and methods picked."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class ShownExamples:
         return f"{self.title}: {ids or 'none'}"
 
     def _repr_html_(self) -> str:
-        """Return the examples with their words in colour, every text escaped."""
+        """Return the examples as HTML with their words in colour, every text escaped."""
         return fragment("examples.html", shown=self)
 
 

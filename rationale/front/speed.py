@@ -1,4 +1,4 @@
-"""What models that drop tokens save, and what it costs them: the numbers of `rationale speeds`."""
+"""What adaptive models save in compute and lose in accuracy: the numbers of `rationale speeds`."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ PLOTS = ("dial", "layers", "frontier", "ways")
 
 @dataclass(frozen=True)
 class Speeds:
-    """What models cost and what they get right; each table is computed when it is first asked for."""
+    """Cost and accuracy of models; each table is computed on first access."""
 
     models: Mapping[str, Classifier]  # the first is the one that `dial`, `timed` and `layers` look at
     dense: Classifier
@@ -89,7 +89,7 @@ class Speeds:
 
     @cached_property
     def beside(self) -> SideBySide:
-        """The models beside what people deploy instead of the dense one: `rationale.bench.side_by_side`."""
+        """The models beside common runtimes of the dense one: `rationale.bench.side_by_side`."""
         return side_by_side(self.dense, self.models, self.dataset, self.settings)
 
     @property
@@ -128,13 +128,13 @@ def speeds(
     dials: Sequence[float] = (0.0, 0.5, 1.0, 1.5, 2.0),
     **settings: Any,
 ) -> Speeds:
-    """Hold accuracy and agreement of models that drop tokens, stop early or are cut against what they cost.
+    """Measure accuracy, agreement and cost of models that drop tokens, stop early or are pruned.
 
     Args:
         models: one that `load` takes or returned, or several by name; default the shipped model.
         dataset: what `load_data` takes, or returned.
         dense: the model they were made from; default the first with nothing removed.
-        sample: only that many examples of the split, drawn with `seed`.
+        sample: a random sample of that size of the split, drawn with `seed`.
         dials: of models that have a dial: 0 drops nothing, 1 is as trained.
         settings: other fields of `rationale.bench.speeds.SpeedSettings`: `split`, `windows`, `batch_size`,
             `rounds`, `seed`.
@@ -162,7 +162,7 @@ def speeds(
 
 
 def _loaded(model: Any) -> Classifier:
-    """Return a classifier whose weights are at hand."""
+    """Return a classifier whose inside is available."""
     found = model if hasattr(model, "encoder") and hasattr(model, "head") else load(model)
     if not isinstance(found, Classifier):
         raise InputError(Fault("a model whose layers can be counted", type(found).__name__))

@@ -1,4 +1,4 @@
-"""A run's numbers as tables to read: with intervals, against one method, by label, by example."""
+"""A run's numbers as tables: with intervals, against one method, by label, by example."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def against(paired: pd.DataFrame, other: str, metrics: Sequence[str], budget: st
 def by_label(
     columns: ColumnMap, examples: Sequence[Example], metrics: Sequence[str], budget: str, seed: int
 ) -> pd.DataFrame:
-    """Return a row for each label, metric and method, of that label's examples alone, with intervals."""
+    """Return one row per label, metric and method, on that label's examples alone, with intervals."""
     keys = [key for key in columns if key[0] in metrics and key[1] in (budget, NO_BUDGET)]
     _check(metrics, {key[0] for key in columns} & METRICS.keys())
     rows = []

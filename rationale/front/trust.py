@@ -49,7 +49,7 @@ def trust(  # noqa: PLR0913 (a setting each)
         budget: the rationale length.
         dense: the model that attention and gradients explain where `model` drops tokens.
         labels: names of the model's answers in order, where it does not know them.
-        out: the card's folder; an interrupted run there goes on. Default: nothing is kept.
+        out: the card's folder; an interrupted run there is resumed. Default: nothing is kept.
         overwrite: whether other work of this suite in `out` makes room.
         explanations: made elsewhere, a row each.
         explanations_missing: `refuse` examples without such, or `skip` them.

@@ -1,4 +1,4 @@
-"""What a model and its explanations say of posts in one unit; parts on disk, so that a run goes on.
+"""What a model and its explanations say of posts in one unit; parts on disk, so that a run can resume.
 
 Axes: C class, E element of a post.
 """

@@ -130,7 +130,7 @@ class _OfUnit:
 
 
 def _of_unit(run: ProtocolRun, unit: PostsInUnit, methods: Sequence[str]) -> _OfUnit:
-    """Return the numbers of the model, of people and of each method in one unit."""
+    """Return the numbers of the model, of annotators and of each method in one unit."""
     found, labels, seed = _OfUnit(unit.name), unit.classifier.labels, run.seed
     examples, probs = [post.example for post in unit.posts], run.probs(unit)
     answers = [_answer(e.id, p, labels) for e, p in zip(examples, probs, strict=True)]

@@ -26,7 +26,11 @@ class ProtocolSettings(AttributionSettings):
     chunk: int = setting(256, "Posts per part file, the unit of work that is saved and resumed.")
 
     def check(self) -> None:
-        """Refuse what cannot be carried out, all at once."""
+        """Refuse what cannot be carried out.
+
+        Raises:
+            InputError: all faults at once.
+        """
         faults = self.faults()
         unknown = [name for name in self.units if name not in UNIT_NAMES]
         faults += [Fault(f"a unit of {', '.join(UNIT_NAMES)}", short_repr(name)) for name in unknown]

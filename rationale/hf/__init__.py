@@ -1,4 +1,4 @@
-"""Models of Hugging Face: loaded from folders and the hub, checked, adapted, stored."""
+"""Hugging Face models: loaded from folders and the hub, checked, adapted, stored."""
 
 from rationale.process.lazy import lazily
 

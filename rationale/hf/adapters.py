@@ -1,6 +1,6 @@
 """PEFT adapters: a folder with a few low-rank matrices and a head, merged into the model they were made for.
 
-An adapter's configuration is a stranger's text: of it only numbers, switches and plain names reach the
+An adapter's configuration is untrusted input: only its numbers, switches and plain names reach the
 library. Which matrices are adapted is told by the names of those stored, not by patterns to search for.
 """
 
@@ -52,7 +52,7 @@ Load = Callable[..., tuple[PreTrainedModel, set[str]]]
 
 
 def adapter_folder(path: str | Path) -> Path | None:
-    """Return the folder of an adapter, fetched where `path` is a hub id; None of anything else."""
+    """Return the folder of an adapter, fetched if `path` is a hub id; None if it is no adapter."""
     if Path(path).is_dir():
         return Path(path) if (Path(path) / ADAPTER).is_file() else None
     if _fetched(path, ADAPTER) is None:
@@ -62,7 +62,7 @@ def adapter_folder(path: str | Path) -> Path | None:
 
 
 def _fetched(path: str | Path, *names: str) -> str | None:
-    """Return the first of a hub repository's files, all fetched that are there; None where there is none."""
+    """Fetch those of the files that a hub repository has; return the first, or None."""
     kinds = ("missing_entries", "gated_repo", "connection_errors")
     without: dict[str, Any] = {f"_raise_exceptions_for_{kind}": False for kind in kinds}
     try:
@@ -72,7 +72,7 @@ def _fetched(path: str | Path, *names: str) -> str | None:
 
 
 def tokenizer_place(path: str | Path) -> str | Path:
-    """Return where a model's tokenizer is: an adapter may lean on that of the model it was made for."""
+    """Return where a model's tokenizer is: an adapter may use its base model's."""
     folder = adapter_folder(path)
     if folder is None:
         return path
@@ -98,11 +98,11 @@ def _is_folder(name: str) -> bool:
 
 
 def load_adapter(folder: Path, load: Load, **changes: Any) -> tuple[PreTrainedModel, set[str]]:
-    """Load the model an adapter was made for, and merge it; also return the names of weights neither brings.
+    """Load an adapter's base model and merge them; also return the names of weights that neither has.
 
     Raises:
-        InputError: peft is missing, the adapter is no LoRA, it does more than its numbers say, or reaches
-            beyond matrices and head, or either of the two folders is refused.
+        InputError: peft is missing, the adapter is not LoRA or changes more than matrices and head, or
+            either of the two folders is refused.
     """
     _peft(folder)
     if any(folder.glob("model*.safetensors*")):
@@ -134,7 +134,7 @@ def _peft(folder: Path) -> Any:
 
 
 def _stored(shapes: Shapes, file: Path) -> tuple[list[str], list[str]]:
-    """Return the names of the modules that are adapted, and of the classifier's own parts that are stored."""
+    """Return the names of the adapted modules, and of the stored parts of the classifier."""
     targets: set[str] = set()
     parts: set[str] = set()
     for name in shapes:
@@ -156,7 +156,7 @@ def _rank(shapes: Shapes) -> int:
 
 
 def _settings(record: Mapping[str, Any], rank: int, file: Path) -> dict[str, Any]:
-    """Return what of an adapter's configuration decides what its matrices do."""
+    """Return the fields of an adapter's configuration that decide what its matrices do."""
 
     def is_rank(value: Any) -> bool:
         return type(value) is int and 0 < value <= rank
@@ -186,12 +186,12 @@ def _is_number(value: Any) -> bool:
 
 
 def _by_name(value: Any, fits: Callable[[Any], bool]) -> bool:
-    """Return whether a value is of numbers by module, whose names are no patterns."""
+    """Return whether a value maps plain module names to numbers."""
     return isinstance(value, dict) and all(PLAIN.fullmatch(k) and fits(v) for k, v in value.items())
 
 
 def _labels(base: str, parts: Collection[str], shapes: Shapes, file: Path) -> int:
-    """Return how many labels the stored head tells apart; where none is stored, those of the model itself.
+    """Return the number of labels of the stored head, or of the model itself if no head is stored.
 
     Raises:
         InputError: what is stored beside the matrices is more than a classifier's own head.

@@ -1,4 +1,4 @@
-"""The card of a model's folder: what it is, how it was made, how to load it."""
+"""The card of a model folder: what it is, how it was made, how to load it."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def write_record(folder: Path, record: Mapping[str, Any]) -> None:
 
 
 def write_card(folder: Path, *remarks: str) -> None:
-    """Write the card of a model's folder, unless one is there that somebody else wrote or has changed."""
+    """Write the card of a model folder, unless the user wrote or changed one."""
     if may_write(folder / CARD):
         config = read_object(folder / CONFIG)
         record = read_object(folder / TRAINING_RECORD) if (folder / TRAINING_RECORD).is_file() else {}
@@ -85,7 +85,7 @@ def write_card(folder: Path, *remarks: str) -> None:
 
 
 def may_write(file: Path) -> bool:
-    """Return whether a card is not there, or was written here and left as it was."""
+    """Return whether there is no card, or one that was written here and not changed."""
     if not file.exists():
         return True
     with file.open(encoding="utf-8", errors="replace") as opened:
@@ -93,7 +93,7 @@ def may_write(file: Path) -> bool:
 
 
 def card(config: Mapping[str, Any], record: Mapping[str, Any], remarks: tuple[str, ...] = ()) -> str:
-    """Return the card of a model with a configuration and a record; strings of both stand in JSON alone."""
+    """Return the card of a model; strings of its configuration and record appear only inside JSON."""
     types = _types(config)
     own = [KINDS[t] for t in types if t in KINDS]
     facts = {"model": " around ".join(types), "labels": _labels(config)}

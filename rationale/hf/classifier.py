@@ -1,4 +1,4 @@
-"""The one door to Hugging Face: a fine-tuned classifier, its tokenizer, and how it reads."""
+"""Loading and saving classifiers with Hugging Face: model, tokenizer, labels, and how texts are read."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from typing import Any, ClassVar, TypeVar
 
 import torch
 from safetensors import SafetensorError
-from torch import nn
 from transformers import (
     AutoModelForSequenceClassification,
     AutoTokenizer,
@@ -30,7 +29,7 @@ from eraser.types import Floats
 from rationale.heads import MULTI_LABEL, REGRESSION, Head, read_head
 from rationale.hf.adapters import adapter_folder, load_adapter, tokenizer_place
 from rationale.hf.card import write_card
-from rationale.hf.device import pick_device, use_bf16
+from rationale.hf.device import pick_device, round_matrices, use_bf16, where_it_runs
 from rationale.hf.folder_checks import TRAINING_RECORD as TRAINING_RECORD
 from rationale.hf.folder_checks import check_answer, check_folder, first_line, read_config, read_object
 from rationale.hf.identity import fingerprint
@@ -59,10 +58,10 @@ AskedT = TypeVar("AskedT", bound=TextClassifier)
 
 @dataclass(frozen=True)
 class Classifier:
-    """A model, the encoder that feeds it, its labels in the order of its answers, and its precision.
+    """A model, the encoder that feeds it, its labels in the order of its answers, device and precision.
 
-    `passes`, where given, keeps what methods share; `head` is how logits become answers; `rationale_head`
-    says which pieces people would mark, where that was taught.
+    `passes`, if given, caches what methods share; `head` is how logits become answers; `rationale_head`
+    predicts which pieces annotators would mark, where that was taught.
     """
 
     model: PreTrainedModel
@@ -80,15 +79,15 @@ class Classifier:
         return read_model(self, windows)
 
     def identity(self) -> str:
-        """Return a hash of what the model computes, and of its head where that is not the usual one."""
+        """Return a hash of what the model computes, and of its head if that is not softmax."""
         answers = "" if self.head == "softmax" else self.head
         return fingerprint(
             self.model, answers + ("" if self.rationale_head is None else self.rationale_head.identity())
         )
 
     def where(self) -> str:
-        """Return device, threads and precision."""
-        return describe(self)
+        """Return device, threads and precision, as every timing needs them."""
+        return where_it_runs(self.device, self.bf16)
 
     def autocast(self) -> AbstractContextManager[Any]:
         """Return the context in which the model runs."""
@@ -105,48 +104,36 @@ class Classifier:
 
 
 def cast_once(classifier: Classifier) -> Classifier:
-    """Round matrices to bf16 for good where the classifier runs in bf16, instead of at each call.
+    """Round matrices to bf16 once if the classifier runs in bf16, instead of at each call.
 
-    The same numbers come out. Only for models that are not trained further.
+    The numbers are the same. Only for models that are not trained further.
     """
     if classifier.bf16:
         round_matrices(classifier.model)
     return classifier
 
 
-def round_matrices(model: nn.Module) -> None:
-    """Round the matrices of a model's linear layers to bf16."""
-    for module in model.modules():
-        if isinstance(module, nn.Linear):
-            module.to(torch.bfloat16)
-
-
 def without_removal(classifier: AskedT) -> AskedT:
-    """Return the classifier with nothing removed and every layer run, or itself where it never does less."""
+    """Return the classifier with nothing removed and every layer run; itself if it never does less."""
     model = without_removal_of(classifier.model)
     if model is classifier.model:
         return classifier
     return replace(classifier, model=model, passes=None)  # another model's answers
 
 
-def describe(classifier: Classifier) -> str:
-    """Return device, threads and precision, as every timing needs them."""
-    kind = classifier.device.type
-    threads = torch.get_num_threads()
-    on_host = f"{kind}, {threads} thread{'' if threads == 1 else 's'}"
-    where = torch.cuda.get_device_name() if kind == "cuda" else on_host
-    return f"{where}, {'bf16' if classifier.bf16 else 'float32'}"
-
-
 def quiet() -> None:
-    """Silence Hugging Face's progress bars and load reports: what matters in them is checked below."""
+    """Silence Hugging Face's progress bars and load reports; what matters in them is checked below."""
     hf_logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     hf_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     logging.getLogger("transformers").setLevel(logging.ERROR)
 
 
 def load_tokenizer(path: str | Path) -> PreTrainedTokenizerBase:
-    """Load a fast tokenizer; its offsets are what aligns pieces with words."""
+    """Load a fast tokenizer, whose offsets align pieces with words.
+
+    Raises:
+        InputError: there is none, it cannot be read, or it is not fast.
+    """
     quiet()
     path = tokenizer_place(path)
     if Path(path).is_dir():
@@ -164,10 +151,10 @@ def load_tokenizer(path: str | Path) -> PreTrainedTokenizerBase:
 
 
 def load_model(path: str | Path, **config: Any) -> tuple[PreTrainedModel, set[str]]:
-    """Load a sequence classifier from safetensors; also return the names of weights it had to invent.
+    """Load a sequence classifier from safetensors; also return the names of newly initialised weights.
 
     Raises:
-        InputError: it would run code or read outside its folder, or its weights are not its configuration's.
+        InputError: it would run code or read outside its folder, or weights and configuration do not match.
     """
     quiet()
     if (adapter := adapter_folder(path)) is not None:
@@ -220,6 +207,9 @@ def load_classifier(
         max_length: pieces read at once; default what the model was trained with, else what it can, and 512
             where nothing bounds it.
         long_texts: `window` reads all of a long text, `truncate` its first window.
+
+    Raises:
+        InputError: the folder is missing or refused, has no head, or parts do not fit each other.
     """
     _must_exist(path)
     model, invented = load_model(path)
@@ -243,10 +233,13 @@ def classifier_of(  # noqa: PLR0913 (as load_classifier)
     max_length: int | None = None,
     long_texts: LongTexts = "window",
 ) -> Classifier:
-    """Return a model and a tokenizer that are in memory as a classifier, checked as `load_classifier` does.
+    """Return a model and a tokenizer in memory as a classifier, checked as in `load_classifier`.
 
-    The model is moved to the device and will not be trained further. `path` is what messages call it; other
-    arguments are those of `load_classifier`.
+    The model is moved to the device and frozen. `path` is its name in messages; other arguments are those of
+    `load_classifier`.
+
+    Raises:
+        InputError: model, tokenizer and labels do not fit each other.
     """
     check_tokenizer(tokenizer, model, path)
     if has_dial(model):
@@ -279,7 +272,7 @@ def _must_exist(path: str | Path) -> None:
 
 
 def check_tokenizer(tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel, path: str | Path) -> None:
-    """Refuse a tokenizer that knows ids the model has no embedding for."""
+    """Refuse a tokenizer with ids that the model has no embedding for."""
     rows = int(model.get_input_embeddings().weight.shape[0])  # type: ignore[index]
     largest = max(tokenizer.get_vocab().values(), default=-1)
     if largest >= rows:
@@ -287,14 +280,14 @@ def check_tokenizer(tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel, 
 
 
 def check_room(length: int, tokenizer: PreTrainedTokenizerBase, path: str | Path | None) -> None:
-    """Refuse to read so few pieces at once, by a folder's word or by the user's, that words are cut apart."""
+    """Refuse a window length, the folder's or the user's, so small that words are cut apart."""
     least = tokenizer.num_special_tokens_to_add(pair=False) + MIN_ROOM
     if length < least:
         raise InputError(Fault(f"a max_length of at least {least}", str(length), path))
 
 
 def check_first_token(tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel, path: str | Path) -> None:
-    """Refuse a tokenizer that begins with a word where the first token is the one that is never dropped."""
+    """Refuse a tokenizer without a leading special token if the first token is the one never dropped."""
     first = tokenizer("a").input_ids[0]
     if anatomy_of(unwrap(model)).reads != "last" and first not in tokenizer.all_special_ids:
         got = repr(tokenizer.convert_ids_to_tokens(first))
@@ -302,7 +295,11 @@ def check_first_token(tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel
 
 
 def read_settings(path: str | Path) -> dict[str, Any]:
-    """Return what `rationale.json` beside the weights says; nothing where there is none."""
+    """Return the content of `rationale.json` beside the weights; {} if there is none.
+
+    Raises:
+        InputError: it is not a JSON object, or its max_length is not a number.
+    """
     file = Path(path) / TRAINING_RECORD
     if not file.is_file():
         return {}
@@ -315,9 +312,9 @@ def read_settings(path: str | Path) -> dict[str, Any]:
 def new_classifier(
     path: str | Path, labels: Sequence[str]
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    """Load a pretrained encoder to train; its head is new unless it has one for as many labels.
+    """Load a pretrained encoder to train; its head is new unless it has one with that number of labels.
 
-    It is trained to give one class, whatever it gave before.
+    It will predict one class, whatever it predicted before.
     """
     _must_exist(path)
     tokenizer = load_tokenizer(path)
@@ -333,7 +330,11 @@ def new_classifier(
 
 
 def save_classifier(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
-    """Write weights, configuration, tokenizer and card; each file appears whole or not at all."""
+    """Write weights, configuration, tokenizer and card; each file appears whole or not at all.
+
+    Raises:
+        InputError: the folder cannot be written.
+    """
     quiet()
     model = as_saved(model)
     partial = folder / ".partial"

@@ -1,8 +1,8 @@
-"""Store a model small: matrices in eight bits, the rest in sixteen; loading turns all back into float32.
+"""Store a model small: matrices in eight bits, the rest in sixteen; loading converts all to float32.
 
-Eight bits are float8 e4m3 (arXiv 2209.05433): 3 bits of mantissa, so weights move by 2 to 3 % of their
-size, but for small ones (below 1/64), which move by at most 1/1024. What that costs in accuracy is to be
-measured (`rationale evaluate`), and is written beside the shipped model.
+Eight bits are float8 e4m3 (arXiv 2209.05433): 3 bits of mantissa, so weights change by 2 to 3 % of their
+size, except small ones (below 1/64), which change by at most 1/1024. `rationale evaluate` measures what that
+costs in accuracy; the card of the shipped model says it.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def compress(model: Path, out: Path, overwrite: bool = False) -> int:
     """Write a copy of a model folder with small weights; return the folder's size in bytes.
 
     Raises:
-        InputError: no classifier can be loaded from it, it is small already, or `out` is not free (see
+        InputError: no classifier can be loaded from it, it is compressed already, or `out` is not free (see
             `eraser.files.owned`).
     """
     load_classifier(model)  # refuses what is not whole

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import torch
+from torch import nn
 
 from eraser import Fault, InputError
 from rationale.settings import Precision
 
 
 def pick_device(name: str = "auto") -> torch.device:
-    """Return the device of that name; `auto` is CUDA where there is one."""
+    """Return the device of that name; `auto` is CUDA if there is one.
+
+    Raises:
+        InputError: torch cannot use it.
+    """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
@@ -21,9 +26,24 @@ def pick_device(name: str = "auto") -> torch.device:
 
 
 def use_bf16(precision: Precision, device: torch.device) -> bool:
-    """Return whether to run in bf16; `auto` where the hardware has it."""
+    """Return whether to run in bf16; `auto`: if the hardware supports it."""
     if precision != "auto":
         return precision == "bf16"
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported())
     return device.type == "cpu" and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+
+
+def round_matrices(model: nn.Module) -> None:
+    """Round the matrices of a model's linear layers to bf16, in place."""
+    for module in model.modules():
+        if isinstance(module, nn.Linear):
+            module.to(torch.bfloat16)
+
+
+def where_it_runs(device: torch.device, bf16: bool) -> str:
+    """Return device, threads and precision in words."""
+    threads = torch.get_num_threads()
+    on_host = f"{device.type}, {threads} thread{'' if threads == 1 else 's'}"
+    where = torch.cuda.get_device_name() if device.type == "cuda" else on_host
+    return f"{where}, {'bf16' if bf16 else 'float32'}"

@@ -1,6 +1,6 @@
-"""What a model folder must be before the library opens it (no code, no giant sizes), and the model after it.
+"""Checks of a model folder before the library opens it (no code, no giant sizes), and of the model after.
 
-A configuration is a stranger's text: it may name code to run, files outside, or sizes that no weights beside
+A configuration is untrusted input: it may name code to run, files outside, or sizes that no weights beside
 it have, for which memory would be asked all the same.
 """
 
@@ -51,14 +51,14 @@ Shapes = dict[str, tuple[int, ...]]
 
 
 def check_folder(path: Path, changes: Mapping[str, Any]) -> None:
-    """Refuse a model folder that would run code, read elsewhere, or take far more memory than it stores.
+    """Refuse a model folder that would run code, read elsewhere, or need far more memory than it stores.
 
     Args:
-        path: a folder; one without a configuration is left to the library to refuse.
-        changes: fields that take the place of the configuration's.
+        path: a folder; the library refuses one without a configuration.
+        changes: fields that replace the configuration's.
 
     Raises:
-        InputError: with what stands in the file that is to blame.
+        InputError: with the file and the value at fault.
     """
     file = path / CONFIG
     if not file.is_file():
@@ -75,9 +75,9 @@ def check_folder(path: Path, changes: Mapping[str, Any]) -> None:
 
 
 def content_of_model(path: str | Path) -> str:
-    """Return a hash of a model's files, its card aside.
+    """Return a hash of a model's files, except its card.
 
-    Of a hub id: of the copy that is here; nothing where it was never fetched, as nothing could have changed.
+    For a hub id it is that of the local copy; nothing if there is none.
     """
     folder = Path(path)
     if str(path) and not folder.is_dir():
@@ -88,7 +88,7 @@ def content_of_model(path: str | Path) -> str:
 
 
 def check_size(file: Path, most: int) -> None:
-    """Refuse a file that is too large to be what its name says, before it is read."""
+    """Refuse a file that is too large for what its name says, before it is read."""
     if (size := file.stat().st_size) > most:
         raise InputError(Fault(f"a file of at most {most} bytes", f"{size}", file))
 
@@ -110,7 +110,7 @@ def read_object(file: Path) -> dict[str, Any]:
 
 
 def pickled(path: Path) -> str | None:
-    """Return a file of pickled weights, where there are no others."""
+    """Return a file of pickled weights, if there are no others."""
     if any(path.glob("*.safetensors")):
         return None
     return next((file.name for pattern in PICKLED for file in sorted(path.glob(pattern))), None)
@@ -213,12 +213,12 @@ def _numbers(values: list[Any]) -> Iterator[int]:
 
 
 class _TooManyParts(Exception):  # noqa: N818 (ends a building, is no error of a program)
-    """A model being built has more parts than its weights can fill."""
+    """Raised when a model being built has more parts than its weights can fill."""
 
 
 @contextmanager
 def _at_most(parts: int) -> Iterator[None]:
-    """End what this thread builds of modules and weights, whatever loop it is in, after so many."""
+    """Stop this thread from building more than `parts` modules and weights."""
     thread, built = get_ident(), 0
 
     def count(*_: Any) -> None:
@@ -252,7 +252,7 @@ def read_config(path: str | Path, changes: Mapping[str, Any]) -> tuple[PreTraine
 
 
 def _refuse_giant(path: Path, changes: Mapping[str, Any], shapes: Shapes) -> None:
-    """Refuse a configuration of far more weights than are stored: what is not stored would be made up."""
+    """Refuse a configuration of far more weights than are stored: the others would be random."""
     most = PARTS * len(shapes) + SPARE_PARTS
     try:
         config, _ = read_config(path, changes)
@@ -276,9 +276,9 @@ def _refuse_giant(path: Path, changes: Mapping[str, Any], shapes: Shapes) -> Non
 
 @torch.no_grad()
 def check_answer(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, n: int, path: str | Path) -> Any:
-    """Return a model's answer to a word; refuse one that cannot read it, or has not `n` logits to say.
+    """Return a model's output for a one-word text; refuse one that fails on it or lacks `n` logits.
 
-    A configuration may be well-formed, and end each forward pass all the same.
+    A configuration may be well-formed and still make each forward pass fail.
     """
     try:
         pieces = tokenizer("a", return_tensors="pt").to(model.device)

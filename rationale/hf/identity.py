@@ -1,4 +1,4 @@
-"""What a model computes, as a hash: two models of one hash give the same numbers."""
+"""What a model computes, as a hash: equal hashes give the same numbers."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Keep freed memory for the next step.
 
-glibc hands large freed blocks back to the kernel and faults them in anew, page by page, for the next
+glibc hands large freed blocks back to the kernel and faults them in again, page by page, for the next
 batch. `benchmarks/freed_memory.py` measures what keeping them saves in time and costs in memory.
 """
 
@@ -30,7 +30,7 @@ def keep_freed_memory() -> None:
 def peak_megabytes(run: Callable[[], object], device: torch.device) -> float:
     """Return how much more memory a run held at its peak than was held before; NaN where unknown.
 
-    On CUDA what torch allocated; on Linux the process's resident memory, after freed memory was given back.
+    On CUDA the memory that torch allocated; on Linux the resident memory, after returning freed memory.
     """
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)

@@ -1,4 +1,4 @@
-"""How many pieces a model can read at once, found out by watching it read a few."""
+"""How many pieces a model can read at once, found by watching it read a few."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ BOUNDS = ("max_position_embeddings", "max_seq_len")  # of a configuration
 
 
 def longest(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> int:
-    """Return the most pieces the model can read at once, special tokens included; NO_LIMIT where any number.
+    """Return how many pieces the model can read at once, special tokens included; NO_LIMIT for any number.
 
     The least of the room in its tables of positions, what its configuration says (rotary and relative
     positions have no table), and the tokenizer's limit. A sliding window is no bound: what is outside of it
@@ -42,7 +42,7 @@ def read_at_once(wanted: int | None, limit: int) -> int:
 
 
 def _configured(model: PreTrainedModel) -> Iterator[int]:
-    """Yield what the configuration says; −1 and the like say nothing."""
+    """Yield the limits in the configuration; −1 and the like are none."""
     for name in BOUNDS:
         value = getattr(innermost(model).config.get_text_config(), name, None)
         if isinstance(value, int) and value > 0:

@@ -1,4 +1,4 @@
-"""A linear unit that says of each piece whether people would mark it, beside a classifier's own head.
+"""A linear unit that predicts for each piece whether annotators would mark it, beside a classifier's head.
 
 Axes: B window, T piece, D hidden width.
 """

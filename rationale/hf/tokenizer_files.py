@@ -1,4 +1,4 @@
-"""Which files make a tokenizer, and what to do where the library cannot read them."""
+"""Which files make a tokenizer, and what to do if the library cannot read them."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def check_tokenizer_files(folder: Path) -> None:
 
 
 def check_fetched(id: str) -> None:
-    """Refuse a hub's tokenizer that nothing bounds; what cannot be fetched is told later."""
+    """Refuse an unbounded tokenizer of the hub; what cannot be fetched is reported later."""
     file = None
     with suppress(OSError, ValueError):
         file = cached_file(id, FAST)
@@ -82,7 +82,7 @@ def installed(package: str) -> bool:
 
 
 def check_usable(tokenizer: PreTrainedTokenizerBase, path: str | Path) -> None:
-    """Refuse a tokenizer that cannot say where a piece stands in the text, or that knows no word or limit."""
+    """Refuse a tokenizer without offsets, without a vocabulary, or without a length limit."""
     if not tokenizer.is_fast:
         expected = f"a fast tokenizer, which can say where its pieces stand (one with {FAST} can)"
         raise InputError(Fault(expected, f"{type(tokenizer).__name__}, which is Python alone", path))

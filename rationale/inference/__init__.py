@@ -1,1 +1,1 @@
-"""What a model answers: to windows of text, without some words, with layers left out."""
+"""A model's answers: to windows of text, without some words, and what it saved."""

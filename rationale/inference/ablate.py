@@ -1,4 +1,4 @@
-"""The model again on parts of a text: without the rationale, with only the rationale, with some words.
+"""The model's answers to parts of a text: without the rationale, only the rationale, some words.
 
 Axes: W word, Q coalition of words, U word of a window, C class or logit.
 """
@@ -20,7 +20,7 @@ from rationale.text_classifier import TextClassifier
 
 @dataclass(frozen=True)
 class Erasure:
-    """One text with the words to take out of it [W]; `of` is the text itself, to be named in a fault."""
+    """One text and the words [W] to remove from it; `of` is the text itself, which an error names."""
 
     windows: tuple[Window, ...]
     removed: Mask
@@ -30,14 +30,14 @@ class Erasure:
 def without_and_only(
     windows: tuple[Window, ...], rationale: Mask, of: Text | None = None
 ) -> tuple[Erasure, Erasure]:
-    """Return the two erasures that test a rationale: its words taken out, all other words taken out."""
+    """Return the two erasures that test a rationale: without its words, and without all other words."""
     return Erasure(windows, rationale, of), Erasure(windows, ~rationale, of)
 
 
 def ablate(classifier: TextClassifier, erasures: Sequence[Erasure], how: ErasureMode = "delete") -> Floats:
     """Return the answers [erasure,C] of the texts without their removed words.
 
-    All are read together, sorted by length, whatever method or share they come from; equal ones once.
+    All are read together, sorted by length; equal ones once.
     """
     texts = [classifier.encoder.remove(e.windows, e.removed, how) for e in erasures]
     return text_probs(classifier, texts, [e.of for e in erasures])
@@ -49,7 +49,7 @@ def coalition_logits(
     present: Sequence[Mask],
     how: ErasureMode = "delete",
 ) -> list[Floats]:
-    """Return for each window the logits [Q,C] of the texts that only some of its words make.
+    """Return for each window the logits [Q,C] of texts with only some of its words.
 
     Args:
         classifier: what is asked.

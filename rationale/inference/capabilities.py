@@ -1,6 +1,6 @@
-"""What a classifier's model can do beyond answering: drop tokens, work less than it was made to.
+"""What a classifier's model can do besides classify: drop tokens, save work.
 
-A function of texts can do neither, and no Hugging Face library is imported to say so.
+A function of texts can do neither, which is answered without importing a Hugging Face library.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ def drops_tokens(classifier: TextClassifier) -> bool:
 
 
 def has_rationale_head(classifier: TextClassifier) -> bool:
-    """Return whether the model says which words people would mark."""
+    """Return whether the model predicts which words annotators would mark."""
     return getattr(classifier, "rationale_head", None) is not None
 
 
 def is_efficient(classifier: TextClassifier) -> TypeGuard[ModelClassifier]:
-    """Return whether the model works less than the dense one it was made from: adaptive, or cut."""
+    """Return whether the model does less work than its dense original: it is adaptive or pruned."""
     if classifier.opaque:
         return False
     from rationale.models import capabilities

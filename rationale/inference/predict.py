@@ -29,14 +29,14 @@ DROPPING = 8  # times as many for a model that drops tokens: few are left in its
 
 
 class BadAnswerError(InputError):
-    """A function's answer to a text, which cannot be used; `read` is what makes a text of a window."""
+    """A function's answer to a text, which cannot be used; `read` turns a window into its text."""
 
     def __init__(self, text: str, read: Callable[[Window], str], fault: Fault) -> None:
         self.text, self.read = text, read
         super().__init__(fault)
 
     def named(self, texts: Sequence[Sequence[Window]], of: Sequence[Text | None]) -> InputError:
-        """Return the same with the id of the text, where it is one of those that are known."""
+        """Return the same error with the id of the text, if that is known."""
         for text, windows in zip(of, texts, strict=False):
             if text is not None and any(self.read(w) == self.text for w in windows):
                 return InputError(*(replace(f, line=text.line, id=text.example_id) for f in self.faults))
@@ -60,8 +60,8 @@ def batches(classifier: ModelClassifier, windows: Sequence[Window]) -> Iterator[
 def together(classifier: TextClassifier, windows: Sequence[Window], max_pieces: int) -> Iterator[list[int]]:
     """Yield indices of windows that may be read as one batch of at most `max_pieces`, longest first.
 
-    Of a model whose answer depends on how long the texts beside it are, only windows of equal length are; of
-    two stacks only those with as many end marks, which Hugging Face's heads ask for.
+    If answers depend on the lengths of the texts beside them, these are windows of equal length; of models
+    with two stacks, windows with the same number of end marks, as Hugging Face's heads require.
     """
     groups: dict[tuple[int, int], list[int]] = {}
     for i, window in enumerate(windows):
@@ -72,7 +72,7 @@ def together(classifier: TextClassifier, windows: Sequence[Window], max_pieces: 
 
 
 def _alike(classifier: Any, window: Window) -> tuple[int, int]:
-    """Return what windows of one batch have alike: their length, and their end marks, where these matter."""
+    """Return what the windows of one batch must share: length and end marks, if these matter."""
     from rationale.models.packed.alone import length_matters
     from rationale.models.packed.entry import two_stacks
 
@@ -118,10 +118,10 @@ def text_probs(
     Args:
         classifier: what is asked.
         texts: the windows of each.
-        of: the texts themselves, of which the first whose answers are no numbers is named.
+        of: the texts themselves; an error names the first whose answers are not finite.
 
     Raises:
-        InputError: the model gave a probability that is not a number.
+        InputError: the model gave NaN or infinity.
     """
     flat = [w for windows in texts for w in windows]
     try:
@@ -131,7 +131,7 @@ def text_probs(
 
 
 def check_finite(expected: str, found: Sequence[Floats] | Floats, of: Sequence[Text | None]) -> None:
-    """Refuse numbers [B,…] that are none, by the name of the first text that has some.
+    """Refuse numbers [B,…] that are not finite; the error names the first such text.
 
     Args:
         expected: what they should be.
@@ -152,7 +152,7 @@ def of_texts(probs: Floats, texts: Sequence[Sequence[Window]], of: Sequence[Text
     """Return the mean over each text's windows [text,C] of the windows' probabilities, in their order.
 
     Raises:
-        InputError: some are no numbers, see `text_probs`.
+        InputError: some are not finite, see `text_probs`.
     """
     named = of or [None] * len(texts)
     owners = [text for text, windows in zip(named, texts, strict=True) for _ in windows]

@@ -67,10 +67,10 @@ class SplitPredictions:
 
 
 def predict_split(classifier: ModelClassifier, dataset: Dataset, split: str) -> SplitPredictions:
-    """Run a split; a text's probabilities are the mean over its windows.
+    """Predict a split; a text's probabilities are the mean over its windows.
 
     Raises:
-        InputError: the model does not give one class a text, so that accuracy against speed has no meaning.
+        InputError: the model does not give each text one class, so that accuracy is undefined.
     """
     if HEADS[classifier.head].kind != "class":
         expected = "a model that gives each text one class, for accuracy against speed"
@@ -83,7 +83,7 @@ def predict_split(classifier: ModelClassifier, dataset: Dataset, split: str) -> 
 
 
 def measure_removal(classifier: ModelClassifier, dataset: Dataset, split: str) -> RemovalStats:
-    """Return what the model does on a split."""
+    """Return the model's accuracy, FLOPs and tokens per layer on a split."""
     found = predict_split(classifier, dataset, split)
     right = [
         classifier.labels[i] == e.label for i, e in zip(found.predicted, dataset.splits[split], strict=True)
@@ -101,7 +101,7 @@ def speedup_of(classifier: ModelClassifier, windows: Sequence[Window], kept: NDA
 def scale_thresholds(classifier: ModelClassifier, windows: Sequence[Window], speedup: float) -> float:
     """Multiply all thresholds by one number so that the windows reach a FLOPs speed-up of `speedup`.
 
-    Returns the speed-up reached; less where thresholds meet their upper limit.
+    Returns the speed-up reached, which is smaller if thresholds meet their upper limit.
     """
     model = classifier.model
     assert drops_tokens(model)
@@ -116,6 +116,6 @@ def scale_thresholds(classifier: ModelClassifier, windows: Sequence[Window], spe
         if tried[-1][0] < SPEEDUP_TOLERANCE:
             break
         low, high = (middle, high) if reached < speedup else (low, middle)
-    _, factor, reached = min(reversed(tried), key=lambda t: t[0])  # of equals the last: nearest the limit
+    _, factor, reached = min(reversed(tried), key=lambda t: t[0])  # ties go to the last: nearest the limit
     model.set_thresholds(trained * factor)
     return reached

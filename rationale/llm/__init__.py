@@ -1,1 +1,1 @@
-"""Language models behind an endpoint: asked for labels and quotes, and asked again without words."""
+"""Language models behind an endpoint: asked for labels and quotes, and again without some words."""

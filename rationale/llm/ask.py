@@ -27,13 +27,13 @@ class Asking(Survey):
     by: ClassVar[str] = "llm ask"
 
     def ask(self, parallel: int = 1) -> None:
-        """Ask what is left, which ends the work; what is answered stays if this is killed."""
+        """Ask the remaining questions and finish the work; answers are kept if this is killed."""
         super().ask(parallel)
         writes(self.folder, ANSWERS)
         finish(self.folder)
 
     def told(self) -> str:
-        """Return in words what came."""
+        """Describe the answers."""
         rows = read_answers(self.file)
         lacks = {
             "without a label of the data set": sum(row["label"] is None for row in rows),
@@ -43,7 +43,7 @@ class Asking(Survey):
         return f"{len(rows)} answers" + "".join(f", {n} {what}" for what, n in lacks.items() if n)
 
     def row(self, key: str, reply: Reply) -> dict[str, Any]:
-        """Return what the line of a reply says besides its key."""
+        """Return the fields of a reply's line besides its key."""
         answer = read_answer(reply.text)
         return {
             "label": label_of(reply.text, self.labels),

@@ -1,4 +1,4 @@
-"""Many questions → a file of answers that grows line by line: a killed run goes on where it stopped."""
+"""Many questions → a file of answers that grows line by line: a killed run resumes where it stopped."""
 
 from __future__ import annotations
 
@@ -57,11 +57,11 @@ class Survey:
         return pending(self.questions, self.file)
 
     def ask(self, parallel: int = 1) -> None:
-        """Ask what is left; what is answered stays if this is killed."""
+        """Ask the remaining questions; answers are kept if this is killed."""
         ask_all(self.endpoint, self.questions, self.row, self.file, parallel)
 
     def row(self, key: str, reply: Reply) -> dict[str, Any]:
-        """Return what the line of a reply says besides its key."""
+        """Return the fields of a reply's line besides its key."""
         raise NotImplementedError
 
 
@@ -78,14 +78,14 @@ def ask_all(
     file: Path,
     parallel: int = 1,
 ) -> None:
-    """Ask what is pending; each reply is a line of the file as soon as it is there.
+    """Ask the pending questions; each reply is written as a line of the file when it arrives.
 
     Args:
         endpoint: is asked.
         questions: by key.
         row_of: makes of key and reply what its line says besides the key.
         file: of answers.
-        parallel: questions that are under way at a time.
+        parallel: the number of simultaneous questions.
     """
     if parallel < 1:
         raise InputError(Fault("at least 1 question at a time", str(parallel)))
@@ -108,7 +108,7 @@ def ask_all(
 
 @contextmanager
 def growing(file: Path) -> Iterator[Callable[[Mapping[str, Any]], None]]:
-    """Lend what adds a line to a file; half a line of a run that was killed is cut off first."""
+    """Yield a function that appends a line to a file; a killed run's half line is cut off first."""
     with locked(file):
         number = os.open(file, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
         try:
@@ -168,7 +168,7 @@ def content_of_questions(questions: Mapping[str, str]) -> str:
 
 
 def cost(questions: Mapping[str, str], endpoint: Endpoint, prices: tuple[float, float] | None) -> str:
-    """Return in words what questions may cost: an estimate, as every model counts tokens in its own way.
+    """Estimate in words what questions may cost; models differ in how they count tokens.
 
     `prices` are those of a million tokens of questions and of replies.
     """

@@ -35,7 +35,7 @@ TOP = 20  # tokens whose probability is asked for, the most that OpenAI gives
 
 @dataclass(frozen=True)
 class Reply:
-    """What a model said: the text, why it ended, its tokens, and of the first token the likeliest ones.
+    """A model's reply: the text, why it ended, its tokens, and the likeliest first tokens.
 
     `first` has the log-probability of each; it is None where none came.
     """
@@ -97,7 +97,7 @@ class Endpoint:
         return {name: getattr(self, name) for name in names}
 
     def ask(self, question: str) -> Reply:
-        """Return the reply to one question; where the server is busy it is asked again.
+        """Return the reply to one question; a busy server is asked again.
 
         Raises:
             InputError: no reply came, or none that can be read.
@@ -160,7 +160,7 @@ class Endpoint:
 
 
 class _BusyError(Exception):
-    """The server may answer later: after so many seconds, where it says."""
+    """The server may answer later: `after` seconds, if it says how many."""
 
     def __init__(self, message: str, after: float) -> None:
         super().__init__(message)

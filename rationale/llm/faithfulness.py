@@ -1,4 +1,4 @@
-"""Does a language model's own answer change without the words? Asked of the whole text, without, with only.
+"""Faithfulness of a language model's own rationales: it answers the whole text, without them, only them.
 
 Comprehensiveness: how far the model leaves its label when the words are taken out. Sufficiency: when all
 others are. Both as the share of answers in which the label changes, and, where the endpoint gives
@@ -70,7 +70,7 @@ class Trial(Survey):
         return found
 
     def row(self, key: str, reply: Reply) -> dict[str, Any]:
-        """Return what the line of a reply says besides its key."""
+        """Return the fields of a reply's line besides its key."""
         return {
             "label": label_lettered(reply.text, self.labels),
             "probs": probabilities(reply.first, self.labels),
@@ -130,12 +130,12 @@ class Results:
 
     @cached_property
     def values(self) -> dict[str, dict[str, Floats]]:
-        """Of each method and measure the value of every example [N], NaN where there is none."""
+        """For each method and measure the value of every example [N], NaN if undefined."""
         return {method: self._of_method(questions) for method, questions in self.asked.items()}
 
     @property
     def scores(self) -> pd.DataFrame:
-        """Of each method and measure the mean with its 95 % interval, and the number of examples."""
+        """For each method and measure the mean with its 95 % interval, and the number of examples."""
         rows = [
             {"method": method, "metric": metric, **_columns(estimate(known[:, None], _mean), len(known))}
             for method, measures in self.values.items()
@@ -146,11 +146,11 @@ class Results:
 
     @property
     def paired(self) -> pd.DataFrame:
-        """Of any two methods and each measure the difference on the examples that both have a value for."""
+        """For each two methods and each measure the difference on the examples where both have a value."""
         return pd.DataFrame(list(self._pairs()), columns=[*PAIR, "value", "low", "high", "n", "tie"])
 
     def notes(self) -> Iterator[str]:
-        """Yield what a reader must know."""
+        """Yield notes for the reader."""
         unread = sum(label is None for label, _ in self.answers.values())
         if unread:
             yield f"{unread} of {len(self.answers)} answers name no label: their examples have no say"

@@ -127,7 +127,7 @@ def probabilities(first: Mapping[str, float] | None, labels: Sequence[str]) -> d
 
 
 def tokens_of(question: str) -> int:
-    """Return how many tokens a question may have: an estimate, as every model counts in its own way."""
+    """Estimate the number of tokens of a question; models differ in how they count."""
     return math.ceil(len(question) / CHARACTERS_A_TOKEN)
 
 

@@ -1,1 +1,1 @@
-"""Adaptive encoders: models that drop tokens, stop early, or are cut."""
+"""Adaptive encoders: models that drop tokens, stop early, or are pruned."""

@@ -52,7 +52,7 @@ class ContributionPredictor(nn.Module):
 
 
 def normalise(weights: Tensor) -> Tensor:
-    """Scale the last axis to sum 1."""
+    """Scale the last axis to sum to 1."""
     return weights / (weights.sum(-1, keepdim=True) + TINY)  # [...,T]
 
 
@@ -62,7 +62,7 @@ def with_anchor(weights: Tensor, anchor: Tensor, factor: Tensor | float) -> Tens
 
 
 def contribution(raw: Tensor, mask: Tensor, anchor: Tensor) -> Tensor:
-    """Return scores S [B,T] over the tokens still there; `mask` [B,T] in [0,1], the anchor counted as 1."""
+    """Return scores S [B,T] over the remaining tokens; `mask` [B,T] in [0,1], the anchor counted as 1."""
     return normalise(raw.softmax(-1) * mask.masked_fill(anchor, 1.0))  # [B,T]
 
 
@@ -77,7 +77,7 @@ def soft_removal(scores: Tensor, delta: Tensor, lam: float) -> Tensor:
 
 
 def fade(mask: Tensor, edit: Tensor) -> Tensor:
-    """Return the mask after an edit; tokens that have faded away are left as they are."""
+    """Return the mask after an edit; tokens that have faded away stay as they are."""
     return torch.where(mask > FADED, mask * edit.exp(), mask)  # [B,T]
 
 
@@ -187,7 +187,11 @@ class AdaplerForSequenceClassification(AdaptiveForSequenceClassification):
         return {"eta": [round(x, 4) for x in self.eta.tolist()]}
 
     def check_thresholds(self, path: str | Path) -> None:
-        """Refuse thresholds outside (0, eta_max]: no training makes them."""
+        """Refuse thresholds outside (0, eta_max], which no training produces; `path` is the model's folder.
+
+        Raises:
+            InputError: a threshold, or eta_max itself, is out of range.
+        """
         most = self.config.eta_max
         if type(most) not in (int, float) or not ETA_MAX <= most < torch.inf:
             raise InputError(Fault(f"eta_max of at least {ETA_MAX:g} in config.json", short_repr(most), path))
@@ -209,7 +213,14 @@ class AdaplerForSequenceClassification(AdaptiveForSequenceClassification):
         return kept.index_fill_(0, rows.anchor, True), scores  # [P], [P]
 
     def soft(self, ids: Tensor, types: Tensor, real: Tensor, lam: float) -> SoftOutput:
-        """Classify right-padded [B,T] with soft removal of steepness `lam`."""
+        """Classify right-padded texts with soft removal, for training.
+
+        Args:
+            ids: [B,T].
+            types: token types [B,T].
+            real: True for text [B,T].
+            lam: steepness λ of removal.
+        """
         dense = unwrap(self)
         check_lengths(dense, (ids.shape[1],))
         anchor = anchors(dense, real)  # [1,T], or [B,T] where the head reads the last token

@@ -1,4 +1,4 @@
-"""What AdapLeR is trained on: task, saliency and length losses (docs/adapler.md).
+"""AdapLeR's losses: task, saliency and length (docs/adapler.md).
 
 Axes: B sequence, T token, P packed token, L layer, C class.
 """

@@ -1,8 +1,8 @@
 """What all adaptive models share: a classifier inside, and the questions asked at each layer.
 
-Before a layer `select_tokens` says which tokens go on; after it `halting` says which sequences stop. A model
-is around a dense classifier, a cut one, or another adaptive model, whose answers it passes on where it has
-none of its own: so policies compose.
+Before a layer `select_tokens` says which tokens stay; after it `halting` says which sequences stop. A model
+wraps a dense classifier, a pruned one, or another adaptive model, whose decisions it passes on where it makes
+none itself, so that policies compose.
 
 Axes: B sequence, T token, P packed token, L layer, D hidden width, C class.
 """
@@ -28,14 +28,14 @@ from rationale.models.pruning import build
 
 
 def unwrap(model: PreTrainedModel) -> PreTrainedModel:
-    """Return Hugging Face's own classifier, perhaps cut, inside any number of adaptive models."""
+    """Return Hugging Face's own classifier, perhaps pruned, inside any number of adaptive models."""
     while isinstance(model, AdaptiveForSequenceClassification):
         model = model.model
     return model
 
 
 class AdaptiveForSequenceClassification(PreTrainedModel):  # type: ignore[no-untyped-call]
-    """A classifier that works on less than everything; subclasses override `select_tokens` or `halting`."""
+    """A classifier that skips tokens or layers; subclasses override `select_tokens` or `halting_policy`."""
 
     config_class = NestedConfig
     base_model_prefix = "model"
@@ -48,7 +48,7 @@ class AdaptiveForSequenceClassification(PreTrainedModel):  # type: ignore[no-unt
 
     @classmethod
     def wrap(cls, inner: PreTrainedModel, **settings: Any) -> Self:
-        """Return a model with the weights of a trained one inside, and fresh parts of its own."""
+        """Return a model around a trained one, whose weights it keeps; its own parts are new."""
         names = {"id2label": inner.config.id2label, "label2id": inner.config.label2id}
         model = cls(cls.config_class(inner.config.to_dict(), **settings, **names))
         model.model.load_state_dict(inner.state_dict())
@@ -124,28 +124,28 @@ class AdaptiveForSequenceClassification(PreTrainedModel):  # type: ignore[no-unt
         return select_tokens(layer, states, rows)  # [P], [P]
 
     def halting_policy(self) -> Halting | None:
-        """Return who decides, for one batch, which sequences stop; None where none ever does."""
+        """Return what decides, for one batch, which sequences stop; None if none ever does."""
         return None if self.inner is None else self.inner.halting_policy()
 
     def token_selectors(self) -> Sequence[nn.Module | None]:
-        """Return what chooses before each layer [L], on the tokens that reach it; or nothing."""
+        """Return the module that selects tokens before each layer [L]; or nothing."""
         return () if self.inner is None else self.inner.token_selectors()
 
     def exit_heads(self) -> Sequence[nn.Module]:
-        """Return what answers and halts after each layer [L], on [CLS]; or nothing."""
+        """Return the module that answers and halts after each layer [L], on [CLS]; or nothing."""
         return () if self.inner is None else self.inner.exit_heads()
 
     @property
     def thresholds(self) -> Tensor:
-        """Return positive numbers [L], larger ones dropping more tokens."""
+        """Return the thresholds [L], positive numbers; larger ones drop more tokens."""
         raise NotImplementedError
 
     def set_thresholds(self, values: Tensor) -> None:
-        """Set the thresholds [L], as near as they may be."""
+        """Set the thresholds [L], clipped to their limits."""
         raise NotImplementedError
 
     def check_thresholds(self, path: str | Path) -> None:
-        """Refuse thresholds that no training makes, of a model from that path."""
+        """Refuse thresholds that no training produces; `path` is where the model is from."""
         if self.inner is not None:
             self.inner.check_thresholds(path)
 
@@ -156,14 +156,18 @@ class AdaptiveForSequenceClassification(PreTrainedModel):  # type: ignore[no-unt
             self.inner.set_dial(dial)
 
     def set_exit(self, rule: str, dial: float) -> None:
-        """Let texts stop by a rule of EXITS at a dial; what drops tokens keeps its own."""
+        """Stop texts by a rule of EXITS at a dial; a part that drops tokens keeps its own dial.
+
+        Raises:
+            InputError: the model never stops a text early.
+        """
         if self.inner is None:
             raise InputError(Fault("a model that lets texts stop early", type(self).__name__))
         self.inner.set_exit(rule, dial)
 
     @contextmanager
     def at_dial(self, dial: float) -> Iterator[None]:
-        """Run at a dial; afterwards every model has its own again."""
+        """Run at a dial; afterwards every model has its previous one."""
         models = [m for m in self.modules() if isinstance(m, AdaptiveForSequenceClassification)]
         before = [m.config.dial for m in models]
         try:
@@ -174,13 +178,13 @@ class AdaptiveForSequenceClassification(PreTrainedModel):  # type: ignore[no-unt
                 model.config.dial = its
 
     def sync_config(self) -> None:
-        """Let the configuration tell that of the model inside as it is now."""
+        """Copy the inner model's current configuration into this one."""
         if self.inner is not None:
             self.inner.sync_config()
         self.config.encoder = self.model.config.to_dict()
 
     def save_pretrained(self, *args: Any, **kwargs: Any) -> None:
-        """Write weights and configuration, that of the model inside as it is now."""
+        """Write weights and configuration, including the inner model's current one."""
         self.sync_config()
         super().save_pretrained(*args, **kwargs)
 

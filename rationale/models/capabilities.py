@@ -1,6 +1,6 @@
-"""What a model can do beyond answering: drop tokens, let texts stop early, follow a dial, be cut.
+"""What a model can do besides classify: drop tokens, stop texts early, follow a dial, be pruned.
 
-Code outside this package never asks of which class a model is: it asks here what the model can do.
+Code outside this package never asks for a model's class: it asks here what the model can do.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from rationale.models.pruning import PrunedForSequenceClassification
 
 
 def has_dial(model: object) -> TypeGuard[AdaptiveForSequenceClassification]:
-    """Return whether a model drops tokens or lets texts stop early: its dial says how much."""
+    """Return whether a model drops tokens or stops texts early, so that it has a dial."""
     return isinstance(model, AdaptiveForSequenceClassification)
 
 
@@ -26,17 +26,17 @@ def drops_tokens(model: object) -> TypeGuard[AdaptiveForSequenceClassification]:
 
 
 def exits_early(model: object) -> TypeGuard[AdaptiveForSequenceClassification]:
-    """Return whether a model, or one inside it, lets texts stop before the last layer."""
+    """Return whether a model, or one inside it, stops texts before the last layer."""
     return has_dial(model) and bool(model.exit_heads())
 
 
 def is_cut(model: object) -> bool:
-    """Return whether a classifier's own matrices are cut; those of one inside it do not count."""
+    """Return whether a classifier's own matrices are pruned; those of one inside it do not count."""
     return getattr(getattr(model, "config", None), "cut", None) is not None
 
 
 def wrappers(model: PreTrainedModel) -> list[AdaptiveForSequenceClassification]:
-    """Return the adaptive models that lie around a classifier, the innermost first."""
+    """Return the adaptive models around a classifier, the innermost first."""
     found: list[AdaptiveForSequenceClassification] = []
     while has_dial(model):
         found.insert(0, model)
@@ -51,7 +51,7 @@ def at_dial(model: object, dial: float) -> AbstractContextManager[None]:
 
 @contextmanager
 def under_exit(model: AdaptiveForSequenceClassification, rule: str, dial: float) -> Iterator[None]:
-    """Run a model that exits early by a rule of EXITS at a dial; afterwards it has its own again."""
+    """Run a model that exits early by a rule of EXITS at a dial; afterwards it has its previous rule."""
     exiting = next(w for w in wrappers(model) if w.exit_heads())
     before = exiting.config.exit_rule, exiting.config.dial
     try:
@@ -62,15 +62,15 @@ def under_exit(model: AdaptiveForSequenceClassification, rule: str, dial: float)
 
 
 def without_removal(model: Any) -> Any:
-    """Return a model with nothing removed and every layer run: itself, where it never does less."""
+    """Return a model with nothing removed and every layer run: itself if it never does less."""
     return model.without_removal() if has_dial(model) else model
 
 
 def as_saved(model: PreTrainedModel) -> PreTrainedModel:
-    """Return what is written to disk: a cut classifier in the wrapper that the Auto classes can load."""
+    """Return what is written to disk: a pruned classifier in the wrapper that the Auto classes can load."""
     return PrunedForSequenceClassification.from_dense(model) if is_cut(model) else model
 
 
 def as_used(model: PreTrainedModel) -> PreTrainedModel:
-    """Return what is run of a model that came from disk: a cut classifier without that wrapper."""
+    """Return what is run of a model from disk: a pruned classifier without that wrapper."""
     return model.model if isinstance(model, PrunedForSequenceClassification) else model

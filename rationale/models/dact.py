@@ -114,16 +114,16 @@ class DactForSequenceClassification(AdaptiveForSequenceClassification):
         return [pair if n == run else nn.ModuleList() for n, pair in enumerate(pairs, start=1)]
 
     def set_exit(self, rule: str, dial: float) -> None:
-        """Let texts stop by a rule of EXITS at a dial; models inside keep theirs."""
+        """Stop texts by a rule of EXITS at a dial; models inside keep theirs."""
         self.config.exit_rule, self.config.dial = rule, dial
 
     def accumulator(self, halts: bool) -> Accumulator:
-        """Return a fresh accumulator, which lets sequences stop or not."""
+        """Return a new accumulator; `halts`: whether it stops sequences."""
         rule = EXITS[self.config.exit_rule] if halts else None
         return Accumulator(len(self.halting_units), self.read, rule, self.config.dial)
 
     def halting_policy(self) -> Accumulator:
-        """Return who decides for one batch which sequences stop."""
+        """Return what decides for one batch which sequences stop."""
         return self.accumulator(halts=True)
 
     def without_removal(self) -> FullDepth:

@@ -1,9 +1,9 @@
-"""Floating-point operations, counted at the lengths at which the work is done.
+"""Floating-point operations, counted at the lengths that each layer works on.
 
-Only matrix products count, two operations a multiply-add, as `torch.utils.flop_counter` counts them: that
-very counter watches three short passes of the model, without doing their arithmetic, and what each layer
-costs at any length follows, as it is a polynomial of degree two. Norms, softmaxes and activations are left
-out. A cut model counts as what it is. Padding is never counted.
+Only matrix products count, two operations per multiply-add, as in `torch.utils.flop_counter`. That counter
+watches three short passes of the model, without their arithmetic; a layer's cost is a polynomial of degree
+two in the length, so three points give it for any length. Norms, softmaxes and activations are left out. A
+pruned model counts at its pruned size. Padding is never counted.
 
 Axes: B sequence, T token, L layer.
 """
@@ -55,22 +55,22 @@ class Costs:
     fixed: tuple[int, ...] = ()  # a sequence that runs a layer, as DeBERTa's table of distances; () for none
 
     def layer(self, index: int, lengths: ArrayLike) -> Floats:
-        """Return a layer's operations for sequences of these lengths."""
+        """Return a layer's operations [B] for sequences of these lengths [B]."""
         n = np.asarray(lengths, dtype=np.float64)  # [B]
         once = self.fixed[index] * (n > 0) if self.fixed else 0
         found: Floats = self.token[index] * n + self.pair[index] * n * n + once
         return found
 
     def dense(self, lengths: ArrayLike) -> Floats:
-        """Return the operations of the whole model, nothing removed, for sequences of these lengths."""
+        """Return the operations [B] of the whole model, nothing removed, for sequences of lengths [B]."""
         n = np.asarray(lengths, dtype=np.float64)  # [B]
         return self.embedding * n + sum(self.layer(i, n) for i in range(len(self.token))) + self.head
 
     def shrinking(self, lengths: ArrayLike, kept: ArrayLike) -> Floats:
-        """Return the operations of a model that works on `kept` [L,B] of `lengths` tokens.
+        """Return the operations [B] of a model that works on `kept` [L,B] of `lengths` [B] tokens.
 
-        What decides a layer's removal runs on the tokens that reach it; of sequences that have stopped, whose
-        `kept` is 0, nothing.
+        The selector of a layer runs on the tokens that reach it; sequences that have stopped (`kept` 0) cost
+        nothing.
         """
         n, kept = np.asarray(lengths, dtype=np.float64), np.asarray(kept, dtype=np.float64)  # [B], [L,B]
         total = self.embedding * n + self.head  # [B]
@@ -104,7 +104,7 @@ def costs(model: PreTrainedModel) -> Costs:
 
 
 def full_costs(model: PreTrainedModel) -> Costs:
-    """Return the costs of the dense model that a classifier was made from, before anything was cut."""
+    """Return the costs of the dense model that a classifier was made from, before pruning."""
     inner = unwrap(model)
     if getattr(inner.config, "cut", None) is None:
         return costs(inner)
@@ -137,7 +137,7 @@ def parts_by_layer(model: PreTrainedModel, lengths: Floats, kept: ArrayLike) -> 
 
 @lru_cache(maxsize=8)
 def _uncut_costs(config: str) -> Costs:
-    """Return the costs of a model of this configuration, in JSON; its weights are any."""
+    """Return the costs of a model of this configuration (JSON), whatever its weights."""
     settings = json.loads(config)
     with torch.random.fork_rng(devices=[]):  # only the first time are weights drawn: a run must not notice
         return costs(build(AutoConfig.for_model(settings.pop("model_type"), **settings)))
@@ -169,7 +169,7 @@ def _fitted(model: PreTrainedModel) -> tuple[Polynomial, list[Polynomial]]:
 
 
 def _counted(model: PreTrainedModel, tokens: int, run: Callable[[PreTrainedModel, int], None]) -> list[int]:
-    """Return the operations of a pass over so many tokens: outside the layers, and in each layer."""
+    """Return the operations of a pass over `tokens` tokens: outside the layers, and in each layer."""
     calls = anatomy_of(model).calls
     inside = [0] * len(calls)
     counter = FlopCounterMode(display=False)
@@ -186,7 +186,7 @@ def _counted(model: PreTrainedModel, tokens: int, run: Callable[[PreTrainedModel
 
 
 def _whole(model: PreTrainedModel, tokens: int) -> None:
-    """Run a pass over so many tokens; of weights alone, as the counter trips over a leaf with a gradient."""
+    """Run a pass over `tokens` tokens, without gradients: the counter fails on a leaf that has one."""
     ids = torch.arange(1, tokens + 1, device=model.device)[None] % model.config.vocab_size  # [1,T]
     inputs = inputs_of(model, torch.zeros_like(ids), torch.ones_like(ids, dtype=torch.bool))
     weights = {name: weight.detach() for name, weight in model.named_parameters()}
@@ -194,7 +194,7 @@ def _whole(model: PreTrainedModel, tokens: int) -> None:
 
 
 def _shapes_alone(model: PreTrainedModel, tokens: int) -> None:
-    """Run a pass without its arithmetic: every weight stands on the device that only knows shapes."""
+    """Run a pass without its arithmetic: all weights are on the meta device, which has only shapes."""
     ids = torch.arange(tokens, device="meta")[None]  # [1,T]
     named = (*model.named_parameters(), *model.named_buffers())
     shapes = {name: torch.empty_like(weight, device="meta") for name, weight in named}
@@ -204,7 +204,7 @@ def _shapes_alone(model: PreTrainedModel, tokens: int) -> None:
 
 
 class _Truths(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Answers questions about values, of which there are none, as a batch without padding would: all true."""
+    """Answers questions about values, which meta tensors lack, as a batch without padding would: true."""
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Answer a question for one number."""

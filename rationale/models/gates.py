@@ -1,10 +1,10 @@
-"""Hard-concrete gates that learn which parts of an encoder can go (CoFi, Xia et al., ACL 2022, section 3).
+"""Hard-concrete gates that learn which parts of an encoder to prune (CoFi, Xia et al., ACL 2022, section 3).
 
 A gate is a random number in [0,1] that multiplies a part: a head, an FFN unit, a hidden dimension, an
 attention or an FFN sublayer; its log-alpha a says how likely it is open. Heads that share their keys go
 together: their group has one gate. A sublayer's gate multiplies the gates of its heads or units. The
-hard-concrete distribution is Louizos et al., ICLR 2018, eq. 10 to 12. `pruning.cut` makes of closed gates a
-really smaller model; `matrices` says of which families.
+hard-concrete distribution is Louizos et al., ICLR 2018, eq. 10 to 12. `pruning.cut` removes what the closed
+gates stand for; `matrices` lists the families that can be pruned.
 
 Axes: B sequence, T token, H head, or group of heads that share their keys; F FFN unit, d head width, L layer,
 D hidden width; D' what is open of it.
@@ -56,7 +56,7 @@ def median(alpha: Tensor) -> Tensor:
 
 
 def binarise(alpha: Tensor) -> Tensor:
-    """Return fixed gates: in each row [..., n] the lowest are closed, as many as are expected closed.
+    """Return fixed gates: in each row [..., n] the lowest are closed, the number that is expected closed.
 
     The others get their median, 1 for any that training has made up its mind to keep; so one of them that
     is more often closed than open is closed as well. The released code scales by σ(0.8 a / β), never quite
@@ -103,7 +103,7 @@ class GateValues:
 
 
 class Gates(nn.Module):
-    """The log-alphas of an encoder's gates, nearly all open at first; trained beside the model."""
+    """The log-alphas of an encoder's gates, at first nearly all open; trained with the model."""
 
     def __init__(self, sizes: Dimensions) -> None:
         super().__init__()
@@ -126,7 +126,7 @@ class Gates(nn.Module):
 
     @property
     def alphas(self) -> GateValues:
-        """The log-alphas themselves, in the shape of what they open."""
+        """The log-alphas, in the shape of the gates."""
         return GateValues(**dict(self.named_parameters()))
 
     def sample(self) -> GateValues:
@@ -159,7 +159,7 @@ class Gates(nn.Module):
 class Lagrangian(nn.Module):
     """The penalty λ₁ (ŝ − t) + λ₂ (ŝ − t)², which holds the sparsity ŝ at t (Wang et al., EMNLP 2020).
 
-    The multipliers climb what all else descends: give their parameter group `maximize=True`.
+    The multipliers ascend what all other parameters descend: give their group `maximize=True`.
     """
 
     def __init__(self) -> None:
@@ -174,13 +174,13 @@ class Lagrangian(nn.Module):
 
 
 def target(step: int, warmup_steps: int, final: float) -> float:
-    """Return the sparsity wanted at a step: rises in a line from 0 to `final` over the warm-up."""
+    """Return the target sparsity at a step: it rises linearly from 0 to `final` over the warm-up."""
     return final if step >= warmup_steps else final * step / warmup_steps
 
 
 @contextmanager
 def gated(model: PreTrainedModel, openings: GateValues) -> Iterator[None]:
-    """Run a classifier, padded or packed, as if what is closed were cut and the rest scaled.
+    """Run a classifier, padded or packed, as if closed parts were pruned and the others scaled.
 
     Heads and units are scaled where they enter their sublayer's last matrix: a closed sublayer adds that
     matrix's bias only, and its norm stays. What writes the residual stream is scaled, and norms see its open
@@ -234,7 +234,7 @@ class _ScaleDistances:
 
 
 class _NormOpen:
-    """A hook after a norm over [..., D]: do it anew over the open dimensions; 0 in the closed."""
+    """A hook after a norm over [..., D]: normalise again over the open dimensions; 0 in the closed."""
 
     def __init__(self, norm: Any, hidden: Tensor) -> None:
         self.open = hidden.detach().nonzero()[:, 0]  # [D']

@@ -48,7 +48,7 @@ class TokenSampler(nn.Module):
         return z.float()
 
     def reset(self) -> None:
-        """Begin with keeping everything."""
+        """Initialise so that every token is kept."""
         nn.init.normal_(self.scorer.weight, std=0.02)
         with torch.no_grad():
             self.scorer.bias.copy_(torch.tensor([-KEEPING, KEEPING]))

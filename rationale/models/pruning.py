@@ -1,7 +1,7 @@
-"""Models whose matrices are really cut: what the gates closed is gone from memory, file and time.
+"""Pruned models: what the gates closed is gone from memory, file and time.
 
-A cut classifier is of the same Hugging Face class as the one it was cut from; its configuration tells the
-original sizes and, in `cut`, how many heads (groups of heads, where several share their keys) and FFN units
+A pruned classifier has the same Hugging Face class as the original; its configuration holds the original
+sizes and, in `cut`, how many heads (groups of heads, where several share their keys) and FFN units
 each layer has left and how many hidden dimensions there are. `Pruned…` lets the Auto classes load one.
 
 Axes: B sequence, T token, L layer, H head, or group of heads that share their keys; F FFN unit, D hidden
@@ -28,7 +28,7 @@ from rationale.models.shrink import KeptIndices, fold, shrink
 
 @torch.no_grad()
 def cut(model: PreTrainedModel, openings: GateValues) -> PreTrainedModel:
-    """Return a new classifier without what is closed, the other gates folded into its weights.
+    """Return a new classifier without the closed parts, the other gates folded into its weights.
 
     It answers as `model` does under `gated(model, openings)`, or is refused.
     """
@@ -49,7 +49,7 @@ def cut(model: PreTrainedModel, openings: GateValues) -> PreTrainedModel:
 
 
 def check_cuttable(model: PreTrainedModel) -> None:
-    """Refuse a classifier that cannot be cut: half of everything is, once, on a copy."""
+    """Refuse a classifier that cannot be pruned: half of everything is removed, once, from a copy."""
     n, heads, units, hidden, *_ = dimensions(model)
     turn = torch.arange(n, device=model.device)[:, None]  # [L,1]
 
@@ -61,7 +61,7 @@ def check_cuttable(model: PreTrainedModel) -> None:
 
 
 def _check_same(model: PreTrainedModel, openings: GateValues, small: PreTrainedModel) -> None:
-    """Refuse a cut model that does not answer as the gated one: its family's line is not true of it."""
+    """Refuse a pruned model that answers unlike the gated one: its family's line does not describe it."""
     ids, _ = probe(model, 1, 9)  # [1,T]
     inputs = inputs_of(model, torch.zeros_like(ids), torch.ones_like(ids, dtype=torch.bool))
     training = model.training
@@ -145,7 +145,7 @@ def _check_openings(openings: GateValues, sizes: Dimensions) -> None:
 
 
 class PrunedConfig(NestedConfig):  # type: ignore[no-untyped-call]
-    """The configuration of a cut classifier, with its `cut`."""
+    """The configuration of a pruned classifier, with its `cut`."""
 
     model_type = "pruned"
     keys_to_ignore_at_inference = [*NestedConfig.keys_to_ignore_at_inference, "past_key_values"]
@@ -156,7 +156,7 @@ class PrunedConfig(NestedConfig):  # type: ignore[no-untyped-call]
 
 
 class PrunedForSequenceClassification(PreTrainedModel):  # type: ignore[no-untyped-call]
-    """A cut classifier as the Auto classes can load it; what runs is `model`."""
+    """A pruned classifier as the Auto classes can load it; `model` is what runs."""
 
     config_class = PrunedConfig
     base_model_prefix = "model"

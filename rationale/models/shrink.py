@@ -1,4 +1,4 @@
-"""Matrices made smaller in place: gates are folded into weights, then what is closed goes.
+"""Matrices made smaller in place: gates are folded into weights, then closed parts are removed.
 
 Heads keep their width. A sublayer with nothing left still adds its output bias and is followed by its norm,
 as under closed gates.

@@ -1,1 +1,1 @@
-"""Processes: how they start, end and speak to a terminal."""
+"""Processes: starting, stopping, and printing to a terminal."""

@@ -1,7 +1,7 @@
-"""Processes that this one starts: they import nothing from the current folder, end when this one does.
+"""Child processes: they import nothing from the current folder and end when this one ends.
 
-The current folder is where data lie, and data come from strangers: a `torch.py` there must not be run.
-A child watches its parent by a pipe, and where the system has it (Linux) is killed with it.
+The current folder is where data lie, and data are not trusted: a `torch.py` there must not be run.
+A child watches its parent through a pipe; on Linux the system also kills it with its parent.
 """
 
 from __future__ import annotations
@@ -31,15 +31,15 @@ LOOK_S = 0.5  # between two looks at who the parent is
 
 
 def search_path() -> str:
-    """Return PYTHONPATH with full paths: an empty entry would be the current folder, whichever that is."""
+    """Return PYTHONPATH with absolute paths: an empty entry would mean the current folder."""
     given = os.environ.get("PYTHONPATH", "").split(os.pathsep)
     return os.pathsep.join(str(Path(p).resolve()) for p in given if p)
 
 
 def by_chance() -> set[int]:
-    """Return which entries of sys.path are the current folder though nobody named it.
+    """Return the entries of sys.path that are the current folder by default, not by request.
 
-    Python puts it first for `python -m`, `-c` and prompts. After the standard library it is an installation.
+    Python puts it first for `python -m`, `-c` and prompts. After the standard library it was installed.
     """
     try:
         here = Path.cwd()
@@ -54,7 +54,7 @@ def by_chance() -> set[int]:
 
 @contextmanager
 def installed_only() -> Iterator[None]:
-    """Look for modules, here and in processes started meanwhile, anywhere but in the current folder."""
+    """In this context, import modules, here and in child processes, from anywhere but the current folder."""
     away, path = by_chance(), list(sys.path)
     usual = {name: os.environ.get(name) for name in safe_environment()}
     sys.path[:] = [p for n, p in enumerate(path) if n not in away]
@@ -69,7 +69,7 @@ def installed_only() -> Iterator[None]:
 
 
 def safe_environment() -> dict[str, str]:
-    """Return the variables that keep Python, and the Python that it starts, from the current folder."""
+    """Return the environment that keeps Python and its children from importing from the current folder."""
     return {"PYTHONSAFEPATH": "1", "PYTHONPATH": search_path()}
 
 
@@ -78,7 +78,7 @@ def safe_environment() -> dict[str, str]:
 
 @contextmanager
 def deaf_to_interrupts() -> Iterator[None]:
-    """Have processes started meanwhile not hear Ctrl-C, which a terminal sends to all: their parent does."""
+    """In this context, started processes ignore Ctrl-C, which a terminal sends to all: the parent acts."""
     usual = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
@@ -94,9 +94,9 @@ def run(
     timeout: float | None = None,
     **how: Any,
 ) -> subprocess.CompletedProcess[str]:
-    """Run an installed module in another process to its end, or to that of this one, however it ends.
+    """Run an installed module in another process until it ends, or this one does.
 
-    `input` is what it reads, where `how` gives it a pipe; after `timeout` seconds it is killed.
+    `input` goes to its standard input; after `timeout` seconds it is killed.
     """
     read, write = os.pipe()  # only this process has the end that is written to
     try:
@@ -120,7 +120,7 @@ def run(
 
 
 def _when_gone(wait: Any) -> None:
-    """End this process as soon as `wait` returns."""
+    """Exit this process as soon as `wait` returns."""
 
     def watch() -> None:
         wait()
@@ -133,19 +133,19 @@ def _when_gone(wait: Any) -> None:
 
 
 def end_with_pool() -> None:
-    """End when the process that made the pool of this one does; it has a pipe to that already."""
+    """Exit when the process that made this one's pool does; there is a pipe to it already."""
     parent = parent_process()
     if parent is not None:
         _when_gone(parent.join)
 
 
 def end_with_pipe(read: int) -> None:
-    """End when nobody is left that could write to a pipe."""
+    """Exit when no process is left that could write to a pipe."""
     _when_gone(lambda: os.read(read, 1))
 
 
 def end_with_starter() -> None:
-    """End when the process that PARENT names is no longer this one's parent."""
+    """Exit when the process that PARENT names is no longer this one's parent."""
     expected = int(os.environ.get(PARENT, os.getppid()))
 
     def wait() -> None:
@@ -156,7 +156,7 @@ def end_with_starter() -> None:
 
 
 def main(pipe: str, module: str, *arguments: str) -> None:
-    """Run an installed module as a child of who holds the pipe, or, where that is `-`, of PARENT."""
+    """Run an installed module as a child of the process that holds the pipe, or, for `-`, of PARENT."""
     if pipe == "-":
         end_with_starter()
     else:

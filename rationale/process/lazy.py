@@ -1,4 +1,4 @@
-"""Names of a package that are imported when they are first asked for: what is light stays light."""
+"""Names of a package that are imported on first access, so that importing the package is fast."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""SIGINT and SIGTERM end a command with one line and exit code 128 + the signal's number, whenever they come.
+"""SIGINT and SIGTERM end a command with one line and exit code 128 + the signal's number, at any time.
 
-Imported before anything that takes long: it stands on what Python itself has imported by then. The signal
-becomes a SystemExit, so that what is open is closed on the way out. Where that is not safe (an import, or
-Python itself, is half done) the process ends at once, as after `kill -9`: files appear whole or not at all.
+Imported before any slow import, so it uses only what Python itself has imported by then. The signal becomes a
+SystemExit, so that open files are closed on the way out. Where that is not safe (during an import, or while
+Python starts or stops) the process ends at once, as after `kill -9`: files appear whole or not at all.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class _Stop:
-    """What was asked of this process, and whether it may still be unwound."""
+    """The signal that this process received, and whether it can still be unwound."""
 
     def __init__(self) -> None:
         self.number = 0  # of the signal that came first
@@ -31,7 +31,7 @@ class _Stop:
         return 128 + self.number
 
     def heard(self, number: int, frame: FrameType | None) -> None:
-        """Say the line, once, and leave."""
+        """Print the line, once, and exit."""
         if self.number:  # asked twice
             os._exit(self.code)
         self.number = number
@@ -63,7 +63,7 @@ def _imports(frame: FrameType | None) -> bool:
 
 
 def _say_last(line: str) -> None:
-    """Write a line to standard error and close it to whatever else may be said while things are closed."""
+    """Write a line to standard error and close it, so that nothing more is printed during shutdown."""
     bars = getattr(getattr(sys.modules.get("tqdm.std"), "tqdm", None), "_instances", ())
     begin = "\n" if len(bars) else ""  # a progress bar leaves the cursor where it ends
     with suppress(OSError):
@@ -73,7 +73,7 @@ def _say_last(line: str) -> None:
 
 
 def end_at_once(sig: int, frame: FrameType | None) -> None:
-    """Handle a signal by ending without a word: for a process whose parent speaks for it."""
+    """Handle a signal by exiting silently, in a process whose parent reports it."""
     os._exit(128 + sig)
 
 

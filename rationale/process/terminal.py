@@ -1,4 +1,4 @@
-"""What commands print: texts of data and models do nothing to the terminal."""
+"""Printing: texts of data and models cannot control the terminal."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from eraser.errors import printable
 
 
 def say(text: str, err: bool = False) -> None:
-    """Print a line; what a terminal would obey is escaped, an end of line too."""
+    """Print a line; control characters are escaped, line ends included."""
     typer.echo(printable(text), err=err)
 
 
 def say_lines(text: str) -> None:
-    """Print a text of several lines, such as a table; what a terminal would obey is escaped."""
+    """Print a text of several lines, such as a table; other control characters are escaped."""
     typer.echo(printable(text, keep="\n"))
 
 
 def say_next(*command: object, err: bool = False) -> None:
-    """Print the command that a user would type next."""
+    """Print the command to try next."""
     say(f"next: {shlex.join(map(str, ('rationale', *command)))}", err=err)
 
 
 def digits(value: float) -> str:
-    """Return a number with three significant digits, as people read it.
+    """Return a number with three significant digits.
 
     >>> [digits(x) for x in (0.87345, 5.4871, 87.0, 999.6, 12345.6, 0.0000123)]
     ['0.873', '5.49', '87.0', '1000', '12346', '1.23e-05']

@@ -1,4 +1,4 @@
-"""HateXplain's protocol over several trainings: models with people's marks beside one without.
+"""HateXplain's protocol over several trainings: models with annotators' marks beside one without.
 
 A model is a line of MODELS; `NAME@W` is the same with weight W for the marks. Each is trained once per seed
 and scored on test; the numbers of a training are kept on disk with the columns that they are folded from, so
@@ -36,7 +36,7 @@ LEARNED = "learned"
 PLAIN = "plain"
 MOST_WEIGHT = 1e6
 TRAINING = TrainSettings(epochs=3, lr=1e-4, batch_size=32, max_length=128)  # fixed before test was scored
-MODELS: dict[str, AlignSettings] = {  # name → how people's marks are taught
+MODELS: dict[str, AlignSettings] = {  # name → how annotators' marks are taught
     PLAIN: AlignSettings(),
     "attention": AlignSettings(align="human", align_weight=2.0),
     "both": AlignSettings(align="human", align_weight=2.0, align_form="both"),

@@ -27,7 +27,7 @@ def as_table(found: Found) -> pd.DataFrame:
 
     `value` is the mean over trainings, `low` and `high` its interval over posts and trainings, `lowest` and
     `highest` the extremes of the trainings. `against_plain` is the paired difference from the same number of
-    the model without people's marks. AUROC and bias are no means over posts: they have extremes alone.
+    the model without marks. AUROC and bias are not means over posts: they have only extremes.
     """
     rows = [row for model, results in found.items() for row in _rows(model, results, found)]
     return pd.DataFrame(rows, columns=list(COLUMNS))

@@ -1,1 +1,1 @@
-"""Where chunks of work are computed: here, in several processes, on a cluster."""
+"""Where chunks of work are computed: in this process, in several, on a cluster."""

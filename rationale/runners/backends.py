@@ -1,7 +1,7 @@
-"""Where the parts of a run are computed: here, by several processes of one machine, on a Ray cluster.
+"""RUNNERS: parts of a run are computed in this process, in several on this machine, or on a Ray cluster.
 
-A chunk of examples is a unit of work; its parts are files named by their content (parts.py). So it matters
-neither who computed a part, nor in which order, nor how often a worker died: what is read is the same.
+A chunk of examples is a unit of work; its parts are files named by what they depend on (part_files.py). So it
+does not matter which worker computed a part, in which order, or how often a worker died.
 To add a runner: one function (job, work, workers, address) and a line in RUNNERS.
 """
 
@@ -58,7 +58,7 @@ def local(job: Job, work: Work, workers: int, address: str | None) -> None:
 
 
 def accelerate(job: Job, work: Work, workers: int, address: str | None) -> None:
-    """Compute in processes that Accelerate starts, one a GPU of this machine, each every n-th chunk."""
+    """Compute in processes that Accelerate starts, one per GPU of this machine, each every n-th chunk."""
     kind = ["--cpu"] if work.device.type == "cpu" else ["--multi_gpu"] * (workers > 1)
     with TemporaryDirectory() as folder:
         file = Path(folder) / "job.json"
@@ -75,7 +75,7 @@ def accelerate(job: Job, work: Work, workers: int, address: str | None) -> None:
 
 
 def ray(job: Job, work: Work, workers: int, address: str | None) -> None:
-    """Compute on a Ray cluster (Ray Data), one actor a worker; a dead worker's chunks are done by another."""
+    """Compute on a Ray cluster (Ray Data), one actor per worker; others take over a dead worker's chunks."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is sent anywhere
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     import ray as cluster
@@ -112,7 +112,7 @@ def ray(job: Job, work: Work, workers: int, address: str | None) -> None:
 
 @contextmanager
 def _our_surroundings(empty: str) -> Iterator[None]:
-    """Keep from Ray the current folder, which it puts on its workers' path, and keep our SIGTERM."""
+    """Keep the current folder from Ray, which would put it on its workers' path, and keep our SIGTERM."""
     usual = signal.getsignal(signal.SIGTERM)
     with chdir(empty), children.installed_only():
         try:
@@ -126,7 +126,7 @@ def _our_surroundings(empty: str) -> Iterator[None]:
 
 
 def _answers(address: str | None) -> None:
-    """Raise an OSError at once where nobody listens: Ray itself goes on asking for minutes."""
+    """Raise an OSError at once if nothing listens there: Ray itself retries for minutes."""
     place = urlsplit(f"//{(address or '').removeprefix('ray://')}")
     if place.hostname and place.port:
         socket.create_connection((place.hostname, place.port), timeout=10).close()

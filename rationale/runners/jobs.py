@@ -1,4 +1,4 @@
-"""What another process needs to know of a run, to compute some of its parts."""
+"""What another process needs in order to compute parts of a run."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 class Work(Protocol):
-    """A run whose settings were checked: so many chunks, each computed on its own."""
+    """A run whose settings were checked: chunks, each computed on its own."""
 
     def __len__(self) -> int:
         """The number of chunks."""
@@ -43,7 +43,7 @@ class Work(Protocol):
 
 @dataclass(frozen=True)
 class Job:
-    """A run in plain values; paths must lead to the same files wherever a worker is.
+    """A run as plain values; paths must lead to the same files on every worker.
 
     `threads` are each worker's: sums of floats may depend on it.
     """
@@ -158,7 +158,7 @@ def opened(job: Job, device: str | None = None) -> Work:
 
 
 def compute(job: Job, number: int, device: str | None = None) -> tuple[Fault, ...]:
-    """Compute one chunk's parts in this process; return what was wrong with its input."""
+    """Compute one chunk's parts in this process; return the faults of its input."""
     try:
         with silent():  # the parent says how far all workers are
             opened(job, device).compute(number)

@@ -1,4 +1,4 @@
-"""What metrics are called where people read them: on axes, in tables, below figures."""
+"""What metrics are called where they are read: on axes, in tables, below figures."""
 
 from __future__ import annotations
 

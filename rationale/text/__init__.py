@@ -1,1 +1,1 @@
-"""Words ↔ the pieces that models read, and what bounds who cuts them."""
+"""Words ↔ the pieces that models read, and limits on tokenizers."""

@@ -46,7 +46,7 @@ Tokenize = Callable[[Sequence[str], Sequence[str] | None], Iterable[Pieces]]
 
 @dataclass(frozen=True)
 class WindowCutter:
-    """Cuts texts into windows of at most `max_length` pieces; `start` is the id that no text at all is."""
+    """Cuts texts into windows of at most `max_length` pieces; the id `start` stands for an empty text."""
 
     tokenize: Tokenize
     max_length: int
@@ -108,7 +108,7 @@ class WindowCutter:
 
 
 def readable(string: str, text: Text) -> str:
-    """Return a string that has an encoding."""
+    """Return the string if it can be encoded."""
     try:
         string.encode("utf-8")
     except UnicodeEncodeError as error:
@@ -117,7 +117,7 @@ def readable(string: str, text: Text) -> str:
 
 
 def some(window: Window, start: int) -> Window:
-    """Return the window, or what stands for no text at all where it is empty: no model reads nothing."""
+    """Return the window, or the id of an empty text if it has no pieces: a model must read something."""
     return window if len(window) else Window(*(np.array([x]) for x in (start, OUTSIDE, 0, OUTSIDE)))
 
 

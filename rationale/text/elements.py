@@ -1,4 +1,4 @@
-"""What a rationale is made of: the words of a text, or its sentences, each with a score.
+"""The elements of a rationale: the words of a text or its sentences, each with a score.
 
 Axes: W word, S sentence, E element: a word or a sentence.
 """

@@ -44,7 +44,7 @@ class Batch:
         return Batch(*(t.to(device) for t in (self.ids, self.real, self.word, self.types, self.end)))
 
     def rows(self, rows: slice) -> Batch:
-        """Return some rows of the batch."""
+        """Return these rows of the batch."""
         return Batch(*(t[rows] for t in (self.ids, self.real, self.word, self.types, self.end)))
 
 
@@ -104,7 +104,7 @@ class Encoder:
 
     @property
     def _start(self) -> int:
-        """The id that stands for no text at all."""
+        """The id that stands for an empty text."""
         names = ("bos_token_id", "eos_token_id", "pad_token_id")
         found: int = next(id for name in names if (id := getattr(self.tokenizer, name)) is not None)
         return found
@@ -135,7 +135,7 @@ class Encoder:
         return padded(windows, self.pad_id)
 
     def names(self, window: Window) -> list[str]:
-        """Return how each piece is shown."""
+        """Return the pieces as they are displayed."""
         return list(self.tokenizer.convert_ids_to_tokens(window.ids.tolist()))
 
 

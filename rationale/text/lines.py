@@ -1,4 +1,4 @@
-"""A JSON-lines file read chunk by chunk: where each begins, and what it held when it was first read."""
+"""A JSON-lines file read chunk by chunk: where each begins, and a hash of the file as first read."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ Place = tuple[str | Path, int, str | None]  # a file, a line, and the id of what
 
 
 def text_in(record: Mapping[str, Any], text: str) -> Any:
-    """Return the text of a record; where it has none but a list of tokens, that."""
+    """Return the text of a record, or its list of tokens if it has no text."""
     if text == TEXT and text not in record and TOKENS in record:
         return record[TOKENS]
     return record.get(text)
@@ -108,7 +108,7 @@ def text_in(record: Mapping[str, Any], text: str) -> Any:
 def check_texts(record: Mapping[str, Any], text: str, query: str | None, at: Place) -> None:
     """Refuse a record whose text has no words, or that has no query where one is asked for.
 
-    A text is a string or the list of its words. Half a character, of which some tools cut emoji, is refused.
+    A text is a string or the list of its words. Half a character (tools that cut emoji) is refused.
     """
     values = {text: text_in(record, text)} | ({} if query is None else {query: record.get(query)})
     values |= {} if at[2] is None else {"id": at[2]}
@@ -121,7 +121,7 @@ def check_texts(record: Mapping[str, Any], text: str, query: str | None, at: Pla
 
 
 def advised(fault: Fault) -> Fault:
-    """Return what is wrong with a row, and that such rows can be left out."""
+    """Return the fault of a row, with the hint that such rows can be left out."""
     advice = " (--skip-invalid leaves such rows out)"
     if fault.message is not None:
         return replace(fault, message=fault.message + advice)
@@ -129,14 +129,14 @@ def advised(fault: Fault) -> Fault:
 
 
 def _have_words(value: Any) -> bool:
-    """Return whether a string has words, or a list is words and nothing else."""
+    """Return whether a string has words, or a list holds nothing but words."""
     if isinstance(value, list):
         return bool(value) and all(len(word.split()) == 1 for word in value)
     return bool(value.split())
 
 
 def first_texts(path: Path, key: str) -> Iterator[str]:
-    """Yield the texts of a file's first lines; what is wrong with a line is told when its turn comes."""
+    """Yield the texts of a file's first lines; invalid lines are reported when they are read."""
     with regular(path) as file:
         for line in islice(lines_of(file, path), LOOKED_AT):
             try:

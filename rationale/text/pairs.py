@@ -1,4 +1,4 @@
-"""What users give as a text: a string, or two as a pair."""
+"""A text as users give it: a string, or a pair of strings."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""What a loaded model and its tokenizer are told in memory, so that texts are read alone as in a batch.
+"""Adjustments of a loaded model and tokenizer, in memory, so that texts read alone as in a batch.
 
-Nothing of it is written to the folder they came from.
+Nothing is written to the folder they came from.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ def note(text: str) -> None:
 
 
 def settle(model: PreTrainedModel) -> None:
-    """Let a model answer with fields."""
+    """Let a model return its output as fields, not as a tuple."""
     for module in model.modules():
         if isinstance(module, PreTrainedModel):
             module.config.return_dict = module.config.get_text_config().return_dict = True
 
 
 def stop_caching(model: PreTrainedModel, answer: Any) -> None:
-    """Keep no states for further tokens, where an answer shows that the model does."""
+    """Switch off the cache for further tokens, if an answer shows that the model keeps one."""
     if getattr(answer, "past_key_values", None) is None:
         return
     for module in model.modules():
@@ -39,7 +39,7 @@ def stop_caching(model: PreTrainedModel, answer: Any) -> None:
 
 
 def settle_padding(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, path: str | Path) -> None:
-    """Let a model, and its tokenizer, know one padding token.
+    """Set one padding token for a model and its tokenizer.
 
     Heads that read the last token of a text look for the last that is not the configuration's padding. Where
     that names none, it is the tokenizer's, else the token that ends a text; always masked.

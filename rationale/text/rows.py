@@ -1,4 +1,4 @@
-"""A file of texts that is no JSON lines of UTF-8: converted once into a folder of ours, and read there.
+"""A file of texts other than UTF-8 JSON lines: converted once into a folder of ours, and read there.
 
 Each line of what is made holds a row of the file, all columns of it, and the line that the row begins on:
 what is wrong with a text is told with the file and line that its owner knows. JSON lines are converted, too,
@@ -67,7 +67,7 @@ class Table:
         return TableOptions(self.settings.encoding, self.settings.separator)
 
     def found(self, notes: list[str] | None = None) -> Iterator[TextRow | Fault]:
-        """Yield each row with a text, and the fault of each without; `notes` takes what there is to tell."""
+        """Yield each row with a text, and the fault of each without; `notes` receives remarks."""
         lines = self.form == "jsonl"
         for number, found in enumerate(rows_of(self.path, self._how, notes), start=1):
             if isinstance(found, Fault):
@@ -116,7 +116,7 @@ class Table:
                 raise InputError(found)
 
     def notes(self, folder: Path) -> tuple[str, ...]:
-        """Return what is told of how the file is read; it is checked, unless a run's folder has its rows."""
+        """Return notes on how the file is read; it is checked first, unless a run's folder has its rows."""
         if self.settings.skip_invalid or not self.is_in(folder):
             return self.check()
         notes = list[str]()
@@ -124,7 +124,7 @@ class Table:
         return tuple(notes)
 
     def check(self) -> tuple[str, ...]:
-        """Read the file once, so that what is wrong is told before a folder is made; return what is told.
+        """Read the file once, so that errors come before a folder is made; return the notes.
 
         Raises:
             InputError: no row is left; or the first thing that is wrong, where rows are not left out.
@@ -175,7 +175,7 @@ class Table:
 
 
 def has_words(text: str, cutter: WordCutter) -> bool:
-    """Return whether a text has words of a kind: signs that nobody sees may be none."""
+    """Return whether a text has words by that cutter: invisible characters may be none."""
     return re.search(r"\w", text) is not None or bool(cut_words(text, cutter))
 
 

@@ -1,6 +1,6 @@
-"""What of a tokenizer is bounded by how it is made: time as long as the text, output a few times as long.
+"""Which tokenizers are bounded by construction: time linear in the text, output a few times as long.
 
-A tokenizer.json is a stranger's program: patterns may take exponential time, replacements may double a text
+A tokenizer.json is an untrusted program: patterns may take exponential time, replacements may double a text
 forty times. What is in the tables here cannot; anything else is tried elsewhere first (tokenizer_trial.py).
 """
 
@@ -118,7 +118,7 @@ MODELS = frozenset({"BPE", "WordPiece", "Unigram", "WordLevel"})
 
 
 def unbounded(spec: Part) -> str | None:
-    """Return the first thing in a tokenizer that nothing bounds, in a few words; None where all is bounded.
+    """Return the first unbounded part of a tokenizer, in a few words, or None if all parts are bounded.
 
     Args:
         spec: what a tokenizer.json holds; parts that are not there are no parts.

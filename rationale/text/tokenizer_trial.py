@@ -1,7 +1,7 @@
-"""A tokenizer that nothing bounds is first tried on the same texts in a process with limits, that may die.
+"""An unbounded tokenizer is first tried on the same texts in a process with limits.
 
-The process imports `tokenizers` and nothing else; memory and time of the processor are limited by the
-system, the time on the clock by who waits for it.
+The process imports `tokenizers` and nothing else. The system limits its memory and CPU time, the waiting
+process its wall-clock time.
 """
 
 from __future__ import annotations
@@ -124,7 +124,7 @@ def _try(spec: str, texts: Sequence[str], reason: str, place: str | Path | None)
 
 
 def _child() -> None:
-    """Read a tokenizer and texts with limits; how this ends is the answer."""
+    """Read a tokenizer and texts with limits; the exit status is the answer."""
     given = json.loads(sys.stdin.read())
     _, most = resource.getrlimit(resource.RLIMIT_AS)
     limit = given["memory"] if most == resource.RLIM_INFINITY else min(given["memory"], most)

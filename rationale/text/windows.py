@@ -1,4 +1,4 @@
-"""What a model reads at once: pieces of a text that belong to words, and where a long text is cut.
+"""A window: the pieces that a model reads at once, their words, and where long texts are cut.
 
 Nothing here needs torch. Axes: T word piece, W word of the example.
 """
@@ -21,7 +21,7 @@ MIN_ROOM = 8  # pieces a first text must leave for the second: fewer would cut n
 
 @dataclass(frozen=True)
 class Window:
-    """What the model reads at once: piece ids [T], the words each belongs to [T], token types [T].
+    """What a model reads at once: piece ids [T], the words they belong to [T], token types [T].
 
     A piece belongs to the words from `word` up to, not including, `end`: one, but where a piece covers
     several (in Chinese, or a sign and the next one). Such words are a unit: scored, and removed, together.
@@ -52,7 +52,7 @@ class Window:
 
 
 def glued(*parts: Window) -> Window:
-    """Return windows after one another as one."""
+    """Return windows joined into one."""
     names = ("ids", "word", "types", "end")
     return Window(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
 
@@ -153,7 +153,7 @@ def words_between(word: Ints, end: Ints, n_words: int) -> Mask:
 
 
 def length_batches(lengths: Sequence[int], max_pieces: int) -> Iterator[list[int]]:
-    """Yield indices longest first, so many together that the padded batch holds at most `max_pieces`."""
+    """Yield indices in batches, longest first; a padded batch holds at most `max_pieces`."""
     order = sorted(range(len(lengths)), key=lambda i: (-lengths[i], i))
     while order:
         size = max(1, max_pieces // lengths[order[0]])

@@ -1,6 +1,6 @@
-"""Train an adaptive model: a fine-tuned model → a recipe's stages → the best model they saw.
+"""Train an adaptive model: a fine-tuned model → a recipe's stages → the best of their epochs.
 
-RECIPES (recipes.py) names what can be trained; this is the part that all share.
+RECIPES (recipes/table.py) names what can be trained; this is the part that all share.
 """
 
 from __future__ import annotations
@@ -47,10 +47,10 @@ SCRATCH = (f"*{CHECKPOINT}", ".partial/*", "*/.partial/*")
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a kind of model is set, made around another one, in which stages it is trained, what it imitates.
+    """A kind of model: its settings, how it wraps another one, its stages of training, what it imitates.
 
-    `imitates` returns what predictors should imitate, a tensor [T] a window, or nothing; `marks` what else of
-    the data set the training depends on.
+    `imitates` returns the targets of the predictors, a tensor [T] per window, or nothing; `marks` returns
+    what else of the data set the training depends on.
     """
 
     settings: type[AdaptiveSettings]
@@ -74,10 +74,10 @@ def train_adaptive(  # noqa: PLR0913 (what a training is made of)
 
     Args:
         recipe: what is trained.
-        dense: a model that `train_dense` made: the teacher, and the yardstick of accuracy.
+        dense: a model that `train_dense` made: the teacher, and the baseline of accuracy.
         dataset: with train and val splits.
         out: the model's folder: see `eraser.files.owned`; a finished one of the same work is left as it is, a
-            half-finished one goes on where it stopped.
+            half-finished one resumes where it stopped.
         settings: the recipe's.
         start: a folder whose model is built on instead of the dense one: a cut one, one that drops tokens,
             or pretrained weights.
@@ -147,7 +147,7 @@ def _begin(  # noqa: PLR0913 (what a run is made of)
 
 
 def _check_head(teacher: Classifier, dense: Path) -> None:
-    """Refuse to imitate what gives no class of several by softmax: losses and early exits stand on it."""
+    """Refuse a teacher that is not a softmax over classes: losses and early exits need one."""
     if teacher.head != "softmax":
         kind = {"labels": "a multi-label model", "value": "a model that gives a number"}
         expected = "a dense model that gives one class of several (evaluate, attribute and app take any)"
@@ -156,7 +156,7 @@ def _check_head(teacher: Classifier, dense: Path) -> None:
 
 
 def _started(start: Path, teacher: Classifier) -> PreTrainedModel:
-    """Return the model of a folder, with the teacher's labels where it has none yet."""
+    """Return the model in a folder, with the teacher's labels if it has none yet."""
     if not start.is_dir():  # the library would ask the hub for it
         raise InputError(Fault.of("no such folder of a model to build on", start))
     config = teacher.model.config
@@ -193,7 +193,7 @@ def digest_of(windows: Sequence[TrainingWindow], reader: Classifier) -> str:
 
 
 def _teachers(dense: Path, teacher: Classifier, s: AdaptiveSettings) -> tuple[Classifier, ...]:
-    """Return whose mean probability is distilled: the dense model's, or several of its epochs'."""
+    """Return the models whose mean probability is distilled: the dense model, or several of its epochs."""
     if s.teacher_epochs == 1:
         return (teacher,)
     found = best_folders(dense, s.teacher_epochs)
@@ -205,14 +205,14 @@ def _teachers(dense: Path, teacher: Classifier, s: AdaptiveSettings) -> tuple[Cl
 
 
 def content_of_dense(dense: Path) -> str:
-    """Return a hash of a dense model's files, and of those of the epochs that it kept."""
+    """Return a hash of a dense model's files and of its kept epochs' files."""
     kept = [content_of_model(f) for f in sorted((dense / EPOCHS).glob("[0-9]*"))]
     own = content_of_model(str(dense))
     return digest(own, kept) if kept else own
 
 
 def best_folders(dense: Path, count: int) -> list[Path]:
-    """Return the folders of the dense model's best epochs, best first; its own where it kept none."""
+    """Return the folders of the dense model's best epochs, best first; its own folder if it kept none."""
     folders = sorted((dense / EPOCHS).glob("[0-9]*"))
     if not folders:
         return [dense]
@@ -223,7 +223,7 @@ def best_folders(dense: Path, count: int) -> list[Path]:
 
 
 def of_epochs(folders: Sequence[Path], like: Classifier, s: AdaptiveSettings) -> tuple[Classifier, ...]:
-    """Return the models of epochs, which read as the finished one does."""
+    """Return the models of epochs, with the finished model's tokenizer and settings."""
     models = [load_classifier(f, device=s.device, precision=s.precision) for f in folders]
     return tuple(replace(m, encoder=like.encoder) for m in models)
 

@@ -1,9 +1,9 @@
-"""A dense classifier taught to see what people marked, in its attention or in a rationale head.
+"""A dense classifier taught by annotators' marks, in its attention or in a rationale head.
 
-Form `attention`: how far the token that the head reads looks at each piece, before dropout, is taught by
-cross-entropy with the marks, scaled to sum 1 (HateXplain, Mathew et al. 2021, teaches the last layer's [CLS]
-row so). Form `head`: a linear unit on the last states says of each piece whether it is marked, taught by
-binary cross-entropy. Special tokens count among the pieces, as unmarked. Windows without marks add nothing.
+Form `attention`: the attention (before dropout) of the token that the head reads is trained by cross-entropy
+against the marks, scaled to sum to 1 (as HateXplain, Mathew et al. 2021, trains the last layer's [CLS] row).
+Form `head`: a linear unit on the last states predicts whether each piece is marked, trained by binary
+cross-entropy. Special tokens count as unmarked pieces. Windows without marks add nothing.
 
 Axes: B window, H head, T piece, D hidden width.
 """
@@ -41,10 +41,10 @@ GOLDS: dict[str, Callable[[Dataset, Example], Floats]] = {
 def with_marks(
     windows: Sequence[TrainingWindow], dataset: Dataset, settings: AlignSettings
 ) -> list[TrainingWindow]:
-    """Return the windows of the train split with what people marked of each, 0s where nobody did.
+    """Return the windows of the train split with the annotators' marks of each, 0 where there are none.
 
     Raises:
-        InputError: nobody marked anything, or single annotators are asked for and there are none.
+        InputError: there are no marks, or single annotators are asked for and there are none.
     """
     found = {e.id: GOLDS[settings.align_gold](dataset, e) for e in dataset.splits["train"]}
     known = {id: share for id, share in found.items() if np.nansum(share) > 0}
@@ -55,7 +55,7 @@ def with_marks(
 
 
 def _on_pieces(window: Window, share: Floats | None) -> NDArray[np.float32]:
-    """Return for each piece [T] the largest mark of the words [W] that it belongs to."""
+    """Return the largest mark of the words [W] that each piece [T] belongs to."""
     marks = np.zeros(len(window), dtype=np.float32)
     if share is not None:
         for i in np.flatnonzero(window.word != OUTSIDE):
@@ -64,10 +64,10 @@ def _on_pieces(window: Window, share: Floats | None) -> NDArray[np.float32]:
 
 
 def attention_loss(looks: Tensor, marks: Tensor) -> Tensor:
-    """Return the mean over windows of the cross-entropy between marks and looks.
+    """Return the mean over windows of the cross-entropy between marks and attention.
 
     Args:
-        looks: attention of the token that the head reads, sums to 1 [B,T].
+        looks: attention [B,T] of the token that the head reads; rows sum to 1.
         marks: 0 and more [B,T].
     """
     wanted = marks / marks.sum(1, keepdim=True).clamp(min=SMALLEST)  # [B,T], 0s where nobody marked
@@ -83,7 +83,7 @@ def head_loss(logits: Tensor, marks: Tensor, real: Tensor) -> Tensor:
 
 @dataclass
 class Alignment:
-    """What is taught beside the labels; `head` where the form has one."""
+    """The training on marks beside the labels; `head` if the form has one."""
 
     settings: AlignSettings
     classifier: Classifier
@@ -105,13 +105,13 @@ class Alignment:
         return logits, self.settings.align_weight * torch.stack(terms).sum()
 
     def _mean(self, looks: Tensor) -> Tensor:
-        """Return the mean [B,T] over the heads that are taught."""
+        """Return the mean [B,T] over the trained heads."""
         heads = self.settings.heads(looks.shape[1])
         return looks[:, heads].mean(1)  # [B,T]
 
 
 class _Noted:
-    """What a pass leaves: the looks [B,H,T] of chosen layers, and the states [B,T,D] of the last."""
+    """Records a pass: the attention [B,H,T] of chosen layers, and the states [B,T,D] of the last."""
 
     def __init__(self, classifier: Classifier, batch: Batch, layers: frozenset[int]) -> None:
         self.read, self.layers = reading_weights(classifier, batch), layers  # [B,T]
@@ -119,7 +119,7 @@ class _Noted:
         self.states = torch.empty(0)
 
     def step(self, layer: int, states: Tensor, run: LayerCall) -> Tensor:
-        """Run a layer, and note its looks where it is one of those that are taught."""
+        """Run a layer, and record its attention if it is one of the trained ones."""
         self.states = weighed(run, states, self._weigh) if layer in self.layers else run(states)  # [B,T,D]
         return self.states
 
@@ -131,12 +131,12 @@ class _Noted:
 
 
 def head_of(model: PreTrainedModel, settings: AlignSettings) -> RationaleHead | None:
-    """Return a fresh rationale head for a model; None where none is taught."""
+    """Return a new rationale head for a model, or None if none is trained."""
     return RationaleHead(width_of(model)) if settings.has_head else None
 
 
 def alignment_of(
     classifier: Classifier, settings: AlignSettings, head: RationaleHead | None
 ) -> Alignment | None:
-    """Return what teaches the marks; None where nothing does."""
+    """Return the training on marks, or None if there is none."""
     return None if settings.align == "none" else Alignment(settings, classifier, head)

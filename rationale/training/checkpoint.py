@@ -1,4 +1,4 @@
-"""A training run's state in one safetensors file, so that a killed run goes on as if nothing happened."""
+"""A training run's state in one safetensors file, so that a killed run resumes as if nothing had happened."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How much each class weighs in the task loss, and how many texts of train each class has.
+"""The weight of each class in the task loss, and the number of its texts in train.
 
 Axes: B text of a batch, C class.
 """
@@ -23,8 +23,8 @@ TOLD = 20  # classes that are named
 def weights_of(wanted: ClassWeights, dataset: Dataset) -> tuple[float, ...] | None:
     """Return the weight of each class [C], in the order of the data set's labels; None where all weigh 1.
 
-    `balanced` is n / (C · n of the class) over the texts of train, as scikit-learn has it: every class then
-    has the same share of the sum of weights, and the mean weight is 1.
+    `balanced` is n / (C · n of the class) over the texts of train, as in scikit-learn: every class then has
+    the same total weight, and the mean weight is 1.
 
     Raises:
         InputError: there are more or fewer weights than classes, or a class to be balanced has no text.
@@ -52,7 +52,7 @@ def _counts(dataset: Dataset) -> dict[str, int]:
 
 
 def say_balance(dataset: Dataset, weights: Sequence[float] | None) -> None:
-    """Say in one line how many texts of train each class has, their share, and what a class weighs."""
+    """Print in one line each class's number of texts in train, their share, and its weight."""
     counts = _counts(dataset)
     n = sum(counts.values())
     each = [f"{label} {count:,} ({count / n:.1%})" for label, count in counts.items()]
@@ -79,8 +79,8 @@ def weighted(
 ) -> Tensor:
     """Return the mean of a loss of predictions [B,C] and labels [B], each weighed by its class [C].
 
-    The sum is divided by B, as in AdapLeR's released code, and not by the sum of weights, as PyTorch has it:
-    so micro-batches add up to their batch.
+    The sum is divided by B, as in AdapLeR's released code, and not by the sum of weights, as in PyTorch, so
+    that micro-batches add up to their batch.
     """
     if classes is None:
         return loss(predicted, labels)

@@ -73,10 +73,13 @@ def train_dense(
         start: makes the untrained model and its tokenizer (called after the seed is set).
         dataset: with a train split, and a val split to choose the epoch by.
         out: the model's folder: see `eraser.files.owned`; a finished one of the same work is left as it is, a
-            half-finished one goes on where it stopped.
+            half-finished one resumes where it stopped.
         settings: see TrainSettings.
         origin: what the model was started from, for the record: a hub id, or a folder.
         overwrite: whether an earlier model of this suite there makes room.
+
+    Raises:
+        InputError: settings or data do not fit, the folder holds something else, or the loss is not finite.
     """
     settings.check()
     if several := [x for x in dataset.labels if SEVERAL in x or not x]:
@@ -108,7 +111,7 @@ def train_dense(
 
 
 class _Run:
-    """One training run: model, optimiser, schedule and where it stands."""
+    """One training run: model, optimiser, schedule and progress."""
 
     class_weights: torch.Tensor | None = None  # [C]
 
@@ -161,7 +164,7 @@ class _Run:
             score = accuracy(self.classifier, self.dataset, "val")
             entry = {"epoch": progress["epoch"], "train_loss": loss, "val_accuracy": score}
             self._keep_epoch([*progress["log"], entry], tokenizer)
-            if score >= progress["best"]:  # of equals the later, trained longer
+            if score >= progress["best"]:  # ties go to the later, which trained longer
                 progress["best"] = score
                 self._save(tokenizer, self.out)
             self.loop.next_epoch(entry)
@@ -173,7 +176,7 @@ class _Run:
         return record
 
     def _keep_epoch(self, log: Sequence[dict[str, Any]], tokenizer: PreTrainedTokenizerBase) -> None:
-        """Save this epoch's model if it is one of the best `keep_epochs`, and forget one that is not now."""
+        """Save this epoch's model if it is one of the best `keep_epochs`; delete one that no longer is."""
         if self.settings.keep_epochs == 1:
             return
         best = best_epochs(log, self.settings.keep_epochs)
@@ -190,7 +193,7 @@ class _Run:
             save_head(self.alignment.head, folder)
 
     def _drawn(self, rows: list[int]) -> list[TrainingWindow]:
-        """Return the windows of a batch, half of them with words taken out where that is wanted."""
+        """Return the windows of a batch, half of them with words removed if the settings say so."""
         windows, s = [self.windows[i] for i in rows], self.settings
         if not s.faithful:
             return windows
@@ -213,7 +216,7 @@ class _Run:
         return value
 
     def _loss(self, rows: Sequence[TrainingWindow]) -> tuple[torch.Tensor, list[str]]:
-        """Return the mean loss of windows, and the examples of those whose logits are no numbers."""
+        """Return the mean loss of windows, and the examples of those whose logits are not finite."""
         batch = self.encoder.collate([r.window for r in rows]).to(self.accelerator.device)
         labels = torch.tensor([r.label for r in rows], device=self.accelerator.device)
         logits, of_marks = self._answer(batch, rows)
@@ -225,7 +228,7 @@ class _Run:
     def _answer(
         self, batch: Batch, rows: Sequence[TrainingWindow]
     ) -> tuple[torch.Tensor, torch.Tensor | float]:
-        """Return logits [B,C] of a batch, and the loss of people's marks where they are taught."""
+        """Return logits [B,C] of a batch, and the loss of annotators' marks where they are taught."""
         if self.alignment is None:
             with self.accelerator.autocast():
                 return self.model(input_ids=batch.ids, **self.classifier.inputs(batch)).logits, 0.0
@@ -242,13 +245,13 @@ class _Run:
 
 
 def best_epochs(log: Sequence[dict[str, Any]], k: int) -> list[int]:
-    """Return the `k` epochs of highest val accuracy, best first, of equals the later first."""
+    """Return the `k` epochs of highest val accuracy, best first; of tied ones the later first."""
     ranked = sorted(log, key=lambda e: (e["val_accuracy"], e["epoch"]), reverse=True)
     return [int(e["epoch"]) for e in ranked[:k]]
 
 
 def accuracy(classifier: Classifier, dataset: Dataset, split: str) -> float:
-    """Return the share of a split's examples that the classifier labels as the data set does."""
+    """Return the classifier's accuracy on a split."""
     examples = dataset.splits[split]
     texts = [dataset.text(e) for e in examples]
     probs = text_probs(classifier, classifier.encoder.encode(texts), texts)

@@ -1,6 +1,6 @@
-"""Masked fine-tuning: half of each batch loses words at random, so that erased texts are in the distribution.
+"""Masked fine-tuning: half of each batch loses random words, so that erased texts are in the distribution.
 
-The share of words taken out is drawn uniformly from 0 to 1 for each text (Madsen et al. 2024, arXiv
+The share of removed words is drawn uniformly from 0 to 1 for each text (Madsen et al. 2024, arXiv
 2310.07819, section 3.1; Hase et al. 2021, arXiv 2106.00786, train on erased texts for the same reason).
 """
 
@@ -21,7 +21,7 @@ from rationale.training.settings import TrainSettings
 
 
 def check_mask(tokenizer: PreTrainedTokenizerBase, settings: TrainSettings, origin: str) -> None:
-    """Refuse to mask words for a tokenizer that has nothing to put in their place."""
+    """Refuse to mask words for a tokenizer without a mask token."""
     if settings.faithful and settings.faithful_by == "mask" and tokenizer.mask_token_id is None:
         message = "--faithful masks words, and the tokenizer has no mask token: use --faithful-by delete"
         raise InputError(Fault.of(message, origin or None))
@@ -30,7 +30,7 @@ def check_mask(tokenizer: PreTrainedTokenizerBase, settings: TrainSettings, orig
 def half_erased(
     rows: Sequence[TrainingWindow], encoder: Encoder, how: ErasureMode, rng: np.random.Generator
 ) -> list[TrainingWindow]:
-    """Return the rows of a batch, every second one in a random order with some of its words taken out."""
+    """Return the rows of a batch; a random half of them with some of their words removed."""
     chosen = set(rng.permutation(len(rows))[: len(rows) // 2].tolist())
     return [
         replace(row, window=erased(row.window, encoder, how, rng)) if i in chosen else row

@@ -1,4 +1,4 @@
-"""What training runs share: epochs of shuffled batches, checkpoints by the clock, going on after a kill."""
+"""What training runs share: epochs of shuffled batches, checkpoints by the clock, resuming after a kill."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ POOL = 50  # batches shuffled together before sorting by length: little padding,
 
 @dataclass(frozen=True)
 class TrainingWindow:
-    """One window, the index of its label, the id of its example, and people's marks [T] where they teach."""
+    """One window, the index of its label, the id of its example, and annotators' marks [T] if they teach."""
 
     window: Window
     label: int
@@ -53,11 +53,11 @@ class Loop:
         self.progress: dict[str, Any] = {"epoch": 0, "step": 0, "best": -1.0, "log": [], "loss_sum": 0.0}
 
     def save(self) -> None:
-        """Write where the run stands."""
+        """Write the run's progress and state."""
         save_state(self.file, self.model, self.optimizers, {**self.progress, "run": self.identity})
 
     def resume(self) -> bool:
-        """Go back to where an earlier run of the same identity stood; False where there was none."""
+        """Resume an earlier run of the same identity; return False if there was none."""
         if not self.file.exists():
             return False
         self.progress = load_state(self.file, self.model, self.optimizers, self.identity)
@@ -86,7 +86,7 @@ class Loop:
         self.progress.update(epoch=self.progress["epoch"] + 1, step=0, loss_sum=0.0)
 
     def check_finite(self, value: float, term: str, ids: Sequence[str] = ()) -> float:
-        """Return the value; `ids` are the examples that it is of.
+        """Return the value; `ids` are the examples that it was computed on.
 
         Raises:
             InputError: it is NaN or infinite; the last checkpoint stays as it was.
@@ -123,7 +123,7 @@ def linear(step: int, total: int, warmup: float) -> float:
 
 
 def resume_schedule(schedule: LambdaLR, done: int) -> None:
-    """Set a schedule, and its optimiser's learning rates, to where they stood after `done` steps."""
+    """Set a schedule, and its optimiser's learning rates, to their state after `done` steps."""
     schedule.load_state_dict({**schedule.state_dict(), "last_epoch": done, "_step_count": done + 1})
     groups = zip(schedule.optimizer.param_groups, schedule.base_lrs, schedule.lr_lambdas, strict=True)
     for group, base, rule in groups:
@@ -131,7 +131,7 @@ def resume_schedule(schedule: LambdaLR, done: int) -> None:
 
 
 def check_splits(dataset: Dataset) -> None:
-    """Refuse a data set without the two splits that training reads; a file is one split."""
+    """Refuse a data set without the train and val splits; a single file is one split."""
     for split in ("train", "val"):
         if not dataset.splits.get(split):
             of_file = " (`rationale data import --file` divides a file)" if is_table(dataset.source) else ""

@@ -1,4 +1,4 @@
-"""One training run of an adaptive model: what it learns from, and how it closes an epoch."""
+"""One training run of an adaptive model: what it learns from, and what happens after an epoch."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ REACHED = 0.95  # of the wanted speed-up: val is not the text on which threshold
 
 
 def drawn_words(window: Window, rng: np.random.Generator, share: float) -> Mask:
-    """Return about that share of a window's words [W], a unit as one; never all there is to read."""
+    """Return a random mask [W] of about that share of a window's words, units whole; never all of them."""
     drawn = rng.random(max(int(window.end.max()), 0) + 1) < share
     units = words_of(window)
     removed: Mask = np.zeros_like(drawn)
@@ -99,7 +99,7 @@ class TrainingRun:
         loop.save()
 
     def measure_on_val(self, classifier: Classifier) -> tuple[RemovalStats, dict[str, Any]]:
-        """Return what a model does on val, and how a log tells it."""
+        """Return what a model does on val, and the entry for the log."""
         found, model = measure_removal(classifier, self.dataset, "val"), classifier.model
         own = model.log_entry() if has_dial(model) else {}
         return found, {
@@ -111,9 +111,9 @@ class TrainingRun:
         }
 
     def rank(self, found: RemovalStats) -> list[float]:
-        """Return how good an epoch is, the first number first.
+        """Return how good an epoch is, to be compared number by number.
 
-        The fastest of those within the tolerance, of equals the most accurate; while there is none, the most
+        The fastest of those within the tolerance, ties to the most accurate; while there is none, the most
         accurate. Where a speed-up is wanted: the most accurate of those that reach it.
         """
         wanted, tolerated = self.settings.speedup, self.reference.accuracy - self.settings.tolerance
@@ -135,9 +135,9 @@ class TrainingRun:
         return replace(batch, teacher=torch.stack([self.logits[i] for i in rows]).to(batch.ids.device))
 
     def shorter_batch(self, rows: list[int], epoch: int) -> TrainingBatch:
-        """Return windows without some of their words, and what the dense model says of them as they are now.
+        """Return windows without some of their words, and the dense model's logits for them.
 
-        The words are drawn again each epoch, from the rows alone: a run gone on with draws the same.
+        The words are drawn again each epoch, from the rows alone, so that a resumed run draws the same.
         """
         rng = np.random.default_rng((self.settings.seed, epoch, *rows))
         shorter, targets = [], []
@@ -159,7 +159,7 @@ class TrainingRun:
         return TrainingBatch(batch.ids, batch.types, batch.real, labels, saliency)
 
     def some_windows(self, pieces: int) -> list[Window]:
-        """Return random windows of at least so many pieces in all, or all windows; always the same."""
+        """Return random windows of at least `pieces` pieces in all, or all windows; always the same."""
         order = np.random.default_rng(self.settings.seed).permutation(len(self.windows))
         lengths = np.array([len(self.windows[i].window) for i in order])
         enough = int(np.searchsorted(lengths.cumsum(), pieces)) + 1

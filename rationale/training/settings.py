@@ -1,4 +1,4 @@
-"""The settings that all trainings share; what is ours is off by default. Nothing here needs torch."""
+"""The settings that all trainings share; our additions are off by default. Nothing here needs torch."""
 
 from __future__ import annotations
 
@@ -26,6 +26,9 @@ Rule = tuple[bool, str, Any]  # (holds, what was expected, what came)
 def parse_class_weights(text: str | None) -> ClassWeights:
     """Read `balanced`, or numbers separated by commas.
 
+    Raises:
+        InputError: it is neither.
+
     >>> parse_class_weights("1,2.5")
     (1.0, 2.5)
     """
@@ -46,15 +49,15 @@ def are_class_weights(wanted: ClassWeights) -> bool:
 
 
 def record_of(settings: Any, usual: Mapping[str, Any]) -> dict[str, Any]:
-    """Return settings by name; those that came later than others only where they are not as before."""
+    """Return settings by name; those added later only if they differ from their default."""
     return {k: v for k, v in asdict(settings).items() if k not in usual or v != usual[k]}
 
 
 @dataclass(frozen=True)
 class AlignSettings:
-    """How a dense classifier is taught what people marked; not at all by default."""
+    """How a dense classifier learns from annotators' marks; by default it does not."""
 
-    align: Literal["none", "human"] = setting("none", "Teach the model what people marked: human.")
+    align: Literal["none", "human"] = setting("none", "Teach the model what annotators marked: human.")
     align_form: Literal["attention", "head", "both"] = setting(
         "attention", "What is taught: its attention, a rationale head (method `learned`), or both."
     )
@@ -71,7 +74,7 @@ class AlignSettings:
         return self.align != "none" and self.align_form != "attention"
 
     def layers(self, depth: int) -> frozenset[int]:
-        """Return the layers whose attention is taught, counted from 0."""
+        """Return the layers whose attention is trained, counted from 0."""
         if self.align_form == "head":
             return frozenset()
         if self.align_layers == "last":
@@ -79,11 +82,11 @@ class AlignSettings:
         return frozenset(_numbers("layers", self.align_layers, depth))
 
     def heads(self, count: int) -> list[int]:
-        """Return the heads that are taught, counted from 0."""
+        """Return the heads that are trained, counted from 0."""
         return _numbers("heads", self.align_heads, count)
 
     def rules(self) -> list[Rule]:
-        """Return what must hold."""
+        """Return the rules that settings must meet: (holds, expected, got)."""
         changed = [f.name for f in fields(self) if getattr(self, f.name) != f.default]
         unused = changed and self.align == "none"
         return [
@@ -133,13 +136,17 @@ class TrainSettings:
     }  # fmt: skip
 
     def as_record(self) -> dict[str, Any]:
-        """Return the settings by name; those of `added` and of `marks` only where they are not as before."""
+        """Return the settings by name; `marks` and those in `added` only if they differ from the default."""
         found = record_of(self, self.added)
         marks = found.pop("marks")
         return found if self.marks == AlignSettings() else found | marks
 
     def check(self) -> None:
-        """Refuse settings that cannot train, all at once."""
+        """Refuse settings that cannot train.
+
+        Raises:
+            InputError: all faults at once.
+        """
         least = {
             "epochs": 1,
             "keep_epochs": 1,
@@ -185,7 +192,7 @@ class StepSettings:
     temperature: float = setting(2.0, "Temperature of the distillation.")
 
     def rules(self) -> list[Rule]:
-        """Return what must hold."""
+        """Return the rules that settings must meet: (holds, expected, got)."""
         return [
             (0 <= self.distill <= 1, "distill in [0, 1]", self.distill),
             (0 < self.temperature < math.inf, "a temperature above 0", self.temperature),
@@ -221,11 +228,11 @@ class AdaptiveSettings:
     added: ClassVar[Mapping[str, Any]] = {"class_weights": None}  # later than others: their usual values
 
     def as_record(self) -> dict[str, Any]:
-        """Return the settings by name; those of `added` only where they are not as before."""
+        """Return the settings by name; those of `added` only if they differ from their default."""
         return record_of(self, self.added)
 
     def rules(self) -> list[Rule]:
-        """Return what must hold."""
+        """Return the rules that settings must meet: (holds, expected, got)."""
         s = self.step
         return [
             *s.rules(),
@@ -256,13 +263,17 @@ class AdaptiveSettings:
         return (self.step.lr, self.hard_lr)
 
     def check(self) -> None:
-        """Refuse settings that cannot train, all at once."""
+        """Refuse settings that cannot train.
+
+        Raises:
+            InputError: all faults at once.
+        """
         if faults := [Fault(expected, str(got)) for holds, expected, got in self.rules() if not holds]:
             raise InputError(*faults)
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> Self:
-        """Return settings from values by name, wherever they belong; other names are passed over."""
+        """Return settings from values by name, nested ones too; unknown names are ignored."""
         step = cls().step
         of_step = {f.name: values[f.name] for f in fields(step) if f.name in values}
         of_run = {f.name: values[f.name] for f in fields(cls) if f.name in values}

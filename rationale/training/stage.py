@@ -1,4 +1,4 @@
-"""A stage of training: epochs of steps on batches, gone on with after a kill; and stages in turn."""
+"""A stage of training: epochs of steps on batches, resumed after a kill; and stages in turn."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Stage:
             self.close_epoch(progress["begun"] | {"train_loss": loss})
 
     def begin_epoch(self, epoch: int, fresh: bool) -> dict[str, Any]:
-        """Prepare an epoch, `fresh` or gone on with; return what its log entry should say."""
+        """Prepare an epoch, `fresh` or resumed; return what its log entry should say."""
         raise NotImplementedError
 
     def step(self, rows: list[int]) -> float:
@@ -85,12 +85,12 @@ class PackedStage(Stage):
         super().__init__(run, place, epochs, {"weights": self.optimizer}, [schedule])
 
     def begin_epoch(self, epoch: int, fresh: bool) -> dict[str, Any]:
-        """Let dropout and all weights be."""
+        """Train mode: dropout on, nothing frozen."""
         self.run.model.train()
         return {}
 
     def losses(self, batch: TrainingBatch) -> dict[str, Tensor]:
-        """Return the terms of a micro-batch's loss, which are added; the first is the one that is logged."""
+        """Return the terms of a micro-batch's loss, which are summed; the first is logged."""
         raise NotImplementedError
 
     def step(self, rows: list[int]) -> float:
@@ -107,7 +107,7 @@ class PackedStage(Stage):
         return value
 
     def batch(self, rows: list[int]) -> TrainingBatch:
-        """Return a micro-batch, without some of its words where that is wanted."""
+        """Return a micro-batch, without some of its words if the settings say so."""
         if self.run.settings.word_drop:
             return self.run.shorter_batch(rows, self.loop.progress["epoch"])
         return self.run.batch(rows)
@@ -119,7 +119,14 @@ class PackedStage(Stage):
         halting_policy: Halting | None = None,
         weigh: Weigh | None = None,
     ) -> Output:
-        """Run the encoder on a packed batch, removing what `select_tokens` says."""
+        """Run the encoder on a packed batch.
+
+        Args:
+            batch: padded windows [B,T].
+            select_tokens: what is dropped before each layer.
+            halting_policy: which sequences stop early.
+            weigh: changes the weights of attention, see `run_packed`.
+        """
         inner = unwrap(self.run.model)
         with self.run.classifier.autocast():
             return run_packed(
@@ -127,13 +134,13 @@ class PackedStage(Stage):
             )
 
     def task(self, logits: Tensor, batch: TrainingBatch) -> Tensor:
-        """Return the task loss, a share of which imitates the dense model."""
+        """Return the task loss of logits [B,C], a share of which is distillation from the dense model."""
         s = self.run.settings.step
         weights = LossWeights(0.0, 0.0, self.class_weights, s.distill, s.temperature)
         return task_loss(logits.float(), batch.labels, weights, batch.teacher)
 
     def apply(self) -> None:
-        """Take a step; each kind of weight is clipped by itself."""
+        """Take a step; each group of weights is clipped by itself."""
         for group in self.groups:
             nn.utils.clip_grad_norm_(group["params"], self.run.settings.step.clip)
         self.optimizer.step()
@@ -143,7 +150,7 @@ class PackedStage(Stage):
 
 
 class RemovalStage(PackedStage):
-    """Tokens are really removed while the encoder learns; thresholds rest, but for being scaled."""
+    """Tokens are really removed while the encoder learns; thresholds are only scaled."""
 
     name = "hard"
 
@@ -177,9 +184,9 @@ Stages = Mapping[
 
 
 def train_stages(run: TrainingRun, makers: Stages) -> dict[str, Any]:
-    """Train every stage after the one that an earlier run left, and the rest of that one.
+    """Train the stages that are left, beginning inside the one where an earlier run stopped.
 
-    A stage is made when its turn comes: one may leave another model to the next.
+    A stage is built when its turn comes, as the one before may leave it another model.
     """
     begun = [i for i, name in enumerate(makers) if (run.out / f"{name}{CHECKPOINT}").exists()]
     first = begun[-1] if begun else 0

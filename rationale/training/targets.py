@@ -1,7 +1,7 @@
 """What the contribution predictors learn to imitate: saliency of the training windows, computed once.
 
-`gradient_x_input` is the published target. Any attribution method will do, and `human` where people marked
-words; names joined by `+` are averaged, each scaled to sum 1 first.
+`gradient_x_input` is the published target. Any attribution method will do, and `human` where annotators
+marked words; names joined by `+` are averaged, each scaled to sum 1 first.
 """
 
 from __future__ import annotations
@@ -120,7 +120,7 @@ def _attribute(
 
 
 def _human(classifier: Classifier, dataset: Dataset, windows: Sequence[TrainingWindow]) -> list[Float32s]:
-    """Return 1 on the pieces of words that people marked; 1 on all words where they marked none."""
+    """Return 1 on the pieces of words that annotators marked; 1 on all words where they marked none."""
     examples = dataset.splits["train"]
     counts = [len(w) for w in classifier.encoder.encode([dataset.text(e) for e in examples])]
     golds = [dataset.truth(e).gold for e, n in zip(examples, counts, strict=True) for _ in range(n)]

@@ -30,7 +30,7 @@ class Read:
     labels: Counter[str] = field(default_factory=Counter)  # of spans
 
     def notes(self, how: ImportOptions) -> Iterator[str]:
-        """Yield what the user should know of how the files were read."""
+        """Yield notes on how the files were read."""
         yield from (f"form: {FORMS[name].about}" for name in self.forms if name != TABLE)
         if self.labels:
             counts = ", ".join(f"{label} {n}" for label, n in self.labels.most_common())
@@ -53,7 +53,7 @@ class Read:
             self._add_file(split, path, name, how, faults)
 
     def _add_folder(self, split: str, path: Path, how: ImportOptions, faults: list[Fault]) -> None:
-        """Read the files of a folder, one for each annotator, who is called as the file is."""
+        """Read the files of a folder, one per annotator, whose name is the file's."""
         files = sorted(file for file in path.iterdir() if file.is_file() and file.name[0] != ".")
         if not files:
             raise InputError(Fault.of("a folder without files", path))
@@ -107,7 +107,7 @@ def _label_of_spans(record: InputRow) -> str:
 def _records(
     split: str, path: Path, form: str, how: ImportOptions, told: Told, faults: list[Fault]
 ) -> Iterator[InputRow]:
-    """Yield what the annotators of an export said, each as a record."""
+    """Yield the annotations of an export, one record per annotator and text."""
     names = {"text": how.columns.text, "label": how.columns.label, "id": how.columns.id or "id"}
     names |= {what: name for what in ("query", "split") if (name := getattr(how.columns, what))}
     number, before = 0, len(faults)
@@ -132,7 +132,7 @@ def _records(
 
 
 def _counted(form: str, how: ImportOptions) -> Counted | None:
-    """Return what the spans of an export count: characters, if nobody says that it is words."""
+    """Return what the spans of an export count: characters, unless they are said to be words."""
     if FORMS[form].in_code_points:
         return "codepoints"
     return None if how.offsets == "tokens" or how.form == "tokens" else "characters"

@@ -18,12 +18,12 @@ from eraser.errors import Fault, InputError, short_repr
 
 
 def key_of(record: InputRow) -> str:
-    """Return what the answers to one text have in common: its id, or, where rows have none, the text."""
+    """Return what identifies a text among rows: its id, or the text itself if rows have no ids."""
     return record.id if record.has_id or record.annotator is None else str(record.fields["text"])
 
 
 def twice(records: Sequence[InputRow]) -> Iterator[tuple[InputRow, Fault]]:
-    """Yield the records whose id, and whose annotator, an earlier one has, with what is wrong."""
+    """Yield the records that repeat an earlier id and annotator, with the fault."""
     first: dict[tuple[str, str | None], InputRow] = {}
     for record in records:
         key = (key_of(record), record.annotator)

@@ -17,10 +17,9 @@ from eraser.labels import SEVERAL, number_of
 
 
 def divided(entries: Sequence[Entry], how: ImportOptions, path: Path) -> tuple[list[Entry], tuple[str, ...]]:
-    """Return the entries, in their order, with a split each, and what is to be told of it.
+    """Return the entries, in their order, with a split each, and notes.
 
-    By chance, every label in like shares; sets of labels and numbers, which may be too many for that, by
-    chance alone.
+    Random and stratified by label; sets of labels and numbers, of which there may be too many, just random.
     """
     labels = np.array([entry.label for entry in entries])
     notes: tuple[str, ...] = ()

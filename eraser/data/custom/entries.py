@@ -41,7 +41,7 @@ class RowReading:
 
 @dataclass(frozen=True)
 class Entry:
-    """A row that is as it should be; `each` is a mask [W] for each annotator, where they are told apart."""
+    """A valid row; `each` is a mask [W] per annotator, if they are known one by one."""
 
     id: str
     split: str
@@ -84,7 +84,7 @@ def _split_of(record: InputRow) -> str:
 
 
 def _marked(record: InputRow, text: str | None, how: RowReading) -> MarkedText | None:
-    """Return what is marked in a row's text; None where it has none, or the form could not be told."""
+    """Return what is marked in a row's text; None if nothing is, or the form is not known."""
     form: Form = "chars" if record.counts else how.form
     try:
         value = None if form in ("marks", "none") else record.rationale(quoted=form == "quotes")

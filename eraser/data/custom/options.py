@@ -1,4 +1,4 @@
-"""How a user's own files are read: what columns are called, in what form, and how one file is divided."""
+"""How a user's own files are read: names of columns, forms, and how one file is split."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ class ColumnNames:
 class ImportOptions:
     """How to read files: their columns, the form of the rationales, and how to divide one file in three.
 
-    `words` is what cuts the texts into words: where nobody says, white space, or, where most texts have none,
-    single characters. `export` is the form of the files (a name of FORMS in eraser/data/forms/table.py,
+    `words` is what cuts the texts into words: by default white space, or, if most texts have none, single
+    characters. `export` is the form of the files (a name of FORMS in eraser/data/forms/table.py,
     `table`, or `auto`: found out), `offsets` what spans of characters count, `span_labels` which spans are
     evidence (all, where none are named), `label_from` where a text's class is, and `skip_invalid` leaves out
     rows that are wrong, with a note. `encoding` and `separator` are the files', where they are not found out.

@@ -1,7 +1,8 @@
 """A user's own files, tables or exports of annotation tools → Dataset.
 
-A row is a text, a label and, where annotators marked words, a rationale (custom/spans.py). What a word is,
-is a setting (eraser/words.py); a document is a row's text as it is, under the row's id.
+A row is a text, a label and, where annotators marked words, a rationale (custom/spans.py). How
+texts are cut into words is a setting (eraser/words.py); a document is a row's unchanged text, under the
+row's id.
 """
 
 from __future__ import annotations
@@ -195,7 +196,7 @@ def _entries(
 
 
 def _notes(records: Sequence[InputRow], entries: Sequence[Entry], how: RowReading) -> Iterator[str]:
-    """Yield what the user should know of how the rows were read."""
+    """Yield notes on how the rows were read."""
     yield f"form of the rationales: {how.form}"
     columns = {r.columns["rationale"] for r in records if r.marks is None and "rationale" in r.columns}
     if columns and how.asked.columns.rationale is None and columns != {"rationale"}:

@@ -1,4 +1,4 @@
-"""Files of rows → records: fields by what they are, each with its file, line and id."""
+"""Files of rows → records: fields by meaning, each with its file, line and id."""
 
 from __future__ import annotations
 

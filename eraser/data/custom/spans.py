@@ -1,4 +1,4 @@
-"""What annotators marked in a text, in any of the forms they hand it over in → a mask over its words.
+"""What annotators marked in a text, in any of the known forms → a mask over its words.
 
 Axes: W word of the text, as a cutter of eraser/words.py cuts it. Spans are [start, end), end excluded.
 """
@@ -94,7 +94,7 @@ def counts_words(value: Any, n_words: int) -> bool:
 
 
 def check_spans(value: Any, form: Form) -> None:
-    """Refuse what would be wrong beside any text, where the text, or with `auto` the form, is not known.
+    """Refuse spans that are wrong for any text, if the text, or with `auto` the form, is not known.
 
     Raises:
         InputError: it is no list, or a fault for each span that is no [start, end).

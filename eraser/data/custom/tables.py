@@ -1,7 +1,7 @@
-"""Files of rows, in any of the forms that people keep them in → their rows, one at a time.
+"""Files of rows, in any known form → their rows, one at a time.
 
 A row is the line that it begins on (of a sheet its row; in Parquet, which has no lines, its number from 1)
-and its fields by column. What is wrong with one row is a Fault in its place; what ends the reading is raised.
+and its fields by column. The fault of a row takes its place; what ends the reading is raised.
 To add a form: a reader and a line in READERS.
 """
 

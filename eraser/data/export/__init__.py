@@ -1,1 +1,1 @@
-"""Data sets for annotation tools: the way back from what eraser/data/forms reads."""
+"""Data sets for annotation tools: the reverse of what eraser/data/forms reads."""

@@ -74,7 +74,7 @@ def prodigy(task: Task, by: str | None, labels: Sequence[str]) -> Iterator[Expor
 def argilla(task: Task, by: str | None, labels: Sequence[str]) -> Iterator[ExportRecord]:
     """Yield a record as `records.from_json` reads it: fields, metadata, responses of users, suggestions.
 
-    What nobody is named for is a suggestion.
+    What has no annotator is a suggestion.
     """
     query = {} if task.query is None else {"query": task.query}
     record: ExportRecord = {

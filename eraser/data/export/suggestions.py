@@ -11,7 +11,7 @@ from eraser.errors import Fault, InputError, short_repr
 
 @dataclass(frozen=True)
 class Suggested:
-    """What a model said of one text: its label, and spans of words [start, end) of each document."""
+    """A model's label for one text, and its spans of words [start, end) of each document."""
 
     label: str
     spans: tuple[tuple[str, int, int], ...]
@@ -23,7 +23,7 @@ def read_suggestions(text: str, place: str) -> dict[str, Suggested]:
     """Return the label and the hard rationale of each line, by annotation_id.
 
     Raises:
-        InputError: a line lacks one of them, or says a second thing of a text.
+        InputError: a line lacks one of them, or contradicts an earlier line.
     """
     found: dict[str, Suggested] = {}
     for line, record in parse_json_lines(text, place):

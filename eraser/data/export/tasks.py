@@ -1,4 +1,4 @@
-"""Dataset → tasks: each text as one string, and spans of characters that people, or a model, marked."""
+"""Dataset → tasks: each text as one string, and spans of characters that annotators, or a model, marked."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ class Task:
 
     @property
     def more(self) -> dict[str, Any]:
-        """What tools keep beside a text."""
+        """The other fields of a text for tools that keep them."""
         return {"split": self.split, **({} if self.query is None else {"query": self.query})}
 
 
 @dataclass(frozen=True)
 class Tally:
-    """What could not be written as it is, counted."""
+    """Counts of what could not be written unchanged."""
 
     counts: Counter[str] = field(default_factory=Counter)
 

@@ -91,7 +91,7 @@ def export(
         form: a name of EXPORTS.
         out: the file, which is not there yet.
         splits: which splits; all where none are named.
-        suggested: the name of a method and what it said, to be corrected, in place of what people marked.
+        suggested: the name of a method and what it said, to be corrected, in place of what annotators marked.
 
     Raises:
         InputError: there is no such form or split, the file exists or has another ending, or no text is left.

@@ -1,1 +1,1 @@
-"""Exports of annotation tools, one module a tool → what each annotator said of each text."""
+"""Exports of annotation tools, one module per tool → each annotator's answer to each text."""

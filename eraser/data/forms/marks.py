@@ -1,4 +1,4 @@
-"""What every export comes down to: a text, its class, an annotator, and marked spans with labels.
+"""What every export contains: a text, its class, an annotator, and marked spans with labels.
 
 Spans are [start, end), end excluded, in the unit that the file counts in (offsets.py).
 """
@@ -25,7 +25,7 @@ OTHER_SHAPE = (AttributeError, KeyError, TypeError, ValueError)  # what a row ra
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A marked span, its labels, and the words in it as the tool itself has them, where it says so."""
+    """A marked span, its labels, and its words according to the tool, if it gives them."""
 
     start: int
     end: int
@@ -35,7 +35,7 @@ class Mark:
 
 @dataclass(frozen=True)
 class Annotated:
-    """What one annotator said of one text; `line` is where it begins, `file` is given where it is another.
+    """One annotator's answer to one text; `line` is where it begins, `file` the file if it is another one.
 
     Text, label, id, query and split are checked by whoever makes examples of them.
     """
@@ -53,7 +53,7 @@ class Annotated:
 
 @dataclass(frozen=True)
 class Told:
-    """What a reader left out, and why, counted while it reads; how files are read, and what is told of it."""
+    """What a reader left out, and why, counted as it reads; how files are read, and notes on that."""
 
     counts: Counter[str] = field(default_factory=Counter)
     files: TableOptions = field(default_factory=TableOptions)
@@ -65,7 +65,7 @@ class Told:
             self.counts[what] += n
 
     def notes(self) -> Iterator[str]:
-        """Yield what is told of files, and a note for each kind of thing that was left out."""
+        """Yield notes on files, and one note for each kind of thing that was left out."""
         yield from self.of_files
         yield from (f"{what}: {n}" for what, n in self.counts.items())
 
@@ -108,7 +108,7 @@ def each_row(path: Path, make: Make, told: Told) -> Found:
 
 
 def first(fields: Row, names: tuple[str, ...]) -> Any:
-    """Return the first of some fields that is there, None where none is."""
+    """Return the first of these fields that exists, or None."""
     return next((fields[name] for name in names if fields.get(name) is not None), None)
 
 

@@ -2,8 +2,8 @@
 
 With f(0) what a function gives where all that gradients go back to is 0, Σ x ⊙ (what is handed back) must
 be Σ g ⊙ (f(x) − f(0)). So what a function adds that comes from no activation (a bias, a norm's shift, a
-position) keeps its share, and nothing else is lost or made. A softmax is let be: its expansion keeps a share
-too, which is no f(0).
+position) keeps its share, and nothing else is lost or made. A softmax is not
+checked: its expansion keeps a share too, which is no f(0).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ MASKED = 1e6  # a larger number says of a place that it is not looked at
 
 @dataclass
 class Met:
-    """What a backward pass went through: softmaxes, and the functions that do not conserve relevance."""
+    """What a backward pass met: softmaxes, and the functions that do not conserve relevance."""
 
     softmaxes: int = 0
     unruled: list[str] = field(default_factory=list)
@@ -64,7 +64,7 @@ class Watched(Ruled):
         return False
 
     def _tried(self, func: Any, given: Any, nothing: bool) -> tuple[list[Tensor], list[Tensor]]:
-        """Return copies of what gradients go back to, or as many zeros, and the tensors that come of them."""
+        """Return copies of the inputs that need gradients, or zeros of their shapes, and the outputs."""
         leaves: list[Tensor] = []
 
         def copied(t: Any) -> Any:
@@ -95,7 +95,7 @@ class Watched(Ruled):
 
 
 def _arriving(y: Tensor) -> Tensor:
-    """Return numbers of either sign in the shape of y, 0 where y says that a place is not looked at."""
+    """Return random gradients in the shape of y, 0 where y masks a place out."""
     numbers = torch.arange(1, y.numel() + 1, device=y.device).sin().view(y.shape).to(y.dtype)
     return torch.where(y.detach().abs() < MASKED, numbers, 0)
 

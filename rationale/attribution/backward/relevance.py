@@ -30,8 +30,8 @@ WATCHED = tuple(f"{'xyz'[n % 3]}{n}" for n in range(6))  # words of the text tha
 def attn_lrp(classifier: Classifier, request: AttributionBatch) -> Tensor:
     """Layer-wise relevance propagation through attention (Achtibat et al. 2024), with ε = 0.
 
-    Linear functions hand back in proportion to what they got, activations all of it, products half to each
-    factor; what a norm divides by is a constant, softmax is expanded around its logits.
+    Linear functions pass relevance back in proportion to their inputs, activations pass all of it, products
+    half to each factor; a norm's divisor is a constant, softmax is expanded around its logits.
     """
     return ruled_gradient_x_input(classifier, request, Ruled(ATTN_LRP))
 
@@ -39,8 +39,8 @@ def attn_lrp(classifier: Classifier, request: AttributionBatch) -> Tensor:
 def gim(classifier: Classifier, request: AttributionBatch) -> Tensor:
     """Gradient interaction modifications (Edin et al. 2025).
 
-    The gradient with norms frozen, half of it to each factor of attention's products, and softmaxes at a
-    higher temperature, which lets weights that are near 0 or 1 be changed.
+    The gradient with norms frozen, halved for each factor of attention's products, and with softmaxes at a
+    higher temperature, so that weights near 0 or 1 still pass gradient.
     """
     return ruled_gradient_x_input(classifier, request, Ruled(gim_rules(request.settings.gim_temperature)))
 
@@ -51,7 +51,7 @@ def gim_rules(temperature: float) -> Rules:
 
 
 def not_conserved(classifier: Classifier) -> str | None:
-    """Return why AttnLRP's rules do not cover a classifier; None where they do."""
+    """Return why AttnLRP's rules do not cover a classifier, or None if they do."""
     met = _met(classifier)
     if isinstance(met, str):
         return met
@@ -62,7 +62,7 @@ def not_conserved(classifier: Classifier) -> str | None:
 
 
 def no_softmax(classifier: Classifier) -> str | None:
-    """Return why GIM has nothing to modify in a classifier; None where it has."""
+    """Return why GIM has nothing to modify in a classifier, or None if it has."""
     met = _met(classifier)
     if isinstance(met, str):
         return met
@@ -74,7 +74,7 @@ def _met(classifier: Classifier) -> Met | str:
 
 
 def _watch(classifier: Classifier) -> Met | str:
-    """Return what a backward pass of AttnLRP met on a short text, or what was wrong with it."""
+    """Return what a backward pass of AttnLRP met on a short text, or why it failed."""
     if any(map(sparse, classifier.model.modules())):
         return "a short text does not show its attention over blocks of tokens; leave_one_out works"
     try:

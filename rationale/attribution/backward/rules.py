@@ -1,4 +1,4 @@
-"""Rules of the backward pass: what each function of a model hands back in the place of its gradient.
+"""Rules of the backward pass: what each function of a model passes back instead of its gradient.
 
 The forward pass stays as it is. A rule is tied to functions of PyTorch, which every model is made of, so that
 no family need be known by name. With g what arrives at a function's output y = f(x), x ⊙ (what is handed
@@ -209,7 +209,7 @@ class Ruled(TorchFunctionMode):
 
 @contextmanager
 def ruled(model: nn.Module, mode: Ruled) -> Iterator[None]:
-    """Let passes of a model that run inside be differentiated by the rules of a mode."""
+    """Within this context, differentiate the model's passes by the rules of a mode."""
     with ExitStack() as undo:
         for module in activations_of(model) if mode.rules.pass_activations else ():
             undo.callback(module.register_forward_hook(_pass_module).remove)
@@ -224,7 +224,7 @@ def _pass_module(module: nn.Module, args: tuple[Any, ...], output: Tensor) -> Te
 
 
 def activations_of(model: nn.Module) -> tuple[nn.Module, ...]:
-    """Return the modules that do one thing to each number by itself, 0 staying 0, and are no rectifiers."""
+    """Return the elementwise activations that map 0 to 0, rectifiers aside."""
     return tuple(filter(_activates, model.modules()))
 
 

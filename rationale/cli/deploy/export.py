@@ -67,7 +67,7 @@ def export_model_command(  # noqa: PLR0913 (one option each)
 
 
 def _check(out: Path, overwrite: bool, int8: bool, tolerance: float) -> None:
-    """Refuse, before anything is loaded, what cannot be done."""
+    """Refuse invalid options before anything is loaded."""
     from rationale.export.graph import is_exported
 
     if not 0 <= tolerance <= 1:

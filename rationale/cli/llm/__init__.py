@@ -1,4 +1,4 @@
-"""The commands `rationale llm …`: the only ones that send texts to a language model."""
+"""The commands `rationale llm …`, the only ones that send texts to a language model."""
 
 import typer
 

@@ -1,4 +1,4 @@
-"""What the commands of `rationale llm` share: the endpoint, its cost, and asking before anything is sent."""
+"""What the commands of `rationale llm` share: endpoint, cost, and confirmation before texts are sent."""
 
 from __future__ import annotations
 
@@ -49,14 +49,14 @@ class Sending:
     yes: Annotated[bool, typer.Option("--yes", help="Send without being asked first.")] = False
 
     def endpoint(self, url: str, model: str, **more: Any) -> Any:
-        """Return where to ask; the key comes from the environment."""
+        """Return the endpoint; its key comes from the environment."""
         from rationale.llm.endpoint import Endpoint, key_from
 
         how = {"temperature": self.temperature, "timeout_s": self.timeout, **more}
         return Endpoint(url, model, key=key_from(self.key_variable), **how)
 
     def send(self, work: Survey, overwrite: bool) -> bool:
-        """Ask what is left, once that was agreed to; return False if a question was only to be shown."""
+        """Ask the remaining questions after confirmation; return False if one was only to be shown."""
         if self.show_prompt:
             say_lines(next(iter(work.questions.values())))
             return False
@@ -68,10 +68,10 @@ class Sending:
         return True
 
     def agreed(self, endpoint: Any, left: Mapping[str, str]) -> None:
-        """Tell what sending may cost, and ask whether to.
+        """Print the estimated cost and ask for confirmation.
 
         Raises:
-            InputError: nobody can be asked.
+            InputError: there is no terminal to ask at.
             typer.Exit: no.
         """
         from rationale.llm.asking import cost

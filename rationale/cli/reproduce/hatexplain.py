@@ -35,7 +35,7 @@ def reproduce_hatexplain_command(  # noqa: PLR0913 (one option each)
     precision: Precision = "auto",
     device: Device = "auto",
 ) -> None:
-    """Train models with and without people's marks, several times; score them by HateXplain's protocol.
+    """Train models with and without annotators' marks, several times; score them by HateXplain's protocol.
 
     Finished trainings are kept; one that was stopped resumes where it stopped.
     """

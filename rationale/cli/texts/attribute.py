@@ -87,7 +87,7 @@ def attribute_command(  # noqa: PLR0913 (one option each)
 
 
 def _print_run(found: dict[str, Any], out: Path) -> None:
-    """Print what was done, and what a text cost on average."""
+    """Print a summary and the mean cost per text."""
     for note in found["notes"]:
         say(f"note: {note}")
     cost = ", ".join(f"{method} {digits(ms)} ms" for method, ms in found["ms_per_text"].items())

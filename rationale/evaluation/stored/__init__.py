@@ -1,1 +1,1 @@
-"""A run on disk: its parts, the columns of its examples, and how a stranger's folder is read."""
+"""A run on disk: its parts, the columns of its examples, and how an untrusted folder is read."""

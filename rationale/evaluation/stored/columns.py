@@ -103,7 +103,11 @@ class ColumnsFile(Mapping[Key, Floats]):
 
     @cached_property
     def ids(self) -> tuple[str, ...]:
-        """The examples, in their order."""
+        """The examples, in their order.
+
+        Raises:
+            InputError: an example has no id, or that of another.
+        """
         found = tuple(self._column(EXAMPLE).to_pylist())
         if None in found or len(set(found)) < len(found):
             raise self._broken("examples without an id, or with one that another has")

@@ -1,7 +1,7 @@
-"""Results on disk, part by part: a part is one method on one chunk of examples, one Parquet file.
+"""Results on disk: a part is one method on one chunk of examples, one Parquet file.
 
-Its name holds a hash of all it depends on (model, texts, settings), so a part that is there is right,
-and an interrupted run goes on with those that are missing. The name stands inside, too: a file that was
+Its name holds a hash of all it depends on (model, texts, settings), so an existing part is valid,
+and an interrupted run computes only those that are missing. The name stands inside, too: a file that was
 renamed or copied there is not trusted.
 """
 
@@ -23,7 +23,7 @@ NAME = b"part"
 
 
 def whole_part(folder: Path, name: str) -> pa.Table:
-    """Return a part of a run that may be a stranger's.
+    """Return a part of a run whose folder is not trusted.
 
     Raises:
         InputError: it is not there, is a link or broken, or does not say inside what its name says.

@@ -1,4 +1,4 @@
-"""What is read of a run's folder, which may be a stranger's: files of its own, bounded, of the right shape.
+"""What is read of a run's folder, which is not trusted: its own files, bounded, of the right shape.
 
 Links are not followed; all that is wrong is an InputError of one line that says so.
 """

@@ -53,7 +53,7 @@ FILE_FORMS: dict[str, Read] = {"words": read_words, "tokens": read_tokens, "eras
 
 
 def form_of(path: Path) -> str:
-    """Return the form of a file by what its first row has: official predictions, or a table of tokens.
+    """Return the form of a file, recognised by its first row: official predictions, or a table of tokens.
 
     Raises:
         InputError: it cannot be read.

@@ -42,7 +42,7 @@ class Columns:
         """Return the names that a file has.
 
         Raises:
-            InputError: it lacks one that was named, the ids, the pieces, or what is said of them.
+            InputError: it lacks a named column, the ids, the pieces, or their scores.
         """
         by_name = {name.lower(): name for name in there}
         found = {}

@@ -22,7 +22,7 @@ def read_eraser(path: Path, texts: Mapping[str, Text], name: str, how: CollectOp
     """Return the rationales of an official prediction file.
 
     Raises:
-        InputError: a line is none, is of no text of the split, or of other words.
+        InputError: a line is not a prediction, its text is not in the split, or its words differ.
     """
     rows, faults = read_predictions(path)
     found: list[WordExplanation] = []

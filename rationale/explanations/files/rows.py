@@ -35,7 +35,7 @@ class _Piece:
 
 
 def read_rows(path: Path, asked: Columns) -> Iterator[Told]:
-    """Yield (id, what was said) of each example of a file; rows of one id, one a token, are put together.
+    """Yield (id, what was said) of each example of a file; rows of one id, one per token, are put together.
 
     Raises:
         InputError: it cannot be read, or lacks a column.

@@ -1,6 +1,6 @@
-"""How the explanations of each tool are read: FORMS, by what they have, so that no library is imported.
+"""FORMS: how each tool's explanations are read. They are recognised by their attributes, without imports.
 
-To add one: what knows an object of the tool, what reads it, and a line in FORMS.
+To add one: a function that recognises the tool's objects, one that reads them, and a line in FORMS.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ __all__ = ["FORMS", "Asked", "Form", "read_object"]
 
 
 class Form(NamedTuple):
-    """What knows an object of a tool, and what reads it, text by text."""
+    """How objects of a tool are recognised, and how they are read, text by text."""
 
     knows: Callable[[Any], bool]
     read: Callable[[Any, Asked], Iterator[Scored]]
@@ -38,10 +38,10 @@ FORMS: dict[str, Form] = {  # the first that knows an object reads it
 
 
 def read_object(given: Any, asked: Asked) -> Iterator[tuple[str, Scored]]:
-    """Yield (form, what was said) of each text that an object, or a sequence of objects, explains.
+    """Yield (form, scores) of each text that an object, or a sequence of objects, explains.
 
     Raises:
-        InputError: no form knows it, or it does not hold what its form should.
+        InputError: no form recognises it, or it lacks what its form needs.
     """
     for name, form in FORMS.items():
         if form.knows(given):

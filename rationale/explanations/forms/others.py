@@ -137,5 +137,5 @@ def read_ours(given: Any, asked: Asked) -> Iterator[Scored]:
 
 
 def unknown(given: Any, names: Sequence[str]) -> InputError:
-    """Return what is said of an object that no form knows."""
+    """Return the error for an object that no form recognises."""
     return InputError(Fault(f"explanations of {', '.join(names)}", short_repr(given)))

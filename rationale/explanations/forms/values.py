@@ -14,7 +14,7 @@ from eraser.types import Floats
 
 @dataclass(frozen=True)
 class Asked:
-    """What is asked of an object that explains several classes.
+    """Which class is read from an object that explains several.
 
     `target`: the label to take; None: the one that the tool's model predicted. `labels` are the names of
     classes in order, where the object only numbers them.
@@ -62,7 +62,7 @@ def of_class(
         asked: which class.
 
     Raises:
-        InputError: there is no such class, or it cannot be told which one is predicted.
+        InputError: there is no such class, or the predicted one is not known.
     """
     if values.ndim == 1 or values.shape[1] == 1:
         one = names if isinstance(names, str) else names[0] if _is_list(names) and len(names) == 1 else None
@@ -78,7 +78,7 @@ def of_class(
 
 
 def strings(tokens: Sequence[Any]) -> tuple[str, ...]:
-    """Return tokens as strings; an object that holds one, as inseq's, is asked for it."""
+    """Return tokens as strings; inseq's token objects give theirs."""
     found = tuple(getattr(token, "token", token) for token in tokens)
     if odd := [token for token in found if not isinstance(token, str)]:
         raise InputError(Fault("tokens that are strings", short_repr(odd[0])))

@@ -1,6 +1,6 @@
-"""A model's answer → the passages it quotes: JSON, JSON among other words, JSON that was mended, or a list.
+"""A model's answer → the passages it quotes: JSON, JSON inside other text, repaired JSON, or a list.
 
-How an answer was read is told, so that it can be counted. What fits none of these forms is not read.
+Each result says how it was read, so that readings can be counted. Other answers are not read.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ Pairs = tuple[tuple[str, Any], ...]  # of a JSON object: a key may be there twic
 
 
 def read_answer(value: object, key: str | None = None) -> Answer | None:
-    r"""Return what an answer quotes; None where it cannot be read.
+    r"""Return what an answer quotes, or None if it cannot be read.
 
     Args:
         value: what a file holds: a list, an object, or the answer's text.
@@ -70,7 +70,7 @@ def read_answer(value: object, key: str | None = None) -> Answer | None:
 
 
 def _unfenced(text: str) -> str:
-    """Return what stands in a code fence, where a text is one."""
+    """Return the content of a code fence, if the text is one."""
     first, _, rest = text.partition("\n")
     if not (first.startswith(FENCE) and rest.endswith(FENCE) and FENCE not in rest[: -len(FENCE)]):
         return text
@@ -84,7 +84,7 @@ def _of_text(text: str, keys: Sequence[str]) -> Answer | None:
         return _of_lines(text)
     mended, end = _mended(text, begin.start())
     if BEGINS.search(text, end):
-        return None  # of two lists nobody knows which is meant
+        return None  # of two lists either may be meant
     sound = mended == text[begin.start() : end]
     try:
         return _of_json(_decoded(mended), keys, "JSON among other text" if sound else "JSON that was mended")
@@ -131,7 +131,7 @@ def _mended(text: str, begin: int) -> tuple[str, int]:
 
 
 def _drop_comma(kept: list[str]) -> None:
-    """Take away the comma that a list of tokens ends with, and the white space around it."""
+    """Remove a trailing comma from a list of tokens, and the white space around it."""
     last = next((i for i in reversed(range(len(kept))) if not kept[i].isspace()), None)
     if last is not None and kept[last] == ",":
         del kept[last:]

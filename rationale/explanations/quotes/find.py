@@ -1,8 +1,8 @@
 """Where the passages that a model quoted stand in a text.
 
-Three ways, one after the other: as it is written; with case folded; with white space, punctuation and the
-form of letters (NFKD) relaxed too. A passage begins and ends where words of letters and digits do: "art"
-does not stand in "heart". What is found in none of these ways is never guessed.
+Three ways, in order: exactly; with case folded; with white space, punctuation and the form of letters (NFKD)
+relaxed too. A passage begins and ends where words of letters and digits do: "art"
+does not stand in "heart". A passage found in none of these ways is never guessed.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def _same(character: str) -> str:
 
 
 def _relaxed(character: str) -> str:
-    """Return letters, marks, digits and signs that mean something; nothing of spaces and punctuation."""
+    """Return letters, marks, digits and meaningful symbols; "" for spaces and punctuation."""
     kept = (c for c in unicodedata.normalize("NFKD", character.casefold()) if _counts(c))
     return "".join(kept)
 

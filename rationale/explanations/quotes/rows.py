@@ -50,7 +50,7 @@ class QuoteForm:
 
 @dataclass(frozen=True)
 class Row:
-    """What one line says of one example; without an answer, why."""
+    """One line's answer for an example, or why it has none."""
 
     id: str
     label: str | None
@@ -87,7 +87,7 @@ def import_quotes(
 
 
 def _notes(rows: Sequence[Row], known: Sequence[Row]) -> Iterator[str]:
-    """Yield what was left out."""
+    """Yield notes on what was left out."""
     if others := len(rows) - len(known):
         yield f"{others} of {len(rows)} rows are of other examples than the data set's"
     for lacks in (NO_ANSWER, UNREAD):
@@ -117,13 +117,13 @@ def _explanation(text: Text, row: Row, answer: Answer, form: QuoteForm) -> WordE
 
 
 def share_found(method: ImportedMethod) -> dict[str, int]:
-    """Return of all quotes how many there are, how many were found each way, and how many were not."""
+    """Return the number of quotes, of those found each way, and of those not found."""
     names = ["quotes", *(f"quotes found {way}" for way in WAYS), "quotes not in the text"]
     return {name: method.counts.get(name, 0) for name in names}
 
 
 def read_rows(path: Path, form: QuoteForm) -> Iterator[Row]:
-    """Yield what each line says."""
+    """Yield the row of each line."""
     try:
         with regular(path) as file:
             for number, line in enumerate(lines_of(file, path, MOST_LINE), start=1):
@@ -158,7 +158,7 @@ def _row(row: dict[str, Any], form: QuoteForm, path: Path, line: int) -> Row:
 
 
 def _quotes(row: dict[str, Any], form: QuoteForm, path: Path, line: int, id: str) -> Any:
-    """Return what a line has for its quotes; None where it is null, or a field named for it is missing."""
+    """Return a line's quotes; None if they are null or the named field is missing."""
     if form.quotes is not None:
         return _at(row, form.quotes)
     for name in USUAL:
@@ -168,7 +168,7 @@ def _quotes(row: dict[str, Any], form: QuoteForm, path: Path, line: int, id: str
 
 
 def _at(row: Any, name: str) -> Any:
-    """Return the field of that name; dots lead into objects, a field that has dots in its name goes first."""
+    """Return the field of that name; dots lead into objects, but a field with dots in its name goes first."""
     if isinstance(row, dict) and name in row:
         return row[name]
     for part in name.split("."):

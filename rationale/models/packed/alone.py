@@ -1,8 +1,8 @@
-"""A text's answer must depend on nothing but the text: not on what is read beside it, or was before it.
+"""A text's answer must depend on the text alone: not on the texts beside it, nor on those before it.
 
-Most models keep that with padding masked. Of those that do not, some see the padding (convolutions, pooling,
-a head that reads the last place), some change how they compute with the length of the longest text: they are
-run on texts of equal length, which are not padded. Some change for good: they are put back after every pass.
+For most models masking the padding is enough. Some see the padding (convolutions, pooling, a head that reads
+the last place), and some compute differently for long batches: these run on texts of equal length, without
+padding. Some change permanently with what they read: these are reset after every pass.
 
 Axes: B window, T token, C class.
 """
@@ -52,7 +52,7 @@ def _check_empty(classifier: ModelClassifier) -> None:
 
 
 def length_matters(classifier: ModelClassifier) -> bool:
-    """Return whether an answer depends on how long the texts of its batch are."""
+    """Return whether an answer depends on the lengths of the texts in its batch."""
     return known(
         classifier.model, "length matters", lambda: _by_length(classifier.model) or _beside(classifier)
     )
@@ -100,7 +100,7 @@ def _answer(classifier: ModelClassifier, windows: list[Window]) -> Tensor:
 
 
 def forget(model: nn.Module) -> None:
-    """Let a model be after each pass as it is now, where it is of a kind that keeps something of one."""
+    """Reset a model after each pass, if it is of a kind that keeps something of a pass."""
     for module in list(model.modules()):
         for put_back in (_attention(module), _frequencies(module)):
             if put_back is not None:

@@ -1,4 +1,4 @@
-"""A batch as one long row of tokens, and attention over it.
+"""A batch as one long row of tokens, and attention within its sequences.
 
 A sequence is a run of `lengths[b]` tokens. Dropping tokens is indexing; no layer works on padding, but for
 the attention of short sequences and a few rows of filling (`pad_to_multiple`).
@@ -47,7 +47,7 @@ class PackedLayout:
 
     @property
     def single(self) -> bool:
-        """Whether there is but one sequence, whose numbers need no index to be found by."""
+        """Whether there is only one sequence, so that no index is needed."""
         return len(self.lengths) == 1
 
     @cached_property
@@ -141,7 +141,7 @@ def filling_of(states: Tensor) -> int:
 def pad_to_multiple(work: Callable[[Tensor], Tensor], states: Tensor) -> Tensor:
     """Return work(states) for packed states [...,P,D], computed on P filled up with zeros to a whole step.
 
-    On a CPU oneDNN compiles each half-precision product anew for every P it has not met, which takes longer
+    On a CPU oneDNN compiles each half-precision product again for every P it has not met, which takes longer
     than a short batch's product itself; and every batch and layer of a model that drops tokens has another P.
     `work` treats rows alone, but for attention, which passes over the filling (`packed_attention`).
     """
@@ -160,7 +160,7 @@ def _compiles(states: Tensor) -> bool:
 
 
 class Holder(Protocol):
-    """Whose rows the layers work on just now."""
+    """The layout of the rows that the layers work on now."""
 
     @property
     def rows(self) -> PackedLayout:
@@ -169,7 +169,7 @@ class Holder(Protocol):
 
 @dataclass
 class _Survey:
-    """Stands for rows while a pass is watched: attention then only counts its calls."""
+    """Stands in for rows while a pass is watched: attention then only counts its calls."""
 
     calls: int = 0
     rows: Any = field(default=None)
@@ -203,7 +203,7 @@ def surveying() -> Iterator[Callable[[], int]]:
 class AttentionPattern:
     """How a layer attends: its scaling, dropout, the cap on its logits, and which keys a query sees.
 
-    `window`: only keys less than so many places away; `causal`: none that come after.
+    `window`: only keys fewer than that many places away; `causal`: none that come after.
     """
 
     scaling: float
@@ -342,7 +342,7 @@ def _varlen_options() -> frozenset[str]:
 
 
 def _no_mask(*_: Any, **__: Any) -> None:
-    """Return no mask: a packed row has no padding, and packed attention knows who sees whom."""
+    """Return no mask: a packed row has no padding, and packed attention knows which keys a query sees."""
 
 
 AttentionInterface.register(NAME, packed_attention)

@@ -1,4 +1,4 @@
-"""A classifier run on a packed batch: before each layer tokens go, after each layer whole texts may stop.
+"""A classifier run on a packed batch: before each layer tokens are dropped, after it whole texts may stop.
 
 Hugging Face's own forward pass runs; `Packing` stands in for its layers. Before the first one the padded
 batch becomes one row of real tokens, after the last one the head gets back what it reads.
@@ -60,13 +60,13 @@ class Output(ModelOutput):
 
 
 def check_encoder(model: PreTrainedModel) -> None:
-    """Refuse a model whose layers cannot be stood in for, without running it."""
+    """Refuse a model whose layers cannot be replaced, without running it."""
     check_layers(model)
 
 
 @torch.inference_mode()
 def check_packed(model: PreTrainedModel, where: str | Path) -> None:
-    """Refuse a model in eval mode whose packed run is another model: alone, in a batch, with tokens gone."""
+    """Refuse a model (in eval mode) whose packed pass answers differently: alone, in a batch, or dropping."""
     try:
         anatomy = anatomy_of(model)
         apart = _apart(model, anatomy)
@@ -82,7 +82,7 @@ def check_packed(model: PreTrainedModel, where: str | Path) -> None:
 
 
 def _apart(model: PreTrainedModel, anatomy: Anatomy) -> float:
-    """Return how far apart answers are that must be one.
+    """Return the largest difference between answers that must be equal.
 
     Those of a packed run and the library's; of removal in a batch, of removal alone, and of a padded pass in
     which what is gone is hidden from attention.
@@ -133,7 +133,7 @@ def keep_all(layer: int, states: Tensor, rows: PackedLayout) -> tuple[Tensor, No
 
 
 def room_of(model: PreTrainedModel) -> int | None:
-    """Return how many tokens the table of positions has room for; None where there is none."""
+    """Return how many tokens the table of positions has room for, or None without a table."""
     table = getattr(getattr(base_of(model), "embeddings", None), "position_embeddings", None)
     if table is None:
         return None

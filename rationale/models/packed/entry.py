@@ -1,4 +1,4 @@
-"""A pass from word embeddings, with the ids given all the same.
+"""A pass from word embeddings that is given the ids too.
 
 A hook on the table of words puts other vectors in the place of its own. So a head that looks for the last
 token that is no padding finds it, positions are counted from the ids, and models that take no `inputs_embeds`
@@ -27,7 +27,7 @@ def two_stacks(model: Any) -> bool:
 
 
 def takes_types(model: Any, tokenizer: Any) -> bool:
-    """Return whether a model is given token types: where it has several, or its tokenizer gives them."""
+    """Return whether a model is given token types: it has several, or its tokenizer makes them."""
     several = getattr(model.config, "type_vocab_size", None)
     if several is not None:
         return bool(several > 1)

@@ -1,4 +1,4 @@
-"""What a classifier does after its last layer, for any layer's states: its pooler and head, as they are.
+"""What a classifier does after its last layer, applied to any layer's states: its own pooler and head.
 
 Axes: N sequence, T token, D hidden width, C class.
 """

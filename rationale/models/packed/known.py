@@ -1,4 +1,4 @@
-"""What was found out about a model by trying it, for as long as the model lives."""
+"""Facts about a model found by trying it, cached for as long as the model lives."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _KNOWN: WeakKeyDictionary[nn.Module, dict[Hashable, Any]] = WeakKeyDictionary()
 
 
 def known(model: Any, question: Hashable, find: Callable[[], T]) -> T:
-    """Return what `find` finds, which is asked once for each model and question.
+    """Return what `find()` returns; it runs once for each model and question.
 
     Models are told apart by their table of words and their class: of a model that stops early, the one that
-    runs every layer is made anew each time it is asked for.
+    runs every layer is built again each time it is asked for.
     """
     answers = _KNOWN.setdefault(model.get_input_embeddings(), {})
     key = (type(model).__qualname__, question)
@@ -30,14 +30,14 @@ def known(model: Any, question: Hashable, find: Callable[[], T]) -> T:
 
 
 def twin(model: Any) -> Any:
-    """Return a model of the very weights of another, all else its own; what is known of that it keeps."""
+    """Return a copy of a model that shares its weights and what is known of it."""
     found = deepcopy(model, {id(weight): weight for weight in model.parameters()})
     learn(found, model)
     return found
 
 
 def learn(model: Any, other: Any) -> None:
-    """Let what was found out about a model's twin be known of it too, in terms of its own parts."""
+    """Take over what is known of a model's twin, in terms of the model's own parts."""
     parts = (*zip(other.modules(), model.modules(), strict=True), *((w, w) for w in other.parameters()))
     ours: dict[int, Any] = {id(its): own for its, own in parts}
     answers = _KNOWN.setdefault(model.get_input_embeddings(), {})

@@ -1,9 +1,9 @@
-"""A classifier's layers: which they are, how the library calls them, and a way to stand in for them.
+"""A classifier's layers: which they are, how the library calls them, and how to replace them in a pass.
 
-Hugging Face's own forward pass is never rebuilt: it runs, and only what happens at its layers is ours. So
-embeddings, positions, final norm, pooler and head stay the library's, and no family need be known by name.
-How layers are called is found by watching a pass over two batches of other sizes: an axis of an argument
-that grows with the tokens is one of tokens.
+Hugging Face's own forward pass runs, and only what happens at its layers is ours. So embeddings, positions,
+final norm, pooler and head stay the library's, and no family need be known by name. How layers are called is
+found by watching passes over two batches of different sizes: an axis of an argument that grows with the
+number of tokens is an axis of tokens.
 
 Axes: B sequence, T token, P packed token, L layer, D hidden width.
 """
@@ -138,7 +138,7 @@ def _taken(argument: Any, axes: Any, take: Callable[[Tensor, Axes], Tensor]) -> 
 
 @contextmanager
 def standing_in(calls: tuple[Call, ...], step: Step) -> Iterator[None]:
-    """Let `step` stand for each layer, in passes of the model that run inside."""
+    """Within this context, call `step` instead of each layer."""
     place = 0
 
     def stand_in(layer: nn.Module) -> Callable[..., Any]:
@@ -210,7 +210,7 @@ def anatomy_of(model: PreTrainedModel) -> Anatomy:
 
 
 def refused(model: PreTrainedModel, why: str) -> InputError:
-    """Return the refusal of a model whose tokens cannot be removed."""
+    """Return the error for a model whose tokens cannot be removed."""
     expected = "a classifier whose layers can be run on fewer tokens (see the docs, Model families)"
     return InputError(Fault(expected, f"{type(model).__name__}: {why}"))
 
@@ -237,7 +237,7 @@ def probe(model: PreTrainedModel, rows: int, tokens: int) -> tuple[Tensor, Tenso
 
 
 def rounding_tolerance(dtype: torch.dtype) -> float:
-    """Return by what share of the largest logit rounding alone may move one."""
+    """Return the rounding error to allow, as a share of the largest logit."""
     return 1e-3 if dtype == torch.float32 else 0.05
 
 

@@ -1,8 +1,8 @@
-"""Where families of classifiers keep the matrices that can be cut: a table of one line a family.
+"""Where each family of classifiers keeps the matrices that can be pruned: a table, one line per family.
 
-A model is of the line that names every parameter of its layers and of the encoder around them; so nothing
-that has heads, units or hidden dimensions is left as it was. What a line says of a family is tried before it
-is trusted (`pruning.cut`).
+A model matches the line that names every parameter of its layers and of the encoder around them, so that
+nothing with heads, units or hidden dimensions is forgotten. `pruning.cut` tries a line before it relies on
+it.
 
 Axes: H head, or group of heads that share their keys; F FFN unit, D hidden width; n of them kept, w rows
 each.
@@ -187,7 +187,7 @@ def family_of(model: PreTrainedModel) -> Family:
 
 
 def uncuttable(model: PreTrainedModel, why: str) -> InputError:
-    """Return the refusal of a classifier that cannot be cut."""
+    """Return the error for a classifier that cannot be pruned."""
     expected = f"a classifier whose matrices can be cut ({', '.join(FAMILIES)})"
     return InputError(Fault(expected, f"{type(model).__name__}: {why}"))
 

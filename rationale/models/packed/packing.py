@@ -1,4 +1,4 @@
-"""What happens at the layers of one packed pass: tokens go before each, whole texts may stop after it.
+"""What happens at the layers of one packed pass: tokens are dropped before each, texts may stop after it.
 
 Axes: B sequence, T token, P packed token (fewer from layer to layer), N running sequence, n token of one
 sequence, L layer, D hidden width, C class.
@@ -23,7 +23,7 @@ Weigh = Callable[[int], Tensor]  # layer → what the states kept before it are 
 
 
 class Halting(Protocol):
-    """Who decides, for one batch, which sequences stop before the last layer."""
+    """Decides, for one batch, which sequences stop before the last layer."""
 
     def should_stop(self, layer: int, read: Tensor, running: Tensor, real: Tensor | None) -> Tensor | None:
         """Return True for those that stop after the layer [N], from the states that the head reads.
@@ -45,11 +45,11 @@ class LayerTrace:
 
 
 class Answered(Exception):  # noqa: N818 (no error: the way out of a pass)
-    """All sequences have their answer before the pass reaches its head."""
+    """Raised when all sequences have their answer before the pass reaches its head."""
 
 
 class Packing:
-    """Stands in for the layers of one pass; what it knows of the batch grows less from layer to layer."""
+    """Stands in for the layers of one pass; its batch shrinks from layer to layer."""
 
     def __init__(
         self,

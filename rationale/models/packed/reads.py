@@ -1,4 +1,4 @@
-"""Which tokens a classifier's head reads of the last states: found by gradient, not assumed.
+"""Which tokens' last states a classifier's head reads: found by gradient, not assumed.
 
 Axes: B sequence, T token, D hidden width, C class.
 """
@@ -18,7 +18,7 @@ PROBED = (7, 4)  # tokens of the texts that are tried
 
 
 def reads_of(model: Any) -> Reads | None:
-    """Return which tokens' last states the answer depends on; None where it cannot be told."""
+    """Return which tokens' last states the answer depends on, or None if that cannot be told."""
     return known(model, "reads", lambda: _reads(model))
 
 

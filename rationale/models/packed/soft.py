@@ -1,7 +1,7 @@
-"""A classifier run padded, for training: every token goes through every layer, some seen less by others.
+"""A classifier run padded, for training: every token goes through every layer, some weighing less as keys.
 
-Hugging Face's own forward pass runs; what tokens are worth as keys is changed inside the layers, where their
-attention takes its softmax. That serves every family: nothing but that softmax is looked for.
+Hugging Face's own forward pass runs; the weight of tokens as keys is changed inside the layers, at the
+softmax of their attention. That serves every family, as every family has that softmax.
 
 Axes: B sequence, T token, H head, D hidden width, C class.
 """
@@ -31,7 +31,7 @@ class Weighing(TorchFunctionMode):
         self.tokens, self.weigh = tokens, weigh
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        """Stand in for the softmax of attention; let all else be."""
+        """Replace the softmax of attention and nothing else."""
         given = kwargs or {}
         if func not in SOFTMAXES or args[0].shape[1:][-2:] != (self.tokens, self.tokens):  # [B,H,T,T]
             return func(*args, **given)

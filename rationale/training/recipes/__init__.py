@@ -1,1 +1,1 @@
-"""What is trained: a file a kind of model, and the table of them."""
+"""How each kind of model is trained, one file per kind, and the table of recipes."""

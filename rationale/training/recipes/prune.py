@@ -1,4 +1,4 @@
-"""Train a cut model: gates learn what can go while the sparsity rises (CoFi), then the rest is fine-tuned.
+"""Train a pruned model: gates learn what to prune as the sparsity rises (CoFi), then fine-tuning.
 
 Both stages imitate the dense model: 0.1 · KL of logits (T = 2) + 0.9 · MSE of layers' states in the first,
 KL alone in the second.
@@ -44,7 +44,7 @@ def _model(inner: PreTrainedModel, settings: PruneSettings) -> PreTrainedModel:
 def nearest_layers(student: Sequence[Tensor], teacher: Sequence[Tensor]) -> Tensor:
     """Return Σ over teacher states of the smallest MSE to a student's, all [P,D], order kept.
 
-    From the last teacher state to the first: the nearest of the student's that lie before the one taken.
+    From the last teacher state to the first: the nearest student state before the one taken last.
     """
     total, last = torch.zeros((), device=teacher[0].device), len(student)
     for i in reversed(range(len(teacher))):
@@ -120,7 +120,7 @@ class GateStage(PackedStage):
         self.gates.clamp()
 
     def close_epoch(self, entry: dict[str, Any]) -> None:
-        """Cut a copy, measure it, and leave the last one to the next stage."""
+        """Prune a copy and measure it; the last one goes to the next stage."""
         run, progress = self.run, self.loop.progress
         run.model.eval()  # type: ignore[no-untyped-call]
         small = replace(run.classifier, model=cut(run.model, self.gates.expected()))
@@ -135,7 +135,7 @@ class GateStage(PackedStage):
 
 
 class CutStage(PackedStage):
-    """What the gates left is fine-tuned."""
+    """Fine-tuning of what the gates left."""
 
     name = "cut"
 

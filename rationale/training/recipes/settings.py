@@ -1,4 +1,4 @@
-"""How early exits, token samplers and pruning are trained; what is ours is off by default. No torch here."""
+"""How early exits, token samplers and pruning are trained; our additions are off by default. No torch."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class DactSettings(AdaptiveSettings):
         return (*super().rates(), self.halting_lr)
 
     def rules(self) -> list[Rule]:
-        """Return what must hold."""
+        """Return the rules that settings must meet: (holds, expected, got)."""
         return [
             *super().rules(),
             (0 <= self.tau < float("inf"), "tau of at least 0", self.tau),
@@ -51,7 +51,7 @@ class DactSettings(AdaptiveSettings):
 
 @dataclass(frozen=True)
 class ExitsSettings(AdaptiveSettings):
-    """How heads for early exits are trained: on a resting encoder, with it, and then halting units alone.
+    """How heads for early exits are trained: on a frozen encoder, with it, and then halting units alone.
 
     In the first two stages all layers' answers count alike; `tau` weighs the ponder cost Σ p_n of the third.
     """
@@ -76,7 +76,7 @@ class ExitsSettings(AdaptiveSettings):
         return (self.step.lr, self.head_lr, self.halting_lr)
 
     def rules(self) -> list[Rule]:
-        """Return what must hold."""
+        """Return the rules that settings must meet: (holds, expected, got)."""
         return [
             *super().rules(),
             (0 <= self.tau < float("inf"), "tau of at least 0", self.tau),
@@ -113,7 +113,7 @@ class InforCoefSettings(AdaptiveSettings):
         return (*super().rates(), self.step.lr if self.sampler_lr is None else self.sampler_lr)
 
     def rules(self) -> list[Rule]:
-        """Return what must hold."""
+        """Return the rules that settings must meet: (holds, expected, got)."""
         weights = (self.norm, self.entropy, self.share)
         return [
             *super().rules(),
@@ -129,7 +129,7 @@ class InforCoefSettings(AdaptiveSettings):
 
 @dataclass(frozen=True)
 class PruneSettings(AdaptiveSettings):
-    """How a model is cut: `epochs` with gates, then `hard_epochs` of what is left.
+    """How a model is pruned: `epochs` with gates, then `hard_epochs` of fine-tuning.
 
     `sparsity` is the share of the prunable parameters that goes; it rises over `sparsity_warmup` of the
     gates' epochs. `layers` is the share of the loss that imitates the dense model's states.
@@ -149,7 +149,7 @@ class PruneSettings(AdaptiveSettings):
         return (*super().rates(), self.gate_lr, self.multiplier_lr)
 
     def rules(self) -> list[Rule]:
-        """Return what must hold."""
+        """Return the rules that settings must meet: (holds, expected, got)."""
         return [
             *super().rules(),
             (min(self.stages()) >= 1, "at least 1 epoch of each stage", self.stages()),

@@ -1,4 +1,4 @@
-"""What `rationale train` can make of a dense model. To add one: a Recipe and a line here."""
+"""RECIPES: what `rationale train` makes of a dense model. To add one: a Recipe and a line here."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ def test_evaluate_on_a_file_without_rationales(rationale, model_folder, kind, sp
     assert "comp" in out
     record = json.loads(Path(f"runs/films-{split}/scores.json").read_text())["run"]
     assert record["settings"]["dataset"] == "films"
-    assert "no rationales: faithfulness is measured, agreement with people is left out" in record["notes"]
+    assert "no rationales: faithfulness is measured, agreement with annotators is left out" in record["notes"]
     assert {f.name for f in Path().iterdir()} == {f"films.{kind}", "runs", "model"}  # no data set is written
 
 

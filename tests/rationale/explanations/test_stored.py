@@ -58,11 +58,11 @@ def test_every_score_comes_back_to_the_last_digit(tmp_path_factory, scores):
         ({"examples": 2}, {}, "expected 2 examples, as the first line says, got 1"),
         ({"name": "a/b"}, {}, "expected a name of at most 60 letters, digits, dots, hyphens and underscores"),
         ({"notes": None}, {}, 'x.jsonl:1: expected "notes" of kind list, got None'),
-        ({}, {"words": 4}, "x.jsonl:2: a: expected 4 numbers or nulls, one a word, got 3 of them"),
+        ({}, {"words": 4}, "x.jsonl:2: a: expected 4 numbers or nulls, one per word, got 3 of them"),
         (
             {},
             {"scores": ["1", 2, 3]},
-            "a: expected 3 numbers or nulls, one a word, got .'1', 2, 3.",
+            "a: expected 3 numbers or nulls, one per word, got .'1', 2, 3.",
         ),
         ({}, {"scores": [None] * 3}, "x.jsonl:2: a: expected finite scores, and one at least, got others"),
         ({}, {"scores": None}, "x.jsonl:2: a: expected scores or picked words, got neither"),

@@ -1,4 +1,4 @@
-"""Gradual removal in the hard stage of AdapLeR: a rising speed-up, thresholds layer by layer (ours).
+"""Gradual removal in AdapLeR's hard stage: a rising speed-up, thresholds layer by layer (ours).
 
 Axes: L layer, P packed token, B window.
 """

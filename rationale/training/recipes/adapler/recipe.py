@@ -35,7 +35,7 @@ def _model(inner: PreTrainedModel, settings: AdaplerSettings) -> AdaplerForSeque
 
 
 def _marks(dataset: Dataset, settings: AdaplerSettings) -> list[list[int]]:
-    """Return the words that people marked on train, where the target depends on them."""
+    """Return the words that annotators marked on train, where the target depends on them."""
     if HUMAN not in parse_target(settings.target):
         return []
     return [dataset.truth(e).gold.nonzero()[0].tolist() for e in dataset.splits["train"]]

@@ -1,4 +1,4 @@
-"""Every constant of AdapLeR's training; defaults are the published ones, what is ours is off."""
+"""Every constant of AdapLeR's training; defaults are the published ones, our additions are off."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ class AdaplerSettings(AdaptiveSettings):
         return (*super().rates(), s.threshold_lr, s.lr if s.predictor_lr is None else s.predictor_lr)
 
     def rules(self) -> list[Rule]:
-        """Return what must hold."""
+        """Return the rules that settings must meet: (holds, expected, got)."""
         s, steepness = self.step, self.steepness
         weights = (s.gamma, s.phi)
         return [
@@ -126,7 +126,11 @@ class AdaplerSettings(AdaptiveSettings):
         ]
 
     def check(self) -> None:
-        """Refuse settings that cannot train, all at once."""
+        """Refuse settings that cannot train.
+
+        Raises:
+            InputError: all faults at once.
+        """
         from rationale.training.targets import parse_target  # which needs torch
 
         parse_target(self.target)
@@ -152,7 +156,7 @@ RECIPE_OPTIONS: dict[str, tuple[str, dict[str, Any]]] = {  # name → (what for,
 
 
 def recipe_options(name: str) -> dict[str, Any]:
-    """Return the values of options that a recipe stands for.
+    """Return the option values of a recipe.
 
     Raises:
         InputError: there is no such recipe.

@@ -77,7 +77,7 @@ def _predictor_groups(run: TrainingRun) -> list[dict[str, Any]]:
 
 
 class PredictorStage(PackedStage):
-    """Ours: nothing is removed, the encoder rests, the predictors learn to imitate saliency."""
+    """Ours: nothing is removed, the encoder is frozen, the predictors learn to imitate saliency."""
 
     name = "predictors"
 
@@ -86,7 +86,7 @@ class PredictorStage(PackedStage):
         super().__init__(run, place, s.predictor_epochs, _predictor_groups(run), s.hard_lr)
 
     def begin_epoch(self, epoch: int, fresh: bool) -> dict[str, Any]:
-        """Rest the encoder, dropout included."""
+        """Freeze the encoder, without dropout."""
         self.run.model.eval()  # type: ignore[no-untyped-call]
         return {}
 
@@ -130,7 +130,7 @@ class SoftStage(Stage):
         return {"lambda": self.lam}
 
     def step(self, rows: list[int]) -> float:
-        """Take one step with both optimisers; push the lengths while the model is slower than wanted."""
+        """Take one step with both optimisers; penalise lengths while the speed-up is below its target."""
         run, progress, wanted = self.run, self.loop.progress, self.run.settings.speedup
         push = wanted is None or progress["speed"] < wanted
         task = length = 0.0
@@ -151,7 +151,7 @@ class SoftStage(Stage):
 
 
 class HardStage(RemovalStage):
-    """Ours: tokens are really removed; thresholds rest but where they are set; all other weights adapt."""
+    """Ours: tokens are really removed; thresholds change only where they are set; all else is trained."""
 
     def __init__(self, run: TrainingRun, place: int) -> None:
         encoder = unwrap(run.model).named_parameters()
@@ -165,19 +165,19 @@ class HardStage(RemovalStage):
         return settings_of(self.run).gradual != (0.0, 1, None)
 
     def begin_epoch(self, epoch: int, fresh: bool) -> dict[str, Any]:
-        """Scale the thresholds to the wanted speed-up, where this is not left to the steps."""
+        """Scale the thresholds to the target speed-up, unless the steps do so."""
         if self.is_gradual:
             return PackedStage.begin_epoch(self, epoch, fresh)
         return super().begin_epoch(epoch, fresh)
 
     def step(self, rows: list[int]) -> float:
-        """Take one step; set the thresholds before it where that is due."""
+        """Take one step; before it, set the thresholds if that is due."""
         if self.is_gradual and self.loop.progress["step"] % self.every == 0:
             self.set_thresholds()
         return super().step(rows)
 
     def set_thresholds(self) -> None:
-        """Set the thresholds to the speed-up that is wanted now."""
+        """Set the thresholds to the current target speed-up."""
         run, s, progress = self.run, settings_of(self.run), self.loop.progress
         assert s.speedup is not None
         place = progress["epoch"] * s.scalings + progress["step"] // self.every

@@ -64,7 +64,7 @@ class AdaplerStep:
         self.schedules = [LambdaLR(o, lambda s: linear(s, total, warmup)) for o in self.optimizers]
 
     def losses(self, batch: TrainingBatch, lam: float, push: bool = True) -> Losses:
-        """Return the losses of a batch; without `push` the lengths weigh nothing."""
+        """Return the losses of a batch; without `push` the length loss has weight 0."""
         model, s = self.model, self.settings
         out = model.soft(batch.ids, batch.types, batch.real, lam)
         assert batch.saliency is not None
