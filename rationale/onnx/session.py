@@ -6,9 +6,11 @@ Axes: T piece of the window, C logit.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Timer
 from typing import Any
 
 import numpy as np
@@ -22,6 +24,7 @@ MOST = 2**31  # bytes of a file: the limit of a protocol buffer
 INPUTS = ("input_ids", "token_type_ids")  # the second only where the model has types
 OUTPUTS = ("logits", "layers", "contribution")
 OPSET = re.compile(r"[Oo]pset (\d+) is under development.*?till opset (\d+)", re.DOTALL)
+PATIENCE_S = 30.0  # for the first three pieces: a graph may hold a loop without end
 FATAL = 4  # log level of the library: lesser errors are raised anyway
 
 
@@ -47,10 +50,10 @@ class Graph:
         found: Mapping[str, str] = self.session.get_modelmeta().custom_metadata_map
         return found
 
-    def read(self, window: Window) -> Read:
-        """Return the graph's output for a window."""
+    def read(self, window: Window, how: Any = None) -> Read:
+        """Return the graph's output for a window; `how` are options of ONNX Runtime for one run."""
         given = dict(zip(INPUTS, (window.ids[None], window.types[None]), strict=True))  # [1,T], [1,T]
-        found = self.session.run(OUTPUTS, {name: given[name] for name in self.inputs})
+        found = self.session.run(OUTPUTS, {name: given[name] for name in self.inputs}, how)
         logits, layers, contribution = found  # [1,C], [T], [T]
         return Read(logits[0].astype(np.float64), layers, contribution.astype(np.float64))
 
@@ -73,6 +76,7 @@ def open_graph(path: Path, threads: int) -> Graph:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
     options.log_severity_level = FATAL
+    onnxruntime.set_default_logger_severity(FATAL)  # of what belongs to no session: it would write in colours
     try:
         session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # the library has a class for each cause, and no common base class
@@ -97,16 +101,35 @@ def check_largest(graph: Graph, largest: int, path: Path, labels: Sequence[str])
     ids = np.array([0, largest, largest])  # [T]
     zeros = np.zeros_like(ids)  # [T]
     try:
-        found = graph.read(Window(ids, zeros, zeros, zeros))
+        with _ended_after(PATIENCE_S) as how:
+            found = graph.read(Window(ids, zeros, zeros, zeros), how)
     except Exception as error:  # as above
         if "out of" in str(error) or "bounds" in str(error):
             why = f"its tokenizer does not belong to its model, which has no embedding of id {largest}"
+            raise InputError(Fault.of(why, path)) from None
+        if how.terminate:
+            why = f"the graph takes more than {PATIENCE_S:g} s for three pieces"
             raise InputError(Fault.of(why, path)) from None
         raise InputError(Fault.of(f"the graph does not run: {first_line(error)}", path)) from None
     logits, pieces = found.logits.shape, found.layers.shape  # [C], [T]
     if logits not in {(len(labels),), (1,)} or (pieces, found.contribution.shape) != (ids.shape,) * 2:
         got = f"{logits}, {pieces} and {found.contribution.shape} of {len(ids)} pieces"
         raise InputError(Fault(f"logits of {len(labels)} labels, and a number for each piece", got, path))
+
+
+@contextmanager
+def _ended_after(seconds: float) -> Iterator[Any]:
+    """Lend options by which ONNX Runtime gives up a run that takes longer."""
+    import onnxruntime
+
+    how = onnxruntime.RunOptions()
+    timer = Timer(seconds, setattr, (how, "terminate", True))
+    timer.daemon = True
+    timer.start()
+    try:
+        yield how
+    finally:
+        timer.cancel()
 
 
 def _check_size(path: Path) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import uvicorn
 
 from eraser.errors import Fault, InputError
+from rationale.serve.patience import impatient
 
 BACKLOG = 2048  # connections that wait to be accepted
 MOST_PORTS = 65_535
@@ -24,7 +25,7 @@ def serve(app: Any, host: str, port: int, seconds: float, ready: Callable[[str],
         app: the application.
         host: the address to listen at.
         port: the port; 0 takes a free one.
-        seconds: how long to wait for requests in flight at the end.
+        seconds: how long to wait for requests in flight at the end, and for a client that does nothing.
         ready: called with the address once connections are accepted.
 
     Raises:
@@ -34,6 +35,7 @@ def serve(app: Any, host: str, port: int, seconds: float, ready: Callable[[str],
     with closing(_listening(host, port)) as listening:
         config = uvicorn.Config(
             app,
+            http=impatient(seconds),
             log_level="warning",
             access_log=False,
             lifespan="off",

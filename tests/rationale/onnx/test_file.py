@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import numpy as np
 import onnx
+import onnx.helper
+import onnx.numpy_helper
 import pytest
 
 import rationale.onnx
 from eraser import InputError
-from rationale.onnx import shipped
+from rationale.onnx import session, shipped
 from rationale.onnx.described import HEADS_OF_MODELS
 from rationale.onnx.session import MOST
 from tests.helpers.made_graph import Tables, description, made_file, proto_of
@@ -116,6 +119,38 @@ def test_a_graph_with_other_outputs(tmp_path: Path, tokenizer):
     onnx.save(proto, path)
     expected = "expected a graph input_ids, token_type_ids → logits, layers, contribution, got "
     assert refused(path) == f"{expected}input_ids, token_type_ids → logits, layers"
+
+
+def test_a_graph_that_never_ends(tmp_path: Path, tokenizer, monkeypatch):
+    """A graph is a program: this one adds what a loop of 2^62 rounds gives."""
+    monkeypatch.setattr(session, "PATIENCE_S", 0.5)
+    path = made_file(tmp_path / "x.onnx", tokenizer)
+    proto = onnx.load(path)
+    _add_loop(proto.graph, rounds=2**62)
+    onnx.save(proto, path)
+    assert refused(path) == "the graph takes more than 0.5 s for three pieces"
+
+
+def _add_loop(graph: onnx.GraphProto, rounds: int) -> None:
+    kinds = {
+        "round": onnx.TensorProto.INT64,
+        "goes_on": onnx.TensorProto.BOOL,
+        "held": onnx.TensorProto.FLOAT,
+    }
+    given = [onnx.helper.make_tensor_value_info(name, kind, []) for name, kind in kinds.items()]
+    names = ("goes_on", "held")
+    body = onnx.helper.make_graph(
+        [onnx.helper.make_node("Identity", [name], [f"{name}_after"]) for name in names],
+        "body",
+        given,
+        [onnx.helper.make_tensor_value_info(f"{name}_after", kinds[name], []) for name in names],
+    )
+    constants = {"rounds": np.array(rounds), "always": np.array(True), "none": np.array(0, np.float32)}
+    graph.initializer.extend(onnx.numpy_helper.from_array(value, name) for name, value in constants.items())
+    graph.node.append(onnx.helper.make_node("Loop", [*constants], ["nothing"], body=body))
+    ends = next(node for node in graph.node if "logits" in node.output)
+    ends.output[0] = "before"
+    graph.node.append(onnx.helper.make_node("Add", ["before", "nothing"], ["logits"]))
 
 
 def test_what_is_no_file(tmp_path: Path):
