@@ -124,7 +124,7 @@ class _Job:
 
         known = {"content_of_model": content_of_model(self.model), "split": self.split, **more}
         return known | {
-            "contentof_data": content_of_examples(self.dataset, self.dataset.examples(self.split))
+            "content_of_data": content_of_examples(self.dataset, self.dataset.examples(self.split))
         }
 
     def is_done(self, by: str, of: dict[str, Any]) -> bool:
