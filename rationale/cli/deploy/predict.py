@@ -93,7 +93,7 @@ def _answer(model: OnnxModel, text: str, file: Path | None, place: int) -> Answe
 
 
 def _line(answer: Answer) -> str:
-    """Return a label, the best score, the surviving words if words are dropped, and how many were not read."""
+    """Return a label, the best score, the words that survive if any are dropped, how many were not read."""
     best = max(answer.scores.values())
     words = f": {' '.join(word.text for word in answer.survivors) or '-'}" if answer.words else ""
     unread = f" (words not read: {answer.unread})" if answer.unread else ""
