@@ -32,6 +32,8 @@ from rationale.models.pruning import build, original
 from rationale.text.encode import Batch
 from rationale.text.windows import Window
 
+EFFICIENT = "a model that drops tokens, stops early or is cut (`rationale train` makes one of a dense one)"
+
 
 @dataclass(frozen=True)
 class Timing:
@@ -158,9 +160,7 @@ def variants_of(classifier: Classifier) -> tuple[Variant, ...]:
     around = wrappers(classifier.model)
     ways += [_whole(classifier, "removal" if w.removes else "exit", w) for w in around]
     if len(ways) == 2:  # noqa: PLR2004 (dense and packed)
-        raise InputError(
-            Fault("a model that drops tokens, stops early or is cut", type(classifier.model).__name__)
-        )
+        raise InputError(Fault(EFFICIENT, type(classifier.model).__name__))
     return tuple(ways)
 
 

@@ -18,7 +18,7 @@ from eraser import Dataset, Fault, InputError
 from eraser.metrics.table import compare, measure_labels, score
 from eraser.progress import progress
 from eraser.types import Floats
-from rationale.bench.removal import bench
+from rationale.bench.removal import EFFICIENT, bench
 from rationale.hf.classifier import Classifier
 from rationale.inference.capabilities import is_efficient
 from rationale.inference.savings import SplitPredictions, predict_split, speedup_of
@@ -77,7 +77,7 @@ def _check_models(dense: Classifier, models: Mapping[str, Classifier]) -> None:
     """Refuse models that were not made from the dense model."""
     for name, model in {"dense": dense, **models}.items():
         if is_efficient(model) == (name == "dense"):
-            expected = "a dense model" if name == "dense" else "an adaptive or cut model"
+            expected = "a dense model" if name == "dense" else EFFICIENT
             raise InputError(Fault(expected, type(model.model).__name__, name))
         if full_costs(model.model) != costs(dense.model):
             raise InputError(Fault.of("the model differs in size from the dense model", name))

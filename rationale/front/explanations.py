@@ -160,8 +160,8 @@ def explain(
         seed: of methods that sample.
 
     Raises:
-        InputError: the model or a method is unknown or does not fit; there is no text, or one has no words, named
-            by its place from 1.
+        InputError: the model or a method is unknown or does not fit; there is no text, or one has no words
+            (named by its place from 1).
     """
     classifier = model if hasattr(model, "encoder") and hasattr(model, "head") else load(model)
     given = (texts,) if isinstance(texts, str) else tuple(texts)

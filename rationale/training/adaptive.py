@@ -34,7 +34,8 @@ from rationale.inference.savings import measure_removal
 from rationale.models.capabilities import as_used
 from rationale.models.packed.encoder import check_encoder, check_packed
 from rationale.settings import digest
-from rationale.training.class_weights import by_label, say_balance, weights_of
+from rationale.text_classifier import labelled_as
+from rationale.training.class_weights import by_label, in_order, say_balance, weights_of
 from rationale.training.dense import EPOCHS, best_epochs
 from rationale.training.loop import TrainingWindow, check_splits, training_windows
 from rationale.training.run import CHECKPOINT, TrainingRun
@@ -120,10 +121,11 @@ def _begin(  # noqa: PLR0913 (what a run is made of)
     check_encoder(teacher.model)
     check_packed(teacher.model, dense)
     check_first_token(teacher.encoder.tokenizer, teacher.model, dense)
-    if teacher.labels != dataset.labels:
-        raise InputError(Fault(f"labels {list(dataset.labels)}", str(list(teacher.labels)), dense))
-    weights = weights_of(settings.class_weights, dataset)
-    windows = training_windows(teacher.encoder, dataset, dataset.splits["train"])
+    teacher = labelled_as(teacher, dataset.labels, dense)
+    if more := sorted(set(teacher.labels) - set(dataset.labels)):
+        raise InputError(Fault(f"labels {list(dataset.labels)}", f"these too: {more}", dense))
+    weights = in_order(weights_of(settings.class_weights, dataset), dataset, teacher.labels)
+    windows = training_windows(teacher.encoder, dataset, dataset.splits["train"], teacher.labels)
     teachers = _teachers(dense, teacher, settings)
     targets = [] if recipe.imitates is None else recipe.imitates(dense, teacher, dataset, windows, settings)
     logits = _taught(dense, teachers, windows, settings)
@@ -230,7 +232,8 @@ def of_epochs(folders: Sequence[Path], like: Classifier, s: AdaptiveSettings) ->
 
 def _train(run: TrainingRun, stages: Stages, more: dict[str, str]) -> dict[str, Any]:
     """Run all stages; write what was done, and `more` of it, beside the weights."""
-    say_balance(run.dataset, run.class_weights)
+    weights = weights_of(run.settings.class_weights, run.dataset)
+    say_balance(run.dataset, weights)
     say(json.dumps({"dense_val_accuracy": run.reference.accuracy}))
     progress = train_stages(run, stages)
     record = {
@@ -238,7 +241,7 @@ def _train(run: TrainingRun, stages: Stages, more: dict[str, str]) -> dict[str, 
         **more,
         "max_length": run.classifier.encoder.max_length,
         "labels": list(run.classifier.labels),
-        **by_label(run.class_weights, run.dataset),
+        **by_label(weights, run.dataset),
         "dense_val_accuracy": run.reference.accuracy,
         "kept": progress["kept"],
         "log": progress["log"],

@@ -67,6 +67,13 @@ def as_tensor(weights: Sequence[float] | None, device: torch.device) -> Tensor |
     return None if weights is None else torch.tensor(weights, device=device)
 
 
+def in_order(
+    weights: Sequence[float] | None, dataset: Dataset, labels: Sequence[str]
+) -> tuple[float, ...] | None:
+    """Return the weights [C] in the order of a model's labels, which need not be the data set's."""
+    return None if weights is None else tuple(weights[dataset.labels.index(label)] for label in labels)
+
+
 def by_label(weights: Sequence[float] | None, dataset: Dataset) -> dict[str, Any]:
     """Return what a model's record says of the weights: nothing where there are none."""
     if weights is None:

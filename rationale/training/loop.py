@@ -139,10 +139,12 @@ def check_splits(dataset: Dataset) -> None:
             raise InputError(Fault.of(message, dataset.source))
 
 
-def training_windows(encoder: Encoder, dataset: Dataset, examples: Sequence[Example]) -> list[TrainingWindow]:
-    """Return every window of the examples, each with its text's label."""
+def training_windows(
+    encoder: Encoder, dataset: Dataset, examples: Sequence[Example], labels: Sequence[str] | None = None
+) -> list[TrainingWindow]:
+    """Return every window of the examples, with its text's place among `labels`, by default the data's."""
     texts = encoder.encode([dataset.text(e) for e in examples])
-    index = {label: i for i, label in enumerate(dataset.labels)}
+    index = {label: i for i, label in enumerate(labels or dataset.labels)}
     return [
         TrainingWindow(window, index[example.label], example.id)
         for example, windows in zip(examples, texts, strict=True)

@@ -55,7 +55,7 @@ class TrainingBatch:
 class TrainingRun:
     """One training run: what it learns from, and how; `targets` is empty where nobody imitates saliency.
 
-    `class_weights` [C] weigh the task loss by label; None where all weigh the same.
+    `class_weights` [C] weigh the task loss, in the order of the model's labels; None where all weigh alike.
     """
 
     classifier: Classifier

@@ -93,11 +93,11 @@ def _answer(model: OnnxModel, text: str, file: Path | None, place: int) -> Answe
 
 
 def _line(answer: Answer) -> str:
-    """Return a label, the best score, the surviving words, and how many words were not read."""
+    """Return a label, the best score, the words that survive if any are dropped, how many were not read."""
     best = max(answer.scores.values())
-    words = " ".join(word.text for word in answer.survivors) or "-"
+    words = f": {' '.join(word.text for word in answer.survivors) or '-'}" if answer.words else ""
     unread = f" (words not read: {answer.unread})" if answer.unread else ""
-    return f"{answer.label} {digits(best)}: {words}{unread}"
+    return f"{answer.label} {digits(best)}{words}{unread}"
 
 
 def _record(answer: Answer) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from transformers import PreTrainedModel
 from eraser import Fault, InputError
 from rationale.models.packed.alone import sparse
 from rationale.models.packed.attention import NAME, surveying
+from rationale.models.packed.known import as_held
 from rationale.models.packed.reads import Reads, reads_of
 
 SURVEYED = ((2, 9), (3, 14))  # (B, T) of the passes that are watched
@@ -243,7 +244,8 @@ def rounding_tolerance(dtype: torch.dtype) -> float:
 
 def _watched(model: PreTrainedModel) -> Anatomy:
     try:
-        small, large = (_pass(model, *size) for size in SURVEYED)
+        with as_held(model):
+            small, large = (_pass(model, *size) for size in SURVEYED)
         reads = reads_of(model)
     except InputError:
         raise

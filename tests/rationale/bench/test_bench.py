@@ -15,7 +15,7 @@ from rationale.attribution import AttributionInput, attribute
 from rationale.bench import dial as frontier
 from rationale.bench import removal
 from rationale.bench.dial import dial_table, on_frontier, tune
-from rationale.bench.removal import Bench, Timing, bench, table, variants_of
+from rationale.bench.removal import EFFICIENT, Bench, Timing, bench, table, variants_of
 from rationale.hf.classifier import without_removal
 from rationale.inference.predict import text_probs
 from rationale.models.flops import costs, kept_lengths
@@ -142,7 +142,7 @@ def test_table_says_how_and_what_was_measured():
 def test_model_that_drops_nothing_is_not_timed(classifier, few):
     with pytest.raises(InputError) as error:
         bench(classifier, windows_of(classifier, few))
-    expected = "expected a model that drops tokens, stops early or is cut, got BertForSequenceClassification"
+    expected = f"expected {EFFICIENT}, got BertForSequenceClassification"
     assert str(error.value) == expected
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,10 +13,11 @@ from transformers import BertConfig, BertForSequenceClassification
 from typer.testing import CliRunner
 
 from eraser import Dataset, InputError
+from rationale.bench.removal import EFFICIENT
 from rationale.bench.speeds import SpeedSettings, area, speed_table
 from rationale.cli import app
 from rationale.cli.speeds import _named, on_cpu
-from rationale.hf.classifier import save_classifier, without_removal
+from rationale.hf.classifier import cast_once, save_classifier, without_removal
 from rationale.inference.savings import measure_removal
 from rationale.models.dact import DactForSequenceClassification
 from rationale.report.plots import speed_figure
@@ -38,6 +40,16 @@ def table(adaptive, few) -> pd.DataFrame:
     stopping = DactForSequenceClassification.wrap(adaptive.model).eval()
     models = {"drops": adaptive, "stops": replace(adaptive, model=stopping)}
     return speed_table(without_removal(adaptive), models, few, SETTINGS)
+
+
+def test_models_held_in_bf16_are_measured_although_nobody_looked_at_them_before(adaptive, few):
+    held = [cast_once(replace(twin_of(adaptive), bf16=True)) for _ in range(2)]
+    table = speed_table(without_removal(held[0]), {"drops": held[1]}, few, replace(SETTINGS, dials=(1.0,)))
+    assert table.model.tolist() == ["dense", "drops"]
+
+
+def twin_of(classifier):
+    return replace(classifier, model=deepcopy(classifier.model), passes=None)
 
 
 def test_a_row_for_dense_and_for_each_model_and_dial(table):
@@ -123,9 +135,7 @@ def test_models_that_do_not_belong_together_are_refused_before_any_is_run(adapti
     assert refused(without_removal(named), m=adaptive).startswith("dense: expected a model with the labels")
     kind = "AdaplerForSequenceClassification"
     assert refused(adaptive, m=adaptive) == f"dense: expected a dense model, got {kind}"
-    assert (
-        refused(dense, m=dense) == "m: expected an adaptive or cut model, got BertForSequenceClassification"
-    )
+    assert refused(dense, m=dense) == f"m: expected {EFFICIENT}, got BertForSequenceClassification"
     config = BertConfig(
         vocab_size=len(tokenizer),
         hidden_size=16,

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from rationale.bench.dial import DIALS
+from rationale.bench.removal import EFFICIENT
 from rationale.hf.classifier import load_classifier, save_classifier
 from rationale.process.terminal import digits
 from tests.conftest import dropping, tiny_model
@@ -67,8 +68,7 @@ def test_bench_with_unknown_ways_is_one_line(rationale, adapler_folder):
 def test_bench_of_a_model_that_drops_nothing_is_one_line(rationale, model_folder):
     code, out, err = rationale("bench", "--model", model_folder, *PLAIN)
     assert (code, out) == (2, "")
-    expected = "a model that drops tokens, stops early or is cut"
-    assert err == f"error: expected {expected}, got BertForSequenceClassification\n"
+    assert err == f"error: expected {EFFICIENT}, got BertForSequenceClassification\n"
 
 
 def test_dial_is_written_as_table_and_figure(rationale, adapler_folder):

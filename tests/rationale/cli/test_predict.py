@@ -28,6 +28,13 @@ def test_each_text_has_a_line_with_label_score_and_surviving_words(rationale, ma
     assert last == f"next: rationale serve --model {made}"
 
 
+def test_a_model_that_drops_no_words_gives_labels_only(rationale, tokenizer, tmp_path):
+    dense = made_file(tmp_path / "dense.onnx", tokenizer, adaptive=False)
+    _, out, _ = rationale("predict", "--model", dense, "a warm film")
+    (answer,) = load_file(dense).predict(["a warm film"])
+    assert out.splitlines()[0] == f"{answer.label} {max(answer.scores.values()):#.3g}"
+
+
 def test_words_that_were_not_read_are_told(rationale, made):
     _, out, _ = rationale("predict", "--model", made, "a \u0301\u0301 film")
     assert out.splitlines()[0].endswith(" (words not read: 1)")

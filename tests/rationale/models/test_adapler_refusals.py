@@ -156,12 +156,43 @@ def test_one_layer_is_enough(tokenizer, few, tmp_path):
     assert len(load_classifier(tmp_path / "m", device="cpu").model.eta) == 1
 
 
+def named(folder, *labels):
+    """Let the labels of a folder's model have other names."""
+    config = json.loads((folder / "config.json").read_text())
+    names = {str(n): label for n, label in enumerate(labels)}
+    config |= {"id2label": names, "label2id": {label: int(n) for n, label in names.items()}}
+    (folder / "config.json").write_text(json.dumps(config))
+
+
 def test_dense_model_with_other_labels_is_refused(model_folder, few, tmp_path):
-    config = json.loads((model_folder / "config.json").read_text())
-    config |= {"id2label": {"0": "POS", "1": "NEG"}, "label2id": {"POS": 0, "NEG": 1}}
-    (model_folder / "config.json").write_text(json.dumps(config))
-    expected = f"{model_folder}: expected labels ['NEG', 'POS'], got ['POS', 'NEG']"
-    assert refusal(train_adapler, model_folder, few, tmp_path / "m", SETTINGS) == expected
+    named(model_folder, "NEG", "GOOD")
+    expected = f"{model_folder}: expected a model with the labels ['NEG', 'POS'] "
+    assert refusal(train_adapler, model_folder, few, tmp_path / "m", SETTINGS).startswith(expected)
+    alike = {s: tuple(replace(e, label="NEG") for e in of) for s, of in few.splits.items()}
+    one = replace(few, splits=alike)
+    named(model_folder, "NEG", "POS")
+    expected = f"{model_folder}: expected labels ['NEG'], got these too: ['POS']"
+    assert refusal(train_adapler, model_folder, one, tmp_path / "m", SETTINGS) == expected
+
+
+def test_labels_in_another_order_train_the_same_model(tokenizer, few, tmp_path):
+    settings = replace(SETTINGS, class_weights=(1.0, 3.0), hard_epochs=1)
+    inner = tiny_model("bert", tokenizer, ("NEG", "POS"))
+    turned = tiny_model("bert", tokenizer, ("POS", "NEG"))
+    with torch.no_grad():
+        turned.classifier.weight.copy_(inner.classifier.weight.flip(0))
+        turned.classifier.bias.copy_(inner.classifier.bias.flip(0))
+    found = []
+    for name, model in (("plain", inner), ("turned", turned)):
+        folder = tmp_path / name
+        model.save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
+        train_adapler(folder, few, tmp_path / f"{name}-fast", settings)
+        found.append(load_file(tmp_path / f"{name}-fast" / "model.safetensors"))
+    for name, weights in found[0].items():
+        other = found[1][name]
+        other = other.flip(0) if name.endswith(("classifier.weight", "classifier.bias")) else other
+        torch.testing.assert_close(weights, other, rtol=0, atol=1e-4, msg=name)
 
 
 @pytest.mark.parametrize("split", ["train", "val"])
