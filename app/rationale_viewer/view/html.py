@@ -154,7 +154,7 @@ def mark_kinds(gold: Mask, selected: Mask) -> list[str]:
 def mark_legend() -> Markup:
     """Return what the colours of `marked` mean."""
     items = [(kind, kind, of_whom) for kind, of_whom in TOLD.items()]
-    return _legend(Markup('<b class="w {}">{}</b> {}').format(*item) for item in items)
+    return legend(Markup('<b class="w {}">{}</b> {}').format(*item) for item in items)
 
 
 def score_legend(label: str | None, fading: bool = False, unsigned: Sequence[str] = ()) -> Markup:
@@ -169,10 +169,16 @@ def score_legend(label: str | None, fading: bool = False, unsigned: Sequence[str
         items.append(_ramp(range(-1, -STEPS - 1, -1), f"speaks against {label}"))
     if label is None or unsigned:
         of = f" ({', '.join(unsigned)})" if unsigned and label is not None else ""
-        items.append(_ramp(range(1, STEPS + 1), f"counts more, neither for nor against{of}", signed=False))
+        items.append(
+            _ramp(
+                range(1, STEPS + 1),
+                f"the stronger, the more it counts, for or against{of}",
+                signed=False,
+            )
+        )
     if fading:
         items.append(Markup('<b class="w gone">{}</b> {}').format("word", "dropped by the model"))
-    return _legend(items)
+    return legend(items)
 
 
 def probabilities(
@@ -314,7 +320,8 @@ def _word(one: WordMarkup, index: int, more: Markup | str = "") -> Markup:
     return Markup(tag).format(one.classes, index, f"{one.text} · {one.told}", one.text, more)
 
 
-def _legend(items: Iterable[Markup]) -> Markup:
+def legend(items: Iterable[Markup]) -> Markup:
+    """Return what stands for what, in as many lines as it needs."""
     each = Markup("").join(Markup('<span role="listitem">{}</span>').format(item) for item in items)
     return Markup('<div class="legend" role="list">{}</div>').format(each)
 

@@ -152,7 +152,7 @@ def _in_hand(
     data: Dataset, example: Example | None, typed: str, query: str | None, chips: dict[str, Chip]
 ) -> InHand:
     """Return the text, cut into words as is asked; an untouched example keeps its own words."""
-    how = st.selectbox("Words", list(CUTTING), key="cut", bind="query-params",
+    how = st.selectbox("How the text is cut into words", list(CUTTING), key="cut", bind="query-params",
                        format_func=CUTTING.__getitem__, help=CUTTING_HELP)  # fmt: skip
     if example is not None:
         text = data.text(example).unpaired()

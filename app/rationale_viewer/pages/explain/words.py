@@ -49,7 +49,7 @@ def _walk(reading: ModelReading) -> LayerWalk | None:
     if layers is None:
         return None
     depth, begin = len(layers.tokens) - 1, layers.tokens[0]
-    says = [f"all {begin} tokens go in"]
+    says = [f"all {begin} tokens go in; play to see which words each layer drops"]
     for k in range(1, depth + 1):
         saved = 1 - layers.flops[k] / layers.dense_flops[k]
         told = f", {saved:.0%} of FLOPs saved" if saved > 0 else ""
