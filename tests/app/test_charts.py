@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from rationale_viewer.view import charts
 
-from rationale.templates.palette import FOR, INK, MARKERS, PAPER, UNSIGNED, look
+from rationale.templates.palette import FOR, MARKERS, METHODS_IN_ORDER, PAPER, UNSIGNED, contrast, look
 
 SCORES = pd.DataFrame(
     [
@@ -28,9 +28,17 @@ def test_a_chart_tells_the_tables_numbers_in_each_methods_colour(theme):
     shown = {row["method"]: (row["x"], row["y"], row["y_interval"], row["n"]) for row in rows}
     assert shown == {"lime": (0.001, 0.5, "[0.400, 0.600]", 9), "saliency": (4.0, 0.25, "[0.200, 0.300]", 8)}
     colour = spec["layer"][-1]["encoding"]["color"]["scale"]
-    wanted = [look([m])[m][0] for m in colour["domain"]]
-    black = getattr(INK, theme) if theme == "dark" else "#000000"
-    assert colour["range"] == [black if c == "#000000" else c for c in wanted]
+    if theme == "light":
+        assert colour["range"] == [look([m])[m][0] for m in colour["domain"]]
+
+
+def test_every_mark_can_be_seen_on_dark_paper():
+    for name, colour in charts._colours(METHODS_IN_ORDER, "dark").items():
+        assert contrast(colour, PAPER.dark) >= 3, name
+
+
+def test_axes_are_in_words():
+    spec = charts.points(SCORES, ("cost", "-"), ("average_precision", "-"), "light").to_dict()
     assert spec["layer"][-1]["encoding"]["y"]["title"] == ["average precision,", "higher is better"]
 
 

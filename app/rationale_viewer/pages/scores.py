@@ -98,11 +98,11 @@ def scores_page(opened: Session) -> None:
     budgets = list(dict.fromkeys(b for r in runs.values() for b in r.budgets))
     asked = {b for r in runs.values() for b in r.asked}
     budget = st.selectbox(
-        "Size of a rationale", budgets, key="at", format_func=lambda b: f"{budget_name(b, asked)} · {b}",
+        "Size of a rationale", budgets, key="at", format_func=lambda b: budget_name(b, asked),
         help="Numbers that look at the ranking or the label, not at picked words, are the same under each.",
     )  # fmt: skip
     for name, run in runs.items():
-        st.html(html.note(_stands_on(name, run)))
+        st.html(html.note(_stands_on(name, run, budget)))
     _verdicts(list(runs.values()), budget)
     table, figures, annotators = st.tabs(
         ["Table", "Figures", "Annotators and communities"], key="tab", bind="query-params"
@@ -127,14 +127,14 @@ def _read(folder: str) -> RunTables | None:
         return None
 
 
-def _stands_on(name: str, run: RunTables) -> str:
+def _stands_on(name: str, run: RunTables, budget: str) -> str:
     """Return what a run's numbers stand on."""
     s, facts = run.facts.get("settings", {}), run.facts
     parts = [name, f"{s.get('dataset', '')} {s.get('split', '')}".strip()]
     parts += [f"{facts['examples']} examples"] if "examples" in facts else []
     parts += [str(facts[n]) for n in ("device", "intervals") if n in facts]
     parts += [f"the model: {in_words_of(row)}" for row in of_answers(run.tables.scores)]
-    return " · ".join(p for p in parts if p)
+    return " · ".join(p for p in (*parts, budget) if p)
 
 
 def _verdicts(runs: Sequence[RunTables], budget: str) -> None:

@@ -16,11 +16,11 @@ from markupsafe import Markup
 
 from rationale.report.plots import LEAST_MS
 from rationale.templates.names import in_words, metric_name
-from rationale.templates.palette import FOR, INK, LINE, PAPER, UNSIGNED, contrast, look
+from rationale.templates.palette import FOR, INK, LINE, PAPER, UNSIGNED, contrast, look, mix
 from rationale_viewer.view import html
 
 Place = tuple[str, str]  # metric and budget
-LEGIBLE = 1.8  # contrast of a mark with the paper
+NEVER, LEGIBLE = 1.8, 3.0  # contrast of a mark with the paper: below the first it becomes ink, else lighter
 NUMBER = ".3f"
 SIZE, HEIGHT = 90, 340  # of a mark, square pixels; of a chart, pixels
 ROW, CELL = 26, 34  # heights of a method's line, width of a cell of the heat map, pixels
@@ -237,10 +237,19 @@ def _theme(colour: Any, theme: str) -> str:
 
 
 def _colours(methods: Iterable[str], theme: str) -> dict[str, str]:
-    """Return each method's colour; one that would vanish on the theme's paper becomes ink."""
-    looks, names = look(methods), dict.fromkeys(methods)
+    """Return each method's colour, on dark paper as light as it must be; black becomes ink there."""
+    looks = look(methods)
+    return {name: _legible(looks[name][0], theme) for name in dict.fromkeys(methods)}
+
+
+def _legible(colour: str, theme: str) -> str:
     paper, ink = _theme(PAPER, theme), _theme(INK, theme)
-    return {n: looks[n][0] if contrast(looks[n][0], paper) >= LEGIBLE else ink for n in names}
+    if theme == "light":
+        return colour
+    if contrast(colour, paper) < NEVER:
+        return ink
+    lighter = (mix(colour, ink, share / 10) for share in range(11))
+    return next(one for one in lighter if contrast(one, paper) >= LEGIBLE)
 
 
 def _shape(methods: Iterable[str]) -> alt.Shape:
