@@ -21,7 +21,7 @@ SIZE = {"width": 1200, "height": 900}
 PAGES = {  # what each page's picture waits for, and its address
     "explain": (".w[data-i]", "?layer=2"),
     "annotators": (".w[data-i]", "?page=Annotators"),
-    "scores": ("[data-testid=stImage] img", "?page=Scores&tab=Figures"),
+    "scores": ("[data-testid=stDataFrame]", "?page=Scores"),
     "speed": ("[data-testid=stImage] img", "?page=Speed&part=Where+the+FLOPs+go"),
 }
 COLOURS = 128  # of a picture: a third of its bytes

@@ -76,7 +76,7 @@ def verdict(scores: pd.DataFrame, paired: pd.DataFrame) -> tuple[str, ...]:
     """
     advice = [_advice(scores, paired, *purpose) for purpose in PURPOSES]
     doubts = [f"{', '.join(a.weak)} {a.what} ({a.name})" for a in advice if a.weak]
-    last = f"Do not use {', nor '.join(doubts)}: no better than random." if doubts else _cost(scores)
+    last = f"Do not use {', nor '.join(doubts)}: not clearly better than random." if doubts else _cost(scores)
     return tuple(text for text in (*(a.text for a in advice), last) if text)
 
 
@@ -155,7 +155,7 @@ def _advice(
         return Advice(purpose, metric, text, weak)
     best = _leaders(able, paired, metric)
     tie = "tie; " * (len(best) > 1)
-    text = f"{purpose}: {_either(best.method)} ({tie}{name} {_values(best)}, n = {best.iloc[0].n})."
+    text = f"{purpose}: {_joined(best.method, 'or')} ({tie}{name} {_values(best)}, n = {best.iloc[0].n})."
     return Advice(purpose, metric, text, weak)
 
 
@@ -165,20 +165,20 @@ def _measured(scores: pd.DataFrame, paired: pd.DataFrame, metric: str) -> pd.Dat
     return rows[rows.value.notna()]
 
 
-def _either(names: Iterable[str]) -> str:
-    """Return names as a choice.
+def _joined(parts: Iterable[str], by: str) -> str:
+    """Return parts in a row.
 
-    >>> _either(["a"]), _either(["a", "b", "c"])
+    >>> _joined(["a"], "or"), _joined(["a", "b", "c"], "or")
     ('a', 'a, b or c')
     """
-    *first, last = names
-    return f"{', '.join(first)} or {last}" if first else last
+    *first, last = parts
+    return f"{', '.join(first)} {by} {last}" if first else last
 
 
 def _values(rows: pd.DataFrame) -> str:
     """Return the numbers of methods, best first; of many only the ends."""
     numbers = [_value(row) for _, row in rows.iterrows()]
-    return " and ".join(numbers) if len(numbers) <= MANY else f"from {numbers[0]} to {numbers[-1]}"
+    return _joined(numbers, "and") if len(numbers) <= MANY else f"from {numbers[0]} to {numbers[-1]}"
 
 
 def _leaders(rows: pd.DataFrame, paired: pd.DataFrame, metric: str) -> pd.DataFrame:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from eraser.metrics.table import METRICS
 
 NAMES = {
@@ -33,6 +35,26 @@ def metric_name(metric: str) -> str:
     ('average precision', 'token F1')
     """
     return NAMES.get(metric, metric.replace("_", " "))
+
+
+def budget_name(budget: str, asked: Collection[str] = (), unit: str = "word") -> str:
+    """Return what a rationale length is called; `asked` are the lengths that a run was asked for.
+
+    >>> budget_name("ratio=0.1677", ("ratio",)), budget_name("ratio=0.1677"), budget_name("match=attention")
+    ('as many words as annotators mark on average', '16.8 % of the words', 'as many words as attention picks')
+    """
+    kind, _, value = budget.partition("=")
+    if kind == "ratio" and "ratio" in asked and budget not in asked:
+        return f"as many {unit}s as annotators mark on average"
+    if kind == "ratio" and value.replace(".", "", 1).isdecimal():
+        return f"{100 * float(value):.3g} % of the {unit}s"
+    names = {
+        "own": "the method's own choice",
+        "gold": f"as many {unit}s as annotators marked",
+        "match": f"as many {unit}s as {value} picks",
+        "top": f"{value} {unit}s",
+    }
+    return names.get(kind, budget)
 
 
 def in_words(metric: str, better: str | None = None) -> str:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import zlib
 from base64 import urlsafe_b64encode
 
@@ -63,7 +64,12 @@ def test_replaced_words_of_an_address_are_shown(open_app):
     assert "With 1 word deleted and 1 word replaced" in markup(at)
     checked(keyed(at.toggle, "versions").set_value(True).run())
     assert "&lt;i&gt;cold" in component(at, "words-after")["body"]
-    assert component(at, "words-before")["body"].count('class="w out"') == 2
+    assert len(re.findall(r'class="w [^"]*was"', component(at, "words-before")["body"])) == 2
+    checked(keyed(at.segmented_control, "how").set_value("mask").run())
+    masked = component(at, "words-after")["body"]
+    assert masked.count("▢") >= 1
+    assert re.search(r'class="w [pnu]\d now"', masked)  # in colour
+    assert "stands for a masked word" in markup(at)
 
 
 @pytest.mark.parametrize(

@@ -114,6 +114,18 @@ def test_the_flip_of_a_real_model_is_one(classifier):
     assert score(held, reading, ["random"], 1.0, reading.label)
 
 
+def test_a_masked_text_is_scored_as_the_mask_itself_would_be(classifier):
+    """By hand: the windows with the mask's id, attributed to as they stand."""
+    held = LoadedModel("dense", classifier)
+    reading = read(held, text_of(["a", "warm", "film", "never", "dull"]), 1.0)
+    found = edits.masked_scores(held, reading, [1], "gradient_x_input", 1.0, "POS")
+    text = text_of(["a", classifier.encoder.tokenizer.mask_token, "film", "never", "dull"])
+    by_hand = score(held, read(held, text, 1.0), ["gradient_x_input"], 1.0, "POS")["gradient_x_input"]
+    np.testing.assert_allclose(found.scores, by_hand.scores, atol=1e-6)
+    whole = score(held, reading, ["gradient_x_input"], 1.0, "POS")["gradient_x_input"]
+    assert not np.allclose(found.scores, whole.scores)
+
+
 def _erasure(reading, out):
     removed = np.zeros(len(reading.words), dtype=bool)
     removed[list(out)] = True

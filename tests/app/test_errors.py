@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-import pandas as pd
-import pytest
 from rationale_viewer.compute.agreement import ScoredExample, pairwise_f1
 from rationale_viewer.compute.errors import deciding, deciding_words, surest_first
-from rationale_viewer.view import charts
 
-from rationale.templates.palette import INK, look
 from tests.helpers.app.pages import markup
 
 WORDS = ("Dull", "warm", "film")
@@ -57,31 +53,6 @@ def test_annotators_agreement_is_the_f1_of_every_two():
     assert found[2, 3] == 1.0
     np.testing.assert_array_equal(found, found.T)
     assert np.isnan(np.diag(found)).all()
-
-
-SCORES = pd.DataFrame(
-    [
-        ("lime", "-", "average_precision", 0.5, 0.4, 0.6, 9, "higher"),
-        ("lime", "-", "cost", 0.0, np.nan, np.nan, 9, "lower"),
-        ("saliency", "-", "average_precision", 0.25, 0.2, 0.3, 9, "higher"),
-        ("saliency", "-", "cost", 4.0, np.nan, np.nan, 8, "lower"),
-        ("random", "-", "average_precision", np.nan, np.nan, np.nan, 0, "higher"),
-    ],
-    columns="method budget metric value low high n better".split(),
-)
-
-
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_a_chart_tells_the_tables_numbers_in_each_methods_colour(theme):
-    spec = charts.points(SCORES, ("cost", "-"), ("average_precision", "-"), theme).to_dict()
-    (rows,) = spec["datasets"].values()
-    shown = {row["method"]: (row["x"], row["y"], row["y_interval"], row["n"]) for row in rows}
-    assert shown == {"lime": (0.001, 0.5, "[0.400, 0.600]", 9), "saliency": (4.0, 0.25, "[0.200, 0.300]", 8)}
-    colour = spec["layer"][-1]["encoding"]["color"]["scale"]
-    wanted = [look([m])[m][0] for m in colour["domain"]]
-    black = getattr(INK, theme) if theme == "dark" else "#000000"
-    assert colour["range"] == [black if c == "#000000" else c for c in wanted]
-    assert spec["layer"][-1]["encoding"]["y"]["title"] == ["average precision,", "higher is better"]
 
 
 def test_errors_are_shown_with_what_decides_them(open_app):

@@ -156,10 +156,10 @@ def test_scores_without_a_sign_have_a_hue_and_a_legend_of_their_own():
     assert re.findall(r'<i class="([^"]*)"', bars) == ["u8", "n8"]
     legend = str(html.score_legend("POS", unsigned=["attention"]))
     assert re.findall(r"</span> ([^<]+)", legend) == [
-        "speaks for POS", "speaks against POS", "counts more, neither for nor against (attention)"
+        "speaks for POS", "speaks against POS", "the stronger, the more it counts, for or against (attention)"
     ]  # fmt: skip
     alone = str(html.score_legend(None))
-    assert re.findall(r"</span> ([^<]+)", alone) == ["counts more, neither for nor against"]
+    assert re.findall(r"</span> ([^<]+)", alone) == ["the stronger, the more it counts, for or against"]
 
 
 def test_styles_fetch_nothing():

@@ -18,7 +18,7 @@ from rationale_viewer.compute.agreement import (
     resized,
     score_examples,
 )
-from rationale_viewer.compute.edits import Flip, alike, minimal_flip
+from rationale_viewer.compute.edits import Flip, alike, masked_scores, minimal_flip
 from rationale_viewer.compute.explain import (
     SLOW,
     Given,
@@ -123,6 +123,15 @@ def without_words(
 ) -> dict[str, float]:
     """Return the answers to a text with words deleted or masked."""
     return after_removal(held, reading(held, given, dial), out, how, dial)
+
+
+@st.cache_data(hash_funcs=BY_CONTENT, max_entries=ENTRIES, show_spinner=False)
+def masked(
+    held: LoadedModel, given: Given, out: tuple[int, ...], method: str, dial: float, label: str
+) -> Scored:
+    """Return a method's scores of a text in which some words are masked."""
+    at = dial if METHODS[method].adaptive else AS_TRAINED
+    return masked_scores(held, reading(held, given, dial), out, method, at, label)
 
 
 @st.cache_data(hash_funcs=BY_CONTENT, max_entries=64 * ENTRIES, show_spinner=False)

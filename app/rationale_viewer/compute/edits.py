@@ -6,7 +6,7 @@ Axes: W word, D dimension of the embeddings, V entry of the vocabulary.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any
 
@@ -19,7 +19,7 @@ from eraser.words import gaps, placed
 from rationale.hf.classifier import Classifier
 from rationale.inference.ablate import Erasure, ablate
 from rationale.settings import ErasureMode
-from rationale_viewer.compute.explain import Given, ModelReading
+from rationale_viewer.compute.explain import Given, ModelReading, Scored, score_anew
 from rationale_viewer.session.state import LoadedModel
 
 MOST_WORDS = 400  # of a text in which a flip is looked for: each word costs a pass
@@ -118,6 +118,15 @@ def _whole_words(pieces: Iterable[str], tokenizer: object) -> list[str]:
         if (not marked or piece.startswith(BEGINS)) and not piece.startswith(SUBWORD) and word.isalpha():
             found.append(word)
     return found
+
+
+def masked_scores(
+    held: LoadedModel, reading: ModelReading, out: Collection[int], method: str, dial: float, label: str
+) -> Scored:
+    """Return a method's scores of a text in which some words are masked: each keeps its place."""
+    removed = np.isin(np.arange(len(reading.words)), list(out))
+    windows = held.classifier.encoder.remove(reading.windows, removed, "mask")
+    return score_anew(held, replace(reading, windows=tuple(windows)), [method], dial, label)[method]
 
 
 def minimal_flip(held: LoadedModel, reading: ModelReading, how: ErasureMode, dial: float) -> Flip | None:

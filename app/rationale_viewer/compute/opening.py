@@ -26,6 +26,7 @@ class Chip:
     text: str
 
 
+MEANS = {"POS": " (a film to see)", "NEG": " (a film to miss)"}
 CHIPS = (
     Chip(
         "a rave",

@@ -13,12 +13,12 @@ from streamlit.delta_generator import DeltaGenerator
 from eraser import Dataset, Example, Fault, InputError
 from rationale.heads import HEADS
 from rationale.settings import OF_KIND, targets_of
+from rationale.templates.names import budget_name
 from rationale.text_classifier import labelled_as
 from rationale_viewer.compute import cached
 from rationale_viewer.compute.agreement import (
     AS_STORED,
     BUDGET_SIZES,
-    OWN_CHOICE,
     RationaleSpec,
     ScoredExample,
     budgets_of,
@@ -30,13 +30,6 @@ from rationale_viewer.session.state import stamp
 from rationale_viewer.view.show import say_left_out
 from rationale_viewer.view.wording import method_name
 
-BUDGETS = {
-    OWN_CHOICE: "the method's own",
-    "gold": "the human number",
-    "ratio=0.1": "10 % of the words",
-    "ratio=0.2": "20 % of the words",
-    "ratio=0.3": "30 % of the words",
-}
 LIVE = "the open model"
 AT_ONCE = 100  # examples judged without being asked to
 SIZES = (25, AT_ONCE, 250, 1000, 5000)
@@ -101,7 +94,7 @@ def _asked_of_model(opened: Session, columns: Sequence[DeltaGenerator]) -> Ratio
     first = splits.index("test") if "test" in splits else 0
     split = columns[4].selectbox("Split", splits, index=first, key="split", bind="query-params")
     budget = columns[2].selectbox(
-        "Size of a rationale", budgets_of(method), key="budget", format_func=BUDGETS.__getitem__,
+        "Size of a rationale", budgets_of(method), key="budget", format_func=budget_name,
         persist_state="session", help="How many words: as annotators marked, or a share of the text.",
     )  # fmt: skip
     size = _size(columns[5], len(data.splits[split]))
@@ -129,10 +122,10 @@ def _asked_of_run(
         first = Fault.of(message, folder)
         raise InputError(first, *error.faults) from None
     columns[4].selectbox("Split", [stored.split], disabled=True, help="As the run was made.")
-    names = {AS_STORED: f"as in the run: {BUDGETS.get(origin.budget, origin.budget)}"} | BUDGETS
+    of_run = f"as in the run: {budget_name(origin.budget)}"
     budget = columns[2].selectbox(
         "Size of a rationale", (AS_STORED, *BUDGET_SIZES), key="stored-budget", persist_state="session",
-        format_func=names.__getitem__,
+        format_func=lambda b: of_run if b == AS_STORED else budget_name(b),
     )  # fmt: skip
     there = [e for e in dataset.splits[stored.split] if e.id in stored.predictions]
     size = _size(columns[5], len(there))

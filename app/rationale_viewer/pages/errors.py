@@ -19,7 +19,7 @@ from rationale_viewer.view import html
 from rationale_viewer.view.wording import method_says
 
 ANY = "any word"
-AT_ONCE = 25  # errors drawn; more are counted and can be filtered
+AT_ONCE, OPEN = 25, 3  # errors drawn, and unfolded; more are counted and can be filtered
 
 
 def errors_page(opened: Session) -> None:
@@ -59,13 +59,18 @@ def _grouped(table: pd.DataFrame, n_wrong: int, n_right: int) -> str:
     heads: dict[str, Any] = {
         "word": "word",
         "wrong": f"decides errors, of {n_wrong}",
-        "of_wrong": st.column_config.ProgressColumn("share of errors", format="percent", max_value=1.0),
+        "of_wrong": _share("share of errors"),
         "right": f"decides right ones, of {n_right}",
-        "of_right": st.column_config.ProgressColumn("share of right ones", format="percent", max_value=1.0),
+        "of_right": _share("share of right ones"),
     }
-    st.dataframe(table, hide_index=True, column_config=heads)
+    shown = table.assign(of_wrong=100 * table.of_wrong, of_right=100 * table.of_right)
+    st.dataframe(shown, hide_index=True, column_config=heads)
     chosen: str = st.selectbox("Errors decided by", [ANY, *table.word], key="decided-by")
     return chosen
+
+
+def _share(head: str) -> Any:
+    return st.column_config.ProgressColumn(head, format="%.0f %%", max_value=100.0)
 
 
 def _drawn(
@@ -75,12 +80,12 @@ def _drawn(
     signed = METHODS[method].signed if method in METHODS else True
     st.html(html.note(f"{len(shown)} errors, the {min(AT_ONCE, len(shown))} surest are shown."))
     st.html(html.score_legend("the predicted class" if signed else None))
-    for one in islice(shown, AT_ONCE):
+    for place, one in enumerate(islice(shown, AT_ONCE)):
         word = deciding(one, words[one.id])
         by = f", decided by “{word}”" if word is not None else ""
         said = f"annotators say {one.label}, the model {one.predicted}"
         title = f"{one.id} · {max(one.probs.values()):.3f}: {said}{by}"
-        with st.expander(_plain(title)):
+        with st.expander(_plain(title), expanded=place < OPEN):
             st.html(html.scored(words[one.id], one.scores, signed))
 
 

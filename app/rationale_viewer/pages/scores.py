@@ -7,7 +7,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import altair as alt
 import pandas as pd
 import streamlit as st
 from matplotlib.figure import Figure
@@ -16,7 +15,7 @@ from pandas.io.formats.style import Styler
 from eraser import InputError
 from eraser.files.cells import as_csv
 from eraser.metrics.table import METRICS
-from rationale.evaluation.per_example import NO_BUDGET, OF_LAYERS
+from rationale.evaluation.per_example import MODEL, NO_BUDGET, OF_LAYERS, SURVIVORS
 from rationale.report.annotators import ANNOTATOR_TABLES
 from rationale.report.figures import AGREES, COST, FIGURES, TRUSTED
 from rationale.report.label_placement import label_marks
@@ -25,14 +24,14 @@ from rationale.report.plots import new_figure, scatter
 from rationale.report.summary import HEADLINE, headline, of_answers, ranking
 from rationale.report.summary import in_words as in_words_of
 from rationale.report.verdict import details, verdict
-from rationale.templates.names import BETTER, in_words, metric_name
+from rationale.templates.names import BETTER, budget_name, in_words, metric_name
 from rationale.templates.palette import INK, shade
 from rationale_viewer.compute import cached
 from rationale_viewer.session.opened import Session, complain, short_names
 from rationale_viewer.session.runs import RunTables, together
 from rationale_viewer.session.state import stamp
 from rationale_viewer.view import charts, html
-from rationale_viewer.view.show import show_figure
+from rationale_viewer.view.show import Hover, show_figure
 
 EMPTY = """No run is open. A run is a folder that `rationale evaluate` wrote; make one on the sample with
 
@@ -52,21 +51,33 @@ MORE = "What else the tables say"
 ROW = 35  # height of a table's row, pixels
 
 
-def _falls(curves: pd.DataFrame, theme: str) -> alt.HConcatChart:
+def _agrees(run: RunTables, budget: str, theme: str) -> list[Any]:
+    """Return agreement with human rationales."""
+    places = (("token_f1", budget), ("false_positive_rate", budget), AGREES)
+    return [charts.dots(run.tables.scores, place, theme) for place in places]
+
+
+def _falls(run: RunTables, _: str, theme: str) -> list[Any]:
     """Return comprehensiveness and sufficiency over the share of words."""
     share = ("fraction", "share of the words")
     sides = (("without", in_words("comprehensiveness")), ("only", in_words("sufficiency")))
-    return alt.hconcat(*(charts.lines(curves, share, side, theme) for side in sides))
+    return [charts.lines(run.tables.curves, share, side, theme) for side in sides]
 
 
-def _by_layer(layers: pd.DataFrame, theme: str) -> alt.HConcatChart:
+def _by_layer(run: RunTables, _: str, theme: str) -> list[Any]:
     """Return how well the words that reached each layer agree with annotators."""
+    layers, layer = run.tables.layers, ("layer", "layer")
     each = ((m, layers[layers.metric == m]) for m in OF_LAYERS)
-    layer = ("layer", "layer")
-    return alt.hconcat(*(charts.lines(rows, layer, ("value", in_words(m)), theme) for m, rows in each))
+    return [charts.lines(rows, layer, ("value", in_words(m)), theme, SURVIVORS) for m, rows in each]
 
 
-CHARTS = {"faithfulness": _falls, "layers": _by_layer}
+def _alike(run: RunTables, _: str, theme: str) -> list[Any]:
+    """Return how alike every two methods rank words."""
+    return [charts.heat(run.tables.agreement, theme)]
+
+
+CHARTS = {"layers": _by_layer, "agreement": _agrees, "faithfulness": _falls, "methods": _alike}
+NAMED = ("layers", "faithfulness")  # whose marks need a legend
 
 
 def scores_page(opened: Session) -> None:
@@ -85,12 +96,13 @@ def scores_page(opened: Session) -> None:
         return
     key = tuple((name, stamp(Path(named[name]))) for name in runs)
     budgets = list(dict.fromkeys(b for r in runs.values() for b in r.budgets))
+    asked = {b for r in runs.values() for b in r.asked}
     budget = st.selectbox(
-        "Size of rationales (budget)", budgets, key="at",
+        "Size of a rationale", budgets, key="at", format_func=lambda b: budget_name(b, asked),
         help="Numbers that look at the ranking or the label, not at picked words, are the same under each.",
     )  # fmt: skip
     for name, run in runs.items():
-        st.html(html.note(_stands_on(name, run)))
+        st.html(html.note(_stands_on(name, run, budget)))
     _verdicts(list(runs.values()), budget)
     table, figures, annotators = st.tabs(
         ["Table", "Figures", "Annotators and communities"], key="tab", bind="query-params"
@@ -115,14 +127,14 @@ def _read(folder: str) -> RunTables | None:
         return None
 
 
-def _stands_on(name: str, run: RunTables) -> str:
+def _stands_on(name: str, run: RunTables, budget: str) -> str:
     """Return what a run's numbers stand on."""
     s, facts = run.facts.get("settings", {}), run.facts
     parts = [name, f"{s.get('dataset', '')} {s.get('split', '')}".strip()]
     parts += [f"{facts['examples']} examples"] if "examples" in facts else []
     parts += [str(facts[n]) for n in ("device", "intervals") if n in facts]
     parts += [f"the model: {in_words_of(row)}" for row in of_answers(run.tables.scores)]
-    return " · ".join(p for p in parts if p)
+    return " · ".join(p for p in (*parts, budget) if p)
 
 
 def _verdicts(runs: Sequence[RunTables], budget: str) -> None:
@@ -148,7 +160,9 @@ def _table(runs: Sequence[RunTables], budget: str) -> None:
     )  # fmt: skip
     _file("headline", wide.reset_index())
     metrics = [m for m in dict.fromkeys([*(m for m, _ in HEADLINE), *METRICS]) if m in set(scores.metric)]
-    metric = st.selectbox("One metric with its intervals", metrics, key="metric", bind="query-params")
+    metric = st.selectbox(
+        "One metric with its intervals", metrics, key="metric", bind="query-params", format_func=metric_name
+    )
     at = budget if ((scores.metric == metric) & (scores.budget == budget)).any() else NO_BUDGET
     if len(runs) == 1 and not runs[0].tables.paired.empty:
         rows = ranking(scores, runs[0].tables.paired, metric, at)
@@ -216,18 +230,23 @@ def _figures(runs: Sequence[RunTables], budget: str, key: tuple[object, ...]) ->
     scores = together(runs)
     pairs = {"agreement-faithfulness": (AGREES, TRUSTED), "cost-agreement": (COST, AGREES)}
     says = (
-        "Do annotators agree, against: did the model use it?",
-        "Do annotators agree, against what it costs.",
+        "Agreement with annotators and faithfulness to the model: better to the right, and higher up.",
+        "Agreement with annotators and what it costs: better to the left, and higher up.",
     )
     for (name, (x, y)), sentence in zip(pairs.items(), says, strict=True):
-        make, hover = partial(_scatter, scores, x, y), partial(charts.points, scores, x, y)
-        show_figure(name, sentence + " With 95 % intervals.", scores, make, key, hover=hover)
+        make = partial(_scatter, scores, x, y)
+        hover = Hover(partial(_points, scores, x, y), _methods(scores))
+        show_figure(name, sentence + " Bars: 95 % intervals.", scores, make, key, hover=hover)
     run = runs[0]
     if len(runs) > 1:
         chosen = st.selectbox("The next figures are of", [r.name for r in runs])
         run = next(r for r in runs if r.name == chosen)
-    for name in ("layers", "agreement", "faithfulness", "methods"):
+    for name in CHARTS:
         _of_run(run, name, budget, key)
+
+
+def _points(scores: pd.DataFrame, x: tuple[str, str], y: tuple[str, str], theme: str) -> list[Any]:
+    return [charts.points(scores, x, y, theme)]
 
 
 def _scatter(scores: pd.DataFrame, x: tuple[str, str], y: tuple[str, str]) -> Figure:
@@ -249,9 +268,13 @@ def _of_run(run: RunTables, name: str, budget: str, key: tuple[object, ...]) -> 
         assert figure is not None  # its table is not empty
         return figure
 
-    hover = CHARTS.get(name)
-    shown = None if hover is None else partial(hover, table)
-    show_figure(name, drawing.says, table, make, (*key, run.name, budget), wide=True, hover=shown)
+    named = _methods(run.tables.scores) if name in NAMED else ()
+    hover = Hover(partial(CHARTS[name], run, budget), named, name == "methods")
+    show_figure(name, drawing.says, table, make, (*key, run.name, budget), wide=True, hover=hover)
+
+
+def _methods(scores: pd.DataFrame) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(scores.method[scores.method != MODEL]))
 
 
 def _annotators(runs: dict[str, RunTables]) -> None:

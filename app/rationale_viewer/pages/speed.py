@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
 from eraser import InputError
+from rationale.report.figures import COST
 from rationale.report.plots import LEAST_MS, name_lines, new_figure, speed_lines
 from rationale.templates.names import in_words
 from rationale.templates.palette import COLOURS, look
@@ -21,8 +22,8 @@ from rationale_viewer.session.opened import Session, complain, short_names
 from rationale_viewer.session.runs import CURVES, draw_curve
 from rationale_viewer.session.start import folders_with
 from rationale_viewer.session.state import stamp
-from rationale_viewer.view import html
-from rationale_viewer.view.show import show_figure
+from rationale_viewer.view import charts, html
+from rationale_viewer.view.show import Hover, show_figure
 
 DIALS = (0.0, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 3.0)
 USUAL = (0.5, 1.0, 1.5)
@@ -185,7 +186,8 @@ def _costs(number: int, name: str, folder: str) -> None:
     if costs.empty:
         return
     says = f"{name}: median milliseconds an example that each method took to compute its scores."
-    show_figure(f"cost-{number}", says, costs, partial(cost_figure, costs), (folder, stamp(Path(folder))))
+    key, hover = (folder, stamp(Path(folder))), Hover(lambda theme: [charts.dots(costs, COST, theme)])
+    show_figure(f"cost-{number}", says, costs, partial(cost_figure, costs), key, hover=hover)
 
 
 def cost_figure(costs: pd.DataFrame) -> Figure:

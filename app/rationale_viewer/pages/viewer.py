@@ -37,7 +37,7 @@ def main() -> None:
         label_visibility="collapsed",
     )  # fmt: skip
     name = name or "Explain"
-    st.html(html.headed(TITLES[name], PAGES_SAY[name]) if name in TITLES else html.note(PAGES_SAY[name]))
+    st.html(html.headed(TITLES[name], PAGES_SAY[name]))
     opened = open_all(LaunchConfig.from_environment())
     if opened is None:
         return

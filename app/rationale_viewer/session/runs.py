@@ -61,6 +61,12 @@ class RunTables:
         leading = [b for b in self.facts.get("budgets", []) if b in there]
         return tuple(dict.fromkeys([*leading, *there]))
 
+    @property
+    def asked(self) -> tuple[str, ...]:
+        """The budgets as they were asked for: `ratio` without its number."""
+        asked = self.facts.get("settings", {}).get("budgets")
+        return tuple(map(str, asked)) if isinstance(asked, list) else ()
+
 
 def read_run(folder: Path) -> RunTables:
     """Read a run's tables; those it does not have are empty.

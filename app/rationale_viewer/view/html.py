@@ -16,6 +16,7 @@ from eraser.types import Floats, Mask
 from rationale.templates.palette import STEPS, step_class, variables
 
 CHANGED = {"out": "taken out", "new": "put in another word's place"}
+COMPARED = {"was": "taken out or replaced in the other version", "now": "masked or put in"}  # still coloured
 TOLD = {"hit": "annotators and model", "missed": "annotators only", "extra": "model only"}
 
 
@@ -74,7 +75,8 @@ def highlighted(  # noqa: PLR0913 (what may be shown of a word)
         scores: one a word, NaN where unread.
         pieces: each word's word pieces.
         kept: words [W] that the model still works on; the others fade.
-        changed: words that were taken out ("out") or put in another's place ("new").
+        changed: words that were taken out ("out") or put in another's place ("new"), whose own scores are
+            not these; or, in colour, what only this of two versions has ("was", "now").
         after: what stands after each word; default a space.
         signed: whether scores speak for and against; others have a hue of their own.
     """
@@ -84,7 +86,10 @@ def highlighted(  # noqa: PLR0913 (what may be shown of a word)
             classes[i] = "gone"
     told = told_of(scores, pieces)
     for i, how in (changed or {}).items():
-        classes[i], told[i] = how, CHANGED[how]
+        if how in COMPARED:
+            classes[i], told[i] = f"{classes[i]} {how}".strip(), f"{told[i]} · {COMPARED[how]}"
+        else:
+            classes[i], told[i] = how, CHANGED[how]
     return _text([WordMarkup(*row) for row in zip(words, classes, told, strict=True)], after)
 
 
@@ -154,7 +159,7 @@ def mark_kinds(gold: Mask, selected: Mask) -> list[str]:
 def mark_legend() -> Markup:
     """Return what the colours of `marked` mean."""
     items = [(kind, kind, of_whom) for kind, of_whom in TOLD.items()]
-    return _legend(Markup('<b class="w {}">{}</b> {}').format(*item) for item in items)
+    return legend(Markup('<b class="w {}">{}</b> {}').format(*item) for item in items)
 
 
 def score_legend(label: str | None, fading: bool = False, unsigned: Sequence[str] = ()) -> Markup:
@@ -169,10 +174,16 @@ def score_legend(label: str | None, fading: bool = False, unsigned: Sequence[str
         items.append(_ramp(range(-1, -STEPS - 1, -1), f"speaks against {label}"))
     if label is None or unsigned:
         of = f" ({', '.join(unsigned)})" if unsigned and label is not None else ""
-        items.append(_ramp(range(1, STEPS + 1), f"counts more, neither for nor against{of}", signed=False))
+        items.append(
+            _ramp(
+                range(1, STEPS + 1),
+                f"the stronger, the more it counts, for or against{of}",
+                signed=False,
+            )
+        )
     if fading:
         items.append(Markup('<b class="w gone">{}</b> {}').format("word", "dropped by the model"))
-    return _legend(items)
+    return legend(items)
 
 
 def probabilities(
@@ -192,15 +203,6 @@ def probabilities(
         )
         rows.append(row.format("top" if label in top else "", label, 100 * p, p, change))
     return Markup('<table class="probs" aria-label="{}">{}</table>').format(what, Markup("").join(rows))
-
-
-def replaced_only(
-    words: Sequence[str], changed: Mapping[int, str], after: Sequence[str] | None = None
-) -> Markup:
-    """Return a text without scores, its changed words marked; `after` as in `highlighted`."""
-    how = [changed.get(i, "") for i in range(len(words))]
-    rows = [WordMarkup(word, h, CHANGED.get(h, "no score")) for word, h in zip(words, how, strict=True)]
-    return _text(rows, after)
 
 
 def headed(title: str, says: str) -> Markup:
@@ -314,7 +316,8 @@ def _word(one: WordMarkup, index: int, more: Markup | str = "") -> Markup:
     return Markup(tag).format(one.classes, index, f"{one.text} · {one.told}", one.text, more)
 
 
-def _legend(items: Iterable[Markup]) -> Markup:
+def legend(items: Iterable[Markup]) -> Markup:
+    """Return what stands for what, in as many lines as it needs."""
     each = Markup("").join(Markup('<span role="listitem">{}</span>').format(item) for item in items)
     return Markup('<div class="legend" role="list">{}</div>').format(each)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from io import BytesIO
 from threading import RLock
 from typing import Any
@@ -20,7 +21,20 @@ from matplotlib.text import Text
 from eraser.files.cells import as_csv
 from rationale.report.plots import png
 from rationale.templates.palette import INK, LINE, PAPER, contrast
-from rationale_viewer.view import html
+from rationale_viewer.view import charts, html
+
+
+@dataclass(frozen=True)
+class Hover:
+    """A figure as charts side by side whose marks tell their numbers.
+
+    `draw` makes them for a theme; `methods` are named in a legend below them; `wide` charts keep their width.
+    """
+
+    draw: Callable[[str], Sequence[Any]]
+    methods: tuple[str, ...] = ()
+    wide: bool = False
+
 
 DRAWING = RLock()  # matplotlib's settings are the process's
 LEGIBLE = 3.0  # contrast of a line or mark with the paper
@@ -69,7 +83,7 @@ def show_figure(  # noqa: PLR0913 (what a figure has)
     make: Callable[[], Figure],
     key: tuple[object, ...],
     wide: bool = False,
-    hover: Callable[[str], Any] | None = None,
+    hover: Hover | None = None,
 ) -> None:
     """Draw a figure with what it says and its files.
 
@@ -80,13 +94,13 @@ def show_figure(  # noqa: PLR0913 (what a figure has)
         make: draws it.
         key: what it depends on.
         wide: of several panels, which a narrow page lets the reader push sideways.
-        hover: draws the same, for a theme, as a chart whose marks tell their numbers; it stands on the page.
+        hover: the same as charts whose marks tell their numbers; they stand on the page.
     """
     theme = "dark" if st.context.theme.type == "dark" else "light"
     shown, as_png, as_svg = _drawn((name, *key), theme, make)
     with st.container(key=f"{'wide' if wide else 'figure'}-{name}"):
         if hover is not None:
-            st.altair_chart(hover(theme), width="stretch")
+            _hovered(hover, theme)
         else:
             # inside the page: a file beside it is gone when the next run of the page comes before the browser
             st.image(f"data:image/png;base64,{b64encode(shown).decode()}", width="stretch")
@@ -97,6 +111,16 @@ def show_figure(  # noqa: PLR0913 (what a figure has)
                 kind, data, f"{name}.{kind.lower()}", key=f"{name}-{kind}", on_click="ignore",
                 icon=":material/download:", type="tertiary",
             )  # fmt: skip
+
+
+def _hovered(hover: Hover, theme: str) -> None:
+    """Draw charts side by side, below each other on a phone, and whose marks they hold."""
+    drawn = hover.draw(theme)
+    places = st.columns(len(drawn), gap="medium") if len(drawn) > 1 else [st.container()]
+    for place, chart in zip(places, drawn, strict=True):
+        place.altair_chart(chart, width="content" if hover.wide else "stretch")
+    if hover.methods:
+        st.html(charts.legend(hover.methods, theme))
 
 
 def offer(files: Mapping[str, tuple[Callable[[], str | bytes], str]], stem: str) -> None:

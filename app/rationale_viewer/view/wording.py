@@ -12,7 +12,13 @@ PAGES = {
     "Scores": "How well the methods of a run agree with human rationales, and with what the model does.",
     "Speed": "What dropping words saves in FLOPs and time, and what it costs in accuracy.",
 }
-TITLES = {"Explain": "Which words decided?"}
+TITLES = {
+    "Explain": "Which words decided?",
+    "Annotators": "Did annotators mark the same words?",
+    "Errors": "Where is the model wrong, and by which words?",
+    "Scores": "Which method for which purpose?",
+    "Speed": "What does dropping words save?",
+}
 FREE, ONE_BACK, MANY, UNKNOWN = "free", "one backward pass", "many passes", "not known"
 COSTS = {
     FREE: "read off the pass that gives the answer, or known without any",

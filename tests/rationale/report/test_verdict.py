@@ -47,7 +47,7 @@ def test_three_sentences_say_what_to_show_what_was_used_and_what_not_to_use():
         "n = 20).",
         "To know what the model used: a (aopc comprehensiveness 0.300 [0.200, 0.400], n = 20).",
         "Do not use c to show people (average precision), nor b to know what the model used "
-        "(aopc comprehensiveness): no better than random.",
+        "(aopc comprehensiveness): not clearly better than random.",
     )
 
 

@@ -12,7 +12,7 @@ from eraser import Dataset, Example, InputError, Text
 from eraser.words import WordCutter, cut_words, cutter_for
 from rationale_viewer.compute import cached
 from rationale_viewer.compute.explain import Given
-from rationale_viewer.compute.opening import Chip, chips_for, short_note, titled
+from rationale_viewer.compute.opening import MEANS, Chip, chips_for, short_note, titled
 from rationale_viewer.session.address import pack, put, unpack
 from rationale_viewer.session.opened import SHIPPED_NAME, Session, complain, may_hurt
 from rationale_viewer.session.state import LoadedData
@@ -42,6 +42,7 @@ class InHand:
     given: Given
     label: str | None = None
     whose: str = ""
+    meaning: str = ""
 
 
 def text_in_hand(opened: Session, cut: DeltaGenerator) -> InHand:
@@ -152,7 +153,7 @@ def _in_hand(
     data: Dataset, example: Example | None, typed: str, query: str | None, chips: dict[str, Chip]
 ) -> InHand:
     """Return the text, cut into words as is asked; an untouched example keeps its own words."""
-    how = st.selectbox("Words", list(CUTTING), key="cut", bind="query-params",
+    how = st.selectbox("How the text is cut into words", list(CUTTING), key="cut", bind="query-params",
                        format_func=CUTTING.__getitem__, help=CUTTING_HELP)  # fmt: skip
     if example is not None:
         text = data.text(example).unpaired()
@@ -164,7 +165,7 @@ def _in_hand(
             return InHand(_cut(typed, how, query), example.label, "Annotators say")
     chip = chips.get(st.session_state.get("chip") or "")
     if chip is not None and typed == chip.text and chip.label is not None:
-        return InHand(_cut(typed, how, query), chip.label, "A reader would say")
+        return InHand(_cut(typed, how, query), chip.label, "A reader would say", MEANS[chip.label])
     return InHand(_cut(typed, how, query))
 
 

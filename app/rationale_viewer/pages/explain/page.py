@@ -81,7 +81,7 @@ def _answer(text: Explained, after: Answers | None, hand: InHand) -> Markup:
         notes.append(f"With {_what_changed(text.edits)}; the change is at the right.")
     elif hand.label is not None and reading.kind == "class":
         how = "the model agrees" if hand.label == reading.label else "the model is wrong"
-        notes.append(f"{hand.whose} {hand.label}: {how}.")
+        notes.append(f"{hand.whose} {hand.label}{hand.meaning}: {how}.")
     if reading.kind == "labels":
         notes.append(f"The words below are explained for {explained}; labels above {THRESHOLD:g} are said.")
     elif explained != reading.top:

@@ -15,6 +15,8 @@ from rationale_viewer.session.state import LoadedModel
 from rationale_viewer.view import html
 from rationale_viewer.view.words import BesideWord, LayerWalk, WordEvents, show_words
 
+MASKED = "▢"
+
 
 def draw_words(shown: Explained, desk: Desk, says: str) -> int:
     """Draw the text, one method in full or several as bars under each word; return the layer chosen.
@@ -49,7 +51,7 @@ def _walk(reading: ModelReading) -> LayerWalk | None:
     if layers is None:
         return None
     depth, begin = len(layers.tokens) - 1, layers.tokens[0]
-    says = [f"all {begin} tokens go in"]
+    says = [f"all {begin} tokens go in; play to see which words each layer drops"]
     for k in range(1, depth + 1):
         saved = 1 - layers.flops[k] / layers.dense_flops[k]
         told = f", {saved:.0%} of FLOPs saved" if saved > 0 else ""
@@ -70,7 +72,7 @@ def versions(shown: Explained, was: Markup, now: Markup) -> None:
     """Draw the text as it was beside the text as it is, each with its own colours, and its answer."""
     given, edits = shown.given, shown.edits
     before, after = st.columns(2, gap="large")
-    marks = dict.fromkeys((*edits.out, *dict(edits.new)), "out")
+    marks = dict.fromkeys((*edits.out, *dict(edits.new)), "was")
     with before:
         st.html(Markup("<h2>Before</h2>") + was)
         one, pieces = shown.scored, shown.reading.pieces
@@ -80,23 +82,27 @@ def versions(shown: Explained, was: Markup, now: Markup) -> None:
         st.html(Markup("<h2>After</h2>") + now)
         show_words(_changed(shown), "words-after")
     if edits.how == "mask" and edits.out:
-        st.html(html.note("Masked words are ▢. They have no text of their own: no method colours them."))
+        st.html(html.note(f"{MASKED} stands for a masked word: its colour is what the place still counts."))
 
 
 def _changed(shown: Explained) -> Markup:
-    """Return the changed text with its own colours; one with masked words has none."""
+    """Return the changed text with its own colours."""
     given, edits, asked = shown.given, shown.edits, shown.asked
-    changed, new = replaced(given, dict(edits.new)), dict.fromkeys(dict(edits.new), "new")
+    changed, new = replaced(given, dict(edits.new)), dict(edits.new)
     if edits.how == "mask" and edits.out:
-        masked = ["▢" if i in edits.out else word for i, word in enumerate(changed.words)]
-        return html.replaced_only(masked, new, given.after)
+        scored = cached.masked(shown.held, changed, edits.out, asked.method, asked.dial, shown.label)
+        words = [MASKED if i in edits.out else word for i, word in enumerate(changed.words)]
+        marks = dict.fromkeys((*edits.out, *new), "now")
+        return html.highlighted(
+            words, scored.scores, [()] * len(words), None, marks, given.after, scored.signed
+        )
     shorter = shortened(changed, edits.out)
     if not shorter.words:
         return html.note("No word is left.")
     read = cached.reading(shown.held, shorter, asked.dial)
     scored = cached.scored(shown.held, shorter, shown.label, asked.dial, asked.method)[asked.method]
     stays = [i for i in range(len(given.words)) if i not in edits.out]
-    marks = {place: "new" for place, i in enumerate(stays) if i in new}
+    marks = {place: "now" for place, i in enumerate(stays) if i in new}
     return html.highlighted(
         shorter.words, scored.scores, read.pieces, None, marks, shorter.after, scored.signed
     )
