@@ -129,6 +129,9 @@ def test_all_numbers_with_an_interval_are_kept(card, tmp_path):
     assert rows.iloc[0].to_dict() == {
         "test": "people", "method": "a", "number": "gini", "value": 0.75, "low": 0.5, "high": 0.9, "n": 20,
     }  # fmt: skip
+    assert pd.read_csv(tmp_path / "findings.csv").to_dict("records") == [
+        {"test": "people", "method": "a", "outcome": "pass", "in words": "Told."}
+    ]
     page = (tmp_path / "card.html").read_text()
     assert "<td>a</td><td>ways: typo: tau</td><td>0.750 [0.500, 0.900]</td><td>20</td>" in page
 
@@ -200,7 +203,17 @@ def test_a_card_is_written_and_gone_on_with(asked, tmp_path, monkeypatch):
         "position": {"matched": "fail", "people": "fail"},
     }
     assert {f.name for f in tmp_path.iterdir()} == {
-        *("card.html", "card.md", "card.json", "card.png", "numbers.csv", "made.json", "parts", "scores"),
+        *(
+            "card.html",
+            "card.md",
+            "card.json",
+            "card.png",
+            "findings.csv",
+            "numbers.csv",
+            "made.json",
+            "parts",
+            "scores",
+        ),
     }
     with pytest.raises(InputError, match="the folder holds results with other trust_draws"):
         suite.trust(function(), toy(10), ["oracle"], out=tmp_path, tests="matched,people", mask="[mask]",
