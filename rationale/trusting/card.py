@@ -31,7 +31,7 @@ SIGNS: dict[Outcome, tuple[str, str]] = {  # what stands in the card, and its co
 }
 SHOWN = ("average_precision", "aopc_comprehensiveness", "comprehensiveness", "sufficiency")
 BLIND = ("sums", "stability")  # tests that a method may pass without looking at the model
-INSIDE = "texts known to the model"  # ⚠: p below 0.05, they are not
+SCORES_SAY = "p: that the model knows such texts, of the first; ⚠ below 0.05, where it does not.\n\n"
 OPERATORS_SAY = "Share of random rationales beaten (rank) where words are deleted, masked, or replaced:"
 SERVES = {  # tests that a method must not fail to be advised, by purpose
     "To show people": ("people",),
@@ -270,19 +270,20 @@ def decisive(scores: pd.DataFrame, inside: pd.DataFrame) -> list[dict[str, Any]]
 
 
 def markdown_of_scores(scores: pd.DataFrame, inside: pd.DataFrame) -> str:
-    """Return those rows in Markdown, a table a metric, each with an anchor of its name."""
-    rows = pd.DataFrame(decisive(scores, inside))
-    parts = []
-    for metric, of_metric in rows.groupby("metric", sort=False) if len(rows) else ():
-        cells = {
-            "method": of_metric.method,
-            str(metric): [f"{r.value:.3f} [{r.low:.3f}, {r.high:.3f}]" for r in of_metric.itertuples()],
-            "n": of_metric.n.map(str),
-        }
-        if of_metric.inside.any():
-            cells[INSIDE] = of_metric.inside
-        parts.append(f'<a id="{metric}"></a>\n\n{markdown_table(pd.DataFrame(cells))}')
-    return "\n".join(parts)
+    """Return those rows as one table in Markdown, a column a metric, each with an anchor of its name."""
+    cells: dict[str, dict[str, str]] = {}
+    most: dict[str, int] = {}
+    for r in decisive(scores, inside):
+        known = f", {r['inside']}" if r["inside"] else ""
+        number = f"{r['value']:.3f} [{r['low']:.3f}, {r['high']:.3f}]{known}"
+        cells.setdefault(r["metric"], {})[r["method"]] = number
+        most[r["metric"]] = max(most.get(r["metric"], 0), r["n"])
+    if not cells:
+        return ""
+    heads = {metric: f"{metric.replace('_', ' ')} (n = {n})" for metric, n in most.items()}
+    table = pd.DataFrame(cells).fillna("–").rename(columns=heads).reset_index(names="method")
+    anchors = "".join(f'<a id="{metric}"></a>' for metric in cells)
+    return f"{anchors}\n\n{SCORES_SAY if not inside.empty else ''}{markdown_table(table)}"
 
 
 def card_figure(table: pd.DataFrame) -> Figure:

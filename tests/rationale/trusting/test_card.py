@@ -151,8 +151,10 @@ def test_p_values_stand_beside_their_measures():
     ]
     scores = pd.concat([SCORES, pd.DataFrame(rows, columns=SCORES.columns)])
     asked = Card((told,), {"distribution": "?"}, scores, PAIRED, FACTS)
-    assert "| a | 0.400 [0.300, 0.500] | 20 | p = 0.3 |" in asked.to_markdown()
-    assert "| a | 0.400 [0.300, 0.500] | 20 | p = 0.001 ⚠ |" in asked.to_markdown()
+    assert "| sufficiency (n = 20) |" in asked.to_markdown()
+    cells = "| 0.400 [0.300, 0.500], p = 0.3 | 0.400 [0.300, 0.500], p = 0.001 ⚠ |"
+    assert f"| a | 0.700 [0.600, 0.800] | 0.200 [0.100, 0.300] {cells}" in asked.to_markdown()
+    assert "| b | 0.650 [0.550, 0.750] | 0.500 [0.400, 0.600] | – | – |" in asked.to_markdown()
     assert "<td>p = 0.001 ⚠</td>" in asked.to_html()
     assert asked.to_record()["inside"][1] == {
         "method": "a", "metric": "sufficiency", "p": 0.001, "rejected": 0.5, "n": 20, "outside": True,
