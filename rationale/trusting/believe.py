@@ -95,7 +95,7 @@ def _made_of(
 
 def _named(model: str) -> str:
     """Return how a card calls a model."""
-    return "the shipped one" if Path(model) == SHIPPED else model
+    return "the shipped one" if Path(model).resolve() == SHIPPED.resolve() else model
 
 
 def _card(

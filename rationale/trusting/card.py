@@ -187,13 +187,14 @@ class Card:
         """Return the order under each way words go as texts."""
         if (table := self.operators).empty:
             return table
-        cells = {
-            how: [_win(w, r) for w, r in zip(table[how], table[f"rank_{how}"], strict=True)]
+        cells: dict[str, list[str]] = {
+            str(how): [_win(w, r) for w, r in zip(table[how], table[f"rank_{how}"], strict=True)]
             for how in OPERATORS
             if how in table
         }
         agree = table.agree.map({True: "yes", False: "no"}).fillna("–")
-        return pd.DataFrame({"method": list(table.index), **cells, "all ways agree": list(agree)})
+        columns: dict[str, list[str]] = {"method": list(map(str, table.index)), **cells}
+        return pd.DataFrame(columns | {"all ways agree": list(agree)})
 
     def _operators_in_markdown(self) -> str:
         if (table := self._operators_shown()).empty:
