@@ -27,6 +27,7 @@ from rationale.trusting.subject import Subject
 
 NAME = "matched"
 PERMUTATIONS = 4000
+EVEN = 0.5  # a win rate whose interval must lie above: a few texts with a large fall are not enough
 Shape = Literal["words", "spans"]  # of the random rationales
 SHAPES: tuple[Shape, ...] = get_args(Shape)
 
@@ -39,6 +40,10 @@ class Match:
     effect: float
     p: float
     q: float = np.nan
+
+    def better(self, level: float) -> bool:
+        """Return whether it is better than random in the mean, and beats most random rationales of a text."""
+        return self.q < level and self.wins.low > EVEN
 
     def record(self) -> dict[str, float]:
         """Return it as details hold it."""
@@ -170,7 +175,7 @@ def _finding(
             f"{n} texts in which {method} ranks some words above others are too few (at least {MIN_EXAMPLES})"
         )
         return Finding.unknown(NAME, method, few, n, **more)
-    better = {way: m.q < subject.settings.level and m.wins.value > 0.5 for way, m in found.items()}
+    better = {way: m.better(subject.settings.level) for way, m in found.items()}
     lead = next(iter(found.values()))
     share, low, high = (f"{x:.1%}" for x in (lead.wins.value, lead.wins.low, lead.wins.high))
     number = f"beats {share} of random rationales of its size [{low}, {high}]"

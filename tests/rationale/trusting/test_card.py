@@ -129,6 +129,9 @@ def test_all_numbers_with_an_interval_are_kept(card, tmp_path):
     assert rows.iloc[0].to_dict() == {
         "test": "people", "method": "a", "number": "gini", "value": 0.75, "low": 0.5, "high": 0.9, "n": 20,
     }  # fmt: skip
+    assert pd.read_csv(tmp_path / "findings.csv").to_dict("records") == [
+        {"test": "people", "method": "a", "outcome": "pass", "in words": "Told."}
+    ]
     page = (tmp_path / "card.html").read_text()
     assert "<td>a</td><td>ways: typo: tau</td><td>0.750 [0.500, 0.900]</td><td>20</td>" in page
 
@@ -148,8 +151,10 @@ def test_p_values_stand_beside_their_measures():
     ]
     scores = pd.concat([SCORES, pd.DataFrame(rows, columns=SCORES.columns)])
     asked = Card((told,), {"distribution": "?"}, scores, PAIRED, FACTS)
-    assert "| a | 0.400 [0.300, 0.500] | 20 | p = 0.3 |" in asked.to_markdown()
-    assert "| a | 0.400 [0.300, 0.500] | 20 | p = 0.001 ⚠ |" in asked.to_markdown()
+    assert "| sufficiency (n = 20) |" in asked.to_markdown()
+    cells = "| 0.400 [0.300, 0.500], p = 0.3 | 0.400 [0.300, 0.500], p = 0.001 ⚠ |"
+    assert f"| a | 0.700 [0.600, 0.800] | 0.200 [0.100, 0.300] {cells}" in asked.to_markdown()
+    assert "| b | 0.650 [0.550, 0.750] | 0.500 [0.400, 0.600] | – | – |" in asked.to_markdown()
     assert "<td>p = 0.001 ⚠</td>" in asked.to_html()
     assert asked.to_record()["inside"][1] == {
         "method": "a", "metric": "sufficiency", "p": 0.001, "rejected": 0.5, "n": 20, "outside": True,
@@ -200,7 +205,17 @@ def test_a_card_is_written_and_gone_on_with(asked, tmp_path, monkeypatch):
         "position": {"matched": "fail", "people": "fail"},
     }
     assert {f.name for f in tmp_path.iterdir()} == {
-        *("card.html", "card.md", "card.json", "card.png", "numbers.csv", "made.json", "parts", "scores"),
+        *(
+            "card.html",
+            "card.md",
+            "card.json",
+            "card.png",
+            "findings.csv",
+            "numbers.csv",
+            "made.json",
+            "parts",
+            "scores",
+        ),
     }
     with pytest.raises(InputError, match="the folder holds results with other trust_draws"):
         suite.trust(function(), toy(10), ["oracle"], out=tmp_path, tests="matched,people", mask="[mask]",

@@ -5,8 +5,9 @@ from itertools import product
 import numpy as np
 import pytest
 
+from eraser.metrics.bootstrap import Estimate
 from rationale.attribution.methods import METHODS
-from rationale.trusting.checks.matched import matched, permutation_p, random_spans
+from rationale.trusting.checks.matched import Match, matched, permutation_p, random_spans
 from rationale.trusting.contract import TrustSettings
 from rationale.trusting.run import run_tests
 from tests.helpers.trusted import ORACLE, spoilt, subject, toy
@@ -42,6 +43,13 @@ def test_one_text_and_one_draw(methods, tmp_path):
     assert one.outcome == "cannot tell"
     few = matched(subject(tmp_path / "few", ("oracle", "random"), trust=TrustSettings(draws=1, span_draws=1)))
     assert [f.outcome for f in few] == ["pass", "fail"]
+
+
+def test_a_few_texts_with_a_large_fall_are_not_enough():
+    """The mean fall is better than random (q), but half of the random rationales are not surely beaten."""
+    assert not Match(Estimate(0.515, 0.43, 0.62, 40), 0.32, 0.026, 0.03).better(0.05)
+    assert not Match(Estimate(0.9, 0.8, 0.95, 40), 2.0, 0.06, 0.06).better(0.05)
+    assert Match(Estimate(0.9, 0.8, 0.95, 40), 2.0, 0.001, 0.002).better(0.05)
 
 
 def test_p_is_the_share_of_all_exchanges():
