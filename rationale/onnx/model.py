@@ -24,7 +24,7 @@ from rationale.settings import THRESHOLD, LongTexts
 from rationale.text.cutting import WindowCutter
 from rationale.text.pairs import Pair, pair_of
 from rationale.text.windows import Window, words_read
-from rationale.text.word_scores import BELOW_ONE, word_scores
+from rationale.text.word_scores import word_scores
 
 
 @dataclass(frozen=True)
@@ -94,17 +94,7 @@ class OnnxModel:
 
     def _scores(self, windows: Sequence[Window], reads: Sequence[Read], n_words: int) -> Floats:
         """Return the score of each word [W] as in the method `survivors`; NaN for words not read."""
-        return word_scores(windows, [_survived(read, self.described.depth) for read in reads], n_words, "max")
-
-
-def _survived(read: Read, depth: int) -> Floats:
-    """Return how many layers each piece survived [T], ties broken by contribution.
-
-    If the text stopped early, a piece that survived every layer that ran counts as surviving all layers.
-    """
-    layers = np.where(read.layers == read.layers.max(), depth, read.layers)  # [T]
-    found: Floats = layers + np.minimum(read.contribution, BELOW_ONE)  # [T]
-    return found
+        return word_scores(windows, [read.survived(self.described.depth) for read in reads], n_words, "max")
 
 
 def _words(text: Text, scores: Floats) -> tuple[AnswerWord, ...]:

@@ -19,6 +19,7 @@ from eraser.errors import Fault, InputError, first_line
 from eraser.files.bounds import regular
 from eraser.types import Floats
 from rationale.text.windows import Ints, Window
+from rationale.text.word_scores import BELOW_ONE
 
 MOST = 2**31  # bytes of a file: the limit of a protocol buffer
 INPUTS = ("input_ids", "token_type_ids")  # the second only where the model has types
@@ -35,6 +36,16 @@ class Read:
     logits: Floats
     layers: Ints
     contribution: Floats
+
+    def survived(self, depth: int) -> Floats:
+        """Return each piece's score of the method `survivors` [T], of a model with `depth` layers.
+
+        It is the number of layers that the piece survived, ties broken by contribution. If the text stopped
+        early, a piece that survived every layer that ran counts as surviving all layers.
+        """
+        layers = np.where(self.layers == self.layers.max(), depth, self.layers)  # [T]
+        found: Floats = layers + np.minimum(self.contribution, BELOW_ONE)  # [T]
+        return found
 
 
 @dataclass(frozen=True)

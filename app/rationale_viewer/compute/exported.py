@@ -20,7 +20,7 @@ from rationale.onnx.model import load_file
 from rationale.onnx.session import Read
 from rationale.onnx.shipped import cached_file
 from rationale.text.windows import OUTSIDE, Ints, Window, words_between
-from rationale.text.word_scores import BELOW_ONE, word_scores
+from rationale.text.word_scores import word_scores
 from rationale_viewer.session.state import LoadedModel, still_wanted
 
 
@@ -65,12 +65,5 @@ def quick_reading(model: OnnxModel, windows: Sequence[Window], n_words: int) -> 
             tokens[layer, column] = stays.sum()
             there = stays & (window.word != OUTSIDE)  # [T]
             kept[layer] |= words_between(window.word[there], window.end[there], n_words)
-    scores = word_scores(windows, [_survived(read, depth) for read in reads], n_words, "max")
+    scores = word_scores(windows, [read.survived(depth) for read in reads], n_words, "max")
     return QuickReading(np.stack([read.logits for read in reads]), kept, tokens, scores)
-
-
-def _survived(read: Read, depth: int) -> Floats:
-    """Return the scores of `survivors` of each piece [T]: see `rationale.attribution.survivors`."""
-    layers = np.where(read.layers == read.layers.max(), depth, read.layers)  # [T]
-    found: Floats = layers + np.minimum(read.contribution, BELOW_ONE)  # [T]
-    return found

@@ -17,8 +17,9 @@ from tests.conftest import tiny_model
 PLAIN = {"batch_size": 8, "tolerance": 1.0, "precision": "float32", "device": "cpu"}
 
 
-def few_of(sample):
-    sizes = {"train": 6, "val": 5, "test": 4}
+def few_of(sample, train=6, val=5, test=4):
+    """The first examples of each split."""
+    sizes = {"train": train, "val": val, "test": test}
     return replace(sample, splits={k: sample.splits[k][:n] for k, n in sizes.items()})
 
 

@@ -14,7 +14,7 @@ from scipy.special import expit, softmax
 import rationale.onnx
 from eraser import InputError, Text
 from rationale.onnx import AnswerWord
-from rationale.onnx.model import OnnxModel, _survived
+from rationale.onnx.model import OnnxModel
 from rationale.onnx.session import Read
 from rationale.text.encode import Encoder
 from rationale.text.windows import OUTSIDE
@@ -91,7 +91,7 @@ def test_a_truncated_text_counts_what_was_cut_off(model: OnnxModel, tokenizer, t
 
 def test_a_text_that_stopped_early_counts_its_last_layer_as_the_end():
     read = Read(np.zeros(2), np.array([2, 0, 2, 1]), np.array([0.5, 0.1, 1.0, 0.0]))
-    assert _survived(read, 6).tolist() == [6.5, 0.1, 6 + 1 - 1e-6, 1.0]
+    assert read.survived(6).tolist() == [6.5, 0.1, 6 + 1 - 1e-6, 1.0]
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ from rationale.training.recipes.adapler.stages import ADAPLER_STAGES
 from rationale.training.recipes.adapler.step import AdaplerStep
 from rationale.training.settings import TrainSettings
 from tests.conftest import tiny_model
-from tests.helpers.models.trainings import killed, same, weights
+from tests.helpers.models.trainings import few_of, killed, same, weights
 
 DENSE = TrainSettings(
     epochs=2, lr=1e-3, batch_size=8, max_length=64, precision="float32", device="cpu", keep_epochs=2
@@ -41,8 +41,7 @@ OFTEN = replace(SETTINGS, checkpoint_seconds=0.0)
 
 @pytest.fixture(scope="module")
 def few(sample):
-    sizes = {"train": 10, "val": 8, "test": 6}
-    return replace(sample, splits={k: sample.splits[k][:n] for k, n in sizes.items()})
+    return few_of(sample, 10, 8, 6)
 
 
 @pytest.fixture(scope="module")

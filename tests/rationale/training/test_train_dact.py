@@ -9,7 +9,6 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from safetensors.torch import load_file
 from transformers import AutoModelForSequenceClassification
 
 from eraser import InputError, load
@@ -29,7 +28,7 @@ from tests.conftest import dropping, tiny_model
 from tests.helpers.command_line import run
 from tests.helpers.models.batches import LENGTHS, batch
 from tests.helpers.models.exits import by_hand, exiting
-from tests.helpers.models.trainings import killed
+from tests.helpers.models.trainings import few_of, killed, weights
 from tests.oracles import dact as oracle
 
 train_dact = partial(train_adaptive, DACT)
@@ -43,8 +42,7 @@ LABELS = ("NEG", "POS")
 
 @pytest.fixture(scope="module")
 def few(sample):
-    sizes = {"train": 10, "val": 8, "test": 6}
-    return replace(sample, splits={k: sample.splits[k][:n] for k, n in sizes.items()})
+    return few_of(sample, 10, 8, 6)
 
 
 @pytest.fixture(scope="module")
@@ -69,10 +67,6 @@ def whole(dense, few, tmp_path_factory):
     """A run that nothing stopped: its folder and its record."""
     folder = tmp_path_factory.mktemp("whole") / "m"
     return folder, train_dact(dense, few, folder, SETTINGS)
-
-
-def weights(folder):
-    return load_file(folder / "model.safetensors")
 
 
 def test_loss_is_that_of_the_answer_of_pondering_and_of_the_heads(tokenizer):

@@ -5,7 +5,6 @@ from dataclasses import replace
 
 import pytest
 import torch
-from transformers import AutoModelForSequenceClassification
 
 from eraser import InputError
 from rationale.hf.classifier import load_classifier, read_settings
@@ -14,6 +13,7 @@ from rationale.training.dense import accuracy, best_epochs, train_dense
 from rationale.training.loop import Loop, shuffled_batches
 from rationale.training.settings import TrainSettings
 from tests.conftest import tiny_model
+from tests.helpers.models.trainings import same, weights
 
 SETTINGS = TrainSettings(epochs=2, lr=1e-3, batch_size=16, max_length=128, precision="float32", device="cpu")
 
@@ -21,10 +21,6 @@ SETTINGS = TrainSettings(epochs=2, lr=1e-3, batch_size=16, max_length=128, preci
 @pytest.fixture
 def start(tokenizer, sample):
     return lambda: (tiny_model("bert", tokenizer, sample.labels), tokenizer)
-
-
-def weights(folder):
-    return AutoModelForSequenceClassification.from_pretrained(folder).state_dict()
 
 
 def test_killed_run_goes_on_to_the_very_same_weights(start, sample, tmp_path, monkeypatch):
@@ -170,8 +166,10 @@ def test_settings_that_cannot_train_are_refused(start, sample, tmp_path, change,
 
 def test_one_process_may_train_in_two_precisions(start, sample, tmp_path):
     one = replace(SETTINGS, epochs=1)
-    for precision in ("float32", "bf16", "float32"):
-        train_dense(start, sample, tmp_path / f"{precision}", replace(one, precision=precision))
+    for number, precision in enumerate(("float32", "bf16", "float32")):
+        train_dense(start, sample, tmp_path / str(number), replace(one, precision=precision))
+    assert same(tmp_path / "2", weights(tmp_path / "0"))
+    assert not same(tmp_path / "1", weights(tmp_path / "0"))
 
 
 @pytest.mark.parametrize(

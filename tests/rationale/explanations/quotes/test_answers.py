@@ -73,6 +73,7 @@ def test_what_is_in_no_known_form_is_not_read(value):
 
 @pytest.mark.parametrize("hard", ['"\\"', "[{", "```\n ", '[,"', "- ** ", '{"a":'])
 def test_an_answer_that_is_made_to_take_long_does_not(hard):
+    """A reader that looks again from every place would not end: the answer is as long as answers may be."""
     read_answer(hard * (MOST_ANSWER // len(hard)))
 
 
