@@ -67,9 +67,7 @@ def _rows(path: Path, sheet: Iterator[Sequence[Any]]) -> Rows:
     for number, cells in enumerate(sheet, start=1):
         read += len(cells)
         if number > MAX_ROWS or read > MAX_CELLS:
-            raise InputError(
-                Fault.of(f"the sheet has more than {MAX_ROWS} rows or {MAX_CELLS} cells", path)
-            )
+            raise InputError(Fault.of(f"the sheet has more than {MAX_ROWS} rows or {MAX_CELLS} cells", path))
         values = [_value(cell) for cell in cells]
         if all(value is None for value in values):
             continue
