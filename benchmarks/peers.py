@@ -3,8 +3,10 @@
 The peer's half: `Benchmark.explain` with its six default explainers, then `evaluate_explanations` with its
 six default metrics and annotators' marks. All is at the peer's defaults but LIME's number of samples:
 `--lime-samples`, where the peer would take min(pieces², 5000); with 5000, long texts are at its default.
-Texts: the first reviews of the split with a marked word among the words whose pieces fit. One thread each.
-Both halves warm up on a short text before they are timed, and explain the class that the model predicts.
+Texts: the first reviews of the split with a marked word among the words whose pieces fit; by default bundled
+ones, read by the shipped model with nothing removed. One thread each. Both halves warm up on a short text
+before they are timed, and explain the class that the model predicts. `--rounds N` measures one side and the
+other in turn, so that what else the machine does hits both alike.
 A pass is one row through the model, whatever the batch; passes that read the same are counted as one
 distinct pass of their half.
 
@@ -13,7 +15,7 @@ ferret-xai is no dependency of ours and cannot share our environment. It runs in
 
     python3.11 -m venv peer-env
     peer-env/bin/pip install torch==2.13.0 ferret-xai==0.4.2 'pyarrow<20'
-    python -m benchmarks.peers --model models/movies-dense --peer-python peer-env/bin/python
+    python -m benchmarks.peers --peer-python peer-env/bin/python
 
 Without the last pin pip chooses a pyarrow that refuses the numpy ferret asks for. `--peer-results FILE`
 keeps what the peer took, with its versions and CPU, to be used again while model, texts, threads and samples
@@ -30,7 +32,8 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -42,9 +45,9 @@ from benchmarks.our_half import THREADS, ours
 from eraser.words import joined
 from rationale.text.windows import words_of_pieces
 
-SHARED = Path(__file__).resolve().parents[1].parent / "shared"
 FERRET = Path(__file__).with_name("ferret_half.py")
-TARGETS = {"ours, float32": 2.5, "ours, bf16": 5.0}
+Runs = dict[str, list[Timed]]  # what each side took of each text
+TARGETS = {"ours, float32": 4.0, "ours, bf16": 8.0}
 
 
 # --- the input
@@ -85,7 +88,7 @@ def readings(options: argparse.Namespace) -> list[Reading]:
     from rationale.hf.classifier import load_tokenizer
 
     try:
-        dataset = load("movies", options.data, [options.split])
+        dataset = load("sample" if options.data is None else "movies", options.data, [options.split])
         tokenizer = load_tokenizer(options.model)
     except InputError as error:
         sys.exit(f"peers.py: {error}")
@@ -99,6 +102,22 @@ def readings(options: argparse.Namespace) -> list[Reading]:
     if len(found) < options.n:
         sys.exit(f"peers.py: {len(found)} reviews of {options.split} have a marked word, --n is {options.n}")
     return found
+
+
+@contextmanager
+def model_of(given: Path | None) -> Iterator[Path]:
+    """Lend the folder of the model: the given one, or the shipped one's classifier, nothing removed."""
+    if given is not None:
+        yield given
+        return
+    from rationale.hf.classifier import SHIPPED, load_classifier
+    from rationale.models.adaptive import unwrap
+
+    with tempfile.TemporaryDirectory() as folder:
+        shipped = load_classifier(SHIPPED, device="cpu")
+        unwrap(shipped.model).save_pretrained(folder)
+        shipped.encoder.tokenizer.save_pretrained(folder)
+        yield Path(folder)
 
 
 def digest(*parts: bytes) -> str:
@@ -211,7 +230,7 @@ def row(name: str, took: Sequence[Timed], against: Sequence[Timed]) -> str:
     return " ".join(columns) + target
 
 
-def table(peer_name: str, runs: dict[str, list[Timed]]) -> str:
+def table(peer_name: str, runs: Runs) -> str:
     """Return the table; the peer's run is the one called `peer_name`."""
     names = f"{'explain':>9} {'evaluate':>10} {'both':>7} {'sum':>7} {'passes':>7} {'ratio':>7}"
     return "\n".join(
@@ -236,43 +255,72 @@ def detail(took: Sequence[Timed]) -> str:
 def options_of(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("--model", type=Path, required=True, help="folder of a fine-tuned classifier")
-    parser.add_argument("--data", type=Path, default=SHARED / "data" / "movies.tar.gz")
+    parser.add_argument(
+        "--model", type=Path, help="folder of a fine-tuned classifier; default the shipped one"
+    )
+    parser.add_argument("--data", type=Path, help="ERASER movies; by default the bundled reviews")
     parser.add_argument("--split", default="test")
     parser.add_argument("--n", type=int, default=3, help="reviews")
+    parser.add_argument("--rounds", type=int, default=1, help="how often each side is measured, in turn")
     parser.add_argument("--max-pieces", type=int, default=128, help="of a review, special tokens included")
     parser.add_argument("--lime-samples", type=int, default=100, help="LIME's samples, on both sides")
     parser.add_argument("--peer-python", help="python of an environment with ferret-xai")
     parser.add_argument("--peer-results", type=Path, help="where the peer's results are kept for later runs")
     parser.add_argument("--out", type=Path, help="JSON with everything measured")
     options = parser.parse_args(arguments)
-    if options.n < 1:
-        parser.error("--n must be at least 1")
-    if not options.model.is_dir():
+    if options.n < 1 or options.rounds < 1:
+        parser.error("--n and --rounds must be at least 1")
+    if options.rounds > 1 and options.peer_results is not None:
+        parser.error("--peer-results is of one round")
+    if options.model is not None and not options.model.is_dir():
         parser.error(f"--model {options.model}: no such folder")
     return options
+
+
+def measured(options: argparse.Namespace, texts: Sequence[Reading]) -> tuple[dict[str, Any], Runs]:
+    """Return the peer's record and whether it was measured now, and what each side took."""
+    record, now = peer(options, texts)
+    runs = {f"ferret-xai {record['versions']['ferret-xai']}": of_record(record)}
+    for precision in ("float32", "bf16"):
+        runs[f"ours, {precision}"] = ours(options.model, texts, precision, options.lime_samples)
+    return record | {"measured_now": now}, runs
+
+
+def joined_rounds(rounds: Sequence[Runs]) -> Runs:
+    """Return all that each side took, of all rounds."""
+    return {name: [one for of_round in rounds for one in of_round[name]] for name in rounds[0]}
+
+
+def ratios(rounds: Sequence[Runs]) -> str:
+    """Return how many times as fast as the first side the others were, round by round."""
+    first, *others = rounds[0]
+    lines = [
+        f"  {name}: {' '.join(f'{total(r[first]) / total(r[name]):.2f}' for r in rounds)}" for name in others
+    ]
+    return "\n".join(["ratio of each round:", *lines])
 
 
 def main() -> None:
     """Measure and print."""
     options = options_of()
-    texts = readings(options)
-    record, now = peer(options, texts)
-    name, here = f"ferret-xai {record['versions']['ferret-xai']}", cpu_name()
-    runs = {name: of_record(record)}
-    for precision in ("float32", "bf16"):
-        runs[f"ours, {precision}"] = ours(options.model, texts, precision, options.lime_samples)
-    lengths = [len(text.ids) for text in texts]
+    with model_of(options.model) as options.model:
+        texts = readings(options)
+        found = [measured(options, texts) for _ in range(options.rounds)]
+    record, rounds = found[0][0], [runs for _, runs in found]
+    runs, here = joined_rounds(rounds), cpu_name()
+    name, lengths = next(iter(runs)), [len(text.ids) for text in texts]
     print(
-        f"{len(texts)} texts of {min(lengths)} to {max(lengths)} pieces, {THREADS} thread, "
-        f"{options.lime_samples} LIME samples; {origin(record, now, here)}"
+        f"{len(texts)} texts of {min(lengths)} to {max(lengths)} pieces, rounds: {options.rounds}, "
+        f"{THREADS} thread, {options.lime_samples} LIME samples; "
+        f"{origin(record, record['measured_now'], here)}"
     )
     print(table(name, runs))
+    print(ratios(rounds))
     print(f"{name}:\n{detail(runs[name])}")
     if options.out is not None:
         ours_by_name = {key: [asdict(t) for t in took] for key, took in runs.items() if key != name}
         options.out.write_text(
-            json.dumps({"peer": record, "measured_now": now, "cpu": here, "ours": ours_by_name}, indent=1),
+            json.dumps({"peer": [one for one, _ in found], "cpu": here, "ours": ours_by_name}, indent=1),
             encoding="utf-8",
         )
 

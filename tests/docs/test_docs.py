@@ -112,6 +112,13 @@ def test_links_between_the_documents_lead_somewhere():
                 assert (document.parent / target).exists(), (document, target)
 
 
+def test_each_test_that_a_promise_names_is_there():
+    security = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`(tests/[\w/.]+)`", security))
+    assert len(named) > 20
+    assert sorted(name for name in named if not (ROOT / name).exists()) == []
+
+
 def test_figures_in_the_readme_are_in_the_results():
     files = [f for f in (ROOT / "docs" / "results").iterdir() if f.suffix in (".md", ".csv")]
     results = "".join(file.read_text(encoding="utf-8") for file in files).replace("**", "")

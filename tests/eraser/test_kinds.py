@@ -13,9 +13,10 @@ import pytest
 
 from eraser import InputError
 from eraser.data.custom.tables import TableOptions, rows_of
-from eraser.data.kinds import excel, parquet
+from eraser.data.kinds import excel
 from eraser.data.kinds.encodings import find_encoding
 from eraser.errors import Fault
+from eraser.files import unpacked
 from tests.helpers.eraser.own_files import write_workbook
 
 ROWS = [{"text": "Ein naïver Film – „öde“", "label": "NEG"}, {"text": "Très bien, vraiment", "label": "POS"}]
@@ -258,7 +259,7 @@ def test_a_small_file_of_giant_rows_is_refused_before_it_is_unpacked(tmp_path, w
     pq.write_table(pa.table(TEXTS_OF_BATCH[what]("a " * 2**20)), path, compression="zstd")
     assert path.stat().st_size < 30_000
     before = pa.total_allocated_bytes()
-    refused(path, f": the file unpacks to more than {parquet.UNSUSPECTED} bytes")
+    refused(path, f": the file unpacks to more than {unpacked.UNSUSPECTED} bytes")
     assert pa.total_allocated_bytes() - before < 2**27
 
 

@@ -4,6 +4,8 @@ import json
 from dataclasses import replace
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from benchmarks.memory import texts_file
@@ -248,3 +250,15 @@ def test_another_tokenizer_is_another_work(classifier, file, tmp_path):
     for changed in (other_words(classifier, tmp_path), one_shorter(classifier)):
         with pytest.raises(InputError, match=r"holds results with other content_of_tokenizer \(\w+ there\)"):
             stream(changed, settings(file), tmp_path / "out")
+
+
+def test_a_part_of_a_stranger_that_unpacks_to_a_giant_is_refused_before_it_is_held(tmp_path):
+    """A word of two megabytes stands there once, and 1,024 rows say that it is theirs."""
+    part = tmp_path / "parts" / "00000000-0123456789abcdef.parquet"
+    part.parent.mkdir()
+    words = pa.DictionaryArray.from_arrays(pa.array([0] * 1024), ["a " * 2**20])
+    table = pa.table({"word": words}).replace_schema_metadata({"part": part.stem})
+    pq.write_table(table, part, compression="zstd")
+    (tmp_path / "manifest.json").write_text(json.dumps({"parts": [part.name]}))
+    with pytest.raises(InputError, match=rf"^{part}: the file unpacks to more than 268435456 bytes$"):
+        list(read_stream(tmp_path))

@@ -76,6 +76,8 @@ def _lines(file: Path) -> Iterator[tuple[int, str]]:
                 yield number, text
 
     if str(file) == "-":
+        if sys.stdin is None:
+            raise InputError(Fault("texts on standard input", "a closed one", file))
         yield from texts(lines_of(sys.stdin.buffer, file))
         return
     with regular(file) as opened:

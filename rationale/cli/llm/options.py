@@ -79,7 +79,7 @@ class Sending:
         say(f"{endpoint.address}, model {endpoint.model}: {cost(left, endpoint, _prices(self.prices))}")
         if self.yes or not left:
             return
-        if not sys.stdin.isatty():
+        if sys.stdin is None or not sys.stdin.isatty():  # None where it was closed before the start
             raise InputError(Fault.of("nothing was sent: --yes sends these questions"))
         typer.confirm("Send them?", abort=True)
 

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from eraser.errors import first_line, short_repr
+from eraser.files.unpacked import batches_of
 from eraser.files.whole import write_whole
 from rationale.evaluation.stored.run_folder import own_file, unreadable
 
@@ -32,6 +33,8 @@ def whole_part(folder: Path, name: str) -> pa.Table:
     if path is None:
         raise unreadable(folder / name, "a part of the run", "none")
     try:
+        for _ in batches_of(path, path):
+            pass  # too large a one is refused before it is held
         table = pq.read_table(path, page_checksum_verification=True)
     except (pa.ArrowException, OSError) as error:
         raise unreadable(path, "a part of the run", first_line(error)) from None

@@ -72,7 +72,7 @@ def test_the_table_compares_sums_and_prints_medians():
     head, peer, our = peers.table("ferret-xai 1", {"ferret-xai 1": slow, "ours, bf16": fast}).splitlines()
     assert head.split()[4:] == ["explain", "evaluate", "both", "sum", "passes", "ratio"]
     assert peer.split() == ["ferret-xai", "1", "30.00", "30.00", "60.00", "240.00", "1550", "1.00"]
-    assert our == f"{'ours, bf16':18}      5.00       5.00   10.00   48.00    1550    5.00 (target: 5.0)"
+    assert our == f"{'ours, bf16':18}      5.00       5.00   10.00   48.00    1550    5.00 (target: 8.0)"
     assert len(head) == len(peer)
 
 
@@ -121,7 +121,42 @@ def test_a_record_is_printed_and_passed_on_with_its_cpu(tmp_path, monkeypatch, c
     said = "ferret-xai 0.4.2 (torch 2.13.0) recorded in another run on Xeon, ours on"
     assert f"100 LIME samples; {said} {cpu_name()}\n" in capsys.readouterr().out
     saved = json.loads(out.read_text())
-    assert (saved["peer"], saved["cpu"]) == (record, cpu_name())
+    assert (saved["peer"], saved["cpu"]) == ([record | {"measured_now": False}], cpu_name())
+
+
+def test_rounds_are_measured_in_turn_and_each_has_its_ratio(tmp_path, monkeypatch, capsys):
+    seconds = iter([8, 4, 2, 9, 3, 1])  # peer, float32, bf16; again
+    order: list[str] = []
+
+    def peer(*_):
+        order.append("peer")
+        return {"versions": VERSIONS, "cpu": "here", "texts": [asdict(timed("a", next(seconds), 0))]}, True
+
+    def ours(model, texts, precision, samples):
+        order.append(precision)
+        return [timed("a", next(seconds), 0)]
+
+    monkeypatch.setattr(peers, "readings", lambda _: [Reading("a", ("good",), (1, 2, 3), (1,))])
+    monkeypatch.setattr(peers, "peer", peer)
+    monkeypatch.setattr(peers, "ours", ours)
+    monkeypatch.setattr(sys, "argv", ["peers.py", "--model", str(tmp_path), "--rounds", "2"])
+    peers.main()
+    assert order == ["peer", "float32", "bf16"] * 2
+    said = capsys.readouterr().out
+    assert "ratio of each round:\n  ours, float32: 2.00 3.00\n  ours, bf16: 4.00 9.00\n" in said
+    assert "ours, float32" in said.split("ratio of")[0]
+
+
+def test_without_a_model_the_shipped_one_reads_with_nothing_removed():
+    from rationale.hf.classifier import load_classifier
+
+    with peers.model_of(None) as folder:
+        classifier = load_classifier(folder, device="cpu")
+        assert (type(classifier.model).__name__, classifier.labels) == (
+            "BertForSequenceClassification",
+            ("NEG", "POS"),
+        )
+    assert not folder.exists()
 
 
 # --- the peer

@@ -60,6 +60,12 @@ def test_a_file_has_a_text_on_each_line(rationale, made, tmp_path, monkeypatch):
     assert piped.splitlines()[0] == out.splitlines()[0]
 
 
+def test_a_closed_standard_input(rationale, made, monkeypatch):
+    monkeypatch.setattr("sys.stdin", None)  # as Python has it where the shell closed it: <&-
+    code, out, error = rationale("predict", "--model", made, "--file", "-")
+    assert (code, out, error) == (2, "", "error: -: expected texts on standard input, got a closed one\n")
+
+
 @pytest.mark.parametrize(
     ("asked", "line"),
     [
