@@ -16,6 +16,7 @@ def server(port: int, browser: bool) -> list[str]:
         "server.address": "localhost",
         "server.port": port,
         "server.headless": not browser,
+        "server.showEmailPrompt": False,  # else the first start waits for an answer on the terminal
         "server.fileWatcherType": "none",
         "server.enableCORS": True,  # whatever a .streamlit/config.toml in the home folder says
         "server.enableXsrfProtection": True,

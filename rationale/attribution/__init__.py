@@ -66,7 +66,7 @@ def attribute(
         raise InputError(*faults)
     check_explain(settings.explain, classifier.head)
     classifier = classifier if chosen.adaptive else shown_whole(classifier)
-    pieces, spent, deltas = piece_scores(classifier, chosen, cases, settings)
+    pieces, spent, deltas = piece_scores(classifier, chosen, cases, settings, method)
     check_finite(f"finite scores from {method}", pieces, [case.of for case in cases for _ in case.windows])
     of_windows = iter(pieces)
     bar = None if chosen.selection_threshold is None else chosen.selection_threshold(classifier)

@@ -41,8 +41,12 @@ def piece_scores(
     method: Method,
     cases: Sequence[AttributionInput],
     settings: AttributionSettings,
+    name: str = "attribute",
 ) -> tuple[list[Floats], Floats, Floats]:
-    """Return the piece scores of each window, and for each case the milliseconds and the sum of |delta|."""
+    """Return the piece scores of each window, and for each case the milliseconds and the sum of |delta|.
+
+    `name` is what progress calls it.
+    """
     owner = [n for n, case in enumerate(cases) for _ in case.windows]
     flat = [window for case in cases for window in case.windows]
     pieces: list[Floats] = [np.empty(0)] * len(flat)
@@ -52,7 +56,7 @@ def piece_scores(
     limit = MAX_ASKED if classifier.opaque else limit
     passes = classifier.passes or PassCache()
     groups = list(together(classifier, flat, limit))
-    for rows in progress(groups, "attribute", "batches"):
+    for rows in progress(groups, name, "batches"):
         batch = classifier.encoder.collate([flat[i] for i in rows]).to(classifier.device)
         owners = [cases[owner[i]] for i in rows]
         target = torch.tensor([case.target for case in owners], device=classifier.device)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from eraser import InputError
 from rationale.cli import app
 from rationale.cli import viewer as cli_app
 from rationale.process import children
+from tests.helpers.paths import PYTHONPATH
 
 
 def test_what_was_given_arrives(monkeypatch):
@@ -126,3 +128,16 @@ def test_command_says_what_to_install(started, monkeypatch):
     done = CliRunner().invoke(app, ["app"])
     assert isinstance(done.exception, ModuleNotFoundError)
     assert done.exception.name == "streamlit"
+
+
+def test_the_first_start_in_a_new_home_asks_nothing(tmp_path):
+    """Streamlit would ask for an email address, and end where nobody can type one."""
+    environment = {**os.environ, "HOME": str(tmp_path), "PYTHONPATH": PYTHONPATH, "BROWSER": "true"}
+    command = [sys.executable, "-m", "rationale_viewer", "0", "browser"]
+    with subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, env=environment
+    ) as server:
+        said = next(line for line in server.stdout if line.strip())
+        server.terminate()
+    assert "mail" not in said
+    assert "You can now view your Streamlit app" in said

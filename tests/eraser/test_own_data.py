@@ -336,6 +336,20 @@ def test_lists_of_labels_and_numbers_are_kept_as_text(tmp_path):
     assert [e.label for e in found.splits["test"]] == wanted
 
 
+@pytest.mark.parametrize("labels", [["1.5", "2"], ["a|b", "a"]])
+@pytest.mark.parametrize("shares", [(0.8, 0.1, 0.1), (0.1, 0.1, 0.8), (0.02, 0.48, 0.5)])
+def test_rows_too_few_for_a_share_are_refused_in_a_line(tmp_path, labels, shares):
+    rows = [{"text": f"film {i}", "label": labels[i % 2]} for i in range(4)]
+    file = save(tmp_path / "x.jsonl", rows)
+    with pytest.raises(InputError) as error:
+        read_custom("own", {WHOLE: file}, ImportOptions(shares=shares))
+    listed = ",".join(map(str, shares))
+    assert str(error.value) == (
+        f"{file}: expected a row at least for each share of {listed}"
+        " (--test takes all rows of a file as one split), got 4 rows"
+    )
+
+
 @pytest.mark.parametrize("labels", [["1.5", "2", "-3", "0.1"], ["a|b", "a", "b|c", "c"]])
 def test_numbers_and_sets_of_labels_too_rare_for_like_shares_are_divided_by_chance(tmp_path, labels):
     rows = [{"text": f"film {i}", "label": labels[i % 4] + "7" * (i // 4)} for i in range(20)]
