@@ -253,7 +253,7 @@ def test_scores_and_speed_give_their_figures(open_page):
     assert download(page, "SVG").startswith(b"<?xml")
     assert b"method,budget,metric" in download(page, "CSV")
     page = open_page("?page=Speed&part=Where+the+FLOPs+go")
-    page.locator("[data-testid=stImage] img").first.wait_for()
+    page.locator(".picture img").first.wait_for()
     assert b"layer,tokens,dense" in download(page, "CSV")
 
 
@@ -262,7 +262,7 @@ READY = {
     "Annotators": ".w[data-i]",
     "Errors": ".verdict",
     "Scores": "[data-testid=stDataFrame]",
-    "Speed": "[data-testid=stImage] img",
+    "Speed": ".picture img",
 }
 QUERIES = {"Explain": "&example=a001.txt&layer=2", "Speed": "&part=Where+the+FLOPs+go"}
 
