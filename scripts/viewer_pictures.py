@@ -22,7 +22,7 @@ PAGES = {  # what each page's picture waits for, and its address
     "explain": (".w[data-i]", "?layer=2"),
     "annotators": (".w[data-i]", "?page=Annotators"),
     "scores": ("[data-testid=stDataFrame]", "?page=Scores"),
-    "speed": ("[data-testid=stImage] img", "?page=Speed&part=Where+the+FLOPs+go"),
+    "speed": (".picture img", "?page=Speed&part=Where+the+FLOPs+go"),
 }
 COLOURS = 128  # of a picture: a third of its bytes
 SETTLED_MS = 1500  # after the last run of the page

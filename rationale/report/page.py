@@ -16,7 +16,7 @@ from rationale.report.plots import LEAST_MS
 from rationale.report.summary import HEADLINE, Tables, in_words, of_answers, of_units, ranking
 from rationale.report.verdict import details, verdict
 from rationale.templates import fragment
-from rationale.templates.names import metric_name
+from rationale.templates.names import budget_name, metric_name
 from rationale.templates.palette import STEPS, step_class
 
 TEMPLATE = "report.html"
@@ -64,11 +64,13 @@ def render(
 ) -> str:
     """Return the report as one HTML page, every text escaped."""
     scores, paired, budgets = tables.scores, tables.paired, facts["budgets"]
+    settings = facts["settings"]
     figures = {n: (FIGURES[n].says, base64.b64encode(data).decode()) for n, data in images.items()}
     return fragment(
         TEMPLATE,
         facts=facts,
         budget=budgets[0],
+        length=budget_name(budgets[0], settings.get("budgets", ()), settings.get("unit", "word")),
         right=[(in_words(row), row["n"]) for row in of_answers(scores)],
         verdict=verdict(scores, paired),
         more=details(scores, paired, budgets[0]),
@@ -84,7 +86,7 @@ def render(
         apart=[sections[place] for place in DISAGREE],
         examples=sections[LOOK],
         people=[(n, ANNOTATOR_TABLES[n][1], list(t), records(t)) for n, t in people.items()],
-        command=command_of(facts["settings"]),
+        command=command_of(settings),
     )
 
 

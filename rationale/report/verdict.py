@@ -26,6 +26,7 @@ PURPOSES = (  # (what a method is wanted for, the metrics that decide: the first
     ("To know what the model used", ("aopc_comprehensiveness",)),
 )
 MANY = 3  # methods that tie and are all told their number; of more only the first and the last are
+NAMED = 6  # methods that a sentence names; more are counted
 RANDOM = "random"  # the baseline that has no signal
 BASELINES = (RANDOM, "position")  # which look at no model
 
@@ -75,7 +76,7 @@ def verdict(scores: pd.DataFrame, paired: pd.DataFrame) -> tuple[str, ...]:
         paired: its table of paired differences between methods.
     """
     advice = [_advice(scores, paired, *purpose) for purpose in PURPOSES]
-    doubts = [f"{', '.join(a.weak)} {a.what} ({a.name})" for a in advice if a.weak]
+    doubts = [f"{_joined(_few(a.weak), 'and')} {a.what} ({a.name})" for a in advice if a.weak]
     last = f"Do not use {', nor '.join(doubts)}: not clearly better than random." if doubts else _cost(scores)
     return tuple(text for text in (*(a.text for a in advice), last) if text)
 
@@ -155,7 +156,9 @@ def _advice(
         return Advice(purpose, metric, text, weak)
     best = _leaders(able, paired, metric)
     tie = "tie; " * (len(best) > 1)
-    text = f"{purpose}: {_joined(best.method, 'or')} ({tie}{name} {_values(best)}, n = {best.iloc[0].n})."
+    text = (
+        f"{purpose}: {_joined(_few(best.method), 'or')} ({tie}{name} {_values(best)}, n = {best.iloc[0].n})."
+    )
     return Advice(purpose, metric, text, weak)
 
 
@@ -173,6 +176,16 @@ def _joined(parts: Iterable[str], by: str) -> str:
     """
     *first, last = parts
     return f"{', '.join(first)} {by} {last}" if first else last
+
+
+def _few(names: Iterable[str]) -> list[str]:
+    """Return the first names, and how many others there are.
+
+    >>> _few("abcdefgh")
+    ['a', 'b', 'c', 'd', 'e', '3 others']
+    """
+    every = list(names)
+    return every if len(every) <= NAMED else [*every[: NAMED - 1], f"{len(every) - NAMED + 1} others"]
 
 
 def _values(rows: pd.DataFrame) -> str:

@@ -49,7 +49,7 @@ def budget_name(budget: str, asked: Collection[str] = (), unit: str = "word") ->
     if kind == "ratio" and value.replace(".", "", 1).isdecimal():
         return f"{100 * float(value):.3g} % of the {unit}s"
     names = {
-        "own": "the method's own choice",
+        "own": f"as many {unit}s as the method itself chose",
         "gold": f"as many {unit}s as annotators marked",
         "match": f"as many {unit}s as {value} picks",
         "top": f"{value} {unit}s",

@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.helpers.paths import PYTHONPATH
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -79,6 +81,15 @@ def listens(port: int) -> bool:
     with suppress(OSError), socket.create_connection(("localhost", port), 1):
         return True
     return False
+
+
+def violations(page: Any, *seen: str) -> list[str]:
+    """What axe-core finds wrong with the page, in lines; it must have looked at an element that is `seen`."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="needs axe-playwright-python")
+    found = axe.Axe().run(page).response
+    targets = [str(n["target"]) for rule in found["passes"] for n in rule["nodes"]]
+    assert any(one in target for target in targets for one in seen or ("",))
+    return [f"{v['id']}: {n['target']}: {n['html'][:200]}" for v in found["violations"] for n in v["nodes"]]
 
 
 def shoot(page: Any, name: str) -> None:

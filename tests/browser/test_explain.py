@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from tests.browser.serving import SIZES, serving, shoot, shoot_all
+from tests.browser.serving import SIZES, serving, shoot, shoot_all, violations
 
 pytestmark = pytest.mark.slow
 WALKS = [(size, theme) for size in SIZES for theme in ("light", "dark")]
@@ -37,15 +37,6 @@ def settled(page):
     page.locator("[data-test-script-state=notRunning]").wait_for()
 
 
-def violations(page):
-    """What axe-core finds wrong with the page, in lines; it must have seen the words."""
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="needs axe-playwright-python")
-    found = axe.Axe().run(page).response
-    seen = [str(n["target"]) for rule in found["passes"] for n in rule["nodes"]]
-    assert any("data-i" in target or ".w" in target for target in seen)
-    return [f"{v['id']}: {n['target']}: {n['html'][:200]}" for v in found["violations"] for n in v["nodes"]]
-
-
 @pytest.mark.parametrize(("size", "theme"), WALKS)
 def test_a_first_walk(open_page, size, theme):
     page = open_page("", size, theme)
@@ -72,7 +63,7 @@ def test_a_first_walk(open_page, size, theme):
     page.get_by_text("Two versions").click()
     page.get_by_role("heading", name="After").wait_for()
     settled(page)
-    assert violations(page) == []
+    assert violations(page, ".w", "data-i") == []
     shoot_all(page, f"versions-{size}-{theme}")
     page.get_by_role("button", name="Undo").click()
     page.get_by_text("With 1 word deleted").wait_for()

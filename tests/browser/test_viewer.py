@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from eraser.load import load
-from tests.browser.serving import WAIT_MS, serving, shoot_all
+from tests.browser.serving import WAIT_MS, serving, shoot_all, violations
 from tests.helpers.app.runs import write
 from tests.helpers.app.stored import write_stored
 
@@ -248,12 +248,12 @@ def test_a_mark_of_a_figure_tells_its_numbers(open_page):
 
 def test_scores_and_speed_give_their_figures(open_page):
     page = open_page("?page=Scores&tab=Figures")
-    page.locator("[data-testid=stImage] img").first.wait_for()
+    page.locator("[data-testid=stVegaLiteChart]").first.wait_for()
     assert download(page, "PNG").startswith(b"\x89PNG")
     assert download(page, "SVG").startswith(b"<?xml")
     assert b"method,budget,metric" in download(page, "CSV")
     page = open_page("?page=Speed&part=Where+the+FLOPs+go")
-    page.locator("[data-testid=stImage] img").first.wait_for()
+    page.locator(".picture img").first.wait_for()
     assert b"layer,tokens,dense" in download(page, "CSV")
 
 
@@ -262,7 +262,7 @@ READY = {
     "Annotators": ".w[data-i]",
     "Errors": ".verdict",
     "Scores": "[data-testid=stDataFrame]",
-    "Speed": "[data-testid=stImage] img",
+    "Speed": ".picture img",
 }
 QUERIES = {"Explain": "&example=a001.txt&layer=2", "Speed": "&part=Where+the+FLOPs+go"}
 
@@ -272,4 +272,6 @@ QUERIES = {"Explain": "&example=a001.txt&layer=2", "Speed": "&part=Where+the+FLO
 def test_every_page_wide_and_light_or_narrow_and_dark(open_page, name, size, theme):
     page = open_page(f"?page={name}{QUERIES.get(name, '')}", size, theme)
     page.locator(READY[name]).first.wait_for()
+    page.locator("[data-test-script-state=notRunning]").wait_for()
+    assert violations(page) == []
     shoot_all(page, f"{name.lower()}-{size}-{theme}")

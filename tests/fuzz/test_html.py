@@ -186,8 +186,9 @@ def report_of(word):
     }
     section, picture = {"title": word, "number": word, "examples": [example]}, (word, "AAAA")
     return {
-        "facts": facts, "right": [(word, 1)], "budget": word, "verdict": [word], "more": [word],
-        "methods": [word], "columns": [Column(word, word, {word: Cell(word, word)})],
+        "facts": facts, "right": [(word, 1)], "budget": word, "length": f"all {word}",
+        "verdict": [word], "more": [word], "methods": [word],
+        "columns": [Column(word, word, {word: Cell(word, word)})],
         "rankings": [(word, word, [ranking])], "first": picture, "costs": picture,
         "figures": {"agreement": picture}, "drawn": [word], "wrong": section, "apart": [section],
         "examples": section, "people": [(word, word, [word], [{word: word}])], "command": word,

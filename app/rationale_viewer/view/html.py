@@ -265,6 +265,12 @@ def plain(text: str) -> Markup:
     return Markup('<p class="text">{}</p>').format(text)
 
 
+def picture(data: str, says: str) -> Markup:
+    """Return a PNG (base64), and what it says for those who cannot see it; a wide one is pushed sideways."""
+    tag = '<div class="picture" tabindex="0"><img alt="{}" src="data:image/png;base64,{}"></div>'
+    return Markup(tag).format(says, data)
+
+
 def facts(pairs: Iterable[tuple[str, str, str]]) -> Markup:
     """Return (number, what it is, more) side by side."""
     items = (Markup("<div><b>{}</b><span>{}</span><small>{}</small></div>").format(*pair) for pair in pairs)

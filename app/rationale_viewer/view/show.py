@@ -103,7 +103,7 @@ def show_figure(  # noqa: PLR0913 (what a figure has)
             _hovered(hover, theme)
         else:
             # inside the page: a file beside it is gone when the next run of the page comes before the browser
-            st.image(f"data:image/png;base64,{b64encode(shown).decode()}", width="stretch")
+            st.html(html.picture(b64encode(shown).decode(), says))
     st.html(html.note(says))
     with st.container(horizontal=True):
         for kind, data in (("PNG", as_png), ("SVG", as_svg), ("CSV", as_csv(table))):
