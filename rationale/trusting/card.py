@@ -31,7 +31,10 @@ SIGNS: dict[Outcome, tuple[str, str]] = {  # what stands in the card, and its co
 }
 SHOWN = ("average_precision", "aopc_comprehensiveness", "comprehensiveness", "sufficiency")
 BLIND = ("sums", "stability")  # tests that a method may pass without looking at the model
-SCORES_SAY = "p: that the model knows such texts, of the first; ⚠ below 0.05, where it does not.\n\n"
+SCORES_SAY = (
+    "p, of the first texts: below 0.05 (⚠) a text without these words, or with them alone, is unlike the "
+    "texts that the model knows.\n\n"
+)
 OPERATORS_SAY = "Share of random rationales beaten (rank) where words are deleted, masked, or replaced:"
 SERVES = {  # tests that a method must not fail to be advised, by purpose
     "To show people": ("people",),
