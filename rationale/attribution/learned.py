@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 
 from rationale.attribution.request import AttributionBatch
-from rationale.models.packed.layers import LayerCall, anatomy_of, standing_in
 
 if TYPE_CHECKING:
     from rationale.hf.classifier import Classifier
+    from rationale.models.packed.layers import LayerCall
 
 
 def no_head(classifier: Classifier) -> str | None:
@@ -27,6 +27,8 @@ def no_head(classifier: Classifier) -> str | None:
 @torch.inference_mode()
 def learned(classifier: Classifier, request: AttributionBatch) -> Tensor:
     """Probability that annotators would mark the piece, by the head trained on their marks."""
+    from rationale.models.packed.layers import anatomy_of, standing_in  # not for a function of texts
+
     last = torch.empty(0)
 
     def note(layer: int, states: Tensor, run: LayerCall) -> Tensor:
