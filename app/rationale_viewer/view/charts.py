@@ -173,7 +173,7 @@ def heat(agreement: pd.DataFrame, theme: str) -> Any:
     turned = agreement.rename(columns={"method": "other", "other": "method"})
     both = pd.concat([agreement, turned], ignore_index=True)
     hues = [_theme(colour, theme) for colour in (FOR, PAPER, UNSIGNED)]
-    names = {"title": None, "labelLimit": 0, "labelOverlap": False}
+    names: Any = {"title": None, "labelLimit": 0, "labelOverlap": False}
     shades = alt.Scale(domain=[-1, 0, 1], range=hues, interpolate="rgb")
     base = alt.Chart(both).encode(
         x=alt.X(
@@ -252,13 +252,13 @@ def _legible(colour: str, theme: str) -> str:
     return next(one for one in lighter if contrast(one, paper) >= LEGIBLE)
 
 
-def _shape(methods: Iterable[str]) -> alt.Shape:
+def _shape(methods: Iterable[str]) -> Any:
     """Return each method's marker: what tells in grey."""
     looks, names = look(methods), list(dict.fromkeys(methods))
     return _scaled(alt.Shape, names, [_path(looks[name][1]) for name in names])
 
 
-def _colour(methods: Iterable[str], theme: str) -> alt.Color:
+def _colour(methods: Iterable[str], theme: str) -> Any:
     found = _colours(methods, theme)
     return _scaled(alt.Color, list(found), list(found.values()))
 
