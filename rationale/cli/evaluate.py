@@ -244,7 +244,8 @@ def pool_command(
     ] = None,
 ) -> None:
     """Pool the runs of several trainings of one recipe: means, with intervals over examples and trainings."""
-    from rationale.report.several.pool import COMPARED, write_pool
+    from rationale.report.several.compare import COMPARED
+    from rationale.report.several.pool import write_pool
 
     found = write_pool(runs, against, COMPARED if metrics is None else tuple(metrics.split(",")), out)
     say_lines(str(found))

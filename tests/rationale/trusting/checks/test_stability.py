@@ -7,6 +7,7 @@ import pytest
 
 from rationale.attribution.methods import METHODS
 from rationale.trusting.checks.stability import edited_texts, stability
+from rationale.trusting.model.again import FEW
 from rationale.trusting.model.randomised import randomised
 from tests.helpers.planted_texts import planted, planted_texts
 from tests.helpers.trusted import ORACLE, subject
@@ -27,7 +28,7 @@ def test_a_function_of_texts_is_asked_again_and_its_oracle_is_stable(tmp_path, m
     monkeypatch.setitem(METHODS, "oracle", ORACLE)
     tested = subject(tmp_path, ("oracle", "position", "random"))
     edits = {name: sum(i is not None for i in items) for name, items in edited_texts(tested).items()}
-    assert edits["two spaces"] == 24  # a function reads the gaps as well
+    assert edits["two spaces"] == FEW  # a function reads the gaps as well
     assert edits["lower case"] == 0  # it is in lower case already
     found = {f.method: f for f in stability(tested)}
     assert {m: f.outcome for m, f in found.items()} == {
@@ -56,7 +57,7 @@ def test_other_trainings_count_where_they_predict_the_same(tmp_path, classifier,
 
 
 def test_nothing_to_vary_is_said(tmp_path, monkeypatch):
-    monkeypatch.setattr("rationale.trusting.checks.stability.EDITS", {})
+    monkeypatch.setattr("rationale.trusting.checks.stability.edits_here", dict)
     (found,) = stability(subject(tmp_path, ("leave_one_out",), planted_texts(), planted(tmp_path)))
     assert found.sentence == (
         "Cannot tell: it draws nothing, the model reads edited texts as they were, "
