@@ -52,7 +52,7 @@ SkipUnscorable = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
 Precision = Annotated[
     Literal["float32", "bf16", "auto"],
-    typer.Option(help="Numerical precision of the model; auto is bf16 where supported."),
+    typer.Option(help="Numerical precision of the model; auto is bf16 where that is faster."),
 ]
 Split = Annotated[str, typer.Option(help="Split of the data set.")]
 Device = Annotated[str, typer.Option(help=DEVICE_HELP)]

@@ -203,7 +203,7 @@ def load_classifier(
         labels: names of the logits in order, for models that only call them LABEL_0, LABEL_1, …; two names
             for one logit let it be read as two classes.
         device: `auto`, `cpu`, `cuda`, …
-        precision: of the forward and backward passes; `auto` is bf16 where the hardware has it.
+        precision: of the forward and backward passes; `auto` is bf16 where that is faster.
         max_length: pieces read at once; default what the model was trained with, else what it can, and 512
             where nothing bounds it.
         long_texts: `window` reads all of a long text, `truncate` its first window.

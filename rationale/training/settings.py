@@ -12,7 +12,7 @@ from eraser.errors import short_repr
 from rationale.settings import DEVICE_HELP, ErasureMode, Precision, setting
 
 SEED_HELP = "Random seed of weights, batch order and dropout."
-PRECISION_HELP = "Numerical precision; auto is bf16 where the hardware supports it."
+PRECISION_HELP = "Numerical precision; auto is bf16 where that is faster."
 CLASS_WEIGHTS_HELP = (
     "Weight of each class in the task loss: balanced (inverse to its number of texts in train), or numbers, "
     "comma-separated, in the order of the labels, which is alphabetical."
