@@ -24,6 +24,7 @@ from tests.helpers.families.methods import (
     EXPLAINING,
     READS,
     REFUSED,
+    ROUNDING,
     cases_of,
     request_of,
     text,
@@ -76,9 +77,10 @@ def test_what_does_not_fit_is_told_before_anything_is_computed(family, record_pr
     classifier, cases = family_classifier(family), cases_of(family)
     expected = REFUSED.get(family, {})
     found = {m: reason for m in EXPLAINING if (reason := unfit(classifier, m)) is not None}
-    assert found.keys() == expected.keys()
-    for method, reason in expected.items():
-        assert found[method].startswith(reason), method
+    by_rounding = {m for m, reason in expected.items() if (m, reason) == ("deeplift", ROUNDING)}
+    assert expected.keys() - by_rounding <= found.keys() <= expected.keys()  # which the processor decides
+    for method, reason in found.items():
+        assert reason.startswith(expected[method]), method
     calls = []
     handle = classifier.model.register_forward_hook(lambda *_: calls.append(1))
     try:
@@ -91,7 +93,7 @@ def test_what_does_not_fit_is_told_before_anything_is_computed(family, record_pr
         handle.remove()
     assert not calls
     fit, left_out = fitting(classifier, EXPLAINING)
-    assert {*fit} == {*EXPLAINING} - {*expected}
+    assert {*fit} == {*EXPLAINING} - {*found}
     assert left_out == tuple(f"{method} is left out: {reason}" for method, reason in found.items())
     record_property("refused", json.dumps(found))
 
