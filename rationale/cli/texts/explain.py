@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from rationale.cli.options import AsJson, LabelNames, Words, label_names
+from rationale.cli.texts.attribute import MethodNames
 from rationale.process.terminal import digits, say, say_lines, say_next
 
 if TYPE_CHECKING:  # torch is imported when the command runs
@@ -21,12 +22,6 @@ AnyModel = Annotated[
     str | None,
     typer.Option(
         help="Model folder, hub id or package.module:function; by default the shipped model of film reviews."
-    ),
-]
-MethodNames = Annotated[
-    str | None,
-    typer.Option(
-        help="Methods, comma-separated, or all; default integrated_gradients, for functions leave_one_out."
     ),
 ]
 TargetLabel = Annotated[

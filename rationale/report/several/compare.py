@@ -99,6 +99,12 @@ def check_alike(runs: Sequence[StoredRun]) -> None:
             )
 
 
+def check_metrics(metrics: Sequence[str]) -> None:
+    """Refuse metrics that are not measured."""
+    if unknown := [m for m in metrics if m not in METRICS]:
+        raise InputError(*(Fault(f"a metric of {', '.join(METRICS)}", repr(m)) for m in unknown))
+
+
 def common_ids(runs: Sequence[StoredRun]) -> tuple[str, ...]:
     """Return the ids that all runs have, in the first run's order.
 
@@ -121,8 +127,7 @@ def compare_runs(runs: Sequence[StoredRun], metrics: Sequence[str] = COMPARED, s
     Raises:
         InputError: a metric that is not measured, no examples in common, or nothing to compare.
     """
-    if unknown := [m for m in metrics if m not in METRICS]:
-        raise InputError(*(Fault(f"a metric of {', '.join(METRICS)}", repr(m)) for m in unknown))
+    check_metrics(metrics)
     ids = common_ids(runs)
     keys = list(dict.fromkeys(key for run in runs for key in run.per_example))
     rows = [
@@ -257,14 +262,13 @@ def changed_settings(runs: Sequence[StoredRun]) -> list[str]:
 def _as_printed(row: pd.Series[Any]) -> dict[str, str]:
     """Return a row of the table as it is printed."""
     higher = METRICS[row.metric].higher_is_better
-    arrow = {True: " ↑", False: " ↓", None: ""}[higher]
     verdict = ""
     if pd.notna(row.tie) and row.tie:
         verdict = "tie"
     elif pd.notna(row.tie) and higher is not None:
         verdict = f"{row.run if (row.difference > 0) == higher else row.other} better"
     return {
-        "metric": row.metric + arrow,
+        "metric": with_arrow(row.metric),
         "budget": row.budget,
         "method": row.method,
         "value": _number(row.value, row.low, row.high),
@@ -273,6 +277,11 @@ def _as_printed(row: pd.Series[Any]) -> dict[str, str]:
         "n": str(row.n),
         "": verdict,
     }
+
+
+def with_arrow(metric: str) -> str:
+    """Return a metric's name with the way that is better."""
+    return metric + {True: " ↑", False: " ↓", None: ""}[METRICS[metric].higher_is_better]
 
 
 def _number(value: float, low: float, high: float) -> str:

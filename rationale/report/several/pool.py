@@ -21,7 +21,15 @@ from eraser.metrics.table import METRICS, as_they_are, defined
 from eraser.types import Floats
 from rationale.evaluation.per_example import MODEL
 from rationale.evaluation.stored.columns import Key
-from rationale.report.several.compare import COMPARED, StoredRun, changed_settings, common_ids, read_runs
+from rationale.report.several.compare import (
+    COMPARED,
+    StoredRun,
+    changed_settings,
+    check_metrics,
+    common_ids,
+    read_runs,
+    with_arrow,
+)
 from rationale.report.summary import in_markdown, markdown_table
 
 OF_A_TRAINING = frozenset({"model", "dense", "seed"})  # settings in which trainings of one recipe may differ
@@ -62,8 +70,7 @@ def pooled(folders: Sequence[Path], against: str | None = None, metrics: Sequenc
         raise InputError(
             Fault.of(f"trainings of one recipe need the same {', '.join(differ)}", runs[-1].name)
         )
-    if unknown := [m for m in metrics if m not in METRICS]:
-        raise InputError(*(Fault(f"a metric of {', '.join(METRICS)}", repr(m)) for m in unknown))
+    check_metrics(metrics)
     keys = [k for k in runs[0].per_example if k[0] in metrics and all(k in r.per_example for r in runs)]
     if not keys:
         raise InputError(Fault.of(f"no metric of {', '.join(metrics)} is in all runs"))
@@ -107,12 +114,11 @@ def _where_all(metric: str, *of_methods: Sequence[Floats]) -> list[list[Floats]]
 
 
 def _as_printed(row: pd.Series[Any], against: str) -> dict[str, str]:
-    arrow = {True: " ↑", False: " ↓", None: ""}[METRICS[row.metric].higher_is_better]
     apart = "–"
     if pd.notna(row.get("difference")):
         apart = f"{row.difference:+.3f} [{row.difference_low:+.3f}, {row.difference_high:+.3f}]"
     return {
-        "metric": row.metric + arrow,
+        "metric": with_arrow(row.metric),
         "budget": row.budget,
         "method": row.method,
         "value": f"{row.value:.3f} [{row.low:.3f}, {row.high:.3f}] ({row.lowest:.3f}, {row.highest:.3f})",
