@@ -112,4 +112,5 @@ def test_the_keyboard_reaches_the_words_and_what_stands_beside_one(open_page):
     page.keyboard.type("train")
     page.keyboard.press("Enter")
     page.get_by_text("With 1 word replaced").wait_for()
+    words(page).nth(2).filter(has_text="train").wait_for()  # drawn after the answer
     assert words(page).nth(2).inner_text() == "train"
