@@ -80,10 +80,14 @@ class Progress:
         return self.total is not None and self.done >= self.total
 
     def _left(self) -> str:
-        """Return an estimate in words; nothing where there is none."""
-        if self.total is None or self.done == self.before:
+        """Return an estimate in words; nothing where there is none.
+
+        There is none below a hundredth: the first unit often pays for a start that no other pays for.
+        """
+        here = self.done - self.before
+        if self.total is None or here <= 0 or 100 * here < self.total - self.before:
             return ""
-        each = self._spent() / (self.done - self.before)
+        each = self._spent() / here
         return f", {clock(each * (self.total - self.done))} left"
 
     def _say(self, more: str) -> None:

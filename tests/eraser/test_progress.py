@@ -63,6 +63,20 @@ def test_bytes_are_told_in_megabytes_and_what_was_there_costs_no_time(time, caps
     ]  # fmt: skip
 
 
+def test_the_first_of_very_many_gives_no_estimate(time, capsys):
+    """The first text may have waited for an import: once, "9:42:01 left" stood before five seconds of work."""
+    with Progress("encode", "texts", 15_383) as shown:
+        time.now += 3
+        shown.add()
+        time.now += 30
+        shown.add(153)
+    assert capsys.readouterr().err.splitlines() == [
+        "encode: 1 of 15,383 texts",
+        "encode: 154 of 15,383 texts, 54:23 left",
+        "encode: 154 of 15,383 texts in 0:33",
+    ]
+
+
 def test_without_a_total_there_is_no_estimate(time, capsys):
     for _ in progress(iter("ab"), "read", "rows"):
         time.now += 2
