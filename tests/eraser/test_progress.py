@@ -64,7 +64,7 @@ def test_bytes_are_told_in_megabytes_and_what_was_there_costs_no_time(time, caps
 
 
 def test_the_first_of_very_many_gives_no_estimate(time, capsys):
-    """The first text may have waited for an import: once, "9:42:01 left" stood before five seconds of work."""
+    """The first may have waited for an import: "9:42:01 left" once stood before five seconds of work."""
     with Progress("encode", "texts", 15_383) as shown:
         time.now += 3
         shown.add()
