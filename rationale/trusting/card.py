@@ -42,6 +42,12 @@ SERVES = {  # tests that a method must not fail to be advised, by purpose
 }
 
 
+def _correlated(pair: Mapping[str, Any]) -> str:
+    """Return a correlation with its interval; there is none with fewer than two texts."""
+    interval = "" if isnan(pair["low"]) else f" [{pair['low']:.2f}, {pair['high']:.2f}]"
+    return f"{pair['rho']:.2f}{interval}"
+
+
 @dataclass(frozen=True, repr=False)
 class Card:
     """What all tests found, the tables of the run, and what it all stands on; a notebook shows it as HTML."""
@@ -99,9 +105,9 @@ class Card:
 
     def order(self) -> str:
         """Return how alike the methods' orders are under the ways words go, in a sentence; "" unknown."""
-        if not (found := operator_agreement(self.operators)):
+        if not (found := operator_agreement(self.results)):
             return ""
-        pairs = ", ".join(f"{a['one']} and {a['other']} {a['rho']:.2f}" for a in found)
+        pairs = ", ".join(f"{a['one']} and {a['other']} {_correlated(a)}" for a in found)
         return f"Rank correlation of the {found[0]['methods']} methods' order, baselines left out: {pairs}."
 
     @property
@@ -160,7 +166,7 @@ class Card:
         found = {"facts": dict(self.facts), "verdict": verdict, "tests": tests}
         return found | {
             "operators": records(self.operators.reset_index(names="method")),
-            "operators_agree": operator_agreement(self.operators),
+            "operators_agree": operator_agreement(self.results),
             "inside": records(self.inside),
             "scores": records(self.scores),
         }

@@ -45,7 +45,7 @@ TESTS: dict[str, TrustTest] = {
         matched,
         "Do the picked words matter more to the model than as many random words of the same text?",
         uses=("draws", "span_draws", "level"),
-        version=2,
+        version=3,
     ),
     "planted": TrustTest(planted, "Does it find the words that a model was made to use?", version=2),
     "decision": TrustTest(decision, "Must fewer of its words go than random ones until the class flips?"),

@@ -16,7 +16,7 @@ from eraser.types import Floats
 from rationale.evaluation.per_example import NO_BUDGET, per_example_metrics
 from rationale.evaluation.plan import Evaluation
 from rationale.report.verdict import BASELINES
-from rationale.trusting.contract import OPERATORS, TestResult
+from rationale.trusting.contract import OPERATORS, Finding, TestResult
 from rationale.trusting.statistics.agreement import spearman
 
 MATCHED = "matched"
@@ -40,21 +40,46 @@ def operator_table(results: Sequence[TestResult]) -> pd.DataFrame:
     return pd.DataFrame.from_dict({m: row | agree[m] for m, row in rows.items() if row}, orient="index")
 
 
-def operator_agreement(table: pd.DataFrame) -> list[dict[str, Any]]:
+def operator_agreement(results: Sequence[TestResult]) -> list[dict[str, Any]]:
     """Return Spearman's correlation of the methods' order for each two ways that words go; no baselines.
 
-    Args:
-        table: of `operator_table`.
+    Its interval is over the texts, each drawn with all methods and both ways; NaN where a method told words
+    apart in other texts than the rest: with fewer than two texts common to all.
     """
-    rows = table[~table.index.isin(BASELINES)]
-    ways = [how for how in OPERATORS if how in table]
+    of_test = [f for r in results if r.test == MATCHED for f in r.findings if f.method not in BASELINES]
+    wins = {how: _wins(of_test, how) for how in OPERATORS}
     found = []
-    for one, other in combinations(ways, 2):
-        both = rows[[one, other]].dropna()
-        if len(both) > 2:  # noqa: PLR2004 (two are in one order or the other)
-            rho = spearman(both[one].to_numpy(), both[other].to_numpy())
-            found.append({"one": one, "other": other, "rho": rho, "methods": len(both)})
+    for one, other in combinations((how for how in OPERATORS if wins[how]), 2):
+        methods = [m for m in wins[one] if m in wins[other]]
+        if len(methods) > 2:  # noqa: PLR2004 (two are in one order or the other)
+            both = [np.array([wins[how][m] for m in methods]).T for how in (one, other)]  # [N,M] each
+            rho = spearman(*(np.nanmean(of, axis=0) for of in both))
+            low, high = _interval(*both)
+            found.append(
+                {"one": one, "other": other, "rho": rho, "low": low, "high": high, "methods": len(methods)}
+            )
     return found
+
+
+def _wins(findings: Sequence[Finding], how: str) -> dict[str, list[float]]:
+    """Return each method's share of random rationales beaten in each text [N], where it has any."""
+    ways = {f.method: f.details.get("ways", {}).get(f"{how}, words") for f in findings}
+    known = {m: [np.nan if w is None else w for w in way["by_text"]] for m, way in ways.items() if way}
+    return {m: wins for m, wins in known.items() if not np.isnan(wins).all()}
+
+
+def _interval(one: Floats, other: Floats) -> tuple[float, float]:
+    """Return the 95 % interval of the rank correlation of the columns' means, of wins [N,M]."""
+    whole = ~np.isnan(one).any(1) & ~np.isnan(other).any(1)  # [N]: texts that all methods have
+    if whole.sum() < 2:  # noqa: PLR2004 (one text alone does not vary)
+        return np.nan, np.nan
+    drawn = resamples(int(whole.sum()))  # [R,N]
+    ranks = [rankdata((drawn @ of[whole]).round(9), axis=1) for of in (one, other)]  # [R,M]
+    x, y = (of - of.mean(1, keepdims=True) for of in ranks)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        rho = (x * y).sum(1) / np.sqrt((x * x).sum(1) * (y * y).sum(1))  # [R]; NaN where all tie
+    low, high = np.nanquantile(rho, [0.025, 0.975])
+    return float(low), float(high)
 
 
 def correlation(evaluation: Evaluation) -> dict[str, Any] | None:

@@ -34,9 +34,13 @@ SHAPES: tuple[Shape, ...] = get_args(Shape)
 
 @dataclass(frozen=True)
 class Match:
-    """One method against its random rationales in one way: the win rate, effect size, p and q."""
+    """One method against its random rationales in one way: the win rate, effect size, p and q.
+
+    `by_text` [N] is the win rate in each text, NaN in those where the method tells no words apart.
+    """
 
     wins: Estimate
+    by_text: Floats
     effect: float
     p: float
     q: float = np.nan
@@ -45,9 +49,10 @@ class Match:
         """Return whether it is better than random in the mean, and beats most random rationales of a text."""
         return self.q < level and self.wins.low > EVEN
 
-    def record(self) -> dict[str, float]:
+    def record(self) -> dict[str, Any]:
         """Return it as details hold it."""
-        return {**vars(self.wins), "effect": self.effect, "p": self.p, "q": self.q}
+        numbers = {**vars(self.wins), "effect": self.effect, "p": self.p, "q": self.q}
+        return numbers | {"by_text": self.by_text.tolist()}
 
 
 def matched(subject: Subject) -> list[Finding]:
@@ -75,8 +80,10 @@ def _match(subject: Subject, method: str, how: Operator, shape: Shape, telling: 
     own = subject.before() - _own(subject, rationales, how)  # [N]
     drawn = subject.before()[:, None] - _drawn(subject, rationales, how, shape)  # [N,R]
     own, drawn = own[telling], drawn[telling]
-    wins = (own[:, None] > drawn).mean(1) + 0.5 * (own[:, None] == drawn).mean(1)  # [N]
-    return Match(estimate(wins[:, None], mean), _effect(own, drawn), permutation_p(own, drawn))
+    wins = (own[:, None] > drawn).mean(1) + 0.5 * (own[:, None] == drawn).mean(1)  # of those telling
+    by_text = np.full(len(telling), np.nan)  # [N]
+    by_text[telling] = wins
+    return Match(estimate(wins[:, None], mean), by_text, _effect(own, drawn), permutation_p(own, drawn))
 
 
 def _effect(own: Floats, drawn: Floats) -> float:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import spearmanr
 
 import rationale as suite
 from eraser import InputError
-from eraser.metrics.bootstrap import Estimate
+from eraser.metrics.bootstrap import Estimate, resamples
 from rationale.attribution.methods import METHODS
 from rationale.trusting import believe as module
 from rationale.trusting.card import Card
@@ -51,8 +53,8 @@ FACTS = {
 
 @pytest.fixture
 def card():
-    ways = {way: {"value": v} for way, v in (("delete, words", 0.9), ("mask, words", 0.4))}
-    other = {way: {"value": v} for way, v in (("delete, words", 0.8), ("mask, words", 0.6))}
+    ways = {way: {"value": v, "by_text": [v]} for way, v in (("delete, words", 0.9), ("mask, words", 0.4))}
+    other = {way: {"value": v, "by_text": [v]} for way, v in (("delete, words", 0.8), ("mask, words", 0.6))}
     matched = TestResult(
         "matched",
         (
@@ -98,25 +100,54 @@ def test_nothing_of_a_user_becomes_markup(card):
     assert "| &lt;b> |" in card.to_markdown()
 
 
-def test_the_order_of_methods_under_two_operators_is_correlated_without_baselines():
-    values = {"a": (0.9, 0.5), "b": (0.8, 0.7), "c": (0.7, 0.6), "random": (0.1, 0.9)}
+def of_wins(by_text: dict[str, tuple[list[float | None], list[float | None]]]) -> Card:
+    """A card of the test `matched` alone: each method's wins in each text under delete and mask."""
     findings = tuple(
         finding(
             "matched",
             m,
             "pass",
             operators_agree=True,
-            ways={"delete, words": {"value": d}, "mask, words": {"value": k}},
+            ways={
+                f"{how}, words": {"value": np.nanmean(np.array(wins, dtype=float)), "by_text": wins}
+                for how, wins in zip(("delete", "mask"), both, strict=True)
+            },
         )
-        for m, (d, k) in values.items()
+        for m, both in by_text.items()
     )
-    card = Card((TestResult("matched", findings, 1.5, 0, 0),), {"matched": "?"}, SCORES, PAIRED, FACTS)
+    return Card((TestResult("matched", findings, 1.5, 0, 0),), {"matched": "?"}, SCORES, PAIRED, FACTS)
+
+
+def test_the_order_of_methods_under_two_operators_is_correlated_without_baselines():
+    values = {"a": (0.9, 0.5), "b": (0.8, 0.7), "c": (0.7, 0.6), "random": (0.1, 0.9)}
+    card = of_wins({m: ([d, d], [k, k]) for m, (d, k) in values.items()})  # texts do not differ
     assert card.order() == (  # ranks 1, 2, 3 and 3, 1, 2: 1 - 6 (4 + 1 + 1) / (3 * 8)
-        "Rank correlation of the 3 methods' order, baselines left out: delete and mask -0.50."
+        "Rank correlation of the 3 methods' order, baselines left out: delete and mask -0.50 [-0.50, -0.50]."
     )
     assert card.order() in card.to_markdown()
     assert card.order().replace("'", "&#39;") in card.to_html()
     assert card.to_record()["operators_agree"][0]["rho"] == pytest.approx(-0.5)
+
+
+def test_the_interval_of_an_order_is_over_texts_drawn_with_all_methods():
+    rng = np.random.default_rng(3)
+    wins = rng.uniform(size=(2, 12, 4)).round(2)  # [way, text, method]
+    card = of_wins({m: tuple(wins[:, :, i].tolist()) for i, m in enumerate("abcd")})
+    (found,) = card.to_record()["operators_agree"]
+    weights = resamples(12).astype(int)
+    oracle = []
+    for drawn in weights:  # slowly: the texts themselves, as often as they were drawn
+        texts = np.repeat(np.arange(12), drawn)
+        oracle.append(spearmanr(*(w[texts].mean(0).round(9) for w in wins)).statistic)
+    assert (found["low"], found["high"]) == pytest.approx(tuple(np.nanquantile(oracle, [0.025, 0.975])))
+    assert found["rho"] == pytest.approx(spearmanr(*wins.mean(1)).statistic)
+
+
+def test_an_order_of_one_common_text_has_no_interval():
+    card = of_wins(
+        {"a": ([0.9, None], [0.9, None]), "b": ([0.8, 0.1], [0.8, 0.1]), "c": ([0.7, 0.2], [0.7, 0.2])}
+    )
+    assert card.order().endswith("delete and mask 1.00.")
 
 
 def test_all_numbers_with_an_interval_are_kept(card, tmp_path):

@@ -12,6 +12,8 @@ from rationale.trusting.contract import TrustSettings
 from rationale.trusting.run import run_tests
 from tests.helpers.trusted import ORACLE, spoilt, subject, toy
 
+NONE = np.array([])  # wins by text, which no verdict is of
+
 
 @pytest.fixture
 def methods(monkeypatch):
@@ -47,9 +49,9 @@ def test_one_text_and_one_draw(methods, tmp_path):
 
 def test_a_few_texts_with_a_large_fall_are_not_enough():
     """The mean fall is better than random (q), but half of the random rationales are not surely beaten."""
-    assert not Match(Estimate(0.515, 0.43, 0.62, 40), 0.32, 0.026, 0.03).better(0.05)
-    assert not Match(Estimate(0.9, 0.8, 0.95, 40), 2.0, 0.06, 0.06).better(0.05)
-    assert Match(Estimate(0.9, 0.8, 0.95, 40), 2.0, 0.001, 0.002).better(0.05)
+    assert not Match(Estimate(0.515, 0.43, 0.62, 40), NONE, 0.32, 0.026, 0.03).better(0.05)
+    assert not Match(Estimate(0.9, 0.8, 0.95, 40), NONE, 2.0, 0.06, 0.06).better(0.05)
+    assert Match(Estimate(0.9, 0.8, 0.95, 40), NONE, 2.0, 0.001, 0.002).better(0.05)
 
 
 def test_p_is_the_share_of_all_exchanges():
