@@ -9,7 +9,7 @@ from dataclasses import replace
 from functools import partial
 from math import inf
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import hypothesis
 import pytest
@@ -193,8 +193,31 @@ def make_classifier(
 
 
 @pytest.fixture(scope="session")
-def classifier(make_classifier: Callable[..., Classifier]) -> Classifier:
-    return make_classifier()
+def _shared(make_classifier: Callable[..., Classifier]) -> tuple[Classifier, dict[str, Any]]:
+    from tests.helpers.left_behind import state_of
+
+    made = make_classifier()
+    return made, state_of(made.model)
+
+
+@pytest.fixture(scope="session")
+def classifier(_shared: tuple[Classifier, dict[str, Any]]) -> Classifier:
+    return _shared[0]
+
+
+@pytest.fixture(autouse=True)
+def _classifier_is_left_as_it_was(request: pytest.FixtureRequest) -> Iterator[None]:
+    """What one test changes in it would fail others, far away and only in some orders: it fails here."""
+    if "_shared" not in request.fixturenames:
+        yield
+        return
+    from tests.helpers.left_behind import changed, settings, state_of
+
+    (shared, state), process = request.getfixturevalue("_shared"), settings()
+    yield
+    left = changed(state, state_of(shared.model)) + changed(process, settings())
+    shared.model.load_state_dict({name: state[name] for name in shared.model.state_dict()})
+    assert not left, f"left behind for the tests after this one: {left}"
 
 
 @pytest.fixture

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from eraser.errors import Fault, InputError
+
 
 @contextmanager
 def locked(path: Path, say: Callable[[Path], object] | None = None) -> Iterator[None]:
@@ -16,6 +18,9 @@ def locked(path: Path, say: Callable[[Path], object] | None = None) -> Iterator[
     Args:
         path: need not be there; its folder is made.
         say: called with the path before it waits.
+
+    Raises:
+        InputError: its folder may only be read.
     """
     with suppress(FileExistsError):  # a file in its place is told when it is opened
         path.parent.mkdir(parents=True)
@@ -31,7 +36,10 @@ def locked(path: Path, say: Callable[[Path], object] | None = None) -> Iterator[
 
 def _acquired(file: Path, path: Path, say: Callable[[Path], object] | None) -> int:
     while True:
-        number = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            number = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except PermissionError as error:
+            raise InputError(Fault.of(f"cannot write: {error.strerror}", path)) from None
         try:
             try:
                 fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -11,6 +11,7 @@ import sys
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from glob import escape
 from pathlib import Path
 from socket import gethostname
 from tempfile import TemporaryDirectory
@@ -43,6 +44,7 @@ def whole(path: Path) -> Iterator[Path]:
     partial = path.with_name(f".{path.name}.{os.getpid()}-{HOST}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        remove_left(path.parent, path.name)
         yield partial
         os.replace(partial, path)
     except OSError as error:
@@ -86,9 +88,9 @@ def _through(path: Path) -> Iterator[Path]:
             raise InputError(Fault.of(f"cannot write: {error.strerror or error}", path)) from None
 
 
-def remove_left(folder: Path) -> None:
-    """Remove the temporary files of this machine's killed writers from a folder."""
-    for partial in folder.glob(f".*.*-{HOST}.partial"):
+def remove_left(folder: Path, name: str | None = None) -> None:
+    """Remove the temporary files of this machine's killed writers from a folder: of one file, or all."""
+    for partial in folder.glob(f".{'*' if name is None else escape(name)}.*-{HOST}.partial"):
         try:
             os.kill(int(partial.name.split(".")[-2].split("-")[0]), 0)  # asks only whether it is there
         except ProcessLookupError:

@@ -152,6 +152,8 @@ def shapes_in(file: Path) -> Shapes:
     try:
         with regular(file), safe_open(file, "pt") as weights:  # a FIFO would be waited for
             return {name: tuple(weights.get_slice(name).get_shape()) for name in weights.keys()}  # noqa: SIM118
+    except PermissionError as error:
+        raise InputError(Fault.of(f"cannot read: {error.strerror}", file)) from None
     except (SafetensorError, OSError) as error:
         raise InputError(Fault("a safetensors file", str(error), file)) from None
 

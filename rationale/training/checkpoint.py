@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,18 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from eraser import Fault, InputError
+from eraser.files.lock import locked
+from eraser.files.owned import MANIFEST
 from eraser.files.whole import write_whole
+from eraser.progress import say
+
+
+@contextmanager
+def alone(out: Path) -> Iterator[None]:
+    """Train into a claimed folder while no other process does: two would take each other's checkpoints."""
+    waits = f"{out}: another process trains into this folder; waiting until it ends"
+    with locked(out / f"{MANIFEST}.training", lambda _: say(waits)):
+        yield
 
 
 def save_state(

@@ -41,6 +41,7 @@ from rationale.settings import digest
 from rationale.text.encode import Batch, Encoder
 from rationale.text.windows import length_batches
 from rationale.training.align import alignment_of, head_of, with_marks
+from rationale.training.checkpoint import alone
 from rationale.training.class_weights import as_tensor, by_label, say_balance, weighted, weights_of
 from rationale.training.faithful import check_mask, half_erased
 from rationale.training.loop import (
@@ -107,7 +108,11 @@ def train_dense(
     run.class_weights = as_tensor(weights, run.accelerator.device)
     record = {"training": wanted, "max_length": length, "labels": list(dataset.labels)}
     record |= by_label(weights, dataset)
-    return run.train(record, tokenizer)
+    with alone(out):
+        if is_done(out, BY, wanted, (origin,)):
+            say(f"already done: {out}")
+            return read_settings(out)
+        return run.train(record, tokenizer)
 
 
 class _Run:

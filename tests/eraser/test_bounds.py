@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import io
 import json
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from eraser import InputError
 from eraser.data.custom.options import ImportOptions
 from eraser.data.custom.read import read_custom
 from eraser.data.source import Source
@@ -234,6 +236,17 @@ def test_one_holds_a_lock_and_another_waits(tmp_path):
     thread.join()
     assert order == ["x", "one", "other"]
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_lock_in_a_folder_that_may_only_be_read_is_refused(tmp_path, monkeypatch):
+    from eraser.files.lock import locked
+
+    def denied(*_):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr(os, "open", denied)
+    with pytest.raises(InputError, match="/x: cannot write: Permission denied$"), locked(tmp_path / "x"):
+        pass
 
 
 def test_a_lock_is_let_go_by_who_is_killed(tmp_path):

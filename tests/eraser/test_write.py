@@ -337,6 +337,16 @@ def test_what_killed_writers_left_is_removed_and_nothing_else(tmp_path):
     remove_left(tmp_path / "nowhere")
 
 
+def test_a_file_written_again_takes_what_its_killed_writer_left_with_it(tmp_path):
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    ours, others = (f".{name}.{gone.pid}-{HOST}.partial" for name in ("[a].csv", "b.csv"))
+    for name in (ours, others):
+        (tmp_path / name).touch()
+    write_text(tmp_path / "[a].csv", "x")
+    assert {p.name for p in tmp_path.iterdir()} == {"[a].csv", others}
+
+
 def test_a_failure_of_something_else_meanwhile_is_not_told_as_ones_own(tmp_path):
     with pytest.raises(FileNotFoundError, match="elsewhere"), whole(tmp_path / "a.csv"):
         (tmp_path / "elsewhere").read_text()

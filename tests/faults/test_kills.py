@@ -153,6 +153,22 @@ def test_two_runs_into_one_folder(evaluate, undisturbed, tmp_path):
     assert len(parts(tmp_path)) == 18
 
 
+def test_two_trainings_into_one_folder(model_folder, tmp_path):
+    """One waits for the other: neither takes the other's checkpoints, or files that are half written."""
+    train = ("train", "dense", "--backbone", model_folder, "--epochs", 2, "--precision", "float32", "--out")
+    run(*train, tmp_path / "whole")
+    first = start(*train, tmp_path / "two", code=OFTEN)
+    while not (tmp_path / "two" / "made.json").exists():
+        assert first.poll() is None, first.communicate()
+        time.sleep(0.01)
+    second = start(*train, tmp_path / "two", code=OFTEN)
+    finish(first)
+    assert f"already done: {tmp_path / 'two'}" in finish(second)
+    one, other = (load_file(tmp_path / f / "model.safetensors") for f in ("whole", "two"))
+    assert all((one[k] == other[k]).all() for k in one)
+    assert not list((tmp_path / "two").glob(".made.json*"))
+
+
 def test_a_clock_that_goes_backwards(evaluate, undisturbed, tmp_path):
     back = "import time; begin = time.time(); time.time = lambda n=iter(range(10**9)): begin - 1000 * next(n)"
     run(*evaluate, tmp_path, code=back)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -65,6 +66,14 @@ def test_damaged_weights_are_refused(model_folder):
     file.write_bytes(file.read_bytes()[:1000])
     with pytest.raises(InputError, match=r"model\.safetensors: expected a safetensors file, got .*[Hh]eader"):
         load_classifier(model_folder)
+
+
+def test_weights_that_may_not_be_read_are_told_so(model_folder, monkeypatch):
+    def denied(path):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+    monkeypatch.setattr("rationale.hf.folder_checks.regular", denied)
+    refused(model_folder, f"{model_folder}/model.safetensors: cannot read: Permission denied")
 
 
 @pytest.mark.parametrize("name", ["../stolen.safetensors", "/stolen.safetensors", "a/b.safetensors",
