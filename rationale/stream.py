@@ -247,12 +247,13 @@ def _labels_of(label: str, kind: Kind) -> tuple[str, ...]:
     return {"class": (label,), "labels": split_labels(label), "value": ()}[kind]
 
 
-def read_stream(folder: Path, methods: Sequence[str] | None = None) -> Iterator[dict[str, Any]]:
+def read_stream(folder: str | Path, methods: Sequence[str] | None = None) -> Iterator[dict[str, Any]]:
     """Yield the rows of a finished run, in the order of the file, one part in memory at a time.
 
     Raises:
         InputError: the run is not finished, or a part does not match its name or the manifest.
     """
+    folder = Path(folder)
     for name in _parts_of(folder):
         for row in whole_part(folder, f"parts/{name}").to_pylist():
             if methods is None or row["method"] in methods:

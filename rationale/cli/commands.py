@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 import resource
 import sys
 from collections.abc import Callable, Sequence
@@ -58,6 +59,7 @@ LIGHT = frozenset(
 EXTRAS = {"ray": "ray", "streamlit": "app"} | dict.fromkeys(
     ("onnxruntime", "tokenizers", "fastapi", "uvicorn", "prometheus_client"), "serve"
 )  # of a library that is not installed; of all others models
+MOST_DIGITS = 3  # of the terminal's width in COLUMNS; help is padded to it, so a million would never end
 NO_MEMORY = "expected more memory than there is, or than a limit leaves"
 
 app = typer.Typer(
@@ -113,6 +115,8 @@ def run(command: Callable[[], object]) -> None:
     """Run a command line; each error is one line on standard error, and exit code 2."""
     if isinstance(sys.stdout, TextIOWrapper):  # a file's name or an id may be what no encoding can write
         sys.stdout.reconfigure(errors="backslashreplace")
+    if len(os.environ.get("COLUMNS", "")) > MOST_DIGITS:
+        del os.environ["COLUMNS"]
     try:
         _refuse_small_limit(sys.argv[1:2])
         command()

@@ -92,7 +92,7 @@ def evaluate_command(  # noqa: PLR0913 (one option each)
 ) -> None:
     """Score rationale methods against human evidence; an interrupted run resumes where it stopped."""
     from eraser.data.custom.options import ImportOptions
-    from eraser.load import named
+    from eraser.load import NO_RATIONALES, named
     from rationale.evaluation.choices import DEFAULT, choose
     from rationale.evaluation.plan import plan
     from rationale.explanations.of_run import read_imports
@@ -124,7 +124,7 @@ def evaluate_command(  # noqa: PLR0913 (one option each)
     RUNNERS[compute.runner](job, planned, compute.workers, compute.address)
     planned, known = _with_inside(planned) if inside else (planned, None)
     tables = write_run(planned.batches(), planned.dataset, folder, known)
-    _print_run(tables, str(planned.run.budgets[0]), folder, as_json)
+    _print_run(tables, str(planned.run.budgets[0]), folder, as_json, NO_RATIONALES in loaded.notes)
 
 
 def _with_inside(planned: Plan) -> tuple[Plan, pd.DataFrame]:
@@ -185,7 +185,8 @@ def default_model(dataset: str | None, data: Path | None) -> str:
     return str(SHIPPED)
 
 
-def _print_run(tables: Tables, budget: str, folder: Path, as_json: bool) -> None:
+def _print_run(tables: Tables, budget: str, folder: Path, as_json: bool, bare: bool) -> None:
+    """Print the answers first; that no word was marked only where it was not `bare`, and so said before."""
     from eraser.metrics.table import METRICS
     from rationale.report.page import records
     from rationale.report.summary import headline, in_words, of_answers
@@ -199,7 +200,8 @@ def _print_run(tables: Tables, budget: str, folder: Path, as_json: bool) -> None
     agreement = [c for c in AGREEMENT if c in table]
     if table[agreement].isna().all(axis=None):  # no word was marked
         table = table.drop(columns=agreement)
-        say("no human rationales in this split: agreement is left out")
+        if not bare:
+            say("no human rationales in this split: agreement is left out")
     arrows = {n: ARROWS[METRICS[n].higher_is_better] for n in map(str, table) if n in METRICS}
     heads = {n: f"{SHORT.get(n, n)} {arrows.get(n, '↓')}".strip() for n in map(str, table)}
     right = "".join(f"{in_words(row)}, n = {row['n']}; " for row in of_answers(scores))

@@ -21,7 +21,8 @@ class Scored:
     """Scores [T] of the pieces of a text: tokens, or characters of it, or both.
 
     `tokens` are in the order of the text; where `anywhere`, they are words wherever they stand in it.
-    `places` are characters of `text`, by default of the data set's own. `label` is what the tool's model
+    `places` are characters of `text`, by default of the data set's own; without them, `text` only says whose
+    the scores are. `label` is what the tool's model
     predicted, `target` the class explained, `id` the example, each where it is known. Where `picks`, a score
     above 0 says that the piece was chosen, and nothing more.
     """

@@ -119,16 +119,23 @@ def _by_id(read: Sequence[Scored], texts: Mapping[str, Text], ids: Sequence[str]
             raise InputError(Fault(f"{len(read)} ids, one for each explanation", str(len(ids))))
         yield from zip(map(str, ids), read, strict=True)
         return
-    strings = Counter(text.plain[0] for text in texts.values())
-    by_string = {text.plain[0]: id for id, text in texts.items() if strings[text.plain[0]] == 1}
-    known = [s.id if s.id is not None else by_string.get(s.text or "") for s in read]
+    strings = Counter(_unspaced(text.plain[0]) for text in texts.values())
+    by_string = {s: id for id, text in texts.items() if strings[s := _unspaced(text.plain[0])] == 1}
+    known = [s.id if s.id is not None else by_string.get(_unspaced(s.text or "")) for s in read]
     if None not in known:
         yield from ((str(id), scored) for id, scored in zip(known, read, strict=True))
         return
     if len(read) != len(texts):
-        expected = f"ids=…, or an explanation of each of the {len(texts)} examples in their order"
+        expected = (
+            f"ids=[…] of the examples explained, or an explanation of each of the {len(texts)} in order"
+        )
         raise InputError(Fault(expected, str(len(read))))
     yield from zip(texts, read, strict=True)
+
+
+def _unspaced(text: str) -> str:
+    """Return a text without its white space, of which a tool may keep less than there is."""
+    return "".join(text.split())
 
 
 def _tool(scores: Any) -> str:

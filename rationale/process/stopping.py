@@ -15,6 +15,7 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 
 LINE = "stopped; run the same command again to go on"
+ENDLESS = frozenset(("app", "serve"))  # commands that run until they are stopped, with nothing to go on with
 GRACE_S = 5.0  # after which a command that is still there ends without closing what is open
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -35,7 +36,7 @@ class _Stop:
         if self.number:  # asked twice
             os._exit(self.code)
         self.number = number
-        _say_last(LINE)
+        _say_last("stopped" if ENDLESS.intersection(sys.argv[1:2]) else LINE)
         if self.ending or _imports(frame):
             os._exit(self.code)
         self._leave_later()

@@ -196,14 +196,15 @@ def test_workers_find_the_function_too(rationale, package, tmp_path):
 
 def test_attribute_by_name(rationale, package, tmp_path):
     (tmp_path / "texts.jsonl").write_text(json.dumps({"text": "a warm but dull film"}) + "\n")
-    code, _, err = rationale(
+    code, out, err = rationale(
         "attribute", "--file", "texts.jsonl", "--model", "by_words.models:predict", "--labels", "NEG,POS",
         "--target", "POS", "--out", "out",
     )  # fmt: skip
     assert code == 0, err
-    from rationale.stream import read_stream
-
-    (row,) = read_stream(tmp_path / "out")
+    (told,) = [line for line in out.splitlines() if "read_stream" in line]
+    names: dict = {}
+    exec(told.removeprefix("to read them: "), names)  # from the folder that the command was run in
+    (row,) = names["rows"]
     assert (row["method"], row["target"]) == ("leave_one_out", "POS")
     best, worst = (row["words"][pick(range(5), key=row["scores"].__getitem__)] for pick in (max, min))
     assert (best, worst) == ("warm", "dull")

@@ -83,6 +83,7 @@ def attribute_command(  # noqa: PLR0913 (one option each)
         say(f"already done: {out}", err=True)
     RUNNERS[compute.runner](job, work, compute.workers, compute.address)
     _print_run(collect(work), out)
+    say(f"to read them: from rationale.stream import read_stream; rows = list(read_stream({str(out)!r}))")
     say_next("app", "--model", model)
 
 

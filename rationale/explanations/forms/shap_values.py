@@ -31,4 +31,5 @@ def _one(values: Any, base: Any, tokens: Any, names: Any, asked: Asked) -> Score
     found = numbers(values)
     output = None if base is None else numbers(base) + found.sum(0)
     scores, label, target = of_class(found, output, names, asked)
-    return Scored(scores, strings(tokens), label=label, target=target)
+    read = strings(tokens)
+    return Scored(scores, read, text="".join(read), label=label, target=target)  # tokens keep their spaces

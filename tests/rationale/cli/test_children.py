@@ -117,7 +117,7 @@ def test_the_viewer_opens_there_and_ends_with_its_command(hostile, kill):
         assert process.returncode == -kill
     else:
         assert process.returncode == 128 + kill
-        assert err.splitlines()[-1] == stopping.LINE
+        assert err.splitlines()[-1] == "stopped"
         assert "Traceback" not in err
 
 
@@ -225,6 +225,16 @@ def test_a_signal_that_became_something_else_on_the_way(then, after):
     code = SWALLOWED.format(then=then, after=after)
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (130, f"{stopping.LINE}\n")
+
+
+@pytest.mark.parametrize(
+    ("name", "line"), [("serve", "stopped"), ("app", "stopped"), ("trust", stopping.LINE)]
+)
+def test_what_runs_until_it_is_stopped_has_nothing_to_go_on_with(name, line):
+    code = f"import signal, sys; from rationale import cli; sys.argv = ['rationale', {name!r}]\n"
+    code += "cli.app = lambda: signal.raise_signal(signal.SIGINT)\nfrom rationale.cli import main\nmain()"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (130, f"{line}\n")
 
 
 def test_a_signal_when_all_is_done():

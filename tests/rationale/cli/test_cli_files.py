@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from eraser.load import NO_RATIONALES
 from tests.helpers.eraser.own_files import FILMS, save
 
 BARE = [{k: row[k] for k in ("text", "label")} for row in FILMS]
@@ -19,12 +20,12 @@ def test_evaluate_on_a_file_without_rationales(rationale, model_folder, kind, sp
     options = ("--model", model_folder, "--split", split, *SHORT)
     code, out, err = rationale("evaluate", "--data", f"films.{kind}", *options)
     assert code == 0, err
-    assert out.splitlines()[0] == "no human rationales in this split: agreement is left out"
+    assert [line for line in (out + err).splitlines() if "agreement" in line] == [f"note: {NO_RATIONALES}"]
     assert "token_f1" not in out
     assert "comp" in out
     record = json.loads(Path(f"runs/films-{split}/scores.json").read_text())["run"]
     assert record["settings"]["dataset"] == "films"
-    assert "no rationales: faithfulness is measured, agreement with annotators is left out" in record["notes"]
+    assert NO_RATIONALES in record["notes"]
     assert {f.name for f in Path().iterdir()} == {f"films.{kind}", "runs", "model"}  # no data set is written
 
 

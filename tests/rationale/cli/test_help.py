@@ -40,6 +40,14 @@ def test_help_imports_nothing_heavy():
     assert "--budget" in out
 
 
+@pytest.mark.parametrize("columns", ["99999999", "1" + 5000 * "0"])
+def test_help_ends_where_the_terminal_is_said_to_be_wider_than_any_is(columns, monkeypatch):
+    monkeypatch.setenv("COLUMNS", columns)
+    out, _ = light("--help")
+    assert "evaluate" in out
+    assert max(map(len, out.splitlines())) < 1000
+
+
 def test_short_and_long_help_of_every_command_are_the_same(rationale):
     whole = typer.main.get_command(app).make_context("rationale", [], resilient_parsing=True)
     for name, command in commands():

@@ -49,6 +49,17 @@ def test_shap_takes_the_class_that_base_and_values_sum_up_to():
         rationale.from_scores(shap_of(values, None, None), TEXTS)
 
 
+def test_shap_of_some_texts_in_any_order_finds_them_by_what_its_tokens_spell():
+    texts = ["A dull film.", "Warm,  moving.", "A dull film, warm."]
+    tokens = [["", "Warm", ", ", "mov", "ing", ".", ""], ["", "A ", "du", "ll ", "film", ".", ""]]
+    values = [np.array([0.0, 4.0, 0.0, 1.0, 2.0, 0.0, 0.0]), np.array([0.0, 0.0, 1.0, 2.0, 0.0, 0.0, 0.0])]
+    given = shap_of(values, None, tokens, "NEG")
+    assert list(rationale.from_scores(given, texts).examples) == ["1", "0"]
+    assert found(given, texts) == [[4.0, 0.0, 3.0, 0.0], [0.0, 3.0, 0.0, 0.0]]
+    with pytest.raises(InputError, match=r"^expected ids=\[…\] of the examples explained, or an"):
+        rationale.from_scores(given, [*texts, texts[0]])  # which of the two that read alike?
+
+
 def test_captum_tokens_with_attributions_of_each_dimension():
     values = torch.tensor(
         [[0.0, 0.0], [1.0, 2.0], [0.5, 0.5], [1.0, 0.0], [0.0, 0.0], [0.0, 1.0], [9.0, 9.0]]
@@ -164,7 +175,8 @@ def test_explanations_are_of_the_examples_that_are_named_or_whose_text_they_hold
     with pytest.raises(InputError) as error:
         rationale.from_scores(list(given.values()), sample)
     assert str(error.value) == (
-        f"expected ids=…, or an explanation of each of the {len(examples)} examples in their order, got 2"
+        "expected ids=[…] of the examples explained, or an explanation of each of the "
+        f"{len(examples)} in order, got 2"
     )
     with pytest.raises(InputError, match="expected 2 ids, one for each explanation, got 1"):
         rationale.from_scores(list(given.values()), sample, ids=ids[:1])
