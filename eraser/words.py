@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal, get_args
+from unicodedata import category
 
 from eraser.errors import Fault, InputError, short_repr
 
@@ -184,3 +185,16 @@ def _seen(gap: str) -> bool:
     import regex
 
     return regex.fullmatch(rf"{_UNSEEN}*", gap, regex.V1) is None
+
+
+def tied(words: Sequence[str], after: Sequence[str]) -> list[bool]:
+    """Return for each word whether no line may end before it: closing signs, what follows opening ones.
+
+    `after` is what stands after each word.
+
+    >>> tied(["(", "warm", ",", "dull", ")", "好", "好"], ["", "", " ", "", "", "", ""])
+    [False, True, True, False, True, False, False]
+    """
+    closes = [all(category(c) in ("Pe", "Pf", "Po") for c in word) for word in words]
+    opens = [all(category(c) in ("Ps", "Pi") for c in word) for word in words]
+    return [i > 0 and not after[i - 1] and (closes[i] or opens[i - 1]) for i in range(len(words))]

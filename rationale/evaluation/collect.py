@@ -78,18 +78,19 @@ class NotableExamples:
         told = (
             (
                 "Where methods and human rationales disagree most",
-                "mean average precision of methods but random, lowest first",
+                "Average precision, mean of all methods except random; lowest first",
                 self.far,
             ),
             (
                 "Where methods disagree most with each other",
-                f"mean Kendall's τ-b of methods but random, lowest first, {MIN_WORDS} words or more",
+                f"Kendall's τ-b, mean of all pairs of methods except random; lowest first, "
+                f"texts of {MIN_WORDS} words or more",
                 self.apart,
             ),
-            ("First examples", "with human evidence", self.marked),
+            ("First examples", "The first with human evidence", self.marked),
             (
                 "Wrong predictions",
-                f"{self.n_wrong} in all; probability of the predicted class, highest first",
+                f"{self.n_wrong} in all; with the probability of the predicted class, highest first",
                 self.wrong,
             ),
         )

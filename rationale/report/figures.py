@@ -121,8 +121,8 @@ FIGURES = {
     ),
     "faithfulness": Drawing(
         faithfulness_figure,
-        "Mean drop of the predicted class's probability (of the label explained where a text has several, of "
-        "the number itself where a model gives one) without, and with only, the best words.",
+        "How far the answer falls without the best words, and with the best words alone. Means over examples "
+        "of the predicted class's probability, of the explained label's, or of the number a model gives.",
         lambda tables, budget: tables.curves,
     ),
     "methods": Drawing(

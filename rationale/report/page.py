@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from math import isnan, log10
 from typing import Any, NamedTuple
 
@@ -65,7 +66,7 @@ def render(
     """Return the report as one HTML page, every text escaped."""
     scores, paired, budgets = tables.scores, tables.paired, facts["budgets"]
     settings = facts["settings"]
-    figures = {n: (FIGURES[n].says, base64.b64encode(data).decode()) for n, data in images.items()}
+    figures = {n: _figure(FIGURES[n].says, data) for n, data in images.items()}
     return fragment(
         TEMPLATE,
         facts=facts,
@@ -88,6 +89,11 @@ def render(
         people=[(n, ANNOTATOR_TABLES[n][1], list(t), records(t)) for n, t in people.items()],
         command=command_of(settings),
     )
+
+
+def _figure(says: str, data: bytes) -> tuple[str, str, str]:
+    """Return what is said below a figure, its picture, and its title: its first sentence."""
+    return says, base64.b64encode(data).decode(), re.split(r"(?<=\?)|\.", says)[0]
 
 
 def records(table: pd.DataFrame) -> list[dict[str, Any]]:

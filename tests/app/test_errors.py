@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from rationale_viewer.compute.agreement import ScoredExample, pairwise_f1
 from rationale_viewer.compute.errors import deciding, deciding_words, surest_first
+from rationale_viewer.pages.errors import says_first
 
 from tests.helpers.app.pages import markup
 
@@ -43,6 +44,13 @@ def test_words_are_counted_in_errors_and_in_right_ones():
         {"word": "film", "wrong": 1, "of_wrong": 0.25, "right": 0, "of_right": 0.0},
     ]
     assert deciding_words(JUDGED[1:2], {"b": WORDS}).empty
+
+
+def test_a_word_is_named_only_where_it_decides_again_and_again():
+    table = deciding_words(JUDGED, {j.id: WORDS for j in JUDGED})
+    assert says_first(table.iloc[0], 4, 2) == "“dull” decides 2 of 4 errors, and 1 of 2 right answers."
+    assert says_first(table.iloc[1], 4, 2) == "No word decides more than one of the 4 errors."
+    assert says_first(table.iloc[1], 1, 2) == "“film” decides 1 of 1 errors, and 0 of 2 right answers."
 
 
 def test_annotators_agreement_is_the_f1_of_every_two():

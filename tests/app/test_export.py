@@ -89,3 +89,12 @@ def test_marks_have_a_colour_on_paper(kind):
 
 def test_icon_is_drawn_here():
     assert icon().size == (32, 32)
+
+
+def test_latex_strikes_out_what_was_taken_out_and_frames_what_is_new():
+    text = export.as_latex(("joy", "bo_re", "film"), ["#a5decb"] * 3, "t", None, {0: "out", 1: "new"})
+    assert text.splitlines()[1].endswith(r"\usepackage[normalem]{ulem}")
+    assert text.splitlines()[3:] == [
+        r"\sout{joy}", r"\fbox{\strut bo\_re}", r"\colorbox[HTML]{A5DECB}{\strut film}", r"\par}",
+    ]  # fmt: skip
+    assert "ulem" not in export.as_latex(("joy",), ["#a5decb"], "t")

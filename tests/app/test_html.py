@@ -177,3 +177,11 @@ def test_words_stand_as_they_do_in_the_text():
         shown = re.sub(r"<(?!br)[^>]*>", "", str(body))
         assert shown == "慢，好<br>film, x"
     assert " <span" not in str(html.highlighted(words, scores(6), [(w,) for w in words], after=[""] * 6))
+
+
+def test_no_line_ends_before_a_sign_that_closes():
+    drawn = html.highlighted(
+        ("so", "(", "dull", ")", ",", "no"), np.zeros(6), [()] * 6, after=[" ", "", "", "", " ", ""]
+    )
+    runs = re.findall(r'<span class="tied">(.*?</span>)</span>', drawn)
+    assert [re.findall("<bdi>(.*?)</bdi>", run) for run in runs] == [["(", "dull", ")", ","]]

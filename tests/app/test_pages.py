@@ -6,7 +6,10 @@ import re
 import shutil
 
 import pytest
+from rationale_viewer.compute import cached
+from rationale_viewer.compute.edits import Flip
 from rationale_viewer.compute.opening import CHIPS
+from rationale_viewer.pages.explain import files
 from rationale_viewer.pages.explain.given import OWN
 from rationale_viewer.session.start import VARIABLE, LaunchConfig
 from streamlit.testing.v1 import AppTest
@@ -58,6 +61,7 @@ def test_chips_fill_the_box(open_app):
         checked(keyed(at.get("pills"), "chip").set_value(chip.name).run())
         assert keyed(at.text_area, "text").value == chip.text
         assert ("A reader would say" in markup(at)) == (chip.label is not None)
+        assert ("Readers may say either." in markup(at)) == (chip.label is None)
     checked(keyed(at.text_area, "text").set_value("My own text .").run())
     assert "A reader would say" not in markup(at)
 
@@ -132,6 +136,36 @@ def test_exports_are_offered(open_app):
     keyed(at.text_area, "text").set_value(TEXT).run()
     offered = ["HTML", "LaTeX", "JSONL", "PNG", "SVG", "Layers, GIF", "Layers, WebP", "Layers, HTML"]
     assert [b.proto.label for b in at.get("download_button")] == offered
+
+
+def test_files_hold_the_text_as_the_reader_changed_it(open_app, monkeypatch):
+    made = {}
+    monkeypatch.setattr(files, "offer", lambda found, stem: made.update(found))
+    at = open_app()
+    keyed(at.text_area, "text").set_value("A warm film.").run()
+    assert "taken out" not in made["HTML"][0]()
+    before = re.search("<h1>.*: (.*)</h1>", made["HTML"][0]()).group(1)
+    out = next(m for m in at.multiselect if m.key.startswith("out-"))
+    checked(out.set_value([1]).run())
+    page, picture, latex = (made[kind][0]() for kind in ("HTML", "SVG", "LaTeX"))
+    assert '<span class="w out" data-i="1" title="warm · taken out">' in page
+    assert f"with 1 word deleted; before: {before}</h1>" in page
+    assert f"with 1 word deleted; before: {before}</text>" in picture
+    assert r"\sout{warm}" in latex
+
+
+def test_a_minimal_flip_can_be_undone_at_once(open_app, monkeypatch):
+    monkeypatch.setattr(cached, "flip", lambda *_: Flip((1,), "NEG", True))
+    at = open_app()
+    keyed(at.text_area, "text").set_value("A warm film.").run()
+    assert keyed(at.button, "undo").disabled
+    assert keyed(at.button, "start-over").disabled
+    checked(keyed(at.button, "flip").click().run())
+    assert next(m for m in at.multiselect if m.key.startswith("out-")).value == [1]
+    assert not keyed(at.button, "undo").disabled
+    assert not keyed(at.button, "start-over").disabled
+    checked(keyed(at.button, "undo").click().run())
+    assert next(m for m in at.multiselect if m.key.startswith("out-")).value == []
 
 
 def test_text_is_never_markup(open_app):

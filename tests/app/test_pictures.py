@@ -12,7 +12,7 @@ from rationale_viewer.view import html
 from rationale_viewer.view.picture import animation, card
 from rationale_viewer.view.picture.card import Box, Card, Label, as_png, as_svg, laid_out
 
-from rationale.templates.palette import GONE, shade
+from rationale.templates.palette import BAR, GONE, PAPER, shade
 
 WORDS = ("A", "warm", "<b>film</b>", "&", "日本", "\x07bell", "x" * 300)
 CARD = Card("POS 0.982", "movies · survivors", WORDS, [1, 8, -3, 0, 2, 0, 4], speaks="POS")
@@ -22,7 +22,9 @@ KEPT = np.array([[True] * 7, [False, True, True] + [False] * 4, [False, True] + 
 def test_every_word_is_on_the_card_in_its_colour_and_inside_it():
     layout = laid_out(CARD)
     labels = {item.text: item for item in layout.items if isinstance(item, Label)}
-    assert {"POS 0.982", "movies · survivors", "for POS", "against POS", *WORDS[:5]} <= set(labels)
+    assert {"POS 0.982", "movies · survivors", "speaks for POS", "speaks against POS", *WORDS[:5]} <= set(
+        labels
+    )
     colours = [item.colour for item in layout.items if isinstance(item, Box)]
     assert colours[:3] == [shade(1).light, shade(8).light, shade(-3).light]
     for item in labels.values():
@@ -44,6 +46,24 @@ def test_words_that_a_layer_dropped_are_pale():
     assert words["b"] == GONE.light != words["a"]
     violet, boxes = shade(8, signed=False).light, [i for i in layout.items if isinstance(i, Box)]
     assert [box.colour for box in boxes].count(violet) == 2  # word, legend
+
+
+def test_words_that_were_taken_out_are_struck_out_and_new_ones_framed():
+    marks = {0: "out", 1: "new"}
+    layout = laid_out(Card("NEG", "m", ("joy", "bore", "film"), [8, 8, 0], marks=marks))
+    words = {i.text: i for i in layout.items if isinstance(i, Label)}
+    boxes = [i for i in layout.items if isinstance(i, Box) and i.y < words["joy"].y + 30]
+    line, frame, inside = sorted(boxes, key=lambda box: box.x)
+    assert (line.x, line.y, line.width) == (words["joy"].x, words["joy"].y, words["joy"].width)
+    assert [b.colour for b in (line, frame, inside)] == [GONE.light, BAR.light, PAPER.light]
+    assert words["joy"].colour == GONE.light != words["bore"].colour
+    as_png(Card("NEG", "m", ("joy", "bore"), [8, 8], marks=marks))
+
+
+def test_a_legend_says_the_same_as_the_page():
+    said = [i.text for i in laid_out(Card("NEG", "m", ("a",), [1])).items if isinstance(i, Label)]
+    assert said[-1] == "the stronger, the more it counts, for or against"
+    assert said[-1] in html.score_legend(None)
 
 
 def test_svg_is_xml_without_markup_of_others_and_as_large_as_the_png():

@@ -52,7 +52,7 @@ def test_a_first_walk(open_page, size, theme):
     words(page).filter(has_text=re.compile("^joy$")).click()
     page.get_by_text("With 1 word deleted").wait_for()
     settled(page)
-    assert re.match(r"(POS|NEG) 0\.\d{3} \([+-]0\.\d{3}\)", page.locator(".beside .now").inner_text())
+    assert re.match(r"(POS|NEG) 0\.\d{3} \([+-]0\.\d{3}\)", page.locator(".beside .answer-now").inner_text())
     shoot(page, f"clicked-{size}-{theme}")
     page.get_by_label("Replace the word by").fill("bore")
     page.get_by_label("Replace the word by").press("Enter")

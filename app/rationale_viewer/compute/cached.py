@@ -45,7 +45,7 @@ ENTRIES = 256
 COST_ROUNDS = 3
 
 
-@st.cache_resource(hash_funcs=BY_CONTENT, show_spinner="Trying the methods …")
+@st.cache_resource(hash_funcs=BY_CONTENT, show_spinner="Finding out which methods fit this model …")
 def fits(held: LoadedModel) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return the methods that fit a model, and a line for each that does not."""
     return suited(held)

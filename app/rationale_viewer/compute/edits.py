@@ -41,6 +41,22 @@ class Edits:
     def __bool__(self) -> bool:
         return bool(self.out or self.new)
 
+    @property
+    def marks(self) -> dict[int, str]:
+        """How the words that were changed are drawn: "out" or "new", by the index of the word."""
+        return dict.fromkeys(self.out, "out") | dict.fromkeys(dict(self.new), "new")
+
+    @property
+    def told(self) -> str:
+        """What was changed, in words.
+
+        >>> Edits((0, 4), ((2, "warm"),), "mask").told
+        '2 words masked and 1 word replaced'
+        """
+        past = {"delete": "deleted", "mask": "masked"}[self.how]
+        counts = ((len(self.out), past), (len(self.new), "replaced"))
+        return " and ".join(f"{n} word{'s' * (n > 1)} {what}" for n, what in counts if n)
+
 
 @dataclass(frozen=True)
 class Flip:

@@ -164,7 +164,7 @@ def _facts(one: ScoredExample) -> list[tuple[str, str, str]]:
     n = len(one.gold)
     facts = [
         (f"{int(one.gold.sum())} of {n}", "words annotators marked", f"{one.gold.mean():.0%}"),
-        (f"{int(one.selected.sum())} of {n}", "words of the model", f"{one.selected.mean():.0%}"),
+        (f"{int(one.selected.sum())} of {n}", "words the method picked", f"{one.selected.mean():.0%}"),
     ]
     for metric, name in NAMES.items():
         value = one.agreement[metric]

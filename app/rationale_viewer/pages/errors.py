@@ -50,23 +50,29 @@ def _grouped(table: pd.DataFrame, n_wrong: int, n_right: int) -> str:
     if table.empty:
         st.caption("No word has a score for the predicted class.")
         return ANY
-    first = table.iloc[0]
-    told = (
-        f"“{first.word}” decides {first.wrong} of {n_wrong} errors, and {first.right} of {n_right} "
-        "right ones. A word decides where its score is the highest of the text."
-    )
-    st.html(html.note(told))
+    told = says_first(table.iloc[0], n_wrong, n_right)
+    st.html(html.note(f"{told} A word decides where its score is the highest of the text."))
     heads: dict[str, Any] = {
         "word": "word",
         "wrong": f"decides errors, of {n_wrong}",
         "of_wrong": _share("share of errors"),
-        "right": f"decides right ones, of {n_right}",
-        "of_right": _share("share of right ones"),
+        "right": f"decides right answers, of {n_right}",
+        "of_right": _share("share of right answers"),
     }
     shown = table.assign(of_wrong=100 * table.of_wrong, of_right=100 * table.of_right)
     st.dataframe(shown, hide_index=True, column_config=heads)
     chosen: str = st.selectbox("Errors decided by", [ANY, *table.word], key="decided-by")
     return chosen
+
+
+def says_first(first: Any, n_wrong: int, n_right: int) -> str:
+    """Return what the first row of the table says: a word that decides again and again, or that none does."""
+    if first.wrong == 1 < n_wrong:
+        return f"No word decides more than one of the {n_wrong} errors."
+    return (
+        f"“{first.word}” decides {first.wrong} of {n_wrong} errors, "
+        f"and {first.right} of {n_right} right answers."
+    )
 
 
 def _share(head: str) -> Any:
@@ -78,7 +84,8 @@ def _drawn(
 ) -> None:
     """Draw errors with their words coloured, the surest first."""
     signed = METHODS[method].signed if method in METHODS else True
-    st.html(html.note(f"{len(shown)} errors, the {min(AT_ONCE, len(shown))} surest are shown."))
+    more = f"the {AT_ONCE} that the model is surest of" if len(shown) > AT_ONCE else "the surest first"
+    st.html(html.note(f"{len(shown)} error{'s' * (len(shown) != 1)}, {more}."))
     st.html(html.score_legend("the predicted class" if signed else None))
     for place, one in enumerate(islice(shown, AT_ONCE)):
         word = deciding(one, words[one.id])

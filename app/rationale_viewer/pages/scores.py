@@ -175,7 +175,12 @@ def _table(runs: Sequence[RunTables], budget: str) -> None:
     says += f", {better} is better" if better else ""
     says += "; low and high: 95 % interval; methods that share a rank (1=) may differ at random."
     st.html(html.note(f"{says} Click a column to sort."))
-    st.dataframe(rows[shown], hide_index=True, column_config=_three(rows), height=_whole(rows))
+    st.dataframe(
+        rows[shown],
+        hide_index=True,
+        column_config=_three(rows) | {"left_out": "left out"},
+        height=_whole(rows),
+    )
     _file("scores", scores)
 
 

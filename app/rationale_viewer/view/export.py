@@ -36,16 +36,25 @@ def as_html(title: str, legend: Markup, body: Markup) -> str:
 
 
 def as_latex(
-    words: Sequence[str], shades: Sequence[str], title: str, after: Sequence[str] | None = None
+    words: Sequence[str],
+    shades: Sequence[str],
+    title: str,
+    after: Sequence[str] | None = None,
+    marks: Mapping[int, str] | None = None,
 ) -> str:
     r"""Return a fragment for a document with \usepackage[T1]{fontenc} and \usepackage{xcolor}.
 
-    `after` is what stands after each word; default a space.
+    `after` is what stands after each word; default a space. `marks` are words that were taken out ("out"),
+    which are struck out by \usepackage[normalem]{ulem}, or put in another's place ("new"), which are framed.
     """
-    head = f"% {' '.join(title.split())}\n% \\usepackage[T1]{{fontenc}} \\usepackage{{xcolor}}\n"
+    packages = "\\usepackage[T1]{fontenc} \\usepackage{xcolor}" + " \\usepackage[normalem]{ulem}" * bool(
+        marks
+    )
+    head = f"% {' '.join(title.split())}\n% {packages}\n"
     set_ = r"{\setlength{\fboxsep}{1.5pt}\raggedright" + "\n"
     ends = map(_latex_gap, [" "] * len(words) if after is None else after)
-    body = "".join(word + end for word, end in zip(map(_latex_word, words, shades), ends, strict=True))
+    each = [_latex_word(*one, (marks or {}).get(i)) for i, one in enumerate(zip(words, shades, strict=True))]
+    body = "".join(word + end for word, end in zip(each, ends, strict=True))
     return head + set_ + body + "\\par}\n"
 
 
@@ -53,8 +62,10 @@ def _latex_gap(between: str) -> str:
     return "\\newline\n" if "\n" in between else "\n" if any(map(str.isspace, between)) else "%\n"
 
 
-def _latex_word(word: str, colour: str) -> str:
+def _latex_word(word: str, colour: str, how: str | None = None) -> str:
     text = word.translate(LATEX)
+    if how is not None:
+        return rf"\sout{{{text}}}" if how == "out" else rf"\fbox{{\strut {text}}}"
     return text if colour == PAPER.light else rf"\colorbox[HTML]{{{colour[1:].upper()}}}{{\strut {text}}}"
 
 

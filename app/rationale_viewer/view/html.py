@@ -13,10 +13,12 @@ import numpy as np
 from markupsafe import Markup
 
 from eraser.types import Floats, Mask
+from eraser.words import tied
 from rationale.templates.palette import STEPS, step_class, variables
 
 CHANGED = {"out": "taken out", "new": "put in another word's place"}
 COMPARED = {"was": "taken out or replaced in the other version", "now": "masked or put in"}  # still coloured
+USED = "the stronger, the more it counts, for or against"  # what colours without a sign mean
 TOLD = {"hit": "annotators and model", "missed": "annotators only", "extra": "model only"}
 
 
@@ -174,13 +176,7 @@ def score_legend(label: str | None, fading: bool = False, unsigned: Sequence[str
         items.append(_ramp(range(-1, -STEPS - 1, -1), f"speaks against {label}"))
     if label is None or unsigned:
         of = f" ({', '.join(unsigned)})" if unsigned and label is not None else ""
-        items.append(
-            _ramp(
-                range(1, STEPS + 1),
-                f"the stronger, the more it counts, for or against{of}",
-                signed=False,
-            )
-        )
+        items.append(_ramp(range(1, STEPS + 1), f"{USED}{of}", signed=False))
     if fading:
         items.append(Markup('<b class="w gone">{}</b> {}').format("word", "dropped by the model"))
     return legend(items)
@@ -308,8 +304,19 @@ def _text(shown: Sequence[WordMarkup], after: Sequence[str] | None = None) -> Ma
     each = [_word(one, i) for i, one in enumerate(shown)]
     if after is None:
         return Markup('<div class="text">{}</div>').format(Markup(" ").join(each))
-    words = Markup("").join(word + _gap(gap) for word, gap in zip(each, after, strict=True))
-    return Markup('<div class="text close">{}</div>').format(words)
+    runs: list[tuple[list[Markup], str]] = []  # words between which no line ends, what stands after them
+    for word, gap, to_last in zip(each, after, tied([one.text for one in shown], after), strict=True):
+        if to_last:
+            runs[-1] = ([*runs[-1][0], word], gap)
+        else:
+            runs.append(([word], gap))
+    return Markup('<div class="text close">{}</div>').format(
+        Markup("").join(_run(run) + _gap(gap) for run, gap in runs)
+    )
+
+
+def _run(words: Sequence[Markup]) -> Markup:
+    return Markup('<span class="tied">{}</span>').format(Markup("").join(words)) if words[1:] else words[0]
 
 
 def _gap(between: str) -> Markup:

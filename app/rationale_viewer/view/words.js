@@ -99,7 +99,7 @@ function showLayers(state, layers) {
 // ---- beside the word that was clicked: what the model says now, and words to put in its place
 
 function besideBox(state) {
-  const says = made('p', { className: 'now' });
+  const says = made('p', { className: 'answer-now' });
   const field = made('input', { type: 'text', maxLength: 60, placeholder: 'another word' });
   field.setAttribute('aria-label', 'Replace the word by');
   const replace = made('button', { type: 'submit', textContent: 'Replace' });

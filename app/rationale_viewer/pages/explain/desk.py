@@ -129,10 +129,12 @@ def changes(held: LoadedModel, given: Given, reading: ModelReading, dial: float)
     )  # fmt: skip
     mode = cast(ErasureMode, how or "delete")
     with st.container(horizontal=True, key="edit", gap="small", vertical_alignment="center"):
-        _undo(desk)
+        back = st.container(horizontal=True, gap="small", width="content")
         flip = reading.kind == "class" and _flip(desk, held, given, mode, dial)
         st.toggle("Two versions", key="versions", persist_state="session", disabled=not desk.edits(),
                   help="The text as it was beside the text as it is, each with its own colours.")  # fmt: skip
+    with back:  # drawn after the flip, which can be taken back at once
+        _undo(desk)
     if flip:
         _say_flip(cached.flip(held, given, mode, dial), reading, desk.edits(mode))
     if len(desk.words) <= MOST_LISTED:
@@ -170,5 +172,5 @@ def _say_flip(found: Flip | None, reading: ModelReading, edits: Edits) -> None:
         st.html(html.note(f"No words were found whose removal changes {reading.label}."))
     elif edits.out == found.words and not edits.new:
         words, n = ", ".join(reading.words[i] for i in found.words), len(found.words)
-        least = "no fewer do" if found.surely else "the fewest found; there may be fewer"
+        least = "no fewer do" if found.surely else "fewer may do, but none were found"
         st.html(html.note(f"Without {n} word{'s' * (n > 1)} ({words}) the answer is {found.label}: {least}."))

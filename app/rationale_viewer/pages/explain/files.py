@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TypeVar
 
 import numpy as np
 import streamlit as st
 from markupsafe import Markup
 
-from eraser.types import Mask
+from eraser.types import Kind, Mask
 from rationale.budgets import share_of, top_words
 from rationale.settings import THRESHOLD
-from rationale_viewer.compute.explain import ModelReading, Scored, text_of
+from rationale_viewer.compute.edits import replaced
+from rationale_viewer.compute.explain import Scored, text_of
 from rationale_viewer.pages.explain.asked import Explained
 from rationale_viewer.view import export, html
 from rationale_viewer.view.copy_link import copy_link
@@ -23,18 +24,23 @@ T = TypeVar("T")
 SHARE = 0.2  # of the words, as a rationale of a method that only ranks
 
 
-def offer_files(model_name: str, shown: Explained, layer: int) -> None:
-    """Offer the address and the files."""
+def offer_files(model_name: str, shown: Explained, layer: int, answers: Mapping[str, float]) -> None:
+    """Offer the address and the files; `answers` are to the text as the reader changed it."""
     with st.container(horizontal=True, key="share", gap="small"):
         copy_link()
-        offer(_files(model_name, shown, layer), shown.asked.method)
+        offer(_files(model_name, shown, layer, answers), shown.asked.method)
 
 
-def _files(model_name: str, shown: Explained, layer: int) -> dict[str, tuple[Callable[[], str | bytes], str]]:
+def _files(
+    model_name: str, shown: Explained, layer: int, answers: Mapping[str, float]
+) -> dict[str, tuple[Callable[[], str | bytes], str]]:
     """Return what makes each file, and its ending."""
     given, reading, scored, asked = shown.given, shown.reading, shown.scored, shown.asked
-    words, scores, label = reading.words, scored.scores, shown.label
-    title = f"{model_name}, {asked.method}: {_told(reading)}"
+    words, marks = replaced(given, dict(shown.edits.new)).words, shown.edits.marks
+    scores, label = scored.scores, shown.label
+    answer, before = told(reading.kind, answers), told(reading.kind, reading.probs)
+    was = f"with {shown.edits.told}; before: {before}"
+    title = f"{model_name}, {asked.method}: {answer}" + (f", {was}" if marks else "")
     if label != reading.label and reading.kind != "value":
         title += f", explained: {label}"
     legend = html.score_legend(label if scored.signed else None)
@@ -43,9 +49,7 @@ def _files(model_name: str, shown: Explained, layer: int) -> dict[str, tuple[Cal
     now = None if kept is None or not layer else kept[layer]
 
     def body(still: Mask | None) -> Markup:
-        coloured = html.highlighted(
-            words, scores, reading.pieces, still, after=given.after, signed=scored.signed
-        )
+        coloured = html.highlighted(words, scores, reading.pieces, still, marks, given.after, scored.signed)
         return coloured if given.query is None else html.note(given.query) + coloured
 
     def line() -> str:
@@ -53,11 +57,12 @@ def _files(model_name: str, shown: Explained, layer: int) -> dict[str, tuple[Cal
         return export.as_jsonl(text_of(*given), reading.label, reading.probs, scores, selected)
 
     def latex() -> str:
-        return export.as_latex(words, export.shades_of(html.steps(scores), scored.signed), title, given.after)
+        shades = export.shades_of(html.steps(scores), scored.signed)
+        return export.as_latex(words, shades, title, given.after, marks)
 
     one = card.Card(
-        _told(reading), f"{model_name} · {asked.method}", words, html.steps(scores), given.after,
-        label if scored.signed else None, now,
+        answer, f"{model_name} · {asked.method}" + (f" · {was}" if marks else ""), words, html.steps(scores),
+        given.after, label if scored.signed else None, now, marks=marks,
     )  # fmt: skip
     files: dict[str, tuple[Callable[[], str | bytes], str]] = {
         "HTML": (lambda: export.as_html(title, legend, body(now)), "html"),
@@ -77,12 +82,19 @@ def _files(model_name: str, shown: Explained, layer: int) -> dict[str, tuple[Cal
     return files
 
 
-def _told(reading: ModelReading) -> str:
-    """Return in a line what the model says."""
-    if reading.kind == "class":
-        return f"{reading.label} {reading.probs[reading.label]:.3f}"
-    predicted = {x: p for x, p in reading.probs.items() if reading.kind == "value" or p > THRESHOLD}
-    return ", ".join(f"{label} {p:.3f}" for label, p in predicted.items()) or "no label"
+def told(kind: Kind, answers: Mapping[str, float]) -> str:
+    """Return in a line what the model says.
+
+    >>> told("class", {"NEG": 0.25, "POS": 0.75}), told("labels", {"joy": 0.75, "fear": 0.25})
+    ('POS 0.750', 'joy 0.750')
+    """
+    said = answers
+    if kind == "class":
+        label = max(answers, key=lambda name: answers[name])
+        said = {label: answers[label]}
+    elif kind == "labels":
+        said = {label: p for label, p in answers.items() if p > THRESHOLD}
+    return ", ".join(f"{label} {p:.3f}" for label, p in said.items()) or "no label"
 
 
 def _top(scored: Scored) -> Mask:

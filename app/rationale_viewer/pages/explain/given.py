@@ -18,7 +18,7 @@ from rationale_viewer.session.opened import SHIPPED_NAME, Session, complain, may
 from rationale_viewer.session.state import LoadedData
 from rationale_viewer.view import html
 
-OWN = "your own text"
+OWN = "choose an example"
 BY_ITSELF = "auto"
 CUTTING = {
     BY_ITSELF: "as the text needs",
@@ -37,7 +37,10 @@ TOO_LONG = (
 
 @dataclass(frozen=True)
 class InHand:
-    """The text, and the label that people give it where that is known: of an example, or of a chip."""
+    """The text, and the label that people give it where that is known: of an example, or of a chip.
+
+    `meaning` is what the label means; of a text without one label, what people say of it.
+    """
 
     given: Given
     label: str | None = None
@@ -164,8 +167,9 @@ def _in_hand(
         if own:
             return InHand(_cut(typed, how, query), example.label, "Annotators say")
     chip = chips.get(st.session_state.get("chip") or "")
-    if chip is not None and typed == chip.text and chip.label is not None:
-        return InHand(_cut(typed, how, query), chip.label, "A reader would say", MEANS[chip.label])
+    if chip is not None and typed == chip.text:
+        meaning = "Readers may say either." if chip.label is None else MEANS[chip.label]
+        return InHand(_cut(typed, how, query), chip.label, "A reader would say", meaning)
     return InHand(_cut(typed, how, query))
 
 

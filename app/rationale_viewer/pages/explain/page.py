@@ -13,7 +13,7 @@ from rationale_viewer.compute.edits import Edits, replaced
 from rationale_viewer.compute.explain import Given, ModelReading, text_of
 from rationale_viewer.pages.explain.asked import Explained, asked_of
 from rationale_viewer.pages.explain.desk import Desk, changes
-from rationale_viewer.pages.explain.files import offer_files
+from rationale_viewer.pages.explain.files import offer_files, told
 from rationale_viewer.pages.explain.given import InHand, text_in_hand
 from rationale_viewer.pages.explain.speed import speed_facts
 from rationale_viewer.pages.explain.words import draw_words, versions
@@ -36,6 +36,8 @@ def explain_page(opened: Session) -> None:
         box.info("Type or paste a text, or take an example; its words are coloured by what the model used.")
         return
     text_of(*given)  # refuses one that is too long before anything is drawn
+    with verdict:  # where the answer comes it is told what is waited for
+        cached.fits(held)
     asked = asked_of(held, controls, speed)
     reading, desk = cached.reading(held, given, asked.dial), Desk(given.words)
     desk.from_address()
@@ -55,7 +57,7 @@ def explain_page(opened: Session) -> None:
         with both:
             versions(shown, _said(reading, reading.probs, None), _said(reading, after, reading.probs))
     with files:
-        offer_files(opened.model_name, shown, layer)
+        offer_files(opened.model_name, shown, layer, after or reading.probs)
     with speed:
         if speed.open:
             speed_facts(shown)
@@ -78,10 +80,12 @@ def _answer(text: Explained, after: Answers | None, hand: InHand) -> Markup:
     shown, before = (reading.probs, None) if after is None else (after, reading.probs)
     notes = []
     if after is not None:
-        notes.append(f"With {_what_changed(text.edits)}; the change is at the right.")
+        notes.append(f"With {text.edits.told}; the change is at the right.")
     elif hand.label is not None and reading.kind == "class":
         how = "the model agrees" if hand.label == reading.label else "the model is wrong"
         notes.append(f"{hand.whose} {hand.label}{hand.meaning}: {how}.")
+    elif hand.meaning:
+        notes.append(hand.meaning)
     if reading.kind == "labels":
         notes.append(f"The words below are explained for {explained}; labels above {THRESHOLD:g} are said.")
     elif explained != reading.top:
@@ -105,17 +109,9 @@ def _said(reading: ModelReading, shown: Answers, before: Answers | None) -> Mark
     return html.verdict(label, shown[label])
 
 
-def _what_changed(edits: Edits) -> str:
-    n_out, n_new, past = len(edits.out), len(edits.new), {"delete": "deleted", "mask": "masked"}[edits.how]
-    parts = [f"{n} word{'s' * (n > 1)} {what}" for n, what in ((n_out, past), (n_new, "replaced")) if n]
-    return " and ".join(parts)
-
-
 def _in_a_line(reading: ModelReading, after: Answers | None) -> str:
-    """Return the answer as it stands beside a word."""
-    now = reading.probs if after is None else after
-    if reading.kind == "labels":
-        return ", ".join(f"{x} {p:.3f}" for x, p in now.items() if p > THRESHOLD) or "no label"
-    label = max(now, key=lambda name: now[name])
-    change = round(now[label] - reading.probs[label], 3) + 0.0
-    return f"{label} {now[label]:.3f}" + ("" if after is None else f" ({change:+.3f})")
+    """Return the answer as it stands beside a word, with how far it moved."""
+    if after is None or reading.kind == "labels":
+        return told(reading.kind, after or reading.probs)
+    label = max(after, key=lambda name: after[name])
+    return f"{told(reading.kind, after)} ({round(after[label] - reading.probs[label], 3) + 0.0:+.3f})"

@@ -24,7 +24,7 @@ def draw_words(shown: Explained, desk: Desk, says: str) -> int:
     `says` is what stands beside the word that was clicked last.
     """
     reading, edits, given = shown.reading, shown.edits, shown.given
-    marks = dict.fromkeys(edits.out, "out") | dict.fromkeys(dict(edits.new), "new")
+    marks = edits.marks
     words = replaced(given, dict(edits.new)).words
     scores = {m: shown.found[m].scores for m in shown.asked.methods}
     unsigned = [m for m in scores if not shown.found[m].signed]

@@ -61,7 +61,7 @@ def as_html(title: str, body: Markup, legend: Markup, kept: Mask) -> str:
     Where a reader wants no motion, the page stands still with the last layer's words.
     """
     head = Markup("<h1>{}</h1>").format(title)
-    box = Markup('<p><input type="checkbox" id="stop"> <label for="stop">stand still</label></p>')
+    box = Markup('<p><input type="checkbox" id="stop"> <label for="stop">pause</label></p>')
     return str(page(title, head + legend + box + body, _motion(kept)))
 
 

@@ -6,8 +6,8 @@ signs that the font lacks are boxes in the PNG.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cache
 from io import BytesIO
 from pathlib import Path
@@ -17,10 +17,11 @@ from markupsafe import Markup
 from PIL import Image, ImageDraw, ImageFont
 
 from eraser.types import Mask
-from rationale.templates.palette import GONE, INK, PAPER, STEPS, shade
+from rationale.templates.palette import BAR, GONE, INK, PAPER, STEPS, shade
+from rationale_viewer.view.html import USED
 
 WIDTH, LEAST = 1200, 630  # pixels: what chats show uncut
-MARGIN, LINE, SIZE, PAD = 56, 46, 26, 6
+MARGIN, LINE, SIZE, PAD, EDGE = 56, 46, 26, 6, 2
 LINES = 14  # of the text; what does not fit is counted
 HEAD, BODY, SMALL = 46, SIZE, 20  # sizes of letters
 FONTS = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
@@ -31,7 +32,8 @@ FACES = {False: "DejaVuSans.ttf", True: "DejaVuSans-Bold.ttf"}
 class Card:
     """What is shown: the answer, whose it is, the words with their shades, what stands after each word.
 
-    `speaks` is the class that signed shades speak for; `kept` are the words that a layer still works on.
+    `speaks` is the class that signed shades speak for; `kept` are the words that a layer still works on;
+    `marks` are words that were taken out ("out") or put in another's place ("new"), by their index.
     """
 
     answer: str
@@ -42,6 +44,7 @@ class Card:
     speaks: str | None = None
     kept: Mask | None = None
     foot: str = ""
+    marks: Mapping[int, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -131,8 +134,14 @@ def _placed(card: Card, top: float) -> Iterator[Box | Label]:
 
 
 def _word(card: Card, i: int, word: str, x: float, y: float, width: float) -> Iterator[Box | Label]:
-    gone = card.kept is not None and not card.kept[i]
-    if card.steps[i] and not gone:
+    how = card.marks.get(i)
+    if how == "new":
+        yield Box(x - PAD / 2, y - 18, width + PAD, 36, BAR.light)
+        yield Box(x - PAD / 2 + EDGE, y - 18 + EDGE, width + PAD - 2 * EDGE, 36 - 2 * EDGE, PAPER.light)
+    if how == "out":
+        yield Box(x, y, width, EDGE, GONE.light)
+    gone = how == "out" or (how is None and card.kept is not None and not card.kept[i])
+    if how is None and card.steps[i] and not gone:
         yield Box(x - PAD / 2, y - 18, width + PAD, 36, shade(card.steps[i], card.speaks is not None).light)
     yield Label(x, y, word, SIZE, GONE.light if gone else INK.light)
 
@@ -140,9 +149,9 @@ def _word(card: Card, i: int, word: str, x: float, y: float, width: float) -> It
 def _legend(card: Card, y: float) -> Iterator[Box | Label]:
     """Yield the ramps with what they mean, and the foot at the right."""
     x = float(MARGIN)
-    ramps = [(1, "higher score" if card.speaks is None else f"for {card.speaks}")]
+    ramps = [(1, USED if card.speaks is None else f"speaks for {card.speaks}")]
     if card.speaks is not None:
-        ramps.append((-1, f"against {card.speaks}"))
+        ramps.append((-1, f"speaks against {card.speaks}"))
     for sign, says in ramps:
         for step in range(1, STEPS + 1):
             yield Box(x, y - 9, 14, 18, shade(sign * step, card.speaks is not None).light)
@@ -163,7 +172,7 @@ def drawn(card: Card) -> Image.Image:
     for item in layout.items:
         if isinstance(item, Box):
             corners = (item.x, item.y, item.x + item.width, item.y + item.height)
-            pen.rounded_rectangle(corners, 5, fill=item.colour)
+            pen.rounded_rectangle(corners, min(5, item.height / 2), fill=item.colour)
         else:
             font = _font(item.size, item.bold)
             pen.text((item.x, item.y), item.text, fill=item.colour, font=font, anchor="lm")
