@@ -5,7 +5,7 @@ A difference is taken text by text within a training; each resample draws texts 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -78,17 +78,25 @@ def pooled(folders: Sequence[Path], against: str | None = None, metrics: Sequenc
     if against not in (None, *methods):
         raise InputError(Fault(f"a method of {', '.join(methods)}", repr(against)))
     chosen = against or next(iter(methods), MODEL)
-    return Pool(tuple(runs), pd.DataFrame([_row(key, chosen, runs) for key in keys]), chosen)
+    ids = common_ids(runs)  # read once: each run may hold thousands
+    columns = {key: [run.columns(key, ids) for run in runs] for key in keys}
+    return Pool(tuple(runs), pd.DataFrame([_row(key, chosen, columns) for key in keys]), chosen)
 
 
-def _row(key: Key, against: str, runs: Sequence[StoredRun]) -> dict[str, Any]:
-    """Return the mean of a number over trainings, and what `against` has more of it, both with intervals."""
+def _row(key: Key, against: str, columns: Mapping[Key, Sequence[Floats]]) -> dict[str, Any]:
+    """Return the mean of a number over trainings, and what `against` has more of it, both with intervals.
+
+    Args:
+        key: of the number.
+        against: the method compared with the others.
+        columns: of each number, those of each training [N,K], of the examples that all have.
+    """
     metric, budget, method = key
-    found = dict(zip(("metric", "budget", "method"), key, strict=True)) | _mean(metric, _columns(key, runs))
+    found = dict(zip(("metric", "budget", "method"), key, strict=True)) | _mean(metric, columns[key])
     other = (metric, budget, against)
-    if method == against or any(other not in run.per_example for run in runs):
+    if method == against or other not in columns:
         return found
-    ours, theirs = _where_all(metric, _columns(other, runs), _columns(key, runs))
+    ours, theirs = _where_all(metric, columns[other], columns[key])
     apart = difference_over_trainings(ours, theirs, METRICS[metric].fold)
     return found | {"difference": apart.value, "difference_low": apart.low, "difference_high": apart.high}
 
@@ -99,11 +107,6 @@ def _mean(metric: str, columns: Sequence[Floats]) -> dict[str, Any]:
     each = [float(fold(np.nanmean(of_one, 0))) if len(of_one) else np.nan for of_one in kept]
     found = {"value": over.value, "low": over.low, "high": over.high}
     return found | {"lowest": min(each), "highest": max(each), "n": over.n, "trainings": len(each)}
-
-
-def _columns(key: Key, runs: Sequence[StoredRun]) -> list[Floats]:
-    """Return a number's columns [N,K] of the examples that all runs have, for each run."""
-    return [run.columns(key, common_ids(runs)) for run in runs]
 
 
 def _where_all(metric: str, *of_methods: Sequence[Floats]) -> list[list[Floats]]:
