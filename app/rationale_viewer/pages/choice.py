@@ -58,7 +58,7 @@ def warned(data: Dataset) -> bool:
 
 def asked(opened: Session, more_says: str) -> tuple[RationaleChoice, DeltaGenerator]:
     """Return what is to be shown, of the open model or of a run, and the box of what is asked for less."""
-    top = st.container(key="controls").columns([4, 4, 5], gap="medium")
+    top = st.container(key="controls").columns([3, 3, 5], gap="medium")
     more = st.expander(more_says, icon=":material/filter_list:")
     return _asked(opened, [*top, *more.container(key="controls-more").columns(3, gap="medium")]), more
 
