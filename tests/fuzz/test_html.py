@@ -190,7 +190,7 @@ def report_of(word):
         "verdict": [word], "more": [word], "methods": [word],
         "columns": [Column(word, word, {word: Cell(word, word)})],
         "rankings": [(word, word, [ranking])], "first": picture, "costs": picture,
-        "figures": {"agreement": picture}, "drawn": [word], "inside": True,
+        "figures": {"agreement": (word, "AAAA", word)}, "drawn": [word], "inside": True,
         "wrong": section, "apart": [section],
         "examples": section, "people": [(word, word, [word], [{word: word}])], "command": word,
     }  # fmt: skip
