@@ -33,6 +33,8 @@ IN_A_ROW = 4  # kills of one work before it is left alone
 STOPPED = "stopped; run the same command again to go on"
 MEASURED = {  # by a clock
     "seconds", "ms", "ms_per_text", "where", "wall", "wall_low", "wall_high", "wall_of_flops",
+    "p50_ms", "p99_ms", "batched_ms", "windows_per_s",
+    *(f"faster_{how}{end}" for how in ("alone", "batched") for end in ("", "_low", "_high")),
 }  # fmt: skip
 PLAIN = ("--device", "cpu", "--precision", "float32")
 BRIEF = (

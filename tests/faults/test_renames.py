@@ -96,7 +96,8 @@ def test_a_folder_that_vanishes_meanwhile_is_told(name, n, told, given, tmp_path
 def test_a_folder_that_may_only_be_read(name, given):
     here = Path(tempfile.mkdtemp())  # pytest's own folders are closed to others
     try:
-        for part in (shutil.copytree(given, here / "given"), here):
+        copied = shutil.copytree(given, here / "given")
+        for part in (here, copied, *copied.rglob("*")):  # safetensors writes weights for their owner alone
             part.chmod(0o755)
         (here / "out").mkdir(mode=0o555)
         packages = ", ".join((*IMPORTED, "rationale.trusting.believe", "rationale.report.several.pool"))

@@ -270,7 +270,10 @@ def test_a_signal_at_any_moment(tokenizer, tmp_path, kill, workers):
         time.sleep(0.15 + chance.random() * 12)
         os.killpg(process.pid, kill)
         out, err = process.communicate(timeout=PATIENCE_S)
-        assert (process.returncode, err) in ((128 + kill, f"{stopping.LINE}\n"), (0, "")), (n, out, err)
+        last = err.splitlines()[-1:]  # after progress, which a slow machine has time to tell
+        assert process.returncode in (0, 128 + kill), (n, out, err)
+        assert process.returncode == 0 or last == [stopping.LINE], (n, out, err)
+        assert "Traceback" not in err, (n, out, err)
         assert not [c for c in psutil.process_iter() if _in_session(c, process.pid)]
 
 
