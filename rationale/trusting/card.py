@@ -43,7 +43,9 @@ SERVES = {  # tests that a method must not fail to be advised, by purpose
 
 
 def _correlated(pair: Mapping[str, Any]) -> str:
-    """Return a correlation with its interval; there is none with fewer than two texts."""
+    """Return a correlation with its interval; there is none with fewer than two texts, or where all tie."""
+    if isnan(pair["rho"]):
+        return "unknown, as methods tie"
     interval = "" if isnan(pair["low"]) else f" [{pair['low']:.2f}, {pair['high']:.2f}]"
     return f"{pair['rho']:.2f}{interval}"
 
@@ -166,7 +168,7 @@ class Card:
         found = {"facts": dict(self.facts), "verdict": verdict, "tests": tests}
         return found | {
             "operators": records(self.operators.reset_index(names="method")),
-            "operators_agree": operator_agreement(self.results),
+            "operators_agree": records(pd.DataFrame(operator_agreement(self.results))),
             "inside": records(self.inside),
             "scores": records(self.scores),
         }

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import rankdata
 
+from eraser.metrics.answers import correlation as pearson
 from eraser.metrics.bootstrap import resamples
 from eraser.metrics.table import rows_of
 from eraser.types import Floats
@@ -74,10 +75,11 @@ def _interval(one: Floats, other: Floats) -> tuple[float, float]:
     if whole.sum() < 2:  # noqa: PLR2004 (one text alone does not vary)
         return np.nan, np.nan
     drawn = resamples(int(whole.sum()))  # [R,N]
-    ranks = [rankdata((drawn @ of[whole]).round(9), axis=1) for of in (one, other)]  # [R,M]
-    x, y = (of - of.mean(1, keepdims=True) for of in ranks)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        rho = (x * y).sum(1) / np.sqrt((x * x).sum(1) * (y * y).sum(1))  # [R]; NaN where all tie
+    x, y = (rankdata((drawn @ of[whole]).round(9), axis=1) for of in (one, other))  # [R,M] each
+    moments = np.stack([of.mean(1) for of in (x, y, x * x, y * y, x * y)], axis=1)  # [R,5]
+    rho = pearson(moments)  # [R]; NaN where all methods tie
+    if np.isnan(rho).all():
+        return np.nan, np.nan
     low, high = np.nanquantile(rho, [0.025, 0.975])
     return float(low), float(high)
 

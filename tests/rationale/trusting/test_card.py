@@ -148,6 +148,15 @@ def test_an_order_of_one_common_text_has_no_interval():
         {"a": ([0.9, None], [0.9, None]), "b": ([0.8, 0.1], [0.8, 0.1]), "c": ([0.7, 0.2], [0.7, 0.2])}
     )
     assert card.order().endswith("delete and mask 1.00.")
+    (found,) = json.loads(json.dumps(card.to_record(), allow_nan=False))["operators_agree"]
+    assert (found["low"], found["high"]) == (None, None)
+
+
+def test_an_order_in_which_all_methods_tie_has_no_interval():
+    card = of_wins({m: ([1.0, 1.0], [1.0, 1.0]) for m in "abc"})
+    (found,) = json.loads(json.dumps(card.to_record(), allow_nan=False))["operators_agree"]
+    assert (found["rho"], found["low"], found["high"]) == (None, None, None)
+    assert card.order().endswith("delete and mask unknown, as methods tie.")
 
 
 def test_all_numbers_with_an_interval_are_kept(card, tmp_path):
