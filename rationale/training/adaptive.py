@@ -35,7 +35,7 @@ from rationale.models.capabilities import as_used
 from rationale.models.packed.encoder import check_encoder, check_packed
 from rationale.settings import digest
 from rationale.text_classifier import labelled_as
-from rationale.training.checkpoint import alone
+from rationale.training.checkpoint import alone, made_before
 from rationale.training.class_weights import by_label, in_order, say_balance, weights_of
 from rationale.training.dense import EPOCHS, best_epochs
 from rationale.training.loop import TrainingWindow, check_splits, training_windows
@@ -98,15 +98,11 @@ def train_adaptive(  # noqa: PLR0913 (what a training is made of)
     wanted = json.loads(json.dumps(wanted))
     by, reads = f"train {' → '.join(recipe.stages)}", (dense, start)
     if is_done(out, by, wanted, reads, overwrite):
-        say(f"already done: {out}")
-        return read_settings(out)
+        return made_before(out)
     run = _begin(recipe, dense, dataset, out, settings, start, wanted)
     claim(out, by, wanted, reads, SCRATCH, overwrite)
-    with alone(out):
-        if is_done(out, by, wanted, reads):
-            say(f"already done: {out}")
-            return read_settings(out)
-        return _train(run, recipe.stages, {} if preset is None else {"recipe": preset})
+    more = {} if preset is None else {"recipe": preset}
+    return alone(out, lambda: is_done(out, by, wanted, reads), lambda: _train(run, recipe.stages, more))
 
 
 def _begin(  # noqa: PLR0913 (what a run is made of)

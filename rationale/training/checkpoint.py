@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +18,26 @@ from eraser.files.lock import locked
 from eraser.files.owned import MANIFEST
 from eraser.files.whole import write_whole
 from eraser.progress import say
+from rationale.hf.classifier import read_settings
 
 
-@contextmanager
-def alone(out: Path) -> Iterator[None]:
-    """Train into a claimed folder while no other process does: two would take each other's checkpoints."""
+def alone(out: Path, is_made: Callable[[], bool], train: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """Train into a claimed folder while no other process does: two would take each other's checkpoints.
+
+    Args:
+        out: the claimed folder.
+        is_made: whether it holds the model wanted; asked again, as another may have made it meanwhile.
+        train: trains, and returns the settings that it stored.
+    """
     waits = f"{out}: another process trains into this folder; waiting until it ends"
     with locked(out / f"{MANIFEST}.training", lambda _: say(waits)):
-        yield
+        return made_before(out) if is_made() else train()
+
+
+def made_before(out: Path) -> dict[str, Any]:
+    """Say that the model is there, and return its settings."""
+    say(f"already done: {out}")
+    return read_settings(out)
 
 
 def save_state(

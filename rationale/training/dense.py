@@ -25,11 +25,9 @@ from eraser import Dataset, Fault, InputError
 from eraser.files.content import content_of_examples
 from eraser.files.owned import claim, finish, forget, is_done
 from eraser.labels import SEVERAL
-from eraser.progress import say
 from rationale.hf.card import write_record
 from rationale.hf.classifier import (
     Classifier,
-    read_settings,
     save_classifier,
 )
 from rationale.hf.device import pick_device, use_bf16
@@ -41,7 +39,7 @@ from rationale.settings import digest
 from rationale.text.encode import Batch, Encoder
 from rationale.text.windows import length_batches
 from rationale.training.align import alignment_of, head_of, with_marks
-from rationale.training.checkpoint import alone
+from rationale.training.checkpoint import alone, made_before
 from rationale.training.class_weights import as_tensor, by_label, say_balance, weighted, weights_of
 from rationale.training.faithful import check_mask, half_erased
 from rationale.training.loop import (
@@ -96,8 +94,7 @@ def train_dense(
     wanted |= {"content_of_backbone": content_of_model(origin)}
     wanted = json.loads(json.dumps(wanted))  # as it is read again
     if is_done(out, BY, wanted, (origin,), overwrite):
-        say(f"already done: {out}")
-        return read_settings(out)
+        return made_before(out)
     say_balance(dataset, weights)
     set_seed(settings.seed)
     model, tokenizer = start()
@@ -108,11 +105,7 @@ def train_dense(
     run.class_weights = as_tensor(weights, run.accelerator.device)
     record = {"training": wanted, "max_length": length, "labels": list(dataset.labels)}
     record |= by_label(weights, dataset)
-    with alone(out):
-        if is_done(out, BY, wanted, (origin,)):
-            say(f"already done: {out}")
-            return read_settings(out)
-        return run.train(record, tokenizer)
+    return alone(out, lambda: is_done(out, BY, wanted, (origin,)), lambda: run.train(record, tokenizer))
 
 
 class _Run:
