@@ -7,6 +7,7 @@ Python starts or stops) the process ends at once, as after `kill -9`: files appe
 
 from __future__ import annotations
 
+import atexit
 import os
 import signal
 import sys
@@ -78,6 +79,12 @@ def end_at_once(sig: int, frame: FrameType | None) -> None:
     os._exit(128 + sig)
 
 
+def _not_heard_any_more() -> None:
+    """Ignore both signals: all is done, and Python is about to put its handlers away."""
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+
+
 @contextmanager
 def stops_in_one_line(entered: Callable[[], bool]) -> Iterator[None]:
     """Handle both signals meanwhile, and until the process ends where it was `entered` by this command."""
@@ -87,6 +94,8 @@ def stops_in_one_line(entered: Callable[[], bool]) -> Iterator[None]:
     except ValueError:  # not the main thread, which alone may set handlers
         yield
         return
+    if entered():
+        atexit.register(_not_heard_any_more)  # the first to be registered, the last to be called
     try:
         yield
     finally:

@@ -238,10 +238,22 @@ def test_what_runs_until_it_is_stopped_has_nothing_to_go_on_with(name, line):
 
 
 def test_a_signal_when_all_is_done():
-    code = "import atexit, signal, sys; atexit.register(signal.raise_signal, 15)\n"
-    code += "from rationale.cli import main\nsys.argv = ['rationale', 'data', 'list']\nmain()"
+    code = "import atexit, signal; from rationale import cli\n"
+    code += (
+        "cli.app = lambda: atexit.register(signal.raise_signal, 15)\nfrom rationale.cli import main\nmain()"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (143, f"{stopping.LINE}\n")
+
+
+@pytest.mark.parametrize("number", stopping.SIGNALS)
+def test_a_signal_when_python_itself_ends_changes_nothing(number):
+    """What is registered before the command is called after all of it; Python puts its handlers away next."""
+    code = f"import atexit, signal, sys; atexit.register(signal.raise_signal, {int(number)})\n"
+    code += "from rationale.cli import main\nsys.argv = ['rationale', 'data', 'list']\nmain()"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "next: rationale data fetch movies" in done.stdout
 
 
 def test_handlers_are_put_back_where_the_process_is_not_the_command_s(monkeypatch):
