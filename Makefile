@@ -51,7 +51,7 @@ help: ## List the targets
 	@touch $@ .venv/models
 
 evaluate: .venv/models ## Score seven rationale methods on the bundled sample; writes runs/sample-test
-	$(BIN)/rationale evaluate --dataset sample --precision auto --ig-steps 10 --out runs/sample-test
+	$(BIN)/rationale evaluate --dataset sample --precision auto --ig-steps 10 --inside --out runs/sample-test
 
 app: .venv/app ## Open the viewer with the runs in runs/
 	$(BIN)/rationale app $(if $(wildcard runs),--run runs)
