@@ -9,13 +9,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from rationale.export.graph import OPSET, export_graph
 from rationale.export.quantize import quantize
 from rationale.export.quiet import silent
 from rationale.hf.classifier import Classifier
 from rationale.text.encode import Batch
 from rationale.text.windows import Window
 
-OPSET = 18
 LARGEST_BATCH = 4096
 
 
@@ -34,8 +34,6 @@ class OnnxFiles:
 
     def exported(self, classifier: Classifier) -> Path:
         """Return the file that `rationale export` writes for a classifier."""
-        from rationale.export.graph import export_graph
-
         path = self.folder / f"exported-{classifier.identity()}.onnx"
         if not path.exists():
             with silent():

@@ -22,7 +22,7 @@ from rationale.models.packed.layers import depth_of
 from rationale.onnx.described import KEY, VERSION
 from rationale.onnx.session import INPUTS, OUTPUTS
 
-OPSET = 18
+OPSET = 20  # the first with GELU as one operator
 EXTRA = "pip install 'rationale-suite[export]'"
 ROOM = 2**31 - 2**20  # most bytes of weights in one ONNX file, with room for the rest of the file
 

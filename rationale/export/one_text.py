@@ -31,7 +31,7 @@ class OneLayout:
     """Where one text's pieces lie, with what the removal rules use of a packed batch (`PackedLayout`)."""
 
     position: Tensor  # [P]
-    read: Tensor  # [1], the place of the piece that the head reads and nothing drops
+    read: Tensor | None  # [1], the place of the piece that the head reads and nothing drops; None: the first
     reach: int = LONGEST
     traced: ClassVar[bool] = True
 
@@ -50,6 +50,8 @@ class OneLayout:
     @cached_property
     def anchor(self) -> Tensor:
         """The index of the piece that is never dropped [1]."""
+        if self.read is None:  # a constant in the graph: nothing before it can go
+            return torch.zeros(1, dtype=torch.long, device=self.position.device)  # [1]
         return (self.position < self.read).long().sum()[None]  # [1]: number of pieces before it
 
 
@@ -113,7 +115,7 @@ class _Pass:
         self.halting_policy: Any = model.halting_policy() if has_dial(model) else None
         self.mask = torch.ones_like(ids)  # [1,T]
         every = torch.arange(ids.shape[1], device=ids.device)  # [T]
-        read = _read_place(model, anatomy.reads, ids, every)  # [1]
+        read = _read_place(model, anatomy.reads, ids, every)  # [1], or None
         self.rows: Any = OneLayout(every, read)
         self.layers = torch.zeros_like(every)  # [T]
         self.contribution = torch.zeros(ids.shape[1], device=ids.device)  # [T]
@@ -136,11 +138,11 @@ class _Pass:
 
     def _selected(self, layer: int, states: Tensor) -> Tensor:
         """Return the states [1,P,D] of the pieces that are kept."""
-        kept, score = self.model.select_tokens(layer, states[0], self.rows)  # [P], [P]
+        kept, score = self.model.select_tokens(layer, states.squeeze(0), self.rows)  # [P], [P]
         place = self.rows.position  # [P]
         if score is not None:
             self.contribution = self.contribution.index_copy(0, place, score.float())  # [T]
-        left = kept.nonzero()[:, 0]  # [P]
+        left = kept.nonzero().squeeze(1)  # [P]
         torch._check(left.shape[0] >= 1)  # type: ignore[no-untyped-call]  # the anchor stays
         self.rows = replace(self.rows, position=place.index_select(0, left))
         return states.index_select(1, left)  # [1,P,D]
@@ -166,10 +168,10 @@ class _Pass:
         return gone.index_copy(1, place, states)  # [1,T,D]
 
 
-def _read_place(model: PreTrainedModel, reads: str, ids: Tensor, every: Tensor) -> Tensor:
-    """Return the position [1] of the piece that the head reads; the first if it reads all."""
+def _read_place(model: PreTrainedModel, reads: str, ids: Tensor, every: Tensor) -> Tensor | None:
+    """Return the position [1] of the piece that the head reads; None: the first, also if it reads all."""
     if reads != "last":
-        return every[:1]  # [1]
+        return None
     pad = getattr(unwrap(model).config, "pad_token_id", None)
     if pad is None:
         return every[-1:]  # [1]

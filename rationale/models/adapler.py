@@ -47,7 +47,7 @@ class ContributionPredictor(nn.Module):
 
     def forward(self, states: Tensor) -> Tensor:
         """Return raw scores [..., T] of states [..., T, D]."""
-        raw: Tensor = self.scorer(gelu(self.dense(states)))[..., 0]  # [...,T,D] → [...,T,1] → [...,T]
+        raw: Tensor = self.scorer(gelu(self.dense(states))).squeeze(-1)  # [...,T,D] → [...,T,1] → [...,T]
         return raw
 
 
