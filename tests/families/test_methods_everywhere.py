@@ -24,9 +24,9 @@ from tests.helpers.families.methods import (
     EXPLAINING,
     READS,
     REFUSED,
-    ROUNDING,
     cases_of,
     request_of,
+    surely_refused,
     text,
 )
 
@@ -77,8 +77,7 @@ def test_what_does_not_fit_is_told_before_anything_is_computed(family, record_pr
     classifier, cases = family_classifier(family), cases_of(family)
     expected = REFUSED.get(family, {})
     found = {m: reason for m in EXPLAINING if (reason := unfit(classifier, m)) is not None}
-    by_rounding = {m for m, reason in expected.items() if (m, reason) == ("deeplift", ROUNDING)}
-    assert expected.keys() - by_rounding <= found.keys() <= expected.keys()  # which the processor decides
+    assert surely_refused(family) <= found.keys() <= expected.keys()
     for method, reason in found.items():
         assert reason.startswith(expected[method]), method
     calls = []

@@ -57,6 +57,11 @@ REFUSED = {  # family → method → why; a method that is newly refused, or no 
 }
 
 
+def surely_refused(family):
+    """The methods that are refused on every processor: rounding alone may leave DeepLIFT a score or none."""
+    return {m for m, why in REFUSED.get(family, {}).items() if (m, why) != ("deeplift", ROUNDING)}
+
+
 LAST = (
     "bloom falcon gemma gemma2 gemma3 gpt2 gpt2-first gpt_neox llama2 llama3 mistral modernbert-decoder opt "
     "phi phi3 qwen2 qwen3 smollm3 xlnet"
