@@ -137,6 +137,8 @@ def _told(error: Exception) -> list[str]:
     if isinstance(error, OSError):  # a folder that is a file, no permission, a full disk
         place = "" if error.filename is None else f"{error.filename}: "
         return [f"{place}expected a usable file or folder, got {error.strerror or error}"]
+    if type(error).__name__ == "SafetensorError":  # that library's own name for an OSError
+        return [f"a file of tensors cannot be read or written: {first_line(error)}"]
     if isinstance(error, ModuleNotFoundError):
         extra = EXTRAS.get(error.name or "", "models")
         advice = f"pip install 'rationale-suite[{extra}]' (in a checkout: '.[{extra}]')"

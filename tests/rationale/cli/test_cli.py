@@ -315,6 +315,19 @@ def test_full_disk_leaves_nothing_half_written(rationale, model_folder, monkeypa
     assert [p.name for p in Path("r").rglob("*") if p.is_file()] == ["made.json"]
 
 
+def test_tensors_that_cannot_be_written_are_one_line(tmp_path, capsys):
+    from safetensors.torch import save_file
+
+    from rationale.cli.commands import run
+
+    with pytest.raises(SystemExit):
+        run(lambda: save_file({"a": torch.zeros(1)}, tmp_path / "none" / "a.safetensors"))
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: a file of tensors cannot be read or written: SafetensorError: ")
+    assert "No such file or directory" in line
+    assert str(tmp_path / "none") in line
+
+
 def test_out_that_is_a_file_is_one_line(rationale, model_folder):
     Path("taken").write_text("")
     for command in (("evaluate", "--model"), ("train", "dense", "--backbone")):
