@@ -25,6 +25,7 @@ from rationale.evaluation.per_example import (
     per_example_times,
 )
 from rationale.evaluation.stored.columns import ColumnMap
+from rationale.templates.names import metric_name
 
 if TYPE_CHECKING:  # tables that are on disk are read without torch
     from rationale.evaluation.plan import Evaluation
@@ -172,7 +173,7 @@ def of_answers(scores: pd.DataFrame) -> list[dict[str, Any]]:
 
 def in_words(row: dict[str, Any]) -> str:
     """Return a score with its interval."""
-    return f"{row['metric'].replace('_', ' ')} {row['value']:.3f} [{row['low']:.3f}, {row['high']:.3f}]"
+    return f"{metric_name(row['metric'])} {row['value']:.3f} [{row['low']:.3f}, {row['high']:.3f}]"
 
 
 def ranking(scores: pd.DataFrame, paired: pd.DataFrame, metric: str, budget: str) -> pd.DataFrame:

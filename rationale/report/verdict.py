@@ -12,6 +12,7 @@ from eraser.metrics.table import METRICS
 from rationale.evaluation.per_example import MODEL, NO_BUDGET
 from rationale.process.terminal import digits
 from rationale.report.summary import in_words, of_answers, ranking
+from rationale.templates.names import metric_name
 
 QUESTIONS = (  # (what is asked, metric, whether it depends on the budget)
     ("Ranking words as the annotators do", "average_precision", False),
@@ -65,7 +66,7 @@ class Advice(NamedTuple):
     @property
     def name(self) -> str:
         """What decides."""
-        return self.metric.replace("_", " ")
+        return metric_name(self.metric)
 
 
 def verdict(scores: pd.DataFrame, paired: pd.DataFrame) -> tuple[str, ...]:
@@ -105,7 +106,7 @@ def _answer(
         return ""
     first = rows.iloc[0]
     tied = [m for m in rows.method[rows.tied] if m != first.method]
-    where = f"{metric.replace('_', ' ')}, {first.better} is better" + f", budget {budget}" * has_budget
+    where = f"{metric_name(metric)}, {first.better} is better" + f", budget {budget}" * has_budget
     text = f"{asked} ({where}): {first.method} leads with {_value(first)}, n = {first.n}"
     text += f"; not clearly behind: {', '.join(tied)}" if tied else "; clearly ahead of all others"
     weak = _no_signal(rows, paired, metric, budget if has_budget else NO_BUDGET)
@@ -150,7 +151,7 @@ def _advice(
         return Advice(purpose, metric, _answer(scores, paired, *asked, NO_BUDGET))
     weak = tuple(m for m in _no_signal(rows, paired, metric, NO_BUDGET) if m not in BASELINES)
     able = rows[~rows.method.isin((*BASELINES, *weak, *failed))]
-    name = metric.replace("_", " ")
+    name = metric_name(metric)
     if able.empty:
         text = f"{purpose}: none of these methods ({name}, n = {rows.iloc[0].n})."
         return Advice(purpose, metric, text, weak)
@@ -269,7 +270,7 @@ def _sides(one: str, other: str, rows: pd.DataFrame) -> list[str]:
 def _difference(one: str, other: str, row: pd.Series[Any], whose: str = "") -> str:
     """Return one paired difference as a sentence."""
     better = METRICS[str(row.metric)].higher_is_better
-    name = f"{str(row.metric).replace('_', ' ')}{whose}"
+    name = f"{metric_name(str(row.metric))}{whose}"
     values = f"{row.value:.3f} in {one}, {row.other_value:.3f} in {other}"
     interval = f"[{row.difference_low:+.3f}, {row.difference_high:+.3f}]"
     gap = f"difference {row.difference:+.3f} {interval}, n = {row.n}"

@@ -19,6 +19,7 @@ from rationale.report.plots import new_figure, png
 from rationale.report.summary import in_markdown, markdown_table
 from rationale.report.verdict import BASELINES, Claim, Sentences, claims
 from rationale.templates import fragment
+from rationale.templates.names import metric_name
 from rationale.trusting.contract import OPERATORS, Finding, Outcome, TestResult
 from rationale.trusting.inside import inside_table
 from rationale.trusting.turns import operator_agreement, operator_table
@@ -292,7 +293,7 @@ def markdown_of_scores(scores: pd.DataFrame, inside: pd.DataFrame) -> str:
         most[r["metric"]] = max(most.get(r["metric"], 0), r["n"])
     if not cells:
         return ""
-    heads = {metric: f"{metric.replace('_', ' ')} (n = {n})" for metric, n in most.items()}
+    heads = {metric: f"{metric_name(metric)} (n = {n})" for metric, n in most.items()}
     table = pd.DataFrame(cells).fillna("–").rename(columns=heads).reset_index(names="method")
     anchors = "".join(f'<a id="{metric}"></a>' for metric in cells)
     return f"{anchors}\n\n{SCORES_SAY if not inside.empty else ''}{markdown_table(table)}"

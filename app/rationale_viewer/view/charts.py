@@ -219,8 +219,8 @@ def _joined(scores: pd.DataFrame, x: Place, y: Place) -> pd.DataFrame:
 def _lines(title: str) -> list[str]:
     """Return a title in lines, so that it is not cut off beside a low chart.
 
-    >>> _lines("comprehensiveness (AOPC), higher is better")
-    ['comprehensiveness (AOPC),', 'higher is better']
+    >>> _lines("AOPC comprehensiveness, higher is better")
+    ['AOPC comprehensiveness,', 'higher is better']
     """
     name, comma, way = title.rpartition(", ")
     return [f"{name},", way] if comma else [way]

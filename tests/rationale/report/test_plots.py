@@ -55,7 +55,7 @@ def test_scatter_has_a_mark_a_method_with_its_intervals():
     expected = [[[0.69, 0.3], [0.71, 0.3]], [[0.7, 0.28], [0.7, 0.32]]]
     assert np.array(bars["b"]) == pytest.approx(np.array(expected))
     assert axes.get_xlabel() == "average precision, higher is better; n = 30"
-    assert axes.get_ylabel() == "comprehensiveness (AOPC), higher is better; n = 32"
+    assert axes.get_ylabel() == "AOPC comprehensiveness, higher is better; n = 32"
 
 
 def test_cost_is_logarithmic_and_nothing_is_drawn_at_the_least():
@@ -219,7 +219,7 @@ def test_cost_figure_sets_both_qualities_against_cost():
     figure = cost_figure(all_parts(layer_rows(), AGREEMENT), "gold")
     assert [axes.get_ylabel().split(",")[0] for axes in figure.axes] == [
         "average precision",
-        "comprehensiveness (AOPC)",
+        "AOPC comprehensiveness",
     ]
     assert all(sorted(t.get_text() for t in axes.texts) == ["a", "b", "random"] for axes in figure.axes)
 

@@ -45,9 +45,9 @@ def test_three_sentences_say_what_to_show_what_was_used_and_what_not_to_use():
     assert verdict(SCORES, PAIRED) == (
         "To show people: a or b (tie; average precision 0.700 [0.600, 0.800] and 0.650 [0.600, 0.700], "
         "n = 20).",
-        "To know what the model used: a (aopc comprehensiveness 0.300 [0.200, 0.400], n = 20).",
+        "To know what the model used: a (AOPC comprehensiveness 0.300 [0.200, 0.400], n = 20).",
         "Do not use c to show people (average precision), nor b to know what the model used "
-        "(aopc comprehensiveness): not clearly better than random.",
+        "(AOPC comprehensiveness): not clearly better than random.",
     )
 
 
@@ -94,9 +94,9 @@ def test_the_rest_says_who_leads_who_is_not_behind_and_who_has_no_signal():
         "The model: accuracy 0.900 [0.800, 1.000], n = 20.",
         "Ranking words as the annotators do (average precision, higher is better): a leads with "
         "0.700 [0.600, 0.800], n = 20; not clearly behind: b. Not clearly better than random: c.",
-        "Finding the words that the model needs (aopc comprehensiveness, higher is better): a leads with "
+        "Finding the words that the model needs (AOPC comprehensiveness, higher is better): a leads with "
         "0.300 [0.200, 0.400], n = 20; clearly ahead of all others. Not clearly better than random: b.",
-        "Finding words that suffice for the model (aopc sufficiency, lower is better): random leads with "
+        "Finding words that suffice for the model (AOPC sufficiency, lower is better): random leads with "
         "0.100 [0.000, 0.200], n = 20; clearly ahead of all others. Not clearly better than random: a.",
         "Cost, median per text: from 2.00 ms (b) to 12.3 ms (a).",
     )
@@ -107,8 +107,8 @@ def test_a_method_that_failed_a_test_is_not_advised():
     assert [claim.text for claim in told] == [
         "To show people: none of these methods (average precision, n = 20).",
         "Do not use c to show people: no better than random on average precision.",
-        "To know what the model used: a (aopc comprehensiveness 0.300 [0.200, 0.400], n = 20).",
-        "Do not use b to know what the model used: no better than random on aopc comprehensiveness.",
+        "To know what the model used: a (AOPC comprehensiveness 0.300 [0.200, 0.400], n = 20).",
+        "Do not use b to know what the model used: no better than random on AOPC comprehensiveness.",
     ]
     assert claims(SCORES[SCORES.method != "random"], PAIRED) == ()
 
