@@ -227,9 +227,9 @@ def compare_command(
     found = write_comparison(runs, names, out)
     say_lines(str(found))
     say(f"written: {out}/compare.csv, {out}/compare.md")
-    say_next("app", *(word for run in runs for word in ("--run", run)))
     for sentence in found.summary():
         say(sentence)
+    say_next("app", *(word for run in runs for word in ("--run", run)))
 
 
 def pool_command(

@@ -262,7 +262,10 @@ def _sides(one: str, other: str, rows: pd.DataFrame) -> list[str]:
     if len(clear):
         row = clear.iloc[int(clear.difference.abs().to_numpy().argmax())]
         found.append(f"The largest clear one: {_difference(one, other, row, f' of {row.method}')}")
-    if alone := sorted(set(rows.method[rows.difference.isna()])):
+    single = rows[rows.difference.isna()]
+    alone = sorted({*single.method} - {*both.method})
+    alone += [f"all at budget {b}" for b in sorted({*single.budget} - {*both.budget})]
+    if alone:
         found.append(f"Measured by one run alone: {', '.join(alone)}.")
     return found
 

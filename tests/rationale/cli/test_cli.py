@@ -404,8 +404,9 @@ def test_a_run_ends_in_its_verdict_and_a_comparison_in_sentences(rationale, mode
         assert lines[-1] == f"next: rationale app --run r{seed}"
     code, out, err = rationale("compare", "r0", "r1", "--out", "c")
     assert code == 0, err
-    _, told = out.split("next: rationale app --run r0 --run r1\n")  # the sentences come last
+    _, told = out.split("written: c/compare.csv, c/compare.md\n")
     assert told.startswith("accuracy: ")
+    assert told.endswith("\nnext: rationale app --run r0 --run r1\n")  # last, as of evaluate
     assert "\nOf " in told
     assert "paired differences of methods" in told
 

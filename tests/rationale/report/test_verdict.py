@@ -114,15 +114,16 @@ def test_a_method_that_failed_a_test_is_not_advised():
 
 
 def test_two_runs_in_sentences():
-    names = ["run", "other", "metric", "method", "value", "other_value"]
+    names = ["run", "other", "metric", "budget", "method", "value", "other_value"]
     names += ["difference", "difference_low", "difference_high", "n", "tie"]
     table = pd.DataFrame(
         [
-            ("x", "y", "accuracy", "model", 0.9, 0.8, 0.1, -0.05, 0.2, 30, True),
-            ("x", "y", "token_f1", "a", 0.5, 0.4, 0.1, 0.05, 0.15, 30, False),
-            ("x", "y", "sufficiency", "a", 0.5, 0.2, 0.3, 0.2, 0.4, 30, False),
-            ("x", "y", "token_f1", "b", 0.5, 0.5, 0.0, -0.1, 0.1, 30, True),
-            ("x", "y", "token_f1", "c", 0.5, np.nan, np.nan, np.nan, np.nan, 30, None),
+            ("x", "y", "accuracy", "-", "model", 0.9, 0.8, 0.1, -0.05, 0.2, 30, True),
+            ("x", "y", "token_f1", "gold", "a", 0.5, 0.4, 0.1, 0.05, 0.15, 30, False),
+            ("x", "y", "sufficiency", "gold", "a", 0.5, 0.2, 0.3, 0.2, 0.4, 30, False),
+            ("x", "y", "token_f1", "gold", "b", 0.5, 0.5, 0.0, -0.1, 0.1, 30, True),
+            ("x", "y", "token_f1", "gold", "c", 0.5, np.nan, np.nan, np.nan, np.nan, 30, None),
+            ("x", "y", "token_f1", "match=c", "a", 0.5, np.nan, np.nan, np.nan, np.nan, 30, None),
         ],
         columns=names,
     )
@@ -131,5 +132,5 @@ def test_two_runs_in_sentences():
         "Of 3 paired differences of methods, 1 clearly favour x, 1 y; 1 are ties.",
         "The largest clear one: sufficiency of a: 0.500 in x, 0.200 in y; "
         "difference +0.300 [+0.200, +0.400], n = 30: y is better.",
-        "Measured by one run alone: c.",
+        "Measured by one run alone: c, all at budget match=c.",
     )
