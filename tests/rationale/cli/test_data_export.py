@@ -40,7 +40,7 @@ def test_a_methods_rationale_is_written_to_be_corrected(rationale, model_folder)
     assert (code, err) == (0, "")
     assert out.splitlines()[:2] == [
         "t.jsonl: 2 texts of films, in the form prodigy",
-        "  note: texts left out, of which the model said nothing: 1",
+        "  note: texts left out, as the run does not cover them: 1",
     ]
     said = [json.loads(line) for line in Path("run/predictions/attention.jsonl").read_text().splitlines()]
     for line, record in zip(Path("t.jsonl").read_text().splitlines(), said, strict=True):
