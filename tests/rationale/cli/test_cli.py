@@ -398,9 +398,10 @@ def test_a_run_ends_in_its_verdict_and_a_comparison_in_sentences(rationale, mode
         assert "token_f1 ↑" in lines[0]
         assert "fpr ↓" in lines[0]
         assert any(line.startswith("accuracy ") for line in lines)
-        assert [line.partition(":")[0] for line in lines[-4:-2]] == [
+        assert [line.partition(":")[0] for line in lines[-5:-3]] == [
             "To show people", "To know what the model used"
         ]  # fmt: skip
+        assert lines[-2] == "n = 6: too few texts to rely on these intervals."
         assert lines[-1] == f"next: rationale app --run r{seed}"
     code, out, err = rationale("compare", "r0", "r1", "--out", "c")
     assert code == 0, err
