@@ -1,7 +1,7 @@
 """Progress of work: a bar on a terminal, an occasional line in a log, nothing on standard output.
 
-Work of less than two seconds prints nothing. In a log only the outermost piece reports its end, and all
-together write at most one line each half minute.
+Work of less than two seconds prints nothing, in a log nor does work of a single unit. There only the
+outermost piece reports its end, and all together write at most one line each half minute.
 """
 
 from __future__ import annotations
@@ -68,9 +68,10 @@ class Progress:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         _Log.open -= 1
+        is_last = kind is None and _Log.open == 0 and self.total != 1
         if self.bar is not None:
             self.bar.close()
-        elif kind is None and _Log.open == 0 and self._spent() >= QUIET_S and not _Log.silent:
+        elif is_last and self._spent() >= QUIET_S and not _Log.silent:
             self._say(f" in {clock(self._spent())}")
 
     def _spent(self) -> float:

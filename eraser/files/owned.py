@@ -323,7 +323,7 @@ def together(folder: Path) -> Iterator[Path]:
 def _put_in_place(folder: Path, new: Path) -> None:
     made = read_made(folder)
     if made is None:
-        message = f"{MANIFEST} vanished during the work; remove what is left here, and run it again"
+        message = f"{MANIFEST} vanished during the work; run it again with another --out"
         raise InputError(Fault.of(message, folder))
     files = _hashes(new)
     for name in [n for n in files if _edited(folder / n, made.files.get(n, ""))]:

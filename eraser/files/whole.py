@@ -51,13 +51,18 @@ def whole(path: Path) -> Iterator[Path]:
         at = Path(error.filename or partial)
         if at not in (partial, *path.parents) and partial not in at.parents:
             raise  # of something else that was done meanwhile
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        raise InputError(
-            Fault.of(f"{'the disk is full' if full else 'cannot write'}: {error.strerror or error}", path)
-        ) from None
+        raise InputError(Fault.of(_why(error), path)) from None
     finally:
         with suppress(OSError):
             partial.unlink()
+
+
+def _why(error: OSError) -> str:
+    """Return why a file could not be written, its folder having been made first."""
+    if error.errno == errno.ENOENT:
+        return "cannot write: its folder vanished during the work; run it again"
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return f"{'the disk is full' if full else 'cannot write'}: {error.strerror or error}"
 
 
 def _passes_on(path: Path) -> bool:

@@ -14,6 +14,7 @@ import numpy as np
 
 from eraser import Fault, InputError, Text
 from eraser.errors import first_line
+from eraser.progress import progress, silent
 from eraser.types import Floats
 from rationale.attribution.batched import AttributionInput, piece_scores
 from rationale.attribution.gradients import lengths_count
@@ -72,6 +73,7 @@ def fitting(
         explained: what the other methods explain, where that is another model.
     """
     explained = explained or shown_whole(classifier)
+    names = progress(tuple(names), "check which methods fit", "methods")
     reasons = {name: unfit(_asked(classifier, explained, name), name) for name in names}
     fit = tuple(name for name, reason in reasons.items() if reason is None)
     return fit, tuple(f"{name} is left out: {why}" for name, why in reasons.items() if why is not None)
@@ -82,7 +84,7 @@ def refuse_unfit(
 ) -> None:
     """Refuse methods that do not fit, one line per method."""
     faults = []
-    for name in names:
+    for name in progress(tuple(names), "check that methods fit", "methods"):
         asked = _asked(classifier, explained, name)
         if (reason := unfit(asked, name)) is not None:
             what = "a function of texts" if asked.opaque else type(asked.model).__name__
@@ -116,8 +118,9 @@ def _tried(classifier: Classifier, method: Method) -> str | None:
     except InputError:  # an encoder that reads nothing, which is told when it is asked for more
         return None
     try:
-        alone = [_scores(classifier, method, [case]) for case in cases]
-        together = _scores(classifier, method, cases)
+        with silent():  # how many methods are tried is told
+            alone = [_scores(classifier, method, [case]) for case in cases]
+            together = _scores(classifier, method, cases)
     except Exception as error:  # whatever layers of another kind say to it
         return f"it fails on this model ({first_line(error)}); leave_one_out works"
     one, other = np.concatenate([s for found in alone for s in found]), np.concatenate(together)

@@ -26,12 +26,13 @@ from rationale.bench.onnx_files import OnnxFiles
 from rationale.hf.classifier import Classifier, cast_once
 from rationale.models.capabilities import has_dial
 from rationale.models.packed.encoder import keep_all, run_packed
+from rationale.process.extras import installs
 from rationale.text.encode import Batch
 from rationale.text.windows import Window
 
 Logits = NDArray[np.float32]
 YARDSTICK = "hf"  # what every other way is compared with
-NEEDED = "pip install 'rationale-suite[bench]'"
+NEEDED = installs("bench")
 
 
 @dataclass(frozen=True)

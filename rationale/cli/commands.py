@@ -46,6 +46,7 @@ from rationale.cli.texts.explain import explain_command
 from rationale.cli.train import train_app, tune_app
 from rationale.cli.trust.command import trust_command
 from rationale.cli.viewer import app_command
+from rationale.process.extras import installs
 from rationale.process.terminal import digits, say, say_lines, say_next
 
 if TYPE_CHECKING:
@@ -137,10 +138,11 @@ def _told(error: Exception) -> list[str]:
     if isinstance(error, OSError):  # a folder that is a file, no permission, a full disk
         place = "" if error.filename is None else f"{error.filename}: "
         return [f"{place}expected a usable file or folder, got {error.strerror or error}"]
+    if type(error).__name__ == "SafetensorError":  # that library's own name for an OSError
+        return [f"a file of tensors cannot be read or written: {first_line(error)}"]
     if isinstance(error, ModuleNotFoundError):
         extra = EXTRAS.get(error.name or "", "models")
-        advice = f"pip install 'rationale-suite[{extra}]' (in a checkout: '.[{extra}]')"
-        return [f"{error.name} is not installed: {advice}"]
+        return [f"{error.name} is not installed: {installs(extra)}"]
     odd = [a for a in sys.argv if not is_text(a)] if isinstance(error, UnicodeEncodeError) else []
     return [str(name_fault(a)) for a in odd[:1]]
 

@@ -205,7 +205,7 @@ def _print_run(tables: Tables, budget: str, folder: Path, as_json: bool, bare: b
     arrows = {n: ARROWS[METRICS[n].higher_is_better] for n in map(str, table) if n in METRICS}
     heads = {n: f"{SHORT.get(n, n)} {arrows.get(n, '↓')}".strip() for n in map(str, table)}
     right = "".join(f"{in_words(row)}, n = {row['n']}; " for row in of_answers(scores))
-    say_lines(table.rename(columns=heads).to_string(float_format=digits))
+    say_lines(table.rename(columns=heads).to_string(float_format=digits, na_rep="–"))
     say_lines(f"\n{right}budget {budget}; intervals and paired differences in {folder}/report.html")
     for sentence in verdict(scores, tables.paired):
         say(sentence)
@@ -227,9 +227,9 @@ def compare_command(
     found = write_comparison(runs, names, out)
     say_lines(str(found))
     say(f"written: {out}/compare.csv, {out}/compare.md")
-    say_next("app", *(word for run in runs for word in ("--run", run)))
     for sentence in found.summary():
         say(sentence)
+    say_next("app", *(word for run in runs for word in ("--run", run)))
 
 
 def pool_command(

@@ -13,6 +13,7 @@ from eraser.metrics.table import METRICS, defined, score
 from rationale.evaluation.per_example import MODEL, NO_BUDGET, TAU
 from rationale.evaluation.stored.columns import ColumnMap
 from rationale.report.summary import PAIRED
+from rationale.templates.names import metric_name
 
 ARROWS = {"higher": " ↑", "lower": " ↓"}
 ARROW_OF = {True: ARROWS["higher"], False: ARROWS["lower"], None: ""}
@@ -91,8 +92,11 @@ def by_example(columns: ColumnMap, examples: Sequence[Example], metric: str, bud
 
 def labels_table(table: pd.DataFrame) -> pd.DataFrame:
     """Return what `by_label` found as `rationale.report.plots.groups` draws it."""
-    names = [r.metric if r.method == MODEL else f"{r.metric} of {r.method}" for r in table.itertuples()]
-    return table.assign(group=table.label, metric=[str(n).replace("_", " ") for n in names])
+    names = [
+        metric_name(str(r.metric)) + ("" if r.method == MODEL else f" of {r.method}")
+        for r in table.itertuples()
+    ]
+    return table.assign(group=table.label, metric=names)
 
 
 def _check(metrics: Sequence[str], known: object) -> None:

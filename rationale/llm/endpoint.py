@@ -122,8 +122,9 @@ class Endpoint:
                     raise InputError(Fault.of(message, self.address)) from None
                 time.sleep(max(0.0, after - wait))
             except (URLError, OSError, HTTPException) as error:
-                got = str(error) or type(error).__name__
-                if isinstance(getattr(error, "reason", error), HOPELESS):
+                cause = getattr(error, "reason", error)  # of a URLError
+                got = getattr(cause, "strerror", None) or str(cause) or type(cause).__name__
+                if isinstance(cause, HOPELESS):
                     raise InputError(Fault.of(f"cannot be reached: {got}", self.address)) from None
         message = f"no reply after {1 + len(WAITS_S)} tries: {got}; run the command again to go on"
         raise InputError(Fault.of(message, self.address))

@@ -14,11 +14,12 @@ from eraser.errors import Fault, InputError
 from eraser.files.content import content_at
 from rationale.onnx.described import VERSION
 from rationale.process.children import run
+from rationale.process.extras import installs
 
 FOLDER = Path(rationale.__file__).parent / "movies_model"
 NEEDS = (
     "the shipped model is exported with torch, which is not installed here: run `rationale export --out "
-    "model.onnx` where it is (pip install 'rationale-suite[export]'), and give that file"
+    f"model.onnx` where it is, and give that file; {installs('export')}"
 )
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shlex
+import sys
+from pathlib import Path
 
 import typer
 
@@ -20,8 +22,11 @@ def say_lines(text: str) -> None:
 
 
 def say_next(*command: object, err: bool = False) -> None:
-    """Print the command to try next."""
-    say(f"next: {shlex.join(map(str, ('rationale', *command)))}", err=err)
+    """Print the command to try next, of the script that runs: one that adds a method, say, knows it."""
+    here = Path(sys.argv[0])
+    own = here.suffix == ".py" and here.name != "__main__.py"
+    program = ("python", here) if own else ("rationale",)
+    say(f"next: {shlex.join(map(str, (*program, *command)))}", err=err)
 
 
 def digits(value: float) -> str:

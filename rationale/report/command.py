@@ -5,13 +5,22 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping
 from dataclasses import MISSING, fields
+from pathlib import Path
 from typing import Any
 
+from eraser.load import SAMPLE_NAME
 from rationale.attribution import METHODS
+from rationale.hf.classifier import SHIPPED
 from rationale.settings import EvaluateSettings
 
 NO_OPTION = frozenset({"fractions"})  # settings that only Python can choose
 ALWAYS = ("dataset", "model", "split")
+THE_SHIPPED = "the shipped one"  # whose path is another on each machine
+
+
+def model_name(model: str) -> str:
+    """Return what pages call a model: the path or name that was given, but for the shipped one."""
+    return THE_SHIPPED if Path(model).resolve() == SHIPPED.resolve() else model
 
 
 def command_of(settings: Mapping[str, Any]) -> str | None:
@@ -22,6 +31,8 @@ def command_of(settings: Mapping[str, Any]) -> str | None:
     usual = {f.name: None if f.default is MISSING else f.default for f in fields(EvaluateSettings)}
     changed = {n: v for n, v in settings.items() if n in ALWAYS or _plain(v) != _plain(usual.get(n))}
     changed |= {n: settings[n] for n in ("methods", "budgets") if n in settings}
+    if changed.get("dataset") == SAMPLE_NAME and model_name(str(changed.get("model"))) == THE_SHIPPED:
+        del changed["model"]  # it is what the command then takes
     if changed.keys() & NO_OPTION or any(m not in METHODS for m in settings.get("methods", ())):
         return None
     options = [part for name, value in changed.items() for part in _option(name, value)]

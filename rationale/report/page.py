@@ -11,7 +11,7 @@ import pandas as pd
 
 from rationale.evaluation.per_example import NO_BUDGET
 from rationale.report.annotators import ANNOTATOR_TABLES
-from rationale.report.command import command_of
+from rationale.report.command import command_of, model_name
 from rationale.report.figures import FIGURES
 from rationale.report.plots import LEAST_MS
 from rationale.report.summary import HEADLINE, Tables, in_words, of_answers, of_units, ranking
@@ -70,6 +70,7 @@ def render(
     return fragment(
         TEMPLATE,
         facts=facts,
+        model=model_name(str(settings["model"])),
         budget=budgets[0],
         length=budget_name(budgets[0], settings.get("budgets", ()), settings.get("unit", "word")),
         right=[(in_words(row), row["n"]) for row in of_answers(scores)],

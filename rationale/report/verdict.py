@@ -28,6 +28,7 @@ PURPOSES = (  # (what a method is wanted for, the metrics that decide: the first
 )
 MANY = 3  # methods that tie and are all told their number; of more only the first and the last are
 NAMED = 6  # methods that a sentence names; more are counted
+FEW = 10  # texts: resamples of fewer are too alike for their 95 % to hold
 RANDOM = "random"  # the baseline that has no signal
 BASELINES = (RANDOM, "position")  # which look at no model
 
@@ -57,6 +58,7 @@ class Advice(NamedTuple):
     metric: str
     text: str
     weak: tuple[str, ...] = ()
+    n: int = 0
 
     @property
     def what(self) -> str:
@@ -72,6 +74,8 @@ class Advice(NamedTuple):
 def verdict(scores: pd.DataFrame, paired: pd.DataFrame) -> tuple[str, ...]:
     """Return three sentences at most: what to show people, what the model used, what not to use or the cost.
 
+    Of few texts a fourth says so.
+
     Args:
         scores: a run's table of scores.
         paired: its table of paired differences between methods.
@@ -79,7 +83,9 @@ def verdict(scores: pd.DataFrame, paired: pd.DataFrame) -> tuple[str, ...]:
     advice = [_advice(scores, paired, *purpose) for purpose in PURPOSES]
     doubts = [f"{_joined(_few(a.weak), 'and')} {a.what} ({a.name})" for a in advice if a.weak]
     last = f"Do not use {', nor '.join(doubts)}: not clearly better than random." if doubts else _cost(scores)
-    return tuple(text for text in (*(a.text for a in advice), last) if text)
+    least = min((a.n for a in advice if a.n), default=FEW)
+    few = f"n = {least}: too few texts to rely on these intervals." if least < FEW else ""
+    return tuple(text for text in (*(a.text for a in advice), last, few) if text)
 
 
 def details(scores: pd.DataFrame, paired: pd.DataFrame, budget: str) -> tuple[str, ...]:
@@ -148,19 +154,20 @@ def _advice(
     rows = _measured(scores, paired, metric)
     if RANDOM not in set(rows.method):
         asked = next(question for question in QUESTIONS if question[1] == metric)
-        return Advice(purpose, metric, _answer(scores, paired, *asked, NO_BUDGET))
+        n = int(rows.n.min()) if len(rows) > 1 else 0
+        return Advice(purpose, metric, _answer(scores, paired, *asked, NO_BUDGET), n=n)
     weak = tuple(m for m in _no_signal(rows, paired, metric, NO_BUDGET) if m not in BASELINES)
     able = rows[~rows.method.isin((*BASELINES, *weak, *failed))]
     name = metric_name(metric)
     if able.empty:
         text = f"{purpose}: none of these methods ({name}, n = {rows.iloc[0].n})."
-        return Advice(purpose, metric, text, weak)
+        return Advice(purpose, metric, text, weak, int(rows.n.min()))
     best = _leaders(able, paired, metric)
     tie = "tie; " * (len(best) > 1)
     text = (
         f"{purpose}: {_joined(_few(best.method), 'or')} ({tie}{name} {_values(best)}, n = {best.iloc[0].n})."
     )
-    return Advice(purpose, metric, text, weak)
+    return Advice(purpose, metric, text, weak, int(rows.n.min()))
 
 
 def _measured(scores: pd.DataFrame, paired: pd.DataFrame, metric: str) -> pd.DataFrame:
@@ -262,7 +269,10 @@ def _sides(one: str, other: str, rows: pd.DataFrame) -> list[str]:
     if len(clear):
         row = clear.iloc[int(clear.difference.abs().to_numpy().argmax())]
         found.append(f"The largest clear one: {_difference(one, other, row, f' of {row.method}')}")
-    if alone := sorted(set(rows.method[rows.difference.isna()])):
+    single = rows[rows.difference.isna()]
+    alone = sorted({*single.method} - {*both.method})
+    alone += [f"all at budget {b}" for b in sorted({*single.budget} - {*both.budget})]
+    if alone:
         found.append(f"Measured by one run alone: {', '.join(alone)}.")
     return found
 
@@ -270,7 +280,7 @@ def _sides(one: str, other: str, rows: pd.DataFrame) -> list[str]:
 def _difference(one: str, other: str, row: pd.Series[Any], whose: str = "") -> str:
     """Return one paired difference as a sentence."""
     better = METRICS[str(row.metric)].higher_is_better
-    name = f"{str(row.metric).replace('_', ' ')}{whose}"
+    name = f"{metric_name(str(row.metric))}{whose}"
     values = f"{row.value:.3f} in {one}, {row.other_value:.3f} in {other}"
     interval = f"[{row.difference_low:+.3f}, {row.difference_high:+.3f}]"
     gap = f"difference {row.difference:+.3f} {interval}, n = {row.n}"

@@ -116,10 +116,10 @@ def body_of(answer: Answer, asked: PredictRequest) -> Any:
         return predictions
     words = [
         {
-            "text": text, "start": start, "end": end, "side": side, "layer": layer,
-            "score": None if layer is None or contribution is None else layer + contribution,
+            "text": word.text, "start": word.start, "end": word.end,
+            "side": word.side, "layer": word.layer, "score": word.score,
         }
-        for text, start, end, layer, contribution, side in answer.words
+        for word in answer.words
     ]  # fmt: skip
     counts = {"depth": answer.depth, "windows": answer.windows}
     counts |= {"unread": answer.unread, "truncated": answer.truncated}

@@ -181,13 +181,11 @@ def _started(start: Path, teacher: Classifier) -> PreTrainedModel:
 def _taught(
     dense: Path, teachers: tuple[Classifier, ...], windows: Sequence[TrainingWindow], s: AdaptiveSettings
 ) -> list[Tensor]:
-    """Return teacher logits of the windows, computed once and kept beside the dense model."""
+    """Return teacher logits of the windows, computed once and kept (targets.py)."""
     folders = [dense] if s.teacher_epochs == 1 else best_folders(dense, s.teacher_epochs)
     of_teachers = [content_of_model(f) for f in folders]
     key = digest(digest_of(windows, teachers[0]), of_teachers, read_settings(dense).get("log"))
-    return kept_on_disk(
-        dense / "targets" / f"logits-{key}.safetensors", lambda: list(teacher_logits(teachers, windows))
-    )
+    return kept_on_disk(dense, f"logits-{key}.safetensors", lambda: list(teacher_logits(teachers, windows)))
 
 
 def digest_of(windows: Sequence[TrainingWindow], reader: Classifier) -> str:

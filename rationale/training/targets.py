@@ -7,6 +7,7 @@ marked words; names joined by `+` are averaged, each scaled to sum 1 first.
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from eraser import Dataset, Fault, InputError
+from eraser.data.catalog import cache_dir
 from eraser.files.whole import write_whole
 from eraser.progress import progress
 from eraser.types import Mask
@@ -32,6 +34,7 @@ from rationale.text.windows import OUTSIDE, Window, covers, length_batches
 from rationale.training.loop import TrainingWindow
 
 PUBLISHED, HUMAN = "gradient_x_input", "human"
+TARGETS = "targets"  # folder of what is computed once of a dense model
 IG_STEPS = 8
 Float32s = NDArray[np.float32]
 
@@ -171,8 +174,14 @@ def window_batches(
     return progress(batches, name, "batches", len(rows))
 
 
-def kept_on_disk(file: Path, compute: Callable[[], Sequence[Tensor]]) -> list[Tensor]:
-    """Return the tensors in `file`, computed and written first if it is not there."""
+def kept_on_disk(dense: Path, name: str, compute: Callable[[], Sequence[Tensor]]) -> list[Tensor]:
+    """Return tensors of a dense model, computed and written first if they are not there.
+
+    They lie in its folder or, where that may only be read, in the cache; `name` tells them from all others.
+    """
+    file = dense / TARGETS / name
+    if not file.is_file() and not _is_writable(file.parent):
+        file = cache_dir() / TARGETS / name
     if not file.is_file():
         tensors = compute()
         flat = {
@@ -182,3 +191,8 @@ def kept_on_disk(file: Path, compute: Callable[[], Sequence[Tensor]]) -> list[Te
         write_whole(file, lambda partial: save_file(flat, partial))
     stored = load_file(file)
     return list(torch.split(stored["values"], stored["lengths"].tolist()))
+
+
+def _is_writable(folder: Path) -> bool:
+    """Return whether files can be made in a folder, or itself in its parent."""
+    return os.access(folder if folder.is_dir() else folder.parent, os.W_OK | os.X_OK)

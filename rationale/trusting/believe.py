@@ -16,7 +16,7 @@ from rationale.attribution import codes_of
 from rationale.evaluation.choices import Choices
 from rationale.evaluation.plan import plan
 from rationale.explanations.of_run import NO_IMPORTS, Imports
-from rationale.hf.classifier import SHIPPED
+from rationale.report.command import model_name
 from rationale.report.summary import tables_of
 from rationale.settings import as_record
 from rationale.text_classifier import TextClassifier
@@ -93,11 +93,6 @@ def _made_of(
     return of | {"models": {n: m.identity() for n, m in models.items()}} | codes_of(settings.methods)
 
 
-def _named(model: str) -> str:
-    """Return how a card calls a model."""
-    return "the shipped one" if Path(model).resolve() == SHIPPED.resolve() else model
-
-
 def _card(
     subject: Subject, results: tuple[TestResult, ...], left_out: tuple[str, ...], seconds: float
 ) -> Card:
@@ -105,7 +100,7 @@ def _card(
     tables, settings = tables_of(subject.evaluation), subject.run.settings
     failed = (f"{method} did not run: {why}" for method, why in subject.failed.items())
     facts = facts_of(
-        as_record(settings) | {"model": _named(settings.model)},
+        as_record(settings) | {"model": model_name(settings.model)},
         examples=len(subject.items),
         with_human_evidence=sum(bool(i.truth.spans) for i in subject.items),
         budget=subject.budget,

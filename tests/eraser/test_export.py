@@ -241,7 +241,7 @@ SAID = {
 def test_a_models_rationale_is_a_suggestion(tmp_path, form):
     file = tmp_path / f"x{EXPORTS[form].ending}"
     written = export(one(FILM, Span(1, 3)), form, file, suggested=suggested(PREDICTION))
-    assert (written.texts, written.notes) == (1, ("texts left out, of which the model said nothing: 1",))
+    assert (written.texts, written.notes) == (1, ("texts left out, as the run does not cover them: 1",))
     assert SAID[form](file) == ("attention", "film.", "POS")
 
 

@@ -98,6 +98,9 @@ OWN = {
 }
 
 
+SKIPS = "error: --skip-invalid (of data import, evaluate, trust) leaves such rows out, and says which"
+
+
 @pytest.mark.parametrize("what", OWN)
 def test_import_of_rows(command, tmp_path, what):
     text, message = OWN[what]
@@ -105,7 +108,18 @@ def test_import_of_rows(command, tmp_path, what):
     rows[2]["text"] = text
     (tmp_path / "t.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     code, lines = command("data", "import", "--train", tmp_path / "t.jsonl", "--out", "o")
-    assert (code, lines) == (2, [f"error: {tmp_path}/t.jsonl:3: i2: {message}"])
+    assert (code, lines) == (2, [f"error: {tmp_path}/t.jsonl:3: i2: {message}", SKIPS])
+
+
+@pytest.mark.parametrize("also", [[], ["--val", "none.csv"]])
+def test_that_rows_can_be_left_out_is_not_said_where_it_would_not_help(command, tmp_path, also):
+    """One label would be left, or a file would still be missing."""
+    labels = "ab" if also else "aa"
+    rows = [{"text": text, "label": label} for text, label in zip(("a film", "a film"), labels, strict=True)]
+    (tmp_path / "t.jsonl").write_text("".join(json.dumps(row) + "\n" for row in [*rows, {"label": "b"}]))
+    for more in ([], ["--skip-invalid"]):
+        code, lines = command("data", "import", "--train", tmp_path / "t.jsonl", *also, *more, "--out", "o")
+        assert (code, [line for line in lines if "skip-invalid" in line]) == (2, [])
 
 
 def eraser_set(folder, text="a b c", **fields):

@@ -152,7 +152,7 @@ def test_notes_tell_what_was_widened_left_out_and_shared(tmp_path):
     files = {"train": save(tmp_path / "a.csv", train), "test": save(tmp_path / "b.csv", test)}
     assert read_custom("own", files, ImportOptions()).notes == (
         "form of the rationales: chars",
-        "spans that begin or end inside a word, and mark all of it: 2 of 4",
+        "spans that begin or end inside a word, and mark all of it: 2 of 4 (fewer with --words punctuation)",
         "spans that touch no word: 1 of 4",
         "texts both in train and in test: 1",
         "labels in test and not in train: NEUTRAL",
@@ -237,6 +237,7 @@ def test_a_row_of_no_known_split_is_told(tmp_path):
         {WHOLE: save(tmp_path / "x.csv", rows)},
         ImportOptions(ColumnNames(split="part")),
         f"{{}}:4: c: {told}",
+        "--skip-invalid (of data import, evaluate, trust) leaves such rows out, and says which",
     )
 
 

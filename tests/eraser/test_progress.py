@@ -99,8 +99,18 @@ def test_a_worker_says_nothing(time, capsys):
     with silent():
         run(time, 10.0, 8)
     assert capsys.readouterr() == ("", "")
-    run(time, 10.0, 1)
-    assert capsys.readouterr().err == "work: 1 of 1 steps in 0:10\n"
+    run(time, 10.0, 2)
+    assert capsys.readouterr().err == "work: 1 of 2 steps, 0:10 left\nwork: 2 of 2 steps in 0:20\n"
+
+
+def test_one_of_one_says_nothing_and_what_is_inside_it_speaks(time, capsys):
+    """A dozen lines "attribute: 1 of 1 batches" once stood before the first line that told something."""
+    for _ in range(12):
+        run(time, 30.0, 1, "attribute")
+    assert capsys.readouterr() == ("", "")
+    for _ in progress(range(1), "outside", "chunks"):
+        run(time, 10.0, 2, "inside")
+    assert capsys.readouterr().err == "inside: 1 of 2 steps, 0:10 left\n"
 
 
 def test_a_terminal_gets_a_bar_and_no_lines(time, monkeypatch, capsys):

@@ -55,7 +55,7 @@ def test_quotes_are_found_wherever_they_stand_and_what_is_lost_is_counted(tmp_pa
     assert found.notes == (
         "form of the rationales: quotes",
         "column of the rationales: evidences",
-        "spans that begin or end inside a word, and mark all of it: 1 of 4",
+        "spans that begin or end inside a word, and mark all of it: 1 of 4 (fewer with --words punctuation)",
         "quotes that do not stand in the text: 1 of 4",
         "quotes that stand in it more than once, and mark every place: 1 of 4",
     )

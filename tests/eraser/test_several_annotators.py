@@ -29,7 +29,7 @@ def test_rows_of_one_id_are_one_text(tmp_path):
     assert marked(found) == {"1": ("NEG", "truly awful film."), "2": ("POS", "warm")}
     assert found.notes == (
         "form of the rationales: chars",
-        "spans that begin or end inside a word, and mark all of it: 1 of 3",
+        "spans that begin or end inside a word, and mark all of it: 1 of 3 (fewer with --words punctuation)",
         "annotators: 2; texts that more than one saw: 1 of 2",
         "texts on whose label all annotators agree: 2 of 2",
     )

@@ -8,7 +8,8 @@ row's id.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import combinations
+from dataclasses import replace
+from itertools import combinations, islice
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,8 @@ from eraser.types import Dataset, Document, Evidence, Example, Mask, runs
 from eraser.words import WordCutter, cutter_for
 
 WHOLE = "row"  # in place of a split: a file with the rows of all splits
+SKIP = Fault.of("--skip-invalid (of data import, evaluate, trust) leaves such rows out, and says which")
+MOST_CUT_AGAIN = 1000  # texts: enough to tell whether another cut would fit their spans better
 
 
 def read_custom(name: str, files: Mapping[str, Path], how: ImportOptions) -> Dataset:
@@ -57,8 +60,8 @@ def read_custom(name: str, files: Mapping[str, Path], how: ImportOptions) -> Dat
         fatal += _too_few_labels(labels, wrong, places[0])
     wrong.sort(key=lambda fault: _place(fault, places))
     if fatal or (wrong and not how.skip_invalid):
-        told = fatal if how.skip_invalid else [*fatal, *wrong]
-        raise InputError(*sorted(told, key=lambda fault: _place(fault, places)))
+        told = sorted(fatal if how.skip_invalid else [*fatal, *wrong], key=lambda f: _place(f, places))
+        raise InputError(*told, *(() if fatal or len(labels) < 2 else (SKIP,)))
     by_chance: tuple[str, ...] = ()
     if WHOLE in files and how.columns.split is None:
         entries, by_chance = divided(entries, how, files[WHOLE])
@@ -206,7 +209,7 @@ def _notes(records: Sequence[InputRow], entries: Sequence[Entry], how: RowReadin
     yield from how.cut.notes
     if how.form in ("marks", "none") and not all(record.is_blank("rationale") for record in records):
         yield "the column of rationales was not read"
-    yield from _notes_of_spans(entries)
+    yield from _notes_of_spans(records, entries, how)
     yield from _differing(entries, how)
     texts = {s: {e.marked.text for e in entries if e.split == s} for s in SPLITS}
     for one, other in combinations(SPLITS, 2):
@@ -218,16 +221,28 @@ def _notes(records: Sequence[InputRow], entries: Sequence[Entry], how: RowReadin
             yield f"labels in {split} and not in train: {', '.join(new)}"
 
 
-def _notes_of_spans(entries: Sequence[Entry]) -> Iterator[str]:
+def _notes_of_spans(records: Sequence[InputRow], entries: Sequence[Entry], how: RowReading) -> Iterator[str]:
     spans, quotes = (sum(getattr(e.marked, what) for e in entries) for what in ("spans", "quotes"))
     if wider := sum(e.marked.cut for e in entries):
-        yield f"spans that begin or end inside a word, and mark all of it: {wider} of {spans}"
+        advice = " (fewer with --words punctuation)" if _fit_signs_apart(records, entries, how) else ""
+        yield f"spans that begin or end inside a word, and mark all of it: {wider} of {spans}{advice}"
     if bare := sum(e.marked.bare for e in entries):
         yield f"spans that touch no word: {bare} of {spans}"
     if lost := sum(e.marked.lost for e in entries):
         yield f"quotes that do not stand in the text: {lost} of {quotes}"
     if more := sum(e.marked.repeated for e in entries):
         yield f"quotes that stand in it more than once, and mark every place: {more} of {quotes}"
+
+
+def _fit_signs_apart(records: Sequence[InputRow], entries: Sequence[Entry], how: RowReading) -> bool:
+    """Return whether fewer spans would begin or end inside a word if punctuation were words of its own."""
+    if how.cut.words != "whitespace":
+        return False
+    texts = {e.record.fields["text"] for e in entries if e.marked.cut}  # each annotator of one has a record
+    some = list(islice((r for r in records if r.fields["text"] in texts), MOST_CUT_AGAIN))
+    apart = replace(how, cut=replace(how.cut, words="punctuation"))
+    now, then = ([entry_of(record, each, []) for record in some] for each in (how, apart))
+    return sum(e.marked.cut for e in then if e) < sum(e.marked.cut for e in now if e)
 
 
 def _examples(entries: Sequence[Entry]) -> tuple[dict[str, Document], dict[str, tuple[Example, ...]]]:

@@ -70,7 +70,7 @@ def tasks_of(
             elif example.id in suggested:
                 yield _of_model(dataset, split, example, suggested[example.id])
             else:
-                tally.counts["texts left out, of which the model said nothing"] += 1
+                tally.counts["texts left out, as the run does not cover them"] += 1
 
 
 def _task(dataset: Dataset, split: str, example: Example, tally: Tally) -> Task:

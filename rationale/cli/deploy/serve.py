@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from rationale.cli.deploy.predict import Exported, open_model
-from rationale.process.terminal import say, say_next
+from rationale.process.terminal import say
 
 
 def serve_command(  # noqa: PLR0913 (one option each)
@@ -39,6 +39,7 @@ def serve_command(  # noqa: PLR0913 (one option each)
         say(
             f"{name}: {', '.join(loaded.labels)}; POST {address}/predict, described by {address}/openapi.json"
         )
-        say_next("predict", *(() if model is None else ("--model", model)), "A warm, moving film.")
+        asked = """-H 'content-type: application/json' -d '{"inputs": "A warm, moving film."}'"""
+        say(f"next: curl {address}/predict {asked}")
 
     serve(application(loaded, name, limits), host, port, limits.seconds, ready)

@@ -67,7 +67,7 @@ def import_explanations(  # noqa: PLR0913 (one option each)
     quotes: Quotes,
 ) -> None:
     """Turn scores or quotes from another tool or model into a row of `rationale evaluate --explanations`."""
-    from eraser.load import load, named
+    from eraser.load import SAMPLE_NAME, load, named
     from rationale.explanations.collected import CollectOptions
     from rationale.explanations.files import FILE_FORMS, form_of
     from rationale.explanations.quotes.rows import import_quotes
@@ -89,6 +89,8 @@ def import_explanations(  # noqa: PLR0913 (one option each)
     for line in found.told():
         say(f"  note: {line}")
     say(f"written: {out}")
-    model = () if (dataset, data) == (None, None) else ("--model", "MODEL")
-    where = ("--dataset", named(dataset, data), *(("--data", data) if data else ()))
-    say_next("evaluate", *where, *model, "--split", split, "--explanations", out)
+    called = named(dataset, data)
+    where = ("--dataset", called, *(("--data", data) if data else ()))
+    model = () if (called, data) == (SAMPLE_NAME, None) else ("--model", "MODEL")
+    missing = () if len(found.examples) == len(texts) else ("--explanations-missing", "skip")
+    say_next("evaluate", *where, *model, "--split", split, "--explanations", out, *missing)

@@ -42,4 +42,5 @@ def score_explanations(  # noqa: PLR0913 (one option each)
         say(f"note: {note}")
     where = ["--dataset", named(dataset, data), *(("--data", data) if data else ())]
     rows = [word for file in files for word in ("--explanations", file)]
+    rows += ["--explanations-missing", explanations_missing] * (explanations_missing == "skip")
     say_next("evaluate", *where, "--model", "MODEL", "--split", split, *rows)

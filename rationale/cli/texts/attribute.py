@@ -92,7 +92,5 @@ def _print_run(found: dict[str, Any], out: Path) -> None:
     for note in found["notes"]:
         say(f"note: {note}")
     cost = ", ".join(f"{method} {digits(ms)} ms" for method, ms in found["ms_per_text"].items())
-    say(
-        f"{out}: {found['texts']} texts in {len(found['parts'])} parts, "
-        f"{found['words_unread']} of {found['words']} words not read; mean cost per text: {cost}"
-    )
+    unread = f"{found['words_unread']} of {found['words']} words not read"
+    say(f"{out}: {found['texts']} texts, {unread}; mean cost per text: {cost}")

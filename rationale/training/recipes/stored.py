@@ -125,13 +125,13 @@ class StoredStage(Stage):
 
 
 def stored_states(run: TrainingRun) -> Tensor:
-    """Return the heads' input for each window after each layer [B,L,D]; stored beside the dense model."""
+    """Return the heads' input for each window after each layer [B,L,D], computed once (targets.py)."""
     key = hashlib.sha256(digest_of(run.windows, run.classifier).encode())
     model = run.model_as(DactForSequenceClassification)
     for weight in model.model.state_dict().values():
         key.update(weight.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
-    file = Path(run.identity["dense"]) / "targets" / f"states-{key.hexdigest()[:16]}.safetensors"
-    flat = torch.stack(kept_on_disk(file, lambda: _states(run)))  # [B,L·D]
+    dense, name = Path(run.identity["dense"]), f"states-{key.hexdigest()[:16]}.safetensors"
+    flat = torch.stack(kept_on_disk(dense, name, lambda: _states(run)))  # [B,L·D]
     return flat.view(len(flat), len(model.halting_units), -1).to(run.classifier.device)  # [B,L,D]
 
 

@@ -139,7 +139,10 @@ def test_two_answers_of_one_person_are_refused(tmp_path):
     path = write(tmp_path / "x.json", twice)
     with pytest.raises(InputError) as error:
         imported(path)
-    assert str(error.value) == f"{path}:1: 1: duplicate id and annotator '2', first at {path}:1"
+    assert str(error.value).splitlines() == [
+        f"{path}:1: 1: duplicate id and annotator '2', first at {path}:1",
+        "--skip-invalid (of data import, evaluate, trust) leaves such rows out, and says which",
+    ]
 
 
 def test_a_task_without_the_text_that_is_named_lists_what_it_has(tmp_path):

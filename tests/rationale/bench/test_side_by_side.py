@@ -134,7 +134,7 @@ def test_a_way_that_is_not_installed_or_fails_is_a_line_and_the_others_are_timed
     assert found.skipped == (
         "left out: dense, ONNX Runtime, float32: RuntimeError: no such operator",
         "left out: dense, OpenVINO, float32: no_such_library is not installed: "
-        "pip install 'rationale-suite[bench]'",
+        "pip install 'rationale-suite[bench]' (in a checkout: '.[bench]')",
     )
     assert set(found.table.way) == {"hf", "packed"}
     assert as_text(found).splitlines()[-2:] == list(found.skipped)

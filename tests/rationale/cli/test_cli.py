@@ -315,6 +315,19 @@ def test_full_disk_leaves_nothing_half_written(rationale, model_folder, monkeypa
     assert [p.name for p in Path("r").rglob("*") if p.is_file()] == ["made.json"]
 
 
+def test_tensors_that_cannot_be_written_are_one_line(tmp_path, capsys):
+    from safetensors.torch import save_file
+
+    from rationale.cli.commands import run
+
+    with pytest.raises(SystemExit):
+        run(lambda: save_file({"a": torch.zeros(1)}, tmp_path / "none" / "a.safetensors"))
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: a file of tensors cannot be read or written: SafetensorError: ")
+    assert "No such file or directory" in line
+    assert str(tmp_path / "none") in line
+
+
 def test_out_that_is_a_file_is_one_line(rationale, model_folder):
     Path("taken").write_text("")
     for command in (("evaluate", "--model"), ("train", "dense", "--backbone")):
@@ -385,14 +398,16 @@ def test_a_run_ends_in_its_verdict_and_a_comparison_in_sentences(rationale, mode
         assert "token_f1 ↑" in lines[0]
         assert "fpr ↓" in lines[0]
         assert any(line.startswith("accuracy ") for line in lines)
-        assert [line.partition(":")[0] for line in lines[-4:-2]] == [
+        assert [line.partition(":")[0] for line in lines[-5:-3]] == [
             "To show people", "To know what the model used"
         ]  # fmt: skip
+        assert lines[-2] == "n = 6: too few texts to rely on these intervals."
         assert lines[-1] == f"next: rationale app --run r{seed}"
     code, out, err = rationale("compare", "r0", "r1", "--out", "c")
     assert code == 0, err
-    _, told = out.split("next: rationale app --run r0 --run r1\n")  # the sentences come last
+    _, told = out.split("written: c/compare.csv, c/compare.md\n")
     assert told.startswith("accuracy: ")
+    assert told.endswith("\nnext: rationale app --run r0 --run r1\n")  # last, as of evaluate
     assert "\nOf " in told
     assert "paired differences of methods" in told
 

@@ -52,7 +52,8 @@ def test_attention_of_pieces_from_a_file_has_the_numbers_of_our_own_row(exported
     assert "read as --form tokens" in done.output
     assert f"imported-attention: {LIMIT} of the" in done.output
     assert "tokens not in the text" not in done.output  # there is none
-    assert done.output.splitlines()[-1].startswith("next: rationale evaluate --dataset sample --split test")
+    last = f"next: rationale evaluate --dataset sample --split test --explanations {out}"
+    assert done.output.splitlines()[-1] == f"{last} --explanations-missing skip"
     evaluated = rationale(
         "evaluate", "--model", model_folder, "--methods", "attention", "--limit", LIMIT,
         "--explanations", out, "--out", tmp_path / "run",
@@ -120,4 +121,6 @@ def test_agreement_alone_is_printed_without_a_model(exported, tmp_path):
     assert rows["gold", "token_f1"]["n"] == rows["-", "average_precision"]["n"] == LIMIT
     shown = rationale("explanations", "score", out, "--explanations-missing", "skip")
     assert f"{rows['gold', 'token_f1']['value']:#.3g}" in shown.output
-    assert shown.output.splitlines()[-1].startswith("next: rationale evaluate --dataset sample --model MODEL")
+    last = shown.output.splitlines()[-1]
+    assert last.startswith("next: rationale evaluate --dataset sample --model MODEL")
+    assert last.endswith(" --explanations-missing skip")

@@ -40,7 +40,7 @@ def test_a_methods_rationale_is_written_to_be_corrected(rationale, model_folder)
     assert (code, err) == (0, "")
     assert out.splitlines()[:2] == [
         "t.jsonl: 2 texts of films, in the form prodigy",
-        "  note: texts left out, of which the model said nothing: 1",
+        "  note: texts left out, as the run does not cover them: 1",
     ]
     said = [json.loads(line) for line in Path("run/predictions/attention.jsonl").read_text().splitlines()]
     for line, record in zip(Path("t.jsonl").read_text().splitlines(), said, strict=True):
@@ -66,7 +66,10 @@ def test_invalid_rows_and_what_is_guessed_are_told_by_evaluate(rationale, model_
     asked = ("evaluate", "--data", "x.csv", "--model", model_folder, "--methods", "random", "--labels", "0,1")
     code, out, err = rationale(*asked, "--out", "run")
     assert (code, out) == (2, "")
-    assert err == "error: x.csv:3: b: expected a non-empty string in column 'text', got ''\n"
+    assert err.splitlines() == [
+        "error: x.csv:3: b: expected a non-empty string in column 'text', got ''",
+        "error: --skip-invalid (of data import, evaluate, trust) leaves such rows out, and says which",
+    ]
     code, out, err = rationale(*asked, "--out", "run", "--skip-invalid")
     assert code == 0
     assert [line for line in err.splitlines() if line.startswith("note: ")] == [

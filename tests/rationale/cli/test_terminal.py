@@ -10,7 +10,7 @@ import pytest
 from eraser import Fault, InputError
 from eraser.errors import printable
 from eraser.progress import say as say_above_the_bar
-from rationale.process.terminal import say, say_lines
+from rationale.process.terminal import say, say_lines, say_next
 from rationale.text.reading import note
 from tests.helpers.command_line import run
 
@@ -59,6 +59,21 @@ def test_notes_and_lines_are_escaped(capsys):
     assert f"note: a note of {SHOWN}\n" in err
     assert f"to err {SHOWN}\n" in err
     assert f"above {SHOWN}\n" in err
+
+
+@pytest.mark.parametrize(
+    ("program", "named"),
+    [
+        ("/usr/bin/rationale", "rationale"),
+        ("/x/rationale/__main__.py", "rationale"),
+        ("my.py", "python my.py"),
+    ],
+)
+def test_the_next_command_is_one_of_the_program_that_prints_it(program, named, monkeypatch, capsys):
+    """A script that adds a method or an encoder is what knows it; `rationale` alone would not."""
+    monkeypatch.setattr(sys, "argv", [program, "evaluate"])
+    say_next("app", "--run", "a run")
+    assert capsys.readouterr().out == f"next: {named} app --run 'a run'\n"
 
 
 def test_import_and_describe_print_labels_and_ids_escaped(tmp_path, capsys, monkeypatch):

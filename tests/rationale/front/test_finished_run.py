@@ -62,7 +62,7 @@ def test_figures_and_sentences(run):
     assert isinstance(run.plot("tradeoff"), Figure)
     said = str(run.verdict()).splitlines()
     assert [s.partition(":")[0] for s in said[:2]] == ["To show people", "To know what the model used"]
-    assert len(said) == 3
+    assert said[3:] == ["n = 6: too few texts to rely on these intervals."]
     first, *others = str(run.details()).splitlines()
     assert first.startswith("The model: accuracy ")
     assert first.endswith("n = 6.")

@@ -119,7 +119,8 @@ def test_replies_have_a_bound_and_an_end(monkeypatch):
 def test_no_server_is_told_at_once():
     with serving(lambda _: "") as (url, _):
         pass
-    assert "cannot be reached: " in refusal(Endpoint(url, "m").ask, "q")
+    told = refusal(Endpoint(url, "m").ask, "q")
+    assert told.endswith("/chat/completions: cannot be reached: Connection refused")
 
 
 @pytest.mark.parametrize(

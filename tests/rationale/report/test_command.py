@@ -6,7 +6,8 @@ import json
 import shlex
 from dataclasses import fields
 
-from rationale.report.command import NO_OPTION, command_of
+from rationale.hf.classifier import SHIPPED
+from rationale.report.command import NO_OPTION, command_of, model_name
 from rationale.settings import EvaluateSettings, as_record
 from tests.helpers.paths import ROOT
 
@@ -20,6 +21,17 @@ def test_only_what_is_not_usual_is_typed():
         "rationale evaluate --dataset sample --model 'a model' --split test --methods attention,random "
         "--budget gold --seed 3"
     )
+
+
+def test_the_shipped_model_needs_no_path_where_it_is_the_usual_one(tmp_path, monkeypatch):
+    """Its path is that of one machine: a report that is passed on gives a command that works elsewhere."""
+    monkeypatch.chdir(SHIPPED.parent)
+    for path in (str(SHIPPED), SHIPPED.name):
+        asked = as_record(EvaluateSettings("sample", path, methods=("random",)))
+        assert command_of(asked).startswith("rationale evaluate --dataset sample --split test")
+        assert model_name(path) == "the shipped one"
+        assert f"--model {path}" in command_of(asked | {"dataset": "mine"})
+    assert model_name("models/mine") == "models/mine"
 
 
 def test_every_setting_has_an_option_or_is_known_to_have_none():

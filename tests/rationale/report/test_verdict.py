@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+import pytest
 
 from rationale.report.verdict import claims, details, sides, verdict
 
@@ -57,6 +58,16 @@ def test_where_nothing_is_to_be_left_the_third_sentence_is_the_cost():
     assert last == "Cost, median per text: from 2.00 ms (b) to 12.3 ms (a)."
 
 
+@pytest.mark.parametrize("n", [9, 10])
+def test_of_few_texts_it_says_that_they_are_too_few(n):
+    """Two texts once gave "average precision 1.000 [1.000, 1.000]", and not a word of doubt."""
+    few = SCORES.assign(n=np.where(SCORES.metric == "average_precision", n, 20))
+    told = "n = 9: too few texts to rely on these intervals."
+    for scores in (few, few[few.method != "random"]):
+        assert (verdict(scores, PAIRED)[-1] == told) == (n == 9)
+    assert len(verdict(few, PAIRED)) == (4 if n == 9 else 3)
+
+
 def test_without_a_baseline_it_says_who_leads():
     first, *_ = verdict(SCORES[SCORES.method != "random"], PAIRED)
     assert first == (
@@ -77,15 +88,15 @@ def test_of_sentences_those_are_ranked():
 
 def test_of_many_that_tie_only_the_ends_are_told_their_number():
     rows = [
-        (m, "-", "average_precision", v, v, v, 9, "higher")
+        (m, "-", "average_precision", v, v, v, 12, "higher")
         for m, v in zip("pqrs", (0.9, 0.8, 0.7, 0.6), strict=True)
     ]
-    rows.append(("random", "-", "average_precision", 0.1, 0.1, 0.1, 9, "higher"))
+    rows.append(("random", "-", "average_precision", 0.1, 0.1, 0.1, 12, "higher"))
     ties = [("average_precision", "-", "p", other, True) for other in "qrs"]
     scores, paired = pd.DataFrame(rows, columns=SCORES.columns), pd.DataFrame(ties, columns=PAIRED.columns)
     assert verdict(scores, paired) == (
         "To show people: p, q, r or s (tie; average precision from 0.900 [0.900, 0.900] to "
-        "0.600 [0.600, 0.600], n = 9).",
+        "0.600 [0.600, 0.600], n = 12).",
     )
 
 
@@ -114,15 +125,16 @@ def test_a_method_that_failed_a_test_is_not_advised():
 
 
 def test_two_runs_in_sentences():
-    names = ["run", "other", "metric", "method", "value", "other_value"]
+    names = ["run", "other", "metric", "budget", "method", "value", "other_value"]
     names += ["difference", "difference_low", "difference_high", "n", "tie"]
     table = pd.DataFrame(
         [
-            ("x", "y", "accuracy", "model", 0.9, 0.8, 0.1, -0.05, 0.2, 30, True),
-            ("x", "y", "token_f1", "a", 0.5, 0.4, 0.1, 0.05, 0.15, 30, False),
-            ("x", "y", "sufficiency", "a", 0.5, 0.2, 0.3, 0.2, 0.4, 30, False),
-            ("x", "y", "token_f1", "b", 0.5, 0.5, 0.0, -0.1, 0.1, 30, True),
-            ("x", "y", "token_f1", "c", 0.5, np.nan, np.nan, np.nan, np.nan, 30, None),
+            ("x", "y", "accuracy", "-", "model", 0.9, 0.8, 0.1, -0.05, 0.2, 30, True),
+            ("x", "y", "token_f1", "gold", "a", 0.5, 0.4, 0.1, 0.05, 0.15, 30, False),
+            ("x", "y", "sufficiency", "gold", "a", 0.5, 0.2, 0.3, 0.2, 0.4, 30, False),
+            ("x", "y", "token_f1", "gold", "b", 0.5, 0.5, 0.0, -0.1, 0.1, 30, True),
+            ("x", "y", "token_f1", "gold", "c", 0.5, np.nan, np.nan, np.nan, np.nan, 30, None),
+            ("x", "y", "token_f1", "match=c", "a", 0.5, np.nan, np.nan, np.nan, np.nan, 30, None),
         ],
         columns=names,
     )
@@ -131,5 +143,5 @@ def test_two_runs_in_sentences():
         "Of 3 paired differences of methods, 1 clearly favour x, 1 y; 1 are ties.",
         "The largest clear one: sufficiency of a: 0.500 in x, 0.200 in y; "
         "difference +0.300 [+0.200, +0.400], n = 30: y is better.",
-        "Measured by one run alone: c.",
+        "Measured by one run alone: c, all at budget match=c.",
     )

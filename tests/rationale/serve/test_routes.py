@@ -9,7 +9,9 @@ import pytest
 from starlette.testclient import TestClient
 
 from eraser import InputError
+from rationale.onnx.answer import Answer, AnswerWord
 from rationale.serve.application import application
+from rationale.serve.bodies import PredictRequest, body_of
 from rationale.serve.limits import Limits
 from tests.helpers.same_answers import LONG
 from tests.rationale.serve.conftest import LIMITS
@@ -77,6 +79,17 @@ def test_the_rationale_is_every_word_with_its_characters_layer_and_score(ask, mo
     ]
     counts = {name: body[name] for name in ("depth", "windows", "unread", "truncated")}
     assert counts == {"depth": 3, "windows": 1, "unread": answer.unread, "truncated": 0}
+
+
+def test_a_score_stays_below_that_of_any_word_of_the_next_layer():
+    """A model's only piece has all of the contribution, 1.0: layer 2 and 1.0 are not a score of 3."""
+    words = (AnswerWord("a", 0, 1, 2, 1.0), AnswerWord("b", 2, 3, 3, 0.0), AnswerWord("c", 4, 5, None, None))
+    answer = Answer("POS", {"POS": 1.0}, (0.0,), words, 3, 1, 1, 0)
+    first, second, unread = (
+        w["score"] for w in body_of(answer, PredictRequest(inputs="a b c", rationale=True))["rationale"]
+    )
+    assert 2.99 < first < second == 3
+    assert unread is None
 
 
 def test_a_batch_with_rationales_is_a_list_of_them(ask):

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import shlex
+import shutil
 import signal
 import socket
+import subprocess
 import threading
 import time
 from pathlib import Path
@@ -33,6 +37,16 @@ def test_a_port_that_is_taken_is_told_in_a_line():
             serve(None, "127.0.0.1", port, 1.0, print)
     with pytest.raises(InputError, match="^expected a port from 0 to 65535, got 70000$"):
         serve(None, "127.0.0.1", 70000, 1.0, print)
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="needs curl")
+def test_the_line_that_it_prints_asks_it(made: Path):
+    with served(made) as (process, _):
+        line = process.stdout.readline()
+        assert line.startswith("next: curl http://127.0.0.1:")
+        asked = [*shlex.split(line.removeprefix("next: ")), "--silent", "--noproxy", "*"]
+        answer = subprocess.run(asked, capture_output=True, check=True, timeout=60).stdout
+        assert {found["label"] for found in json.loads(answer)} == {"NEG", "POS"}
 
 
 @pytest.mark.slow

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from functools import partial
 
@@ -158,17 +159,43 @@ def test_teacher_logits_are_the_models_own(two, windows):
 
 def test_what_is_on_disk_is_not_computed_again(tmp_path):
     tensors = [torch.arange(3.0), torch.tensor([7.0]), torch.arange(2.0)]
-    file, calls = tmp_path / "targets" / "a.safetensors", []
+    calls = []
 
     def compute():
         calls.append(1)
         return tensors
 
     for _ in range(2):
-        found = kept_on_disk(file, compute)
+        found = kept_on_disk(tmp_path, "a.safetensors", compute)
         assert [t.tolist() for t in found] == [t.tolist() for t in tensors]
     assert calls == [1]
-    assert [p.name for p in file.parent.iterdir()] == ["a.safetensors"]
+    assert [p.name for p in (tmp_path / "targets").iterdir()] == ["a.safetensors"]
+
+
+@pytest.mark.parametrize("has_targets", [False, True])
+def test_beside_a_model_that_may_only_be_read_the_cache_keeps_them(has_targets, tmp_path, monkeypatch):
+    dense, calls, own = tmp_path / "dense", [], [torch.arange(2.0)]
+    (dense / "targets" if has_targets else dense).mkdir(parents=True)
+    if has_targets:
+        kept_on_disk(dense, "old.safetensors", lambda: own)
+    monkeypatch.setenv("RATIONALE_CACHE", str(tmp_path / "cache"))
+    denied = {dense, dense / "targets"}
+    monkeypatch.setattr(os, "access", lambda path, mode: path not in denied)  # root may write anywhere
+
+    def compute():
+        calls.append(1)
+        return own
+
+    for _ in range(2):
+        (found,) = kept_on_disk(dense, "new.safetensors", compute)
+        assert found.tolist() == [0.0, 1.0]
+    assert calls == [1]
+    files = {f.relative_to(tmp_path).as_posix() for f in tmp_path.rglob("*.safetensors")}
+    there = {"dense/targets/old.safetensors"} if has_targets else set()
+    assert files == {"cache/targets/new.safetensors"} | there
+    if has_targets:  # which is read where it is
+        (found,) = kept_on_disk(dense, "old.safetensors", lambda: pytest.fail("it is there"))
+        assert found.tolist() == [0.0, 1.0]
 
 
 @pytest.fixture(scope="module")

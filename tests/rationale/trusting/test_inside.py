@@ -94,7 +94,8 @@ def test_a_run_that_was_not_asked_says_so(run):
     folder, _ = run
     again = ["--methods", "position,random", "--limit", "12", "--overwrite", "--out", str(folder)]
     assert CliRunner().invoke(app, ["evaluate", *again]).exit_code == 0
-    assert "was not tested: <code>rationale evaluate --inside</code>" in (folder / "report.html").read_text()
+    page = (folder / "report.html").read_text()
+    assert "was not tested; <code>rationale evaluate --inside</code> tests it" in page
     assert not (folder / "inside.csv").exists()
 
 

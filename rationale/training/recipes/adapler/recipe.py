@@ -44,7 +44,7 @@ def _marks(dataset: Dataset, settings: AdaplerSettings) -> list[list[int]]:
 def _saliency(
     dense: Path, teacher: Classifier, dataset: Dataset, windows: Sequence[TrainingWindow], s: AdaplerSettings
 ) -> list[Tensor]:
-    """Return KL targets of the windows, computed once and kept beside the dense model."""
+    """Return KL targets of the windows, computed once and kept (targets.py)."""
     folders = best_folders(dense, s.saliency_epochs)
     log = read_settings(dense).get("log")
     of_folders = [content_of_model(f) for f in folders]
@@ -56,7 +56,7 @@ def _saliency(
         found = saliency_targets(models, dataset, windows, s.target, s.target_class == "predicted")
         return [torch.from_numpy(t) for t in found]
 
-    return kept_on_disk(dense / "targets" / f"{key}.safetensors", compute)
+    return kept_on_disk(dense, f"{key}.safetensors", compute)
 
 
 ADAPLER = Recipe(AdaplerSettings, _model, ADAPLER_STAGES, _saliency, _marks)

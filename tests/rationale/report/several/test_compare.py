@@ -191,8 +191,10 @@ def test_command_compares_what_evaluate_wrote(capsys, monkeypatch, tmp_path):
     assert "examples compared: 3 of 3 in one, 3 of 3 in other." in out
     assert "| token_f1 ↑ | gold | random | 1.000 [1.000, 1.000] | 1.000 [1.000, 1.000] | 0.000" in out
     assert Path("runs/compare/compare.md").read_text() in out
-    last = "Of 2 paired differences of methods, 0 clearly favour one, 0 other; 2 are ties."
-    assert out.splitlines()[-1] == last
+    assert out.splitlines()[-2:] == [
+        "Of 2 paired differences of methods, 0 clearly favour one, 0 other; 2 are ties.",
+        "next: rationale app --run one --run other",
+    ]
     table = pd.read_csv("runs/compare/compare.csv").set_index(["metric", "method"])
     row = table.loc[("token_f1", "attention")]
     # turned round, the second example keeps its two words, the others lose their one
