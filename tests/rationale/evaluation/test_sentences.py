@@ -136,7 +136,7 @@ def test_tables_lead_with_sentences(classifier, folder, tmp_path):
     assert "sentence F1<small>higher is better" in (tmp_path / "run" / "report.html").read_text()
     assert "whole sentences (sum of words)" in (tmp_path / "run" / "summary.md").read_text()
     said = "\n".join(details(tables.scores, tables.paired, "gold"))
-    assert "Picking the annotators' sentences (sentence f1, higher is better, budget gold)" in said
+    assert "Picking the annotators' sentences (sentence F1, higher is better, budget gold)" in said
 
 
 def test_runs_of_words_are_called_and_measured_as_before(classifier, folder, tmp_path):
