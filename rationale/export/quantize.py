@@ -64,11 +64,19 @@ def quantized(proto: Proto, form: str, depth: int) -> Proto:
 
 def quantize(model: Any, path: Path, stays: Names) -> None:
     """Write a model, given as such or as a file, with int8 weights; nodes named in `stays` keep float32."""
+    import onnx
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
+    graph = (model if isinstance(model, onnx.ModelProto) else onnx.load(model)).graph
     how = {"weight_type": QuantType.QInt8, "per_channel": True, "reduce_range": True}
     with silent():
-        quantize_dynamic(model, path, nodes_to_exclude=stays, **how)
+        quantize_dynamic(model, path, nodes_to_exclude=stays + _empty(graph), **how)
+
+
+def _empty(graph: Any) -> Names:
+    """Return the nodes whose weight holds nothing, as where pruning left a layer no unit: it has no scale."""
+    nothing = {weight.name for weight in graph.initializer if 0 in weight.dims}
+    return [node.name for node in graph.node if nothing & set(node.input)]
 
 
 def _weighted(proto: Proto) -> tuple[Names, Names]:

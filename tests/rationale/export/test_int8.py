@@ -5,13 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import onnx
+import onnxruntime
 import pytest
+from onnx import helper, numpy_helper
 
 from eraser import InputError
 from rationale.export.graph import traced
 from rationale.export.int8 import Labelled, int8_forms
 from rationale.export.parity import read_by_graph
-from rationale.export.quantize import INT8_FORMS
+from rationale.export.quantize import INT8_FORMS, quantize
 from tests.conftest import dropping
 
 N = 6
@@ -41,3 +44,33 @@ def test_the_first_form_within_the_tolerance_is_taken_and_none_is_no_file(classi
 def test_a_model_that_gives_a_number_is_refused(classifier, sample):
     with pytest.raises(InputError, match="--int8 is for models that give labels"):
         Labelled(replace(classifier, head="value"), sample, "val")
+
+
+def test_a_layer_that_pruning_left_no_unit_adds_its_bias_alone(tmp_path):
+    """x [1,3] times nothing [3,0], times nothing [0,2], plus a bias [2], beside a product that is rounded."""
+    held = {
+        "none": np.zeros((3, 0)),
+        "back": np.zeros((0, 2)),
+        "whole": np.eye(3)[:, :2],
+        "bias": np.array([3, -4]),
+    }
+    nodes = [
+        helper.make_node("MatMul", ["x", "none"], ["inside"], "first"),
+        helper.make_node("MatMul", ["inside", "back"], ["out"], "second"),
+        helper.make_node("MatMul", ["x", "whole"], ["beside"], "third"),
+        helper.make_node("Sum", ["out", "beside", "bias"], ["y"]),
+    ]
+    weights = [numpy_helper.from_array(value.astype(np.float32), name) for name, value in held.items()]
+    ends = [
+        helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [1, n])
+        for name, n in (("x", 3), ("y", 2))
+    ]
+    graph = helper.make_graph(nodes, "pruned", ends[:1], ends[1:], weights)
+    proto = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
+    quantize(proto, tmp_path / "int8.onnx", [])
+    made = onnx.load(tmp_path / "int8.onnx")
+    assert {"first", "second"} < {node.name for node in made.graph.node}
+    assert any(node.op_type == "MatMulInteger" for node in made.graph.node)
+    session = onnxruntime.InferenceSession(tmp_path / "int8.onnx")
+    (found,) = session.run(None, {"x": np.array([[1, 0.5, 9]], np.float32)})
+    assert found[0] == pytest.approx([4, -3.5], abs=0.1)
