@@ -26,6 +26,7 @@ from rationale.bench.onnx_files import OnnxFiles
 from rationale.hf.classifier import Classifier, cast_once
 from rationale.models.capabilities import has_dial
 from rationale.models.packed.encoder import keep_all, run_packed
+from rationale.onnx.session import UNFUSED, session_of
 from rationale.process.extras import installs
 from rationale.text.encode import Batch
 from rationale.text.windows import Window
@@ -45,11 +46,15 @@ class Runner:
 
 @dataclass(frozen=True)
 class Way:
-    """A way to run a classifier: its title, how it is made, whether it is ours, what it needs."""
+    """A way to run a classifier: its title, how it is made, whether it is ours, what it needs.
+
+    `tuned`: a runtime of others with the settings that ours has, not those it comes with.
+    """
 
     title: str
     make: Callable[[Classifier, OnnxFiles], Runner]
     ours: bool = False
+    tuned: bool = False
     needs: tuple[str, ...] = ()  # libraries that the package does not itself depend on
 
     def check(self) -> None:
@@ -94,14 +99,14 @@ def packed_bf16(classifier: Classifier, files: OnnxFiles) -> Runner:
     )
 
 
-def onnx(classifier: Classifier, files: OnnxFiles) -> Runner:
-    """Run the dense model's file in ONNX Runtime."""
-    return _onnx_batches(classifier, files.dense(classifier))
+def onnx(classifier: Classifier, files: OnnxFiles, without: Sequence[str] = ()) -> Runner:
+    """Run the dense model's file in ONNX Runtime, with none of its optimisers named in `without`."""
+    return _onnx_batches(classifier, files.dense(classifier), without)
 
 
-def onnx_int8(classifier: Classifier, files: OnnxFiles) -> Runner:
+def onnx_int8(classifier: Classifier, files: OnnxFiles, without: Sequence[str] = ()) -> Runner:
     """Run the dense model's file, its matrices quantised by `quantize_dynamic`, in ONNX Runtime."""
-    return _onnx_batches(classifier, files.int8(files.dense(classifier)))
+    return _onnx_batches(classifier, files.int8(files.dense(classifier)), without)
 
 
 def openvino(classifier: Classifier, files: OnnxFiles, precision: str = "f32") -> Runner:
@@ -142,6 +147,10 @@ WAYS: dict[str, Way] = {
     "compile": Way("torch.compile, float32", compiled),
     "onnx": Way("ONNX Runtime, float32", onnx, needs=ONNX),
     "onnx-int8": Way("ONNX Runtime, int8", onnx_int8, needs=ONNX),
+    "onnx-tuned": Way("ONNX Runtime, float32, tuned", partial(onnx, without=UNFUSED), tuned=True, needs=ONNX),
+    "onnx-int8-tuned": Way(
+        "ONNX Runtime, int8, tuned", partial(onnx_int8, without=UNFUSED), tuned=True, needs=ONNX
+    ),
     "openvino": Way("OpenVINO, float32", openvino, needs=OPENVINO),
     "openvino-bf16": Way("OpenVINO, bf16", partial(openvino, precision="bf16"), needs=OPENVINO),
     "packed": Way("packed, float32", packed, ours=True),
@@ -185,8 +194,8 @@ def _whole(classifier: Classifier, model: PreTrainedModel | Callable[..., Any], 
     return model(input_ids=batch.ids, **classifier.inputs(batch))
 
 
-def _onnx_batches(classifier: Classifier, file: Path) -> Runner:
-    session = onnx_session(file)
+def _onnx_batches(classifier: Classifier, file: Path, without: Sequence[str]) -> Runner:
+    session = session_of(file, torch.get_num_threads(), without)
     return Runner(partial(_padded, classifier), lambda inputs: session.run(["logits"], inputs)[0])
 
 
@@ -198,7 +207,7 @@ def _padded(classifier: Classifier, windows: Sequence[Window]) -> dict[str, NDAr
 
 
 def _onnx_texts(file: Path) -> Runner:
-    session = onnx_session(file)
+    session = session_of(file, torch.get_num_threads())
     names = [found.name for found in session.get_inputs()]
 
     def prepare(windows: Sequence[Window]) -> list[dict[str, NDArray[np.int64]]]:
@@ -210,12 +219,3 @@ def _onnx_texts(file: Path) -> Runner:
         return found
 
     return Runner(prepare, run)
-
-
-def onnx_session(file: Path) -> Any:
-    """Return a session of ONNX Runtime on as many threads as torch has."""
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads, options.inter_op_num_threads = torch.get_num_threads(), 1
-    return onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])

@@ -20,7 +20,7 @@ from rationale.hf.classifier import Classifier
 from rationale.models.adaptive import unwrap
 from rationale.models.capabilities import has_dial
 from rationale.models.packed.layers import depth_of
-from rationale.onnx.session import INPUTS, OUTPUTS
+from rationale.onnx.session import INPUTS, OUTPUTS, session_of
 from rationale.text.windows import Window
 
 TOLERANCE = 1e-4  # of logits: float32 sums in another order may differ by this much
@@ -87,13 +87,10 @@ def read_by_graph(proto: Any, windows: Sequence[Window]) -> list[WindowReading]:
         InputError: onnxruntime is missing.
     """
     try:
-        import onnxruntime
+        import onnxruntime  # noqa: F401
     except ImportError:
         raise InputError(Fault.of(f"an exported graph is checked by onnxruntime: {EXTRA}")) from None
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3  # errors
-    options.intra_op_num_threads = torch.get_num_threads()
-    session = onnxruntime.InferenceSession(proto.SerializeToString(), options, ["CPUExecutionProvider"])
+    session = session_of(proto.SerializeToString(), torch.get_num_threads())
     takes = [given.name for given in session.get_inputs()]
     found: list[WindowReading] = []
     for window in windows:

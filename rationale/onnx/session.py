@@ -27,6 +27,7 @@ OUTPUTS = ("logits", "layers", "contribution")
 OPSET = re.compile(r"[Oo]pset (\d+) is under development.*?till opset (\d+)", re.DOTALL)
 PATIENCE_S = 30.0  # for the first three pieces: a graph may hold a loop without end
 FATAL = 4  # log level of the library: lesser errors are raised anyway
+UNFUSED = ("SkipLayerNormFusion",)  # its operator adds and normalises several times slower than two do
 
 
 @dataclass(frozen=True)
@@ -84,15 +85,24 @@ def open_graph(path: Path, threads: int) -> Graph:
     _check_size(path)
     import onnxruntime
 
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
-    options.log_severity_level = FATAL
     onnxruntime.set_default_logger_severity(FATAL)  # of what belongs to no session: it would write in colours
     try:
-        session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        session = session_of(path, threads)
     except Exception as error:  # the library has a class for each cause, and no common base class
         raise InputError(_why(error, onnxruntime.__version__, path)) from None
     return Graph(session, tuple(i.name for i in session.get_inputs()))
+
+
+def session_of(graph: Path | bytes, threads: int, without: Sequence[str] = UNFUSED) -> Any:
+    """Return a session of ONNX Runtime on a graph, with none of its optimisers named in `without`."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
+    options.log_severity_level = FATAL
+    given = graph if isinstance(graph, bytes) else str(graph)
+    on = ["CPUExecutionProvider"]
+    return onnxruntime.InferenceSession(given, options, on, disabled_optimizers=list(without))
 
 
 def check_places(graph: Graph, path: Path) -> None:
