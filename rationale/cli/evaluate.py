@@ -225,7 +225,7 @@ def compare_command(
 
     names = COMPARED if metrics is None else tuple(metrics.split(","))
     found = write_comparison(runs, names, out)
-    say_lines(str(found))
+    say_lines(found.brief())
     say(f"written: {out}/compare.csv, {out}/compare.md")
     for sentence in found.summary():
         say(sentence)

@@ -19,6 +19,7 @@ from eraser.files.owned import check_whole
 from eraser.files.whole import write_text
 from eraser.metrics.table import METRICS, compare, defined, score
 from eraser.types import Floats
+from rationale.evaluation.per_example import MODEL
 from rationale.evaluation.stored.columns import PER_EXAMPLE, ColumnsFile, Key
 from rationale.evaluation.stored.run_folder import SCORES_JSON, own_file, read_facts, unreadable
 from rationale.report.summary import PAIRED, in_markdown, markdown_table
@@ -27,6 +28,7 @@ from rationale.settings import ADDED
 from rationale.templates import fragment
 
 COMPARED = (*(name for name, metric in METRICS.items() if metric.needs == "label"), *PAIRED)
+READABLE = 40  # rows; of more, a terminal shows what differs
 A_RUN = "a folder written by `rationale evaluate`"
 
 
@@ -177,6 +179,15 @@ class Comparison:
 
     def __repr__(self) -> str:
         return page(self.runs, self.table)
+
+    def brief(self) -> str:
+        """Return the text of the comparison; of many rows, only answers and what differs."""
+        if len(self.table) <= READABLE:
+            return str(self)
+        alone = self.table.difference.isna()
+        ties = ~alone & (self.table.tie != False) & (self.table.method != MODEL)  # noqa: E712 (None too)
+        left_out = f"Left out: {ties.sum()} rows that tie, {alone.sum()} that only one run has."
+        return f"{page(self.runs, self.table[~alone & ~ties])}{left_out}\n"
 
     def summary(self) -> Sentences:
         """Return what the table says in sentences: answers first, then methods."""

@@ -9,7 +9,15 @@ import pandas as pd
 import pytest
 
 from eraser import InputError
-from rationale.report.several.compare import COMPARED, common_ids, compare_runs, page, read_runs
+from rationale.report.several.compare import (
+    COMPARED,
+    READABLE,
+    common_ids,
+    compare_runs,
+    compared_runs,
+    page,
+    read_runs,
+)
 from rationale.report.write import write_run
 from tests.helpers.command_line import run
 from tests.helpers.made_runs import made, run_folder
@@ -200,6 +208,22 @@ def test_command_compares_what_evaluate_wrote(capsys, monkeypatch, tmp_path):
     # turned round, the second example keeps its two words, the others lose their one
     assert (row.value, row.other_value) == pytest.approx((1, 1 / 3))
     assert set(table.index) == {("token_f1", "attention"), ("token_f1", "random"), ("accuracy", "model")}
+
+
+def test_of_many_rows_a_terminal_shows_answers_and_what_differs(tmp_path):
+    of_ties = {("token_f1", "gold", f"m{i}"): numbers(0.5, 0.7, 0.9) for i in range(READABLE)}
+    alone = {("token_f1", "top=1", "only"): numbers(1, 1, 1)}
+    answers = ("accuracy", "-", "model")
+    one = run_folder(tmp_path / "a", of_ties | alone | {F1: numbers(1, 1, 1), answers: numbers(1, 0, 1)})
+    other = run_folder(tmp_path / "b", of_ties | {F1: numbers(0, 0, 0), answers: numbers(1, 0, 1)})
+    found = compared_runs(read_runs([one, other]))
+    lines = found.brief().splitlines()
+    assert [line.split(" | ")[2] for line in lines if line.startswith(("| token_f1", "| accuracy"))] == [
+        "model", "attention"
+    ]  # fmt: skip
+    assert lines[-1] == f"Left out: {READABLE} rows that tie, 1 that only one run has."
+    few = compared_runs(read_runs([one, other]), ["accuracy"])
+    assert few.brief() == str(few)
 
 
 def test_command_says_in_one_line_what_is_wrong(capsys, monkeypatch, tmp_path):
