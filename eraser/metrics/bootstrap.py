@@ -22,6 +22,7 @@ from eraser.types import Floats
 Fold = Callable[[Floats], Floats]  # column means [..., K] → values [...]
 RESAMPLES = 1000
 LEVEL = 0.95
+ROUNDING = 1e-6  # a smaller difference may come from float32 arithmetic alone
 GROUPS = 4096  # the spread of as many means is known to 1 %
 
 
@@ -36,8 +37,8 @@ class Estimate:
 
     @property
     def spans_zero(self) -> bool:
-        """True when the interval contains 0: such a difference is a tie."""
-        return not (self.low > 0 or self.high < 0)
+        """True when the interval contains 0, or the value is mere rounding: such a difference is a tie."""
+        return abs(self.value) < ROUNDING or not (self.low > 0 or self.high < 0)
 
 
 @lru_cache(maxsize=4)  # asked again for every number of a run

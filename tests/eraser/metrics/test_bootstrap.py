@@ -153,6 +153,12 @@ def test_an_interval_that_touches_zero_spans_it():
     assert not Estimate(-0.5, -1.0, -1e-9, 9).spans_zero
 
 
+def test_rounding_is_no_difference():
+    assert Estimate(2e-8, 1e-8, 3e-8, 9).spans_zero
+    assert Estimate(-2e-8, -3e-8, -1e-8, 9).spans_zero
+    assert not Estimate(2e-6, 1e-6, 3e-6, 9).spans_zero
+
+
 def test_of_no_examples_there_is_no_value():
     for found in (
         estimate(np.empty((0, 1)), mean),
