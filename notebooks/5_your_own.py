@@ -59,7 +59,7 @@ pd.read_csv("tickets.csv").head(4).style.hide(axis="index").set_properties(**{"t
 # ## How is a model of my own explained?
 
 # %%
-data = rationale.load_data("tickets.csv", form="marks")
+data = rationale.load_data("tickets.csv", rationale_form="marks")
 texts = [" ".join(data.text(example).words) for example in data.splits["train"]]
 labels = [example.label for example in data.splits["train"]]
 mine = make_pipeline(TfidfVectorizer(), LogisticRegression()).fit(texts, labels)

@@ -25,10 +25,10 @@ def load_data(place: str | Path | Mapping[str, str | Path] = "sample", **how: An
             a CSV, TSV, Excel, JSON, JSONL or Parquet file, which is divided into train, val and test; or such
             a file for each split.
         how: of such files: the names of columns (`text`, `label`, `id`, `rationale`, `query`, `split`,
-            `annotator`), and `form`, `marks`, `shares`, `seed`, `words`, `export`, `offsets`, `span_labels`,
-            `label_from`, `skip_invalid`, `encoding`, `separator`, see
-            `eraser.data.custom.options.ImportOptions`. With `export` the place may be a file or folder of any
-            form that is read.
+            `annotator`), and `rationale_form`, `marks`, `fractions`, `seed`, `words`, `form`, `offsets`,
+            `span_labels`, `label_from`, `skip_invalid`, `encoding`, `separator`, see
+            `eraser.data.custom.options.ImportOptions`; they are called as the options of `rationale data
+            import`. With `form` the place may be a file or folder of any form that is read.
 
     Raises:
         InputError: it cannot be read; all faults at once.
@@ -36,7 +36,7 @@ def load_data(place: str | Path | Mapping[str, str | Path] = "sample", **how: An
     known = sorted(COLUMNS | OPTIONS)
     if unknown := sorted(how.keys() - set(known)):
         raise InputError(*(Fault(f"an option of {', '.join(known)}", name) for name in unknown))
-    files = _files(place, "export" in how)
+    files = _files(place, "form" in how)
     if files:
         columns = ColumnNames(**{name: how[name] for name in how.keys() & COLUMNS})
         options = ImportOptions(columns, **{name: how[name] for name in how.keys() & OPTIONS})

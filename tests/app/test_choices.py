@@ -154,7 +154,8 @@ def test_an_example_that_was_given_as_a_text_stays_as_it_is(monkeypatch, folders
     ]
     files = {"test": save(tmp_path / "x.jsonl", rows)}
     write_eraser(
-        read_custom("own", files, ImportOptions(form="chars", words="punctuation")), tmp_path / "own"
+        read_custom("own", files, ImportOptions(rationale_form="chars", words="punctuation")),
+        tmp_path / "own",
     )
     given = LaunchConfig((str(folders / "dense"), str(folders)), "own", str(tmp_path / "own"))
     monkeypatch.setenv(VARIABLE, given.as_json())

@@ -40,8 +40,8 @@ def again(file: Path, written: Written) -> Dataset:
     """Read a file with the options that the export names."""
     given = dict(zip(written.options[::2], written.options[1::2], strict=True))
     columns = ColumnNames(id=given.get("--id"), query=given.get("--query"), split=given["--split-column"])
-    form = given.get("--rationale-form", "auto")
-    how = ImportOptions(columns, form, words=given["--words"], export=given["--form"])
+    rationale_form = given.get("--rationale-form", "auto")
+    how = ImportOptions(columns, rationale_form, words=given["--words"], form=given["--form"])
     return read_custom("own", {WHOLE: file}, how)
 
 

@@ -34,7 +34,9 @@ def test_a_text_on_each_line(tmp_path):
 
 @pytest.mark.parametrize("kind", LABELLED)
 def test_every_form_gives_the_same_data_set(tmp_path, kind):
-    found = read_custom("own", {"test": save(tmp_path / f"x{kind}", FILMS)}, ImportOptions(form="chars"))
+    found = read_custom(
+        "own", {"test": save(tmp_path / f"x{kind}", FILMS)}, ImportOptions(rationale_form="chars")
+    )
     assert gold(found) == {"a": [1, 2], "b": [1], "c": []}
     assert [e.label for e in found.splits["test"]] == ["NEG", "POS", "POS"]
 

@@ -85,7 +85,7 @@ def test_chinese_spans_of_characters_stay_spans_of_characters(tmp_path):
         {"text": "这部电影非常无聊，我不推荐。", "label": "NEG", "rationale": [[4, 8]]},
         {"text": "这部电影非常好看，我很推荐。", "label": "POS", "rationale": [[4, 8]]},
     ]
-    found = imported(write(tmp_path / "x.jsonl", rows), form="chars")
+    found = imported(write(tmp_path / "x.jsonl", rows), rationale_form="chars")
     assert [words for _, words in marked(found).values()] == ["非 常 无 聊", "非 常 好 看"]
 
 

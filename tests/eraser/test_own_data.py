@@ -72,7 +72,7 @@ def test_words_labels_and_marks_survive_the_folder(form, kind, tmp_path_factory)
     def survive(rows):
         folder = tmp_path_factory.mktemp("trip")
         files = {"test": save(folder / f"rows.{kind}", [row for row, _ in rows])}
-        how = ImportOptions(form="tokens" if form == "bits" else form, words="whitespace")
+        how = ImportOptions(rationale_form="tokens" if form == "bits" else form, words="whitespace")
         found = imported(folder / "out", files, how)
         assert gold(found) == {f"test-{n:05d}": marked for n, (_, marked) in enumerate(rows, start=1)}
         for (row, _), example in zip(rows, found.splits["test"], strict=True):
@@ -99,13 +99,15 @@ def test_ids_queries_and_columns_of_other_names(tmp_path, kind):
 def test_rationales_may_be_in_one_file_only(tmp_path):
     bare = [{"text": row["text"], "label": row["label"]} for row in FILMS[:2]]
     files = {"train": save(tmp_path / "a.csv", bare), "test": save(tmp_path / "b.jsonl", FILMS)}
-    found = imported(tmp_path / "out", files, ImportOptions(form="chars"))
+    found = imported(tmp_path / "out", files, ImportOptions(rationale_form="chars"))
     assert gold(found) == {"train-00001": [], "train-00002": [], "a": [1, 2], "b": [1], "c": []}
 
 
 def test_what_is_marked_in_a_text_is_one_group_of_runs(tmp_path):
     rows = changed(0, rationale=[[0, 1], [8, 13], [2, 7], [2, 9]])
-    found = imported(tmp_path / "out", {"test": save(tmp_path / "x.csv", rows)}, ImportOptions(form="chars"))
+    found = imported(
+        tmp_path / "out", {"test": save(tmp_path / "x.csv", rows)}, ImportOptions(rationale_form="chars")
+    )
     (group,) = found.splits["test"][0].gold
     assert [(e.span.start, e.span.end) for e in group] == [(0, 3)]
 
@@ -130,7 +132,7 @@ def test_a_split_by_chance_has_each_label_in_like_shares_and_depends_on_the_seed
 
 def test_a_share_of_0_is_no_split(tmp_path):
     files = {WHOLE: save(tmp_path / "x.csv", films(10))}
-    found = imported(tmp_path / "out", files, ImportOptions(shares=(0.5, 0, 0.5)))
+    found = imported(tmp_path / "out", files, ImportOptions(fractions=(0.5, 0, 0.5)))
     assert {s: len(examples) for s, examples in found.splits.items()} == {"train": 5, "test": 5}
 
 
@@ -157,7 +159,7 @@ def test_notes_tell_what_was_widened_left_out_and_shared(tmp_path):
         "texts both in train and in test: 1",
         "labels in test and not in train: NEUTRAL",
     )
-    assert read_custom("own", files, ImportOptions(form="none")).notes[:2] == (
+    assert read_custom("own", files, ImportOptions(rationale_form="none")).notes[:2] == (
         "form of the rationales: none",
         "the column of rationales was not read",
     )
@@ -173,7 +175,7 @@ def test_faults_of_all_files_are_told_at_once_and_in_their_order(tmp_path):
     pair = "expected [start, end) in characters, 0 <= start < end <= 12, got"
     refused(
         {"train": one, "val": tmp_path / "c.csv", "test": other},
-        ImportOptions(form="chars"),
+        ImportOptions(rationale_form="chars"),
         "{}:2: a: expected a non-empty string in column 'text', got ''",
         "{}:2: a: expected a non-empty string in column 'label', got ''",
         "{}:4: a: duplicate id, first at {}:2",
@@ -265,7 +267,7 @@ def test_too_few_rows_of_a_label_for_the_shares_are_told(tmp_path, rows, labels,
 def test_shares_that_are_none_are_told(shares):
     told = "expected three shares, for train, val and test, that sum to 1, the first above 0, got "
     with pytest.raises(InputError, match=rf"\A{told}{','.join(f'{s:g}' for s in shares)}\Z"):
-        ImportOptions(shares=shares)
+        ImportOptions(fractions=shares)
 
 
 @pytest.mark.parametrize(
@@ -274,9 +276,15 @@ def test_shares_that_are_none_are_told(shares):
         ({"marks": ("[[", " ")}, "expected an opening and a closing mark, got ('[[', ' ')"),
         ({"seed": -1}, "expected a seed from 0 to 4294967295, got -1"),
         (
-            {"form": "marks", "columns": ColumnNames(rationale="why")},
+            {"rationale_form": "marks", "columns": ColumnNames(rationale="why")},
             "expected no column of rationales, as their form is marks, got 'why'",
         ),
+        (
+            {"rationale_form": "label-studio"},
+            "expected rationale_form one of auto, chars, tokens, quotes, marks, none, got 'label-studio'",
+        ),
+        ({"offsets": "utf8"}, "expected offsets one of auto, codepoints, utf16, bytes, tokens, got 'utf8'"),
+        ({"label_from": "file"}, "expected label_from one of field, spans, folder, got 'file'"),
     ],
 )
 def test_settings_that_cannot_be_used_are_told(settings, told):
@@ -289,7 +297,9 @@ def test_settings_that_cannot_be_used_are_told(settings, told):
 
 @pytest.fixture
 def data(tmp_path):
-    return read_custom("own", {"test": save(tmp_path / "x.csv", FILMS)}, ImportOptions(form="chars"))
+    return read_custom(
+        "own", {"test": save(tmp_path / "x.csv", FILMS)}, ImportOptions(rationale_form="chars")
+    )
 
 
 def test_a_failure_leaves_nothing_behind(data, tmp_path, monkeypatch):
@@ -343,7 +353,7 @@ def test_rows_too_few_for_a_share_are_refused_in_a_line(tmp_path, labels, shares
     rows = [{"text": f"film {i}", "label": labels[i % 2]} for i in range(4)]
     file = save(tmp_path / "x.jsonl", rows)
     with pytest.raises(InputError) as error:
-        read_custom("own", {WHOLE: file}, ImportOptions(shares=shares))
+        read_custom("own", {WHOLE: file}, ImportOptions(fractions=shares))
     listed = ",".join(map(str, shares))
     assert str(error.value) == (
         f"{file}: expected a row at least for each share of {listed}"

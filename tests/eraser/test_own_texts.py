@@ -54,12 +54,14 @@ def characters(dataset):
 
 
 def test_spans_of_a_script_without_spaces_stay_spans_of_characters(tmp_path):
-    found = written(tmp_path, CHINESE, form="chars")
+    found = written(tmp_path, CHINESE, rationale_form="chars")
     assert found.cutter == "characters"
     assert gold(found) == {"slow": [4, 5], "fine": [2, 3, 4, 7, 8, 9]}
     assert characters(found) == {row["id"]: row["rationale"] for row in CHINESE}
     assert found.documents["slow"].plain == (SLOW, tuple((i, i + 1) for i in range(len(SLOW))))
-    assert read_custom("own", {"test": tmp_path / "rows.jsonl"}, ImportOptions(form="chars")).notes == (
+    assert read_custom(
+        "own", {"test": tmp_path / "rows.jsonl"}, ImportOptions(rationale_form="chars")
+    ).notes == (
         "form of the rationales: chars",
         "words: characters, as 2 of 2 texts are written without spaces between words",
     )
@@ -67,7 +69,9 @@ def test_spans_of_a_script_without_spaces_stay_spans_of_characters(tmp_path):
 
 def test_the_floor_is_no_longer_right_by_one_word_a_text(tmp_path, classifier):
     data = written(
-        tmp_path, [row | {"id": f"{row['id']}{i}"} for row in CHINESE for i in range(10)], form="chars"
+        tmp_path,
+        [row | {"id": f"{row['id']}{i}"} for row in CHINESE for i in range(10)],
+        rationale_form="chars",
     )
     how = EvaluateSettings(dataset="own", model="m", methods=("random",), budgets=("gold",))
     found = evaluate(classifier, data, how, tmp_path / "run")
@@ -82,7 +86,7 @@ def test_the_floor_is_no_longer_right_by_one_word_a_text(tmp_path, classifier):
 def test_line_breaks_and_double_spaces_reach_the_model(tmp_path, all_kinds):
     from rationale.text.encode import Encoder
 
-    found = written(tmp_path, LINES, form="chars")
+    found = written(tmp_path, LINES, rationale_form="chars")
     example = found.splits["test"][0]
     (window,) = Encoder(all_kinds["llama3"], 512).encode([found.text(example)])[0]
     assert window.ids.tolist() == all_kinds["llama3"](LINES[0]["text"])["input_ids"]
@@ -90,7 +94,7 @@ def test_line_breaks_and_double_spaces_reach_the_model(tmp_path, all_kinds):
 
 
 def test_the_folder_keeps_eraser_files_and_the_texts_beside_them(tmp_path):
-    written(tmp_path, LINES, form="chars", words="punctuation")
+    written(tmp_path, LINES, rationale_form="chars", words="punctuation")
     lines = {p.name: p.read_text(encoding="utf-8").splitlines() for p in (tmp_path / "out").iterdir()}
     assert sorted(lines) == ["docs.jsonl", "test.jsonl", "texts.jsonl", "words.json"]
     assert json.loads(lines["words.json"][0]) == {"words": "punctuation"}
@@ -122,11 +126,11 @@ def test_spans_come_out_as_they_went_in(how, tmp_path_factory):
             rows.append({"text": text, "label": "AB"[i % 2], "rationale": data.draw(spans_within(len(text)))})
         assume(all(cut_words(row["text"], how) for row in rows))  # not of signs alone that nobody sees
         files = {"test": save(folder / "1.jsonl", rows)}
-        first = imported(folder / "one", files, ImportOptions(form="chars", words=how))
+        first = imported(folder / "one", files, ImportOptions(rationale_form="chars", words=how))
         out = characters(first)
         again = [row | {"rationale": out[f"test-{n:05d}"]} for n, row in enumerate(rows, start=1)]
         files = {"test": save(folder / "2.jsonl", again)}
-        second = imported(folder / "two", files, ImportOptions(form="chars", words=how))
+        second = imported(folder / "two", files, ImportOptions(rationale_form="chars", words=how))
         assert gold(second) == gold(first)
         assert characters(second) == out
 
@@ -152,7 +156,7 @@ def test_rationales_count_words_between_spaces_or_else_those_that_were_cut(
     tmp_path, text, value, how, marked
 ):
     rows = [{"text": text, "label": label, "rationale": value} for label in "AB"]
-    found = written(tmp_path, rows, form="tokens", words=how)
+    found = written(tmp_path, rows, rationale_form="tokens", words=how)
     example = found.splits["test"][0]
     words, mask = found.text(example).words, found.truth(example).gold
     assert [w for w, m in zip(words, mask, strict=True) if m] == marked
@@ -161,7 +165,7 @@ def test_rationales_count_words_between_spaces_or_else_those_that_were_cut(
 def test_what_rationales_count_is_told_where_it_may_be_two_things(tmp_path):
     rows = [{"text": "Slow, but a joy.", "label": label, "rationale": [0, 1, 0, 0, 1, 0]} for label in "AB"]
     files = {"test": save(tmp_path / "rows.jsonl", rows)}
-    notes = read_custom("own", files, ImportOptions(form="tokens", words="punctuation")).notes
+    notes = read_custom("own", files, ImportOptions(rationale_form="tokens", words="punctuation")).notes
     assert "words: punctuation; rationales count words by punctuation" in notes
     rows[0] |= {"rationale": [[0, 4]]}
     rows[1] |= {"rationale": [[0, 9]]}
@@ -170,7 +174,7 @@ def test_what_rationales_count_is_told_where_it_may_be_two_things(tmp_path):
         r"rows\.jsonl:2: test-00002: expected \[start, end\) in words, 0 <= start < end <= 4, got \[0, 9\]$"
     )
     with pytest.raises(InputError, match=told):
-        read_custom("own", files, ImportOptions(form="tokens", words="punctuation"))
+        read_custom("own", files, ImportOptions(rationale_form="tokens", words="punctuation"))
 
 
 # Folders that are not as they should be

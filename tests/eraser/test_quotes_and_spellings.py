@@ -63,14 +63,14 @@ def test_quotes_are_found_wherever_they_stand_and_what_is_lost_is_counted(tmp_pa
 
 def test_one_quote_may_stand_in_a_cell_as_it_is(tmp_path):
     path = save(tmp_path / "x.csv", [NEG | {"why": "truly awful"}, POS | {"why": ""}])
-    found = imported(path, rationale="why", form="quotes")
+    found = imported(path, rationale="why", rationale_form="quotes")
     assert list(marked(found).values()) == [("NEG", "truly awful"), ("POS", "")]
 
 
 def test_quotes_that_are_no_text_are_told(tmp_path):
     path = write(tmp_path / "x.jsonl", [NEG | {"why": [1]}, POS])
     with pytest.raises(InputError) as error:
-        imported(path, rationale="why", form="quotes")
+        imported(path, rationale="why", rationale_form="quotes")
     assert str(error.value) == f"{path}:1: test-00001: expected a list of quotes from the text, got [1]"
 
 
@@ -96,7 +96,7 @@ def test_rows_that_are_invalid_are_left_out_counted_and_named(tmp_path):
     path = save(tmp_path / "x.jsonl", rows)
     with path.open("a") as file:
         file.write("oops\n")
-    found = imported(path, form="chars", skip_invalid=True)
+    found = imported(path, rationale_form="chars", skip_invalid=True)
     assert marked(found) == {"a": ("NEG", "truly awful"), "b": ("POS", "warm"), "c": ("POS", "")}
     assert found.notes == (
         "form of the rationales: chars",
@@ -112,5 +112,5 @@ def test_rows_that_are_invalid_are_left_out_counted_and_named(tmp_path):
 def test_a_file_without_a_valid_row_is_refused_all_the_same(tmp_path):
     path = save(tmp_path / "x.jsonl", [FILMS[0] | {"label": ""}])
     with pytest.raises(InputError) as error:
-        imported(path, form="chars", skip_invalid=True)
+        imported(path, rationale_form="chars", skip_invalid=True)
     assert str(error.value) == f"{path}:1: a: expected a non-empty string in column 'label', got ''"

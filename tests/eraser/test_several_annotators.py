@@ -82,7 +82,9 @@ def test_annotators_come_back_from_disk(tmp_path, large, monkeypatch):
 
 
 def test_without_annotators_nothing_is_added_on_disk(tmp_path):
-    read = read_custom("own", {"test": save(tmp_path / "x.csv", FILMS)}, ImportOptions(form="chars"))
+    read = read_custom(
+        "own", {"test": save(tmp_path / "x.csv", FILMS)}, ImportOptions(rationale_form="chars")
+    )
     write_eraser(read, tmp_path / "out")
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["docs.jsonl", "test.jsonl", "words.json"]
 

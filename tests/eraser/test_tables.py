@@ -63,7 +63,7 @@ def test_lines_of_json_end_in_any_way(tmp_path, ending):
 )
 def test_a_bad_field_is_told_with_file_line_and_id(tmp_path, kind, line, changes, told):
     files = {"train": save(tmp_path / f"x.{kind}", changed(0, **changes))}
-    refused(files, ImportOptions(form="chars"), f"{{}}:{line}: {told}")
+    refused(files, ImportOptions(rationale_form="chars"), f"{{}}:{line}: {told}")
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ def test_a_bad_field_is_told_with_file_line_and_id(tmp_path, kind, line, changes
 )
 def test_a_field_of_another_type_is_told(tmp_path, changes, told):
     files = {"train": save(tmp_path / "x.jsonl", changed(0, **changes))}
-    refused(files, ImportOptions(form="chars"), f"{{}}:1: {told}")
+    refused(files, ImportOptions(rationale_form="chars"), f"{{}}:1: {told}")
 
 
 def test_faults_of_marks_are_told_beside_those_of_empty_fields(tmp_path):

@@ -69,6 +69,6 @@ def test_a_spoiled_export_is_read_or_refused(form, asked, tmp_path_factory):
     def read(rows, skip):
         path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
         with contextlib.suppress(InputError):
-            imported(path, export=form if asked == "itself" else "auto", skip_invalid=skip)
+            imported(path, form=form if asked == "itself" else "auto", skip_invalid=skip)
 
     read()

@@ -44,9 +44,9 @@ class Read:
         Raises:
             InputError: it cannot be read, or there is no such form.
         """
-        if how.export not in ("auto", TABLE, *FORMS):
-            raise InputError(Fault(f"a form of auto, {TABLE}, {', '.join(FORMS)}", short_repr(how.export)))
-        name = recognised(path, how) if how.export == "auto" else how.export
+        if how.form not in ("auto", TABLE, *FORMS):
+            raise InputError(Fault(f"a form of auto, {TABLE}, {', '.join(FORMS)}", short_repr(how.form)))
+        name = recognised(path, how) if how.form == "auto" else how.form
         if path.is_dir() and (name == TABLE or FORMS[name].of_path is None):
             self._add_folder(split, path, how, faults)
         else:
@@ -59,7 +59,7 @@ class Read:
             raise InputError(Fault.of("a folder without files", path))
         for file in files:
             before = len(self.records)
-            name = recognised(file, how) if how.export == "auto" else how.export
+            name = recognised(file, how) if how.form == "auto" else how.form
             self._add_file(split, file, name, how, faults)
             self.records[before:] = [
                 replace(r, annotator=r.annotator or file.stem) for r in self.records[before:]
@@ -135,7 +135,7 @@ def _counted(form: str, how: ImportOptions) -> Counted | None:
     """Return what the spans of an export count: characters, unless they are said to be words."""
     if FORMS[form].in_code_points:
         return "codepoints"
-    return None if how.offsets == "tokens" or how.form == "tokens" else "characters"
+    return None if how.offsets == "tokens" or how.rationale_form == "tokens" else "characters"
 
 
 def _spelled(records: Sequence[InputRow], faults: list[Fault]) -> Iterator[InputRow]:

@@ -22,8 +22,8 @@ def divided(entries: Sequence[Entry], how: ImportOptions, path: Path) -> tuple[l
     Random and stratified by label; sets of labels and numbers, of which there may be too many, just random.
     """
     labels = np.array([entry.label for entry in entries])
-    sizes = _sizes(len(labels), how.shares)
-    enough = all(size > 0 for share, size in zip(how.shares, sizes, strict=True) if share > 0)
+    sizes = _sizes(len(labels), how.fractions)
+    enough = all(size > 0 for share, size in zip(how.fractions, sizes, strict=True) if share > 0)
     try:
         if not enough:
             raise ValueError
@@ -37,7 +37,7 @@ def divided(entries: Sequence[Entry], how: ImportOptions, path: Path) -> tuple[l
 
 def _check_rows(labels: NDArray[np.str_], enough: bool, how: ImportOptions, path: Path) -> None:
     """Refuse what cannot be divided in like shares of each label, unless chance alone may and can do it."""
-    shares = f"share of {listed_numbers(how.shares)}"
+    shares = f"share of {listed_numbers(how.fractions)}"
     if not (any(SEVERAL in x for x in labels) or all(number_of(x) is not None for x in labels)):
         counts = ", ".join(f"{n} of {label!r}" for label, n in sorted(Counter(labels.tolist()).items()))
         raise InputError(Fault(f"rows of each label for each {shares} (or --split-column)", counts, path))

@@ -39,7 +39,7 @@ def read_custom(name: str, files: Mapping[str, Path], how: ImportOptions) -> Dat
     Args:
         name: what to call the data set.
         files: by split (train, val, test), or one file under WHOLE: divided by a column that names each
-            row's split, or at random into `how.shares`, stratified by label.
+            row's split, or at random into `how.fractions`, stratified by label.
         how: columns and forms.
 
     Raises:
@@ -92,7 +92,7 @@ def _too_few_labels(labels: set[str], wrong: Sequence[Fault], place: Path) -> Se
 
 
 def _how(records: Sequence[InputRow], how: ImportOptions, faults: list[Fault]) -> RowReading:
-    form = _form(records, how, faults) if records else how.form
+    form = _form(records, how, faults) if records else how.rationale_form
     unit, note = _unit(records, how, form, faults)
     cut = _cutting(records, how, form)
     return RowReading(how, form, cut, unit, note)
@@ -100,7 +100,7 @@ def _how(records: Sequence[InputRow], how: ImportOptions, faults: list[Fault]) -
 
 def _form(records: Sequence[InputRow], how: ImportOptions, faults: list[Fault]) -> Form:
     """Return the form of the rationales; with a fault, `auto` if none can be told, `none` with no column."""
-    form: Form = "tokens" if how.offsets == "tokens" else how.form
+    form: Form = "tokens" if how.offsets == "tokens" else how.rationale_form
     column = how.columns.rationale or ("rationale" if form in ("chars", "tokens", "quotes") else None)
     if column and not any("rationale" in record.columns for record in records):
         faults.append(Fault.of(f"no file has a column {column!r}", records[0].file))
@@ -200,7 +200,9 @@ def _entries(
 
 def _notes(records: Sequence[InputRow], entries: Sequence[Entry], how: RowReading) -> Iterator[str]:
     """Yield notes on how the rows were read."""
-    if how.form != "none" or how.asked.form == "none":  # that a table has none is told where they are missed
+    if (
+        how.form != "none" or how.asked.rationale_form == "none"
+    ):  # that a table has none is told where they are missed
         yield f"form of the rationales: {how.form}"
     columns = {r.columns["rationale"] for r in records if r.marks is None and "rationale" in r.columns}
     if columns and how.asked.columns.rationale is None and columns != {"rationale"}:

@@ -136,7 +136,9 @@ def read_records(
     usual = next((n for n in USUAL if any(is_listed(row.get(n)) for _, row in rows)), None)
     if several:
         columns = replace(columns, rationale=several[0])
-    elif columns.rationale is None and "rationale" not in there and how.form not in ("marks", "none"):
+    elif (
+        columns.rationale is None and "rationale" not in there and how.rationale_form not in ("marks", "none")
+    ):
         columns = replace(columns, rationale=usual)
     optional = {"rationale"} if how.label_from == "field" else {"rationale", "label"}
     names = _columns_there(path, there, columns, optional) if rows else {}

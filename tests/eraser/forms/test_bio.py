@@ -48,5 +48,5 @@ def test_a_document_is_a_text_of_its_sentences(tmp_path):
 def test_a_line_without_a_tag_is_told(tmp_path):
     (tmp_path / "x.bio").write_text("# label = A\nA O\nfilm\n")
     with pytest.raises(InputError) as error:
-        imported(tmp_path / "x.bio", export="bio")
+        imported(tmp_path / "x.bio", form="bio")
     assert str(error.value) == f"{tmp_path}/x.bio:3: expected a token and a tag B-X, I-X or O, got 'film'"

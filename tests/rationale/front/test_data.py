@@ -20,7 +20,9 @@ def test_by_name_and_by_place():
 @pytest.mark.parametrize("kind", ["csv", "tsv", "json", "jsonl", "parquet"])
 def test_one_file_is_divided_and_keeps_its_marks(tmp_path, kind):
     rows = [{**row, "text": f"{row['text']} [[film]]"} for row in films(20)]
-    data = rationale.load_data(save(tmp_path / f"mine.{kind}", rows), form="marks", shares=(0.5, 0.2, 0.3))
+    data = rationale.load_data(
+        save(tmp_path / f"mine.{kind}", rows), rationale_form="marks", fractions=(0.5, 0.2, 0.3)
+    )
     assert data.name == "mine"
     assert {split: len(found) for split, found in data.splits.items()} == {"train": 10, "val": 4, "test": 6}
     assert set(map(tuple, gold(data).values())) == {(2,)}
@@ -37,12 +39,12 @@ def test_a_file_for_each_split_with_columns_of_other_names(tmp_path):
 
 
 def test_character_offsets_are_read_as_the_command_reads_them(tmp_path):
-    data = rationale.load_data({"test": save(tmp_path / "f.jsonl", FILMS)}, form="chars")
+    data = rationale.load_data({"test": save(tmp_path / "f.jsonl", FILMS)}, rationale_form="chars")
     assert gold(data) == {"a": [1, 2], "b": [1], "c": []}
 
 
 def test_what_does_not_fit_is_refused(tmp_path):
-    with pytest.raises(InputError, match=r"expected an option of annotator, .*, form, id, .* got txet"):
+    with pytest.raises(InputError, match=r"expected an option of annotator, .*, form, fractions, id, .* got txet"):
         rationale.load_data(tmp_path / "a.csv", txet="review")
     with pytest.raises(InputError, match="expected no form for data that are not in such a file, got sample"):
-        rationale.load_data("sample", form="marks")
+        rationale.load_data("sample", rationale_form="marks")
