@@ -255,6 +255,15 @@ def evaluate(  # noqa: PLR0913 (what a run is made of)
     """Run every method on the split, reusing the parts of an earlier run in `folder/parts`; see `plan`.
 
     All of it is held in memory; `plan(…).batches()` is not.
+
+    Args:
+        classifier: the model whose answers are scored, and that `survivors` explains.
+        dataset: the data set, with annotators' rationales.
+        settings: split, methods, budgets, how words are erased.
+        folder: where parts are written.
+        dense: what attention and gradient methods explain; default the classifier with nothing removed.
+        overwrite: replace the parts of another model or other settings.
+        imports: explanations computed elsewhere.
     """
     planned = plan(classifier, dataset, settings, folder, dense, overwrite, imports)
     return joined(list(planned.batches()))

@@ -120,6 +120,9 @@ class Encoder:
         Their pieces are deleted from the input ids, or replaced by the mask token. A window left without
         words but those that all windows share, as the first text of a pair, is dropped; if none has any, the
         first is kept: the empty text.
+
+        Raises:
+            InputError: masking, and the tokenizer has no mask token.
         """
         if how == "mask":
             if self.mask_id is None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from importlib import import_module
+from types import ModuleType
 
 import pytest
 
@@ -46,6 +48,17 @@ def test_public_functions_say_what_they_take_and_raise(module, names):
         assert text, name
         assert "Raises:" in text or not raises(function), f"{name} does not say what it raises"
         assert "Args:" in text or len(given) < MANY, f"{name} does not describe its arguments"
+
+
+@pytest.mark.parametrize(("module", "names"), documented().items(), ids=documented())
+def test_what_the_reference_names_is_there(module, names):
+    """The site leaves out, without a word, names that a module lacks."""
+    place = import_module(module)
+    if names is None:
+        own = [found for found in vars(place).values() if getattr(found, "__module__", None) == module]
+        assert own or place.__all__
+    for name in names or ():
+        assert not isinstance(getattr(place, name), ModuleType), name
 
 
 def test_the_reference_is_read_and_its_faults_are_seen():
