@@ -194,11 +194,6 @@ METHODS: dict[str, Method] = {
 BASELINES = ("position", "random")  # they look at no model
 
 
-def fitting(classifier: TextClassifier) -> tuple[str, ...]:
-    """Return the methods that can explain a classifier: for a function, those that need only its answers."""
-    return tuple(name for name, method in METHODS.items() if method.asks or not classifier.opaque)
-
-
 def method_named(name: str) -> Method | None:
     """Return a method of METHODS, or `survivors@K`, which selects what reached layer K; else None."""
     base, at, layer = name.partition("@")

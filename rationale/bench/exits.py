@@ -77,7 +77,7 @@ def take_notes(classifier: Classifier, dataset: Dataset, split: str) -> Notes:
     texts = classifier.encoder.encode([dataset.text(e) for e in examples])
     windows = [w for of_text in texts for w in of_text]
     with under_exit(model, "published", dial=0.0):
-        found = [_noted(classifier, windows, rows, batch) for rows, batch in batches(classifier, windows)]
+        found = [_noted(classifier, rows, batch) for rows, batch in batches(classifier, windows)]
     order = torch.tensor([row for rows, *_ in found for row in rows]).argsort()
     own, halting, kept = (torch.cat(part, dim=1)[:, order] for part in list(zip(*found, strict=True))[1:])
     index = {label: i for i, label in enumerate(classifier.labels)}
@@ -85,9 +85,7 @@ def take_notes(classifier: Classifier, dataset: Dataset, split: str) -> Notes:
     return Notes(own, halting, kept.numpy(), texts, labels)
 
 
-def _noted(
-    classifier: Classifier, windows: Sequence[Window], rows: list[int], batch: Any
-) -> tuple[list[int], Tensor, Tensor, Tensor]:
+def _noted(classifier: Classifier, rows: list[int], batch: Any) -> tuple[list[int], Tensor, Tensor, Tensor]:
     """Return rows, and for their windows y_n [L,b,C], h_n [L,b] and the number of tokens [L,b]."""
     model: Any = classifier.model
     policy = model.halting_policy()

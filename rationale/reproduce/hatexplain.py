@@ -153,7 +153,6 @@ def _key(name: str) -> tuple[str, str, str]:
     return unit, method, metric
 
 
-Columns = Mapping[tuple[str, str, str], Floats]
 Found = Mapping[str, Sequence[ProtocolResult]]  # by model, one for each seed
 
 

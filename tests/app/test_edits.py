@@ -146,5 +146,5 @@ def test_suggestions_are_whole_words_by_nearness_and_never_the_word_itself(class
 
 
 def test_pieces_of_words_are_no_suggestions():
-    assert edits._whole_words(["warm", "##th", "co", "[SEP]"], None) == ["warm", "co"]
-    assert edits._whole_words(["Ġwarm", "th", "Ġ,"], None) == ["warm"]
+    assert edits._whole_words(["warm", "##th", "co", "[SEP]"]) == ["warm", "co"]
+    assert edits._whole_words(["Ġwarm", "th", "Ġ,"]) == ["warm"]

@@ -121,11 +121,11 @@ def alike(held: LoadedModel, word: str, most: int = ALIKE) -> tuple[str, ...]:
         table = torch.nn.functional.normalize(table, dim=-1)
         near = table @ torch.nn.functional.normalize(table[ids].mean(0), dim=-1)  # [V]
     nearest = near.topk(min(40 * most, len(near))).indices.tolist()
-    whole = _whole_words(tokenizer.convert_ids_to_tokens(nearest), tokenizer)
+    whole = _whole_words(tokenizer.convert_ids_to_tokens(nearest))
     return tuple(dict.fromkeys(w for w in whole if w.casefold() != word.casefold()))[:most]
 
 
-def _whole_words(pieces: Iterable[str], tokenizer: object) -> list[str]:
+def _whole_words(pieces: Iterable[str]) -> list[str]:
     """Return the pieces that are words by themselves, as they are written."""
     found, pieces = [], list(pieces)
     marked = any(piece.startswith(BEGINS) for piece in pieces)

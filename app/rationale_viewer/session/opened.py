@@ -42,7 +42,7 @@ def open_all(start: LaunchConfig) -> Session | None:
     """Draw the choices in the sidebar and return what is open; None, said on the page, where that fails."""
     with st.sidebar:
         st.subheader("What is open")
-        models = _choices(start, start.models, MODEL_FILE, "model")
+        models = _choices(start.models, MODEL_FILE, "model")
         named = {SHIPPED_NAME: shipped()} | short_names(models)
         given = min(1, len(models))  # what was given at start leads
         name = st.selectbox("Model", list(named), index=given, key="model", persist_state="session")
@@ -51,7 +51,7 @@ def open_all(start: LaunchConfig) -> Session | None:
             "Data set", list(sets), index=len(sets) - 1, key="dataset", persist_state="session"
         )
         _more(start)
-    runs = _choices(start, start.runs, RUN_FILE, "run")
+    runs = _choices(start.runs, RUN_FILE, "run")
     try:
         model = held(named[name])
     except InputError as error:
@@ -72,7 +72,7 @@ def _datasets(start: LaunchConfig) -> dict[str, str | None]:
     return found | {start.dataset: start.data}
 
 
-def _choices(start: LaunchConfig, given: tuple[str, ...], file: str, kind: str) -> list[str]:
+def _choices(given: tuple[str, ...], file: str, kind: str) -> list[str]:
     """Return the folders of a kind: found among the given ones, hub ids, and those a session added."""
     hub = [g for g in given if not Path(g).exists()]
     added = [path for of_kind, path in st.session_state.get("added", []) if of_kind == kind]

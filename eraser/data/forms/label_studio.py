@@ -120,10 +120,10 @@ def _class(results: list[Mapping[str, Any]], data: Row, wanted: str) -> Any:
 
 def read_min(path: Path, names: ColumnNames, told: Told) -> Found:
     """Read JSON_MIN or CSV: a row is one annotation."""
-    return each_row(path, partial(_row, names=names, told=told), told)
+    return each_row(path, partial(_row, names=names), told)
 
 
-def _row(row: Row, line: int, names: ColumnNames, told: Told) -> Iterator[Annotated]:
+def _row(row: Row, line: int, names: ColumnNames) -> Iterator[Annotated]:
     cells = {name: parsed(value) for name, value in row.items() if name not in OWN}
     if names.text not in row:
         raise missing(f"a column {names.text!r} (--text names another)", sorted(row))

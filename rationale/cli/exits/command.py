@@ -96,7 +96,7 @@ def exits_command(  # noqa: PLR0913 (one option each)
         tables["times"] = _timed(found, first, loaded, (windows, batch_size, rounds))
     _write(out, tables)
     say(f"{loaded.name}: chosen on {choose_on}, measured on {split}, n = {len(found.nothing)}")
-    _print(tables, settings.budgets)
+    _print(tables)
     say_next("evaluate", *of_data(dataset, data), "--model", flat[0])
 
 
@@ -162,7 +162,7 @@ def _write(out: Path, tables: dict[str, pd.DataFrame]) -> None:
         write_bytes(new / "exits.png", png(exit_figure(tables["frontier"])))
 
 
-def _print(tables: dict[str, pd.DataFrame], budgets: tuple[float, ...]) -> None:
+def _print(tables: dict[str, pd.DataFrame]) -> None:
     for title, table in (
         ("accuracy of the first rule, and how far it is ahead of each other", tables["differences"]),
         ("really stopping, against Hugging Face's dense pass (first seed)", tables.get("times")),

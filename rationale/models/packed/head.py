@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from copy import deepcopy
 from typing import Any
 
 import torch
@@ -103,11 +102,6 @@ class Tail(nn.Module):
 def head_of(model: PreTrainedModel, places: Sequence[str] | None) -> Head | Tail:
     """Return the model's own head: of modules at these places, or pooler and classifier."""
     return Head(model) if places is None else Tail(model, places)
-
-
-def copied(head: Head | Tail) -> Head | Tail:
-    """Return a head with weights of its own."""
-    return deepcopy(head)
 
 
 @torch.no_grad()

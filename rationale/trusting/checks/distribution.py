@@ -75,7 +75,7 @@ def distribution(subject: Subject) -> list[Finding]:
     lines = _Texts(subject)
     if isinstance(reference := reference_of(subject), str):
         return [Finding.unknown(NAME, m, reference) for m in subject.methods]
-    whole = reference.masf.statistics(lines.states("whole", lines.whole))
+    whole = reference.masf.statistics(lines.states(lines.whole))
     return [
         _finding(reference, m, _sides(lines, reference, m), reference.p_of_all(whole))
         for m in subject.methods
@@ -102,11 +102,11 @@ class _Texts:
             for n, side in enumerate(SIDES)
         }
 
-    def states(self, name: str, texts: Sequence[Windows]) -> Floats:
-        return _states(self.subject, name, texts)
+    def states(self, texts: Sequence[Windows]) -> Floats:
+        return _states(self.subject, texts)
 
 
-def _states(subject: Subject, name: str, texts: Sequence[Windows]) -> Floats:
+def _states(subject: Subject, texts: Sequence[Windows]) -> Floats:
     """Return the largest states [N,L,D] of texts; those are not kept on disk, which would be large."""
     subject.meter.read += sum(map(len, texts))
     return states_of(subject.run.classifier, texts, largest)
@@ -121,7 +121,7 @@ def reference_of(subject: Subject) -> Reference | str:
     if how is not None:
         rng = np.random.default_rng(subject.run.settings.seed)
         texts = [erased_half(subject, windows, how, rng) for windows in texts]
-    return Reference(Masf.of(_states(subject, "reference", texts)), len(texts), how)
+    return Reference(Masf.of(_states(subject, texts)), len(texts), how)
 
 
 def reference_texts(subject: Subject) -> list[Windows]:
@@ -154,7 +154,7 @@ def _sides(lines: _Texts, reference: Reference, method: str) -> dict[str, Inside
     """Return the texts without a method's rationale, and with it only, against the reference."""
     subject, found = lines.subject, {}
     for side, texts in lines.erased(method).items():
-        statistics = reference.masf.statistics(lines.states(side, texts))
+        statistics = reference.masf.statistics(lines.states(texts))
         rejected = mean_of((reference.masf.p_values(statistics) <= LEVEL).astype(np.float64))
         answers = subject.answers(list(enumerate(texts)))  # [n,C]
         after = answers[np.arange(len(texts)), list(subject.targets[: len(texts)])]

@@ -53,7 +53,7 @@ def _of_method(subject: Subject, method: str, edited: dict[str, list[Item | None
         found = {**_seeds(subject, method), **_edits(subject, method, edited), **_trainings(subject, method)}
     except Exception as error:  # a stranger's method may raise whatever it likes
         return Finding.unknown(NAME, method, f"{method} fails when it is run again ({error})")
-    return _finding(subject, method, found)
+    return _finding(method, found)
 
 
 def _seeds(subject: Subject, method: str) -> dict[str, Repeat]:
@@ -152,7 +152,7 @@ def _differs(item: Item, windows: Sequence[Any]) -> bool:
     return [w.as_lists() for w in item.windows] != [w.as_lists() for w in windows]
 
 
-def _finding(subject: Subject, method: str, found: dict[str, Repeat]) -> Finding:
+def _finding(method: str, found: dict[str, Repeat]) -> Finding:
     """Return what the least stable way of running a method again says."""
     told = {name: r for name, r in found.items() if r.jaccard.n >= MIN_EXAMPLES}
     ways = {name: r.record() for name, r in found.items()}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TypeVar
 
 import numpy as np
 import streamlit as st
@@ -20,7 +19,6 @@ from rationale_viewer.view.copy_link import copy_link
 from rationale_viewer.view.picture import animation, card
 from rationale_viewer.view.show import offer
 
-T = TypeVar("T")
 SHARE = 0.2  # of the words, as a rationale of a method that only ranks
 
 

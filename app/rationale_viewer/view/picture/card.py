@@ -23,7 +23,7 @@ from rationale_viewer.view.html import USED
 WIDTH, LEAST = 1200, 630  # pixels: what chats show uncut
 MARGIN, LINE, SIZE, PAD, EDGE = 56, 46, 26, 6, 2
 LINES = 14  # of the text; what does not fit is counted
-HEAD, BODY, SMALL = 46, SIZE, 20  # sizes of letters
+HEAD, SMALL = 46, 20  # sizes of letters
 FONTS = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
 FACES = {False: "DejaVuSans.ttf", True: "DejaVuSans-Bold.ttf"}
 
