@@ -1,4 +1,4 @@
-"""Which words decided, do annotators agree, can it be trusted, what did it cost?
+"""Explanations of text classifiers: which words decided, do annotators agree, can it be trusted?
 
 `load` a classifier, `explain` its answers, `evaluate` explanations against annotators and the model,
 `compare` two runs, measure `speeds`, test which methods to `trust`; `load_data` reads data of your own,
@@ -11,20 +11,27 @@ from rationale.registration import register_with_auto_classes
 TYPE_CHECKING = False  # see registration.py
 if TYPE_CHECKING:
     from rationale.attribution import METHODS
+    from rationale.explanation import Explanation
     from rationale.front.data import load_data
     from rationale.front.explanations import Explanations, explain, load
     from rationale.front.finished_run import FinishedRun, compare, evaluate
-    from rationale.front.imported import from_scores
+    from rationale.front.imported import ImportedExplanations, from_scores
     from rationale.front.speed import Speeds, speeds
     from rationale.front.trust import trust
     from rationale.hf.classifier import SHIPPED
+    from rationale.report.several.compare import Comparison
+    from rationale.trusting.card import Card
 
 __version__ = "0.2.0"
 __all__ = [
     "METHODS",
     "SHIPPED",
+    "Card",
+    "Comparison",
+    "Explanation",
     "Explanations",
     "FinishedRun",
+    "ImportedExplanations",
     "Speeds",
     "compare",
     "evaluate",
@@ -38,7 +45,11 @@ __all__ = [
 PLACES = {
     "METHODS": "rationale.attribution",
     "SHIPPED": "rationale.hf.classifier",
+    "Card": "rationale.trusting.card",
+    "Comparison": "rationale.report.several.compare",
+    "Explanation": "rationale.explanation",
     "Explanations": "rationale.front.explanations",
+    "ImportedExplanations": "rationale.front.imported",
     "Speeds": "rationale.front.speed",
     "FinishedRun": "rationale.front.finished_run",
     "compare": "rationale.front.finished_run",

@@ -37,6 +37,7 @@ import numpy as np
 from eraser.data.hatexplain import TOXIC
 from eraser.errors import Fault, InputError, short_repr
 from eraser.metrics.bootstrap import interval, resamples
+from eraser.metrics.ranking import roc_auc
 from eraser.types import Example, Floats, Mask, Prediction
 
 Background = Literal["targeted", "all"]
@@ -113,7 +114,7 @@ def score_bias(
     targeted = np.any(about, axis=0)
     pool = targeted if background == "targeted" else np.ones_like(targeted)
     compared = [_compared(toxic, of, pool) for of in about]
-    aucs = [{m: _auc(toxic[posts], toxicity[posts]) for m, posts in c.items()} for c in compared]
+    aucs = [{m: roc_auc(toxic[posts], toxicity[posts]) for m, posts in c.items()} for c in compared]
     weights = resamples(len(examples), seed)
     means = [
         _mean(m, np.array([a[m] for a in aucs]), _drawn(toxic, toxicity, [c[m] for c in compared], weights))
@@ -179,15 +180,6 @@ def _compared(toxic: Mask, of: Mask, pool: Mask) -> dict[str, Mask]:
         "bpsn_auc": (of & ~toxic) | (outside & toxic),
         "bnsp_auc": (of & toxic) | (outside & ~toxic),
     }
-
-
-def _auc(toxic: Mask, toxicity: Floats) -> float:
-    """Return the ROC AUC, NaN where one class is missing."""
-    if toxic.all() or not toxic.any():
-        return float("nan")
-    from sklearn.metrics import roc_auc_score  # slow to import, and only this needs it
-
-    return float(roc_auc_score(toxic, toxicity))
 
 
 def _drawn(toxic: Mask, toxicity: Floats, compared: Sequence[Mask], weights: Floats) -> Floats:

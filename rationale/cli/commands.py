@@ -130,7 +130,7 @@ def run(command: Callable[[], object]) -> None:
 
 
 def _told(error: Exception) -> list[str]:
-    """Return what to say of an error, one line per fault; None if it is a bug of this program."""
+    """Return what to say of an error, one line per fault; empty if it is a bug of this program."""
     if isinstance(error, InputError):
         return str(error).splitlines()
     if out_of_memory(error):

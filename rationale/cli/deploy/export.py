@@ -30,12 +30,15 @@ def export_model_command(  # noqa: PLR0913 (one option each)
         ),
     ] = False,
     tolerance: Annotated[
-        float, typer.Option(help="Accuracy that int8 may lose to float32 on the same texts, as a share.")
+        float,
+        typer.Option(help="With --int8: share of accuracy it may lose to float32 on the same texts."),
     ] = 0.01,
     dataset: DatasetName = None,
     data: DataPath = None,
     split: Annotated[str, typer.Option(help="Split used to check the file.")] = "val",
-    limit: Annotated[int | None, typer.Option(min=1, help="Use only the first N texts of the split.")] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="With --int8: use only the first N texts of the split.")
+    ] = None,
     labels: LabelNames = None,
     max_length: Annotated[int | None, typer.Option(help="Most pieces per window.")] = None,
     threads: Threads = None,
@@ -52,7 +55,7 @@ def export_model_command(  # noqa: PLR0913 (one option each)
     from rationale.hf.classifier import SHIPPED, load_classifier
 
     use_threads(threads)
-    _check(out, overwrite, int8, tolerance)
+    _check(out, overwrite, tolerance, limit if not int8 else None)
     loaded = load(dataset, data, split=split)
     classifier = load_classifier(
         model or SHIPPED, labels=label_names(labels), device="cpu", max_length=max_length
@@ -66,12 +69,14 @@ def export_model_command(  # noqa: PLR0913 (one option each)
     say_next("serve", "--model", out)
 
 
-def _check(out: Path, overwrite: bool, int8: bool, tolerance: float) -> None:
+def _check(out: Path, overwrite: bool, tolerance: float, unused_limit: int | None) -> None:
     """Refuse invalid options before anything is loaded."""
     from rationale.export.graph import is_exported
 
     if not 0 <= tolerance <= 1:
         raise InputError(Fault("a tolerance between 0 and 1", f"{tolerance:g}"))
+    if unused_limit is not None:
+        raise InputError(Fault.of("--limit needs --int8, which it limits"))
     if out.suffix != ".onnx":
         raise InputError(Fault("a file that ends in .onnx", out.name))
     if out.exists() and not overwrite:

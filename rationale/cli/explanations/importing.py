@@ -23,7 +23,8 @@ explanations_app.command("score")(score_explanations)
 MadeElsewhere = Annotated[
     Path,
     typer.Argument(
-        help="Table (CSV, TSV, JSON, JSONL, Parquet) of tokens and scores, predictions, JSONL of quotes."
+        help="Table (CSV, TSV, Excel, JSON, JSONL, Parquet) of tokens and scores, predictions, JSONL of "
+        "quotes."
     ),
 ]
 ExplanationsFile = Annotated[Path, typer.Option(help="Explanations file to write, .jsonl.")]

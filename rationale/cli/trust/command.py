@@ -19,6 +19,8 @@ from rationale.cli.options import (
     DenseModel,
     Encoding,
     Explains,
+    Explanations,
+    ExplanationsMissing,
     LabelNames,
     Methods,
     ModelPath,
@@ -55,6 +57,8 @@ def trust_command(  # noqa: PLR0913 (one option each)
     models: OtherModels = None,
     budget: Budgets = None,
     explain: Explains = None,
+    explanations: Explanations = None,
+    explanations_missing: ExplanationsMissing = "refuse",
     labels: LabelNames = None,
     skip_invalid: SkipInvalid = False,
     encoding: Encoding = None,
@@ -69,6 +73,7 @@ def trust_command(  # noqa: PLR0913 (one option each)
     from eraser.data.custom.options import ImportOptions
     from eraser.load import named
     from rationale.evaluation.choices import DEFAULT, choose
+    from rationale.explanations.of_run import read_imports
     from rationale.hf.memory import keep_freed_memory
     from rationale.trusting.believe import BUDGET, believe
     from rationale.trusting.run import names_of
@@ -81,11 +86,12 @@ def trust_command(  # noqa: PLR0913 (one option each)
     classifier = named_classifier(asked.model, asked, labels)
     explained = None if dense is None else named_classifier(dense, asked, labels)
     others = {name: named_classifier(name, asked, labels) for name in models or ()}
-    choices = choose(asked, classifier, explained, methods or DEFAULT, budget or BUDGET, explain)
+    imports = read_imports(explanations or (), explanations_missing)
+    choices = choose(asked, classifier, explained, methods or DEFAULT, budget or BUDGET, explain, imports)
     folder = out or Path("runs") / f"trust-{loaded.name}-{asked.split}"
     for line in choices.left_out:
         say(line, err=True)
-    card = believe(classifier, loaded, choices, trust, names, folder, explained, others, overwrite)
+    card = believe(classifier, loaded, choices, trust, names, folder, explained, others, overwrite, imports)
     if as_json:
         say(json.dumps(card.to_record()))
         return

@@ -12,6 +12,7 @@ import pytest
         ("model.onnx", b"mine", [], "the file is already there: --overwrite replaces it"),
         ("model.onnx", b"mine", ["--overwrite"], "no file of `rationale export`, so it is not replaced"),
         ("model.onnx", None, ["--tolerance", "1.5"], "expected a tolerance between 0 and 1, got 1.5"),
+        ("model.onnx", None, ["--limit", "4"], "--limit needs --int8, which it limits"),
         ("model.onnx", None, ["--model", "/no/such"], "no such model folder"),
     ],
 )
