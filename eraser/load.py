@@ -94,5 +94,6 @@ def _of_file(path: Path, name: str, split: str, how: ImportOptions) -> Dataset:
 def _only(dataset: Dataset, splits: Iterable[str] | None) -> Dataset:
     wanted = tuple(splits or dataset.splits)
     if missing := sorted(set(wanted) - set(dataset.splits)):
-        raise InputError(*(Fault.of("no posts in this split", dataset.source, None, s) for s in missing))
+        told = f"no examples in this split (there are {', '.join(dataset.splits)})"
+        raise InputError(*(Fault.of(told, dataset.source, None, s) for s in missing))
     return replace(dataset, splits={s: dataset.splits[s] for s in wanted})

@@ -7,7 +7,7 @@ eraserbenchmark/ (18a7c55) of https://github.com/hate-alert/HateXplain (Mathew e
 - the rationale is the five words with the highest score, ties to the later one, each a span of its own:
   neighbours are not merged, so that IOU F1 is low wherever annotators mark more than a word at a time;
 - the ERASER scorer, with the one line its copy changes: `normal` may be predicted though gold lacks it.
-  "IOU F1" is the F1 of two means, "Token F1" a mean of F1s, "AUPRC" is by trapezoids (see official.py);
+  "IOU F1" is the F1 of two means, "Token F1" a mean of F1s, "AUPRC" is by trapezoids (see scorer.py);
 - comprehensiveness and sufficiency for those five words, at no other number of words.
 
 Different here:

@@ -10,7 +10,7 @@ Source: `rationale_benchmark/metrics.py` of https://github.com/jayded/eraserbenc
 - `auprc` joins points by straight lines (all-equal scores, half of the words gold: 0.75) and gives a text
   without gold 0.5, or NaN with the libraries the scorer was written for (`libraries="pinned"`).
 
-What would end the official scorer is an InputError here. For a sound variant of each metric see `metrics.py`.
+What would end the official scorer is an InputError here. Sound variants of its metrics: `eraser/metrics`.
 """
 
 from __future__ import annotations

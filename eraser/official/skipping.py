@@ -228,7 +228,7 @@ def _ids(inputs: ScorerInputs, found: Found, broken: Sequence[Fault]) -> dict[st
 
 
 def _unpredicted(inputs: ScorerInputs, found: Found) -> tuple[object, ...]:
-    """Return the ids of the annotations without a prediction, where there are labels; [] where none are."""
+    """Return the ids of the annotations without a prediction, where there are labels; () where none are."""
     rows = ChainMap(found["row"], found["classes"])
     if not any(p.get(LABEL) is not None for line, p in inputs.predictions if line not in rows):
         return ()

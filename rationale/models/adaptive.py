@@ -1,8 +1,8 @@
 """What all adaptive models share: a classifier inside, and the questions asked at each layer.
 
-Before a layer `select_tokens` says which tokens stay; after it `halting` says which sequences stop. A model
-wraps a dense classifier, a pruned one, or another adaptive model, whose decisions it passes on where it makes
-none itself, so that policies compose.
+Before a layer `select_tokens` says which tokens stay; after it `halting_policy` says which sequences stop. A
+model wraps a dense classifier, a pruned one, or another adaptive model, whose decisions it passes on where it
+makes none itself, so that policies compose.
 
 Axes: B sequence, T token, P packed token, L layer, D hidden width, C class.
 """
@@ -75,7 +75,7 @@ class AdaptiveForSequenceClassification(PreTrainedModel):  # type: ignore[no-unt
         return_dict: bool | None = None,
         **_: Any,
     ) -> Output | tuple[Any, ...]:
-        """Classify [B,T] on the packed batch, really removing what `select_tokens` and `halting` say.
+        """Classify [B,T] on the packed batch, really removing what `select_tokens` and `halting_policy` say.
 
         Args:
             input_ids: [B,T]; or word embeddings `inputs_embeds` [B,T,D] instead.

@@ -127,7 +127,7 @@ class TrainSettings:
     class_weights: ClassWeights = setting(None, CLASS_WEIGHTS_HELP, parse=parse_class_weights)
     faithful: bool = setting(
         False,
-        "Take words out of half of each batch at random, so that erased texts are no news to the model.",
+        "Take random words out of half of each batch, so that the model has seen texts with words missing.",
     )
     faithful_by: ErasureMode = setting("mask", "How --faithful takes words out: masked, or deleted.")
     marks: AlignSettings = field(default_factory=AlignSettings)

@@ -30,6 +30,7 @@ SIGNS: dict[Outcome, tuple[str, str]] = {  # what stands in the card, and its co
     "cannot tell": ("?", "#999999"),
     "told": ("i", "#56B4E9"),
 }
+NAMED: dict[Outcome, str] = {**{outcome: outcome for outcome in SIGNS}, "told": "reported"}  # as shown
 SHOWN = ("average_precision", "aopc_comprehensiveness", "comprehensiveness", "sufficiency")
 BLIND = ("sums", "stability")  # tests that a method may pass without looking at the model
 SCORES_SAY = (
@@ -155,7 +156,7 @@ class Card:
         )
 
     def __repr__(self) -> str:
-        table = self.table.map(lambda outcome: f"{SIGNS[outcome][0]} {outcome}")
+        table = self.table.map(_in_words)
         return "\n".join([self.basis, "", table.to_string(), "", str(self.verdict())])
 
     def to_record(self) -> dict[str, Any]:
@@ -176,7 +177,7 @@ class Card:
 
     def to_markdown(self) -> str:
         """Return the card in Markdown: sentences, the table, and every finding with its number."""
-        table = self.table.map(lambda outcome: f"{SIGNS[outcome][0]} {outcome}")
+        table = self.table.map(_in_words)
         parts = [in_markdown(self.basis), ""]
         parts += [f"- {in_markdown(c.text)} ([{c.source}](#{c.source}))" for c in self.claims()]
         parts += ["", markdown_table(table.reset_index(names="method"))]
@@ -223,10 +224,10 @@ class Card:
     def _shown(self) -> dict[str, Any]:
         return {
             "basis": self.basis, "claims": self.claims(), "results": self.results, "lines": self.lines,
-            "methods": self.methods, "signs": SIGNS, "rows": decisive(self.scores, self.inside),
-            "inside": not self.inside.empty, "order": self.order(), "operators": self._operators_shown(),
-            "operators_say": OPERATORS_SAY, "numbers": numbers_of(self.findings),
-            "notes": self.facts["notes"],
+            "methods": self.methods, "signs": SIGNS, "named": NAMED,
+            "rows": decisive(self.scores, self.inside), "inside": not self.inside.empty,
+            "order": self.order(), "operators": self._operators_shown(), "operators_say": OPERATORS_SAY,
+            "numbers": numbers_of(self.findings), "notes": self.facts["notes"],
         }  # fmt: skip
 
     def figure(self) -> Figure:
@@ -299,6 +300,10 @@ def markdown_of_scores(scores: pd.DataFrame, inside: pd.DataFrame) -> str:
     return f"{anchors}\n\n{SCORES_SAY if not inside.empty else ''}{markdown_table(table)}"
 
 
+def _in_words(outcome: Outcome) -> str:
+    return f"{SIGNS[outcome][0]} {NAMED[outcome]}"
+
+
 def card_figure(table: pd.DataFrame) -> Figure:
     """Return methods × tests as coloured signs, told apart in grey by the sign."""
     n_rows, n_columns = table.shape
@@ -312,7 +317,7 @@ def card_figure(table: pd.DataFrame) -> Figure:
     axes.set_xticks(range(n_columns), list(table.columns), rotation=20)
     axes.set_yticks(range(n_rows), list(table.index))
     axes.grid(visible=False)
-    axes.set_title("   ".join(f"{sign} {outcome}" for outcome, (sign, _) in SIGNS.items()), fontsize=8)
+    axes.set_title("   ".join(_in_words(outcome) for outcome in SIGNS), fontsize=8)
     return figure
 
 

@@ -120,7 +120,7 @@ def test_train_posts_go_before_texts_without_evidence(tmp_path):
 def test_only_the_splits_asked_for_are_given(tmp_path):
     folder = make(tmp_path, {"p0": post(), "p1": post()}, {"val": ["p0"], "test": ["p1"]})
     assert list(load("hatexplain", folder, ["test"]).splits) == ["test"]
-    message = f"{folder}: train: no posts in this split"
+    message = f"{folder}: train: no examples in this split (there are val, test)"
     with pytest.raises(InputError, match=f"^{re.escape(message)}$"):
         load("hatexplain", folder, ["train", "test"])
 

@@ -46,7 +46,7 @@ def test_what_no_data_set_can_be_made_of(tmp_path):
 
 
 def test_other_splits_are_not_in_a_file(tmp_path):
-    with pytest.raises(InputError, match="train: no posts in this split"):
+    with pytest.raises(InputError, match="train: no examples in this split"):
         load(path=save(tmp_path / "x.csv", FILMS), splits=["train"])
 
 

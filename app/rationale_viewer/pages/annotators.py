@@ -1,4 +1,4 @@
-"""Page 2: human evidence beside a model's rationale, example by example."""
+"""The page Annotators: human evidence beside a model's rationale, example by example."""
 
 from __future__ import annotations
 

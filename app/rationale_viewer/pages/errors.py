@@ -1,4 +1,4 @@
-"""Page 5: wrong predictions, the surest first, and the words that decide most often in them."""
+"""The page Errors: wrong predictions, the surest first, and the words that decide most often in them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from eraser import Dataset
 from rationale.attribution import METHODS
 from rationale_viewer.compute.agreement import ScoredExample
 from rationale_viewer.compute.errors import deciding, deciding_words, surest_first
@@ -42,7 +41,7 @@ def errors_page(opened: Session) -> None:
     table = deciding_words(judged, words)
     word = _grouped(table, len(wrong), with_answer - len(wrong))
     shown = [j for j in wrong if word in (ANY, deciding(j, words[j.id]))]
-    _drawn(data, shown, words, chosen.method)
+    _drawn(shown, words, chosen.method)
 
 
 def _grouped(table: pd.DataFrame, n_wrong: int, n_right: int) -> str:
@@ -79,9 +78,7 @@ def _share(head: str) -> Any:
     return st.column_config.ProgressColumn(head, format="%.0f %%", max_value=100.0)
 
 
-def _drawn(
-    data: Dataset, shown: Sequence[ScoredExample], words: Mapping[str, Sequence[str]], method: str
-) -> None:
+def _drawn(shown: Sequence[ScoredExample], words: Mapping[str, Sequence[str]], method: str) -> None:
     """Draw errors with their words coloured, the surest first."""
     signed = METHODS[method].signed if method in METHODS else True
     more = f"the {AT_ONCE} that the model is surest of" if len(shown) > AT_ONCE else "the surest first"

@@ -1,4 +1,4 @@
-"""Page 3: run folders of `rationale evaluate`, as tables and figures."""
+"""The page Scores: run folders of `rationale evaluate`, as tables and figures."""
 
 from __future__ import annotations
 

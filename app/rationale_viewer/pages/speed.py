@@ -1,4 +1,4 @@
-"""Page 4: accuracy against speed, and where the FLOPs go."""
+"""The page Speed: accuracy against speed, and where the FLOPs go."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def _measure(opened: Session) -> None:
     bar.empty()
     table = pd.concat(rows, ignore_index=True).drop_duplicates(["model", "dial"]).reset_index(drop=True)
     on = f"{data.dataset.name} {split}, n = {size}; {held.classifier.where()}. Bars: 95 % intervals."
-    sides = {"flops": "Operations, counted", "wall": "Time, measured"}
+    sides = {"flops": "FLOPs, counted", "wall": "Time, measured"}
     for column, (side, says) in zip(st.columns(2, gap="large"), sides.items(), strict=True):
         with column:
             make = partial(frontier_figure, table, side, says)
@@ -109,8 +109,8 @@ def _layers(opened: Session) -> None:
     table = cached.shares(opened.held, opened.data, split, size)
     saved = table.dense.sum() / table[list(PARTS)].to_numpy().sum()
     says = (
-        f"Operations of each layer, counted, mean of {size} texts of {opened.data.dataset.name} {split}. "
-        f"Outline: the dense model. The layers together: {saved:.2f} times fewer."
+        f"FLOPs of each layer, counted, mean of {size} texts of {opened.data.dataset.name} {split}. "
+        f"Outline: the dense model. The layers together: a FLOPs speed-up of {saved:.2f}."
     )
     make = partial(layer_figure, table)
     show_figure("layers", says, table, make, (opened.held.key, opened.data.key, split, size), True)
@@ -124,7 +124,7 @@ def _layers(opened: Session) -> None:
 def frontier_figure(table: pd.DataFrame, side: str, says: str) -> Figure:
     """Return accuracy against one kind of speed-up."""
     figure, (axes,) = new_figure(1, width=5.2, height=3.6)
-    speed_lines(axes, table, side, f"times less than dense ({says.lower()})")
+    speed_lines(axes, table, side, f"speed-up over dense ({says})")
     name_lines(axes)
     return figure
 

@@ -15,7 +15,7 @@ AnswerForm = Literal[
     "a list of quotes",
     "JSON",
     "JSON among other text",
-    "JSON that was mended",
+    "JSON that was repaired",
     "numbered or bulleted lines",
 ]
 KEYS = (
@@ -87,7 +87,9 @@ def _of_text(text: str, keys: Sequence[str]) -> Answer | None:
         return None  # of two lists either may be meant
     sound = mended == text[begin.start() : end]
     try:
-        return _of_json(_decoded(mended), keys, "JSON among other text" if sound else "JSON that was mended")
+        return _of_json(
+            _decoded(mended), keys, "JSON among other text" if sound else "JSON that was repaired"
+        )
     except (ValueError, RecursionError):
         return None
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from rationale.explanations.quotes.answers import KEYS, MOST_ANSWER, read_answer
 
 LIST, JSON, AMONG = "a list of quotes", "JSON", "JSON among other text"
-MENDED, LINES = "JSON that was mended", "numbered or bulleted lines"
+MENDED, LINES = "JSON that was repaired", "numbered or bulleted lines"
 
 
 @pytest.mark.parametrize(

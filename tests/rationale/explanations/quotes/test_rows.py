@@ -152,7 +152,7 @@ def test_the_answers_of_two_language_models(tmp_path, model):
     read, mended, among, unread, missing, quotes, there = PUBLISHED[model]
     assert len(found.examples) == read + mended + among == 263 - unread - missing
     assert found.counts["answers that are JSON"] == read
-    assert found.counts["answers that are JSON that was mended"] == mended
+    assert found.counts["answers that are JSON that was repaired"] == mended
     assert found.counts["quotes"] == quotes
     assert found.counts["quotes not in the text"] == quotes - there
 
