@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from eraser.data.annotations import annotator_records, annotators_file
+from eraser.data.official_records import gold_record
 from eraser.data.texts import TEXTS, WORDS, text_records
 from eraser.errors import Fault, InputError, short_repr
 from eraser.files.owned import made_whole
-from eraser.files.whole import gold_record, write_whole
+from eraser.files.whole import write_whole
 from eraser.types import Dataset
 
 BY = "data import"

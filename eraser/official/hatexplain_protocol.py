@@ -27,8 +27,8 @@ from dataclasses import replace
 import numpy as np
 
 from eraser.data.hatexplain import TOXIC
+from eraser.data.official_records import gold_record, official_record
 from eraser.errors import Fault, InputError
-from eraser.files.whole import gold_record, official_record
 from eraser.official.records import HARD, Record, ScorerInputs, ScorerOptions
 from eraser.official.scorer import score_records
 from eraser.types import Dataset, Example, Floats, Mask, Prediction, Text

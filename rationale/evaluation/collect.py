@@ -17,7 +17,8 @@ from typing import Any, TextIO
 
 import numpy as np
 
-from eraser.files.whole import add_predictions, whole
+from eraser.data.official_records import add_predictions
+from eraser.files.whole import whole
 from eraser.metrics.agreement import MetricColumns
 from eraser.metrics.table import defined, rows_of
 from eraser.types import Kind

@@ -16,8 +16,8 @@ from eraser import Dataset, Document, Evidence, Example, InputError, Prediction,
 from eraser.data.custom.options import ImportOptions
 from eraser.data.custom.read import read_custom
 from eraser.data.evidence_only import evidence_only
+from eraser.data.official_records import official_record
 from eraser.data.write_eraser import write_eraser
-from eraser.files.whole import official_record
 from eraser.load import load
 from eraser.words import cut_words
 from rationale.evaluation.plan import evaluate

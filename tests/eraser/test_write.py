@@ -14,11 +14,10 @@ import pytest
 
 from eraser import Ablation, Dataset, Document, Evidence, Example, InputError, Prediction, Span, Text
 from eraser.data.eraser_format import load_eraser
+from eraser.data.official_records import gold_record, official_record
 from eraser.data.source import Source
 from eraser.files.whole import (
     HOST,
-    gold_record,
-    official_record,
     remove_left,
     whole,
     write_json,

@@ -13,7 +13,7 @@ from matplotlib.font_manager import FontProperties
 from matplotlib.patches import Rectangle
 
 from eraser import Prediction, Text
-from eraser.files.whole import official_record
+from eraser.data.official_records import official_record
 from eraser.types import Floats, Mask
 from rationale.report.plots import new_figure, png
 from rationale.templates.palette import INK, MARKS, PAPER, shade

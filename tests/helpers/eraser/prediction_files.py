@@ -8,8 +8,9 @@ from math import inf
 from pathlib import Path
 
 from eraser import Prediction, Text
+from eraser.data.official_records import add_predictions
 from eraser.data.source import Source
-from eraser.files.whole import add_predictions, whole
+from eraser.files.whole import whole
 from eraser.official.check import check_records
 from eraser.official.records import ScorerInputs, ScorerOptions
 
