@@ -12,7 +12,18 @@ from pathlib import Path
 from typing import Any
 
 from eraser.data.custom.options import ColumnNames
-from eraser.data.forms.marks import Annotated, Found, Mark, Row, Told, each_row, first, marks_of, missing
+from eraser.data.forms.marks import (
+    Annotated,
+    Found,
+    Mark,
+    Row,
+    Told,
+    each_row,
+    first,
+    marks_of,
+    missing,
+    query_and_split,
+)
 from eraser.errors import Fault, InputError, short_repr
 from eraser.words import Spans, cut_words, joined
 
@@ -54,7 +65,7 @@ def _row(row: Row, line: int, names: ColumnNames, told: Told) -> Iterator[Annota
     told.left_out("texts without an annotator, read as unmarked", not people)
     text, words = _words(text)
     id = row.get(names.id) if names.id else first(row, ("id", "text_id"))
-    more = {what: row.get(name) for what in ("query", "split") if (name := getattr(names, what))}
+    more = query_and_split(row, names)
     for number, one in enumerate(people or [{}], start=1):
         who = first(one, (names.annotator, *PEOPLE) if names.annotator else PEOPLE)
         label = one.get(names.label, row.get(names.label))

@@ -25,6 +25,7 @@ from eraser.data.forms.marks import (
     marks_of,
     missing,
     parsed,
+    query_and_split,
 )
 
 RESPONSES, SUGGESTION = ".responses", ".suggestion"
@@ -54,7 +55,7 @@ def _record(row: Row, line: int, names: ColumnNames, told: Told) -> Iterator[Ann
         answers = {None: suggested}
     if not answers:
         told.left_out("records left out that have neither response nor suggestion")
-    more = {what: fields.get(name) for what in ("query", "split") if (name := getattr(names, what))}
+    more = query_and_split(fields, names)
     for who, values in answers.items():
         spans = _spans(values, names)
         marks = marks_of(values.get(spans)) if spans else ()

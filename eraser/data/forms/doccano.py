@@ -25,6 +25,7 @@ from eraser.data.forms.marks import (
     marks_of,
     missing,
     parsed,
+    query_and_split,
 )
 
 SPANS = ("entities", "label", "labels")
@@ -49,7 +50,7 @@ def _row(row: Row, line: int, names: ColumnNames, told: Told) -> Iterator[Annota
     if names.text not in row:
         raise missing(f"a field {names.text!r} (--text names another)", sorted(row))
     told.left_out("relations not read", len(row.get("relations") or []))
-    more = {what: row.get(name) for what in ("query", "split") if (name := getattr(names, what))}
+    more = query_and_split(row, names)
     id = row.get(names.id or "id")
     if isinstance(row.get("annotations"), list):
         for who, label, marks in _by_user(row["annotations"], row.get(names.label)):

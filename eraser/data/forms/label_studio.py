@@ -27,6 +27,7 @@ from eraser.data.forms.marks import (
     marks_of,
     missing,
     parsed,
+    query_and_split,
 )
 from eraser.errors import Fault, InputError, short_repr
 
@@ -75,7 +76,7 @@ def _task(task: Row, line: int, names: ColumnNames, told: Told) -> Iterator[Anno
     if names.text not in data:
         raise missing(f"a text {names.text!r} in the task's data (--text names another)", sorted(data))
     id = task.get("id") if names.id is None else data.get(names.id)
-    more = {what: data.get(name) for what in ("query", "split") if (name := getattr(names, what))}
+    more = query_and_split(data, names)
     for answer in kept:
         results = [r for r in answer.get("result") or [] if isinstance(r, Mapping)]
         label = _class(results, data, names.label)
@@ -137,7 +138,7 @@ def _row(row: Row, line: int, names: ColumnNames) -> Iterator[Annotated]:
     id = row.get(names.id or "id")
     annotator = row.get(names.annotator or "annotator")
     who = None if annotator in (None, "") else str(annotator)
-    more = {what: row.get(name) for what in ("query", "split") if (name := getattr(names, what))}
+    more = query_and_split(row, names)
     yield Annotated(line, row[names.text], label, id, who, marks, **more)
 
 

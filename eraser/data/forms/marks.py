@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from eraser.data.custom.options import ColumnNames
 from eraser.data.custom.tables import TableOptions, rows_of
 from eraser.data.kinds.encodings import decoded_lines, find_encoding
 from eraser.errors import Fault, InputError, short_repr
@@ -110,6 +111,12 @@ def each_row(path: Path, make: Make, told: Told) -> Found:
 def first(fields: Row, names: tuple[str, ...]) -> Any:
     """Return the first of these fields that exists, or None."""
     return next((fields[name] for name in names if fields.get(name) is not None), None)
+
+
+def query_and_split(fields: Row, names: ColumnNames) -> dict[str, Any]:
+    """Return what fields say of a text's query and split, where columns are named for them."""
+    asked = {"query": names.query, "split": names.split}
+    return {what: fields.get(name) for what, name in asked.items() if name}
 
 
 def whole(value: Any) -> Any:

@@ -21,6 +21,7 @@ from eraser.data.forms.marks import (
     first,
     marks_of,
     missing,
+    query_and_split,
 )
 
 ANSWERS = ("accept", "reject", "ignore")
@@ -46,7 +47,7 @@ def _row(row: Row, line: int, names: ColumnNames, told: Told) -> Iterator[Annota
     who = row.get(names.annotator) if names.annotator else first(row, PEOPLE)
     hashed = "_task_hash" if who is None else "_input_hash"  # one input may be asked about more than once
     id = row.get(names.id) if names.id else first(row, ("id", hashed))
-    more = {what: row.get(name) for what in ("query", "split") if (name := getattr(names, what))}
+    more = query_and_split(row, names)
     marks = marks_of(row.get(names.rationale or "spans"))
     who = None if who is None else str(who)
     yield Annotated(line, row[names.text], _class(row, names), id, who, marks, **more)

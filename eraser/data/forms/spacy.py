@@ -21,6 +21,7 @@ from eraser.data.forms.marks import (
     each_row,
     marks_of,
     missing,
+    query_and_split,
 )
 
 SPANS = ("spans", "ents", "entities")
@@ -49,7 +50,7 @@ def _row(row: Row, line: int, names: ColumnNames) -> Iterator[Annotated]:
     own = row.get(names.label)
     label = classes_of(row.get("cats") if own is None else own)
     who = None if names.annotator is None else str(row.get(names.annotator))
-    more = {what: row.get(name) for what in ("query", "split") if (name := getattr(names, what))}
+    more = query_and_split(row, names)
     yield Annotated(line, row[names.text], label, row.get(names.id or "id"), who, marks_of(spans), **more)
 
 
