@@ -31,6 +31,7 @@ def setting(default: T, help: str, **more: Any) -> T:
 
 FRACTIONS = (0.01, 0.05, 0.1, 0.2, 0.5)
 DEFAULT_METHODS = ("attention", "rollout", "gradient_x_input", "integrated_gradients", "random")
+BASELINES = ("random", "position")  # methods that look at no model: a test that they pass is none
 OPAQUE_METHODS = ("leave_one_out", "occlusion", "lime", "random")  # of a function of texts
 DEFAULT_BUDGETS = ("ratio", "gold")
 OF_EACH_TEXT = ("predicted", "gold")  # targets that may be another class for each text

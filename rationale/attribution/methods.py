@@ -191,7 +191,6 @@ METHODS: dict[str, Method] = {
     "position": _baseline(position),
     "random": _baseline(random, uses=("seed",)),
 }
-BASELINES = ("position", "random")  # they look at no model
 
 
 def method_named(name: str) -> Method | None:

@@ -11,10 +11,9 @@ from eraser.metrics import agreement
 from eraser.metrics.table import METRICS, measure, score
 from eraser.types import GoldRationale, Mask
 from rationale.budgets import Budget, extract, parse_budget
+from rationale.evaluation.per_example import NO_BUDGET
 from rationale.explanations.of_run import Imports, explained_examples
 from rationale.explanations.stored import ImportedMethod, WordExplanation
-
-NO_BUDGET = "-"  # of metrics of the ranking
 
 
 def budgets_of(names: Sequence[str], imports: Imports) -> tuple[Budget, ...]:

@@ -12,6 +12,7 @@ from eraser.metrics.table import METRICS
 from rationale.evaluation.per_example import MODEL, NO_BUDGET
 from rationale.process.terminal import digits
 from rationale.report.summary import in_words, of_answers, ranking
+from rationale.settings import BASELINES
 from rationale.templates.names import metric_name
 
 QUESTIONS = (  # (what is asked, metric, whether it depends on the budget)
@@ -30,7 +31,6 @@ MANY = 3  # methods that tie and are all told their number; of more only the fir
 NAMED = 6  # methods that a sentence names; more are counted
 FEW = 10  # texts: resamples of fewer are too alike for their 95 % to hold
 RANDOM = "random"  # the baseline that has no signal
-BASELINES = (RANDOM, "position")  # which look at no model
 
 
 class Sentences(tuple[str, ...]):

@@ -23,12 +23,12 @@ from eraser.files.whole import write_whole
 from eraser.progress import progress
 from eraser.types import Mask
 from rationale.attribution import halving, refuse_unfit
-from rationale.attribution.methods import BASELINES, METHODS, Method
+from rationale.attribution.methods import METHODS, Method
 from rationale.attribution.request import AttributionBatch
 from rationale.hf.classifier import Classifier
 from rationale.inference.predict import piece_budget
 from rationale.models.adapler import saliency
-from rationale.settings import AttributionSettings
+from rationale.settings import BASELINES, AttributionSettings
 from rationale.text.encode import Batch
 from rationale.text.windows import OUTSIDE, Window, covers, length_batches
 from rationale.training.loop import TrainingWindow

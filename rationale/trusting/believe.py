@@ -18,10 +18,10 @@ from rationale.evaluation.plan import plan
 from rationale.explanations.of_run import NO_IMPORTS, Imports
 from rationale.report.command import model_name
 from rationale.report.summary import tables_of
-from rationale.settings import as_record
+from rationale.settings import BASELINES, as_record
 from rationale.text_classifier import TextClassifier
 from rationale.trusting.card import Card, facts_of
-from rationale.trusting.contract import FLOORS, TestResult, TrustSettings
+from rationale.trusting.contract import TestResult, TrustSettings
 from rationale.trusting.run import run_tests
 from rationale.trusting.subject import Subject, subject_of
 from rationale.trusting.table import TESTS
@@ -34,7 +34,7 @@ BUDGET = ("ratio",)  # as many words as people mark on average
 def with_baselines(choices: Choices) -> Choices:
     """Return the choices with the baselines among the methods: tests that they pass are none."""
     asked = choices.settings
-    methods = (*asked.methods, *(m for m in FLOORS if m not in asked.methods))
+    methods = (*asked.methods, *(m for m in BASELINES if m not in asked.methods))
     return replace(choices, settings=replace(asked, methods=methods))
 
 

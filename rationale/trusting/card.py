@@ -17,7 +17,8 @@ from rationale.process.terminal import digits
 from rationale.report.page import inside_words, records
 from rationale.report.plots import new_figure, png
 from rationale.report.summary import in_markdown, markdown_table
-from rationale.report.verdict import BASELINES, Claim, Sentences, claims
+from rationale.report.verdict import Claim, Sentences, claims
+from rationale.settings import BASELINES
 from rationale.templates import fragment
 from rationale.templates.names import metric_name
 from rationale.trusting.contract import OPERATORS, Finding, Outcome, TestResult

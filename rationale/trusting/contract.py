@@ -17,7 +17,6 @@ Operator = Literal["delete", "mask", "infill"]  # how words are taken out of a t
 OPERATORS: tuple[Operator, ...] = get_args(Operator)
 MIN_EXAMPLES = 8  # of fewer a win rate of 0.7 cannot be told from one of 0.5: 1.96 × 0.29 / √8 = 0.2
 MOST_DRAWS = 10_000
-FLOORS = ("random", "position")  # baselines that look at no model: a test that they pass is no test
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,7 +16,7 @@ from eraser.metrics.table import rows_of
 from eraser.types import Floats
 from rationale.evaluation.per_example import NO_BUDGET, per_example_metrics
 from rationale.evaluation.plan import Evaluation
-from rationale.report.verdict import BASELINES
+from rationale.settings import BASELINES
 from rationale.trusting.contract import OPERATORS, Finding, TestResult
 from rationale.trusting.statistics.agreement import spearman
 

@@ -11,9 +11,9 @@ from transformers import BertConfig, BertForSequenceClassification
 
 from eraser import InputError
 from rationale.attribution import METHODS, AttributionInput, AttributionSettings, attribute, unfit
-from rationale.attribution.methods import BASELINES
 from rationale.heads import explained
 from rationale.pass_cache import PassCache
+from rationale.settings import BASELINES
 from tests.conftest import dropping
 from tests.helpers.models.able import UNTAUGHT, able
 from tests.helpers.models.linear import WORDS, case_of, per_word
