@@ -71,7 +71,7 @@ run.verdict()
 run.plot("methods")
 
 # %%
-run.methods.round(3)
+run.method_agreement.round(3)
 
 # %% [markdown]
 # Mean Kendall's τ-b between the word rankings of every two methods: 1 is the same order, 0 none. Methods

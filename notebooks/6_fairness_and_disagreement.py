@@ -31,10 +31,10 @@ print(run.basis)
 # ## Is the model fair to communities, and do annotators agree?
 
 # %%
-for name, table in run.people.items():
+for name, table in run.annotators.items():
     print(name)
     display(table.round(3))
-if not run.people:
+if not run.annotators:
     print("These data have neither communities nor several annotators.")
 
 # %% [markdown]

@@ -22,7 +22,7 @@ from eraser.files.whole import whole
 from eraser.metrics.agreement import MetricColumns
 from eraser.metrics.table import defined, rows_of
 from eraser.types import Kind
-from rationale.evaluation.disagreement import MIN_WORDS, Found, furthest_apart, furthest_from_people
+from rationale.evaluation.disagreement import MIN_WORDS, Found, furthest_apart, furthest_from_annotators
 from rationale.evaluation.per_example import (
     DELTA,
     MODEL,
@@ -64,7 +64,7 @@ class NotableExamples:
         def notable(found: Sequence[Found]) -> list[NotableExample]:
             return [(number, _example(evaluation, precision, i, number)) for i, number in found]
 
-        self.far = _lowest(self.far + notable(furthest_from_people(list(precision.values()), N_EXAMPLES)))
+        self.far = _lowest(self.far + notable(furthest_from_annotators(list(precision.values()), N_EXAMPLES)))
         self.apart = _lowest(self.apart + notable(furthest_apart(pairs, sizes, N_EXAMPLES)))
         first = [(None, _example(evaluation, precision, i, None)) for i in marked[:N_EXAMPLES]]
         self.marked = (self.marked + first)[:N_EXAMPLES]
@@ -187,7 +187,7 @@ class RunSummary:
     columns: ColumnsFile
     times: ColumnsFile
     sections: list[dict[str, Any]]
-    people: Evaluation | None
+    kept: Evaluation | None
     kind: Kind = "class"
 
 
@@ -225,7 +225,7 @@ def collect(batches: Iterable[Evaluation], folder: Path, keep: bool) -> RunSumma
     Args:
         batches: of one run, at least one.
         folder: where files go.
-        keep: whether the batches themselves are wanted too (as `people`).
+        keep: whether the batches themselves are wanted too (as `kept`).
     """
     notable, totals = NotableExamples(), _Totals()
     with (
@@ -254,7 +254,7 @@ def collect(batches: Iterable[Evaluation], folder: Path, keep: bool) -> RunSumma
         columns=found,
         times=ColumnsFile(folder / TIMES),
         sections=notable.sections(),
-        people=joined(totals.batches) if totals.batches else None,
+        kept=joined(totals.batches) if totals.batches else None,
         kind=last.kind,
     )
 

@@ -57,7 +57,7 @@ def method_taus(evaluation: Evaluation) -> Floats:
     return np.array([kendall(np.stack([p.scores for p in row])) for row in zip(*of_methods, strict=True)])
 
 
-def furthest_from_people(by_method: Sequence[Sequence[MetricColumns]], n: int) -> list[Found]:
+def furthest_from_annotators(by_method: Sequence[Sequence[MetricColumns]], n: int) -> list[Found]:
     """Return the n examples whose average precision, mean over methods, is lowest, that first.
 
     Args:

@@ -94,7 +94,12 @@ class FinishedRun:
         return stands_on(self.scores, run_facts(self._summary))
 
     @property
-    def methods(self) -> pd.DataFrame:
+    def methods(self) -> tuple[str, ...]:
+        """The methods of the run, in their order."""
+        return tuple(self.plan.run.settings.methods)
+
+    @property
+    def method_agreement(self) -> pd.DataFrame:
         """One row per pair of methods: mean Kendall's τ-b between their word rankings, with its interval."""
         return self._tables.agreement
 
@@ -107,12 +112,12 @@ class FinishedRun:
         return inside_of(self.plan)[0]
 
     @cached_property
-    def people(self) -> dict[str, pd.DataFrame]:
+    def annotators(self) -> dict[str, pd.DataFrame]:
         """Tables for data with several annotators or with communities; empty for other data.
 
         See `rationale.report.annotators`: fairness, annotators, hatexplain_protocol.
         """
-        found = self._summary.people
+        found = self._summary.kept
         return {} if found is None else annotator_tables(found, self.plan.dataset)
 
     def table(self, *metrics: str) -> pd.DataFrame:
@@ -144,11 +149,13 @@ class FinishedRun:
         """Return one row per example and method that has a value; `tau` is between two methods."""
         return tables.by_example(self._summary.columns, self.plan.examples, metric, self._summary.budgets[0])
 
-    @cached_property
     def by_layer(self) -> pd.DataFrame:
-        """Average precision after each layer of the survivors' ranking, and of the other methods'."""
-        settings = self.plan.run.settings
-        return ranking_by_layer(self.plan.batches(), settings.methods, settings.seed)
+        """Return average precision after each layer of the survivors' ranking, and of the other methods'."""
+        return self._by_layer
+
+    @cached_property
+    def _by_layer(self) -> pd.DataFrame:
+        return ranking_by_layer(self.plan.batches(), self.methods, self.plan.run.settings.seed)
 
     def examples(self, which: str = "annotators", size: int = 1) -> ShownExamples:
         """Return where methods disagree most with `annotators` or other `methods`, or the `first` examples.
@@ -216,7 +223,7 @@ def _labels_figure(run: FinishedRun) -> Figure:
 
 def _ranking_figure(run: FinishedRun) -> Figure | None:
     """Return average precision by layer; None without survivors."""
-    return None if run.by_layer.empty else ranking_figure(run.by_layer)
+    return None if run.by_layer().empty else ranking_figure(run.by_layer())
 
 
 OTHERS: dict[str, Callable[[FinishedRun], Figure | None]] = {  # figures that the report does not have

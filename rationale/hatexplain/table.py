@@ -23,8 +23,8 @@ HEADS = {
     "gmb_bpsn": "GMB BPSN AUC", "gmb_bnsp": "GMB BNSP AUC",
     "iou_f1": "IOU F1", "token_f1": "token F1", "auprc": "AUPRC", "comprehensiveness": "comprehensiveness",
     "sufficiency": "sufficiency ↓", "iou_f1_one_to_one": "IOU F1, one to one",
-    "token_f1_of_ceiling": "token F1 ÷ people's",
-    "iou_f1_one_to_one_of_ceiling": "IOU F1, one to one ÷ people's",
+    "token_f1_of_ceiling": "token F1 ÷ annotators'",
+    "iou_f1_one_to_one_of_ceiling": "IOU F1, one to one ÷ annotators'",
 }  # fmt: skip
 OF_ANSWERS = ("accuracy", "macro_f1", "auroc", "gmb_subgroup", "gmb_bpsn", "gmb_bnsp")
 OF_RATIONALES = tuple(name for name in HEADS if name not in OF_ANSWERS)

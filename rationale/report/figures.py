@@ -26,7 +26,7 @@ TRUSTED = ("aopc_comprehensiveness", NO_BUDGET)
 COST = ("cost", NO_BUDGET)
 
 
-def people_figure(tables: Tables, budget: str) -> Figure:
+def annotators_figure(tables: Tables, budget: str) -> Figure:
     """Return agreement with human rationales: token F1, false-positive rate, average precision."""
     n_methods = tables.curves.method.nunique()
     figure, axes = new_figure(3, width=4.0, height=max(3.2, 0.6 + 0.2 * n_methods))
@@ -105,7 +105,7 @@ class Drawing:
 
 FIGURES = {
     "agreement": Drawing(
-        people_figure,
+        annotators_figure,
         "Agreement with human rationales, with 95 % intervals. Dashed: random.",
         drawn_scores(("token_f1", None), ("false_positive_rate", None), AGREES),
     ),

@@ -61,7 +61,7 @@ def render(
     facts: dict[str, Any],
     images: dict[str, bytes],
     sections: list[dict[str, Any]],
-    people: dict[str, pd.DataFrame],
+    annotators: dict[str, pd.DataFrame],
 ) -> str:
     """Return the report as one HTML page, every text escaped."""
     scores, paired, budgets = tables.scores, tables.paired, facts["budgets"]
@@ -87,7 +87,7 @@ def render(
         wrong=sections[WRONG],
         apart=[sections[place] for place in DISAGREE],
         examples=sections[LOOK],
-        people=[(n, ANNOTATOR_TABLES[n][1], list(t), records(t)) for n, t in people.items()],
+        annotators=[(n, ANNOTATOR_TABLES[n][1], list(t), records(t)) for n, t in annotators.items()],
         command=command_of(settings),
     )
 

@@ -68,13 +68,13 @@ def write_report(
     figures = {name: drawn for name, d in FIGURES.items() if (drawn := d.make(tables, budget)) is not None}
     images = {name: png(figure) for name, figure in figures.items()}
     write_tables(tables, facts, folder)
-    people = {} if found.people is None else annotator_tables(found.people, dataset)
-    for name, table in people.items():
+    annotators = {} if found.kept is None else annotator_tables(found.kept, dataset)
+    for name, table in annotators.items():
         write_text(folder / f"{name}.csv", as_csv(table))
     for name, image in images.items():
         write_bytes(folder / "figures" / f"{name}.png", image)
         write_text(folder / "figures" / f"{name}.csv", as_csv(FIGURES[name].data(tables, budget)))
-    write_text(folder / "report.html", render(tables, facts, images, found.sections, people))
+    write_text(folder / "report.html", render(tables, facts, images, found.sections, annotators))
     return tables
 
 

@@ -192,7 +192,7 @@ def report_of(word):
         "rankings": [(word, word, [ranking])], "first": picture, "costs": picture,
         "figures": {"agreement": (word, "AAAA", word)}, "drawn": [word], "inside": True,
         "wrong": section, "apart": [section],
-        "examples": section, "people": [(word, word, [word], [{word: word}])], "command": word,
+        "examples": section, "annotators": [(word, word, [word], [{word: word}])], "command": word,
     }  # fmt: skip
 
 

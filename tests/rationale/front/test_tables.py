@@ -90,7 +90,7 @@ def run(adaptive):
 
 
 def test_survivors_rank_by_what_each_layer_knows(run):
-    found = run.by_layer
+    found = run.by_layer()
     data, batches = run.plan.dataset, list(run.plan.batches())
     truths = [data.truth(e) for e in run.plan.examples]
     scores = [p.scores for b in batches for p in b.predictions["survivors", b.budgets[0]]]
@@ -128,8 +128,8 @@ def test_what_a_run_shows_of_examples_and_labels(run):
     assert run.plot("labels").axes[0].get_legend_handles_labels()[1]
     assert set(run.by_label().label) == {e.label for e in run.plan.examples}
     assert run.basis.startswith("sample test, limit 4; 4 examples, ")
-    assert run.people == {}
-    assert run.methods[["method", "other"]].to_numpy().tolist() == [["survivors", "random"]]
+    assert run.annotators == {}
+    assert run.method_agreement[["method", "other"]].to_numpy().tolist() == [["survivors", "random"]]
     assert run.table(AP).index.tolist() == ["survivors", "random"]
     assert run.against("random", AP).method.tolist() == ["survivors"]
     assert len(run.by_example(AP)) == 8

@@ -8,7 +8,7 @@ import pytest
 from scipy.stats import kendalltau
 
 from eraser.metrics.table import METRICS, defined
-from rationale.evaluation.disagreement import BLOCK, furthest_apart, furthest_from_people, kendall
+from rationale.evaluation.disagreement import BLOCK, furthest_apart, furthest_from_annotators, kendall
 from rationale.evaluation.per_example import per_example_metrics
 from rationale.evaluation.stored.columns import ColumnsFile, ColumnsWriter
 from rationale.report import summary as results
@@ -74,10 +74,10 @@ def test_table_of_agreement_means_over_examples_and_counts_the_undefined():
 # ── where they disagree ─────────────────────────────────────────────────────────────────────────────────
 
 
-def test_furthest_from_people_are_those_of_lowest_mean_precision():
+def test_furthest_from_annotators_are_those_of_lowest_mean_precision():
     by_method = [[(0.9,), (0.2,), None, (0.5,)], [(0.7,), (0.6,), None, (0.1,)]]
-    assert furthest_from_people(by_method, 2) == [(3, pytest.approx(0.3)), (1, pytest.approx(0.4))]
-    assert [i for i, _ in furthest_from_people(by_method, 9)] == [3, 1, 0]
+    assert furthest_from_annotators(by_method, 2) == [(3, pytest.approx(0.3)), (1, pytest.approx(0.4))]
+    assert [i for i, _ in furthest_from_annotators(by_method, 9)] == [3, 1, 0]
 
 
 def test_furthest_apart_leaves_out_short_texts_and_undefined_pairs():
