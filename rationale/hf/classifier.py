@@ -35,20 +35,26 @@ from rationale.hf.folder_checks import check_answer, check_folder, first_line, r
 from rationale.hf.identity import fingerprint
 from rationale.hf.positions import longest, read_at_once
 from rationale.hf.rationale_head import RationaleHead, load_head
-from rationale.hf.tokenizer_files import check_fetched, check_tokenizer_files, check_usable, why_unread
+from rationale.hf.tokenizer_files import (
+    check_fetched,
+    check_first_token,
+    check_room,
+    check_tokenizer,
+    check_tokenizer_files,
+    check_usable,
+    why_unread,
+)
 from rationale.inference.predict import read_model
 from rationale.models import adapler, dact, inforcoef  # noqa: F401 (known to Auto classes from here)
-from rationale.models.adaptive import unwrap
 from rationale.models.capabilities import as_saved, as_used, has_dial
 from rationale.models.capabilities import without_removal as without_removal_of
 from rationale.models.packed.alone import length_matters, settled
 from rationale.models.packed.entry import takes_types
-from rationale.models.packed.layers import anatomy_of
 from rationale.pass_cache import PassCache
 from rationale.settings import LongTexts, Precision
 from rationale.text.encode import Batch, Encoder
 from rationale.text.reading import note, settle, settle_padding, stop_caching
-from rationale.text.windows import MIN_ROOM, Window
+from rationale.text.windows import Window
 from rationale.text_classifier import TextClassifier
 
 SHIPPED = Path(__file__).parents[1] / "movies_model"  # AdapLeR trained on ERASER movies; see its README.md
@@ -269,29 +275,6 @@ def _must_exist(path: str | Path) -> None:
     looks_local = text.startswith((".", "/", "~")) or text.count("/") > 1 or in_folder
     if looks_local and not Path(text).is_dir():
         raise InputError(Fault.of("no such model folder", path))
-
-
-def check_tokenizer(tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel, path: str | Path) -> None:
-    """Refuse a tokenizer with ids that the model has no embedding for."""
-    rows = int(model.get_input_embeddings().weight.shape[0])  # type: ignore[index]
-    largest = max(tokenizer.get_vocab().values(), default=-1)
-    if largest >= rows:
-        raise InputError(Fault(f"a tokenizer with ids below {rows}", f"id {largest}", path))
-
-
-def check_room(length: int, tokenizer: PreTrainedTokenizerBase, path: str | Path | None) -> None:
-    """Refuse a window length, the folder's or the user's, so small that words are cut apart."""
-    least = tokenizer.num_special_tokens_to_add(pair=False) + MIN_ROOM
-    if length < least:
-        raise InputError(Fault(f"a max_length of at least {least}", str(length), path))
-
-
-def check_first_token(tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel, path: str | Path) -> None:
-    """Refuse a tokenizer without a leading special token if the first token is the one never dropped."""
-    first = tokenizer("a").input_ids[0]
-    if anatomy_of(unwrap(model)).reads != "last" and first not in tokenizer.all_special_ids:
-        got = repr(tokenizer.convert_ids_to_tokens(first))
-        raise InputError(Fault("a tokenizer whose first token is [CLS] or its like", got, path))
 
 
 def read_settings(path: str | Path) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Which files make a tokenizer, and what to do if the library cannot read them."""
+"""Tokenizers: which files make one, what to do if the library cannot read them, and whether one fits a model."""
 
 from __future__ import annotations
 
@@ -8,13 +8,16 @@ from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 
-from transformers import PreTrainedTokenizerBase
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils.hub import cached_file
 
 from eraser import Fault, InputError
 from eraser.errors import short_repr
 from rationale.hf.folder_checks import check_size, first_line
+from rationale.models.adaptive import unwrap
+from rationale.models.packed.layers import anatomy_of
 from rationale.text.tokenizer_trial import MOST, check_file
+from rationale.text.windows import MIN_ROOM
 
 FAST = "tokenizer.json"
 MODELS = ("spm.model", "spiece.model", "sentencepiece.bpe.model", "sentencepiece.model", "tokenizer.model",
@@ -92,3 +95,26 @@ def check_usable(tokenizer: PreTrainedTokenizerBase, path: str | Path) -> None:
     limit = tokenizer.model_max_length
     if isinstance(limit, bool) or not isinstance(limit, int | float):
         raise InputError(Fault("a tokenizer whose model_max_length is a number", short_repr(limit), path))
+
+
+def check_tokenizer(tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel, path: str | Path) -> None:
+    """Refuse a tokenizer with ids that the model has no embedding for."""
+    rows = int(model.get_input_embeddings().weight.shape[0])  # type: ignore[index]
+    largest = max(tokenizer.get_vocab().values(), default=-1)
+    if largest >= rows:
+        raise InputError(Fault(f"a tokenizer with ids below {rows}", f"id {largest}", path))
+
+
+def check_room(length: int, tokenizer: PreTrainedTokenizerBase, path: str | Path | None) -> None:
+    """Refuse a window length, the folder's or the user's, so small that words are cut apart."""
+    least = tokenizer.num_special_tokens_to_add(pair=False) + MIN_ROOM
+    if length < least:
+        raise InputError(Fault(f"a max_length of at least {least}", str(length), path))
+
+
+def check_first_token(tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel, path: str | Path) -> None:
+    """Refuse a tokenizer without a leading special token if the first token is the one never dropped."""
+    first = tokenizer("a").input_ids[0]
+    if anatomy_of(unwrap(model)).reads != "last" and first not in tokenizer.all_special_ids:
+        got = repr(tokenizer.convert_ids_to_tokens(first))
+        raise InputError(Fault("a tokenizer whose first token is [CLS] or its like", got, path))

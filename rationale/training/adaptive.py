@@ -23,13 +23,12 @@ from rationale.hf.card import write_record
 from rationale.hf.classifier import (
     TRAINING_RECORD,
     Classifier,
-    check_first_token,
-    check_tokenizer,
     load_classifier,
     load_model,
     read_settings,
 )
 from rationale.hf.folder_checks import content_of_model
+from rationale.hf.tokenizer_files import check_first_token, check_tokenizer
 from rationale.inference.savings import measure_removal
 from rationale.models.capabilities import as_used
 from rationale.models.packed.encoder import check_encoder, check_packed

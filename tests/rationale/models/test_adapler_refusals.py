@@ -16,7 +16,8 @@ from transformers import (
     DistilBertForSequenceClassification,
 )
 
-from rationale.hf.classifier import check_first_token, load_classifier, save_classifier
+from rationale.hf.classifier import load_classifier, save_classifier
+from rationale.hf.tokenizer_files import check_first_token
 from rationale.training.adaptive import train_adaptive
 from rationale.training.recipes.adapler.recipe import ADAPLER
 from rationale.training.recipes.adapler.settings import AdaplerSettings
