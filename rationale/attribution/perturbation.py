@@ -11,6 +11,7 @@ Axes: B window, T piece, Q question, q of one call, U word of a window, C logit.
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import comb
 
 import numpy as np
 import torch
@@ -113,12 +114,30 @@ def _lime(answer: Answer, words: Tensor, s: AttributionSettings) -> Tensor:
 
 
 def _kernel_shap(answer: Answer, words: Tensor, s: AttributionSettings) -> Tensor:
-    if words.shape[1] == 1:
-        return _leave_one_out(answer, words, s)  # its Shapley value; captum draws from no coalitions
+    if 2 ** words.shape[1] <= s.shap_samples or words.shape[1] == 1:  # captum draws from no coalitions of one
+        return _shapley(answer, words.shape[1])
     found: Tensor = KernelShap(answer).attribute(
         words, n_samples=s.shap_samples, perturbations_per_eval=s.shap_samples
     )
     return found
+
+
+def _shapley(answer: Answer, n: int) -> Tensor:
+    """Return the Shapley values [1,U] of n words from all their coalitions, no more than would be drawn.
+
+    A word's value is the mean of what it adds to coalitions of each size (arXiv 1705.07874, equation 4).
+    """
+    places = torch.arange(n)  # [U]
+    present = (torch.arange(2**n)[:, None] >> places) & 1  # [Q,U], Q all coalitions, in binary
+    values = answer(present.double())  # [Q]
+    found = []
+    for place in places.tolist():
+        without = torch.nonzero(present[:, place] == 0).squeeze(1)  # [Q/2]
+        added = values[without + 2**place] - values[without]  # [Q/2]
+        size = present[without].sum(1)  # [Q/2]
+        ways = torch.tensor([comb(n - 1, k) for k in size.tolist()], dtype=torch.float64)  # [Q/2]
+        found.append((added / ways).sum() / n)
+    return torch.stack(found)[None]  # [1,U]
 
 
 def leave_one_out(classifier: TextClassifier, request: AttributionBatch) -> Tensor:
@@ -137,5 +156,5 @@ def lime(classifier: TextClassifier, request: AttributionBatch) -> Tensor:
 
 
 def kernel_shap(classifier: TextClassifier, request: AttributionBatch) -> Tensor:
-    """Shapley values of the words, by weighted regression on random subsets."""
+    """Shapley values of the words: by regression on random subsets, or from all if those are no more."""
     return _perturb(_kernel_shap, classifier, request)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import fields, replace
+from itertools import permutations
+from math import factorial
 
 import numpy as np
 import pytest
@@ -257,6 +259,30 @@ def test_shapley_value_of_two_words_by_hand(classifier):
     (found,) = attribute(classifier, "kernel_shap", [case], replace(QUICK, shap_samples=1500))
     assert found.scores == pytest.approx([first, second], abs=0.05 * abs(together))
     assert found.scores.sum() == pytest.approx(first + second, abs=1e-3)
+
+
+@pytest.mark.parametrize("n", [2, 3, 4])
+def test_shapley_values_of_a_short_text_are_exact_and_owe_nothing_to_the_seed(make_classifier, n):
+    """Against the mean over all orders of the words of what each word adds (Shapley, 1953)."""
+    classifier = make_classifier()
+    case = case_of(classifier, WORDS[:n])
+    (window,) = case.windows
+
+    def value(*kept):
+        left = [w < 0 or w in kept for w in window.word]
+        ids, types = torch.tensor(window.ids[left])[None], torch.tensor(window.types[left])[None]
+        with torch.no_grad():
+            return float(classifier.model(input_ids=ids, token_type_ids=types).logits[0, case.target])
+
+    slow = np.zeros(n)
+    for order in permutations(range(n)):
+        for i, word in enumerate(order):
+            slow[word] += value(*order[: i + 1]) - value(*order[:i])
+    slow /= factorial(n)
+    settings = replace(QUICK, shap_samples=16)
+    for seed in (0, 1):
+        (found,) = attribute(classifier, "kernel_shap", [replace(case, seed=seed)], settings)
+        assert found.scores == pytest.approx(slow, abs=1e-5)
 
 
 def test_passes_are_shared_between_methods_and_still_paid_for(make_classifier):
