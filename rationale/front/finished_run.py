@@ -20,6 +20,7 @@ from matplotlib.figure import Figure
 
 from eraser import Dataset, Fault, InputError
 from eraser.errors import short_repr
+from eraser.files.content import content_of_examples
 from eraser.progress import progress
 from rationale.evaluation.choices import DEFAULT, choose
 from rationale.evaluation.collect import RunSummary, collect
@@ -211,7 +212,8 @@ class FinishedRun:
 
     def stored(self, name: str) -> StoredRun:
         """Return the run as comparisons read one."""
-        return StoredRun(name, run_facts(self._summary), self._summary.columns)
+        content = content_of_examples(self.plan.dataset, self.plan.examples)
+        return StoredRun(name, run_facts(self._summary), self._summary.columns, content)
 
 
 def _labels_figure(run: FinishedRun) -> Figure:

@@ -15,7 +15,7 @@ import pandas as pd
 from eraser import Fault, InputError
 from eraser.errors import first_line
 from eraser.files.cells import as_csv
-from eraser.files.owned import check_whole
+from eraser.files.owned import check_whole, read_made
 from eraser.files.whole import write_text
 from eraser.metrics.table import METRICS, compare, defined, score
 from eraser.types import Floats
@@ -28,17 +28,25 @@ from rationale.settings import ADDED
 from rationale.templates import fragment
 
 COMPARED = (*(name for name, metric in METRICS.items() if metric.needs == "label"), *PAIRED)
+OF_MODELS = (
+    " The models differ: how far comprehensiveness and sufficiency can go differs too, so hold them against "
+    "each other normalised (--metrics normalised_aopc_comprehensiveness,normalised_aopc_sufficiency)."
+)
 READABLE = 40  # rows; of more, a terminal shows what differs
 A_RUN = "a folder written by `rationale evaluate`"
 
 
 @dataclass(frozen=True)
 class StoredRun:
-    """What a run's folder says: its facts, the ids of its examples, and what was measured on each."""
+    """What a run's folder says: its facts, the ids of its examples, and what was measured on each.
+
+    `content` is a hash of the examples: their words, labels and marks; None where the run does not say.
+    """
 
     name: str
     facts: dict[str, Any]
     per_example: ColumnsFile
+    content: str | None = None
 
     @property
     def ids(self) -> tuple[str, ...]:
@@ -72,7 +80,9 @@ def read_run(folder: Path) -> StoredRun:
     if path is None:
         message = f"the run is older and has no {PER_EXAMPLE}; evaluate again into a new folder"
         raise InputError(Fault.of(message, folder))
-    return StoredRun(str(folder), facts, ColumnsFile(path))
+    made = read_made(folder)
+    content = None if made is None else made.of.get("content_of_data")
+    return StoredRun(str(folder), facts, ColumnsFile(path), content)
 
 
 def read_runs(folders: Sequence[Path]) -> list[StoredRun]:
@@ -87,7 +97,7 @@ def read_runs(folders: Sequence[Path]) -> list[StoredRun]:
 
 
 def check_alike(runs: Sequence[StoredRun]) -> None:
-    """Refuse runs of several data sets or splits, or of words and of sentences."""
+    """Refuse runs of several data sets or splits, of words and sentences, or with one id for two texts."""
     first = runs[0]
     for what in ("dataset", "split", "unit"):
         theirs = {r.name: r.facts["settings"].get(what, ADDED.get(what)) for r in runs}
@@ -99,6 +109,13 @@ def check_alike(runs: Sequence[StoredRun]) -> None:
                     f"its {what} is {theirs[other.name]!r}, that of {first.name} is {ours!r}", other.name
                 )
             )
+    if other := next((r for r in runs if r.ids == first.ids and _differ(r.content, first.content)), None):
+        why = f"its ids are those of {first.name}, but not its texts, labels or rationales"
+        raise InputError(Fault.of(f"{why}: give the data a column of ids, and evaluate again", other.name))
+
+
+def _differ(one: str | None, other: str | None) -> bool:
+    return None not in (one, other) and one != other
 
 
 def check_metrics(metrics: Sequence[str]) -> None:
@@ -199,7 +216,7 @@ class Comparison:
 
     def _repr_html_(self) -> str:
         pairs = [(name, list(t.columns), t.to_numpy().tolist()) for name, t in _pairs(self.table)]
-        return fragment("comparison.html", title=_basis(self.runs), pairs=pairs, legend=_legend(self.runs[0]))
+        return fragment("comparison.html", title=_basis(self.runs), pairs=pairs, legend=_legend(self.runs))
 
 
 def compared(folders: Sequence[Path], metrics: Sequence[str] = COMPARED, seed: int = 0) -> Comparison:
@@ -233,7 +250,7 @@ def page(runs: Sequence[StoredRun], table: pd.DataFrame) -> str:
         lines += ["Settings that differ:", "", markdown_table(pd.DataFrame(texts, columns=header))]
     for name, shown in _pairs(table):
         lines += [f"{in_markdown(name)}:", "", markdown_table(shown)]
-    lines.append(in_markdown(_legend(runs[0])))
+    lines.append(in_markdown(_legend(runs)))
     return "\n".join(lines) + "\n"
 
 
@@ -244,9 +261,10 @@ def _basis(runs: Sequence[StoredRun]) -> str:
     return f"{settings['dataset']} {settings['split']}; examples compared: {counts}."
 
 
-def _legend(run: StoredRun) -> str:
-    intervals = run.facts.get("intervals", "intervals")
-    return f"Brackets: {intervals}; a difference whose interval includes 0 is a tie."
+def _legend(runs: Sequence[StoredRun]) -> str:
+    intervals = runs[0].facts.get("intervals", "intervals")
+    found = f"Brackets: {intervals}; a difference whose interval includes 0 is a tie."
+    return found + (OF_MODELS if len({run.facts["settings"].get("model") for run in runs}) > 1 else "")
 
 
 def _pairs(table: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:

@@ -9,6 +9,8 @@ import pandas as pd
 import pytest
 
 from eraser import InputError
+from eraser.files.content import content_of_examples
+from eraser.files.owned import made_whole
 from rationale.report.several.compare import (
     COMPARED,
     READABLE,
@@ -185,6 +187,29 @@ def test_runs_that_cannot_be_compared_are_refused(tmp_path):
     refused([one, same], "no run measured sufficiency", ["sufficiency"])
     with pytest.raises(InputError, match="^expected a metric of accuracy, token_f1, .*, got 'token_f2'$"):
         compared([one, same], ["token_f2"])
+
+
+def test_runs_of_two_models_say_what_can_be_held_against_each_other(tmp_path):
+    folders = [run_folder(tmp_path / name, {F1: numbers(1, 0)}, model=name) for name in ("a", "b")]
+    runs = read_runs(folders)
+    assert "The models differ" in page(runs, compare_runs(runs))
+    assert "The models differ" not in page(runs[:1] * 2, compare_runs(runs))
+
+
+def test_equal_ids_of_other_texts_are_refused(tmp_path):
+    evaluations = {"a": [[3.0, 2.0], [1.0, 3.0]], "b": [[3.0, 2.0], [1.0, 3.0]]}
+    for name, scores in evaluations.items():
+        words = [["fine", "film"], ["dull", "plot"]][:: 1 if name == "a" else -1]
+        evaluation, dataset = made({"random": scores}, [{0}, {1}], words=words)
+        write_run(evaluation, dataset, tmp_path / name)
+        (tmp_path / name / "made.json").unlink()
+        of = {"content_of_data": content_of_examples(dataset, dataset.splits["test"])}
+        made_whole(tmp_path / name, "evaluate", of)
+    a, b = tmp_path / "a", tmp_path / "b"
+    told = f"{b}: its ids are those of {a}, but not its texts, labels or rationales: "
+    refused([a, b], f"{told}give the data a column of ids, and evaluate again")
+    shutil.copytree(a, tmp_path / "c")
+    assert len(read_runs([a, tmp_path / "c"])) == 2
 
 
 def test_command_compares_what_evaluate_wrote(capsys, monkeypatch, tmp_path):
