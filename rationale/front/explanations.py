@@ -31,9 +31,10 @@ def load(model: Any = None, *, labels: Sequence[str] | None = None, **how: Any) 
     """Load a classifier from a folder or the hub, or wrap one that is in memory.
 
     Args:
-        model: a folder or hub id; `package.module:function`; a (model, tokenizer) of Hugging Face; a pipeline
-            of it; a function of a list of texts that returns probabilities [N,C]; an object with
-            `predict_proba` and `classes_`, as scikit-learn's; default the shipped model of film reviews.
+        model: a folder or hub id; `package.module:function`; a (model, tokenizer) of Hugging Face, which
+            stays trainable, or a pipeline of it; a function of a list of texts that returns probabilities
+            [N,C]; an object with `predict_proba` and `classes_`, as scikit-learn's; default the shipped model
+            of film reviews.
         labels: names of the answers in order; a function without `classes_` needs them.
         how: `max_length`, `long_texts`, `device`, `precision` of a model, see `load_classifier`; `kind`,
             `mask`, `batch_size`, `version` of a function, see `rationale.blackbox.from_callable`.
@@ -47,10 +48,10 @@ def load(model: Any = None, *, labels: Sequence[str] | None = None, **how: Any) 
         model if isinstance(model, tuple) else [getattr(model, n, None) for n in ("model", "tokenizer")]
     )
     if len(parts) == 2 and hasattr(parts[0], "config") and hasattr(parts[1], "get_vocab"):
-        from rationale.hf.classifier import classifier_of
+        from rationale.hf.classifier import classifier_of, frozen_view
 
         inner, tokenizer = parts
-        return classifier_of(inner, tokenizer, type(inner).__name__, labels=labels, **how)
+        return classifier_of(frozen_view(inner), tokenizer, type(inner).__name__, labels=labels, **how)
     function = getattr(model, "predict_proba", model)
     if not callable(function) or hasattr(model, "config"):  # a model without its tokenizer
         expected = "a folder, a hub id, (model, tokenizer), a pipeline, or a function of texts"

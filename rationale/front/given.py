@@ -22,6 +22,8 @@ def loaded(
     """Return a classifier, and the settings of how it reads and where it runs."""
     if not (hasattr(model, "encoder") and hasattr(model, "head")):
         return load(model, labels=labels, **how), how
+    if labels is not None:
+        raise InputError(Fault.of("the model is loaded already: give labels to rationale.load instead"))
     if how:
         message = f"the model is loaded already: give {', '.join(how)} to rationale.load instead"
         raise InputError(Fault.of(message))

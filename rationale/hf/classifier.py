@@ -8,12 +8,14 @@ import re
 import shutil
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar, get_args
 
 import torch
 from safetensors import SafetensorError
+from torch import nn
 from transformers import (
     AutoModelForSequenceClassification,
     AutoTokenizer,
@@ -85,8 +87,11 @@ class Classifier:
         return read_model(self, windows)
 
     def identity(self) -> str:
-        """Return a hash of what the model computes, and of its head if that is not softmax."""
+        """Return a hash of what the model computes and how it is read: head and labels, unless its own."""
         answers = "" if self.head == "softmax" else self.head
+        own = self.model.config.id2label
+        if list(self.labels) != [own[i] for i in sorted(own)]:
+            answers += repr(self.labels)
         return fingerprint(
             self.model, answers + ("" if self.rationale_head is None else self.rationale_head.identity())
         )
@@ -241,12 +246,15 @@ def classifier_of(  # noqa: PLR0913 (as load_classifier)
 ) -> Classifier:
     """Return a model and a tokenizer in memory as a classifier, checked as in `load_classifier`.
 
-    The model is moved to the device and frozen. `path` is its name in messages; other arguments are those of
-    `load_classifier`.
+    The model is moved to the device and frozen; of one that is trained on give a `frozen_view`. `path` is its
+    name in messages; other arguments are those of `load_classifier`.
 
     Raises:
         InputError: model, tokenizer and labels do not fit each other.
     """
+    for name, value, choices in (("precision", precision, Precision), ("long_texts", long_texts, LongTexts)):
+        if value not in get_args(choices):
+            raise InputError(Fault(f"a {name} of {', '.join(get_args(choices))}", short_repr(value)))
     check_tokenizer(tokenizer, model, path)
     if has_dial(model):
         model.check_thresholds(path)
@@ -260,12 +268,21 @@ def classifier_of(  # noqa: PLR0913 (as load_classifier)
     if has_dial(model):
         check_first_token(tokenizer, model, path)
     length = read_at_once(wanted, longest(model, tokenizer))
+    if max_length is not None and length < max_length:
+        note(f"{path}: reads at most {length} pieces at once, not {max_length}")
     check_room(length, tokenizer, path if max_length is None else None)
     encoder = Encoder(tokenizer, length, long_texts)
     classifier = Classifier(model, encoder, names, where, use_bf16(precision, where), head=head)
     if length_matters(settled(classifier)):
         note(f"{path}: texts of one length are read at a time, for padding changes the answers")
     return classifier
+
+
+def frozen_view(model: PreTrainedModel) -> PreTrainedModel:
+    """Return new modules around a model's weights: to freeze them leaves the model as it is."""
+    weights = {id(p): nn.Parameter(p.detach(), requires_grad=False) for p in model.parameters()}
+    found: PreTrainedModel = deepcopy(model, {**weights, **{id(b): b for b in model.buffers()}})
+    return found
 
 
 def _must_exist(path: str | Path) -> None:

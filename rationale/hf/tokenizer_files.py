@@ -1,4 +1,4 @@
-"""Tokenizers: which files make one, what to do if the library cannot read them, and whether one fits a model."""
+"""Tokenizers: which files make one, what to do if it cannot be read, and whether it fits a model."""
 
 from __future__ import annotations
 

@@ -48,6 +48,47 @@ def test_each_kind_of_model_gives_the_same_words(folder, tokenizer):
         rationale.load(model)
 
 
+def test_a_model_in_memory_can_be_trained_on(tokenizer):
+    model = tiny_model("bert", tokenizer, ("NEG", "POS")).train()
+    frozen = model.classifier.bias.requires_grad_(False)
+    rationale.explain((model, tokenizer), TEXTS[0], "integrated_gradients")
+    assert model.training
+    assert [p is frozen for p in model.parameters() if not p.requires_grad] == [True]
+    model(**tokenizer(TEXTS[0], return_tensors="pt")).logits.sum().backward()
+    assert model.classifier.weight.grad is not None
+    weights = [p.data_ptr() for p in rationale.load((model, tokenizer), device="cpu").model.parameters()]
+    assert weights == [p.data_ptr() for p in model.parameters()]  # shared, not copied
+
+
+def test_labels_are_part_of_what_a_model_is(folder):
+    own, given = rationale.load(folder), rationale.load(folder, labels=["NEG", "POS"])
+    assert own.labels == ("NEG", "POS")
+    assert own.identity() == given.identity() != rationale.load(folder, labels=["POS", "NEG"]).identity()
+    with pytest.raises(
+        InputError, match="^the model is loaded already: give labels to rationale.load instead$"
+    ):
+        rationale.evaluate(own, "sample", "random", labels=["POS", "NEG"])
+
+
+@pytest.mark.parametrize(
+    ("how", "told"),
+    [
+        ({"precision": "fp16"}, "expected a precision of float32, bf16, auto, got 'fp16'"),
+        ({"long_texts": "cut"}, "expected a long_texts of window, truncate, got 'cut'"),
+    ],
+)
+def test_what_a_model_cannot_be_loaded_with_is_refused(folder, how, told):
+    with pytest.raises(InputError) as error:
+        rationale.load(folder, **how)
+    assert str(error.value) == told
+
+
+def test_a_length_that_the_model_cannot_read_is_noted(folder, capsys):
+    longest = rationale.load(folder).encoder.max_length
+    rationale.load(folder, max_length=longest + 1)
+    assert f"reads at most {longest} pieces at once, not {longest + 1}" in capsys.readouterr().err
+
+
 def test_the_shipped_model_is_there_without_a_name():
     assert rationale.load().labels == ("NEG", "POS")
 
