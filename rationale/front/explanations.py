@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +20,7 @@ from eraser.errors import short_repr
 from eraser.words import WordCutter
 from rationale import explanation
 from rationale.explanation import Explanation
+from rationale.front.texts import texts_of
 from rationale.text.pairs import Pair, pair_of
 from rationale.text_classifier import TextClassifier
 
@@ -142,7 +143,7 @@ class Explanations:
 
 def explain(
     model: Any,
-    texts: str | Sequence[str | Pair],
+    texts: str | Sequence[str | Pair] | Mapping[str, Any] | pd.DataFrame,
     methods: str | Sequence[str] | None = None,
     *,
     target: str | None = None,
@@ -153,7 +154,8 @@ def explain(
 
     Args:
         model: what `load` takes, or returned.
-        texts: one, or several; of a pair, a tuple such as (premise, hypothesis), both texts are explained.
+        texts: one, or several; of a pair, a tuple such as (premise, hypothesis), both texts are explained;
+            of a data frame, a mapping or a data set of Hugging Face those of its column `text`.
         methods: names of METHODS; default integrated gradients, of a function leave-one-out.
         target: the label to explain; default each text's predicted one.
         words: what cuts texts into words, see `eraser.words.cut_words`.
@@ -164,7 +166,7 @@ def explain(
             (named by its place from 1).
     """
     classifier = model if hasattr(model, "encoder") and hasattr(model, "head") else load(model)
-    given = (texts,) if isinstance(texts, str) else tuple(texts)
+    given = texts_of(texts)
     asked = (methods,) if isinstance(methods, str) or methods is None else tuple(methods)
     if not given or not asked:
         raise InputError(Fault("at least one text and one method", f"{len(given)} and {len(asked)}"))

@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import numpy as np
+import pandas as pd
 import pytest
 from transformers import pipeline
 
@@ -150,3 +151,44 @@ def test_a_function_of_one_string_is_given_no_pair():
 def test_the_text_that_cannot_be_explained_is_named_by_its_place(folder):
     with pytest.raises(InputError, match="^text 2: the text has no words$"):
         rationale.explain(folder, ["A film.", " "], "random")
+
+
+class OfHuggingFace:
+    """What its data sets have: named columns, each a list."""
+
+    column_names = ("label", "text")
+
+    def __getitem__(self, name):
+        return {"label": [0, 1], "text": list(TEXTS)}[name]
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (pd.DataFrame({"label": ["POS", "NEG"], "text": TEXTS}, index=[7, 5]), TEXTS),
+        ({"text": list(TEXTS), "label": [1, 0]}, TEXTS),
+        ({"text": TEXTS[0]}, TEXTS[:1]),
+        (OfHuggingFace(), TEXTS),
+        (pd.Series(TEXTS), TEXTS),
+        ((text for text in TEXTS), TEXTS),
+    ],
+)
+def test_the_column_text_of_a_table_is_explained(folder, given, expected):
+    why = rationale.explain(folder, given, "random")
+    assert why.texts == expected
+    assert [one.text for one in why] == list(expected)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (pd.DataFrame({"review": TEXTS}), r"texts, or a table with a column 'text', got only \['review'\]"),
+        ({"sentence": TEXTS[0]}, r"texts, or a table with a column 'text', got only \['sentence'\]"),
+        (5, "a text, several, or a table of them, got 5"),
+        (b"film", "a text, several, or a table of them, got b'film'"),
+        ({"text": None}, "a text, several, or a table of them, got None"),
+    ],
+)
+def test_what_holds_no_texts_is_refused(folder, given, message):
+    with pytest.raises(InputError, match=f"^expected {message}$"):
+        rationale.explain(folder, given, "random")
