@@ -13,12 +13,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
 from eraser import Fault, InputError
 from eraser.errors import short_repr
 from eraser.words import WordCutter
 from rationale import explanation
+from rationale.budgets import top_words
 from rationale.explanation import Explanation
 from rationale.front.texts import texts_of
 from rationale.text.pairs import Pair, pair_of
@@ -128,11 +130,18 @@ class Explanations:
     _repr_html_ = to_html
 
     def plot(self, text: int = 0, size: int = 10) -> Axes:
-        """Draw the words of a text with the highest absolute scores, a bar for each method."""
+        """Draw the words of a text with the highest absolute scores, a bar for each method.
+
+        Raises:
+            InputError: no word of it was read.
+        """
         from rationale.report.plots import new_figure
 
         first = self.found[text][0]
-        order = sorted(range(len(first.words)), key=lambda i: -abs(float(first.scores[i])))[:size]
+        strength = np.abs(first.scores)
+        order = sorted(top_words(strength, size).nonzero()[0], key=lambda i: -strength[i])
+        if not order:
+            raise InputError(Fault.of("no word of the text was read, so there is none to draw"))
         figure, (axes,) = new_figure(width=5.0, height=0.35 * len(order) + 1.0)
         table = pd.DataFrame({one.method: [one.scores[i] for i in order] for one in self.found[text]})
         table.index = pd.Index([first.words[i] for i in order])

@@ -12,7 +12,8 @@ from transformers import pipeline
 
 import rationale
 from eraser import InputError
-from rationale.explanation import explain
+from rationale.explanation import Explanation, explain
+from rationale.front.explanations import Explanations
 from rationale.hf.classifier import load_classifier
 from tests.conftest import save_tiny, tiny_model
 
@@ -192,3 +193,15 @@ def test_the_column_text_of_a_table_is_explained(folder, given, expected):
 def test_what_holds_no_texts_is_refused(folder, given, message):
     with pytest.raises(InputError, match=f"^expected {message}$"):
         rationale.explain(folder, given, "random")
+
+
+def test_the_plot_shows_the_strongest_of_the_words_that_were_read():
+    scores = {"a": 0.1, "hidden": np.nan, "b": -3.0, "c": 2.0, "d": 0.3}
+    one = Explanation(tuple(scores), np.array(list(scores.values())), "POS", {"POS": 1.0}, "POS", "mine")
+    axes = Explanations(("a hidden b c d",), ("mine",), ((one,),)).plot(size=3)
+    assert [label.get_text() for label in axes.get_yticklabels()][::-1] == ["b", "c", "d"]
+    axes = Explanations(("a hidden b c d",), ("mine",), ((one,),)).plot(size=9)
+    assert [label.get_text() for label in axes.get_yticklabels()][::-1] == ["b", "c", "d", "a"]
+    unread = Explanation(("a",), np.array([np.nan]), "POS", {"POS": 1.0}, "POS", "mine")
+    with pytest.raises(InputError, match="^no word of the text was read, so there is none to draw$"):
+        Explanations(("a",), ("mine",), ((unread,),)).plot()
