@@ -8,18 +8,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
 from eraser import Fault, InputError
 from eraser.errors import short_repr
 from eraser.words import WordCutter
 from rationale import explanation
+from rationale.budgets import top_words
 from rationale.explanation import Explanation
+from rationale.front.texts import texts_of
 from rationale.text.pairs import Pair, pair_of
 from rationale.text_classifier import TextClassifier
 
@@ -128,11 +131,18 @@ class Explanations:
     _repr_html_ = to_html
 
     def plot(self, text: int = 0, size: int = 10) -> Axes:
-        """Draw the words of a text with the highest absolute scores, a bar for each method."""
+        """Draw the words of a text with the highest absolute scores, a bar for each method.
+
+        Raises:
+            InputError: no word of it was read.
+        """
         from rationale.report.plots import new_figure
 
         first = self.found[text][0]
-        order = sorted(range(len(first.words)), key=lambda i: -abs(float(first.scores[i])))[:size]
+        strength = np.abs(first.scores)
+        order = sorted(top_words(strength, size).nonzero()[0], key=lambda i: -strength[i])
+        if not order:
+            raise InputError(Fault.of("no word of the text was read, so there is none to draw"))
         figure, (axes,) = new_figure(width=5.0, height=0.35 * len(order) + 1.0)
         table = pd.DataFrame({one.method: [one.scores[i] for i in order] for one in self.found[text]})
         table.index = pd.Index([first.words[i] for i in order])
@@ -143,7 +153,7 @@ class Explanations:
 
 def explain(
     model: Any,
-    texts: str | Sequence[str | Pair],
+    texts: str | Sequence[str | Pair] | Mapping[str, Any] | pd.DataFrame,
     methods: str | Sequence[str] | None = None,
     *,
     target: str | None = None,
@@ -154,7 +164,8 @@ def explain(
 
     Args:
         model: what `load` takes, or returned.
-        texts: one, or several; of a pair, a tuple such as (premise, hypothesis), both texts are explained.
+        texts: one, or several; of a pair, a tuple such as (premise, hypothesis), both texts are explained;
+            of a data frame, a mapping or a data set of Hugging Face those of its column `text`.
         methods: names of METHODS; default integrated gradients, of a function leave-one-out.
         target: the label to explain; default each text's predicted one.
         words: what cuts texts into words, see `eraser.words.cut_words`.
@@ -165,7 +176,7 @@ def explain(
             (named by its place from 1).
     """
     classifier = model if hasattr(model, "encoder") and hasattr(model, "head") else load(model)
-    given = (texts,) if isinstance(texts, str) else tuple(texts)
+    given = texts_of(texts)
     asked = (methods,) if isinstance(methods, str) or methods is None else tuple(methods)
     if not given or not asked:
         raise InputError(Fault("at least one text and one method", f"{len(given)} and {len(asked)}"))

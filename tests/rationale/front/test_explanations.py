@@ -6,12 +6,14 @@ import subprocess
 import sys
 
 import numpy as np
+import pandas as pd
 import pytest
 from transformers import pipeline
 
 import rationale
 from eraser import InputError
-from rationale.explanation import explain
+from rationale.explanation import Explanation, explain
+from rationale.front.explanations import Explanations
 from rationale.hf.classifier import load_classifier
 from tests.conftest import save_tiny, tiny_model
 
@@ -191,3 +193,56 @@ def test_a_function_of_one_string_is_given_no_pair():
 def test_the_text_that_cannot_be_explained_is_named_by_its_place(folder):
     with pytest.raises(InputError, match="^text 2: the text has no words$"):
         rationale.explain(folder, ["A film.", " "], "random")
+
+
+class OfHuggingFace:
+    """What its data sets have: named columns, each a list."""
+
+    column_names = ("label", "text")
+
+    def __getitem__(self, name):
+        return {"label": [0, 1], "text": list(TEXTS)}[name]
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (pd.DataFrame({"label": ["POS", "NEG"], "text": TEXTS}, index=[7, 5]), TEXTS),
+        ({"text": list(TEXTS), "label": [1, 0]}, TEXTS),
+        ({"text": TEXTS[0]}, TEXTS[:1]),
+        (OfHuggingFace(), TEXTS),
+        (pd.Series(TEXTS), TEXTS),
+        ((text for text in TEXTS), TEXTS),
+    ],
+)
+def test_the_column_text_of_a_table_is_explained(folder, given, expected):
+    why = rationale.explain(folder, given, "random")
+    assert why.texts == expected
+    assert [one.text for one in why] == list(expected)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (pd.DataFrame({"review": TEXTS}), r"texts, or a table with a column 'text', got only \['review'\]"),
+        ({"sentence": TEXTS[0]}, r"texts, or a table with a column 'text', got only \['sentence'\]"),
+        (5, "a text, several, or a table of them, got 5"),
+        (b"film", "a text, several, or a table of them, got b'film'"),
+        ({"text": None}, "a text, several, or a table of them, got None"),
+    ],
+)
+def test_what_holds_no_texts_is_refused(folder, given, message):
+    with pytest.raises(InputError, match=f"^expected {message}$"):
+        rationale.explain(folder, given, "random")
+
+
+def test_the_plot_shows_the_strongest_of_the_words_that_were_read():
+    scores = {"a": 0.1, "hidden": np.nan, "b": -3.0, "c": 2.0, "d": 0.3}
+    one = Explanation(tuple(scores), np.array(list(scores.values())), "POS", {"POS": 1.0}, "POS", "mine")
+    axes = Explanations(("a hidden b c d",), ("mine",), ((one,),)).plot(size=3)
+    assert [label.get_text() for label in axes.get_yticklabels()][::-1] == ["b", "c", "d"]
+    axes = Explanations(("a hidden b c d",), ("mine",), ((one,),)).plot(size=9)
+    assert [label.get_text() for label in axes.get_yticklabels()][::-1] == ["b", "c", "d", "a"]
+    unread = Explanation(("a",), np.array([np.nan]), "POS", {"POS": 1.0}, "POS", "mine")
+    with pytest.raises(InputError, match="^no word of the text was read, so there is none to draw$"):
+        Explanations(("a",), ("mine",), ((unread,),)).plot()
