@@ -200,7 +200,10 @@ def test_pairs_that_may_be_words_or_characters_are_not_guessed_at(tmp_path):
     rows[3] |= {"id": "d", "rationale": [[1, 1]]}
     rows[4] |= {"id": "e", "text": "", "rationale": [[2, 3]]}
     files = {"test": save(tmp_path / "x.csv", rows)}
-    told = "the rationales may be in characters or in words: choose --rationale-form chars or tokens"
+    told = (
+        "the rationales may be in characters or in words: choose with `rationale data import "
+        "--rationale-form chars` or `tokens` (in Python, rationale.load_data(…, rationale_form=…))"
+    )
     refused(
         files,
         ImportOptions(),
