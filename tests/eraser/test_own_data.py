@@ -350,6 +350,13 @@ def test_lists_of_labels_and_numbers_are_kept_as_text(tmp_path):
     assert [e.label for e in found.splits["test"]] == wanted
 
 
+@pytest.mark.parametrize("kind", ["csv", "tsv", "json", "jsonl", "parquet", "xlsx"])
+def test_a_boolean_label_is_the_same_in_every_kind_of_file(tmp_path, kind):
+    rows = [{"text": f"film {i}", "label": label} for i, label in enumerate([True, False])]
+    found = read_custom("own", {"test": save(tmp_path / f"x.{kind}", rows)}, ImportOptions())
+    assert [e.label for e in found.splits["test"]] == ["True", "False"]
+
+
 @pytest.mark.parametrize("labels", [["1.5", "2"], ["a|b", "a"]])
 @pytest.mark.parametrize("shares", [(0.8, 0.1, 0.1), (0.1, 0.1, 0.8), (0.02, 0.48, 0.5)])
 def test_rows_too_few_for_a_share_are_refused_in_a_line(tmp_path, labels, shares):
