@@ -46,11 +46,12 @@ DEVICE_HELP = "Device to run on, such as cpu or cuda:0; auto takes a GPU if ther
 LONG_TEXTS_HELP = "Read a long text in several windows, or truncate it to the first."
 MAX_LENGTH_HELP = "Longest window in tokens; by default as long as the model was trained with or can read."
 PRECISION_HELP = "Numerical precision of the model."
-WORDS_HELP = (
+CUTS_HELP = (
     "How texts are cut into words: at whitespace; punctuation also makes each comma a word of its own; "
     "characters also makes a word of each character of Chinese, Japanese, Thai and other scripts without "
-    "spaces. Default: whitespace, or characters if most texts are in such a script."
+    "spaces. Default: {}, or characters if most texts are in such a script."
 )
+WORDS_HELP = CUTS_HELP.format("whitespace")
 ENCODING_HELP = "Encoding of the file; by default UTF-8, UTF-16 by its byte order mark, or Windows-1252."
 SEPARATOR_HELP = (
     "What separates the fields of a CSV or TSV file: one character, or comma, semicolon, tab or pipe; "

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 from eraser.errors import Fault, InputError
 from eraser.types import Text
@@ -25,9 +26,13 @@ class CollectOptions:
 
 
 def collected(
-    name: str, told: Iterable[Told], texts: Mapping[str, Text], how: CollectOptions
+    name: str,
+    told: Iterable[Told],
+    texts: Mapping[str, Text],
+    how: CollectOptions,
+    path: Path | None = None,
 ) -> ImportedMethod:
-    """Return the explanations of texts by their ids.
+    """Return the explanations of texts by their ids; faults are told of the file `path` that has the scores.
 
     Raises:
         InputError: a text or its tokens are not in the data set; all such, unless they are left out.
@@ -36,7 +41,7 @@ def collected(
     faults: list[Fault] = []
     for id, scored in told:
         try:
-            found.append(_one(id, scored, texts, how))
+            found.append(_one(id, scored, texts, how, path))
         except InputError as error:
             faults += error.faults
     if faults and not (how.skip_invalid and found):
@@ -49,9 +54,14 @@ def collected(
     return ImportedMethod.of(name, found, tool=how.tool, settings=settings, notes=notes)
 
 
-def _one(id: str, scored: Scored | Fault, texts: Mapping[str, Text], how: CollectOptions) -> WordExplanation:
+def _one(
+    id: str, scored: Scored | Fault, texts: Mapping[str, Text], how: CollectOptions, path: Path | None
+) -> WordExplanation:
     if isinstance(scored, Fault):
         raise InputError(scored)
     if id not in texts:
-        raise InputError(Fault.of("the split has no example of this id", id=id))
-    return explanation_of(texts[id], scored, how.reduce)
+        raise InputError(Fault.of("the split has no example of this id", path, id=id))
+    try:
+        return explanation_of(texts[id], scored, how.reduce)
+    except InputError as error:
+        raise InputError(*(replace(f, file=path, line=None, id=id) for f in error.faults)) from None

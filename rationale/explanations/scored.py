@@ -49,9 +49,12 @@ def explanation_of(text: Text, scored: Scored, reduce: Reduce = "sum") -> WordEx
     first, after = words_at(placed.places, spans)
     found = pooled(first, after, scores, len(spans), "max" if scored.picks else reduce)
     expected = placed.found + placed.lost
-    if 2 * placed.found < expected or np.isnan(found).all():
+    if 2 * placed.found < expected or not expected:
         got = f"{placed.found} of {expected} that stand in it"
         raise InputError(text.fault("tokens of this text", got))
+    if np.isnan(found).all():
+        got = f"none: of its {len(scores)} tokens, {int(np.isnan(scores).sum())} have an empty score"
+        raise InputError(text.fault("a score of at least one word", got))
     counts = {
         "tokens": len(placed.places),
         "special tokens": sum(placed.special),

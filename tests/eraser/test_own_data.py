@@ -200,7 +200,10 @@ def test_pairs_that_may_be_words_or_characters_are_not_guessed_at(tmp_path):
     rows[3] |= {"id": "d", "rationale": [[1, 1]]}
     rows[4] |= {"id": "e", "text": "", "rationale": [[2, 3]]}
     files = {"test": save(tmp_path / "x.csv", rows)}
-    told = "the rationales may be in characters or in words: choose --rationale-form chars or tokens"
+    told = (
+        "the rationales may be in characters or in words: choose with `rationale data import "
+        "--rationale-form chars` or `tokens` (in Python, rationale.load_data(…, rationale_form=…))"
+    )
     refused(
         files,
         ImportOptions(),
@@ -345,6 +348,13 @@ def test_lists_of_labels_and_numbers_are_kept_as_text(tmp_path):
     found = imported(tmp_path / "own", {"test": save(tmp_path / "x.jsonl", rows)}, ImportOptions())
     wanted = ["NEG|dull", "", "POS|warm", "3", "2", "-0.25", "1|4"]
     assert [e.label for e in found.splits["test"]] == wanted
+
+
+@pytest.mark.parametrize("kind", ["csv", "tsv", "json", "jsonl", "parquet", "xlsx"])
+def test_a_boolean_label_is_the_same_in_every_kind_of_file(tmp_path, kind):
+    rows = [{"text": f"film {i}", "label": label} for i, label in enumerate([True, False])]
+    found = read_custom("own", {"test": save(tmp_path / f"x.{kind}", rows)}, ImportOptions())
+    assert [e.label for e in found.splits["test"]] == ["True", "False"]
 
 
 @pytest.mark.parametrize("labels", [["1.5", "2"], ["a|b", "a"]])

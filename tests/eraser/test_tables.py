@@ -44,7 +44,7 @@ def test_lines_of_json_end_in_any_way(tmp_path, ending):
     )
     one, two = read_records("val", tmp_path / "x.jsonl", ImportOptions(), [], [])
     assert (one.line, one.string("text"), one.string("label")) == (1, "a\u2028b", "1")
-    assert (two.line, two.string("label"), two.is_blank("text")) == (3, "true", True)
+    assert (two.line, two.string("label"), two.is_blank("text")) == (3, "True", True)
 
 
 @pytest.mark.parametrize(("kind", "line"), [("csv", 2), ("tsv", 2), ("jsonl", 1)])

@@ -30,6 +30,10 @@ from eraser.words import WordCutter, cutter_for
 
 WHOLE = "row"  # in place of a split: a file with the rows of all splits
 SKIP = Fault.of("--skip-invalid (of data import, evaluate, trust) leaves such rows out, and says which")
+UNKNOWN_FORM = (
+    "the rationales may be in characters or in words: choose with `rationale data import "
+    "--rationale-form chars` or `tokens` (in Python, rationale.load_data(…, rationale_form=…))"
+)
 MOST_CUT_AGAIN = 1000  # texts: enough to tell whether another cut would fit their spans better
 
 
@@ -112,8 +116,7 @@ def _form(records: Sequence[InputRow], how: ImportOptions, faults: list[Fault]) 
         return "chars"
     rows = [(text if isinstance(text := r.fields["text"], str) else "", _told_later(r)) for r in unknown]
     if (form := form_of(rows, how.marks)) == "auto":
-        message = "the rationales may be in characters or in words: choose --rationale-form chars or tokens"
-        faults.append(Fault.of(message, records[0].file))
+        faults.append(Fault.of(UNKNOWN_FORM, records[0].file))
     return form
 
 

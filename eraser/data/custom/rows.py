@@ -48,8 +48,10 @@ class InputRow:
         return InputError(*(replace(f, file=self.file, line=self.line, id=self.id) for f in faults))
 
     def string(self, what: str) -> str:
-        """Return a field as text, JSON's numbers and booleans as JSON writes them, 1.0 as 1."""
+        """Return a field as text: a number as JSON writes it, 1.0 as 1; a Boolean is True or False."""
         value = self.fields[what]
+        if what != "text" and isinstance(value, bool):
+            value = str(value)
         if what != "text" and isinstance(value, float) and value.is_integer():
             value = int(value)
         if what != "text" and isinstance(value, int):
@@ -83,7 +85,7 @@ class InputRow:
         return plain_label(self.string("label"))
 
     def _joined(self, labels: list[Any]) -> str:
-        names = [plain_label(str(x)) if type(x) in (int, float, str) else x for x in labels]
+        names = [plain_label(str(x)) if type(x) in (int, float, bool, str) else x for x in labels]
         if bad := [x for x in names if not isinstance(x, str) or not x.strip() or SEVERAL in x]:
             expected = f"labels that are strings without {SEVERAL} in column {self.columns['label']!r}"
             raise self.placed(Fault(expected, short_repr(bad[0])))

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rationale.cli.options import AsJson, LabelNames, Words, label_names
+from eraser.words import WordCutter
+from rationale.cli.options import AsJson, LabelNames, label_names
 from rationale.cli.texts.attribute import MethodNames
 from rationale.process.terminal import digits, say, say_lines, say_next
+from rationale.settings import CUTS_HELP
 
 if TYPE_CHECKING:  # torch is imported when the command runs
     from rationale.explanation import Explanation
@@ -30,6 +32,7 @@ TargetLabel = Annotated[
 FirstText = Annotated[
     str | None, typer.Option(help="Question, or first text of a pair, that goes before each text.")
 ]
+Cutter = Annotated[WordCutter | None, typer.Option("--words", help=CUTS_HELP.format("punctuation"))]
 Seed = Annotated[int, typer.Option(help="Random seed of baselines and perturbations.")]
 
 
@@ -40,7 +43,7 @@ def explain_command(  # noqa: PLR0913 (one option each)
     target: TargetLabel = None,
     query: FirstText = None,
     labels: LabelNames = None,
-    words: Words = None,
+    words: Cutter = None,
     seed: Seed = 0,
     as_json: AsJson = False,
 ) -> None:

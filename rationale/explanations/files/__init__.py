@@ -25,7 +25,7 @@ def read_tokens(
     path: Path, texts: Mapping[str, Text], name: str, how: CollectOptions, columns: Columns
 ) -> ImportedMethod:
     """Return the scores of a table of tokens, which are found in the texts by their characters."""
-    return collected(name, read_rows(path, columns), texts, how)
+    return collected(name, read_rows(path, columns), texts, how, path)
 
 
 def read_words(
@@ -37,10 +37,10 @@ def read_words(
         if isinstance(scored, Fault) or id not in texts or scored.tokens == texts[id].words:
             return scored
         expected = f"the {len(texts[id].words)} words of the text, one for one (--form tokens finds pieces)"
-        return texts[id].fault(expected, f"{len(scored.tokens or ())} others")
+        return Fault(expected, f"{len(scored.tokens or ())} others", path, id=id)
 
     told = ((id, exact(id, scored)) for id, scored in read_rows(path, columns))
-    return collected(name, told, texts, how)
+    return collected(name, told, texts, how, path)
 
 
 def _official(

@@ -64,3 +64,12 @@ def test_every_option_has_a_help_text_that_stands_alone(name, command):
         text = parameter.help or ""
         assert text.endswith("."), f"{name} {parameter.name}"
         assert not text.startswith("Of "), f"{name} {parameter.name}"
+
+
+@pytest.mark.parametrize(
+    ("command", "usual"),
+    [("explain", "punctuation"), ("attribute", "whitespace"), ("data import", "whitespace")],
+)
+def test_the_help_says_how_each_command_cuts_words_where_nothing_is_said(command, usual):
+    (words,) = (p for p in dict(commands())[f"rationale {command}"].params if "--words" in p.opts)
+    assert f"Default: {usual}, or characters if most texts are in such a script." in words.help

@@ -111,7 +111,7 @@ def test_words_must_be_the_texts_own_where_that_is_asked(tmp_path):
     with pytest.raises(InputError) as error:
         read(written(path, rows), "words")
     assert str(error.value) == (
-        "a: expected the 4 words of the text, one for one (--form tokens finds pieces), got 4 others"
+        f"{path}: a: expected the 4 words of the text, one for one (--form tokens finds pieces), got 4 others"
     )
     assert scores(read(path, "tokens")) == {"a": [1.0, 2.0, 3.0, 4.0]}
 
@@ -120,9 +120,11 @@ def test_what_is_wrong_is_said_with_its_place(tmp_path):
     cases = [
         ([{"id": "a", "token": "a", "score": "much"}],
          "x.csv:2: a: expected a finite number in 'score', got 'much'"),
-        ([{"id": "b", "token": "a", "score": 1}], "b: the split has no example of this id"),
+        ([{"id": "b", "token": "a", "score": 1}], "x.csv: b: the split has no example of this id"),
+        ([{"id": "a", "token": "a", "score": None}, {"id": "a", "token": "dull", "score": "nan"}],
+         "x.csv: a: expected a score of at least one word, got none: of its 2 tokens, 2 have an empty score"),
         ([{"id": "a", "token": "other", "score": 1}, {"id": "a", "token": "words", "score": 1}],
-         "a: expected tokens of this text, got 0 of 2 that stand in it"),
+         "x.csv: a: expected tokens of this text, got 0 of 2 that stand in it"),
         ([{"id": "a", "token": "a", "weight": 1, "label": x} for x in ("POS", "NEG")],
          "x.csv:2: a: expected one label of an example, got NEG and POS"),
         ([{"name": "a", "token": "a", "score": 1}],
@@ -145,7 +147,10 @@ def test_what_is_left_out_is_counted_and_the_first_is_named(tmp_path):
     rows = [*TIDY, {**TIDY[0], "id": "b"}, {**TIDY[0], "id": "c"}]
     found = read(written(tmp_path / "x.csv", rows), skip_invalid=True)
     assert scores(found) == FOUND
-    assert found.notes == ("2 explanations left out, the first: b: the split has no example of this id",)
+    first = f"{tmp_path}/x.csv: b"
+    assert found.notes == (
+        f"2 explanations left out, the first: {first}: the split has no example of this id",
+    )
     assert f"imported-shap: {found.notes[0]}" in found.told()
 
 
