@@ -16,7 +16,7 @@ from eraser.data.annotations import (
     read_annotators,
     with_annotators,
 )
-from eraser.data.on_disk import is_large, load_large
+from eraser.data.on_disk import check_document, is_large, load_large
 from eraser.data.source import (
     SPLITS,
     Source,
@@ -45,8 +45,7 @@ def _documents_of_jsonl(source: Source, wanted: list[str]) -> dict[str, Document
     place = source.place("docs.jsonl")
     texts: dict[str, str] = {}
     for number, record in parse_json_lines(source.text("docs.jsonl"), place):
-        if not isinstance(record.get("docid"), str) or not isinstance(record.get("document"), str):
-            raise InputError(Fault('"docid" and "document" strings', short_repr(record), place, number))
+        check_document(record, place, number)
         texts[record["docid"]] = record["document"]
     if missing := [d for d in wanted if d not in texts]:
         raise InputError(*(Fault.of("no line with this docid", place, None, d) for d in missing))

@@ -205,7 +205,8 @@ class _ById:
         return None
 
 
-def _check_document(record: dict[str, Any], place: str, line: int) -> None:
+def check_document(record: dict[str, Any], place: str, line: int) -> None:
+    """Refuse a line of docs.jsonl that is no document."""
     if not isinstance(record.get("docid"), str) or not isinstance(record.get("document"), str):
         raise InputError(Fault('"docid" and "document" strings', short_repr(record), place, line))
 
@@ -215,7 +216,7 @@ class _Jsonl(Documents):
 
     def __init__(self, source: Source) -> None:
         super().__init__(source)
-        self.by_id = _ById(source, "docs.jsonl", _check_document)
+        self.by_id = _ById(source, "docs.jsonl", check_document)
 
     def read(self, doc_id: str) -> Document:
         if (found := self.by_id.find(doc_id)) is None:
