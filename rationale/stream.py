@@ -37,14 +37,14 @@ from rationale.heads import HEADS, predicted_label
 from rationale.inference.predict import text_probs
 from rationale.pass_cache import PassCache
 from rationale.settings import THRESHOLD, StreamSettings, digest, without_usual
-from rationale.text.lines import LineChunks, advised, check_texts, first_texts, text_in
+from rationale.text.lines import LineChunks, advised, check_texts, first_texts, id_of, own_id, text_in
 from rationale.text.rows import FILE_OPTIONS, ROWS, Table, TableChunks, file_options, table_at
 from rationale.text_classifier import TextClassifier
 
 MANIFEST = "manifest.json"
 PART = re.compile(r"[\w-]+\.parquet", re.ASCII)
 LATER = {"target": "predicted", "threshold": THRESHOLD, "mask": None}  # no part of a name but where changed
-ROWS_VERSION = 2  # to be raised by a change of what rows hold, or of how texts are read
+ROWS_VERSION = 3  # to be raised by a change of what rows hold, or of how texts are read
 
 
 @dataclass(frozen=True)
@@ -95,10 +95,9 @@ class Stream:
 
     def _text(self, number: int, line: int, record: dict[str, Any]) -> Text:
         s, place = self.settings, str(self.lines.path)
-        id = str(record.get("id", number))
-        own = id if "id" in record else None
+        id = id_of(record, number)
         try:
-            check_texts(record, s.text, s.query, (place, line, own))
+            check_texts(record, s.text, s.query, (place, line, own_id(record)))
         except InputError as error:
             raise InputError(*map(advised, error.faults)) from None
         assert s.words is not None  # since the run was opened
@@ -207,6 +206,7 @@ def _file(settings: StreamSettings) -> tuple[LineChunks, Table | None]:
     table = table_at(settings)
     if table is None:
         len(lines)
+        lines.check_ids()
     return lines, table
 
 

@@ -11,6 +11,7 @@ from eraser import Dataset, Fault, InputError
 from eraser.data.custom.options import ColumnNames, ImportOptions
 from eraser.data.custom.read import WHOLE, read_custom
 from eraser.data.custom.tables import LABELLED
+from eraser.errors import short_repr
 from eraser.load import load
 
 COLUMNS = frozenset(f.name for f in fields(ColumnNames))
@@ -22,8 +23,9 @@ def load_data(place: str | Path | Mapping[str, str | Path] = "sample", **how: An
 
     Args:
         place: a name (`sample`, or one that was fetched); a folder or archive in ERASER or HateXplain format;
-            a CSV, TSV, Excel, JSON, JSONL or Parquet file, which is divided into train, val and test; or such
-            a file for each split.
+            a CSV, TSV, Excel, JSON, JSONL or Parquet file, which is divided into train, val and test
+            (`evaluate` and `trust` read such a file whole, as the split they are asked for); or such a file
+            for each split: {"test": "films.csv"}.
         how: of such files: the names of columns (`text`, `label`, `id`, `rationale`, `query`, `split`,
             `annotator`), and `rationale_form`, `marks`, `fractions`, `seed`, `words`, `form`, `offsets`,
             `span_labels`, `label_from`, `skip_invalid`, `encoding`, `separator`, see
@@ -51,7 +53,12 @@ def load_data(place: str | Path | Mapping[str, str | Path] = "sample", **how: An
 
 def _files(place: str | Path | Mapping[str, str | Path], exported: bool) -> dict[str, Path]:
     """Return the user's own files by split; {} if the place is something else."""
+    of_split = place if isinstance(place, Mapping) else {"": place}
+    if wrong := [value for value in of_split.values() if not isinstance(value, str | Path)]:
+        expected = "data by name, by path, or as a file for each split"
+        raise InputError(*(Fault(expected, short_repr(value)) for value in wrong))
+    paths = {split: Path(file) for split, file in of_split.items()}
     if isinstance(place, Mapping):
-        return {split: Path(file) for split, file in place.items()}
-    path = Path(place)
+        return paths
+    path = paths[""]
     return {WHOLE: path} if exported or (path.suffix.lower() in LABELLED and not path.is_dir()) else {}

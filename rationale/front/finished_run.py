@@ -6,7 +6,7 @@ parts are collected into tables, and the report is written from these.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -236,7 +236,7 @@ OTHERS: dict[str, Callable[[FinishedRun], Figure | None]] = {  # figures that th
 
 def evaluate(  # noqa: PLR0913 (a setting each)
     model: Any = None,
-    dataset: str | Path | Dataset = "sample",
+    dataset: str | Path | Mapping[str, str | Path] | Dataset = "sample",
     methods: str | Sequence[str] = DEFAULT,
     *,
     budget: str | Sequence[str] = (),
@@ -256,7 +256,7 @@ def evaluate(  # noqa: PLR0913 (a setting each)
 
     Args:
         model: what `load` takes, or returned; default the shipped model of film reviews.
-        dataset: what `load_data` takes, or returned.
+        dataset: what `load_data` takes, or returned; but a single file of rows is read whole as `split`.
         methods: `default`, `all`, or names of METHODS.
         budget: rationale lengths (`ratio`, `gold`, `top=5`, …), the first leads; default those that suit.
         split: that is evaluated.

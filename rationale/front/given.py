@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from eraser import Dataset, Fault, InputError
 from eraser.load import load as load_dataset
+from rationale.front.data import load_data
 from rationale.front.explanations import load
 from rationale.settings import EvaluateSettings
 from rationale.text_classifier import TextClassifier
@@ -35,8 +36,13 @@ def loaded(
     return model, {**read, "precision": precision, "device": str(model.device)}
 
 
-def named_dataset(name: str | Path, split: str) -> Dataset:
-    """Return a data set by its name, or by its path; all rows of a file of rows are its split."""
+def named_dataset(name: str | Path | Mapping[str, str | Path], split: str) -> Dataset:
+    """Return a data set by its name or path, or from a file for each split.
+
+    All rows of one file of rows are the split.
+    """
+    if not isinstance(name, str | Path):
+        return load_data(name)
     path = Path(name)
     if isinstance(name, Path) or path.exists():
         return load_dataset(None, path, split=split)

@@ -121,7 +121,7 @@ class Speeds:
 
 def speeds(
     models: Any = None,
-    dataset: str | Path | Dataset = "sample",
+    dataset: str | Path | Mapping[str, str | Path] | Dataset = "sample",
     *,
     dense: Any = None,
     sample: int | None = None,
@@ -132,7 +132,7 @@ def speeds(
 
     Args:
         models: one that `load` takes or returned, or several by name; default the shipped model.
-        dataset: what `load_data` takes, or returned.
+        dataset: what `load_data` takes, or returned; a single file of rows is divided, as there.
         dense: the model they were made from; default the first with nothing removed.
         sample: a random sample of that size of the split, drawn with `seed`.
         dials: of models that have a dial: 0 drops nothing, 1 is as trained.

@@ -24,7 +24,7 @@ OF_TESTS = frozenset(field.name for field in fields(TrustSettings))
 
 def trust(  # noqa: PLR0913 (a setting each)
     model: Any = None,
-    dataset: str | Path | Dataset = "sample",
+    dataset: str | Path | Mapping[str, str | Path] | Dataset = "sample",
     methods: str | Sequence[str] = DEFAULT,
     *,
     tests: Sequence[str] | str | None = None,
@@ -42,7 +42,7 @@ def trust(  # noqa: PLR0913 (a setting each)
 
     Args:
         model: what `load` takes, or returned; default the shipped model of film reviews.
-        dataset: what `load_data` takes, or returned.
+        dataset: what `load_data` takes, or returned; but a single file of rows is read whole as `split`.
         methods: `default`, `all`, or names of METHODS; `random` and `position` are always tested.
         tests: of TESTS; default all.
         models: other trainings of the model by name, for the tests that compare trainings.

@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import re
 from array import array
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from hashlib import sha256
 from itertools import islice
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from eraser import Fault, InputError
 from eraser.data.source import parse_json_lines
@@ -93,6 +95,61 @@ class LineChunks:
         except UnicodeDecodeError as error:
             raise InputError(Fault("UTF-8 text", str(error), place, before + 1)) from None
         return ((line, line, record) for line, record in parse_json_lines(chunk, place, before))
+
+    def check_ids(self) -> None:
+        """Refuse two texts of one id; lines that cannot be read are told when they are.
+
+        Raises:
+            InputError: the first text whose id stands before it.
+        """
+        refuse_alike(self._ids, self.path)
+
+    def _ids(self) -> Iterator[tuple[int, str]]:
+        with regular(self.path) as file:
+            for number, line in enumerate(lines_of(file, self.path), start=1):
+                try:
+                    record = json.loads(line)
+                except (ValueError, RecursionError):
+                    continue
+                if isinstance(record, dict):
+                    yield number, id_of(record, number)
+
+
+def own_id(record: Mapping[str, Any]) -> str | None:
+    """Return the id that a record gives; None where that is missing, null or blank."""
+    id = record.get("id")
+    return None if id is None or not str(id).strip() else str(id)
+
+
+def id_of(record: Mapping[str, Any], number: int) -> str:
+    """Return a text's id: its own, or its number.
+
+    >>> id_of({"id": 7}, 2), id_of({"id": None}, 2)
+    ('7', '2')
+    """
+    return own_id(record) or str(number)
+
+
+def refuse_alike(ids: Callable[[], Iterable[tuple[int, str]]], path: Path) -> None:
+    """Refuse the first text whose id another before it has.
+
+    Args:
+        ids: yields each text's line and id, anew at each call; 8 bytes of each are held.
+        path: of the file.
+
+    Raises:
+        InputError: there is one.
+    """
+    hashes = np.array(array("q", (hash(id) for _, id in ids())))
+    hashes.sort()
+    alike = set(hashes[1:][hashes[1:] == hashes[:-1]].tolist())
+    before = dict[str, int]()
+    for line, id in ids() if alike else ():
+        if hash(id) in alike and before.setdefault(id, line) != line:
+            message = (
+                f"line {before[id]} has this id, too; give each text an id of its own, or leave out all ids"
+            )
+            raise InputError(Fault.of(message, path, line, id))
 
 
 Place = tuple[str | Path, int, str | None]  # a file, a line, and the id of what stands there, if it has one

@@ -33,16 +33,20 @@ from rationale.text.lines import (
     Numbered,
     advised,
     check_texts,
+    id_of,
+    own_id,
+    refuse_alike,
     text_in,
 )
 
 ROWS = "rows.jsonl"
+TXT = "txt"  # the form of a file of lines that are texts
 VARIED = ("json", "jsonl")  # forms in which each row has columns of its own
 FILE_OPTIONS = ("encoding", "separator", "skip_invalid")  # of StreamSettings
 
 
 class TextRow(NamedTuple):
-    """A row of a file: its number from 1 (in JSON lines its line), the line that it begins on, its fields."""
+    """A row of a file: its number from 1 (of a file of lines its line), where it begins, its fields."""
 
     number: int
     line: int
@@ -68,13 +72,13 @@ class Table:
 
     def found(self, notes: list[str] | None = None) -> Iterator[TextRow | Fault]:
         """Yield each row with a text, and the fault of each without; `notes` receives remarks."""
-        lines = self.form == "jsonl"
+        lines = self.form in ("jsonl", TXT)
         for number, found in enumerate(rows_of(self.path, self._how, notes), start=1):
             if isinstance(found, Fault):
                 yield found
                 continue
             line, row = found
-            row = {self.settings.text: row[TEXT]} if self.form == "txt" else row
+            row = {self.settings.text: row[TEXT]} if self.form == TXT else row
             fault = self._missing(line, row)
             if fault is not None and self.form not in VARIED:  # so it is in all rows
                 raise InputError(fault)
@@ -93,7 +97,7 @@ class Table:
     def _fault(self, line: int, row: dict[str, Any]) -> Fault | None:
         """Return what is wrong with a row's text or query."""
         s = self.settings
-        at = (self.path, line, None if row.get("id") is None else str(row["id"]))
+        at = (self.path, line, own_id(row))
         try:
             check_texts(row, s.text, s.query, at)
         except InputError as error:
@@ -117,7 +121,7 @@ class Table:
 
     def notes(self, folder: Path) -> tuple[str, ...]:
         """Return notes on how the file is read; it is checked first, unless a run's folder has its rows."""
-        if self.settings.skip_invalid or not self.is_in(folder):
+        if self.settings.skip_invalid or self.form == TXT or not self.is_in(folder):  # notes come at its end
             return self.check()
         notes = list[str]()
         next(self.found(notes), None)
@@ -138,7 +142,11 @@ class Table:
                 invalid.append(found)
         if n == len(invalid):
             raise InputError(*(invalid or [Fault("at least one row", "none", self.path)]))
+        refuse_alike(self._ids, self.path)
         return (*notes, *left_out(invalid))
+
+    def _ids(self) -> Iterator[tuple[int, str]]:
+        return ((f.line, id_of(f.row, f.number)) for f in self.found() if isinstance(f, TextRow))
 
     def first_texts(self) -> Iterator[str]:
         """Yield the texts of the first rows, but those that are given as words."""

@@ -247,3 +247,44 @@ def test_words_may_be_given_in_place_of_a_text(classifier, tmp_path):
         save(tmp_path / "y.json", [{"tokens": ["a b"]}]),
         ":2: expected a text with words in 'text', got ['a b']" + ADVICE,
     )
+
+
+def test_a_text_without_an_id_has_its_line_number(classifier, tmp_path):
+    rows = [
+        {"id": None, "text": "A film"},
+        {"text": "Dull"},
+        {"id": " ", "text": "So"},
+        {"id": "7", "text": "x"},
+    ]
+    for kind in ("jsonl", "json", "csv", "parquet"):
+        file = save(tmp_path / f"x.{kind}", [{"id": row.get("id"), "text": row["text"]} for row in rows])
+        ids = [r["id"] for r in explained(classifier, file, tmp_path / kind, methods=("random",))]
+        assert ids == ["1", "2", "3", "7"], kind
+
+
+def test_blank_lines_are_counted_and_shift_no_id(classifier, tmp_path):
+    file = tmp_path / "x.txt"
+    file.write_text("A film\n\n \nDull\n")
+    asked = replace(SETTINGS, file=str(file), methods=("random",))
+    for _ in range(2):  # the second time the rows are there
+        assert collect(stream(classifier, asked, tmp_path / "out"))["notes"] == ["blank lines skipped: 2"]
+    assert [row["id"] for row in read_stream(tmp_path / "out")] == ["1", "4"]
+
+
+@pytest.mark.parametrize(
+    ("rows", "told"),
+    [
+        ([{"id": "a", "text": "x"}, {"id": "b", "text": "y"}, {"id": "a", "text": "z"}], ("a", 0, 2)),
+        ([{"id": "2", "text": "x"}, {"text": "y"}], ("2", 0, 1)),
+        ([{"text": "x"}, {"text": "y"}, {"id": 1, "text": "z"}], ("1", 0, 2)),
+    ],
+)
+@pytest.mark.parametrize("kind", ["jsonl", "csv"])
+def test_two_texts_of_one_id_are_refused(classifier, tmp_path, rows, told, kind):
+    file = save(tmp_path / f"x.{kind}", [{"id": row.get("id"), "text": row["text"]} for row in rows])
+    id, before, at = told
+    first = 1 if kind == "jsonl" else 2  # after the names of columns
+    expected = (
+        f"line {first + before} has this id, too; give each text an id of its own, or leave out all ids"
+    )
+    refused(classifier, file, f":{first + at}: {id}: {expected}")

@@ -125,9 +125,13 @@ def _header(fields: list[str], path: Path, line: int) -> list[str]:
 
 
 def text_lines(path: Path, how: TableOptions, notes: list[str]) -> Rows:
-    """Yield a text for each line that is not blank."""
+    """Yield a text for each line that is not blank; at the end a note says how many are."""
     encoding, note = find_encoding(path, how.encoding)
     notes += [note] if note else []
+    blank = 0
     for number, line in enumerate(decoded_lines(path, encoding), start=1):
         if line.strip():
             yield number, {TEXT: line.rstrip("\r\n")}
+        else:
+            blank += 1
+    notes += [f"blank lines skipped: {blank}"] if blank else []

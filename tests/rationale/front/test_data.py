@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import numpy as np
+import pandas as pd
 import pytest
 
 import rationale
 from eraser import InputError
 from eraser.load import SAMPLE
+from rationale.front.given import named_dataset
 from tests.helpers.eraser.own_files import FILMS, films, gold, save
 
 
@@ -46,5 +49,32 @@ def test_character_offsets_are_read_as_the_command_reads_them(tmp_path):
 def test_what_does_not_fit_is_refused(tmp_path):
     with pytest.raises(InputError, match=r"expected an option of annotator, .*, form, .* got txet"):
         rationale.load_data(tmp_path / "a.csv", txet="review")
-    with pytest.raises(InputError, match="expected no form for data that are not in such a file, got sample"):
+    with pytest.raises(
+        InputError, match="expected no rationale_form for data that are not in such a file, got sample"
+    ):
         rationale.load_data("sample", rationale_form="marks")
+
+
+def half(texts):
+    return np.full((len(texts), 2), 0.5)
+
+
+def test_evaluate_takes_a_file_for_each_split_as_load_data_does(tmp_path):
+    model = rationale.load(half, labels=["A", "B"])
+    file = save(tmp_path / "films.csv", films(4))
+    of_split = rationale.evaluate(model, {"test": file}, "random").scores
+    loaded = rationale.evaluate(model, rationale.load_data({"test": file}), "random").scores
+    kept = of_split.metric != "cost"
+    pd.testing.assert_frame_equal(of_split[kept], loaded[kept])
+    assert named_dataset({"test": str(file)}, "test").splits == rationale.load_data({"test": file}).splits
+    assert {split: len(found) for split, found in named_dataset(file, "val").splits.items()} == {"val": 4}
+
+
+@pytest.mark.parametrize(("given", "got"), [(5, "5"), ({"test": 5}, "5"), ([1, 2], r"\[1, 2\]")])
+def test_what_is_no_data_is_refused(given, got):
+    message = f"^expected data by name, by path, or as a file for each split, got {got}$"
+    model = rationale.load(half, labels=["A", "B"])
+    for use in (rationale.load_data, lambda data: rationale.evaluate(model, data),
+                lambda data: rationale.trust(model, data)):  # fmt: skip
+        with pytest.raises(InputError, match=message):
+            use(given)
