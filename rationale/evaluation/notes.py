@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from eraser import Dataset
-from eraser.labels import number_of
+from eraser.labels import SEVERAL, number_of
 from rationale.heads import HEADS, REGRESSION, problem_type
 from rationale.settings import EvaluateSettings
 from rationale.text_classifier import TextClassifier
@@ -27,13 +29,25 @@ def told(classifier: TextClassifier, dataset: Dataset, settings: EvaluateSetting
                 "no official predictions: their format knows one label a text",
             )
         case "value":
-            numbers = all(number_of(label) is not None for label in dataset.labels)
-            return (
-                f"the model gives a number, {classifier.labels[0]}: faithfulness is its change, "
-                "no class is compared",
-                *(() if numbers else ("the data set's labels are not numbers: no error is measured",)),
-                "no official predictions: their format knows labels, no numbers",
-            )
+            return ("no official predictions: their format knows labels, no numbers",)
     if classifier.head == "two_classes" and problem_type(classifier.model.config) == REGRESSION:
         return ("the logit of a regression is read as two classes, as the labels given say",)
     return ()
+
+
+def surprises(classifier: TextClassifier, dataset: Dataset) -> tuple[str, ...]:
+    """Return the notes to print as a run begins, as readers may expect the model to read or answer otherwise."""
+    return tuple(_of_a_number(classifier, dataset))
+
+
+def _of_a_number(classifier: TextClassifier, dataset: Dataset) -> Iterator[str]:
+    if HEADS[classifier.head].kind != "value":
+        return
+    labels = dataset.labels
+    name = classifier.labels[0]
+    yield f"the model gives a number, {name}: faithfulness is its change, no class is compared"
+    if any(number_of(label) is None for label in labels):
+        yield "the data set's labels are not numbers: no error is measured"
+    if len(labels) == 2 and all(label and SEVERAL not in label for label in labels):  # noqa: PLR2004 (classes)
+        names = ",".join(labels)
+        yield f"--labels {names} reads the model's logit as two classes, a high one as {labels[1]}"

@@ -17,7 +17,7 @@ from eraser.files.owned import claim
 from eraser.progress import progress
 from eraser.types import Kind
 from rationale.attribution import METHODS, AttributionSettings, codes_of, method_named, refuse_unfit
-from rationale.evaluation.notes import of_units, told
+from rationale.evaluation.notes import of_units, surprises, told
 from rationale.evaluation.pipeline import EvaluationRun, Item, seed_of
 from rationale.evaluation.predictions import Reader
 from rationale.evaluation.savings import ComputeSavings
@@ -77,13 +77,17 @@ def joined(batches: Sequence[Evaluation]) -> Evaluation:
 
 @dataclass(frozen=True)
 class Plan:
-    """A checked run and its examples, computed chunk by chunk; `done`: the folder held it already."""
+    """A checked run and its examples, computed chunk by chunk; `done`: the folder held it already.
+
+    `surprises` are those of its notes that are printed as it begins.
+    """
 
     run: EvaluationRun
     dataset: Dataset
     examples: Sequence[Example]
     notes: tuple[str, ...]
     done: bool = False
+    surprises: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return -(-len(self.examples) // self.run.settings.chunk)
@@ -187,11 +191,12 @@ def plan(  # noqa: PLR0913 (what a run is made of)
         *dataset.notes,
         *note,
         *of_units(settings),
+        *(found := surprises(classifier, dataset)),
         *told(classifier, dataset, settings),
         *left_out,
         *imports.notes,
     )
-    return Plan(run, dataset, examples, notes, done)
+    return Plan(run, dataset, examples, notes, done, found)
 
 
 def _check_settings(settings: EvaluateSettings, imports: Imports) -> None:
