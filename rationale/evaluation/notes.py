@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from eraser import Dataset
+from eraser.errors import short_repr
 from eraser.labels import SEVERAL, number_of
 from rationale.heads import HEADS, REGRESSION, problem_type
 from rationale.settings import EvaluateSettings
@@ -37,7 +38,7 @@ def told(classifier: TextClassifier, dataset: Dataset, settings: EvaluateSetting
 
 def surprises(classifier: TextClassifier, dataset: Dataset) -> tuple[str, ...]:
     """Return the notes to print as a run begins, as readers may expect the model to read or answer otherwise."""
-    return tuple(_of_a_number(classifier, dataset))
+    return (*_of_a_number(classifier, dataset), *_of_an_unread_query(dataset))
 
 
 def _of_a_number(classifier: TextClassifier, dataset: Dataset) -> Iterator[str]:
@@ -51,3 +52,14 @@ def _of_a_number(classifier: TextClassifier, dataset: Dataset) -> Iterator[str]:
     if len(labels) == 2 and all(label and SEVERAL not in label for label in labels):  # noqa: PLR2004 (classes)
         names = ",".join(labels)
         yield f"--labels {names} reads the model's logit as two classes, a high one as {labels[1]}"
+
+
+def _of_an_unread_query(dataset: Dataset) -> Iterator[str]:
+    if dataset.query_matters:
+        return
+    examples = (e for of_split in dataset.splits.values() for e in of_split if not e.is_pair)
+    if query := next((e.query for e in examples if e.query), None):
+        yield (
+            f"the query {short_repr(query)} is the same in all rows, so the model is not given it; if it was "
+            "trained with queries, evaluate data whose rows differ in theirs, or put the query in the texts"
+        )
