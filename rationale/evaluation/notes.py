@@ -37,7 +37,7 @@ def told(classifier: TextClassifier, dataset: Dataset, settings: EvaluateSetting
 
 
 def surprises(classifier: TextClassifier, dataset: Dataset) -> tuple[str, ...]:
-    """Return the notes to print as a run begins, as readers may expect the model to read or answer otherwise."""
+    """Return the notes to print as a run begins: the model reads or answers otherwise than may be meant."""
     return (*_of_a_number(classifier, dataset), *_of_an_unread_query(dataset))
 
 
