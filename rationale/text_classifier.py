@@ -129,9 +129,13 @@ def labelled_as(classifier: AnyT, wanted: Sequence[str], where: str | Path) -> A
     they are those.
 
     Raises:
-        InputError: the data set has labels that the model lacks.
+        InputError: the data set has labels that the model lacks, or the number is called as one of several.
     """
     kind = HEADS[classifier.head].kind
+    if kind == "value" and len(set(wanted)) > 1 and (name := classifier.labels[0]) in wanted:
+        expected = f"two labels for the model's one logit (such as --labels {','.join(sorted(wanted)[:2])})"
+        got = f"one, {name!r}, which is a class of the data set and no name of a number"
+        raise InputError(Fault(expected, got, where))
     if kind == "labels":
         wanted = sorted({x for label in wanted for x in split_labels(label)})
     if kind == "value" or set(wanted) <= set(classifier.labels):

@@ -193,7 +193,7 @@ def _class_faults(inputs: ScorerInputs, settings: ScorerOptions) -> Iterator[Fau
     if faults := gold_label_faults(inputs):
         yield from faults
         return
-    yield from missing(inputs)
+    yield from missing(inputs, " (--skip-invalid scores the rest)")
     yield from unknown_labels(inputs, settings.extra_labels)
     yield from (in_gold := [*extra_in_gold(inputs, settings.extra_labels)])
     of_gold = {fault.got for fault in in_gold}
@@ -239,11 +239,11 @@ def is_predicted(inputs: ScorerInputs, label: str) -> bool:
     return any(prediction.get(LABEL) == label for _, prediction in _of_gold(inputs))
 
 
-def missing(inputs: ScorerInputs) -> Iterator[Fault]:
-    """Yield the annotations without a prediction."""
+def missing(inputs: ScorerInputs, remedy: str = "") -> Iterator[Fault]:
+    """Yield the annotations without a prediction, and what can be done about it."""
     for at, annotation in inputs.placed_gold:
         if annotation["annotation_id"] not in inputs.by_id:
-            message = f"no prediction for this annotation of {inputs.gold_file}"
+            message = f"no prediction for this annotation of {inputs.gold_file}{remedy}"
             yield Fault.of(message, inputs.predictions_file, None, at.id)
 
 

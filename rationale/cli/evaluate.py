@@ -114,6 +114,8 @@ def evaluate_command(  # noqa: PLR0913 (one option each)
     for line in choices.left_out:
         say(line, err=True)
     planned = plan(classifier, loaded, choices.settings, folder, explained, overwrite, imports)
+    for line in planned.surprises:
+        say(f"note: {line}", err=True)
     if planned.done:
         say(f"already done: {folder}; tables and report are written again from its parts", err=True)
     job = replace(

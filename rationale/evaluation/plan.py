@@ -14,15 +14,15 @@ import torch
 from eraser import Dataset, Example, Fault, InputError, Prediction
 from eraser.files.content import content_of_examples
 from eraser.files.owned import claim
-from eraser.labels import number_of
 from eraser.progress import progress
 from eraser.types import Kind
 from rationale.attribution import METHODS, AttributionSettings, codes_of, method_named, refuse_unfit
+from rationale.evaluation.notes import of_units, surprises, told
 from rationale.evaluation.pipeline import EvaluationRun, Item, seed_of
 from rationale.evaluation.predictions import Reader
 from rationale.evaluation.savings import ComputeSavings
 from rationale.explanations.of_run import NO_IMPORTS, Imports, explained_examples
-from rationale.heads import HEADS, REGRESSION, check_explain, problem_type
+from rationale.heads import HEADS, check_explain
 from rationale.inference.capabilities import drops_tokens
 from rationale.settings import THRESHOLD, EvaluateSettings, Unit, as_record
 from rationale.text.windows import words_read
@@ -77,13 +77,17 @@ def joined(batches: Sequence[Evaluation]) -> Evaluation:
 
 @dataclass(frozen=True)
 class Plan:
-    """A checked run and its examples, computed chunk by chunk; `done`: the folder held it already."""
+    """A checked run and its examples, computed chunk by chunk; `done`: the folder held it already.
+
+    `surprises` are those of its notes that are printed as it begins.
+    """
 
     run: EvaluationRun
     dataset: Dataset
     examples: Sequence[Example]
     notes: tuple[str, ...]
     done: bool = False
+    surprises: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return -(-len(self.examples) // self.run.settings.chunk)
@@ -186,12 +190,13 @@ def plan(  # noqa: PLR0913 (what a run is made of)
     notes = (
         *dataset.notes,
         *note,
-        *_of_units(settings),
+        *of_units(settings),
+        *(found := surprises(classifier, dataset)),
         *told(classifier, dataset, settings),
         *left_out,
         *imports.notes,
     )
-    return Plan(run, dataset, examples, notes, done)
+    return Plan(run, dataset, examples, notes, done, found)
 
 
 def _check_settings(settings: EvaluateSettings, imports: Imports) -> None:
@@ -306,14 +311,6 @@ def _depth(classifier: Any) -> int:
     return int(n_layers(classifier)) if drops_tokens(classifier) else 0
 
 
-def _of_units(settings: EvaluateSettings) -> tuple[str, ...]:
-    """Return notes for the reader of a run that picks sentences."""
-    if settings.unit == "word":
-        return ()
-    how = f"a sentence's score is the {settings.sentence_score} of its words'"
-    return (f"whole sentences are picked and removed, and budgets and shares count them; {how}",)
-
-
 def _human_share(dataset: Dataset, split: str, unit: Unit) -> tuple[float, tuple[str, ...]]:
     """Return the mean human share on train (else val, else the split), and a note that says so."""
     of = "" if unit == "word" else " of sentences"
@@ -321,25 +318,3 @@ def _human_share(dataset: Dataset, split: str, unit: Unit) -> tuple[float, tuple
         if name in dataset.splits and not np.isnan(share := dataset.human_share(name, unit == "sentence")):
             return share, (f"budget ratio: mean human share {share:.4f}{of} on {name}",)
     return 0.2, ("budget ratio: 0.2, as no split has human evidence",)
-
-
-def told(classifier: TextClassifier, dataset: Dataset, settings: EvaluateSettings) -> tuple[str, ...]:
-    """Return notes for the reader where answers are not one class of several logits."""
-    match HEADS[classifier.head].kind:
-        case "labels":
-            return (
-                f"multi-label: each label above {settings.threshold:g} is said; agreement and budget gold "
-                "are of texts to which annotators gave the explained label",
-                "no official predictions: their format knows one label a text",
-            )
-        case "value":
-            numbers = all(number_of(label) is not None for label in dataset.labels)
-            return (
-                f"the model gives a number, {classifier.labels[0]}: faithfulness is its change, "
-                "no class is compared",
-                *(() if numbers else ("the data set's labels are not numbers: no error is measured",)),
-                "no official predictions: their format knows labels, no numbers",
-            )
-    if classifier.head == "two_classes" and problem_type(classifier.model.config) == REGRESSION:
-        return ("the logit of a regression is read as two classes, as the labels given say",)
-    return ()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from eraser.errors import Fault, InputError
+from eraser.errors import Fault, InputError, short_repr
 from rationale.cli.options import AsJson
 from rationale.process.terminal import digits, say, say_next
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from rationale.onnx import Answer, OnnxModel
 
 ENDING = ".onnx"
+TEXT = "text"  # the column of a table
 Exported = Annotated[
     Path | None,
     typer.Option(
@@ -32,7 +33,11 @@ def predict_command(
     texts: Annotated[list[str] | None, typer.Argument(help="Texts; or give --file.")] = None,
     model: Exported = None,
     file: Annotated[
-        Path | None, typer.Option(help="TXT file with one text per line; - reads standard input.")
+        Path | None,
+        typer.Option(
+            help="TXT file with one text per line, or a CSV, TSV, Excel, JSON, JSONL or Parquet file with a "
+            "column text; - reads lines of standard input."
+        ),
     ] = None,
     threads: TextThreads = 1,
     as_json: AsJson = False,
@@ -41,9 +46,16 @@ def predict_command(
     if bool(texts) == (file is not None):
         raise InputError(Fault("texts, or a --file of them", "both" if texts else "neither"))
     loaded = open_model(model, threads)
-    for place, text in _lines(file) if file is not None else enumerate(texts or (), start=1):
+    n_blank = 0
+    for place, text in enumerate(texts or (), start=1) if file is None else _texts_of(file):
+        if file is not None and not text:
+            n_blank += 1
+            continue
         answer = _answer(loaded, text, file, place)
-        say(json.dumps(_record(answer), ensure_ascii=False) if as_json else _line(answer))
+        record = _record(answer) if file is None else {"line": place} | _record(answer)
+        say(json.dumps(record, ensure_ascii=False) if as_json else _line(answer))
+    if n_blank:
+        say(f"note: lines without a text, which have no answer: {n_blank}", err=True)
     if not as_json:
         say_next("serve", *(() if model is None else ("--model", model)))
 
@@ -62,26 +74,47 @@ def open_model(path: Path | None, threads: int) -> OnnxModel:
     return rationale.onnx.load(path, threads=threads)
 
 
-def _lines(file: Path) -> Iterator[tuple[int, str]]:
-    """Yield the number and text of each line that is not empty."""
+def _texts_of(file: Path) -> Iterator[tuple[int, str]]:
+    """Yield the number and text of each line, or of each row of a table; blank ones are empty."""
+    from eraser.data.custom.tables import LABELLED
     from eraser.files.bounds import lines_of, regular
-
-    def texts(lines: Iterable[bytes]) -> Iterator[tuple[int, str]]:
-        for number, line in enumerate(lines, start=1):
-            try:
-                text = line.decode("utf-8-sig" if number == 1 else "utf-8").strip()
-            except UnicodeDecodeError as error:
-                raise InputError(Fault("UTF-8", error.reason, file, number)) from None
-            if text:
-                yield number, text
 
     if str(file) == "-":
         if sys.stdin is None:
             raise InputError(Fault("texts on standard input", "a closed one", file))
-        yield from texts(lines_of(sys.stdin.buffer, file))
-        return
-    with regular(file) as opened:
-        yield from texts(lines_of(opened, file))
+        yield from _lines(file, lines_of(sys.stdin.buffer, file))
+    elif file.suffix.lower() in LABELLED:
+        yield from _rows(file)
+    else:
+        with regular(file) as opened:
+            yield from _lines(file, lines_of(opened, file))
+
+
+def _lines(file: Path, lines: Iterable[bytes]) -> Iterator[tuple[int, str]]:
+    for number, line in enumerate(lines, start=1):
+        try:
+            yield number, line.decode("utf-8-sig" if number == 1 else "utf-8").strip()
+        except UnicodeDecodeError as error:
+            raise InputError(Fault("UTF-8", error.reason, file, number)) from None
+
+
+def _rows(file: Path) -> Iterator[tuple[int, str]]:
+    from eraser.data.custom.tables import rows_of
+
+    notes: list[str] = []
+    for row in rows_of(file, notes=notes):
+        while notes:
+            say(f"note: {notes.pop(0)}", err=True)
+        if isinstance(row, Fault):
+            raise InputError(row)
+        line, cells = row
+        if TEXT not in cells:
+            expected = f"a column {TEXT!r} (or a .txt file with one text per line)"
+            raise InputError(Fault(expected, short_repr(sorted(cells), 200), file, line))
+        text = "" if cells[TEXT] is None else cells[TEXT]
+        if not isinstance(text, str):
+            raise InputError(Fault(f"a string in column {TEXT!r}", short_repr(text), file, line))
+        yield line, text.strip()
 
 
 def _answer(model: OnnxModel, text: str, file: Path | None, place: int) -> Answer:

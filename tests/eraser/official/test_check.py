@@ -70,7 +70,7 @@ def test_repeated_id_and_missing_prediction():
     said = [prediction("a", **labels(**{THRESHOLDED: ...})) for _ in range(2)]
     assert text(check(said).faults) == [
         "predictions:2: a: duplicate annotation_id, first on line 1",
-        "predictions: b: no prediction for this annotation of gold",
+        "predictions: b: no prediction for this annotation of gold (--skip-invalid scores the rest)",
     ]
 
 

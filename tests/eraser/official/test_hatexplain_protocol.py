@@ -208,7 +208,7 @@ def test_posts_of_which_none_is_toxic():
 
 
 def test_toxic_posts_without_a_prediction():
-    message = "predictions: p1: no prediction for this annotation of gold"
+    message = "predictions: p1: no prediction for this annotation of gold (--skip-invalid scores the rest)"
     refused(message, [EIGHT, post("p1", 3, (0, 1))], said("p0", BEST))
     refused("predictions: no predictions", [EIGHT])
 

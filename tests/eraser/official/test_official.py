@@ -50,7 +50,8 @@ REFUSED = {
     "predictions",
     "all_zero_length_predictions": "{p}:1: a1: all predicted spans are empty (1:1, …)",
     "no_instances": "{p}: no predictions",
-    "missing_instances_with_classification": "{p}: a2: no prediction for this annotation of {g}",
+    "missing_instances_with_classification": "{p}: a2: no prediction for this annotation of {g} "
+    "(--skip-invalid scores the rest)",
     "unknown_document": "{p}:1: a1: expected a docid of the data set, got 'nope'",
     "duplicate_annotation_id": "{p}:8: a1: duplicate annotation_id, first on line 1",
     "soft_wrong_length": "{p}:1: a1: expected 20 soft_rationale_predictions, one for each token of d1, "

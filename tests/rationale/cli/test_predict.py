@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from rationale.onnx.model import load_file
+from tests.helpers.eraser.own_files import save
 from tests.helpers.made_graph import made_file
 
 
@@ -96,3 +97,33 @@ def test_serve_refuses_limits_that_let_nothing_in(rationale, made):
     code, _, err = rationale("serve", "--model", made, "--max-texts", "0", "--threads", "-1")
     lines = ["error: expected max_texts above 0, got 0", "error: expected threads above 0, got -1"]
     assert (code, err.splitlines()) == (2, lines)
+
+
+@pytest.mark.parametrize("kind", ["csv", "tsv", "json", "jsonl", "parquet", "xlsx"])
+def test_of_a_table_the_column_of_texts_is_read_and_answers_say_their_lines(rationale, made, tmp_path, kind):
+    rows = [{"label": "POS", "text": "a warm film, said\nmany"}, {"label": "NEG", "text": "a dull film ."}]
+    path = save(tmp_path / f"x.{kind}", rows)
+    code, out, _ = rationale("predict", "--model", made, "--json", "--file", path)
+    found = [json.loads(line) for line in out.splitlines()]
+    lines = {"csv": [2, 4], "tsv": [2, 4], "json": [2, 6], "xlsx": [2, 3]}.get(kind, [1, 2])
+    assert (code, [row["line"] for row in found]) == (0, lines)
+    answers = load_file(made).predict([row["text"] for row in rows])
+    assert [row["scores"] for row in found] == [answer.scores for answer in answers]
+
+
+def test_answers_to_lines_can_be_matched_where_some_are_blank(rationale, made, tmp_path):
+    (tmp_path / "x.txt").write_text("a warm film\n\n \na film\n")
+    _, out, err = rationale("predict", "--model", made, "--json", "--file", tmp_path / "x.txt")
+    assert [json.loads(line)["line"] for line in out.splitlines()] == [1, 4]
+    assert err == "note: lines without a text, which have no answer: 2\n"
+
+
+def test_a_table_without_texts_is_refused_with_what_predict_reads(rationale, made, tmp_path):
+    path = save(tmp_path / "x.csv", [{"review": "a warm film", "label": "POS"}])
+    code, out, err = rationale("predict", "--model", made, "--file", path)
+    assert (code, out) == (2, "")
+    expected = "expected a column 'text' (or a .txt file with one text per line), got ['label', 'review']"
+    assert err == f"error: {path}:2: {expected}\n"
+    save(path := tmp_path / "x.jsonl", [{"text": 3}])
+    _, _, err = rationale("predict", "--model", made, "--file", path)
+    assert err == f"error: {path}:1: expected a string in column 'text', got 3\n"

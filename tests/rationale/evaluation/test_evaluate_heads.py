@@ -295,6 +295,34 @@ def test_a_regression_read_as_two_classes_says_so(folders, shorter, tmp_path):
     assert not any("logit" in note for note in plan(one, shorter, SETTINGS, tmp_path / "one").notes)
 
 
+def test_a_logit_that_is_read_as_a_number_is_told_at_once_with_what_makes_it_two_classes(
+    rationale, folders, shorter, tmp_path
+):
+    rows = [{"text": f"film {i}", "label": "NEG" if i % 2 else "POS"} for i in range(4)]
+    (tmp_path / "x.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    asked = ("evaluate", "--data", "x.jsonl", "--model", folders / "one", "--methods", "random", "--out")
+    code, _, err = rationale(*asked, "run")
+    told = (
+        "the model gives a number, value: faithfulness is its change, no class is compared",
+        "the data set's labels are not numbers: no error is measured",
+        "--labels NEG,POS reads the model's logit as two classes, a high one as POS",
+    )
+    assert code == 0
+    summary = (tmp_path / "run" / "summary.md").read_text(encoding="utf-8")
+    for line in told:
+        assert f"note: {line}\n" in err
+        assert line in summary
+    code, _, err = rationale(*asked, "two", "--labels", "NEG,POS")
+    assert code == 0
+    assert "reads the model's logit" not in err
+    code, _, err = rationale(*asked, "wrong", "--labels", "NEG")
+    assert code != 0
+    assert (
+        "expected two labels for the model's one logit (such as --labels NEG,POS), got one, 'NEG', which is "
+        "a class of the data set and no name of a number"
+    ) in err
+
+
 # ── commands ────────────────────────────────────────────────────────────────────────────────────────────
 
 

@@ -163,6 +163,23 @@ def test_no_query_to_explain_is_refused(classifier, sample, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+def test_a_query_that_no_model_is_given_is_told_in_the_terminal_and_in_the_run(
+    rationale, model_folder, tmp_path
+):
+    rows = [{"text": f"film {i}", "label": "NEG" if i % 2 else "POS", "query": "dull ?"} for i in range(4)]
+    told = "the query 'dull ?' is the same in all rows, so the model is not given it"
+    for name, last in (("alike", "dull ?"), ("differ", "warm ?")):
+        rows[-1]["query"] = last
+        write_lines(tmp_path / f"{name}.jsonl", rows)
+        code, _, err = rationale(
+            "evaluate", "--data", tmp_path / f"{name}.jsonl", "--model", model_folder, "--methods", "random",
+            "--out", tmp_path / name,
+        )  # fmt: skip
+        assert code == 0
+        assert (told in err) == (name == "alike")
+        assert (told in (tmp_path / name / "summary.md").read_text(encoding="utf-8")) == (name == "alike")
+
+
 def test_a_run_that_does_not_ask_for_it_is_called_as_before(classifier, asked, tmp_path):
     assert "explain_query" not in as_record(SETTINGS)
     assert as_record(replace(SETTINGS, explain_query=True))["explain_query"] is True
