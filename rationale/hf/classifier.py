@@ -241,6 +241,8 @@ def classifier_of(  # noqa: PLR0913 (as load_classifier)
     Raises:
         InputError: model, tokenizer and labels do not fit each other.
     """
+    if max_length is not None and type(max_length) is not int:
+        raise InputError(Fault("max_length as a whole number", short_repr(max_length), path))
     check_tokenizer(tokenizer, model, path)
     if has_dial(model):
         model.check_thresholds(path)
