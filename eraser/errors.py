@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
+from types import NoneType, UnionType
+from typing import Any, get_args, get_origin, get_type_hints
 
 # what a terminal would obey instead of showing: controls, direction marks, separators, lone surrogates
 CONTROLS = re.compile("[\0-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -152,6 +154,46 @@ def short_repr(value: object, limit: int = 60) -> str:
     """Return `value` for an error message: quoted, on one line, cut at `limit` characters."""
     text = repr(value)
     return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+NAMED = {int: "a whole number", float: "a number", str: "a text", bool: "True or False"}
+
+
+def check_types(settings: Any) -> None:
+    """Refuse settings of another type than the fields of their dataclass; only fields with a default count.
+
+    Raises:
+        InputError: a fault for each.
+    """
+    hints, faults = get_type_hints(type(settings)), list[Fault]()
+    for field in fields(settings):
+        value, hint = getattr(settings, field.name), hints[field.name]
+        if field.default is not MISSING and value != field.default and not _is(value, hint):
+            faults.append(Fault(f"{field.name} as {_named(hint)}", short_repr(value)))
+    if faults:
+        raise InputError(*faults)
+
+
+def _is(value: Any, hint: Any) -> bool:
+    """Return whether a value is of a type of NAMED, of several, or a list of one; True of all other types."""
+    if isinstance(hint, UnionType):
+        return any(_is(value, one) for one in get_args(hint))
+    if get_origin(hint) is tuple:
+        return isinstance(value, list | tuple) and all(_is(one, get_args(hint)[0]) for one in value)
+    if hint is NoneType:
+        return value is None
+    if hint in (int, float) and isinstance(value, bool):
+        return False
+    return not isinstance(hint, type) or isinstance(value, (int, float) if hint is float else hint)
+
+
+def _named(hint: Any) -> str:
+    """Return a type of NAMED, of several or a list of one in words."""
+    if isinstance(hint, UnionType):
+        return " or ".join(_named(one) for one in get_args(hint))
+    if get_origin(hint) is tuple:
+        return f"a list, each {_named(get_args(hint)[0])}"
+    return "None" if hint is NoneType else NAMED.get(hint, str(hint))
 
 
 def first_line(error: Exception) -> str:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from eraser import Text
+from eraser import Fault, InputError, Text
+from eraser.errors import short_repr
 from eraser.types import Floats, Kind
 from eraser.words import Spans, WordCutter, cutter_for, gaps
 from rationale.attribution import METHODS, AttributionInput, attribute, check_method, usual
@@ -119,7 +120,14 @@ def explain(  # noqa: PLR0913 (what may be asked)
         threshold: above which a multi-label model's labels are said.
         words: what cuts the text into words, see `eraser.words.cut_words`; default `punctuation`, or
             `characters` for a text without spaces between words.
+
+    Raises:
+        InputError: the method, the target or the seed cannot be used, or the text has no words.
     """
+    if not isinstance(target, str | None):
+        raise InputError(Fault("target as the name of a label", short_repr(target)))
+    if type(seed) is not int or seed < 0:
+        raise InputError(Fault("a seed of at least 0", short_repr(seed)))
     name = method or ("leave_one_out" if classifier.opaque else "integrated_gradients")
     check_method(classifier, name)
     kind, labels = HEADS[classifier.head].kind, classifier.labels

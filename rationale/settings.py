@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, TypeVar, get_args
 
 from eraser import Fault, InputError
+from eraser.errors import check_types
 from eraser.types import Kind
 from eraser.words import CUTTERS, WordCutter
 from rationale.budgets import Budget, parse_budget
@@ -82,6 +83,9 @@ class AttributionSettings:
     shap_samples: int = setting(500, "Coalitions per window of kernel SHAP.")
     occlusion_words: int = setting(3, "Width in words of the sliding window of occlusion.")
     replace: ErasureMode = setting("delete", "How words are removed from a text: deleted, or masked.")
+
+    def __post_init__(self) -> None:
+        check_types(self)
 
     def faults(self) -> list[Fault]:
         """Return what is wrong with the settings."""
@@ -262,6 +266,8 @@ class StreamSettings(AttributionSettings):
             faults.append(Fault("at least one method", "none"))
         if self.words not in (None, *CUTTERS):
             faults.append(Fault(f"words cut by {', '.join(CUTTERS)}", repr(self.words)))
+        if self.seed < 0:
+            faults.append(Fault("a seed of at least 0", str(self.seed)))
         if self.chunk < 1:
             faults.append(Fault("a chunk of at least 1 text", str(self.chunk)))
         if self.explain_query and self.query is None:

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from eraser import Dataset, Fault, InputError
+from eraser.errors import check_types
 from eraser.metrics.table import compare, measure_labels, score
 from eraser.progress import progress
 from eraser.types import Floats
@@ -37,6 +38,9 @@ class SpeedSettings:
     batch_size: int = 32
     rounds: int = 3
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        check_types(self)
 
     def check(self) -> None:
         """Refuse what cannot be measured."""

@@ -175,7 +175,7 @@ def absolute(path: str) -> str:
 
 def label_names(text: str | None) -> tuple[str, ...] | None:
     """Return the comma-separated names of an option."""
-    return tuple(text.split(",")) if text else None
+    return tuple(name.strip() for name in text.split(",")) if text else None
 
 
 def use_threads(threads: int | None) -> None:

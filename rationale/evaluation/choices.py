@@ -63,7 +63,7 @@ def suited(
     if not isinstance(methods, str):
         return tuple(methods), ()
     if methods not in (ALL, DEFAULT):
-        return tuple(methods.split(",")), ()
+        return tuple(name.strip() for name in methods.split(",")), ()
     drops = drops_tokens(classifier)
     taught = has_rationale_head(classifier)
     every = [n for n, m in METHODS.items() if (drops or not m.adaptive) and (taught or not m.taught)]

@@ -22,12 +22,15 @@ from eraser.words import WordCutter
 from rationale import explanation
 from rationale.budgets import top_words
 from rationale.explanation import Explanation
-from rationale.front.texts import texts_of
+from rationale.front.texts import strings_of, texts_of
 from rationale.text.pairs import Pair, pair_of
 from rationale.text_classifier import TextClassifier
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+OF_MODELS = ("max_length", "long_texts", "device", "precision")  # what a model is loaded with
+OF_FUNCTIONS = ("kind", "mask", "batch_size", "version")  # and a function
 
 
 def load(model: Any = None, *, labels: Sequence[str] | None = None, **how: Any) -> TextClassifier:
@@ -46,6 +49,7 @@ def load(model: Any = None, *, labels: Sequence[str] | None = None, **how: Any) 
         InputError: it cannot be read, its parts do not fit each other, or it is none of the above.
     """
     if model is None or isinstance(model, str | Path):
+        _refuse_unknown(how, (*OF_MODELS, "mask"))
         return _named(model, labels, how)
     parts: Any = (
         model if isinstance(model, tuple) else [getattr(model, n, None) for n in ("model", "tokenizer")]
@@ -54,6 +58,7 @@ def load(model: Any = None, *, labels: Sequence[str] | None = None, **how: Any) 
         from rationale.hf.classifier import classifier_of, frozen_view
 
         inner, tokenizer = parts
+        _refuse_unknown(how, OF_MODELS)
         return classifier_of(frozen_view(inner), tokenizer, type(inner).__name__, labels=labels, **how)
     function = getattr(model, "predict_proba", model)
     if not callable(function) or hasattr(model, "config"):  # a model without its tokenizer
@@ -61,10 +66,17 @@ def load(model: Any = None, *, labels: Sequence[str] | None = None, **how: Any) 
         raise InputError(Fault(expected, short_repr(model)))
     from rationale.blackbox import from_callable
 
+    _refuse_unknown(how, OF_FUNCTIONS)
     names = [str(c) for c in getattr(model, "classes_", ())] if labels is None else list(labels)
     if not names:
         raise InputError(Fault.of("a function needs labels=[…], the names of its outputs in order"))
     return from_callable(function, names, **how)
+
+
+def _refuse_unknown(how: Mapping[str, Any], known: Sequence[str]) -> None:
+    """Refuse options that such a model has not."""
+    if unknown := [name for name in how if name not in known]:
+        raise InputError(*(Fault(f"an option of {', '.join(known)}", short_repr(name)) for name in unknown))
 
 
 def _named(model: str | Path | None, labels: Sequence[str] | None, how: dict[str, Any]) -> TextClassifier:
@@ -177,7 +189,7 @@ def explain(
     """
     classifier = model if hasattr(model, "encoder") and hasattr(model, "head") else load(model)
     given = texts_of(texts)
-    asked = (methods,) if isinstance(methods, str) or methods is None else tuple(methods)
+    asked = (None,) if methods is None else strings_of("methods", methods)
     if not given or not asked:
         raise InputError(Fault("at least one text and one method", f"{len(given)} and {len(asked)}"))
     found: list[tuple[Explanation, ...]] = []

@@ -28,8 +28,10 @@ from rationale.evaluation.plan import Plan, plan
 from rationale.explanations.of_run import Given, Missing, read_imports
 from rationale.front import tables
 from rationale.front.by_layer import ranking_by_layer, ranking_figure
-from rationale.front.given import OF_MODELS, known_settings, loaded, name_of, named_dataset
+from rationale.front.explanations import OF_MODELS
+from rationale.front.given import known_settings, loaded, name_of, named_dataset
 from rationale.front.notable import ShownExamples, examples_of
+from rationale.front.texts import strings_of
 from rationale.hf.memory import keep_freed_memory
 from rationale.report.annotators import annotator_tables, has_annotators_or_groups
 from rationale.report.figures import FIGURES
@@ -275,6 +277,7 @@ def evaluate(  # noqa: PLR0913 (a setting each)
         InputError: something does not fit, a fault each.
     """
     keep_freed_memory()
+    methods = methods if isinstance(methods, str) else strings_of("methods", methods)
     how = {name: settings.pop(name) for name in OF_MODELS if name in settings}
     classifier, read = loaded(model, labels, how)
     explained = None if dense is None else loaded(dense, labels, how)[0]
@@ -285,7 +288,7 @@ def evaluate(  # noqa: PLR0913 (a setting each)
         "model": name_of(model),
         "dense": None if dense is None else name_of(dense),
     }
-    budgets = (budget,) if isinstance(budget, str) else budget
+    budgets = strings_of("budget", budget)
     asked, imports = (
         EvaluateSettings(**known_settings(given)),
         read_imports(explanations, explanations_missing),

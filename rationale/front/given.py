@@ -14,8 +14,6 @@ from rationale.front.explanations import load
 from rationale.settings import EvaluateSettings
 from rationale.text_classifier import TextClassifier
 
-OF_MODELS = ("max_length", "long_texts", "device", "precision")  # settings that a model is loaded with
-
 
 def loaded(
     model: Any, labels: Sequence[str] | None, how: dict[str, Any]

@@ -11,7 +11,9 @@ from typing import Any
 from eraser import Dataset
 from rationale.evaluation.choices import DEFAULT, choose
 from rationale.explanations.of_run import Given, Missing, read_imports
-from rationale.front.given import OF_MODELS, known_settings, loaded, name_of, named_dataset
+from rationale.front.explanations import OF_MODELS
+from rationale.front.given import known_settings, loaded, name_of, named_dataset
+from rationale.front.texts import strings_of
 from rationale.hf.memory import keep_freed_memory
 from rationale.settings import EvaluateSettings
 from rationale.trusting.believe import BUDGET, believe
@@ -59,6 +61,7 @@ def trust(  # noqa: PLR0913 (a setting each)
         InputError: something does not fit, a fault each.
     """
     keep_freed_memory()
+    methods = methods if isinstance(methods, str) else strings_of("methods", methods)
     names = names_of(tests)
     asked = TrustSettings(**{n: settings.pop(n) for n in OF_TESTS & settings.keys()})
     explain, split = settings.pop("explain", None), settings.pop("split", "test")
@@ -69,7 +72,7 @@ def trust(  # noqa: PLR0913 (a setting each)
     data = dataset if isinstance(dataset, Dataset) else named_dataset(dataset, split)
     given = {"split": split, **read, **settings, "dataset": data.name, "model": name_of(model)}
     given |= {"dense": None if dense is None else name_of(dense)}
-    budgets = (budget,) if isinstance(budget, str) else budget
+    budgets = strings_of("budget", budget)
     imports = read_imports(explanations, explanations_missing)
     evaluate = EvaluateSettings(**known_settings(given))
     choices = choose(evaluate, classifier, explained, methods, budgets, explain, imports)

@@ -33,7 +33,14 @@ from rationale.hf.adapters import adapter_folder, load_adapter, tokenizer_place
 from rationale.hf.card import write_card
 from rationale.hf.device import pick_device, round_matrices, use_bf16, where_it_runs
 from rationale.hf.folder_checks import TRAINING_RECORD as TRAINING_RECORD
-from rationale.hf.folder_checks import check_answer, check_folder, first_line, read_config, read_object
+from rationale.hf.folder_checks import (
+    check_answer,
+    check_folder,
+    first_line,
+    new_head,
+    read_config,
+    read_object,
+)
 from rationale.hf.identity import fingerprint
 from rationale.hf.positions import longest, read_at_once
 from rationale.hf.rationale_head import RationaleHead, load_head
@@ -187,15 +194,13 @@ def load_model(path: str | Path, **config: Any) -> tuple[PreTrainedModel, set[st
         raise InputError(
             Fault.of(f"cannot load a model with safetensors: {first_line(error)}", path)
         ) from None
-    for name, stored, described in sorted(info["mismatched_keys"]):
-        expected = f"{name} of shape {list(described)}, as config.json says"
-        raise InputError(Fault(expected, str(list(stored)), path))
+    new = new_head(path, config, info["mismatched_keys"])
     if unused := sorted(name for name in info["unexpected_keys"] if LAYER.search(name)):
         raise InputError(Fault.of(f"config.json has no place for the stored weights {unused[0]}", path))
     if asked not in (None, now := model.config._attn_implementation):
         note(f"{path}: attention runs as {now}; {asked}, which it asks for, is not here or not for float32")
     settle(model)
-    return model, set(info["missing_keys"])
+    return model, {*info["missing_keys"], *new}
 
 
 def load_classifier(
@@ -255,6 +260,8 @@ def classifier_of(  # noqa: PLR0913 (as load_classifier)
     for name, value, choices in (("precision", precision, Precision), ("long_texts", long_texts, LongTexts)):
         if value not in get_args(choices):
             raise InputError(Fault(f"a {name} of {', '.join(get_args(choices))}", short_repr(value)))
+    if type(max_length) not in (int, type(None)):
+        raise InputError(Fault("max_length as a whole number", short_repr(max_length), path))
     check_tokenizer(tokenizer, model, path)
     if has_dial(model):
         model.check_thresholds(path)
@@ -312,7 +319,7 @@ def read_settings(path: str | Path) -> dict[str, Any]:
 def new_classifier(
     path: str | Path, labels: Sequence[str]
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    """Load a pretrained encoder to train; its head is new unless it has one with that number of labels.
+    """Load a pretrained model to train; its head is new unless it has one with that number of labels.
 
     It will predict one class, whatever it predicted before.
     """

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from threading import get_ident
@@ -36,6 +36,7 @@ from eraser.errors import first_line as first_line
 from eraser.errors import short_repr
 from eraser.files.bounds import regular
 from eraser.files.owned import EDITABLE, content_of
+from rationale.text.reading import note
 
 CONFIG, WEIGHTS, INDEX = "config.json", "model.safetensors", "model.safetensors.index.json"
 TRAINING_RECORD = "rationale.json"  # beside the weights: how the model was trained and reads
@@ -48,6 +49,7 @@ SPARE = 2**22  # weights that may be new beside the stored ones: a head, a few b
 PARTS, SPARE_PARTS = 8, 2000  # modules and weights there may be for one that is stored, and beside them
 BYTES = 2**26  # of a JSON file: far above any configuration's or index's
 Shapes = dict[str, tuple[int, ...]]
+Differing = tuple[str, tuple[int, ...], tuple[int, ...]]  # a weight, its shapes as stored and as described
 
 
 def check_folder(path: Path, changes: Mapping[str, Any]) -> None:
@@ -251,6 +253,23 @@ def read_config(path: str | Path, changes: Mapping[str, Any]) -> tuple[PreTraine
     if asked != "eager":
         config._attn_implementation = None
     return config, asked
+
+
+def new_head(path: str | Path, config: Mapping[str, Any], differ: Collection[Differing]) -> set[str]:
+    """Return the weights of a head that is made anew, as it is to give another number of logits, and note it.
+
+    Raises:
+        InputError: other weights differ from the configuration.
+    """
+    if not differ:
+        return set()
+    has, wanted = read_config(path, {})[0].num_labels, config.get("num_labels")
+    for name, stored, described in sorted(differ):
+        if (stored[:1], described[:1], stored[1:]) != ((has,), (wanted,), described[1:]):
+            expected = f"{name} of shape {list(described)}, as config.json says"
+            raise InputError(Fault(expected, str(list(stored)), path))
+    note(f"{path}: its head has {has} outputs; it is made anew, untrained, with {wanted}")
+    return {name for name, _, _ in differ}
 
 
 def _refuse_giant(path: Path, changes: Mapping[str, Any], shapes: Shapes) -> None:

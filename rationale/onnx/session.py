@@ -155,8 +155,11 @@ def _ended_after(seconds: float) -> Iterator[Any]:
 
 def _check_size(path: Path) -> None:
     """Refuse anything but a regular file, and files larger than any ONNX file."""
-    with regular(path) as file:
-        size = file.seek(0, 2)
+    try:
+        with regular(path) as file:
+            size = file.seek(0, 2)
+    except IsADirectoryError:
+        raise InputError(Fault("the file of an exported model", "a folder", path)) from None
     if size > MOST:
         raise InputError(Fault.of(f"the file is larger than {MOST} bytes", path))
 

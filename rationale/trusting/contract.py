@@ -9,6 +9,7 @@ from math import isnan, nan
 from typing import Any, Literal, Self, get_args
 
 from eraser import Fault, InputError
+from eraser.errors import check_types
 from eraser.metrics.bootstrap import Estimate
 from rationale.settings import setting
 
@@ -29,6 +30,9 @@ class TrustSettings:
     )
     level: float = setting(0.05, "Level of significance, after the correction over methods.")
     epochs: int = setting(3, "Epochs of the copy of the model that is trained on shuffled labels.")
+
+    def __post_init__(self) -> None:
+        check_types(self)
 
     def check(self) -> None:
         """Refuse what cannot be carried out, all at once."""

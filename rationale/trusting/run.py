@@ -18,7 +18,8 @@ def names_of(asked: str | Sequence[str] | None) -> tuple[str, ...]:
     Raises:
         InputError: there is none of that name.
     """
-    names = tuple(TESTS) if asked is None else tuple(asked.split(",") if isinstance(asked, str) else asked)
+    given = map(str.strip, asked.split(",")) if isinstance(asked, str) else asked
+    names = tuple(TESTS if given is None else given)
     if unknown := [name for name in names if name not in TESTS]:
         raise InputError(*(Fault(f"a test of {', '.join(TESTS)}", repr(name)) for name in unknown))
     return tuple(dict.fromkeys(names))

@@ -56,3 +56,17 @@ def test_what_cannot_be_explained_is_one_line(rationale, model_folder, asked, li
     code, out, err = rationale("explain", *asked, "--model", model_folder)
     assert (code, out, len(err.splitlines())) == (2, "", 1)
     assert line in err
+
+
+def test_spaces_around_names_are_no_part_of_them(rationale, model_folder):
+    spaced = rationale("explain", TEXT, "--model", model_folder, "--methods", "random, position",
+                       "--labels", "bad, good")  # fmt: skip
+    close = rationale("explain", TEXT, "--model", model_folder, "--methods", "random,position",
+                      "--labels", "bad,good")  # fmt: skip
+    assert spaced == close
+    assert (spaced[0], spaced[1].splitlines()[1].split()) == (0, ["word", "random", "position"])
+
+
+def test_a_seed_below_zero_is_refused_in_one_line(rationale, model_folder):
+    code, _, err = rationale("explain", TEXT, "--model", model_folder, "--seed", -1, "--methods", "random")
+    assert (code != 0, err) == (True, "error: expected a seed of at least 0, got -1\n")

@@ -22,6 +22,7 @@ from eraser import InputError
 from rationale.hf import adapters
 from rationale.hf.classifier import load_classifier, new_classifier
 from rationale.hf.folder_checks import _at_most, _parts, _refuse_sizes, _TooManyParts
+from tests.conftest import tiny_model
 from tests.helpers.families.tiny import save_family
 
 GIANT = 2 * 2**30  # bytes that may be asked for beyond what there is: far less than what these sizes ask
@@ -342,3 +343,19 @@ def test_a_model_that_could_read_hardly_a_word_is_refused(model_folder, file, ke
     path.write_text(json.dumps(record | {key: value}))
     with pytest.raises(InputError, match=re.escape(message)):
         load_classifier(model_folder, device="cpu")
+
+
+def test_a_classifier_of_other_classes_can_be_trained_on_with_a_new_head(tmp_path, tokenizer, capsys):
+    tiny_model("bert", tokenizer, ("a", "b", "c")).save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    model, _ = new_classifier(tmp_path, ("NEG", "POS"))
+    told = f"note: {tmp_path}: its head has 3 outputs; it is made anew, untrained, with 2\n"
+    assert capsys.readouterr().err == told
+    assert (model.num_labels, model.classifier.weight.shape) == (2, (2, 32))
+    stored = load_file(tmp_path / "model.safetensors")["bert.embeddings.word_embeddings.weight"]
+    assert model.bert.embeddings.word_embeddings.weight.equal(stored)
+    new_classifier(tmp_path, ("x", "y", "z"))
+    assert capsys.readouterr().err == ""
+    change(tmp_path, intermediate_size=49)
+    with pytest.raises(InputError, match=r"expected bert\..*intermediate.* of shape \[49\], as config"):
+        new_classifier(tmp_path, ("NEG", "POS"))
