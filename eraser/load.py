@@ -86,7 +86,7 @@ def _of_file(path: Path, name: str, split: str, how: ImportOptions) -> Dataset:
         raise InputError(Fault(expected, f"a {path.suffix} file, which has no labels", path))
     if split not in SPLITS:
         raise InputError(Fault(f"a split of {', '.join(SPLITS)} to read the file as", repr(split), path))
-    found = read_custom(name, {split: path}, how)
+    found = read_custom(name, {split: path}, how, least_labels=1)
     bare = not any(e.gold for e in found.splits[split])
     return replace(found, source=str(path), notes=(*found.notes, *((NO_RATIONALES,) if bare else ())))
 

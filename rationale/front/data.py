@@ -42,7 +42,8 @@ def load_data(place: str | Path | Mapping[str, str | Path] = "sample", **how: An
     if files:
         columns = ColumnNames(**{name: how[name] for name in how.keys() & COLUMNS})
         options = ImportOptions(columns, **{name: how[name] for name in how.keys() & OPTIONS})
-        return read_custom(next(iter(files.values())).stem, files, options)
+        least = 1 if len(files) == 1 and WHOLE not in files else 2  # one split is to measure a model
+        return read_custom(next(iter(files.values())).stem, files, options, least)
     if how:
         raise InputError(Fault(f"no {', '.join(how)} for data that are not in such a file", str(place)))
     path = Path(str(place))

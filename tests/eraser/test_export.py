@@ -18,6 +18,7 @@ from eraser.data.custom.read import WHOLE, read_custom
 from eraser.data.custom.spans import sentences_of
 from eraser.data.export.suggestions import read_suggestions
 from eraser.data.export.write import EXPORTS, Written, export
+from eraser.labels import split_labels
 from eraser.load import load
 from eraser.types import mask_from_spans, runs
 from eraser.words import cut_words
@@ -288,6 +289,16 @@ def test_what_cannot_be_written_is_told(tmp_path, monkeypatch, form, name, split
         export(one(), form, Path(name), splits)
     assert str(error.value) == told
     assert Path("there.jsonl").read_text() == "mine"
+
+
+@pytest.mark.parametrize("form", EXPORTS)
+def test_texts_with_several_labels_and_with_none_come_back(tmp_path, form):
+    labels = {"a": ("dull", "rude"), "b": (), "c": ("rude",)}
+    rows = [{"id": id, "text": f"film {id}", "label": list(of)} for id, of in labels.items()]
+    dataset = load("own", save(tmp_path / "own.jsonl", rows))
+    written = export(dataset, form, out := tmp_path / f"x{EXPORTS[form].ending}")
+    found = again(out, written).splits["test"]
+    assert {e.id: split_labels(e.label) for e in found} == labels
 
 
 @pytest.mark.parametrize("form", EXPORTS)

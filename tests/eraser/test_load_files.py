@@ -8,7 +8,8 @@ import pytest
 from eraser import InputError
 from eraser.data.custom.tables import LABELLED
 from eraser.load import NO_RATIONALES, load, named
-from tests.helpers.eraser.own_files import FILMS, gold, save
+from rationale import load_data
+from tests.helpers.eraser.own_files import FILMS, films, gold, save
 
 
 @pytest.mark.parametrize("kind", LABELLED)
@@ -23,6 +24,15 @@ def test_a_file_is_one_split(tmp_path, kind):
     assert found.text(found.splits["test"][0]).file == str(file)
     other = load("own", file, split="val")
     assert (other.name, list(other.splits)) == ("own", ["val"])
+
+
+def test_a_file_with_one_label_can_measure_a_model_but_not_train_one(tmp_path):
+    file = save(tmp_path / "x.csv", films(3, "A"))
+    assert load(path=file).labels == ("A",)
+    assert load_data({"test": file}).labels == ("A",)
+    for files in (file, {"train": file, "val": file}):
+        with pytest.raises(InputError, match="expected at least two labels, got 'A' in every row"):
+            load_data(files)
 
 
 def test_without_rationales_it_says_so(tmp_path):

@@ -254,6 +254,17 @@ def test_one_label_in_all_rows_is_told(tmp_path):
     refused(files, ImportOptions(), "{}: expected at least two labels, got 'A' in every row")
 
 
+def test_of_texts_left_out_for_a_tie_it_is_not_said_that_they_have_the_one_label(tmp_path):
+    labels = (("a", "A", 1), ("a", "A", 2), ("b", "A", 1), ("b", "B", 2))
+    rows = [{"id": i, "text": f"film {i}", "label": label, "annotator": who} for i, label, who in labels]
+    left = "1 of 2, the others are invalid or their labels tie"
+    refused(
+        {"test": save(tmp_path / "x.csv", rows)},
+        ImportOptions(),
+        f"{{}}: expected at least two labels, got 'A' in every text that is left: {left}",
+    )
+
+
 @pytest.mark.parametrize(
     ("rows", "labels", "counts"),
     [(4, "AB", "2 of 'A', 2 of 'B'"), (21, "A" * 20 + "B", "20 of 'A', 1 of 'B'")],

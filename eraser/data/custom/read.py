@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from eraser.data.custom.annotated import Read
-from eraser.data.custom.annotators import joined, twice
+from eraser.data.custom.annotators import joined, key_of, twice
 from eraser.data.custom.divide import divided
 from eraser.data.custom.entries import Cutting, Entry, RowReading, entry_of
 from eraser.data.custom.options import ImportOptions
@@ -37,7 +37,7 @@ UNKNOWN_FORM = (
 MOST_CUT_AGAIN = 1000  # texts: enough to tell whether another cut would fit their spans better
 
 
-def read_custom(name: str, files: Mapping[str, Path], how: ImportOptions) -> Dataset:
+def read_custom(name: str, files: Mapping[str, Path], how: ImportOptions, least_labels: int = 2) -> Dataset:
     """Read a user's own files.
 
     Args:
@@ -45,6 +45,7 @@ def read_custom(name: str, files: Mapping[str, Path], how: ImportOptions) -> Dat
         files: by split (train, val, test), or one file under WHOLE: divided by a column that names each
             row's split, or at random into `how.fractions`, stratified by label.
         how: columns and forms.
+        least_labels: how many the rows must have; to measure a model, not to train one, one will do.
 
     Raises:
         InputError: the faults of all files, in their order; with `skip_invalid` only those that are not of
@@ -60,12 +61,13 @@ def read_custom(name: str, files: Mapping[str, Path], how: ImportOptions) -> Dat
     entries, notes = _entries(name, read.records, found, wrong)
     places = list(files.values())
     labels = {entry.label for entry in entries}
-    if not fatal and not (wrong and not how.skip_invalid) and len(labels) < 2:
-        fatal += _too_few_labels(labels, wrong, places[0])
+    if not fatal and not (wrong and not how.skip_invalid) and len(labels) < least_labels:
+        n_texts = len({key_of(record) for record in read.records})
+        fatal += _too_few_labels(entries, wrong, places[0], n_texts)
     wrong.sort(key=lambda fault: _place(fault, places))
     if fatal or (wrong and not how.skip_invalid):
         told = sorted(fatal if how.skip_invalid else [*fatal, *wrong], key=lambda f: _place(f, places))
-        raise InputError(*told, *(() if fatal or len(labels) < 2 else (SKIP,)))
+        raise InputError(*told, *(() if fatal or len(labels) < least_labels else (SKIP,)))
     by_chance: tuple[str, ...] = ()
     if WHOLE in files and how.columns.split is None:
         entries, by_chance = divided(entries, how, files[WHOLE])
@@ -86,10 +88,16 @@ def _place(fault: Fault, places: Sequence[Path]) -> tuple[int, str, int]:
     return number, str(file), fault.line or 0
 
 
-def _too_few_labels(labels: set[str], wrong: Sequence[Fault], place: Path) -> Sequence[Fault]:
-    if not labels:
+def _too_few_labels(
+    entries: Sequence[Entry], wrong: Sequence[Fault], place: Path, n_texts: int
+) -> Sequence[Fault]:
+    if not entries:
         return wrong or [Fault.of("no text is left", place)]
-    return [Fault("at least two labels", f"{labels.pop()!r} in every row", place)]
+    every = "every row"
+    if len(entries) < n_texts:
+        left = f"{len(entries)} of {n_texts}"
+        every = f"every text that is left: {left}, the others are invalid or their labels tie"
+    return [Fault("at least two labels", f"{entries[0].label!r} in {every}", place)]
 
 
 # How all rows are read

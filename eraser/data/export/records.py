@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from eraser.data.export.tasks import EVIDENCE, Task
-from eraser.labels import join_labels
+from eraser.labels import SEVERAL, join_labels
 from eraser.words import Spans
 
 ExportRecord = dict[str, Any]
@@ -110,7 +110,7 @@ def row(task: Task, by: str | None, labels: Sequence[str]) -> Iterator[ExportRec
         yield {
             "id": task.id,
             "text": task.text,
-            "label": join_labels(task.labels),
+            "label": join_labels(task.labels) or SEVERAL,  # an empty cell would be no label at all
             "query": task.query,
             "split": task.split,
             "annotator": who if by is None else by,

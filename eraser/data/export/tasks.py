@@ -147,4 +147,4 @@ def _characters(span: Span, places: Spans) -> tuple[int, int]:
 
 
 def _labels(label: str) -> tuple[str, ...]:
-    return split_labels(label) if SEVERAL in label else (label,)
+    return split_labels(label) if SEVERAL in label or not label else (label,)

@@ -75,4 +75,8 @@ def _by_user(annotations: list[Any], label: Any) -> Iterator[tuple[str | None, A
 def _class(row: Row, spans: str | None, names: ColumnNames) -> Any:
     fields = (names.label, *CLASSES) if names.label != "label" else CLASSES
     there = [n for n in fields if row.get(n) not in (None, []) and n != spans]
-    return classes_of(parsed(row[there[0]])) if there else None
+    if there:
+        return classes_of(parsed(row[there[0]]))
+    return (
+        [] if any(row.get(n) == [] for n in fields if n not in (*SPANS, spans)) else None
+    )  # none of several

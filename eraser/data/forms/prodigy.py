@@ -56,4 +56,4 @@ def _row(row: Row, line: int, names: ColumnNames, told: Told) -> Iterator[Annota
 def _class(row: Row, names: ColumnNames) -> Any:
     fields = (names.label, "accept", "cats") if names.label != "label" else ("accept", "label", "cats")
     there = [n for n in fields if row.get(n) not in (None, [])]
-    return classes_of(row[there[0]]) if there else None
+    return classes_of(row[there[0]]) if there else row.get("accept")  # an empty list: none of several
