@@ -9,8 +9,11 @@ from typing import Any
 
 from eraser import Dataset, Fault, InputError
 from eraser.load import load as load_dataset
+from rationale.blackbox import BlackBox
 from rationale.front.data import load_data
 from rationale.front.explanations import load
+from rationale.named import is_function
+from rationale.report.command import IN_MEMORY
 from rationale.settings import EvaluateSettings
 from rationale.text_classifier import TextClassifier
 
@@ -56,9 +59,15 @@ def known_settings(given: dict[str, Any]) -> dict[str, Any]:
 
 
 def name_of(model: Any) -> str:
-    """Return a model's name for a run's facts."""
+    """Return a model's name for a run's facts: as it was given, or the class or function in memory."""
     if model is None:
         from rationale.hf.classifier import SHIPPED
 
         return str(SHIPPED)
-    return str(model) if isinstance(model, str | Path) else type(getattr(model, "model", model)).__name__
+    if isinstance(model, str | Path):
+        return str(model)
+    if isinstance(model, BlackBox) and is_function(model.name):
+        return model.name
+    inner = model[0] if isinstance(model, tuple) else getattr(model, "model", model)
+    inner = getattr(inner, "__self__", inner)  # a method's object
+    return getattr(inner, "__name__", type(inner).__name__) + IN_MEMORY

@@ -15,6 +15,7 @@ from rationale.settings import EvaluateSettings
 
 NO_OPTION = frozenset({"fractions"})  # settings that only Python can choose
 ALWAYS = ("dataset", "model", "split")
+IN_MEMORY = " (in memory)"  # ends the name of a model that no command can load
 THE_SHIPPED = "the shipped one"  # whose path is another on each machine
 
 
@@ -33,6 +34,8 @@ def command_of(settings: Mapping[str, Any]) -> str | None:
     changed |= {n: settings[n] for n in ("methods", "budgets") if n in settings}
     if changed.get("dataset") == SAMPLE_NAME and model_name(str(changed.get("model"))) == THE_SHIPPED:
         del changed["model"]  # it is what the command then takes
+    if any(str(settings.get(name)).endswith(IN_MEMORY) for name in ("model", "dense")):
+        return None
     if changed.keys() & NO_OPTION or any(m not in METHODS for m in settings.get("methods", ())):
         return None
     options = [part for name, value in changed.items() for part in _option(name, value)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.figure import Figure
@@ -10,7 +11,9 @@ from typer.testing import CliRunner
 import rationale
 from eraser import InputError
 from rationale.cli.commands import app
+from rationale.front.given import name_of
 from rationale.report.several.compare import read_run
+from tests.conftest import tiny_model
 
 METHODS = ["attention", "gradient_x_input", "random"]
 
@@ -75,7 +78,7 @@ def test_two_runs_side_by_side(run, make_classifier):
         make_classifier(), "sample", METHODS, budget="ratio", limit=5, replace="mask", split="test"
     )
     found = rationale.compare(run, masked)
-    name = "BertForSequenceClassification"
+    name = "BertForSequenceClassification (in memory)"
     assert [r.name for r in found.runs] == [f"{name} (1)", f"{name} (2)"]
     assert set(found.to_frame().n) <= set(range(6))
     answers, counts, *_ = found.summary()
@@ -109,3 +112,26 @@ def test_a_figure_that_is_not_there(run):
         run.plot("trade-off")
     with pytest.raises(InputError, match="this run has nothing to show in 'layers'"):
         run.plot("layers")
+
+
+def test_models_in_memory_go_by_their_class_and_no_command_is_promised(tokenizer, tmp_path):
+    class Like:
+        classes_ = ("NEG", "POS")
+
+        def predict_proba(self, texts):
+            return np.full((len(texts), 2), 0.5)
+
+    def half(texts):
+        return np.full((len(texts), 2), 0.5)
+
+    bert = tiny_model("bert", tokenizer, ("NEG", "POS"))
+    named = "BertForSequenceClassification (in memory)"
+    for model in ((bert, tokenizer), rationale.load((bert, tokenizer)), bert):
+        assert name_of(model) == named
+    assert name_of(Like()) == name_of(rationale.load(Like())) == "Like (in memory)"
+    assert name_of(half) == name_of(rationale.load(half, labels=["NEG", "POS"])) == "half (in memory)"
+    assert name_of("folder") == "folder"
+    found = rationale.evaluate((bert, tokenizer), "sample", "random", budget="gold", limit=2)
+    page = found.report(tmp_path / "run").read_text(encoding="utf-8")
+    assert named in page
+    assert "<summary>The command</summary>" not in page
