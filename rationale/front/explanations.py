@@ -55,7 +55,8 @@ def load(model: Any = None, *, labels: Sequence[str] | None = None, **how: Any) 
         model if isinstance(model, tuple) else [getattr(model, n, None) for n in ("model", "tokenizer")]
     )
     if len(parts) == 2 and hasattr(parts[0], "config") and hasattr(parts[1], "get_vocab"):
-        from rationale.hf.classifier import classifier_of, frozen_view
+        from rationale.hf.classifier import classifier_of
+        from rationale.models.capabilities import frozen_view
 
         inner, tokenizer = parts
         _refuse_unknown(how, OF_MODELS)

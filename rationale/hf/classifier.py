@@ -8,14 +8,12 @@ import re
 import shutil
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
-from copy import deepcopy
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar, get_args
 
 import torch
 from safetensors import SafetensorError
-from torch import nn
 from transformers import (
     AutoModelForSequenceClassification,
     AutoTokenizer,
@@ -220,8 +218,7 @@ def load_classifier(
             for one logit let it be read as two classes.
         device: `auto`, `cpu`, `cuda`, …
         precision: of the forward and backward passes; `auto` is bf16 where that is faster.
-        max_length: pieces read at once; default what the model was trained with, else what it can, and 512
-            where nothing bounds it.
+        max_length: pieces read at once; default what the model was trained with, what it can, or 512.
         long_texts: `window` reads all of a long text, `truncate` its first window.
 
     Raises:
@@ -283,13 +280,6 @@ def classifier_of(  # noqa: PLR0913 (as load_classifier)
     if length_matters(settled(classifier)):
         note(f"{path}: texts of one length are read at a time, for padding changes the answers")
     return classifier
-
-
-def frozen_view(model: PreTrainedModel) -> PreTrainedModel:
-    """Return new modules around a model's weights: to freeze them leaves the model as it is."""
-    weights = {id(p): nn.Parameter(p.detach(), requires_grad=False) for p in model.parameters()}
-    found: PreTrainedModel = deepcopy(model, {**weights, **{id(b): b for b in model.buffers()}})
-    return found
 
 
 def _must_exist(path: str | Path) -> None:

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from copy import deepcopy
 from typing import Any, TypeGuard
 
+from torch import nn
 from transformers import PreTrainedModel
 
 from rationale.models.adaptive import AdaptiveForSequenceClassification
@@ -74,3 +76,10 @@ def as_saved(model: PreTrainedModel) -> PreTrainedModel:
 def as_used(model: PreTrainedModel) -> PreTrainedModel:
     """Return what is run of a model from disk: a pruned classifier without that wrapper."""
     return model.model if isinstance(model, PrunedForSequenceClassification) else model
+
+
+def frozen_view(model: PreTrainedModel) -> PreTrainedModel:
+    """Return new modules around a model's weights: to freeze them leaves the model as it is."""
+    weights = {id(p): nn.Parameter(p.detach(), requires_grad=False) for p in model.parameters()}
+    found: PreTrainedModel = deepcopy(model, {**weights, **{id(b): b for b in model.buffers()}})
+    return found
