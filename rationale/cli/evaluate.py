@@ -92,8 +92,9 @@ def evaluate_command(  # noqa: PLR0913 (one option each)
 ) -> None:
     """Score rationale methods against human evidence; an interrupted run resumes where it stopped."""
     from eraser.data.custom.options import ImportOptions
-    from eraser.load import NO_RATIONALES, named
+    from eraser.load import NO_RATIONALES, is_table, named
     from rationale.evaluation.choices import DEFAULT, choose
+    from rationale.evaluation.notes import unread_query
     from rationale.evaluation.plan import plan
     from rationale.explanations.of_run import read_imports
     from rationale.hf.memory import keep_freed_memory
@@ -114,7 +115,8 @@ def evaluate_command(  # noqa: PLR0913 (one option each)
     for line in choices.left_out:
         say(line, err=True)
     planned = plan(classifier, loaded, choices.settings, folder, explained, overwrite, imports)
-    for line in planned.surprises:
+    of_a_table = unread_query(loaded) if data is not None and is_table(data) else ()
+    for line in (*planned.surprises, *of_a_table):
         say(f"note: {line}", err=True)
     if planned.done:
         say(f"already done: {folder}; tables and report are written again from its parts", err=True)

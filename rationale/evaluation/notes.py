@@ -37,8 +37,8 @@ def told(classifier: TextClassifier, dataset: Dataset, settings: EvaluateSetting
 
 
 def surprises(classifier: TextClassifier, dataset: Dataset) -> tuple[str, ...]:
-    """Return the notes to print as a run begins: the model reads or answers otherwise than may be meant."""
-    return (*_of_a_number(classifier, dataset), *_of_an_unread_query(dataset))
+    """Return the notes to print as a run begins: the model answers otherwise than may be meant."""
+    return tuple(_of_a_number(classifier, dataset))
 
 
 def _of_a_number(classifier: TextClassifier, dataset: Dataset) -> Iterator[str]:
@@ -54,7 +54,8 @@ def _of_a_number(classifier: TextClassifier, dataset: Dataset) -> Iterator[str]:
         yield f"--labels {names} reads the model's logit as two classes, a high one as {labels[1]}"
 
 
-def _of_an_unread_query(dataset: Dataset) -> Iterator[str]:
+def unread_query(dataset: Dataset) -> Iterator[str]:
+    """Yield a note if there is a query that the model is not given."""
     if dataset.query_matters:
         return
     examples = (e for of_split in dataset.splits.values() for e in of_split if not e.is_pair)

@@ -17,7 +17,7 @@ from eraser.files.owned import claim
 from eraser.progress import progress
 from eraser.types import Kind
 from rationale.attribution import METHODS, AttributionSettings, codes_of, method_named, refuse_unfit
-from rationale.evaluation.notes import of_units, surprises, told
+from rationale.evaluation.notes import of_units, surprises, told, unread_query
 from rationale.evaluation.pipeline import EvaluationRun, Item, seed_of
 from rationale.evaluation.predictions import Reader
 from rationale.evaluation.savings import ComputeSavings
@@ -192,6 +192,7 @@ def plan(  # noqa: PLR0913 (what a run is made of)
         *note,
         *of_units(settings),
         *(found := surprises(classifier, dataset)),
+        *unread_query(dataset),
         *told(classifier, dataset, settings),
         *left_out,
         *imports.notes,

@@ -93,10 +93,9 @@ class Classifier:
 
     def identity(self) -> str:
         """Return a hash of what the model computes and how it is read: head and labels, unless its own."""
-        answers = "" if self.head == "softmax" else self.head
-        own = self.model.config.id2label
-        if list(self.labels) != [own[i] for i in sorted(own)]:
-            answers += repr(self.labels)
+        own: dict[Any, str] = dict(self.model.config.id2label or {})
+        labels = "" if list(self.labels) == [own[i] for i in sorted(own)] else repr(self.labels)
+        answers = ("" if self.head == "softmax" else self.head) + labels
         return fingerprint(
             self.model, answers + ("" if self.rationale_head is None else self.rationale_head.identity())
         )
