@@ -44,7 +44,7 @@ def commands(given: Path) -> dict[str, tuple[object, ...]]:
     return {
         "pool": ("pool", given / "run0", given / "run1", "--out"),
         "compare": ("compare", given / "run0", given / "run1", "--out"),
-        "export": ("export", "--model", given / "model", "--dataset", "sample", "--limit", 4, "--out"),
+        "export": ("export", "--model", given / "model", "--dataset", "sample", "--out"),
         "trust": ("trust", "--dataset", "sample", "--model", given / "model", *trusted, "--out"),
     }
 
