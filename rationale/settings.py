@@ -30,6 +30,15 @@ def setting(default: T, help: str, **more: Any) -> T:
     return found
 
 
+def names_in(text: str) -> tuple[str, ...]:
+    """Return the names in a comma-separated list; spaces around them are no part of them.
+
+    >>> names_in("random, position")
+    ('random', 'position')
+    """
+    return tuple(name.strip() for name in text.split(","))
+
+
 FRACTIONS = (0.01, 0.05, 0.1, 0.2, 0.5)
 DEFAULT_METHODS = ("attention", "rollout", "gradient_x_input", "integrated_gradients", "random")
 BASELINES = ("random", "position")  # methods that look at no model: a test that they pass is none

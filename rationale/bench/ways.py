@@ -28,6 +28,7 @@ from rationale.models.capabilities import has_dial
 from rationale.models.packed.encoder import keep_all, run_packed
 from rationale.onnx.session import UNFUSED, session_of
 from rationale.process.extras import installs
+from rationale.settings import names_in
 from rationale.text.encode import Batch
 from rationale.text.windows import Window
 
@@ -168,7 +169,7 @@ def ways_named(names: str) -> tuple[str, ...]:
     """
     if names in ("all", "none"):
         return tuple(WAYS) if names == "all" else ()
-    asked = [name.strip() for name in names.split(",")]
+    asked = names_in(names)
     if unknown := [name for name in asked if name not in WAYS]:
         raise InputError(*(Fault(f"all, none or ways of {', '.join(WAYS)}", repr(n)) for n in unknown))
     return tuple(name for name in WAYS if name in asked)

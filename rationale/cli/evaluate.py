@@ -34,7 +34,7 @@ from rationale.cli.options import (
     label_names,
 )
 from rationale.process.terminal import digits, say, say_lines, say_next
-from rationale.settings import EvaluateSettings
+from rationale.settings import EvaluateSettings, names_in
 
 if TYPE_CHECKING:  # torch is imported when a command runs
     import pandas as pd
@@ -227,7 +227,7 @@ def compare_command(
     """Compare runs (models, seeds, methods) on the examples they share, with paired differences."""
     from rationale.report.several.compare import COMPARED, write_comparison
 
-    names = COMPARED if metrics is None else tuple(metrics.split(","))
+    names = COMPARED if metrics is None else names_in(metrics)
     found = write_comparison(runs, names, out)
     say_lines(found.brief())
     say(f"written: {out}/compare.csv, {out}/compare.md")
@@ -253,7 +253,7 @@ def pool_command(
     from rationale.report.several.compare import COMPARED
     from rationale.report.several.pool import write_pool
 
-    found = write_pool(runs, against, COMPARED if metrics is None else tuple(metrics.split(",")), out)
+    found = write_pool(runs, against, COMPARED if metrics is None else names_in(metrics), out)
     say_lines(str(found))
     say(f"written: {out}/pool.csv, {out}/pool.md")
     say_next("compare", *runs)

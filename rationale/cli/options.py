@@ -11,7 +11,14 @@ import typer
 from eraser import Fault, InputError
 from eraser.words import WordCutter
 from rationale.explanations.of_run import Missing
-from rationale.settings import DEVICE_HELP, ENCODING_HELP, SEPARATOR_HELP, SKIP_INVALID_HELP, WORDS_HELP
+from rationale.settings import (
+    DEVICE_HELP,
+    ENCODING_HELP,
+    SEPARATOR_HELP,
+    SKIP_INVALID_HELP,
+    WORDS_HELP,
+    names_in,
+)
 
 DatasetName = Annotated[
     str | None,
@@ -175,7 +182,7 @@ def absolute(path: str) -> str:
 
 def label_names(text: str | None) -> tuple[str, ...] | None:
     """Return the comma-separated names of an option."""
-    return tuple(name.strip() for name in text.split(",")) if text else None
+    return names_in(text) if text else None
 
 
 def use_threads(threads: int | None) -> None:

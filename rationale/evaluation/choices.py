@@ -9,7 +9,7 @@ from rationale.attribution import METHODS, fitting, usual
 from rationale.budgets import parse_budget
 from rationale.explanations.of_run import NO_IMPORTS, Imports
 from rationale.inference.capabilities import drops_tokens, has_rationale_head
-from rationale.settings import EvaluateSettings, Explain, defaults
+from rationale.settings import EvaluateSettings, Explain, defaults, names_in
 from rationale.text_classifier import TextClassifier
 
 ALL, DEFAULT = "all", "default"
@@ -63,7 +63,7 @@ def suited(
     if not isinstance(methods, str):
         return tuple(methods), ()
     if methods not in (ALL, DEFAULT):
-        return tuple(name.strip() for name in methods.split(",")), ()
+        return names_in(methods), ()
     drops = drops_tokens(classifier)
     taught = has_rationale_head(classifier)
     every = [n for n, m in METHODS.items() if (drops or not m.adaptive) and (taught or not m.taught)]

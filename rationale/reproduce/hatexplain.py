@@ -25,6 +25,7 @@ from rationale.hatexplain.protocol import COLUMNS, ProtocolResult, score_protoco
 from rationale.hatexplain.settings import ProtocolSettings
 from rationale.hf.classifier import cast_once, load_classifier, new_classifier
 from rationale.hf.folder_checks import content_of_model
+from rationale.settings import names_in
 from rationale.training.dense import train_dense
 from rationale.training.settings import AlignSettings, TrainSettings
 
@@ -62,7 +63,7 @@ def named_models(text: str) -> tuple[str, ...]:
     Raises:
         InputError: one is unknown.
     """
-    names = dict.fromkeys(name.strip() for name in text.split(","))
+    names = dict.fromkeys(names_in(text))
     for name in names:
         marks_of(name)
     return tuple(names)

@@ -10,6 +10,7 @@ from typing import Any
 from eraser import Dataset, Fault, InputError
 from rationale.hf.classifier import new_classifier
 from rationale.reproduce.sets import PublishedSet
+from rationale.settings import names_in
 from rationale.training.adaptive import train_adaptive
 from rationale.training.dense import train_dense
 from rationale.training.recipes.table import RECIPES
@@ -73,7 +74,7 @@ def named_models(text: str) -> tuple[str, ...]:
     Raises:
         InputError: one is unknown.
     """
-    names = tuple(name.strip() for name in text.split(","))
+    names = names_in(text)
     if unknown := [name for name in names if name not in NEEDED]:
         raise InputError(Fault(f"models of {', '.join(NEEDED)}", repr(unknown[0])))
     return tuple(name for name in NEEDED if name in names)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from eraser import Fault, InputError
+from rationale.settings import names_in
 from rationale.training.recipes.adapler.settings import AdaplerSettings
 from rationale.training.recipes.settings import PruneSettings
 from rationale.training.settings import TrainSettings
@@ -93,7 +94,7 @@ def named_sets(text: str | None) -> dict[str, PublishedSet]:
     Raises:
         InputError: one is unknown.
     """
-    names = list(SETS) if text is None else [name.strip() for name in text.split(",")]
+    names = list(SETS) if text is None else names_in(text)
     if unknown := [name for name in names if name not in SETS]:
         raise InputError(Fault(f"data sets of {', '.join(SETS)}", repr(unknown[0])))
     return {name: SETS[name] for name in names}

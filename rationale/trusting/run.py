@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from eraser import Fault, InputError
 from eraser.progress import progress
+from rationale.settings import names_in
 from rationale.trusting.contract import Finding, TestResult
 from rationale.trusting.subject import Subject
 from rationale.trusting.table import NEEDS, READS, TESTS, TrustTest
@@ -18,7 +19,7 @@ def names_of(asked: str | Sequence[str] | None) -> tuple[str, ...]:
     Raises:
         InputError: there is none of that name.
     """
-    given = map(str.strip, asked.split(",")) if isinstance(asked, str) else asked
+    given = names_in(asked) if isinstance(asked, str) else asked
     names = tuple(TESTS if given is None else given)
     if unknown := [name for name in names if name not in TESTS]:
         raise InputError(*(Fault(f"a test of {', '.join(TESTS)}", repr(name)) for name in unknown))

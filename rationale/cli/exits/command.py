@@ -25,6 +25,7 @@ from rationale.cli.options import (
 from rationale.cli.speeds import loaded_model
 from rationale.cli.train import numbers, of_data
 from rationale.process.terminal import digits, say, say_lines, say_next
+from rationale.settings import names_in
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -75,7 +76,7 @@ def exits_command(  # noqa: PLR0913 (one option each)
 
     use_threads(threads)
     keep_freed_memory()
-    settings = ExitSettings(tuple(rules.split(",")), _fractions(budgets), choose_on, split, seed)
+    settings = ExitSettings(names_in(rules), _fractions(budgets), choose_on, split, seed)
     settings.check()
     loaded = load(dataset, data)
     folders = _folders(models)

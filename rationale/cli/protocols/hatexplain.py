@@ -14,7 +14,7 @@ from rationale.cli.from_settings import from_settings
 from rationale.cli.options import AsJson, DenseModel, Methods, Overwrite
 from rationale.hatexplain.settings import UNIT_NAMES, USUAL_METHODS, ProtocolSettings
 from rationale.process.terminal import say, say_lines, say_next
-from rationale.settings import CHOOSERS
+from rationale.settings import CHOOSERS, names_in
 
 protocol_app = typer.Typer(
     no_args_is_help=True, help="Score a model by a data set's own protocol, to stand beside its paper's rows."
@@ -52,7 +52,7 @@ def hatexplain_command(  # noqa: PLR0913 (one option each)
     from rationale.inference.capabilities import drops_tokens
 
     keep_freed_memory()
-    asked = settings(units=tuple(units.split(",")))
+    asked = settings(units=names_in(units))
     asked.check()
     dataset = load("hatexplain", data)
     classifier = loaded(model, asked)
