@@ -36,12 +36,8 @@ def told(classifier: TextClassifier, dataset: Dataset, settings: EvaluateSetting
     return ()
 
 
-def surprises(classifier: TextClassifier, dataset: Dataset) -> tuple[str, ...]:
-    """Return the notes to print as a run begins: the model answers otherwise than may be meant."""
-    return tuple(_of_a_number(classifier, dataset))
-
-
-def _of_a_number(classifier: TextClassifier, dataset: Dataset) -> Iterator[str]:
+def surprises(classifier: TextClassifier, dataset: Dataset) -> Iterator[str]:
+    """Yield the notes to print as a run begins: the model answers otherwise than may be meant."""
     if HEADS[classifier.head].kind != "value":
         return
     labels = dataset.labels

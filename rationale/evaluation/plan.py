@@ -191,7 +191,7 @@ def plan(  # noqa: PLR0913 (what a run is made of)
         *dataset.notes,
         *note,
         *of_units(settings),
-        *(found := surprises(classifier, dataset)),
+        *(found := tuple(surprises(classifier, dataset))),
         *unread_query(dataset),
         *told(classifier, dataset, settings),
         *left_out,

@@ -12,8 +12,8 @@ from eraser.errors import Fault, InputError, short_repr
 from eraser.words import WordCutter
 
 LabelFrom = Literal["field", "spans", "folder"]
-RECORDED = {"rationale_form": "form", "form": "export", "fractions": "shares"}  # option → name in manifests
 Offsets = Literal["auto", "codepoints", "utf16", "bytes", "tokens"]
+RECORDED = {"rationale_form": "form", "form": "export", "fractions": "shares"}  # option → name in manifests
 CHOICES = {
     name: get_args(of)
     for name, of in (("rationale_form", Form), ("label_from", LabelFrom), ("offsets", Offsets))

@@ -211,9 +211,8 @@ def _entries(
 
 def _notes(records: Sequence[InputRow], entries: Sequence[Entry], how: RowReading) -> Iterator[str]:
     """Yield notes on how the rows were read."""
-    if (
-        how.form != "none" or how.asked.rationale_form == "none"
-    ):  # that a table has none is told where they are missed
+    # that a table has no rationales is told where they are missed
+    if how.form != "none" or how.asked.rationale_form == "none":
         yield f"form of the rationales: {how.form}"
     columns = {r.columns["rationale"] for r in records if r.marks is None and "rationale" in r.columns}
     if columns and how.asked.columns.rationale is None and columns != {"rationale"}:

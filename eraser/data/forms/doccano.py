@@ -77,6 +77,5 @@ def _class(row: Row, spans: str | None, names: ColumnNames) -> Any:
     there = [n for n in fields if row.get(n) not in (None, []) and n != spans]
     if there:
         return classes_of(parsed(row[there[0]]))
-    return (
-        [] if any(row.get(n) == [] for n in fields if n not in (*SPANS, spans)) else None
-    )  # none of several
+    none_of_several = any(row.get(n) == [] for n in fields if n not in (*SPANS, spans))
+    return [] if none_of_several else None

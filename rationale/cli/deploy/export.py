@@ -55,7 +55,7 @@ def export_model_command(  # noqa: PLR0913 (one option each)
     from rationale.hf.classifier import SHIPPED, load_classifier
 
     use_threads(threads)
-    _check(out, overwrite, tolerance, limit if not int8 else None)
+    _check(out, overwrite, int8, tolerance, limit)
     loaded = load(dataset, data, split=split)
     classifier = load_classifier(
         model or SHIPPED, labels=label_names(labels), device="cpu", max_length=max_length
@@ -69,13 +69,13 @@ def export_model_command(  # noqa: PLR0913 (one option each)
     say_next("serve", "--model", out)
 
 
-def _check(out: Path, overwrite: bool, tolerance: float, unused_limit: int | None) -> None:
+def _check(out: Path, overwrite: bool, int8: bool, tolerance: float, limit: int | None) -> None:
     """Refuse invalid options before anything is loaded."""
     from rationale.export.graph import is_exported
 
     if not 0 <= tolerance <= 1:
         raise InputError(Fault("a tolerance between 0 and 1", f"{tolerance:g}"))
-    if unused_limit is not None:
+    if limit is not None and not int8:
         raise InputError(Fault.of("--limit needs --int8, which it limits"))
     if out.suffix != ".onnx":
         raise InputError(Fault("a file that ends in .onnx", out.name))
