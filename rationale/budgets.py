@@ -11,8 +11,8 @@ import numpy as np
 from eraser import Fault, InputError
 from eraser.types import Floats, Mask
 
-Kind = Literal["own", "gold", "ratio", "match", "top"]
-FORMS = "own, gold, ratio, ratio=R with 0 < R <= 1, top=N with N >= 1, or match=METHOD"
+BudgetKind = Literal["own", "gold", "ratio", "match", "top"]
+EXPECTED = "own, gold, ratio, ratio=R with 0 < R <= 1, top=N with N >= 1, or match=METHOD"
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Budget:
     the number of words that another method selects.
     """
 
-    kind: Kind
+    kind: BudgetKind
     ratio: float | None = None
     method: str | None = None
     words: int | None = None
@@ -61,7 +61,7 @@ def parse_budget(text: str) -> Budget:
         ratio = math.nan
     if kind == "ratio" and 0 < ratio <= 1:
         return Budget("ratio", ratio)
-    raise InputError(Fault(f"a budget: {FORMS}", repr(text)))
+    raise InputError(Fault(f"a budget: {EXPECTED}", repr(text)))
 
 
 def share_of(n_words: int, ratio: float) -> int:

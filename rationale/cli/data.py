@@ -58,7 +58,7 @@ RationaleForm = Annotated[
         "auto: detected from the rows."
     ),
 ]
-Form = Annotated[
+FileForm = Annotated[
     str,
     typer.Option(
         help="Form of the files: label-studio, label-studio-min (or CSV), prodigy, doccano, argilla, spacy, "
@@ -108,7 +108,7 @@ def import_command(  # noqa: PLR0913 (one option each)
     id_column: IdColumn = None,
     rationale: RationaleColumn = None,
     query: QueryColumn = None,
-    form: Form = "auto",
+    form: FileForm = "auto",
     rationale_form: RationaleForm = "auto",
     annotator: AnnotatorColumn = None,
     span_labels: SpanLabels = None,

@@ -15,7 +15,7 @@ from eraser import Dataset, Fault, InputError, Text
 from eraser.words import cutter_for
 from rationale.explanation import Explanation
 from rationale.explanations.collected import CollectOptions, Told, collected
-from rationale.explanations.forms import FORMS, Asked, read_object
+from rationale.explanations.forms import EXPLANATION_FORMS, Asked, read_object
 from rationale.explanations.forms.others import unknown
 from rationale.explanations.pooling import Reduce
 from rationale.explanations.scored import Scored
@@ -89,12 +89,12 @@ def from_scores(  # noqa: PLR0913 (what a tool may leave open)
     """
     texts = _texts(data, split)
     asked = Asked(target, tuple(labels))
-    if isinstance(scores, Mapping) and not FORMS["tokens"].knows(scores):
+    if isinstance(scores, Mapping) and not EXPLANATION_FORMS["tokens"].knows(scores):
         ids = [str(id) for id, one in scores.items() for _ in read_object(one, asked)]
         scores = list(scores.values())
     read = list(read_object(scores, asked))
     if not read:
-        raise unknown(scores, tuple(FORMS))
+        raise unknown(scores, tuple(EXPLANATION_FORMS))
     form, _ = Counter(form for form, _ in read).most_common(1)[0]
     how = CollectOptions(pieces, skip_invalid, _tool(scores))
     found = collected(name or form, _by_id([s for _, s in read], texts, ids), texts, how)

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eraser import InputError
-from eraser.data.forms.table import FORMS
+from eraser.data.forms.table import ANNOTATION_FORMS
 from tests.helpers.export_rows import FLAT, MIN, NESTED, PRODIGY_NEG, PRODIGY_POS, TASKS
 from tests.helpers.exports import imported
 
@@ -56,7 +56,7 @@ def spoiled(draw, rows):
 
 
 def test_every_form_of_rows_is_spoiled():
-    assert ROWS.keys() == {name for name, form in FORMS.items() if form.of_row is not None}
+    assert ROWS.keys() == {name for name, form in ANNOTATION_FORMS.items() if form.of_row is not None}
 
 
 @pytest.mark.parametrize("form", ROWS)

@@ -11,7 +11,7 @@ from typing import Any
 from eraser.data.custom.options import ImportOptions
 from eraser.data.custom.rows import Counted, InputRow, check_size, read_records
 from eraser.data.forms.marks import Mark, Told, are_spans, marks_of
-from eraser.data.forms.table import FORMS, TABLE, recognised
+from eraser.data.forms.table import ANNOTATION_FORMS, TABLE, recognised
 from eraser.errors import Fault, InputError, short_repr
 from eraser.labels import join_labels
 from eraser.progress import progress
@@ -31,7 +31,7 @@ class Read:
 
     def notes(self, how: ImportOptions) -> Iterator[str]:
         """Yield notes on how the files were read."""
-        yield from (f"form: {FORMS[name].about}" for name in self.forms if name != TABLE)
+        yield from (f"form: {ANNOTATION_FORMS[name].about}" for name in self.forms if name != TABLE)
         if self.labels:
             counts = ", ".join(f"{label} {n}" for label, n in self.labels.most_common())
             chosen = "" if how.span_labels else " (--span-labels chooses)"
@@ -44,10 +44,12 @@ class Read:
         Raises:
             InputError: it cannot be read, or there is no such form.
         """
-        if how.form not in ("auto", TABLE, *FORMS):
-            raise InputError(Fault(f"a form of auto, {TABLE}, {', '.join(FORMS)}", short_repr(how.form)))
+        if how.form not in ("auto", TABLE, *ANNOTATION_FORMS):
+            raise InputError(
+                Fault(f"a form of auto, {TABLE}, {', '.join(ANNOTATION_FORMS)}", short_repr(how.form))
+            )
         name = recognised(path, how) if how.form == "auto" else how.form
-        if path.is_dir() and (name == TABLE or FORMS[name].of_path is None):
+        if path.is_dir() and (name == TABLE or ANNOTATION_FORMS[name].of_path is None):
             self._add_folder(split, path, how, faults)
         else:
             self._add_file(split, path, name, how, faults)
@@ -111,7 +113,7 @@ def _records(
     names = {"text": how.columns.text, "label": how.columns.label, "id": how.columns.id or "id"}
     names |= {what: name for what in ("query", "split") if (name := getattr(how.columns, what))}
     number, before = 0, len(faults)
-    for found in progress(FORMS[form].read(path, how.columns, told), f"read {path.name}", "rows"):
+    for found in progress(ANNOTATION_FORMS[form].read(path, how.columns, told), f"read {path.name}", "rows"):
         if isinstance(found, Fault):
             faults.append(found)
             continue
@@ -128,12 +130,14 @@ def _records(
         record = replace(record, annotator=found.annotator, marks=found.marks, counts=_counted(form, how))
         yield replace(record, id=id, has_id=has_id)
     if not number and len(faults) == before:
-        raise InputError(Fault.of(f"no annotated text in the file, read as {FORMS[form].about}", path))
+        raise InputError(
+            Fault.of(f"no annotated text in the file, read as {ANNOTATION_FORMS[form].about}", path)
+        )
 
 
 def _counted(form: str, how: ImportOptions) -> Counted | None:
     """Return what the spans of an export count: characters, unless they are said to be words."""
-    if FORMS[form].in_code_points:
+    if ANNOTATION_FORMS[form].in_code_points:
         return "codepoints"
     return None if how.offsets == "tokens" or how.rationale_form == "tokens" else "characters"
 

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from eraser.data.custom.options import ImportOptions
 from eraser.data.custom.rows import InputRow
-from eraser.data.custom.spans import Form, MarkedText, check_spans, read_marks
+from eraser.data.custom.spans import MarkedText, RationaleForm, check_spans, read_marks
 from eraser.data.offsets import OffsetUnit, in_characters
 from eraser.data.source import SPLITS
 from eraser.errors import Fault, InputError, short_repr
@@ -33,7 +33,7 @@ class RowReading:
     """How all rows of a data set are read: what was asked for, and what was found out."""
 
     asked: ImportOptions
-    form: Form
+    form: RationaleForm
     cut: Cutting
     unit: OffsetUnit = "codepoints"
     note: str | None = None  # of the unit
@@ -85,7 +85,7 @@ def _split_of(record: InputRow) -> str:
 
 def _marked(record: InputRow, text: str | None, how: RowReading) -> MarkedText | None:
     """Return what is marked in a row's text; None if nothing is, or the form is not known."""
-    form: Form = "chars" if record.counts else how.form
+    form: RationaleForm = "chars" if record.counts else how.form
     try:
         value = None if form in ("marks", "none") else record.rationale(quoted=form == "quotes")
         if text is None or form == "auto":

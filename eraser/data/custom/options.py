@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, get_args
 
-from eraser.data.custom.spans import Form
+from eraser.data.custom.spans import RationaleForm
 from eraser.data.kinds.rows import TableOptions
 from eraser.errors import Fault, InputError, short_repr
 from eraser.words import WordCutter
@@ -16,7 +16,7 @@ Offsets = Literal["auto", "codepoints", "utf16", "bytes", "tokens"]
 RECORDED = {"rationale_form": "form", "form": "export", "fractions": "shares"}  # option → name in manifests
 CHOICES = {
     name: get_args(of)
-    for name, of in (("rationale_form", Form), ("label_from", LabelFrom), ("offsets", Offsets))
+    for name, of in (("rationale_form", RationaleForm), ("label_from", LabelFrom), ("offsets", Offsets))
 }
 
 
@@ -41,9 +41,9 @@ class ImportOptions:
     """How to read files: their columns, the form of the rationales, and how to divide one file in three.
 
     `words` is what cuts the texts into words: by default white space, or, if most texts have none, single
-    characters. `form` is the form of the files (a name of FORMS in eraser/data/forms/table.py, `table`, or
-    `auto`: found out), `rationale_form` that of the rationales in their columns. `fractions` are the shares
-    of train, val and test when one file is divided. `offsets` says what spans of characters count,
+    characters. `form` is the form of the files (a name of ANNOTATION_FORMS in eraser/data/forms/table.py,
+    `table`, or `auto`: found out), `rationale_form` that of the rationales in their columns. `fractions` are
+    the shares of train, val and test when one file is divided. `offsets` says what spans of characters count,
     `span_labels` which spans are evidence (all, where none are named), `label_from` where a text's class is;
     `skip_invalid` leaves out rows that are wrong, with a note. `encoding` and `separator` are the files',
     where they are not found out.
@@ -53,7 +53,7 @@ class ImportOptions:
     """
 
     columns: ColumnNames = field(default_factory=ColumnNames)
-    rationale_form: Form = "auto"
+    rationale_form: RationaleForm = "auto"
     marks: tuple[str, str] = ("[[", "]]")
     fractions: tuple[float, ...] = (0.8, 0.1, 0.1)
     seed: int = 0

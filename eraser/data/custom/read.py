@@ -19,7 +19,7 @@ from eraser.data.custom.divide import divided
 from eraser.data.custom.entries import Cutting, Entry, RowReading, entry_of
 from eraser.data.custom.options import ImportOptions
 from eraser.data.custom.rows import InputRow
-from eraser.data.custom.spans import Form, counts_words, form_of, sentences_of
+from eraser.data.custom.spans import RationaleForm, counts_words, form_of, sentences_of
 from eraser.data.forms.marks import Mark, Told
 from eraser.data.offsets import OffsetUnit, in_characters, unit_of
 from eraser.data.source import SPLITS
@@ -110,9 +110,9 @@ def _how(records: Sequence[InputRow], how: ImportOptions, faults: list[Fault]) -
     return RowReading(how, form, cut, unit, note)
 
 
-def _form(records: Sequence[InputRow], how: ImportOptions, faults: list[Fault]) -> Form:
+def _form(records: Sequence[InputRow], how: ImportOptions, faults: list[Fault]) -> RationaleForm:
     """Return the form of the rationales; with a fault, `auto` if none can be told, `none` with no column."""
-    form: Form = "tokens" if how.offsets == "tokens" else how.rationale_form
+    form: RationaleForm = "tokens" if how.offsets == "tokens" else how.rationale_form
     column = how.columns.rationale or ("rationale" if form in ("chars", "tokens", "quotes") else None)
     if column and not any("rationale" in record.columns for record in records):
         faults.append(Fault.of(f"no file has a column {column!r}", records[0].file))
@@ -129,7 +129,7 @@ def _form(records: Sequence[InputRow], how: ImportOptions, faults: list[Fault]) 
 
 
 def _unit(
-    records: Sequence[InputRow], how: ImportOptions, form: Form, faults: list[Fault]
+    records: Sequence[InputRow], how: ImportOptions, form: RationaleForm, faults: list[Fault]
 ) -> tuple[OffsetUnit, str | None]:
     """Return what spans of characters count, and what to tell of it."""
     open_ones = [r for r in records if r.counts != "codepoints" and (r.counts or form == "chars")]
@@ -169,7 +169,7 @@ def _marks(record: InputRow) -> tuple[Mark, ...]:
                  and 0 <= p[0] < p[1])  # fmt: skip
 
 
-def _cutting(records: Sequence[InputRow], how: ImportOptions, form: Form) -> Cutting:
+def _cutting(records: Sequence[InputRow], how: ImportOptions, form: RationaleForm) -> Cutting:
     """Return what cuts texts into words, and into the words that rationales count.
 
     Those are the white-space words where most rationales can be read so, else the words themselves.

@@ -19,7 +19,7 @@ from eraser.errors import Fault, InputError, short_repr
 from eraser.types import Mask, Span, mask_from_spans
 from eraser.words import Spans, WordCutter, cut_words
 
-Form = Literal["auto", "chars", "tokens", "quotes", "marks", "none"]
+RationaleForm = Literal["auto", "chars", "tokens", "quotes", "marks", "none"]
 ENDS = ".!?。！？｡؟۔।"  # of a sentence
 
 
@@ -45,7 +45,7 @@ class MarkedText:
 def read_marks(
     text: str,
     value: Any,
-    form: Form,
+    form: RationaleForm,
     marks: tuple[str, str],
     how: WordCutter = "whitespace",
     tokens: WordCutter = "whitespace",
@@ -93,7 +93,7 @@ def counts_words(value: Any, n_words: int) -> bool:
     return isinstance(value, list) and all(_is_pair(pair) and pair[1] <= n_words for pair in value)
 
 
-def check_spans(value: Any, form: Form) -> None:
+def check_spans(value: Any, form: RationaleForm) -> None:
     """Refuse spans that are wrong for any text, if the text, or with `auto` the form, is not known.
 
     Raises:
@@ -105,7 +105,7 @@ def check_spans(value: Any, form: Form) -> None:
         _pairs(value, None, {"chars": "characters", "tokens": "words"}.get(form, "words or characters"))
 
 
-def form_of(rows: Sequence[tuple[str, Any]], marks: tuple[str, str]) -> Form:
+def form_of(rows: Sequence[tuple[str, Any]], marks: tuple[str, str]) -> RationaleForm:
     """Return the form of (text, value) rows, `auto` where pairs of numbers may be words or characters.
 
     They are taken for characters where half of them or more end beyond the last word's number.

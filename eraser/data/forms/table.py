@@ -1,4 +1,4 @@
-"""The table of the forms that exports come in. To add one: a module, and a line in FORMS.
+"""The table of the forms that exports come in. To add one: a module, and a line in ANNOTATION_FORMS.
 
 A form knows its first rows, or its path where it is no file of rows, and reads a path into what annotators
 said.
@@ -41,7 +41,7 @@ class AnnotationForm:
     is_general: bool = False  # many files look so: one with a column of rationales is a table all the same
 
 
-FORMS: dict[str, AnnotationForm] = {
+ANNOTATION_FORMS: dict[str, AnnotationForm] = {
     "brat": AnnotationForm("brat's stand-off, a folder", read_brat, of_path=is_brat),
     "webanno": AnnotationForm("INCEpTION's WebAnno TSV 3", read_webanno, is_webanno, in_code_points=True),
     "bio": AnnotationForm("lines of tokens with BIO tags", read_bio, is_bio, in_code_points=True),
@@ -61,7 +61,7 @@ def recognised(path: Path, how: ImportOptions) -> str:
     Raises:
         InputError: the file cannot be read.
     """
-    for name, form in FORMS.items():
+    for name, form in ANNOTATION_FORMS.items():
         if form.of_path is not None and form.of_path(path):
             return name
     if path.suffix.lower() not in LABELLED:
@@ -69,7 +69,7 @@ def recognised(path: Path, how: ImportOptions) -> str:
     rows = [row[1] for row in islice(_rows(path, how.files), LOOKED_AT) if not isinstance(row, Fault)]
     names = how.columns
     plain = any((names.rationale or "rationale") in row for row in rows)
-    for name, form in FORMS.items():
+    for name, form in ANNOTATION_FORMS.items():
         asked = form.of_row if not (form.is_general and plain) else None
         if asked is not None and any(asked(row, names) for row in rows):
             return name

@@ -11,7 +11,7 @@ import torch
 import rationale
 from eraser import InputError
 from eraser.load import load
-from rationale.explanations.forms import FORMS
+from rationale.explanations.forms import EXPLANATION_FORMS
 
 TEXTS = ["A dull film.", "Warm, moving."]  # A dull film . | Warm , moving .
 PIECES = (
@@ -185,7 +185,7 @@ def test_explanations_are_of_the_examples_that_are_named_or_whose_text_they_hold
 
 
 def test_what_nobody_knows_is_refused():
-    with pytest.raises(InputError, match=f"expected explanations of {', '.join(FORMS)}, got 3"):
+    with pytest.raises(InputError, match=f"expected explanations of {', '.join(EXPLANATION_FORMS)}, got 3"):
         rationale.from_scores(3, TEXTS)
     with pytest.raises(InputError, match="expected explanations of shap"):
         rationale.from_scores([], TEXTS)
