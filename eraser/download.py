@@ -21,7 +21,7 @@ from pathlib import Path, PureWindowsPath
 from typing import BinaryIO, cast
 from urllib.error import URLError
 from urllib.parse import urljoin, urlsplit
-from urllib.request import HTTPErrorProcessor, Request, build_opener
+from urllib.request import Request
 
 from eraser.data.catalog import ARCHIVES, Archive, Table, cache_dir, known
 from eraser.data.hatexplain import POSTS
@@ -29,13 +29,13 @@ from eraser.data.source import MAX_MEMBERS, SPLITS
 from eraser.errors import Fault, InputError, short_repr
 from eraser.files.bounds import MAX_BYTES, MAX_HEADER, Bounded, regular
 from eraser.files.lock import locked
+from eraser.files.web import answer_to, is_local, is_safe
 from eraser.load import load
 from eraser.progress import BYTES, Progress, say, silent
 
 MAX_DOWNLOAD = 2**30  # bytes of one file
 PAUSES_S = (0.0, 0.5, 2.0, 5.0)  # before each try
 BUSY = frozenset({408, 429, 500, 502, 503, 504})  # HTTP answers that may be others the next time
-LOCAL = frozenset({"localhost", "127.0.0.1"})
 TIMEOUT_S, CHUNK = 30.0, 2**16
 
 
@@ -201,22 +201,13 @@ def _stream(response: HTTPResponse, path: Path, start: int, progress: bool) -> N
         raise ConnectionError(f"{arrived} of {promised} bytes")
 
 
-class _AsTheyAre(HTTPErrorProcessor):  # errors and redirects too are answers, and `_open` judges them
-    def http_response(self, request: Request, response: HTTPResponse) -> HTTPResponse:
-        return response
-
-    https_response = http_response
-
-
 def _open(url: str, headers: dict[str, str]) -> HTTPResponse:
     """Ask for a file over https, or http on this machine alone; the same goes for where it redirects to."""
-    place, local = url, urlsplit(url).hostname in LOCAL
+    place = url
     for _ in range(6):
-        scheme, host = urlsplit(place).scheme, urlsplit(place).hostname
-        if scheme != "https" and not (scheme == "http" and local and host in LOCAL):
+        if not is_safe(place) or (urlsplit(place).scheme == "http" and not is_local(url)):
             raise InputError(Fault("an https:// address", short_repr(place), url))
-        request = Request(place, headers={"User-Agent": "rationale", **headers})
-        response: HTTPResponse = build_opener(_AsTheyAre).open(request, timeout=TIMEOUT_S)
+        response = answer_to(Request(place, headers={"User-Agent": "rationale", **headers}), TIMEOUT_S)
         if response.status in (200, 206, 416):
             return response
         response.close()

@@ -16,10 +16,11 @@ from eraser.data.annotations import (
     read_annotators,
     with_annotators,
 )
-from eraser.data.on_disk import check_document, is_large, load_large
+from eraser.data.on_disk import is_large, load_large
 from eraser.data.source import (
     SPLITS,
     Source,
+    check_document,
     cut_sentences,
     cut_sentences_of_jsonl,
     parse_json_lines,

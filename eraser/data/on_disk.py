@@ -29,7 +29,14 @@ from eraser.data.annotations import (
     read_annotation,
     with_annotators,
 )
-from eraser.data.source import Source, cut_sentences, cut_sentences_of_jsonl, parse_json_lines, with_strings
+from eraser.data.source import (
+    Source,
+    check_document,
+    cut_sentences,
+    cut_sentences_of_jsonl,
+    parse_json_lines,
+    with_strings,
+)
 from eraser.data.texts import TEXTS, OwnText, cut_note, read_cutter, with_text
 from eraser.errors import Fault, InputError, short_repr
 from eraser.files.bounds import lines_of, regular
@@ -203,12 +210,6 @@ class _ById:
             if record[self.key] == id:
                 return record, str(self.lines.path), number
         return None
-
-
-def check_document(record: dict[str, Any], place: str, line: int) -> None:
-    """Refuse a line of docs.jsonl that is no document."""
-    if not isinstance(record.get("docid"), str) or not isinstance(record.get("document"), str):
-        raise InputError(Fault('"docid" and "document" strings', short_repr(record), place, line))
 
 
 class _Jsonl(Documents):

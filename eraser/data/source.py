@@ -119,6 +119,12 @@ def parse_json_lines(text: str, place: str, before: int = 0) -> Iterator[tuple[i
         yield number, record
 
 
+def check_document(record: dict[str, Any], place: str, line: int) -> None:
+    """Refuse a line of docs.jsonl that is no document."""
+    if not isinstance(record.get("docid"), str) or not isinstance(record.get("document"), str):
+        raise InputError(Fault('"docid" and "document" strings', short_repr(record), place, line))
+
+
 def with_strings(record: dict[str, Any]) -> dict[str, Any]:
     """Return an annotation or prediction whose id and label, where they are whole numbers, are strings.
 

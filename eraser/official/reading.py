@@ -21,7 +21,13 @@ import numpy as np
 from msgspec import MsgspecError
 from msgspec.json import Decoder
 
-from eraser.data.source import Source, cut_sentences, cut_sentences_of_jsonl, with_strings
+from eraser.data.source import (
+    Source,
+    check_document,
+    cut_sentences,
+    cut_sentences_of_jsonl,
+    with_strings,
+)
 from eraser.errors import Fault, InputError, short_repr
 from eraser.files.bounds import MAX_BYTES, lines_of, regular
 from eraser.official.records import (
@@ -204,14 +210,14 @@ def read_lengths(source: Source, doc_ids: Iterable[str]) -> dict[str, tuple[int,
 
 def _texts_of_jsonl(source: Source) -> dict[str, str]:
     texts: dict[str, str] = {}
-    faults = []
+    faults: list[Fault] = []
     for number, record in enumerate(_read_objects(source, "docs.jsonl"), start=1):
-        doc_id, text = record.get("docid"), record.get("document")
-        if isinstance(doc_id, str) and isinstance(text, str):
-            texts[doc_id] = text
+        try:
+            check_document(record, source.place("docs.jsonl"), number)
+        except InputError as error:
+            faults += error.faults
         else:
-            got = short_repr(record)
-            faults.append(Fault('"docid" and "document" strings', got, source.place("docs.jsonl"), number))
+            texts[record["docid"]] = record["document"]
     if faults:
         raise InputError(*faults)
     return texts

@@ -17,11 +17,11 @@ from ssl import SSLCertVerificationError
 from typing import Any
 from urllib.error import URLError
 from urllib.parse import urlsplit
-from urllib.request import HTTPErrorProcessor, OpenerDirector, ProxyHandler, Request, build_opener
+from urllib.request import Request
 
 from eraser.errors import Fault, InputError, short_repr
+from eraser.files.web import answer_to, is_safe
 
-LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
 BUSY = frozenset({408, 409, 429, 500, 502, 503, 504, 529})  # HTTP answers that may be others the next time
 KEY_REFUSED = frozenset({401, 403})
 OK = 200
@@ -70,7 +70,7 @@ class Endpoint:
     key: str = field(default="", repr=False)
 
     def __post_init__(self) -> None:
-        if not _is_safe(self.url):
+        if not is_safe(self.url):
             raise InputError(Fault("an https:// address, or http:// on this machine", short_repr(self.url)))
         found = urlsplit(self.url)
         rules = [
@@ -134,10 +134,7 @@ class Endpoint:
         if self.key:
             headers["Authorization"] = f"Bearer {self.key}"
         deadline = time.monotonic() + self.timeout_s
-        response: HTTPResponse = _opener(self.url).open(
-            Request(self.address, data, headers), timeout=self.timeout_s
-        )
-        with response:
+        with answer_to(Request(self.address, data, headers), self.timeout_s) as response:
             content = _read(response, deadline, self.address)
             if response.status != OK:
                 self._refuse(response, content)
@@ -206,16 +203,6 @@ def _first(choice: Mapping[str, Any]) -> dict[str, float] | None:
     return found or None
 
 
-def _is_safe(url: str) -> bool:
-    try:
-        found = urlsplit(url)
-        return bool(found.hostname) and (
-            found.scheme == "https" or (found.scheme == "http" and found.hostname in LOCAL)
-        )
-    except ValueError:
-        return False
-
-
 def _read(response: HTTPResponse, deadline: float, address: str) -> bytes:
     """Return what comes, until the deadline."""
     found = bytearray()
@@ -235,16 +222,3 @@ def _seconds(text: str) -> float:
         return max(0.0, float(text))
     except ValueError:  # a date, or nothing
         return 0.0
-
-
-class _AsTheyAre(HTTPErrorProcessor):  # errors and redirects too are answers, and `_attempt` judges them
-    def http_response(self, request: Request, response: HTTPResponse) -> HTTPResponse:
-        return response
-
-    https_response = http_response
-
-
-def _opener(url: str) -> OpenerDirector:
-    """Return what opens an address: this machine's own without a proxy."""
-    handlers = [ProxyHandler({})] if urlsplit(url).hostname in LOCAL else []
-    return build_opener(_AsTheyAre, *handlers)

@@ -17,7 +17,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from urllib.request import Request
 
 import pytest
 
@@ -255,10 +254,6 @@ def test_part_of_another_address_is_not_joined(server: Server) -> None:
 
 
 def test_redirect_from_outside_to_this_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    class Opener:
-        def open(self, request: Request, timeout: float) -> Response:
-            return Response()
-
     class Response:
         status, reason, headers = 302, "Found", {"Location": "http://127.0.0.1/x"}
 
@@ -266,7 +261,7 @@ def test_redirect_from_outside_to_this_machine(monkeypatch: pytest.MonkeyPatch, 
             pass
 
     monkeypatch.setenv("RATIONALE_CACHE", str(tmp_path))
-    monkeypatch.setattr(download, "build_opener", lambda *_: Opener())
+    monkeypatch.setattr(download, "answer_to", lambda *_: Response())
     with pytest.raises(InputError, match=f"{HTTPS}'http://127.0.0.1/x'"):
         fetch("movies", progress=False)
 
