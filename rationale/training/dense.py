@@ -59,7 +59,7 @@ EPOCHS = "epochs"  # the folder of the best epochs' models, by number
 
 
 def train_dense(
-    start: Callable[[], tuple[PreTrainedModel, PreTrainedTokenizerBase]],
+    untrained: Callable[[], tuple[PreTrainedModel, PreTrainedTokenizerBase]],
     dataset: Dataset,
     out: Path,
     settings: TrainSettings,
@@ -69,7 +69,7 @@ def train_dense(
     """Train, keep the epoch that scores best on val, and return what `rationale.json` records.
 
     Args:
-        start: makes the untrained model and its tokenizer (called after the seed is set).
+        untrained: makes the model and its tokenizer (called after the seed is set).
         dataset: with a train split, and a val split to choose the epoch by.
         out: the model's folder: see `eraser.files.owned`; a finished one of the same work is left as it is, a
             half-finished one resumes where it stopped.
@@ -97,7 +97,7 @@ def train_dense(
         return made_before(out)
     say_balance(dataset, weights)
     set_seed(settings.seed)
-    model, tokenizer = start()
+    model, tokenizer = untrained()
     check_mask(tokenizer, settings, origin)
     length = min(settings.max_length, longest(model, tokenizer))
     claim(out, BY, wanted, (origin,), (CHECKPOINT, ".partial/*"), overwrite)
