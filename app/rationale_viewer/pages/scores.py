@@ -154,7 +154,7 @@ def _table(runs: Sequence[RunTables], budget: str) -> None:
     scores = together(runs)
     wide = pd.concat([_wide(run, budget, len(runs) > 1) for run in runs])
     st.html(html.note("The stronger the colour, the better within the column. Click a column to sort."))
-    st.dataframe(
+    st.container(key="sideways-headline").dataframe(
         shaded(wide, "dark" if st.context.theme.type == "dark" else "light"),
         column_config=_heads(wide), height=_whole(wide),
     )  # fmt: skip
@@ -175,7 +175,7 @@ def _table(runs: Sequence[RunTables], budget: str) -> None:
     says += f", {better} is better" if better else ""
     says += "; low and high: 95 % interval; methods that share a rank (1=) may differ at random."
     st.html(html.note(f"{says} Click a column to sort."))
-    st.dataframe(
+    st.container(key="sideways-metric").dataframe(
         rows[shown],
         hide_index=True,
         column_config=_three(rows) | {"left_out": "left out"},
