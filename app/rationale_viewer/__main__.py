@@ -25,6 +25,7 @@ def server(port: int, browser: bool) -> list[str]:
         "client.toolbarMode": "minimal",
         "client.showErrorDetails": "none",
         "client.disableDataExport": True,  # it would not quote; each table has a CSV of ours
+        "logger.hideWelcomeMessage": True,  # nor is help offered to those who write code with an AI
     }
     colours = {
         "primaryColor": BAR,
@@ -41,6 +42,7 @@ def main(port: str, browser: str) -> None:
     """Serve the pages, until the process is ended."""
     from streamlit.web.cli import main as streamlit
 
+    print(f"The viewer: http://localhost:{port} (Ctrl+C ends it)", flush=True)  # noqa: T201 (the answer)
     sys.argv = ["streamlit", "run", *server(int(port), browser == "browser")]
     streamlit(prog_name="streamlit")
 

@@ -1,9 +1,13 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
+import time
+from contextlib import suppress
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
 import rationale_viewer
@@ -92,6 +96,7 @@ def test_streamlit_is_told_to_serve_this_machine_alone():
     script, *told = server(8599, browser=False)
     assert {"--server.address=localhost", "--server.port=8599", "--server.headless=true"} <= set(told)
     assert {"--browser.gatherUsageStats=false", "--client.showErrorDetails=none"} <= set(told)
+    assert "--logger.hideWelcomeMessage=true" in told  # with it Streamlit offers nothing of its own either
     assert Path(script).name == "served.py"
     assert Path(script).is_file()
 
@@ -133,11 +138,23 @@ def test_command_says_what_to_install(started, monkeypatch):
 def test_the_first_start_in_a_new_home_asks_nothing(tmp_path):
     """Streamlit would ask for an email address, and end where nobody can type one."""
     environment = {**os.environ, "HOME": str(tmp_path), "PYTHONPATH": PYTHONPATH, "BROWSER": "true"}
-    command = [sys.executable, "-m", "rationale_viewer", "0", "browser"]
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = str(free.getsockname()[1])
+    command = [sys.executable, "-m", "rationale_viewer", port, "browser"]
     with subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, env=environment
     ) as server:
-        said = next(line for line in server.stdout if line.strip())
+        _wait_for(f"http://localhost:{port}/_stcore/health")
         server.terminate()
+        said = server.stdout.read()
+    assert said.splitlines()[0] == f"The viewer: http://localhost:{port} (Ctrl+C ends it)"
     assert "mail" not in said
-    assert "You can now view your Streamlit app" in said
+
+
+def _wait_for(url):
+    for _ in range(300):
+        with suppress(OSError), urlopen(url) as answer:
+            assert answer.status == 200
+            return
+        time.sleep(0.1)
+    raise TimeoutError(url)
