@@ -3,6 +3,9 @@
 `python -m benchmarks.dispatch`; under another checkout's PYTHONPATH it measures that one. CPU milliseconds,
 rounds alternating; operations are those that torch is asked for. Nothing is dropped in fact, so that both
 ways work on as many tokens.
+
+`--kept 28,14,9,5,4,3` (tokens in each layer) measures instead the least a call of a real size can take: its
+layers' matrix products alone, each layer with weights of its own, as they are read from memory.
 """
 
 from __future__ import annotations
@@ -20,6 +23,7 @@ from transformers import BertConfig, BertForSequenceClassification
 from rationale.models.adapler import AdaplerForSequenceClassification
 
 LAYERS, WIDTH = 6, 24
+WIDE, INNER = 384, 1536  # MiniLM's
 
 
 class Operations(TorchDispatchMode):
@@ -54,6 +58,13 @@ def ways(tokens: int) -> dict[str, Callable[[], Any]]:
     return {"dense": lambda: dense(**given), "removal": lambda: dropping(**given)}
 
 
+def products(kept: list[int]) -> Callable[[], Any]:
+    """Return how to run the matrix products of layers that work on so many tokens."""
+    shapes = ((WIDE, WIDE),) * 4 + ((WIDE, INNER), (INNER, WIDE))
+    layers = [(torch.nn.Linear(*shape), torch.randn(n, shape[0])) for n in kept for shape in shapes]
+    return lambda: [linear(states) for linear, states in layers]
+
+
 def cpu_ms(run: Callable[[], Any]) -> float:
     """Return the CPU milliseconds of a call."""
     begin = time.process_time()
@@ -66,9 +77,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--tokens", type=int, default=27)
     parser.add_argument("--rounds", type=int, default=200)
+    parser.add_argument("--kept", type=lambda text: [int(n) for n in text.split(",")])
     given = parser.parse_args()
     torch.set_num_threads(1)
     torch.manual_seed(0)
+    if given.kept:
+        print(f"layers of width {WIDE} and {INNER} on {given.kept} tokens, {given.rounds} rounds")
+        report(
+            {"dense": products([given.kept[0]] * len(given.kept)), "removal": products(given.kept)},
+            given.rounds,
+        )
+        return
     print(f"one text of {given.tokens} pieces, {LAYERS} layers of width {WIDTH}, {given.rounds} rounds")
     report(ways(given.tokens), given.rounds)
 
