@@ -76,6 +76,7 @@ TESTS: dict[str, TrustTest] = {
         dataset_consistency,
         "Do explanations differ more between texts that differ more inside the model?",
         needs=("weights", "states"),
+        version=2,
     ),
     "confidence": TrustTest(
         confidence_indication, "Do the explanations of all classes tell how sure the model is?"

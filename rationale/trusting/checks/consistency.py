@@ -2,7 +2,7 @@
 
 Rationale consistency: of one text, models whose layers differ more should have explanations that differ
 more; here the models are the subject's own, its copies with shuffled layers, and other trainings. Data-set
-consistency: the same of pairs of texts under one model; the interval is over the first text of a pair.
+consistency: the same of pairs of texts under one model, with an interval over both texts of a pair.
 Confidence indication: how much better than their mean the model's confidences can be told from how the
 explanations of its classes differ. Distances are mean absolute differences: of the mean states of every
 layer, and of scores scaled to a largest of 1.
@@ -25,7 +25,7 @@ from rationale.trusting.checks.randomisation import cascade
 from rationale.trusting.contract import MIN_EXAMPLES, Finding, Outcome
 from rationale.trusting.model.activations import average, states_of
 from rationale.trusting.model.again import FEW, MORE, OtherModel, cannot_run_again, few_of, scores_on
-from rationale.trusting.statistics.agreement import mean_of, rank_correlation
+from rationale.trusting.statistics.agreement import correlation_of_pairs, mean_of, rank_correlation
 from rationale.trusting.subject import Subject
 
 RATIONALE, DATASET, CONFIDENCE = "rationale_consistency", "dataset_consistency", "confidence"
@@ -58,7 +58,8 @@ def rationale_consistency(subject: Subject) -> list[Finding]:
                       for a, b in combinations(range(len(inside)), 2)])
             for n in range(len(few_of(subject)[0]))
         ]  # fmt: skip
-        findings.append(_correlated(RATIONALE, method, pairs, f"{len(inside)} models"))
+        found, apart = rank_correlation(pairs), np.concatenate(pairs)[:, 1]  # [K]
+        findings.append(_correlated(RATIONALE, method, found, apart, f"{len(inside)} models"))
     for other in others:
         other.made.clear()
     return findings
@@ -103,12 +104,11 @@ def dataset_consistency(subject: Subject) -> list[Finding]:
         words = [
             _by_word(i.text.words, scaled(s)) for i, s in zip(items, subject.scores(method), strict=False)
         ]
-        pairs = [
-            np.array([(distance(inside[a], inside[b]), _words_apart(words[a], words[b]))
-                      for b in range(len(items)) if b != a]).reshape(-1, 2)
-            for a in range(len(items))
-        ]  # fmt: skip
-        findings.append(_correlated(DATASET, method, pairs, f"{len(items)} texts in pairs"))
+        in_model = np.array([[distance(a, b) for b in inside] for a in inside])  # [N,N]
+        explained = np.array([[_words_apart(a, b) for b in words] for a in words])  # [N,N]
+        apart = explained[~np.eye(len(items), dtype=bool)]  # [K]
+        found = correlation_of_pairs(in_model, explained)
+        findings.append(_correlated(DATASET, method, found, apart, f"{len(items)} texts in pairs"))
     return findings
 
 
@@ -233,15 +233,14 @@ def _words_apart(one: dict[str, float], other: dict[str, float]) -> float:
     return float(np.mean([abs(one.get(w, 0.0) - other.get(w, 0.0)) for w in either]))
 
 
-def _correlated(test: str, method: str, pairs: Sequence[Floats], over: str) -> Finding:
-    """Return what the correlation of both distances [P,2] of each text says."""
-    if len(pairs) < MIN_EXAMPLES:
-        few = f"{len(pairs)} texts are too few (at least {MIN_EXAMPLES})"
-        return Finding.unknown(test, method, few, len(pairs))
-    if np.ptp(np.concatenate(pairs)[:, 1]) == 0:
+def _correlated(test: str, method: str, found: Estimate, apart: Floats, over: str) -> Finding:
+    """Return what a correlation of distances says; `apart` are those of the explanations [K]."""
+    if found.n < MIN_EXAMPLES:
+        few = f"{found.n} texts are too few (at least {MIN_EXAMPLES})"
+        return Finding.unknown(test, method, few, found.n)
+    if np.ptp(apart) == 0:
         told = f"Explanations are all alike, also where {DIFFER[test]} ({over})."
-        return Finding(test, method, 0.0, 0.0, 0.0, len(pairs), "fail", told)
-    found = rank_correlation(pairs)
+        return Finding(test, method, 0.0, 0.0, 0.0, found.n, "fail", told)
     outcome, told = _verdict(found, DIFFER[test])
     number = f"ρ = {found.value:.2f} [{found.low:.2f}, {found.high:.2f}], n = {found.n} ({over})"
     return Finding.of(test, method, found, outcome, f"{told}: {number}.")

@@ -12,7 +12,7 @@ import numpy as np
 from scipy.stats import kendalltau, rankdata
 
 from eraser.metrics.answers import correlation, moments
-from eraser.metrics.bootstrap import Estimate, estimate
+from eraser.metrics.bootstrap import Estimate, estimate, interval, resamples
 from eraser.metrics.table import mean
 from eraser.types import Floats
 from rationale.budgets import top_words
@@ -75,3 +75,26 @@ def rank_correlation(pairs: Sequence[Floats]) -> Estimate:
     sums = np.add.reduceat(ranked, edges, axis=0)  # [N,5]
     columns = np.column_stack([sums, sizes])  # [N,6]
     return estimate(columns, lambda means: correlation(means[..., :5] / means[..., 5:]))
+
+
+def correlation_of_pairs(one: Floats, other: Floats) -> Estimate:
+    """Return Spearman's correlation of two distances [N,N] over all pairs of N texts, with its interval.
+
+    A resample draws texts, and a pair as often as the product of its two texts: were only one of them drawn,
+    the pairs would count as independent, and the interval would be far too narrow.
+    """
+    apart = ~np.eye(len(one), dtype=bool)  # [N,N]
+    pairs = np.stack([one[apart], other[apart]], axis=1)  # [K,2]
+    if len(pairs) < 2 or (np.ptp(pairs, axis=0) == 0).any():  # noqa: PLR2004
+        return Estimate(np.nan, np.nan, np.nan, len(one))
+    of_pair = np.zeros((*apart.shape, 5))
+    of_pair[apart] = moments(np.stack([rankdata(column) for column in pairs.T], axis=1))  # [N,N,5]
+
+    def folded(drawn: Floats) -> Floats:  # how often each text is drawn [R,N]
+        sums = np.einsum("ri,rj,ijk->rk", drawn, drawn, of_pair, optimize=True)  # [R,5]
+        n_pairs = np.einsum("ri,rj,ij->r", drawn, drawn, apart.astype(np.float64), optimize=True)  # [R]
+        with np.errstate(invalid="ignore"):  # one text drawn N times is no pair: NaN, left out
+            return correlation(sums / n_pairs[:, None])
+
+    value = float(folded(np.ones((1, len(one))))[0])
+    return Estimate(value, *interval(folded(resamples(len(one)))), len(one))

@@ -8,6 +8,7 @@ from scipy.stats import spearmanr
 
 from rationale.trusting.statistics.agreement import (
     absolute_spearman,
+    correlation_of_pairs,
     jaccard,
     kendall,
     mean_of,
@@ -66,3 +67,27 @@ def test_pairs_of_all_texts_are_ranked_together():
 
 def test_no_correlation_where_one_side_is_constant():
     assert np.isnan(rank_correlation([np.array([[1.0, 2.0], [1.0, 3.0]])]).value)
+
+
+def test_pairs_of_texts_by_hand():
+    one = np.array([[0, 1, 2], [1, 0, 4], [2, 4, 0]], dtype=float)
+    assert correlation_of_pairs(one, one).value == pytest.approx(1)
+    assert correlation_of_pairs(one, 5 - one).value == pytest.approx(-1)
+    # each pair is there twice; ranks 1, 2, 3 against 2, 1, 3: 1 - 6·2 / (3·8)
+    other = np.array([[0, 2, 1], [2, 0, 4], [1, 4, 0]], dtype=float)
+    assert correlation_of_pairs(one, other).value == pytest.approx(0.5)
+    assert np.isnan(correlation_of_pairs(one, np.ones((3, 3))).value)
+
+
+def test_pairs_share_texts_so_that_independent_distances_are_seldom_told_apart():
+    """With only the first text of a pair drawn, one of seven such intervals lies above 0."""
+
+    def distances(rng, width):
+        texts = rng.normal(size=(20, width)) * (1 + rng.exponential(size=(20, 1)))  # some texts far out
+        return np.abs(texts[:, None] - texts[None]).mean(-1)
+
+    above = 0
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        above += correlation_of_pairs(distances(rng, 64), distances(rng, 20)).low > 0
+    assert above <= 4  # 1.5 expected; more than 4 has a probability of 2 % at one in forty
