@@ -45,7 +45,7 @@ TESTS: dict[str, TrustTest] = {
         matched,
         "Do the picked words matter more to the model than as many random words of the same text?",
         uses=("draws", "span_draws", "level"),
-        version=3,
+        version=4,
     ),
     "planted": TrustTest(planted, "Does it find the words that a model was made to use?", version=2),
     "decision": TrustTest(decision, "Must fewer of its words go than random ones until the class flips?"),
@@ -86,6 +86,7 @@ TESTS: dict[str, TrustTest] = {
         "Are texts whose words were erased still in the model's distribution?",
         needs=("weights", "states"),
         reads=("other_splits",),
+        version=2,
     ),
 }
 

@@ -52,6 +52,13 @@ def toy(n: int = 24, n_words: int = 12, seed: int = 0, splits: tuple[str, ...] =
     return Dataset("toy", documents, examples)
 
 
+def half_unmarked(dataset: Dataset) -> Dataset:
+    """The same, but of every other text nobody marked a word: at the budget `gold` nothing is picked."""
+    examples = dataset.splits["test"]
+    bare = tuple(replace(e, gold=frozenset()) if i % 2 else e for i, e in enumerate(examples))
+    return replace(dataset, splits=dataset.splits | {"test": bare})
+
+
 def function() -> BlackBox:
     """The linear model, which can only be asked."""
     return from_callable(linear, LABELS, mask="[mask]", version="linear")
@@ -104,13 +111,13 @@ def subject(
     dataset: Dataset | None = None,
     classifier: object = None,
     trust: TrustSettings | None = None,
+    budget: str = "ratio=0.25",
     **settings: object,
 ) -> Subject:
     """The subject of tests: the toy and the linear function, or others."""
     assert all(m in METHODS for m in methods), "add it to METHODS first (monkeypatch.setitem)"
     found = dataset or toy()
-    budget = ("ratio=0.25",)
-    how = EvaluateSettings(found.name, "toy", methods=methods, budgets=budget, **settings)  # type: ignore[arg-type]
+    how = EvaluateSettings(found.name, "toy", methods=methods, budgets=(budget,), **settings)  # type: ignore[arg-type]
     if classifier is None:
         how = replace(how, explain="probability", mask="[mask]")
     planned = plan(classifier or function(), found, how, folder / "scores", overwrite=True)  # type: ignore[arg-type]

@@ -18,6 +18,7 @@ import numpy as np
 from scipy.stats import mannwhitneyu
 
 from eraser.metrics.bootstrap import Estimate
+from eraser.metrics.table import NOTHING
 from eraser.types import Floats, Mask
 from rationale.hf.classifier import read_settings
 from rationale.inference.ablate import without_and_only
@@ -57,6 +58,9 @@ class Inside:
         return {"rejected": vars(self.rejected), "p": self.p, "value": vars(self.answer)}
 
 
+NONE_PICKED = Inside(NOTHING, np.nan, NOTHING)
+
+
 @dataclass(frozen=True)
 class Reference:
     """What the model knows: the statistics of reference texts [N], and the p values they give others."""
@@ -92,11 +96,16 @@ class _Texts:
     def whole(self) -> list[Windows]:
         return [item.windows for item in few_of(self.subject, MORE)[0]]
 
-    def erased(self, method: str) -> dict[str, list[Windows]]:
-        """Return the texts without a method's rationale, and with it only."""
-        encoder, how = self.subject.run.classifier.encoder, self.subject.run.settings.replace
+    def picked_from(self, method: str) -> list[int]:
+        """Return which texts a method picks words of; without any, neither side would be erased as meant."""
         rationales: Sequence[Mask] = self.subject.rationales(method)[:MORE]
-        pairs = [without_and_only(w, r) for w, r in zip(self.whole, rationales, strict=True)]
+        return [n for n, r in enumerate(rationales) if r.any()]
+
+    def erased(self, method: str) -> dict[str, list[Windows]]:
+        """Return the texts without a method's rationale, and with it only, where it picks words."""
+        encoder, how = self.subject.run.classifier.encoder, self.subject.run.settings.replace
+        rationales = self.subject.rationales(method)
+        pairs = [without_and_only(self.whole[n], rationales[n]) for n in self.picked_from(method)]
         return {
             side: [encoder.remove(pair[n].windows, pair[n].removed, how) for pair in pairs]
             for n, side in enumerate(SIDES)
@@ -152,13 +161,15 @@ def erased_half(subject: Subject, windows: Windows, how: str, rng: np.random.Gen
 
 def _sides(lines: _Texts, reference: Reference, method: str) -> dict[str, Inside]:
     """Return the texts without a method's rationale, and with it only, against the reference."""
-    subject, found = lines.subject, {}
+    subject, found, at = lines.subject, {}, lines.picked_from(method)
+    if not at:
+        return dict.fromkeys(SIDES, NONE_PICKED)
     for side, texts in lines.erased(method).items():
         statistics = reference.masf.statistics(lines.states(texts))
         rejected = mean_of((reference.masf.p_values(statistics) <= LEVEL).astype(np.float64))
-        answers = subject.answers(list(enumerate(texts)))  # [n,C]
-        after = answers[np.arange(len(texts)), list(subject.targets[: len(texts)])]
-        fall = mean_of(subject.before()[: len(texts)] - after)
+        answers = subject.answers(list(zip(at, texts, strict=True)))  # [n,C]
+        after = answers[np.arange(len(at)), [subject.targets[n] for n in at]]
+        fall = mean_of(subject.before()[at] - after)
         found[side] = Inside(rejected, reference.p_of_all(statistics), fall)
     return found
 

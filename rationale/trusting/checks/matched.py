@@ -69,9 +69,9 @@ def matched(subject: Subject) -> list[Finding]:
 
 
 def _telling(subject: Subject, method: str) -> Mask:
-    """Return the mask [N] of texts in which a method ranks some words above others, and leaves some out."""
+    """Return the mask [N] of texts in which a method ranks some words above others, and picks some of all."""
     pairs = zip(subject.scores(method), subject.rationales(method), strict=True)
-    return np.array([np.nanmin(s) < np.nanmax(s) and not r.all() for s, r in pairs])
+    return np.array([np.nanmin(s) < np.nanmax(s) and r.any() and not r.all() for s, r in pairs])
 
 
 def _match(subject: Subject, method: str, how: Operator, shape: Shape, telling: Mask) -> Match:

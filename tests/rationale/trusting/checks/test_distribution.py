@@ -13,7 +13,7 @@ from rationale.trusting.checks.distribution import (
     trained_faithful,
 )
 from tests.helpers.planted_texts import planted, planted_texts
-from tests.helpers.trusted import subject
+from tests.helpers.trusted import half_unmarked, subject
 
 SPLITS = ("train", "val", "test")
 
@@ -55,6 +55,20 @@ def test_a_rationale_alone_is_far_from_whole_texts(findings):
     for finding in findings:
         assert "sufficiency" in finding.details["outside"]
         assert finding.details["only"]["p"] < 1e-4
+
+
+def test_texts_of_which_nothing_is_picked_are_not_asked(tmp_path, classifier, sample):
+    few = replace(sample, splits=sample.splits | {"test": sample.splits["test"][:16]})
+    (found,) = distribution(
+        subject(tmp_path / "half", ("position",), half_unmarked(few), classifier, budget="gold")
+    )
+    assert found.n == 8
+    bare = replace(
+        few, splits=few.splits | {"test": tuple(replace(e, gold=frozenset()) for e in few.splits["test"])}
+    )
+    (none,) = distribution(subject(tmp_path / "none", ("position",), bare, classifier, budget="gold"))
+    assert none.sentence == "Cannot tell: 0 texts are too few (at least 8)."
+    json.dumps(none.to_record(), allow_nan=False)
 
 
 def test_too_few_reference_texts_are_said(tmp_path):

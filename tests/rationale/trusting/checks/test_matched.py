@@ -10,7 +10,7 @@ from rationale.attribution.methods import METHODS
 from rationale.trusting.checks.matched import Match, matched, permutation_p, random_spans
 from rationale.trusting.contract import TrustSettings
 from rationale.trusting.run import run_tests
-from tests.helpers.trusted import ORACLE, spoilt, subject, toy
+from tests.helpers.trusted import ORACLE, half_unmarked, spoilt, subject, toy
 
 NONE = np.array([])  # wins by text, which no verdict is of
 
@@ -38,6 +38,13 @@ def test_the_oracle_passes_and_what_knows_nothing_does_not(methods, tmp_path):
     assert found["constant"].sentence == (
         "Cannot tell: 0 texts in which constant ranks some words above others are too few (at least 8)."
     )
+
+
+def test_texts_of_which_nothing_is_picked_do_not_count(methods, tmp_path):
+    """An empty rationale ties with all random ones, which are empty too."""
+    (oracle,) = matched(subject(tmp_path, ("oracle",), half_unmarked(toy()), budget="gold"))
+    assert oracle.n == 12
+    assert oracle.value > 0.95
 
 
 def test_one_text_and_one_draw(methods, tmp_path):
