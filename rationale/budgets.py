@@ -69,8 +69,10 @@ def share_of(n_words: int, ratio: float) -> int:
 
     >>> [share_of(23, r) for r in (0.01, 0.05, 0.1, 0.5)]
     [1, 1, 2, 12]
+    >>> share_of(50, 0.29)  # 14.5, in binary a little less
+    15
     """
-    return max(1, math.floor(n_words * ratio + 0.5))
+    return max(1, math.floor(round(n_words * ratio, 9) + 0.5))
 
 
 def top_words(scores: Floats, size: int) -> Mask:

@@ -23,6 +23,7 @@ Fold = Callable[[Floats], Floats]  # column means [..., K] → values [...]
 RESAMPLES = 1000
 LEVEL = 0.95
 ROUNDING = 1e-6  # a smaller difference may come from float32 arithmetic alone
+FEWEST = 6  # examples that tell a difference: of n with one sign the sign test's p is 2^(1-n)
 GROUPS = 4096  # the spread of as many means is known to 1 %
 
 
@@ -37,8 +38,11 @@ class Estimate:
 
     @property
     def spans_zero(self) -> bool:
-        """True when the interval contains 0, or the value is mere rounding: such a difference is a tie."""
-        return abs(self.value) < ROUNDING or not (self.low > 0 or self.high < 0)
+        """True when the interval contains 0, the value is mere rounding, or n < FEWEST: a tie.
+
+        Resamples of few examples hold too few different ones; of one, the interval has no width.
+        """
+        return self.n < FEWEST or abs(self.value) < ROUNDING or not (self.low > 0 or self.high < 0)
 
 
 @lru_cache(maxsize=4)  # asked again for every number of a run

@@ -30,8 +30,11 @@ def mean(means: Floats) -> Floats:
 
 
 def f1_of_means(means: Floats) -> Floats:
-    """Fold columns (precision, recall): F1 of their means, 0 where both are 0."""
+    """Fold columns (precision, recall): F1 of their means, 0 where both are 0 or nothing was ever picked."""
     p, r = means[..., 0], means[..., 1]
+    p = np.where(
+        np.isnan(p) & ~np.isnan(r), 0.0, p
+    )  # no text has a precision, but there is something to find
     total = p + r
     f1 = 2 * p * r / np.where(total == 0, 1.0, total)
     return np.where(total == 0, 0.0, f1)

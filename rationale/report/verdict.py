@@ -120,7 +120,7 @@ def _answer(
 
 
 def claims(
-    scores: pd.DataFrame, paired: pd.DataFrame, failed: Mapping[str, Sequence[str]] = {}
+    scores: pd.DataFrame, paired: pd.DataFrame, failed: Mapping[str, Sequence[str]] = {}, least: int = 0
 ) -> tuple[Claim, ...]:
     """Return which methods serve which purpose, ties together, and which do not; baselines are not named.
 
@@ -128,15 +128,19 @@ def claims(
         scores: a run's table of scores; nothing is claimed without a baseline.
         paired: its table of paired differences.
         failed: by purpose, methods that a test has shown not to serve it.
+        least: nothing is claimed of fewer texts.
     """
     found = []
     for purpose, metrics in PURPOSES:
         advice = _advice(scores, paired, purpose, metrics, failed.get(purpose, ()))
+        if advice.n < least:
+            continue
         if RANDOM in set(_measured(scores, paired, advice.metric).method):
             found.append(Claim(advice.text, advice.metric))
         if advice.weak:
             text = (
-                f"Do not use {', '.join(advice.weak)} {advice.what}: no better than random on {advice.name}."
+                f"Do not use {', '.join(advice.weak)} {advice.what}: "
+                f"not clearly better than random on {advice.name}."
             )
             found.append(Claim(text, advice.metric))
     return tuple(found)
@@ -256,16 +260,16 @@ def _sides(one: str, other: str, rows: pd.DataFrame) -> list[str]:
     both = rows[rows.difference.notna() & (rows.n > 0)]
     answers, methods = both[both.method == MODEL], both[both.method != MODEL]
     found = [_difference(one, other, row) for _, row in answers.iterrows()]
-    clear = methods[~methods.tie.astype(bool)]
-    clear = clear[clear.metric.map(lambda m: METRICS[m].higher_is_better is not None).astype(bool)]
+    sided = methods.metric.map(lambda m: METRICS[m].higher_is_better is not None).astype(bool)
+    clear = methods[~methods.tie.astype(bool) & sided]
     if methods.empty:
         return [*found, f"{one} and {other} share no method to compare."]
     higher = clear.metric.map(lambda m: METRICS[m].higher_is_better).astype(bool)
     wins = int(((clear.difference > 0) == higher).sum())
-    found.append(
-        f"Of {len(methods)} paired differences of methods, {wins} clearly favour {one}, "
-        f"{len(clear) - wins} {other}; {len(methods) - len(clear)} are ties."
-    )
+    text = f"Of {len(methods)} paired differences of methods, {wins} clearly favour {one}, "
+    text += f"{len(clear) - wins} {other}; {int(methods.tie.astype(bool).sum())} are ties"
+    without = int((~methods.tie.astype(bool) & ~sided).sum())
+    found.append(text + (f"; {without} differ in numbers of which neither is better." if without else "."))
     if len(clear):
         row = clear.iloc[int(clear.difference.abs().to_numpy().argmax())]
         found.append(f"The largest clear one: {_difference(one, other, row, f' of {row.method}')}")

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 
 from eraser.files.cells import as_csv
 from eraser.files.whole import write_bytes, write_json, write_text
+from rationale.evaluation.per_example import NO_BUDGET
 from rationale.process.terminal import digits
 from rationale.report.page import inside_words, records
 from rationale.report.plots import new_figure, png
@@ -21,7 +22,7 @@ from rationale.report.verdict import Claim, Sentences, claims
 from rationale.settings import BASELINES
 from rationale.templates import fragment
 from rationale.templates.names import metric_name
-from rationale.trusting.contract import OPERATORS, Finding, Outcome, TestResult
+from rationale.trusting.contract import MIN_EXAMPLES, OPERATORS, Finding, Outcome, TestResult
 from rationale.trusting.inside import inside_table
 from rationale.trusting.turns import operator_agreement, operator_table
 
@@ -85,9 +86,14 @@ class Card:
             purpose: [m for m in self.methods if any(self._failed(t, m) for t in tests)]
             for purpose, tests in SERVES.items()
         }
-        advice = claims(self.scores, self.paired, failed)
+        advice = claims(self.scores, self.paired, failed, MIN_EXAMPLES)
         told = (Claim(text, "aopc_comprehensiveness"),) if (text := self.correlation()) else ()
         return (*advice, *told, *(c for r in self.results for c in self._of_test(r)))
+
+    @property
+    def _at_budget(self) -> pd.DataFrame:
+        """The scores at the rationale length that the tests used."""
+        return self.scores[self.scores.budget.isin((self.facts["budget"], NO_BUDGET))]
 
     def _failed(self, test: str, method: str) -> bool:
         return any(f.outcome == "fail" for f in self.findings if (f.test, f.method) == (test, method))
@@ -194,7 +200,7 @@ class Card:
             parts.append(
                 markdown_table(pd.DataFrame(rows, columns=["method", "outcome", "number", "in words"]))
             )
-        parts += [markdown_of_scores(self.scores, self.inside), "", self._operators_in_markdown()]
+        parts += [markdown_of_scores(self._at_budget, self.inside), "", self._operators_in_markdown()]
         return "\n".join(parts)
 
     def _operators_shown(self) -> pd.DataFrame:
@@ -226,7 +232,7 @@ class Card:
         return {
             "basis": self.basis, "claims": self.claims(), "results": self.results, "lines": self.lines,
             "methods": self.methods, "signs": SIGNS, "named": NAMED,
-            "rows": decisive(self.scores, self.inside), "inside": not self.inside.empty,
+            "rows": decisive(self._at_budget, self.inside), "inside": not self.inside.empty,
             "order": self.order(), "operators": self._operators_shown(), "operators_say": OPERATORS_SAY,
             "numbers": numbers_of(self.findings), "notes": self.facts["notes"],
         }  # fmt: skip

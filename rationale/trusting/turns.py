@@ -17,7 +17,7 @@ from eraser.types import Floats
 from rationale.evaluation.per_example import NO_BUDGET, per_example_metrics
 from rationale.evaluation.plan import Evaluation
 from rationale.settings import BASELINES
-from rationale.trusting.contract import OPERATORS, Finding, TestResult
+from rationale.trusting.contract import MIN_EXAMPLES, OPERATORS, Finding, TestResult
 from rationale.trusting.statistics.agreement import spearman
 
 MATCHED = "matched"
@@ -87,7 +87,8 @@ def _interval(one: Floats, other: Floats) -> tuple[float, float]:
 def correlation(evaluation: Evaluation) -> dict[str, Any] | None:
     """Return Pearson's r between agreement and faithfulness over texts, methods' means taken away.
 
-    All methods but the baselines together, with a bootstrap interval over texts; None without either.
+    All methods but the baselines together, with a bootstrap interval over texts; None without either, or of
+    fewer than MIN_EXAMPLES texts.
     """
     columns = per_example_metrics(evaluation)
     pairs = []
@@ -112,7 +113,7 @@ def correlation(evaluation: Evaluation) -> dict[str, Any] | None:
 def _centred(one: Floats, other: Floats) -> tuple[Floats, Floats] | None:
     """Return both without their means over the texts that have both, NaN elsewhere."""
     kept = ~np.isnan(one) & ~np.isnan(other)
-    if kept.sum() < 3 or not one[kept].std() or not other[kept].std():
+    if kept.sum() < MIN_EXAMPLES or not one[kept].std() or not other[kept].std():
         return None
     one, other = np.where(kept, one, np.nan), np.where(kept, other, np.nan)
     return one - np.nanmean(one), other - np.nanmean(other)

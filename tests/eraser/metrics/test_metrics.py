@@ -184,9 +184,17 @@ def test_official_iou_f1_is_the_f1_of_mean_precision_and_mean_recall():
     assert found.value == pytest.approx((2 / 3 + 2 / 3 + 0) / 3)
 
 
-def test_f1_of_means_is_0_where_both_are_and_undefined_where_one_is():
-    means = np.array([[0.0, 0.0], [0.5, 1.0], [1.0, 0.0], [nan, 0.0]])
-    assert f1_of_means(means).tolist() == pytest.approx([0, 2 / 3, 0, nan], nan_ok=True)
+def test_f1_of_means_is_0_where_both_are_or_nothing_is_picked_and_undefined_without_either():
+    means = np.array([[0.0, 0.0], [0.5, 1.0], [1.0, 0.0], [nan, 0.0], [nan, nan]])
+    assert f1_of_means(means).tolist() == pytest.approx([0, 2 / 3, 0, 0, nan], nan_ok=True)
+
+
+def test_where_nothing_is_picked_in_any_text_every_f1_is_0():
+    gold = [GoldRationale("a", 4, frozenset({Span(0, 2)}))] * 3
+    none = [Prediction(str(i), "a", {"a": 1.0}, np.arange(4.0), np.zeros(4, bool)) for i in range(3)]
+    for name in ("iou_f1_eraser", "iou_f1_one_to_one", "token_f1"):
+        found = score(name, measure(name, gold, none))
+        assert (found.value, found.low, found.high) == (0, 0, 0)
 
 
 def test_micro_f1_of_means_is_that_of_sums():

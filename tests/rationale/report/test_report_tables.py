@@ -118,7 +118,7 @@ def test_layers_by_hand():
     }
     late = table[(table.method == "late") & (table.metric == "false_positive_rate")]
     assert late.difference.tolist() == [0.5, 0.5]
-    assert late.tie.tolist() == [False, False]
+    assert late.tie.all()  # one example tells nothing
     assert table[table.method == "survivors"].tie.all()
 
 

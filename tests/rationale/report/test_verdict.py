@@ -117,11 +117,12 @@ def test_a_method_that_failed_a_test_is_not_advised():
     told = claims(SCORES, PAIRED, {"To show people": ["a", "b"]})
     assert [claim.text for claim in told] == [
         "To show people: none of these methods (average precision, n = 20).",
-        "Do not use c to show people: no better than random on average precision.",
+        "Do not use c to show people: not clearly better than random on average precision.",
         "To know what the model used: a (AOPC comprehensiveness 0.300 [0.200, 0.400], n = 20).",
-        "Do not use b to know what the model used: no better than random on AOPC comprehensiveness.",
+        "Do not use b to know what the model used: not clearly better than random on AOPC comprehensiveness.",
     ]
     assert claims(SCORES[SCORES.method != "random"], PAIRED) == ()
+    assert claims(SCORES, PAIRED, least=21) == ()  # n = 20
 
 
 def test_two_runs_in_sentences():

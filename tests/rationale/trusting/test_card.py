@@ -72,9 +72,10 @@ def test_sentences_advise_name_ties_and_leave_out_who_failed(card):
     assert card.verdict() == (
         "To show people: a or b (tie; average precision 0.700 [0.600, 0.800] and 0.650 [0.550, 0.750], "
         "n = 20).",
-        "Do not use <b> to show people: no better than random on average precision.",
+        "Do not use <b> to show people: not clearly better than random on average precision.",
         "To know what the model used: a (AOPC comprehensiveness 0.200 [0.100, 0.300], n = 20).",
-        "Do not use <b> to know what the model used: no better than random on AOPC comprehensiveness.",
+        "Do not use <b> to know what the model used: not clearly better than random on AOPC "
+        "comprehensiveness.",
         "Agreement with people and faithfulness of a text are not shown to go together: r = 0.10 "
         "[-0.10, 0.30] over 20 texts, 3 methods, each method's mean taken away "
         "(average precision, AOPC comprehensiveness).",

@@ -48,12 +48,19 @@ def test_difference_by_hand(tmp_path):
     assert (f1.value, f1.other_value) == pytest.approx((0.6, 0.4))
     # each example differs by 0.2, so does every resample
     assert (f1.difference, f1.difference_low, f1.difference_high) == pytest.approx((0.2, 0.2, 0.2))
-    assert not f1.tie
+    assert f1.tie  # three examples do not tell
     assert f1.low < 0.6 < f1.high
     fpr = table.loc[("false_positive_rate", "attention")]
     assert fpr.difference == pytest.approx(0.1 / 3)
     assert (fpr.difference_low, fpr.difference_high) == pytest.approx((-0.1, 0.2))  # of one example thrice
     assert fpr.tie
+
+
+@pytest.mark.parametrize(("n", "tie"), [(1, True), (5, True), (6, False)])
+def test_of_fewer_than_six_examples_none_tells_two_runs_apart(tmp_path, n, tie):
+    """All of one sign have p = 2^(1-n): 0.06 of five, 0.03 of six."""
+    folders = [run_folder(tmp_path / f"{v}", {F1: numbers(*[v] * n)}) for v in (0.9, 0.1)]
+    assert compared(folders).loc[("token_f1", "attention")].tie == tie
 
 
 def test_examples_are_aligned_by_id_not_by_place(tmp_path):
@@ -124,14 +131,16 @@ def test_what_one_run_alone_measured_stands_alone(tmp_path):
 
 
 def test_page_names_the_better_run_whichever_way_is_better(tmp_path):
+    ours = {F1: numbers(*[0.9] * 6), FPR: numbers(*[0.5] * 6)}
+    theirs = {F1: numbers(*[0.1] * 6), FPR: numbers(*[0.1] * 6)}
     folders = [
-        run_folder(tmp_path / "a", {F1: numbers(0.9, 0.9), FPR: numbers(0.5, 0.5)}, budgets=["gold"]),
-        run_folder(tmp_path / "b", {F1: numbers(0.1, 0.1), FPR: numbers(0.1, 0.1)}, budgets=["gold", "own"]),
+        run_folder(tmp_path / "a", ours, budgets=["gold"]),
+        run_folder(tmp_path / "b", theirs, budgets=["gold", "own"]),
     ]
     text = page(runs := read_runs(folders), compare_runs(runs))
     a, b = folders
-    assert f"| 0.800 [0.800, 0.800] | 2 | {a} better |" in text
-    assert f"| 0.400 [0.400, 0.400] | 2 | {b} better |" in text
+    assert f"| 0.800 [0.800, 0.800] | 6 | {a} better |" in text
+    assert f"| 0.400 [0.400, 0.400] | 6 | {b} better |" in text
     assert "| run | budgets |" in text
     assert f"| {b} | gold, own |" in text
 
@@ -236,11 +245,11 @@ def test_command_compares_what_evaluate_wrote(capsys, monkeypatch, tmp_path):
 
 
 def test_of_many_rows_a_terminal_shows_answers_and_what_differs(tmp_path):
-    of_ties = {("token_f1", "gold", f"m{i}"): numbers(0.5, 0.7, 0.9) for i in range(READABLE)}
-    alone = {("token_f1", "top=1", "only"): numbers(1, 1, 1)}
-    answers = ("accuracy", "-", "model")
-    one = run_folder(tmp_path / "a", of_ties | alone | {F1: numbers(1, 1, 1), answers: numbers(1, 0, 1)})
-    other = run_folder(tmp_path / "b", of_ties | {F1: numbers(0, 0, 0), answers: numbers(1, 0, 1)})
+    of_ties = {("token_f1", "gold", f"m{i}"): numbers(*[0.5, 0.9] * 3) for i in range(READABLE)}
+    alone = {("token_f1", "top=1", "only"): numbers(*[1] * 6)}
+    answers = {("accuracy", "-", "model"): numbers(*[1, 0] * 3)}
+    one = run_folder(tmp_path / "a", of_ties | alone | {F1: numbers(*[1] * 6)} | answers)
+    other = run_folder(tmp_path / "b", of_ties | {F1: numbers(*[0] * 6)} | answers)
     found = compared_runs(read_runs([one, other]))
     lines = found.brief().splitlines()
     assert [line.split(" | ")[2] for line in lines if line.startswith(("| token_f1", "| accuracy"))] == [
