@@ -23,7 +23,8 @@ METRIC = "average_precision"
 def ranking_by_layer(batches: Iterable[Evaluation], methods: Sequence[str], seed: int) -> pd.DataFrame:
     """Return average precision by layer: the words that remain share the first place.
 
-    Other methods have one ranking, the same in every layer. Empty without the method survivors.
+    Other methods have one ranking, the same in every layer, or none, where words were only picked. Empty
+    without the method survivors.
     """
     columns: dict[tuple[int, str], list[MetricColumns]] = defaultdict(list)
     shares: dict[int, list[float]] = defaultdict(list)
@@ -33,7 +34,8 @@ def ranking_by_layer(batches: Iterable[Evaluation], methods: Sequence[str], seed
             known = batch.predictions[method, batch.budgets[0]]
             for layer in range(1, batch.layers + 1):
                 at = [after(p, layer) for p in known] if method == SURVIVORS else list(known)
-                columns[layer, method] += measure(METRIC, truths, at)
+                ranked = method not in batch.unranked
+                columns[layer, method] += measure(METRIC, truths, at) if ranked else [None] * len(at)
                 if method == SURVIVORS:
                     shares[layer] += [float(np.mean(np.nan_to_num(p.scores) >= layer)) for p in known]
     rows = []

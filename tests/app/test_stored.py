@@ -9,7 +9,7 @@ import pytest
 from rationale_viewer.compute.agreement import AS_STORED, judged_of, resized
 from rationale_viewer.compute.stored import MOST_FAULTS, Origin, origin_of, read_stored, stored_methods
 
-from eraser import Dataset, Document, Evidence, Example, InputError, Span
+from eraser import Dataset, Document, Evidence, Example, InputError, Prediction, Span
 from eraser.files.whole import write_json
 from tests.helpers.app.stored import write_stored
 
@@ -57,6 +57,15 @@ def test_the_size_of_a_stored_rationale_can_be_changed(folder, sample):
     hit = (one.selected & one.gold).sum()
     assert one.agreement["token_f1"] == pytest.approx(hit / marked)
     assert one.predicted == "POS"
+
+
+def test_words_that_were_only_picked_are_never_more(sample):
+    example = sample.splits["test"][0]
+    n = len(sample.text(example).words)
+    picked = np.arange(n) == n - 1
+    prediction = Prediction(example.id, "POS", {"NEG": 0.1, "POS": 0.9}, picked.astype(float), picked)
+    for budget in ("ratio=0.5", "top=3"):
+        assert resized(sample, example, prediction, budget).rationale.nonzero()[0].tolist() == [n - 1]
 
 
 def test_origin_is_told(folder, tmp_path):

@@ -114,11 +114,16 @@ def _target(target: str, example: Example, probs: Floats, labels: Sequence[str])
 
 
 def resized(dataset: Dataset, example: Example, prediction: Prediction, budget: str) -> Prediction:
-    """Return a stored prediction with a rationale of another size; AS_STORED is the one it has."""
+    """Return a stored prediction with a rationale of another size; AS_STORED is the one it has.
+
+    Of words that were picked without a ranking there are never more than those.
+    """
     if budget == AS_STORED:
         return prediction
-    gold = dataset.truth(example).gold
-    return replace(prediction, rationale=extract(prediction.scores, parse_budget(budget), gold=gold))
+    gold, scores = dataset.truth(example).gold, prediction.scores
+    if set(scores[~np.isnan(scores)].tolist()) <= {0.0, 1.0}:
+        scores = np.where(scores > 0, scores, np.nan)  # [W]
+    return replace(prediction, rationale=extract(scores, parse_budget(budget), gold=gold))
 
 
 def judged_of(dataset: Dataset, example: Example, prediction: Prediction) -> ScoredExample:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -11,6 +12,7 @@ from eraser.metrics.table import METRICS, defined
 from rationale.evaluation.disagreement import BLOCK, furthest_apart, furthest_from_annotators, kendall
 from rationale.evaluation.per_example import per_example_metrics
 from rationale.evaluation.stored.columns import ColumnsFile, ColumnsWriter
+from rationale.front.by_layer import ranking_by_layer
 from rationale.report import summary as results
 from rationale.report.summary import (
     agreement_table,
@@ -120,6 +122,17 @@ def test_layers_by_hand():
     assert late.difference.tolist() == [0.5, 0.5]
     assert late.tie.all()  # one example tells nothing
     assert table[table.method == "survivors"].tie.all()
+
+
+def test_words_that_were_only_picked_are_not_filled_up_at_any_layer():
+    """Word 3 alone was picked, without a ranking: of four words at layer 1 there are no more."""
+    evaluation, _ = made({"survivors": [[1.0, 1.0, 1.0, 1.0, 0.0]], "picked": [[0, 0, 0, 1, 0]]}, [{3}])
+    table = tables_of(replace(evaluation, unranked=frozenset({"picked"}))).layers
+    value = {(r.metric, r.method): r.value for r in table.itertuples()}
+    assert value["token_f1", "picked"] == 1
+    assert value["false_positive_rate", "picked"] == 0
+    rows = ranking_by_layer([replace(evaluation, unranked=frozenset({"picked"}))], ("survivors", "picked"), 0)
+    assert not rows[rows.method == "picked"].n.any()
 
 
 def test_layers_stand_on_marked_examples_only_and_need_survivors():
