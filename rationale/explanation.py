@@ -81,8 +81,9 @@ class Explanation:
     def __repr__(self) -> str:
         """Return the answer, the method and the words with the highest scores."""
         words = ", ".join(f"{word!r} {digits(score)}" for word, score in self.top(WORDS_SHOWN))
-        answer = f"{self.label}; {self.target} {digits(self.probs[self.target])}"
-        return f"{answer}; {self.method}: {words}"
+        known = self.target in self.probs  # not of what another tool explained
+        answer = f"{self.target} {digits(self.probs[self.target])}" if known else ""
+        return "; ".join(part for part in (self.label, answer, f"{self.method}: {words}") if part)
 
     def _repr_html_(self) -> str:
         """Return the text with its words coloured by score, the strongest full, for notebooks."""

@@ -17,7 +17,7 @@ import numpy as np
 
 from eraser import Fault, InputError
 from eraser.errors import short_repr
-from eraser.labels import SEVERAL, join_labels
+from eraser.labels import SEVERAL, join_labels, split_labels
 from eraser.types import Floats, Kind
 from rationale.settings import THRESHOLD, Explain
 
@@ -123,6 +123,13 @@ def check_explain(explain: Explain, head: Head) -> None:
     if explain not in ways:
         what = "a function of texts" if head.startswith("given") else "a model that gives a number"
         raise InputError(Fault(f"explain as {' or '.join(ways)}, for {what}", repr(explain)))
+
+
+def same_answer(head: Head, one: str, other: str) -> bool:
+    """Return whether two labels are the same answer: of several labels the order does not matter."""
+    if HEADS[head].kind == "labels":
+        return set(split_labels(one)) == set(split_labels(other))
+    return one == other
 
 
 def predicted_label(head: Head, labels: Sequence[str], answers: Floats, threshold: float = THRESHOLD) -> str:

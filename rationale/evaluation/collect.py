@@ -91,7 +91,7 @@ class NotableExamples:
             ("First examples", "The first with human evidence", self.marked),
             (
                 "Wrong predictions",
-                f"{self.n_wrong} in all; with the probability of the predicted class, highest first",
+                f"{self.n_wrong} in all; with the highest probability of a label, highest first",
                 self.wrong,
             ),
         )

@@ -25,7 +25,7 @@ from rationale.evaluation.savings import ComputeSavings, savings_of
 from rationale.evaluation.stored.method_result import ErasedAnswers, MethodResult, indices, mask_from_indices
 from rationale.evaluation.stored.part_files import PartRows, part
 from rationale.explanations.stored import ImportedMethod
-from rationale.heads import HEADS
+from rationale.heads import HEADS, predicted_label, same_answer
 from rationale.inference.ablate import ablate, without_and_only
 from rationale.inference.predict import text_probs
 from rationale.pass_cache import PassCache
@@ -145,15 +145,17 @@ class EvaluationRun:
 
     def other_answers(self, items: Sequence[Item], results: ChunkResults) -> dict[str, int]:
         """Return the number of examples for which an imported explanation explains another answer."""
-        labels, found = self.classifier.labels, {}
+        labels, head, found = self.classifier.labels, self.classifier.head, {}
+        predicted = [predicted_label(head, labels, p, self.settings.threshold) for p in results.probs]
         for method, given in self.imported.items():
             told = [given.examples[item.example.id] for item in items]
             of = [e.target for e in told]
             other = sum(x in labels and x != labels[t] for x, t in zip(of, results.targets, strict=True))
-            predicted = [labels[int(i)] for i in results.probs.argmax(1)]
-            differs = sum(e.label not in (None, x) for e, x in zip(told, predicted, strict=True))
+            own = [(e.label, x) for e, x in zip(told, predicted, strict=True) if e.label is not None]
+            differs = sum(not same_answer(head, label, x) for label, x in own)
             found[f"{method}: another class is explained than by the run's methods"] = other
-            found[f"{method}: its own label is not the model's"] = differs
+            if HEADS[head].kind != "value":  # two numbers are hardly ever the same
+                found[f"{method}: its own label is not the model's"] = differs
             unknown = sum(x is not None and x not in labels for x in of)
             found[f"{method}: the class explained has a name that the model does not know"] = unknown
         return found

@@ -32,6 +32,7 @@ from rationale.front.explanations import OF_MODELS
 from rationale.front.given import known_settings, loaded, name_of, named_dataset
 from rationale.front.notable import ShownExamples, examples_of
 from rationale.front.texts import strings_of
+from rationale.heads import HEADS
 from rationale.hf.memory import keep_freed_memory
 from rationale.report.annotators import annotator_tables, has_annotators_or_groups
 from rationale.report.figures import FIGURES
@@ -146,7 +147,10 @@ class FinishedRun:
     def by_label(self, *metrics: str) -> pd.DataFrame:
         """Return one row per label, metric and method, on that label's examples alone, with intervals."""
         run, asked = self._summary, metrics or OF_LABELS
-        return tables.by_label(run.columns, self.plan.examples, asked, run.budgets[0], run.settings.seed)
+        kind = HEADS[self.plan.run.classifier.head].kind
+        return tables.by_label(
+            run.columns, self.plan.examples, asked, run.budgets[0], run.settings.seed, kind
+        )
 
     def by_example(self, metric: str) -> pd.DataFrame:
         """Return one row per example and method that has a value; `tau` is between two methods."""

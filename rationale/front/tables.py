@@ -9,7 +9,9 @@ import pandas as pd
 
 from eraser import Example, Fault, InputError
 from eraser.errors import short_repr
+from eraser.labels import split_labels
 from eraser.metrics.table import METRICS, defined, score
+from eraser.types import Kind
 from rationale.evaluation.per_example import MODEL, NO_BUDGET, TAU
 from rationale.evaluation.stored.columns import ColumnMap
 from rationale.report.summary import PAIRED
@@ -59,14 +61,23 @@ def against(paired: pd.DataFrame, other: str, metrics: Sequence[str], budget: st
 
 
 def by_label(
-    columns: ColumnMap, examples: Sequence[Example], metrics: Sequence[str], budget: str, seed: int
+    columns: ColumnMap,
+    examples: Sequence[Example],
+    metrics: Sequence[str],
+    budget: str,
+    seed: int,
+    kind: Kind = "class",
 ) -> pd.DataFrame:
-    """Return one row per label, metric and method, on that label's examples alone, with intervals."""
+    """Return one row per label, metric and method, on that label's examples alone, with intervals.
+
+    Where texts have several labels, a text is an example of each.
+    """
     keys = [key for key in columns if key[0] in metrics and key[1] in (budget, NO_BUDGET)]
     _check(metrics, {key[0] for key in columns} & METRICS.keys())
     rows = []
-    for label in sorted({e.label for e in examples}):
-        own = np.array([e.label == label for e in examples])  # [N], True: the example has the label
+    labels = [split_labels(e.label) if kind == "labels" else (e.label,) for e in examples]
+    for label in sorted({label for of_example in labels for label in of_example}):
+        own = np.array([label in of_example for of_example in labels])  # [N], True: the example has the label
         for metric, _, method in keys:
             s = score(metric, np.asarray(columns[metric, _, method])[own], seed)
             rows.append((label, metric, method, s.value, s.low, s.high, s.n))

@@ -5,14 +5,15 @@ Tables by name; one that the data cannot give is left out.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 
 import pandas as pd
 
-from eraser import Dataset, Example, InputError
+from eraser import Dataset, Example, InputError, Prediction
 from eraser.data.hatexplain import TOXIC
 from eraser.metrics.annotators import annotator_agreement, human_ceiling
+from eraser.metrics.answers import marked_for
 from eraser.metrics.bias import NO_COMMUNITY, score_bias
 from eraser.official.hatexplain_protocol import TOP, score_hatexplain
 from rationale.evaluation.plan import Evaluation
@@ -51,10 +52,22 @@ def annotators(evaluation: Evaluation, dataset: Dataset) -> pd.DataFrame | None:
     ]
     rows += [
         {"method": method, "against": "each annotator", "budget": budget}
-        | asdict(annotator_agreement(dataset, examples, predictions, seed=seed))
+        | asdict(annotator_agreement(dataset, *_marked(evaluation, predictions), seed=seed))
         for (method, budget), predictions in evaluation.predictions.items()
     ]
     return pd.DataFrame(rows)
+
+
+def _marked(
+    evaluation: Evaluation, predictions: Sequence[Prediction]
+) -> tuple[list[Example], list[Prediction]]:
+    """Return the examples whose marks are for the label explained: of several labels not all are."""
+    pairs = [
+        (item.example, p)
+        for item, p in zip(evaluation.items, predictions, strict=True)
+        if p.kind != "labels" or marked_for(item.truth, p.subject).spans
+    ]
+    return [e for e, _ in pairs], [p for _, p in pairs]
 
 
 def hatexplain_protocol(evaluation: Evaluation, dataset: Dataset) -> pd.DataFrame | None:

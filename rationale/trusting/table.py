@@ -50,7 +50,9 @@ TESTS: dict[str, TrustTest] = {
     "planted": TrustTest(planted, "Does it find the words that a model was made to use?", version=2),
     "decision": TrustTest(decision, "Must fewer of its words go than random ones until the class flips?"),
     "sums": TrustTest(sums, "Do scores sum to what is promised, and do they not depend on the batch?"),
-    "people": TrustTest(people, "Does it rank words as people marked them, better than random?", ("gold",)),
+    "people": TrustTest(
+        people, "Does it rank words as people marked them, better than random?", ("gold",), version=2
+    ),
     "randomisation": TrustTest(
         randomisation,
         "Does the ranking change when the model's weights are shuffled, or trained on shuffled labels?",
@@ -63,7 +65,7 @@ TESTS: dict[str, TrustTest] = {
         stability,
         "Are the same words picked with another seed, in another training, after a small edit?",
         reads=("models", "edits"),
-        version=2,
+        version=3,
     ),
     "rationale_consistency": TrustTest(
         rationale_consistency,

@@ -13,11 +13,12 @@ from typing import Any
 import numpy as np
 
 from eraser.metrics.annotators import human_ceiling
-from eraser.metrics.bootstrap import RESAMPLES, Estimate, difference, estimate, resamples
+from eraser.metrics.bootstrap import RESAMPLES, Estimate, difference, estimate, interval, resamples
 from eraser.metrics.ranking import average_precision
 from eraser.metrics.table import mean
 from eraser.types import Floats, Mask, mask_from_spans
 from rationale.budgets import top_words
+from rationale.heads import HEADS, predicted_label, same_answer
 from rationale.trusting.contract import MIN_EXAMPLES, Finding
 from rationale.trusting.subject import Subject
 
@@ -70,7 +71,7 @@ def in_their_place(subject: Subject, method: str) -> Floats:
         marks = np.array(
             [mask_from_spans(text.spans(a), n) for a in item.example.annotators if a], dtype=bool
         )
-        if len(marks) > 1:
+        if len(marks) > 1 and item.truth.spans:  # none where people marked words for other labels
             marks = marks[:, item.truth.unasked :]  # [A,W]
             found[i] = float(np.mean([_f1(_asked(subject, i, scores), marks, a) for a in range(len(marks))]))
     return found
@@ -108,8 +109,7 @@ def share_of_ceiling(own: Floats, ceiling: Floats, seed: int = 0) -> Estimate:
     with np.errstate(divide="ignore", invalid="ignore"):
         ratios = (drawn @ own[kept]) / (drawn @ ceiling[kept])
         value = own[kept].mean() / ceiling[kept].mean()
-    low, high = np.nanquantile(ratios, [0.025, 0.975])
-    return Estimate(float(value), float(low), float(high), n)
+    return Estimate(float(value), *interval(np.where(np.isfinite(ratios), ratios, np.nan)), n)
 
 
 def _mean(values: Floats, where: Mask) -> dict[str, float]:
@@ -117,11 +117,23 @@ def _mean(values: Floats, where: Mask) -> dict[str, float]:
     return vars(estimate(kept[:, None], mean))
 
 
+def _right(subject: Subject) -> Mask | None:
+    """Return the mask [N] of texts that the model is right about; None where its answer is a number."""
+    asked = subject.run.classifier
+    if HEADS[asked.head].kind == "value":
+        return None
+    told = [
+        predicted_label(asked.head, asked.labels, p, subject.run.settings.threshold) for p in subject.probs
+    ]
+    pairs = zip(told, subject.items, strict=True)
+    return np.array([same_answer(asked.head, label, item.truth.label) for label, item in pairs])
+
+
 def _strata(subject: Subject, own: Floats, ceiling: Floats) -> dict[str, Any]:
     """Return the agreement where the model is right and wrong, and where people agree more and less."""
-    labels = np.array([i.truth.label for i in subject.items])
-    right = np.array(subject.run.classifier.labels)[subject.probs.argmax(1)] == labels
-    found = {"right_predictions": _mean(own, right), "wrong_predictions": _mean(own, ~right)}
+    found = {}
+    if (right := _right(subject)) is not None:
+        found = {"right_predictions": _mean(own, right), "wrong_predictions": _mean(own, ~right)}
     if not np.isnan(ceiling).all():
         middle = np.nanmedian(ceiling)
         found |= {

@@ -86,8 +86,8 @@ def _trainings(subject: Subject, method: str) -> dict[str, Repeat]:
     items, targets = few_of(subject)
     found = {}
     for name, model in subject.models.items():
-        probs = subject.answers([(i, item.windows) for i, item in enumerate(items)], model)
-        same = probs.argmax(1) == np.array(targets)
+        probs = subject.answers([(i, item.windows) for i, item in enumerate(items)], model)  # [N,C]
+        same = probs.argmax(1) == subject.probs[: len(items)].argmax(1)
         other = OtherModel(f"training {name}", lambda _, m=model: m, model.identity())  # type: ignore[misc]
         scores = scores_on(subject, method, other)
         pairs = [(i, s) for i, s in enumerate(scores) if same[i]]

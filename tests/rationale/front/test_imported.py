@@ -193,3 +193,10 @@ def test_what_nobody_knows_is_refused():
         rationale.from_scores((["a", "dull"], [1.0]), TEXTS[:1])
     with pytest.raises(InputError, match="expected numbers, got .'x', 'y'."):
         rationale.from_scores((["a", "dull"], ["x", "y"]), TEXTS[:1])
+
+
+def test_what_another_tool_explained_says_its_words_without_a_probability():
+    (found,) = rationale.from_scores(
+        [{"tokens": ["good", "film"], "scores": [0.5, 0.1]}], ["good film"], name="x"
+    )
+    assert repr(found) == "imported-x: 'good' 0.500, 'film' 0.100"

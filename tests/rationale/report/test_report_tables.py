@@ -8,12 +8,16 @@ import pandas as pd
 import pytest
 from scipy.stats import kendalltau
 
+from eraser import Dataset, Document, Evidence, Example, Prediction, Span
 from eraser.metrics.table import METRICS, defined
 from rationale.evaluation.disagreement import BLOCK, furthest_apart, furthest_from_annotators, kendall
-from rationale.evaluation.per_example import per_example_metrics
+from rationale.evaluation.per_example import MODEL, NO_BUDGET, per_example_metrics
+from rationale.evaluation.plan import Item
 from rationale.evaluation.stored.columns import ColumnsFile, ColumnsWriter
 from rationale.front.by_layer import ranking_by_layer
+from rationale.front.tables import by_label
 from rationale.report import summary as results
+from rationale.report.annotators import annotators
 from rationale.report.summary import (
     agreement_table,
     latex,
@@ -259,3 +263,43 @@ def test_examples_a_metric_is_undefined_for_have_no_values():
     assert columns["accuracy", "-", "model"] == [(1.0,), (1.0,)]
     left_out = score_table(columns, {}, 0).set_index("metric").left_out
     assert (left_out["token_f1"], left_out["accuracy"]) == (1, 0)
+
+
+# ── several labels ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def of_labels():
+    """Four texts marked by two people each; `rude` is explained, and two texts have other labels."""
+    places = {"rude": (0, 2), "threat": (5, 7)}
+    labels = ("rude", "rude|threat", "threat", "threat")
+    documents = {f"e{i}": Document(f"e{i}", (tuple("abcdefgh"),)) for i in range(4)}
+    marks = [frozenset({Evidence(f"e{i}", Span(*places[x.split("|")[0]]))}) for i, x in enumerate(labels)]
+    examples = tuple(
+        Example(f"e{i}", (f"e{i}",), label, gold=frozenset({of}), annotators=(of, of))
+        for i, (label, of) in enumerate(zip(labels, marks, strict=True))
+    )
+    dataset = Dataset("labels", documents, {"test": examples})
+    picked = np.arange(8) < 2
+    predictions = tuple(
+        Prediction(e.id, "rude", {"rude": 0.9, "threat": 0.2}, picked * 1.0, picked, kind="labels", of="rude")
+        for e in examples
+    )
+    items = tuple(Item(e, dataset.text(e), dataset.truth(e), ()) for e in examples)
+    return dataset, items, predictions
+
+
+def test_marks_for_other_labels_are_not_those_of_the_label_explained():
+    dataset, items, predictions = of_labels()
+    evaluation, _ = made({"m": [[1.0, 0.0]]}, [{0}])
+    several = replace(evaluation, items=items, predictions={("m", "own"): predictions})
+    table = annotators(several, dataset)
+    (row,) = table[table.method == "m"].itertuples()
+    assert (row.value, row.n) == (1.0, 2)
+
+
+def test_a_text_of_several_labels_is_an_example_of_each():
+    columns = {("accuracy", NO_BUDGET, MODEL): np.array([[1.0], [0.0], [1.0], [1.0]])}
+    named = [Example(str(i), (str(i),), x) for i, x in enumerate(("rude|threat", "threat|rude", "rude", ""))]
+    found = by_label(columns, named, ("accuracy",), "gold", 0, kind="labels")
+    assert found[["label", "value", "n"]].to_numpy().tolist() == [["rude", 2 / 3, 3], ["threat", 0.5, 2]]
+    assert len(by_label(columns, named, ("accuracy",), "gold", 0)) == 4

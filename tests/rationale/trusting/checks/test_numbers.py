@@ -11,7 +11,14 @@ from eraser import Dataset, Span
 from eraser.types import Evidence
 from rationale.attribution.methods import METHODS
 from rationale.trusting.checks.decision import constant, entropy, flip_shares, gini
-from rationale.trusting.checks.people import ceilings, in_their_place, people, share_of_ceiling, soft
+from rationale.trusting.checks.people import (
+    _right,
+    ceilings,
+    in_their_place,
+    people,
+    share_of_ceiling,
+    soft,
+)
 from rationale.trusting.checks.planted import share
 from rationale.trusting.checks.sums import gap, sums
 from tests.helpers.trusted import ORACLE, subject, toy
@@ -83,3 +90,23 @@ def test_sums_that_do_not_hold_are_told(tmp_path, monkeypatch):
     good, bad = sums(subject(tmp_path, ("kernel_shap", "promise"), toy(2, n_words=6), shap_samples=20))
     assert (good.outcome, bad.outcome) == ("pass", "fail")
     assert bad.sentence.startswith("Arithmetic does not hold: its scores miss what they should sum to by ")
+
+
+def test_of_several_labels_a_prediction_is_right_where_all_are(tmp_path):
+    asked = subject(tmp_path, ("random",), toy(12))
+    two = replace(asked.run.classifier, labels=("rude", "threat"), head="given_labels")
+    labels = ["threat|rude", "rude", ""] * 4  # in any order
+    items = tuple(
+        replace(i, truth=replace(i.truth, label=x)) for i, x in zip(asked.items, labels, strict=True)
+    )
+    probs = np.array([[0.9, 0.8], [0.9, 0.8], [0.1, 0.2]] * 4)
+    several = replace(asked, run=replace(asked.run, classifier=two), items=items, probs=probs)
+    assert _right(several).tolist() == [True, False, True] * 4
+    number = replace(asked.run, classifier=replace(two, labels=("value",), head="value"))
+    assert _right(replace(several, run=number)) is None
+
+
+def test_a_share_of_a_ceiling_of_0_is_no_number():
+    found = share_of_ceiling(np.array([0.4, 0.5]), np.array([0.6, 0.0]))
+    assert found.value == pytest.approx(0.45 / 0.3)
+    assert np.isfinite([found.low, found.high]).all()
