@@ -67,6 +67,10 @@ class Bench:
         """Return how many windows a round read, on average."""
         return self.windows / (1 if self.repeated else len(self.timings[0].seconds))
 
+    def gflops(self, timing: Timing) -> float:
+        """Return the GFLOPs of a round, as its seconds are."""
+        return timing.flops / 1e9 * self.windows_a_round / self.windows
+
     def ratio(self, way: str, of: Callable[[Timing], float]) -> float:
         """Return dense / way."""
         by_way = {t.way: of(t) for t in self.timings}
@@ -202,7 +206,7 @@ def table(found: Bench) -> str:
     for t in found.timings:
         low, high = found.spread(t.way)
         lines.append(
-            f"{t.way:8} {t.flops / 1e9:9.1f} {found.ratio(t.way, lambda t: t.flops):6.2f} {t.median:8.3f} "
+            f"{t.way:8} {found.gflops(t):9.1f} {found.ratio(t.way, lambda t: t.flops):6.2f} {t.median:8.3f} "
             f"{found.ratio(t.way, lambda t: t.median):6.2f} {f'[{low:.2f}, {high:.2f}]':>15} "
             f"{found.windows_a_round / t.median:10.1f} {t.megabytes:10.0f}"
         )

@@ -52,7 +52,7 @@ class Speeds:
 
     @cached_property
     def timed(self) -> pd.DataFrame:
-        """A row for each way to run the first model: GFLOPs, seconds, and both speed-ups.
+        """A row for each way to run the first model: GFLOPs and seconds of a round, and both speed-ups.
 
         `dense` is Hugging Face's forward pass on padded batches, `packed` this suite's with nothing removed,
         `removal` drops tokens; `low` and `high` are the least and most of the rounds.
@@ -62,7 +62,7 @@ class Speeds:
         rows = [
             (
                 t.way,
-                t.flops / 1e9,
+                found.gflops(t),
                 found.ratio(t.way, lambda other: other.flops),
                 t.median,
                 found.ratio(t.way, lambda other: other.median),

@@ -48,7 +48,9 @@ TESTS: dict[str, TrustTest] = {
         version=4,
     ),
     "planted": TrustTest(planted, "Does it find the words that a model was made to use?", version=2),
-    "decision": TrustTest(decision, "Must fewer of its words go than random ones until the class flips?"),
+    "decision": TrustTest(
+        decision, "Must fewer of its words go than random ones until the class flips?", version=2
+    ),
     "sums": TrustTest(sums, "Do scores sum to what is promised, and do they not depend on the batch?"),
     "people": TrustTest(
         people, "Does it rank words as people marked them, better than random?", ("gold",), version=2

@@ -57,6 +57,7 @@ def test_bench_counts_what_costs_count_and_times_every_round(adaptive, few):
         dense += float(price.dense(len(window)))
         shrunk += float(price.shrinking([len(window)], kept[-1])[0])
     assert [t.flops for t in found.timings] == [dense, dense, shrunk]
+    assert found.gflops(found.timings[0]) == pytest.approx(dense / 1e9 / 4)  # a round reads a quarter
     assert found.lengths == pytest.approx(np.concatenate(kept, axis=1).mean(1))
     assert found.ratio("removal", lambda t: t.flops) == dense / shrunk
     assert found.where == "cpu, 1 thread, float32"

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from eraser import Dataset, Span
+from eraser.metrics.bootstrap import Estimate
 from eraser.types import Evidence
 from rationale.attribution.methods import METHODS
-from rationale.trusting.checks.decision import constant, entropy, flip_shares, gini
+from rationale.trusting.checks.decision import _against_random, constant, entropy, flip_shares, gini
 from rationale.trusting.checks.people import (
     _right,
     ceilings,
@@ -69,6 +70,16 @@ def test_agreement_as_a_share_of_what_people_reach(tmp_path, monkeypatch):
     assert details["share_of_human_ceiling"]["n"] == 10
     assert details["wrong_predictions"]["n"] == 0
     assert details["right_predictions"]["value"] == pytest.approx(1)
+
+
+def test_words_until_the_class_flips_are_told_in_points():
+    sure = _against_random("m", Estimate(0.05, 0.03, 0.07, 30), Estimate(-0.35, -0.45, -0.25, 30), {})
+    assert sure.sentence == (
+        "Finds what decides: 5% of the words [3%, 7%] until the class flips, "
+        "35 points fewer than random [25, 45], n = 30 (texts that some method flips)."
+    )
+    worse = _against_random("m", Estimate(0.5, 0.4, 0.6, 30), Estimate(0.08, -0.01, 0.15, 30), {})
+    assert "8 points more than random [-1, 15]" in worse.sentence
 
 
 def test_the_first_share_that_flips_the_class(tmp_path, monkeypatch):
