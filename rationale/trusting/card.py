@@ -127,7 +127,7 @@ class Card:
         return inside_table(self.findings)
 
     def correlation(self) -> str:
-        """Return whether agreement with people and faithfulness go together, in a sentence; "" unknown."""
+        """Return whether agreement and faithfulness go together, in a sentence; "" unknown."""
         if (c := self.facts["correlation"]) is None:
             return ""
         apart = c["low"] <= 0 <= c["high"]
@@ -135,9 +135,9 @@ class Card:
             "not shown to go together" if apart else "go together" if c["r"] > 0 else "go against each other"
         )
         return (
-            f"Agreement with people and faithfulness of a text {'are ' * apart}{start}: r = {c['r']:.2f} "
-            f"[{c['low']:.2f}, {c['high']:.2f}] over {c['n']} texts, {c['methods']} methods, each "
-            "method's mean taken away (average precision, AOPC comprehensiveness)."
+            f"Agreement with annotators and faithfulness of a text {'are ' * apart}{start}: "
+            f"r = {c['r']:.2f} [{c['low']:.2f}, {c['high']:.2f}] over {c['n']} texts, {c['methods']} "
+            "methods, each method's mean taken away (average precision, AOPC comprehensiveness)."
         )
 
     def verdict(self) -> Sentences:

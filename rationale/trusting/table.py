@@ -53,7 +53,7 @@ TESTS: dict[str, TrustTest] = {
     ),
     "sums": TrustTest(sums, "Do scores sum to what is promised, and do they not depend on the batch?"),
     "people": TrustTest(
-        people, "Does it rank words as people marked them, better than random?", ("gold",), version=2
+        people, "Does it rank words as annotators marked them, better than random?", ("gold",), version=2
     ),
     "randomisation": TrustTest(
         randomisation,
@@ -98,13 +98,13 @@ TESTS: dict[str, TrustTest] = {
 def _gold(subject: Subject) -> str | None:
     if any(item.truth.spans for item in subject.items):
         return None
-    return "no text has words that people marked"
+    return "no text has words that annotators marked"
 
 
 def _annotators(subject: Subject) -> str | None:
     if any(len(item.example.annotators) > 1 for item in subject.items):
         return None
-    return "no text was marked by several people one by one"
+    return "no text was marked by several annotators one by one"
 
 
 def _weights(subject: Subject) -> str | None:

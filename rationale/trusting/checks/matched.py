@@ -199,6 +199,7 @@ def _words(better: dict[str, bool], number: str, lead: Match) -> tuple[str, Outc
         return f"No better than random: {told} (words deleted); so in all {len(better)} ways.", "fail"
     yes, no = ("; ".join(way for way, b in better.items() if b is x) for x in (True, False))
     return (
-        f"Cannot tell: it turns with the way: better than random by {yes}; not by {no} ({told}).",
+        f"Cannot tell: the result depends on the way of testing: better than random with {yes}; "
+        f"not with {no} ({told}).",
         "cannot tell",
     )

@@ -160,7 +160,7 @@ def _finding(subject: Subject, method: str, of_all: dict[str, Floats], ceiling: 
     better = gap.low > 0
     number = f"average precision {found.value:.3f} [{found.low:.3f}, {found.high:.3f}]"
     against = f"{gap.value:+.3f} [{gap.low:+.3f}, {gap.high:+.3f}] over random, n = {found.n}"
-    start = "Ranks words as people do" if better else "Ranks words no better than random"
+    start = "Ranks words as annotators do" if better else "Ranks words no better than random"
     sentence = f"{start}: {number}, {against}{_ceiling_words(details)}."
     return Finding.of(NAME, method, found, "pass" if better else "fail", sentence, **details)
 

@@ -166,8 +166,8 @@ def _finding(method: str, found: dict[str, Repeat]) -> Finding:
     outcome, word = _verdict(number)
     more = "; ".join(f"{n} {r.jaccard.value:.2f}" for n, r in told.items() if n != worst)
     sentence = (
-        f"{word}: of the words it picks it picks {number.value:.2f} [{number.low:.2f}, {number.high:.2f}] "
-        f"again (Jaccard, {worst}; tau {tau.value:.2f}), n = {number.n}{f' ({more})' if more else ''}."
+        f"{word}: Jaccard index of its picks {number.value:.2f} [{number.low:.2f}, {number.high:.2f}] "
+        f"({worst}; tau {tau.value:.2f}), n = {number.n}{f' ({more})' if more else ''}."
     )
     return Finding.of(NAME, method, number, outcome, sentence, ways=ways, worst=worst)
 

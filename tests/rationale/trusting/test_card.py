@@ -76,7 +76,7 @@ def test_sentences_advise_name_ties_and_leave_out_who_failed(card):
         "To know what the model used: a (AOPC comprehensiveness 0.200 [0.100, 0.300], n = 20).",
         "Do not use <b> to know what the model used: not clearly better than random on AOPC "
         "comprehensiveness.",
-        "Agreement with people and faithfulness of a text are not shown to go together: r = 0.10 "
+        "Agreement with annotators and faithfulness of a text are not shown to go together: r = 0.10 "
         "[-0.10, 0.30] over 20 texts, 3 methods, each method's mean taken away "
         "(average precision, AOPC comprehensiveness).",
         "Failed by b: Better than chance?",

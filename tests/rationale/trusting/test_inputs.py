@@ -28,7 +28,7 @@ def test_no_gold(tmp_path):
     plain = tuple(replace(e, gold=frozenset()) for e in unmarked.splits["test"])
     dataset = Dataset("plain", unmarked.documents, {"test": plain})
     (found,) = run_tests(subject(tmp_path, ("random",), dataset), ["people"])
-    assert found.findings[0].sentence == "Cannot tell: no text has words that people marked."
+    assert found.findings[0].sentence == "Cannot tell: no text has words that annotators marked."
     assert found.seconds == found.read == 0
 
 
@@ -61,7 +61,7 @@ def test_a_function_has_no_weights_and_these_data_no_annotators(tmp_path):
     asked = subject(tmp_path, ("random",))
     assert {need: why(asked) for need, why in NEEDS.items()} == {
         "gold": None,
-        "annotators": "no text was marked by several people one by one",
+        "annotators": "no text was marked by several annotators one by one",
         "weights": "a function of texts has no weights to look into",
         "states": "a function of texts has no layers to look into",
         "train": "the data have no train split",

@@ -50,7 +50,9 @@ def test_sentences_tell_their_number(outcomes):
     assert told["decision"].startswith(
         "Finds what decides: 50% of the words [50%, 50%] until the class flips, "
     )
-    assert told["people"].startswith("Ranks words as people do: average precision 1.000 [1.000, 1.000], +0.")
+    assert told["people"].startswith(
+        "Ranks words as annotators do: average precision 1.000 [1.000, 1.000], +0."
+    )
     assert told["planted"].startswith(
         "Finds what was planted: 100% of the deciding words [100%, 100%], n = 120"
     )

@@ -7,7 +7,7 @@ import pytest
 
 from eraser.metrics.bootstrap import Estimate
 from rationale.attribution.methods import METHODS
-from rationale.trusting.checks.matched import Match, matched, permutation_p, random_spans
+from rationale.trusting.checks.matched import Match, _words, matched, permutation_p, random_spans
 from rationale.trusting.contract import TrustSettings
 from rationale.trusting.run import run_tests
 from tests.helpers.trusted import ORACLE, half_unmarked, spoilt, subject, toy
@@ -59,6 +59,15 @@ def test_a_few_texts_with_a_large_fall_are_not_enough():
     assert not Match(Estimate(0.515, 0.43, 0.62, 40), NONE, 0.32, 0.026, 0.03).better(0.05)
     assert not Match(Estimate(0.9, 0.8, 0.95, 40), NONE, 2.0, 0.06, 0.06).better(0.05)
     assert Match(Estimate(0.9, 0.8, 0.95, 40), NONE, 2.0, 0.001, 0.002).better(0.05)
+
+
+def test_better_in_some_ways_only_cannot_be_told():
+    better = {"delete, words": True, "mask, words": False, "mask, spans": False}
+    assert _words(better, "beats 90 %", Match(Estimate(0.9, 0.8, 0.95, 40), NONE, 2.0, 0.001, 0.002)) == (
+        "Cannot tell: the result depends on the way of testing: better than random with delete, words; "
+        "not with mask, words; mask, spans (beats 90 %, q = 0.002, effect 2.00, n = 40).",
+        "cannot tell",
+    )
 
 
 def test_p_is_the_share_of_all_exchanges():

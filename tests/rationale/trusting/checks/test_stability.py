@@ -35,6 +35,7 @@ def test_a_function_of_texts_is_asked_again_and_its_oracle_is_stable(tmp_path, m
         "oracle": "pass", "position": "pass", "random": "fail",
     }  # fmt: skip
     assert found["position"].value == 1.0
+    assert found["position"].sentence.startswith("Stable: Jaccard index of its picks 1.00 [1.00, 1.00] (")
 
 
 def test_identical_trainings_agree_and_destroyed_ones_do_not(tmp_path):
