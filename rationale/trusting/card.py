@@ -170,7 +170,7 @@ class Card:
         """Return all of it as JSON holds it."""
         tests = [
             {"test": r.test, "asks": self.lines[r.test], "seconds": r.seconds, "read": r.read}
-            | {"explained": r.explained, "findings": [f.to_record() for f in r.findings]}
+            | {"explained": r.explained, "findings": [_named(f) for f in r.findings]}
             for r in self.results
         ]
         verdict = [{"sentence": c.text, "source": c.source} for c in self.claims()]
@@ -196,7 +196,7 @@ class Card:
                 f"**{r.test}**: {in_markdown(self.lines[r.test])} ({cost})",
                 "",
             ]
-            rows = [[f.method, f.outcome, f.number, f.sentence] for f in r.findings]
+            rows = [[f.method, NAMED[f.outcome], f.number, f.sentence] for f in r.findings]
             parts.append(
                 markdown_table(pd.DataFrame(rows, columns=["method", "outcome", "number", "in words"]))
             )
@@ -251,9 +251,14 @@ class Card:
         write_bytes(folder / "card.png", png(self.figure()))
 
 
+def _named(finding: Finding) -> dict[str, Any]:
+    """Return a finding as JSON holds it, its outcome by the name that the card shows."""
+    return finding.to_record() | {"outcome": NAMED[finding.outcome]}
+
+
 def findings_table(findings: Sequence[Finding]) -> pd.DataFrame:
     """Return a row for each finding: the outcome, and the sentence with its number."""
-    rows = [(f.test, f.method, f.outcome, f.sentence) for f in findings]
+    rows = [(f.test, f.method, NAMED[f.outcome], f.sentence) for f in findings]
     return pd.DataFrame(rows, columns=["test", "method", "outcome", "in words"])
 
 

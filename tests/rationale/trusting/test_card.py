@@ -177,6 +177,17 @@ def test_all_numbers_with_an_interval_are_kept(card, tmp_path):
     assert "<td>a</td><td>ways: typo: tau</td><td>0.750 [0.500, 0.900]</td><td>20</td>" in page
 
 
+def test_what_has_no_right_answer_is_reported_under_one_name(tmp_path):
+    told = TestResult("sums", (finding("sums", "a", "told"),), 1.0, 0, 0)
+    asked = Card((told,), {"sums": "?"}, SCORES, PAIRED, FACTS)
+    asked.write(tmp_path)
+    assert list(pd.read_csv(tmp_path / "findings.csv").outcome) == ["reported"]
+    found = json.loads((tmp_path / "card.json").read_text())["tests"][0]["findings"][0]
+    assert found["outcome"] == "reported"
+    assert "| a | i reported |" in (text := (tmp_path / "card.md").read_text())
+    assert "| a | reported | 0.750 [0.500, 0.900], n = 20 | Told. |" in text
+
+
 def test_the_cost_of_scores_and_tests_is_summed(card):
     assert card.seconds == 3.5
     assert card.basis.endswith("tests took 1.50 s of CPU (cpu): 100 texts read, 0 explained again; "
