@@ -54,7 +54,9 @@ LABEL_PREFIX = "label:"  # before a target that is a label, which may then be ca
 THRESHOLD = 0.5  # from which probability on a label is said
 DEVICE_HELP = "Device to run on, such as cpu or cuda:0; auto takes a GPU if there is one."
 LONG_TEXTS_HELP = "Read a long text in several windows, or truncate it to the first."
-MAX_LENGTH_HELP = "Longest window in tokens; by default as long as the model was trained with or can read."
+MAX_LENGTH_HELP = (
+    "Longest window in word pieces; by default as long as the model was trained with or can read."
+)
 PRECISION_HELP = "Numerical precision of the model."
 CUTS_HELP = (
     "How texts are cut into words: at whitespace; punctuation also makes each comma a word of its own; "
@@ -65,7 +67,7 @@ WORDS_HELP = CUTS_HELP.format("whitespace")
 ENCODING_HELP = "Encoding of the file; by default UTF-8, UTF-16 by its byte order mark, or Windows-1252."
 SEPARATOR_HELP = (
     "What separates the fields of a CSV or TSV file: one character, or comma, semicolon, tab or pipe; "
-    "by default found out."
+    "by default detected."
 )
 SKIP_INVALID_HELP = "Leave out rows that are invalid, and say which and why."
 EXPLAIN_QUERY_HELP = "Score the words of the query, too, which are then erased like those of the text."

@@ -32,6 +32,7 @@ from rationale.cli.options import (
     DatasetName,
     ExtraLabels,
     Overwrite,
+    SayUnscorable,
     ScoreLabels,
     SkipUnscorable,
     Split,
@@ -69,7 +70,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Evaluate explanations of text classifiers: agreement with annotators, faithfulness and cost.",
 )
-data_app = typer.Typer(no_args_is_help=True, help="Import, list, fetch and describe data sets.")
+data_app = typer.Typer(no_args_is_help=True, help="Import, export, list, fetch and describe data sets.")
 app.add_typer(data_app, name="data")
 data_app.command("import")(import_command)
 data_app.command("export")(export_command)
@@ -298,7 +299,7 @@ def check_command(
     split: Split = "test",
     extra_label: ExtraLabels = None,
     labels: ScoreLabels = None,
-    skip_invalid: SkipUnscorable = False,
+    skip_invalid: SayUnscorable = False,
 ) -> None:
     """List all errors of a prediction file; exit code 2 if the official scorer would refuse it."""
     from eraser.data.source import Source
@@ -317,7 +318,7 @@ def check_command(
     if found.faults:
         _say_left_out(score_valid(Source(data), split, predictions, settings)[1])
     else:
-        say(f"{predictions}: no faults, {len(found.warnings)} warnings")
+        say(f"{predictions}: no errors, {len(found.warnings)} warnings")
     say_next("score", *_same(predictions, data, split, extra, labels), *skip)
 
 

@@ -89,7 +89,8 @@ Offsets = Annotated[
     Literal["auto", "codepoints", "utf16", "bytes", "tokens"],
     typer.Option(
         help="What spans count: code points (as Python does), UTF-16 units (as browsers do), bytes of UTF-8, "
-        "or words; auto: what fits the words that the file gives beside the spans, else code points."
+        "or tokens (the data set's words); auto: what fits the words that the file gives beside the spans, "
+        "else code points."
     ),
 ]
 

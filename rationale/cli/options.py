@@ -56,6 +56,13 @@ SkipUnscorable = Annotated[
         help="Leave out what the official scorer would stop at, say what and why, and score the rest.",
     ),
 ]
+SayUnscorable = Annotated[
+    bool,
+    typer.Option(
+        "--skip-invalid",
+        help="Say what `score --skip-invalid` would leave out, instead of refusing.",
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
 Precision = Annotated[
     Literal["float32", "bf16", "auto"],
@@ -76,7 +83,11 @@ ModelPath = Annotated[
     ),
 ]
 DenseModel = Annotated[
-    str | None, typer.Option(help="Model that attention and gradients explain if --model drops tokens.")
+    str | None,
+    typer.Option(
+        help="Model that all methods but survivors and contribution explain if --model drops tokens; by "
+        "default --model with nothing removed."
+    ),
 ]
 Overwrite = Annotated[
     bool,
@@ -89,8 +100,8 @@ Inside = Annotated[
     bool,
     typer.Option(
         "--inside",
-        help="Test, too, whether the model knows texts with words taken out: a p value beside "
-        "comprehensiveness and sufficiency, and a warning.",
+        help="Run the in-distribution test too (test `distribution` of `rationale trust`): a p value beside "
+        "comprehensiveness and sufficiency, written to inside.csv.",
     ),
 ]
 RunFolder = Annotated[Path | None, typer.Option(help="Folder for the run; default runs/DATASET-SPLIT.")]

@@ -30,7 +30,7 @@ LONG = 150  # words of a text, on average, from which the recipe for long texts 
 
 
 def _apply_recipe(context: typer.Context, name: str | None) -> str | None:
-    """Make a recipe's values the command's defaults: given options win."""
+    """Make a recipe's values the command's defaults: options given take precedence."""
     if name is not None:
         context.default_map = {**(context.default_map or {}), **recipe_options(name)}
     return name
@@ -97,7 +97,7 @@ def train_adapler_command(
     """Train a model that drops tokens layer by layer; an interrupted training resumes where it stopped."""
     if recipe is not None:
         values = " ".join(f"--{k.replace('_', '-')} {v:g}" for k, v in recipe_options(recipe).items())
-        say(f"recipe {recipe}: {values}; options that are given win")
+        say(f"recipe {recipe}: {values}; options given on the command line take precedence")
     train_recipe("adapler", training, settings, recipe)
 
 

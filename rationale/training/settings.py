@@ -118,7 +118,7 @@ class TrainSettings:
     warmup: float = 0.06
     weight_decay: float = 0.01
     clip: float = 1.0
-    max_length: int = setting(512, "Longest window in tokens; longer texts are read in several windows.")
+    max_length: int = setting(512, "Longest window in word pieces; longer texts are read in several windows.")
     precision: Precision = setting("auto", PRECISION_HELP)
     device: str = setting("auto", DEVICE_HELP)
     seed: int = setting(0, SEED_HELP)
@@ -212,7 +212,8 @@ class AdaptiveSettings:
     speedup: float | None = setting(None, "Target FLOPs speed-up in the hard-removal stage.")
     word_drop: float = setting(
         0.0,
-        "Fraction of words left out at random in hard removal (our addition); needs --distill 1.",
+        "Fraction of words left out at random in training (for AdapLeR in hard removal only); our addition; "
+        "needs --distill 1.",
     )
     step: StepSettings = field(default_factory=StepSettings)
     teacher_epochs: int = setting(

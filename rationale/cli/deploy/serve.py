@@ -20,7 +20,7 @@ def serve_command(  # noqa: PLR0913 (one option each)
         int, typer.Option(help="Requests running or waiting at once; more get status 429.")
     ] = 512,
     max_length: Annotated[
-        int, typer.Option(help="Most characters per text; longer texts get status 413.")
+        int, typer.Option(help="Most characters (not word pieces) per text; longer texts get status 413.")
     ] = 100_000,
     max_texts: Annotated[int, typer.Option(help="Most texts per request; more get status 413.")] = 32,
     threads: Annotated[int, typer.Option(help="Texts read at once, each on its own CPU core.")] = 1,

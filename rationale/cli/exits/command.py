@@ -48,7 +48,10 @@ def exits_command(  # noqa: PLR0913 (one option each)
         str, typer.Option(help="Rules, comma-separated; the first is compared with the others.")
     ] = RULES,
     budgets: Annotated[
-        str, typer.Option(help="Fractions of the dense model's FLOPs to compare at, comma-separated.")
+        str,
+        typer.Option(
+            help="Compute budgets to compare at, as fractions of the dense model's FLOPs, comma-separated."
+        ),
     ] = "1/6,1/4,1/3,1/2",
     choose_on: Annotated[str, typer.Option(help="Split on which dials and trainings are chosen.")] = "val",
     split: Split = "test",

@@ -137,6 +137,7 @@ class PruneSettings(AdaptiveSettings):
 
     epochs: int = setting(4, "Epochs with gates, while the sparsity rises.")
     hard_epochs: int = setting(2, "Epochs of fine-tuning the pruned model.")
+    hard_lr: float = setting(3e-5, "Learning rate of the fine-tuning after pruning.")
     step: StepSettings = field(default_factory=lambda: StepSettings(distill=1.0))
     sparsity: float = setting(0.8, "Fraction of the parameters of the encoder's matrices that is pruned.")
     sparsity_warmup: float = setting(0.5, "Fraction of the gates' epochs over which the sparsity rises.")

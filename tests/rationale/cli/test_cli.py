@@ -98,7 +98,7 @@ def test_check_lists_every_fault_and_warning(rationale):
     )
     code, out, err = rationale("check", "--data", SAMPLE, "--predictions", "p.jsonl")
     assert (code, err) == (0, "")
-    assert "p.jsonl: no faults" in out
+    assert "p.jsonl: no errors" in out
 
 
 def test_score_and_check_leave_out_what_is_invalid(rationale):

@@ -44,7 +44,7 @@ def test_a_recipes_values_reach_the_settings_and_are_printed(rationale, trained,
     assert preset == name
     first = out.splitlines()[0]
     assert first.startswith(f"recipe {name}: --predictor-epochs 1 --epochs 0 --hard-epochs ")
-    assert first.endswith("; options that are given win")
+    assert first.endswith("; options given on the command line take precedence")
 
 
 def test_an_option_that_is_given_wins_wherever_it_stands(rationale, trained):
