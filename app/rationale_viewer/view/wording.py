@@ -7,7 +7,8 @@ from rationale_viewer.compute.explain import SLOW
 PAGES = {
     "Explain": "A text goes in, the model answers, and the words that it used are coloured. "
     "Click one to see the answer without it.",
-    "Annotators": "Words that annotators marked as evidence, and the rationale: words the model used.",
+    "Annotators": "Words that annotators marked as evidence, and the rationale: words that a method picked "
+    "as decisive.",
     "Errors": "What the model gets wrong, and which words decide there: spurious ones do again and again.",
     "Scores": "How well the methods of a run agree with human rationales, and with what the model does.",
     "Speed": "What dropping words saves in FLOPs and time, and what it costs in accuracy.",
