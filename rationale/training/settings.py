@@ -48,6 +48,11 @@ def are_class_weights(wanted: ClassWeights) -> bool:
     return all(0 < w < math.inf for w in wanted)
 
 
+def _option(name: str) -> str:
+    """Return how the command line writes a field's name."""
+    return "--" + name.replace("_", "-")
+
+
 def record_of(settings: Any, usual: Mapping[str, Any]) -> dict[str, Any]:
     """Return settings by name; those added later only if they differ from their default."""
     return {k: v for k, v in asdict(settings).items() if k not in usual or v != usual[k]}
@@ -87,11 +92,11 @@ class AlignSettings:
 
     def rules(self) -> list[Rule]:
         """Return the rules that settings must meet: (holds, expected, got)."""
-        changed = [f.name for f in fields(self) if getattr(self, f.name) != f.default]
+        changed = [_option(f.name) for f in fields(self) if getattr(self, f.name) != f.default]
         unused = changed and self.align == "none"
         return [
-            (0 < self.align_weight < math.inf, "an align_weight above 0", self.align_weight),
-            (not unused, "--align human with the other options of align", ", ".join(changed)),
+            (0 < self.align_weight < math.inf, "--align-weight above 0", self.align_weight),
+            (not unused, "--align human with its other options", ", ".join(changed)),
         ]
 
 
@@ -101,7 +106,7 @@ def _numbers(what: str, text: str, count: int) -> list[int]:
         return list(range(count))
     found = [int(x) - 1 for x in text.split(",") if x.strip().isdecimal()]
     if len(found) != text.count(",") + 1 or not all(0 <= n < count for n in found):
-        raise InputError(Fault(f"align_{what} of numbers from 1 to {count}, or all", repr(text)))
+        raise InputError(Fault(f"--align-{what} of numbers from 1 to {count}, or all", repr(text)))
     return sorted(set(found))
 
 
@@ -157,8 +162,9 @@ class TrainSettings:
             "weight_decay": 0,
         }
         values = asdict(self)
+        named = {f.name: _option(f.name) if f.metadata else f.name for f in fields(self)}
         faults = [
-            Fault(f"{name} of at least {low}", str(values[name]))
+            Fault(f"{named[name]} of at least {low}", str(values[name]))
             for name, low in least.items()
             if not values[name] >= low
         ]
@@ -168,9 +174,11 @@ class TrainSettings:
         if not are_class_weights(self.class_weights):
             faults.append(Fault(POSITIVE_WEIGHTS, str(self.class_weights)))
         if self.faithful_by not in get_args(ErasureMode):
-            faults.append(Fault(f"faithful_by of {', '.join(get_args(ErasureMode))}", repr(self.faithful_by)))
+            faults.append(
+                Fault(f"--faithful-by of {', '.join(get_args(ErasureMode))}", repr(self.faithful_by))
+            )
         if self.faithful_by != self.added["faithful_by"] and not self.faithful:
-            faults.append(Fault("faithful_by with faithful only", f"{self.faithful_by} without faithful"))
+            faults.append(Fault("--faithful-by together with --faithful", f"{self.faithful_by} without it"))
         if self.faithful and self.marks.align != "none":
             faults.append(Fault("either --faithful or --align human", "both"))
         if faults:
@@ -194,11 +202,11 @@ class StepSettings:
     def rules(self) -> list[Rule]:
         """Return the rules that settings must meet: (holds, expected, got)."""
         return [
-            (0 <= self.distill <= 1, "distill in [0, 1]", self.distill),
+            (0 <= self.distill <= 1, "--distill in [0, 1]", self.distill),
             (0 < self.temperature < math.inf, "a temperature above 0", self.temperature),
-            (self.clip > 0, "clip above 0", self.clip),
-            (0 <= self.weight_decay < math.inf, "weight_decay of at least 0", self.weight_decay),
-            (0 <= self.warmup < 1, "warmup in [0, 1)", self.warmup),
+            (self.clip > 0, "--clip above 0", self.clip),
+            (0 <= self.weight_decay < math.inf, "--weight-decay of at least 0", self.weight_decay),
+            (0 <= self.warmup < 1, "--warmup in [0, 1)", self.warmup),
         ]
 
 
@@ -240,18 +248,18 @@ class AdaptiveSettings:
             (min(self.stages()) >= 0, "epochs of at least 0", self.stages()),
             (sum(self.stages()) >= 1, "at least 1 epoch", self.stages()),
             (all(0 < r < math.inf for r in self.rates()), "learning rates above 0", self.rates()),
-            (0 <= self.word_drop < 1, "word_drop in [0, 1)", self.word_drop),
+            (0 <= self.word_drop < 1, "--word-drop in [0, 1)", self.word_drop),
             (
                 not self.word_drop or s.distill == 1,
-                "distill 1 with word_drop (labels are of whole texts)",
+                "--distill 1 with --word-drop (shortened texts have no labels but the dense model's)",
                 s.distill,
             ),
-            (self.teacher_epochs <= 1 or s.distill > 0, "distill above 0 with teacher_epochs", s.distill),
-            (0 <= self.tolerance < math.inf, "tolerance of at least 0", self.tolerance),
+            (self.teacher_epochs <= 1 or s.distill > 0, "--distill above 0 with --teacher-epochs", s.distill),
+            (0 <= self.tolerance < math.inf, "--tolerance of at least 0", self.tolerance),
             (self.speedup is None or 1 <= self.speedup < math.inf, "a speedup of at least 1", self.speedup),
-            (self.batch_size >= 1, "batch_size of at least 1", self.batch_size),
-            (self.teacher_epochs >= 1, "teacher_epochs of at least 1", self.teacher_epochs),
-            (self.seed >= 0, "seed of at least 0", self.seed),
+            (self.batch_size >= 1, "--batch-size of at least 1", self.batch_size),
+            (self.teacher_epochs >= 1, "--teacher-epochs of at least 1", self.teacher_epochs),
+            (self.seed >= 0, "--seed of at least 0", self.seed),
             (are_class_weights(self.class_weights), POSITIVE_WEIGHTS, self.class_weights),
         ]
 

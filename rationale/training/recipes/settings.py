@@ -38,8 +38,8 @@ class DactSettings(AdaptiveSettings):
         """Return the rules that settings must meet: (holds, expected, got)."""
         return [
             *super().rules(),
-            (0 <= self.tau < float("inf"), "tau of at least 0", self.tau),
-            (0 <= self.heads < float("inf"), "heads of at least 0", self.heads),
+            (0 <= self.tau < float("inf"), "--tau of at least 0", self.tau),
+            (0 <= self.heads < float("inf"), "--heads of at least 0", self.heads),
             (
                 self.exit_rule in EXIT_RULES,
                 f"an exit rule of {', '.join(EXIT_RULES)}",
@@ -79,9 +79,9 @@ class ExitsSettings(AdaptiveSettings):
         """Return the rules that settings must meet: (holds, expected, got)."""
         return [
             *super().rules(),
-            (0 <= self.tau < float("inf"), "tau of at least 0", self.tau),
-            (0 <= self.halting_decay < float("inf"), "halting_decay of at least 0", self.halting_decay),
-            (self.halting_epochs >= 1, "halting_epochs of at least 1", self.halting_epochs),
+            (0 <= self.tau < float("inf"), "--tau of at least 0", self.tau),
+            (0 <= self.halting_decay < float("inf"), "--halting-decay of at least 0", self.halting_decay),
+            (self.halting_epochs >= 1, "--halting-epochs of at least 1", self.halting_epochs),
             (self.hard_epochs == 0, "hard_epochs 0 for early exits, which remove nothing", self.hard_epochs),
             (
                 self.exit_rule in EXIT_RULES,
@@ -117,8 +117,12 @@ class InforCoefSettings(AdaptiveSettings):
         weights = (self.norm, self.entropy, self.share)
         return [
             *super().rules(),
-            (all(0 <= w < float("inf") for w in weights), "norm, entropy and share of at least 0", weights),
-            (self.speedup is None or self.hard_epochs > 0, "hard_epochs with speedup", self.hard_epochs),
+            (
+                all(0 <= w < float("inf") for w in weights),
+                "--norm, --entropy and --share of at least 0",
+                weights,
+            ),
+            (self.speedup is None or self.hard_epochs > 0, "--hard-epochs with --speedup", self.hard_epochs),
             (
                 self.bottleneck in BOTTLENECKS,
                 f"a bottleneck of {', '.join(BOTTLENECKS)}",
@@ -154,8 +158,8 @@ class PruneSettings(AdaptiveSettings):
         return [
             *super().rules(),
             (min(self.stages()) >= 1, "at least 1 epoch of each stage", self.stages()),
-            (0 < self.sparsity < 1, "sparsity in (0, 1)", self.sparsity),
-            (0 <= self.sparsity_warmup <= 1, "sparsity_warmup in [0, 1]", self.sparsity_warmup),
-            (0 <= self.layers <= 1, "layers in [0, 1]", self.layers),
+            (0 < self.sparsity < 1, "--sparsity in (0, 1)", self.sparsity),
+            (0 <= self.sparsity_warmup <= 1, "--sparsity-warmup in [0, 1]", self.sparsity_warmup),
+            (0 <= self.layers <= 1, "--layers in [0, 1]", self.layers),
             (self.speedup is None, "no speedup: sparsity decides", self.speedup),
         ]

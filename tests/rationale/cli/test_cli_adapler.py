@@ -129,8 +129,8 @@ def test_train_adapler_writes_a_model_and_says_how_good_it_is(rationale, model_f
     ("options", "message"),
     [
         (("--target", "huamn"), "error: expected a target of gradient_x_input, human, "),
-        (("--steepness", "10"), "error: expected steepness as FIRST,GROWTH, two numbers, got '10'"),
-        (("--eta", 2), "error: expected eta in (0, 1], got 2.0"),
+        (("--steepness", "10"), "error: expected --steepness as FIRST,GROWTH, two numbers, got '10'"),
+        (("--eta", 2), "error: expected --eta in (0, 1], got 2.0"),
         (("--epochs", 0), "error: expected at least 1 epoch, got (0, 0, 0)"),
         (("--speedup", 0.5), "error: expected a speedup of at least 1, got 0.5"),
         (

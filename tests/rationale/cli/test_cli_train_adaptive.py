@@ -142,14 +142,15 @@ def test_texts_left_out_for_want_of_marks_are_told(rationale, monkeypatch):
         (
             "inforcoef",
             ("--norm", -1),
-            "expected norm, entropy and share of at least 0, got (-1.0, 0.0004, 0.0)",
+            "expected --norm, --entropy and --share of at least 0, got (-1.0, 0.0004, 0.0)",
         ),
         (
             "inforcoef",
             ("--word-drop", 0.1),
-            "expected distill 1 with word_drop (labels are of whole texts), got 0.0",
+            "expected --distill 1 with --word-drop (shortened texts have no labels but the dense "
+            "model's), got 0.0",
         ),
-        ("prune", ("--sparsity", 1.5), "expected sparsity in (0, 1), got 1.5"),
+        ("prune", ("--sparsity", 1.5), "expected --sparsity in (0, 1), got 1.5"),
         ("prune", ("--hard-epochs", 0), "expected at least 1 epoch of each stage, got (4, 0)"),
         ("prune", ("--compose", "small"), "expected a dense model to cut, got BertForSequenceClassification"),
         (

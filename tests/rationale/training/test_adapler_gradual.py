@@ -147,11 +147,11 @@ def test_usual_settings_are_known_by_what_they_were_known_by_before():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"anneal": 1.5}, "expected anneal in [0, 1], got 1.5"),
-        ({"scalings": 0}, "expected scalings of at least 1, got 0"),
-        ({"decline": 0.0}, "expected decline in (0, 1], got 0.0"),
-        ({"gate": -1.0}, "expected gate of at least 0, got -1.0"),
-        ({"speedup": None, "eta_max": 1.0}, "expected hard_epochs and a speedup with anneal"),
+        ({"anneal": 1.5}, "expected --anneal in [0, 1], got 1.5"),
+        ({"scalings": 0}, "expected --scalings of at least 1, got 0"),
+        ({"decline": 0.0}, "expected --decline in (0, 1], got 0.0"),
+        ({"gate": -1.0}, "expected --gate of at least 0, got -1.0"),
+        ({"speedup": None, "eta_max": 1.0}, "expected --hard-epochs and --speedup with --anneal"),
     ],
 )
 def test_settings_that_cannot_train_are_refused(change, message):

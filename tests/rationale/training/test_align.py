@@ -181,13 +181,13 @@ def test_data_without_marks_or_annotators_are_refused(start, marked, tmp_path):
 @pytest.mark.parametrize(
     ("marks", "message"),
     [
-        (AlignSettings(align_weight=2.0), "--align human with the other options of align, got align_weight"),
-        (AlignSettings(align="human", align_weight=0.0), "align_weight above 0"),
+        (AlignSettings(align_weight=2.0), "--align human with its other options, got --align-weight"),
+        (AlignSettings(align="human", align_weight=0.0), "--align-weight above 0"),
         (
             AlignSettings(align="human", align_layers="9"),
-            "align_layers of numbers from 1 to 3, or all, got '9'",
+            "--align-layers of numbers from 1 to 3, or all, got '9'",
         ),
-        (AlignSettings(align="human", align_heads="x"), "align_heads of numbers from 1 to"),
+        (AlignSettings(align="human", align_heads="x"), "--align-heads of numbers from 1 to"),
     ],
 )
 def test_settings_of_marks_that_cannot_be_are_refused(start, marked, tmp_path, marks, message):

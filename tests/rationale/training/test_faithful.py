@@ -121,10 +121,10 @@ def test_what_no_plain_training_has_is_not_in_its_record():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"faithful": True, "faithful_by": "burn"}, "expected faithful_by of delete, mask, got 'burn'"),
+        ({"faithful": True, "faithful_by": "burn"}, "expected --faithful-by of delete, mask, got 'burn'"),
         (
             {"faithful_by": "delete"},
-            "expected faithful_by with faithful only, got delete without faithful",
+            "expected --faithful-by together with --faithful, got delete without it",
         ),
     ],
 )

@@ -228,12 +228,12 @@ def test_samplers_are_not_put_around_a_model_that_is_adaptive(dense, few, tokeni
         (
             InforCoefSettings,
             {"norm": -1.0},
-            "expected norm, entropy and share of at least 0, got (-1.0, 0.0004, 0.0)",
+            "expected --norm, --entropy and --share of at least 0, got (-1.0, 0.0004, 0.0)",
         ),
         (
             InforCoefSettings,
             {"entropy": float("nan")},
-            "expected norm, entropy and share of at least 0, got (0.0004, nan, 0.0)",
+            "expected --norm, --entropy and --share of at least 0, got (0.0004, nan, 0.0)",
         ),
         (
             InforCoefSettings,
@@ -247,26 +247,32 @@ def test_samplers_are_not_put_around_a_model_that_is_adaptive(dense, few, tokeni
             {"speedup": 0.5, "hard_epochs": 1},
             "expected a speedup of at least 1, got 0.5",
         ),
-        (InforCoefSettings, {"speedup": 4.0}, "expected hard_epochs with speedup, got 0"),
+        (InforCoefSettings, {"speedup": 4.0}, "expected --hard-epochs with --speedup, got 0"),
         (
             InforCoefSettings,
             {"word_drop": 0.1},
-            "expected distill 1 with word_drop (labels are of whole texts), got 0.0",
+            "expected --distill 1 with --word-drop (shortened texts have no labels but the dense "
+            "model's), got 0.0",
         ),
-        (InforCoefSettings, {"teacher_epochs": 2}, "expected distill above 0 with teacher_epochs, got 0.0"),
-        (PruneSettings, {"sparsity": 1.5}, "expected sparsity in (0, 1), got 1.5"),
-        (PruneSettings, {"sparsity": 0.0}, "expected sparsity in (0, 1), got 0.0"),
+        (
+            InforCoefSettings,
+            {"teacher_epochs": 2},
+            "expected --distill above 0 with --teacher-epochs, got 0.0",
+        ),
+        (PruneSettings, {"sparsity": 1.5}, "expected --sparsity in (0, 1), got 1.5"),
+        (PruneSettings, {"sparsity": 0.0}, "expected --sparsity in (0, 1), got 0.0"),
         (PruneSettings, {"hard_epochs": 0}, "expected at least 1 epoch of each stage, got (4, 0)"),
         (PruneSettings, {"epochs": 0}, "expected at least 1 epoch of each stage, got (0, 2)"),
-        (PruneSettings, {"sparsity_warmup": 1.1}, "expected sparsity_warmup in [0, 1], got 1.1"),
-        (PruneSettings, {"layers": -0.1}, "expected layers in [0, 1], got -0.1"),
+        (PruneSettings, {"sparsity_warmup": 1.1}, "expected --sparsity-warmup in [0, 1], got 1.1"),
+        (PruneSettings, {"layers": -0.1}, "expected --layers in [0, 1], got -0.1"),
         (PruneSettings, {"speedup": 2.0}, "expected no speedup: sparsity decides, got 2.0"),
         (PruneSettings, {"gate_lr": 0.0}, "expected learning rates above 0, got "),
         (PruneSettings, {"multiplier_lr": -1.0}, "expected learning rates above 0, got "),
         (
             PruneSettings,
             {"word_drop": 0.1, "distill": 0.5},
-            "expected distill 1 with word_drop (labels are of whole texts), got 0.5",
+            "expected --distill 1 with --word-drop (shortened texts have no labels but the dense "
+            "model's), got 0.5",
         ),
     ],
 )

@@ -169,8 +169,8 @@ def test_settings_that_cannot_train_are_refused_at_once(few, tmp_path):
         train_dact(tmp_path, few, tmp_path / "m", bad)
     assert str(error.value).splitlines() == [
         "expected learning rates above 0, got (0.001, 3e-05, 0.0)",
-        "expected tau of at least 0, got nan",
-        "expected heads of at least 0, got -1.0",
+        "expected --tau of at least 0, got nan",
+        "expected --heads of at least 0, got -1.0",
         "expected an exit rule of published, tight, got lazy",
         "expected hard_epochs 0 for DACT, which has one stage, got 1",
     ]
@@ -241,8 +241,8 @@ def test_command_writes_a_model_and_says_how_good_it_is(rationale, dense):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (("--tau", -1), "error: expected tau of at least 0, got -1.0\n"),
-        (("--heads", -1), "error: expected heads of at least 0, got -1.0\n"),
+        (("--tau", -1), "error: expected --tau of at least 0, got -1.0\n"),
+        (("--heads", -1), "error: expected --heads of at least 0, got -1.0\n"),
         (("--halting-lr", 0), "error: expected learning rates above 0, got (3e-05, 3e-05, 0.0)\n"),
         (("--epochs", 0), "error: expected at least 1 epoch, got (0, 0)\n"),
     ],

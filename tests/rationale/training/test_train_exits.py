@@ -135,9 +135,9 @@ def test_killed_run_goes_on_to_the_very_same_weights(dense, few, whole, tmp_path
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"tau": -1.0}, "expected tau of at least 0, got -1.0"),
-        ({"halting_epochs": 0}, "expected halting_epochs of at least 1, got 0"),
-        ({"halting_decay": -1.0}, "expected halting_decay of at least 0, got -1.0"),
+        ({"tau": -1.0}, "expected --tau of at least 0, got -1.0"),
+        ({"halting_epochs": 0}, "expected --halting-epochs of at least 1, got 0"),
+        ({"halting_decay": -1.0}, "expected --halting-decay of at least 0, got -1.0"),
         ({"exit_rule": "entropy"}, "expected an exit rule of published, tight, got entropy"),
         ({"hard_epochs": 1}, "expected hard_epochs 0 for early exits, which remove nothing, got 1"),
         ({"speedup": 2.0}, "expected no speedup: tau decides, got 2.0"),

@@ -152,10 +152,10 @@ def test_checkpoint_of_other_data_is_not_resumed(start, sample, tmp_path, monkey
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"epochs": 0}, "expected epochs of at least 1, got 0"),
-        ({"batch_size": 0}, "expected batch_size of at least 1, got 0"),
+        ({"epochs": 0}, "expected --epochs of at least 1, got 0"),
+        ({"batch_size": 0}, "expected --batch-size of at least 1, got 0"),
         ({"lr": float("nan")}, "expected a learning rate above 0, got nan"),
-        ({"seed": -1}, "expected seed of at least 0, got -1"),
+        ({"seed": -1}, "expected --seed of at least 0, got -1"),
     ],
 )
 def test_settings_that_cannot_train_are_refused(start, sample, tmp_path, change, message):

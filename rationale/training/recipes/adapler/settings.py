@@ -23,7 +23,7 @@ def parse_steepness(text: str | None) -> tuple[float, float] | None:
     try:
         first, growth = map(float, text.split(","))
     except ValueError:
-        raise InputError(Fault("steepness as FIRST,GROWTH, two numbers", repr(text))) from None
+        raise InputError(Fault("--steepness as FIRST,GROWTH, two numbers", repr(text))) from None
     return first, growth
 
 
@@ -101,28 +101,32 @@ class AdaplerSettings(AdaptiveSettings):
         weights = (s.gamma, s.phi)
         return [
             *super().rules(),
-            (0 < self.eta <= 1, "eta in (0, 1]", self.eta),
-            (1 <= self.eta_max < math.inf, "eta_max of at least 1", self.eta_max),
+            (0 < self.eta <= 1, "--eta in (0, 1]", self.eta),
+            (1 <= self.eta_max < math.inf, "--eta-max of at least 1", self.eta_max),
             (
                 self.eta_max == 1 or (self.hard_epochs > 0 and self.speedup is not None),
-                "hard_epochs and a speedup with eta_max",
+                "--hard-epochs and --speedup with --eta-max",
                 (self.hard_epochs, self.speedup),
             ),
-            (not self.word_drop or self.hard_epochs > 0, "hard_epochs with word_drop", self.hard_epochs),
-            (all(0 <= w < math.inf for w in weights), "gamma and phi of at least 0", weights),
+            (not self.word_drop or self.hard_epochs > 0, "--hard-epochs with --word-drop", self.hard_epochs),
+            (all(0 <= w < math.inf for w in weights), "--gamma and --phi of at least 0", weights),
             (not steepness or min(steepness) > 0, "a steepness above 0", steepness),
-            (self.target_class in ("gold", "predicted"), "target_class gold or predicted", self.target_class),
-            (self.saliency_epochs >= 1, "saliency_epochs of at least 1", self.saliency_epochs),
-            (0 <= self.anneal <= 1, "anneal in [0, 1]", self.anneal),
-            (self.scalings >= 1, "scalings of at least 1", self.scalings),
-            (self.decline is None or 0 < self.decline <= 1, "decline in (0, 1]", self.decline),
-            (0 <= self.gate < math.inf, "gate of at least 0", self.gate),
+            (
+                self.target_class in ("gold", "predicted"),
+                "--target-class gold or predicted",
+                self.target_class,
+            ),
+            (self.saliency_epochs >= 1, "--saliency-epochs of at least 1", self.saliency_epochs),
+            (0 <= self.anneal <= 1, "--anneal in [0, 1]", self.anneal),
+            (self.scalings >= 1, "--scalings of at least 1", self.scalings),
+            (self.decline is None or 0 < self.decline <= 1, "--decline in (0, 1]", self.decline),
+            (0 <= self.gate < math.inf, "--gate of at least 0", self.gate),
             (
                 self.gradual == (0.0, 1, None) or (self.hard_epochs > 0 and self.speedup is not None),
-                "hard_epochs and a speedup with anneal, scalings or decline",
+                "--hard-epochs and --speedup with --anneal, --scalings or --decline",
                 (self.hard_epochs, self.speedup),
             ),
-            (not self.gate or self.hard_epochs > 0, "hard_epochs with gate", self.hard_epochs),
+            (not self.gate or self.hard_epochs > 0, "--hard-epochs with --gate", self.hard_epochs),
         ]
 
     def check(self) -> None:
