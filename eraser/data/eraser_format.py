@@ -61,7 +61,11 @@ def load_eraser(source: Source, name: str, splits: Iterable[str] | None = None) 
         raise InputError(*(Fault.of("no such file", source.place(f"{s}.jsonl")) for s in sorted(missing)))
     if not there:
         raise InputError(
-            Fault.of("no train.jsonl, val.jsonl or test.jsonl (nor HateXplain's dataset.json)", source.path)
+            Fault.of(
+                "no train.jsonl, val.jsonl or test.jsonl (nor HateXplain's dataset.json); "
+                "`rationale data import` makes such a folder of tables and annotation exports",
+                source.path,
+            )
         )
     if is_large(source, there):
         return load_large(source, name, there)

@@ -87,14 +87,19 @@ def halving(classifier: TextClassifier, method: Method, request: AttributionBatc
             raise
         rows = len(request.target)
         if rows == 1 and request.step_rows == 1:
-            message = f"out of memory on {classifier.device.type} for a single window"
-            raise InputError(Fault.of(message)) from None
+            raise InputError(Fault.of(_remedy(classifier.device.type))) from None
     torch.cuda.empty_cache()
     if rows == 1:
         return halving(classifier, method, replace(request, step_rows=max(1, request.step_rows // 2)))
     half = rows // 2
     parts = [halving(classifier, method, _rows(request, part)) for part in (slice(half), slice(half, None))]
     return torch.cat(parts)
+
+
+def _remedy(device: str) -> str:
+    """Return what to do where one window is too much."""
+    found = f"out of memory on {device} for a single window: shorten windows with --max-length"
+    return found if device == "cpu" else f"{found}, or use --precision bf16 or --device cpu"
 
 
 def _rows(request: AttributionBatch, rows: slice) -> AttributionBatch:

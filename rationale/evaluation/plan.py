@@ -298,7 +298,8 @@ def explained_by(classifier: TextClassifier, dense: TextClassifier | None) -> Te
         raise InputError(Fault.of("a function of texts is explained itself; leave --dense out"))
     same = dense.encoder.tokenizer.get_vocab() == classifier.encoder.tokenizer.get_vocab()
     if not same or (dense.labels, dense.head) != (classifier.labels, classifier.head):
-        raise InputError(Fault.of("--dense has a different vocabulary or labels than --model"))
+        message = "--dense has a different vocabulary or labels than --model"
+        raise InputError(Fault.of(f"{message}; give the dense model that --model was made from"))
     room, wanted = dense.encoder.max_length, classifier.encoder.max_length
     if room < wanted:
         raise InputError(Fault(f"a dense model that reads {wanted} pieces, as the model does", str(room)))

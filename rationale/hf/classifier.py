@@ -228,7 +228,8 @@ def load_classifier(
     model = as_used(model)
     if invented:
         missing = ", ".join(sorted(invented)[:3])
-        raise InputError(Fault.of(f"not a fine-tuned classifier: no weights for {missing}", path))
+        remedy = "`rationale train dense --backbone PATH` fine-tunes a pretrained encoder"
+        raise InputError(Fault.of(f"not a fine-tuned classifier: no weights for {missing}; {remedy}", path))
     how = {"labels": labels, "device": device, "precision": precision, "long_texts": long_texts}
     found = classifier_of(model, load_tokenizer(path), path, max_length=max_length, **how)  # type: ignore[arg-type]
     return replace(found, rationale_head=load_head(Path(path), model))

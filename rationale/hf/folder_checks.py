@@ -40,6 +40,7 @@ from rationale.text.reading import note
 
 CONFIG, WEIGHTS, INDEX = "config.json", "model.safetensors", "model.safetensors.index.json"
 TRAINING_RECORD = "rationale.json"  # beside the weights: how the model was trained and reads
+RESAVE = "where you trust it, load it with transformers and save it again: model.save_pretrained(FOLDER)"
 PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl", "*.h5", "*.msgpack")
 LAYERS = re.compile(r"layers?$|^n_layer")  # what lists are made of before there is a model
 SIZES = re.compile(r"^n_|^num_|^d_|_size$|_dim$|_embeddings$|^dim$|groups?$|experts?$")
@@ -67,7 +68,7 @@ def check_folder(path: Path, changes: Mapping[str, Any]) -> None:
         return
     config = read_object(file)
     if name := pickled(path):
-        raise InputError(Fault.of(f"no safetensors, only {name}, which may hold code", path))
+        raise InputError(Fault.of(f"no safetensors, only {name}, which may hold code; {RESAVE}", path))
     for part in _parts(config):
         _refuse_code(part, file)
     shapes = stored_shapes(path)

@@ -40,7 +40,8 @@ def has_tokenizer(folder: Path) -> bool:
 def check_tokenizer_files(folder: Path) -> None:
     """Refuse a folder without a tokenizer, and files too large to be parts of one."""
     if not has_tokenizer(folder):  # the library would make an empty one up, to which every word is unknown
-        raise InputError(Fault.of(f"no tokenizer ({', '.join(FILES)})", folder))
+        remedy = "save it there: tokenizer.save_pretrained(FOLDER)"
+        raise InputError(Fault.of(f"no tokenizer ({', '.join(FILES)}); {remedy}", folder))
     for file in _files(folder, (*FILES, *BESIDE)):
         check_size(file, MOST)
     if (folder / FAST).is_file():

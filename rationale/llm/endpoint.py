@@ -30,6 +30,7 @@ HOPELESS = (ConnectionRefusedError, SSLCertVerificationError, gaierror)  # will 
 WAITS_S = (1.0, 2.0, 4.0, 8.0, 16.0)  # before each new try
 MOST_WAIT_S = 60.0  # that a server may ask for
 MOST_REPLY, CHUNK = 2**22, 2**16  # bytes
+WHERE_KEY = "put it into the environment variable OPENAI_API_KEY, or the one that --key-variable names"
 TOP = 20  # tokens whose probability is asked for, the most that OpenAI gives
 
 
@@ -147,9 +148,8 @@ class Endpoint:
         if response.status in BUSY:
             raise _BusyError(got, _seconds(response.headers.get("Retry-After", "")))
         if response.status in KEY_REFUSED:
-            raise InputError(
-                Fault.of(f"{got}: the key {'was not accepted' if self.key else 'is missing'}", self.address)
-            )
+            key = "the key was not accepted" if self.key else "the key is missing"
+            raise InputError(Fault.of(f"{got}: {key}: {WHERE_KEY}", self.address))
         if 300 <= response.status < 400:  # noqa: PLR2004 (a redirect)
             place = short_repr(response.headers.get("Location", ""))
             got += f" to {place}, which is not followed; give that address if you trust it"

@@ -115,7 +115,7 @@ def _begin(  # noqa: PLR0913 (what a run is made of)
 ) -> TrainingRun:
     """Return a run ready to train."""
     if not dense.is_dir():
-        raise InputError(Fault.of("no such folder of a dense model", dense))
+        raise InputError(Fault.of("no such folder: --dense is what `rationale train dense` wrote", dense))
     teacher = load_classifier(dense, device=settings.device, precision=settings.precision)
     _check_head(teacher, dense)
     check_encoder(teacher.model)
@@ -160,7 +160,7 @@ def _check_head(teacher: Classifier, dense: Path) -> None:
 def _started(start: Path, teacher: Classifier) -> PreTrainedModel:
     """Return the model in a folder, with the teacher's labels if it has none yet."""
     if not start.is_dir():  # the library would ask the hub for it
-        raise InputError(Fault.of("no such folder of a model to build on", start))
+        raise InputError(Fault.of("no such folder of a model to build on (--compose)", start))
     config = teacher.model.config
     model, missing = load_model(
         start, num_labels=len(teacher.labels), id2label=config.id2label, label2id=config.label2id

@@ -41,6 +41,7 @@ def weights_of(wanted: ClassWeights, dataset: Dataset) -> tuple[float, ...] | No
     counts = _counts(dataset)
     if missing := [label for label, count in counts.items() if not count]:
         message = f"no text of train has the label {short_repr(missing[0])}: its class cannot be balanced"
+        message += "; give numbers instead, --class-weights 1,2"
         raise InputError(Fault.of(message, dataset.source))
     return tuple(sum(counts.values()) / (len(labels) * count) for count in counts.values())
 

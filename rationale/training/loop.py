@@ -95,9 +95,8 @@ class Loop:
             return value
         at = f"epoch {self.progress['epoch'] + 1}, step {self.progress['step'] + 1}"
         at += f", {_named(ids)}" if ids else ""
-        raise InputError(
-            Fault.of(f"{term} is {value} at {at}; the last good checkpoint is kept", self.file.parent)
-        )
+        kept = "the last good checkpoint is kept; try a lower --lr or --precision float32 with another --out"
+        raise InputError(Fault.of(f"{term} is {value} at {at}; {kept}", self.file.parent))
 
 
 def _named(ids: Sequence[str]) -> str:

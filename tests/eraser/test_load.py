@@ -188,7 +188,8 @@ def test_a_folder_that_is_not_there(tmp_path):
 
 
 def test_a_folder_without_splits(tmp_path):
-    expected = "no train.jsonl, val.jsonl or test.jsonl (nor HateXplain's dataset.json)"
+    expected = "no train.jsonl, val.jsonl or test.jsonl (nor HateXplain's dataset.json); "
+    expected += "`rationale data import` makes such a folder of tables and annotation exports"
     refused(make(tmp_path), "{}: " + expected)
 
 
@@ -415,7 +416,8 @@ def test_an_archive_of_another_kind_of_compressed_file(tmp_path):
 
 
 def test_an_archive_without_splits(tmp_path):
-    expected = "no train.jsonl, val.jsonl or test.jsonl (nor HateXplain's dataset.json)"
+    expected = "no train.jsonl, val.jsonl or test.jsonl (nor HateXplain's dataset.json); "
+    expected += "`rationale data import` makes such a folder of tables and annotation exports"
     refused(pack(make(tmp_path), "tiny/"), "{}: " + expected)
 
 

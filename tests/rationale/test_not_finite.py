@@ -120,7 +120,8 @@ def test_training_names_the_examples_whose_logits_are_no_numbers(spoilt, tmp_pat
         train_dense, lambda: (spoilt.model, spoilt.encoder.tokenizer), data, tmp_path / "out", settings
     )
     loss = f"training loss is nan at epoch 1, step 1, in {strange.id}"
-    assert line == f"{tmp_path}/out: {loss}; the last good checkpoint is kept"
+    kept = "the last good checkpoint is kept; try a lower --lr or --precision float32 with another --out"
+    assert line == f"{tmp_path}/out: {loss}; {kept}"
 
 
 def test_the_command_names_it(spoilt, file, tmp_path, command):

@@ -104,11 +104,9 @@ def check_alike(runs: Sequence[StoredRun]) -> None:
         ours = theirs[first.name]
         other = next((r for r in runs if theirs[r.name] != ours), None)
         if other is not None:
-            raise InputError(
-                Fault.of(
-                    f"its {what} is {theirs[other.name]!r}, that of {first.name} is {ours!r}", other.name
-                )
-            )
+            why = f"its {what} is {theirs[other.name]!r}, there it is {ours!r}"
+            remedy = "give runs of one data set, split and unit"
+            raise InputError(Fault.of(f"cannot be compared with {first.name}: {why}; {remedy}", other.name))
     if other := next((r for r in runs if r.ids == first.ids and _differ(r.content, first.content)), None):
         why = f"its ids are those of {first.name}, but not its texts, labels or rationales"
         raise InputError(Fault.of(f"{why}: give the data a column of ids, and evaluate again", other.name))
@@ -133,7 +131,8 @@ def common_ids(runs: Sequence[StoredRun]) -> tuple[str, ...]:
     shared = set.intersection(*(set(run.ids) for run in runs))
     if not shared:
         names = ", ".join(run.name for run in runs)
-        raise InputError(Fault.of(f"no example is in all runs: {names}"))
+        remedy = "evaluate them on the same examples (--split, --limit, --sample, --seed)"
+        raise InputError(Fault.of(f"no example is in all runs: {names}; {remedy}"))
     return tuple(i for i in runs[0].ids if i in shared)
 
 

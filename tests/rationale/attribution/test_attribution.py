@@ -8,6 +8,7 @@ import torch
 
 from eraser import InputError
 from rationale.attribution import METHODS, AttributionInput, AttributionSettings, attribute, halving
+from rationale.attribution.batched import _remedy
 from rationale.attribution.request import AttributionBatch
 from rationale.text.windows import OUTSIDE, Window
 from rationale.text.word_scores import word_scores
@@ -174,8 +175,10 @@ def test_no_memory_for_one_window_says_so(classifier, encoded):
         raise torch.OutOfMemoryError
 
     request, _ = request_for(classifier, encoded)
-    with pytest.raises(InputError, match="^out of memory on cpu for a single window$"):
+    expected = "^out of memory on cpu for a single window: shorten windows with --max-length$"
+    with pytest.raises(InputError, match=expected):
         halving(classifier, replace(METHODS["random"], scores=hungry), request)
+    assert _remedy("cuda").endswith("--max-length, or use --precision bf16 or --device cpu")
 
 
 def test_scores_that_are_not_numbers_are_refused(make_classifier, encoded):

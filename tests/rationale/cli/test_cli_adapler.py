@@ -135,7 +135,7 @@ def test_train_adapler_writes_a_model_and_says_how_good_it_is(rationale, model_f
         (("--speedup", 0.5), "error: expected a speedup of at least 1, got 0.5"),
         (
             ("--dense", "a/b/nowhere"),
-            "error: a/b/nowhere: no such folder of a dense model",
+            "error: a/b/nowhere: no such folder: --dense is what `rationale train dense` wrote",
         ),
     ],
 )

@@ -156,12 +156,12 @@ def test_texts_left_out_for_want_of_marks_are_told(rationale, monkeypatch):
         (
             "inforcoef",
             ("--dense", "nowhere"),
-            "nowhere: no such folder of a dense model",
+            "nowhere: no such folder: --dense is what `rationale train dense` wrote",
         ),
         (
             "prune",
             ("--compose", "nowhere"),
-            "nowhere: no such folder of a model to build on",
+            "nowhere: no such folder of a model to build on (--compose)",
         ),
     ],
 )

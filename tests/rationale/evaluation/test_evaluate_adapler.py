@@ -153,7 +153,7 @@ def test_dense_model_that_reads_other_pieces_or_knows_other_labels_is_refused(
         with pytest.raises(InputError) as error:
             evaluate(adaptive, sample, SETTINGS, tmp_path, other)
         expected = "--dense has a different vocabulary or labels than --model"
-        assert str(error.value) == expected
+        assert str(error.value) == f"{expected}; give the dense model that --model was made from"
 
 
 def test_saved_model_is_evaluated_and_reported_alike(adaptive, tokenizer, sample, tmp_path):

@@ -149,7 +149,7 @@ def test_runs_of_words_are_called_and_measured_as_before(classifier, folder, tmp
     assert {name.partition("-")[0] for name in parts[0] & parts[1]} == {"predict"}  # of whole texts
     first = (tmp_path / "w" / "predictions" / "attention.jsonl").read_text()
     assert "soft_sentence_predictions" not in first
-    with pytest.raises(InputError, match="its unit is 'sentence', that of .*w is 'word'"):
+    with pytest.raises(InputError, match="with .*w: its unit is 'sentence', there it is 'word'; give"):
         compared([tmp_path / "w", tmp_path / "s"])
 
 

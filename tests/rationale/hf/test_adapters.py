@@ -18,11 +18,14 @@ from eraser.errors import short_repr
 from rationale.hf import adapters
 from rationale.hf.classifier import load_classifier, new_classifier
 from rationale.hf.compress import compress
+from rationale.hf.folder_checks import RESAVE
 from tests.helpers.families.tiny import save_family, tiny_tokenizer
 from tests.helpers.models.tiny_adapters import TARGETS, make
 from tests.helpers.paths import ROOT
 
 pytest.importorskip("peft", reason="needs peft, an extra")
+
+TUNES = "`rationale train dense --backbone PATH` fine-tunes a pretrained encoder"
 
 MERGE = "merged where it was made by model.merge_and_unload().save_pretrained(FOLDER)"
 FITS = f"an adapter of kind LORA with numbers that fit its matrices, or one {MERGE}"
@@ -103,7 +106,7 @@ def test_labels_are_those_of_a_whole_base_or_given(tmp_path):
 def test_an_adapter_without_a_head_leaves_that_of_a_whole_classifier(tmp_path):
     model, base = make(tmp_path / "adapter", task_type=None)
     assert not [name for name in load_file(tmp_path / "adapter" / adapters.WEIGHTS) if "classifier" in name]
-    refused(tmp_path / "adapter", f"{tmp_path / 'adapter'}: not a fine-tuned classifier: no weights for classifier.bias, classifier.weight")  # noqa: E501  # fmt: skip
+    refused(tmp_path / "adapter", f"{tmp_path / 'adapter'}: not a fine-tuned classifier: no weights for classifier.bias, classifier.weight; {TUNES}")  # noqa: E501  # fmt: skip
     save_family(base, "bert")  # of the same weights, with a head
     assert load_classifier(tmp_path / "adapter", device="cpu").labels == ("NEG", "POS")
 
@@ -189,7 +192,7 @@ def test_the_model_of_an_adapter_is_checked_as_any(tmp_path):
     config.write_text(json.dumps(record))
     torch.save(load_file(base / "model.safetensors"), base / "pytorch_model.bin")
     (base / "model.safetensors").unlink()
-    got = "only pytorch_model.bin, which may hold code"
+    got = f"only pytorch_model.bin, which may hold code; {RESAVE}"
     refused(tmp_path / "adapter", f"{base}: no safetensors, {got}")
 
 

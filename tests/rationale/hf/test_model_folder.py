@@ -21,7 +21,7 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_SEQUENCE_CLASSIFICA
 from eraser import InputError
 from rationale.hf import adapters
 from rationale.hf.classifier import load_classifier, new_classifier
-from rationale.hf.folder_checks import _at_most, _parts, _refuse_sizes, _TooManyParts
+from rationale.hf.folder_checks import RESAVE, _at_most, _parts, _refuse_sizes, _TooManyParts
 from tests.conftest import tiny_model
 from tests.helpers.families.tiny import save_family
 
@@ -53,7 +53,7 @@ def test_pickled_weights_are_never_opened(model_folder, name, monkeypatch):
     torch.save(load_file(model_folder / "model.safetensors"), model_folder / name)
     (model_folder / "model.safetensors").unlink()
     monkeypatch.setattr(torch, "load", lambda *_, **__: pytest.fail("opened"))
-    got = f"only {name}, which may hold code"
+    got = f"only {name}, which may hold code; {RESAVE}"
     refused(model_folder, f"{model_folder}: no safetensors, {got}")
 
 

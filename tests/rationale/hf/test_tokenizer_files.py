@@ -15,6 +15,7 @@ from rationale.hf import tokenizer_files
 from rationale.hf.classifier import load_classifier, load_tokenizer
 from tests.helpers.families.tiny import save_family, tiny_tokenizer
 
+SAVE = "save it there: tokenizer.save_pretrained(FOLDER)"
 FILES = (
     "tokenizer.json, vocab.txt, vocab.json, spm.model, spiece.model, sentencepiece.bpe.model, "
     "sentencepiece.model, tokenizer.model, tiktoken.model"
@@ -160,7 +161,7 @@ def test_a_vocabulary_of_word_pieces_is_a_tokenizer(tmp_path):
 
 def test_a_folder_without_a_tokenizer_is_refused(model_folder):
     (model_folder / "tokenizer.json").unlink()
-    refused(model_folder, f"{model_folder}: no tokenizer ({FILES})")
+    refused(model_folder, f"{model_folder}: no tokenizer ({FILES}); {SAVE}")
 
 
 def test_a_tokenizer_of_python_alone_is_refused_and_told_what_works(tmp_path):
@@ -192,7 +193,7 @@ def test_a_file_far_too_large_is_refused_before_it_is_read(model_folder, name):
 def test_a_name_that_is_no_file_is_no_tokenizer(model_folder):
     (model_folder / "tokenizer.json").unlink()
     (model_folder / "tokenizer.json").mkdir()
-    refused(model_folder, f"{model_folder}: no tokenizer ({FILES})")
+    refused(model_folder, f"{model_folder}: no tokenizer ({FILES}); {SAVE}")
 
 
 @pytest.mark.parametrize("limit", ["", False, [512], None])

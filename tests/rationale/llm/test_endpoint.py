@@ -87,8 +87,8 @@ def test_a_redirect_is_not_followed():
 @pytest.mark.parametrize(
     ("status", "key", "logprobs", "message"),
     [
-        (401, "s3cret", False, "HTTP 401 Unauthorized: the key was not accepted"),
-        (401, "", False, "HTTP 401 Unauthorized: the key is missing"),
+        (401, "s3cret", False, f"HTTP 401 Unauthorized: the key was not accepted: {module.WHERE_KEY}"),
+        (401, "", False, f"HTTP 401 Unauthorized: the key is missing: {module.WHERE_KEY}"),
         (400, "s3cret", False, "HTTP 400 Bad Request: no such model for …"),
         (400, "", True, "(some servers know no log-probabilities: --no-logprobs): no such model for s3cret"),
     ],

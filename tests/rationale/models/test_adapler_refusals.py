@@ -106,7 +106,8 @@ def test_checkpoint_without_weights_it_needs_is_refused(adapler_folder, lost, na
     file = adapler_folder / "model.safetensors"
     kept = {k: v for k, v in load_file(file).items() if not k.startswith(lost)}
     save_file(kept, file, metadata={"format": "pt"})
-    expected = f"{adapler_folder}: not a fine-tuned classifier: no weights for {named}"
+    expected = f"{adapler_folder}: not a fine-tuned classifier: no weights for {named}; "
+    expected += "`rationale train dense --backbone PATH` fine-tunes a pretrained encoder"
     assert refusal(load_classifier, adapler_folder) == expected
 
 
@@ -215,7 +216,7 @@ def test_models_own_folder_is_no_place_for_another(model_folder, few):
 def test_model_that_never_was_is_refused(few, model_folder, tmp_path):
     gone = tmp_path / "gone"
     shutil.rmtree(gone, ignore_errors=True)
-    expected = f"{gone}: no such folder of a dense model"
+    expected = f"{gone}: no such folder: --dense is what `rationale train dense` wrote"
     assert refusal(train_adapler, gone, few, tmp_path / "m", SETTINGS) == expected
 
 

@@ -62,7 +62,8 @@ def test_the_balance_is_one_line(capsys):
     [
         ((1.0,), "expected a class weight for each of 2 labels ('A', 'B', in this order), got 1"),
         ((1.0,) * 3, "expected a class weight for each of 2 labels ('A', 'B', in this order), got 3"),
-        ("balanced", "no text of train has the label 'B': its class cannot be balanced"),
+        ("balanced", "no text of train has the label 'B': its class cannot be balanced; "
+         "give numbers instead, --class-weights 1,2"),
     ],
 )  # fmt: skip
 def test_weights_that_fit_no_class_are_refused(wanted, message):

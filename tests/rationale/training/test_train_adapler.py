@@ -223,7 +223,8 @@ def test_loss_that_is_no_number_stops_the_soft_stage(dense, few, tmp_path, monke
             train_adapler(dense, few, folder, OFTEN)
     assert str(error.value) == (
         f"{folder}: {term} loss is {value} at epoch 2, step 2, "
-        "in a016.txt, a015.txt, a017.txt and 5 more; the last good checkpoint is kept"
+        "in a016.txt, a015.txt, a017.txt and 5 more; the last good checkpoint is kept; "
+        "try a lower --lr or --precision float32 with another --out"
     )
     assert progress(folder / "soft.checkpoint.safetensors")["step"] == 1
     kept = load_classifier(folder, device="cpu").model.state_dict()
@@ -245,7 +246,8 @@ def test_loss_that_is_no_number_stops_the_hard_stage(dense, few, whole, tmp_path
             train_adapler(dense, few, folder, OFTEN)
     assert str(error.value) == (
         f"{folder}: task loss is nan at epoch 1, step 3, "
-        "in a003.txt, a015.txt, a011.txt and 5 more; the last good checkpoint is kept"
+        "in a003.txt, a015.txt, a011.txt and 5 more; the last good checkpoint is kept; "
+        "try a lower --lr or --precision float32 with another --out"
     )
     assert progress(folder / "hard.checkpoint.safetensors")["step"] == 2
     assert load_classifier(folder, device="cpu").model.config.model_type == "adapler"

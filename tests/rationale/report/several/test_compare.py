@@ -187,11 +187,13 @@ def test_older_and_broken_runs_are_refused(tmp_path):
 def test_runs_that_cannot_be_compared_are_refused(tmp_path):
     one = run_folder(tmp_path / "a", {F1: numbers(1, 1)})
     data = run_folder(tmp_path / "data", {F1: numbers(1, 1)}, dataset="other")
-    refused([one, data], f"{data}: its dataset is 'other', that of {one} is 'made'")
+    start, end = f"cannot be compared with {one}: its", "give runs of one data set, split and unit"
+    refused([one, data], f"{data}: {start} dataset is 'other', there it is 'made'; {end}")
     split = run_folder(tmp_path / "split", {F1: numbers(1, 1)}, split="val")
-    refused([one, split], f"{split}: its split is 'val', that of {one} is 'test'")
+    refused([one, split], f"{split}: {start} split is 'val', there it is 'test'; {end}")
     ids = run_folder(tmp_path / "ids", {F1: {"x": (1.0,)}})
-    refused([one, ids], f"no example is in all runs: {one}, {ids}")
+    remedy = "evaluate them on the same examples (--split, --limit, --sample, --seed)"
+    refused([one, ids], f"no example is in all runs: {one}, {ids}; {remedy}")
     same = run_folder(tmp_path / "same", {F1: numbers(1, 1)})
     refused([one, same], "no run measured sufficiency", ["sufficiency"])
     with pytest.raises(InputError, match="^expected a metric of accuracy, token_f1, .*, got 'token_f2'$"):
@@ -268,7 +270,8 @@ def test_command_says_in_one_line_what_is_wrong(capsys, monkeypatch, tmp_path):
     facts["run"]["settings"]["dataset"] = "movies"
     Path("b/scores.json").write_text(json.dumps(facts))
     code, _, err = run(capsys, monkeypatch, "compare", "a", "b", "--out", "c")
-    assert (code, err) == (2, "error: b: its dataset is 'movies', that of a is 'made'\n")
+    expected = "error: b: cannot be compared with a: its dataset is 'movies', there it is 'made'; give runs "
+    assert (code, err) == (2, expected + "of one data set, split and unit\n")
     assert not Path("c").exists()
     assert (
         run(capsys, monkeypatch, "compare", "a")[2] == "error: expected at least two runs to compare, got 1\n"
