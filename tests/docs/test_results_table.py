@@ -14,13 +14,16 @@ from tests.helpers.doc_blocks import ROOT
 from tests.helpers.made_runs import made
 from tests.helpers.scripts import script
 
-SCORES = {"right": [[0.9, 0.1, 0.2], [0.1, 0.8, 0.3]], "wrong": [[0.1, 0.9, 0.2], [0.8, 0.1, 0.3]]}
+SCORES = {
+    "right": [[0.9, 0.1, 0.2], [0.1, 0.8, 0.3]] * 3,
+    "wrong": [[0.1, 0.9, 0.2], [0.8, 0.1, 0.3]] * 3,
+}
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs") / "one"
-    write_run(*made(SCORES, [{0}, {1}]), folder)
+    write_run(*made(SCORES, [{0}, {1}] * 3), folder)
     return folder
 
 
@@ -35,7 +38,7 @@ def test_a_table_has_the_cells_of_the_summary(run, tmp_path, capsys):
 
 def test_several_runs_are_told_apart(run, tmp_path):
     other = tmp_path / "two"
-    write_run(*made(SCORES, [{1}, {0}]), other)
+    write_run(*made(SCORES, [{1}, {0}] * 3), other)
     table = results_table([run, other], "gold")
     assert table[["run", "method"]].to_numpy().tolist() == [
         ["one", "right"], ["one", "wrong"], ["two", "right"], ["two", "wrong"],
