@@ -22,6 +22,7 @@ from transformers.utils.hub import cached_files
 from eraser import Fault, InputError
 from eraser.errors import short_repr
 from rationale.hf.folder_checks import (
+    ADAPTER,
     Shapes,
     check_folder,
     first_line,
@@ -32,7 +33,7 @@ from rationale.hf.folder_checks import (
 )
 from rationale.hf.tokenizer_files import BESIDE, FILES, has_tokenizer, installed
 
-ADAPTER, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
+WEIGHTS = "adapter_model.safetensors"
 PREFIX = "base_model.model."  # of every stored name
 LORA = re.compile(r"(.+)\.lora_(?:A|B|embedding_A|embedding_B|magnitude_vector)(?:\.weight|\.bias)?")
 HUB_ID = re.compile(r"(?:\w[\w.-]{0,95}/)?\w[\w.-]{0,95}")

@@ -16,7 +16,6 @@ from threading import get_ident
 from typing import Any
 
 import torch
-from huggingface_hub import try_to_load_from_cache
 from safetensors import SafetensorError, safe_open
 from torch.nn.modules.module import (
     register_module_module_registration_hook,
@@ -30,6 +29,7 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
+from transformers.utils.hub import cached_file
 
 from eraser import Fault, InputError
 from eraser.errors import first_line as first_line
@@ -39,6 +39,7 @@ from eraser.files.owned import EDITABLE, content_of
 from rationale.text.reading import note
 
 CONFIG, WEIGHTS, INDEX = "config.json", "model.safetensors", "model.safetensors.index.json"
+ADAPTER = "adapter_config.json"  # in the place of the other one
 TRAINING_RECORD = "rationale.json"  # beside the weights: how the model was trained and reads
 RESAVE = "where you trust it, load it with transformers and save it again: model.save_pretrained(FOLDER)"
 PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl", "*.h5", "*.msgpack")
@@ -80,14 +81,21 @@ def check_folder(path: Path, changes: Mapping[str, Any]) -> None:
 def content_of_model(path: str | Path) -> str:
     """Return a hash of a model's files, except its card.
 
-    For a hub id it is that of the local copy; nothing if there is none.
+    For a hub id it is the commit that is loaded, the same before all its files are here and after; nothing if
+    there is none.
     """
+    if not str(path):
+        return ""
     folder = Path(path)
-    if str(path) and not folder.is_dir():
-        with suppress(ValueError):  # neither a folder nor what could be a hub id
-            found = try_to_load_from_cache(str(path), CONFIG)
-            folder = Path(found).parent if isinstance(found, str) else folder
-    return content_of(folder, (EDITABLE,)) if str(path) and folder.is_dir() else ""
+    return content_of(folder, (EDITABLE,)) if folder.is_dir() else _commit_of(str(path))
+
+
+def _commit_of(id: str) -> str:
+    """Return the commit of a hub repository, of which the configuration is fetched; "" if that fails."""
+    with suppress(OSError, ValueError):  # what is wrong is told when it is loaded
+        file = cached_file(id, CONFIG) or cached_file(id, ADAPTER)
+        return Path(file).parent.name if file else ""
+    return ""
 
 
 def check_size(file: Path, most: int) -> None:
