@@ -12,9 +12,9 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 def impatient(seconds: float) -> type[H11Protocol]:
     """Return a protocol that drops a connection on which for so long, or up to twice, nothing went on.
 
-    That is one of which the head of a request has not come whole, or whose client does not take its answer. A
-    body has a limit of its own (`Gate`), and while an answer is computed nothing need go on. Its heads have
-    at most 64 kB, as h11 has it.
+    That is one of which the head of a request has not come whole, whose client does not take its answer, or
+    does not end a request that has its answer. Until then a body has a limit of its own (`Gate`), and while an
+    answer is computed nothing need go on. Its heads have at most 64 kB, as h11 has it.
     """
 
     class Impatient(H11Protocol):
@@ -29,7 +29,8 @@ def impatient(seconds: float) -> type[H11Protocol]:
             if self.transport.is_closing():
                 return
             unread = self.transport.get_write_buffer_size()
-            waits = unread or self.conn.their_state is h11.IDLE
+            answered = self.cycle is not None and self.cycle.response_complete
+            waits = unread or answered or self.conn.their_state is h11.IDLE
             if waits and self.seen == (self.cycle, unread):
                 self.transport.abort()
                 return

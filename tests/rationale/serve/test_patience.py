@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
 import uvicorn
 from uvicorn.server import ServerState
 
@@ -62,6 +63,12 @@ def test_a_byte_now_and_then_is_no_request():
 def test_half_a_request_after_a_whole_one():
     whole = BEGUN + b"\r\n\r\n"
     assert asyncio.run(asked(whole, BEGUN, pause=0.1)).endswith(b"\r\n\r\nok")
+
+
+@pytest.mark.parametrize("more", [(), (b"x",)])
+def test_a_body_that_is_announced_but_does_not_come_is_not_waited_for(more):
+    announced = b"GET /short HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n"
+    assert asyncio.run(asked(announced, *more, pause=0.1)).endswith(b"\r\n\r\nok")  # and then is closed
 
 
 def test_an_answer_that_is_not_taken_is_not_kept():
