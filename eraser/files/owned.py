@@ -311,6 +311,7 @@ def together(folder: Path) -> Iterator[Path]:
         InputError: a file that is not its own is in the way; all is left as it was.
     """
     new = folder / f".results.{os.getpid()}-{HOST}.partial"  # of a run that is killed: see remove_left
+    shutil.rmtree(new, ignore_errors=True)  # of a killed run with our number, as in a container that restarts
     new.mkdir(parents=True)
     try:
         yield new

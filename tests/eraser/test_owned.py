@@ -172,6 +172,14 @@ def test_two_at_once_do_not_disturb_each_other_and_what_a_killed_one_left_is_rem
     check_whole(tmp_path)
 
 
+def test_what_a_killed_run_with_the_same_process_number_left_is_in_nobodys_way(tmp_path):
+    left = tmp_path / f".results.{os.getpid()}-{HOST}.partial"
+    claim(tmp_path, "train x", OF)
+    left.mkdir()
+    (left / "half").write_text("half")
+    assert contents(finished(tmp_path, a="1")) == {"a": "1"}
+
+
 def test_what_fails_on_the_way_leaves_all_as_it_was(tmp_path):
     finished(tmp_path, a="1")
     with pytest.raises(ZeroDivisionError), together(tmp_path) as new:  # noqa: PT012
