@@ -13,7 +13,7 @@ def impatient(seconds: float) -> type[H11Protocol]:
     """Return a protocol that drops a connection on which for so long, or up to twice, nothing went on.
 
     That is one of which the head of a request has not come whole, whose client does not take its answer, or
-    does not end a request that has its answer. Until then a body has a limit of its own (`Gate`), and while an
+    does not end a request that is answered. Before that a body has a limit of its own (`Gate`), and while an
     answer is computed nothing need go on. Its heads have at most 64 kB, as h11 has it.
     """
 
