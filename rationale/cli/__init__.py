@@ -5,6 +5,7 @@ The commands are in commands.py; its names, such as `app`, can be imported from 
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib import import_module
 
@@ -17,9 +18,21 @@ if TYPE_CHECKING:
 
 def main() -> None:
     """Run the command line; bad input gives one line per fault on standard error, and exit code 2."""
+    _fill_closed_streams()
     with stops_in_one_line(_is_entry):
         here = sys.modules[__name__]
         import_module("rationale.cli.commands").run(here.app)
+
+
+def _fill_closed_streams() -> None:
+    """Give a process that was started with a closed stream a null one: else its number is a file's, soon."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # as the least number that is free
+    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115 (as long as the process)
+    sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115
 
 
 def _is_entry() -> bool:

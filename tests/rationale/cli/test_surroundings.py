@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from rationale import cli
 from rationale.cli.commands import out_of_memory
 from tests.faults.processes import finish, run, start
+from tests.helpers.paths import PYTHONPATH
 
 ODD = os.fsdecode(b"r\xff")
 EXPECTED = "expected a name that is text in utf-8 (PYTHONUTF8=1 makes that UTF-8), got "
@@ -71,6 +73,31 @@ def test_other_faults_are_not_taken_for_it(monkeypatch):
     monkeypatch.setattr(cli, "app", lambda: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         cli.main()
+
+
+@pytest.mark.parametrize("closed", ["2>&-", "0<&- 1>&- 2>&-"])
+def test_a_closed_stream_is_a_null_one_and_no_file_of_the_work(closed, tmp_path):
+    code = """if True:
+        import subprocess, sys
+        from eraser import progress
+        from rationale import cli
+
+        def work():
+            progress.QUIET_S = 0
+            list(progress.progress(range(3), "work", "units"))
+            print("said"), print("said", file=sys.stderr)
+            child = [sys.executable, "-c", "import sys; sys.exit(sys.stderr is None)"]
+            subprocess.run(child, check=True)
+            with open("made.txt", "w") as file:
+                file.write(str(file.fileno() > 2))
+
+        cli.app = work
+        cli.main()
+    """
+    environment = {**os.environ, "PYTHONPATH": PYTHONPATH}
+    shell = ["sh", "-c", f'exec "$0" -c "$1" {closed}', sys.executable, code]
+    assert subprocess.run(shell, cwd=tmp_path, env=environment, check=False).returncode == 0
+    assert (tmp_path / "made.txt").read_text() == "True"
 
 
 @pytest.mark.slow
