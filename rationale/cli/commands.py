@@ -48,7 +48,7 @@ from rationale.cli.train import train_app, tune_app
 from rationale.cli.trust.command import trust_command
 from rationale.cli.viewer import app_command
 from rationale.process.extras import installs
-from rationale.process.terminal import digits, say, say_lines, say_next
+from rationale.process.terminal import digits, say, say_json, say_lines, say_next
 
 if TYPE_CHECKING:
     from eraser.official.skipping import LeftOut
@@ -171,7 +171,7 @@ def data_list(as_json: AsJson = False) -> None:
 
     rows = status()
     if as_json:
-        say(json.dumps([r.__dict__ if hasattr(r, "__dict__") else r for r in rows], default=str))
+        say_json([vars(row) | {"path": str(row.path)} for row in rows])
         return
     for row in rows:
         place = f" ({row.path})" if row.state == "here" else ""
@@ -229,7 +229,7 @@ def data_describe(
         splits = {split: facts.record for split, facts in found.items()}
         facts = {"name": loaded.name, "labels": loaded.labels, "notes": loaded.notes, "splits": splits}
         more = {"agreement": agreement} if agreement else {}
-        say(json.dumps(facts | more).replace("NaN", "null"))
+        say_json(facts | more)
         return
     say(f"{loaded.name}: labels {listed(list(loaded.labels))}")
     for split, of_split in found.items():

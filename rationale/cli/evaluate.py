@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -33,7 +32,7 @@ from rationale.cli.options import (
     absolute,
     label_names,
 )
-from rationale.process.terminal import digits, say, say_lines, say_next
+from rationale.process.terminal import digits, say, say_json, say_lines, say_next
 from rationale.settings import EvaluateSettings, names_in
 
 if TYPE_CHECKING:  # torch is imported when a command runs
@@ -198,7 +197,7 @@ def _print_run(tables: Tables, budget: str, folder: Path, as_json: bool, bare: b
 
     scores = tables.scores
     if as_json:
-        say(json.dumps(records(scores)))
+        say_json(records(scores))
         return
     table = headline(scores, budget)
     agreement = [c for c in AGREEMENT if c in table]

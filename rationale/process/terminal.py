@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import sys
+from math import isfinite
 from pathlib import Path
+from typing import Any
 
 import typer
 
@@ -19,6 +22,19 @@ def say(text: str, err: bool = False) -> None:
 def say_lines(text: str) -> None:
     """Print a text of several lines, such as a table; other control characters are escaped."""
     typer.echo(printable(text, keep="\n"))
+
+
+def say_json(value: Any) -> None:
+    """Print a value as a line of JSON: ASCII, control characters escaped, null for NaN and infinities."""
+    typer.echo(json.dumps(_finite(value)).replace("\x7f", "\\u007f"))
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(one) for one in value]
+    return None if isinstance(value, float) and not isfinite(value) else value
 
 
 def say_next(*command: object, err: bool = False) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -13,7 +12,7 @@ import typer
 
 from eraser.errors import Fault, InputError, short_repr
 from rationale.cli.options import AsJson
-from rationale.process.terminal import digits, say, say_next
+from rationale.process.terminal import digits, say, say_json, say_next
 
 if TYPE_CHECKING:
     from rationale.onnx import Answer, OnnxModel
@@ -53,7 +52,10 @@ def predict_command(
             continue
         answer = _answer(loaded, text, file, place)
         record = _record(answer) if file is None else {"line": place} | _record(answer)
-        say(json.dumps(record, ensure_ascii=False) if as_json else _line(answer))
+        if as_json:
+            say_json(record)
+        else:
+            say(_line(answer))
     if n_blank:
         say(f"note: lines without a text, which have no answer: {n_blank}", err=True)
     if not as_json:

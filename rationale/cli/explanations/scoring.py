@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from rationale.cli.options import AsJson, Budgets, DataPath, DatasetName, ExplanationsMissing, Split
-from rationale.process.terminal import digits, say, say_lines, say_next
+from rationale.process.terminal import digits, say, say_json, say_lines, say_next
 
 METRICS_SHOWN = ("token_f1", "token_precision", "token_recall", "iou_f1_eraser", "average_precision")
 
@@ -34,7 +34,7 @@ def score_explanations(  # noqa: PLR0913 (one option each)
     loaded = load(dataset, data, split=split)
     table, notes = agreement_table(loaded, split, imports, budget or ())
     if as_json:
-        say(json.dumps(json.loads(table.to_json(orient="records", double_precision=15))))
+        say_json(json.loads(table.to_json(orient="records", double_precision=15)))
         return
     shown = table[table.metric.isin(METRICS_SHOWN)]
     say_lines(shown.to_string(index=False, float_format=digits))

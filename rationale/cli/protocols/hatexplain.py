@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -13,7 +12,7 @@ import typer
 from rationale.cli.from_settings import from_settings
 from rationale.cli.options import AsJson, DenseModel, Methods, Overwrite
 from rationale.hatexplain.settings import UNIT_NAMES, USUAL_METHODS, ProtocolSettings
-from rationale.process.terminal import say, say_lines, say_next
+from rationale.process.terminal import say, say_json, say_lines, say_next
 from rationale.settings import CHOOSERS, names_in
 
 protocol_app = typer.Typer(
@@ -63,7 +62,7 @@ def hatexplain_command(  # noqa: PLR0913 (one option each)
     result = score_protocol(classifier, dataset, out, asked, explained, overwrite, reads)
     write_protocol(result, out)
     if as_json:
-        say(json.dumps(as_record(result)))
+        say_json(as_record(result))
         return
     say_lines(as_markdown(result))
     say(f"written: {out}/hatexplain.csv, {out}/hatexplain.md, {out}/hatexplain.json")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from math import isnan
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,7 +11,7 @@ import typer
 from eraser.words import WordCutter
 from rationale.cli.options import AsJson, LabelNames, label_names
 from rationale.cli.texts.attribute import MethodNames
-from rationale.process.terminal import digits, say, say_lines, say_next
+from rationale.process.terminal import digits, say_json, say_lines, say_next
 from rationale.settings import CUTS_HELP
 
 if TYPE_CHECKING:  # torch is imported when the command runs
@@ -58,7 +57,7 @@ def explain_command(  # noqa: PLR0913 (one option each)
     found = explain(classifier, pairs, asked, target=target, words=words, seed=seed)
     for of_text in found.found:
         if as_json:
-            say(json.dumps(_record(of_text), ensure_ascii=False))
+            say_json(_record(of_text))
         else:
             say_lines("\n".join(_table(of_text)))
     if not as_json:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -28,7 +27,7 @@ from rationale.cli.options import (
     Separator,
     SkipInvalid,
 )
-from rationale.process.terminal import digits, say, say_lines, say_next
+from rationale.process.terminal import digits, say, say_json, say_lines, say_next
 from rationale.settings import EvaluateSettings
 from rationale.trusting.contract import TrustSettings
 
@@ -93,7 +92,7 @@ def trust_command(  # noqa: PLR0913 (one option each)
         say(line, err=True)
     card = believe(classifier, loaded, choices, trust, names, folder, explained, others, overwrite, imports)
     if as_json:
-        say(json.dumps(card.to_record()))
+        say_json(card.to_record())
         return
     say_lines(repr(card))
     say(f"{digits(card.seconds)} s of CPU in all; each test's numbers: {folder}/card.html")

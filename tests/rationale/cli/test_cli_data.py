@@ -42,6 +42,13 @@ def test_import_and_describe_as_a_user_would(rationale):
     }
 
 
+def test_a_label_that_reads_like_no_number_stays_in_the_json(rationale):
+    save(Path("n.csv"), [row | {"label": f"{row['label']}NaN"} for row in reviews()])
+    assert rationale("data", "import", "--file", "n.csv", "--out", "n")[0] == 0
+    _, out, _ = rationale("data", "describe", "--dataset", "own", "--data", "n", "--json")
+    assert json.loads(out)["labels"] == ["NEGNaN", "POSNaN"]
+
+
 def test_every_option_of_files_by_split_arrives(rationale):
     save(Path("a.tsv"), [{"n": 1, "t": "A <b>warm</b> film", "l": "P", "q": "Good ?"}])
     save(Path("b.jsonl"), [{"n": 2, "t": "Dull", "l": "N", "q": "Bad ?"}])

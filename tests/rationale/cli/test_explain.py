@@ -37,6 +37,12 @@ def test_json_holds_words_with_their_places_and_all_scores(rationale, model_fold
     assert sum(found["probs"].values()) == pytest.approx(1)
 
 
+def test_json_holds_a_text_as_it_was_given(rationale, model_folder):
+    text = "It\x92s a \x7f warm film"
+    _, out, _ = rationale("explain", text, "--model", model_folder, "--methods", "position", "--json")
+    assert json.loads(out)["texts"] == [text]
+
+
 def test_another_class_is_named_beside_the_answer(rationale, model_folder):
     label = front.explain(model_folder, TEXT, "random")[0].label
     other = {"NEG": "POS", "POS": "NEG"}[label]

@@ -10,7 +10,7 @@ import pytest
 from eraser import Fault, InputError
 from eraser.errors import printable
 from eraser.progress import say as say_above_the_bar
-from rationale.process.terminal import say, say_lines, say_next
+from rationale.process.terminal import say, say_json, say_lines, say_next
 from rationale.text.reading import note
 from tests.helpers.command_line import run
 
@@ -46,6 +46,15 @@ def test_a_fault_is_one_line_that_does_nothing():
     expected = f"runs/{SHOWN}:3: id{SHOWN}: expected a label {SHOWN}, got another one"
     assert str(fault) == expected
     assert str(InputError(fault)) == expected
+
+
+@pytest.mark.parametrize("text", [CLEAR, "It\x92s \x7f", "für 👩 \u2028", "half \ud83d"])
+def test_json_is_one_line_that_is_read_back(text, capsys):
+    say_json({"texts": (text, "NaNcy"), "scores": {text: float("nan"), "x": [float("inf"), 0.5]}})
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line.isascii()
+    assert line.isprintable()
+    assert json.loads(line) == {"texts": [text, "NaNcy"], "scores": {text: None, "x": [None, 0.5]}}
 
 
 def test_notes_and_lines_are_escaped(capsys):
