@@ -283,13 +283,15 @@ def clear(folder: Path, made: Made) -> None:
     Raises:
         InputError: one was changed since; nothing is removed.
     """
-    for name, hash in made.files.items() if made.finished else ():  # a kill may have come before a move
-        if (folder / name).is_file() and hash_of(folder / name) != hash and not name.endswith(EDITABLE):
+    scratch = {f.relative_to(folder) for p in made.scratch for f in folder.glob(p) if f.is_file()}
+    killed = () if made.finished else scratch  # before these were moved
+    for name in sorted(made.files.keys() - {(f.parent.parent / f.name).as_posix() for f in killed}):
+        file, hash = folder / name, made.files[name]
+        if file.is_file() and hash_of(file) != hash and not name.endswith(EDITABLE):
             message = f"the file {name} was changed after `{made.by}` wrote it; move it before overwriting"
             raise InputError(Fault.of(message, folder))
-    scratch = {f.relative_to(folder).as_posix() for p in made.scratch for f in folder.glob(p) if f.is_file()}
     own = {name for name, hash in made.files.items() if not _edited(folder / name, hash)}
-    _remove(folder, own | scratch)
+    _remove(folder, own | {f.as_posix() for f in scratch})
     (folder / MANIFEST).unlink()
 
 

@@ -108,6 +108,27 @@ def test_overwriting_leaves_a_file_that_people_changed_and_all_others(tmp_path):
     assert contents(tmp_path) == {"a": "mine now", "b": "2"}
 
 
+def test_overwriting_half_done_work_leaves_a_file_that_people_changed_too(tmp_path):
+    claim(tmp_path, "train x", OF, scratch=(".partial/*",))
+    (tmp_path / "a").write_text("1")
+    writes(tmp_path, "a")
+    (tmp_path / "a").write_text("mine now")
+    line = refusal(claim, tmp_path, "train x", {}, overwrite=True)
+    assert line.startswith(f"{tmp_path}: the file a was changed after `train x` wrote it; move it")
+    assert contents(tmp_path) == {"a": "mine now"}
+
+
+def test_overwriting_takes_away_a_file_that_a_kill_left_without_its_successor(tmp_path):
+    claim(tmp_path, "train x", OF, scratch=(".partial/*",))
+    (tmp_path / "a").write_text("1")
+    writes(tmp_path, "a")
+    (tmp_path / ".partial").mkdir()
+    (tmp_path / ".partial/a").write_text("2")
+    writes(tmp_path, "a", out_of=tmp_path / ".partial")  # killed before the move
+    assert claim(tmp_path, "train x", {}, overwrite=True) is False
+    assert contents(tmp_path) == {}
+
+
 def test_a_card_that_people_made_their_own_stays(tmp_path):
     claim(tmp_path, "train x", OF)
     with together(tmp_path) as new:
