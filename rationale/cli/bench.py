@@ -157,12 +157,15 @@ def _compare_ways(job: _Job, settings: Any, ways: tuple[str, ...], plot: bool) -
     """Print and draw the model's times beside common runtimes."""
     from dataclasses import asdict
 
+    import torch
+
     from rationale.bench.side_by_side import side_by_side
     from rationale.hf.classifier import without_removal
     from rationale.hf.folder_checks import content_of_model
 
     dense = None if job.dense is None else content_of_model(job.dense)
-    of = job.of(content_of_dense=dense, settings=asdict(settings), ways=ways)
+    threads = torch.get_num_threads()
+    of = job.of(content_of_dense=dense, settings=asdict(settings), ways=ways, threads=threads)
     if plot and job.is_done(WAYS_DRAWN, of):
         return
     ours = loaded_model(job.model, "cpu", "float32")
@@ -180,7 +183,7 @@ def _measure_dials(job: _Job, dials: str | None) -> None:
     from rationale.bench.dial import DIALS, dial_table
     from rationale.cli.train import numbers
 
-    of = job.of(dials=dials)
+    of = job.of(dials=dials, precision=job.precision, device=job.device)
     if job.is_done(DIAL, of):
         return
     found = dial_table(job.classifier, job.dataset, job.split, DIALS if dials is None else numbers(dials))

@@ -94,11 +94,13 @@ def _is_done(  # noqa: PLR0913 (what a result depends on, and where it goes)
     """Take the folder for this work; return whether it holds it already, and say so."""
     from dataclasses import asdict
 
+    import torch
+
     from eraser.files.content import content_of_examples
     from eraser.files.owned import claim
     from rationale.hf.folder_checks import content_of_model
 
-    of = {**asdict(settings), **how}
+    of = {**asdict(settings), **how, "threads": torch.get_num_threads()}
     of |= {"content_of_data": content_of_examples(dataset, dataset.examples(settings.split))}
     of |= {f"content_of_{name}": content_of_model(path) for name, path in models.items()}
     done = claim(out, "speeds", of, models.values(), (), overwrite)

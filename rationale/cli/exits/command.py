@@ -70,6 +70,8 @@ def exits_command(  # noqa: PLR0913 (one option each)
     """Compare rules for early exits: accuracy against FLOPs over their whole range, areas, times."""
     from dataclasses import asdict
 
+    import torch
+
     from eraser.files.content import content_of_examples
     from eraser.files.owned import claim
     from eraser.load import load
@@ -85,6 +87,7 @@ def exits_command(  # noqa: PLR0913 (one option each)
     folders = _folders(models)
     of = {**asdict(settings), "precision": precision, "device": device}
     of |= {"windows": windows, "batch_size": batch_size, "rounds": rounds}
+    of |= {"threads": torch.get_num_threads()}
     examples = [e for s in (choose_on, split) for e in loaded.examples(s)]
     of |= {"content_of_data": content_of_examples(loaded, examples)}
     of |= {f"content_of_{name}": [content_of_model(f) for f in found] for name, found in folders.items()}

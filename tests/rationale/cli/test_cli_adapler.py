@@ -57,6 +57,9 @@ def test_bench_shows_what_people_deploy_and_draws_it_once(rationale, adapler_fol
     code, out, err = rationale(*command, "--ways", "packed", "--plot", "--out", "b")
     assert (code, err) == (0, "already done: b\n")
     assert "Hugging Face" not in out
+    code, _, err = rationale(*command, "--threads", 2, "--ways", "packed", "--plot", "--out", "b")
+    assert code == 2
+    assert err.startswith("error: b: the folder holds results with other threads (1 there)")
 
 
 def test_bench_with_unknown_ways_is_one_line(rationale, adapler_folder):
@@ -80,6 +83,9 @@ def test_dial_is_written_as_table_and_figure(rationale, adapler_folder):
     assert "false_positive_rate ↓" in out
     assert Path("d/dial.png").read_bytes().startswith(PNG)
     assert pd.read_csv("d/dial.csv").dial.tolist() == list(DIALS)
+    code, _, err = rationale("bench", "--model", adapler_folder, "--dial", "--out", "d", "--precision", "bf16")
+    assert code == 2
+    assert "the folder holds results with other precision ('float32' there), device" in err
     code, out, err = rationale("bench", "--model", adapler_folder, "--dials", "0,2.5", "--out", "e", *PLAIN)
     assert code == 0, err
     assert pd.read_csv("e/dial.csv").dial.tolist() == [0.0, 2.5]
