@@ -70,6 +70,7 @@ def exits_command(  # noqa: PLR0913 (one option each)
     """Compare rules for early exits: accuracy against FLOPs over their whole range, areas, times."""
     from dataclasses import asdict
 
+    import pandas as pd
     import torch
 
     from eraser.files.content import content_of_examples
@@ -83,6 +84,10 @@ def exits_command(  # noqa: PLR0913 (one option each)
     keep_freed_memory()
     settings = ExitSettings(names_in(rules), _fractions(budgets), choose_on, split, seed)
     settings.check()
+    if windows < 0 or min(batch_size, rounds) < 1:
+        raise InputError(
+            Fault("at least 0 windows, a batch size of 1 and 1 round", f"{(windows, batch_size, rounds)}")
+        )
     loaded = load(dataset, data)
     folders = _folders(models)
     of = {**asdict(settings), "precision": precision, "device": device}
@@ -99,8 +104,8 @@ def exits_command(  # noqa: PLR0913 (one option each)
     found = compare_exits(ready, loaded, settings)
     tables = {"frontier": frontier_table(found), "differences": difference_table(found)}
     first = {name: of_name[0] for name, of_name in ready.items()}
-    if windows:
-        tables["times"] = _timed(found, first, loaded, (windows, batch_size, rounds))
+    if windows and (times := _timed(found, first, loaded, (windows, batch_size, rounds))):
+        tables["times"] = pd.concat(times)
     _write(out, tables)
     say(f"{loaded.name}: chosen on {choose_on}, measured on {split}, n = {len(found.nothing)}")
     _print(tables)
@@ -133,10 +138,8 @@ def _folders(models: list[str]) -> dict[str, list[str]]:
     return found
 
 
-def _timed(found: Any, first: dict[str, Any], loaded: Any, size: tuple[int, int, int]) -> pd.DataFrame:
-    """Time the first seed's models, each rule at the dial chosen for each budget."""
-    import pandas as pd
-
+def _timed(found: Any, first: dict[str, Any], loaded: Any, size: tuple[int, int, int]) -> list[pd.DataFrame]:
+    """Time the first seed's models, each rule at the dial chosen for each budget; none may be within one."""
     from rationale.bench.exit_table import time_exits
 
     windows, batch_size, rounds = size
@@ -154,7 +157,7 @@ def _timed(found: Any, first: dict[str, Any], loaded: Any, size: tuple[int, int,
                 )
                 flops = [1 / dials[r].share for r in times.rule]
                 tables.append(times.assign(budget=budget, model=name, flops=flops))
-    return pd.concat(tables)
+    return tables
 
 
 def _write(out: Path, tables: dict[str, pd.DataFrame]) -> None:

@@ -203,6 +203,25 @@ def test_command_writes_tables_and_a_figure(classifier, tmp_path):
     assert (again.exit_code, again.output) == (0, f"already done: {tmp_path / 's'}\n")
 
 
+@pytest.mark.parametrize("given", [("--windows", -5), ("--batch-size", 0), ("--rounds", 0)])
+def test_command_refuses_what_cannot_be_timed_before_it_measures(given, tmp_path):
+    done = CliRunner().invoke(app, ["exits", "mine=nowhere", *map(str, given), "--out", str(tmp_path / "s")])
+    sizes = {"--windows": 256, "--batch-size": 32, "--rounds": 5} | dict([given])
+    expected = "expected at least 0 windows, a batch size of 1 and 1 round, got "
+    assert str(done.exception) == f"{expected}{tuple(sizes.values())}"
+    assert not (tmp_path / "s").exists()
+
+
+def test_command_writes_its_tables_where_no_rule_stops_within_a_budget(classifier, tmp_path):
+    save_classifier(exiting(classifier.model), classifier.encoder.tokenizer, tmp_path / "m")
+    options = ["--windows", "4", "--rounds", "1", "--device", "cpu", "--precision", "float32"]
+    options += ["--rules", "published,depth", "--budgets", "0.01", "--out", str(tmp_path / "s")]
+    done = CliRunner().invoke(app, ["exits", str(tmp_path / "m"), *options])
+    assert done.exit_code == 0, (done.output, done.exception)
+    assert (tmp_path / "s" / "frontier.csv").is_file()
+    assert not (tmp_path / "s" / "times.csv").exists()
+
+
 def test_names_and_fractions_are_read(tmp_path):
     assert _folders(["a=x,y", "runs/b"]) == {"a": ["x", "y"], "b": ["runs/b"]}
     assert _fractions("1/6,0.5") == (1 / 6, 0.5)

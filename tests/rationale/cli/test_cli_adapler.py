@@ -83,7 +83,9 @@ def test_dial_is_written_as_table_and_figure(rationale, adapler_folder):
     assert "false_positive_rate ↓" in out
     assert Path("d/dial.png").read_bytes().startswith(PNG)
     assert pd.read_csv("d/dial.csv").dial.tolist() == list(DIALS)
-    code, _, err = rationale("bench", "--model", adapler_folder, "--dial", "--out", "d", "--precision", "bf16")
+    code, _, err = rationale(
+        "bench", "--model", adapler_folder, "--dial", "--out", "d", "--precision", "bf16"
+    )
     assert code == 2
     assert "the folder holds results with other precision ('float32' there), device" in err
     code, out, err = rationale("bench", "--model", adapler_folder, "--dials", "0,2.5", "--out", "e", *PLAIN)
