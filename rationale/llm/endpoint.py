@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http.client import HTTPException, HTTPResponse
 from socket import gaierror
@@ -125,6 +125,7 @@ class Endpoint:
             except (URLError, OSError, HTTPException) as error:
                 cause = getattr(error, "reason", error)  # of a URLError
                 got = getattr(cause, "strerror", None) or str(cause) or type(cause).__name__
+                got = self._without_key(got)  # a line that is no HTTP is quoted
                 if isinstance(cause, HOPELESS):
                     raise InputError(Fault.of(f"cannot be reached: {got}", self.address)) from None
         message = f"no reply after {1 + len(WAITS_S)} tries: {got}; run the command again to go on"
@@ -139,19 +140,22 @@ class Endpoint:
             content = _read(response, deadline, self.address)
             if response.status != OK:
                 self._refuse(response, content)
-        return read_reply(content, self.address)
+        return read_reply(content, self.address, self._without_key)
+
+    def _without_key(self, text: str) -> str:
+        """Return what a server said, all of it, without the key: it may send it back."""
+        return text.replace(self.key, "…") if self.key else text
 
     def _refuse(self, response: HTTPResponse, content: bytes) -> None:
-        reply = content[:300].decode("utf-8", "replace")
-        reply = reply.replace(self.key, "…") if self.key else reply
-        got = f"HTTP {response.status} {response.reason}"
+        reply = self._without_key(content.decode("utf-8", "replace"))[:300]
+        got = self._without_key(f"HTTP {response.status} {response.reason}")
         if response.status in BUSY:
             raise _BusyError(got, _seconds(response.headers.get("Retry-After", "")))
         if response.status in KEY_REFUSED:
             key = "the key was not accepted" if self.key else "the key is missing"
             raise InputError(Fault.of(f"{got}: {key}: {WHERE_KEY}", self.address))
         if 300 <= response.status < 400:  # noqa: PLR2004 (a redirect)
-            place = short_repr(response.headers.get("Location", ""))
+            place = short_repr(self._without_key(response.headers.get("Location", "")))
             got += f" to {place}, which is not followed; give that address if you trust it"
         more = "" if not self.logprobs else " (some servers know no log-probabilities: --no-logprobs)"
         raise InputError(Fault.of(f"{got}{more}: {' '.join(reply.split())}", self.address))
@@ -170,8 +174,13 @@ def key_from(variable: str) -> str:
     return os.environ.get(variable, "").strip()
 
 
-def read_reply(content: bytes, address: str) -> Reply:
+def read_reply(content: bytes, address: str, hidden: Callable[[str], str] = str) -> Reply:
     """Return what a reply says.
+
+    Args:
+        content: the reply.
+        address: where it came from.
+        hidden: takes out of a text what an error must not show.
 
     Raises:
         InputError: it is of another form.
@@ -184,7 +193,7 @@ def read_reply(content: bytes, address: str) -> Reply:
             raise TypeError("a content that is no text")
     except (ValueError, LookupError, TypeError, RecursionError) as error:
         expected = "a chat completion, with choices[0].message.content"
-        got = f"{short_repr(content[:200].decode('utf-8', 'replace'), 120)} ({type(error).__name__})"
+        got = f"{short_repr(hidden(content.decode('utf-8', 'replace')), 120)} ({type(error).__name__})"
         raise InputError(Fault(expected, got, address)) from None
     usage = value.get("usage")
     used = usage if isinstance(usage, dict) else {}

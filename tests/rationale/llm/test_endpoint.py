@@ -104,6 +104,30 @@ def test_other_errors_are_told_at_once_and_never_the_key(status, key, logprobs, 
     assert len(requests) == 1
 
 
+LONG_KEY = "sk-" + "0123456789" * 5
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b'{"headers": {"Authorization": "Bearer ' + LONG_KEY.encode() + b'"}}',  # and no completion
+        b"x" * 90 + LONG_KEY.encode(),
+        BusyError(400, "x" * 280 + LONG_KEY),
+        BusyError(307, Location=f"https://a.example/?key={LONG_KEY}"),
+    ],
+)
+def test_no_part_of_a_key_that_a_server_sends_back_is_told(answer):
+    def echo(_):
+        if isinstance(answer, BusyError):
+            raise answer
+        return answer
+
+    with serving(echo) as (url, _):
+        said = refusal(Endpoint(url, "m", key=LONG_KEY).ask, "q")
+    assert "sk-" not in said
+    assert "…" in said
+
+
 def test_a_key_is_in_no_printed_endpoint():
     found = Endpoint("https://api.example/v1", "m", key="s3cret")
     assert "s3cret" not in repr(found)
