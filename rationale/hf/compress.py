@@ -20,6 +20,7 @@ from eraser.progress import progress
 from rationale.hf.card import write_card
 from rationale.hf.classifier import load_classifier
 from rationale.hf.folder_checks import WEIGHTS, content_of_model
+from rationale.hf.rationale_head import FILE as HEAD
 from rationale.process.terminal import say
 
 EXACT = ("eta", "theta", "first")  # thresholds: few, and every bit may decide a token
@@ -56,8 +57,8 @@ def compress(model: Path, out: Path, overwrite: bool = False) -> int:
         with together(out) as new:
             weights = progress(stored.items(), "compress", "weights", len(stored))
             save_file({k: small(k, v) for k, v in weights}, new / WEIGHTS, metadata={"format": "pt"})
-            for file in (f for f in model.iterdir() if f.is_file() and f.suffix != ".safetensors"):
-                if file.name != MANIFEST:
+            for file in (f for f in model.iterdir() if f.is_file() and f.name != MANIFEST):
+                if file.suffix != ".safetensors" or file.name == HEAD:  # a row of numbers stays as it is
                     shutil.copyfile(file, new / file.name)
             write_card(new, "Its matrices are stored in eight bits, the rest in sixteen.")
     return sum(f.stat().st_size for f in out.iterdir())

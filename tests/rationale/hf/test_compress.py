@@ -9,9 +9,12 @@ from safetensors.torch import load_file
 from eraser import InputError, Text
 from rationale.hf.classifier import SHIPPED, cast_once, load_classifier
 from rationale.hf.compress import compress
+from rationale.hf.rationale_head import RationaleHead, save_head
 from rationale.inference.capabilities import drops_tokens
 from rationale.inference.predict import window_probs
+from rationale.models.adaptive import unwrap
 from rationale.models.packed.encoder import Output
+from rationale.models.packed.layers import width_of
 from tests.conftest import dropping, tiny_model
 
 
@@ -42,6 +45,14 @@ def test_matrices_take_eight_bits_thresholds_all_of_theirs(folder, tmp_path):
     loaded = load_classifier(tmp_path / "small")
     assert {p.dtype for p in loaded.model.parameters()} == {torch.float32}
     assert drops_tokens(loaded)
+
+
+def test_a_rationale_head_stays_as_it_is(folder, tmp_path):
+    head = RationaleHead(width_of(unwrap(load_classifier(folder).model)))
+    torch.nn.init.normal_(head.weight)
+    save_head(head, folder)
+    compress(folder, tmp_path / "small")
+    assert load_classifier(tmp_path / "small").rationale_head.identity() == head.identity()
 
 
 def test_a_weight_too_large_for_eight_bits_keeps_sixteen(folder, tmp_path):
