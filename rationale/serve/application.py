@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from time import thread_time
@@ -33,6 +33,7 @@ ERRORS: dict[int | str, dict[str, Any]] = {
     }.items()
 }
 ANSWERS = list[LabelScore] | list[list[LabelScore]] | ExplainedAnswer | list[ExplainedAnswer]
+LEFT = 499  # the usual status for a client that left
 UNPARSED = 400  # FastAPI's status for JSON that is nested too deeply
 PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
 Read = tuple[Answer, bytes, float]  # an answer, its JSON, its CPU seconds
@@ -62,13 +63,13 @@ def _answer(app: FastAPI, model: OnnxModel, limits: Limits, metrics: Metrics) ->
     pool = ThreadPoolExecutor(limits.threads, "read")
 
     @app.post("/predict", responses={200: {"model": ANSWERS}, **ERRORS})
-    async def predict(asked: PredictRequest) -> Response:
+    async def predict(asked: PredictRequest, request: Request) -> Response:
         """Return the labels of texts with their scores and, where asked for, the words that decided."""
         texts = asked.texts()
         _check(texts, asked, model, limits)
         jobs = [_job(model, metrics, text, asked, n) for n, text in enumerate(texts)]
         running = (asyncio.get_running_loop().run_in_executor(pool, job) for job in jobs)
-        ended = await asyncio.gather(*running, return_exceptions=True)
+        ended = await _unless_left(running, request)
         failed = [each for each in ended if isinstance(each, BaseException)]
         if failed:
             raise (
@@ -76,6 +77,20 @@ def _answer(app: FastAPI, model: OnnxModel, limits: Limits, metrics: Metrics) ->
             )
         found = [each for each in ended if not isinstance(each, BaseException)]
         return _response(found, asked, metrics)
+
+
+async def _unless_left(running: Iterable[asyncio.Future[Read]], request: Request) -> list[Any]:
+    """Return answers, or the errors in their place; if the client leaves, what has not begun never does."""
+    ended = asyncio.gather(*running, return_exceptions=True)
+    left = asyncio.ensure_future(request.receive())  # after the body, that the client left
+    try:
+        await asyncio.wait((ended, left), return_when=asyncio.FIRST_COMPLETED)
+        if not ended.done():
+            raise refusal(LEFT, "the client left", "validation")  # for the metrics alone
+        return await ended
+    finally:
+        left.cancel()
+        ended.cancel()
 
 
 def _tell(app: FastAPI, told: dict[str, Any], metrics: Metrics) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import threading
 from dataclasses import replace
 
@@ -224,6 +225,51 @@ def test_more_requests_than_places_get_429_and_the_others_their_answers(model):
     assert 'rationale_requests_total{status="429"} 7.0' in metrics
     assert 'rationale_requests_total{status="200"} 3.0' in metrics
     assert "rationale_requests_in_flight 0.0" in metrics
+
+
+def test_texts_of_a_client_that_left_are_not_read(model):
+    gate, begun, read = threading.Event(), threading.Event(), []
+
+    class Slow:
+        described, labels = model.described, model.labels
+
+        def answer(self, text, *asked):
+            begun.set()
+            gate.wait(30)
+            read.append(text)
+            return model.answer(text, *asked)
+
+    app = application(Slow(), "slow", LIMITS)
+    body = json.dumps({"inputs": [["one film"], ["two films"], ["a third"]]}).encode()
+
+    async def leaves():
+        messages = iter([{"type": "http.request", "body": body}])
+
+        async def receive():
+            if (message := next(messages, None)) is not None:
+                return message
+            while not begun.is_set():
+                await asyncio.sleep(0.01)
+            return {"type": "http.disconnect"}
+
+        async def send(message):
+            pass
+
+        headers = [(b"content-type", b"application/json")]
+        scope = {
+            "type": "http",
+            "method": "POST",
+            "path": "/predict",
+            "query_string": b"",
+            "headers": headers,
+        }
+        await app(scope, receive, send)
+        gate.set()
+
+    asyncio.run(leaves())
+    assert TestClient(app).post("/predict", json={"inputs": "another film"}).status_code == 200
+    assert read == ["one film", "another film"]
+    assert 'rationale_requests_total{status="499"} 1.0' in TestClient(app).get("/metrics").text
 
 
 def test_a_body_that_does_not_come_gets_408(model):
