@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from time import thread_time
 from typing import Any
@@ -15,7 +15,7 @@ from fastapi.responses import JSONResponse
 from pydantic_core import to_json
 from starlette.exceptions import HTTPException
 
-from eraser.errors import InputError, printable, short_repr
+from eraser.errors import InputError, first_line, printable, short_repr
 from rationale import __version__
 from rationale.onnx.answer import Answer
 from rationale.onnx.model import OnnxModel
@@ -30,6 +30,7 @@ ERRORS: dict[int | str, dict[str, Any]] = {
         413: "The body, a text or the number of texts is too large",
         422: "The request, or a text, cannot be read",
         429: "All places are taken: try again",
+        500: "The model failed, as where there is too little memory",
     }.items()
 }
 ANSWERS = list[LabelScore] | list[list[LabelScore]] | ExplainedAnswer | list[ExplainedAnswer]
@@ -53,6 +54,7 @@ def application(model: OnnxModel, name: str, limits: Limits) -> FastAPI:
     app.add_middleware(Gate, limits=limits, entered=metrics.in_flight.inc, left=metrics.left)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _refused)
+    app.add_exception_handler(Exception, _failed)
     _answer(app, model, limits, metrics)
     _tell(app, information(model, name, limits), metrics)
     return app
@@ -68,8 +70,7 @@ def _answer(app: FastAPI, model: OnnxModel, limits: Limits, metrics: Metrics) ->
         texts = asked.texts()
         _check(texts, asked, model, limits)
         jobs = [_job(model, metrics, text, asked, n) for n, text in enumerate(texts)]
-        running = (asyncio.get_running_loop().run_in_executor(pool, job) for job in jobs)
-        ended = await _unless_left(running, request)
+        ended = await _unless_left([pool.submit(job) for job in jobs], request)
         failed = [each for each in ended if isinstance(each, BaseException)]
         if failed:
             raise (
@@ -79,9 +80,9 @@ def _answer(app: FastAPI, model: OnnxModel, limits: Limits, metrics: Metrics) ->
         return _response(found, asked, metrics)
 
 
-async def _unless_left(running: Iterable[asyncio.Future[Read]], request: Request) -> list[Any]:
+async def _unless_left(running: Sequence[Future[Read]], request: Request) -> list[Read | BaseException]:
     """Return answers, or the errors in their place; if the client leaves, what has not begun never does."""
-    ended = asyncio.gather(*running, return_exceptions=True)
+    ended = asyncio.gather(*map(asyncio.wrap_future, running), return_exceptions=True)
     left = asyncio.ensure_future(request.receive())  # after the body, that the client left
     try:
         await asyncio.wait((ended, left), return_when=asyncio.FIRST_COMPLETED)
@@ -90,7 +91,8 @@ async def _unless_left(running: Iterable[asyncio.Future[Read]], request: Request
         return await ended
     finally:
         left.cancel()
-        ended.cancel()
+        for one in running:
+            one.cancel()
 
 
 def _tell(app: FastAPI, told: dict[str, Any], metrics: Metrics) -> None:
@@ -208,3 +210,9 @@ async def _refused(request: Request, error: Exception) -> Response:
         told, status = "the body is no JSON that can be read", 422
     body = told if isinstance(told, dict) else {"error": printable(str(told)), "error_type": "validation"}
     return JSONResponse(body, status, headers=error.headers)
+
+
+async def _failed(request: Request, error: Exception) -> Response:
+    """Answer with the first line of an error that nothing foresaw; the server prints all of it."""
+    told = printable(f"the server failed: {first_line(error)}")
+    return JSONResponse({"error": told, "error_type": "backend"}, 500)

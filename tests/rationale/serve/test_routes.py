@@ -179,6 +179,20 @@ def test_what_is_too_large_gets_413(ask):
     assert (large.status_code, large.json()["error"]) == (413, "the body is larger than 5000 bytes")
 
 
+def test_a_model_that_fails_is_told_in_the_same_form(model):
+    class Fails:
+        described, labels = model.described, model.labels
+
+        def answer(self, *asked):
+            raise RuntimeError("Failed to allocate memory\nat 0x7f")
+
+    client = TestClient(application(Fails(), "fails", LIMITS), raise_server_exceptions=False)
+    found = client.post("/predict", json={"inputs": "a film"})
+    told = {"error": "the server failed: RuntimeError: Failed to allocate memory", "error_type": "backend"}
+    assert (found.status_code, found.json()) == (500, told)
+    assert 'rationale_requests_total{status="500"} 1.0' in client.get("/metrics").text
+
+
 def test_limits_are_above_0(model):
     with pytest.raises(InputError, match="^expected max_texts above 0, got 0$"):
         application(model, "made", Limits(max_texts=0))
@@ -323,7 +337,14 @@ def test_openapi_describes_request_and_answers(client):
     assert body == {"$ref": "#/components/schemas/PredictRequest"}
     fields = described["components"]["schemas"]["PredictRequest"]["properties"]
     assert set(fields) == {"inputs", "raw_scores", "truncate", "truncation_direction", "rationale"}
-    assert set(described["paths"]["/predict"]["post"]["responses"]) == {"200", "408", "413", "422", "429"}
+    assert set(described["paths"]["/predict"]["post"]["responses"]) == {
+        "200",
+        "408",
+        "413",
+        "422",
+        "429",
+        "500",
+    }
 
 
 def test_metrics_count_texts_windows_and_words_that_were_not_read(model):
