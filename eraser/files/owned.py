@@ -171,7 +171,7 @@ def claim(  # noqa: PLR0913 (what a work is known by)
 
 
 def refuse_read(folder: Path, reads: Iterable[Path | str | None]) -> None:
-    """Refuse to write into a folder that is read, into one inside it or around it."""
+    """Refuse to write into a folder that is read, or around it; one inside, as runs in `.`, is another's."""
     out = folder.resolve()
     for read in reads:
         if read is None or not (path := Path(read).resolve()).is_dir():

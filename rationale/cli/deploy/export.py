@@ -56,6 +56,10 @@ def export_model_command(  # noqa: PLR0913 (one option each)
 
     use_threads(threads)
     _check(out, overwrite, int8, tolerance, limit)
+    if model is not None and out.resolve().parent == Path(model).resolve():
+        raise InputError(
+            Fault.of("the model's own folder, which is only read; choose another --out", out.parent)
+        )
     loaded = load(dataset, data, split=split)
     classifier = load_classifier(
         model or SHIPPED, labels=label_names(labels), device="cpu", max_length=max_length

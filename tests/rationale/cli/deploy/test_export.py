@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from rationale.hf.folder_checks import content_of_model
+
 
 @pytest.mark.parametrize(
     ("name", "content", "options", "message"),
@@ -24,6 +26,14 @@ def test_refusals_change_nothing(rationale, tmp_path, name, content, options, me
     assert code == 2
     assert message in errors
     assert (file.read_bytes() if file.exists() else None) == content
+
+
+def test_a_file_is_not_written_among_the_files_of_the_model_it_is_made_of(rationale, model_folder):
+    before = content_of_model(model_folder)
+    code, _, errors = rationale("export", "--model", model_folder, "--out", model_folder / "model.onnx")
+    expected = "the model's own folder, which is only read; choose another --out"
+    assert (code, errors) == (2, f"error: {model_folder}: {expected}\n")
+    assert content_of_model(model_folder) == before
 
 
 def test_int8_is_not_judged_on_labels_that_the_model_lacks(rationale, model_folder, tmp_path):
