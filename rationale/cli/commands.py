@@ -58,7 +58,7 @@ LIGHT = frozenset(
     ("data", "explanations", "score", "check", "compare", "pool", "predict", "serve")
     + ("--help", "-h", "--version")
 )  # commands that import none of them
-EXTRAS = {"ray": "ray", "streamlit": "app"} | dict.fromkeys(
+EXTRAS = {"ray": "ray", "streamlit": "app", "onnx": "export", "onnxscript": "export"} | dict.fromkeys(
     ("onnxruntime", "tokenizers", "fastapi", "uvicorn", "prometheus_client"), "serve"
 )  # of a library that is not installed; of all others models
 MOST_DIGITS = 3  # of the terminal's width in COLUMNS; help is padded to it, so a million would never end

@@ -233,7 +233,7 @@ def test_whoever_meets_a_bad_line_its_message_is_the_same(file, tmp_path, tokeni
 def test_a_missing_library_is_named_with_its_extra(capsys, monkeypatch):
     from rationale import cli
 
-    for name, extra in (("ray", "ray"), ("streamlit", "app"), ("torch", "models")):
+    for name, extra in (("ray", "ray"), ("streamlit", "app"), ("onnx", "export"), ("torch", "models")):
 
         def missing(name=name):
             raise ModuleNotFoundError(name, name=name)
