@@ -76,6 +76,11 @@ class Endpoint:
         found = urlsplit(self.url)
         rules = [
             (not (found.query or found.fragment), "an address without ? and #", short_repr(self.url)),
+            (
+                _names_a_place(self.url),
+                "a valid host and port, ASCII and no spaces",
+                short_repr(self.url),
+            ),
             (found.username is None, "an address without a user's name (the key is sent apart)", "one"),
             (bool(self.model.strip()), "the name of a model", repr(self.model)),
             (0 <= self.temperature <= 2, "a temperature from 0 to 2", str(self.temperature)),  # noqa: PLR2004
@@ -159,6 +164,16 @@ class Endpoint:
             got += f" to {place}, which is not followed; give that address if you trust it"
         more = "" if not self.logprobs else " (some servers know no log-probabilities: --no-logprobs)"
         raise InputError(Fault.of(f"{got}{more}: {' '.join(reply.split())}", self.address))
+
+
+def _names_a_place(url: str) -> bool:
+    """Return whether an address can be asked for at all: what is wrong in it is the same at each try."""
+    try:
+        found = urlsplit(url)
+        (found.hostname or "").encode("idna")  # as it is looked up
+        return found.port != 0 and url.isascii() and url.isprintable() and " " not in url
+    except ValueError:  # a UnicodeError is one
+        return False
 
 
 class _BusyError(Exception):
