@@ -21,7 +21,7 @@ def ask_command(  # noqa: PLR0913 (one option each)
     dataset: DatasetName = None,
     data: DataPath = None,
     split: Split = "test",
-    limit: Annotated[int | None, typer.Option(help="Ask only about the first N examples.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Ask only about the first N examples.")] = None,
     max_tokens: Annotated[int, typer.Option(help="Longest reply in tokens.")] = 512,
     overwrite: Overwrite = False,
     *,

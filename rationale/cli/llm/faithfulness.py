@@ -29,7 +29,7 @@ def faithfulness_command(  # noqa: PLR0913 (one option each)
     dataset: DatasetName = None,
     data: DataPath = None,
     split: Split = "test",
-    limit: Annotated[int | None, typer.Option(help="Ask only about the first N examples.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Ask only about the first N examples.")] = None,
     logprobs: Annotated[
         bool, typer.Option("--logprobs/--no-logprobs", help="Ask for the probabilities of labels too.")
     ] = True,

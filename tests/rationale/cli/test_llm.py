@@ -38,6 +38,15 @@ def quoting(question):
     return json.dumps({"label": "POS", "quotes": [question.split("Text:\n")[1].split()[0]]})
 
 
+@pytest.mark.parametrize("command", ["ask", "faithfulness"])
+def test_a_limit_below_one_is_none(rationale, command, tmp_path):
+    """As a slice, -1 would be all examples but the last."""
+    given = ("--llm", "http://localhost:1/v1", "--llm-model", "m", "--out", tmp_path / "out", "--limit", "-1")
+    code, _, err = rationale("llm", command, *given)
+    assert code == 2
+    assert "equal to 1" in err
+
+
 def test_ask_tells_the_cost_and_needs_a_yes(call, tmp_path, monkeypatch):
     monkeypatch.setenv("MY_KEY", "s3cret")
     with serving(quoting) as (url, requests):
