@@ -61,8 +61,8 @@ def parity(one: Sequence[WindowReading], other: Sequence[WindowReading]) -> Pari
     same = [np.array_equal(a.layers, b.layers) for a, b in zip(one, other, strict=True)]
     apart = [float(np.abs(a.logits - b.logits).max()) for a, b in zip(one, other, strict=True)]
     reach = np.concatenate([a.layers == b.layers for a, b in zip(one, other, strict=True)])
-    furthest = max((d for d, alike in zip(apart, same, strict=True) if alike), default=0.0)
-    return Parity(len(same), furthest, same.count(False), float(reach.mean()))
+    furthest = np.max([d for d, alike in zip(apart, same, strict=True) if alike], initial=0.0)  # NaN stays
+    return Parity(len(same), float(furthest), same.count(False), float(reach.mean()))
 
 
 @torch.inference_mode()

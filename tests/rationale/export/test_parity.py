@@ -30,6 +30,12 @@ def test_a_graph_that_is_not_the_model_is_refused():
     )
 
 
+def test_a_graph_that_gives_no_number_is_refused():
+    sound, broken = reading([1, 2], [3, 1]), reading([1, np.nan], [3, 1])
+    with pytest.raises(InputError, match="got nan apart; other pieces kept in 0 of 2 windows"):
+        parity([sound] * 2, [sound, broken]).check()
+
+
 def test_one_window_in_a_hundred_may_be_decided_by_rounding():
     same, other = reading([1, 2], [3, 1]), reading([1, 2.5], [3, 2])
     parity([same] * 100, [same] * 99 + [other]).check()
