@@ -58,7 +58,8 @@ def content_of(folder: Path, but: Iterable[str] = ()) -> str:
     """Return a hash of the names and contents of the files that lie in a folder, manifest aside."""
     skipped = {MANIFEST, *but}
     files = sorted(f for f in folder.iterdir() if f.is_file() and f.name not in skipped)
-    return hashlib.sha256("".join(f"{f.name}\0{hash_of(f)}\n" for f in files).encode()).hexdigest()
+    lines = "".join(f"{f.name}\0{hash_of(f)}\n" for f in files)
+    return hashlib.sha256(lines.encode("utf-8", "surrogatepass")).hexdigest()  # a name may be other bytes
 
 
 def read_made(folder: Path) -> Made | None:

@@ -332,6 +332,8 @@ def test_content_is_that_of_names_and_bytes(tmp_path):
     assert content_of(other) != same
     assert content_of(other, ("b",)) == content_of(one, ("b",))
     assert hash_of(one / "a") == "6b86b273ff34fce19d6b804eff5a3f5747ada4eaa22f1d49c01e52ddb7875b4b"
+    (one / os.fsdecode(b"caf\xe9.txt")).write_text("a name that is no UTF-8")
+    assert content_of(one) != same
 
 
 def test_what_a_killed_writer_left_is_taken_away_inside_too(tmp_path):
