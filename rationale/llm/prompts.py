@@ -99,7 +99,7 @@ def label_lettered(answer: str, labels: Sequence[str]) -> str | None:
     >>> [label_lettered(said, ["NEG", "POS"]) for said in ("B", " (b) POS.", "A: NEG", "Pos", "A film")]
     ['POS', 'POS', 'NEG', 'POS', None]
     """
-    found = re.match(r"\s*\W*([A-Za-z])(?:[).:,\s]|$)(.*)", answer, re.S)
+    found = re.match(r"\W*+([A-Za-z])(?:[).:,\s]|$)(.*)", answer, re.S)
     by_letter = letters(labels).get(found[1].upper()) if found else None
     rest = found[2].strip() if found else ""
     if by_letter is not None and (not rest or label_named(rest, labels) == by_letter):

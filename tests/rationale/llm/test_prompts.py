@@ -62,6 +62,11 @@ def test_a_label_by_its_letter(said, label):
     assert label_lettered(said, LABELS) == label
 
 
+def test_a_reply_of_line_ends_is_read_in_one_go():
+    assert label_lettered("\n" * 100_000, LABELS) is None
+    assert label_lettered("\n" * 100_000 + "(b)", LABELS) == "POS"
+
+
 def test_probabilities_are_those_of_the_letters():
     first = {"A": math.log(0.6), " B": math.log(0.1), "b": math.log(0.1), "The": math.log(0.2)}
     assert probabilities(first, LABELS) == pytest.approx({"NEG": 0.75, "POS": 0.25})
