@@ -17,7 +17,7 @@ from eraser.errors import Fault, InputError, short_repr
 from eraser.files.bounds import lines_of, regular
 from eraser.files.lock import locked
 from eraser.files.owned import claim
-from eraser.progress import Progress
+from eraser.progress import Progress, say
 from rationale.llm.endpoint import Endpoint, Reply
 from rationale.llm.prompts import tokens_of
 
@@ -109,7 +109,8 @@ def ask_all(
 @contextmanager
 def growing(file: Path) -> Iterator[Callable[[Mapping[str, Any]], None]]:
     """Yield a function that appends a line to a file; a killed run's half line is cut off first."""
-    with locked(file):
+    waits = f"{file}: another process asks these questions; waiting until it ends"
+    with locked(file, lambda _: say(waits)):
         number = os.open(file, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
         try:
             _cut_half_a_line(number)

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -109,6 +110,19 @@ def test_files_of_something_else_are_refused(tmp_path, line, message):
     with pytest.raises(InputError) as caught:
         read_answers(file)
     assert str(caught.value).startswith(f"{file}{message}")
+
+
+def test_who_waits_for_another_run_says_so(tmp_path, capsys):
+    file, said = tmp_path / "a.jsonl", ""
+    with ThreadPoolExecutor(1) as pool, serving(lambda _: "fine") as (url, _):
+        with growing(file):
+            waiting = pool.submit(ask_all, Endpoint(url, "m"), QUESTIONS, row_of, file)
+            while not said.endswith("\n"):
+                time.sleep(0.01)
+                said += capsys.readouterr().err
+        waiting.result()
+    assert said == f"{file}: another process asks these questions; waiting until it ends\n"
+    assert len(read_answers(file)) == len(QUESTIONS)
 
 
 def test_no_question_at_a_time_is_refused(tmp_path):
