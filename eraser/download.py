@@ -14,12 +14,13 @@ import tarfile
 import tempfile
 import time
 import zlib
+from collections.abc import Callable
 from contextlib import nullcontext
+from functools import partial
 from hashlib import sha256
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path, PureWindowsPath
-from typing import BinaryIO, cast
-from urllib.error import URLError
+from typing import BinaryIO, TypeVar, cast
 from urllib.parse import urljoin, urlsplit
 from urllib.request import Request
 
@@ -37,6 +38,7 @@ MAX_DOWNLOAD = 2**30  # bytes of one file
 PAUSES_S = (0.0, 0.5, 2.0, 5.0)  # before each try
 BUSY = frozenset({408, 429, 500, 502, 503, 504})  # HTTP answers that may be others the next time
 TIMEOUT_S, CHUNK = 30.0, 2**16
+T = TypeVar("T")
 
 
 def fetch(name: str, *, progress: bool = True, force: bool = False, table: Table = ARCHIVES) -> Path:
@@ -163,7 +165,7 @@ def _download(url: str, path: Path, progress: bool) -> None:
         time.sleep(pause)
         try:
             return _attempt(url, path, progress)
-        except (URLError, ConnectionError, TimeoutError, HTTPException) as error:
+        except (ConnectionError, HTTPException) as error:
             got = str(error) or type(error).__name__
     raise InputError(Fault.of(f"download failed {len(PAUSES_S)} times: {got}", url))
 
@@ -190,8 +192,9 @@ def _stream(response: HTTPResponse, path: Path, start: int, progress: bool) -> N
     """Append what comes to `path`; more than the limit or less than was promised is an error."""
     promised = None if response.length is None else start + response.length
     quiet = nullcontext() if progress else silent()
+    more = partial(_online, partial(response.read, CHUNK))
     with path.open("ab") as file, quiet, Progress(path.name, BYTES, promised, start) as shown:
-        while max(file.tell(), promised or 0) <= MAX_DOWNLOAD and (block := response.read(CHUNK)):
+        while max(file.tell(), promised or 0) <= MAX_DOWNLOAD and (block := more()):
             file.write(block)
             shown.add(len(block))
         arrived = file.tell()
@@ -201,13 +204,22 @@ def _stream(response: HTTPResponse, path: Path, start: int, progress: bool) -> N
         raise ConnectionError(f"{arrived} of {promised} bytes")
 
 
+def _online(ask: Callable[[], T]) -> T:
+    """Return what the network gives; its faults are ConnectionErrors, as others are of the cache's disk."""
+    try:
+        return ask()
+    except OSError as error:
+        raise ConnectionError(str(error) or type(error).__name__) from error
+
+
 def _open(url: str, headers: dict[str, str]) -> HTTPResponse:
     """Ask for a file over https, or http on this machine alone; the same goes for where it redirects to."""
     place = url
     for _ in range(6):
         if not is_safe(place) or (urlsplit(place).scheme == "http" and not is_local(url)):
             raise InputError(Fault("an https:// address", short_repr(place), url))
-        response = answer_to(Request(place, headers={"User-Agent": "rationale", **headers}), TIMEOUT_S)
+        request = Request(place, headers={"User-Agent": "rationale", **headers})
+        response = _online(partial(answer_to, request, TIMEOUT_S))
         if response.status in (200, 206, 416):
             return response
         response.close()

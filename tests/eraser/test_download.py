@@ -15,6 +15,7 @@ import tarfile
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from http.client import HTTPResponse
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -354,6 +355,26 @@ def test_two_plain_files(server: Server) -> None:
     server.files["/post_id_divisions.json"] = File(b'{"train": [], "test": ["p"]}')
     assert load("hate", fetch("hate", progress=False, table=hate)).labels == ("normal",)
     assert server.asked[-2] == ("/dataset.json", f"bytes={len(json.dumps(posts))}-", '"one"')
+
+
+@pytest.mark.parametrize("faults", [1, 9])
+def test_a_fault_of_the_network_is_tried_again_and_not_blamed_on_the_cache(
+    server: Server, monkeypatch: pytest.MonkeyPatch, faults: int
+) -> None:
+    left, read = [faults], HTTPResponse.read
+
+    def faulty(response: HTTPResponse, *size: int) -> bytes:
+        if left[0]:
+            left[0] -= 1
+            raise OSError(errno.EHOSTUNREACH, os.strerror(errno.EHOSTUNREACH))
+        return read(response, *size)
+
+    monkeypatch.setattr(HTTPResponse, "read", faulty)
+    if faults == 1:
+        assert fetch_toy(server, File(TOY)).is_dir()
+        return
+    with pytest.raises(InputError, match=r"download failed 3 times: \[Errno 113\] No route to host$"):
+        fetch_toy(server, File(TOY))
 
 
 def test_full_disk_keeps_what_can_be_resumed(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
