@@ -39,7 +39,8 @@ class Described:
 
 
 def _names(value: Any) -> bool:
-    return isinstance(value, list) and bool(value) and all(isinstance(name, str) for name in value)
+    names = isinstance(value, list) and bool(value) and all(isinstance(name, str) for name in value)
+    return names and len(set(value)) == len(value)
 
 
 def _number(least: int, most: int) -> Callable[[Any], bool]:
@@ -52,7 +53,7 @@ def _one_of(names: tuple[str, ...]) -> Callable[[Any], bool]:
 
 HEADS_OF_MODELS = tuple(head for head in get_args(Head) if not head.startswith("given"))
 FIELDS: dict[str, tuple[Callable[[Any], bool], str]] = {
-    "labels": (_names, "a list of names"),
+    "labels": (_names, "a list of different names"),
     "head": (_one_of(HEADS_OF_MODELS), f"one of {', '.join(HEADS_OF_MODELS)}"),
     "max_length": (_number(1, LONGEST), "a whole number above 0"),
     "long_texts": (_one_of(get_args(LongTexts)), f"one of {', '.join(get_args(LongTexts))}"),

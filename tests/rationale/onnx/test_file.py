@@ -68,8 +68,9 @@ def test_metadata_that_are_no_json(tmp_path: Path):
 @pytest.mark.parametrize(
     ("field", "value", "line"),
     [
-        ("labels", [], "expected labels in the metadata: a list of names, got []"),
-        ("labels", ["a", 1], "expected labels in the metadata: a list of names, got ['a', 1]"),
+        ("labels", [], "expected labels in the metadata: a list of different names, got []"),
+        ("labels", ["a", 1], "expected labels in the metadata: a list of different names, got ['a', 1]"),
+        ("labels", ["a", "a"], "expected labels in the metadata: a list of different names, got ['a', 'a']"),
         ("head", "given", f"expected head in the metadata: one of {', '.join(HEADS_OF_MODELS)}, got 'given'"),
         ("max_length", True, "expected max_length in the metadata: a whole number above 0, got True"),
         ("max_length", -1, "expected max_length in the metadata: a whole number above 0, got -1"),
