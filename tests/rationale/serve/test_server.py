@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import shlex
 import shutil
 import signal
 import socket
 import subprocess
+import sys
 import threading
 import time
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import httpx
@@ -19,6 +22,7 @@ import pytest
 from eraser import InputError
 from rationale.serve.server import serve
 from tests.helpers.made_graph import made_file
+from tests.helpers.paths import ROOT
 from tests.helpers.served import served
 
 TEXTS = [["a warm and moving film , never dull . " * 2000]] * 2  # take a second or more
@@ -47,6 +51,30 @@ def test_the_line_that_it_prints_asks_it(made: Path):
         asked = [*shlex.split(line.removeprefix("next: ")), "--silent", "--noproxy", "*"]
         answer = subprocess.run(asked, capture_output=True, check=True, timeout=60).stdout
         assert {found["label"] for found in json.loads(answer)} == {"NEG", "POS"}
+
+
+class Healthy(BaseHTTPRequestHandler):
+    """A server that is well."""
+
+    def do_GET(self):
+        self.send_response(200 if self.path == "/health" else 404)
+        self.end_headers()
+
+    def log_message(self, *_):
+        pass
+
+
+def test_the_image_asks_its_server_without_a_proxy():
+    (line,) = [x for x in (ROOT / "Dockerfile").read_text().splitlines() if x.startswith("HEALTHCHECK ")]
+    python, *command = json.loads(line.partition(" CMD ")[2])
+    assert python == "python"
+    proxy = {**os.environ, "http_proxy": "http://127.0.0.1:1", "no_proxy": ""}
+    with HTTPServer(("127.0.0.1", 0), Healthy) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        asked = [sys.executable, *(part.replace("8080", str(server.server_port)) for part in command)]
+        done = subprocess.run(asked, env=proxy, capture_output=True, check=False)
+        server.shutdown()
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.slow
