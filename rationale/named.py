@@ -99,7 +99,7 @@ def _imported(module: str, name: str) -> Any:
     try:
         with installed_only():
             return importlib.import_module(module)
-    except Exception as error:  # whatever a foreign module does when it is imported
+    except (Exception, SystemExit) as error:  # whatever a foreign module does when it is imported
         line = (str(error).splitlines() or [""])[0]
         remedy = "install it, or add its folder to PYTHONPATH"
         message = f"the module cannot be imported ({remedy}): {type(error).__name__}: {line}"

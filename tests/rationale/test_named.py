@@ -85,6 +85,11 @@ def test_names_that_lead_nowhere_are_refused(package):
         lambda: from_name("by_words.broken:f", ["a", "b"]),
         f"by_words.broken:f: {expected}RuntimeError: no weights",
     )
+    (package / "ends.py").write_text("import sys\nsys.exit(3)")
+    refused(
+        lambda: from_name("by_words.ends:f", ["a", "b"]),
+        f"by_words.ends:f: {expected}SystemExit: 3",
+    )
     refused(
         lambda: from_name("by_words.models:other", ["a", "b"]),
         "by_words.models:other: the module by_words.models has no 'other'",
