@@ -185,7 +185,7 @@ def test_times_are_of_each_rule_and_leave_the_model_as_it_was(model, few):
     assert (model.model.config.exit_rule, model.model.config.dial) == ("published", 1.0)
 
 
-def test_command_writes_tables_and_a_figure(classifier, tmp_path):
+def test_command_writes_tables_and_a_figure(classifier, tmp_path, monkeypatch):
     folders = [str(tmp_path / f"m{i}") for i in range(2)]
     for folder in folders:
         save_classifier(exiting(classifier.model), classifier.encoder.tokenizer, Path(folder))
@@ -201,6 +201,9 @@ def test_command_writes_tables_and_a_figure(classifier, tmp_path):
     assert (tmp_path / "s" / "exits.png").read_bytes().startswith(b"\x89PNG")
     again = CliRunner().invoke(app, ["exits", f"mine={','.join(folders)}", *options])
     assert (again.exit_code, again.output) == (0, f"already done: {tmp_path / 's'}\n")
+    monkeypatch.setattr("torch.get_num_threads", lambda: 99)
+    other = CliRunner().invoke(app, ["exits", f"mine={','.join(folders)}", *options])
+    assert "the folder holds results with other threads (" in str(other.exception)
 
 
 @pytest.mark.parametrize("given", [("--windows", -5), ("--batch-size", 0), ("--rounds", 0)])

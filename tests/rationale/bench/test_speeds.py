@@ -178,7 +178,7 @@ def test_another_device_has_no_ways_of_other_libraries_and_says_so(capsys):
     assert capsys.readouterr().err == expected
 
 
-def test_command_writes_table_areas_and_figure(adaptive, tmp_path):
+def test_command_writes_table_areas_and_figure(adaptive, tmp_path, monkeypatch):
     save_classifier(adaptive.model, adaptive.encoder.tokenizer, tmp_path / "drops")
     dense = without_removal(adaptive)
     save_classifier(dense.model, dense.encoder.tokenizer, tmp_path / "dense")
@@ -205,6 +205,9 @@ def test_command_writes_table_areas_and_figure(adaptive, tmp_path):
     areas = pd.read_csv(tmp_path / "s" / "areas.csv", index_col="model").area
     assert areas["mine"] == pytest.approx(area(written, 0.5)["mine"])
     assert (tmp_path / "s" / "speeds.png").read_bytes().startswith(b"\x89PNG")
+    monkeypatch.setattr("torch.get_num_threads", lambda: 99)
+    other = CliRunner().invoke(app, ["speeds", f"mine={tmp_path / 'drops'}", *options])
+    assert "the folder holds results with other threads (" in str(other.exception)
 
 
 def test_two_models_of_one_name_are_refused(tmp_path):

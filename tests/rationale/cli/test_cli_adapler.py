@@ -40,7 +40,7 @@ def test_bench_prints_what_it_measured(rationale, adapler_folder):
     assert float(lines[5].split()[2]) > 1
 
 
-def test_bench_shows_what_people_deploy_and_draws_it_once(rationale, adapler_folder):
+def test_bench_shows_what_people_deploy_and_draws_it_once(rationale, adapler_folder, monkeypatch):
     command = ("bench", "--model", adapler_folder, "--windows", 3, "--rounds", 2, "--threads", 1, *PLAIN)
     code, out, err = rationale(*command, "--ways", "packed", "--plot", "--out", "b")
     assert code == 0, err
@@ -57,7 +57,8 @@ def test_bench_shows_what_people_deploy_and_draws_it_once(rationale, adapler_fol
     code, out, err = rationale(*command, "--ways", "packed", "--plot", "--out", "b")
     assert (code, err) == (0, "already done: b\n")
     assert "Hugging Face" not in out
-    code, _, err = rationale(*command, "--threads", 2, "--ways", "packed", "--plot", "--out", "b")
+    monkeypatch.setattr("torch.get_num_threads", lambda: 2)
+    code, _, err = rationale(*command, "--ways", "packed", "--plot", "--out", "b")
     assert code == 2
     assert err.startswith("error: b: the folder holds results with other threads (1 there)")
 
