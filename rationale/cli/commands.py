@@ -141,6 +141,8 @@ def _told(error: Exception) -> list[str]:
         return [f"{place}expected a usable file or folder, got {error.strerror or error}"]
     if type(error).__name__ == "SafetensorError":  # that library's own name for an OSError
         return [f"a file of tensors cannot be read or written: {first_line(error)}"]
+    if type(error).__module__.startswith("onnxruntime"):
+        return [f"ONNX Runtime failed: {first_line(error)}"]
     if isinstance(error, ModuleNotFoundError):
         extra = EXTRAS.get(error.name or "", "models")
         return [f"{error.name} is not installed: {installs(extra)}"]

@@ -421,3 +421,18 @@ def test_next_commands_of_a_prediction_file(rationale):
     code, out, err = rationale("score", "--data", SAMPLE, "--predictions", "p.jsonl")
     assert (code, err) == (0, f"next: rationale check {same}\n")
     json.loads(out)
+
+
+def test_a_failure_of_the_runtime_is_one_line(capsys):
+    state = pytest.importorskip("onnxruntime.capi.onnxruntime_pybind11_state")
+
+    from rationale.cli.commands import run
+
+    def fails():
+        raise state.Fail("[ONNXRuntimeError] : 1 : FAIL : a node\nand more")
+
+    with pytest.raises(SystemExit):
+        run(fails)
+    assert capsys.readouterr().err == (
+        "error: ONNX Runtime failed: Fail: [ONNXRuntimeError] : 1 : FAIL : a node\n"
+    )
