@@ -86,6 +86,11 @@ def top_words(scores: Floats, size: int) -> Mask:
     return selected & ~np.isnan(scores)
 
 
+def only_picked(scores: Floats) -> Floats:
+    """Return the 1/0 [W] of words that were picked without a ranking, NaN for 0: no size makes them more."""
+    return np.where(scores > 0, scores, np.nan)  # [W]
+
+
 def extract(
     scores: Floats, budget: Budget, *, gold: Mask, selected: Mask | None = None, match: Mask | None = None
 ) -> Mask:

@@ -32,9 +32,8 @@ def mean(means: Floats) -> Floats:
 def f1_of_means(means: Floats) -> Floats:
     """Fold columns (precision, recall): F1 of their means, 0 where both are 0 or nothing was ever picked."""
     p, r = means[..., 0], means[..., 1]
-    p = np.where(
-        np.isnan(p) & ~np.isnan(r), 0.0, p
-    )  # no text has a precision, but there is something to find
+    nothing_picked = np.isnan(p) & ~np.isnan(r)  # no text has a precision, but there is something to find
+    p = np.where(nothing_picked, 0.0, p)
     total = p + r
     f1 = 2 * p * r / np.where(total == 0, 1.0, total)
     return np.where(total == 0, 0.0, f1)

@@ -21,13 +21,7 @@ import numpy as np
 from msgspec import MsgspecError
 from msgspec.json import Decoder
 
-from eraser.data.source import (
-    Source,
-    check_document,
-    cut_sentences,
-    cut_sentences_of_jsonl,
-    with_strings,
-)
+from eraser.data.source import Source, check_document, cut_sentences, cut_sentences_of_jsonl, with_strings
 from eraser.errors import Fault, InputError, short_repr
 from eraser.files.bounds import MAX_BYTES, lines_of, regular
 from eraser.official.records import (

@@ -10,8 +10,7 @@ import numpy as np
 
 from eraser.metrics.agreement import MetricColumns
 from eraser.metrics.table import METRICS, measure
-from eraser.types import Floats
-from rationale.budgets import top_words
+from rationale.budgets import only_picked, top_words
 from rationale.evaluation.disagreement import method_taus
 from rationale.evaluation.stored.columns import Key
 
@@ -115,17 +114,12 @@ def _layers(evaluation: Evaluation) -> dict[Key, list[MetricColumns]]:
             found.setdefault((WORDS, at, SURVIVORS), []).append(words)
             for method in methods:
                 p = evaluation.predictions[method, first][i]
-                scores = _picked(p.scores) if method in evaluation.unranked else p.scores  # [W]
+                scores = only_picked(p.scores) if method in evaluation.unranked else p.scores  # [W]
                 selected = replace(p, rationale=top_words(scores, size))
                 for metric in OF_LAYERS:
                     row = METRICS[metric].measure(item.truth, selected) if marked else None
                     found.setdefault((by_layer(metric), at, method), []).append(row)
     return found
-
-
-def _picked(scores: Floats) -> Floats:
-    """Return the 1/0 of words that were only picked with NaN for 0: no size makes them more."""
-    return np.where(scores > 0, scores, np.nan)  # [W]
 
 
 def by_layer(metric: str) -> str:

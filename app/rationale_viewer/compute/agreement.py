@@ -18,7 +18,7 @@ from eraser.metrics.answers import marked_for
 from eraser.metrics.table import measure
 from eraser.types import Floats, Kind, Mask, mask_from_spans
 from rationale.attribution import METHODS, AttributionInput, attribute, usual
-from rationale.budgets import extract, parse_budget
+from rationale.budgets import extract, only_picked, parse_budget
 from rationale.heads import HEADS, predicted_label
 from rationale.hf.classifier import without_removal
 from rationale.inference.predict import text_probs
@@ -122,7 +122,7 @@ def resized(dataset: Dataset, example: Example, prediction: Prediction, budget: 
         return prediction
     gold, scores = dataset.truth(example).gold, prediction.scores
     if set(scores[~np.isnan(scores)].tolist()) <= {0.0, 1.0}:
-        scores = np.where(scores > 0, scores, np.nan)  # [W]
+        scores = only_picked(scores)
     return replace(prediction, rationale=extract(scores, parse_budget(budget), gold=gold))
 
 

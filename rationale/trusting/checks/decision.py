@@ -141,10 +141,9 @@ def _finding(subject: Subject, method: str, shares: dict[str, Floats], flips: Ma
 def _against_random(method: str, found: Estimate, gap: Estimate, details: dict[str, Any]) -> Finding:
     number = f"{found.value:.0%} of the words [{found.low:.0%}, {found.high:.0%}] until the class flips"
     fewer, low, high = 0 - gap.value, 0 - gap.high, 0 - gap.low  # 0 - 0.0 has no sign
-    points = [100 * x for x in ((fewer, low, high) if fewer >= 0 else (gap.value, gap.low, gap.high))]
-    against = "{:.0f} points {} than random [{:.0f}, {:.0f}]".format(
-        points[0], "fewer" if fewer >= 0 else "more", *points[1:]
-    )
+    word, points = ("fewer", (fewer, low, high)) if fewer >= 0 else ("more", (gap.value, gap.low, gap.high))
+    value, *ends = (f"{100 * x:.0f}" for x in points)
+    against = f"{value} points {word} than random [{', '.join(ends)}]"
     details |= {"fewer_than_random": {"value": fewer, "low": low, "high": high, "n": gap.n}}
     better = gap.high < 0
     start = "Finds what decides" if better else "Does not find what decides"
