@@ -23,13 +23,16 @@ from rationale.hf.folder_checks import WEIGHTS, content_of_model
 from rationale.hf.rationale_head import FILE as HEAD
 from rationale.process.terminal import say
 
-EXACT = ("eta", "theta", "first")  # thresholds: few, and every bit may decide a token
+# Thresholds: few, and every bit may decide a token; states lie closer together than sixteen bits tell apart.
+EXACT = ("eta", "theta", "first", "mean", "deviation")
 LARGEST = torch.finfo(torch.float8_e4m3fn).max
 
 
 def small(name: str, weight: Tensor) -> Tensor:
     """Return a weight in the type it is stored in."""
-    if name in EXACT or not weight.is_floating_point() or weight.element_size() == 1:  # small already
+    if (
+        name.rpartition(".")[2] in EXACT or not weight.is_floating_point() or weight.element_size() == 1
+    ):  # small already
         return weight
     if weight.dim() == 2 and weight.abs().max() <= LARGEST:
         return weight.to(torch.float8_e4m3fn)

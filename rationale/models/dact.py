@@ -24,6 +24,7 @@ from eraser import Fault, InputError
 from rationale.models.adaptive import AdaptiveForSequenceClassification, unwrap
 from rationale.models.exits.accumulator import Accumulator
 from rationale.models.exits.rules import EXITS, layers_run
+from rationale.models.exits.standardised import Standardised
 from rationale.models.nested_config import NestedConfig
 from rationale.models.packed.head import Head, Tail, head_of, places_of
 from rationale.models.packed.layers import LayerCall, anatomy_of, depth_of, standing_in, width_of
@@ -44,7 +45,8 @@ class DactConfig(NestedConfig):  # type: ignore[no-untyped-call]
 
     `dial`: 0 runs every layer; at 1 DACT-BERT's own rules are as trained and change no window's class, above
     1 they are faster; what it means to the others is in their own words. `tail` says where the modules of a
-    head are in the model, which every layer has copies of; None: pooler, classifier.
+    head are in the model, which every layer has copies of; None: pooler, classifier. `standardised`: the
+    copies and halting units are given standardised states.
     """
 
     model_type = "dact"
@@ -56,11 +58,13 @@ class DactConfig(NestedConfig):  # type: ignore[no-untyped-call]
         shared_head: bool = False,
         dial: float = 1.0,
         tail: list[str] | None = None,
+        standardised: bool = False,
         **kwargs: Any,
     ) -> None:
         if exit_rule not in EXITS:
             raise InputError(Fault(f"an exit rule of {', '.join(EXITS)}", repr(exit_rule)))
         self.exit_rule, self.shared_head, self.dial, self.tail = exit_rule, shared_head, dial, tail
+        self.standardised = standardised
         super().__init__(encoder, **kwargs)
 
 
@@ -77,12 +81,13 @@ class DactForSequenceClassification(AdaptiveForSequenceClassification):
         dense = unwrap(self)
         own, n_layers = self.own_head(), depth_of(dense)
         copies = 0 if config.shared_head else n_layers - 1
-        self.heads = nn.ModuleList(copy.deepcopy(own) for _ in range(copies))
-        self.halting_units = nn.ModuleList(nn.Linear(width_of(dense), 1) for _ in range(n_layers))
+        units = [nn.Linear(width_of(dense), 1) for _ in range(n_layers)]
+        self.heads = nn.ModuleList(self._given(copy.deepcopy(own)) for _ in range(copies))
+        self.halting_units = nn.ModuleList(self._given(unit) for unit in units)
         self.post_init()  # type: ignore[no-untyped-call]
-        for unit in self.halting_units:
-            nn.init.zeros_(unit.weight)  # type: ignore[arg-type]
-            nn.init.zeros_(unit.bias)  # type: ignore[arg-type]
+        for unit in units:
+            nn.init.zeros_(unit.weight)
+            nn.init.zeros_(unit.bias)
 
     @classmethod
     def wrap(cls, inner: PreTrainedModel, **settings: Any) -> DactForSequenceClassification:
@@ -90,8 +95,13 @@ class DactForSequenceClassification(AdaptiveForSequenceClassification):
         places = places_of(unwrap(inner))
         model = super().wrap(inner, tail=None if places is None else list(places), **settings)
         for head in model.heads:
-            head.load_state_dict(model.own_head().state_dict())
+            copied = head.module if isinstance(head, Standardised) else head
+            copied.load_state_dict(model.own_head().state_dict())
         return model
+
+    def _given(self, module: nn.Module) -> nn.Module:
+        """Return a module as it is given states: standardised, or as they are."""
+        return Standardised(module, width_of(unwrap(self))) if self.config.standardised else module
 
     def own_head(self) -> Head | Tail:
         """Return the head of the model inside, which is the last layer's."""

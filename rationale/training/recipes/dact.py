@@ -23,8 +23,10 @@ def with_exits(
     """Return a model with heads and halting units around another one."""
     if exits_early(inner):
         raise InputError(Fault("a model without early exits to build on", type(inner).__name__))
-    shared = isinstance(settings, DactSettings) and settings.shared_head
-    return DactForSequenceClassification.wrap(inner, exit_rule=settings.exit_rule, shared_head=shared)
+    how: dict[str, bool] = {"standardised": True}  # stored states
+    if isinstance(settings, DactSettings):
+        how = {"shared_head": settings.shared_head}
+    return DactForSequenceClassification.wrap(inner, exit_rule=settings.exit_rule, **how)
 
 
 class DactStage(PackedStage):

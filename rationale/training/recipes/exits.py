@@ -40,7 +40,7 @@ class HeadsStage(StoredStage):
         assert isinstance(run.settings, ExitsSettings)
         s = run.settings
         model = run.model_as(DactForSequenceClassification)
-        super().__init__(run, place, s.head_epochs, list(model.heads), s.head_lr, s.step.weight_decay)
+        super().__init__(run, place, s.head_epochs, model.heads, s.head_lr, s.step.weight_decay)
 
     def loss(self, rows: list[int]) -> Tensor:
         """Return the mean task loss of the layers' own answers."""
@@ -49,7 +49,7 @@ class HeadsStage(StoredStage):
         teacher = torch.stack([run.logits[i] for i in rows]).to(u.device)  # [b,C]
         weights = LossWeights(0.0, 0.0, self.class_weights, s.distill, s.temperature)
         logits = [
-            head(u[:, n], None, unwrap(self.model)) for n, head in enumerate(self.modules)
+            head.module(u[:, n], None, unwrap(self.model)) for n, head in enumerate(self.modules)
         ]  # [b,C] each
         return torch.stack([task_loss(of.float(), labels, weights, teacher) for of in logits]).mean()
 
@@ -88,15 +88,13 @@ class HaltingStage(StoredStage):
         assert isinstance(run.settings, ExitsSettings)
         self.settings, s = run.settings, run.settings
         model = run.model_as(DactForSequenceClassification)
-        super().__init__(
-            run, place, s.halting_epochs, list(model.halting_units), s.halting_lr, s.halting_decay
-        )
+        super().__init__(run, place, s.halting_epochs, model.halting_units, s.halting_lr, s.halting_decay)
         self.answers = torch.empty(0)  # y_n [B,L,C]
-        for unit in model.halting_units:
-            nn.init.constant_(unit.bias, self.start)  # type: ignore[arg-type]
+        for unit in self.modules:
+            nn.init.constant_(unit.module.bias, self.start)  # type: ignore[arg-type]
 
     def begin_epoch(self, epoch: int, fresh: bool) -> dict[str, Any]:
-        """Keep the best of these epochs, regardless of earlier stages."""
+        """Keep the last epoch, which alone is measured, regardless of earlier stages."""
         if fresh and epoch == 0:
             self.loop.progress |= {"best": [-1.0, 0.0], "kept": None}
         found = super().begin_epoch(epoch, fresh)
@@ -113,7 +111,11 @@ class HaltingStage(StoredStage):
 
     def loss(self, rows: list[int]) -> Tensor:
         """Return the loss of a_N plus the ponder cost."""
-        u, y, units = self.states[rows], self.answers[rows], list(self.modules)  # [b,L,D], [b,L,C]
+        u, y, units = (
+            self.states[rows],
+            self.answers[rows],
+            [m.module for m in self.modules],
+        )  # [b,L,D], [b,L,C]
         at = Accumulator(len(units), lambda n, *_: (y[:, n], halting_chance(units[n], u[:, n], None)), None)
         running = torch.arange(len(rows), device=u.device)  # [b]
         for n in range(len(units)):

@@ -1,8 +1,6 @@
 """Modules learn from states that are computed once: the encoder is frozen, so an epoch takes seconds.
 
-After the first layers [CLS] differs between texts by only a thousandth, so a head learns next to nothing from
-such states in an epoch. Heads and halting units therefore get standardised states; the standardisation is
-folded into their first matrix whenever the model is measured or kept.
+Heads and halting units get standardised states (see `Standardised`).
 
 Axes: L layer, B window, b of one batch, D hidden width.
 """
@@ -10,7 +8,6 @@ Axes: L layer, B window, b of one batch, D hidden width.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +20,7 @@ from eraser import Fault, InputError
 from eraser.progress import progress
 from rationale.models.adaptive import unwrap
 from rationale.models.dact import DactForSequenceClassification
+from rationale.models.exits.standardised import Standardised
 from rationale.models.packed.encoder import run_packed
 from rationale.training.adaptive import digest_of
 from rationale.training.loop import decay_groups, linear
@@ -31,29 +29,6 @@ from rationale.training.stage import Stage
 from rationale.training.targets import kept_on_disk
 
 LEAST = 1e-6  # smallest deviation: a constant coordinate carries no information
-
-
-def first_matrix(module: nn.Module) -> nn.Linear | None:
-    """Return the linear map that a head, or a halting unit, begins with."""
-    return next((m for m in module.modules() if isinstance(m, nn.Linear)), None)
-
-
-@torch.no_grad()
-def fold(module: nn.Module, mean: Tensor, deviation: Tensor) -> None:
-    """Make a module that takes (u − mean) / deviation take states u [b,D] instead."""
-    matrix = first_matrix(module)
-    assert matrix is not None
-    matrix.weight.div_(deviation)  # [·,D]
-    matrix.bias.sub_(matrix.weight @ mean)
-
-
-@torch.no_grad()
-def unfold(module: nn.Module, mean: Tensor, deviation: Tensor) -> None:
-    """Make a module that takes u take (u − mean) / deviation instead: the inverse of `fold`."""
-    matrix = first_matrix(module)
-    assert matrix is not None
-    matrix.bias.add_(matrix.weight @ mean)
-    matrix.weight.mul_(deviation)
 
 
 class StoredStage(Stage):
@@ -66,15 +41,16 @@ class StoredStage(Stage):
         run: TrainingRun,
         place: int,
         epochs: int,
-        modules: Sequence[nn.Module],
+        modules: nn.ModuleList,
         lr: float,
         weight_decay: float,
     ) -> None:
-        self.model, self.modules = run.model_as(DactForSequenceClassification), nn.ModuleList(modules)
+        self.model = run.model_as(DactForSequenceClassification)
+        self.modules = [m for m in modules if isinstance(m, Standardised)]
         self.model.requires_grad_(False)
-        self.modules.requires_grad_(True)
+        modules.requires_grad_(True)
         total, step = max(1, run.steps * epochs), run.settings.step
-        groups = decay_groups(self.modules.named_parameters(), weight_decay)
+        groups = decay_groups(modules.named_parameters(), weight_decay)
         self.optimizer = AdamW(groups, lr=lr, eps=step.eps)
         schedule = LambdaLR(self.optimizer, lambda at: linear(at, total, step.warmup * total))
         self.states = self.mean = self.deviation = torch.empty(0)  # [B,L,D], [L,D], [L,D]
@@ -89,24 +65,19 @@ class StoredStage(Stage):
             self.deviation = self.states.std(0).clamp(min=LEAST)  # [L,D]
             self.states = (self.states - self.mean) / self.deviation  # [B,L,D]
         if fresh and epoch == 0:
-            self._each(unfold)
+            for module, mean, deviation in zip(self.modules, self.mean, self.deviation, strict=False):
+                module.adapt(mean, deviation)
         return {}
 
     def close_epoch(self, entry: dict[str, Any]) -> None:
-        """After the last epoch, make the modules take raw states again and measure the model."""
-        if self.loop.progress["epoch"] + 1 < self.epochs:
-            self.loop.next_epoch(entry)
-            return
-        self._each(fold)
-        if self.measured:
+        """Measure the model after the last epoch alone."""
+        last = self.loop.progress["epoch"] + 1 == self.epochs
+        if last and self.measured:
             super().close_epoch(entry)
-        else:
-            self.loop.next_epoch(entry)
+            return
+        self.loop.next_epoch(entry)
+        if last:
             self.loop.save()
-
-    def _each(self, change: Any) -> None:
-        for module, mean, deviation in zip(self.modules, self.mean, self.deviation, strict=False):
-            change(module, mean, deviation)
 
     def loss(self, rows: list[int]) -> Tensor:
         """Return the loss of windows."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from copy import deepcopy
 from dataclasses import replace
 from functools import partial
 
@@ -13,16 +12,18 @@ from torch import nn
 from eraser import InputError
 from rationale.hf.classifier import load_classifier, save_classifier
 from rationale.inference.savings import run_windows
+from rationale.models.adaptive import unwrap
 from rationale.models.capabilities import under_exit
 from rationale.models.dact import DactForSequenceClassification
-from rationale.models.packed.head import Head
+from rationale.models.exits.standardised import Standardised
+from rationale.models.packed.layers import width_of
 from rationale.training.adaptive import train_adaptive
 from rationale.training.recipes.exits import EXITS, HaltingStage, HeadsStage
 from rationale.training.recipes.settings import ExitsSettings
-from rationale.training.recipes.stored import fold, unfold
 from rationale.training.settings import StepSettings
 from tests.conftest import tiny_model
-from tests.helpers.models.trainings import killed, weights
+from tests.helpers.families.classifiers import family_model, family_tokenizer
+from tests.helpers.models.trainings import killed, saved, weights
 from tests.oracles import dact as oracle
 
 train_exits = partial(train_adaptive, EXITS)
@@ -53,18 +54,54 @@ def whole(dense, few, tmp_path_factory):
     return folder, train_exits(dense, few, folder, SETTINGS)
 
 
-@torch.no_grad()
-def test_a_folded_module_says_of_states_what_it_said_of_standardised_ones(classifier):
-    """In float64: states lie so close together that in float32 rounding alone may move an answer by 0.001."""
+def standardised(name):
+    """A model whose modules standardise; mean and deviation of states; states, close as [CLS]'s."""
+    model = DactForSequenceClassification.wrap(family_model(name), standardised=True).eval()
+    width = width_of(unwrap(model))
     torch.manual_seed(0)
-    mean, deviation = torch.randn(32).double(), torch.rand(32).double() * 1e-3 + 1e-4
-    states = mean + deviation * torch.randn(5, 32)
-    for module in (deepcopy(Head(classifier.model)).eval().double(), nn.Linear(32, 1).double()):
-        before = module((states - mean) / deviation)
-        fold(module, mean, deviation)
-        assert torch.allclose(module(states), before, atol=1e-9)
-        unfold(module, mean, deviation)
-        assert torch.allclose(module((states - mean) / deviation), before, atol=1e-9)
+    mean, deviation = torch.randn(width), torch.rand(width) * 1e-3 + 1e-4  # [D]
+    return model, mean, deviation, mean + deviation * torch.randn(5, width)  # [b,D]
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("name", ["bert", "distilbert", "roberta", "electra"])
+def test_a_head_begins_as_the_dense_models_own(name):
+    """In float64: states lie so close together that in float32 rounding alone may move an answer by 0.001."""
+    model, mean, deviation, states = standardised(name)
+    model, mean, deviation, states = model.double(), mean.double(), deviation.double(), states.double()
+    before = model.own_head()(states, None, unwrap(model))
+    model.heads[0].adapt(mean, deviation)
+    found = model.heads[0].module((states - mean) / deviation, None, unwrap(model))
+    assert torch.allclose(found, before, atol=1e-9)
+
+
+@torch.no_grad()
+def test_in_bf16_heads_and_units_say_what_they_say_in_float32():
+    """Folded into the matrices, the standardisation would ask more of them than bf16 can hold."""
+    model, mean, deviation, states = standardised("bert")
+    for module in (model.heads[0], model.halting_units[0]):
+        module.adapt(mean, deviation)
+        for weight in module.parameters():
+            nn.init.normal_(weight, std=0.2)
+    exact = model.read(0, states)  # [b,C], [b]
+    with torch.autocast("cpu", torch.bfloat16):
+        rounded = model.read(0, states)
+    assert exact[0].std(0).min() > 0.05  # answers differ
+    assert exact[1].std() > 0.05
+    for one, other in zip(exact, rounded, strict=True):
+        assert torch.allclose(one, other, atol=0.02)
+
+
+@pytest.mark.parametrize("name", ["prelayernorm", "modernbert", "gpt2", "qwen2"])
+def test_a_head_that_begins_with_a_norm_or_has_no_bias_learns_too(name, few, tmp_path):
+    """The stored model is the one that was measured."""
+    dense = saved(family_model(name, LABELS), family_tokenizer(name), tmp_path / "dense")
+    record = train_exits(dense, few, tmp_path / "m", SETTINGS)
+    stored = load_classifier(tmp_path / "m", device="cpu")
+    texts = stored.encoder.encode([few.text(e) for e in few.splits["val"]])
+    probs = [run_windows(stored, windows)[0].mean(0) for windows in texts]
+    right = [LABELS[p.argmax()] == e.label for e, p in zip(few.splits["val"], probs, strict=True)]
+    assert sum(right) / len(right) == pytest.approx(record["log"][-1]["val_accuracy"])
 
 
 def test_the_encoder_and_the_last_head_rest_and_all_else_learns(dense, whole):
@@ -73,9 +110,9 @@ def test_the_encoder_and_the_last_head_rest_and_all_else_learns(dense, whole):
     assert inner.keys() == before.keys()
     assert all(torch.equal(inner[k], before[k]) for k in before)
     for layer in (0, 1):
-        matrix = after[f"heads.{layer}.classifier.weight"]
+        matrix = after[f"heads.{layer}.module.classifier.weight"]
         assert not torch.equal(matrix, before["classifier.weight"])
-    assert all(after[f"halting_units.{layer}.weight"].any() for layer in range(3))
+    assert all(after[f"halting_units.{layer}.module.weight"].any() for layer in range(3))
 
 
 def test_run_at_full_depth_the_last_layer_says_what_the_dense_model_says(dense, whole, few):
@@ -109,14 +146,17 @@ def test_loss_of_halting_is_that_of_the_mixed_answer_and_of_pondering():
     stage = object.__new__(HaltingStage)
     stage.states, stage.answers = torch.randn(4, 3, 8), torch.randn(4, 3, 2).softmax(-1)
     stage.modules, stage.settings = (
-        nn.ModuleList(nn.Linear(8, 1) for _ in range(3)),
+        [Standardised(nn.Linear(8, 1), 8) for _ in range(3)],
         replace(SETTINGS, tau=0.3),
     )
     labels = [0, 1, 1, 0]
     stage.run = type("Run", (), {"windows": [type("W", (), {"label": y}) for y in labels]})
     expected = 0.0
     for row, y in enumerate(labels):
-        hs = [float(unit(stage.states[row, n]).detach().sigmoid()) for n, unit in enumerate(stage.modules)]
+        hs = [
+            float(unit.module(stage.states[row, n]).detach().sigmoid())
+            for n, unit in enumerate(stage.modules)
+        ]
         steps = oracle.accumulate(stage.answers[row].tolist(), hs)
         expected += -torch.tensor(steps[-1][0][y]).log() / 4 + 0.3 * sum(p for _, p in steps) / 4
     assert float(stage.loss([0, 1, 2, 3]).detach()) == pytest.approx(float(expected), abs=1e-5)
