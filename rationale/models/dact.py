@@ -26,6 +26,7 @@ from rationale.models.exits.accumulator import Accumulator
 from rationale.models.exits.rules import EXITS, layers_run
 from rationale.models.exits.standardised import Standardised
 from rationale.models.nested_config import NestedConfig
+from rationale.models.packed.encoder import read_real
 from rationale.models.packed.head import Head, Tail, head_of, places_of
 from rationale.models.packed.layers import LayerCall, anatomy_of, depth_of, standing_in, width_of
 
@@ -191,11 +192,13 @@ class FullDepth(nn.Module):
         )
 
     def _states(
-        self, states: Tensor, attention_mask: Tensor | None = None, **_: Any
+        self, states: Tensor, attention_mask: Tensor | None = None, input_ids: Tensor | None = None, **_: Any
     ) -> tuple[Tensor, Tensor | None]:
         """Return what the head reads of a layer's states [B,T,D]: [B,D], or all with which are real."""
         reads = anatomy_of(self.inner).reads
         real = torch.ones_like(states[..., 0]) if attention_mask is None else attention_mask  # [B,T]
+        if input_ids is not None:
+            real = read_real(self.inner, input_ids, real.bool())  # [B,T]
         if reads == "all":
             return states, real  # [B,T,D], [B,T]
         if reads == "first":

@@ -19,7 +19,9 @@ from rationale.hf.classifier import Classifier, save_classifier
 from rationale.inference.ablate import words_of
 from rationale.inference.predict import piece_budget
 from rationale.inference.savings import RemovalStats, measure_removal
+from rationale.models.adaptive import unwrap
 from rationale.models.capabilities import has_dial
+from rationale.models.packed.encoder import read_real
 from rationale.text.windows import Window, covers, length_batches, without
 from rationale.training.loop import Loop, TrainingWindow, shuffled_batches
 from rationale.training.settings import AdaptiveSettings
@@ -156,7 +158,8 @@ class TrainingRun:
         batch = self.classifier.encoder.collate(windows).to(device)
         saliency = nn.utils.rnn.pad_sequence(list(targets), batch_first=True).to(device) if targets else None
         labels = torch.tensor([self.windows[i].label for i in rows], device=device)
-        return TrainingBatch(batch.ids, batch.types, batch.real, labels, saliency)
+        real = read_real(unwrap(self.classifier.model), batch.ids, batch.real)  # [B,T]
+        return TrainingBatch(batch.ids, batch.types, real, labels, saliency)
 
     def some_windows(self, pieces: int) -> list[Window]:
         """Return random windows of at least `pieces` pieces in all, or all windows; always the same."""

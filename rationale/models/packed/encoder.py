@@ -182,7 +182,7 @@ def run_packed(  # noqa: PLR0913 (what a pass is made of)
     types = None if types is None else left.moved(types)  # [B,t]
     embeds = None if embeds is None else left.moved(embeds)  # [B,t,D]
     noting = None if watch is None else (lambda states: watch(left.back(states)))
-    real = _read_real(model, ids, real)  # [B,t]
+    real = read_real(model, ids, real)  # [B,t]
     packing = Packing(anatomy_of(model), real, select_tokens, halting_policy, noting, weigh)
     given = nullcontext() if embeds is None else entering(model, embeds)
     with given, standing_in(packing.anatomy.calls, packing), holding(packing):
@@ -246,7 +246,7 @@ def _reordered(values: Tensor, order: Tensor) -> Tensor:
     return values.gather(1, index)  # [B,T,…]
 
 
-def _read_real(model: PreTrainedModel, ids: Tensor, real: Tensor) -> Tensor:
+def read_real(model: PreTrainedModel, ids: Tensor, real: Tensor) -> Tensor:
     """Return the real tokens [B,T] up to the one that the head reads.
 
     Heads that read the last token look for the last that is not the padding id: behind it, where the text

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -14,12 +15,13 @@ from rationale.hf.classifier import load_classifier, save_classifier
 from rationale.inference.savings import run_windows
 from rationale.models.adaptive import unwrap
 from rationale.models.capabilities import under_exit
-from rationale.models.dact import DactForSequenceClassification
+from rationale.models.dact import DactForSequenceClassification, FullDepth
 from rationale.models.exits.standardised import Standardised
 from rationale.models.packed.layers import width_of
 from rationale.training.adaptive import train_adaptive
 from rationale.training.recipes.exits import EXITS, HaltingStage, HeadsStage
 from rationale.training.recipes.settings import ExitsSettings
+from rationale.training.run import TrainingRun
 from rationale.training.settings import StepSettings
 from tests.conftest import tiny_model
 from tests.helpers.families.classifiers import family_model, family_tokenizer
@@ -102,6 +104,24 @@ def test_a_head_that_begins_with_a_norm_or_has_no_bias_learns_too(name, few, tmp
     probs = [run_windows(stored, windows)[0].mean(0) for windows in texts]
     right = [LABELS[p.argmax()] == e.label for e, p in zip(few.splits["val"], probs, strict=True)]
     assert sum(right) / len(right) == pytest.approx(record["log"][-1]["val_accuracy"])
+
+
+def test_where_a_text_ends_in_the_padding_token_training_reads_what_the_model_reads(few, tmp_path):
+    """A decoder's head reads the last token that is not the padding id; one behind it is nobody's."""
+    dense = saved(family_model("qwen2", LABELS), family_tokenizer("qwen2"), tmp_path / "dense")
+    classifier = load_classifier(dense, device="cpu")
+    window = classifier.encoder.encode([few.text(few.splits["val"][0])])[0][0].at(slice(0, 5))
+    ends = replace(window, ids=[*window.ids[:4], classifier.model.config.pad_token_id])
+    run = object.__new__(TrainingRun)
+    run.classifier, run.windows = classifier, [SimpleNamespace(label=0)]
+    batch = run._batch([0], [ends], [])
+    assert batch.real.tolist() == [[True] * 4 + [False]]
+    model = DactForSequenceClassification.wrap(classifier.model).eval()
+    with torch.no_grad():
+        model.set_exit("depth", 0.0)
+        whole = FullDepth(model)(input_ids=batch.ids, attention_mask=torch.ones_like(batch.ids)).logits
+        expected = classifier.model(input_ids=batch.ids, attention_mask=torch.ones_like(batch.ids)).logits
+    assert torch.allclose(whole.softmax(-1), expected.softmax(-1), atol=1e-5)
 
 
 def test_the_encoder_and_the_last_head_rest_and_all_else_learns(dense, whole):
