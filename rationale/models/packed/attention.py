@@ -256,7 +256,8 @@ def packed_attention(  # noqa: PLR0913 (the signature transformers calls)
 
 def attend(query: Tensor, key: Tensor, value: Tensor, rows: PackedLayout, how: AttentionPattern) -> Tensor:
     """Attend within each sequence: query [1,H,P,d], key, value [1,G,P,d] → [1,P,H,d]."""
-    if query.is_cuda and query.dtype in HALF and how.window is None and how.softcap is None:
+    plain = how.window is None and how.softcap is None and not how.dropout
+    if query.is_cuda and query.dtype in HALF and plain:
         return _varlen(query, key, value, rows, how)
     if (groups := query.shape[1] // key.shape[1]) > 1:
         key, value = (t.repeat_interleave(groups, dim=1) for t in (key, value))  # [1,H,P,d] twice
