@@ -123,6 +123,8 @@ class Packing:
         self.running, self.rows = self.running[~stop], self.rows.leave(stop)  # [N]
         self.place = self.place[stays]  # [P]
         if not self.rows.lengths:
+            for _ in range(layer, len(self.anatomy.calls)):
+                self._note(states[:, stays])  # [1,0,D]
             self._end()
         return states[:, stays]  # [1,P,D]
 

@@ -85,6 +85,19 @@ def test_hidden_states_are_in_place_and_nothing_where_a_token_was_gone(tokenizer
     assert all(torch.allclose(a[real], b[real], atol=1e-5) for a, b in zip(dense, found, strict=True))
 
 
+def test_hidden_states_of_texts_that_stopped_are_there_for_all_layers(tokenizer, inputs):
+    model = made("dact", tokenizer)
+    model.set_exit("depth", 2.0)
+    output = model(**inputs, output_hidden_states=True)
+    whole = model.model(**inputs, output_hidden_states=True).hidden_states
+    assert output.exit_layer.tolist() == [2] * len(output.logits)
+    real = inputs["attention_mask"].bool()
+    for found, states in zip(output.hidden_states[:2], whole[:2], strict=True):
+        assert torch.allclose(found[real], states[real], atol=1e-5)
+    assert [h.shape for h in output.hidden_states] == [h.shape for h in whole]
+    assert not any(h.any() for h in output.hidden_states[2:])
+
+
 def test_word_embeddings_do_as_well_as_ids(model, inputs):
     embeds = model.get_input_embeddings()(inputs["input_ids"])
     found = model(inputs_embeds=embeds, attention_mask=inputs["attention_mask"])
