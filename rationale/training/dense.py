@@ -84,6 +84,8 @@ def train_dense(
     if several := [x for x in dataset.labels if SEVERAL in x or not x]:
         message = f"cannot train on several labels per text, as {several[0]!r}; such models can be evaluated"
         raise InputError(Fault.of(message, dataset.source))
+    if len(dataset.labels) < 2:  # noqa: PLR2004
+        raise InputError(Fault("at least two labels to train on", repr(list(dataset.labels)), dataset.source))
     examples = [e for s in ("train", "val") for e in dataset.splits.get(s, ())]
     taught = settings.marks.align != "none"
     marks = [content_of_examples(dataset, dataset.splits.get("train", ()))] if taught else []
@@ -207,7 +209,7 @@ class _Run:
             loss *= len(part) / len(rows)
             value += self.loop.check_finite(float(loss.detach()), "training loss", strange)
             self.accelerator.backward(loss)
-        self.accelerator.clip_grad_norm_(self.model.parameters(), self.settings.clip)
+        self.accelerator.clip_grad_norm_(self.loop.model.parameters(), self.settings.clip)
         self.optimizer.step()
         self.schedule.step()
         self.optimizer.zero_grad()

@@ -185,3 +185,12 @@ def test_one_process_may_train_in_two_precisions(start, sample, tmp_path):
 def test_best_epochs_come_first_and_of_equals_the_later(scores, k, expected):
     log = [{"epoch": i, "val_accuracy": s} for i, s in enumerate(scores)]
     assert best_epochs(log, k) == expected
+
+
+def test_texts_of_one_label_are_refused_as_the_model_would_give_numbers(start, sample, tmp_path):
+    alike = {split: [replace(e, label="POS") for e in found] for split, found in sample.splits.items()}
+    one = replace(sample, splits=alike, source="texts.csv")
+    assert one.labels == ("POS",)
+    message = r"^texts\.csv: expected at least two labels to train on, got \['POS'\]$"
+    with pytest.raises(InputError, match=message):
+        train_dense(start, one, tmp_path / "m", SETTINGS)
