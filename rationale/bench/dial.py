@@ -92,12 +92,14 @@ def tune(
     Each run has its folder in `out`, so that a killed search resumes where it stopped. `frontier` marks the
     epochs that no other epoch beats in both accuracy and speed on val.
     """
+    points = [dict(zip(grid, values, strict=True)) for values in product(*grid.values())]
+    for point in points:
+        _at_point(base, point).check()
     of = {"content_of_dense": content_of_model(dense), "settings": base.as_record(), "grid": grid}
     if claim(out, "tune", of, (dense,), (), overwrite):
         say(f"already done: {out}", err=True)
     rows: list[dict[str, Any]] = []
-    for values in progress(list(product(*grid.values())), "tune", "models"):
-        point = dict(zip(grid, values, strict=True))
+    for point in progress(points, "tune", "models"):
         name = "-".join(f"{k}={v:g}" for k, v in point.items())
         point_of_grid = _at_point(base, point)
         record = train_adaptive(ADAPLER, dense, dataset, out / name, point_of_grid, overwrite=overwrite)

@@ -179,6 +179,8 @@ class TrainSettings:
             )
         if self.faithful_by != self.added["faithful_by"] and not self.faithful:
             faults.append(Fault("--faithful-by together with --faithful", f"{self.faithful_by} without it"))
+        if self.faithful and self.batch_size < 2:  # noqa: PLR2004 (half of a batch is erased)
+            faults.append(Fault("--batch-size of at least 2 with --faithful", str(self.batch_size)))
         if self.faithful and self.marks.align != "none":
             faults.append(Fault("either --faithful or --align human", "both"))
         if faults:
@@ -227,7 +229,7 @@ class AdaptiveSettings:
     teacher_epochs: int = setting(
         1, "Number of best dense epochs whose mean probability is distilled (our addition)."
     )
-    tolerance: float = setting(0.01, "Largest accepted drop in validation accuracy.")
+    tolerance: float = setting(0.01, "The drop in validation accuracy must be smaller than this.")
     batch_size: int = setting(32, "Windows per optimiser step.")
     precision: Precision = setting("auto", PRECISION_HELP)
     device: str = setting("auto", DEVICE_HELP)
@@ -255,7 +257,7 @@ class AdaptiveSettings:
                 s.distill,
             ),
             (self.teacher_epochs <= 1 or s.distill > 0, "--distill above 0 with --teacher-epochs", s.distill),
-            (0 <= self.tolerance < math.inf, "--tolerance of at least 0", self.tolerance),
+            (0 < self.tolerance < math.inf, "--tolerance above 0", self.tolerance),
             (self.speedup is None or 1 <= self.speedup < math.inf, "a speedup of at least 1", self.speedup),
             (self.batch_size >= 1, "--batch-size of at least 1", self.batch_size),
             (self.teacher_epochs >= 1, "--teacher-epochs of at least 1", self.teacher_epochs),

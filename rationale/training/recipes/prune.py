@@ -38,6 +38,8 @@ def _model(inner: PreTrainedModel, settings: PruneSettings) -> PreTrainedModel:
     if has_dial(inner) or is_cut(inner):
         raise InputError(Fault("a dense model to cut", type(inner).__name__))
     check_cuttable(inner)
+    if depth_of(inner) < 2:  # noqa: PLR2004 (distillation reads even layers)
+        raise InputError(Fault("a model of at least 2 layers to cut", str(depth_of(inner))))
     return copy.deepcopy(inner)  # the dense model stays the teacher
 
 

@@ -281,6 +281,15 @@ TUNE = AdaplerSettings(
 )  # fmt: skip
 
 
+def test_a_grid_whose_weights_would_do_nothing_is_refused_before_anything_is_trained(
+    model_folder, few, tmp_path
+):
+    without_soft = replace(TUNE, epochs=0, hard_epochs=1)
+    with pytest.raises(InputError, match=r"^expected --epochs above 0 with --gamma, got 0$"):
+        tune(model_folder, few, tmp_path / "t", without_soft, {"gamma": [0.005, 0.5]})
+    assert not (tmp_path / "t").exists()
+
+
 def test_tune_trains_every_point_once_and_writes_every_epoch(model_folder, few, tmp_path, monkeypatch):
     grid = {"gamma": [0.005, 0.5], "speedup": [2.0]}
     real, asked = frontier.train_adaptive, []

@@ -49,7 +49,16 @@ from rationale.training.targets import parse_target, target_names
         ({"clip": 0.0}, "expected --clip above 0, got 0.0"),
         ({"weight_decay": -0.1}, "expected --weight-decay of at least 0, got -0.1"),
         ({"warmup": 1.0}, "expected --warmup in [0, 1), got 1.0"),
-        ({"tolerance": float("nan")}, "expected --tolerance of at least 0, got nan"),
+        ({"tolerance": float("nan")}, "expected --tolerance above 0, got nan"),
+        ({"tolerance": 0.0}, "expected --tolerance above 0, got 0.0"),
+        (
+            {"epochs": 0, "hard_epochs": 1, "gamma": 0.1, "phi": 0.1},
+            "expected --epochs above 0 with --gamma, --phi, got 0",
+        ),
+        (
+            {"epochs": 0, "hard_epochs": 1, "threshold_lr": 0.1, "steepness": (10.0, 3.0)},
+            "expected --epochs above 0 with --threshold-lr, --steepness, got 0",
+        ),
         ({"steepness": (0.0, 3.0)}, "expected a steepness above 0, got (0.0, 3.0)"),
         ({"threshold_lr": 0.0}, "expected learning rates above 0, got "),
         ({"speedup": 0.5}, "expected a speedup of at least 1, got 0.5"),

@@ -126,6 +126,10 @@ def test_what_no_plain_training_has_is_not_in_its_record():
             {"faithful_by": "delete"},
             "expected --faithful-by together with --faithful, got delete without it",
         ),
+        (
+            {"faithful": True, "batch_size": 1},
+            "expected --batch-size of at least 2 with --faithful, got 1",
+        ),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(change, message):

@@ -142,6 +142,15 @@ def test_only_a_dense_model_is_cut(dense, small, few, tokenizer, tmp_path):
     assert not (tmp_path / "m").exists()
 
 
+def test_a_model_of_one_layer_is_refused(few, tokenizer, tmp_path):
+    flat = tiny_model("bert", tokenizer, few.labels)
+    flat.base_model.encoder.layer = flat.base_model.encoder.layer[:1]
+    flat.config.num_hidden_layers = 1
+    dense = saved(flat, tokenizer, tmp_path / "flat")
+    with pytest.raises(InputError, match=r"^expected a model of at least 2 layers to cut, got 1$"):
+        train_prune(dense, few, tmp_path / "m", SETTINGS)
+
+
 def matrices(model):
     """Count the weights that can be cut: those of six matrices a layer."""
     found = [m for layer in layers_of(model) for m in layer.modules() if isinstance(m, nn.Linear)]

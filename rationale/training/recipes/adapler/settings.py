@@ -99,8 +99,14 @@ class AdaplerSettings(AdaptiveSettings):
         """Return the rules that settings must meet: (holds, expected, got)."""
         s, steepness = self.step, self.steepness
         weights = (s.gamma, s.phi)
+        of_soft = [
+            f"--{name.replace('_', '-')}"
+            for name in ("gamma", "phi", "threshold_lr")
+            if getattr(s, name) != getattr(AdaplerStepSettings(), name)
+        ] + ["--steepness"] * bool(steepness)
         return [
             *super().rules(),
+            (self.epochs > 0 or not of_soft, f"--epochs above 0 with {', '.join(of_soft)}", self.epochs),
             (0 < self.eta <= 1, "--eta in (0, 1]", self.eta),
             (1 <= self.eta_max < math.inf, "--eta-max of at least 1", self.eta_max),
             (
