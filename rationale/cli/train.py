@@ -143,6 +143,7 @@ def train_recipe(
     from rationale.hf.memory import keep_freed_memory
     from rationale.training.adaptive import train_adaptive
     from rationale.training.recipes.table import RECIPES
+    from rationale.training.run import REACHED
 
     keep_freed_memory()
     t = training
@@ -155,6 +156,8 @@ def train_recipe(
         f"(dense {digits(record['dense_val_accuracy'])}, {fits} the tolerance), "
         f"FLOPs speed-up {digits(kept['speedup'])}×"
     )
+    if settings.speedup is not None and kept["speedup"] < REACHED * settings.speedup:
+        say(f"note: no epoch reached --speedup {settings.speedup:g}; the most accurate was kept", err=True)
     say_next("evaluate", *of_data(t.dataset, t.data), "--model", t.out, "--dense", t.dense)
 
 
