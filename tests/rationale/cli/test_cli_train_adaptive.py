@@ -107,7 +107,9 @@ def test_a_model_can_be_trained_on_marked_words_alone(rationale, monkeypatch, na
 
     read = []
     real = adaptive.training_windows
-    monkeypatch.setattr(adaptive, "training_windows", lambda e, d, x: read.append((d, x)) or real(e, d, x))
+    monkeypatch.setattr(
+        adaptive, "training_windows", lambda e, d, *x: read.append((d, x[0])) or real(e, d, *x)
+    )
     stages = () if name in ("dact", "exits") else ("--hard-epochs", 1)
     command = ("train", name, "--dense", "dense", "--epochs", 1, *stages, "--tolerance", 1.0, *PLAIN)
     for out, options in (("whole", ()), ("marked", ("--evidence-only",))):

@@ -30,7 +30,8 @@ from tests.helpers.models.trainings import few_of, killed, same, weights
 DENSE = TrainSettings(
     epochs=2, lr=1e-3, batch_size=8, max_length=64, precision="float32", device="cpu", keep_epochs=2
 )
-STEP = AdaplerStepSettings(lr=1e-3, threshold_lr=5e-2, predictor_lr=1e-2, phi=0.01, distill=0.5)
+HARD_STEP = AdaplerStepSettings(lr=1e-3, predictor_lr=1e-2, distill=0.5)
+STEP = replace(HARD_STEP, threshold_lr=5e-2, phi=0.01)
 train_adapler = partial(train_adaptive, ADAPLER)
 SETTINGS = AdaplerSettings(
     predictor_epochs=1, epochs=2, hard_epochs=2, hard_lr=1e-3, speedup=2.0, step=STEP, batch_size=8,
@@ -104,7 +105,8 @@ def test_a_limit_above_1_is_trained_with_and_kept(dense, few, tmp_path):
 
 def stage_only(**epochs):
     none = {"predictor_epochs": 0, "epochs": 0, "hard_epochs": 0}
-    return replace(SETTINGS, **none | epochs, speedup=None)
+    step = STEP if "epochs" in epochs else HARD_STEP
+    return replace(SETTINGS, **none | epochs, speedup=None, step=step)
 
 
 def moved(folder, other):
@@ -119,7 +121,7 @@ def test_first_stage_moves_the_predictors_alone_and_their_loss_falls(dense, few,
     found = weights(tmp_path / "one")
     assert all(torch.equal(found[name], inside[name]) for name in inside)
     assert found["eta"].tolist() == [SETTINGS.eta] * 3
-    slow = replace(stage_only(predictor_epochs=6), batch_size=99, step=replace(STEP, predictor_lr=1e-3))
+    slow = replace(stage_only(predictor_epochs=6), batch_size=99, step=replace(HARD_STEP, predictor_lr=1e-3))
     record = train_adapler(dense, few, tmp_path / "six", slow)
     losses = [e["train_loss"] for e in record["log"][1:]]  # all windows a step; the first one's rate is 0
     assert sorted(losses, reverse=True) == losses
@@ -154,7 +156,9 @@ def test_killed_run_goes_on_to_the_very_same_weights(dense, few, whole, tmp_path
 
 @pytest.mark.slow
 def test_words_left_out_are_the_same_after_a_kill(dense, few, tmp_path, monkeypatch):
-    settings = replace(OFTEN, epochs=0, predictor_epochs=0, word_drop=0.3, step=replace(STEP, distill=1.0))
+    settings = replace(
+        OFTEN, epochs=0, predictor_epochs=0, word_drop=0.3, step=replace(HARD_STEP, distill=1.0)
+    )
     train_adapler(dense, few, tmp_path / "whole", settings)
     killed(monkeypatch, ADAPLER_STAGES["hard"], 4, train_adapler, dense, few, tmp_path / "cut", settings)
     train_adapler(dense, few, tmp_path / "cut", settings)
@@ -166,7 +170,7 @@ def test_words_left_out_are_the_same_after_a_kill(dense, few, tmp_path, monkeypa
 
 @pytest.mark.slow
 def test_several_epochs_teach_together_where_so_many_were_kept(dense, few, tmp_path):
-    step = replace(STEP, distill=1.0)
+    step = replace(HARD_STEP, distill=1.0)
     settings = replace(SETTINGS, epochs=0, predictor_epochs=0, step=step)
     alone = train_adapler(dense, few, tmp_path / "alone", settings)
     both = train_adapler(dense, few, tmp_path / "both", replace(settings, teacher_epochs=2))
