@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from eraser.metrics.agreement import MetricColumns
+from eraser.metrics.bootstrap import ROUNDING
 from eraser.types import Ablation, Bounds, GoldRationale, Prediction
 
 
@@ -78,8 +79,9 @@ def normalised_aopc_sufficiency(truth: GoldRationale, prediction: Prediction) ->
 
 
 def _between(columns: MetricColumns, bounds: tuple[float, float]) -> MetricColumns:
+    """Return the place between the bounds; None where they are the same but for rounding."""
     low, high = bounds
-    return None if columns is None or high <= low else ((columns[0] - low) / (high - low),)
+    return None if columns is None or high - low < ROUNDING else ((columns[0] - low) / (high - low),)
 
 
 def tau_leave_one_out(truth: GoldRationale, prediction: Prediction) -> MetricColumns:

@@ -76,9 +76,15 @@ class Reader:
 
     def _bounds(
         self, answer: Prediction, results: dict[str, MethodResult], worst: tuple[ErasedAnswers, ...]
-    ) -> Bounds:
-        """Return the range of AOPC over all orderings of an example's words that were tried."""
+    ) -> Bounds | None:
+        """Return the range of AOPC over all orderings of an example's words that were tried.
+
+        None where all are one, as of a single word: their answers differ by the rounding of batches.
+        """
+        shares = {share_name(f) for f in self.settings.fractions}
         tried = (*(result.erased for result in results.values()), worst)
+        if len({tuple(a.words for a in erased if a.name in shares) for erased in tried}) == 1:
+            return None
         return bounds_of([replace(answer, ablations=self._ablations(erased)) for erased in tried])
 
     def _ablations(self, erased: tuple[ErasedAnswers, ...]) -> tuple[Ablation, ...]:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from eraser import Ablation, GoldRationale, Prediction
 from eraser.metrics import faithfulness as f
 from eraser.metrics.answers import accuracy
+from eraser.metrics.bootstrap import ROUNDING
 from eraser.metrics.table import measure, score
 
 checked = settings(deadline=None, derandomize=True, database=None)
@@ -107,11 +108,19 @@ def test_normalised_aopc_is_the_place_between_the_worst_and_the_best_ordering_tr
         assert (low, high) == (min(plain), max(plain))
         for value, prediction in zip(plain, tried, strict=True):
             found = normalised(TRUTH, replace(prediction, bounds=bounds))
-            if high == low:
+            if high - low < ROUNDING:
                 assert found is None
             else:
                 assert found == pytest.approx(((value - low) / (high - low),))
                 assert 0 <= found[0] <= 1
+
+
+@pytest.mark.parametrize(("apart", "expected"), [(2e-8, None), (2e-4, (0.0,))])
+def test_a_range_of_rounding_alone_is_no_range(apart, expected):
+    tried = [predicts(0.5, None, ablation(0.25 + more, 0.75 - more)) for more in (apart, 0.0)]
+    prediction = replace(tried[0], bounds=f.bounds_of(tried))
+    assert f.normalised_aopc_comprehensiveness(TRUTH, prediction) == expected
+    assert f.normalised_aopc_sufficiency(TRUTH, prediction) == (None if expected is None else (1.0,))
 
 
 def slow_tau_b(x, y):

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from eraser import Dataset, Document, Example
 from eraser.metrics.table import measure, score
 from rationale.attribution import AttributionInput, attribute
 from rationale.budgets import share_of, top_words
@@ -48,6 +49,20 @@ def test_leave_one_out_gives_tau_and_the_bounds_of_normalised_aopc(classifier, s
         assert (prediction.bounds, prediction.leave_one_out) == (None, None)
     assert score_of(found, "random", "tau_leave_one_out").n == 3
     assert score_of(plain, "random", "tau_leave_one_out").n == 0
+
+
+@pytest.mark.parametrize("bf16", [False, True])
+def test_a_text_of_one_word_has_one_ordering_and_so_no_normalised_value(classifier, tmp_path, bf16):
+    words = {"one": ("dull",), "other": ("warm",), "two": ("dull", "warm")}
+    documents = {name: Document(name, (of_text,)) for name, of_text in words.items()}
+    examples = tuple(Example(name, (name,), label="NEG") for name in words)
+    data = Dataset("made", documents, {"test": examples})
+    settings = replace(SETTINGS, methods=("leave_one_out", "random", "saliency"), budgets=("top=1",))
+    found = evaluate(replace(classifier, bf16=bf16), data, settings, tmp_path)
+    for method in settings.methods:
+        bounds = [p.bounds for p in found.predictions[method, "top=1"]]
+        assert bounds[:2] == [None, None]
+        assert bounds[2] is not None
 
 
 def score_of(evaluation, method, metric):
