@@ -31,8 +31,9 @@ def loaded(
         raise InputError(Fault.of(message))
     if model.opaque:
         return model, {}
-    precision = "bf16" if model.bf16 else "float32"
-    encoder = model.encoder
+    from rationale.hf.device import precision_of  # needs torch
+
+    precision, encoder = precision_of(model.model, model.bf16), model.encoder
     read = {"max_length": encoder.max_length, "long_texts": encoder.long_texts}
     return model, {**read, "precision": precision, "device": str(model.device)}
 

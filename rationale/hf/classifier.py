@@ -29,7 +29,7 @@ from eraser.types import Floats
 from rationale.heads import MULTI_LABEL, REGRESSION, Head, read_head
 from rationale.hf.adapters import adapter_folder, load_adapter, tokenizer_place
 from rationale.hf.card import write_card
-from rationale.hf.device import pick_device, round_matrices, use_bf16, where_it_runs
+from rationale.hf.device import pick_device, precision_of, round_matrices, use_bf16, where_it_runs
 from rationale.hf.folder_checks import TRAINING_RECORD as TRAINING_RECORD
 from rationale.hf.folder_checks import (
     check_answer,
@@ -102,7 +102,7 @@ class Classifier:
 
     def where(self) -> str:
         """Return device, threads and precision, as every timing needs them."""
-        return where_it_runs(self.device, self.bf16)
+        return where_it_runs(self.device, precision_of(self.model, self.bf16))
 
     def autocast(self) -> AbstractContextManager[Any]:
         """Return the context in which the model runs."""

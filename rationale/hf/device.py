@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from eraser import Fault, InputError
+from rationale.models.packed.known import matrix_kinds
 from rationale.settings import Precision
 
 
@@ -44,9 +45,16 @@ def round_matrices(model: nn.Module) -> None:
             module.to(torch.bfloat16)
 
 
-def where_it_runs(device: torch.device, bf16: bool) -> str:
+def precision_of(model: nn.Module, bf16: bool) -> str:
+    """Return what a model computes in: bf16 where it is asked for, else what its matrices are held in."""
+    kinds = {torch.bfloat16} if bf16 else matrix_kinds(model)
+    names = {"bf16" if kind == torch.bfloat16 else str(kind).removeprefix("torch.") for kind in kinds}
+    return " and ".join(sorted(names)) or "float32"
+
+
+def where_it_runs(device: torch.device, precision: str) -> str:
     """Return device, threads and precision in words."""
     threads = torch.get_num_threads()
     on_host = f"{device.type}, {threads} thread{'' if threads == 1 else 's'}"
     where = torch.cuda.get_device_name() if device.type == "cuda" else on_host
-    return f"{where}, {'bf16' if bf16 else 'float32'}"
+    return f"{where}, {precision}"

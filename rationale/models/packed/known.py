@@ -47,16 +47,17 @@ def learn(model: Any, other: Any) -> None:
 
 def rounded(model: Any) -> bool:
     """Return whether a model's matrices are held in half precision."""
-    return not _kinds(model).isdisjoint((torch.bfloat16, torch.float16))
+    return not matrix_kinds(model).isdisjoint((torch.bfloat16, torch.float16))
 
 
 def as_held(model: Any) -> AbstractContextManager[Any]:
     """Return the context in which a model runs with its weights as they are: alike, or matrices rounded."""
     table = next(model.get_input_embeddings().parameters())
-    if _kinds(model) <= {table.dtype}:
+    if matrix_kinds(model) <= {table.dtype}:
         return nullcontext()
     return torch.autocast(table.device.type, dtype=torch.bfloat16)
 
 
-def _kinds(model: Any) -> set[torch.dtype]:
+def matrix_kinds(model: Any) -> set[torch.dtype]:
+    """Return what the matrices of a model's linear layers are held in."""
     return {m.weight.dtype for m in model.modules() if isinstance(m, nn.Linear)}

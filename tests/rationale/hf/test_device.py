@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
+import rationale
+from rationale.front.given import loaded
 from rationale.hf.device import use_bf16
+from tests.conftest import tiny_model
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
 
@@ -23,3 +28,15 @@ def test_a_precision_that_is_asked_for_is_used(monkeypatch):
         monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda fast=fast: fast)
         assert use_bf16("bf16", CPU)
         assert not use_bf16("float32", CPU)
+
+
+@pytest.mark.parametrize(
+    ("held", "told"), [("float32", "float32"), ("bfloat16", "bf16"), ("float16", "float16")]
+)
+def test_a_model_in_memory_runs_in_what_its_matrices_are_held_in_and_says_so(tokenizer, held, told):
+    model = tiny_model("bert", tokenizer, ("NEG", "POS")).to(getattr(torch, held))
+    classifier = rationale.load((model, tokenizer), device="cpu")
+    asked = replace(classifier, bf16=True)
+    for of, expected in ((classifier, told), (asked, "bf16")):
+        assert of.where().split(", ")[-1] == expected
+        assert loaded(of, None, {})[1]["precision"] == expected
