@@ -15,6 +15,8 @@ from eraser.metrics.bootstrap import Estimate, estimate
 from eraser.metrics.table import mean
 from eraser.types import Floats
 from rationale.attribution import method_named
+from rationale.models.packed.known import rounded
+from rationale.text_classifier import TextClassifier
 from rationale.trusting.contract import Finding, Outcome
 from rationale.trusting.subject import Subject
 
@@ -22,7 +24,7 @@ NAME = "sums"
 TRIED = 6  # texts that are explained alone
 TOLERANCE = 0.05  # of a sum
 SAME = 1e-3  # of the largest score, alone and in a batch: rounding
-ROUNDED = 0.25  # the same in bf16
+ROUNDED = 0.25  # the same in half precision
 
 
 def sums(subject: Subject) -> list[Finding]:
@@ -60,11 +62,16 @@ def gap(one: Floats, other: Floats) -> float:
     return float(np.nanmax(np.abs(one - other), initial=0.0)) / scale if scale else 0.0
 
 
+def _rounds(classifier: TextClassifier) -> bool:
+    """Return whether a classifier computes in half precision."""
+    return not classifier.opaque and (classifier.bf16 or rounded(classifier.model))
+
+
 def _finding(subject: Subject, method: str) -> Finding:
     if method_named(method) is None:
         return Finding.unknown(NAME, method, "it was made elsewhere and cannot be run again")
     apart, lost = alone(subject, method), missed(subject, method)
-    batch_ok = bool(apart.max() <= (ROUNDED if subject.run.classifier.bf16 else SAME))
+    batch_ok = bool(apart.max() <= (ROUNDED if _rounds(subject.run.classifier) else SAME))
     batch = f"scores alone and in a batch differ by {apart.max():.1g} of the largest, n = {len(apart)}"
     details = {"largest_gap_alone": float(apart.max()), "texts_alone": len(apart)}
     if lost is None:

@@ -6,10 +6,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from eraser import Dataset, Span
 from eraser.metrics.bootstrap import Estimate
 from eraser.types import Evidence
+from rationale import load
 from rationale.attribution.methods import METHODS
 from rationale.trusting.checks.decision import _against_random, constant, entropy, flip_shares, gini
 from rationale.trusting.checks.people import (
@@ -22,6 +24,7 @@ from rationale.trusting.checks.people import (
 )
 from rationale.trusting.checks.planted import share
 from rationale.trusting.checks.sums import gap, sums
+from tests.conftest import tiny_model
 from tests.helpers.trusted import ORACLE, subject, toy
 
 
@@ -101,6 +104,19 @@ def test_sums_that_do_not_hold_are_told(tmp_path, monkeypatch):
     good, bad = sums(subject(tmp_path, ("kernel_shap", "promise"), toy(2, n_words=6), shap_samples=20))
     assert (good.outcome, bad.outcome) == ("pass", "fail")
     assert bad.sentence.startswith("Arithmetic does not hold: its scores miss what they should sum to by ")
+
+
+def test_rounding_of_a_model_held_in_half_precision_is_no_batch(tmp_path, tokenizer, monkeypatch):
+    monkeypatch.setattr("rationale.trusting.checks.sums.alone", lambda *_: np.array([0.001, 0.006]))
+    outcomes = {}
+    for held in (torch.float32, torch.bfloat16, torch.float16):
+        model = tiny_model("bert", tokenizer, ("NEG", "POS")).to(held)
+        asked = load((model, tokenizer), device="cpu")
+        (found,) = sums(subject(tmp_path / str(held), ("random",), toy(2, n_words=6), asked))
+        outcomes[held] = (found.outcome, found.sentence.split(";")[0])
+    half = ("pass", "It promises no sum")
+    failed = ("fail", "Depends on the batch")
+    assert outcomes == {torch.float32: failed, torch.bfloat16: half, torch.float16: half}
 
 
 def test_of_several_labels_a_prediction_is_right_where_all_are(tmp_path):
