@@ -125,8 +125,8 @@ def _first_order(classifier: Classifier, request: AttributionBatch) -> dict[str,
 
     def compute() -> dict[str, Tensor]:
         e = embed(classifier.model, request.batch.ids)  # [B,T,D]
-        gradient = _gradient(classifier, request, e, _arguments(request))  # [B,T,D]
-        product = e.detach() * gradient  # [B,T,D]
+        gradient = _gradient(classifier, request, e, _arguments(request)).float()  # [B,T,D]
+        product = e.detach().float() * gradient  # [B,T,D]
         return {
             "norm": torch.linalg.vector_norm(gradient, dim=-1),  # [B,T]
             "sum": product.sum(-1),  # [B,T]

@@ -66,6 +66,16 @@ def test_on_a_linear_model_the_unsigned_ones_too(bag, method, of_piece):
     assert found.scores == pytest.approx(expected, abs=1e-4)
 
 
+@pytest.mark.parametrize("method", ["saliency", *(f"gradient_x_input{of}" for of in ("", "_l1", "_l2"))])
+def test_of_weights_in_bf16_sums_and_norms_are_taken_in_float32(bag, method):
+    model, found = bag.model, []
+    rounded = model.table.weight.bfloat16(), model.weight.bfloat16()  # the same values in both
+    for dtype in (torch.float32, torch.bfloat16):
+        model.table.weight.data, model.weight = (held.to(dtype) for held in rounded)
+        found += attribute(bag, method, [case_of(bag, WORDS)])
+    assert found[1].scores == pytest.approx(found[0].scores, abs=1e-5)
+
+
 @pytest.mark.parametrize("width", [1, 2, 3, 50])
 def test_occlusion_is_the_mean_over_phrases_that_cover_the_word(bag, width):
     case = case_of(bag, WORDS)
