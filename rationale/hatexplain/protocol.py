@@ -16,7 +16,7 @@ import pandas as pd
 
 from eraser import Dataset, Example, Fault, InputError, Prediction
 from eraser.data.hatexplain import TOXIC
-from eraser.errors import short_repr
+from eraser.errors import first_line, short_repr
 from eraser.files.content import content_of_examples
 from eraser.files.owned import claim
 from eraser.metrics.annotators import human_ceiling
@@ -30,9 +30,10 @@ from rationale.attribution import codes_of, refuse_unfit
 from rationale.evaluation.plan import explained_by
 from rationale.hatexplain.compute import ProtocolRun
 from rationale.hatexplain.settings import ProtocolSettings
-from rationale.hatexplain.units import MAX_PIECES, UNITS, PostsInUnit
+from rationale.hatexplain.units import MAX_PIECES, PIECES, UNITS, PostsInUnit, in_pieces
 from rationale.heads import HEADS, check_explain
 from rationale.hf.classifier import Classifier
+from rationale.inference.predict import text_probs
 
 BY = "protocol hatexplain"
 OF_MODEL, OF_PEOPLE = "-", "people"  # as methods: the model's answers, each annotator against the others
@@ -77,7 +78,7 @@ def score_protocol(  # noqa: PLR0913 (what a run is made of)
         reads: folders of the models, which `out` may not be.
 
     Raises:
-        InputError: the model has other labels, a method does not fit it, no post of the split is
+        InputError: the model has other labels, a method or unit does not fit it, no post of the split is
             toxic, or `out` is somebody else's.
     """
     settings = settings or ProtocolSettings()
@@ -89,6 +90,8 @@ def score_protocol(  # noqa: PLR0913 (what a run is made of)
     if not (toxic := toxic_posts(examples)):
         message = f"no posts labelled {' or '.join(sorted(TOXIC))} in {settings.split}"
         raise InputError(Fault.of(message, dataset.source))
+    if PIECES in settings.units:
+        _check_bare(in_pieces(classifier, dataset, toxic[:1]))
     hashes = (classifier.identity(), explained.identity())
     of = {**asdict(settings), "content_of_model": hashes[0], "content_of_dense": hashes[1]}
     of |= {"content_of_data": content_of_examples(dataset, examples)} | codes_of(settings.methods)
@@ -112,6 +115,21 @@ def _check_model(classifier: Classifier, explained: Classifier, settings: Protoc
         raise InputError(Fault(expected, ", ".join(map(short_repr, classifier.labels))))
     check_explain(settings.explain, classifier.head)
     refuse_unfit(classifier, settings.methods, explained)
+
+
+def _check_bare(unit: PostsInUnit) -> None:
+    """Refuse a model that cannot read a post without its special tokens, which may be among the five."""
+    (post,) = unit.posts
+    n = len(post.windows[0])
+    specials = np.ones(n, dtype=bool)  # [E]
+    specials[len(post.before) : n - len(post.after)] = False
+    bare, _ = unit.erased(post, specials)
+    try:
+        text_probs(unit.classifier, [bare])
+    except Exception as error:  # whatever its head says to it
+        why = f"which this model's head needs ({first_line(error)})"
+        remedy = "--units text_pieces,words works"
+        raise InputError(Fault.of(f"unit {PIECES} takes special tokens away, {why}; {remedy}")) from None
 
 
 @dataclass(frozen=True)

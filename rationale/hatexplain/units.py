@@ -60,7 +60,7 @@ class PostsInUnit:
         return ((without,) if len(without) else nothing), (glued(post.before, window.at(picked), post.after),)
 
 
-WORDS = "words"
+PIECES, WORDS = "pieces", "words"
 Make = Callable[[Classifier, Dataset, Sequence[Example]], PostsInUnit]
 
 
@@ -73,7 +73,7 @@ def in_words(classifier: Classifier, dataset: Dataset, examples: Sequence[Exampl
 
 def in_pieces(classifier: Classifier, dataset: Dataset, examples: Sequence[Example]) -> PostsInUnit:
     """Return posts in word pieces, special tokens among them: the published protocol."""
-    return _pieces("pieces", classifier, dataset, examples, lambda window: np.ones(len(window), dtype=bool))
+    return _pieces(PIECES, classifier, dataset, examples, lambda window: np.ones(len(window), dtype=bool))
 
 
 def in_text_pieces(classifier: Classifier, dataset: Dataset, examples: Sequence[Example]) -> PostsInUnit:
@@ -81,7 +81,7 @@ def in_text_pieces(classifier: Classifier, dataset: Dataset, examples: Sequence[
     return _pieces("text_pieces", classifier, dataset, examples, lambda window: window.word != OUTSIDE)
 
 
-UNITS: dict[str, Make] = {"pieces": in_pieces, "text_pieces": in_text_pieces, WORDS: in_words}
+UNITS: dict[str, Make] = {PIECES: in_pieces, "text_pieces": in_text_pieces, WORDS: in_words}
 
 
 def _pieces(

@@ -7,9 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from transformers import BartConfig, BartForSequenceClassification
 
-from eraser import Dataset, Document, Evidence, Example, Span
-from rationale.hatexplain.settings import UNIT_NAMES
+from eraser import Dataset, Document, Evidence, Example, InputError, Span
+from rationale.hatexplain.protocol import score_protocol
+from rationale.hatexplain.settings import UNIT_NAMES, ProtocolSettings
 from rationale.hatexplain.units import MAX_PIECES, UNITS
 from rationale.hf.classifier import Classifier
 from rationale.text.encode import Encoder
@@ -107,3 +109,25 @@ def test_a_post_that_nobody_marked_has_no_marks(classifier):
     unit, post = in_unit("pieces", classifier, dataset_of(WORDS))
     assert (post.example.gold, post.example.annotators) == (frozenset(), ())
     assert unit.dataset.documents["p"].words == tuple(PIECES)
+
+
+def test_a_head_that_needs_its_end_mark_is_refused_in_pieces_before_anything_is_computed(tokenizer, tmp_path):
+    end = tokenizer.sep_token_id
+    sizes = {f"{of}_{what}": n for of in ("encoder", "decoder")
+             for what, n in (("layers", 1), ("attention_heads", 2), ("ffn_dim", 16))}  # fmt: skip
+    marks = {"pad_token_id": tokenizer.pad_token_id, "eos_token_id": end, "decoder_start_token_id": end}
+    config = BartConfig(vocab_size=len(tokenizer), d_model=16, num_labels=3, **sizes, **marks)
+    model = BartForSequenceClassification(config).eval().requires_grad_(False)
+    bart = Classifier(model, Encoder(tokenizer, 64), LABELS, torch.device("cpu"))
+    posts, asked = dataset_of(WORDS, *PEOPLE), ProtocolSettings(methods=("random", "leave_one_out"))
+    with pytest.raises(InputError) as error:
+        score_protocol(bart, posts, tmp_path / "out", asked)
+    assert str(error.value) == (
+        "unit pieces takes special tokens away, which this model's head needs (ValueError: Each example must "
+        "contain at least one <eos> token.); --units text_pieces,words works"
+    )
+    assert not (tmp_path / "out").exists()
+    other = score_protocol(bart, posts, tmp_path / "out", replace(asked, units=("text_pieces", "words")))
+    rows = other.scores[other.scores.metric == "comprehensiveness"]
+    assert len(rows) == 4
+    assert np.isfinite(rows.value).all()
