@@ -171,11 +171,12 @@ def measure(
 
 
 def measure_labels(
-    dataset: Dataset, examples: Sequence[Example], labels: Iterable[str]
+    dataset: Dataset, examples: Sequence[Example], labels: Iterable[str], kind: Kind = "class"
 ) -> list[a.MetricColumns]:
-    """Return accuracy's columns of each example, for predicted labels and nothing more."""
+    """Return accuracy's columns of each example, for predicted labels, or sets of them, and nothing more."""
     nothing = np.zeros(0)
-    found = [Prediction(e.id, x, {}, nothing, nothing > 0) for e, x in zip(examples, labels, strict=True)]
+    pairs = zip(examples, labels, strict=True)
+    found = [Prediction(e.id, x, {}, nothing, nothing > 0, kind=kind) for e, x in pairs]
     return measure("accuracy", [dataset.truth(e) for e in examples], found)
 
 

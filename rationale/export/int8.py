@@ -65,7 +65,7 @@ class Labelled:
 
     def right(self, labels: Sequence[str]) -> list[Any]:
         """Return the columns of the accuracy metric for each text."""
-        return measure_labels(self.dataset, self.examples, labels)
+        return measure_labels(self.dataset, self.examples, labels, HEADS[self.classifier.head].kind)
 
 
 def int8_forms(proto: Any, texts: Labelled, tolerance: float, seed: int = 0) -> list[Int8]:

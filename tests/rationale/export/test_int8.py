@@ -46,6 +46,14 @@ def test_a_model_that_gives_a_number_is_refused(classifier, sample):
         Labelled(replace(classifier, head="value"), sample, "val")
 
 
+def test_several_labels_are_right_in_any_order(classifier, sample):
+    gold = ("NEG|POS", "POS|NEG", "|", "POS")
+    examples = tuple(replace(e, label=x) for e, x in zip(sample.splits["val"], gold, strict=False))
+    several = replace(sample, splits={"val": examples})
+    texts = Labelled(replace(classifier, head="sigmoid"), several, "val")
+    assert texts.right(["NEG|POS", "NEG|POS", "", "NEG|POS"]) == [(1.0,), (1.0,), (1.0,), (0.0,)]
+
+
 def test_a_layer_that_pruning_left_no_unit_adds_its_bias_alone(tmp_path):
     """x [1,3] times nothing [3,0], times nothing [0,2], plus a bias [2], beside a product that is rounded."""
     held = {
