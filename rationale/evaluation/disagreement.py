@@ -60,12 +60,15 @@ def method_taus(evaluation: Evaluation) -> Floats:
 def furthest_from_annotators(by_method: Sequence[Sequence[MetricColumns]], n: int) -> list[Found]:
     """Return the n examples whose average precision, mean over methods, is lowest, that first.
 
+    Methods without one, which pick words and rank none, have no say.
+
     Args:
         by_method: for each method the columns of average precision of each example.
         n: how many; fewer where fewer have human evidence.
     """
     rows = enumerate(zip(*by_method, strict=True))
-    found = [(i, float(np.mean(row))) for i, row in rows if all(c is not None for c in row)]
+    known = ((i, [c[0] for c in row if c is not None]) for i, row in rows)
+    found = [(i, float(np.mean(precisions))) for i, precisions in known if precisions]
     return sorted(found, key=lambda pair: pair[1])[:n]
 
 

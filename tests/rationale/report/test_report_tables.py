@@ -86,6 +86,11 @@ def test_furthest_from_annotators_are_those_of_lowest_mean_precision():
     assert [i for i, _ in furthest_from_annotators(by_method, 9)] == [3, 1, 0]
 
 
+def test_a_method_that_ranks_nothing_hides_no_example():
+    by_method = [[(0.9,), (0.2,), None], [None, None, None], [(0.7,), (0.6,), None]]
+    assert furthest_from_annotators(by_method, 3) == [(1, pytest.approx(0.4)), (0, pytest.approx(0.8))]
+
+
 def test_furthest_apart_leaves_out_short_texts_and_undefined_pairs():
     of_pairs = [
         [(0.5,), (-1,), (0.9,), None],
