@@ -109,10 +109,10 @@ class Plan:
         run, settings = self.run.fresh(), self.run.settings
         items = self._items(run, number)
         results, budgets = run.compute(items), tuple(map(str, run.budgets))
+        unranked = frozenset(method for method, one in run.imported.items() if not one.ranks)
+        reader = Reader(run.classifier, settings, budgets, unranked)
         predictions: dict[tuple[str, str], list[Prediction]] = {}
-        for method, budget, prediction in Reader(run.classifier, settings, budgets).predictions(
-            items, results
-        ):
+        for method, budget, prediction in reader.predictions(items, results):
             predictions.setdefault((method, budget), []).append(prediction)
         by_method = results.methods.items()
         return Evaluation(
@@ -128,7 +128,7 @@ class Plan:
             self.notes,
             run.savings(items),
             run.other_answers(items, results),
-            frozenset(method for method, one in run.imported.items() if not one.ranks),
+            unranked,
         )
 
     def _items(self, run: EvaluationRun, number: int) -> list[Item]:

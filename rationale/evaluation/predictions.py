@@ -20,11 +20,15 @@ from rationale.text_classifier import TextClassifier
 
 @dataclass(frozen=True)
 class Reader:
-    """Makes predictions from what a run computed; nothing is computed here."""
+    """Makes predictions from what a run computed; nothing is computed here.
+
+    `unranked` are the methods that picked words without ranking them.
+    """
 
     classifier: TextClassifier
     settings: EvaluateSettings
     budgets: tuple[str, ...]
+    unranked: frozenset[str] = frozenset()
 
     def predictions(
         self, items: Iterable[Item], results: ChunkResults
@@ -82,7 +86,7 @@ class Reader:
         None where all are one, as of a single word: their answers differ by the rounding of batches.
         """
         shares = {share_name(f) for f in self.settings.fractions}
-        tried = (*(result.erased for result in results.values()), worst)
+        tried = (*(result.erased for name, result in results.items() if name not in self.unranked), worst)
         if len({tuple(a.words for a in erased if a.name in shares) for erased in tried}) == 1:
             return None
         return bounds_of([replace(answer, ablations=self._ablations(erased)) for erased in tried])

@@ -14,6 +14,8 @@ from rationale.budgets import share_of, top_words
 from rationale.evaluation.collect import convergence_notes
 from rationale.evaluation.per_example import per_example_metrics
 from rationale.evaluation.plan import evaluate
+from rationale.explanations.of_run import Imports
+from rationale.explanations.stored import ImportedMethod, WordExplanation, hash_of_words
 from rationale.inference.ablate import ablate, without_and_only
 from rationale.settings import EvaluateSettings
 
@@ -49,6 +51,23 @@ def test_leave_one_out_gives_tau_and_the_bounds_of_normalised_aopc(classifier, s
         assert (prediction.bounds, prediction.leave_one_out) == (None, None)
     assert score_of(found, "random", "tau_leave_one_out").n == 3
     assert score_of(plain, "random", "tau_leave_one_out").n == 0
+
+
+def test_words_that_were_only_picked_are_no_ordering_and_move_no_bound(classifier, sample, tmp_path):
+    settings = replace(SETTINGS, methods=("leave_one_out", "random"), budgets=("gold",))
+    found = evaluate(classifier, sample, settings, tmp_path / "without")
+    told = [
+        WordExplanation(i.example.id, hash_of_words(i.text.words), n, selected=np.arange(n) == n - 1)
+        for i in found.items
+        if (n := len(i.text.words))
+    ]
+    picked = Imports((ImportedMethod.of("picked", told),))
+    more = replace(settings, methods=(*settings.methods, *picked.names))
+    beside = evaluate(classifier, sample, more, tmp_path / "beside", imports=picked)
+    for one, other in zip(*(run.predictions["random", "gold"] for run in (found, beside)), strict=True):
+        assert one.bounds is not None
+        for side in ("comprehensiveness", "sufficiency"):
+            assert getattr(other.bounds, side) == pytest.approx(getattr(one.bounds, side), abs=1e-6)
 
 
 @pytest.mark.parametrize("bf16", [False, True])
