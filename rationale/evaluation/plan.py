@@ -237,7 +237,10 @@ def _made_of(
 
 
 def check_asked(
-    classifier: TextClassifier, settings: AttributionSettings, threshold: float, name: str
+    classifier: TextClassifier,
+    settings: AttributionSettings,
+    threshold: float = THRESHOLD,
+    name: str | None = None,
 ) -> None:
     """Refuse settings that do not fit what the classifier of that name answers, or how it can be asked."""
     check_explain(settings.explain, classifier.head)

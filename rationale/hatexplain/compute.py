@@ -73,12 +73,13 @@ class ProtocolRun:
         asked = own if method.adaptive else replace(self.explained, encoder=own.encoder)
         cases = [self._case(unit, post, targets[post.example.id], method) for post in posts]
         scores = [a.scores for a in attribute(asked, name, cases, self.how)]
-        erased = [x for p, s in zip(posts, scores, strict=True) for x in unit.erased(p, top_five(s))]
+        pairs = zip(posts, scores, strict=True)
+        erased = [x for p, s in pairs for x in unit.erased(p, top_five(s), self.how.replace)]
         found = text_probs(own, erased, [case.of for case in cases for _ in range(2)]).tolist()
-        pairs = zip(found[::2], found[1::2], strict=True)
+        answers = zip(found[::2], found[1::2], strict=True)
         return [
             {"id": p.example.id, "scores": s.tolist(), "without": without, "only": only}
-            for p, s, (without, only) in zip(posts, scores, pairs, strict=True)
+            for p, s, (without, only) in zip(posts, scores, answers, strict=True)
         ]
 
     def _case(self, unit: PostsInUnit, post: Post, target: int, method: Method) -> AttributionInput:

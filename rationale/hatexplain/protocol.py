@@ -27,11 +27,11 @@ from eraser.official.hatexplain_columns import CEILING_OF, protocol_columns, sco
 from eraser.official.hatexplain_protocol import LABELS, toxic_posts
 from eraser.types import Floats
 from rationale.attribution import codes_of, refuse_unfit
-from rationale.evaluation.plan import explained_by
+from rationale.evaluation.plan import check_asked, explained_by
 from rationale.hatexplain.compute import ProtocolRun
 from rationale.hatexplain.settings import ProtocolSettings
 from rationale.hatexplain.units import MAX_PIECES, PIECES, UNITS, PostsInUnit, in_pieces
-from rationale.heads import HEADS, check_explain
+from rationale.heads import HEADS
 from rationale.hf.classifier import Classifier
 from rationale.inference.predict import text_probs
 
@@ -113,7 +113,7 @@ def _check_model(classifier: Classifier, explained: Classifier, settings: Protoc
     if HEADS[classifier.head].kind != "class" or set(classifier.labels) != LABELS:
         expected = f"a model of one class, with the labels {', '.join(sorted(LABELS))}"
         raise InputError(Fault(expected, ", ".join(map(short_repr, classifier.labels))))
-    check_explain(settings.explain, classifier.head)
+    check_asked(classifier, settings)
     refuse_unfit(classifier, settings.methods, explained)
 
 

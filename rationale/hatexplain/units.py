@@ -21,6 +21,7 @@ import numpy as np
 from eraser import Dataset, Document, Evidence, Example, Text
 from eraser.types import Mask, mask_from_spans, runs
 from rationale.hf.classifier import Classifier
+from rationale.settings import ErasureMode
 from rationale.text.encode import Encoder
 from rationale.text.windows import OUTSIDE, Window, covers, glued
 
@@ -48,11 +49,14 @@ class PostsInUnit:
     classifier: Classifier
     truncated: int  # posts of which not all was read
 
-    def erased(self, post: Post, selected: Mask) -> tuple[Windows, Windows]:
-        """Return what is read without the selected elements [E], and with these alone."""
+    def erased(self, post: Post, selected: Mask, how: ErasureMode = "delete") -> tuple[Windows, Windows]:
+        """Return what is read without the selected elements [E], and with these alone.
+
+        `how` is for words; the published protocol always deletes pieces.
+        """
         encoder = self.classifier.encoder
         if self.name == WORDS:
-            return encoder.remove(post.windows, selected), encoder.remove(post.windows, ~selected)
+            return encoder.remove(post.windows, selected, how), encoder.remove(post.windows, ~selected, how)
         (window,) = post.windows
         picked = covers(window, selected)  # [T]
         without = window.at(~picked)

@@ -116,15 +116,21 @@ def test_pieces_are_scored_as_by_the_published_code(whole, raw, tokenizer):
     assert found == pytest.approx(expected, abs=1e-5)
 
 
-def test_words_are_scored_as_by_an_evaluation_at_five_words(whole, posts, classifier, tmp_path):
-    settings = EvaluateSettings("posts", "m", methods=SETTINGS.methods, budgets=("top=5",), fractions=())
+@pytest.mark.parametrize("how", ["delete", "mask"])
+def test_words_are_scored_as_by_an_evaluation_at_five_words(posts, classifier, tmp_path, how):
+    found = score_protocol(
+        classifier, posts, tmp_path / "out", replace(SETTINGS, units=("words",), replace=how)
+    )
+    settings = EvaluateSettings(
+        "posts", "m", methods=SETTINGS.methods, budgets=("top=5",), fractions=(), replace=how
+    )
     run = evaluate(classifier, posts, settings, tmp_path / "run")
     table = annotator_tables(run, posts)["hatexplain_protocol"].set_index("method")
     theirs = {name: name.capitalize() for name in ("comprehensiveness", "sufficiency")}
     theirs |= {"iou_f1": "IOU F1", "token_f1": "Token F1", "auprc": "AUPRC"}
     for method in SETTINGS.methods:
         for name, key in theirs.items():
-            assert value(whole[1], "words", method, name) == pytest.approx(table.loc[method, key], abs=1e-6)
+            assert value(found, "words", method, name) == pytest.approx(table.loc[method, key], abs=1e-6)
 
 
 def test_answers_bias_and_people_are_those_of_their_own_functions(whole, posts, classifier):

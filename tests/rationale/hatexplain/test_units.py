@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from dataclasses import replace
 
 import numpy as np
@@ -109,6 +110,19 @@ def test_a_post_that_nobody_marked_has_no_marks(classifier):
     unit, post = in_unit("pieces", classifier, dataset_of(WORDS))
     assert (post.example.gold, post.example.annotators) == (frozenset(), ())
     assert unit.dataset.documents["p"].words == tuple(PIECES)
+
+
+def test_masking_is_refused_before_anything_is_computed_where_there_is_no_mask(
+    classifier, tokenizer, tmp_path
+):
+    plain = deepcopy(tokenizer)
+    plain.mask_token = None
+    other = replace(classifier, encoder=Encoder(plain, 64))
+    asked = ProtocolSettings(methods=("random",), units=("words",), replace="mask")
+    with pytest.raises(InputError) as error:
+        score_protocol(other, dataset_of(WORDS, *PEOPLE), tmp_path / "out", asked)
+    assert str(error.value) == "masking words needs a mask token, which the tokenizer lacks"
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_head_that_needs_its_end_mark_is_refused_in_pieces_before_anything_is_computed(tokenizer, tmp_path):
