@@ -93,7 +93,7 @@ def metrics_table() -> str:
                 _says(m.measure),
                 m.fold.__name__,
                 better[m.higher_is_better],
-                f"{m.range[0]} to {m.range[1]}",
+                f"{m.range[0]:g} to {m.range[1]:.3g}",
                 m.unit,
                 m.needs,
                 m.source,

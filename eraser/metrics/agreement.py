@@ -61,10 +61,10 @@ def token_iou(truth: GoldRationale, prediction: Prediction) -> MetricColumns:
 def iou_eraser(truth: GoldRationale, prediction: Prediction) -> MetricColumns:
     """Return (hits / predicted spans, hits / gold spans), hits in the official sense.
 
-    A predicted span, a run of picked words, hits if its best IOU with a gold span is at least 0.5.
-    Two halves of a gold span both hit it in the official scorer, so that its recall can exceed 1; here words
-    that touch are one run, a run that hits covers half of the gold span, and no two can hit the same one.
-    NaN where there is no predicted span.
+    A predicted span, a run of picked words or a picked sentence, hits if its best IOU with a gold span is at
+    least 0.5. Two halves of a gold span both hit it in the official scorer, so that its recall can exceed 1.
+    So it is here of sentences, where it is at most 2 and F1 4/3; words that touch are one run, and no two
+    runs can cover half of the same span. NaN where there is no predicted span.
     """
     if not truth.spans:
         return None

@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 from eraser import GoldRationale, Prediction, Span
 from eraser.metrics.agreement import iou_eraser
 from eraser.metrics.table import METRICS, measure, score
+from eraser.official.records import ScorerInputs
+from eraser.official.scorer import score_records
 from eraser.spans import cut_at, sentences_with
 from tests.oracles import ranking
 
@@ -82,6 +84,22 @@ def texts(draw):
     gold = draw(st.lists(st.booleans(), min_size=len(lengths), max_size=len(lengths)))
     numbers = st.sampled_from([0.0, 0.5, 1.0, 2.0])
     return lengths, gold, draw(st.lists(numbers, min_size=len(lengths), max_size=len(lengths)))
+
+
+def test_two_sentences_that_halve_a_marked_span_both_hit_it_as_in_the_official_scorer():
+    truth = GoldRationale("POS", 8, frozenset({Span(0, 4)}), sentence_starts=(0, 2, 4))
+    picked = np.arange(8) < 4
+    halves = replace(PREDICTION, scores=np.zeros(8), rationale=picked, sentence_scores=np.array([1, 1, 0.0]))
+    assert measure("iou_f1_eraser", [truth], [halves]) == [(1.0, 2.0)]
+    assert measure("iou_f1_eraser", [truth], [replace(halves, sentence_scores=None)]) == [(1.0, 1.0)]
+    found = score("iou_f1_eraser", measure("iou_f1_eraser", [truth], [halves])).value
+    assert found == pytest.approx(METRICS["iou_f1_eraser"].range[1])
+    spans = [{"start_token": a, "end_token": b} for a, b in ((0, 2), (2, 4))]
+    gold = {"annotation_id": "e", "query": "", "classification": "POS",
+            "evidences": [[{"docid": "e", "text": "", "start_token": 0, "end_token": 4}]]}  # fmt: skip
+    told = {"annotation_id": "e", "rationales": [{"docid": "e", "hard_rationale_predictions": spans}]}
+    official = score_records(ScorerInputs([gold], {"e": (8,)}, [(1, told)]))
+    assert official["iou_scores"][0]["macro"]["f1"] == pytest.approx(found)
 
 
 @settings(deadline=None, derandomize=True, database=None, max_examples=200)
