@@ -39,6 +39,11 @@ def names_in(text: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in text.split(","))
 
 
+def named_twice(what: str, names: Sequence[str]) -> list[Fault]:
+    """Return a fault where a name stands among others twice: its results would be one."""
+    return [] if len(set(names)) == len(names) else [Fault(f"each {what} once", ", ".join(names))]
+
+
 FRACTIONS = (0.01, 0.05, 0.1, 0.2, 0.5)
 DEFAULT_METHODS = ("attention", "rollout", "gradient_x_input", "integrated_gradients", "random")
 BASELINES = ("random", "position")  # methods that look at no model: a test that they pass is none
@@ -166,7 +171,6 @@ class EvaluateSettings(AttributionSettings):
         rules = [
             *((False, f"a method of {', '.join(known_methods)}", repr(m)) for m in unknown),
             (bool(self.methods and self.budgets), "at least one method and one budget", "none"),
-            (len(set(self.methods)) == len(self.methods), "each method once", ", ".join(self.methods)),
             (self.limit is None or self.limit >= 1, "a limit of at least 1 example", str(self.limit)),
             (self.sample is None or self.sample >= 1, "a sample of at least 1 example", str(self.sample)),
             (None in (self.limit, self.sample), "a limit or a sample", both),
@@ -187,7 +191,7 @@ class EvaluateSettings(AttributionSettings):
             ),
         ]
         faults = [Fault(expected, got) for holds, expected, got in rules if not holds]
-        faults += self.faults()
+        faults += named_twice("method", self.methods) + self.faults()
         faults += [fault for name in self.budgets for fault in self._budget_faults(name, choosing)]
         if faults:
             raise InputError(*faults)
@@ -273,6 +277,7 @@ class StreamSettings(AttributionSettings):
         faults = [Fault(known, repr(method)) for method in self.methods if method not in known_methods]
         if not 0 <= self.threshold < 1:
             faults.append(Fault("a threshold from 0 to below 1", str(self.threshold)))
+        faults += named_twice("method", self.methods)
         if not self.methods:
             faults.append(Fault("at least one method", "none"))
         if self.words not in (None, *CUTTERS):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from eraser import Fault, InputError
 from eraser.errors import short_repr
-from rationale.settings import DEVICE_HELP, AttributionSettings, Precision, setting
+from rationale.settings import DEVICE_HELP, AttributionSettings, Precision, named_twice, setting
 
 UNIT_NAMES = ("pieces", "text_pieces", "words")  # of rationale.hatexplain.units
 USUAL_METHODS = ("attention", "saliency", "random")
@@ -36,6 +36,7 @@ class ProtocolSettings(AttributionSettings):
         faults += [Fault(f"a unit of {', '.join(UNIT_NAMES)}", short_repr(name)) for name in unknown]
         named = {"method": self.methods, "unit": self.units}
         faults += [Fault(f"at least one {what}", "none") for what, names in named.items() if not names]
+        faults += [fault for what, names in named.items() for fault in named_twice(what, names)]
         faults += [Fault(f"{name} of at least 1", str(n)) for name, n in self._sizes().items() if n < 1]
         if faults:
             raise InputError(*faults)

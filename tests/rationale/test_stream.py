@@ -161,10 +161,11 @@ def test_bytes_that_are_no_text(classifier, file, tmp_path):
 
 
 def test_settings_and_files_that_cannot_be_used(classifier, file, tmp_path):
-    bad = settings(file, methods=("magic",), chunk=0, ig_steps=0, words="lines")
+    bad = settings(file, methods=("magic", "random", "random"), chunk=0, ig_steps=0, words="lines")
     with pytest.raises(InputError) as error:
         stream(classifier, bad, tmp_path / "out")
-    assert len(str(error.value).splitlines()) == 4
+    assert len(str(error.value).splitlines()) == 5
+    assert "expected each method once, got magic, random, random" in str(error.value)
     assert "expected words cut by whitespace, punctuation, characters, got 'lines'" in str(error.value)
     assert "'magic'" in str(error.value)
     empty = tmp_path / "empty.jsonl"

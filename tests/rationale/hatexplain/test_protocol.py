@@ -262,6 +262,8 @@ def test_communities_without_toxic_posts_are_told(classifier, posts, tmp_path):
     [
         ({"units": ("letters",)}, "expected a unit of pieces, text_pieces, words, got 'letters'"),
         ({"methods": ()}, "expected at least one method, got none"),
+        ({"methods": ("random",) * 2}, "expected each method once, got random, random"),
+        ({"units": ("words",) * 2}, "expected each unit once, got words, words"),
         ({"limit": 0}, "expected limit of at least 1, got 0"),
         ({"chunk": 0}, "expected chunk of at least 1, got 0"),
         ({"ig_steps": 0}, "expected at least 1 for integrated gradients, steps, got 0"),
