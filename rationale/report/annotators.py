@@ -41,10 +41,15 @@ def fairness(evaluation: Evaluation, dataset: Dataset) -> pd.DataFrame | None:
 
 
 def annotators(evaluation: Evaluation, dataset: Dataset) -> pd.DataFrame | None:
-    """Return how well each annotator does against the others, and each method against every annotator."""
-    examples, seed = _examples(evaluation), evaluation.settings.seed
-    if not any(len(e.annotators) > 1 for e in examples):
+    """Return how well each annotator does against the others, and each method against every annotator.
+
+    All rows are of the same examples.
+    """
+    seed = evaluation.settings.seed
+    if not any(len(e.annotators) > 1 for e in _examples(evaluation)):
         return None
+    of_all = next(iter(evaluation.predictions.values()))  # every method explains the same answers
+    examples, _ = _marked(evaluation, of_all)
     rows = [
         {"method": PEOPLE, "against": f"the others ({others})", "budget": "-", **asdict(score)}
         for others in ("union", "majority")

@@ -300,6 +300,9 @@ def test_marks_for_other_labels_are_not_those_of_the_label_explained():
     table = annotators(several, dataset)
     (row,) = table[table.method == "m"].itertuples()
     assert (row.value, row.n) == (1.0, 2)
+    people = table[table.method == "people"]
+    assert len(people) == 6
+    assert (people.n + people.left_out == 2).all()  # the same texts
 
 
 def test_a_text_of_several_labels_is_an_example_of_each():
