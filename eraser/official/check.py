@@ -163,7 +163,8 @@ def uneven_fields(
         placed = [(at, has(p)) for at, p in inputs.placed_predictions if at.line not in lines]
         having = [is_there for _, is_there in placed]
         most_have = 2 * sum(having) >= len(having)
-        others = f"in the other {having.count(most_have)} predictions"
+        n = having.count(most_have)
+        others = f"in the other {n} predictions" if n > 1 else "in the other prediction"
         for at, is_there in placed:
             if is_there and not most_have:
                 message = f"{field} is not {others}; give it in all or in none"

@@ -54,7 +54,7 @@ def test_fields_of_all_or_none(field):
     rest = {THRESHOLDED: ...} if field != THRESHOLDED else {}
     said = [prediction("a", **labels(**rest)), prediction("b", **labels(**rest, **{field: ...}))]
     (fault,) = check(said, aopc_thresholds=(0.1, 0.5)).faults
-    assert str(fault) == f"predictions:2: b: {field} is missing, but is in the other 1 predictions"
+    assert str(fault) == f"predictions:2: b: {field} is missing, but is in the other prediction"
 
 
 def test_thresholds_of_the_first_line_hold_for_all():
