@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 from eraser.errors import Fault, InputError, short_repr
 from eraser.files.bounds import lines_of, regular
 from eraser.files.lock import locked
-from eraser.files.owned import claim
+from eraser.files.owned import claim, is_done, read_made
 from eraser.progress import Progress, say
 from rationale.llm.endpoint import Endpoint, Reply
 from rationale.llm.prompts import tokens_of
@@ -52,9 +52,16 @@ class Survey:
         """Take the folder, or refuse another's; return whether all is done."""
         return claim(self.folder, self.by, self.made_of, (), (ANSWERS,), overwrite)
 
+    def is_done(self, overwrite: bool = False) -> bool:
+        """Return whether all is done, or refuse another's folder; nothing is written."""
+        return is_done(self.folder, self.by, self.made_of, (), overwrite)
+
     def left(self) -> dict[str, str]:
-        """Return the questions without an answer."""
-        return pending(self.questions, self.file)
+        """Return the questions without an answer; answers of other work, to be overwritten, are none."""
+        made = read_made(self.folder)
+        of = json.loads(json.dumps(self.made_of))
+        ours = made is not None and (made.by, made.of) == (self.by, of)
+        return pending(self.questions, self.file) if ours else dict(self.questions)
 
     def ask(self, parallel: int = 1) -> None:
         """Ask the remaining questions; answers are kept if this is killed."""

@@ -56,14 +56,19 @@ class Sending:
         return Endpoint(url, model, key=key_from(self.key_variable), **how)
 
     def send(self, work: Survey, overwrite: bool) -> bool:
-        """Ask the remaining questions after confirmation; return False if one was only to be shown."""
+        """Ask the remaining questions after confirmation; return False if one was only to be shown.
+
+        Earlier answers, which may have been paid for, make room only after that.
+        """
         if self.show_prompt:
             say_lines(next(iter(work.questions.values())))
             return False
-        if work.claimed(overwrite):
+        if not (done := work.is_done(overwrite)):
+            self.agreed(work.endpoint, work.left())
+            done = work.claimed(overwrite)  # by now another run may have finished it
+        if done:
             say(f"already done: {work.folder}", err=True)
         else:
-            self.agreed(work.endpoint, work.left())
             work.ask(self.parallel)
         return True
 

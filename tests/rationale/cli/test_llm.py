@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import typer
 
 from eraser.load import load
 from rationale.cli import app
 from rationale.cli.commands import run
 from rationale.explanations.read import read_explanations
 from rationale.explanations.stored import ImportedMethod, WordExplanation, hash_of_words
-from tests.helpers.llm_server import serving
+from tests.helpers.llm_server import BusyError, serving
 
 SAMPLE = ("--dataset", "sample", "--limit", "2")
 
@@ -72,6 +74,68 @@ def test_ask_tells_the_cost_and_needs_a_yes(call, tmp_path, monkeypatch):
         code, _, err = call(*asked)
         assert (code, len(requests)) == (0, 2)
         assert f"already done: {tmp_path}/out" in err
+
+
+def test_answers_are_overwritten_only_after_a_yes(call, tmp_path, monkeypatch):
+    file = tmp_path / "out" / "answers.jsonl"
+    with serving(quoting) as (url, requests):
+        asked = (
+            "llm",
+            "ask",
+            "--llm",
+            url,
+            "--llm-model",
+            "m",
+            "--out",
+            tmp_path / "out",
+            "--dataset",
+            "sample",
+        )
+        call(*asked, "--limit", "2", "--yes")
+        paid = file.read_bytes()
+        more = (*asked, "--limit", "3", "--overwrite")
+
+        code, out, err = call(*more)
+        assert (code, err) == (2, "error: nothing was sent: --yes sends these questions\n")
+        assert "model m: 3 questions of about" in out
+        assert file.read_bytes() == paid
+
+        code, _, err = call(*more, "--yes", "--prices", "1")
+        assert (code, err) == (2, "error: expected two prices, as 0.15,0.60, got '1'\n")
+        assert file.read_bytes() == paid
+
+        monkeypatch.setattr("sys.stdin", SimpleNamespace(isatty=lambda: True))
+        monkeypatch.setattr("typer.confirm", _no)
+        with pytest.raises(typer.Abort):
+            call(*more)
+        assert len(requests) == 2
+        assert file.read_bytes() == paid
+
+        code, out, _ = call(*more, "--yes")
+        assert (code, len(requests)) == (0, 5)
+        assert f"{file}: 3 answers\n" in out
+
+
+def _no(_, abort):
+    raise typer.Abort
+
+
+def test_an_interrupted_run_is_told_what_is_left(call, tmp_path):
+    answered = []
+
+    def answer(question):
+        if answered:
+            raise BusyError(400, "no more today")
+        answered.append(question)
+        return quoting(question)
+
+    with serving(answer) as (url, requests):
+        asked = ("llm", "ask", "--llm", url, "--llm-model", "m", "--out", tmp_path / "out", *SAMPLE, "--yes")
+        assert call(*asked)[0] == 2
+        answered.clear()
+        code, out, _ = call(*asked, "--overwrite")
+        assert (code, len(requests)) == (0, 3)
+        assert "model m: 1 questions of about" in out
 
 
 def test_faithfulness_of_explanations(call, tmp_path):
