@@ -3,7 +3,8 @@
 Each client asks for the label of a text, and for its label and rationale, in random order, waits for each
 answer, and compares it with the first that this text got. Texts are the bundled reviews: a sentence, a
 review, or six reviews, which need several windows. The server has one core, the clients another. Times are
-the clock's, as clients see them, and the CPU's, as the server says. Intervals are of pairs drawn again.
+the clock's, as clients see them, and the CPU's, as the server says. Intervals are over draws, resampled in
+pairs: a text is drawn several times, so they do not tell how much other texts would differ.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ DRAWS = 1000  # of the bootstrap
 class Seen:
     """What was asked and answered.
 
-    `times` are milliseconds by kind of text, of each text [label, rationale] × [clock, CPU]; `statuses` how
+    `times` are milliseconds by kind of text, of each draw [label, rationale] × [clock, CPU]; `statuses` how
     requests ended, `changed` how many answers were not as before.
     """
 
@@ -58,7 +59,7 @@ def texts() -> dict[str, list[str]]:
     return {
         "sentence": [" ".join(text.words[:end]) for text, end in zip(found, ends, strict=True)],
         "review": reviews,
-        "six reviews": [" ".join(reviews[n : n + 6]) for n in range(len(reviews) - 6)],
+        "six reviews": [" ".join(reviews[n : n + 6]) for n in range(len(reviews) - 5)],
     }
 
 
@@ -128,7 +129,7 @@ def started(model: str, core: int) -> tuple[subprocess.Popen[str], str]:
 
 
 def overhead(times: Floats, q: int) -> str:
-    """Return by how many per cent a percentile of times [text, way] is higher with the rationale."""
+    """Return by how many per cent a percentile of times [draw, way] is higher with the rationale."""
     drawn = np.random.default_rng(0)
 
     def more(some: Floats) -> float:
@@ -149,10 +150,10 @@ def report(seen: Seen, memory: Sequence[float], seconds: float) -> None:
     print(f"memory of the server: {at}")
     words = (f"{kind} {np.median([len(text.split()) for text in of]):.0f}" for kind, of in texts().items())
     print(f"words of the median text: {', '.join(words)}")
-    print("milliseconds            texts  label p50    p99  rationale p50    p99   more at p50   more at p99")
+    print("milliseconds            draws  label p50    p99  rationale p50    p99   more at p50   more at p99")
     for kind, (n, clock) in product((*KINDS, "all"), enumerate(("clock", "CPU"))):
         pairs = [pair for k, of_kind in seen.times.items() if kind in (k, "all") for pair in of_kind]
-        times = np.array(pairs)[:, :, n]  # [text, way]
+        times = np.array(pairs)[:, :, n]  # [draw, way]
         both = "  ".join(f"{x:7.1f}" for way in times.T for x in np.percentile(way, (50, 99)))
         costs = "  ".join(overhead(times, q) for q in (50, 99))
         print(f"{f'{kind}, {clock}':20}{len(times):8}  {both}  {costs}")
