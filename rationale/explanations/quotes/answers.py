@@ -18,7 +18,7 @@ AnswerForm = Literal[
     "JSON that was repaired",
     "numbered or bulleted lines",
 ]
-KEYS = (
+KEYS = (  # the first that an object has
     "quotes", "quote", "rationales", "rationale", "passages", "passage", "evidence", "evidences", "spans",
     "span", "phrases", "phrase", "words", "word", "reasons", "reason", "text",
 )  # fmt: skip
@@ -50,7 +50,7 @@ def read_answer(value: object, key: str | None = None) -> Answer | None:
 
     Args:
         value: what a file holds: a list, an object, or the answer's text.
-        key: the only one under which objects hold their passages; by default any of KEYS.
+        key: the only one under which objects hold their passages; by default the first of KEYS that is there.
 
     >>> read_answer('Sure: [{"quotes": "dull"}, {"score": 1}]')
     Answer(quotes=('dull',), how='JSON among other text', without_quote=1)
@@ -140,7 +140,7 @@ def _drop_comma(kept: list[str]) -> None:
 
 
 def _of_json(value: Any, keys: Sequence[str], how: AnswerForm) -> Answer:
-    """Return the passages of a JSON value: texts, lists, and what objects have under one of the keys."""
+    """Return the passages of a JSON value: texts, lists, and what objects have under a key."""
     quotes, without = list[str](), 0
     todo = [value]
     while todo:
@@ -149,11 +149,17 @@ def _of_json(value: Any, keys: Sequence[str], how: AnswerForm) -> Answer:
             quotes.append(entry.strip())
         elif isinstance(entry, list):
             todo += reversed(entry)
-        elif held := [x for name, x in entry if name in keys] if _is_object(entry) else []:
+        elif held := _held(entry, keys) if _is_object(entry) else []:
             todo += reversed(held)
         else:
             without += 1
     return Answer(tuple(quotes), how, without)
+
+
+def _held(entry: Pairs, keys: Sequence[str]) -> list[Any]:
+    """Return what an object has under the first of the keys that it has; others may repeat the text."""
+    first = next((key for key in keys if any(name == key for name, _ in entry)), None)
+    return [x for name, x in entry if name == first]
 
 
 def _is_object(entry: Any) -> TypeGuard[Pairs]:

@@ -42,6 +42,15 @@ def test_passages_are_read_in_order_and_how_is_told(value, quotes, how):
     assert (list(found.quotes), found.how) == (quotes, how)
 
 
+@pytest.mark.parametrize(
+    "more", [{"text": "A warm, moving film."}, {"reason": "It says warm."}, {"Words": 2}]
+)
+def test_what_else_an_object_says_is_no_passage(more):
+    for answer in ({**more, "label": "POS", "quotes": ["warm"]}, {"quotes": ["warm"], **more}):
+        assert read_answer(json.dumps(answer)).quotes == ("warm",)
+    assert read_answer({**more, "quotes": []}).quotes == ()
+
+
 def test_a_key_that_json_has_twice_loses_nothing():
     assert read_answer('{"quotes": "dull", "quotes": "slow"}').quotes == ("dull", "slow")
 
