@@ -139,27 +139,33 @@ def _drop_comma(kept: list[str]) -> None:
         del kept[last:]
 
 
-def _of_json(value: Any, keys: Sequence[str], how: AnswerForm) -> Answer:
-    """Return the passages of a JSON value: texts, lists, and what objects have under a key."""
-    quotes, without = list[str](), 0
+def _of_json(value: Any, keys: Sequence[str], how: AnswerForm) -> Answer | None:
+    """Return the passages of a JSON value: texts, lists, and what objects have under a key.
+
+    None where there is something, but no text or key: the passages may be under another one.
+    """
+    quotes, without, known = list[str](), 0, False
     todo = [value]
     while todo:
         entry = todo.pop()
+        known |= isinstance(entry, str)
         if isinstance(entry, str) and entry.strip():
             quotes.append(entry.strip())
         elif isinstance(entry, list):
             todo += reversed(entry)
         elif held := _held(entry, keys) if _is_object(entry) else []:
             todo += reversed(held)
+            known = True
         else:
             without += 1
-    return Answer(tuple(quotes), how, without)
+    return Answer(tuple(quotes), how, without) if known or not without else None
 
 
 def _held(entry: Pairs, keys: Sequence[str]) -> list[Any]:
     """Return what an object has under the first of the keys that it has; others may repeat the text."""
-    first = next((key for key in keys if any(name == key for name, _ in entry)), None)
-    return [x for name, x in entry if name == first]
+    folded = [(name.casefold(), x) for name, x in entry]
+    first = next((key for key in map(str.casefold, keys) if any(name == key for name, _ in folded)), None)
+    return [x for name, x in folded if name == first]
 
 
 def _is_object(entry: Any) -> TypeGuard[Pairs]:

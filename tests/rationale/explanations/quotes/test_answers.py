@@ -20,6 +20,8 @@ MENDED, LINES = "JSON that was repaired", "numbered or bulleted lines"
         (["dull", " no plot "], ["dull", "no plot"], LIST),
         ({"label": "NEG", "quotes": ["dull", "slow"]}, ["dull", "slow"], LIST),
         ([{"quote": "dull"}, {"quote": "slow"}], ["dull", "slow"], LIST),
+        ({"Label": "NEG", "Quotes": ["dull"]}, ["dull"], LIST),
+        ({"quotes": None}, [], LIST),
         ([], [], LIST),
         ('[{"rationales": "dull"}, {"rationales": "slow"}]', ["dull", "slow"], JSON),
         ('{"label": "NEG", "quotes": [{"text": "dull"}]}', ["dull"], JSON),
@@ -59,6 +61,7 @@ def test_only_fields_for_passages_are_read_and_other_entries_counted():
     found = read_answer('[{"quotes": "dull", "why": "no fun"}, {"qoutes": "slow"}, 3, null, " "]')
     assert (found.quotes, found.without_quote) == (("dull",), 4)
     assert read_answer('{"mine": "dull", "quotes": "slow"}', "mine").quotes == ("dull",)
+    assert read_answer('{"quotes": "slow"}', "mine") is None
 
 
 @pytest.mark.parametrize(
@@ -68,6 +71,10 @@ def test_only_fields_for_passages_are_read_and_other_entries_counted():
         5,
         "The film is dull.",
         "",
+        {"label": "NEG", "zitate": ["dull"]},
+        '[{"qoutes": "dull"}]',
+        'Sure: {"qoutes": "dull"',
+        "3",
         '["dull"] or ["slow"]',  # which is meant?
         '[{"quotes": "theater","smile"}]',
         '[{"quotes": "the word "dull" is"}]',
