@@ -20,7 +20,7 @@ from rationale.explanations.stored import ImportedMethod, WordExplanation, hash_
 
 MOST_LINE = 2**24  # bytes
 NAMED = 3  # of the answers that are left out
-USUAL = ("quotes", "rationales", "rationale", "answer")  # the first that is there holds the passages
+USUAL = ("quotes", "rationales", "rationale", "answer")  # the first that is not null holds the passages
 NO_ANSWER, UNREAD = "no answer", "an answer that cannot be read"
 
 
@@ -161,10 +161,11 @@ def _quotes(row: dict[str, Any], form: QuoteForm, path: Path, line: int, id: str
     """Return a line's quotes; None if they are null or the named field is missing."""
     if form.quotes is not None:
         return _at(row, form.quotes)
-    for name in USUAL:
-        if name in row:
-            return row[name]
-    raise InputError(Fault(f"quotes in a field {', '.join(USUAL)}", short_repr(list(row)), path, line, id))
+    if not (there := [row[name] for name in USUAL if name in row]):
+        raise InputError(
+            Fault(f"quotes in a field {', '.join(USUAL)}", short_repr(list(row)), path, line, id)
+        )
+    return next((value for value in there if value is not None), None)
 
 
 def _at(row: Any, name: str) -> Any:

@@ -87,6 +87,21 @@ def test_answers_that_are_missing_or_cannot_be_read_are_left_out_and_named(tmp_p
     )
 
 
+def test_of_an_answer_whose_quotes_were_not_read_the_text_is_looked_at(tmp_path):
+    """As `rationale llm ask` writes it."""
+    found = imported(
+        tmp_path,
+        {"id": "1", "label": None, "quotes": None, "answer": "It is just dull."},
+        {"id": "2", "label": "POS", "quotes": None, "answer": '["Warm"]'},
+        {"id": "3", "label": None, "quotes": None, "answer": None},
+    )
+    assert picked(found, "2") == [0]
+    assert found.notes == (
+        "no answer in 1 of 3 rows, left out (3)",
+        "an answer that cannot be read in 1 of 3 rows, left out (1)",
+    )
+
+
 def test_fields_inside_objects_and_labels_of_other_names(tmp_path):
     row = {"no": 2.0, "llms": {"m": {"label": 1, "why": '[{"because": "Warm", "quotes": "and"}]'}}}
     form = {"id": "no", "label": "llms.m.label", "quotes": "llms.m.why", "labels": {"1": "POS"}}
