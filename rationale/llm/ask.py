@@ -12,12 +12,12 @@ from typing import Any, ClassVar
 from eraser.errors import Fault, InputError
 from eraser.files.owned import finish, writes
 from eraser.types import Dataset, Example
-from rationale.explanations.quotes.answers import read_answer
+from rationale.explanations.quotes.answers import read_answer, without_thinking
 from rationale.llm.asking import ANSWERS, Survey, read_answers
 from rationale.llm.endpoint import Endpoint, Reply
 from rationale.llm.prompts import filled, label_named, refuse_strange
 
-LABEL_FIELD = re.compile(r'"label"\s*:\s*("(?:[^"\\]|\\.)*+"|-?\d+)')
+LABEL_FIELD = re.compile(r'"label"\s*:\s*("(?:[^"\\]|\\.)*+"|-?\d+)', re.I)
 
 
 @dataclass(frozen=True)
@@ -72,15 +72,17 @@ def asking(
 
 
 def label_of(answer: str, labels: Sequence[str]) -> str | None:
-    """Return the label that an answer names, in its JSON or alone; None where it is none of the data set's.
+    """Return the label that an answer names, in its JSON or alone.
+
+    None where it is none of the data set's, or where the answer names several.
 
     >>> label_of('Sure: {"label": "pos", "quotes": []}', ["NEG", "POS"])
     'POS'
     """
-    found = LABEL_FIELD.search(answer)
-    if found is None:
-        return label_named(answer, labels)
+    answer = without_thinking(answer)
+    found = LABEL_FIELD.findall(answer)
     try:
-        return label_named(json.loads(found[1]), labels)
+        named = {label_named(json.loads(value), labels) for value in found} or {label_named(answer, labels)}
     except ValueError:
         return None
+    return named.pop() if len(named) == 1 else None

@@ -24,6 +24,7 @@ from eraser.files.whole import write_text
 from eraser.metrics.bootstrap import Estimate, difference, estimate
 from eraser.types import Dataset, Example, Floats, Mask, Text
 from rationale.blackbox import Pieces
+from rationale.explanations.quotes.answers import without_thinking
 from rationale.llm.asking import ANSWERS, Survey, read_answers
 from rationale.llm.endpoint import Endpoint, Reply
 from rationale.llm.prompts import filled, label_lettered, probabilities, refuse_strange
@@ -72,7 +73,7 @@ class Trial(Survey):
     def row(self, key: str, reply: Reply) -> dict[str, Any]:
         """Return the fields of a reply's line besides its key."""
         return {
-            "label": label_lettered(reply.text, self.labels),
+            "label": label_lettered(without_thinking(reply.text), self.labels),
             "probs": probabilities(reply.first, self.labels),
             "answer": reply.text,
             "ended": reply.ended,

@@ -28,6 +28,7 @@ TOKENS = re.compile(
     r'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)|[^"\[\]{},]++|.', re.S
 )  # a string, which may lack its end, what is none, or a sign
 FENCE = "```"
+THINKING = re.compile(r"<think>.*?(?:</think>|\Z)", re.S)
 ITEM = re.compile(r"(?:[-*+•–—]|\(?(?:\d{1,3}|[a-z])[.):])\s+(?P<said>\S.*)")
 QUOTED = re.compile(r'(?:"(?P<a>[^"]+)"|“(?P<b>[^”]+)”|«(?P<c>[^»]+)»|`(?P<d>[^`]+)`|\'(?P<e>.+)\'(?!\w))')
 CLOSERS = {"[": "]", "{": "}"}
@@ -62,11 +63,20 @@ def read_answer(value: object, key: str | None = None) -> Answer | None:
         return _of_json(_pairs(value), keys, "a list of quotes")
     if not isinstance(value, str) or len(value) > MOST_ANSWER:
         return None
-    text = _unfenced(value.strip())
+    text = _unfenced(without_thinking(value).strip())
     try:
         return _of_json(_decoded(text), keys, "JSON")
     except (ValueError, RecursionError):
         return _of_text(text, keys)
+
+
+def without_thinking(answer: str) -> str:
+    """Return an answer without what a model says to itself first, of which the beginning or end may be cut.
+
+    >>> without_thinking('<think>Is it ["dull"]?</think> ["slow"]')
+    ' ["slow"]'
+    """
+    return THINKING.sub("", answer).rpartition("</think>")[2]
 
 
 def _unfenced(text: str) -> str:

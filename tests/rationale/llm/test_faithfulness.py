@@ -10,7 +10,7 @@ import pytest
 
 from eraser import Dataset, Document, Example, InputError, Prediction, Text
 from rationale.explanations.stored import ImportedMethod, WordExplanation, hash_of_words
-from rationale.llm.endpoint import Endpoint
+from rationale.llm.endpoint import Endpoint, Reply
 from rationale.llm.faithfulness import parts_of, trial
 from rationale.llm.prompts import CLASSIFY
 from rationale.llm.rationales import common, of_explanations, of_run
@@ -61,6 +61,15 @@ def run(url, folder, **more):
     found.claimed()
     found.ask()
     return found.write()
+
+
+def test_what_a_model_says_to_itself_is_no_answer(tmp_path):
+    made = dataset()
+    asked = trial(
+        Endpoint("https://a.example", "m"), made, made.examples("test"), rationales(), CLASSIFY, tmp_path
+    )
+    assert asked.row("a", Reply("<think>A: NEG?</think>B"))["label"] == "POS"
+    assert asked.row("a", Reply("<think>A: NEG"))["label"] is None
 
 
 def test_changes_of_label_and_of_probability_by_hand(tmp_path):

@@ -28,6 +28,8 @@ MENDED, LINES = "JSON that was repaired", "numbered or bulleted lines"
         ('```json\n["dull"]\n```', ["dull"], JSON),
         ('```\n{"quotes": "dull"}```\n', ["dull"], JSON),
         ('"dull"', ["dull"], JSON),
+        ('<think>Is it ["slow"]?\n</think>\n["dull"]', ["dull"], JSON),
+        ('Is it ["slow"]?</think>["dull"]', ["dull"], JSON),
         ('Sure! Here it is:\n```json\n{"quotes": ["dull"]}\n```\nAnything else?', ["dull"], AMONG),
         ('The [sic] film: ["dull"] as asked', ["dull"], AMONG),
         ('[{"quotes": "dull",}, {"quotes": "slow",},]', ["dull", "slow"], MENDED),
@@ -75,6 +77,7 @@ def test_only_fields_for_passages_are_read_and_other_entries_counted():
         '[{"qoutes": "dull"}]',
         'Sure: {"qoutes": "dull"',
         "3",
+        '<think>Is it ["dull"]?',
         '["dull"] or ["slow"]',  # which is meant?
         '[{"quotes": "theater","smile"}]',
         '[{"quotes": "the word "dull" is"}]',
@@ -87,7 +90,7 @@ def test_what_is_in_no_known_form_is_not_read(value):
     assert read_answer(value) is None
 
 
-@pytest.mark.parametrize("hard", ['"\\"', "[{", "```\n ", '[,"', "- ** ", '{"a":'])
+@pytest.mark.parametrize("hard", ['"\\"', "[{", "```\n ", '[,"', "- ** ", '{"a":', "<think>", "</think>"])
 def test_an_answer_that_is_made_to_take_long_does_not(hard):
     """A reader that looks again from every place would not end: the answer is as long as answers may be."""
     read_answer(hard * (MOST_ANSWER // len(hard)))
