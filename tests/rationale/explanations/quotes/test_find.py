@@ -35,6 +35,11 @@ def found(string, quote):
         ("so 😀 good", "😀", WRITTEN, ["😀"]),
         ("dull and dull and Dull", "dull", WRITTEN, ["dull", "dull"]),
         ("aa a a", "a a", WRITTEN, ["a a"]),
+        ("Stra\u00dfe", "strasse", FOLDED, ["Stra\u00dfe"]),
+        ("un caf\u00e9 noir", "CAF\u00c9 NOIR", FOLDED, ["caf\u00e9 noir"]),
+        ("no-table", "no table", RELAXED, ["no-table"]),
+        ("notable, no\ntable", "no table", RELAXED, ["no\ntable"]),
+        ("so\U0001f600 good", "so \U0001f600", RELAXED, ["so\U0001f600"]),
     ],
 )
 def test_a_passage_is_found_and_the_way_is_told(string, quote, way, parts):
@@ -51,6 +56,11 @@ def test_a_passage_is_found_and_the_way_is_told(string, quote, way, parts):
         ("he was sleeping", "sleep", True),
         ("the café", "the caf", True),
         ("cafe\u0301 noir", "cafe", True),
+        ("caf\u00e9 noir", "cafe", True),
+        ("gro\u00df", "gros", True),
+        ("\u00dfo", "so", True),
+        ("a notable film", "no table", False),
+        ("o\ufb03ce", "of fice", False),
         ("A dull film.", "...", False),
         ("A dull film.", "", False),
     ],
