@@ -34,6 +34,8 @@ Answer with the letter of the label and nothing else.
 {text}
 """
 FIELD = re.compile(r"\{(text|labels|choices|query)\}")
+MARKUP = " \t\r\n\"'`“”‘’*_()[]{}.,:"  # that may stand around a letter or a label
+LETTER = re.compile(r"[\W_]*+([A-Za-z])(?![^\W_])[\"'`”’*_)\]}.,:]*+(.*)", re.S)
 MOST_PROMPT = 2**16  # bytes
 CHARACTERS_A_TOKEN = 4  # of English, about
 
@@ -88,21 +90,24 @@ def label_named(answer: object, labels: Sequence[str]) -> str | None:
     """
     if not isinstance(answer, str | int):
         return None
-    found = str(answer).strip().strip("\"'.").casefold()
-    same = [label for label in labels if label.casefold() == found]
-    return same[0] if len(same) == 1 else None
+    said = str(answer).strip()
+    for found in (said.casefold(), said.strip(MARKUP).casefold()):  # a label may have such signs itself
+        same = [label for label in labels if label.casefold() == found]
+        if len(same) == 1:
+            return same[0]
+    return None
 
 
 def label_lettered(answer: str, labels: Sequence[str]) -> str | None:
     """Return the label whose letter an answer begins with, or that it names; None where it does neither.
 
-    >>> [label_lettered(said, ["NEG", "POS"]) for said in ("B", " (b) POS.", "A: NEG", "Pos", "A film")]
+    >>> [label_lettered(said, ["NEG", "POS"]) for said in ("**B**", " (b) POS.", "A: NEG", "Pos", "A film")]
     ['POS', 'POS', 'NEG', 'POS', None]
     """
-    found = re.match(r"\W*+([A-Za-z])(?:[).:,\s]|$)(.*)", answer, re.S)
+    found = LETTER.match(answer)
     by_letter = letters(labels).get(found[1].upper()) if found else None
-    rest = found[2].strip() if found else ""
-    if by_letter is not None and (not rest or label_named(rest, labels) == by_letter):
+    rest = found[2] if found else ""
+    if by_letter is not None and (not rest.strip(MARKUP) or label_named(rest, labels) == by_letter):
         return by_letter
     return label_named(answer, labels)
 
@@ -117,7 +122,7 @@ def probabilities(first: Mapping[str, float] | None, labels: Sequence[str]) -> d
         return None
     by_letter = dict.fromkeys(letters(labels), 0.0)
     for token, logprob in first.items():
-        letter = token.strip(" \n\"'(.:)").upper()
+        letter = token.strip(MARKUP).upper()
         if letter in by_letter:
             by_letter[letter] += math.exp(min(logprob, 0.0))
     total = sum(by_letter.values())

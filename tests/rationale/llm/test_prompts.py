@@ -37,8 +37,16 @@ def test_letters_stand_for_labels():
 
 @pytest.mark.parametrize(
     ("said", "label"),
-    [("POS", "POS"), (" pos.", "POS"), ('"Neg"', "NEG"), ("positive", None), ("", None), (None, None)],
-)  # fmt: skip
+    [
+        ("POS", "POS"),
+        (" pos.", "POS"),
+        ('"Neg"', "NEG"),
+        ("**POS**", "POS"),
+        ("positive", None),
+        ("", None),
+        (None, None),
+    ],
+)
 def test_a_label_that_is_named(said, label):
     assert label_named(said, LABELS) == label
 
@@ -49,7 +57,18 @@ def test_a_label_that_is_named(said, label):
         ("A", "NEG"),
         ("b", "POS"),
         ("(B)", "POS"),
-        ("**B**", None),
+        ("**B**", "POS"),
+        ('"B"', "POS"),
+        ("'B'", "POS"),
+        ("`B`.", "POS"),
+        ("[B]", "POS"),
+        ("_b_", "POS"),
+        ("B: **POS**", "POS"),
+        ("**B:** POS", "POS"),
+        ("**B**: NEG", None),
+        ("Bad", None),
+        ("B-film", None),
+        ("A's", None),
         ("B: POS", "POS"),
         ("B: NEG", None),  # which?
         ("C", None),
