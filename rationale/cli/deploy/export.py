@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from eraser import Dataset
     from rationale.hf.classifier import Classifier
 
-WINDOWS = 100  # on which a graph is checked
+WINDOWS = 100  # on which a graph, and texts on which its tokenizer, is checked
 
 
 def export_model_command(  # noqa: PLR0913 (one option each)
@@ -52,6 +52,7 @@ def export_model_command(  # noqa: PLR0913 (one option each)
     """
     from eraser.load import load
     from rationale.export.graph import finished, traced, write
+    from rationale.export.pieces import check_pieces
     from rationale.hf.classifier import SHIPPED, load_classifier
 
     use_threads(threads)
@@ -64,6 +65,7 @@ def export_model_command(  # noqa: PLR0913 (one option each)
     classifier = load_classifier(
         model or SHIPPED, labels=label_names(labels), device="cpu", max_length=max_length
     )
+    check_pieces(classifier, [loaded.text(e) for e in loaded.examples(split)[:WINDOWS]], out)
     proto = traced(classifier)
     _check_graph(classifier, finished(proto, classifier, "float32"), loaded, split)
     if int8:
