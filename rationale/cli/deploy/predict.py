@@ -47,7 +47,7 @@ def predict_command(
     loaded = open_model(model, threads)
     n_blank = 0
     for place, text in enumerate(texts or (), start=1) if file is None else _texts_of(file):
-        if file is not None and not text:
+        if file is not None and not text.strip():
             n_blank += 1
             continue
         answer = _answer(loaded, text, file, place)
@@ -77,7 +77,7 @@ def open_model(path: Path | None, threads: int) -> OnnxModel:
 
 
 def _texts_of(file: Path) -> Iterator[tuple[int, str]]:
-    """Yield the number and text of each line, or of each row of a table; blank ones are empty."""
+    """Yield the number and text of each line, or of each row of a table, as it is, white space and all."""
     from eraser.data.custom.tables import LABELLED
     from eraser.files.bounds import lines_of, regular
 
@@ -95,7 +95,7 @@ def _texts_of(file: Path) -> Iterator[tuple[int, str]]:
 def _lines(file: Path, lines: Iterable[bytes]) -> Iterator[tuple[int, str]]:
     for number, line in enumerate(lines, start=1):
         try:
-            yield number, line.decode("utf-8-sig" if number == 1 else "utf-8").strip()
+            yield number, line.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
         except UnicodeDecodeError as error:
             raise InputError(Fault("UTF-8", error.reason, file, number)) from None
 
@@ -116,7 +116,7 @@ def _rows(file: Path) -> Iterator[tuple[int, str]]:
         text = "" if cells[TEXT] is None else cells[TEXT]
         if not isinstance(text, str):
             raise InputError(Fault(f"a string in column {TEXT!r}", short_repr(text), file, line))
-        yield line, text.strip()
+        yield line, text
 
 
 def _answer(model: OnnxModel, text: str, file: Path | None, place: int) -> Answer:

@@ -111,6 +111,23 @@ def test_of_a_table_the_column_of_texts_is_read_and_answers_say_their_lines(rati
     assert [row["scores"] for row in found] == [answer.scores for answer in answers]
 
 
+@pytest.mark.parametrize("kind", ["txt", "csv", "jsonl"])
+def test_words_stand_where_they_do_in_the_file(rationale, made, tmp_path, kind):
+    path = tmp_path / f"x.{kind}"
+    if kind == "txt":
+        path.write_bytes(b"   a warm film\t\r\n \r\n")
+    else:
+        save(path, [{"text": "   a warm film\t"}, {"text": " "}])
+    _, out, err = rationale("predict", "--model", made, "--json", "--file", path)
+    (line,) = out.splitlines()
+    assert [(w["text"], w["start"]) for w in json.loads(line)["words"]] == [
+        ("a", 3),
+        ("warm", 5),
+        ("film", 10),
+    ]
+    assert err == "note: lines without a text, which have no answer: 1\n"
+
+
 def test_answers_to_lines_can_be_matched_where_some_are_blank(rationale, made, tmp_path):
     (tmp_path / "x.txt").write_text("a warm film\n\n \na film\n")
     _, out, err = rationale("predict", "--model", made, "--json", "--file", tmp_path / "x.txt")
