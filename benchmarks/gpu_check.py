@@ -240,18 +240,19 @@ def run(device: torch.device, out: Path, seconds: float, only: Sequence[str] = (
     for name in only or sections:
         section = sections[name]
         rows: dict[str, Any] = {}
-        since = time.monotonic()
+        since, sound = time.monotonic(), True
         try:
             for key, row in section():
                 rows[key] = row
-                right &= row.get("ok", True)
+                sound &= row.get("ok", True)
         except Exception as error:  # the other sections still have something to say
             rows["failed"] = f"{type(error).__name__}: {error}"
-            right = False
+            sound = False
+        right &= sound
         told[name] = rows | {"seconds": round(time.monotonic() - since, 1)}
         out.parent.mkdir(parents=True, exist_ok=True)
         write_json(out, told | {"ok": right})
-        state = "ok" if right else "NOT ok"
+        state = "ok" if sound else "NOT ok"
         print(f"{name}: {len(rows)} rows in {told[name]['seconds']} s, {state}", flush=True)
     return right
 

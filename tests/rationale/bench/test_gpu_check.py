@@ -41,9 +41,11 @@ def test_a_failure_is_told_and_makes_the_exit_code(tmp_path, monkeypatch):
     assert not told["attention"]["torch.bfloat16, causal=True, window=None, softcap=None"]["ok"]
 
 
-def test_a_section_that_breaks_is_told_and_the_next_one_runs(tmp_path, monkeypatch):
+def test_a_section_that_breaks_is_told_and_the_next_one_runs(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(gpu_check, "made", lambda family: 1 / 0)
     assert not gpu_check.run(CPU, tmp_path / "x.json", 1.0, ["models", "attention"])
     told = json.loads((tmp_path / "x.json").read_text())
     assert told["models"]["failed"] == "ZeroDivisionError: division by zero"
+    assert not told["ok"]
+    assert [line.rpartition(", ")[2] for line in capsys.readouterr().out.splitlines()] == ["NOT ok", "ok"]
     assert len(told["attention"]) == 17
