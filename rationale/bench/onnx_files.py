@@ -9,10 +9,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from rationale.export.graph import OPSET, export_graph
+from rationale.export.graph import export_graph
 from rationale.export.quantize import quantize
 from rationale.export.quiet import silent
 from rationale.hf.classifier import Classifier
+from rationale.onnx.described import OPSET
 from rationale.text.encode import Batch
 from rationale.text.windows import Window
 

@@ -19,11 +19,10 @@ from rationale.models.adaptive import unwrap
 from rationale.models.capabilities import drops_tokens
 from rationale.models.packed.entry import takes_types
 from rationale.models.packed.layers import depth_of
-from rationale.onnx.described import KEY, VERSION
+from rationale.onnx.described import KEY, OPSET, VERSION
 from rationale.onnx.session import INPUTS, OUTPUTS
 from rationale.process.extras import installs
 
-OPSET = 20  # the first with GELU as one operator
 EXTRA = installs("export")
 ROOM = 2**31 - 2**20  # most bytes of weights in one ONNX file, with room for the rest of the file
 

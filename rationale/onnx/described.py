@@ -14,6 +14,7 @@ from rationale.settings import LongTexts
 
 KEY = "rationale"  # of the metadata
 VERSION = 1  # of their content
+OPSET = 20  # of the graph: the first with GELU as one operator
 FOREIGN = "no file of `rationale export`"
 LONGEST = 2**20  # pieces of a window
 

@@ -12,7 +12,7 @@ import rationale
 from eraser.data.catalog import cache_dir
 from eraser.errors import Fault, InputError
 from eraser.files.content import content_at
-from rationale.onnx.described import VERSION
+from rationale.onnx.described import OPSET, VERSION
 from rationale.process.children import run
 from rationale.process.extras import installs
 
@@ -24,7 +24,7 @@ NEEDS = (
 
 
 def shipped_file() -> Path:
-    """Return the shipped model as an exported file; it is made if the cache has none with these weights.
+    """Return the shipped model as an exported file; it is made if the cache has none by this version.
 
     Raises:
         InputError: there is none, and torch is not installed to make one.
@@ -36,8 +36,12 @@ def shipped_file() -> Path:
 
 
 def cached_file() -> Path:
-    """Return where the cache has the shipped model as an exported file, or would have it."""
-    return cache_dir() / "onnx" / f"movies-{VERSION}-{content_at(FOLDER)[:16]}.onnx"
+    """Return where the cache has the shipped model as an exported file, or would have it.
+
+    Its name says what it depends on: the exporter's version, the form of what it writes, and the weights.
+    """
+    made_by = f"{rationale.__version__}-{VERSION}-{OPSET}"
+    return cache_dir() / "onnx" / f"movies-{made_by}-{content_at(FOLDER)[:16]}.onnx"
 
 
 def _export(path: Path) -> None:

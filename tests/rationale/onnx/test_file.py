@@ -194,6 +194,17 @@ def test_the_shipped_model_is_exported_once(made_onnx: Path, monkeypatch):
     assert (module, command, Path(folder).name) == ("rationale", "export", "movies_model")
 
 
+@pytest.mark.parametrize("changed", [(rationale, "__version__"), (shipped, "VERSION"), (shipped, "OPSET")])
+def test_another_exporter_makes_the_shipped_model_again(made_onnx: Path, monkeypatch, changed):
+    exports = Exports(made_onnx)
+    monkeypatch.setattr(shipped, "run", exports)
+    rationale.onnx.load()
+    monkeypatch.setattr(*changed, 99)
+    rationale.onnx.load()
+    rationale.onnx.load()
+    assert len(exports.asked) == 2
+
+
 def test_without_torch_the_shipped_model_is_not_made(monkeypatch):
     monkeypatch.setattr(shipped, "find_spec", lambda name: None)
     with pytest.raises(InputError) as error:
