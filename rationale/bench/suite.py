@@ -220,11 +220,11 @@ def _still(model: PreTrainedModel, device: torch.device) -> PreTrainedModel:
 
 
 def flops_times(model: PreTrainedModel, ids: Tensor) -> float:
-    """Return a model's FLOPs speed-up over the dense one inside it."""
+    """Return a model's FLOPs speed-up over the dense one inside it, in the precision that is switched on."""
     if not has_dial(model):
         return 1.0
     lengths = np.full(len(ids), ids.shape[1])
-    with torch.inference_mode(), torch.autocast(ids.device.type, torch.bfloat16):
+    with torch.inference_mode():
         kept = kept_lengths(model(input_ids=ids, attention_mask=torch.ones_like(ids, dtype=torch.bool)))
     dense = float(costs(unwrap(model)).dense(lengths).sum())
     return dense / float(costs(model).shrinking(lengths, kept).sum())
@@ -256,7 +256,7 @@ def _cells(
     for way, (model, _) in ways.items():
         spent = np.array(seconds.get(way, [np.nan]))
         middle, base = float(np.median(spent)), float(np.median(seconds.get("dense", [np.nan])))
-        operations = flops_times(model, ids)
+        operations = flops_times(model, ids) if way in seconds else np.nan  # where memory does not suffice
         yield SuiteCell(
             name,
             ids.shape[1],

@@ -72,6 +72,45 @@ def test_what_does_not_fit_is_marked_and_the_rest_measured(monkeypatch):
 
 
 @pytest.mark.usefixtures("_tiny")
+def test_a_shrinking_model_that_does_not_fit_is_marked_too(monkeypatch):
+    real = bench_suite.shrinking
+
+    def too_large(**_):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    def starved(dense, length, share, seed):
+        model = real(dense, length, share, seed)
+        if share == 0.5:
+            model.forward = too_large
+        return model
+
+    monkeypatch.setattr(bench_suite, "shrinking", starved)
+    table = as_table(list(measure(replace(SMALL, batch_sizes=(1,)), "tiny", 16, CPU))).set_index("way")
+    columns = ["p50_ms", "flops_times", "wall_times", "ratio"]
+    assert table.loc["adapler 0.5", columns].isna().all()
+    assert table.drop("adapler 0.5")[columns].notna().all(axis=None)
+
+
+@pytest.mark.usefixtures("_tiny")
+def test_operations_are_counted_in_the_precision_that_is_timed(monkeypatch):
+    dense = dense_model("tiny", CPU, bf16=False)
+    model = shrinking(dense, 16, 0.5, seed=0)
+    found = []
+    forward = model.forward
+
+    def noted(**given):
+        found.append(torch.is_autocast_enabled("cpu"))
+        return forward(**given)
+
+    monkeypatch.setattr(model, "forward", noted)
+    ids = bench_suite._ids(dense, (2, 16), seed=0)
+    flops_times(model, ids)
+    with torch.autocast("cpu", torch.bfloat16):
+        flops_times(model, ids)
+    assert found == [False, True]
+
+
+@pytest.mark.usefixtures("_tiny")
 def test_the_command_writes_what_it_prints(rationale, monkeypatch, tmp_path):
     monkeypatch.setitem(SUITES, "cpu", replace(SMALL, models=("tiny",), lengths=(16,)))
     code, out, err = rationale("bench", "--suite", "cpu", "--device", "cpu", "--out", "b")
