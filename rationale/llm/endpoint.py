@@ -116,9 +116,10 @@ class Endpoint:
         }
         if self.logprobs:
             body |= {"logprobs": True, "top_logprobs": TOP}
-        data, got = json.dumps(body).encode("utf-8", "surrogatepass"), ""
+        data, got, after = json.dumps(body).encode("utf-8", "surrogatepass"), "", 0.0
         for wait in (0.0, *WAITS_S):
-            time.sleep(wait)
+            time.sleep(max(wait, after))
+            after = 0.0
             try:
                 return self._attempt(data)
             except _BusyError as error:
@@ -126,7 +127,6 @@ class Endpoint:
                 if after > MOST_WAIT_S:
                     message = f"{got}; the server asks to wait {after:.0f} s: run the command again then"
                     raise InputError(Fault.of(message, self.address)) from None
-                time.sleep(max(0.0, after - wait))
             except (URLError, OSError, HTTPException) as error:
                 cause = getattr(error, "reason", error)  # of a URLError
                 got = getattr(cause, "strerror", None) or str(cause) or type(cause).__name__

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import time
+from types import SimpleNamespace
 
 import pytest
 
@@ -72,6 +74,18 @@ def test_a_server_that_stays_busy_or_asks_to_wait_long_is_given_up():
         said = refusal(Endpoint(url, "m").ask, "long")
         assert "HTTP 429 Too Many Requests; the server asks to wait 900 s: run the command again then" in said
         assert len(requests) == 4
+
+
+def test_a_server_is_waited_for_as_long_as_it_asks_but_not_after_the_last_try(monkeypatch):
+    slept = []
+    monkeypatch.setattr(module, "time", SimpleNamespace(sleep=slept.append, monotonic=time.monotonic))
+
+    def answer(_):
+        raise BusyError(429, Retry_After="44")
+
+    with serving(answer) as (url, _):
+        assert "no reply after 3 tries: HTTP 429" in refusal(Endpoint(url, "m").ask, "q")
+    assert slept == [0.0, 44.0, 44.0]
 
 
 def test_a_redirect_is_not_followed():
