@@ -24,13 +24,14 @@ from eraser.files.web import answer_to, is_safe
 
 BUSY = frozenset({408, 409, 429, 500, 502, 503, 504, 529})  # HTTP answers that may be others the next time
 KEY_REFUSED = frozenset({401, 403})
-OK = 200
+OK, NO_SENSE = 200, 400
 COUNTS = ("prompt_tokens", "completion_tokens")
 HOPELESS = (ConnectionRefusedError, SSLCertVerificationError, gaierror)  # will be the same the next time
 WAITS_S = (1.0, 2.0, 4.0, 8.0, 16.0)  # before each new try
 MOST_WAIT_S = 60.0  # that a server may ask for
 MOST_REPLY, CHUNK = 2**22, 2**16  # bytes
 WHERE_KEY = "put it into the environment variable OPENAI_API_KEY, or the one that --key-variable names"
+LIMIT, NEWER_LIMIT = "max_tokens", "max_completion_tokens"  # some models of OpenAI know only the second
 TOP = 20  # tokens whose probability is asked for, the most that OpenAI gives
 
 
@@ -69,6 +70,7 @@ class Endpoint:
     timeout_s: float = 120.0
     logprobs: bool = False
     key: str = field(default="", repr=False)
+    _limit: list[str] = field(default_factory=lambda: [LIMIT], init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if not is_safe(self.url):
@@ -105,23 +107,35 @@ class Endpoint:
     def ask(self, question: str) -> Reply:
         """Return the reply to one question; a busy server is asked again.
 
+        A server that knows the limit of a reply by its newer name alone is asked so from then on.
+
         Raises:
             InputError: no reply came, or none that can be read.
         """
-        body: dict[str, Any] = {
+        try:
+            return self._reply(self._body(question))
+        except _OtherLimitError:
+            self._limit[0] = NEWER_LIMIT
+            return self._reply(self._body(question))
+
+    def _body(self, question: str) -> dict[str, Any]:
+        """Return what is sent."""
+        return {
             "model": self.model,
             "messages": [{"role": "user", "content": question}],
             "temperature": self.temperature,
-            "max_tokens": self.max_tokens,
+            self._limit[0]: self.max_tokens,
+            **({"logprobs": True, "top_logprobs": TOP} if self.logprobs else {}),
         }
-        if self.logprobs:
-            body |= {"logprobs": True, "top_logprobs": TOP}
+
+    def _reply(self, body: Mapping[str, Any]) -> Reply:
+        """Return the reply, after several tries if need be."""
         data, got, after = json.dumps(body).encode("utf-8", "surrogatepass"), "", 0.0
         for wait in (0.0, *WAITS_S):
             time.sleep(max(wait, after))
             after = 0.0
             try:
-                return self._attempt(data)
+                return self._attempt(data, LIMIT in body)
             except _BusyError as error:
                 got, after = str(error), error.after
                 if after > MOST_WAIT_S:
@@ -136,13 +150,16 @@ class Endpoint:
         message = f"no reply after {1 + len(WAITS_S)} tries: {got}; run the command again to go on"
         raise InputError(Fault.of(message, self.address))
 
-    def _attempt(self, data: bytes) -> Reply:
+    def _attempt(self, data: bytes, older: bool) -> Reply:
+        """Return the reply to one try; `older`: with the older name of the limit."""
         headers = {"Content-Type": "application/json", "User-Agent": "rationale"}
         if self.key:
             headers["Authorization"] = f"Bearer {self.key}"
         deadline = time.monotonic() + self.timeout_s
         with answer_to(Request(self.address, data, headers), self.timeout_s) as response:
             content = _read(response, deadline, self.address)
+            if older and response.status == NO_SENSE and NEWER_LIMIT.encode() in content:
+                raise _OtherLimitError
             if response.status != OK:
                 self._refuse(response, content)
         return read_reply(content, self.address, self._without_key)
@@ -174,6 +191,10 @@ def _names_a_place(url: str) -> bool:
         return found.port != 0 and url.isascii() and url.isprintable() and " " not in url
     except ValueError:  # a UnicodeError is one
         return False
+
+
+class _OtherLimitError(Exception):
+    """The server knows the limit of a reply by its newer name."""
 
 
 class _BusyError(Exception):

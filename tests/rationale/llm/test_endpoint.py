@@ -88,6 +88,37 @@ def test_a_server_is_waited_for_as_long_as_it_asks_but_not_after_the_last_try(mo
     assert slept == [0.0, 44.0, 44.0]
 
 
+UNSUPPORTED = "Unsupported parameter: 'max_tokens' is not supported. Use 'max_completion_tokens' instead."
+
+
+def test_the_newer_name_of_the_limit_is_used_where_a_model_asks_for_it():
+    found = []
+
+    def answer(question):
+        if len(found) == 0:
+            found.append(question)
+            raise BusyError(400, json.dumps({"error": {"message": UNSUPPORTED}}))
+        return question.upper()
+
+    with serving(answer) as (url, requests):
+        asked = Endpoint(url, "o1", max_tokens=9)
+        assert [asked.ask("a").text, asked.ask("b").text] == ["A", "B"]
+    limits = [{k: v for k, v in r["body"].items() if k.startswith("max")} for r in requests]
+    assert limits == [{"max_tokens": 9}, {"max_completion_tokens": 9}, {"max_completion_tokens": 9}]
+    assert asked == Endpoint(url, "o1", max_tokens=9)
+    assert asked.identity()["max_tokens"] == 9
+
+
+def test_a_model_that_refuses_both_names_of_the_limit_is_told_once():
+    def answer(_):
+        raise BusyError(400, UNSUPPORTED)
+
+    with serving(answer) as (url, requests):
+        said = refusal(Endpoint(url, "m").ask, "q")
+    assert "HTTP 400 Bad Request: Unsupported parameter: 'max_tokens'" in said
+    assert len(requests) == 2
+
+
 def test_a_redirect_is_not_followed():
     def answer(_):
         raise BusyError(307, Location="http://evil.example/v1")
