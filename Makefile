@@ -8,6 +8,8 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c $(CON
 COMPILE := $(BIN)/python -W ignore -m compileall -qq -j 0 .venv/lib || true
 
 .DEFAULT_GOAL := help
+# Notebooks run in a folder of their own, from which a relative one would not be found.
+$(foreach name,RATIONALE_DATA RATIONALE_MODELS,$(if $($(name)),$(eval export $(name) := $(abspath $($(name))))))
 # With real data or other models the bundled sample's notebooks stay as they are.
 NOTEBOOKS := $(if $(RATIONALE_DATA)$(RATIONALE_MODELS),runs/notebooks,notebooks)
 

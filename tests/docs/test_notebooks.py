@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import importlib
 import json
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -96,6 +98,61 @@ def test_saved_notebooks_are_of_the_bundled_sample(script):
     text = "\n".join(map(said, outputs(script)))
     assert "hatexplain test" not in text  # how `FinishedRun.basis` begins
     assert "movies test" not in text
+
+
+@pytest.fixture
+def subjects(monkeypatch):
+    """What notebooks look at, with no variable set."""
+    for name in ("RATIONALE_DATA", "RATIONALE_MODELS"):
+        monkeypatch.delenv(name, raising=False)
+    return importlib.import_module("notebooks.subjects")
+
+
+def test_without_variables_notebooks_look_at_the_sample(subjects):
+    assert subjects.movies() == {"dataset": "sample"}
+    assert subjects.hatexplain() is None
+    assert subjects.trained() == {"models": {"shipped": None}}
+
+
+def test_a_variable_that_leads_nowhere_is_no_reason_to_look_at_the_sample(subjects, monkeypatch, tmp_path):
+    monkeypatch.setenv("RATIONALE_DATA", str(tmp_path))
+    monkeypatch.setenv("RATIONALE_MODELS", str(tmp_path / "models"))
+    for asked, name, what in (
+        (subjects.movies, "RATIONALE_DATA", "file {}/movies.tar.gz"),
+        (subjects.hatexplain, "RATIONALE_DATA", "file {}/hatexplain.tar.gz"),
+        (subjects.trained, "RATIONALE_MODELS", "folder {}/models"),
+    ):
+        with pytest.raises(FileNotFoundError) as refused:
+            asked()
+        assert str(refused.value) == f"{name} is set, but there is no {what.format(tmp_path)}"
+
+
+def test_what_variables_name_is_looked_at(subjects, monkeypatch, tmp_path):
+    movies, posts = (tmp_path / f"{name}.tar.gz" for name in ("movies", "hatexplain"))
+    movies.touch()
+    posts.touch()
+    monkeypatch.setenv("RATIONALE_DATA", str(tmp_path))
+    assert subjects.movies() == {"dataset": movies, "sample": 100}
+    (model := tmp_path / "hatexplain-adapler").mkdir()
+    monkeypatch.setenv("RATIONALE_MODELS", str(tmp_path))
+    assert subjects.hatexplain() == {"dataset": posts, "model": model, "dense": None, "sample": 300}
+
+
+@pytest.mark.parametrize("given", ["data", "./data", "/data"])
+def test_make_gives_notebooks_the_folder_that_is_meant_where_it_runs(given, tmp_path):
+    asked = "-f", "-", "print"
+    rules = (ROOT / "Makefile").read_text().replace("\nhelp:", "\nprint:\n\t@echo $$RATIONALE_DATA\nhelp:", 1)
+    environment = {"PATH": "/usr/bin:/bin", "RATIONALE_DATA": given}
+    done = subprocess.run(
+        ["make", *asked],
+        input=rules,
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.strip() == str(tmp_path / given)
 
 
 @pytest.mark.parametrize(
