@@ -129,6 +129,13 @@ def test_what_is_checked_elsewhere_is_what_is_checked_here():
     assert min(row["python"] for row in rows) == PROJECT["requires-python"].removeprefix(">=")
 
 
+@pytest.mark.parametrize("file", [".github/workflows/check.yml", "CONTRIBUTING.md"])
+def test_the_lowest_versions_are_of_everything_that_the_tests_need(file):
+    (named,) = re.findall(r"scripts/lowest\.py ([\w ]+) > lowest\.txt", (ROOT / file).read_text())
+    (own,) = (r for r in map(Requirement, PROJECT["optional-dependencies"]["dev"]) if r.extras)
+    assert {*named.split()} == own.extras | {"models"}
+
+
 def test_the_version_has_its_notes_and_its_citation():
     cited = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
     heading = f"## {__version__} ({cited['date-released']})"
