@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tarfile
 import zipfile
 
 import pytest
@@ -37,6 +38,19 @@ def test_wheel_holds_the_packages_and_nothing_else(wheel):
     ):  # fmt: skip
         assert needed in names
     assert any(n.endswith("LICENSE") for n in names)
+
+
+def test_the_source_holds_what_a_wheel_is_made_of_and_no_tests(tmp_path):
+    """Tests read the checkout: docs, notebooks, benchmarks, scripts, and what git lists."""
+    build = (sys.executable, "-m", "build", "--sdist", "--no-isolation", "--outdir", str(tmp_path), str(ROOT))
+    done = run(*build, cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (found,) = tmp_path.glob("*.tar.gz")
+    with tarfile.open(found) as source:
+        tops = {name.split("/")[1] for name in source.getnames()}
+    assert tops - {".gitignore", "PKG-INFO"} == {
+        "app", "eraser", "rationale", "README.md", "LICENSE", "CHANGELOG.md", "CITATION.cff", "pyproject.toml"
+    }  # fmt: skip
 
 
 @pytest.mark.slow
