@@ -72,6 +72,38 @@ def test_replaced_words_of_an_address_are_shown(open_app):
     assert "stands for a masked word" in markup(at)
 
 
+def taken_out(at):
+    """What stands in the list of words taken out."""
+    return next(m for m in at.multiselect if m.key.startswith("out-"))
+
+
+def test_the_next_text_is_shown_as_it_is(open_app):
+    at = open_app(t=pack({"text": TEXT}), edits=pack({"out": [3], "new": {}}))
+    assert taken_out(at).value == [3]
+    checked(keyed(at.text_area, "text").set_value("Two dull hours, and the end is a joke").run())
+    assert "class=\"w out\"" not in component(at)["body"]
+    assert "edits" not in at.query_params
+    checked(keyed(at.text_area, "text").set_value(TEXT).run())
+    assert taken_out(at).value == [3]  # each text keeps its own
+
+
+def test_a_typed_text_is_not_given_the_edits_of_the_text_before(open_app):
+    at = open_app()
+    checked(keyed(at.text_area, "text").set_value("A warm, never-dull film").run())
+    checked(taken_out(at).set_value([3]).run())
+    checked(keyed(at.selectbox, "cut").set_value("whitespace").run())
+    assert taken_out(at).value == []
+    checked(keyed(at.selectbox, "taken").set_value("a001.txt").run())
+    assert taken_out(at).value == []
+
+
+def test_the_second_word_of_the_list_is_taken_out_too(open_app):
+    at = open_app()
+    checked(taken_out(at).set_value([1]).run())
+    checked(taken_out(at).set_value([1, 3]).run())
+    assert taken_out(at).value == [1, 3]
+
+
 @pytest.mark.parametrize(
     ("edits", "told"),
     [

@@ -85,11 +85,13 @@ class Desk:
         self.put(out, new | ({} if word in ("", self.words[index]) else {index: word}))
 
     def from_address(self) -> None:
-        """Begin with the edits of the address, once for each text."""
+        """Begin with the edits of the address, once a session: later it holds those of the text in hand."""
         packed = st.query_params.get("edits")
-        if packed is None or f"new-{self.id}" in st.session_state:
+        if "edits_taken" in st.session_state:
             return
-        st.session_state.setdefault(f"new-{self.id}", {})
+        st.session_state.edits_taken = True
+        if packed is None:
+            return
         try:
             out, new = _checked(unpack(packed, "edits"), len(self.words))
         except InputError as error:
