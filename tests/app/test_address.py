@@ -77,6 +77,13 @@ def taken_out(at):
     return next(m for m in at.multiselect if m.key.startswith("out-"))
 
 
+def test_the_address_says_whether_words_are_deleted_or_masked(open_app):
+    at = open_app(t=pack({"text": TEXT}), edits=pack({"out": [3], "new": {}}))
+    assert "With 1 word deleted" in markup(at)
+    at = open_app(t=pack({"text": TEXT}), edits=pack({"out": [3], "new": {}}), how="mask")
+    assert "With 1 word masked" in markup(at)
+
+
 def test_the_next_text_is_shown_as_it_is(open_app):
     at = open_app(t=pack({"text": TEXT}), edits=pack({"out": [3], "new": {}}))
     assert taken_out(at).value == [3]

@@ -126,7 +126,7 @@ def changes(held: LoadedModel, given: Given, reading: ModelReading, dial: float)
     desk = Desk(given.words)
     left, right = st.columns([4, 1], gap="medium", vertical_alignment="bottom")
     how = right.segmented_control(
-        "How", ("delete", "mask"), default="delete", required=True, key="how", persist_state="session",
+        "How", ("delete", "mask"), default="delete", required=True, key="how", bind="query-params",
         label_visibility="collapsed",
     )  # fmt: skip
     mode = cast(ErasureMode, how or "delete")
