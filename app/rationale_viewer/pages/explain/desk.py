@@ -12,7 +12,7 @@ import streamlit as st
 from eraser import Fault, InputError
 from rationale.settings import ErasureMode
 from rationale_viewer.compute import cached
-from rationale_viewer.compute.edits import Edits, Flip
+from rationale_viewer.compute.edits import MOST_WORDS, Edits, Flip
 from rationale_viewer.compute.explain import Given, ModelReading
 from rationale_viewer.session.address import UNREADABLE, pack, put, unpack
 from rationale_viewer.session.opened import complain
@@ -22,6 +22,7 @@ from rationale_viewer.view import html
 MOST_LISTED = 2000  # words in the list of those that can be taken out
 LONGEST_WORD = 60  # characters that are put in a word's place
 PAST = 100  # steps that can be undone
+FLIP_HELP = f"The fewest words whose removal changes the answer, in texts of up to {MOST_WORDS} words."
 
 
 @dataclass(frozen=True)
@@ -159,9 +160,9 @@ def _flip(desk: Desk, held: LoadedModel, given: Given, how: ErasureMode, dial: f
     """Draw the button of the minimal flip; return whether it was asked for on this text."""
     asked = (desk.id, how, dial, held.key)
     if st.button("Find a minimal flip", key="flip", icon=":material/swap_vert:",
-                 help="The fewest words whose removal changes the answer."):  # fmt: skip
-        st.session_state.flip_asked = asked
+                 disabled=len(desk.words) > MOST_WORDS, help=FLIP_HELP):  # fmt: skip
         found = cached.flip(held, given, how, dial)
+        st.session_state.flip_asked = asked
         if found is not None:
             desk.put(list(found.words), {})
             st.session_state.hand = None
