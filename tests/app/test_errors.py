@@ -65,7 +65,7 @@ def test_annotators_agreement_is_the_f1_of_every_two():
 
 def test_errors_are_shown_with_what_decides_them(open_app):
     at = open_app("Errors", model="dense", method="gradient_x_input")
-    assert "predictions are wrong." in markup(at)
+    assert "predictions are wrong (all 40 examples of test)." in markup(at)
     if "0 of" not in markup(at):
         assert "of the text." in markup(at)
         assert {"word", "wrong", "right"} <= set(at.dataframe[0].value.columns)

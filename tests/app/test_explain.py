@@ -281,6 +281,8 @@ def test_speed_is_measured_on_a_spread_of_the_split(held, sample):
 def test_spread_is_even():
     assert spread(range(10), 3) == (0, 3, 6)
     assert spread(range(2), 5) == (0, 1)
+    assert spread(range(199), 100)[-1] == 197  # less than twice as many as are wanted
+    assert spread((), 5) == ()
 
 
 def test_nested_dials_are_put_back(tokenizer, classifier):

@@ -34,7 +34,7 @@ from rationale_viewer.compute.explain import (
     times_of,
 )
 from rationale_viewer.compute.opening import first_right
-from rationale_viewer.compute.speed import layer_shares, measure_speed
+from rationale_viewer.compute.speed import layer_shares, measure_speed, spread
 from rationale_viewer.compute.stored import Stored, read_stored
 from rationale_viewer.session.runs import RunTables, read_run
 from rationale_viewer.session.state import AS_TRAINED, LoadedData, LoadedModel, Stamp
@@ -135,11 +135,11 @@ def masked(
 
 
 @st.cache_data(hash_funcs=BY_CONTENT, max_entries=64 * ENTRIES, show_spinner=False)
-def judged(
-    held: LoadedModel, data: LoadedData, split: str, how: RationaleSpec, start: int
+def judged(  # noqa: PLR0913 (what the examples depend on)
+    held: LoadedModel, data: LoadedData, split: str, how: RationaleSpec, size: int, start: int
 ) -> list[ScoredExample]:
-    """Return STEP examples of a split, judged."""
-    examples = data.dataset.splits[split][start : start + STEP]
+    """Return STEP of the `size` examples that are spread over a split, judged."""
+    examples = spread(data.dataset.splits[split], size)[start : start + STEP]
     return score_examples(held, data.dataset, examples, how)
 
 
@@ -151,10 +151,11 @@ def stored(file: str, at: Stamp, data: LoadedData) -> Stored:
 
 @st.cache_data(hash_funcs=BY_CONTENT, max_entries=ENTRIES, show_spinner="Comparing …")
 def stored_judged(file: str, at: Stamp, data: LoadedData, budget: str, size: int) -> list[ScoredExample]:
-    """Return the first `size` examples of a run's method, judged; nothing is computed by a model."""
+    """Return `size` examples of a run's method, judged; nothing is computed by a model."""
     found, dataset = stored(file, at, data), data.dataset
     there = [e for e in dataset.splits[found.split] if e.id in found.predictions]
-    return [judged_of(dataset, e, resized(dataset, e, found.predictions[e.id], budget)) for e in there[:size]]
+    chosen = spread(there, size)
+    return [judged_of(dataset, e, resized(dataset, e, found.predictions[e.id], budget)) for e in chosen]
 
 
 @st.cache_data(max_entries=ENTRIES, show_spinner=False)

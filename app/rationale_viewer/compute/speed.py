@@ -25,8 +25,8 @@ def spread(examples: Sequence[Example], size: int) -> tuple[Example, ...]:
     >>> spread("abcdefg", 3)
     ('a', 'c', 'e')
     """
-    step = max(1, len(examples) // size)
-    return tuple(examples[::step][:size])
+    n = min(size, len(examples))
+    return tuple(examples[i * len(examples) // n] for i in range(n))
 
 
 def measure_speed(held: LoadedModel, dataset: Dataset, split: str, size: int, dial: float) -> pd.DataFrame:

@@ -45,14 +45,14 @@ def annotators_page(opened: Session) -> None:
     data = opened.data.dataset
     if not warned(data):
         return
-    chosen, more = asked(opened, "Class, split, filter, order, search")
+    chosen, more = asked(opened, "Class, split, examples, filter, order, search")
     judged = chosen.judged()
     with more:
         found = _filtered(data, chosen.examples, judged)
     if not found:
         st.info("No example passes these filters. Loosen one of them.")
         return
-    one = _chosen(found, f"{chosen.origin} {method_says(chosen.method)}")
+    one = _chosen(found, f"among {chosen.share}. {chosen.origin} {method_says(chosen.method)}")
     example = next(e for e in chosen.examples if e.id == one.id)
     _draw_example(data, example, one, chosen.method)
     _exports(data, chosen.examples, found, one, chosen.method)
@@ -97,7 +97,7 @@ def _chosen(found: Sequence[ScoredExample], says: str) -> ScoredExample:
     at = ids.index(chosen)
     left.button("Previous", on_click=move, args=(-1,), width="stretch", shortcut="Alt+ArrowLeft")
     right.button("Next", on_click=move, args=(1,), width="stretch", shortcut="Alt+ArrowRight")
-    st.html(html.note(f"{at + 1} of {len(ids)} examples that pass the filters. {says}"))
+    st.html(html.note(f"{at + 1} of {len(ids)} examples that pass the filters, {says}"))
     return found[at]
 
 

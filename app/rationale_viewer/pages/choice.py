@@ -24,6 +24,7 @@ from rationale_viewer.compute.agreement import (
     budgets_of,
 )
 from rationale_viewer.compute.explain import GOLD, PREDICTED
+from rationale_viewer.compute.speed import spread
 from rationale_viewer.compute.stored import origin_of, stored_methods
 from rationale_viewer.session.opened import Session, may_hurt, short_names
 from rationale_viewer.session.state import stamp
@@ -37,12 +38,13 @@ SIZES = (25, AT_ONCE, 250, 1000, 5000)
 
 @dataclass(frozen=True)
 class RationaleChoice:
-    """Which rationales to show, of which examples, and where they come from."""
+    """Which rationales to show, of which examples, and where they come from; `share` tells how many of all."""
 
     method: str
     examples: tuple[Example, ...]
     judged: Callable[[], list[ScoredExample]]
     origin: str
+    share: str
 
 
 def warned(data: Dataset) -> bool:
@@ -100,9 +102,10 @@ def _asked_of_model(opened: Session, columns: Sequence[DeltaGenerator]) -> Ratio
     size = _size(columns[5], len(data.splits[split]))
     how = RationaleSpec(method, budget, target)
     origin = f"Computed by {opened.model_name}, {_of_class(target)}."
-    return RationaleChoice(
-        method, tuple(data.splits[split][:size]), partial(_judged, opened, split, how, size), origin
-    )
+    judged = partial(_judged, opened, split, how, size)
+    all_of_split = data.splits[split]
+    share = share_of_split(size, len(all_of_split), split)
+    return RationaleChoice(method, spread(all_of_split, size), judged, origin, share)
 
 
 def _asked_of_run(
@@ -131,7 +134,19 @@ def _asked_of_run(
     size = _size(columns[5], len(there))
     judged = partial(cached.stored_judged, str(file), at, opened.data, budget, size)
     says = f"Stored in {source}: computed by {origin.model}, {_of_class(origin.target)}."
-    return RationaleChoice(method, tuple(there[:size]), judged, says)
+    share = share_of_split(size, len(there), stored.split)
+    return RationaleChoice(method, spread(there, size), judged, says, share)
+
+
+def share_of_split(size: int, n: int, split: str) -> str:
+    """Return in words which of a split's n examples are looked at.
+
+    >>> share_of_split(100, 199, "test"), share_of_split(20, 20, "val")
+    ('100 of the 199 examples of test, spread over the split', 'all 20 examples of val')
+    """
+    if size < n:
+        return f"{size} of the {n} examples of {split}, spread over the split"
+    return f"all {n} examples of {split}"
 
 
 def _of_class(target: str) -> str:
@@ -144,7 +159,7 @@ def _size(column: DeltaGenerator, n: int) -> int:
     sizes = [s for s in SIZES if s < n] + [n]
     return column.selectbox(
         "Examples", sizes, index=sizes.index(min(n, AT_ONCE)),
-        format_func=lambda s: f"first {s}" if s < n else f"all {n}",
+        format_func=lambda s: f"{s}, spread over the split" if s < n else f"all {n}",
         help="How many are read and judged: filters and orders look at these.",
     )  # fmt: skip
 
@@ -155,7 +170,7 @@ def _judged(opened: Session, split: str, how: RationaleSpec, size: int) -> list[
     found: list[ScoredExample] = []
     bar = None
     for start in steps:
-        found += cached.judged(opened.held, opened.data, split, how, start)
+        found += cached.judged(opened.held, opened.data, split, how, size, start)
         if len(steps) > 1 and start + cached.STEP < size:
             bar = bar or st.empty()
             bar.progress((start + cached.STEP) / size, f"{start + cached.STEP} of {size} examples read")

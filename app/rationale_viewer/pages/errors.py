@@ -26,7 +26,7 @@ def errors_page(opened: Session) -> None:
     data = opened.data.dataset
     if not warned(data):
         return
-    chosen, _ = asked(opened, "Class and split")
+    chosen, _ = asked(opened, "Class, split, examples")
     judged = chosen.judged()
     wrong = surest_first(judged)
     with_answer = sum(j.right is not None for j in judged)
@@ -34,7 +34,7 @@ def errors_page(opened: Session) -> None:
     if not with_answer:
         st.info("The model gives a number, which is neither right nor wrong.")
         return
-    st.html(html.verdict_line(f"{len(wrong)} of {with_answer} predictions are wrong."))
+    st.html(html.verdict_line(f"{len(wrong)} of {with_answer} predictions are wrong ({chosen.share})."))
     if not wrong:
         return
     words = {e.id: data.text(e).words for e in chosen.examples}
