@@ -130,11 +130,14 @@ def _asked_of_run(
         "Size of a rationale", (AS_STORED, *BUDGET_SIZES), key="stored-budget", persist_state="session",
         format_func=lambda b: of_run if b == AS_STORED else budget_name(b),
     )  # fmt: skip
-    there = [e for e in dataset.splits[stored.split] if e.id in stored.predictions]
+    of_split = dataset.splits[stored.split]
+    there = [e for e in of_split if e.id in stored.predictions]
     size = _size(columns[5], len(there))
     judged = partial(cached.stored_judged, str(file), at, opened.data, budget, size)
     says = f"Stored in {source}: computed by {origin.model}, {_of_class(origin.target)}."
-    share = share_of_split(size, len(there), stored.split)
+    if len(there) < len(of_split):
+        says += f" The run keeps {len(there)} of {len(of_split)} examples: only those with annotators' marks."
+    share = share_of_split(size, len(there), f"{stored.split} that the run keeps")
     return RationaleChoice(method, spread(there, size), judged, says, share)
 
 
