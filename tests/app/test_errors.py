@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
+import pytest
 from rationale_viewer.compute.agreement import ScoredExample, pairwise_f1
 from rationale_viewer.compute.errors import deciding, deciding_words, surest_first
-from rationale_viewer.pages.errors import says_first
+from rationale_viewer.pages.errors import AT_ONCE, says_first
 
 from tests.helpers.app.pages import markup
 
@@ -65,8 +68,23 @@ def test_annotators_agreement_is_the_f1_of_every_two():
 
 def test_errors_are_shown_with_what_decides_them(open_app):
     at = open_app("Errors", model="dense", method="gradient_x_input")
-    assert "predictions are wrong (all 40 examples of test)." in markup(at)
-    if "0 of" not in markup(at):
-        assert "of the text." in markup(at)
-        assert {"word", "wrong", "right"} <= set(at.dataframe[0].value.columns)
-        assert "annotators say" in at.expander[-1].label
+    assert "speaks for the predicted class<" in markup(at)
+    n = int(re.search(r">(\d+) of 40 predictions are wrong \(all 40 examples of test\)", markup(at)).group(1))
+    assert 0 < n < 40
+    assert "A word decides a text where no other has a higher score." in markup(at)
+    assert {"word", "wrong", "right"} <= set(at.dataframe[0].value.columns)
+    shown = [e.label for e in at.main.expander if "annotators say" in e.label]
+    assert len(shown) == min(n, AT_ONCE)
+    assert ", decided by “" in shown[0]
+
+
+@pytest.mark.parametrize(
+    ("target", "explained"), [("POS", "the class POS"), ("gold", "the class that annotators gave")]
+)
+def test_of_another_class_than_the_predicted_one_no_word_is_said_to_decide(open_app, target, explained):
+    at = open_app("Errors", model="dense", method="gradient_x_input", **{"class": target})
+    assert f"speaks for {explained}<" in markup(at)
+    assert "A word scores highest in a text where no other has a higher score." in markup(at)
+    title = at.main.expander[-1].label.replace("\\", "")
+    assert f", highest for {explained}: “" in title
+    assert not re.search("decides|decided by", markup(at) + title)

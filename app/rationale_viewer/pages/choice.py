@@ -38,13 +38,22 @@ SIZES = (25, AT_ONCE, 250, 1000, 5000)
 
 @dataclass(frozen=True)
 class RationaleChoice:
-    """Which rationales to show, of which examples, and where they come from; `share` tells how many of all."""
+    """Which rationales to show, for which class (PREDICTED, GOLD or a label), of which examples, from where.
+
+    `share` tells how many examples of all.
+    """
 
     method: str
+    target: str
     examples: tuple[Example, ...]
     judged: Callable[[], list[ScoredExample]]
     origin: str
     share: str
+
+    @property
+    def explained(self) -> str:
+        """The class that the scores speak for, in words."""
+        return _class(self.target)
 
 
 def warned(data: Dataset) -> bool:
@@ -101,11 +110,11 @@ def _asked_of_model(opened: Session, columns: Sequence[DeltaGenerator]) -> Ratio
     )  # fmt: skip
     size = _size(columns[5], len(data.splits[split]))
     how = RationaleSpec(method, budget, target)
-    origin = f"Computed by {opened.model_name}, {_of_class(target)}."
+    origin = f"Computed by {opened.model_name}, for {_class(target)}."
     judged = partial(_judged, opened, split, how, size)
     all_of_split = data.splits[split]
     share = share_of_split(size, len(all_of_split), split)
-    return RationaleChoice(method, spread(all_of_split, size), judged, origin, share)
+    return RationaleChoice(method, target, spread(all_of_split, size), judged, origin, share)
 
 
 def _asked_of_run(
@@ -134,11 +143,11 @@ def _asked_of_run(
     there = [e for e in of_split if e.id in stored.predictions]
     size = _size(columns[5], len(there))
     judged = partial(cached.stored_judged, str(file), at, opened.data, budget, size)
-    says = f"Stored in {source}: computed by {origin.model}, {_of_class(origin.target)}."
+    says = f"Stored in {source}: computed by {origin.model}, for {_class(origin.target)}."
     if len(there) < len(of_split):
         says += f" The run keeps {len(there)} of {len(of_split)} examples: only those with annotators' marks."
     share = share_of_split(size, len(there), f"{stored.split} that the run keeps")
-    return RationaleChoice(method, spread(there, size), judged, says, share)
+    return RationaleChoice(method, origin.target, spread(there, size), judged, says, share)
 
 
 def share_of_split(size: int, n: int, split: str) -> str:
@@ -152,9 +161,9 @@ def share_of_split(size: int, n: int, split: str) -> str:
     return f"all {n} examples of {split}"
 
 
-def _of_class(target: str) -> str:
-    each = {PREDICTED: "for the predicted class", GOLD: "for the class that annotators gave"}
-    return each.get(target, f"for the class {target}")
+def _class(target: str) -> str:
+    each = {PREDICTED: "the predicted class", GOLD: "the class that annotators gave"}
+    return each.get(target, f"the class {target}")
 
 
 def _size(column: DeltaGenerator, n: int) -> int:
