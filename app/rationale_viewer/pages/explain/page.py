@@ -82,8 +82,7 @@ def _answer(text: Explained, after: Answers | None, hand: InHand) -> Markup:
     if after is not None:
         notes.append(f"With {text.edits.told}; the change is at the right.")
     elif hand.label is not None and reading.kind == "class":
-        how = "the model agrees" if hand.label == reading.label else "the model is wrong"
-        notes.append(f"{hand.whose} {hand.label}{hand.meaning}: {how}.")
+        notes.append(f"{hand.whose} {hand.label}{hand.meaning}: {_compared(hand.label, reading)}.")
     elif hand.meaning:
         notes.append(hand.meaning)
     if reading.kind == "labels":
@@ -96,6 +95,13 @@ def _answer(text: Explained, after: Answers | None, hand: InHand) -> Markup:
         bars = html.probabilities(shown, before, predicted=predicted)
     said = _said(reading, shown, before)
     return html.answered(said, bars, Markup("").join(map(html.note, notes)))
+
+
+def _compared(label: str, reading: ModelReading) -> str:
+    """Return how the model's answer compares with a label that people gave."""
+    if label not in reading.probs:
+        return "the model has other labels"
+    return "the model agrees" if label == reading.label else "the model is wrong"
 
 
 def _said(reading: ModelReading, shown: Answers, before: Answers | None) -> Markup:
