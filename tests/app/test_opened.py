@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+import shutil
 
 import pytest
 from rationale_viewer.session.start import VARIABLE, LaunchConfig
+from rationale_viewer.session.state import held
 from streamlit.testing.v1 import AppTest
 
 from tests.helpers.app.pages import SCRIPT, checked, keyed, markup
@@ -32,3 +34,13 @@ def test_a_label_that_the_model_does_not_have_is_not_called_its_error(started, f
         told = re.search(rf"Annotators say {example.label}: the model ([a-z ]+)\.", markup(at)).group(1)
         assert (told == "has other labels") == (model == "three")
         assert told in ("has other labels", "agrees", "is wrong")
+
+
+def test_a_model_that_was_trained_anew_in_its_folder_is_loaded_anew(folders, tmp_path):
+    folder = tmp_path / "model"
+    shutil.copytree(folders / "dense", folder)
+    first = held(str(folder))
+    assert held(str(folder)) is first
+    shutil.copytree(folders / "three", folder, dirs_exist_ok=True)
+    assert first.classifier.labels == ("NEG", "POS")
+    assert held(str(folder)).classifier.labels == ("hatespeech", "normal", "offensive")

@@ -94,7 +94,7 @@ def stamp(path: Path) -> Stamp:
 
 
 @st.cache_data(show_spinner=False)
-def content(path: str, _at: Stamp) -> str:
+def content(path: str, at: Stamp) -> str:
     """Return a hash of a folder's files."""
     hash = hashlib.sha256()
     for file in sorted(p for p in Path(path).iterdir() if p.is_file()):
