@@ -88,7 +88,7 @@ def test_the_next_text_is_shown_as_it_is(open_app):
     at = open_app(t=pack({"text": TEXT}), edits=pack({"out": [3], "new": {}}))
     assert taken_out(at).value == [3]
     checked(keyed(at.text_area, "text").set_value("Two dull hours, and the end is a joke").run())
-    assert "class=\"w out\"" not in component(at)["body"]
+    assert 'class="w out"' not in component(at)["body"]
     assert "edits" not in at.query_params
     checked(keyed(at.text_area, "text").set_value(TEXT).run())
     assert taken_out(at).value == [3]  # each text keeps its own

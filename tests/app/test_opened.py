@@ -44,3 +44,24 @@ def test_a_model_that_was_trained_anew_in_its_folder_is_loaded_anew(folders, tmp
     shutil.copytree(folders / "three", folder, dirs_exist_ok=True)
     assert first.classifier.labels == ("NEG", "POS")
     assert held(str(folder)).classifier.labels == ("hatespeech", "normal", "offensive")
+
+
+def test_an_adapter_is_a_model(started, tmp_path):
+    (tmp_path / "adapter").mkdir()
+    (tmp_path / "adapter" / "adapter_config.json").write_text("{}")
+    at = started(models=(str(tmp_path / "adapter"),))
+    assert keyed(at.sidebar.selectbox, "model").value == "adapter"
+    assert at.error[0].value == "The model cannot be opened."  # this one holds nothing else
+
+
+def test_a_folder_without_what_it_was_given_for_is_told(started, folders, tmp_path):
+    (tmp_path / "empty").mkdir()
+    at = started(models=(str(folders / "dense"), str(tmp_path)), runs=(str(tmp_path / "empty"),))
+    told = [w.value for w in at.main.warning]
+    looked = "there, nor up to 2 folders below."
+    assert told[0] == (f"No model was found in this folder: no config.json or adapter_config.json {looked}")
+    assert told[1].startswith("No run was found in this folder: no scores.csv or ")
+    assert [c.value for c in at.main.code] == [str(tmp_path), str(tmp_path / "empty")]
+    (tmp_path / "empty" / "speeds.csv").write_text("")
+    at = started(models=(str(folders),), runs=(str(tmp_path),))
+    assert not at.main.warning

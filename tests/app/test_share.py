@@ -30,7 +30,7 @@ def test_few_examples_are_spread_over_the_split(open_app, run, sample, source):
     assert f"examples that pass the filters, among all 40 examples of test{kept}." in markup(at)
     wanted = {sample.splits["test"][i * 40 // 25].id for i in range(25)}
     assert set(keyed(few(at).selectbox, "example").options) == wanted
-    assert f"1 of 25 examples that pass the filters, among 25 of the 40 examples of test{kept}, spread" in markup(at)
+    assert f"pass the filters, among 25 of the 40 examples of test{kept}, spread over" in markup(at)
 
 
 def test_errors_say_of_which_examples(open_app):

@@ -67,6 +67,9 @@ def test_folders_are_found_and_links_out_are_not(tmp_path):
     assert folders_with((str(root),), "config.json") == [str(root / "a"), str(root / "b" / "c")]
     assert folders_with((str(root / "a"),), "config.json") == [str(root / "a")]
     assert folders_with((str(tmp_path / "none"),), "config.json") == []
+    (root / "b" / "adapter_config.json").write_text("{}")
+    found = folders_with((str(root),), "config.json", "adapter_config.json")
+    assert found == [str(root / "a"), str(root / "b"), str(root / "b" / "c")]
 
 
 @pytest.fixture

@@ -67,7 +67,7 @@ def _grouped(table: pd.DataFrame, n_wrong: int, n_right: int, chosen: RationaleC
 
 
 def _leads(chosen: RationaleChoice) -> str:
-    """Return what a text's highest score means: of another class than the predicted one it decides nothing."""
+    """Return what a text's highest score means: of a class that was not predicted it decides nothing."""
     return "decides" if chosen.target == PREDICTED else "scores highest in"
 
 

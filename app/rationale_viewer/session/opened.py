@@ -8,7 +8,8 @@ from pathlib import Path
 import streamlit as st
 
 from eraser import Dataset, Fault, InputError
-from rationale_viewer.session.start import MODEL_FILE, RUN_FILE, LaunchConfig, folders_with
+from rationale_viewer.session.runs import CURVES
+from rationale_viewer.session.start import DEEP, MODEL_FILES, RUN_FILE, LaunchConfig, folders_with
 from rationale_viewer.session.state import LoadedData, LoadedModel, dataset, fetched, held, labelled, shipped
 
 HATEFUL = "hatexplain"
@@ -42,7 +43,7 @@ def open_all(start: LaunchConfig) -> Session | None:
     """Draw the choices in the sidebar and return what is open; None, said on the page, where that fails."""
     with st.sidebar:
         st.subheader("What is open")
-        models = _choices(start.models, MODEL_FILE, "model")
+        models = _choices(start.models, MODEL_FILES, "model")
         named = {SHIPPED_NAME: shipped()} | short_names(models)
         given = min(1, len(models))  # what was given at start leads
         name = st.selectbox("Model", list(named), index=given, key="model", persist_state="session")
@@ -51,7 +52,9 @@ def open_all(start: LaunchConfig) -> Session | None:
             "Data set", list(sets), index=len(sets) - 1, key="dataset", persist_state="session"
         )
         _more(start)
-    runs = _choices(start.runs, RUN_FILE, "run")
+    _say_empty(start.models, MODEL_FILES, "model")
+    _say_empty(start.runs, (RUN_FILE, *CURVES), "run")
+    runs = _choices(start.runs, (RUN_FILE,), "run")
     try:
         model = held(named[name])
     except InputError as error:
@@ -72,11 +75,20 @@ def _datasets(start: LaunchConfig) -> dict[str, str | None]:
     return found | {start.dataset: start.data}
 
 
-def _choices(given: tuple[str, ...], file: str, kind: str) -> list[str]:
+def _say_empty(given: tuple[str, ...], files: tuple[str, ...], kind: str) -> None:
+    """Tell which of the folders given hold nothing of their kind."""
+    for folder in given:
+        if Path(folder).exists() and not folders_with((folder,), *files):
+            looked = f"no {' or '.join(files)} there, nor up to {DEEP} folders below"
+            st.warning(f"No {kind} was found in this folder: {looked}.", icon=":material/warning:")
+            st.code(folder, language=None, wrap_lines=True)
+
+
+def _choices(given: tuple[str, ...], files: tuple[str, ...], kind: str) -> list[str]:
     """Return the folders of a kind: found among the given ones, hub ids, and those a session added."""
     hub = [g for g in given if not Path(g).exists()]
     added = [path for of_kind, path in st.session_state.get("added", []) if of_kind == kind]
-    return list(dict.fromkeys([*folders_with(given, file), *hub, *added]))
+    return list(dict.fromkeys([*folders_with(given, *files), *hub, *added]))
 
 
 def short_names(paths: list[str]) -> dict[str, str]:
@@ -107,7 +119,7 @@ def _more(start: LaunchConfig) -> None:
 
 
 def _kind(folder: Path) -> tuple[str, Path]:
-    for kind, file in (("model", MODEL_FILE), ("run", RUN_FILE)):
-        if (folder / file).is_file():
+    for kind, files in (("model", MODEL_FILES), ("run", (RUN_FILE,))):
+        if any((folder / file).is_file() for file in files):
             return kind, folder
-    raise InputError(Fault.of(f"neither a model nor a run: no {MODEL_FILE} and no {RUN_FILE}", folder))
+    raise InputError(Fault.of(f"neither a model nor a run: no {MODEL_FILES[0]} and no {RUN_FILE}", folder))

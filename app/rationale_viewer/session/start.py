@@ -11,7 +11,8 @@ from typing import Any
 from eraser import Fault, InputError
 
 VARIABLE = "RATIONALE_APP"
-MODEL_FILE, RUN_FILE = "config.json", "scores.csv"
+MODEL_FILES = ("config.json", "adapter_config.json")  # of a model, of a PEFT adapter to one
+RUN_FILE = "scores.csv"
 DEEP = 2  # folders below a given one that are looked into
 
 
@@ -60,12 +61,13 @@ class LaunchConfig:
         return found
 
 
-def folders_with(given: tuple[str, ...], file: str) -> list[str]:
-    """Return the given folders, and those a few levels below them, that hold the file; links aside."""
+def folders_with(given: tuple[str, ...], *files: str) -> list[str]:
+    """Return the given folders, and those a few levels below, that hold one of the files; links aside."""
     found: dict[str, None] = {}
     for root in map(Path, given):
         for depth in range(DEEP + 1):
-            for hit in sorted(root.glob("/".join([*["*"] * depth, file]))):
+            hits = (hit for file in files for hit in root.glob("/".join([*["*"] * depth, file])))
+            for hit in sorted(hits):
                 if root.resolve() in hit.resolve().parents:
                     found[str(hit.parent)] = None
     return list(found)
