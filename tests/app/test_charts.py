@@ -37,6 +37,19 @@ def test_every_mark_can_be_seen_on_dark_paper():
         assert contrast(colour, PAPER.dark) >= 3, name
 
 
+@pytest.mark.parametrize(("x", "y"), [("average_precision", "token_f1"), ("cost", "average_precision")])
+def test_a_mark_tells_each_interval_under_its_own_title(x, y):
+    """A title that stands there twice would hide one of the two; a cost has no interval."""
+    scores = pd.concat([SCORES, SCORES.assign(metric=SCORES.metric.replace("average_precision", "token_f1"))])
+    spec = charts.points(scores.drop_duplicates(["method", "metric"]), (x, "-"), (y, "-"), "light").to_dict()
+    for layer in spec["layer"]:
+        told = layer["encoding"]["tooltip"]
+        titles = [t.get("title", t["field"]) for t in told]
+        assert len(titles) == len(set(titles))
+        of = [t["field"] for t in told if t["field"].endswith("_interval")]
+        assert of == (["y_interval"] if x == "cost" else ["x_interval", "y_interval"])
+
+
 def test_axes_are_in_words():
     spec = charts.points(SCORES, ("cost", "-"), ("average_precision", "-"), "light").to_dict()
     assert spec["layer"][-1]["encoding"]["y"]["title"] == ["average precision,", "higher is better"]

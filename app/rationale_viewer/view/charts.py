@@ -80,9 +80,9 @@ def points(scores: pd.DataFrame, x: Place, y: Place, theme: str) -> Any:
     told = [
         alt.Tooltip("method:N"),
         alt.Tooltip("x:Q", title=metric_name(x[0]), format=".1f" if cost else NUMBER),
-        alt.Tooltip("x_interval:N", title="its interval"),
+        *([] if cost else [_interval("x", x)]),
         alt.Tooltip("y:Q", title=metric_name(y[0]), format=NUMBER),
-        alt.Tooltip("y_interval:N", title="its interval"),
+        _interval("y", y),
         alt.Tooltip("n:Q"),
     ]
     base = alt.Chart(table).encode(color=_colour(table.method, theme))
@@ -96,6 +96,11 @@ def points(scores: pd.DataFrame, x: Place, y: Place, theme: str) -> Any:
     if not cost:
         layers.insert(0, bar.encode(x=alt.X("x_low:Q"), x2="x_high:Q", y=up, tooltip=told))
     return alt.layer(*layers).properties(height=HEIGHT)
+
+
+def _interval(side: str, place: Place) -> Any:
+    """Return the tooltip of an interval: of two with the same title only one would be shown."""
+    return alt.Tooltip(f"{side}_interval:N", title=f"{metric_name(place[0])}, 95 %")
 
 
 def lines(
