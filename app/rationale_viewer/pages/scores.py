@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -90,7 +91,8 @@ def scores_page(opened: Session) -> None:
         "Runs", list(named), default=list(named)[:1], key="runs", persist_state="session",
         placeholder="choose one or more",
     )  # fmt: skip
-    runs = {name: run for name in chosen if (run := _read(named[name])) is not None}
+    read = {name: _read(named[name]) for name in chosen}
+    runs = {name: replace(run, name=name) for name, run in read.items() if run is not None}
     if not runs:
         st.info("Choose a run to see its scores.")
         return

@@ -92,9 +92,21 @@ def _choices(given: tuple[str, ...], files: tuple[str, ...], kind: str) -> list[
 
 
 def short_names(paths: list[str]) -> dict[str, str]:
-    """Return paths by their last part as their name, or by more of it where that is not enough."""
-    names = [Path(p).name for p in paths]
-    return {p if names.count(n) > 1 else n: p for p, n in zip(paths, names, strict=True)}
+    """Return paths by their last part as their name, or by as many more of them as tell them apart.
+
+    >>> list(short_names(["runs/a/test", "runs/b/test", "other/val"]))
+    ['a/test', 'b/test', 'val']
+    """
+
+    def end(path: str, n: int) -> str:
+        parts = Path(path).parts
+        return "/".join(parts[-n:]) if n < len(parts) else path
+
+    def name(path: str) -> str:
+        ends = (end(path, n) for n in range(1, len(Path(path).parts)))
+        return next((e for e in ends if [end(p, e.count("/") + 1) for p in paths].count(e) == 1), path)
+
+    return {name(path): path for path in paths}
 
 
 def _more(start: LaunchConfig) -> None:
