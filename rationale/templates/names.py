@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from eraser.metrics.table import METRICS
 
@@ -55,6 +55,22 @@ def budget_name(budget: str, asked: Collection[str] = (), unit: str = "word") ->
         "top": f"{value} {unit}s",
     }
     return names.get(kind, budget)
+
+
+def budget_names(budgets: Sequence[str], asked: Collection[str] = (), unit: str = "word") -> dict[str, str]:
+    """Return what rationale lengths are called, each by a name of its own.
+
+    >>> list(budget_names(("ratio=0.1677", "gold"), ("ratio",)).values())
+    ['as many words as annotators mark on average', 'as many words as annotators marked']
+    >>> budget_names(("ratio=0.1677", "ratio=0.25"), ("ratio",))["ratio=0.25"]
+    'as many words as annotators mark on average (25 % of the words)'
+    """
+    names = {b: budget_name(b, asked, unit) for b in budgets}
+    known = list(names.values())
+    return {
+        b: name if known.count(name) == 1 else f"{name} ({budget_name(b, (), unit)})"
+        for b, name in names.items()
+    }
 
 
 def in_words(metric: str, better: str | None = None) -> str:

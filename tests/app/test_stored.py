@@ -72,7 +72,7 @@ def test_origin_is_told(folder, tmp_path):
     origin = origin_of(folder)
     assert origin == Origin("sample test", "a-model", "gold", "ratio=0.2")
     origin = origin_of(tmp_path)
-    assert origin == Origin("?", "?", "?", "?")
+    assert origin == Origin("?", "?", "?", "?", "word")
     write_json(tmp_path / "scores.json", {"run": {"settings": 3, "budgets": None}})
     with pytest.raises(InputError, match='^this run cannot be read: .*"settings" of kind dict, got 3$'):
         origin_of(tmp_path)

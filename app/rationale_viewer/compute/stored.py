@@ -36,12 +36,13 @@ class Stored:
 
 @dataclass(frozen=True)
 class Origin:
-    """How a run came to its rationales: the texts, the model, the class explained, a rationale's size."""
+    """How a run came to its rationales: the texts, the model, the class explained, their size and unit."""
 
     texts: str
     model: str
     target: str
     budget: str
+    unit: str = "word"
 
 
 def stored_methods(folder: Path) -> dict[str, Path]:
@@ -64,7 +65,8 @@ def origin_of(folder: Path) -> Origin:
     known = settings if isinstance(settings, dict) else {}
     budget = next(iter(facts.get("budgets") or []), "?")
     texts = f"{known.get('dataset', '?')} {known.get('split', '')}".strip()
-    return Origin(texts, str(known.get("model", "?")), str(known.get("target", "?")), str(budget))
+    model, target = (str(known.get(n, "?")) for n in ("model", "target"))
+    return Origin(texts, model, target, str(budget), str(known.get("unit", "word")))
 
 
 def read_stored(path: Path, dataset: Dataset) -> Stored:

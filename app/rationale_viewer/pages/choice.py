@@ -134,7 +134,7 @@ def _asked_of_run(
         first = Fault.of(message, folder)
         raise InputError(first, *error.faults) from None
     columns[4].selectbox("Split", [stored.split], disabled=True, help="As the run was made.")
-    of_run = f"as in the run: {budget_name(origin.budget)}"
+    of_run = f"as in the run: {budget_name(origin.budget, (), origin.unit)}"
     budget = columns[2].selectbox(
         "Size of a rationale", (AS_STORED, *BUDGET_SIZES), key="stored-budget", persist_state="session",
         format_func=lambda b: of_run if b == AS_STORED else budget_name(b),

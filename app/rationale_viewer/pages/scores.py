@@ -25,11 +25,11 @@ from rationale.report.plots import new_figure, scatter
 from rationale.report.summary import HEADLINE, headline, of_answers, ranking
 from rationale.report.summary import in_words as in_words_of
 from rationale.report.verdict import details, verdict
-from rationale.templates.names import BETTER, budget_name, in_words, metric_name
+from rationale.templates.names import BETTER, budget_names, in_words, metric_name
 from rationale.templates.palette import INK, shade
 from rationale_viewer.compute import cached
 from rationale_viewer.session.opened import Session, complain, short_names
-from rationale_viewer.session.runs import RunTables, together
+from rationale_viewer.session.runs import RunTables, together, unit_of
 from rationale_viewer.session.state import stamp
 from rationale_viewer.view import charts, html
 from rationale_viewer.view.show import Hover, show_figure
@@ -98,9 +98,9 @@ def scores_page(opened: Session) -> None:
         return
     key = tuple((name, stamp(Path(named[name]))) for name in runs)
     budgets = list(dict.fromkeys(b for r in runs.values() for b in r.budgets))
-    asked = {b for r in runs.values() for b in r.asked}
+    names = budget_names(budgets, {b for r in runs.values() for b in r.asked}, unit_of(runs.values()))
     budget = st.selectbox(
-        "Size of a rationale", budgets, key="at", format_func=lambda b: budget_name(b, asked),
+        "Size of a rationale", budgets, key="at", format_func=names.__getitem__,
         help="Numbers that look at the ranking or the label, not at picked words, are the same under each.",
     )  # fmt: skip
     for name, run in runs.items():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -66,6 +66,12 @@ class RunTables:
         """The budgets as they were asked for: `ratio` without its number."""
         asked = self.facts.get("settings", {}).get("budgets")
         return tuple(map(str, asked)) if isinstance(asked, list) else ()
+
+
+def unit_of(runs: Iterable[RunTables]) -> str:
+    """Return what runs pick: words, or sentences; "unit" where some pick the one and some the other."""
+    units = {str(run.facts.get("settings", {}).get("unit", "word")) for run in runs}
+    return units.pop() if len(units) == 1 else "unit"
 
 
 def read_run(folder: Path) -> RunTables:
