@@ -38,16 +38,24 @@ def _drawn(layers: Layers | None, times: Times | None, cost: tuple[str, float, s
 def _of_text(layers: Layers, times: Times | None) -> list[tuple[str, str, str]]:
     """Return the numbers of the whole text; those of time stay open until they are measured."""
     depth, begin = len(layers.tokens) - 1, layers.tokens[0]
-    fewer = layers.dense_flops[-1] / layers.flops[-1]
+    cost, dense = layers.flops[-1], layers.dense_flops[-1]
     facts = [
         (f"layer {reached(layers)} of {depth}", "reached", f"{layers.tokens[depth]} of {begin} tokens left"),
-        (f"{fewer:.2f}x", "fewer FLOPs than dense", _of(layers.flops[-1], layers.dense_flops[-1])),
+        (*_times(cost, dense, "fewer FLOPs than dense", "FLOPs saved"), _of(cost, dense)),
     ]
     if times is None:
         return [*facts, ("…", "time", "being measured")]
     took, would = times.seconds[-1], times.dense_seconds[-1]
-    speed = f"{would / took:.2f}x" if took < would else "none"
-    return [*facts, (speed, "time saved" if speed == "none" else "faster than dense", _ms(took, would))]
+    return [*facts, (*_times(took, would, "faster than dense", "time saved"), _ms(took, would))]
+
+
+def _times(took: float, would: float, less: str, saved: str) -> tuple[str, str]:
+    """Return how many times less was spent, and what of; nothing is ever saved where it takes as much.
+
+    >>> _times(1.0, 4.0, "faster", "time saved"), _times(4.1, 4.0, "faster", "time saved")
+    (('4.00x', 'faster'), ('none', 'time saved'))
+    """
+    return (f"{would / took:.2f}x", less) if took < would else ("none", saved)
 
 
 def _of_layers(layers: Layers, times: Times | None) -> tuple[list[str], list[list[str]]]:
