@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from io import BytesIO
 
 import numpy as np
 import pandas as pd
@@ -246,3 +247,12 @@ def test_the_plot_shows_the_strongest_of_the_words_that_were_read():
     unread = Explanation(("a",), np.array([np.nan]), "POS", {"POS": 1.0}, "POS", "mine")
     with pytest.raises(InputError, match="^no word of the text was read, so there is none to draw$"):
         Explanations(("a",), ("mine",), ((unread,),)).plot()
+
+
+def test_dollars_in_a_text_or_a_label_are_drawn_as_they_are():
+    words = ("$$", "$5 and $9", r"$\frac$")
+    one = Explanation(words, np.array([1.0, 2.0, 3.0]), "$_$", {"$_$": 1.0}, "$_$", "mine")
+    axes = Explanations((" ".join(words),), ("mine",), ((one,),)).plot()
+    axes.figure.savefig(BytesIO(), format="png")
+    assert [label.get_text() for label in axes.get_yticklabels()] == list(words)
+    assert axes.get_xlabel() == "score for $_$"
