@@ -26,7 +26,7 @@ from rationale.trusting.contract import MIN_EXAMPLES, OPERATORS, Finding, Outcom
 from rationale.trusting.inside import inside_table
 from rationale.trusting.turns import operator_agreement, operator_table
 
-SIGNS: dict[Outcome, tuple[str, str]] = {  # what stands in the card, and its colour
+SIGNS: dict[Outcome, tuple[str, str]] = {  # what stands in the card, in black, and the colour behind it
     "pass": ("✓", "#009E73"),
     "fail": ("✗", "#D55E00"),
     "cannot tell": ("?", "#999999"),
@@ -323,7 +323,8 @@ def card_figure(table: pd.DataFrame) -> Figure:
     for y, row in enumerate(table.to_numpy()):
         for x, outcome in enumerate(row):
             sign, colour = SIGNS[outcome]
-            axes.text(x, y, sign, color=colour, ha="center", va="center", fontsize=13, fontweight="bold")
+            behind = {"boxstyle": "round,pad=0.2", "facecolor": colour, "edgecolor": "none"}
+            axes.text(x, y, sign, color="black", ha="center", va="center", fontweight="bold", bbox=behind)
     axes.set_xlim(-0.5, n_columns - 0.5)
     axes.set_ylim(n_rows - 0.5, -0.5)
     axes.set_xticks(range(n_columns), list(table.columns), rotation=20)

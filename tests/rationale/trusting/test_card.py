@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
+import re
 
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.colors import to_hex
 from scipy.stats import spearmanr
 
 import rationale as suite
 from eraser import InputError
 from eraser.metrics.bootstrap import Estimate, resamples
 from rationale.attribution.methods import METHODS
+from rationale.templates.palette import contrast
 from rationale.trusting import believe as module
-from rationale.trusting.card import Card
+from rationale.trusting.card import SIGNS, Card
 from rationale.trusting.contract import Finding, TestResult
 from tests.helpers.trusted import ORACLE, function, toy
 
@@ -99,6 +102,17 @@ def test_nothing_of_a_user_becomes_markup(card):
     assert "<td>&lt;b&gt;</td>" in page
     assert "a &lt;note&gt;" in page
     assert "| &lt;b> |" in card.to_markdown()
+
+
+def test_outcomes_can_be_read_on_any_paper(card):
+    """Their words have no colour of their own, and each sign's ink passes WCAG 2's contrast of 4.5."""
+    looks = re.findall(r'style="([^"]*)">([^<]+)<', card.to_html())
+    signs = [(look, sign) for look, sign in looks if "color: inherit" not in look]
+    assert {sign for _, sign in signs} <= {sign for sign, _ in SIGNS.values()}
+    assert len(signs) == 2 * len(card.findings)
+    for look, sign in signs:
+        behind, ink = re.search("background: (#.{6}); color: (#.{3});", look).groups()
+        assert contrast(behind, to_hex(ink)) >= 4.5, sign
 
 
 def of_wins(by_text: dict[str, tuple[list[float | None], list[float | None]]]) -> Card:
@@ -232,6 +246,9 @@ def test_the_table_and_the_order_under_each_operator(card):
 @pytest.mark.figures
 def test_the_picture_shows_a_sign_for_each(card):
     (axes,) = card.figure().axes
+    for text in axes.texts:
+        behind = to_hex(text.get_bbox_patch().get_facecolor())
+        assert contrast(to_hex(text.get_color()), behind) >= 4.5, text
     assert [t.get_text() for t in axes.texts] == ["✓", "✗", "?", "✓"]
 
 
