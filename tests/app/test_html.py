@@ -113,15 +113,6 @@ def test_steps_scale_to_the_strongest_and_leave_unread_words_bare():
     assert html.steps(np.array([])) == []
 
 
-def test_ranks_put_the_highest_first_and_skip_unread_words():
-    assert html.ranks(np.array([0.1, 0.5, np.nan, 0.5])) == [3, 1, None, 2]
-
-
-def test_what_is_told_of_a_word():
-    told = html.told_of(np.array([0.5, np.nan]), [("un", "##fit"), ()])
-    assert told == ["score +0.5 · rank 1 of 1 · pieces un | ##fit", "not read: beyond what the model reads"]
-
-
 def test_words_that_are_gone_fade_and_those_taken_out_are_struck():
     body = str(
         html.highlighted(["a", "b", "c"], np.ones(3), [("a",)] * 3, np.array([True, False, True]), {2: "out"})

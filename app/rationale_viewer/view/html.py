@@ -15,6 +15,7 @@ from markupsafe import Markup
 from eraser.types import Floats, Mask
 from eraser.words import tied
 from rationale.templates.palette import STEPS, step_class, variables
+from rationale_viewer.view.told import told_of
 
 CHANGED = {"out": "taken out", "new": "put in another word's place"}
 COMPARED = {"was": "taken out or replaced in the other version", "now": "masked or put in"}  # still coloured
@@ -39,26 +40,6 @@ def steps(scores: Floats) -> list[int]:
         return [0] * len(known)
     sizes = np.ceil(np.abs(known) / strongest * STEPS - 1e-9)
     return [int(s) for s in np.sign(known) * sizes]
-
-
-def ranks(scores: Floats) -> list[int | None]:
-    """Return each word's rank [W], 1 the highest score, ties in the text's order; None where unread."""
-    order = np.argsort(-np.asarray(scores, dtype=np.float64), kind="stable")
-    found: list[int | None] = [None] * len(scores)
-    for rank, i in enumerate(order, start=1):
-        found[i] = None if np.isnan(scores[i]) else rank
-    return found
-
-
-def told_of(scores: Floats, pieces: Sequence[Sequence[str]]) -> list[str]:
-    """Return what is told of each word [W]: score, rank, pieces."""
-    n = int((~np.isnan(scores)).sum())
-    return [
-        "not read: beyond what the model reads"
-        if rank is None
-        else f"score {score:+.3g} · rank {rank} of {n} · pieces {' | '.join(of_word)}"
-        for score, rank, of_word in zip(scores, ranks(scores), pieces, strict=True)
-    ]
 
 
 def highlighted(  # noqa: PLR0913 (what may be shown of a word)
