@@ -145,6 +145,9 @@ def test_scores_without_a_sign_have_a_hue_and_a_legend_of_their_own():
     both = {"attention": np.array([1.0]), "lime": np.array([-1.0])}
     bars = str(html.stacked(["a"], both, unsigned=["attention"]))
     assert re.findall(r'<i class="([^"]*)"', bars) == ["u8", "n8"]
+    assert 'title="a · attention +1 · lime -1"' in bars
+    unread = html.stacked(["a"], both | {"lime": np.array([np.nan])})
+    assert 'title="a · attention +1 · lime no score"' in unread
     legend = str(html.score_legend("POS", unsigned=["attention"]))
     assert re.findall(r"</span> ([^<]+)", legend) == [
         "speaks for POS", "speaks against POS", "the stronger, the more it counts, for or against (attention)"

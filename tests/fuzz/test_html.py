@@ -91,7 +91,7 @@ def test_highlighted(text):
     assert reader.all("bdi") == words
     told = reader.values("title")
     assert all(t.startswith(f"{w} · ") for t, w in zip(told, words, strict=True))
-    ends = ["taken out", *((f"pieces {w} | {w}", "what the model reads") for w in words[1:])]
+    ends = ["taken out", *((f"pieces {w} | {w}", "not read by the model") for w in words[1:])]
     assert all(t.endswith(end) for t, end in zip(told, ends, strict=True))
 
 

@@ -25,6 +25,7 @@ from rationale_viewer.pages.choice import asked, warned
 from rationale_viewer.session.opened import Session
 from rationale_viewer.view import export, html
 from rationale_viewer.view.show import offer
+from rationale_viewer.view.told import scores_of
 from rationale_viewer.view.wording import method_says
 from rationale_viewer.view.words import show_words
 
@@ -121,7 +122,7 @@ def _draw_example(data: Dataset, example: Example, one: ScoredExample, method: s
         "View", VIEWS, default=VIEWS[0], required=True, key="view", persist_state="session",
         label_visibility="collapsed",
     )  # fmt: skip
-    told = [f"score {s:+.3g}" for s in one.scores]
+    told = scores_of(one.scores)
     if view == VIEWS[0]:
         show_words(html.marked(text.words, one.gold, one.selected, told, after), "marked")
     else:

@@ -15,7 +15,7 @@ from markupsafe import Markup
 from eraser.types import Floats, Mask
 from eraser.words import tied
 from rationale.templates.palette import STEPS, step_class, variables
-from rationale_viewer.view.told import told_of
+from rationale_viewer.view.told import number_of, told_of
 
 CHANGED = {"out": "taken out", "new": "put in another word's place"}
 COMPARED = {"was": "taken out or replaced in the other version", "now": "masked or put in"}  # still coloured
@@ -45,7 +45,7 @@ def steps(scores: Floats) -> list[int]:
 def highlighted(  # noqa: PLR0913 (what may be shown of a word)
     words: Sequence[str],
     scores: Floats,
-    pieces: Sequence[Sequence[str]],
+    pieces: Sequence[Sequence[str]] | None,
     kept: Mask | None = None,
     changed: Mapping[int, str] | None = None,
     after: Sequence[str] | None = None,
@@ -56,7 +56,7 @@ def highlighted(  # noqa: PLR0913 (what may be shown of a word)
     Args:
         words: the text's.
         scores: one a word, NaN where unread.
-        pieces: each word's word pieces.
+        pieces: each word's word pieces; None where they are not known.
         kept: words [W] that the model still works on; the others fade.
         changed: words that were taken out ("out") or put in another's place ("new"), whose own scores are
             not these; or, in colour, what only this of two versions has ("was", "now").
@@ -77,8 +77,8 @@ def highlighted(  # noqa: PLR0913 (what may be shown of a word)
 
 
 def scored(words: Sequence[str], scores: Floats, signed: bool) -> Markup:
-    """Return a text, its words coloured by scores that are told to nobody but the eye."""
-    return highlighted(words, scores, [()] * len(words), signed=signed)
+    """Return a text, its words coloured by scores."""
+    return highlighted(words, scores, None, signed=signed)
 
 
 def stacked(
@@ -95,7 +95,7 @@ def stacked(
     shades = [[step_class(s, m not in unsigned) for s in steps(scores)] for m, scores in by_method.items()]
     rows = []
     for i, word in enumerate(words):
-        told = " · ".join(f"{method} {scores[i]:+.3g}" for method, scores in by_method.items())
+        told = " · ".join(f"{method} {number_of(scores[i])}" for method, scores in by_method.items())
         bars = Markup("").join(Markup('<i class="{}"></i>').format(s[i] or "p0") for s in shades)
         faded = "" if kept is None or kept[i] else " gone"
         how = (changed or {}).get(i)

@@ -93,9 +93,7 @@ def _changed(shown: Explained) -> Markup:
         scored = cached.masked(shown.held, changed, edits.out, asked.method, asked.dial, shown.label)
         words = [MASKED if i in edits.out else word for i, word in enumerate(changed.words)]
         marks = dict.fromkeys((*edits.out, *new), "now")
-        return html.highlighted(
-            words, scored.scores, [()] * len(words), None, marks, given.after, scored.signed
-        )
+        return html.highlighted(words, scored.scores, None, None, marks, given.after, scored.signed)
     shorter = shortened(changed, edits.out)
     if not shorter.words:
         return html.note("No word is left.")
