@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal, get_args
-from unicodedata import category
+from unicodedata import bidirectional, category
 
 from eraser.errors import Fault, InputError, short_repr
 
@@ -105,6 +105,16 @@ def is_unspaced(text: str) -> bool:
         return False
     words = sum(bool(regex.search(_UNSPACED, word, regex.V1)) for word in text.split())
     return words < 3 or unspaced / words >= SPACED_BELOW
+
+
+def direction(words: Iterable[str]) -> Literal["ltr", "rtl"]:
+    """Return which way a text runs: by its first letter, as browsers tell it.
+
+    >>> direction(["12", "שלום", "film"]), direction(["film", "שלום"]), direction(["…"])
+    ('rtl', 'ltr', 'ltr')
+    """
+    strong = (way for word in words for char in word if (way := bidirectional(char)) in ("L", "R", "AL"))
+    return "ltr" if next(strong, "L") == "L" else "rtl"
 
 
 def cutter_for(

@@ -14,7 +14,7 @@ NASTY = (
     "👩\u200d💻", "\u202eevil", "a\u200db", "${x}", "{0}", "{}", "%s", "</style>", "javascript:alert(1)",
 )  # fmt: skip
 TAGS = {"div", "span", "bdi", "i", "b", "table", "tr", "th", "td", "p", "small", "style"}
-ATTRIBUTES = {"class", "data-i", "title", "style", "scope", "aria-label", "role"}
+ATTRIBUTES = {"class", "data-i", "title", "style", "scope", "aria-label", "role", "dir"}
 
 
 class Reader(HTMLParser):
@@ -179,3 +179,26 @@ def test_no_line_ends_before_a_sign_that_closes():
     )
     runs = re.findall(r'<span class="tied">(.*?</span>)</span>', drawn)
     assert [re.findall("<bdi>(.*?)</bdi>", run) for run in runs] == [["(", "dull", ")", ","]]
+
+
+@pytest.mark.parametrize(
+    ("words", "way"),
+    [
+        (("שלום", "film", "!"), "rtl"),
+        (("3", "…", "مرحبا"), "rtl"),
+        (("film", "שלום"), "ltr"),
+        (("3", "!"), "ltr"),
+    ],
+)
+def test_words_stand_in_the_direction_of_their_text(words, way):
+    """Words are boxes: where those run left to right the first stands at the left, whatever its script."""
+    n = len(words)
+    marks = np.ones(n, bool), np.zeros(n, bool)
+    for body in (
+        html.highlighted(words, scores(n), None),
+        html.highlighted(words, scores(n), None, after=[" "] * n),
+        html.stacked(words, {"lime": scores(n)}),
+        html.marked(words, *marks),
+    ):
+        assert re.findall('<div class="text[^"]*" dir="(...)">', body) == [way]
+    assert '<p class="text" dir="auto">' in html.plain(" ".join(words))

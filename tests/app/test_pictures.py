@@ -33,6 +33,19 @@ def test_every_word_is_on_the_card_in_its_colour_and_inside_it():
         assert item.y < layout.height
 
 
+def test_a_text_that_runs_from_right_to_left_begins_at_the_right():
+    words = ("שלום", "לכם", "film")
+    plain = [laid_out(Card("POS", "m", w, [8, 0, 0], speaks="POS")).items for w in (words, words[::-1])]
+    (first, second, third), begin = (
+        [next(i for i in items if isinstance(i, Label) and i.text == w) for w in words] for items in plain
+    )
+    assert first.x + first.width == pytest.approx(card.WIDTH - card.MARGIN)
+    assert first.x > second.x + second.width > second.x > third.x + third.width
+    assert begin[2].x == card.MARGIN  # by its first word this one runs from left to right
+    box = next(i for i in plain[0] if isinstance(i, Box))
+    assert (box.x, box.width) == pytest.approx((first.x - card.PAD / 2, first.width + card.PAD))
+
+
 def test_words_beyond_the_last_line_are_counted():
     layout = laid_out(Card("POS", "m", ["word"] * 2000, [1] * 2000))
     shown = [i.text for i in layout.items if isinstance(i, Label)]

@@ -63,6 +63,6 @@ def test_what_is_printed_is_the_answer_and_the_first_words():
 
 def test_a_page_shows_the_text_with_its_own_gaps(classifier):
     page = explain(classifier, "慢，好看\nfilm, dull", "random", words="characters")._repr_html_()
-    flat = "".join(page.split("<div>")[1].split("\n"))
+    flat = "".join(page.split('<div dir="auto">')[1].split("\n"))
     shown = "".join(part.split(">", 1)[-1] for part in flat.replace("</span>", "").split("<span"))
     assert "慢，好看<br>film, dull" in shown

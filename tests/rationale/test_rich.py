@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import re
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from rationale.explanation import Explanation, explain
+from rationale.front.notable import ShownExamples
 from rationale.report.several.compare import compared
 from tests.helpers.made_runs import run_folder
 
@@ -72,3 +75,17 @@ def test_a_comparison_shows_both_values_and_their_difference(tmp_path, monkeypat
     assert "a&lt;b" in html
     assert "a<b" not in html
     assert "| token_f1 ↑ | gold | attention |" in repr(found)
+
+
+def example(words, label="POS", predicted="NEG"):
+    """A notable example whose words annotators and a method picked."""
+    item = SimpleNamespace(example=SimpleNamespace(id="e1"), truth=SimpleNamespace(label=label))
+    rows = [("lime", None, [(word, "hit") for word in words])]
+    one = {"item": item, "number": None, "predicted": predicted, "rows": rows}
+    return ShownExamples("Wrong", "number", "gold", [one])._repr_html_()
+
+
+@pytest.mark.parametrize("page", [explanation(("שלום", "film"), [2.0, 0.0])._repr_html_(), example(["שלום"])])
+def test_a_text_stands_in_its_own_direction(page):
+    """A browser takes the direction from the first letter of what is `auto`: the text, nothing before it."""
+    assert re.search(r'<div dir="auto">\s*<span[^>]*>שלום</span>', page)

@@ -13,7 +13,7 @@ import numpy as np
 from markupsafe import Markup
 
 from eraser.types import Floats, Mask
-from eraser.words import tied
+from eraser.words import direction, tied
 from rationale.templates.palette import STEPS, step_class, variables
 from rationale_viewer.view.told import number_of, told_of
 
@@ -100,7 +100,9 @@ def stacked(
         faded = "" if kept is None or kept[i] else " gone"
         how = (changed or {}).get(i)
         rows.append(_word(WordMarkup(word, "stack" + (f" {how}" if how else faded), told), i, bars))
-    return Markup('<div class="text stacks">{}</div>').format(Markup(" ").join(rows))
+    return Markup('<div class="text stacks" dir="{}">{}</div>').format(
+        direction(words), Markup(" ").join(rows)
+    )
 
 
 def stack_legend(methods: Sequence[str]) -> Markup:
@@ -239,7 +241,7 @@ def sentences(of: str, said: Iterable[str]) -> Markup:
 
 def plain(text: str) -> Markup:
     """Return a text as it is."""
-    return Markup('<p class="text">{}</p>').format(text)
+    return Markup('<p class="text" dir="auto">{}</p>').format(text)
 
 
 def picture(data: str, says: str) -> Markup:
@@ -281,19 +283,21 @@ def page(title: str, body: Markup, more_style: str = "") -> Markup:
 
 
 def _text(shown: Sequence[WordMarkup], after: Sequence[str] | None = None) -> Markup:
-    """Return the words of a text, each of which can be pointed at and told of."""
-    each = [_word(one, i) for i, one in enumerate(shown)]
+    """Return the words of a text, each of which can be pointed at and told of.
+
+    Each is a box of its own, so that only the direction of the whole says where the first one stands.
+    """
+    each, way = [_word(one, i) for i, one in enumerate(shown)], direction(one.text for one in shown)
     if after is None:
-        return Markup('<div class="text">{}</div>').format(Markup(" ").join(each))
+        return Markup('<div class="text" dir="{}">{}</div>').format(way, Markup(" ").join(each))
     runs: list[tuple[list[Markup], str]] = []  # words between which no line ends, what stands after them
     for word, gap, to_last in zip(each, after, tied([one.text for one in shown], after), strict=True):
         if to_last:
             runs[-1] = ([*runs[-1][0], word], gap)
         else:
             runs.append(([word], gap))
-    return Markup('<div class="text close">{}</div>').format(
-        Markup("").join(_run(run) + _gap(gap) for run, gap in runs)
-    )
+    lines = Markup("").join(_run(run) + _gap(gap) for run, gap in runs)
+    return Markup('<div class="text close" dir="{}">{}</div>').format(way, lines)
 
 
 def _run(words: Sequence[Markup]) -> Markup:

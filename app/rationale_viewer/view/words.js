@@ -22,7 +22,8 @@ function listen(state) {
   text.addEventListener('focusin', tell);
   text.addEventListener('click', (event) => { const w = word(event); if (w) { hold(state, w); pick(w); } });
   text.addEventListener('keydown', (event) => {
-    const w = word(event), step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
+    const w = word(event), right = getComputedStyle(text).direction === 'rtl' ? -1 : 1;
+    const step = { ArrowRight: right, ArrowDown: 1, ArrowLeft: -right, ArrowUp: -1 }[event.key];
     if (!w || (!step && event.key !== 'Enter' && event.key !== ' ')) return;
     event.preventDefault();
     if (!step) { pick(w); return; }

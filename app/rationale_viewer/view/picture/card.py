@@ -7,7 +7,7 @@ signs that the font lacks are boxes in the PNG.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from io import BytesIO
 from pathlib import Path
@@ -17,6 +17,7 @@ from markupsafe import Markup
 from PIL import Image, ImageDraw, ImageFont
 
 from eraser.types import Mask
+from eraser.words import direction
 from rationale.templates.palette import BAR, GONE, INK, PAPER, STEPS, shade
 from rationale_viewer.view.html import USED
 
@@ -97,9 +98,7 @@ def laid_out(card: Card) -> Layout:
     top = MARGIN + HEAD / 2
     items: list[Box | Label] = [Label(MARGIN, top, _fitting(card.answer, HEAD, True), HEAD, INK.light, True)]
     items.append(Label(MARGIN, top + 52, _fitting(card.by, SMALL), SMALL, GONE.light))
-    words = sorted(
-        _placed(card, top + 120), key=lambda item: isinstance(item, Label)
-    )  # no box hides a letter
+    words = sorted(_worded(card, top + 120), key=lambda item: isinstance(item, Label))  # boxes hide no letter
     items += words
     bottom = max((item.y for item in words if isinstance(item, Label)), default=top + 120)
     height = max(LEAST, round(bottom + 130))
@@ -114,6 +113,13 @@ def _fitting(text: str, size: int, bold: bool = False) -> str:
     while _width(text, size, bold) > room:
         text = text[: -max(2, len(text) // 20)].rstrip() + "…"
     return text
+
+
+def _worded(card: Card, top: float) -> Iterator[Box | Label]:
+    """Yield the words, from the right to the left where the text runs so."""
+    turned = direction(card.words) == "rtl"
+    for item in _placed(card, top):
+        yield replace(item, x=WIDTH - item.x - item.width) if turned else item
 
 
 def _placed(card: Card, top: float) -> Iterator[Box | Label]:
