@@ -6,11 +6,16 @@ import re
 import shutil
 
 import pytest
+from rationale_viewer.pages.explain.given import OWN
+from rationale_viewer.session.opened import may_hurt
 from rationale_viewer.session.start import VARIABLE, LaunchConfig
 from rationale_viewer.session.state import held
 from streamlit.testing.v1 import AppTest
 
+from eraser import Dataset, Document, Example, Span
+from eraser.types import Evidence
 from tests.helpers.app.pages import SCRIPT, checked, keyed, markup
+from tests.helpers.eraser.posts import make, post
 
 
 @pytest.fixture
@@ -65,3 +70,29 @@ def test_a_folder_without_what_it_was_given_for_is_told(started, folders, tmp_pa
     (tmp_path / "empty" / "speeds.csv").write_text("")
     at = started(models=(str(folders),), runs=(str(tmp_path),))
     assert not at.main.warning
+
+
+def test_hateful_examples_are_offered_on_the_page_explain_once_the_reader_agrees(started, folders, tmp_path):
+    data = make(tmp_path / "posts", {"p1": post(("normal",) * 3)}, {"test": ["p1"]})
+    at = started(models=(str(folders),), dataset="hatexplain", data=str(data))
+    assert "Content warning" in at.main.warning[0].value
+    assert keyed(at.selectbox, "taken").options == [OWN]
+    assert keyed(at.text_area, "text").value == ""
+    checked(keyed(at.checkbox, "warned").check().run())
+    assert len(keyed(at.selectbox, "taken").options) == 2
+
+
+def set_of(label, annotators=2, tags=(), name="own"):
+    """A data set of one text that several people marked."""
+    marks = frozenset({Evidence("d", Span(0, 1))})
+    example = Example("d", ("d",), label, None, frozenset({marks}), (marks,) * annotators, frozenset(tags))
+    document = Document("d", (("warm", "film"),))
+    return Dataset(name, {"d": document}, {"test": (example,)})
+
+
+def test_what_may_hurt_is_told_by_label_tags_or_name_and_not_by_how_many_marked_it():
+    assert not may_hurt(set_of("POS", annotators=3))
+    assert may_hurt(set_of("offensive", annotators=1))
+    assert may_hurt(set_of("joy|hatespeech"))
+    assert may_hurt(set_of("POS", tags=["Women"]))
+    assert may_hurt(set_of("POS", name="my HateXplain"))

@@ -297,16 +297,6 @@ def test_hateful_posts_wait_for_consent(monkeypatch, folders, tmp_path):
     assert keyed(at.selectbox, "example").options == ["p1"]
 
 
-def test_hateful_examples_are_not_offered_before_consent(monkeypatch, folders, tmp_path):
-    data = make(tmp_path / "posts", {"p1": post(("normal",) * 3)}, {"test": ["p1"]})
-    monkeypatch.setenv(VARIABLE, LaunchConfig((str(folders),), "hatexplain", str(data)).as_json())
-    at = AppTest.from_file(SCRIPT, default_timeout=60)
-    at.query_params["example"] = "p1"
-    checked(at.run())
-    assert keyed(at.selectbox, "taken").options == [OWN]
-    assert keyed(at.text_area, "text").value == ""
-
-
 def test_scores_without_runs_say_how_to_make_one(open_app):
     at = open_app("Scores")
     assert "rationale evaluate --dataset sample" in at.info[0].value

@@ -21,8 +21,8 @@ from rationale_viewer.compute.agreement import (
     annotator_masks,
     pairwise_f1,
 )
-from rationale_viewer.pages.choice import asked, warned
-from rationale_viewer.session.opened import Session
+from rationale_viewer.pages.choice import asked
+from rationale_viewer.session.opened import Session, warned
 from rationale_viewer.view import export, html
 from rationale_viewer.view.show import offer
 from rationale_viewer.view.told import scores_of

@@ -10,7 +10,7 @@ from pathlib import Path
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from eraser import Dataset, Example, Fault, InputError
+from eraser import Example, Fault, InputError
 from rationale.heads import HEADS
 from rationale.settings import OF_KIND, targets_of
 from rationale.templates.names import budget_name
@@ -26,7 +26,7 @@ from rationale_viewer.compute.agreement import (
 from rationale_viewer.compute.explain import GOLD, PREDICTED
 from rationale_viewer.compute.speed import spread
 from rationale_viewer.compute.stored import origin_of, stored_methods
-from rationale_viewer.session.opened import Session, may_hurt, short_names
+from rationale_viewer.session.opened import Session, short_names
 from rationale_viewer.session.state import stamp
 from rationale_viewer.view.show import say_left_out
 from rationale_viewer.view.wording import method_name
@@ -54,17 +54,6 @@ class RationaleChoice:
     def explained(self) -> str:
         """The class that the scores speak for, in words."""
         return _class(self.target)
-
-
-def warned(data: Dataset) -> bool:
-    """Return whether the reader has agreed to see what may hurt."""
-    if not may_hurt(data):
-        return True
-    st.warning(
-        "**Content warning.** These posts hold slurs, hate and violence, as people wrote them. "
-        "They are shown word for word.", icon=":material/warning:",
-    )  # fmt: skip
-    return st.checkbox("Show the posts", key="warned", persist_state="session")
 
 
 def asked(opened: Session, more_says: str) -> tuple[RationaleChoice, DeltaGenerator]:

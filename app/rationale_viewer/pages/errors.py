@@ -13,8 +13,8 @@ from rationale.attribution import METHODS
 from rationale_viewer.compute.agreement import ScoredExample
 from rationale_viewer.compute.errors import deciding, deciding_words, surest_first
 from rationale_viewer.compute.explain import PREDICTED
-from rationale_viewer.pages.choice import RationaleChoice, asked, warned
-from rationale_viewer.session.opened import Session
+from rationale_viewer.pages.choice import RationaleChoice, asked
+from rationale_viewer.session.opened import Session, warned
 from rationale_viewer.view import html
 from rationale_viewer.view.wording import method_says
 

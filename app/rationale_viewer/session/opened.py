@@ -8,6 +8,8 @@ from pathlib import Path
 import streamlit as st
 
 from eraser import Dataset, Fault, InputError
+from eraser.data.hatexplain import TOXIC
+from eraser.labels import split_labels
 from rationale_viewer.session.runs import CURVES
 from rationale_viewer.session.start import DEEP, MODEL_FILES, RUN_FILE, LaunchConfig, folders_with
 from rationale_viewer.session.state import LoadedData, LoadedModel, dataset, fetched, held, labelled, shipped
@@ -28,9 +30,21 @@ class Session:
 
 
 def may_hurt(data: Dataset) -> bool:
-    """Return whether a data set holds hateful posts: several people marked them, or its name says so."""
-    several = any(len(e.annotators) > 1 for examples in data.splits.values() for e in examples)
-    return several or HATEFUL in data.name.casefold()
+    """Return whether a data set holds hateful posts: its labels, its name or its tags say so."""
+    labels = {x for label in data.labels for x in split_labels(label)}
+    about = any(e.tags for examples in data.splits.values() for e in examples)
+    return about or bool(labels & TOXIC) or HATEFUL in data.name.casefold()
+
+
+def warned(data: Dataset) -> bool:
+    """Return whether the reader has agreed to see what may hurt."""
+    if not may_hurt(data):
+        return True
+    st.warning(
+        "**Content warning.** These posts hold slurs, hate and violence, as people wrote them. "
+        "They are shown word for word.", icon=":material/warning:",
+    )  # fmt: skip
+    return st.checkbox("Show the posts", key="warned", persist_state="session")
 
 
 def complain(error: InputError, what: str) -> None:

@@ -14,7 +14,7 @@ from rationale_viewer.compute import cached
 from rationale_viewer.compute.explain import Given
 from rationale_viewer.compute.opening import MEANS, Chip, chips_for, short_note, titled
 from rationale_viewer.session.address import pack, put, unpack
-from rationale_viewer.session.opened import SHIPPED_NAME, Session, complain, may_hurt
+from rationale_viewer.session.opened import SHIPPED_NAME, Session, complain, warned
 from rationale_viewer.session.state import LoadedData
 from rationale_viewer.view import html
 
@@ -80,9 +80,8 @@ def text_in_hand(opened: Session, cut: DeltaGenerator) -> InHand:
 
 
 def _examples(data: Dataset) -> dict[str, Example]:
-    """Return the examples by id; none of a set that may hurt before the reader has agreed."""
-    agreed = not may_hurt(data) or st.session_state.get("warned", False)
-    return {e.id: e for examples in data.splits.values() for e in examples} if agreed else {}
+    """Return the examples by id; of a set that may hurt none before the reader has agreed, which is asked."""
+    return {e.id: e for examples in data.splits.values() for e in examples} if warned(data) else {}
 
 
 def _open_on_something(opened: Session, by_id: dict[str, Example], chips: dict[str, Chip]) -> None:
@@ -148,7 +147,6 @@ def _example_box(held: LoadedData, by_id: dict[str, Example]) -> str:
     return st.selectbox(
         "Examples", list(names), key="taken", on_change=take, format_func=names.__getitem__,
         persist_state="session", placeholder=OWN,
-        help=None if by_id else "See the content warning on the page Annotators first.",
     )  # fmt: skip
 
 
