@@ -160,7 +160,7 @@ class Explanations:
         table = pd.DataFrame({one.method: [one.scores[i] for i in order] for one in self.found[text]})
         table.index = pd.Index([first.words[i] for i in order])
         table.iloc[::-1].plot.barh(ax=axes)
-        axes.set_xlabel(f"score for {first.target}", parse_math=False)
+        axes.set_xlabel(f"score for {first.target or 'the class explained'}", parse_math=False)
         for label in axes.get_yticklabels():
             label.set_parse_math(False)  # a dollar in a text begins no formula
         return axes

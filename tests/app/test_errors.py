@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import re
+from contextlib import nullcontext
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from rationale_viewer.compute.agreement import ScoredExample, pairwise_f1
 from rationale_viewer.compute.errors import deciding, deciding_words, surest_first
+from rationale_viewer.compute.explain import PREDICTED
+from rationale_viewer.pages import errors
+from rationale_viewer.pages.choice import RationaleChoice
 from rationale_viewer.pages.errors import AT_ONCE, says_first
 
 from tests.helpers.app.pages import markup
@@ -88,3 +93,14 @@ def test_of_another_class_than_the_predicted_one_no_word_is_said_to_decide(open_
     title = at.main.expander[-1].label.replace("\\", "")
     assert f", highest for {explained}: “" in title
     assert not re.search("decides|decided by", markup(at) + title)
+
+
+def test_an_answer_of_no_labels_is_named(monkeypatch):
+    """Annotators gave none of several labels, and the model said one."""
+    none = replace(one("a", [0.9, 0.1, 0.0], False, 0.6), label="", predicted="joy", kind="labels")
+    titles = []
+    monkeypatch.setattr(errors.st, "expander", lambda title, **_: titles.append(title) or nullcontext())
+    monkeypatch.setattr(errors.st, "html", lambda _: None)
+    choice = RationaleChoice("lime", PREDICTED, (), list, "", "")
+    errors._drawn([none], {"a": WORDS}, choice)
+    assert "annotators say no label, the model joy" in titles[0]

@@ -89,3 +89,19 @@ def example(words, label="POS", predicted="NEG"):
 def test_a_text_stands_in_its_own_direction(page):
     """A browser takes the direction from the first letter of what is `auto`: the text, nothing before it."""
     assert re.search(r'<div dir="auto">\s*<span[^>]*>שלום</span>', page)
+
+
+def test_a_text_without_labels_has_no_blank_where_they_would_stand():
+    assert "annotators: no label, model: no label" in example(["film"], "", "")
+    assert "annotators: POS, model: NEG" in example(["film"])
+
+
+def test_an_explanation_that_names_no_class_says_none():
+    """As other tools give them: neither an answer nor the class explained is known."""
+    one = Explanation(("fine", "dull"), np.array([2.0, -1.0]), "", {}, "", "mine")
+    page = one._repr_html_()
+    assert ">for the class explained</span>" in page
+    assert "no label" not in page
+    assert re.search(r'<div style="font-size:.85em">\s*mine\s*·', page)
+    of_several = replace(one, kind="labels", probs={"joy": 0.1}, target="joy")._repr_html_()
+    assert "<b>no label</b> · P(joy) 0.100" in of_several

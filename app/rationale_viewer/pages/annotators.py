@@ -38,6 +38,7 @@ NO_MARKS: dict[Kind, str] = {
     "class": "no human rationale", "value": "no human rationale",
     "labels": "no human rationale for this label",
 }  # fmt: skip
+NO_LABEL = "no label"
 VIEWS = ("together", "side by side")
 
 
@@ -191,7 +192,8 @@ def _exports(
 
     text = data.text(by_id[one.id])
     words, after = text.words, _after(text)
-    title = f"{data.name} {one.id}, {method}: {one.predicted}, annotators say {one.label}"
+    said, label = one.predicted or NO_LABEL, one.label or NO_LABEL
+    title = f"{data.name} {one.id}, {method}: {said}, annotators say {label}"
     colours = [export.mark_colour(kind) for kind in html.mark_kinds(one.gold, one.selected)]
     body = html.marked(words, one.gold, one.selected, after=after)
     files: dict[str, tuple[Callable[[], str | bytes], str]] = {

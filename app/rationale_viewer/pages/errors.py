@@ -18,7 +18,7 @@ from rationale_viewer.session.opened import Session, warned
 from rationale_viewer.view import html
 from rationale_viewer.view.wording import method_says
 
-ANY = "any word"
+ANY, NO_LABEL = "any word", "no label"
 AT_ONCE, OPEN = 25, 3  # errors drawn, and unfolded; more are counted and can be filtered
 
 
@@ -97,7 +97,7 @@ def _drawn(
     for place, one in enumerate(islice(shown, AT_ONCE)):
         word = deciding(one, words[one.id])
         by = f", {leads} “{word}”" if word is not None else ""
-        said = f"annotators say {one.label}, the model {one.predicted}"
+        said = f"annotators say {one.label or NO_LABEL}, the model {one.predicted or NO_LABEL}"
         title = f"{one.id} · {max(one.probs.values()):.3f}: {said}{by}"
         with st.expander(_plain(title), expanded=place < OPEN):
             st.html(html.scored(words[one.id], one.scores, signed))
