@@ -147,6 +147,7 @@ def test_files_hold_the_text_as_the_reader_changed_it(open_app, monkeypatch):
     before = re.search("<h1>.*: (.*)</h1>", made["HTML"][0]()).group(1)
     out = next(m for m in at.multiselect if m.key.startswith("out-"))
     checked(out.set_value([1]).run())
+    assert {"JSONL, text unchanged"} == {kind for kind in made if "JSONL" in kind} - {"JSONL"}
     page, picture, latex = (made[kind][0]() for kind in ("HTML", "SVG", "LaTeX"))
     assert '<span class="w out" data-i="1" title="warm · taken out">' in page
     assert f"with 1 word deleted; before: {before}</h1>" in page

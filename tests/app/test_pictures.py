@@ -53,6 +53,24 @@ def test_words_beyond_the_last_line_are_counted():
     assert rest == f"… and {2000 - shown.count('word')} more words"
 
 
+def test_one_word_beyond_the_last_line_is_one_word():
+    fitting = texts(["word"] * 2000).count("word")
+    assert texts(["word"] * (fitting + 1)).count("… and 1 more word") == 1
+
+
+def texts(words):
+    return [i.text for i in laid_out(Card("POS", "m", words, [1] * len(words))).items if isinstance(i, Label)]
+
+
+@pytest.mark.parametrize("speaks", ["POS", "a label of many words that leaves the foot no room"])
+def test_the_foot_never_stands_on_the_legend(speaks):
+    items = laid_out(Card("POS", "m", ["word"] * 2000, [1] * 2000, speaks=speaks, foot="layer 3 of 6")).items
+    foot = next(i for i in items if isinstance(i, Label) and i.text == "layer 3 of 6")
+    others = [i for i in items if isinstance(i, Label) and i is not foot and abs(i.y - foot.y) < card.SMALL]
+    assert all(i.x + i.width <= foot.x for i in others)
+    assert len(others) == (2 if speaks == "POS" else 0)
+
+
 def test_words_that_a_layer_dropped_are_pale():
     layout = laid_out(Card("POS", "m", ("a", "b"), [8, 8], kept=np.array([True, False])))
     words = {i.text: i.colour for i in layout.items if isinstance(i, Label)}

@@ -175,7 +175,10 @@ def _table(runs: Sequence[RunTables], budget: str) -> None:
     better = rows.better.iloc[0] if len(rows) and isinstance(rows.better.iloc[0], str) else ""
     says = f"{METRICS[metric].unit if metric in METRICS else 'ms per example (median)'}"
     says += f", {better} is better" if better else ""
-    says += "; low and high: 95 % interval; methods that share a rank (1=) may differ at random."
+    says += "; low and high: 95 % interval"
+    says += (
+        "; between methods that share a rank (1=) the difference may be chance." if "rank" in rows else "."
+    )
     st.html(html.note(f"{says} Click a column to sort."))
     st.container(key="sideways-metric").dataframe(
         rows[shown],

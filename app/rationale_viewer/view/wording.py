@@ -23,7 +23,7 @@ TITLES = {
 FREE, ONE_BACK, MANY, UNKNOWN = "free", "one backward pass", "many passes", "not known"
 COSTS = {
     FREE: "read off the pass that gives the answer, or known without any",
-    ONE_BACK: "the answer's gradient: about as long again as the answer, twice over",
+    ONE_BACK: "the answer's gradient: about twice the time of the answer itself, on top of it",
     MANY: "the model reads tens to hundreds of changed texts: seconds",
     UNKNOWN: "not a method of this project",
 }

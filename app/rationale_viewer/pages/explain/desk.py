@@ -175,5 +175,5 @@ def _say_flip(found: Flip | None, reading: ModelReading, edits: Edits) -> None:
         st.html(html.note(f"No words were found whose removal changes {reading.label}."))
     elif edits.out == found.words and not edits.new:
         words, n = ", ".join(reading.words[i] for i in found.words), len(found.words)
-        least = "no fewer do" if found.surely else "fewer may do, but none were found"
-        st.html(html.note(f"Without {n} word{'s' * (n > 1)} ({words}) the answer is {found.label}: {least}."))
+        least = "no smaller set of words does that" if found.surely else "fewer may do, but none were found"
+        st.html(html.note(f"Without {n} word{'s' * (n > 1)} ({words}) the answer is {found.label}; {least}."))

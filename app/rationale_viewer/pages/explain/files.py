@@ -19,6 +19,7 @@ from rationale_viewer.view.copy_link import copy_link
 from rationale_viewer.view.picture import animation, card
 from rationale_viewer.view.show import offer
 
+LINE, UNCHANGED = "JSONL", "JSONL, text unchanged"  # the official line has no place for what a reader changed
 SHARE = 0.2  # of the words, as a rationale of a method that only ranks
 
 
@@ -65,7 +66,7 @@ def _files(
     files: dict[str, tuple[Callable[[], str | bytes], str]] = {
         "HTML": (lambda: export.as_html(title, legend, body(now)), "html"),
         "LaTeX": (latex, "tex"),
-        "JSONL": (line, "jsonl"),
+        LINE: (line, "jsonl"),
         "PNG": (lambda: card.as_png(one), "png"),
         "SVG": (lambda: card.as_svg(one), "svg"),
     }
@@ -76,8 +77,8 @@ def _files(
             "Layers, HTML": (lambda: animation.as_html(title, body(None), legend, kept), "layers.html"),
         }
     if reading.kind != "class":  # the official format knows one label a text
-        del files["JSONL"]
-    return files
+        del files[LINE]
+    return {UNCHANGED if marks and name == LINE else name: file for name, file in files.items()}
 
 
 def told(kind: Kind, answers: Mapping[str, float]) -> str:

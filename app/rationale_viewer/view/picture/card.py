@@ -25,6 +25,7 @@ WIDTH, LEAST = 1200, 630  # pixels: what chats show uncut
 MARGIN, LINE, SIZE, PAD, EDGE = 56, 46, 26, 6, 2
 LINES = 14  # of the text; what does not fit is counted
 HEAD, SMALL = 46, 20  # sizes of letters
+FOOT = 34  # of the line above the legend
 FONTS = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
 FACES = {False: "DejaVuSans.ttf", True: "DejaVuSans-Bold.ttf"}
 
@@ -131,7 +132,9 @@ def _placed(card: Card, top: float) -> Iterator[Box | Label]:
         if x > MARGIN and x + width > WIDTH - MARGIN:
             x, row = float(MARGIN), row + 1
         if row == LINES:
-            yield Label(MARGIN, top + row * LINE, f"… and {n - i} more words", SMALL, GONE.light)
+            yield Label(
+                MARGIN, top + row * LINE, f"… and {n - i} more word{'s' * (n - i > 1)}", SMALL, GONE.light
+            )
             return
         yield from _word(card, i, word, x, top + row * LINE, width)
         x += width + (PAD + 6 if any(map(str.isspace, gap)) else 1)
@@ -153,7 +156,7 @@ def _word(card: Card, i: int, word: str, x: float, y: float, width: float) -> It
 
 
 def _legend(card: Card, y: float) -> Iterator[Box | Label]:
-    """Yield the ramps with what they mean, and the foot at the right."""
+    """Yield the ramps with what they mean, and the foot at the right: above them where they leave no room."""
     x = float(MARGIN)
     ramps = [(1, USED if card.speaks is None else f"speaks for {card.speaks}")]
     if card.speaks is not None:
@@ -166,8 +169,8 @@ def _legend(card: Card, y: float) -> Iterator[Box | Label]:
         yield label
         x += 12 + label.width + 36
     if card.foot:
-        width = _width(card.foot, SMALL)
-        yield Label(WIDTH - MARGIN - width, y, card.foot, SMALL, GONE.light)
+        left = WIDTH - MARGIN - _width(card.foot, SMALL)
+        yield Label(left, y if x <= left else y - FOOT, card.foot, SMALL, GONE.light)
 
 
 def drawn(card: Card) -> Image.Image:
