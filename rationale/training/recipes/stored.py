@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -46,7 +46,7 @@ class StoredStage(Stage):
         weight_decay: float,
     ) -> None:
         self.model = run.model_as(DactForSequenceClassification)
-        self.modules = [m for m in modules if isinstance(m, Standardised)]
+        self.modules = [cast(Standardised, m) for m in modules]
         self.model.requires_grad_(False)
         modules.requires_grad_(True)
         total, step = max(1, run.steps * epochs), run.settings.step
