@@ -69,6 +69,7 @@ def trust(  # noqa: PLR0913 (a setting each)
     classifier, read = loaded(model, labels, how)
     explained = None if dense is None else loaded(dense, labels, how)[0]
     others = {name: loaded(other, labels, how)[0] for name, other in (models or {}).items()}
+    places = tuple(map(name_of, (models or {}).values()))
     data = dataset if isinstance(dataset, Dataset) else named_dataset(dataset, split)
     given = {"split": split, **read, **settings, "dataset": data.name, "model": name_of(model)}
     given |= {"dense": None if dense is None else name_of(dense)}
@@ -78,4 +79,5 @@ def trust(  # noqa: PLR0913 (a setting each)
     choices = choose(evaluate, classifier, explained, methods, budgets, explain, imports)
     with TemporaryDirectory(prefix="rationale-") as scratch:
         folder = Path(scratch) / "trust" if out is None else Path(out)
-        return believe(classifier, data, choices, asked, names, folder, explained, others, overwrite, imports)
+        more = (explained, others, overwrite, imports, places)
+        return believe(classifier, data, choices, asked, names, folder, *more)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -49,8 +49,11 @@ def believe(  # noqa: PLR0913 (what a card is made of)
     models: Mapping[str, TextClassifier] | None = None,
     overwrite: bool = False,
     imports: Imports = NO_IMPORTS,
+    places: Iterable[str] = (),
 ) -> Card:
     """Run the tests and write the card; what is in `folder` already is not computed again.
+
+    `places` are the folders of `models`, which are never written to.
 
     Raises:
         InputError: something does not fit, a fault each; nothing is written then.
@@ -58,7 +61,7 @@ def believe(  # noqa: PLR0913 (what a card is made of)
     trust.check()
     settings, others, begin = with_baselines(choices).settings, models or {}, time.process_time()
     of = _made_of(classifier, dataset, settings, trust, names, others)
-    reads = (settings.model, dataset.source)
+    reads = (settings.model, settings.dense, dataset.source, *places)
     claim(folder, "trust", of, reads, (), overwrite)  # parts stay: their names say what they hold
     planned = plan(classifier, dataset, settings, folder / SCORES, explained, True, imports)
     subject = subject_of(planned, trust, folder / PARTS, others)

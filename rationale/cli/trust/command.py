@@ -90,7 +90,8 @@ def trust_command(  # noqa: PLR0913 (one option each)
     folder = out or Path("runs") / f"trust-{loaded.name}-{asked.split}"
     for line in choices.left_out:
         say(line, err=True)
-    card = believe(classifier, loaded, choices, trust, names, folder, explained, others, overwrite, imports)
+    more = (explained, others, overwrite, imports, tuple(others))
+    card = believe(classifier, loaded, choices, trust, names, folder, *more)
     if as_json:
         say_json(card.to_record())
         return
