@@ -96,7 +96,7 @@ def tune(
     for point in points:
         _at_point(base, point).check()
     of = {"content_of_dense": content_of_model(dense), "settings": base.as_record(), "grid": grid}
-    if claim(out, "tune", of, (dense,), (), overwrite):
+    if claim(out, "tune", of, (dense, dataset.source), (), overwrite):
         say(f"already done: {out}", err=True)
     rows: list[dict[str, Any]] = []
     for point in progress(points, "tune", "models"):

@@ -131,7 +131,7 @@ class _Job:
         """Return whether the folder holds this work already, and say so."""
         from eraser.files.owned import is_done
 
-        done = is_done(self.out, by, of, (self.model, self.dense), self.overwrite)
+        done = is_done(self.out, by, of, (self.model, self.dense, self.dataset.source), self.overwrite)
         if done:
             say(f"already done: {self.out}", err=True)
         return done
@@ -140,7 +140,8 @@ class _Job:
         """Claim the folder for this work."""
         from eraser.files.owned import claim
 
-        claim(self.out, by, of, (self.model, self.dense), (), self.overwrite)
+        reads = (self.model, self.dense, self.dataset.source)
+        claim(self.out, by, of, reads, (), self.overwrite)
 
 
 def _time_removal(job: _Job, settings: Any, repeat: bool) -> None:

@@ -103,7 +103,7 @@ def _is_done(  # noqa: PLR0913 (what a result depends on, and where it goes)
     of = {**asdict(settings), **how, "threads": torch.get_num_threads()}
     of |= {"content_of_data": content_of_examples(dataset, dataset.examples(settings.split))}
     of |= {f"content_of_{name}": content_of_model(path) for name, path in models.items()}
-    done = claim(out, "speeds", of, models.values(), (), overwrite)
+    done = claim(out, "speeds", of, (*models.values(), dataset.source), (), overwrite)
     if done:
         say(f"already done: {out}", err=True)
     return done

@@ -95,7 +95,7 @@ def train_adaptive(  # noqa: PLR0913 (what a training is made of)
     wanted |= {"content_of_dense": content_of_dense(dense)}
     wanted |= {"content_of_start": content_of_model(str(start or dense))}
     wanted = json.loads(json.dumps(wanted))
-    by, reads = f"train {' → '.join(recipe.stages)}", (dense, start)
+    by, reads = f"train {' → '.join(recipe.stages)}", (dense, start, dataset.source)
     if is_done(out, by, wanted, reads, overwrite):
         return made_before(out)
     run = _begin(recipe, dense, dataset, out, settings, start, wanted)

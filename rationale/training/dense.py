@@ -95,19 +95,20 @@ def train_dense(
     wanted = {**settings.as_record(), "dataset": dataset.name, "backbone": origin, "texts": texts}
     wanted |= {"content_of_backbone": content_of_model(origin)}
     wanted = json.loads(json.dumps(wanted))  # as it is read again
-    if is_done(out, BY, wanted, (origin,), overwrite):
+    reads = (origin, dataset.source)
+    if is_done(out, BY, wanted, reads, overwrite):
         return made_before(out)
     say_balance(dataset, weights)
     set_seed(settings.seed)
     model, tokenizer = untrained()
     check_mask(tokenizer, settings, origin)
     length = min(settings.max_length, longest(model, tokenizer))
-    claim(out, BY, wanted, (origin,), (CHECKPOINT, ".partial/*"), overwrite)
+    claim(out, BY, wanted, reads, (CHECKPOINT, ".partial/*"), overwrite)
     run = _Run(model, Encoder(tokenizer, length), dataset, out, settings, wanted)
     run.class_weights = as_tensor(weights, run.accelerator.device)
     record = {"training": wanted, "max_length": length, "labels": list(dataset.labels)}
     record |= by_label(weights, dataset)
-    return alone(out, lambda: is_done(out, BY, wanted, (origin,)), lambda: run.train(record, tokenizer))
+    return alone(out, lambda: is_done(out, BY, wanted, reads), lambda: run.train(record, tokenizer))
 
 
 class _Run:

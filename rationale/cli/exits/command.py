@@ -97,7 +97,7 @@ def exits_command(  # noqa: PLR0913 (one option each)
     of |= {"content_of_data": content_of_examples(loaded, examples)}
     of |= {f"content_of_{name}": [content_of_model(f) for f in found] for name, found in folders.items()}
     flat = [f for found in folders.values() for f in found]
-    if claim(out, "exits", of, flat, (), overwrite):
+    if claim(out, "exits", of, (*flat, loaded.source), (), overwrite):
         say(f"already done: {out}", err=True)
         return
     ready = {n: [partial(loaded_model, f, device, precision) for f in found] for n, found in folders.items()}
