@@ -172,10 +172,13 @@ def claim(  # noqa: PLR0913 (what a work is known by)
 
 
 def refuse_read(folder: Path, reads: Iterable[Path | str | None]) -> None:
-    """Refuse to write into a folder that is read, or around it; one inside, as runs in `.`, is another's."""
+    """Refuse to write into a folder that is read, or around it; one inside, as runs in `.`, is another's.
+
+    Data in memory have no place: None, or "".
+    """
     out = folder.resolve()
     for read in reads:
-        if read is None or not (path := Path(read).resolve()).is_dir():
+        if not read or not (path := Path(read).resolve()).is_dir():
             continue
         if out == path or path.is_relative_to(out):
             raise InputError(

@@ -154,6 +154,11 @@ def test_a_folder_that_is_read_is_never_written_to(tmp_path, monkeypatch, out):
     assert contents(tmp_path) == {"D/model.safetensors": "weights"}
 
 
+def test_what_is_in_memory_has_no_place_that_could_be_in_the_way(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert not claim(Path(), "train x", OF, reads=("", None))
+
+
 def test_a_folder_of_ours_that_is_read_is_not_overwritten_either(tmp_path):
     finished(tmp_path, a="1")
     refusal(claim, tmp_path, "train x", {}, reads=(tmp_path,), overwrite=True)
