@@ -29,8 +29,9 @@ from eraser.types import Floats, Kind
 from eraser.words import cutter_for
 from rationale.attribution import METHODS, Attribution, AttributionInput, attribute, codes_of, refuse_unfit
 from rationale.attribution.fit import reading
+from rationale.evaluation.explained import explained_by
 from rationale.evaluation.pipeline import PARTS_VERSION, seed_of
-from rationale.evaluation.plan import check_asked, explained_by
+from rationale.evaluation.plan import check_asked
 from rationale.evaluation.stored.part_files import PartRows, part, whole_part
 from rationale.evaluation.stored.run_folder import read_own, unreadable
 from rationale.heads import HEADS, predicted_label

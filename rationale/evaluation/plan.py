@@ -17,6 +17,7 @@ from eraser.files.owned import claim
 from eraser.progress import progress
 from eraser.types import Kind
 from rationale.attribution import METHODS, AttributionSettings, codes_of, method_named, refuse_unfit
+from rationale.evaluation.explained import explained_by
 from rationale.evaluation.notes import of_units, surprises, told, unread_query
 from rationale.evaluation.pipeline import EvaluationRun, Item, seed_of
 from rationale.evaluation.predictions import Reader
@@ -287,26 +288,6 @@ def chosen(examples: Sequence[Example], settings: EvaluateSettings) -> Sequence[
         return examples if settings.limit is None else examples[: settings.limit]
     order = ((seed_of(settings.seed, f"sample:{e.id}"), i) for i, e in enumerate(examples))
     return [examples[i] for i in sorted(i for _, i in nsmallest(settings.sample, order))]
-
-
-def explained_by(classifier: TextClassifier, dense: TextClassifier | None) -> TextClassifier:
-    """Return what attention and gradient methods explain: another model must read the same pieces."""
-    if classifier.opaque and dense is None:
-        return classifier
-    from rationale.hf.classifier import Classifier, without_removal  # not for a function of texts
-
-    if dense is None:
-        return without_removal(classifier)
-    if not (isinstance(dense, Classifier) and isinstance(classifier, Classifier)):
-        raise InputError(Fault.of("a function of texts is explained itself; leave --dense out"))
-    same = dense.encoder.tokenizer.get_vocab() == classifier.encoder.tokenizer.get_vocab()
-    if not same or (dense.labels, dense.head) != (classifier.labels, classifier.head):
-        message = "--dense has a different vocabulary or labels than --model"
-        raise InputError(Fault.of(f"{message}; give the dense model that --model was made from"))
-    room, wanted = dense.encoder.max_length, classifier.encoder.max_length
-    if room < wanted:
-        raise InputError(Fault(f"a dense model that reads {wanted} pieces, as the model does", str(room)))
-    return replace(without_removal(dense), encoder=classifier.encoder)
 
 
 def _depth(classifier: Any) -> int:

@@ -27,7 +27,8 @@ from eraser.official.hatexplain_columns import CEILING_OF, protocol_columns, sco
 from eraser.official.hatexplain_protocol import LABELS, toxic_posts
 from eraser.types import Floats
 from rationale.attribution import codes_of, refuse_unfit
-from rationale.evaluation.plan import check_asked, explained_by
+from rationale.evaluation.explained import explained_by
+from rationale.evaluation.plan import check_asked
 from rationale.hatexplain.compute import ProtocolRun
 from rationale.hatexplain.settings import ProtocolSettings
 from rationale.hatexplain.units import MAX_PIECES, PIECES, UNITS, PostsInUnit, in_pieces
