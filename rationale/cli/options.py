@@ -85,8 +85,8 @@ ModelPath = Annotated[
 DenseModel = Annotated[
     str | None,
     typer.Option(
-        help="Model that all methods but survivors and contribution explain if --model drops tokens; by "
-        "default --model with nothing removed."
+        help="Model that all methods but survivors and contribution explain if --model drops tokens, "
+        "stops early or is pruned; by default --model with nothing removed."
     ),
 ]
 Overwrite = Annotated[

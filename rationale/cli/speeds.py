@@ -67,6 +67,7 @@ def speeds_command(  # noqa: PLR0913 (one option each)
     from rationale.bench.ways import ways_named
     from rationale.cli.train import numbers
     from rationale.hf.memory import keep_freed_memory
+    from rationale.inference.capabilities import is_efficient
 
     use_threads(threads)
     keep_freed_memory()
@@ -85,7 +86,9 @@ def speeds_command(  # noqa: PLR0913 (one option each)
     _write(table, areas, beside, out)
     say(f"{loaded.name} {split}, n = {len(labels)}; {table['where'].dropna().iloc[0]}")
     _say(table, areas, beside)
-    say_next("evaluate", *of_data(dataset, data), "--model", next(iter(asked.values())), "--dense", dense)
+    name, path = next(iter(asked.items()))
+    beside_it = ("--dense", dense) if is_efficient(found[name]) else ()  # else it is explained itself
+    say_next("evaluate", *of_data(dataset, data), "--model", path, *beside_it)
 
 
 def _is_done(  # noqa: PLR0913 (what a result depends on, and where it goes)

@@ -141,6 +141,16 @@ def test_attention_explains_the_dense_model_given_and_answers_stay_the_models_ow
             assert list(said.values()) == pytest.approx(expected, abs=1e-5)
 
 
+def test_a_dense_model_that_reads_less_of_a_text_is_refused(
+    adaptive, classifier, tokenizer, sample, tmp_path
+):
+    short = replace(classifier, encoder=Encoder(tokenizer, 64))
+    with pytest.raises(InputError) as error:
+        evaluate(adaptive, sample, SETTINGS, tmp_path, short)
+    expected = "expected --dense to be a model that reads 128 pieces, as --model does"
+    assert str(error.value) == f"{expected}, got 64"
+
+
 def test_dense_model_that_reads_other_pieces_or_knows_other_labels_is_refused(
     adaptive, classifier, tokenizer, sample, tmp_path
 ):
@@ -154,6 +164,17 @@ def test_dense_model_that_reads_other_pieces_or_knows_other_labels_is_refused(
             evaluate(adaptive, sample, SETTINGS, tmp_path, other)
         expected = "--dense has a different vocabulary or labels than --model"
         assert str(error.value) == f"{expected}; give the dense model that --model was made from"
+
+
+def test_a_dense_model_beside_one_that_does_all_its_work_is_refused(
+    classifier, other_dense, sample, tmp_path
+):
+    bare = replace(SETTINGS, methods=("attention",), budgets=("gold",))
+    with pytest.raises(InputError) as error:
+        evaluate(classifier, sample, bare, tmp_path, other_dense)
+    expected = "--model drops no tokens, reads every layer and is not pruned, so it is explained itself"
+    assert str(error.value) == f"{expected}; leave --dense out"
+    assert not list(tmp_path.iterdir())
 
 
 def test_saved_model_is_evaluated_and_reported_alike(adaptive, tokenizer, sample, tmp_path):
