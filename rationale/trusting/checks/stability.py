@@ -30,10 +30,11 @@ STABLE = 0.7  # Jaccard's index of two picks that share 82 % of their words
 
 @dataclass(frozen=True)
 class Repeat:
-    """One way of running a method again: mean Jaccard and tau over texts, and how many texts had a say."""
+    """One way of running a method again: mean Jaccard and tau, and how many `texts` it was run on."""
 
     jaccard: Estimate
     tau: Estimate
+    texts: int
 
     def record(self) -> dict[str, Any]:
         """Return it as details hold it."""
@@ -127,7 +128,7 @@ def _repeat(subject: Subject, method: str, pairs: Sequence[tuple[int, Floats]]) 
         alike = jaccard(own[i], scores, size) if np.nanmin(own[i]) < np.nanmax(own[i]) else np.nan
         by_text.setdefault(i, []).append((alike, kendall(own[i], scores)))
     means = np.array([np.mean(of_text, axis=0) for of_text in by_text.values()]).reshape(-1, 2)
-    return Repeat(mean_of(means[:, 0]), mean_of(means[:, 1]))
+    return Repeat(mean_of(means[:, 0]), mean_of(means[:, 1]), len(means))
 
 
 def edited_texts(subject: Subject) -> dict[str, list[Item | None]]:
@@ -156,18 +157,21 @@ def _finding(method: str, found: dict[str, Repeat]) -> Finding:
     """Return what the least stable way of running a method again says."""
     told = {name: r for name, r in found.items() if r.jaccard.n >= MIN_EXAMPLES}
     ways = {name: r.record() for name, r in found.items()}
+    silent = [name for name, r in found.items() if not r.texts]
+    none = "".join(f"; {name} predicts another class of every text" for name in silent)
     if not told:
         why = "it draws nothing, the model reads edited texts as they were, and there is no other training"
         if found:
-            why = f"fewer than {MIN_EXAMPLES} texts could be explained again"
+            why = f"fewer than {MIN_EXAMPLES} texts could be explained again{none}"
         return Finding.unknown(NAME, method, why, ways=ways)
     worst = min(told, key=lambda name: told[name].jaccard.value)
     number, tau = told[worst].jaccard, told[worst].tau
     outcome, word = _verdict(number)
     more = "; ".join(f"{n} {r.jaccard.value:.2f}" for n, r in told.items() if n != worst)
+    more = f" ({more})" if more else ""
     sentence = (
         f"{word}: Jaccard index of its picks {number.value:.2f} [{number.low:.2f}, {number.high:.2f}] "
-        f"({worst}; tau {tau.value:.2f}), n = {number.n}{f' ({more})' if more else ''}."
+        f"({worst}; tau {tau.value:.2f}), n = {number.n}{more}{none}."
     )
     return Finding.of(NAME, method, number, outcome, sentence, ways=ways, worst=worst)
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from copy import deepcopy
 from dataclasses import replace
 
 import numpy as np
@@ -55,6 +56,17 @@ def test_other_trainings_count_where_they_predict_the_same(tmp_path, classifier,
     probs = tested.answers([(i, item.windows) for i, item in enumerate(tested.items)], broken)
     assert told["n"] == (probs.argmax(1) == np.array(tested.targets)).sum()
     assert told["value"] < 0.7
+
+
+def test_a_training_that_predicts_another_class_of_every_text_has_no_say_and_that_is_said(tmp_path):
+    tested = subject(tmp_path, ("leave_one_out",), planted_texts(), planted(tmp_path))
+    flipped = replace(tested.run.classifier, labels=("with", "without"))
+    model = deepcopy(tested.run.classifier.model)
+    model.classifier.weight.data = model.classifier.weight.data.flip(0)
+    model.classifier.bias.data = model.classifier.bias.data.flip(0)
+    (found,) = stability(replace(tested, models={"other": replace(flipped, model=model)}))
+    assert found.details["ways"]["training other"]["jaccard"]["n"] == 0
+    assert "; training other predicts another class of every text." in found.sentence
 
 
 def test_nothing_to_vary_is_said(tmp_path, monkeypatch):
