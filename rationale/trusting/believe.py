@@ -14,12 +14,13 @@ from eraser.files.content import content_of_examples
 from eraser.files.owned import claim, together
 from rationale.attribution import codes_of
 from rationale.evaluation.choices import Choices
+from rationale.evaluation.explained import explained_by, reading_as
 from rationale.evaluation.plan import plan
 from rationale.explanations.of_run import NO_IMPORTS, Imports
 from rationale.report.command import model_name
 from rationale.report.summary import tables_of
-from rationale.settings import BASELINES, as_record
-from rationale.text_classifier import TextClassifier
+from rationale.settings import BASELINES, EvaluateSettings, as_record
+from rationale.text_classifier import TextClassifier, labelled_as
 from rationale.trusting.card import Card, facts_of
 from rationale.trusting.contract import TestResult, TrustSettings
 from rationale.trusting.run import run_tests
@@ -59,8 +60,11 @@ def believe(  # noqa: PLR0913 (what a card is made of)
         InputError: something does not fit, a fault each; nothing is written then.
     """
     trust.check()
-    settings, others, begin = with_baselines(choices).settings, models or {}, time.process_time()
-    of = _made_of(classifier, dataset, settings, trust, names, others)
+    settings, begin = with_baselines(choices).settings, time.process_time()
+    classifier = labelled_as(classifier, dataset.labels, settings.model)
+    others = _trainings(classifier, dataset, models or {})
+    of = _made_of(dataset, settings, trust, names) | _asked(classifier, others, imports)
+    of |= {"content_of_dense": _explained(classifier, dataset, settings, explained).identity()}
     reads = (settings.model, settings.dense, dataset.source, *places)
     claim(folder, "trust", of, reads, (), overwrite)  # parts stay: their names say what they hold
     planned = plan(classifier, dataset, settings, folder / SCORES, explained, True, imports)
@@ -80,20 +84,43 @@ def _seconds(subject: Subject, now: float) -> float:
     return float(row["seconds"])
 
 
+def _trainings(
+    classifier: TextClassifier, dataset: Dataset, models: Mapping[str, TextClassifier]
+) -> dict[str, TextClassifier]:
+    """Return other trainings as readers of the classifier's pieces; refuse what is no training of it."""
+    remedy = "give another training of --model, with the same tokenizer and labels"
+    labelled = {name: labelled_as(other, dataset.labels, name) for name, other in models.items()}
+    return {n: reading_as(classifier, other, f"--models {n}", remedy) for n, other in labelled.items()}
+
+
+def _explained(
+    classifier: TextClassifier, dataset: Dataset, settings: EvaluateSettings, dense: TextClassifier | None
+) -> TextClassifier:
+    """Return what methods explain that need no dropped tokens."""
+    if dense is not None:
+        dense = labelled_as(dense, dataset.labels, settings.dense or settings.model)
+    return explained_by(classifier, dense)
+
+
 def _made_of(
-    classifier: TextClassifier,
-    dataset: Dataset,
-    settings: Any,
-    trust: TrustSettings,
-    names: Sequence[str],
-    models: Mapping[str, TextClassifier],
+    dataset: Dataset, settings: EvaluateSettings, trust: TrustSettings, names: Sequence[str]
 ) -> dict[str, Any]:
-    """Return all that a card depends on."""
+    """Return all settings, and the data, that a card depends on."""
     of = {k: v for k, v in as_record(settings).items() if k not in ("model", "dense")}
     of |= {f"trust_{name}": value for name, value in asdict(trust).items()}
-    of |= {"tests": list(names), "content_of_model": classifier.identity()}
+    of |= {"tests": list(names)}
     of |= {"content_of_data": content_of_examples(dataset, dataset.examples(settings.split))}
-    return of | {"models": {n: m.identity() for n, m in models.items()}} | codes_of(settings.methods)
+    return of | codes_of(settings.methods)
+
+
+def _asked(
+    classifier: TextClassifier, others: Mapping[str, TextClassifier], imports: Imports
+) -> dict[str, Any]:
+    """Return the models and the explanations made elsewhere that a card depends on, by their content."""
+    of: dict[str, Any] = {"content_of_model": classifier.identity()}
+    of |= {"content_of_tokenizer": classifier.encoder.identity()}
+    of |= {"models": {name: other.identity() for name, other in others.items()}}
+    return of | {f"content_of_{one.method}": one.identity for one in imports.methods}
 
 
 def _card(
