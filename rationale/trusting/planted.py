@@ -34,6 +34,7 @@ VERSION = 3  # of the plants: what parts on disk depend on
 WORDS = 14  # of a text
 TRAINED_ON, HELD_OUT = 2000, 40  # of 480 the pair is not learned
 LEARNED = 0.95  # accuracy on texts held out, below which a model has not learned the plant
+LEAST_ROOM = 64  # pieces; more where words have many, as web addresses
 SURE = 4.0  # the logit of a rule
 STEPS, BATCH, RATE = 300, 32, 2e-3
 SIZES: dict[str, Any] = {
@@ -138,8 +139,15 @@ def as_function(plant: Plant, like: TextClassifier) -> Any:
     return replace(found, encoder=like.encoder)  # type: ignore[arg-type]
 
 
-def trained(plant: Plant, subject: Subject, words: Sequence[str], rng: np.random.Generator) -> Any:
-    """Return a small model with the subject's tokenizer, trained on the plant."""
+def longest_of(items: Sequence[Item]) -> int:
+    """Return the number of pieces of the longest window of texts."""
+    return max(len(window) for item in items for window in item.windows)
+
+
+def trained(
+    plant: Plant, subject: Subject, words: Sequence[str], rng: np.random.Generator, room: int = 0
+) -> Any:
+    """Return a small model of the subject's pieces, trained on the plant; it can read `room` pieces."""
     from transformers import BertConfig, BertForSequenceClassification
 
     from rationale.hf.classifier import Classifier
@@ -149,7 +157,8 @@ def trained(plant: Plant, subject: Subject, words: Sequence[str], rng: np.random
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed_of(subject.run.settings.seed, plant.name) % 2**31)
         config = BertConfig(
-            **SIZES, vocab_size=len(encoder.tokenizer), max_position_embeddings=max(64, 4 * WORDS),
+            **SIZES, vocab_size=len(encoder.tokenizer),
+            max_position_embeddings=max(LEAST_ROOM, room, longest_of(found.items)),
             pad_token_id=encoder.pad_id, id2label=dict(enumerate(LABELS)), hidden_dropout_prob=0.0,
             attention_probs_dropout_prob=0.0,
         )  # fmt: skip

@@ -29,6 +29,7 @@ from rationale.trusting.planted import (
     Plant,
     as_function,
     items_of,
+    longest_of,
     made,
     texts_of,
     trained,
@@ -50,7 +51,7 @@ class _Maker:
 
     def __init__(self, subject: Subject, plant: Plant) -> None:
         self.subject, self.plant = subject, plant
-        self.texts = cache(self._texts)
+        self.texts, self.others = cache(self._texts), cache(self._others)
         self.classifier = cache(self._classifier)
         self.accuracy = cache(self._accuracy)
 
@@ -65,12 +66,17 @@ class _Maker:
     def _classifier(self) -> Any:
         if self.subject.run.classifier.opaque:
             return as_function(self.plant, self.subject.run.classifier)
-        return trained(self.plant, self.subject, texts_of(self.subject), self._rng("train"))
+        room = longest_of((*self.texts().items, *self.others().items))
+        return trained(self.plant, self.subject, texts_of(self.subject), self._rng("train"), room)
+
+    def _others(self) -> Any:
+        """Return texts of both labels that it was not trained on."""
+        dataset = made(self.plant, texts_of(self.subject), 2 * HELD_OUT, self._rng("accuracy"))
+        return items_of(self.subject, dataset)
 
     def _accuracy(self) -> float:
         """Return how often it is right on texts that it was not trained on, of both labels."""
-        dataset = made(self.plant, texts_of(self.subject), 2 * HELD_OUT, self._rng("accuracy"))
-        items = items_of(self.subject, dataset).items
+        items = self.others().items
         probs = text_probs(self.classifier(), [i.windows for i in items])
         return float(
             np.mean([LABELS[p.argmax()] == i.truth.label for p, i in zip(probs, items, strict=True)])
