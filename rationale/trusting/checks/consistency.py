@@ -24,7 +24,7 @@ from rationale.evaluation.pipeline import get_method
 from rationale.trusting.checks.randomisation import cascade
 from rationale.trusting.contract import MIN_EXAMPLES, Finding, Outcome
 from rationale.trusting.model.activations import average, states_of
-from rationale.trusting.model.again import FEW, MORE, OtherModel, cannot_run_again, few_of, scores_on
+from rationale.trusting.model.again import FEW, MORE, OtherModel, cannot_run_again, few_of, scores_on, why_not
 from rationale.trusting.statistics.agreement import correlation_of_pairs, mean_of, rank_correlation
 from rationale.trusting.subject import Subject
 
@@ -47,7 +47,9 @@ def rationale_consistency(subject: Subject) -> list[Finding]:
         try:
             again = [scores_on(subject, method, other) for other in others]
         except Exception as error:  # a stranger's method may raise whatever it likes
-            findings.append(Finding.unknown(RATIONALE, method, f"{method} fails on another model ({error})"))
+            findings.append(
+                Finding.unknown(RATIONALE, method, f"{method} fails on another model ({why_not(error)})")
+            )
             continue
         if (adaptive := get_method(method).adaptive) not in known:
             known[adaptive] = _inside(subject, [None, *others], adaptive)
@@ -130,7 +132,7 @@ def _confidence(subject: Subject, method: str) -> Finding:
     try:
         features = class_features(subject, method)  # [N,F]
     except Exception as error:  # a stranger's method may raise whatever it likes
-        return Finding.unknown(CONFIDENCE, method, f"{method} fails for another class ({error})")
+        return Finding.unknown(CONFIDENCE, method, f"{method} fails for another class ({why_not(error)})")
     confidence = subject.probs[np.arange(len(items)), list(targets)]  # [N]
     told, guessed = predicted(features, confidence), predicted(features[:, :0], confidence)  # [N]
     of_told, of_mean = np.abs(told - confidence), np.abs(guessed - confidence)  # [N], [N]

@@ -20,6 +20,7 @@ from rationale.budgets import top_words
 from rationale.evaluation.pipeline import seed_of
 from rationale.inference.predict import text_probs
 from rationale.trusting.contract import Finding, Outcome
+from rationale.trusting.model.again import why_not
 from rationale.trusting.planted import (
     HELD_OUT,
     LABELS,
@@ -95,6 +96,7 @@ class _Maker:
                     method, found.items, [1] * len(found.items), classifier=classifier
                 )
             except Exception as error:  # a stranger's method
+                why_not(error)
                 return [{"hits": [], "why": first_line(error), "accuracy": self.accuracy()}]
             hits = [share(a.scores, decide) for a, decide in zip(told, found.truth, strict=True)]
             return [{"hits": hits, "why": None, "accuracy": self.accuracy()}]

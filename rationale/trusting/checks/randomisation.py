@@ -13,7 +13,7 @@ from eraser.metrics.bootstrap import Estimate
 from eraser.types import Floats
 from rationale.evaluation.pipeline import get_method
 from rationale.trusting.contract import MIN_EXAMPLES, Finding, Outcome
-from rationale.trusting.model.again import FEW, OtherModel, cannot_run_again, few_of, scores_on
+from rationale.trusting.model.again import FEW, OtherModel, cannot_run_again, few_of, scores_on, why_not
 from rationale.trusting.model.randomised import WHOLE, groups_of, randomised, stages_of
 from rationale.trusting.model.shuffled import learned_shuffled
 from rationale.trusting.statistics.agreement import absolute_spearman, mean_of, spearman
@@ -36,7 +36,7 @@ def randomisation(subject: Subject) -> list[Finding]:
             try:
                 found[method][other.name] = kept_ranking(subject, method, scores_on(subject, method, other))
             except Exception as error:  # a stranger's method may raise whatever it likes
-                broken[method] = f"{method} fails on a model with other weights ({error})"
+                broken[method] = f"{method} fails on a model with other weights ({why_not(error)})"
         other.made.clear()
     return [_finding(subject, m, found[m], broken.get(m)) for m in subject.methods]
 

@@ -19,7 +19,7 @@ from rationale.attribution.methods import METHODS
 from rationale.evaluation.pipeline import Item, get_method
 from rationale.trusting.contract import MIN_EXAMPLES, Finding, Outcome
 from rationale.trusting.edits import edits_here
-from rationale.trusting.model.again import OtherModel, cannot_run_again, few_of, scores_on
+from rationale.trusting.model.again import OtherModel, cannot_run_again, few_of, scores_on, why_not
 from rationale.trusting.statistics.agreement import jaccard, kendall, mean_of
 from rationale.trusting.subject import Subject
 
@@ -53,7 +53,7 @@ def _of_method(subject: Subject, method: str, edited: dict[str, list[Item | None
     try:
         found = {**_seeds(subject, method), **_edits(subject, method, edited), **_trainings(subject, method)}
     except Exception as error:  # a stranger's method may raise whatever it likes
-        return Finding.unknown(NAME, method, f"{method} fails when it is run again ({error})")
+        return Finding.unknown(NAME, method, f"{method} fails when it is run again ({why_not(error)})")
     return _finding(method, found)
 
 

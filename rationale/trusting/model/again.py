@@ -14,6 +14,7 @@ from rationale.evaluation.pipeline import Item, get_method
 from rationale.trusting.subject import Subject
 
 FEW = 12  # texts explained again, by several models or edits: each costs as much as in an evaluation
+NO_MEMORY = ("out of memory", "allocate memory")  # as torch and this suite say it
 MORE = 24  # texts explained again but once, or only read
 
 
@@ -43,6 +44,16 @@ def cannot_run_again(subject: Subject, method: str) -> str | None:
     if method in subject.run.imported:
         return f"{method} was computed elsewhere and cannot be run again here"
     return None
+
+
+def why_not(error: Exception) -> str:
+    """Return why a method fails on something else, as its line on the card says it and keeps it.
+
+    A failure that may pass, as of memory or of a disk, is raised again: what is told stays on disk.
+    """
+    if isinstance(error, MemoryError | OSError) or any(sign in str(error) for sign in NO_MEMORY):
+        raise error
+    return str(error)
 
 
 def scores_on(subject: Subject, method: str, other: OtherModel) -> list[Floats]:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from eraser import Dataset, InputError
+from eraser import Dataset, Fault, InputError
 from rationale.attribution.methods import METHODS
 from rationale.trusting.contract import Finding, TestResult, TrustSettings
 from rationale.trusting.run import names_of, run_tests
@@ -45,6 +45,29 @@ def test_a_method_that_crashes_is_told_and_the_others_go_on(tmp_path, monkeypatc
     assert found.of("crashes").sentence == "Cannot tell: crashes did not run: ZeroDivisionError: no luck."
     with pytest.raises(InputError, match="crashes did not run: ZeroDivisionError: no luck"):
         subject(tmp_path, ("crashes",))
+
+
+@pytest.mark.parametrize(
+    "error",
+    [MemoryError(), OSError(28, "No space left on device"),
+     InputError(Fault.of("out of memory on cuda for a single window: shorten windows with --max-length"))],
+)  # fmt: skip
+def test_a_failure_that_may_pass_is_not_kept(tmp_path, monkeypatch, error):
+    full = []
+
+    def tired(classifier, request):
+        if full:
+            raise error
+        return ORACLE.scores(classifier, request)
+
+    monkeypatch.setitem(METHODS, "tired", replace(ORACLE, scores=tired))
+    asked = subject(tmp_path, ("tired",))
+    full.append(True)
+    with pytest.raises(type(error)):
+        list(run_tests(asked, ["stability"]))
+    full.clear()
+    (found,) = run_tests(asked, ["stability"])
+    assert outcomes(found) == {"tired": "pass"}
 
 
 def test_scores_that_are_all_equal(tmp_path, monkeypatch):
