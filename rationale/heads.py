@@ -176,7 +176,7 @@ def read_head(
         place: where the model is from.
 
     Raises:
-        InputError: several logits that are numbers, or names that do not fit.
+        InputError: several logits that are numbers, names that do not fit, or its own in another order.
     """
     names = config.id2label or {}
     own = tuple(str(name) for _, name in sorted(names.items(), key=lambda item: int(item[0])))
@@ -187,6 +187,7 @@ def read_head(
     if head == "value" and found == ("LABEL_0",):
         found = (VALUE,)
     _check_names(head, found, len(own), place)
+    _check_order(found, own, place)
     return head, found, len(own)
 
 
@@ -196,6 +197,13 @@ def _head(problem: str | None, logits: int, given: int) -> Head:
     if problem == MULTI_LABEL:
         return "sigmoid"
     return "value" if logits == 1 or problem == REGRESSION else "softmax"
+
+
+def _check_order(names: Sequence[str], own: Sequence[str], place: str | Path) -> None:
+    """Refuse the model's own names in another order, which would swap its answers."""
+    if set(names) == set(own) and tuple(names) != tuple(own):
+        expected = f"the model's own labels in their own order, {','.join(own)}"
+        raise InputError(Fault(expected, ",".join(names), place))
 
 
 def _check_names(head: Head, names: Sequence[str], logits: int, place: str | Path) -> None:

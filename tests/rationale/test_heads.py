@@ -289,6 +289,12 @@ def test_names_that_do_not_fit_are_refused(folder_of):
     )
     refused(lambda: load_classifier(three, labels=["a", "b"]), "expected 3 labels, as the model has, got 2")
     refused(lambda: load_classifier(three, labels=["a", "b", "a"]), "duplicate labels")
+    own = LABELS[1], LABELS[0], LABELS[2]
+    refused(
+        lambda: load_classifier(folder_of(3, labels=LABELS), labels=own),
+        f"expected the model's own labels in their own order, {','.join(LABELS)}, got {','.join(own)}",
+    )
+    assert load_classifier(folder_of(3, labels=LABELS), labels=LABELS).labels == LABELS
     refused(
         lambda: load_classifier(three, labels=["a", "b|c", "d"]),
         "expected labels without |, which joins several, got 'b|c'",
