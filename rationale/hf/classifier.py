@@ -35,6 +35,7 @@ from rationale.hf.folder_checks import (
     check_answer,
     check_folder,
     first_line,
+    must_exist,
     new_head,
     read_config,
     read_object,
@@ -223,7 +224,7 @@ def load_classifier(
     Raises:
         InputError: the folder is missing or refused, has no head, or parts do not fit each other.
     """
-    _must_exist(path)
+    must_exist(path)
     model, invented = load_model(path)
     model = as_used(model)
     if invented:
@@ -282,15 +283,6 @@ def classifier_of(  # noqa: PLR0913 (as load_classifier)
     return classifier
 
 
-def _must_exist(path: str | Path) -> None:
-    """Refuse a path that is neither a folder nor could be a hub id (`name` or `owner/name`)."""
-    text = str(path)
-    in_folder = "/" in text and Path(text).parent.is_dir()
-    looks_local = text.startswith((".", "/", "~")) or text.count("/") > 1 or in_folder
-    if looks_local and not Path(text).is_dir():
-        raise InputError(Fault.of("no such model folder", path))
-
-
 def read_settings(path: str | Path) -> dict[str, Any]:
     """Return the content of `rationale.json` beside the weights; {} if there is none.
 
@@ -313,7 +305,7 @@ def new_classifier(
 
     It will predict one class, whatever it predicted before.
     """
-    _must_exist(path)
+    must_exist(path)
     tokenizer = load_tokenizer(path)
     names = dict(enumerate(labels))
     model, _ = load_model(

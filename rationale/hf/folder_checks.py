@@ -319,3 +319,12 @@ def check_answer(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, n: 
     if shape != (1, n):
         raise InputError(Fault(f"a model with {n} logits, as it has labels", f"shape {list(shape)}", path))
     return answer
+
+
+def must_exist(path: str | Path) -> None:
+    """Refuse a path that is neither a folder nor could be a hub id (`name` or `owner/name`)."""
+    text = str(path)
+    in_folder = "/" in text and Path(text).parent.is_dir()
+    looks_local = text.startswith((".", "/", "~")) or text.count("/") > 1 or in_folder
+    if looks_local and not Path(text).is_dir():
+        raise InputError(Fault.of("no such model folder", path))
