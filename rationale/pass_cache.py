@@ -23,18 +23,19 @@ class PassCache:
     `saved` sums the seconds of cached answers: a method's cost is the time it took plus what it saved, so
     that it does not depend on which method ran first. `logits`, if not None, caches the logits of single
     windows. Their last digits depend on the batch, so an evaluation, which must give the same numbers when it
-    is resumed, does without.
+    is resumed, does without. `device` is where they are computed, if it is known.
     """
 
     answers: dict[Hashable, tuple[Any, float]] = field(default_factory=dict)
     logits: dict[bytes, Any] | None = None
     saved: float = 0.0
+    device: torch.device | None = None
 
 
-def now() -> float:
-    """Return the time in seconds when all work asked of a GPU is done."""
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
+def now(device: torch.device | None = None) -> float:
+    """Return the time in seconds when all work asked of a GPU is done, by default of the current one."""
+    if torch.cuda.is_available() and (device is None or device.type == "cuda"):
+        torch.cuda.synchronize(device)
     return time.perf_counter()
 
 
@@ -46,7 +47,7 @@ def once(passes: PassCache | None, key: Hashable, compute: Callable[[], T]) -> T
         known: tuple[T, float] = passes.answers[key]
         passes.saved += known[1]
         return known[0]
-    begin = now()
+    begin = now(passes.device)
     answer = compute()
-    passes.answers[key] = (answer, now() - begin)
+    passes.answers[key] = (answer, now(passes.device) - begin)
     return answer

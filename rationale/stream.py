@@ -112,9 +112,13 @@ class Stream:
         return found
 
     def _rows(self, number: int) -> PartRows:
-        texts, passes = self.texts(number), PassCache()
+        texts, passes = self.texts(number), PassCache(device=self.classifier.device)
         classifier = replace(self.classifier, passes=passes)
-        explained = classifier if self._same else replace(self.explained, passes=PassCache())
+        explained = (
+            classifier
+            if self._same
+            else replace(self.explained, passes=PassCache(device=self.explained.device))
+        )
         windows = classifier.encoder.encode(texts)
         probs = text_probs(classifier, windows, texts)
         label = self.settings.target_label(classifier.labels, HEADS[classifier.head].kind)

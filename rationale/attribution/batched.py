@@ -54,7 +54,7 @@ def piece_scores(
     limit = piece_budget(classifier.device, "backward")
     limit *= DROPPING if method.adaptive else 1
     limit = MAX_ASKED if classifier.opaque else limit
-    passes = classifier.passes or PassCache()
+    passes = classifier.passes or PassCache(device=classifier.device)
     groups = list(together(classifier, flat, limit))
     for rows in progress(groups, name, "batches"):
         batch = classifier.encoder.collate([flat[i] for i in rows]).to(classifier.device)
@@ -62,9 +62,9 @@ def piece_scores(
         target = torch.tensor([case.target for case in owners], device=classifier.device)
         step_rows = max(1, limit // batch.ids.shape[1])
         request = AttributionBatch(batch, target, tuple(case.seed for case in owners), settings, step_rows)
-        begin, saved = now(), passes.saved
+        begin, saved = now(classifier.device), passes.saved
         scores = halving(classifier, method, request).double().cpu().numpy()
-        seconds = now() - begin + passes.saved - saved
+        seconds = now(classifier.device) - begin + passes.saved - saved
         sums = (
             None
             if method.expected_sum is None

@@ -87,9 +87,9 @@ class EvaluationRun:
 
     def fresh(self) -> EvaluationRun:
         """Return the run with an empty cache."""
-        passes = PassCache()
+        passes, others = (PassCache(device=c.device) for c in (self.classifier, self.explained))
         same = self.explained.model is self.classifier.model
-        explained = replace(self.explained, passes=passes if same else PassCache())
+        explained = replace(self.explained, passes=passes if same else others)
         return replace(self, classifier=replace(self.classifier, passes=passes), explained=explained)
 
     def items(self, dataset: Dataset, examples: Sequence[Example]) -> list[Item]:

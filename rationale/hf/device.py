@@ -56,5 +56,5 @@ def where_it_runs(device: torch.device, precision: str) -> str:
     """Return device, threads and precision in words."""
     threads = torch.get_num_threads()
     on_host = f"{device.type}, {threads} thread{'' if threads == 1 else 's'}"
-    where = torch.cuda.get_device_name() if device.type == "cuda" else on_host
+    where = torch.cuda.get_device_name(device) if device.type == "cuda" else on_host
     return f"{where}, {precision}"

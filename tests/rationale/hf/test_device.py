@@ -9,7 +9,8 @@ import torch
 
 import rationale
 from rationale.front.given import loaded
-from rationale.hf.device import use_bf16
+from rationale.hf.device import use_bf16, where_it_runs
+from rationale.pass_cache import PassCache, now, once
 from tests.conftest import tiny_model
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
@@ -40,3 +41,15 @@ def test_a_model_in_memory_runs_in_what_its_matrices_are_held_in_and_says_so(tok
     for of, expected in ((classifier, told), (asked, "bf16")):
         assert of.where().split(", ")[-1] == expected
         assert loaded(of, None, {})[1]["precision"] == expected
+
+
+def test_a_gpu_by_its_number_is_named_and_waited_for(monkeypatch):
+    second, waited = torch.device("cuda:1"), []
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device=None: f"GPU of {device}")
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda device=None: waited.append(device))
+    assert where_it_runs(second, "float32") == "GPU of cuda:1, float32"
+    once(PassCache(device=second), "key", lambda: waited.append("computed"))
+    assert waited == [second, "computed", second]
+    now(CPU)  # nothing to wait for
+    assert len(waited) == 3
