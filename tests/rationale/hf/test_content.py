@@ -1,6 +1,9 @@
-"""A model of the hub is known by the commit that is loaded, before and after it is fetched."""
+"""What a model is known by: of the hub the commit that is loaded, in memory what it computes."""
 
 from __future__ import annotations
+
+from copy import deepcopy
+from dataclasses import replace
 
 import pytest
 
@@ -44,3 +47,15 @@ def test_two_hub_ids_differ_before_either_is_fetched(fetched):
 @pytest.mark.parametrize("name", ["", "org/none", "package.module:function"])
 def test_what_is_nowhere_has_no_content(fetched, name):
     assert content_of_model(name) == ""
+
+
+def test_another_version_of_the_library_or_another_place_makes_no_other_model(adaptive, monkeypatch):
+    """What is stored was written by one version, and is read by the next."""
+    known, model = adaptive.identity(), deepcopy(adaptive.model)
+    monkeypatch.setattr("transformers.configuration_utils.__version__", "9.9.9")
+    model.config.encoder = {**model.config.encoder, "transformers_version": "8.8.8", "_name_or_path": "there"}
+    told = model.config.to_dict()
+    assert (told["transformers_version"], told["encoder"]["transformers_version"]) == ("9.9.9", "8.8.8")
+    assert replace(adaptive, model=model).identity() == known
+    model.config.encoder = {**model.config.encoder, "hidden_act": "relu"}
+    assert replace(adaptive, model=model).identity() != known
