@@ -6,9 +6,9 @@ import logging
 import os
 import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar, get_args
 
@@ -75,7 +75,8 @@ class Classifier:
     """A model, the encoder that feeds it, its labels in the order of its answers, device and precision.
 
     `passes`, if given, caches what methods share; `head` is how logits become answers; `rationale_head`
-    predicts which pieces annotators would mark, where that was taught.
+    predicts which pieces annotators would mark, where that was taught. `record` is what the model's folder
+    says of its training.
     """
 
     model: PreTrainedModel
@@ -86,6 +87,7 @@ class Classifier:
     passes: PassCache | None = None
     head: Head = "softmax"
     rationale_head: RationaleHead | None = None
+    record: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
     opaque: ClassVar[bool] = False
 
     def read(self, windows: Sequence[Window]) -> Floats:
@@ -233,7 +235,7 @@ def load_classifier(
         raise InputError(Fault.of(f"not a fine-tuned classifier: no weights for {missing}; {remedy}", path))
     how = {"labels": labels, "device": device, "precision": precision, "long_texts": long_texts}
     found = classifier_of(model, load_tokenizer(path), path, max_length=max_length, **how)  # type: ignore[arg-type]
-    return replace(found, rationale_head=load_head(Path(path), model))
+    return replace(found, rationale_head=load_head(Path(path), model), record=read_settings(path))
 
 
 def classifier_of(  # noqa: PLR0913 (as load_classifier)
@@ -260,6 +262,7 @@ def classifier_of(  # noqa: PLR0913 (as load_classifier)
             raise InputError(Fault(f"a {name} of {', '.join(get_args(choices))}", short_repr(value)))
     if type(max_length) not in (int, type(None)):
         raise InputError(Fault("max_length as a whole number", short_repr(max_length), path))
+    settle(model)
     check_tokenizer(tokenizer, model, path)
     if has_dial(model):
         model.check_thresholds(path)

@@ -12,7 +12,11 @@ from rationale.trusting.checks.consistency import (
     rationale_consistency,
 )
 from rationale.trusting.checks.decision import decision
-from rationale.trusting.checks.distribution import MOST_REFERENCE, distribution
+from rationale.trusting.checks.distribution import (
+    MOST_REFERENCE,
+    distribution,
+    trained_faithful,
+)
 from rationale.trusting.checks.matched import matched
 from rationale.trusting.checks.people import people
 from rationale.trusting.checks.planted import planted
@@ -89,7 +93,7 @@ TESTS: dict[str, TrustTest] = {
         distribution,
         "Are texts whose words were erased still in the model's distribution?",
         needs=("weights", "states"),
-        reads=("other_splits",),
+        reads=("other_splits", "erased_in_training"),
         version=2,
     ),
 }
@@ -142,4 +146,5 @@ READS: dict[str, Callable[[Subject], list[str]]] = {  # hashes of what more a te
     "models": lambda subject: [f"{n} {model.identity()}" for n, model in subject.models.items()],
     "other_splits": _other_splits,
     "edits": lambda subject: sorted(edits_here()),
+    "erased_in_training": lambda subject: [trained_faithful(subject) or "none"],
 }

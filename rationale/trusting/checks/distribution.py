@@ -20,7 +20,6 @@ from scipy.stats import mannwhitneyu
 from eraser.metrics.bootstrap import Estimate
 from eraser.metrics.table import NOTHING
 from eraser.types import Floats, Mask
-from rationale.hf.classifier import read_settings
 from rationale.inference.ablate import without_and_only
 from rationale.text.windows import Window
 from rationale.trusting.contract import MIN_EXAMPLES, Finding
@@ -146,7 +145,7 @@ def reference_texts(subject: Subject) -> list[Windows]:
 
 def trained_faithful(subject: Subject) -> str | None:
     """Return how `train dense --faithful` took words out in training; None where it did not."""
-    record = read_settings(subject.run.settings.model).get("training", {})
+    record = getattr(subject.run.classifier, "record", {}).get("training", {})  # a function has none
     return record.get("faithful_by", "mask") if isinstance(record, dict) and record.get("faithful") else None
 
 

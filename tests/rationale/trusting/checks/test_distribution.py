@@ -6,12 +6,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from rationale.hf.classifier import load_classifier
 from rationale.trusting.checks.distribution import (
     distribution,
     erased_half,
     reference_texts,
     trained_faithful,
 )
+from rationale.trusting.run import run_tests
 from tests.helpers.planted_texts import planted, planted_texts
 from tests.helpers.trusted import half_unmarked, subject
 
@@ -87,15 +89,18 @@ def test_texts_of_another_kind_are_told_before_any_word_is_erased(tmp_path, clas
     assert "differ from those of other splits before any word is erased" in found.sentence
 
 
-def test_a_model_trained_on_erased_texts_has_such_a_reference(tested, tmp_path):
-    (tmp_path / "m").mkdir()
+def test_a_model_trained_on_erased_texts_has_such_a_reference(tested, model_folder):
+    """Its folder says so, and the model in memory remembers, whatever name it is given by."""
     record = {"training": {"faithful": True, "faithful_by": "delete"}}
-    (tmp_path / "m" / "rationale.json").write_text(json.dumps(record))
-    settings = replace(tested.run.settings, model=str(tmp_path / "m"))
-    faithful = replace(tested, run=replace(tested.run, settings=settings))
+    (model_folder / "rationale.json").write_text(json.dumps(record))
+    loaded = load_classifier(model_folder, device="cpu", max_length=128)
+    faithful = replace(tested, run=replace(tested.run, classifier=loaded))
     assert trained_faithful(tested) is None
     assert trained_faithful(faithful) == "delete"
     assert distribution(faithful)[0].details["trained_faithful"] == "delete"
+    (before,), (after,) = (list(run_tests(of, ["distribution"])) for of in (tested, faithful))
+    assert before.findings[0].details["trained_faithful"] is None
+    assert after.findings[0].details["trained_faithful"] == "delete"  # not what was kept of the other
 
 
 def test_half_of_the_reference_is_erased(tested):
