@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -60,7 +61,8 @@ def load(model: Any = None, *, labels: Sequence[str] | None = None, **how: Any) 
 
         inner, tokenizer = parts
         _refuse_unknown(how, OF_MODELS)
-        return classifier_of(frozen_view(inner), tokenizer, type(inner).__name__, labels=labels, **how)
+        own = deepcopy(tokenizer)  # a padding token may have to be set
+        return classifier_of(frozen_view(inner), own, type(inner).__name__, labels=labels, **how)
     function = getattr(model, "predict_proba", model)
     if not callable(function) or hasattr(model, "config"):  # a model without its tokenizer
         expected = "a folder, a hub id, (model, tokenizer), a pipeline, or a function of texts"

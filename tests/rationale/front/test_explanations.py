@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from copy import deepcopy
 from io import BytesIO
 
 import numpy as np
@@ -49,6 +50,22 @@ def test_each_kind_of_model_gives_the_same_words(folder, tokenizer):
         InputError, match=r"expected a folder, a hub id, \(model, tokenizer\), a pipeline, or a"
     ):
         rationale.load(model)
+
+
+def test_a_model_in_memory_may_answer_with_a_tuple(tokenizer):
+    model = tiny_model("bert", tokenizer, ("NEG", "POS"))
+    expected = rationale.explain((model, tokenizer), TEXTS[0], "gradient_x_input")[0].scores
+    model.config.return_dict = False
+    found = rationale.explain((model, tokenizer), TEXTS[0], "gradient_x_input")[0].scores
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6)
+    assert model.config.return_dict is False
+
+
+def test_a_tokenizer_in_memory_is_left_without_a_padding_token(tokenizer):
+    model, own = tiny_model("bert", tokenizer, ("NEG", "POS")), deepcopy(tokenizer)
+    own.pad_token = None
+    assert rationale.load((model, own)).encoder.tokenizer.pad_token == tokenizer.pad_token
+    assert own.pad_token is None
 
 
 def test_a_model_in_memory_can_be_trained_on(tokenizer):
