@@ -79,7 +79,7 @@ def from_name(name: str, labels: Sequence[str] | None = None, mask: str | None =
             raise InputError(Fault.of(f"the module {module} has no {path!r}", name))
         found = getattr(found, part)
     function = getattr(found, "predict_proba", found)
-    names = [_text(x) for x in getattr(found, "classes_", ())] if labels is None else list(labels)
+    names = [class_name(x) for x in getattr(found, "classes_", ())] if labels is None else list(labels)
     if not callable(function) or not names:
         expected = "a function with --labels, or an object with predict_proba and classes_"
         got = f"{type(found).__name__} without {'labels' if callable(function) else 'predict_proba'}"
@@ -89,7 +89,7 @@ def from_name(name: str, labels: Sequence[str] | None = None, mask: str | None =
     return replace(box, name=name)
 
 
-def _text(label: Any) -> str:
+def class_name(label: Any) -> str:
     """Return a class as scikit-learn has it as text: 1.0 is 1."""
     whole = isinstance(label, float) and label.is_integer()
     return str(int(label) if whole else label)

@@ -24,6 +24,7 @@ from rationale import explanation
 from rationale.budgets import top_words
 from rationale.explanation import Explanation
 from rationale.front.texts import strings_of, texts_of
+from rationale.heads import Head
 from rationale.text.pairs import Pair, pair_of
 from rationale.text_classifier import TextClassifier
 
@@ -31,17 +32,26 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 OF_MODELS = ("max_length", "long_texts", "device", "precision")  # what a model is loaded with
+TASK = "text-classification"  # of pipelines
+APPLIED: dict[Head, str] = {
+    "softmax": "softmax",
+    "sigmoid": "sigmoid",
+    "two_classes": "sigmoid",
+    "value": "none",
+}
 OF_FUNCTIONS = ("kind", "mask", "batch_size", "version")  # and a function
 
 
 def load(model: Any = None, *, labels: Sequence[str] | None = None, **how: Any) -> TextClassifier:
     """Load a classifier from a folder or the hub, or wrap one that is in memory.
 
+    It is for one thread at a time: methods change how the model runs while they explain it.
+
     Args:
         model: a folder or hub id; `package.module:function`; a (model, tokenizer) of Hugging Face, which
-            stays trainable, or a pipeline of it; a function of a list of texts that returns probabilities
-            [N,C]; an object with `predict_proba` and `classes_`, as scikit-learn's; default the shipped model
-            of film reviews.
+            stays trainable, or a pipeline of text classification; a function of a list of texts that returns
+            probabilities [N,C]; an object with `predict_proba` and `classes_`, as scikit-learn's; default the
+            shipped model of film reviews.
         labels: names of the answers in order; a function without `classes_` needs them.
         how: `max_length`, `long_texts`, `device`, `precision` of a model, see `load_classifier`; `kind`,
             `mask`, `batch_size`, `version` of a function, see `rationale.blackbox.from_callable`.
@@ -52,28 +62,52 @@ def load(model: Any = None, *, labels: Sequence[str] | None = None, **how: Any) 
     if model is None or isinstance(model, str | Path):
         _refuse_unknown(how, (*OF_MODELS, "mask"))
         return _named(model, labels, how)
-    parts: Any = (
-        model if isinstance(model, tuple) else [getattr(model, n, None) for n in ("model", "tokenizer")]
-    )
-    if len(parts) == 2 and hasattr(parts[0], "config") and hasattr(parts[1], "get_vocab"):
+    if (parts := _parts(model)) is not None:
         from rationale.hf.classifier import classifier_of
         from rationale.models.capabilities import frozen_view
 
         inner, tokenizer = parts
         _refuse_unknown(how, OF_MODELS)
         own = deepcopy(tokenizer)  # a padding token may have to be set
-        return classifier_of(frozen_view(inner), own, type(inner).__name__, labels=labels, **how)
+        found = classifier_of(frozen_view(inner), own, type(inner).__name__, labels=labels, **how)
+        _check_applied(model, found.head)
+        return found
     function = getattr(model, "predict_proba", model)
     if not callable(function) or hasattr(model, "config"):  # a model without its tokenizer
         expected = "a folder, a hub id, (model, tokenizer), a pipeline, or a function of texts"
         raise InputError(Fault(expected, short_repr(model)))
     from rationale.blackbox import from_callable
+    from rationale.named import class_name
 
     _refuse_unknown(how, OF_FUNCTIONS)
-    names = [str(c) for c in getattr(model, "classes_", ())] if labels is None else list(labels)
+    names = [class_name(c) for c in getattr(model, "classes_", ())] if labels is None else list(labels)
     if not names:
         raise InputError(Fault.of("a function needs labels=[…], the names of its outputs in order"))
     return from_callable(function, names, **how)
+
+
+def _parts(model: Any) -> tuple[Any, Any] | None:
+    """Return the model and the tokenizer of a pair or a pipeline; None of anything else.
+
+    Raises:
+        InputError: the pipeline answers something else than its model's classes, as a zero-shot one does.
+    """
+    own = (getattr(model, "model", None), getattr(model, "tokenizer", None))
+    parts = model if isinstance(model, tuple) else own
+    if len(parts) != 2 or not (hasattr(parts[0], "config") and hasattr(parts[1], "get_vocab")):  # noqa: PLR2004 (a pair)
+        return None
+    if parts is own and (task := getattr(model, "task", None)) != TASK:
+        raise InputError(Fault(f"a pipeline of the task {TASK}", short_repr(task)))
+    return parts
+
+
+def _check_applied(model: Any, head: Head) -> None:
+    """Refuse a pipeline that makes other answers of the logits than is usual for its model."""
+    asked = getattr(model, "_postprocess_params", {}).get("function_to_apply")
+    name = getattr(asked, "value", asked)
+    if name not in (None, APPLIED[head]):
+        expected = f"a pipeline that applies {APPLIED[head]}, as its model is made for"
+        raise InputError(Fault(expected, short_repr(name)))
 
 
 def _refuse_unknown(how: Mapping[str, Any], known: Sequence[str]) -> None:

@@ -35,6 +35,7 @@ def test_importing_it_is_light():
     assert done.stdout == "set()\n"
     with pytest.raises(AttributeError, match="module 'rationale' has no attribute 'nothing'"):
         rationale.nothing  # noqa: B018
+    assert set(rationale.__all__) <= set(dir(rationale))
 
 
 def test_each_kind_of_model_gives_the_same_words(folder, tokenizer):
@@ -50,6 +51,30 @@ def test_each_kind_of_model_gives_the_same_words(folder, tokenizer):
         InputError, match=r"expected a folder, a hub id, \(model, tokenizer\), a pipeline, or a"
     ):
         rationale.load(model)
+
+
+def test_a_pipeline_that_answers_something_else_than_its_models_classes_is_refused(tokenizer):
+    model = tiny_model("bert", tokenizer, ("NEG", "POS"))
+    parts = {"model": model, "tokenizer": tokenizer}
+    with pytest.raises(InputError) as error:
+        rationale.load(pipeline("zero-shot-classification", **parts))
+    expected = "expected a pipeline of the task text-classification, got 'zero-shot-classification'"
+    assert str(error.value) == expected
+    with pytest.raises(InputError) as error:
+        rationale.load(pipeline("text-classification", function_to_apply="sigmoid", **parts))
+    expected = "expected a pipeline that applies softmax, as its model is made for, got 'sigmoid'"
+    assert str(error.value) == expected
+    assert rationale.load(pipeline("text-classification", function_to_apply="softmax", **parts))
+
+
+def test_classes_that_are_numbers_are_named_as_data_have_them():
+    class Fitted:
+        classes_ = np.array([0.0, 1.0])
+
+        def predict_proba(self, texts):
+            return np.full((len(texts), 2), 0.5)
+
+    assert rationale.load(Fitted()).labels == ("0", "1")
 
 
 def test_a_model_in_memory_may_answer_with_a_tuple(tokenizer):
