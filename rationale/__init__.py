@@ -62,5 +62,6 @@ PLACES = {
     "trust": "rationale.front.trust",
 }
 __getattr__ = lazily(__name__, PLACES)
+__dir__ = lambda: sorted({*globals(), *__all__})  # noqa: E731 (what is not imported yet is offered, too)
 
 register_with_auto_classes()
