@@ -7,6 +7,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args
 
 from eraser import Fault, InputError
@@ -15,6 +16,7 @@ from eraser.types import Kind
 from eraser.words import CUTTERS, WordCutter
 from rationale.budgets import Budget, parse_budget
 
+SHIPPED = Path(__file__).parent / "movies_model"  # AdapLeR trained on ERASER movies; see its README.md
 Precision = Literal["float32", "bf16", "auto"]
 LongTexts = Literal["window", "truncate"]
 ErasureMode = Literal["delete", "mask"]  # how words are taken out of a text

@@ -59,13 +59,13 @@ from rationale.models.capabilities import without_removal as without_removal_of
 from rationale.models.packed.alone import length_matters, settled
 from rationale.models.packed.entry import takes_types
 from rationale.pass_cache import PassCache
+from rationale.settings import SHIPPED as SHIPPED
 from rationale.settings import LongTexts, Precision
 from rationale.text.encode import Batch, Encoder
 from rationale.text.reading import note, settle, settle_padding, stop_caching
 from rationale.text.windows import Window
 from rationale.text_classifier import TextClassifier
 
-SHIPPED = Path(__file__).parents[1] / "movies_model"  # AdapLeR trained on ERASER movies; see its README.md
 LAYER = re.compile(r"\blayers?\.\d+\.")  # in the name of a layer's weight
 AskedT = TypeVar("AskedT", bound=TextClassifier)
 

@@ -10,8 +10,7 @@ from typing import Any
 
 from eraser.load import SAMPLE_NAME
 from rationale.attribution import METHODS
-from rationale.hf.classifier import SHIPPED
-from rationale.settings import EvaluateSettings
+from rationale.settings import SHIPPED, EvaluateSettings
 
 NO_OPTION = frozenset({"fractions"})  # settings that only Python can choose
 ALWAYS = ("dataset", "model", "split")
