@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -28,6 +29,7 @@ from rationale.cli.train import of_data
 from rationale.process.terminal import digits, say, say_lines, say_next
 
 DIAL, WAYS_DRAWN = "bench --dial", "bench --plot"
+WINDOWS, BATCH, ROUNDS = 256, 32, 5  # by default
 
 
 @from_settings()
@@ -42,9 +44,9 @@ def bench_command(  # noqa: PLR0913 (one option each)
     dataset: DatasetName = None,
     data: DataPath = None,
     split: Split = "test",
-    windows: Annotated[int, typer.Option(help="Number of windows of the split to time.")] = 256,
-    batch_size: BatchSize = 32,
-    rounds: Annotated[int, typer.Option(help="Number of timed rounds; the median is printed.")] = 5,
+    windows: Annotated[int, typer.Option(help="Number of windows of the split to time.")] = WINDOWS,
+    batch_size: BatchSize = BATCH,
+    rounds: Annotated[int, typer.Option(help="Number of timed rounds; the median is printed.")] = ROUNDS,
     repeat: Annotated[
         bool, typer.Option("--repeat", help="Read all windows again in every round, instead of a share each.")
     ] = False,
@@ -82,7 +84,20 @@ def bench_command(  # noqa: PLR0913 (one option each)
     how = (compute.runner, compute.workers, compute.address)
     if suite is None and how != ("local", 1, None):
         raise InputError(Fault.of("--runner, --workers and --address need --suite"))
+    timing = {
+        "--windows": windows != WINDOWS,
+        "--batch-size": batch_size != BATCH,
+        "--rounds": rounds != ROUNDS,
+    }
+    of_ways = {"--dense": dense, "--plot": plot}
     if suite is not None:
+        of_model = {
+            "--model": model,
+            "--dataset": dataset,
+            "--data": data,
+            "--precision": precision != "auto",
+        }
+        _refuse("--suite", of_model | timing | of_ways | {"--dial": dial or dials})
         _run_suite(suite, device, out, how, overwrite)
         return
     if model is None:
@@ -90,13 +105,29 @@ def bench_command(  # noqa: PLR0913 (one option each)
     loaded = load(dataset, data, split=split)
     job = _Job(model, dense, loaded, split, precision, device, out, overwrite)
     if dial or dials:
+        _refuse("--dial", timing | of_ways | {"--repeat": repeat})
         _measure_dials(job, dials)
     else:
+        _check_ways(named, of_ways, device)
         settings = SpeedSettings(split, (), windows, batch_size, rounds)
         _time_removal(job, settings, repeat)
         if named and on_cpu(device):
             _compare_ways(job, settings, named, plot)
     say_next("evaluate", *of_data(dataset, data), "--model", model)
+
+
+def _refuse(beside: str, given: Mapping[str, Any]) -> None:
+    """Refuse options that would do nothing beside another."""
+    if idle := [option for option, value in given.items() if value]:
+        raise InputError(Fault.of(f"{', '.join(idle)} would do nothing beside {beside}; leave it out"))
+
+
+def _check_ways(ways: tuple[str, ...], given: Mapping[str, Any], device: str) -> None:
+    """Refuse options of a comparison that is not made."""
+    if not ways:
+        _refuse("--ways none", given)
+    elif given["--plot"] and not on_cpu(device):
+        raise InputError(Fault.of("--plot draws what is compared on the CPU only: give --device cpu"))
 
 
 @dataclass(frozen=True)

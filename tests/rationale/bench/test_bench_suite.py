@@ -161,6 +161,30 @@ def test_what_the_command_refuses(rationale):
         ((), "give a model (--model) or a preset grid (--suite)"),
         (("--suite", "cpu", "--workers", "0"), "expected at least 1 worker, got 0"),
         (("--workers", "2"), "--runner, --workers and --address need --suite"),
+        (
+            ("--suite", "cpu", "--model", "m", "--dataset", "sample", "--precision", "bf16", "--dial"),
+            "--model, --dataset, --precision, --dial would do nothing beside --suite; leave it out",
+        ),
+        (
+            (
+                "--model",
+                "m",
+                "--dial",
+                "--dense",
+                "d",
+                "--windows",
+                "8",
+                "--rounds",
+                "1",
+                "--plot",
+                "--repeat",
+            ),
+            "--windows, --rounds, --dense, --plot, --repeat would do nothing beside --dial; leave it out",
+        ),
+        (
+            ("--model", "m", "--ways", "none", "--plot"),
+            "--plot would do nothing beside --ways none; leave it out",
+        ),
     ):
         code, _, err = rationale("bench", *arguments)
         assert (code, err.strip()) == (2, f"error: {message}")
