@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eraser import InputError
+from eraser.data.custom.annotators import UNIQUE
 from eraser.data.custom.options import ColumnNames, ImportOptions
 from eraser.data.custom.read import WHOLE, read_custom
 from eraser.data.write_eraser import write_eraser
@@ -180,8 +181,8 @@ def test_faults_of_all_files_are_told_at_once_and_in_their_order(tmp_path):
         "{}:2: a: expected a non-empty string in column 'label', got ''",
         "{}:4: a: duplicate id, first at {}:2",
         f"{tmp_path}/c.csv: expected a readable file, got No such file or directory",
-        f"{other}:1: a: duplicate id, first at {{}}:2",
-        f"{other}:2: b: duplicate id, first at {{}}:3",
+        f"{other}:1: a: duplicate id, first at {{}}:2{UNIQUE}",
+        f"{other}:2: b: duplicate id, first at {{}}:3{UNIQUE}",
         f"{other}:2: b: {pair} [0, 99]",
         f"{other}:2: b: {pair} [3, 2]",
     )

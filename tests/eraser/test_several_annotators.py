@@ -8,12 +8,13 @@ import pytest
 
 from eraser import InputError
 from eraser.data import on_disk
+from eraser.data.custom.annotators import UNIQUE
 from eraser.data.custom.options import ImportOptions
 from eraser.data.custom.read import read_custom
 from eraser.data.write_eraser import write_eraser
 from eraser.load import load
 from eraser.metrics.annotators import agreement_rows
-from tests.helpers.eraser.own_files import FILMS, save
+from tests.helpers.eraser.own_files import FILMS, refused, save
 from tests.helpers.exports import each, imported, marked, write
 
 TEXT = "A truly awful film."
@@ -67,6 +68,45 @@ def test_what_cannot_be_of_one_text_is_told(tmp_path):
         f"{path}:3: 1: expected the text and query of the other annotators, got 'A truly awful movie.'",
         f"{path}:5: 2: duplicate id and annotator 'ben', first at {path}:4",
     ]
+
+
+def test_a_file_for_each_annotator_and_no_ids(tmp_path):
+    """Each file numbers its rows from 1: the texts stay what they are."""
+    folder = tmp_path / "users"
+    folder.mkdir()
+    rows = [{k: v for k, v in row.items() if k not in ("id", "annotator")} for row in (ANNA, ONE, BEN)]
+    write(folder / "anna.jsonl", rows[:2])
+    write(folder / "ben.jsonl", [{"text": "Hm.", "label": "POS", "rationale": []}, rows[2]])
+    found = imported(folder)
+    assert {id: document.string for id, document in found.documents.items()} == {
+        "anna-test-00001": TEXT, "anna-test-00002": "A warm film.", "ben-test-00001": "Hm."
+    }  # fmt: skip
+    assert each(found) == {
+        "anna-test-00001": WANTED["1"],
+        "anna-test-00002": {"anna": [(1, 2)]},
+        "ben-test-00001": {"ben": []},
+    }
+
+
+@pytest.mark.parametrize("who", [None, "ben"])
+@pytest.mark.parametrize("skip", [False, True])
+def test_ids_that_two_splits_share_are_told_and_no_row_is_left_out(tmp_path, who, skip):
+    """Text 1 of train is another than text 1 of test, whoever saw them."""
+    one, other = (
+        save(tmp_path / f"{split}.csv", [row, ONE | {"id": split}])
+        for split, row in (("train", ANNA), ("test", ANNA | {"text": "A truly warm film.", "annotator": who}))
+    )
+    told = f"{other}:2: 1: duplicate id, first at {one}:2{UNIQUE}"
+    refused({"train": one, "test": other}, ImportOptions(rationale_form="chars", skip_invalid=skip), told)
+
+
+def test_an_id_of_ones_own_may_not_be_one_that_was_made(tmp_path):
+    folder = tmp_path / "users"
+    folder.mkdir()
+    write(folder / "anna.jsonl", [{"text": TEXT, "label": "NEG"}])
+    write(folder / "ben.jsonl", [{"id": "anna-test-00001", "text": "A warm film.", "label": "POS"}])
+    told = f"{folder}/ben.jsonl:1: anna-test-00001: duplicate id, first at {folder}/anna.jsonl:1{UNIQUE}"
+    refused({"test": folder}, ImportOptions(), told)
 
 
 @pytest.mark.parametrize("large", [False, True])

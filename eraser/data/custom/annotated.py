@@ -55,7 +55,7 @@ class Read:
             self._add_file(split, path, name, how, faults)
 
     def _add_folder(self, split: str, path: Path, how: ImportOptions, faults: list[Fault]) -> None:
-        """Read the files of a folder, one per annotator, whose name is the file's."""
+        """Read the files of a folder, one per annotator; annotators and made ids are named by the file."""
         files = sorted(file for file in path.iterdir() if file.is_file() and file.name[0] != ".")
         if not files:
             raise InputError(Fault.of("a folder without files", path))
@@ -64,7 +64,8 @@ class Read:
             name = recognised(file, how) if how.form == "auto" else how.form
             self._add_file(split, file, name, how, faults)
             self.records[before:] = [
-                replace(r, annotator=r.annotator or file.stem) for r in self.records[before:]
+                replace(r, annotator=r.annotator or file.stem, id=r.id if r.has_id else f"{file.stem}-{r.id}")
+                for r in self.records[before:]
             ]
 
     def _add_file(self, split: str, path: Path, name: str, how: ImportOptions, faults: list[Fault]) -> None:

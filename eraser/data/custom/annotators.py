@@ -16,23 +16,44 @@ from eraser.data.custom.entries import Entry
 from eraser.data.custom.rows import InputRow
 from eraser.errors import Fault, InputError, short_repr
 
+UNIQUE = ": ids must be unique over all files (prefix those of one, as in train-1)"
+
 
 def key_of(record: InputRow) -> str:
     """Return what identifies a text among rows: its id, or the text itself if rows have no ids."""
     return record.id if record.has_id or record.annotator is None else str(record.fields["text"])
 
 
-def twice(records: Sequence[InputRow]) -> Iterator[tuple[InputRow, Fault]]:
-    """Yield the records that repeat an earlier id and annotator, with the fault."""
+def twice(records: Sequence[InputRow]) -> Iterator[tuple[InputRow, InputRow]]:
+    """Yield the records that repeat an earlier id and annotator, with the earlier record."""
     first: dict[tuple[str, str | None], InputRow] = {}
     for record in records:
         key = (key_of(record), record.annotator)
         if (before := first.setdefault(key, record)) is not record:
-            who = "" if record.annotator is None else f" and annotator {short_repr(record.annotator)}"
-            what = "id" if key[0] == record.id else "text"
-            where = before.file if before.line is None else f"{before.file}:{before.line}"
-            message = f"duplicate {what}{who}, first at {where}"
-            yield record, record.placed(Fault.of(message)).faults[0]
+            yield record, before
+
+
+def of_other_texts(entries: Sequence[Entry]) -> Iterator[Fault]:
+    """Yield a fault for each entry whose id is an earlier one's, of another text or in the same split."""
+    first: dict[str, Entry] = {}
+    for entry in entries:
+        before = first.setdefault(entry.id, entry)
+        other = entry.split == before.split or entry.marked.text != before.marked.text
+        if before is not entry and other:
+            yield _duplicate("id", entry.record, before.record, UNIQUE)
+
+
+def repeated(record: InputRow, before: InputRow) -> Fault:
+    """Return the fault of a record that repeats an earlier one, in its own split or in another."""
+    who = "" if record.annotator is None else f" and annotator {short_repr(record.annotator)}"
+    what = "id" if key_of(record) == record.id else "text"
+    other = what == "id" and record.split != before.split
+    return _duplicate(f"{what}{who}", record, before, UNIQUE if other else "")
+
+
+def _duplicate(what: str, record: InputRow, before: InputRow, remedy: str) -> Fault:
+    where = before.file if before.line is None else f"{before.file}:{before.line}"
+    return record.placed(Fault.of(f"duplicate {what}, first at {where}{remedy}")).faults[0]
 
 
 def joined(entries: Sequence[Entry], faults: list[Fault]) -> tuple[list[Entry], list[str]]:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from eraser.data.custom.annotated import Read
-from eraser.data.custom.annotators import joined, key_of, twice
+from eraser.data.custom.annotators import joined, key_of, of_other_texts, repeated, twice
 from eraser.data.custom.divide import divided
 from eraser.data.custom.entries import Cutting, Entry, RowReading, entry_of
 from eraser.data.custom.options import ImportOptions
@@ -58,7 +58,7 @@ def read_custom(name: str, files: Mapping[str, Path], how: ImportOptions, least_
         except InputError as error:
             fatal += error.faults
     found = _how(read.records, how, fatal)
-    entries, notes = _entries(name, read.records, found, wrong)
+    entries, notes = _entries(name, read.records, found, wrong, fatal)
     places = list(files.values())
     labels = {entry.label for entry in entries}
     if not fatal and not (wrong and not how.skip_invalid) and len(labels) < least_labels:
@@ -197,16 +197,18 @@ def _told_later(record: InputRow) -> Any:
 
 
 def _entries(
-    name: str, records: Sequence[InputRow], how: RowReading, wrong: list[Fault]
+    name: str, records: Sequence[InputRow], how: RowReading, wrong: list[Fault], fatal: list[Fault]
 ) -> tuple[list[Entry], list[str]]:
-    """Return an entry for each text, and notes; `wrong` takes the faults of single rows."""
+    """Return an entry for each text, and notes; `wrong` takes the faults of single rows, `fatal` others."""
     left_out = {id(record) for record in records if record.is_wrong}
-    for record, fault in twice(records):
+    for record, before in twice(records):
         left_out.add(id(record))
-        wrong.append(fault)
+        (wrong if record.split == before.split else fatal).append(repeated(record, before))
     shown = progress(records, f"import {name}", "rows")
     made = [(record, entry_of(record, how, wrong)) for record in shown]
-    return joined([e for r, e in made if e is not None and id(r) not in left_out], wrong)
+    entries, notes = joined([e for r, e in made if e is not None and id(r) not in left_out], wrong)
+    fatal += of_other_texts(entries)
+    return entries, notes
 
 
 def _notes(records: Sequence[InputRow], entries: Sequence[Entry], how: RowReading) -> Iterator[str]:
