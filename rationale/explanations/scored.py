@@ -42,14 +42,14 @@ def explanation_of(text: Text, scored: Scored, reduce: Reduce = "sum") -> WordEx
     """Return the explanation of a text's words; pieces that are not found are counted.
 
     Raises:
-        InputError: scores are not finite or not one per token, or most tokens are not of this text.
+        InputError: scores are not finite or not one per token, or half of the tokens are not of this text.
     """
     placed, scores = _pieces(text, scored)
     spans = text.plain[1]
     first, after = words_at(placed.places, spans)
     found = pooled(first, after, scores, len(spans), "max" if scored.picks else reduce)
     expected = placed.found + placed.lost
-    if 2 * placed.found < expected or not expected:
+    if 2 * placed.found <= expected:
         got = f"{placed.found} of {expected} that stand in it"
         raise InputError(text.fault("tokens of this text", got))
     if np.isnan(found).all():

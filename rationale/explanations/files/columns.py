@@ -21,12 +21,13 @@ USUAL: dict[str, tuple[str, ...]] = {  # the first that is there; without regard
     "offsets": ("offsets", "spans", "offset_mapping"),
     "label": ("label", "prediction", "predicted", "predicted_label", "classification"),
     "target": ("class", "target", "target_class", "explained_class", "class_explained"),
+    "method_column": ("method", "explainer", "tool"),
 }  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Columns:
-    """Names of columns; None: the usual one, if it is there."""
+    """Names of columns; None: the usual one, if it is there. Of several methods, only `method` is read."""
 
     id: str | None = None
     token: str | None = None
@@ -37,6 +38,8 @@ class Columns:
     offsets: str | None = None
     label: str | None = None
     target: str | None = None
+    method_column: str | None = None
+    method: str | None = None
 
     def found_in(self, there: Collection[str], path: Path, line: int) -> Columns:
         """Return the names that a file has.

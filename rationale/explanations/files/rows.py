@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, groupby
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,7 @@ def read_rows(path: Path, asked: Columns) -> Iterator[Told]:
     """Yield (id, what was said) of each example of a file; rows of one id, one per token, are put together.
 
     Raises:
-        InputError: it cannot be read, or lacks a column.
+        InputError: it cannot be read, lacks a column, or has several methods, of which none is named.
     """
     if path.suffix.lower() not in LABELLED:
         raise InputError(Fault(f"a {listed(LABELLED)} file", path.suffix or "no ending", path))
@@ -48,9 +49,29 @@ def read_rows(path: Path, asked: Columns) -> Iterator[Told]:
         raise InputError(first)
     columns = asked.found_in(first[1].keys(), path, first[0])
     broken = list[Fault]()
-    for id, of_id in _by_id(path, chain([first], rows), columns, broken).items():
+    of_method = _of_method(path, chain([first], rows), columns)
+    for id, of_id in _by_id(path, of_method, columns, broken).items():
         yield id, of_id if isinstance(of_id, Fault) else _joined(path, id, of_id, columns)
     yield from (("", fault) for fault in broken)
+
+
+def _of_method(path: Path, rows: Rows, columns: Columns) -> Rows:
+    """Yield the rows of the method that is named; of several, one must be."""
+    methods = dict[str, None]()
+    for row in rows:
+        if columns.method_column is None or isinstance(row, Fault):
+            yield row
+            continue
+        method = _text(row[1].get(columns.method_column)) or ""
+        methods[method] = None
+        if columns.method in (None, method):
+            yield row
+    got = ", ".join(map(repr, methods)) or "no column of methods"
+    if columns.method is None and len(methods) > 1:
+        place = f"in column {columns.method_column!r}"
+        raise InputError(Fault(f"one method {place}, or the name of one as --method", got, path))
+    if columns.method is not None and columns.method not in methods:
+        raise InputError(Fault(f"rows of the method {columns.method!r}", got, path))
 
 
 def _by_id(path: Path, rows: Rows, columns: Columns, broken: list[Fault]) -> dict[str, list[_Piece] | Fault]:
@@ -150,5 +171,17 @@ def _joined(path: Path, id: str, pieces: Sequence[_Piece], columns: Columns) -> 
     scores = np.array([x for p in pieces for x in p.scores])
     tokens = None if first.tokens is None else tuple(t for p in pieces for t in p.tokens or ())
     places = None if first.places is None else tuple(s for p in pieces for s in p.places or ())
+    if (twice := _twice(tokens, places or ())) is not None:
+        return Fault("one score for each place in the text", f"{list(twice)} twice", path, first.line, id)
     picks = columns.score is None
     return Scored(scores, tokens, places, None, first.label, first.target, id, picks=picks)
+
+
+def _twice(tokens: Sequence[str] | None, places: Sequence[Place]) -> Place:
+    """Return a place that is there again; the bytes of one character, side by side, may share theirs."""
+    there = [p for p in places if p is not None and p[0] < p[1]]
+    runs = Counter(place for place, _ in groupby(there))
+    again = [place for place, n in runs.items() if n > 1]
+    pieces = Counter(zip(tokens or (), places, strict=False))
+    same = [p for (_, p), n in pieces.items() if n > 1 and p is not None and p[1] - p[0] > 1]
+    return next(iter([*again, *same]), None)

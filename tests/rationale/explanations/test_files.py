@@ -91,6 +91,57 @@ def test_integer_ids_and_pieces_by_their_characters(tmp_path):
         read(written(tmp_path / "y.csv", bad))
 
 
+def of_two(column="method"):
+    """The rows of shap, and of a method whose scores are ten times as large."""
+    other = [row | {"score": None if row["score"] is None else 10 * row["score"]} for row in TIDY]
+    return [row | {column: name} for name, rows in (("lime", other), ("shap", TIDY)) for row in rows]
+
+
+@pytest.mark.parametrize("column", ["method", "explainer", "Tool"])
+def test_of_several_methods_one_must_be_named(tmp_path, column):
+    for rows in (of_two(column), sorted(of_two(column), key=lambda row: (row["id"], row["token"]))):
+        path = written(tmp_path / "x.csv", rows)
+        with pytest.raises(InputError) as error:
+            read(path)
+        told = f"expected one method in column {column!r}, or the name of one as --method, got 'lime', 'shap'"
+        assert str(error.value) == f"{path}: {told}"
+    path = written(path, of_two(column))
+    assert scores(read(path, columns=Columns(method="shap"))) == FOUND
+    assert scores(read(path, columns=Columns(method="lime")))["7"] == [-10.0, None, 20.0]
+    with pytest.raises(InputError, match=r"x.csv: expected rows of the method 'ig', got 'lime', 'shap'"):
+        read(path, columns=Columns(method="ig"))
+    with pytest.raises(InputError, match=r"expected rows of the method 'ig', got no column of methods"):
+        read(written(path, TIDY), columns=Columns(method="ig"))
+    assert scores(read(written(path, [row | {column: "shap"} for row in TIDY]))) == FOUND
+
+
+def test_tokens_twice_are_not_passed_over(tmp_path):
+    """Half of them stand in the text, the others after its end."""
+    with pytest.raises(InputError, match="7: expected tokens of this text, got 4 of 8 that stand in it"):
+        read(written(tmp_path / "x.csv", [row for row in of_two("by") if row["id"] == "7"]))
+
+
+WARM = [{"id": "7", "token": "Warm", "start": 0, "end": 4, "score": 1.0},
+        {"id": "7", "token": "and", "start": 5, "end": 8, "score": 2.0}]  # fmt: skip
+
+
+@pytest.mark.parametrize("order", [[0, 1, 0, 1], [0, 0, 1, 1]])
+def test_a_place_in_the_text_has_one_score(tmp_path, order):
+    path = written(tmp_path / "x.csv", [WARM[n] for n in order])
+    with pytest.raises(InputError) as error:
+        read(path)
+    assert str(error.value) == f"{path}:2: 7: expected one score for each place in the text, got [0, 4] twice"
+
+
+def test_the_bytes_of_one_character_may_share_its_place(tmp_path):
+    """As the tokenizers of GPT-2 and Llama cut what they do not know."""
+    places = ((0, 1), (0, 1), (1, 4), (5, 8))
+    rows = [{"id": "7", "start": start, "end": end, "score": 1.0} for start, end in places]
+    assert scores(read(written(tmp_path / "x.csv", rows))) == {"7": [3.0, 1.0, None]}
+    rows = [row | {"token": token} for row, token in zip(rows, ("W", "W", "arm", "and"), strict=True)]
+    assert scores(read(written(tmp_path / "x.csv", rows))) == {"7": [3.0, 1.0, None]}
+
+
 def test_picked_tokens(tmp_path):
     rows = [
         {"id": "a", "token": t, "picked": p} for t, p in zip(["a", "dull", "film"], [0, 1, 0], strict=True)
