@@ -49,11 +49,17 @@ def _bytes_of(column: Any) -> int:
     import pyarrow.compute as pc
 
     kind = column.type
+    if isinstance(kind, pa.BaseExtensionType):
+        return _bytes_of(column.storage)
     if pa.types.is_dictionary(kind):
         lengths = pc.binary_length(column.dictionary)
         return pc.sum(pc.take(lengths, column.indices)).as_py() or 0
+    if pa.types.is_map(kind):
+        inside = slice(column.offsets[0].as_py(), column.offsets[-1].as_py())
+        both = (column.keys[inside], column.items[inside])
+        return sum(OF_A_ROW * len(of_all) + _bytes_of(of_all) for of_all in both)
     if pa.types.is_struct(kind):
         return sum(map(_bytes_of, column.flatten()))
-    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
+    if pa.types.is_nested(kind):
         return OF_A_ROW * len(inside := column.flatten()) + _bytes_of(inside)
     return int(column.nbytes)

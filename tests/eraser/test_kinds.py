@@ -238,13 +238,24 @@ def test_a_sheet_that_calls_itself_wider_than_it_is(tmp_path, monkeypatch):
 # Parquet
 
 
+def often(text):
+    """A batch of a text that is held once."""
+    return pa.DictionaryArray.from_arrays(pa.array([0] * 1024), [text])
+
+
 TEXTS_OF_BATCH = {
-    "a text": lambda text: {"text": pa.DictionaryArray.from_arrays(pa.array([0] * 1024), [text])},
+    "a text": lambda text: {"text": often(text)},
     "texts of a list": lambda text: {
         "text": ["a"] * 1024,
-        "tokens": pa.ListArray.from_arrays(
-            pa.array(range(1025)), pa.DictionaryArray.from_arrays(pa.array([0] * 1024), [text])
-        ),
+        "tokens": pa.ListArray.from_arrays(pa.array(range(1025)), often(text)),
+    },
+    "texts of a list of one size": lambda text: {
+        "text": ["a"] * 1024,
+        "tokens": pa.FixedSizeListArray.from_arrays(often(text), 1),
+    },
+    "texts of a map": lambda text: {
+        "text": ["a"] * 1024,
+        "said": pa.MapArray.from_arrays(pa.array(range(1025)), pa.array(["a"] * 1024), often(text)),
     },
     "nothing but rows": lambda text: {
         "text": pa.DictionaryArray.from_arrays(pa.array(np.zeros(3_000_000, np.int32)), ["a"])
@@ -270,3 +281,13 @@ def test_rows_of_any_shape_are_counted_and_read_as_they_are(tmp_path):
     ]
     pq.write_table(pa.Table.from_pylist(rows), tmp_path / "x.parquet")
     assert read(tmp_path / "x.parquet")[0] == rows
+    more = {
+        "by": pa.map_(pa.string(), pa.int64()),
+        "at": pa.list_(pa.int64(), 2),
+        "id": pa.fixed_shape_tensor(pa.int64(), [1]),
+    }
+    given = [{"by": [("a", 1)], "at": [2, 3], "id": [7]}, {"by": None, "at": None, "id": None}]
+    columns = {n: pa.array([row[n] for row in given], of) for n, of in more.items() if n != "id"}
+    columns["id"] = pa.ExtensionArray.from_storage(more["id"], pa.array([[7], None], pa.list_(pa.int64(), 1)))
+    pq.write_table(pa.table(columns), tmp_path / "y.parquet")
+    assert read(tmp_path / "y.parquet")[0] == given
