@@ -291,3 +291,26 @@ def test_rows_of_any_shape_are_counted_and_read_as_they_are(tmp_path):
     columns["id"] = pa.ExtensionArray.from_storage(more["id"], pa.array([[7], None], pa.list_(pa.int64(), 1)))
     pq.write_table(pa.table(columns), tmp_path / "y.parquet")
     assert read(tmp_path / "y.parquet")[0] == given
+
+
+NOT_OF_PYTHON = {
+    "a text of other bytes than UTF-8's": (
+        pa.Array.from_buffers(
+            pa.string(), 1, [None, pa.py_buffer(np.array([0, 2], np.int32)), pa.py_buffer(b"a\xff")]
+        ),
+        "UnicodeDecodeError: 'utf-8' codec can't decode byte 0xff in position 1: invalid start byte",
+    ),
+    "a date after the year 9999": (
+        pa.array([10**7], pa.date32()), "OverflowError: date value out of range"
+    ),
+    "a time after the year 9999": (
+        pa.array([2**62], pa.timestamp("us")), "OverflowError: date value out of range"
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", NOT_OF_PYTHON)
+def test_what_python_cannot_hold_is_told(tmp_path, what):
+    values, told = NOT_OF_PYTHON[what]
+    pq.write_table(pa.table({"text": ["a"], "more": values}), tmp_path / "x.parquet")
+    refused(tmp_path / "x.parquet", f": expected a readable Parquet file, got {told}")

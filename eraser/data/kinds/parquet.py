@@ -24,5 +24,7 @@ def parquet_rows(path: Path, how: TableOptions, notes: list[str]) -> Rows:
                 for row in batch.to_pylist():
                     number += 1
                     yield number, row
-        except (pa.ArrowException, OSError) as error:
+        except InputError:
+            raise
+        except (pa.ArrowException, OSError, ValueError, OverflowError) as error:  # also a text of no UTF-8
             raise InputError(Fault("a readable Parquet file", first_line(error), path)) from None
