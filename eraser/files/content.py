@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from eraser.files.owned import hash_of
+from eraser.text import Text
 from eraser.types import Dataset, Evidence, Example
 
 
 def content_of_examples(dataset: Dataset, examples: Sequence[Example]) -> str:
-    """Return a hash of examples: their words, queries, labels, and all that annotators marked."""
+    """Return a hash of examples: their texts, queries, labels, and all that annotators marked."""
     told = hashlib.sha256()
     for example in examples:
-        each = (*_as_lists(example), dataset.text(example).words)
+        each = (*_as_lists(example), *_of_text(dataset.text(example)))
         told.update(repr(each).encode("utf-8", "surrogatepass"))
     return told.hexdigest()
 
@@ -27,6 +28,13 @@ def content_at(path: Path) -> str:
     files = sorted(file for file in path.rglob("*") if file.is_file())
     lines = "".join(f"{file.relative_to(path)}\0{hash_of(file)}\n" for file in files)
     return hashlib.sha256(lines.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _of_text(text: Text) -> Iterator[Any]:
+    """Yield a text's words, and where they were cut from a text that is known, this and its sentences."""
+    yield text.words
+    if text.string is not None or text.first is not None:
+        yield from (text.string, text.first, text.sentence_starts)
 
 
 def _as_lists(example: Example) -> tuple[Any, ...]:
