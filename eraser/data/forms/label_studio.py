@@ -79,7 +79,7 @@ def _task(task: Row, line: int, names: ColumnNames, told: Told) -> Iterator[Anno
     more = query_and_split(data, names)
     for answer in kept:
         results = [r for r in answer.get("result") or [] if isinstance(r, Mapping)]
-        label = _class(results, data, names.label)
+        label = _class(results, data, names.label, told)
         marks = tuple(_spans(results, told))
         yield Annotated(line, data[names.text], label, id, _who(answer), marks, **more)
 
@@ -102,8 +102,11 @@ def _spans(results: list[Mapping[str, Any]], told: Told) -> Iterator[Mark]:
             told.left_out(f"results not read, of type {kind}")
 
 
-def _class(results: list[Mapping[str, Any]], data: Row, wanted: str) -> Any:
-    """Return the text's class: of the control of that name, of the only one there is, or of the data."""
+def _class(results: list[Mapping[str, Any]], data: Row, wanted: str, told: Told) -> Any:
+    """Return the text's class: of the control of that name, of the data, or of the only control there is.
+
+    Where no name is asked for, the only control comes before the data: what is there may be anybody's.
+    """
     spans = {r["id"] for r in results if r.get("type") in KINDS and r.get("id") is not None}
     chosen = {
         str(r.get("from_name")): labels_of((r.get("value") or {}).get("choices"))
@@ -112,8 +115,13 @@ def _class(results: list[Mapping[str, Any]], data: Row, wanted: str) -> Any:
     }
     if wanted in chosen:
         return classes_of(chosen[wanted])
-    if wanted in data:
+    usual = wanted == ColumnNames.label
+    if wanted in data and not (usual and len(chosen) == 1):
+        told.left_out(
+            "classes of the task's data, of several controls none named as --label", usual and bool(chosen)
+        )
         return data[wanted]
+    told.left_out("labels in the task's data not read, as annotators chose one", wanted in data)
     if len(chosen) > 1:
         raise missing("one control of choices, or its name as --label", sorted(chosen))
     return classes_of(next(iter(chosen.values()), None))

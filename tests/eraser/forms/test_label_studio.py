@@ -107,6 +107,22 @@ def test_a_class_may_be_in_the_data_of_the_task(tmp_path):
     }  # fmt: skip
 
 
+def test_what_annotators_chose_comes_before_a_label_in_the_data(tmp_path):
+    """There it may be what a model said beforehand."""
+    choices = [choice("sentiment", "NEG"), choice("sentiment", "POS")]
+    tasks = [task(n, "A film.", annotation(1, c), label="POS") for n, c in enumerate(choices)]
+    found = imported(write(tmp_path / "x.json", tasks))
+    assert [label for label, _ in marked(found).values()] == ["NEG", "POS"]
+    assert "labels in the task's data not read, as annotators chose one: 2" in found.notes
+    tasks = [
+        task(n, "A film.", annotation(1, choice("style", "dry"), c), label=f"C{n}")
+        for n, c in enumerate(choices)
+    ]
+    found = imported(write(tmp_path / "y.json", tasks))
+    assert [label for label, _ in marked(found).values()] == ["C0", "C1"]
+    assert "classes of the task's data, of several controls none named as --label: 2" in found.notes
+
+
 def test_hypertext_spans_have_their_offsets_apart(tmp_path):
     value = {"start": "/p[1]/text()[1]", "end": "/p[1]/text()[1]", "globalOffsets": {"start": 2, "end": 13},
              "hypertextlabels": ["R"]}  # fmt: skip
