@@ -80,7 +80,7 @@ def _task(task: Row, line: int, names: ColumnNames, told: Told) -> Iterator[Anno
     for answer in kept:
         results = [r for r in answer.get("result") or [] if isinstance(r, Mapping)]
         label = _class(results, data, names.label, told)
-        marks = tuple(_spans(results, told))
+        marks = tuple(_spans(results, names.rationale, told))
         yield Annotated(line, data[names.text], label, id, _who(answer), marks, **more)
 
 
@@ -91,10 +91,13 @@ def _who(answer: Row) -> str | None:
     return None if by is None else str(by)
 
 
-def _spans(results: list[Mapping[str, Any]], told: Told) -> Iterator[Mark]:
+def _spans(results: list[Mapping[str, Any]], control: str | None, told: Told) -> Iterator[Mark]:
+    """Yield the spans of a control, or of all of them."""
     for result in results:
         kind, value = result.get("type"), result.get("value") or {}
-        if kind in KINDS:
+        if kind in KINDS and control not in (None, result.get("from_name")):
+            told.left_out("spans of other controls not read")
+        elif kind in KINDS:
             places = value.get("globalOffsets") or value  # of hypertext; start and end are paths there
             more = {"labels": value.get(kind) or value.get("labels"), "text": value.get("text")}
             yield mark_of({"start": places.get("start"), "end": places.get("end"), **more})

@@ -123,6 +123,19 @@ def test_what_annotators_chose_comes_before_a_label_in_the_data(tmp_path):
     assert "classes of the task's data, of several controls none named as --label: 2" in found.notes
 
 
+def test_a_control_of_spans_can_be_named(tmp_path):
+    named = span(0, 4, "Anna") | {"from_name": "people"}
+    tasks = [
+        task(1, "Anna says a dull film", annotation(1, named, span(12, 16, "dull"), choice("s", "NEG"))),
+        TASKS[1],
+    ]
+    path = write(tmp_path / "x.json", tasks)
+    assert marked(imported(path))["1"] == ("NEG", "Anna dull")
+    found = imported(path, rationale="why")
+    assert marked(found)["1"] == ("NEG", "dull")
+    assert "spans of other controls not read: 1" in found.notes
+
+
 def test_hypertext_spans_have_their_offsets_apart(tmp_path):
     value = {"start": "/p[1]/text()[1]", "end": "/p[1]/text()[1]", "globalOffsets": {"start": 2, "end": 13},
              "hypertextlabels": ["R"]}  # fmt: skip
