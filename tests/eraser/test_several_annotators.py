@@ -42,6 +42,20 @@ def test_without_ids_rows_of_one_text_are_one(tmp_path):
     assert each(found) == {"test-00001": WANTED["1"], "test-00003": WANTED["2"]}
 
 
+def test_without_ids_rows_of_one_text_are_one_wherever_its_marks_stand(tmp_path):
+    rows = [
+        {"text": "A [[truly awful]] film.", "label": "NEG", "annotator": "anna"},
+        {"text": "A truly [[awful film]].", "label": "NEG", "annotator": "ben"},
+        {"text": "A [[warm]] film.", "label": "POS", "annotator": "ben"},
+    ]
+    found = imported(save(tmp_path / "x.csv", rows))
+    assert each(found) == {"test-00001": WANTED["1"], "test-00003": WANTED["2"]}
+    path = save(tmp_path / "y.csv", [*rows, rows[0] | {"text": "A truly [[awful]] film."}])
+    skip = "--skip-invalid (of data import, evaluate, trust) leaves such rows out, and says which"
+    told = f"{path}:5: test-00004: duplicate text and annotator 'anna', first at {path}:2"
+    refused({"test": path}, ImportOptions(), told, skip)
+
+
 def test_a_column_for_each_annotator(tmp_path):
     rows = [
         {"id": 1, "text": TEXT, "label": "NEG", "anna": [[2, 13]], "ben": [[8, 18]]},

@@ -12,23 +12,27 @@ from dataclasses import replace
 
 import numpy as np
 
-from eraser.data.custom.entries import Entry
+from eraser.data.custom.entries import Entry, RowReading
 from eraser.data.custom.rows import InputRow
+from eraser.data.custom.spans import without_marks
 from eraser.errors import Fault, InputError, short_repr
 
 UNIQUE = ": ids must be unique over all files (prefix those of one, as in train-1)"
 
 
-def key_of(record: InputRow) -> str:
+def key_of(record: InputRow, how: RowReading) -> str:
     """Return what identifies a text among rows: its id, or the text itself if rows have no ids."""
-    return record.id if record.has_id or record.annotator is None else str(record.fields["text"])
+    if record.has_id or record.annotator is None:
+        return record.id
+    text = str(record.fields["text"])
+    return without_marks(text, how.asked.marks) if how.form == "marks" else text
 
 
-def twice(records: Sequence[InputRow]) -> Iterator[tuple[InputRow, InputRow]]:
+def twice(records: Sequence[InputRow], how: RowReading) -> Iterator[tuple[InputRow, InputRow]]:
     """Yield the records that repeat an earlier id and annotator, with the earlier record."""
     first: dict[tuple[str, str | None], InputRow] = {}
     for record in records:
-        key = (key_of(record), record.annotator)
+        key = (key_of(record, how), record.annotator)
         if (before := first.setdefault(key, record)) is not record:
             yield record, before
 
@@ -43,10 +47,10 @@ def of_other_texts(entries: Sequence[Entry]) -> Iterator[Fault]:
             yield _duplicate("id", entry.record, before.record, UNIQUE)
 
 
-def repeated(record: InputRow, before: InputRow) -> Fault:
+def repeated(record: InputRow, before: InputRow, how: RowReading) -> Fault:
     """Return the fault of a record that repeats an earlier one, in its own split or in another."""
     who = "" if record.annotator is None else f" and annotator {short_repr(record.annotator)}"
-    what = "id" if key_of(record) == record.id else "text"
+    what = "id" if key_of(record, how) == record.id else "text"
     other = what == "id" and record.split != before.split
     return _duplicate(f"{what}{who}", record, before, UNIQUE if other else "")
 
@@ -56,11 +60,11 @@ def _duplicate(what: str, record: InputRow, before: InputRow, remedy: str) -> Fa
     return record.placed(Fault.of(f"duplicate {what}, first at {where}{remedy}")).faults[0]
 
 
-def joined(entries: Sequence[Entry], faults: list[Fault]) -> tuple[list[Entry], list[str]]:
+def joined(entries: Sequence[Entry], how: RowReading, faults: list[Fault]) -> tuple[list[Entry], list[str]]:
     """Return an entry for each text, in the order of their first, and notes; `faults` takes what differs."""
     groups: dict[tuple[str, str], list[Entry]] = {}
     for entry in entries:
-        groups.setdefault((entry.split, key_of(entry.record)), []).append(entry)
+        groups.setdefault((entry.split, key_of(entry.record, how)), []).append(entry)
     if all(len(group) == 1 for group in groups.values()):
         return list(entries), []
     found, counts = list[Entry](), Counter[str]()

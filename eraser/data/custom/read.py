@@ -62,7 +62,7 @@ def read_custom(name: str, files: Mapping[str, Path], how: ImportOptions, least_
     places = list(files.values())
     labels = {entry.label for entry in entries}
     if not fatal and not (wrong and not how.skip_invalid) and len(labels) < least_labels:
-        n_texts = len({key_of(record) for record in read.records})
+        n_texts = len({key_of(record, found) for record in read.records})
         fatal += _too_few_labels(entries, wrong, places[0], n_texts)
     wrong.sort(key=lambda fault: _place(fault, places))
     if fatal or (wrong and not how.skip_invalid):
@@ -201,12 +201,12 @@ def _entries(
 ) -> tuple[list[Entry], list[str]]:
     """Return an entry for each text, and notes; `wrong` takes the faults of single rows, `fatal` others."""
     left_out = {id(record) for record in records if record.is_wrong}
-    for record, before in twice(records):
+    for record, before in twice(records, how):
         left_out.add(id(record))
-        (wrong if record.split == before.split else fatal).append(repeated(record, before))
+        (wrong if record.split == before.split else fatal).append(repeated(record, before, how))
     shown = progress(records, f"import {name}", "rows")
     made = [(record, entry_of(record, how, wrong)) for record in shown]
-    entries, notes = joined([e for r, e in made if e is not None and id(r) not in left_out], wrong)
+    entries, notes = joined([e for r, e in made if e is not None and id(r) not in left_out], how, wrong)
     fatal += of_other_texts(entries)
     return entries, notes
 

@@ -133,14 +133,10 @@ def take_out_marks(text: str, opening: str, closing: str) -> tuple[str, Spans]:
     >>> take_out_marks("a [[truly awful]] film", "[[", "]]")
     ('a truly awful film', ((2, 13),))
     """
-    either = "|".join(map(re.escape, sorted((opening, closing), key=len, reverse=True)))
-    parts, length, after = (
-        [],
-        0,
-        0,
-    )  # of the text without marks; where the last mark ends in the text with them
+    parts, length = list[str](), 0  # of the text without marks
+    after = 0  # where the last mark ends in the text with them
     spans, opened = [], None
-    for found in re.finditer(either, text):
+    for found in re.finditer(_either(opening, closing), text):
         parts.append(text[after : found.start()])
         length, after = length + len(parts[-1]), found.end()
         if opened is None and found[0] == opening:
@@ -155,6 +151,15 @@ def take_out_marks(text: str, opening: str, closing: str) -> tuple[str, Spans]:
     if opened is not None:
         raise _unpaired(f"{opening} without {closing}", opened[1], (opening, closing))
     return "".join([*parts, text[after:]]), tuple(spans)
+
+
+def without_marks(text: str, marks: tuple[str, str]) -> str:
+    """Return the text without its marks, whether or not they are in pairs."""
+    return re.sub(_either(*marks), "", text)
+
+
+def _either(opening: str, closing: str) -> str:
+    return "|".join(map(re.escape, sorted((opening, closing), key=len, reverse=True)))
 
 
 def _unpaired(what: str, found: re.Match[str], marks: tuple[str, str]) -> InputError:
