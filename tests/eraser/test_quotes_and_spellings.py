@@ -80,6 +80,10 @@ def test_words_may_be_listed(tmp_path, rationale):
             {"tokens": ["Warm."], "label": "POS", "rationale": []}]  # fmt: skip
     found = imported(write(tmp_path / "x.jsonl", rows))
     assert list(marked(found).values()) == [("NEG", "truly awful"), ("POS", "")]
+    unread = "the column of rationales was not read"
+    assert unread not in found.notes
+    spans = [NEG | {"rationale": [{"start": 2, "end": 13}]}, POS]
+    assert unread in imported(write(tmp_path / "y.jsonl", spans), rationale_form="none").notes
 
 
 def test_a_span_beyond_the_listed_words_is_told(tmp_path):

@@ -221,7 +221,8 @@ def _notes(records: Sequence[InputRow], entries: Sequence[Entry], how: RowReadin
         yield f"column of the rationales: {', '.join(sorted(columns))}"
     yield from () if how.note is None else (how.note,)
     yield from how.cut.notes
-    if how.form in ("marks", "none") and not all(record.is_blank("rationale") for record in records):
+    unread = (record.counts is None and not record.is_blank("rationale") for record in records)
+    if how.form in ("marks", "none") and any(unread):
         yield "the column of rationales was not read"
     yield from _notes_of_spans(records, entries, how)
     yield from _differing(entries, how)
