@@ -110,7 +110,7 @@ def test_a_rationale_of_another_form_is_told(value, form, line):
     ("value", "form", "line"),
     [
         ([[9, 9], [0, 5]], "chars", "[start, end) in characters, 0 <= start < end, got [9, 9]"),
-        ([0, 1], "chars", "[start, end) in characters, 0 <= start < end, got 0\n"),
+        ([0, 2], "chars", "[start, end) in characters, 0 <= start < end, got 0\n"),
         ([[-1, 2]], "tokens", "[start, end) in words, 0 <= start < end, got [-1, 2]"),
         ("awful", "auto", "a list of [start, end) in words or characters, got 'awful'"),
     ],

@@ -9,6 +9,7 @@ from tests.helpers.eraser.own_files import FILMS, save
 from tests.helpers.exports import imported, marked, write
 
 NEG = {"text": "A truly awful film, awful.", "label": "NEG"}
+SKIP = "--skip-invalid (of data import, evaluate, trust) leaves such rows out, and says which"
 POS = {"text": "A warm and moving film.", "label": "POS"}
 
 
@@ -92,6 +93,24 @@ def test_a_span_beyond_the_listed_words_is_told(tmp_path):
     with pytest.raises(InputError) as error:
         imported(path, text="tokens")
     assert str(error.value) == f"{path}:1: test-00001: expected [start, end) in words, end <= 2, got [1, 3]"
+
+
+def test_the_number_of_each_marked_character(tmp_path):
+    """As in the files of SemEval 2021 (toxic spans), which have no classes: a list of numbers, flat."""
+    path = tmp_path / "x.csv"
+    path.write_text('spans,text\n"[2, 3, 4, 5, 11, 12, 13, 14]",A dull and long film\n[],A warm film\n')
+    how = {"rationale": "spans", "label_from": "spans", "rationale_form": "chars"}
+    assert list(marked(imported(path, **how)).values()) == [("marked", "dull long"), ("none", "")]
+    rows = [NEG | {"why": value} for value in ([2, 13], [3, 2, 4], [24, 25, 26])]
+    other = write(tmp_path / "x.jsonl", [*rows, POS])
+    with pytest.raises(InputError) as error:
+        imported(other, rationale="why", rationale_form="chars")
+    pair = "expected [start, end) in characters, 0 <= start < end <= 26, got"
+    assert str(error.value).splitlines() == [
+        *(f"{other}:1: test-00001: {pair} {n}" for n in (2, 13)),
+        *(f"{other}:2: test-00002: {pair} {n}" for n in (3, 2, 4)),
+        f"{other}:3: test-00003: {pair} [24, 27]",
+    ]
 
 
 def test_rows_that_are_invalid_are_left_out_counted_and_named(tmp_path):

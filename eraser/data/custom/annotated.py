@@ -10,7 +10,7 @@ from typing import Any
 
 from eraser.data.custom.options import ImportOptions
 from eraser.data.custom.rows import Counted, InputRow, check_size, read_records
-from eraser.data.forms.marks import Mark, Told, are_spans, marks_of
+from eraser.data.forms.marks import Mark, Told, are_spans, marks_of, parsed
 from eraser.data.forms.table import ANNOTATION_FORMS, TABLE, recognised
 from eraser.errors import Fault, InputError, short_repr
 from eraser.labels import join_labels
@@ -102,7 +102,7 @@ def _with_marks(record: InputRow, marks: tuple[Mark, ...]) -> InputRow:
 def _label_of_spans(record: InputRow) -> str:
     """Return the labels of a text's spans as its class."""
     if record.marks is None:
-        return MARKED if not record.is_blank("rationale") else NONE
+        return NONE if parsed(record.fields.get("rationale")) in (None, []) else MARKED
     labels = [label for mark in record.marks for label in mark.labels or (MARKED,)]
     return join_labels(sorted(labels)) or NONE
 

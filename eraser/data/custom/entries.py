@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from eraser.data.custom.options import ImportOptions
 from eraser.data.custom.rows import InputRow
-from eraser.data.custom.spans import MarkedText, RationaleForm, check_spans, read_marks
+from eraser.data.custom.spans import MarkedText, RationaleForm, check_spans, from_characters, read_marks
 from eraser.data.offsets import OffsetUnit, in_characters
 from eraser.data.source import SPLITS
 from eraser.errors import Fault, InputError, short_repr
@@ -104,4 +104,4 @@ def _marked(record: InputRow, text: str | None, how: RowReading) -> MarkedText |
 def _counted(text: str, value: Any, unit: OffsetUnit) -> Any:
     """Return spans of another unit as spans of code points."""
     check_spans(value, "chars")
-    return [list(span) for span in in_characters(text, value or (), unit)]
+    return [list(span) for span in in_characters(text, from_characters(value) or (), unit)]

@@ -9,7 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import starmap
+from itertools import pairwise, starmap
 from math import inf
 from typing import Any, Literal
 
@@ -54,9 +54,9 @@ def read_marks(
 
     Args:
         text: with the opening and closing `marks` in it, if the form is `marks`.
-        value: for `chars` a list of [start, end) in Unicode code points of the text, for `tokens` such a list
-            in words, or a 0 or 1 for each word, for `quotes` a list of words that stand in the text, or one
-            string of them; None where nothing is marked.
+        value: for `chars` a list of [start, end) in Unicode code points of the text, or the number of each
+            character, for `tokens` such spans in words, or a 0 or 1 for each word, for `quotes` a list of
+            words that stand in the text, or one string of them; None where nothing is marked.
         form: any but `auto`.
         marks: what opens and what closes a span.
         how: what cuts the text into words.
@@ -70,7 +70,7 @@ def read_marks(
     if form == "none" or value is None:
         return mark_characters(text, (), how)
     if form == "chars":
-        return mark_characters(text, _pairs(value, len(text), "characters"), how)
+        return mark_characters(text, _pairs(from_characters(value), len(text), "characters"), how)
     if form == "quotes":
         return mark_quotes(text, value, how)
     places = cut_words(text, tokens)
@@ -102,7 +102,11 @@ def check_spans(value: Any, form: RationaleForm) -> None:
     if form == "quotes":
         _quotes(value)
     elif value is not None and (form == "chars" or not _is_by_word(value)):
-        _pairs(value, None, {"chars": "characters", "tokens": "words"}.get(form, "words or characters"))
+        _pairs(
+            from_characters(value) if form == "chars" else value,
+            None,
+            {"chars": "characters", "tokens": "words"}.get(form, "words or characters"),
+        )
 
 
 def form_of(rows: Sequence[tuple[str, Any]], marks: tuple[str, str]) -> RationaleForm:
@@ -224,6 +228,23 @@ def _is_pair(value: Any) -> bool:
 
 def _is_by_word(value: Any) -> bool:
     return isinstance(value, list) and bool(value) and not any(isinstance(v, list) for v in value)
+
+
+def from_characters(value: Any) -> Any:
+    """Return a list of the numbers of characters as spans, and anything else as it is.
+
+    Two numbers that are no neighbours are rather one span, and left as they are.
+
+    >>> from_characters([2, 3, 4, 9]), from_characters([2, 9])
+    ([[2, 5], [9, 10]], [2, 9])
+    """
+    if not isinstance(value, list) or not value or any(type(n) is not int for n in value):
+        return value
+    steps = [b - a for a, b in pairwise(value)]
+    if value[0] < 0 or min(steps, default=1) < 1 or (len(steps) == 1 and steps[0] > 1):
+        return value
+    edges = [0, *(i for i, step in enumerate(steps, start=1) if step > 1), len(value)]
+    return [[value[a], value[b - 1] + 1] for a, b in pairwise(edges)]
 
 
 def _pairs(value: Any, limit: int | None, unit: str) -> Spans:
