@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from eraser import InputError
+from eraser.errors import short_repr
 from tests.helpers.eraser.own_files import FILMS, save
 from tests.helpers.exports import imported, marked, write
 
@@ -93,6 +94,44 @@ def test_a_span_beyond_the_listed_words_is_told(tmp_path):
     with pytest.raises(InputError) as error:
         imported(path, text="tokens")
     assert str(error.value) == f"{path}:1: test-00001: expected [start, end) in words, end <= 2, got [1, 3]"
+
+
+@pytest.mark.parametrize(
+    ("value", "how"),
+    [
+        ("['truly', 'awful film']", {}),
+        ("['truly', \"awful film\"]", {"rationale_form": "quotes"}),
+        ("[(2, 7), (8, 18)]", {"rationale_form": "chars"}),
+        ("[{'start': 2, 'end': 7, 'label': None}, {'start': 8, 'end': 18}]", {}),
+    ],
+)
+@pytest.mark.parametrize("column", ["rationale", "evidences"])
+def test_lists_as_pandas_writes_them(tmp_path, value, how, column):
+    rows = [{"text": "A truly awful film", "label": "NEG", column: value}, POS | {column: "[]"}]
+    found = imported(save(tmp_path / "x.csv", rows), **how)
+    assert list(marked(found).values()) == [("NEG", "truly awful film"), ("POS", "")]
+    assert not any("do not stand" in note for note in found.notes)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "['truly' 'awful']",  # as numpy writes it
+        "['truly'\n 'awful']",
+        "[2 13]",
+        "[b'truly']",
+        "[{1, 2}]",
+        "[__import__('os')]",
+        "[" * 5000,
+        f"['{'a' * 2**16}']",
+    ],
+)
+def test_what_is_no_list_is_not_guessed_at(tmp_path, value):
+    path = save(tmp_path / "x.csv", [NEG | {"rationale": value}, POS | {"rationale": ""}])
+    with pytest.raises(InputError) as error:
+        imported(path)
+    told = f"expected a rationale as a JSON list, got {short_repr(value)}"
+    assert str(error.value).splitlines()[0] == f"{path}:2: test-00001: {told}"
 
 
 def test_the_number_of_each_marked_character(tmp_path):

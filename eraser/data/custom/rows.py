@@ -12,6 +12,7 @@ from typing import Any, Literal
 from eraser.data.custom.options import ColumnNames, ImportOptions
 from eraser.data.custom.tables import LABELLED, Row, listed, rows_of
 from eraser.data.forms.marks import Mark, is_listed
+from eraser.data.kinds.literals import python_list
 from eraser.errors import Fault, InputError, short_repr
 from eraser.files.bounds import MAX_BYTES
 from eraser.labels import SEVERAL, join_labels, plain_label
@@ -99,9 +100,9 @@ class InputRow:
         return value in (None, []) or (isinstance(value, str) and not value.strip())
 
     def rationale(self, quoted: bool = False) -> Any:
-        """Return what the rationale's column holds, a string read as JSON; None if nothing is marked.
+        """Return what the rationale's column holds, a string read as a list; None if nothing is marked.
 
-        Of quotes, a string that is no JSON is one itself.
+        Of quotes, a string that is no list is one itself.
         """
         value = self.fields.get("rationale")
         if self.is_blank("rationale"):
@@ -110,9 +111,9 @@ class InputRow:
             try:
                 value = json.loads(value)
             except (ValueError, RecursionError):
-                if quoted:
-                    return value
-                raise self.placed(Fault("a rationale as a JSON list", short_repr(value))) from None
+                if (found := python_list(value)) is None and not quoted:
+                    raise self.placed(Fault("a rationale as a JSON list", short_repr(value))) from None
+                value = value if found is None else found
         return None if value == [] else value
 
 

@@ -15,6 +15,7 @@ from typing import Any
 from eraser.data.custom.options import ColumnNames
 from eraser.data.custom.tables import TableOptions, rows_of
 from eraser.data.kinds.encodings import decoded_lines, find_encoding
+from eraser.data.kinds.literals import python_list
 from eraser.errors import Fault, InputError, short_repr
 
 STARTS = ("start", "begin", "start_offset", "startOffset", "start_char", "char_start")
@@ -180,7 +181,7 @@ def marks_of(value: Any) -> tuple[Mark, ...]:
 
 
 def parsed(value: Any) -> Any:
-    """Return a cell of a table that holds JSON as what it holds; an empty one as None."""
+    """Return a cell that holds JSON, or a list as Python writes it, as that; an empty one as None."""
     if not isinstance(value, str):
         return value
     if not value.strip():
@@ -190,7 +191,8 @@ def parsed(value: Any) -> Any:
     try:
         return json.loads(value)
     except (ValueError, RecursionError):
-        return value
+        found = python_list(value)
+        return value if found is None else found
 
 
 def is_listed(value: Any) -> bool:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from eraser.data.custom.tables import LABELLED, Row, Rows, listed, rows_of
+from eraser.data.kinds.literals import python_list
 from eraser.errors import Fault, InputError, short_repr
 from rationale.explanations.align import Place
 from rationale.explanations.collected import Told
@@ -119,12 +120,12 @@ def _text(value: Any) -> str | None:
 
 
 def _each(cell: Any) -> Sequence[Any]:
-    """Return the values of a cell: a list, also one written as JSON; else the one value."""
+    """Return the values of a cell: a list, also one written as JSON or by pandas; else the one value."""
     if isinstance(cell, str) and cell.startswith("[") and cell.endswith("]") and len(cell) > 2:
         try:
             cell = json.loads(cell)
         except (ValueError, RecursionError):
-            return [cell]
+            cell = python_list(cell) or cell
     return cell if isinstance(cell, list) else [cell]
 
 

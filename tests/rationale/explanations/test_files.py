@@ -71,7 +71,8 @@ def test_a_row_for_each_example_with_lists(ending, tmp_path):
         {"id": id, "tokens": [r["token"] for r in TIDY if r["id"] == id],
          "scores": [r["score"] for r in TIDY if r["id"] == id]} for id in ("a", "7")
     ]  # fmt: skip
-    if ending == ".csv":  # lists written as JSON
+    if ending == ".csv":  # lists as pandas writes them, then as JSON
+        assert scores(read(written(tmp_path / "y.csv", rows))) == FOUND
         rows = [{k: v if isinstance(v, str) else json.dumps(v) for k, v in row.items()} for row in rows]
     assert scores(read(written(tmp_path / f"x{ending}", rows))) == FOUND
 
