@@ -158,6 +158,27 @@ def test_what_no_file_of_its_kind_has_is_refused(tmp_path):
         refused(tmp_path / f"x.{kind}", told, **how)
 
 
+def test_what_spreadsheets_put_beside_and_after_the_rows_is_passed_over(tmp_path):
+    path = tmp_path / "x.csv"
+    path.write_text("text;label;;\ndull;NEG;;\n;;;\nwarm;POS;; \n;;;\n;;;;;\n")
+    assert list(rows_of(path)) == [
+        (2, {"text": "dull", "label": "NEG"}),
+        (4, {"text": "warm", "label": "POS"}),
+    ]
+    path.write_text(",text,label,\n0,dull,NEG,\n1,a,b,POS\n")  # an index, and a text that was cut
+    assert read(path) == (
+        [
+            {"text": "dull", "label": "NEG"},
+            Fault("fields under the header's names only", "'POS'", path, 3),
+        ],
+        [],
+    )
+    path.write_text("a;a;;\n")
+    refused(path, ":1: expected each column once, got ['a', 'a']")
+    path.write_text('text\n""\na\n')  # a text that is missing
+    assert read(path)[0] == [{"text": ""}, {"text": "a"}]
+
+
 def test_where_quotes_break_off_nothing_more_is_read(tmp_path):
     (tmp_path / "x.csv").write_text('text\na\n"b"c\nd\n')
     refused(tmp_path / "x.csv", ":3: expected fields in quotes as CSV has them, got ',' expected after '\"'")

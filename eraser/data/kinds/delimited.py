@@ -9,7 +9,7 @@ from itertools import chain
 from pathlib import Path
 
 from eraser.data.kinds.encodings import decoded_lines, find_encoding
-from eraser.data.kinds.rows import TEXT, Rows, TableOptions
+from eraser.data.kinds.rows import TEXT, Row, Rows, TableOptions
 from eraser.errors import Fault, InputError, short_repr
 from eraser.files.bounds import MAX_LINE
 
@@ -99,12 +99,10 @@ def _rows(lines: Iterable[str], delimiter: str, path: Path, start: int) -> Rows:
             raise InputError(Fault("fields in quotes as CSV has them", str(error), path, start)) from None
         if fields is None:
             return
-        if not names and fields:
+        if not names and not _is_empty(fields):
             names = _header(fields, path, start)
-        elif fields and len(fields) != len(names):
-            yield Fault(f"{len(names)} fields, as the header has", str(len(fields)), path, start)
-        elif fields:
-            yield start, dict(zip(names, fields, strict=True))
+        elif not _is_empty(fields):
+            yield _row(names, fields, path, start)
         start = before + reader.line_num + 1
 
 
@@ -117,11 +115,27 @@ def _next(reader: Iterator[list[str]]) -> list[str] | None:
         csv.field_size_limit(usual)
 
 
+def _is_empty(fields: list[str]) -> bool:
+    """Return whether a row holds nothing, such as those that spreadsheets put after the last one."""
+    return len(fields) != 1 and not any(field.strip() for field in fields)
+
+
 def _header(fields: list[str], path: Path, line: int) -> list[str]:
+    """Return the names of the columns; some may have none."""
     names = [name.strip() for name in fields]
-    if len(set(names)) < len(names):
-        raise InputError(Fault("each column once", short_repr(names, 200), path, line))
+    if len(set(given := [name for name in names if name])) < len(given):
+        raise InputError(Fault("each column once", short_repr(given, 200), path, line))
     return names
+
+
+def _row(names: list[str], fields: list[str], path: Path, line: int) -> Row | Fault:
+    """Return a row's fields; the first column may be without a name, others only where they are empty."""
+    if len(fields) != len(names):
+        return Fault(f"{len(names)} fields, as the header has", str(len(fields)), path, line)
+    both = list(zip(names, fields, strict=True))
+    if unnamed := [field for name, field in both[1:] if field.strip() and not name]:
+        return Fault("fields under the header's names only", short_repr(unnamed[0]), path, line)
+    return line, {name: field for name, field in both if name}
 
 
 def text_lines(path: Path, how: TableOptions, notes: list[str]) -> Rows:
