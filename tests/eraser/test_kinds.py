@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import re
 import zipfile
 from pathlib import Path
@@ -182,6 +183,29 @@ def test_what_spreadsheets_put_beside_and_after_the_rows_is_passed_over(tmp_path
 def test_where_quotes_break_off_nothing_more_is_read(tmp_path):
     (tmp_path / "x.csv").write_text('text\na\n"b"c\nd\n')
     refused(tmp_path / "x.csv", ":3: expected fields in quotes as CSV has them, got ',' expected after '\"'")
+
+
+BARE = ['"Great film, he said\tPOS', "dull\tNEG", "warm\tPOS"]
+
+
+@pytest.mark.parametrize(
+    "last", ['I hated "it"\tNEG', 'the end of "the film"\tNEG', "5' tall, 6\"\tNEG", "ok\tNEG"]
+)
+def test_tabs_between_fields_that_are_never_in_quotes(tmp_path, last):
+    """As programs write TSV that know no quotes: one that begins a text ends nowhere, or far below."""
+    lines = [*BARE, last, "x\tNEG"]
+    (tmp_path / "x.tsv").write_text("\n".join(["text\tlabel", *lines, ""]))
+    assert read(tmp_path / "x.tsv") == (
+        [dict(zip(("text", "label"), line.split("\t"), strict=True)) for line in lines],
+        ["x.tsv: quotes are read as they are, as no field is written in quotes"],
+    )
+
+
+def test_tabs_between_fields_in_quotes(tmp_path):
+    rows = [['He said "no"', "A"], ["two\nlines", "B"], ["a\ttab", "C"], ['"', "D"]]
+    with (tmp_path / "x.tsv").open("w", newline="") as file:
+        csv.writer(file, delimiter="\t").writerows([["text", "label"], *rows])
+    assert read(tmp_path / "x.tsv") == ([{"text": a, "label": b} for a, b in rows], [])
 
 
 # Workbooks

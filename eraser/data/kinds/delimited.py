@@ -30,10 +30,14 @@ def delimited_rows(path: Path, how: TableOptions, notes: list[str], usual: str) 
     if begin and (told := TOLD.fullmatch(begin[0])):
         separator, start = separator or told[1], 2
         next(lines)
+        begin = begin[1:]
     separator = separator or find_separator(begin, usual)
     if separator != usual and how.separator is None:
         notes.append(f"{path.name}: fields are separated by {NAMES.get(separator, repr(separator))}s")
-    yield from _rows(lines, separator, path, start)
+    bare = separator == "\t" and _has_bare_quotes(begin, separator)
+    if bare:
+        notes.append(f"{path.name}: quotes are read as they are, as no field is written in quotes")
+    yield from _rows(lines, separator, csv.QUOTE_NONE if bare else csv.QUOTE_MINIMAL, path, start)
 
 
 def separator_named(asked: str) -> str:
@@ -79,6 +83,13 @@ def _counts(lines: list[str], separator: str) -> list[int]:
     return found
 
 
+def _has_bare_quotes(lines: list[str], separator: str) -> bool:
+    """Return whether each line is a row, but not if quotes are read as CSV has them."""
+    signs = [line.count(separator) for line in lines if line.strip()]
+    even = len({*signs}) == 1 and signs[0] > 0
+    return even and len(_counts(lines, separator)) != len(signs)
+
+
 def _beginning(lines: Iterator[str]) -> list[str]:
     """Return the first lines."""
     found, size = [], 0
@@ -89,8 +100,9 @@ def _beginning(lines: Iterator[str]) -> list[str]:
     return found
 
 
-def _rows(lines: Iterable[str], delimiter: str, path: Path, start: int) -> Rows:
-    reader, before = csv.reader(lines, delimiter=delimiter, strict=True), start - 1
+def _rows(lines: Iterable[str], delimiter: str, quoting: int, path: Path, start: int) -> Rows:
+    reader = csv.reader(lines, delimiter=delimiter, strict=True, quoting=quoting)
+    before = start - 1
     names: list[str] = []
     while True:
         try:
