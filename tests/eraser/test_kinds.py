@@ -13,9 +13,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from eraser import InputError
+from eraser.data.custom.options import ImportOptions
+from eraser.data.custom.read import read_custom
 from eraser.data.custom.tables import TableOptions, rows_of
 from eraser.data.kinds import excel
 from eraser.data.kinds.encodings import find_encoding
+from eraser.data.kinds.excel import CellError
 from eraser.errors import Fault
 from eraser.files import unpacked
 from tests.helpers.eraser.own_files import write_workbook
@@ -234,9 +237,25 @@ def test_cells_that_are_no_field_are_told(tmp_path):
     path = write_workbook(tmp_path / "x.xlsx", rows)
     assert read(path)[0] == [
         Fault("cells under the header's names only", "'more'", path, 2),
-        Fault("a value", "the error #DIV/0! in cell A3", path, 3),
+        {"text": CellError("#DIV/0!", "A3"), "label": "B"},
         {"text": "b", "label": None},
     ]
+
+
+def test_an_error_in_a_cell_is_told_where_it_is_read(tmp_path):
+    head = ["text", "label", "rationale", "note"]
+    rows = [head, ["dull", "NEG", None, "#N/A"], ["#N/A", "POS", None, None], ["warm", "#REF!", "#N/A", None]]
+    path = write_workbook(tmp_path / "x.xlsx", rows)
+    with pytest.raises(InputError) as error:
+        read_custom("own", {"test": path}, ImportOptions(rationale_form="chars"))
+    filled = "expected a non-empty string in column"
+    assert str(error.value).splitlines() == [
+        f"{path}:3: test-00002: {filled} 'text', got the error #N/A in cell A3",
+        f"{path}:4: test-00003: {filled} 'label', got the error #REF! in cell B4",
+        f"{path}:4: test-00003: expected a list of [start, end) in characters, got the error #N/A in cell C4",
+    ]
+    one = write_workbook(tmp_path / "y.xlsx", rows[:2])
+    assert read_custom("own", {"test": one}, ImportOptions(), 1).documents["test-00001"].words == ("dull",)
 
 
 def test_what_is_no_workbook_is_told(tmp_path, monkeypatch):

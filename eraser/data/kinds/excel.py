@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 import zipfile
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -74,12 +75,26 @@ def _rows(path: Path, sheet: Iterator[Sequence[Any]]) -> Rows:
         if not names:
             names = _header(values, path, number)
         else:
-            yield _row(names, cells, values, (path, number))
+            yield _row(names, values, (path, number))
+
+
+@dataclass(frozen=True)
+class CellError:
+    """What a formula that failed leaves in a cell: a fault for whoever reads it, and only for them."""
+
+    code: str
+    place: str
+
+    def __repr__(self) -> str:
+        """Return what to tell of it."""
+        return f"the error {self.code} in cell {self.place}"
 
 
 def _value(cell: Any) -> Any:
     """Return what a cell holds; None where it is empty."""
     value = cell.value
+    if getattr(cell, "data_type", "") == "e":
+        return CellError(str(value), cell.coordinate)
     return value.replace(RETURN, "\r") if isinstance(value, str) else value
 
 
@@ -91,12 +106,8 @@ def _header(values: list[Any], path: Path, line: int) -> list[str]:
     return names
 
 
-def _row(
-    names: list[str], cells: Sequence[Any], values: list[Any], at: tuple[Path, int]
-) -> tuple[int, dict[str, Any]] | Fault:
-    """Return a row's fields, or what is wrong: a cell without a column's name, or an error in a cell."""
-    if wrong := [cell for cell in cells if getattr(cell, "data_type", "") == "e"]:
-        return Fault("a value", f"the error {wrong[0].value} in cell {wrong[0].coordinate}", *at)
+def _row(names: list[str], values: list[Any], at: tuple[Path, int]) -> tuple[int, dict[str, Any]] | Fault:
+    """Return a row's fields, or what is wrong: a cell without a column's name."""
     unnamed = [v for i, v in enumerate(values) if v is not None and (i >= len(names) or not names[i])]
     if unnamed:
         return Fault("cells under the header's names only", short_repr(unnamed[0]), *at)
