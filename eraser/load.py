@@ -15,7 +15,7 @@ from eraser.data.custom.tables import LABELLED, READERS, listed
 from eraser.data.eraser_format import load_eraser
 from eraser.data.hatexplain import is_hatexplain, load_hatexplain
 from eraser.data.source import SPLITS, Source
-from eraser.errors import Fault, InputError
+from eraser.errors import Fault, InputError, short_repr
 from eraser.types import Dataset
 
 SAMPLE_NAME = "sample"
@@ -53,10 +53,23 @@ def load(
         return _only(_of_file(path, called, split, how or ImportOptions()), splits)
     if how is not None and how != ImportOptions():
         raise InputError(Fault.of("options of reading are for a file of rows; this is none", path))
-    source = Source(path)
+    source = _opened(path)
     if is_hatexplain(source):
         return _only(load_hatexplain(source, called), splits)
     return load_eraser(source, called, splits)
+
+
+def _opened(path: Path) -> Source:
+    """Return a folder or an archive that can be read; a file of another kind is told what could be."""
+    source = Source(path)
+    try:
+        is_hatexplain(source)
+    except InputError:
+        if ENDING.search(path.name):
+            raise
+        expected = f"a folder, a .tar.gz archive, or a {listed(LABELLED)} file (unpacked)"
+        raise InputError(Fault(expected, short_repr(path.name), path)) from None
+    return source
 
 
 def is_table(path: str | Path) -> bool:

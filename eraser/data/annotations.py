@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from eraser.data.source import Source, parse_json_lines
@@ -57,6 +58,15 @@ def read_annotation(source: Source, record: dict[str, Any], place: str, line: in
     return Annotation(
         place, line, id, label, query, tuple(dict.fromkeys(doc_ids)), tuple(g for g in kept if g), empty
     )
+
+
+def wrong_id(record: Mapping[str, Any], place: str | Path, line: int) -> Fault:
+    """Return the fault of a line whose annotation_id is none, or another line's."""
+    id, expected = record.get("annotation_id"), "a new annotation_id string"
+    if id is None and (there := [name for name in ("text", "label") if name in record]):
+        remedy = "`rationale data import --train FILE --test FILE` makes a data set of such rows"
+        return Fault(expected, f"a row with {' and '.join(there)}: {remedy}", place, line)
+    return Fault(expected, short_repr(id), place, line)
 
 
 def _read_groups(groups: Any, place: str, line: int, id: str) -> list[list[tuple[str, int, int]]]:

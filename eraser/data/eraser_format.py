@@ -15,6 +15,7 @@ from eraser.data.annotations import (
     read_annotation,
     read_annotators,
     with_annotators,
+    wrong_id,
 )
 from eraser.data.on_disk import is_large, load_large
 from eraser.data.source import (
@@ -27,7 +28,7 @@ from eraser.data.source import (
     with_strings,
 )
 from eraser.data.texts import cut_note, read_cutter, read_texts, with_text
-from eraser.errors import Fault, InputError, short_repr
+from eraser.errors import Fault, InputError
 from eraser.types import Dataset, Document, Example
 
 
@@ -101,7 +102,7 @@ def _read_annotations(source: Source, split: str, faults: list[Fault]) -> list[A
     for line, record in _annotations(source, split, faults):
         id = record.get("annotation_id")
         if not isinstance(id, str) or id in seen:
-            faults.append(Fault("a new annotation_id string", short_repr(id), place, line))
+            faults.append(wrong_id(record, place, line))
             continue
         seen.add(id)
         try:

@@ -28,6 +28,7 @@ from eraser.data.annotations import (
     example_of,
     read_annotation,
     with_annotators,
+    wrong_id,
 )
 from eraser.data.source import (
     Source,
@@ -38,7 +39,7 @@ from eraser.data.source import (
     with_strings,
 )
 from eraser.data.texts import TEXTS, OwnText, cut_note, read_cutter, with_text
-from eraser.errors import Fault, InputError, short_repr
+from eraser.errors import Fault, InputError
 from eraser.files.bounds import lines_of, regular
 from eraser.progress import BYTES, Progress
 from eraser.types import Dataset, Document, Example
@@ -117,7 +118,7 @@ class JsonLines:
 
     def _parsed(self, raw: bytes, number: int) -> Iterator[dict[str, Any]]:
         try:
-            text = raw.decode("utf-8").replace("\r\n", "\n")
+            text = raw.decode("utf-8-sig" if number == 1 else "utf-8").replace("\r\n", "\n")
         except UnicodeDecodeError as error:
             raise InputError(Fault("UTF-8 text", str(error), self.path, number)) from None
         if "\r" in text:
@@ -322,7 +323,7 @@ def _checked(opened: _Opened, split: str, faults: list[Fault], notes: list[str])
                 counts["zero-length evidence spans left out"] += row.zero_length if row else 0
                 counts["examples without evidence"] += bool(row and not row.evidences)
             else:
-                wrong.append(Fault("a new annotation_id string", short_repr(id), path, number))
+                wrong.append(wrong_id(record, path, number))
             if len(wrong) >= MAX_FAULTS:
                 break
     except InputError as error:  # a line that is not JSON ends the file, as one fault among the others
@@ -340,7 +341,7 @@ def _twice(examples: Examples, hashes: Offsets) -> Iterator[Fault]:
     lines, seen = examples.opened.lines, set[str]()
     for i in np.flatnonzero(np.isin(hashes, values[counts > 1])):
         number = int(examples.numbers[i])
-        id = lines.at(int(examples.begins[i]), number)["annotation_id"]
-        if id in seen:
-            yield Fault("a new annotation_id string", short_repr(id), lines.path, number)
-        seen.add(id)
+        record = lines.at(int(examples.begins[i]), number)
+        if record["annotation_id"] in seen:
+            yield wrong_id(record, lines.path, number)
+        seen.add(record["annotation_id"])

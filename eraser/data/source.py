@@ -66,7 +66,8 @@ class Source:
             raise InputError(Fault("a file inside the data set", short_repr(name), self.path))
         try:
             data = read_bytes(self.path / name) if self.path.is_dir() else self._members[self._root + name]
-            return data.decode("utf-8").replace("\r\n", "\n").replace("\r", "\n")
+            encoding = "utf-8-sig" if name.endswith((".json", ".jsonl")) else "utf-8"
+            return data.decode(encoding).replace("\r\n", "\n").replace("\r", "\n")
         except UnicodeDecodeError as error:
             raise InputError(Fault("UTF-8 text", str(error), self.place(name))) from None
         except InputError:

@@ -171,6 +171,14 @@ def test_faults_end_at_a_hundred(tmp_path, large, fields):
     assert len(caught.value.faults) == 100
 
 
+def test_a_mark_at_the_beginning_of_a_file_is_no_part_of_it(tmp_path):
+    folder = with_docs_jsonl(tmp_path, test=[annotation()])
+    for file in folder.glob("*.jsonl"):
+        file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes())
+    for found in both(folder):
+        assert found.documents["d1"].words == ("A", "film", ".", "Not", "dull", ".")
+
+
 def test_a_byte_that_is_no_utf8_is_told_with_its_line(tmp_path, large):
     folder = make(tmp_path, test=json.dumps(annotation()).encode() + b"\n\xe9")
     with pytest.raises(InputError, match=r"test\.jsonl:2: expected UTF-8 text, got 'utf-8' codec"):

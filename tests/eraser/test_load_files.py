@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+
 import numpy as np
 import pytest
 
@@ -33,6 +35,29 @@ def test_a_file_with_one_label_can_measure_a_model_but_not_train_one(tmp_path):
     for files in (file, {"train": file, "val": file}):
         with pytest.raises(InputError, match="expected at least two labels, got 'A' in every row"):
             load_data(files)
+
+
+@pytest.mark.parametrize("name", ["x.csv.gz", "x.jsonl.gz", "x.ndjson", "x.zip", "x.arrow", "x.xls"])
+def test_a_file_of_another_kind_is_told_what_can_be_read(tmp_path, name):
+    rows = b"text,label\na,b\n" * 100
+    (tmp_path / name).write_bytes(gzip.compress(rows) if name.endswith("gz") else rows)
+    with pytest.raises(InputError) as error:
+        load(path=tmp_path / name)
+    kinds = "a .csv, .tsv, .json, .jsonl, .parquet or .xlsx file (unpacked)"
+    assert str(error.value) == (
+        f"{tmp_path}/{name}: expected a folder, a .tar.gz archive, or {kinds}, got {name!r}"
+    )
+
+
+def test_a_folder_of_tables_is_told_how_to_become_a_data_set(tmp_path):
+    file = save(tmp_path / "test.jsonl", [{"text": "dull", "label": "NEG"}, {"annotation_id": None}])
+    remedy = "`rationale data import --train FILE --test FILE` makes a data set of such rows"
+    with pytest.raises(InputError) as error:
+        load(path=tmp_path)
+    assert str(error.value).splitlines() == [
+        f"{file}:1: expected a new annotation_id string, got a row with text and label: {remedy}",
+        f"{file}:2: expected a new annotation_id string, got None",
+    ]
 
 
 def test_without_rationales_it_says_so(tmp_path):
