@@ -49,7 +49,7 @@ class Read:
                 Fault(f"a form of auto, {TABLE}, {', '.join(ANNOTATION_FORMS)}", short_repr(how.form))
             )
         name = recognised(path, how) if how.form == "auto" else how.form
-        if path.is_dir() and (name == TABLE or ANNOTATION_FORMS[name].of_path is None):
+        if path.is_dir() and (name == TABLE or not ANNOTATION_FORMS[name].of_folders):
             self._add_folder(split, path, how, faults)
         else:
             self._add_file(split, path, name, how, faults)
@@ -84,7 +84,7 @@ class Read:
             record = _with_marks(record, self._chosen(record.marks, how))
         if how.label_from == "field":
             return record
-        label = record.file.parent.name if how.label_from == "folder" else _label_of_spans(record)
+        label = record.file.resolve().parent.name if how.label_from == "folder" else _label_of_spans(record)
         columns = {**record.columns, "label": f"of {how.label_from}"}
         return replace(record, fields={**record.fields, "label": label}, columns=columns)
 

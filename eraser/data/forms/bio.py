@@ -41,7 +41,7 @@ def is_bio(path: Path) -> bool:
     if not path.is_file() or not (path.suffix.lower() in ENDINGS or path.stem.lower().endswith(ENDINGS)):
         return False
     try:
-        lines = [line.split() for line in islice(lines_in(path), LOOKED_AT)]
+        lines = [_cells(line) for line in islice(lines_in(path), LOOKED_AT)]
     except InputError:
         return False
     tokens = [parts for parts in lines if parts and not parts[0].startswith("#")]
@@ -53,7 +53,7 @@ def read_bio(path: Path, names: ColumnNames, told: Told) -> Found:
     by_document = any(line.startswith(DOCUMENT) for line in lines_in(path, Told(files=told.files)))
     now = _Text(1)
     for number, line in enumerate(lines_in(path, told), start=1):
-        parts = line.split()
+        parts = _cells(line)
         if not parts or parts[0] == DOCUMENT:
             now.end_sentence()
             if (parts or not by_document) and now.sentences[0]:
@@ -68,6 +68,11 @@ def read_bio(path: Path, names: ColumnNames, told: Told) -> Found:
         else:
             now.sentences[-1].append((parts[0], tag[1] or "O", tag[2] or ""))
     yield from _made(now)
+
+
+def _cells(line: str) -> list[str]:
+    """Return what stands between blanks and tabs; other white space may be part of a token."""
+    return [cell for cell in re.split(r"[ \t]+", line) if cell]
 
 
 def _made(text: _Text) -> Iterator[Annotated]:

@@ -48,7 +48,7 @@ def _decoded(file: Path) -> str:
 
 
 def _marks(annotations: str, file: Path, told: Told) -> Iterator[Mark]:
-    for number, line in enumerate(annotations.splitlines(), start=1):
+    for number, line in enumerate(annotations.replace("\r\n", "\n").split("\n"), start=1):
         if not line.strip():
             continue
         if line[0] != "T":

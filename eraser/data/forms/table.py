@@ -38,12 +38,15 @@ class AnnotationForm:
     of_path: Callable[[Path], bool] | None = None
     of_row: Callable[[Row, ColumnNames], bool] | None = None
     in_code_points: bool = False  # whatever the file counts, the reader knows it
+    of_folders: bool = False  # it reads a folder as a whole; of others each file is an annotator's
     is_general: bool = False  # many files look so: one with a column of rationales is a table all the same
 
 
 ANNOTATION_FORMS: dict[str, AnnotationForm] = {
-    "brat": AnnotationForm("brat's stand-off, a folder", read_brat, of_path=is_brat),
-    "webanno": AnnotationForm("INCEpTION's WebAnno TSV 3", read_webanno, is_webanno, in_code_points=True),
+    "brat": AnnotationForm("brat's stand-off, a folder", read_brat, of_path=is_brat, of_folders=True),
+    "webanno": AnnotationForm(
+        "INCEpTION's WebAnno TSV 3", read_webanno, is_webanno, in_code_points=True, of_folders=True
+    ),
     "bio": AnnotationForm("lines of tokens with BIO tags", read_bio, is_bio, in_code_points=True),
     "label-studio": AnnotationForm("Label Studio's JSON", read_tasks, of_row=is_tasks),
     "label-studio-min": AnnotationForm("Label Studio's JSON_MIN or CSV", read_min, of_row=is_min),

@@ -50,3 +50,21 @@ def test_a_line_without_a_tag_is_told(tmp_path):
     with pytest.raises(InputError) as error:
         imported(tmp_path / "x.bio", form="bio")
     assert str(error.value) == f"{tmp_path}/x.bio:3: expected a token and a tag B-X, I-X or O, got 'film'"
+
+
+def test_a_token_may_have_white_space_that_is_no_blank(tmp_path):
+    """A no-break space between the figures of a number, as French is written."""
+    path = tmp_path / "x.conll"
+    path.write_text("# label = NEG\nprix\tO\n10\u00a0000\tB-R\neuros O\n\n# label = POS\nbon O\n")
+    found = imported(path)
+    assert found.documents["test-00001"].string == "prix 10\u00a0000 euros"
+    assert marked(found)["test-00001"] == ("NEG", "10 000")
+
+
+def test_a_folder_is_read_whether_or_not_its_form_is_named(tmp_path):
+    (tmp_path / "x").mkdir()
+    (tmp_path / "x" / "anna.conll").write_text("# label = NEG\ndull B-R\n")
+    (tmp_path / "x" / "ben.conll").write_text("# label = POS\nwarm O\n")
+    found = imported(tmp_path / "x", form="bio")
+    assert marked(found) == {"anna-test-00001": ("NEG", "dull"), "ben-test-00001": ("POS", "")}
+    assert imported(tmp_path / "x").splits == found.splits

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from eraser import InputError
@@ -39,3 +41,22 @@ def test_faults_have_their_file_and_line(tmp_path):
         f"{tmp_path}/b.ann:1: expected offsets with start < end, got 'T1\\tR 6 2\\tfilm'",
         f"{tmp_path}/c.txt: expected a readable file, got No such file or directory",
     ]
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_a_line_ends_only_where_brat_ends_it(tmp_path, end):
+    """The words of a span may have a separator of lines that Python would cut at."""
+    text = "A dull\u2028film."
+    (tmp_path / "1.txt").write_text(text, encoding="utf-8")
+    (tmp_path / "1.ann").write_bytes(f"T1\tR 2 12\tdull\u2028film.{end}T2\tR 0 1\tA{end}".encode())
+    save(tmp_path, "2", "Warm.")
+    found = imported(tmp_path, label_from="spans")
+    assert marked(found) == {"1": ("R", "A dull film."), "2": ("none", "")}
+    assert not any("differ" in note for note in found.notes)
+
+
+def test_the_folder_of_a_class_may_be_the_one_that_is_worked_in(tmp_path, monkeypatch):
+    save(tmp_path / "neg", "1", "A dull film.", "T1\tR 2 6\tdull")
+    save(tmp_path / "neg", "pos/2", "A warm film.")
+    monkeypatch.chdir(tmp_path / "neg")
+    assert marked(imported(Path(), label_from="folder")) == {"1": ("neg", "dull"), "pos/2": ("pos", "")}
