@@ -70,7 +70,8 @@ def _row(row: Row, line: int, names: ColumnNames, told: Told) -> Iterator[Annota
         who = first(one, (names.annotator, *PEOPLE) if names.annotator else PEOPLE)
         label = one.get(names.label, row.get(names.label))
         marks = _marks(first(one, RATIONALES), words)
-        yield Annotated(line, text, label, id, str(number if who is None else who), marks, **more)
+        annotator = str(number if who is None else who) if people else None
+        yield Annotated(line, text, label, id, annotator, marks, **more)
 
 
 def _words(text: Any) -> tuple[Any, Spans]:

@@ -25,6 +25,7 @@ from eraser.data.forms.marks import (
     marks_of,
     missing,
     parsed,
+    person,
     query_and_split,
 )
 
@@ -58,7 +59,7 @@ def _row(row: Row, line: int, names: ColumnNames, told: Told) -> Iterator[Annota
         return
     spans = names.rationale or next((n for n in SPANS if are_spans(row.get(n))), None)
     label = _class(row, spans, names)
-    who = None if names.annotator is None else str(row.get(names.annotator))
+    who = None if names.annotator is None else person(row.get(names.annotator))
     yield Annotated(line, row[names.text], label, id, who, marks_of(row.get(spans or "")), **more)
 
 
@@ -69,7 +70,7 @@ def _by_user(annotations: list[Any], label: Any) -> Iterator[tuple[str | None, A
         own = [a for a in annotations if a.get("user") == user]
         spans = [a for a in own if any(n in a for n in STARTS) and any(n in a for n in ENDS)]
         classes = [a["label"] for a in own if a not in spans and a.get("label") is not None]
-        yield None if user is None else str(user), classes_of(classes) if classes else label, spans
+        yield person(user), classes_of(classes) if classes else label, spans
 
 
 def _class(row: Row, spans: str | None, names: ColumnNames) -> Any:

@@ -27,6 +27,7 @@ from eraser.data.forms.marks import (
     marks_of,
     missing,
     parsed,
+    person,
     query_and_split,
 )
 from eraser.errors import Fault, InputError, short_repr
@@ -147,8 +148,7 @@ def _row(row: Row, line: int, names: ColumnNames) -> Iterator[Annotated]:
     label = _class_of_row(cells, spans, names)
     marks = marks_of(cells.get(spans[0])) if spans else ()
     id = row.get(names.id or "id")
-    annotator = row.get(names.annotator or "annotator")
-    who = None if annotator in (None, "") else str(annotator)
+    who = person(row.get(names.annotator or "annotator"))
     more = query_and_split(row, names)
     yield Annotated(line, row[names.text], label, id, who, marks, **more)
 

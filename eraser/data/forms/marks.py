@@ -114,6 +114,11 @@ def first(fields: Row, names: tuple[str, ...]) -> Any:
     return next((fields[name] for name in names if fields.get(name) is not None), None)
 
 
+def person(name: Any) -> str | None:
+    """Return who an annotator is; None where a field does not say it."""
+    return None if name in (None, "") else str(name)
+
+
 def query_and_split(fields: Row, names: ColumnNames) -> dict[str, Any]:
     """Return what fields say of a text's query and split, where columns are named for them."""
     asked = {"query": names.query, "split": names.split}

@@ -21,6 +21,7 @@ from eraser.data.forms.marks import (
     first,
     marks_of,
     missing,
+    person,
     query_and_split,
 )
 
@@ -49,8 +50,7 @@ def _row(row: Row, line: int, names: ColumnNames, told: Told) -> Iterator[Annota
     id = row.get(names.id) if names.id else first(row, ("id", hashed))
     more = query_and_split(row, names)
     marks = marks_of(row.get(names.rationale or "spans"))
-    who = None if who is None else str(who)
-    yield Annotated(line, row[names.text], _class(row, names), id, who, marks, **more)
+    yield Annotated(line, row[names.text], _class(row, names), id, person(who), marks, **more)
 
 
 def _class(row: Row, names: ColumnNames) -> Any:

@@ -23,6 +23,7 @@ from eraser.data.forms.marks import (
     marks_of,
     missing,
     parsed,
+    person,
     query_and_split,
 )
 from eraser.errors import Fault, InputError
@@ -82,6 +83,6 @@ def _row(row: Row, line: int, names: ColumnNames, chosen: str | None, told: Told
     spans = kinds.get(chosen or "", row.get(chosen or ""))
     own = row.get(names.label)
     label = classes_of(row.get("cats") if own is None else own)
-    who = None if names.annotator is None else str(row.get(names.annotator))
+    who = None if names.annotator is None else person(row.get(names.annotator))
     more = query_and_split(row, names)
     yield Annotated(line, row[names.text], label, row.get(names.id or "id"), who, marks_of(spans), **more)

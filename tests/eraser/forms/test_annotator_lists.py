@@ -43,3 +43,12 @@ def test_a_mask_of_another_length_is_told(tmp_path):
     assert (
         str(error.value).splitlines()[0] == f"{path}:1: 1: expected a 0 or 1 for each of 3 words, got 2 items"
     )
+
+
+def test_a_text_that_nobody_saw_has_no_annotator(tmp_path):
+    people = [{"rationale": [[2, 6]]}, {"rationale": []}]
+    rows = [
+        {"id": n, "text": "A dull film.", "label": n, "annotators": p} for n, p in enumerate(([], people))
+    ]
+    found = imported(write(tmp_path / "x.jsonl", rows))
+    assert each(found) == {"0": {}, "1": {"1": [(1, 2)], "2": []}}

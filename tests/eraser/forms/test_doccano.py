@@ -60,3 +60,16 @@ def test_only_spans_of_the_named_labels_are_evidence_and_the_others_are_counted(
     found = imported(path, span_labels=("REASON",))
     assert [words for _, words in marked(found).values()] == ["truly awful", ""]
     assert "spans of other labels left out: 1" in found.notes
+
+
+@pytest.mark.parametrize("nobody", [None, ""])
+def test_an_annotator_who_is_not_named_is_none(tmp_path, nobody):
+    row = {"text": "A dull film.", "cats": ["NEG"], "entities": [[2, 6, "R"]]}
+    rows = [
+        row | {"id": 1, "who": nobody, "cats": ["POS"]},
+        row | {"id": 2, "who": "anna"},
+        row | {"id": 2, "who": 7},
+    ]
+    found = imported(write(tmp_path / "x.jsonl", rows), annotator="who")
+    assert [e.annotator_names for e in found.splits["test"]] == [("",), ("anna", "7")]
+    assert "annotators: 2; texts that more than one saw: 1 of 2" in found.notes
