@@ -60,7 +60,10 @@ def read_answer(value: object, key: str | None = None) -> Answer | None:
     """
     keys = KEYS if key is None else (key,)
     if isinstance(value, list | dict):
-        return _of_json(_pairs(value), keys, "a list of quotes")
+        try:
+            return _of_json(_pairs(value), keys, "a list of quotes")
+        except RecursionError:
+            return None
     if not isinstance(value, str) or len(value) > MOST_ANSWER:
         return None
     text = _unfenced(without_thinking(value).strip())

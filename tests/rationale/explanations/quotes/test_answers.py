@@ -115,3 +115,11 @@ def test_whatever_is_quoted_comes_back(quotes, form):
 
 def test_every_key_is_known():
     assert all(read_answer(json.dumps([{key: "dull"}])).quotes == ("dull",) for key in KEYS)
+
+
+def test_lists_inside_lists_without_end_are_not_read():
+    value = ["dull"]
+    for _ in range(5000):
+        value = [value]
+    assert read_answer(value) is None
+    assert read_answer({"quotes": value}) is None
