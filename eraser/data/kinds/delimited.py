@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Iterator
 from itertools import chain
 from pathlib import Path
+from typing import Literal
 
 from eraser.data.kinds.encodings import decoded_lines, find_encoding
 from eraser.data.kinds.rows import TEXT, Row, Rows, TableOptions
@@ -100,7 +101,7 @@ def _beginning(lines: Iterator[str]) -> list[str]:
     return found
 
 
-def _rows(lines: Iterable[str], delimiter: str, quoting: int, path: Path, start: int) -> Rows:
+def _rows(lines: Iterable[str], delimiter: str, quoting: Literal[0, 3], path: Path, start: int) -> Rows:
     reader = csv.reader(lines, delimiter=delimiter, strict=True, quoting=quoting)
     before = start - 1
     names: list[str] = []
