@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from eraser.data.offsets import OffsetUnit
 from eraser.errors import Fault, InputError
 from eraser.types import Text
 from rationale.explanations.pooling import Reduce
@@ -17,12 +18,16 @@ Told = tuple[str, Scored | Fault]  # of the example of that id
 
 @dataclass(frozen=True)
 class CollectOptions:
-    """How scores of pieces become those of words, and the header of the row's file."""
+    """How scores of pieces become those of words, and the header of the row's file.
+
+    `offsets` is what the places of a file count.
+    """
 
     reduce: Reduce = "sum"
     skip_invalid: bool = False
     tool: str = ""
     notes: tuple[str, ...] = ()
+    offsets: OffsetUnit = "codepoints"
 
 
 def collected(

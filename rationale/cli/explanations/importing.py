@@ -38,6 +38,12 @@ FileForm = Annotated[
     ),
 ]
 Pieces = Annotated[Reduce, typer.Option(help="How the scores of a word's pieces become the word's.")]
+Offsets = Annotated[
+    Literal["codepoints", "utf16", "bytes"],
+    typer.Option(
+        help="What --start and --end count: code points (as Python does), UTF-16 units, bytes of UTF-8."
+    ),
+]
 IdColumn = Annotated[str | None, typer.Option("--id", help="Column of the ids; by default the usual name.")]
 Tool = Annotated[str, typer.Option(help="What made the explanations, for the report.")]
 SkipUnreadable = Annotated[
@@ -60,6 +66,7 @@ def import_explanations(  # noqa: PLR0913 (one option each)
     form: FileForm = "auto",
     pieces: Pieces = "sum",
     id_column: IdColumn = None,
+    offsets: Offsets = "codepoints",
     tool: Tool = "",
     skip_invalid: SkipUnreadable = False,
     overwrite: ReplaceExplanations = False,
@@ -78,7 +85,10 @@ def import_explanations(  # noqa: PLR0913 (one option each)
     loaded = load(dataset, data, split=split)
     texts = {example.id: loaded.text(example) for example in loaded.examples(split)}
     chosen = form_of(file) if form == "auto" else form
-    how, named_so = CollectOptions(pieces, skip_invalid, tool), name or file.name.split(".")[0]
+    how, named_so = (
+        CollectOptions(pieces, skip_invalid, tool, offsets=offsets),
+        name or file.name.split(".")[0],
+    )
     if chosen == "quotes":
         found = import_quotes(file, texts, named_so, quotes.form(id_column), tool)
     else:

@@ -5,13 +5,15 @@ To add one: a function (path, texts, name, how, columns) → ImportedMethod and 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from eraser.data.custom.tables import rows_of
+from eraser.data.offsets import in_characters
 from eraser.errors import Fault, InputError
 from eraser.types import Text
-from rationale.explanations.collected import CollectOptions, collected
+from rationale.explanations.collected import CollectOptions, Told, collected
 from rationale.explanations.files.columns import Columns
 from rationale.explanations.files.eraser import OFFICIAL, read_eraser
 from rationale.explanations.files.rows import read_rows
@@ -25,7 +27,21 @@ def read_tokens(
     path: Path, texts: Mapping[str, Text], name: str, how: CollectOptions, columns: Columns
 ) -> ImportedMethod:
     """Return the scores of a table of tokens, which are found in the texts by their characters."""
-    return collected(name, read_rows(path, columns), texts, how, path)
+    return collected(name, _told(path, texts, how, columns), texts, how, path)
+
+
+def _told(path: Path, texts: Mapping[str, Text], how: CollectOptions, columns: Columns) -> Iterator[Told]:
+    """Yield what a table says of each example, its places counted in code points."""
+    for id, scored in read_rows(path, columns):
+        if how.offsets == "codepoints" or isinstance(scored, Fault) or not scored.places or id not in texts:
+            yield id, scored
+            continue
+        try:
+            places = in_characters(texts[id].plain[0], [p or (0, 0) for p in scored.places], how.offsets)
+        except InputError as error:
+            yield id, replace(error.faults[0], file=path, id=id)
+        else:
+            yield id, replace(scored, places=tuple(places))
 
 
 def read_words(
@@ -39,7 +55,7 @@ def read_words(
         expected = f"the {len(texts[id].words)} words of the text, one for one (--form tokens finds pieces)"
         return Fault(expected, f"{len(scored.tokens or ())} others", path, id=id)
 
-    told = ((id, exact(id, scored)) for id, scored in read_rows(path, columns))
+    told = ((id, exact(id, scored)) for id, scored in _told(path, texts, how, columns))
     return collected(name, told, texts, how, path)
 
 

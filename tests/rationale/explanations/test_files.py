@@ -92,6 +92,25 @@ def test_integer_ids_and_pieces_by_their_characters(tmp_path):
         read(written(tmp_path / "y.csv", bad))
 
 
+@pytest.mark.parametrize("unit", ["utf-16-le", "utf-8"])
+def test_places_in_other_units_than_pythons(tmp_path, unit):
+    """The places are worked out by encoding what stands before them."""
+    text = Text("e", ("😀", "dull", "film"), {"e": 0}, (0,))
+    size, offsets = (2, "utf16") if unit == "utf-16-le" else (1, "bytes")
+    rows = []
+    for token, score in (("dull", 2.0), ("film", 1.0)):
+        start = len(text.plain[0].partition(token)[0].encode(unit)) // size
+        rows.append({"id": "e", "start": start, "end": start + 4, "score": score})
+    path, how = written(tmp_path / "x.csv", rows), CollectOptions(offsets=offsets)
+    found = FILE_FORMS["tokens"](path, {"e": text}, "js", how, Columns())
+    assert scores(found) == {"e": [None, 2.0, 1.0]}
+    bad = written(tmp_path / "y.csv", [rows[0] | {"start": 1}])
+    with pytest.raises(
+        InputError, match=rf"y\.csv: e: expected \[start, end\) in .*got \[1, {rows[0]['end']}\]"
+    ):
+        FILE_FORMS["tokens"](bad, {"e": text}, "js", how, Columns())
+
+
 def of_two(column="method"):
     """The rows of shap, and of a method whose scores are ten times as large."""
     other = [row | {"score": None if row["score"] is None else 10 * row["score"]} for row in TIDY]
