@@ -188,6 +188,11 @@ def test_soft_scores_of_a_file_that_are_not_numbers(source, tmp_path, scores, go
     assert str(fault).startswith(f"{path}:1: a: expected finite numbers in {SOFT} of e, got {got}")
 
 
+def test_soft_scores_whose_squares_are_no_numbers_are_sound(source, tmp_path):
+    path = write_lines(tmp_path / "p.jsonl", [prediction("a", rationale("d", soft=[1e200, 0.5, -1e308, 0]))])
+    assert check_predictions(source, "test", path).faults == ()
+
+
 @pytest.mark.parametrize("doc_id", ["", "x" * 300, "nul\0", "\ud800", "..", "docs/d"])
 def test_docid_that_names_no_file_is_a_fault(source, tmp_path, doc_id):
     path = write_lines(tmp_path / "p.jsonl", [prediction("a", rationale(doc_id))])
