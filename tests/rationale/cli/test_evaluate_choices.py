@@ -16,9 +16,24 @@ from rationale.settings import EvaluateSettings
 SETTINGS = EvaluateSettings("sample", "tiny", methods=("attention", "gradient_x_input", "random"))
 
 
-def test_targets(classifier, sample, tmp_path):
-    for target in ("predicted", "gold", "NEG"):
-        evaluate(classifier, sample, replace(SETTINGS, target=target, limit=2), tmp_path, overwrite=True)
+def scores(classifier, dataset, folder, target):
+    """The scores of gradient × input of four texts, and the evaluation."""
+    asked = replace(SETTINGS, methods=("gradient_x_input",), target=target, limit=4)
+    found = evaluate(classifier, dataset, asked, folder, overwrite=True)
+    return [p.scores.tolist() for p in found.predictions["gradient_x_input", "gold"]], found
+
+
+def test_gold_explains_the_label_of_each_text_and_predicted_the_model_s_answer(classifier, sample, tmp_path):
+    of_label = {label: scores(classifier, sample, tmp_path, label)[0] for label in sample.labels}
+    (gold, found), (predicted, _) = (scores(classifier, sample, tmp_path, t) for t in ("gold", "predicted"))
+    truths = [item.truth.label for item in found.items]
+    answers = [p.label for p in found.predictions["gradient_x_input", "gold"]]
+    assert truths != answers
+    assert gold == [of_label[label][i] for i, label in enumerate(truths)]
+    assert predicted == [of_label[label][i] for i, label in enumerate(answers)]
+
+
+def test_a_target_that_is_no_label_is_refused(classifier, sample, tmp_path):
     with pytest.raises(InputError, match="^expected a target of predicted, gold, NEG, POS, got 'BAD'$"):
         evaluate(classifier, sample, replace(SETTINGS, target="BAD"), tmp_path)
 
@@ -27,18 +42,16 @@ def test_a_class_called_gold_is_explained_as_any_other(classifier, sample, tmp_p
     names = {"NEG": "gold", "POS": "predicted"}
     splits = {s: tuple(replace(e, label=names[e.label]) for e in of) for s, of in sample.splits.items()}
     renamed, one = replace(sample, splits=splits), replace(classifier, labels=tuple(names.values()))
-    base = replace(SETTINGS, methods=("gradient_x_input",), limit=4)
 
-    def scores(dataset, classifier, target):
-        found = evaluate(classifier, dataset, replace(base, target=target), tmp_path, overwrite=True)
-        return [p.scores.tolist() for p in found.predictions["gradient_x_input", "gold"]]
+    def told(dataset, classifier, target):
+        return scores(classifier, dataset, tmp_path, target)[0]
 
-    of_neg, of_pos = (scores(sample, classifier, target) for target in names)
+    of_neg, of_pos = (told(sample, classifier, target) for target in names)
     assert of_neg != of_pos
-    assert scores(sample, classifier, "label:NEG") == of_neg
-    assert scores(renamed, one, "label:gold") == of_neg
-    assert scores(renamed, one, "label:predicted") == of_pos
-    assert scores(renamed, one, "gold") == scores(sample, classifier, "gold")
+    assert told(sample, classifier, "label:NEG") == of_neg
+    assert told(renamed, one, "label:gold") == of_neg
+    assert told(renamed, one, "label:predicted") == of_pos
+    assert told(renamed, one, "gold") == told(sample, classifier, "gold")
 
 
 @pytest.mark.parametrize(
