@@ -270,6 +270,13 @@ def test_examples_a_metric_is_undefined_for_have_no_values():
     assert (left_out["token_f1"], left_out["accuracy"]) == (1, 0)
 
 
+def test_a_curve_tells_the_mean_fall_without_the_words_and_with_them_only():
+    evaluation, _ = made({"a": [[1, 2], [2, 1]]}, [{0}, {1}], falls={"a": [0.1, 0.4]})
+    (row,) = tables_of(evaluation).curves.itertuples()
+    assert (row.method, row.fraction, row.n) == ("a", 0.5, 2)
+    assert (row.without, row.only) == pytest.approx((0.25, 0.35))  # alone they fall 0.1 further
+
+
 # ── several labels ──────────────────────────────────────────────────────────────────────────────────────
 
 
