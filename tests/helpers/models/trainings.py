@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from typing import NamedTuple
 
 import pytest
 import torch
 from safetensors.torch import load_file
+from torch.optim.optimizer import Optimizer, register_optimizer_step_pre_hook
 
 from rationale.hf.classifier import save_classifier
 from rationale.models.gates import GateValues
@@ -74,3 +78,36 @@ def steps_of(monkeypatch, owner):
     seen, step = [], owner.step
     monkeypatch.setattr(owner, "step", lambda self, rows: seen.append(rows) or step(self, rows))
     return seen
+
+
+class Step(NamedTuple):
+    """What an optimiser's step saw."""
+
+    gradient: torch.Tensor
+    lr: float
+
+
+def gradient_of(optimizer: Optimizer) -> torch.Tensor:
+    """All gradients in a row."""
+    params = [p for group in optimizer.param_groups for p in group["params"]]
+    return torch.cat([p.grad.flatten() for p in params if p.grad is not None])
+
+
+@contextmanager
+def recorded_steps() -> Iterator[list[Step]]:
+    """A list that grows with each step of any optimiser."""
+    seen: list[Step] = []
+    handle = register_optimizer_step_pre_hook(
+        lambda optimizer, *_: seen.append(Step(gradient_of(optimizer), optimizer.param_groups[0]["lr"]))
+    )
+    try:
+        yield seen
+    finally:
+        handle.remove()
+
+
+def without_dropout(model: torch.nn.Module) -> torch.nn.Module:
+    for module in model.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = 0.0
+    return model

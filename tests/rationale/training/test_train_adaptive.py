@@ -15,6 +15,7 @@ from rationale.inference.savings import measure_removal
 from rationale.models.inforcoef import BOTTLENECKS
 from rationale.models.packed.encoder import layers_of
 from rationale.training import adaptive
+from rationale.training import run as run_module
 from rationale.training.adaptive import train_adaptive
 from rationale.training.recipes.adapler.recipe import ADAPLER
 from rationale.training.recipes.adapler.settings import AdaplerSettings
@@ -26,6 +27,7 @@ from tests.conftest import dropping, tiny_model
 from tests.helpers.models.trainings import (
     PLAIN,
     few_of,
+    gradient_of,
     killed,
     same,
     save_cut,
@@ -33,6 +35,7 @@ from tests.helpers.models.trainings import (
     saved,
     steps_of,
     weights,
+    without_dropout,
 )
 
 STEP = StepSettings(lr=1e-3)
@@ -64,6 +67,29 @@ def whole(dense, few, tmp_path_factory):
     """A run that nothing stopped: its folder and its record."""
     folder = tmp_path_factory.mktemp("whole") / "m"
     return folder, train_inforcoef(dense, few, folder, SETTINGS)
+
+
+# --- steps
+
+
+def test_a_batch_in_uneven_parts_has_the_gradient_of_the_whole(dense, few, tmp_path, monkeypatch):
+    step, found, sizes = RemovalStage.step, [], []
+
+    def looks(stage, rows):
+        without_dropout(stage.run.model)
+        longest = max(len(stage.run.windows[i].window) for i in rows)
+        stage.apply = lambda: (found.append(gradient_of(stage.optimizer)), stage.optimizer.zero_grad())
+        for budget in (10**6, 2 * longest):
+            monkeypatch.setattr(run_module, "piece_budget", lambda *_, budget=budget: budget)
+            sizes.append({len(part) for part in stage.run.parts(rows)})
+            step(stage, rows)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(RemovalStage, "step", looks)
+    with pytest.raises(KeyboardInterrupt):
+        train_inforcoef(dense, few, tmp_path / "m", replace(SETTINGS, epochs=1, batch_size=5))
+    assert [len(of) for of in sizes] == [1, 2]
+    torch.testing.assert_close(found[1], found[0], rtol=1e-4, atol=1e-5)
 
 
 # --- Infor-Coef's stages

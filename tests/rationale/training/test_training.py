@@ -6,14 +6,14 @@ from dataclasses import replace
 import pytest
 import torch
 
-from eraser import InputError
+from eraser import Dataset, Document, Example, InputError
 from rationale.hf.classifier import load_classifier, read_settings
 from rationale.training import dense
 from rationale.training.dense import accuracy, best_epochs, train_dense
 from rationale.training.loop import Loop, shuffled_batches
 from rationale.training.settings import TrainSettings
 from tests.conftest import tiny_model
-from tests.helpers.models.trainings import same, weights
+from tests.helpers.models.trainings import few_of, recorded_steps, same, weights, without_dropout
 
 SETTINGS = TrainSettings(epochs=2, lr=1e-3, batch_size=16, max_length=128, precision="float32", device="cpu")
 
@@ -44,6 +44,35 @@ def test_killed_run_goes_on_to_the_very_same_weights(start, sample, tmp_path, mo
     for name, weight in weights(tmp_path / "cut").items():
         assert torch.equal(weight, expected[name]), name
     assert not list((tmp_path / "cut").glob("checkpoint*"))
+
+
+def test_every_step_trains_clipped_at_a_rate_that_rises_and_falls(start, sample, tmp_path, monkeypatch):
+    step, trains = dense._Run._step, []
+    monkeypatch.setattr(dense._Run, "_step", lambda r, rows: trains.append(r.model.training) or step(r, rows))
+    with recorded_steps() as seen:
+        asked = replace(SETTINGS, batch_size=4, warmup=0.25, clip=1e-6)
+        train_dense(start, few_of(sample, train=20), tmp_path / "m", asked)
+    n, rise = len(seen), round(len(seen) / 4)
+    assert trains == [True] * n
+    rates = [1e-3 * min(i / rise, (n - i) / (n - rise)) for i in range(n)]
+    assert [s.lr for s in seen] == pytest.approx(rates)
+    assert max(s.gradient.norm() for s in seen) <= 1.001e-6
+
+
+def test_a_batch_in_uneven_parts_has_the_gradient_of_the_whole(start, tmp_path, monkeypatch):
+    texts = {"a": ("film",) * 3, "b": ("dull",) * 9, "c": ("plot",) * 20}
+    examples = tuple(Example(i, (i,), label) for i, label in zip("abc", ("POS", "NEG", "NEG"), strict=True))
+    documents = {i: Document(i, (words,)) for i, words in texts.items()}
+    dataset = Dataset("three", documents, {"train": examples, "val": examples})
+    calm = lambda: (without_dropout(start()[0]), start()[1])  # noqa: E731
+    found = {}
+    for budget in (10**6, 22, 1):  # pieces: all at once, the first two, each alone
+        monkeypatch.setattr(dense, "piece_budget", lambda *_, budget=budget: budget)
+        with recorded_steps() as seen:
+            train_dense(calm, dataset, tmp_path / str(budget), replace(SETTINGS, epochs=1, clip=1e9))
+        (found[budget],) = seen
+    for budget in (22, 1):
+        torch.testing.assert_close(found[budget].gradient, found[10**6].gradient, rtol=1e-4, atol=1e-6)
 
 
 def test_saved_model_is_the_best_epoch_and_says_how_it_was_made(start, sample, tmp_path):
