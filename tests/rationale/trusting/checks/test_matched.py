@@ -7,7 +7,7 @@ import pytest
 
 from eraser.metrics.bootstrap import Estimate
 from rationale.attribution.methods import METHODS
-from rationale.trusting.checks.matched import Match, _words, matched, permutation_p, random_spans
+from rationale.trusting.checks.matched import Match, _corrected, _words, matched, permutation_p, random_spans
 from rationale.trusting.contract import TrustSettings
 from rationale.trusting.run import run_tests
 from tests.helpers.trusted import ORACLE, half_unmarked, spoilt, subject, toy
@@ -52,6 +52,15 @@ def test_one_text_and_one_draw(methods, tmp_path):
     assert one.outcome == "cannot tell"
     few = matched(subject(tmp_path / "few", ("oracle", "random"), trust=TrustSettings(draws=1, span_draws=1)))
     assert [f.outcome for f in few] == ["pass", "fail"]
+
+
+def test_p_is_corrected_over_the_methods_as_benjamini_and_hochberg_do():
+    tried = dict(zip("abcd", (0.01, 0.02, 0.03, 0.5), strict=True))
+    found = _corrected({m: Match(Estimate(0.9, 0.8, 1.0, 40), NONE, 0.0, p) for m, p in tried.items()})
+    assert {m: match.q for m, match in found.items()} == pytest.approx(
+        {"a": 0.04, "b": 0.04, "c": 0.04, "d": 0.5}
+    )
+    assert {m: match.p for m, match in found.items()} == tried
 
 
 def test_a_few_texts_with_a_large_fall_are_not_enough():
