@@ -8,9 +8,9 @@ import torch
 
 from eraser.metrics.bootstrap import Estimate
 from rationale.attribution.methods import METHODS, Method
-from rationale.trusting.checks.randomisation import SHUFFLED, cascade, randomisation, verdict_of
+from rationale.trusting.checks.randomisation import SHUFFLED, cascade, kept_ranking, randomisation, verdict_of
 from rationale.trusting.contract import TrustSettings
-from rationale.trusting.model.again import scores_on
+from rationale.trusting.model.again import FEW, scores_on
 from tests.helpers.planted_texts import planted, planted_texts
 from tests.helpers.trusted import subject
 
@@ -44,6 +44,13 @@ def test_identical_weights_give_correlation_one(tested, monkeypatch):
     found = {f.method: f for f in randomisation(tested)}
     assert found["gradient_x_input"].value == pytest.approx(1.0)
     assert found["gradient_x_input"].outcome == "fail"
+
+
+def test_a_ranking_turned_round_is_kept(tested):
+    own = tested.scores("gradient_x_input")[:FEW]
+    found = kept_ranking(tested, "gradient_x_input", [-scores for scores in own])
+    assert found.value == pytest.approx(1.0)
+    assert verdict_of(found)[0] == "fail"
 
 
 def test_scores_on_a_copy_are_kept_on_disk(tested, monkeypatch):
