@@ -11,7 +11,7 @@ from rationale.trusting.checks.stability import edited_texts, stability
 from rationale.trusting.model.again import FEW
 from rationale.trusting.model.randomised import randomised
 from tests.helpers.planted_texts import planted, planted_texts
-from tests.helpers.trusted import ORACLE, subject
+from tests.helpers.trusted import ORACLE, subject, toy
 
 
 def test_another_seed_changes_what_draws_and_nothing_else(tmp_path):
@@ -39,7 +39,16 @@ def test_a_function_of_texts_is_asked_again_and_its_oracle_is_stable(tmp_path, m
     assert found["position"].sentence.startswith("Stable: Jaccard index of its picks 1.00 [1.00, 1.00] (")
 
 
-def test_identical_trainings_agree_and_destroyed_ones_do_not(tmp_path):
+def test_an_edit_that_changes_the_answer_does_not_count(tmp_path):
+    """The function knows no word in capitals and answers NEG; every second text is POS in lower case."""
+    texts = toy(4)
+    loud = {n: replace(d, sentences=tuple(tuple(map(str.upper, s)) for s in d.sentences))
+            for n, d in texts.documents.items()}  # fmt: skip
+    found = edited_texts(subject(tmp_path, ("random",), replace(texts, documents=loud)))["lower case"]
+    assert [item is None for item in found] == [False, True, False, True]
+
+
+def test_identical_trainings_agree(tmp_path):
     tested = subject(tmp_path, ("leave_one_out",), planted_texts(), planted(tmp_path))
     same = replace(tested, models={"twin": tested.run.classifier})
     (found,) = stability(same)
@@ -47,7 +56,7 @@ def test_identical_trainings_agree_and_destroyed_ones_do_not(tmp_path):
     assert found.details["ways"]["training twin"]["tau"]["value"] == pytest.approx(1.0)
 
 
-def test_other_trainings_count_where_they_predict_the_same(tmp_path, classifier, sample):
+def test_destroyed_trainings_disagree_where_they_predict_the_same(tmp_path, classifier, sample):
     few = replace(sample, splits={"test": sample.splits["test"][:12]})
     tested = subject(tmp_path, ("gradient_x_input",), few, classifier)
     broken = randomised(classifier, 5, 1)
