@@ -16,6 +16,7 @@ from rationale.attribution.methods import METHODS
 from rationale.trusting.checks.decision import _against_random, constant, entropy, flip_shares, gini
 from rationale.trusting.checks.people import (
     _right,
+    _strata,
     ceilings,
     in_their_place,
     people,
@@ -71,8 +72,16 @@ def test_agreement_as_a_share_of_what_people_reach(tmp_path, monkeypatch):
     assert np.allclose(soft(asked, "oracle"), 1)  # three words, all that anybody marked
     details = people(asked)[0].details
     assert details["share_of_human_ceiling"]["n"] == 10
+    assert (details["soft_gold"]["value"], details["soft_gold"]["n"]) == (pytest.approx(1), 10)
     assert details["wrong_predictions"]["n"] == 0
     assert details["right_predictions"]["value"] == pytest.approx(1)
+
+
+def test_agreement_is_told_apart_where_people_agree_and_where_they_differ(tmp_path):
+    own, ceiling = np.array([1.0, 1.0, 0.0, 0.0]), np.array([0.9, 0.8, 0.2, 0.1])
+    found = _strata(subject(tmp_path, ("random",), toy(4)), own, ceiling)
+    told = {name: (found[name]["value"], found[name]["n"]) for name in ("people_agree", "people_differ")}
+    assert told == {"people_agree": (1, 2), "people_differ": (0, 2)}
 
 
 def test_words_until_the_class_flips_are_told_in_points():
