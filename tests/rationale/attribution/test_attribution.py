@@ -7,12 +7,13 @@ import pytest
 import torch
 
 from eraser import InputError
-from rationale.attribution import METHODS, AttributionInput, AttributionSettings, attribute, halving
-from rationale.attribution.batched import _remedy
+from rationale.attribution import METHODS, AttributionInput, AttributionSettings, attribute, batched, halving
+from rationale.attribution.batched import _remedy, piece_scores
 from rationale.attribution.request import AttributionBatch
 from rationale.text.windows import OUTSIDE, Window
 from rationale.text.word_scores import word_scores
 from tests.helpers.models.able import able
+from tests.helpers.models.linear import case_of
 from tests.oracles import attribution as oracle
 
 QUICK = AttributionSettings(ig_steps=4, gradient_shap_samples=3, lime_samples=12, shap_samples=20)
@@ -129,6 +130,14 @@ def test_integrated_gradients_converge_to_the_oracle_and_are_complete(classifier
             for i in (ids, blank)
         )
     assert float(found.sum()) == pytest.approx(float(full - base), abs=2e-2)
+
+
+def test_the_time_of_a_batch_is_shared_by_the_pieces_of_its_texts(classifier, monkeypatch):
+    some = [case_of(classifier, ("film",) * n) for n in (1, 7)]  # 3 and 9 pieces
+    clock = iter((0.0, 0.012))
+    monkeypatch.setattr(batched, "now", lambda: next(clock))
+    _, milliseconds, _ = piece_scores(classifier, METHODS["random"], some, QUICK)
+    assert milliseconds.tolist() == pytest.approx([3, 9])
 
 
 def test_random_depends_on_seed_and_word_only(classifier, encoded):

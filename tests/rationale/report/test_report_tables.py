@@ -247,6 +247,11 @@ def test_undefined_numbers_print_as_a_dash(tables):
     assert "nan" not in row
 
 
+def test_the_cost_of_a_method_is_the_median_of_its_texts():
+    (row,) = score_table({}, {("cost", NO_BUDGET, "a"): [(1.0,), (1.0,), (100.0,), None]}, 0).itertuples()
+    assert (row.value, row.n, row.left_out, row.better) == (1.0, 3, 1, "lower")
+
+
 def test_values_of_examples_fold_to_the_scores(tables, tmp_path):
     _, columns, found = tables
     with ColumnsWriter(tmp_path / "c.parquet") as writer:
