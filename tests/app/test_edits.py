@@ -107,10 +107,10 @@ def test_long_texts_and_other_answers_are_refused(voting):
 def test_the_flip_of_a_real_model_is_one(classifier):
     held = LoadedModel("dense", classifier)
     reading = read(held, text_of(["a", "warm", "film", "never", "dull"]), 1.0)
-    found = minimal_flip(held, reading, "mask", 1.0)
-    if found is not None:
-        after = edits.ablate(classifier, [_erasure(reading, found.words)], "mask")[0]
-        assert classifier.labels[int(after.argmax())] == found.label != reading.label
+    found = minimal_flip(held, reading, "delete", 1.0)
+    assert found is not None
+    after = edits.ablate(classifier, [_erasure(reading, found.words)], "delete")[0]
+    assert classifier.labels[int(after.argmax())] == found.label != reading.label
     assert score(held, reading, ["random"], 1.0, reading.label)
 
 
