@@ -95,11 +95,13 @@ def test_one_word_longer_than_a_window_is_read_up_to_the_limit(encoder):
     assert all(len(w) <= 128 for w in windows)
 
 
-def test_emoji_and_combining_characters_align(encoder):
+def test_emoji_and_combining_characters_align(encoder, tokenizer):
     words = ["un", "café", "cafe\u0301", "👩\u200d👩\u200d👧", "\u202eabc", "ﷺ", "fin"]
     (windows,) = encoder.encode([text(words)])
-    read = words_read(windows, len(words))
-    assert read[[0, 1, 2, 6]].all()
+    alone = [tokenizer(w, add_special_tokens=False)["input_ids"] for w in words]
+    assert windows[0].ids[1:-1].tolist() == [i for ids in alone for i in ids]
+    assert windows[0].word[1:-1].tolist() == [n for n, ids in enumerate(alone) for _ in ids]
+    assert words_read(windows, len(words))[[0, 1, 2, 6]].all()
 
 
 def test_word_without_pieces_is_unread_not_an_error(encoder):
