@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from itertools import zip_longest
 from math import isclose
 
 import numpy as np
@@ -119,13 +120,13 @@ def spans(draw, n):
 
 @st.composite
 def worlds(draw):
-    """Lengths of documents, gold spans, predicted spans, soft scores and classes."""
-    sizes = draw(st.lists(st.integers(2, 9), min_size=1, max_size=4))
+    """Lengths of documents, gold spans, predicted spans, soft scores and classes, of which gold has both."""
+    sizes = draw(st.lists(st.integers(2, 9), min_size=2, max_size=4))
     labels, soft = st.sampled_from(("NEG", "POS")), st.integers(0, 4)
     return [
         (n, draw(spans(n)), draw(spans(n)), draw(st.lists(soft, min_size=n, max_size=n)),
-         draw(labels), draw(SHARES), draw(SHARES), draw(SHARES))
-        for n in sizes
+         label or draw(labels), draw(SHARES), draw(SHARES), draw(SHARES))
+        for n, label in zip_longest(sizes, ("NEG", "POS"))
     ]  # fmt: skip
 
 
