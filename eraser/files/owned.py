@@ -172,18 +172,16 @@ def claim(  # noqa: PLR0913 (what a work is known by)
 
 
 def refuse_read(folder: Path, reads: Iterable[Path | str | None]) -> None:
-    """Refuse to write into a folder that is read, or around it; one inside, as runs in `.`, is another's.
+    """Refuse to write into a folder that is read, or around it, or over a file of this suite that is read.
 
-    Data in memory have no place: None, or "".
+    A folder inside one that is read, as runs in `.`, is another's. Data in memory have no place: None, or "".
     """
-    out = folder.resolve()
-    for read in reads:
-        if not read or not (path := Path(read).resolve()).is_dir():
-            continue
-        if out == path or path.is_relative_to(out):
-            raise InputError(
-                Fault.of(f"the output folder is or contains the input {read}; choose another --out", folder)
-            )
+    out, ours = folder.resolve(), (folder / MANIFEST).is_file()
+    for read in filter(None, reads):
+        path = Path(read).resolve()
+        if path.is_relative_to(out) and (path.is_dir() or (ours and path.is_file())):
+            message = f"the output folder is or contains the input {read}; choose another --out"
+            raise InputError(Fault.of(message, folder))
 
 
 def _sweep(folder: Path) -> None:

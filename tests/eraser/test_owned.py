@@ -154,6 +154,16 @@ def test_a_folder_that_is_read_is_never_written_to(tmp_path, monkeypatch, out):
     assert contents(tmp_path) == {"D/model.safetensors": "weights"}
 
 
+def test_a_file_that_this_suite_wrote_and_a_command_reads_is_not_made_room_of(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    claim(Path("D"), "data import", OF)
+    Path("D/test.jsonl").write_text("{}")
+    writes(Path("D"), "test.jsonl")
+    line = refusal(claim, Path("D"), "train x", OF, reads=("D/test.jsonl",), overwrite=True)
+    assert line.endswith("the output folder is or contains the input D/test.jsonl; choose another --out")
+    assert Path("D/test.jsonl").read_text() == "{}"
+
+
 def test_what_is_in_memory_has_no_place_that_could_be_in_the_way(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert not claim(Path(), "train x", OF, reads=("", None))

@@ -192,9 +192,14 @@ def mark_characters(text: str, spans: Spans, how: WordCutter = "whitespace") -> 
 def mark_quotes(text: str, value: Any, how: WordCutter = "whitespace") -> MarkedText:
     """Return the words that quotes from a text touch, each wherever it stands; white space may differ.
 
+    A quote that stands nowhere as words of its own is looked for inside of words, as some scripts have no
+    spaces.
+
     >>> found = mark_quotes("a dull, dull  film", ["dull", "dull film", "warm"])
     >>> found.gold.tolist(), found.lost, found.repeated
     ([False, True, True, True], 1, 1)
+    >>> mark_quotes("The heart of this art", ["art"]).gold.tolist()
+    [False, False, False, False, True]
 
     Raises:
         InputError: it is neither a list of strings nor one.
@@ -202,12 +207,22 @@ def mark_quotes(text: str, value: Any, how: WordCutter = "whitespace") -> Marked
     spans, lost, repeated = list[tuple[int, int]](), 0, 0
     quotes = _quotes(value)
     for quote, times in Counter(quotes).items():
-        pattern = r"\s+".join(map(re.escape, quote.split()))
-        found = [match.span() for match in re.finditer(pattern, text)] if pattern else []
+        found = _places(quote, text)
         lost += times * (not found)
         repeated += times * (len(found) > 1)
         spans += found
     return replace(mark_characters(text, tuple(spans), how), quotes=len(quotes), lost=lost, repeated=repeated)
+
+
+def _places(quote: str, text: str) -> list[tuple[int, int]]:
+    """Return where a quote stands in a text [start, end), as words of its own if it does."""
+    pattern = r"\s+".join(map(re.escape, quote.split()))
+    if not pattern:
+        return []
+    first = r"(?<!\w)" if quote.split()[0][0].isalnum() else ""
+    last = r"(?!\w)" if quote.split()[-1][-1].isalnum() else ""
+    whole = [match.span() for match in re.finditer(f"{first}{pattern}{last}", text)]
+    return whole or [match.span() for match in re.finditer(pattern, text)]
 
 
 def _quotes(value: Any) -> list[str]:
