@@ -125,8 +125,9 @@ def _first_order(classifier: Classifier, request: AttributionBatch) -> dict[str,
 
     def compute() -> dict[str, Tensor]:
         e = embed(classifier.model, request.batch.ids)  # [B,T,D]
-        gradient = _gradient(classifier, request, e, _arguments(request)).float()  # [B,T,D]
-        product = e.detach().float() * gradient  # [B,T,D]
+        exact = torch.promote_types(e.dtype, torch.float32)  # half precision is too coarse to add up
+        gradient = _gradient(classifier, request, e, _arguments(request)).to(exact)  # [B,T,D]
+        product = e.detach().to(exact) * gradient  # [B,T,D]
         return {
             "norm": torch.linalg.vector_norm(gradient, dim=-1),  # [B,T]
             "sum": product.sum(-1),  # [B,T]

@@ -135,7 +135,7 @@ def test_integrated_gradients_converge_to_the_oracle_and_are_complete(classifier
 def test_the_time_of_a_batch_is_shared_by_the_pieces_of_its_texts(classifier, monkeypatch):
     some = [case_of(classifier, ("film",) * n) for n in (1, 7)]  # 3 and 9 pieces
     clock = iter((0.0, 0.012))
-    monkeypatch.setattr(batched, "now", lambda: next(clock))
+    monkeypatch.setattr(batched, "now", lambda device: next(clock))
     _, milliseconds, _ = piece_scores(classifier, METHODS["random"], some, QUICK)
     assert milliseconds.tolist() == pytest.approx([3, 9])
 
