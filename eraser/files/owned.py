@@ -177,7 +177,7 @@ def refuse_read(folder: Path, reads: Iterable[Path | str | None]) -> None:
     A folder inside one that is read, as runs in `.`, is another's. Data in memory have no place: None, or "".
     """
     out, ours = folder.resolve(), (folder / MANIFEST).is_file()
-    for read in filter(None, reads):
+    for read in (given for given in reads if given):
         path = Path(read).resolve()
         if path.is_relative_to(out) and (path.is_dir() or (ours and path.is_file())):
             message = f"the output folder is or contains the input {read}; choose another --out"
