@@ -102,7 +102,8 @@ def test_a_folder_that_may_only_be_read(name, given):
         for part in (here, copied, *copied.rglob("*")):  # safetensors writes weights for their owner alone
             part.chmod(0o755)
         (here / "out").mkdir(mode=0o555)
-        packages = ", ".join((*IMPORTED, "rationale.trusting.believe", "rationale.report.several.pool"))
+        needed = ("encodings.utf_8_sig", "rationale.trusting.believe", "rationale.report.several.pool")
+        packages = ", ".join((*IMPORTED, *needed))  # nobody may read where Python lies
         code = f"import os, {packages}; os.setgroups([]); os.setgid({NOBODY}); os.setuid({NOBODY})"
         out = here / "out"
         own = {"HOME": str(here / "none"), "RATIONALE_CACHE": str(here / "none")}
