@@ -86,6 +86,7 @@ def listens(port: int) -> bool:
 def violations(page: Any, *seen: str) -> list[str]:
     """What axe-core finds wrong with the page, in lines; it must have looked at an element that is `seen`."""
     axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="needs axe-playwright-python")
+    page.wait_for_timeout(1000)  # what is being faded in is paler until then
     found = axe.Axe().run(page).response
     targets = [str(n["target"]) for rule in found["passes"] for n in rule["nodes"]]
     assert any(one in target for target in targets for one in seen or ("",))
