@@ -48,7 +48,7 @@ def are_class_weights(wanted: ClassWeights) -> bool:
     return all(0 < w < math.inf for w in wanted)
 
 
-def _option(name: str) -> str:
+def option_name(name: str) -> str:
     """Return how the command line writes a field's name."""
     return "--" + name.replace("_", "-")
 
@@ -92,7 +92,7 @@ class AlignSettings:
 
     def rules(self) -> list[Rule]:
         """Return the rules that settings must meet: (holds, expected, got)."""
-        changed = [_option(f.name) for f in fields(self) if getattr(self, f.name) != f.default]
+        changed = [option_name(f.name) for f in fields(self) if getattr(self, f.name) != f.default]
         unused = changed and self.align == "none"
         return [
             (0 < self.align_weight < math.inf, "--align-weight above 0", self.align_weight),
@@ -162,7 +162,7 @@ class TrainSettings:
             "weight_decay": 0,
         }
         values = asdict(self)
-        named = {f.name: _option(f.name) if f.metadata else f.name for f in fields(self)}
+        named = {f.name: option_name(f.name) if f.metadata else f.name for f in fields(self)}
         faults = [
             Fault(f"{named[name]} of at least {low}", str(values[name]))
             for name, low in least.items()

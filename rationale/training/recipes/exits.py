@@ -111,11 +111,8 @@ class HaltingStage(StoredStage):
 
     def loss(self, rows: list[int]) -> Tensor:
         """Return the loss of a_N plus the ponder cost."""
-        u, y, units = (
-            self.states[rows],
-            self.answers[rows],
-            [m.module for m in self.modules],
-        )  # [b,L,D], [b,L,C]
+        u, y = self.states[rows], self.answers[rows]  # [b,L,D], [b,L,C]
+        units = [unit.module for unit in self.modules]
         at = Accumulator(len(units), lambda n, *_: (y[:, n], halting_chance(units[n], u[:, n], None)), None)
         running = torch.arange(len(rows), device=u.device)  # [b]
         for n in range(len(units)):

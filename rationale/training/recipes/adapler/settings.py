@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal
 
 from eraser import Fault, InputError
 from rationale.settings import setting
-from rationale.training.settings import AdaptiveSettings, Rule, StepSettings
+from rationale.training.settings import AdaptiveSettings, Rule, StepSettings, option_name
 
 
 def parse_steepness(text: str | None) -> tuple[float, float] | None:
@@ -100,7 +100,7 @@ class AdaplerSettings(AdaptiveSettings):
         s, steepness = self.step, self.steepness
         weights = (s.gamma, s.phi)
         of_soft = [
-            f"--{name.replace('_', '-')}"
+            option_name(name)
             for name in ("gamma", "phi", "threshold_lr")
             if getattr(s, name) != getattr(AdaplerStepSettings(), name)
         ] + ["--steepness"] * bool(steepness)
