@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from eraser import Fault, InputError
+from eraser.errors import short_repr
 from eraser.files.owned import EDITABLE, writes
 from eraser.files.whole import write_json, write_text
 from rationale.hf.folder_checks import CONFIG, TRAINING_RECORD, read_object
@@ -72,6 +74,21 @@ def write_record(folder: Path, record: Mapping[str, Any]) -> None:
     write_json(folder / TRAINING_RECORD, record)
     writes(folder, TRAINING_RECORD)
     write_card(folder)
+
+
+def read_settings(path: str | Path) -> dict[str, Any]:
+    """Return the content of `rationale.json` beside the weights; {} if there is none.
+
+    Raises:
+        InputError: it is not a JSON object, or its max_length is not a number.
+    """
+    file = Path(path) / TRAINING_RECORD
+    if not file.is_file():
+        return {}
+    settings = read_object(file)
+    if not isinstance(settings.get("max_length", 1), int):
+        raise InputError(Fault("a JSON object with a whole max_length", short_repr(settings), file))
+    return settings
 
 
 def write_card(folder: Path, *remarks: str) -> None:

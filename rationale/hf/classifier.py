@@ -28,9 +28,8 @@ from eraser.files.owned import writes
 from eraser.types import Floats
 from rationale.heads import MULTI_LABEL, REGRESSION, Head, read_head
 from rationale.hf.adapters import adapter_folder, load_adapter, tokenizer_place
-from rationale.hf.card import write_card
+from rationale.hf.card import read_settings, write_card
 from rationale.hf.device import pick_device, precision_of, round_matrices, use_bf16, where_it_runs
-from rationale.hf.folder_checks import TRAINING_RECORD as TRAINING_RECORD
 from rationale.hf.folder_checks import (
     check_answer,
     check_folder,
@@ -38,7 +37,6 @@ from rationale.hf.folder_checks import (
     must_exist,
     new_head,
     read_config,
-    read_object,
 )
 from rationale.hf.identity import fingerprint
 from rationale.hf.positions import longest, read_at_once
@@ -284,21 +282,6 @@ def classifier_of(  # noqa: PLR0913 (as load_classifier)
     if length_matters(settled(classifier)):
         note(f"{path}: texts of one length are read at a time, for padding changes the answers")
     return classifier
-
-
-def read_settings(path: str | Path) -> dict[str, Any]:
-    """Return the content of `rationale.json` beside the weights; {} if there is none.
-
-    Raises:
-        InputError: it is not a JSON object, or its max_length is not a number.
-    """
-    file = Path(path) / TRAINING_RECORD
-    if not file.is_file():
-        return {}
-    settings = read_object(file)
-    if not isinstance(settings.get("max_length", 1), int):
-        raise InputError(Fault("a JSON object with a whole max_length", short_repr(settings), file))
-    return settings
 
 
 def new_classifier(

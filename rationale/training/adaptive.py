@@ -19,15 +19,9 @@ from eraser import Dataset, Fault, InputError
 from eraser.files.owned import claim, finish, is_done
 from eraser.progress import say
 from rationale.heads import HEADS, MULTI_LABEL, REGRESSION, problem_type
-from rationale.hf.card import write_record
-from rationale.hf.classifier import (
-    TRAINING_RECORD,
-    Classifier,
-    load_classifier,
-    load_model,
-    read_settings,
-)
-from rationale.hf.folder_checks import content_of_model
+from rationale.hf.card import read_settings, write_record
+from rationale.hf.classifier import Classifier, load_classifier, load_model
+from rationale.hf.folder_checks import TRAINING_RECORD, content_of_model
 from rationale.hf.tokenizer_files import check_first_token, check_tokenizer
 from rationale.inference.savings import measure_removal
 from rationale.models.capabilities import as_used

@@ -18,7 +18,7 @@ from eraser.files.lock import locked
 from eraser.files.owned import MANIFEST
 from eraser.files.whole import write_whole
 from eraser.progress import say
-from rationale.hf.classifier import read_settings
+from rationale.hf.card import read_settings
 
 
 def alone(out: Path, is_made: Callable[[], bool], train: Callable[[], dict[str, Any]]) -> dict[str, Any]:

@@ -11,7 +11,8 @@ from safetensors.torch import save_file
 from eraser import Dataset, Example, InputError
 from eraser.types import Document, Evidence, Span
 from rationale.attribution import AttributionInput, attribute
-from rationale.hf.classifier import load_classifier, read_settings
+from rationale.hf.card import read_settings
+from rationale.hf.classifier import load_classifier
 from rationale.hf.rationale_head import FILE
 from rationale.text.encode import Encoder
 from rationale.training import dense

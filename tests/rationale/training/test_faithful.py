@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from eraser import InputError
-from rationale.hf.classifier import read_settings
+from rationale.hf.card import read_settings
 from rationale.text.encode import Encoder
 from rationale.training import dense
 from rationale.training.dense import train_dense

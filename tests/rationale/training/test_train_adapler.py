@@ -12,7 +12,8 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from eraser import InputError
-from rationale.hf.classifier import load_classifier, read_settings
+from rationale.hf.card import read_settings
+from rationale.hf.classifier import load_classifier
 from rationale.inference.savings import RemovalStats, measure_removal
 from rationale.training import adaptive, run
 from rationale.training import dense as dense_module

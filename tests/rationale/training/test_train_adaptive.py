@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from eraser import InputError
-from rationale.hf.classifier import load_classifier, read_settings
+from rationale.hf.card import read_settings
+from rationale.hf.classifier import load_classifier
 from rationale.inference.savings import measure_removal
 from rationale.models.inforcoef import BOTTLENECKS
 from rationale.models.packed.encoder import layers_of

@@ -12,7 +12,8 @@ import torch
 from transformers import AutoModelForSequenceClassification
 
 from eraser import InputError, load
-from rationale.hf.classifier import load_classifier, read_settings, save_classifier
+from rationale.hf.card import read_settings
+from rationale.hf.classifier import load_classifier, save_classifier
 from rationale.inference.savings import measure_removal
 from rationale.models.adapler import AdaplerForSequenceClassification
 from rationale.models.adaptive import unwrap

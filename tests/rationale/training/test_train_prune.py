@@ -15,7 +15,8 @@ from transformers import AutoModelForSequenceClassification
 
 from eraser import InputError
 from rationale.bench.removal import bench, variants_of
-from rationale.hf.classifier import load_classifier, read_settings
+from rationale.hf.card import read_settings
+from rationale.hf.classifier import load_classifier
 from rationale.inference.savings import measure_removal
 from rationale.models.adapler_losses import LossWeights, task_loss
 from rationale.models.dact import DactForSequenceClassification

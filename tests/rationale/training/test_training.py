@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from eraser import Dataset, Document, Example, InputError
-from rationale.hf.classifier import load_classifier, read_settings
+from rationale.hf.card import read_settings
+from rationale.hf.classifier import load_classifier
 from rationale.training import dense
 from rationale.training.dense import accuracy, best_epochs, train_dense
 from rationale.training.loop import Loop, shuffled_batches

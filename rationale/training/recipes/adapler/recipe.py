@@ -14,7 +14,8 @@ from transformers import PreTrainedModel
 
 from eraser import Dataset, Fault, InputError
 from eraser.progress import say
-from rationale.hf.classifier import Classifier, read_settings
+from rationale.hf.card import read_settings
+from rationale.hf.classifier import Classifier
 from rationale.hf.folder_checks import content_of_model
 from rationale.models.adapler import AdaplerForSequenceClassification
 from rationale.models.capabilities import has_dial
