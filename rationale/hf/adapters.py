@@ -17,7 +17,6 @@ from typing import Any
 import torch
 from safetensors.torch import load_file
 from transformers import AutoModelForSequenceClassification, PreTrainedModel
-from transformers.utils.hub import cached_files
 
 from eraser import Fault, InputError
 from eraser.errors import short_repr
@@ -25,6 +24,7 @@ from rationale.hf.folder_checks import (
     ADAPTER,
     Shapes,
     check_folder,
+    fetched,
     first_line,
     pickled,
     read_config,
@@ -56,20 +56,9 @@ def adapter_folder(path: str | Path) -> Path | None:
     """Return the folder of an adapter, fetched if `path` is a hub id; None if it is no adapter."""
     if Path(path).is_dir():
         return Path(path) if (Path(path) / ADAPTER).is_file() else None
-    if _fetched(path, ADAPTER) is None:
+    if fetched(path, ADAPTER) is None:
         return None
-    found = _fetched(path, ADAPTER, WEIGHTS, *FILES, *BESIDE)
-    return None if found is None else Path(found).parent
-
-
-def _fetched(path: str | Path, *names: str) -> str | None:
-    """Fetch those of the files that a hub repository has; return the first, or None."""
-    kinds = ("missing_entries", "gated_repo", "connection_errors")
-    without: dict[str, Any] = {f"_raise_exceptions_for_{kind}": False for kind in kinds}
-    try:
-        return next(iter(cached_files(path, [*names], **without) or []))
-    except (OSError, StopIteration):  # what is wrong is told when the model is asked for
-        return None
+    return fetched(path, ADAPTER, WEIGHTS, *FILES, *BESIDE)
 
 
 def tokenizer_place(path: str | Path) -> str | Path:

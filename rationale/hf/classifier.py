@@ -31,8 +31,10 @@ from rationale.hf.adapters import adapter_folder, load_adapter, tokenizer_place
 from rationale.hf.card import read_settings, write_card
 from rationale.hf.device import pick_device, precision_of, round_matrices, use_bf16, where_it_runs
 from rationale.hf.folder_checks import (
+    TRAINING_RECORD,
     check_answer,
     check_folder,
+    fetched,
     first_line,
     must_exist,
     new_head,
@@ -40,7 +42,7 @@ from rationale.hf.folder_checks import (
 )
 from rationale.hf.identity import fingerprint
 from rationale.hf.positions import longest, read_at_once
-from rationale.hf.rationale_head import RationaleHead, load_head
+from rationale.hf.rationale_head import FILE, RationaleHead, load_head
 from rationale.hf.tokenizer_files import (
     check_fetched,
     check_first_token,
@@ -231,9 +233,11 @@ def load_classifier(
         missing = ", ".join(sorted(invented)[:3])
         remedy = "`rationale train dense --backbone PATH` fine-tunes a pretrained encoder"
         raise InputError(Fault.of(f"not a fine-tuned classifier: no weights for {missing}; {remedy}", path))
+    folder = Path(path) if Path(path).is_dir() else fetched(path, TRAINING_RECORD, FILE)
+    record = {} if folder is None else read_settings(folder)
     how = {"labels": labels, "device": device, "precision": precision, "long_texts": long_texts}
-    found = classifier_of(model, load_tokenizer(path), path, max_length=max_length, **how)  # type: ignore[arg-type]
-    return replace(found, rationale_head=load_head(Path(path), model), record=read_settings(path))
+    found = classifier_of(model, load_tokenizer(path), path, max_length=max_length, record=record, **how)  # type: ignore[arg-type]
+    return found if folder is None else replace(found, rationale_head=load_head(folder, model))
 
 
 def classifier_of(  # noqa: PLR0913 (as load_classifier)
@@ -246,11 +250,12 @@ def classifier_of(  # noqa: PLR0913 (as load_classifier)
     precision: Precision = "float32",
     max_length: int | None = None,
     long_texts: LongTexts = "window",
+    record: Mapping[str, Any] = {},
 ) -> Classifier:
     """Return a model and a tokenizer in memory as a classifier, checked as in `load_classifier`.
 
     The model is moved to the device and frozen; of one that is trained on give a `frozen_view`. `path` is its
-    name in messages; other arguments are those of `load_classifier`.
+    name in messages, `record` what is known of its training; other arguments are those of `load_classifier`.
 
     Raises:
         InputError: model, tokenizer and labels do not fit each other.
@@ -265,7 +270,7 @@ def classifier_of(  # noqa: PLR0913 (as load_classifier)
     if has_dial(model):
         model.check_thresholds(path)
     head, names, n_logits = read_head(model.config, labels, path)
-    wanted = read_settings(path).get("max_length") if max_length is None else max_length
+    wanted = record.get("max_length") if max_length is None else max_length
     where = pick_device(device)
     model.to(where).eval()  # type: ignore[arg-type]
     model.requires_grad_(False)
@@ -278,7 +283,9 @@ def classifier_of(  # noqa: PLR0913 (as load_classifier)
         note(f"{path}: reads at most {length} pieces at once, not {max_length}")
     check_room(length, tokenizer, path if max_length is None else None)
     encoder = Encoder(tokenizer, length, long_texts)
-    classifier = Classifier(model, encoder, names, where, use_bf16(precision, where), head=head)
+    classifier = Classifier(
+        model, encoder, names, where, use_bf16(precision, where), head=head, record=record
+    )
     if length_matters(settled(classifier)):
         note(f"{path}: texts of one length are read at a time, for padding changes the answers")
     return classifier

@@ -29,7 +29,7 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
-from transformers.utils.hub import cached_file
+from transformers.utils.hub import cached_file, cached_files
 
 from eraser import Fault, InputError
 from eraser.errors import first_line as first_line
@@ -96,6 +96,17 @@ def _commit_of(id: str) -> str:
         file = cached_file(id, CONFIG) or cached_file(id, ADAPTER)
         return Path(file).parent.name if file else ""
     return ""
+
+
+def fetched(id: str | Path, *names: str) -> Path | None:
+    """Fetch those of the files that a hub repository has; return their folder, None where it has none."""
+    kinds = ("missing_entries", "gated_repo", "connection_errors")
+    without: dict[str, Any] = {f"_raise_exceptions_for_{kind}": False for kind in kinds}
+    try:
+        files = cached_files(id, [*names], **without)
+    except OSError:  # what is wrong is told when the model is asked for
+        return None
+    return Path(files[0]).parent if files else None
 
 
 def check_size(file: Path, most: int) -> None:

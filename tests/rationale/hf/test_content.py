@@ -1,15 +1,22 @@
-"""What a model is known by: of the hub the commit that is loaded, in memory what it computes."""
+"""What a model is known by, and what the hub has of it: the commit that is loaded, and what was taught."""
 
 from __future__ import annotations
 
+import json
+import shutil
 from copy import deepcopy
 from dataclasses import replace
 
 import pytest
+import torch
+from huggingface_hub import constants
 
+from eraser import InputError
 from eraser.files.owned import claim
 from rationale.hf import folder_checks
-from rationale.hf.folder_checks import ADAPTER, CONFIG, content_of_model
+from rationale.hf.classifier import load_classifier
+from rationale.hf.folder_checks import ADAPTER, CONFIG, TRAINING_RECORD, content_of_model
+from rationale.hf.rationale_head import FILE, MOST, RationaleHead, save_head
 
 
 @pytest.fixture
@@ -59,3 +66,40 @@ def test_another_version_of_the_library_or_another_place_makes_no_other_model(ad
     assert replace(adaptive, model=model).identity() == known
     model.config.encoder = {**model.config.encoder, "hidden_act": "relu"}
     assert replace(adaptive, model=model).identity() != known
+
+
+@pytest.fixture
+def uploaded(model_folder, tmp_path, monkeypatch):
+    """A model's files as the hub's cache has them, with a record and a rationale head."""
+    place = tmp_path / "hub" / "models--some--model"
+    shutil.copytree(model_folder, snapshot := place / "snapshots" / ("0" * 40))
+    (place / "refs").mkdir()
+    (place / "refs" / "main").write_text("0" * 40)
+    (snapshot / TRAINING_RECORD).write_text(json.dumps({"max_length": 17, "log": []}))
+    head = RationaleHead(load_classifier(model_folder).model.config.hidden_size)
+    torch.nn.init.normal_(head.weight)
+    save_head(head, snapshot)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    return snapshot
+
+
+def test_a_model_on_the_hub_reads_as_it_did_where_it_was_trained(uploaded):
+    here, there = load_classifier(uploaded), load_classifier("some/model")
+    assert there.encoder.max_length == here.encoder.max_length == 17
+    assert there.record == here.record == {"max_length": 17, "log": []}
+    assert there.rationale_head.identity() == here.rationale_head.identity()
+    assert there.identity() == here.identity()
+
+
+def test_a_model_on_the_hub_may_have_neither_record_nor_head(uploaded):
+    (uploaded / TRAINING_RECORD).unlink()
+    (uploaded / FILE).unlink()
+    there = load_classifier("some/model")
+    assert (there.record, there.rationale_head) == ({}, None)
+
+
+def test_what_stands_beside_weights_on_the_hub_is_bounded_too(uploaded):
+    (uploaded / FILE).write_bytes(bytes(MOST + 1))
+    with pytest.raises(InputError, match=r"expected a rationale head of at most 1,048,576 bytes"):
+        load_classifier("some/model")
