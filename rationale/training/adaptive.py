@@ -85,8 +85,7 @@ def train_adaptive(  # noqa: PLR0913 (what a training is made of)
     texts = digest(
         [(e.id, e.label, e.query, dataset.text(e).words) for e in examples], recipe.marks(dataset, settings)
     )
-    wanted = {**settings.as_record(), "dense": str(dense), "start": str(start or dense), "texts": texts}
-    wanted |= {"content_of_dense": content_of_dense(dense)}
+    wanted = {**settings.as_record(), "texts": texts, "content_of_dense": content_of_dense(dense)}
     wanted |= {"content_of_start": content_of_model(str(start or dense))}
     wanted = json.loads(json.dumps(wanted))
     by, reads = f"train {' → '.join(recipe.stages)}", (dense, start, dataset.source)
@@ -138,6 +137,7 @@ def _begin(  # noqa: PLR0913 (what a run is made of)
         settings,
         reference,
         identity,
+        {"dense": str(dense), "start": str(start or dense)},
         weights,
     )
 
@@ -229,7 +229,7 @@ def _train(run: TrainingRun, stages: Stages, more: dict[str, str]) -> dict[str, 
     say(json.dumps({"dense_val_accuracy": run.reference.accuracy}))
     progress = train_stages(run, stages)
     record = {
-        "training": run.identity,
+        "training": {**run.identity, **run.places},
         **more,
         "max_length": run.classifier.encoder.max_length,
         "labels": list(run.classifier.labels),

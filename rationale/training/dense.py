@@ -92,8 +92,8 @@ def train_dense(
     texts = digest([(e.id, e.label, e.query, dataset.text(e).words) for e in examples], *marks)
     check_splits(dataset)
     weights = weights_of(settings.class_weights, dataset)
-    wanted = {**settings.as_record(), "dataset": dataset.name, "backbone": origin, "texts": texts}
-    wanted |= {"content_of_backbone": content_of_model(origin)}
+    wanted = {**settings.as_record(), "dataset": dataset.name, "texts": texts}
+    wanted |= {"content_of_backbone": content_of_model(origin)}  # wherever it lies
     wanted = json.loads(json.dumps(wanted))  # as it is read again
     reads = (origin, dataset.source)
     if is_done(out, BY, wanted, reads, overwrite):
@@ -106,7 +106,11 @@ def train_dense(
     claim(out, BY, wanted, reads, (CHECKPOINT, ".partial/*"), overwrite)
     run = _Run(model, Encoder(tokenizer, length), dataset, out, settings, wanted)
     run.class_weights = as_tensor(weights, run.accelerator.device)
-    record = {"training": wanted, "max_length": length, "labels": list(dataset.labels)}
+    record = {
+        "training": {**wanted, "backbone": origin},
+        "max_length": length,
+        "labels": list(dataset.labels),
+    }
     record |= by_label(weights, dataset)
     return alone(out, lambda: is_done(out, BY, wanted, reads), lambda: run.train(record, tokenizer))
 

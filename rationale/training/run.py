@@ -57,6 +57,7 @@ class TrainingBatch:
 class TrainingRun:
     """One training run: what it learns from, and how; `targets` is empty where nobody imitates saliency.
 
+    `identity` is all that the model depends on; `places` are the folders `dense` and `start` that were read.
     `class_weights` [C] weigh the task loss, in the order of the model's labels; None where all weigh alike.
     """
 
@@ -70,6 +71,7 @@ class TrainingRun:
     settings: AdaptiveSettings
     reference: RemovalStats
     identity: dict[str, Any]
+    places: dict[str, str]
     class_weights: tuple[float, ...] | None = None
 
     @property

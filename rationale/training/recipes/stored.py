@@ -101,7 +101,7 @@ def stored_states(run: TrainingRun) -> Tensor:
     model = run.model_as(DactForSequenceClassification)
     for weight in model.model.state_dict().values():
         key.update(weight.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
-    dense, name = Path(run.identity["dense"]), f"states-{key.hexdigest()[:16]}.safetensors"
+    dense, name = Path(run.places["dense"]), f"states-{key.hexdigest()[:16]}.safetensors"
     flat = torch.stack(kept_on_disk(dense, name, lambda: _states(run)))  # [B,L·D]
     return flat.view(len(flat), len(model.halting_units), -1).to(run.classifier.device)  # [B,L,D]
 

@@ -242,7 +242,7 @@ def run(adaptive, sample, tmp_path):
     constants = AdaplerSettings(predictor_epochs=1, hard_epochs=1, batch_size=8, device="cpu")
     return TrainingRun(
         replace(adaptive, model=model), (without_removal(adaptive),), few, windows, targets, logits, tmp_path,
-        constants, RemovalStats(1.0, 1.0, np.ones(3)), {},
+        constants, RemovalStats(1.0, 1.0, np.ones(3)), {}, {},
     )  # fmt: skip
 
 

@@ -354,7 +354,9 @@ def test_a_dense_model_that_changed_is_noticed(dense, few, tmp_path, where):
     shutil.copytree(dense, own, ignore=shutil.ignore_patterns("targets"))
     asked = replace(stage_only(epochs=1), teacher_epochs=2 if where == "epochs" else 1)
     asked = replace(asked, step=replace(asked.step, distill=0.5))
-    train_adapler(own, few, tmp_path / "m", asked)
+    record = train_adapler(own, few, tmp_path / "m", asked)
+    shutil.copytree(own, tmp_path / "moved")
+    assert train_adapler(tmp_path / "moved", few, tmp_path / "m", asked) == record
     before = {f.name for f in (own / "targets").iterdir()}
     for file in (own / EPOCHS).rglob("model.safetensors") if where == "epochs" else [own / where]:
         save_file({k: v * 1.7 for k, v in load_file(file).items()}, file, {"format": "pt"})

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 
 import pytest
@@ -108,7 +109,10 @@ def test_a_backbone_is_not_trained_over_and_its_changes_are_noticed(start, sampl
         with pytest.raises(InputError, match="the output folder is or contains the input"):
             train_dense(start, sample, tmp_path / "B", one, origin, overwrite)
     assert (tmp_path / "B/model.safetensors").read_bytes() == weights
-    train_dense(start, sample, tmp_path / "m", one, origin)
+    record = train_dense(start, sample, tmp_path / "m", one, origin)
+    assert record["training"]["backbone"] == origin
+    shutil.copytree(tmp_path / "B", tmp_path / "moved")
+    assert train_dense(start, sample, tmp_path / "m", one, str(tmp_path / "moved")) == record
     settings = json.loads((tmp_path / "B/tokenizer_config.json").read_text())
     (tmp_path / "B/tokenizer_config.json").write_text(json.dumps(settings | {"model_max_length": 64}))
     with pytest.raises(InputError, match="holds results with other content_of_backbone"):
