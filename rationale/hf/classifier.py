@@ -191,9 +191,9 @@ def load_model(path: str | Path, **config: Any) -> tuple[PreTrainedModel, set[st
             ignore_mismatched_sizes=True,  # refused below, by name
         )
     except Exception as error:
-        raise InputError(
-            Fault.of(f"cannot load a model with safetensors: {first_line(error)}", path)
-        ) from None
+        message = f"cannot load a model with safetensors: {first_line(error)}"
+        nowhere = "" if Path(path).is_dir() else "no such folder, and from the hub: "
+        raise InputError(Fault.of(nowhere + message, path)) from None
     new = new_head(path, config, info["mismatched_keys"])
     if unused := sorted(name for name in info["unexpected_keys"] if LAYER.search(name)):
         raise InputError(Fault.of(f"config.json has no place for the stored weights {unused[0]}", path))

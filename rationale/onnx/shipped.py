@@ -18,8 +18,8 @@ from rationale.process.extras import installs
 
 FOLDER = Path(rationale.__file__).parent / "movies_model"
 NEEDS = (
-    "the shipped model is exported with torch, which is not installed here: run `rationale export --out "
-    f"model.onnx` where it is, and give that file; {installs('export')}"
+    "the shipped model is exported with torch and onnxscript, which are not both here: run `rationale export "
+    f"--out model.onnx` where they are, and give that file; {installs('export')}"
 )
 
 

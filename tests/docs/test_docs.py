@@ -67,6 +67,16 @@ def test_no_two_commands_of_a_page_write_to_one_folder(document):
     assert not {out for out in outs if outs.count(out) > 1}
 
 
+def test_no_two_pages_write_to_one_folder():
+    """Who follows one page after the other would be refused; what takes hours may repeat."""
+    pages = {}
+    for document in DOCUMENTS:
+        run = (b for b in blocks(document) if b.language == "bash" and not b.not_run)
+        for words in (w for block in run for w in commands(block) if "--out" in w):
+            pages.setdefault(words[words.index("--out") + 1], set()).add(document.name)
+    assert not {out: found for out, found in pages.items() if len(found) > 1}
+
+
 @pytest.mark.parametrize(
     ("document", "block"), SHELL, ids=lambda x: getattr(x, "name", getattr(x, "line", ""))
 )

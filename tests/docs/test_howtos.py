@@ -101,18 +101,17 @@ def test_metric(tmp_path, monkeypatch):
 
 
 def test_dataset(tmp_path, monkeypatch):
-    shipped = load_classifier(SHIPPED)
-    (tmp_path / "models/reviews").mkdir(parents=True)
-    save_classifier(shipped.model.without_removal(), shipped.encoder.tokenizer, tmp_path / "models/reviews")
+    (tmp_path / "rationale").mkdir()
+    (tmp_path / "rationale/movies_model").symlink_to(SHIPPED)
     do(HOWTOS / "dataset.md", tmp_path, monkeypatch)
-    reviews, stars = (load(n, tmp_path / "data" / n) for n in ("reviews", "stars"))
-    assert {s: len(e) for s, e in reviews.splits.items()} == {"train": 2, "val": 2, "test": 2}
+    rows, stars = (load(n, tmp_path / "data" / n) for n in ("rows", "stars"))
+    assert {s: len(e) for s, e in rows.splits.items()} == {"train": 2, "val": 2, "test": 2}
     picked = {
         e.id: [w for w, g in zip(stars.text(e).words, stars.truth(e).gold, strict=True) if g]
         for e in stars.examples("test")
     }
     assert picked == {"one": ["dull"], "two": ["Warm"]}
-    for name in ("reviews", "stars"):
+    for name in ("rows", "stars"):
         rows = scores_of(tmp_path / "runs" / name)
         assert set(rows[rows.metric == "token_f1"].n) == {2}
 
@@ -187,7 +186,7 @@ def test_black_box(tmp_path, monkeypatch):
         [" ".join(words), *(" ".join(words[:i] + words[i + 1 :]) for i in range(len(words)))]
     )[:, list(model.classes_).index(found.target)]
     assert found.scores == pytest.approx(whole - without)
-    rows = scores_of(tmp_path / "runs/reviews")
+    rows = scores_of(tmp_path / "runs/black-box")
     assert {"leave_one_out", "occlusion", "random", "model"} == set(rows.method)
     assert rows[rows.metric == "accuracy"].value.item() >= 0.75
     assert names["api"].batch_size == 32

@@ -35,7 +35,10 @@ class AdaplerStepSettings(StepSettings):
     gamma: float = setting(0.005, "Weight of the saliency loss.")
     phi: float = setting(0.0005, "Weight of the length penalty.")
     threshold_lr: float = setting(5e-4, "Learning rate of the thresholds.")
-    predictor_lr: float | None = setting(None, "Learning rate of the contribution predictors; default --lr.")
+    predictor_lr: float | None = setting(
+        None,
+        "Learning rate of the contribution predictors; default --lr in the soft stage, --hard-lr in the others.",
+    )
 
 
 @dataclass(frozen=True)
