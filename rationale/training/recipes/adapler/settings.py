@@ -36,8 +36,7 @@ class AdaplerStepSettings(StepSettings):
     phi: float = setting(0.0005, "Weight of the length penalty.")
     threshold_lr: float = setting(5e-4, "Learning rate of the thresholds.")
     predictor_lr: float | None = setting(
-        None,
-        "Learning rate of the contribution predictors; default --lr in the soft stage, --hard-lr in the others.",
+        None, "Learning rate of the contribution predictors; default --lr (soft stage), --hard-lr (others)."
     )
 
 
