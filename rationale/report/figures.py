@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -19,27 +19,41 @@ from rationale.report.plots import (
     scatter,
     shared_legend,
 )
-from rationale.report.summary import Tables
+from rationale.report.summary import Tables, in_sentences
 
-AGREES = ("average_precision", NO_BUDGET)
+Place = tuple[str, str]  # metric, budget
 TRUSTED = ("aopc_comprehensiveness", NO_BUDGET)
 COST = ("cost", NO_BUDGET)
 
 
+def agreement_places(scores: pd.DataFrame, budget: str) -> tuple[Place, Place, Place]:
+    """Return what says how well annotators agree: two of what is picked, then one of the whole ranking."""
+    if in_sentences(scores):
+        ranked = ("sentence_average_precision", NO_BUDGET)
+        return ("sentence_f1", budget), ("sentence_precision", budget), ranked
+    return ("token_f1", budget), ("false_positive_rate", budget), ("average_precision", NO_BUDGET)
+
+
+def agrees(scores: pd.DataFrame) -> Place:
+    """Return what says it of the whole ranking."""
+    return agreement_places(scores, NO_BUDGET)[-1]
+
+
 def annotators_figure(tables: Tables, budget: str) -> Figure:
-    """Return agreement with human rationales: token F1, false-positive rate, average precision."""
+    """Return agreement with human rationales."""
     n_methods = tables.curves.method.nunique()
     figure, axes = new_figure(3, width=4.0, height=max(3.2, 0.6 + 0.2 * n_methods))
-    for ax, place in zip(axes, (("token_f1", budget), ("false_positive_rate", budget), AGREES), strict=True):
+    for ax, place in zip(axes, agreement_places(tables.scores, budget), strict=True):
         intervals(ax, tables.scores, *place)
     return figure
 
 
 def faithfulness_figure(tables: Tables, budget: str) -> Figure:
-    """Return comprehensiveness and sufficiency over the shares of words."""
+    """Return comprehensiveness and sufficiency over the shares of words, or of sentences."""
     figure, axes = new_figure(2, width=4.8)
-    ablation_curves(axes[0], tables.curves, "without")
-    ablation_curves(axes[1], tables.curves, "only")
+    unit = "sentences" if in_sentences(tables.scores) else "words"
+    for ax, side in zip(axes, ("without", "only"), strict=True):
+        ablation_curves(ax, tables.curves, side, unit)
     shared_legend(figure)
     return figure
 
@@ -47,14 +61,14 @@ def faithfulness_figure(tables: Tables, budget: str) -> Figure:
 def tradeoff_figure(tables: Tables, budget: str) -> Figure:
     """Return plausibility against faithfulness."""
     figure, (axes,) = new_figure(1, width=8.0, height=4.8)
-    label_marks(scatter(axes, tables.scores, AGREES, TRUSTED))
+    label_marks(scatter(axes, tables.scores, agrees(tables.scores), TRUSTED))
     return figure
 
 
 def cost_figure(tables: Tables, budget: str) -> Figure:
     """Return plausibility and faithfulness, each against cost."""
     figure, axes = new_figure(2, width=5.4, height=4.8)
-    for ax, quality in zip(axes, (AGREES, TRUSTED), strict=True):
+    for ax, quality in zip(axes, (agrees(tables.scores), TRUSTED), strict=True):
         scatter(ax, tables.scores, COST, quality)
     for ax in axes:  # when all is drawn that takes room
         label_marks(ax)
@@ -82,12 +96,14 @@ def layers_figure(tables: Tables, budget: str) -> Figure | None:
     return figure
 
 
-def drawn_scores(*shown: tuple[str, str | None]) -> Callable[[Tables, str], pd.DataFrame]:
-    """Return what picks the scores that a figure shows, each (metric, budget; None: the leading one)."""
+def drawn_scores(
+    shown: Callable[[pd.DataFrame, str], Sequence[Place]],
+) -> Callable[[Tables, str], pd.DataFrame]:
+    """Return what picks the scores that a figure shows of a table of scores, under the leading budget."""
 
     def pick(tables: Tables, budget: str) -> pd.DataFrame:
         scores = tables.scores
-        places = [(metric, at or budget) for metric, at in shown]
+        places = shown(scores, budget)
         kept = [place in places for place in zip(scores.metric, scores.budget, strict=True)]
         return scores[kept]
 
@@ -107,17 +123,17 @@ FIGURES = {
     "agreement": Drawing(
         annotators_figure,
         "Agreement with human rationales, with 95 % intervals. Dashed: random.",
-        drawn_scores(("token_f1", None), ("false_positive_rate", None), AGREES),
+        drawn_scores(agreement_places),
     ),
     "tradeoff": Drawing(
         tradeoff_figure,
         "Plausibility (do annotators agree?) against faithfulness (did the model use it?); 95 % intervals.",
-        drawn_scores(AGREES, TRUSTED),
+        drawn_scores(lambda scores, _: (agrees(scores), TRUSTED)),
     ),
     "cost": Drawing(
         cost_figure,
         "What a method costs against what it gives, with 95 % intervals. The cost axis is logarithmic.",
-        drawn_scores(COST, AGREES, TRUSTED),
+        drawn_scores(lambda scores, _: (COST, agrees(scores), TRUSTED)),
     ),
     "faithfulness": Drawing(
         faithfulness_figure,

@@ -67,7 +67,7 @@ def intervals(axes: Axes, scores: pd.DataFrame, metric: str, budget: str) -> Axe
     """Draw one metric: a dot a method with its 95 % interval, best on top, dashed line at random."""
     rows = scores[(scores.metric == metric) & (scores.budget == budget)]
     lower = bool((rows.better == "lower").any())
-    rows = rows.sort_values("value", ascending=not lower)
+    rows = rows.sort_values("value", ascending=not lower, na_position="first")
     y, looks = np.arange(len(rows)), look(rows.method)
     spread = np.clip(np.stack([rows.value - rows.low, rows.high - rows.value]), 0, None)
     for place, (colour, marker) in enumerate(looks[m] for m in rows.method):
@@ -112,20 +112,21 @@ def scatter(axes: Axes, scores: pd.DataFrame, x: tuple[str, str], y: tuple[str, 
     return axes
 
 
-def ablation_curves(axes: Axes, curves: pd.DataFrame, side: str) -> Axes:
-    """Draw the mean drop of what the model answers against the share of words.
+def ablation_curves(axes: Axes, curves: pd.DataFrame, side: str, unit: str = "words") -> Axes:
+    """Draw the mean drop of what the model answers against the share of words, or of sentences.
 
     Args:
         axes: where to draw.
         curves: columns method, fraction, without, only (drops).
         side: `without` (comprehensiveness) or `only` (sufficiency).
+        unit: what shares count.
     """
     looks = look(curves.method)
     for method in dict.fromkeys(curves.method):
         colour, marker = looks[method]
         rows = curves[curves.method == method]
         axes.plot(rows.fraction * 100, rows[side], marker=marker, color=colour, label=method, markersize=4)
-    axes.set_xlabel("share of the words (%)")
+    axes.set_xlabel(f"share of the {unit} (%)")
     axes.set_ylabel(in_words("comprehensiveness" if side == "without" else "sufficiency"))
     axes.set_xscale("log")
     ticks = sorted({float(f) * 100 for f in curves.fraction})

@@ -41,6 +41,8 @@ PAIRED = (  # metrics whose differences between methods are tested
     "aopc_comprehensiveness",
     "aopc_sufficiency",
     "sentence_f1",
+    "sentence_precision",
+    "sentence_recall",
     "sentence_average_precision",
 )
 COST_UNIT = "ms per example (median)"
@@ -180,7 +182,8 @@ def ranking(scores: pd.DataFrame, paired: pd.DataFrame, metric: str, budget: str
     """Return a metric's methods best first, those that the best does not surely beat sharing its rank.
 
     `rank` is "1" or, shared, "1="; the best of the others leads the next rank, and so on. `tied` marks the
-    first rank, `below_random` a method that is surely worse than `random`.
+    first rank, `below_random` a method that is surely worse than `random`. Of a metric whose differences
+    were not tested nothing is said: no rank, none tied, none below.
     """
     rows = scores[(scores.metric == metric) & (scores.budget == budget)]
     lower = not rows.empty and rows.better.iloc[0] == "lower"
@@ -188,7 +191,8 @@ def ranking(scores: pd.DataFrame, paired: pd.DataFrame, metric: str, budget: str
     methods, values = rows.method.tolist(), rows.value.tolist()
     at = paired[(paired.metric == metric) & (paired.budget == budget)]
     tie = {frozenset((m, o)) for m, o, t in zip(at.method, at.other, at.tie, strict=True) if t}
-    place = _ranks([m for m, v in zip(methods, values, strict=True) if not np.isnan(v)], tie)
+    known = [m for m, v in zip(methods, values, strict=True) if not np.isnan(v)]
+    place = _ranks(known, tie) if len(at) or len(known) == 1 else {}
     shared = list(place.values())
     value = dict(zip(methods, values, strict=True))
 
@@ -237,9 +241,14 @@ OF_SENTENCES = (  # in the place of the metrics of words, where sentences are pi
 N_OF_WORDS = 4
 
 
+def in_sentences(scores: pd.DataFrame) -> bool:
+    """Return whether sentences are picked, not words."""
+    return OF_SENTENCES[0][0] in set(scores.metric)
+
+
 def of_units(metrics: Sequence[tuple[str, bool]], scores: pd.DataFrame) -> list[tuple[str, bool]]:
     """Return a list that begins as HEADLINE does, with the metrics of sentences where scores have them."""
-    found = OF_SENTENCES if OF_SENTENCES[0][0] in set(scores.metric) else metrics[:N_OF_WORDS]
+    found = OF_SENTENCES if in_sentences(scores) else metrics[:N_OF_WORDS]
     return [*found, *metrics[N_OF_WORDS:]]
 
 

@@ -24,7 +24,7 @@ QUESTIONS = (  # (what is asked, metric, whether it depends on the budget)
     ("Finding words that suffice for the model", "aopc_sufficiency", False),
 )
 PURPOSES = (  # (what a method is wanted for, the metrics that decide: the first that was measured)
-    ("To show people", ("average_precision", "sentence_average_precision")),
+    ("To show people", ("sentence_average_precision", "average_precision")),
     ("To know what the model used", ("aopc_comprehensiveness",)),
 )
 MANY = 3  # methods that tie and are all told their number; of more only the first and the last are

@@ -318,7 +318,10 @@ def test_scores_table_figures_and_annotators(open_app, runs):
     said = markup(at)
     assert "The model: accuracy" in said
     assert said.index('class="sentences"') < said.index("Click a column to sort")
-    checked(keyed(at.selectbox, "metric").set_value("cost").run())
+    assert "may be chance" in said
+    checked(keyed(at.selectbox, "metric").set_value("cost").run())  # no differences of it were tested
+    assert "rank" not in at.dataframe[1].value.columns
+    assert "may be chance" not in markup(at)
     checked(keyed(at.multiselect, "runs").set_value(["one", "two"]).run())
     assert any(at.dataframe[1].value.method.str.startswith("two: "))
     at = open_app("Scores", runs=[runs], tab="Figures")

@@ -18,7 +18,7 @@ from eraser.files.cells import as_csv
 from eraser.metrics.table import METRICS
 from rationale.evaluation.per_example import MODEL, NO_BUDGET, OF_LAYERS, SURVIVORS
 from rationale.report.annotators import ANNOTATOR_TABLES
-from rationale.report.figures import AGREES, COST, FIGURES, TRUSTED
+from rationale.report.figures import COST, FIGURES, TRUSTED, agreement_places, agrees
 from rationale.report.label_placement import label_marks
 from rationale.report.page import heat
 from rationale.report.plots import new_figure, scatter
@@ -54,13 +54,13 @@ ROW = 35  # height of a table's row, pixels
 
 def _agrees(run: RunTables, budget: str, theme: str) -> list[Any]:
     """Return agreement with human rationales."""
-    places = (("token_f1", budget), ("false_positive_rate", budget), AGREES)
-    return [charts.dots(run.tables.scores, place, theme) for place in places]
+    scores = run.tables.scores
+    return [charts.dots(scores, place, theme) for place in agreement_places(scores, budget)]
 
 
 def _falls(run: RunTables, _: str, theme: str) -> list[Any]:
-    """Return comprehensiveness and sufficiency over the share of words."""
-    share = ("fraction", "share of the words")
+    """Return comprehensiveness and sufficiency over the share of words, or of sentences."""
+    share = ("fraction", f"share of the {unit_of([run])}s")
     sides = (("without", in_words("comprehensiveness")), ("only", in_words("sufficiency")))
     return [charts.lines(run.tables.curves, share, side, theme) for side in sides]
 
@@ -171,14 +171,13 @@ def _table(runs: Sequence[RunTables], budget: str) -> None:
     else:
         rows = scores[(scores.metric == metric) & (scores.budget == at)]
         rows = rows.sort_values("value", ascending=bool((rows.better == "lower").any()))
-    shown = [c for c in ("rank", "method", *NUMBERS, "n", "left_out") if c in rows]
+    ranked = "rank" in rows and bool(rows["rank"].ne("").any())
+    shown = [c for c in (*["rank"] * ranked, "method", *NUMBERS, "n", "left_out") if c in rows]
     better = rows.better.iloc[0] if len(rows) and isinstance(rows.better.iloc[0], str) else ""
     says = f"{METRICS[metric].unit if metric in METRICS else 'ms per example (median)'}"
     says += f", {better} is better" if better else ""
     says += "; low and high: 95 % interval"
-    says += (
-        "; between methods that share a rank (1=) the difference may be chance." if "rank" in rows else "."
-    )
+    says += "; between methods that share a rank (1=) the difference may be chance." if ranked else "."
     st.html(html.note(f"{says} Click a column to sort."))
     st.container(key="sideways-metric").dataframe(
         rows[shown],
@@ -238,7 +237,8 @@ def _file(name: str, table: pd.DataFrame) -> None:
 def _figures(runs: Sequence[RunTables], budget: str, key: tuple[object, ...]) -> None:
     """Draw the figures: runs together where that can be read, else the one that is chosen."""
     scores = together(runs)
-    pairs = {"agreement-faithfulness": (AGREES, TRUSTED), "cost-agreement": (COST, AGREES)}
+    agreement = agrees(scores)
+    pairs = {"agreement-faithfulness": (agreement, TRUSTED), "cost-agreement": (COST, agreement)}
     says = (
         "Agreement with annotators and faithfulness to the model: better to the right, and higher up.",
         "Agreement with annotators and what it costs: better to the left, and higher up.",

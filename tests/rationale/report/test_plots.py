@@ -145,6 +145,14 @@ def test_intervals_are_sorted_best_on_top_with_a_line_at_random():
     assert line.get_xdata()[0] == 0.2
 
 
+def test_a_method_without_a_value_stands_below_all_others():
+    undefined = THREE.assign(value=THREE.value.where(THREE.method != "b"))
+    for way in ("higher", "lower"):
+        _, (axes,) = new_figure()
+        intervals(axes, undefined.assign(better=way), "average_precision", NO_BUDGET)
+        assert axes.get_yticklabels()[0].get_text() == "b"
+
+
 AGREEMENT = pd.DataFrame(
     [("a", "b", 0.25, 9), ("a", "c", -0.75, 8), ("b", "c", np.nan, 0)], columns="method other tau n".split()
 )
@@ -222,6 +230,25 @@ def test_cost_figure_sets_both_qualities_against_cost():
         "AOPC comprehensiveness",
     ]
     assert all(sorted(t.get_text() for t in axes.texts) == ["a", "b", "random"] for axes in figure.axes)
+
+
+def test_figures_of_sentences_are_measured_on_sentences():
+    words = all_parts(layer_rows(), AGREEMENT)
+    at = {"token_f1": "sentence_f1", "false_positive_rate": "sentence_precision"}
+    at |= {"average_precision": "sentence_average_precision"}
+    of_words = words.scores[words.scores.metric.isin(at)]
+    of_sentences = of_words.assign(metric=of_words.metric.replace(at))
+    both = replace(words, scores=pd.concat([words.scores, of_sentences]))
+    drawn = {"agreement": list(at.values()), "tradeoff": ["sentence_average_precision"]}
+    drawn["cost"] = ["sentence_average_precision"]
+    for name, metrics in drawn.items():
+        table = FIGURES[name].data(both, "gold")
+        assert set(table.metric) - {"aopc_comprehensiveness", "cost"} == set(metrics)
+        labels = [f"{a.get_xlabel()}; {a.get_ylabel()}" for a in FIGURES[name].make(both, "gold").axes]
+        assert "sentence average precision" in "".join(labels)
+        assert "; average precision" not in "".join(labels)
+    shares = [FIGURES["faithfulness"].make(tables, "gold").axes[0].get_xlabel() for tables in (words, both)]
+    assert shares == ["share of the words (%)", "share of the sentences (%)"]
 
 
 def test_figures_without_numbers_are_none():

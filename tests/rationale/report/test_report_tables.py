@@ -200,6 +200,18 @@ def test_below_random_is_surely_worse_than_random():
     assert not ranking(table, tie, "m", "-").below_random.any()
 
 
+def test_of_a_metric_without_paired_differences_nothing_is_called_better():
+    """ROC AUC of rollout, 0.478 [0.412, 0.542], once was "below random", whose value it may have."""
+    rows = ranked({"a": 0.665, "random": 0.496, "rollout": 0.478}, set()).reset_index()
+    untested = pd.DataFrame(columns=["metric", "budget", "method", "other", "tie"])
+    again = ranking(rows, untested, "m", "-")
+    assert again.method.tolist() == ["a", "random", "rollout"]  # best first
+    assert again["rank"].tolist() == [""] * 3
+    assert not again.tied.any()
+    assert not again.below_random.any()
+    assert {"sentence_precision", "sentence_recall"} <= set(results.PAIRED)  # in the tables, so with ranks
+
+
 # ── the summary ─────────────────────────────────────────────────────────────────────────────────────────
 
 

@@ -76,11 +76,12 @@ def test_without_a_baseline_it_says_who_leads():
     )
 
 
-def test_of_sentences_those_are_ranked():
-    of_sentences = SCORES.assign(
-        metric=SCORES.metric.replace("average_precision", "sentence_average_precision")
-    )
-    paired = PAIRED.assign(metric=PAIRED.metric.replace("average_precision", "sentence_average_precision"))
+def test_of_sentences_those_are_ranked_though_the_words_are_measured_too():
+    at = {"average_precision": "sentence_average_precision"}
+    words = SCORES[SCORES.metric == "average_precision"]
+    turned = words.assign(value=words.value.to_numpy()[::-1])
+    of_sentences = pd.concat([turned, SCORES.assign(metric=SCORES.metric.replace(at))])
+    paired = pd.concat([PAIRED, PAIRED.assign(metric=PAIRED.metric.replace(at))])
     assert verdict(of_sentences, paired)[0].startswith(
         "To show people: a or b (tie; sentence average precision 0.700"
     )
