@@ -21,6 +21,7 @@ from eraser.files.content import content_of_examples
 from eraser.files.owned import claim, is_done, together
 from eraser.files.whole import write_bytes, write_text
 from eraser.types import Floats
+from rationale.evaluation.pipeline import PARTS_VERSION
 from rationale.hatexplain.protocol import COLUMNS, ProtocolResult, score_protocol
 from rationale.hatexplain.settings import ProtocolSettings
 from rationale.hf.classifier import cast_once, load_classifier, new_classifier
@@ -32,6 +33,7 @@ from rationale.training.settings import AlignSettings, TrainSettings
 BY = "reproduce hatexplain: score"
 ROWS, ARRAYS = "scores.csv", "columns.npz"
 MOST = 2**27  # bytes of a file of columns
+TOLD = ("ids", "toxic_ids", "notes")  # of a result, in the file of its columns
 METHODS = ("attention", "saliency", "random")
 LEARNED = "learned"
 PLAIN = "plain"
@@ -96,7 +98,7 @@ def results(trainings: Trainings, models: Iterable[str]) -> dict[str, list[Proto
 
 
 def _result(t: Trainings, name: str, seed: int) -> ProtocolResult:
-    """Return the numbers of one training."""
+    """Return the numbers of one training; those of another protocol, or of an earlier version, make room."""
     settings = replace(t.settings, seed=seed, marks=marks_of(name))
     methods = (*t.protocol.methods, *([LEARNED] if settings.marks.has_head else []))
     protocol = replace(t.protocol, methods=methods, seed=0)
@@ -105,17 +107,18 @@ def _result(t: Trainings, name: str, seed: int) -> ProtocolResult:
     of = {
         "training": settings.as_record(),
         "protocol": asdict(protocol),
+        "parts_version": PARTS_VERSION,
         "content_of_backbone": content_of_model(t.backbone),
         "content_of_train": content_of_examples(t.train, train),
         "content_of_test": content_of_examples(t.test, t.test.examples(protocol.split)),
     }
     scored, reads = folder / "scored", (t.train.source, t.test.source, t.backbone)
-    if not is_done(scored, BY, of, reads, False):
+    if not is_done(scored, BY, of, reads, overwrite=True):
         model = folder / "model"
         train_dense(lambda: new_classifier(t.backbone, t.train.labels), t.train, model, settings, t.backbone)
         classifier = cast_once(load_classifier(model, device=protocol.device, precision=protocol.precision))
-        found = score_protocol(classifier, t.test, folder / "protocol", protocol)
-        claim(scored, BY, of, reads)
+        found = score_protocol(classifier, t.test, folder / "protocol", protocol, overwrite=True)
+        claim(scored, BY, of, reads, overwrite=True)
         with together(scored) as new:
             write_text(new / ROWS, found.scores.to_csv(index=False))
             write_bytes(new / ARRAYS, _packed(found))
@@ -123,10 +126,11 @@ def _result(t: Trainings, name: str, seed: int) -> ProtocolResult:
 
 
 def _packed(result: ProtocolResult) -> bytes:
-    """Return the columns of a result, and the ids of its posts, as a file."""
+    """Return the columns of a result, the ids of its posts, and its notes, as a file."""
     arrays = {"|".join(key): columns.astype(np.float64) for key, columns in result.columns.items()}
     file = BytesIO()
-    np.savez_compressed(file, ids=np.array(result.ids), toxic_ids=np.array(result.toxic_ids), **arrays)  # type: ignore[arg-type]
+    told = {name: np.array(getattr(result, name), dtype=str) for name in TOLD}
+    np.savez_compressed(file, **told, **arrays)  # type: ignore[arg-type]
     return file.getvalue()
 
 
@@ -142,11 +146,11 @@ def read_result(folder: Path) -> ProtocolResult:
     try:
         scores = pd.read_csv(folder / ROWS, keep_default_na=True)[list(COLUMNS)]
         with np.load(folder / ARRAYS, allow_pickle=False) as stored:
-            ids, toxic = (tuple(map(str, stored[name])) for name in ("ids", "toxic_ids"))
+            ids, toxic, notes = (tuple(map(str, stored[name])) for name in TOLD)
             columns = {_key(name): stored[name] for name in stored.files if "|" in name}
     except (OSError, ValueError, KeyError) as error:
         raise InputError(Fault.of(f"not a result of HateXplain's protocol: {error}", folder)) from None
-    return ProtocolResult(scores, columns, ids, toxic, ())
+    return ProtocolResult(scores, columns, ids, toxic, notes)
 
 
 def _key(name: str) -> tuple[str, str, str]:
@@ -162,11 +166,9 @@ def of_all(found: Sequence[ProtocolResult], key: tuple[str, str, str]) -> list[F
     return [result.columns[key] for result in found]
 
 
-def facts(trainings: Trainings) -> dict[str, Any]:
-    """Return what the table stands on."""
+def facts(trainings: Trainings, found: Found) -> dict[str, Any]:
+    """Return what the table stands on, with what a reader must know of the results."""
     sizes = {s: len(trainings.train.examples(s)) for s in ("train", "val")}
-    return {
-        **sizes,
-        "test": len(trainings.test.examples(trainings.protocol.split)),
-        "seeds": list(trainings.seeds),
-    }
+    scored = trainings.test.examples(trainings.protocol.split)[: trainings.protocol.limit]
+    notes = dict.fromkeys(note for results in found.values() for of in results for note in of.notes)
+    return {**sizes, "test": len(scored), "seeds": list(trainings.seeds), "notes": list(notes)}

@@ -19,7 +19,7 @@ from rationale.reproduce.measure import measured
 from rationale.reproduce.models import Training, train
 from rationale.reproduce.prepare import prepare, sizes_of
 from rationale.reproduce.sets import Limits, PublishedSet
-from rationale.reproduce.table import as_markdown, as_table, rows_of
+from rationale.reproduce.table import COLUMNS, NOT_RUN, as_markdown, as_table, rows_of
 
 BY = "reproduce adapler"
 NAME = "adapler"  # of the table's files
@@ -46,6 +46,8 @@ class Choices:
 def reproduce(choices: Choices) -> pd.DataFrame:
     """Train and measure; rewrite the table after each data set, and return it.
 
+    What an earlier call measured stays in the table until it is measured again.
+
     Raises:
         InputError: the settings are invalid, or `out` holds something else.
     """
@@ -53,15 +55,27 @@ def reproduce(choices: Choices) -> pd.DataFrame:
     choices.speed.check()
     of = {"seed": choices.run["seed"], "content_of_backbone": content_of_model(choices.backbone)}
     claim(choices.out, BY, of, (choices.data, choices.backbone))
-    rows: list[dict[str, Any]] = []
+    rows = _measured_before(choices.out / f"{NAME}.csv")
     table = as_table(rows)
     for name, published in choices.sets.items():
-        rows += _rows(choices, name, published)
+        new_rows = list(_rows(choices, name, published))
+        again = {(row["dataset"], row["model"]) for row in new_rows}
+        rows = [row for row in rows if (row["dataset"], row["model"]) not in again] + new_rows
         table = as_table(rows)
         with together(choices.out) as new:
             write_text(new / f"{NAME}.csv", as_csv(table))
             write_text(new / f"{NAME}.md", as_markdown(table))
     return table
+
+
+def _measured_before(table: Path) -> list[dict[str, Any]]:
+    """Return the rows of an earlier call's table; none of a table of other columns."""
+    if not table.is_file():
+        return []
+    found = pd.read_csv(table, dtype={"tokens": str, "where": str})
+    if list(found.columns) != list(COLUMNS):
+        return []
+    return [{str(k): v for k, v in row.items()} for row in found[found.model != NOT_RUN].to_dict("records")]
 
 
 def _rows(c: Choices, name: str, published: PublishedSet) -> Iterator[dict[str, Any]]:

@@ -23,7 +23,7 @@ def reproduce_hatexplain_command(  # noqa: PLR0913 (one option each)
         str,
         typer.Option(
             help="Models, comma-separated: plain, attention (taught by marks), both (a rationale head too); "
-            "attention@0.5 gives the marks another weight than 2."
+            "attention@0.5 gives the marks another weight than 2. The table has these alone."
         ),
     ] = "plain,attention,both",
     seeds: Annotated[int, typer.Option(min=1, help="Number of trainings of each model.")] = 3,
@@ -62,8 +62,9 @@ def reproduce_hatexplain_command(  # noqa: PLR0913 (one option each)
     protocol = ProtocolSettings(methods=METHODS, limit=limit, precision=precision, device=device)
     settings = replace(TRAINING, precision=precision, device=device)
     runs = Trainings(train, test, backbone, out, range(seed, seed + seeds), protocol, settings)
-    table = as_table(results(runs, names))
-    shown = as_markdown(table, facts(runs))
+    found = results(runs, names)
+    table = as_table(found)
+    shown = as_markdown(table, facts(runs, found))
     with together(out) as new:
         write_text(new / "hatexplain.csv", as_csv(table))
         write_text(new / "hatexplain.md", shown)

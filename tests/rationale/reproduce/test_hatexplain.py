@@ -72,10 +72,11 @@ def test_only_a_model_with_a_head_has_learned_scores_and_auroc_has_extremes_alon
 
 
 def test_the_table_says_what_it_stands_on(found, trainings):
-    shown = as_markdown(as_table(found), facts(trainings))
+    shown = as_markdown(as_table(found), facts(trainings, found))
     sizes = {s: len(trainings.test.examples(s)) for s in ("train", "val", "test")}
     assert "train {train}, val {val}, test {test} posts; seeds 0, 1.".format(**sizes) in shown
     assert "| both | learned |" in shown
+    assert "Answers: of posts read in words." in shown
 
 
 def test_numbers_on_disk_need_no_model_and_are_the_same(found, trainings, monkeypatch):
@@ -88,6 +89,24 @@ def test_numbers_on_disk_need_no_model_and_are_the_same(found, trainings, monkey
         np.testing.assert_array_equal(again.columns[key], columns)
     with pytest.raises(TypeError):  # another training is another work
         results(replace(trainings, settings=replace(SETTINGS, lr=2e-3), out=trainings.out / "x"), ("plain",))
+
+
+def test_a_trial_says_so_and_makes_room_for_the_whole(found, trainings, monkeypatch):
+    """No trial may be taken for the protocol's own row, nor an earlier version's result for one now."""
+    one = replace(trainings, seeds=(0,))
+    trial = replace(one, protocol=replace(PROTOCOL, limit=9))
+    made = results(trial, ("plain",))
+    shown = as_markdown(as_table(made), facts(trial, made))
+    assert ", test 9 posts;" in shown
+    assert "Note: the first 9 posts of test only: not the protocol.\n" in shown
+    whole = results(one, ("plain",))["plain"][0]
+    assert whole.ids == found["plain"][0].ids
+    assert whole.notes == found["plain"][0].notes
+    assert results(one, ("plain",))["plain"][0].notes == whole.notes  # as read from disk
+    monkeypatch.setattr(hatexplain, "PARTS_VERSION", -1)
+    monkeypatch.setattr(hatexplain, "score_protocol", None)  # whoever scores again fails
+    with pytest.raises(TypeError):
+        results(one, ("plain",))
 
 
 def test_what_is_no_result_is_refused(found, tmp_path):

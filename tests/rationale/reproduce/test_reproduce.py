@@ -61,6 +61,9 @@ def test_a_table_is_written_and_a_second_run_trains_and_measures_nothing(reprodu
     assert weights.stat().st_mtime_ns == before
     assert f"already done: {tmp_path / 'out' / 'agnews' / 'adapler'}" in err
     assert f"sst2: not run, as {tmp_path / 'data' / 'sst2'} is no folder" in err
+    _, of_others, _ = reproduce("--sets", "sst2", "--models", "adapler")  # what was measured stays
+    assert "| agnews | adapler | 22, 2, 6 |" in of_others
+    assert (tmp_path / "out" / "adapler.md").read_text() == table
 
 
 @pytest.mark.slow
