@@ -48,7 +48,7 @@ class Pool:
         basis = (
             f"{first['dataset']} {first['split']}; {len(self.runs)} trainings, {len(ids)} examples in all. "
             "Square brackets: 95 % intervals over examples and trainings; round ones: the lowest and the "
-            "highest training. Last column: paired, in the same training."
+            f"highest training. The column {self.against} − method: paired, in the same training."
         )
         shown = pd.DataFrame([_as_printed(row, self.against) for _, row in self.table.iterrows()])
         return f"{in_markdown(basis)}\n\n{markdown_table(shown)}"
@@ -66,10 +66,9 @@ def pooled(folders: Sequence[Path], against: str | None = None, metrics: Sequenc
         InputError: as `read_runs` does; other settings differ; an unknown metric or method; nothing in all.
     """
     runs = read_runs(folders)
-    if differ := [name for name in changed_settings(runs) if name not in OF_A_TRAINING]:
-        raise InputError(
-            Fault.of(f"trainings of one recipe need the same {', '.join(differ)}", runs[-1].name)
-        )
+    for run in runs:
+        if differ := [name for name in changed_settings((runs[0], run)) if name not in OF_A_TRAINING]:
+            raise InputError(Fault.of(f"trainings of one recipe need the same {', '.join(differ)}", run.name))
     check_metrics(metrics)
     keys = [k for k in runs[0].per_example if k[0] in metrics and all(k in r.per_example for r in runs)]
     if not keys:
@@ -98,7 +97,8 @@ def _row(key: Key, against: str, columns: Mapping[Key, Sequence[Floats]]) -> dic
         return found
     ours, theirs = _where_all(metric, columns[other], columns[key])
     apart = difference_over_trainings(ours, theirs, METRICS[metric].fold)
-    return found | {"difference": apart.value, "difference_low": apart.low, "difference_high": apart.high}
+    ends = {"difference_low": apart.low, "difference_high": apart.high}
+    return found | {"difference": apart.value, **ends, "difference_n": apart.n}
 
 
 def _mean(metric: str, columns: Sequence[Floats]) -> dict[str, Any]:
@@ -120,6 +120,7 @@ def _as_printed(row: pd.Series[Any], against: str) -> dict[str, str]:
     apart = "–"
     if pd.notna(row.get("difference")):
         apart = f"{row.difference:+.3f} [{row.difference_low:+.3f}, {row.difference_high:+.3f}]"
+        apart += f", n = {row.difference_n:.0f}" * (row.difference_n != row.n)
     return {
         "metric": with_arrow(row.metric),
         "budget": row.budget,

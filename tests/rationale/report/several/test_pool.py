@@ -54,6 +54,15 @@ def test_a_text_counts_where_all_trainings_define_it(tmp_path):
     assert (found.value, found.n) == pytest.approx((0.7, 2))
 
 
+def test_a_difference_has_its_own_n_where_the_other_method_is_undefined(tmp_path):
+    of = {THEIRS: numbers(0.2, 0.3, 0.4), OURS: numbers(0.4, np.nan, 0.6)}
+    found = pooled([run_folder(tmp_path / f"s{seed}", of, seed=seed) for seed in (0, 1)], against="survivors")
+    theirs = row(found.table, "attention")
+    assert (theirs.n, theirs.difference_n) == (3, 2)
+    assert "The column survivors − method: paired, in the same training." in str(found)
+    assert "+0.200 [+0.200, +0.200], n = 2 | 3 |" in str(found)
+
+
 def test_any_method_may_be_compared_with_the_others(trainings):
     table = pooled(trainings, against="attention").table
     assert row(table, "survivors").difference == pytest.approx(-0.3)
@@ -65,6 +74,8 @@ def test_runs_of_other_settings_are_no_trainings_of_one_recipe(trainings, tmp_pa
     other = run_folder(tmp_path / "other", {OURS: numbers(0.1, 0.2, 0.3)}, explain_query=True)
     with pytest.raises(InputError, match="trainings of one recipe need the same explain_query"):
         pooled([trainings[0], other])
+    with pytest.raises(InputError, match=f"^{other}: trainings of one recipe"):  # not the last
+        pooled([trainings[0], other, trainings[1]])
 
 
 def test_what_is_in_no_or_not_in_all_runs_is_said(trainings, tmp_path):
