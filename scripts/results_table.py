@@ -5,7 +5,8 @@ python -m scripts.results_table runs/a runs/b --budget ratio=0.2 --out docs/resu
 python -m scripts.results_table runs/a --against attention --out docs/results/differences.csv
 
 One row per method, one column per headline metric: the value, its 95 % interval, and ** around the best and
-whatever ties with it. These are the cells of a run's summary.md. A column `run` tells several runs apart.
+whatever ties with it. These are the cells of a run's summary.md. A column `run` tells several runs apart, a
+column `budget` where they are under several.
 With --against METHOD the cells are paired differences: that method minus each other, a tie where the interval
 holds 0.
 """
@@ -24,6 +25,7 @@ from eraser.files.cells import as_csv
 from rationale.evaluation.stored.run_folder import read_facts, read_table
 from rationale.report.summary import summary_cells
 
+A_RUN = "a folder written by `rationale evaluate`"
 MINUS = "−"  # "-" at the beginning of a cell is a formula to a spreadsheet
 DIFFERENCES = ("token_f1", "false_positive_rate", "iou_f1_eraser", "comprehensiveness", "sufficiency")
 SCORES = ("method", "budget", "metric", "value", "low", "high", "n", "better")
@@ -39,22 +41,33 @@ def results_table(runs: Sequence[Path], budget: str | None = None) -> pd.DataFra
     tables = [_cells(run, budget) for run in runs]
     if len(runs) == 1:
         return tables[0]
-    for run, table in zip(runs, tables, strict=True):
+    budgets = [_budget(run, budget) for run in runs]
+    for run, table, at in zip(runs, tables, budgets, strict=True):
         table.insert(0, "run", run.name)
+        if len(set(budgets)) > 1:
+            table.insert(2, "budget", at)
     return pd.concat(tables, ignore_index=True).fillna("–")
 
 
-def _cells(run: Path, budget: str | None) -> pd.DataFrame:
+def _budget(run: Path, asked: str | None) -> str:
+    """Return the budget that is asked for, or the run's first."""
     facts = read_facts(run)
-    scores, paired = read_table(run, "scores.csv", SCORES), read_table(run, "paired.csv", PAIRED)
-    if facts is None or scores is None:
-        raise InputError(Fault("a folder written by `rationale evaluate`", "none", run))
+    if facts is None:
+        raise InputError(Fault(A_RUN, "none", run))
     budgets = [str(name) for name in facts.get("budgets", [])]
-    if not budgets or (budget is not None and budget not in budgets):
+    if not budgets or (asked is not None and asked not in budgets):
         known = ", ".join(budgets) or "none"
-        raise InputError(Fault(f"one of this run's budgets: {known}", str(budget), run))
+        raise InputError(Fault(f"one of this run's budgets: {known}", str(asked), run))
+    return asked or budgets[0]
+
+
+def _cells(run: Path, budget: str | None) -> pd.DataFrame:
+    at = _budget(run, budget)
+    scores, paired = read_table(run, "scores.csv", SCORES), read_table(run, "paired.csv", PAIRED)
+    if scores is None:
+        raise InputError(Fault(A_RUN, "none", run))
     empty = pd.DataFrame(columns=list(PAIRED))  # a run of one method compares nothing
-    cells = summary_cells(scores, empty if paired is None else paired, budget or budgets[0])
+    cells = summary_cells(scores, empty if paired is None else paired, at)
     text = cells.map(lambda cell: f"**{cell.value}** {cell.interval}" if cell.best else cell.text)
     return text.map(lambda cell: cell.replace("-", MINUS)).reset_index()
 
@@ -90,6 +103,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--budget")
     parser.add_argument("--against", metavar="METHOD")
     given = parser.parse_args(arguments)
+    if given.against is not None and len(given.runs) > 1:
+        parser.error("--against is of one run")
     try:
         if given.against is None:
             table = results_table(given.runs, given.budget)

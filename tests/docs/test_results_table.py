@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pandas as pd
 import pytest
@@ -46,6 +47,15 @@ def test_several_runs_are_told_apart(run, tmp_path):
     assert [cell.split()[0] for cell in table["token_f1 ↑"]] == ["**1.000**", "0.000", "0.000", "**1.000**"]
 
 
+def test_several_runs_under_several_budgets_say_which(run, tmp_path):
+    evaluation, dataset = made(SCORES, [{1}, {0}] * 3)
+    of = {(method, "top=1"): found for (method, _), found in evaluation.predictions.items()}
+    write_run(replace(evaluation, budgets=("top=1",), predictions=of), dataset, tmp_path / "two")
+    table = results_table([run, tmp_path / "two"])
+    assert list(table.columns)[:3] == ["run", "method", "budget"]
+    assert table.budget.tolist() == ["gold", "gold", "top=1", "top=1"]
+
+
 def test_what_is_no_run_or_has_no_such_budget_is_refused(run, tmp_path):
     with pytest.raises(InputError, match=r"expected a folder written by `rationale evaluate`, got none"):
         results_table([tmp_path])
@@ -55,7 +65,7 @@ def test_what_is_no_run_or_has_no_such_budget_is_refused(run, tmp_path):
         main([str(run), "--out", str(tmp_path / "t.csv"), "--budget", "top=5"])
 
 
-def test_differences_of_one_method_from_the_others(run, tmp_path):
+def test_differences_of_one_method_from_the_others(run, tmp_path, capsys):
     main([str(run), "--against", "wrong", "--out", str(tmp_path / "d.csv")])
     table = pd.read_csv(tmp_path / "d.csv", dtype=str)
     assert table.columns[0] == "wrong minus"
@@ -64,6 +74,9 @@ def test_differences_of_one_method_from_the_others(run, tmp_path):
     assert table.false_positive_rate.item() == "0.500 [0.500, 0.500]"
     (turned,) = differences(run, "right").token_f1
     assert turned == "1.000 [1.000, 1.000]"
+    with pytest.raises(SystemExit):
+        main([str(run), str(run), "--against", "wrong", "--out", str(tmp_path / "d.csv")])
+    assert "--against is of one run" in capsys.readouterr().err
     with pytest.raises(InputError, match="expected a method and a budget of this run, got none, None"):
         differences(run, "none")
 
