@@ -40,7 +40,7 @@ from rationale.report.plots import groups, new_figure
 from rationale.report.several.compare import COMPARED, Comparison, StoredRun, compared_runs, read_run
 from rationale.report.summary import Tables
 from rationale.report.verdict import Sentences, details, verdict
-from rationale.report.write import found_tables, run_facts, stands_on, write_run
+from rationale.report.write import content_of_split, found_tables, run_facts, stands_on, write_run
 from rationale.settings import EvaluateSettings, Explain
 from rationale.trusting.inside import inside_of
 
@@ -218,8 +218,10 @@ class FinishedRun:
 
     def stored(self, name: str) -> StoredRun:
         """Return the run as comparisons read one."""
-        content = content_of_examples(self.plan.dataset, self.plan.examples)
-        return StoredRun(name, run_facts(self._summary), self._summary.columns, content)
+        dataset = self.plan.dataset
+        content = content_of_examples(dataset, self.plan.examples)
+        whole = {"content_of_split": content_of_split(dataset, self._summary.settings.split)}
+        return StoredRun(name, run_facts(self._summary) | whole, self._summary.columns, content)
 
 
 def _labels_figure(run: FinishedRun) -> Figure:

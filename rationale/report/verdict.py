@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -262,8 +262,15 @@ def _sides(one: str, other: str, rows: pd.DataFrame) -> list[str]:
     found = [_difference(one, other, row) for _, row in answers.iterrows()]
     sided = methods.metric.map(lambda m: METRICS[m].higher_is_better is not None).astype(bool)
     clear = methods[~methods.tie.astype(bool) & sided]
+    alone = [*_alone(rows)]
     if methods.empty:
-        return [*found, f"{one} and {other} share no method to compare."]
+        undefined = set(rows.method[rows.value.isna() & rows.other_value.isna()]) - {MODEL}
+        none = (
+            "measured nothing of a method that is defined in both"
+            if undefined
+            else "share no method to compare"
+        )
+        return [*found, f"{one} and {other} {none}."]
     higher = clear.metric.map(lambda m: METRICS[m].higher_is_better).astype(bool)
     wins = int(((clear.difference > 0) == higher).sum())
     text = f"Of {len(methods)} paired differences of methods, {wins} clearly favour {one}, "
@@ -273,12 +280,21 @@ def _sides(one: str, other: str, rows: pd.DataFrame) -> list[str]:
     if len(clear):
         row = clear.iloc[int(clear.difference.abs().to_numpy().argmax())]
         found.append(f"The largest clear one: {_difference(one, other, row, f' of {row.method}')}")
-    single = rows[rows.difference.isna()]
-    alone = sorted({*single.method} - {*both.method})
-    alone += [f"all at budget {b}" for b in sorted({*single.budget} - {*both.budget})]
     if alone:
         found.append(f"Measured by one run alone: {', '.join(alone)}.")
     return found
+
+
+def only_one(table: pd.DataFrame) -> pd.Series[bool]:
+    """Return which rows of a comparison have a number in one of their two runs alone."""
+    return table.difference.isna() & (table.value.notna() | table.other_value.notna())
+
+
+def _alone(rows: pd.DataFrame) -> Iterator[str]:
+    """Yield the methods and budgets of which one run alone has numbers."""
+    single, shared = rows[only_one(rows)], rows[rows.difference.notna()]
+    yield from sorted({*single.method} - {*shared.method})
+    yield from (f"all at budget {b}" for b in sorted({*single.budget} - {*shared.budget}))
 
 
 def _difference(one: str, other: str, row: pd.Series[Any], whose: str = "") -> str:

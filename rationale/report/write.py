@@ -13,6 +13,7 @@ import pandas as pd
 
 from eraser import Dataset
 from eraser.files.cells import as_csv
+from eraser.files.content import content_of_examples
 from eraser.files.owned import claim, read_made, together
 from eraser.files.whole import write_bytes, write_json, write_text
 from eraser.metrics.bootstrap import GROUPS
@@ -63,7 +64,7 @@ def write_report(
     """Write tables, figures and the page of what was collected; return the tables."""
     tables = found_tables(found)
     tables = tables if inside is None else replace(tables, inside=inside)
-    facts = run_facts(found)
+    facts = run_facts(found) | {"content_of_split": content_of_split(dataset, found.settings.split)}
     budget = found.budgets[0]
     figures = {name: drawn for name, d in FIGURES.items() if (drawn := d.make(tables, budget)) is not None}
     images = {name: png(figure) for name, figure in figures.items()}
@@ -143,6 +144,11 @@ def run_facts(found: RunSummary) -> dict[str, Any]:
         "notes": list(found.notes),
         "versions": {name: _version(name) for name in libraries} | {"python": platform.python_version()},
     }
+
+
+def content_of_split(dataset: Dataset, split: str) -> str:
+    """Return a hash of a whole split, which tells runs of other data even where each has a part of them."""
+    return content_of_examples(dataset, dataset.examples(split))
 
 
 def _version(library: str) -> str:

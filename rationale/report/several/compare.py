@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -23,16 +24,18 @@ from rationale.evaluation.per_example import MODEL
 from rationale.evaluation.stored.columns import PER_EXAMPLE, ColumnsFile, Key
 from rationale.evaluation.stored.run_folder import SCORES_JSON, own_file, read_facts, unreadable
 from rationale.report.summary import PAIRED, in_markdown, markdown_table
-from rationale.report.verdict import Sentences, sides
+from rationale.report.verdict import Sentences, only_one, sides
 from rationale.settings import ADDED
 from rationale.templates import fragment
 
 COMPARED = (*(name for name, metric in METRICS.items() if metric.needs == "label"), *PAIRED)
+NORMALISED = ("normalised_aopc_comprehensiveness", "normalised_aopc_sufficiency")
 OF_MODELS = (
     " The models differ: how far comprehensiveness and sufficiency can go differs too, so hold them against "
-    "each other normalised (--metrics normalised_aopc_comprehensiveness,normalised_aopc_sufficiency)."
+    "each other normalised "
 )
 READABLE = 40  # rows; of more, a terminal shows what differs
+NUMBERED = re.compile(r".+-\d{5,}")  # ids of a table without a column of them
 A_RUN = "a folder written by `rationale evaluate`"
 
 
@@ -56,6 +59,11 @@ class StoredRun:
     def columns(self, key: Key, ids: Sequence[str]) -> Floats:
         """Return the metric's columns of these examples [N,K]; NaN where it is undefined."""
         return self.per_example[key][[self._place[id] for id in ids]]
+
+    @property
+    def content_of_split(self) -> str | None:
+        """A hash of all examples of its split, evaluated or not; None where the run does not say."""
+        return self.facts.get("content_of_split")
 
     @cached_property
     def _place(self) -> dict[str, int]:
@@ -107,9 +115,20 @@ def check_alike(runs: Sequence[StoredRun]) -> None:
             why = f"its {what} is {theirs[other.name]!r}, there it is {ours!r}"
             remedy = "give runs of one data set, split and unit"
             raise InputError(Fault.of(f"cannot be compared with {first.name}: {why}; {remedy}", other.name))
-    if other := next((r for r in runs if r.ids == first.ids and _differ(r.content, first.content)), None):
+    if other := next((r for r in runs if _has_other_texts(r, first)), None):
         why = f"its ids are those of {first.name}, but not its texts, labels or rationales"
         raise InputError(Fault.of(f"{why}: give the data a column of ids, and evaluate again", other.name))
+
+
+def _has_other_texts(run: StoredRun, first: StoredRun) -> bool:
+    """Return whether ids that two runs share are known to be of other texts.
+
+    Ids that are numbers of rows say nothing where the splits differ: one row less, and all others move up.
+    """
+    if run.ids == first.ids:
+        return _differ(run.content, first.content)
+    numbered = all(NUMBERED.fullmatch(id) for id in (*run.ids, *first.ids))
+    return numbered and _differ(run.content_of_split, first.content_of_split)
 
 
 def _differ(one: str | None, other: str | None) -> bool:
@@ -200,10 +219,13 @@ class Comparison:
         """Return the text of the comparison; of many rows, only answers and what differs."""
         if len(self.table) <= READABLE:
             return str(self)
-        alone = self.table.difference.isna()
-        ties = ~alone & (self.table.tie != False) & (self.table.method != MODEL)  # noqa: E712 (None too)
-        left_out = f"Left out: {ties.sum()} rows that tie, {alone.sum()} that only one run has."
-        return f"{page(self.runs, self.table[~alone & ~ties])}{left_out}\n"
+        differs = self.table.difference.notna()
+        ties = differs & (self.table.tie != False) & (self.table.method != MODEL)  # noqa: E712 (None too)
+        alone = only_one(self.table)
+        left_out = f"Left out: {ties.sum()} rows that tie, {alone.sum()} that only one run has"
+        if undefined := (~differs & ~alone).sum():
+            left_out += f", {undefined} without a number"
+        return f"{page(self.runs, self.table[differs & ~ties])}{left_out}.\n"
 
     def summary(self) -> Sentences:
         """Return what the table says in sentences: answers first, then methods."""
@@ -263,7 +285,18 @@ def _basis(runs: Sequence[StoredRun]) -> str:
 def _legend(runs: Sequence[StoredRun]) -> str:
     intervals = runs[0].facts.get("intervals", "intervals")
     found = f"Brackets: {intervals}; a difference whose interval includes 0 is a tie."
-    return found + (OF_MODELS if len({run.facts["settings"].get("model") for run in runs}) > 1 else "")
+    if len({run.facts["settings"].get("model") for run in runs}) == 1:
+        return found
+    how = f"--metrics {','.join(NORMALISED)}"
+    if not all(_is_normalised(run) for run in runs):
+        how += "; for these evaluate each again with leave_one_out among its methods"
+    return f"{found}{OF_MODELS}({how})."
+
+
+def _is_normalised(run: StoredRun) -> bool:
+    """Return whether a run has numbers of NORMALISED, which leave_one_out gives."""
+    keys = [key for key in run.per_example if key[0] in NORMALISED]
+    return any(defined(run.columns(key, run.ids)).any() for key in keys)
 
 
 def _pairs(table: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:

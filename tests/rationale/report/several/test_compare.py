@@ -204,7 +204,12 @@ def test_runs_of_two_models_say_what_can_be_held_against_each_other(tmp_path):
     folders = [run_folder(tmp_path / name, {F1: numbers(1, 0)}, model=name) for name in ("a", "b")]
     runs = read_runs(folders)
     assert "The models differ" in page(runs, compare_runs(runs))
+    assert "evaluate each again with leave_one_out" in page(runs, compare_runs(runs))
     assert "The models differ" not in page(runs[:1] * 2, compare_runs(runs))
+    key = ("normalised_aopc_sufficiency", "-", "attention")
+    with_bounds = [run_folder(tmp_path / f"{n}2", {key: numbers(1, 0)}, model=n) for n in ("a", "b")]
+    text = page(runs := read_runs(with_bounds), compare_runs(runs, [key[0]]))
+    assert text.endswith("(--metrics normalised_aopc_comprehensiveness,normalised_aopc_sufficiency).\n")
 
 
 def test_equal_ids_of_other_texts_are_refused(tmp_path):
@@ -221,6 +226,34 @@ def test_equal_ids_of_other_texts_are_refused(tmp_path):
     refused([a, b], f"{told}give the data a column of ids, and evaluate again")
     shutil.copytree(a, tmp_path / "c")
     assert len(read_runs([a, tmp_path / "c"])) == 2
+
+
+def test_rows_that_moved_up_are_refused_as_their_numbers_are_not_ids(tmp_path):
+    """films.csv and the same without its first row: 39 of the 40 numbers are shared, each of another text."""
+    for name, content in (("a", "one"), ("b", "other")):
+        for form, ids in (("rows", "test-00001 test-00002"), ("ids", "x y")):
+            of = dict.fromkeys(ids.split()[: 2 if name == "a" else 1], (1.0,))
+            facts = json.loads((run_folder(tmp_path / name / form, {F1: of}) / "scores.json").read_text())
+            facts["run"]["content_of_split"] = content
+            (tmp_path / name / form / "scores.json").write_text(json.dumps(facts))
+    a, b = tmp_path / "a" / "rows", tmp_path / "b" / "rows"
+    told = f"{b}: its ids are those of {a}, but not its texts, labels or rationales: "
+    refused([a, b], f"{told}give the data a column of ids, and evaluate again")
+    assert len(read_runs([tmp_path / "a" / "ids", tmp_path / "b" / "ids"])) == 2  # the data's own ids
+
+
+def test_a_number_undefined_in_both_runs_is_not_of_one_alone(tmp_path):
+    undefined = {("token_f1", "top=1", "lime"): numbers(*[np.nan] * 6)}
+    shared = {("token_f1", "gold", f"m{i}"): numbers(*[0.5] * 6) for i in range(READABLE)}
+    folders = [run_folder(tmp_path / name, undefined | shared) for name in ("a", "b")]
+    found = compared_runs(read_runs(folders))
+    assert not any("alone" in sentence for sentence in found.summary())
+    assert (
+        f"Left out: {READABLE} rows that tie, 0 that only one run has, 1 without a number." in found.brief()
+    )
+    none = [run_folder(tmp_path / f"{name}2", undefined) for name in ("a", "b")]
+    (told,) = compared_runs(read_runs(none)).summary()
+    assert told == f"{none[0]} and {none[1]} measured nothing of a method that is defined in both."
 
 
 def test_command_compares_what_evaluate_wrote(capsys, monkeypatch, tmp_path):
