@@ -18,6 +18,7 @@ from eraser.metrics.bias import NO_COMMUNITY, score_bias
 from eraser.official.hatexplain_protocol import TOP, score_hatexplain
 from rationale.evaluation.plan import Evaluation
 
+COUNTS = "_communities"  # ends the names of columns that count
 PEOPLE = "people"  # as a method: each annotator against the others
 
 
@@ -37,7 +38,8 @@ def fairness(evaluation: Evaluation, dataset: Dataset) -> pd.DataFrame | None:
     for _, mean in means.iterrows():
         rows |= {mean.metric: mean.value, f"{mean.metric}_low": mean.low, f"{mean.metric}_high": mean.high}
         rows |= {f"{mean.metric}_communities": mean.n}
-    return pd.concat([pd.DataFrame([rows]), communities], ignore_index=True)
+    table = pd.concat([pd.DataFrame([rows]), communities], ignore_index=True)
+    return table.astype({name: "Int64" for name in table if name.startswith("n_") or name.endswith(COUNTS)})
 
 
 def annotators(evaluation: Evaluation, dataset: Dataset) -> pd.DataFrame | None:

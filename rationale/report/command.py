@@ -1,4 +1,4 @@
-"""The command that computes a run again, from its settings."""
+"""What a run's settings say: the command that computes it again, and what was explained."""
 
 from __future__ import annotations
 
@@ -18,6 +18,10 @@ IN_MEMORY = " (in memory)"  # ends the name of a model that no command can load
 THE_SHIPPED = "the shipped one"  # whose path is another on each machine
 
 
+USUAL = {f.name: None if f.default is MISSING else f.default for f in fields(EvaluateSettings)}
+EXPLAINED = ("target", "explain", "threshold", "explain_query")  # settings of what was explained
+
+
 def model_name(model: str) -> str:
     """Return what pages call a model: the path or name that was given, but for the shipped one."""
     return THE_SHIPPED if Path(model).resolve() == SHIPPED.resolve() else model
@@ -26,10 +30,10 @@ def model_name(model: str) -> str:
 def command_of(settings: Mapping[str, Any]) -> str | None:
     """Return `rationale evaluate` with the options that give these settings; None where none do.
 
-    A file of the user's own (`--data`, `--labels`, `--explanations`) is no setting: the page says so.
+    A file of the user's own (`--data`, `--labels`), how it is read, and `--inside` are no settings: the page
+    says so.
     """
-    usual = {f.name: None if f.default is MISSING else f.default for f in fields(EvaluateSettings)}
-    changed = {n: v for n, v in settings.items() if n in ALWAYS or _plain(v) != _plain(usual.get(n))}
+    changed = {n: v for n, v in settings.items() if n in ALWAYS or _plain(v) != _plain(USUAL.get(n))}
     changed |= {n: settings[n] for n in ("methods", "budgets") if n in settings}
     if changed.get("dataset") == SAMPLE_NAME and model_name(str(changed.get("model"))) == THE_SHIPPED:
         del changed["model"]  # it is what the command then takes
@@ -39,6 +43,17 @@ def command_of(settings: Mapping[str, Any]) -> str | None:
         return None
     options = [part for name, value in changed.items() for part in _option(name, value)]
     return shlex.join(["rationale", "evaluate", *options])
+
+
+def explained(settings: Mapping[str, Any]) -> list[str]:
+    """Return what was explained, where it is not the usual.
+
+    >>> explained({"target": "label:NEG", "explain": "logit", "explain_query": True})
+    ['target label:NEG', 'explain query']
+    """
+    chosen = {name: settings[name] for name in EXPLAINED if name in settings}
+    changed = {name.replace("_", " "): v for name, v in chosen.items() if v != USUAL[name]}
+    return [name if value is True else f"{name} {value}" for name, value in changed.items()]
 
 
 def _plain(value: Any) -> Any:

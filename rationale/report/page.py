@@ -11,7 +11,7 @@ import pandas as pd
 
 from rationale.evaluation.per_example import NO_BUDGET
 from rationale.report.annotators import ANNOTATOR_TABLES
-from rationale.report.command import command_of, model_name
+from rationale.report.command import command_of, explained, model_name
 from rationale.report.figures import FIGURES
 from rationale.report.plots import LEAST_MS
 from rationale.report.summary import HEADLINE, Tables, in_words, of_answers, of_units, ranking
@@ -66,13 +66,14 @@ def render(
     """Return the report as one HTML page, every text escaped."""
     scores, paired, budgets = tables.scores, tables.paired, facts["budgets"]
     settings = facts["settings"]
+    asked = settings.get("budgets", ()) if facts["with_human_evidence"] else ()  # else of nobody's marks
     figures = {n: _figure(FIGURES[n].says, data) for n, data in images.items()}
     return fragment(
         TEMPLATE,
         facts=facts,
         model=model_name(str(settings["model"])),
         budget=budgets[0],
-        length=budget_name(budgets[0], settings.get("budgets", ()), settings.get("unit", "word")),
+        length=budget_name(budgets[0], asked, settings.get("unit", "word")),
         right=[(in_words(row), row["n"]) for row in of_answers(scores)],
         verdict=verdict(scores, paired),
         more=details(scores, paired, budgets[0]),
@@ -89,6 +90,7 @@ def render(
         examples=sections[LOOK],
         annotators=[(n, ANNOTATOR_TABLES[n][1], list(t), records(t)) for n, t in annotators.items()],
         command=command_of(settings),
+        explained=explained(settings),
     )
 
 
@@ -98,9 +100,13 @@ def _figure(says: str, data: bytes) -> tuple[str, str, str]:
 
 
 def records(table: pd.DataFrame) -> list[dict[str, Any]]:
-    """Return a table's rows; NaN, which JSON does not know, as null."""
+    """Return a table's rows; NaN, which JSON does not know, and what is missing as null."""
     rows = table.to_dict("records")
-    return [{str(k): None if isinstance(v, float) and isnan(v) else v for k, v in r.items()} for r in rows]
+    return [{str(k): None if _is_missing(v) else v for k, v in r.items()} for r in rows]
+
+
+def _is_missing(value: Any) -> bool:
+    return value is pd.NA or (isinstance(value, float) and isnan(value))
 
 
 def _rankings(

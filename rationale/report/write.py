@@ -20,6 +20,7 @@ from eraser.metrics.bootstrap import GROUPS
 from rationale.evaluation.collect import RunSummary, collect
 from rationale.evaluation.plan import Evaluation
 from rationale.report.annotators import annotator_tables, has_annotators_or_groups
+from rationale.report.command import explained
 from rationale.report.figures import FIGURES
 from rationale.report.page import records, render
 from rationale.report.plots import png
@@ -114,6 +115,7 @@ def stands_on(scores: pd.DataFrame, facts: dict[str, Any]) -> str:
         facts["device"],
         *map(in_words, of_answers(scores)),
         f"budget {facts['budgets'][0]}",
+        *explained(s),
         *(
             [f"whole sentences ({s.get('sentence_score', 'sum')} of words)"]
             if s.get("unit") == "sentence"

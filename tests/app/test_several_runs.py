@@ -58,6 +58,11 @@ def test_rationales_of_sentences_are_not_called_words(open_app, tmp_path):
     with_budget(tmp_path / "runs" / "s", "ratio=0.25", "ratio", unit="sentence")
     at = open_app("Scores", runs=[tmp_path / "runs"])
     assert keyed(at.selectbox, "at").options == ["as many sentences as annotators mark on average"]
+    facts = json.loads((scores := tmp_path / "runs" / "s" / "scores.json").read_text())
+    facts["run"]["with_human_evidence"] = 0
+    scores.write_text(json.dumps(facts))
+    at = open_app("Scores", runs=[tmp_path / "runs"])
+    assert keyed(at.selectbox, "at").options == ["25 % of the sentences"]
     with_budget(tmp_path / "runs" / "w", "gold", "gold")
     at = open_app("Scores", runs=[tmp_path / "runs"])
     checked(keyed(at.multiselect, "runs").set_value(["s", "w"]).run())

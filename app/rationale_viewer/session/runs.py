@@ -63,7 +63,9 @@ class RunTables:
 
     @property
     def asked(self) -> tuple[str, ...]:
-        """The budgets as they were asked for: `ratio` without its number."""
+        """The budgets as they were asked for: `ratio` without its number; none where nobody marked words."""
+        if not self.facts.get("with_human_evidence", True):
+            return ()
         asked = self.facts.get("settings", {}).get("budgets")
         return tuple(map(str, asked)) if isinstance(asked, list) else ()
 

@@ -16,6 +16,7 @@ from eraser.official.hatexplain_protocol import score_hatexplain
 from rationale.evaluation.plan import evaluate
 from rationale.hf.classifier import Classifier
 from rationale.report.annotators import annotator_tables
+from rationale.report.page import records
 from rationale.report.write import write_run
 from rationale.settings import EvaluateSettings
 from rationale.text.encode import Encoder
@@ -59,6 +60,11 @@ def test_fairness_is_of_all_posts_and_the_first_methods_probabilities(run, posts
     for mean in bias.means:
         found = table.iloc[0][[mean.metric, f"{mean.metric}_low", f"{mean.metric}_high"]].tolist()
         assert found == [mean.value, mean.low, mean.high]
+    counts = [of["subgroup_auc_communities"] for of in records(table)]  # no 3.000, nor <NA>
+    assert counts == [next(m.n for m in bias.means if m.metric == "subgroup_auc")] + [None] * len(
+        bias.communities
+    )
+    assert all(type(count) is int for count in counts[:1])
 
 
 def test_people_stand_beside_every_method_and_budget(run, posts):

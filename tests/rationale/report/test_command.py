@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 import shlex
-from dataclasses import fields
+from dataclasses import fields, replace
+
+import pandas as pd
 
 from rationale.hf.classifier import SHIPPED
 from rationale.report.command import NO_OPTION, command_of, model_name
+from rationale.report.write import stands_on
 from rationale.settings import EvaluateSettings, as_record
 from tests.helpers.paths import ROOT
 
 OPTIONS = json.loads((ROOT / "tests/rationale/cli/options.json").read_text())["rationale evaluate"]
+SCORES = pd.DataFrame({"method": ["a"], "n": [2]})
 
 
 def test_only_what_is_not_usual_is_typed():
@@ -45,6 +49,20 @@ def test_what_no_option_gives_has_no_command():
     assert command_of(as_record(usual)) is not None
     assert command_of(as_record(usual) | {"fractions": [0.5]}) is None
     assert command_of(as_record(usual) | {"methods": ["imported:one"]}) is None
+
+
+def test_two_tables_of_other_answers_have_other_captions():
+    usual = EvaluateSettings("sample", "m", methods=("random",))
+    facts = {"examples": 2, "with_human_evidence": 2, "words": 8, "words_unread": 0, "device": "cpu"}
+    facts["budgets"] = ["gold"]
+
+    def caption(settings):
+        return stands_on(SCORES, facts | {"settings": as_record(settings)})
+
+    assert "budget gold; long texts" in caption(usual)
+    asked = replace(usual, target="label:NEG", explain="margin", threshold=0.3, explain_query=True)
+    told = "budget gold; target label:NEG; explain margin; threshold 0.3; explain query; long texts"
+    assert told in caption(asked)
 
 
 def test_a_name_with_signs_stays_one_word():

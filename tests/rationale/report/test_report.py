@@ -256,3 +256,8 @@ def test_data_without_human_evidence_are_reported(tmp_path):
     assert ids == ["e2", "e1", "e0"]  # methods still disagree
     assert "None." in found.texts["p"]
     assert "nan" not in (tmp_path / "summary.md").read_text()
+    asked = replace(evaluation.settings, budgets=("ratio",))  # of nobody's marks: a fixed 0.2
+    of = {(method, "ratio=0.2"): found for (method, _), found in evaluation.predictions.items()}
+    write_run(replace(evaluation, settings=asked, budgets=("ratio=0.2",), predictions=of), dataset, tmp_path)
+    assert "Each method picks 20 % of the words (" in " ".join(outline(tmp_path).texts["p"])
+    assert "annotators mark on average" not in (tmp_path / "report.html").read_text()
