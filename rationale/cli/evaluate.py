@@ -192,7 +192,7 @@ def _print_run(tables: Tables, budget: str, folder: Path, as_json: bool, bare: b
     """Print the answers first; that no word was marked only where it was not `bare`, and so said before."""
     from eraser.metrics.table import METRICS
     from rationale.report.page import records
-    from rationale.report.summary import headline, in_words, of_answers
+    from rationale.report.summary import headline, of_answers, with_interval
     from rationale.report.verdict import verdict
 
     scores = tables.scores
@@ -207,7 +207,7 @@ def _print_run(tables: Tables, budget: str, folder: Path, as_json: bool, bare: b
             say("no human rationales in this split: agreement is left out")
     arrows = {n: ARROWS[METRICS[n].higher_is_better] for n in map(str, table) if n in METRICS}
     heads = {n: f"{SHORT.get(n, n)} {arrows.get(n, '↓')}".strip() for n in map(str, table)}
-    right = "".join(f"{in_words(row)}, n = {row['n']}; " for row in of_answers(scores))
+    right = "".join(f"{with_interval(row)}, n = {row['n']}; " for row in of_answers(scores))
     say_lines(table.rename(columns=heads).to_string(float_format=digits, na_rep="–"))
     say_lines(f"\n{right}budget {budget}; intervals and paired differences in {folder}/report.html")
     for sentence in verdict(scores, tables.paired):

@@ -14,7 +14,7 @@ from rationale.report.annotators import ANNOTATOR_TABLES
 from rationale.report.command import command_of, explained, model_name
 from rationale.report.figures import FIGURES
 from rationale.report.plots import LEAST_MS
-from rationale.report.summary import HEADLINE, Tables, in_words, of_answers, of_units, ranking
+from rationale.report.summary import HEADLINE, Tables, of_answers, of_units, ranking, with_interval
 from rationale.report.verdict import details, verdict
 from rationale.templates import fragment
 from rationale.templates.names import budget_name, metric_name
@@ -74,7 +74,7 @@ def render(
         model=model_name(str(settings["model"])),
         budget=budgets[0],
         length=budget_name(budgets[0], asked, settings.get("unit", "word")),
-        right=[(in_words(row), row["n"]) for row in of_answers(scores)],
+        right=[(with_interval(row), row["n"]) for row in of_answers(scores)],
         verdict=verdict(scores, paired),
         more=details(scores, paired, budgets[0]),
         methods=list(dict.fromkeys(scores.method[scores.metric == "cost"])),

@@ -173,7 +173,7 @@ def of_answers(scores: pd.DataFrame) -> list[dict[str, Any]]:
     return [{str(k): v for k, v in row.items()} for row in rows.to_dict("records")]
 
 
-def in_words(row: dict[str, Any]) -> str:
+def with_interval(row: dict[str, Any]) -> str:
     """Return a score with its interval."""
     return f"{metric_name(row['metric'])} {row['value']:.3f} [{row['low']:.3f}, {row['high']:.3f}]"
 

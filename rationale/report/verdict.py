@@ -11,7 +11,7 @@ import pandas as pd
 from eraser.metrics.table import METRICS
 from rationale.evaluation.per_example import MODEL, NO_BUDGET
 from rationale.process.terminal import digits
-from rationale.report.summary import in_words, of_answers, ranking
+from rationale.report.summary import of_answers, ranking, with_interval
 from rationale.settings import BASELINES
 from rationale.templates.names import metric_name
 
@@ -96,7 +96,7 @@ def details(scores: pd.DataFrame, paired: pd.DataFrame, budget: str) -> tuple[st
         paired: its table of paired differences between methods.
         budget: the rationale length at which metrics that need one are read.
     """
-    right = "; ".join(f"{in_words(row)}, n = {row['n']}" for row in of_answers(scores))
+    right = "; ".join(f"{with_interval(row)}, n = {row['n']}" for row in of_answers(scores))
     asked = [_answer(scores, paired, *question, budget) for question in QUESTIONS]
     found = [f"The model: {right}." if right else "", *asked, _cost(scores)]
     return tuple(sentence for sentence in found if sentence)

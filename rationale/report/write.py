@@ -28,11 +28,11 @@ from rationale.report.summary import (
     Tables,
     all_tables,
     in_markdown,
-    in_words,
     latex,
     markdown,
     of_answers,
     summary_cells,
+    with_interval,
 )
 from rationale.settings import as_record
 
@@ -113,7 +113,7 @@ def stands_on(scores: pd.DataFrame, facts: dict[str, Any]) -> str:
         f"{facts['examples']} examples, {facts['with_human_evidence']} with human evidence",
         f"{facts['words_unread']} of {facts['words']} words not read",
         facts["device"],
-        *map(in_words, of_answers(scores)),
+        *map(with_interval, of_answers(scores)),
         f"budget {facts['budgets'][0]}",
         *explained(s),
         *(

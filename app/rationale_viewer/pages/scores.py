@@ -22,8 +22,7 @@ from rationale.report.figures import COST, FIGURES, TRUSTED, agreement_places, a
 from rationale.report.label_placement import label_marks
 from rationale.report.page import heat
 from rationale.report.plots import new_figure, scatter
-from rationale.report.summary import HEADLINE, headline, of_answers, ranking
-from rationale.report.summary import in_words as in_words_of
+from rationale.report.summary import HEADLINE, headline, of_answers, ranking, with_interval
 from rationale.report.verdict import details, verdict
 from rationale.templates.names import BETTER, budget_names, in_words, metric_name
 from rationale.templates.palette import INK, shade
@@ -135,7 +134,7 @@ def _stands_on(name: str, run: RunTables, budget: str) -> str:
     parts = [name, f"{s.get('dataset', '')} {s.get('split', '')}".strip()]
     parts += [f"{facts['examples']} examples"] if "examples" in facts else []
     parts += [str(facts[n]) for n in ("device", "intervals") if n in facts]
-    parts += [f"the model: {in_words_of(row)}" for row in of_answers(run.tables.scores)]
+    parts += [f"the model: {with_interval(row)}" for row in of_answers(run.tables.scores)]
     return " · ".join(p for p in (*parts, budget) if p)
 
 
