@@ -37,7 +37,8 @@ from rationale.hf.memory import keep_freed_memory
 from rationale.report.annotators import annotator_tables, has_annotators_or_groups
 from rationale.report.figures import FIGURES
 from rationale.report.plots import groups, new_figure
-from rationale.report.several.compare import COMPARED, Comparison, StoredRun, compared_runs, read_run
+from rationale.report.several.compare import COMPARED, Comparison, compared_runs
+from rationale.report.several.runs import StoredRun, read_run
 from rationale.report.summary import Tables
 from rationale.report.verdict import Sentences, details, verdict
 from rationale.report.write import content_of_split, found_tables, run_facts, stands_on, write_run

@@ -257,7 +257,7 @@ def test_a_mixture_of_runs_and_a_half_written_one_are_refused(tmp_path):
     from rationale_viewer.session.runs import read_run as shown
 
     from eraser.files.owned import MANIFEST
-    from rationale.report.several.compare import read_run as compared
+    from rationale.report.several.runs import read_run as compared
     from rationale.report.write import write_run
     from tests.helpers.made_runs import made
 

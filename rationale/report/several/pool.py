@@ -21,15 +21,8 @@ from eraser.metrics.table import METRICS, as_they_are, defined
 from eraser.types import Floats
 from rationale.evaluation.per_example import MODEL
 from rationale.evaluation.stored.columns import Key
-from rationale.report.several.compare import (
-    COMPARED,
-    StoredRun,
-    changed_settings,
-    check_metrics,
-    common_ids,
-    read_runs,
-    with_arrow,
-)
+from rationale.report.several.compare import COMPARED, changed_settings, check_metrics, with_arrow
+from rationale.report.several.runs import StoredRun, common_ids, read_runs
 from rationale.report.summary import in_markdown, markdown_table
 
 OF_A_TRAINING = frozenset({"model", "dense", "seed"})  # settings in which trainings of one recipe may differ

@@ -12,7 +12,7 @@ import rationale
 from eraser import InputError
 from rationale.cli.commands import app
 from rationale.front.given import name_of
-from rationale.report.several.compare import read_run
+from rationale.report.several.runs import read_run
 from tests.conftest import tiny_model
 
 METHODS = ["attention", "gradient_x_input", "random"]

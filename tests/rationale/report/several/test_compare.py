@@ -14,12 +14,11 @@ from eraser.files.owned import made_whole
 from rationale.report.several.compare import (
     COMPARED,
     READABLE,
-    common_ids,
     compare_runs,
     compared_runs,
     page,
-    read_runs,
 )
+from rationale.report.several.runs import common_ids, read_runs
 from rationale.report.write import write_run
 from tests.helpers.command_line import run
 from tests.helpers.made_runs import made, run_folder
