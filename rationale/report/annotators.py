@@ -39,7 +39,9 @@ def fairness(evaluation: Evaluation, dataset: Dataset) -> pd.DataFrame | None:
         rows |= {mean.metric: mean.value, f"{mean.metric}_low": mean.low, f"{mean.metric}_high": mean.high}
         rows |= {f"{mean.metric}_communities": mean.n}
     table = pd.concat([pd.DataFrame([rows]), communities], ignore_index=True)
-    return table.astype({name: "Int64" for name in table if name.startswith("n_") or name.endswith(COUNTS)})
+    return table.astype(
+        {name: "Int64" for name in map(str, table) if name.startswith("n_") or name.endswith(COUNTS)}
+    )
 
 
 def annotators(evaluation: Evaluation, dataset: Dataset) -> pd.DataFrame | None:

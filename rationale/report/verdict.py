@@ -114,7 +114,11 @@ def _answer(
     tied = [m for m in rows.method[rows.tied] if m != first.method]
     where = f"{metric_name(metric)}, {first.better} is better" + f", budget {budget}" * has_budget
     text = f"{asked} ({where}): {first.method} leads with {_value(first)}, n = {first.n}"
-    text += f"; not clearly behind: {', '.join(tied)}" if tied else "; clearly ahead of all others"
+    text += (
+        f"; not clearly behind: {', '.join(tied)}"
+        if tied
+        else "; clearly ahead of all others" * bool(first.tied)
+    )
     weak = _no_signal(rows, paired, metric, budget if has_budget else NO_BUDGET)
     return text + (f". Not clearly better than random: {', '.join(weak)}." if weak else ".")
 

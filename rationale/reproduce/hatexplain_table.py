@@ -75,7 +75,7 @@ def as_markdown(table: pd.DataFrame, of: dict[str, Any]) -> str:
     """Return a table of the models' answers and one of their rationales for each unit, and the notes."""
     seeds = ", ".join(map(str, of["seeds"]))
     answers = table[table.method == OF_MODEL]
-    unit = answers.unit.iloc[0]
+    unit = str(answers.unit.iloc[0])
     parts = [
         f"train {of['train']:,}, val {of['val']:,}, test {of['test']:,} posts; seeds {seeds}. Means over "
         "trainings; in square brackets 95 % intervals over posts and trainings, in round ones the lowest and "

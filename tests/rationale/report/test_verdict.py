@@ -114,6 +114,12 @@ def test_the_rest_says_who_leads_who_is_not_behind_and_who_has_no_signal():
     )
 
 
+def test_who_was_not_held_against_the_others_is_not_ahead_of_them():
+    *_, told, _ = details(SCORES, PAIRED[PAIRED.metric != "aopc_sufficiency"], "ratio")
+    assert told.startswith("Finding words that suffice")
+    assert "random leads with 0.100 [0.000, 0.200], n = 20. Not clearly" in told
+
+
 def test_a_method_that_failed_a_test_is_not_advised():
     told = claims(SCORES, PAIRED, {"To show people": ["a", "b"]})
     assert [claim.text for claim in told] == [
