@@ -75,12 +75,12 @@ def as_markdown(table: pd.DataFrame, of: dict[str, Any]) -> str:
     """Return a table of the models' answers and one of their rationales for each unit, and the notes."""
     seeds = ", ".join(map(str, of["seeds"]))
     answers = table[table.method == OF_MODEL]
-    unit = str(answers.unit.iloc[0])
+    first = str(answers.unit.iloc[0])
     parts = [
         f"train {of['train']:,}, val {of['val']:,}, test {of['test']:,} posts; seeds {seeds}. Means over "
         "trainings; in square brackets 95 % intervals over posts and trainings, in round ones the lowest and "
-        f"the highest training. Answers: of posts read in {unit}.\n",
-        _part(answers[answers.unit == unit], ("model",), OF_ANSWERS),
+        f"the highest training. Answers: of posts read in {first}.\n",
+        _part(answers[answers.unit == first], ("model",), OF_ANSWERS),
     ]
     for unit, rows in table[table.method != OF_MODEL].groupby("unit", sort=False):
         parts.append(f"**{unit}**\n\n" + _part(rows, ("model", "method"), OF_RATIONALES))
