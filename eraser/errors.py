@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from types import NoneType, UnionType
@@ -201,3 +201,18 @@ def first_line(error: Exception) -> str:
     lines = [line.strip() for line in str(error).splitlines()] or [""]
     more = lines[1:2] if lines[0].endswith(":") else []
     return f"{type(error).__name__}: {' '.join([lines[0], *more])}"
+
+
+def strings_of(what: str, given: Any) -> tuple[str, ...]:
+    """Return one name, or several; `what` is the argument's.
+
+    Raises:
+        InputError: it is neither.
+    """
+    found = (given,) if isinstance(given, str) else given
+    if isinstance(found, bytes) or not isinstance(found, Iterable):
+        raise InputError(Fault(f"{what} as a text or a list of texts", short_repr(given)))
+    names = tuple(found)
+    if wrong := [name for name in names if not isinstance(name, str)]:
+        raise InputError(Fault(f"{what} as a text or a list of texts", short_repr(wrong[0])))
+    return names

@@ -18,12 +18,12 @@ import numpy as np
 import pandas as pd
 
 from eraser import Fault, InputError
-from eraser.errors import short_repr
+from eraser.errors import short_repr, strings_of
 from eraser.words import WordCutter
 from rationale import explanation
 from rationale.budgets import top_words
 from rationale.explanation import Explanation
-from rationale.front.texts import strings_of, texts_of
+from rationale.front.texts import texts_of
 from rationale.heads import Head
 from rationale.text.pairs import Pair, pair_of
 from rationale.text_classifier import TextClassifier

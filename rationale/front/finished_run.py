@@ -19,7 +19,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from eraser import Dataset, Fault, InputError
-from eraser.errors import short_repr
+from eraser.errors import short_repr, strings_of
 from eraser.files.content import content_of_examples
 from eraser.progress import progress
 from rationale.evaluation.choices import DEFAULT, choose
@@ -31,7 +31,6 @@ from rationale.front.by_layer import ranking_by_layer, ranking_figure
 from rationale.front.explanations import OF_MODELS
 from rationale.front.given import known_settings, loaded, name_of, named_dataset
 from rationale.front.notable import ShownExamples, examples_of
-from rationale.front.texts import strings_of
 from rationale.heads import HEADS
 from rationale.hf.memory import keep_freed_memory
 from rationale.report.annotators import annotator_tables, has_annotators_or_groups

@@ -30,21 +30,6 @@ def texts_of(given: Any) -> tuple[str | Pair, ...]:
     return tuple(texts)
 
 
-def strings_of(what: str, given: Any) -> tuple[str, ...]:
-    """Return one name, or several; `what` is the argument's.
-
-    Raises:
-        InputError: it is neither.
-    """
-    found = (given,) if isinstance(given, str) else given
-    if isinstance(found, bytes) or not isinstance(found, Iterable):
-        raise InputError(Fault(f"{what} as a text or a list of texts", short_repr(given)))
-    names = tuple(found)
-    if wrong := [name for name in names if not isinstance(name, str)]:
-        raise InputError(Fault(f"{what} as a text or a list of texts", short_repr(wrong[0])))
-    return names
-
-
 def _columns(given: Any) -> list[str] | None:
     """Return the names of a table's columns or a mapping's entries; None of anything else."""
     if isinstance(given, Mapping):

@@ -9,11 +9,11 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from eraser import Dataset
+from eraser.errors import strings_of
 from rationale.evaluation.choices import DEFAULT, choose
 from rationale.explanations.of_run import Given, Missing, read_imports
 from rationale.front.explanations import OF_MODELS
 from rationale.front.given import known_settings, loaded, name_of, named_dataset
-from rationale.front.texts import strings_of
 from rationale.hf.memory import keep_freed_memory
 from rationale.settings import EvaluateSettings
 from rationale.trusting.believe import BUDGET, believe
