@@ -23,6 +23,7 @@ from rationale.hf.folder_checks import content_of_model
 from rationale.inference.savings import predict_split, speedup_of
 from rationale.models.capabilities import drops_tokens
 from rationale.process.terminal import say
+from rationale.text_classifier import labelled_as
 from rationale.training.adaptive import train_adaptive
 from rationale.training.recipes.adapler.recipe import ADAPLER
 from rationale.training.recipes.adapler.settings import AdaplerSettings
@@ -41,13 +42,14 @@ def dial_table(
     afterwards.
 
     Raises:
-        InputError: a dial below 0.
+        InputError: a dial below 0, or the data has labels that the model lacks.
     """
     if bad := [d for d in dials if not 0 <= d < np.inf]:
         raise InputError(Fault("dials of at least 0", str(bad[0])))
     model = classifier.model
     if not drops_tokens(model):
         raise InputError(Fault("a model that drops tokens", type(model).__name__))
+    classifier = labelled_as(classifier, dataset.labels, "the model")
     dataset.examples(split)
     rows = []
     for dial in progress(dials, "dials", "dials"):

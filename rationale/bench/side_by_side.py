@@ -34,6 +34,7 @@ from rationale.heads import HEADS
 from rationale.hf.classifier import Classifier
 from rationale.inference.predict import of_texts
 from rationale.text.windows import Window
+from rationale.text_classifier import labelled_as
 
 WARM_UP = 4  # windows that each way reads before it is timed
 MS = 1000
@@ -323,10 +324,12 @@ def _verdicts(timed: Mapping[tuple[str, str], Timed]) -> Iterator[str]:
 
 def _right(dense: Classifier, found: Texts, timed: Timed) -> list[Any] | None:
     """Return the accuracy metric's columns for each text; None if the model's labels are not the data's."""
-    if not set(found.dataset.labels) <= set(dense.labels):
+    try:
+        names = labelled_as(dense, found.dataset.labels, "dense").labels
+    except InputError:
         return None
     answers = HEADS[dense.head].answers(timed.logits.astype(np.float64))  # [B,C]
-    labels = (dense.labels[i] for i in of_texts(answers, found.texts).argmax(1))
+    labels = (names[i] for i in of_texts(answers, found.texts).argmax(1))
     return measure_labels(found.dataset, found.examples, labels)
 
 

@@ -235,6 +235,16 @@ def test_dials_below_zero_are_refused(adaptive, few, bad):
     assert str(error.value) == f"expected dials of at least 0, got {bad}"
 
 
+def test_dial_reads_labels_as_other_commands_do(adaptive, judged):
+    """Labels that were never named are the data's numbers; others are refused, never counted as wrong."""
+    named = [replace(e, label=str(adaptive.labels.index(e.label))) for e in judged.splits["test"]]
+    numbered = replace(judged, splits={"test": tuple(named)})
+    unnamed = replace(adaptive, labels=("LABEL_0", "LABEL_1"))
+    assert dial_table(unnamed, numbered, "test", (0.0,)).accuracy.tolist() == [7 / 8]
+    with pytest.raises(InputError, match=r"^the model: expected a model with the labels \['NEG', 'POS'\]"):
+        dial_table(unnamed, judged, "test", (0.0,))
+
+
 # --- frontier
 
 points = st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), max_size=12)

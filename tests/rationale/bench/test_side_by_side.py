@@ -184,6 +184,15 @@ def test_labels_of_other_data_give_no_accuracy(adaptive, few, monkeypatch):
     assert "accuracy" not in as_text(found)
 
 
+def test_labels_that_were_never_named_are_the_numbers_of_the_data(adaptive, few, monkeypatch):
+    noted(monkeypatch)
+    named = tuple(replace(e, label=str(few.labels.index(e.label))) for e in few.splits["test"])
+    numbered = replace(few, splits={"test": named})
+    other = replace(adaptive, labels=("LABEL_0", "LABEL_1"))
+    found = side_by_side(other, {"m": other}, numbered, SETTINGS, ("packed",))
+    assert found.table.accuracy.tolist() == [np.mean([e.label == "1" for e in named])] * 2
+
+
 def test_disagreement_is_counted_by_window(adaptive, few, monkeypatch):
     noted(monkeypatch, of=lambda name: -1 if name == "onnx" else 1)
     found = side_by_side(adaptive, {"m": adaptive}, few, SETTINGS, ("onnx", "packed")).table.set_index("way")
