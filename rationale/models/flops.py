@@ -115,7 +115,7 @@ def parts_by_layer(model: PreTrainedModel, lengths: Floats, kept: ArrayLike) -> 
     """Return each layer's operations [L], summed over sequences, by what they are for.
 
     `dense` is what the layer of the dense model would take, `matrices`, `attention` and `deciding` (which
-    tokens stay, or whether to stop) what this model takes.
+    tokens stay, or whether to stop) what this model takes; `matrices` with what a layer costs once per text.
 
     Args:
         model: a classifier, or an adaptive model around one.
@@ -126,11 +126,12 @@ def parts_by_layer(model: PreTrainedModel, lengths: Floats, kept: ArrayLike) -> 
     n, after = np.asarray(lengths, dtype=np.float64), np.asarray(kept, dtype=np.float64)
     before = np.concatenate([n[None], after[:-1]])  # [L,N]
     layers = range(len(after))
+    pairs = [cost.pair[i] * after[i] ** 2 for i in layers]
     deciding = [np.where(after[i] > 0, cost.remover[i] * before[i] + cost.exit[i], 0).sum() for i in layers]
     return {
         "dense": np.array([full.layer(i, n).sum() for i in layers]),
-        "matrices": np.array([(cost.token[i] * after[i]).sum() for i in layers]),
-        "attention": np.array([(cost.pair[i] * after[i] ** 2).sum() for i in layers]),
+        "matrices": np.array([(cost.layer(i, after[i]) - pairs[i]).sum() for i in layers]),
+        "attention": np.array([of_layer.sum() for of_layer in pairs]),
         "deciding": np.array(deciding),
     }
 

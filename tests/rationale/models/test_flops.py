@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch import nn
 from transformers import ElectraConfig, ElectraForSequenceClassification
 
-from rationale.models.flops import Costs, costs, kept_lengths
+from rationale.models.flops import Costs, costs, kept_lengths, parts_by_layer
 from rationale.models.packed.encoder import LayerTrace, Output
 from tests.conftest import FAMILIES, dropping, tiny_model
 from tests.helpers.models.counted import counted, text
@@ -73,6 +73,18 @@ def test_operations_with_removal_are_those_torch_counts(model):
         assert price.shrinking([n], lengths[-1]).tolist() == [found]
     last = np.concatenate(lengths, axis=1)[-1]
     assert (last[2:] < LENGTHS[2:]).all()  # else nothing was removed and nothing compared
+
+
+def test_the_parts_of_a_layer_add_up_to_what_it_costs(model):
+    """The dense model's own parts are its cost; a text that has stopped costs nothing."""
+    layers, lengths = len(costs(model).token), np.array(LENGTHS)
+    parts = parts_by_layer(model.model, lengths, np.tile(lengths, (layers, 1)))
+    assert (parts["matrices"] + parts["attention"]).tolist() == parts["dense"].tolist()
+    kept = np.array([[1, 2, 15, 0]] * layers)
+    parts = parts_by_layer(model, lengths, kept)
+    price, bare = costs(model), costs(model.model)
+    inside = price.shrinking(lengths, kept) - bare.embedding * lengths - price.head
+    assert sum(parts[name].sum() for name in ("matrices", "attention", "deciding")) == inside.sum()
 
 
 def test_a_batch_costs_what_its_texts_cost_alone(model):
