@@ -6,7 +6,6 @@ are means over the seeds for each text; intervals are over texts, paired between
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,6 +18,7 @@ from eraser import Dataset, Fault, InputError
 from eraser.metrics.bootstrap import Estimate, difference, estimate
 from eraser.progress import progress
 from eraser.types import Floats, Mask
+from rationale.bench.clock import clock_on
 from rationale.bench.exits import Point, check_exits, chosen, commonest, line, take_notes
 from rationale.hf.classifier import Classifier
 from rationale.models.adaptive import unwrap
@@ -30,6 +30,7 @@ from rationale.text_classifier import labelled_as
 
 STEPS = 60  # budgets from nothing to all of the dense model's FLOPs
 HALF = 0.5
+NO_POINT = "–"  # in place of a seed's dial and model
 
 
 @dataclass(frozen=True)
@@ -86,10 +87,10 @@ class Compared:
         credit: Floats = np.mean([self.right(rule, i / STEPS) for i in range(1, count + 1)], axis=0)
         return credit
 
-    def points(self, rule: str, budget: float) -> list[tuple[str, Point]]:
-        """Return for each seed the model and the chosen point, if there is one."""
+    def points(self, rule: str, budget: float) -> list[tuple[str, Point] | None]:
+        """Return for each seed the model and the chosen point; None for a seed that has none."""
         found = [(of, of.within(budget)) for of in self.lines[rule]]
-        return [(of.models[i], of.measured[i]) for of, i in found if i is not None]
+        return [None if i is None else (of.models[i], of.measured[i]) for of, i in found]
 
 
 def compare_exits(
@@ -134,22 +135,24 @@ def frontier_table(found: Compared) -> pd.DataFrame:
         {"rule": rule, "budget": i / STEPS, **_cell(found, rule, i / STEPS)}
         for rule in found.settings.rules
         for i in range(1, STEPS + 1)
-        if found.points(rule, i / STEPS)
+        if any(found.points(rule, i / STEPS))
     ])  # fmt: skip
 
 
 def _cell(found: Compared, rule: str, budget: float) -> dict[str, Any]:
+    """Return means over all seeds: one without a point gives the commonest label, which costs nothing."""
     points = found.points(rule, budget)
+    there, seeds = [of[1] for of in points if of], len(points)
     accuracy = _estimated(found.right(rule, budget), found.settings.seed)
     return {
-        "share": float(np.mean([p.share for _, p in points])),
-        "layers": float(np.mean([p.layers for _, p in points])),
+        "share": sum(p.share for p in there) / seeds,
+        "layers": sum(p.layers for p in there) / seeds,
         "accuracy": accuracy.value,
         "accuracy_low": accuracy.low,
         "accuracy_high": accuracy.high,
         "n": accuracy.n,
-        "dials": " ".join(f"{p.dial:.4g}" for _, p in points),
-        "models": " ".join(model for model, _ in points),
+        "dials": " ".join(f"{of[1].dial:.4g}" if of else NO_POINT for of in points),
+        "models": " ".join(of[0] if of else NO_POINT for of in points),
     }
 
 
@@ -205,7 +208,8 @@ def time_exits(
 ) -> pd.DataFrame:
     """Return the measured speed-up of each rule at its dial over Hugging Face's dense pass.
 
-    Rounds alternate between the passes; `wall` is the median ratio of their times, with lowest and highest.
+    Rounds alternate between the passes; `wall` is the median ratio of their times, with lowest and highest,
+    `where` says on what they ran, and which time it is.
     """
     model = classifier.model
     assert exits_early(model)
@@ -221,15 +225,16 @@ def time_exits(
                     spent[rule].append(_seconds(classifier, model, batches))
     dense = np.array(spent.pop("dense")[1:])
     ratios = {rule: dense / np.array(of[1:]) for rule, of in spent.items()}
+    where = f"{classifier.where()}, {clock_on(classifier.device)[1]}"
     return pd.DataFrame([
-        {"rule": rule, "wall": np.median(r), "wall_low": r.min(), "wall_high": r.max()}
+        {"rule": rule, "wall": np.median(r), "wall_low": r.min(), "wall_high": r.max(), "where": where}
         for rule, r in ratios.items()
     ])  # fmt: skip
 
 
 def _seconds(classifier: Classifier, model: Any, batches: Sequence[Batch]) -> float:
-    """Return the seconds for all batches; on a CPU, CPU time, which other processes affect less."""
-    clock = time.process_time if classifier.device.type == "cpu" else time.perf_counter
+    """Return the seconds for all batches; on a GPU until it has finished them."""
+    clock, _ = clock_on(classifier.device)
     begin = clock()
     for batch in batches:
         model(input_ids=batch.ids, **classifier.inputs(batch))

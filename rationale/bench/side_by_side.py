@@ -9,7 +9,6 @@ Axes: B window, C class.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -27,6 +26,7 @@ from eraser.errors import first_line
 from eraser.metrics.table import compare, measure_labels, score
 from eraser.progress import progress
 from eraser.types import Floats
+from rationale.bench.clock import clock_on
 from rationale.bench.onnx_files import OnnxFiles
 from rationale.bench.speeds import SpeedSettings
 from rationale.bench.ways import WAYS, YARDSTICK, Logits, Runner
@@ -213,7 +213,7 @@ def _beginning_at(keys: list[tuple[str, str]], number: int) -> list[tuple[str, s
 def _one_by_one(
     runner: Runner, windows: Sequence[Window], share: Sequence[int]
 ) -> Iterator[tuple[int, float, Logits]]:
-    clock = _clock()
+    clock, _ = clock_on()
     ready = [runner.prepare([windows[i]]) for i in share]
     for i, one in zip(share, ready, strict=True):
         begin = clock()
@@ -223,7 +223,7 @@ def _one_by_one(
 
 def _in_batches(runner: Runner, windows: Sequence[Window], size: int) -> float:
     """Return the seconds of some windows, sorted by length, in batches."""
-    clock, ordered = _clock(), sorted(windows, key=len)
+    (clock, _), ordered = clock_on(), sorted(windows, key=len)
     ready = [runner.prepare(ordered[i : i + size]) for i in range(0, len(ordered), size)]
     begin = clock()
     for batch in ready:
@@ -231,16 +231,11 @@ def _in_batches(runner: Runner, windows: Sequence[Window], size: int) -> float:
     return clock() - begin
 
 
-def _clock() -> Callable[[], float]:
-    """Return the clock: on one thread CPU time, which other work on the machine affects less."""
-    return time.process_time if torch.get_num_threads() == 1 else time.perf_counter
-
-
 def _where(found: Texts, s: SpeedSettings) -> str:
     """Return what was read, and how it was timed."""
     n, threads = len(found.windows), torch.get_num_threads()
     pieces = np.mean([len(w) for w in found.windows])
-    timed = "1 thread, CPU time" if threads == 1 else f"{threads} threads, wall-clock time"
+    timed = f"{threads} thread{'' if threads == 1 else 's'}, {clock_on()[1]}"
     size = min(s.batch_size, -(-n // s.rounds))
     return (
         f"{found.dataset.name} {s.split}: {len(found.examples)} texts (sample, seed {s.seed}), {n} windows "

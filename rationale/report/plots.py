@@ -231,7 +231,7 @@ def exit_figure(table: pd.DataFrame) -> Figure:
     """Return accuracy, with its interval, against the share of the dense FLOPs, steps for each exit rule."""
     figure, axes = new_figure(1, width=5.6)
     for rule, (colour, marker) in look(table.rule).items():
-        rows = table[table.rule == rule].drop_duplicates("dials").sort_values("share")
+        rows = table[table.rule == rule].drop_duplicates(["dials", "models"]).sort_values("share")
         axes[0].plot(rows.share, rows.accuracy, f"{marker}-", color=colour, markersize=4, label=rule)
         axes[0].fill_between(
             rows.share, rows.accuracy_low, rows.accuracy_high, color=colour, alpha=0.08, linewidth=0

@@ -149,8 +149,8 @@ def _timed(found: Any, first: dict[str, Any], loaded: Any, size: tuple[int, int,
         texts = [loaded.text(e) for e in loaded.splits[found.settings.split]]
         flat = [w for text in classifier.encoder.encode(texts) for w in text][:windows]
         for budget in found.settings.budgets:
-            firsts = {r: found.points(r, budget)[:1] for r in found.settings.rules}
-            dials = {r: point for r, of in firsts.items() for model, point in of if model == name}
+            firsts = {r: found.points(r, budget)[0] for r in found.settings.rules}
+            dials = {r: of[1] for r, of in firsts.items() if of and of[0] == name}
             if dials:
                 times = time_exits(
                     classifier, flat, {r: p.dial for r, p in dials.items()}, batch_size, rounds
@@ -173,10 +173,12 @@ def _write(out: Path, tables: dict[str, pd.DataFrame]) -> None:
 
 
 def _print(tables: dict[str, pd.DataFrame]) -> None:
-    for title, table in (
-        ("accuracy of the first rule, and how far it is ahead of each other", tables["differences"]),
-        ("really stopping, against Hugging Face's dense pass (first seed)", tables.get("times")),
-    ):
-        if table is not None:
-            say(title)
-            say_lines(table.rename(columns=HEADS).to_string(index=False, float_format=digits))
+    _say_table("accuracy of the first rule, and how far it is ahead of each other", tables["differences"])
+    if (times := tables.get("times")) is not None:
+        title = f"really stopping, against Hugging Face's dense pass (first seed; {times['where'].iloc[0]})"
+        _say_table(title, times.drop(columns="where"))
+
+
+def _say_table(title: str, table: pd.DataFrame) -> None:
+    say(title)
+    say_lines(table.rename(columns=HEADS).to_string(index=False, float_format=digits))

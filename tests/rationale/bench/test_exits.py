@@ -24,7 +24,7 @@ from rationale.bench.exit_table import (
 )
 from rationale.bench.exits import Point, chosen, commonest, line, play, take_notes
 from rationale.cli import app
-from rationale.cli.exits.command import _folders, _fractions
+from rationale.cli.exits.command import _folders, _fractions, _timed
 from rationale.hf.classifier import Classifier, save_classifier
 from rationale.inference.savings import predict_split, run_windows, speedup_of
 from rationale.models.capabilities import under_exit
@@ -129,6 +129,36 @@ def test_frontier_has_a_row_for_each_budget_that_something_fits(compared):
     assert axes.get_legend_handles_labels()[1] == ["depth", "published"]
 
 
+@pytest.fixture
+def without_a_point():
+    """Two seeds; the first has no point within 0.15, so that it gives the commonest label at no cost."""
+    dear, cheap = point(0, 1.0, 1, 1, 1, 1), point(1, 0.1, 1, 1, 1, 0)
+    lines = {"depth": [Lines(["m"], [dear], [dear]), Lines(["m", "m"], [dear, cheap], [dear, cheap])]}
+    return Compared(lines, np.array([True, False, False, False]), ExitSettings(("depth",), (0.15,)))
+
+
+def test_a_seed_without_a_point_counts_in_the_cost_as_in_the_accuracy(without_a_point):
+    rows = frontier_table(without_a_point).set_index("budget")
+    row = rows.loc[9 / STEPS]
+    assert (row.accuracy, row.share, row.layers) == (pytest.approx((1 / 4 + 3 / 4) / 2), 0.05, 0.5)
+    assert (row.dials, row.models) == ("– 1", "– m")
+
+
+def test_the_first_seeds_model_is_timed_at_its_own_dial_or_not_at_all(without_a_point, classifier, few):
+    ready = {"m": lambda: replace(classifier, model=exiting(classifier.model))}
+    assert _timed(without_a_point, ready, few, (2, 2, 1)) == []
+    within = replace(without_a_point, settings=ExitSettings(("depth",), (1.0,)))
+    (times,) = _timed(within, ready, few, (2, 2, 1))
+    assert times.flops.tolist() == [1.0]
+
+
+def test_trainings_with_the_same_dial_are_two_points_of_a_figure(compared):
+    table = frontier_table(compared)
+    table = table[table.rule == "depth"].assign(dials="1")
+    table["models"] = ["a" if share < 1 else "b" for share in table.share]
+    assert len(exit_figure(table).axes[0].lines[0].get_xdata()) == 2
+
+
 def test_the_commonest_label_of_the_other_split_is_what_can_be_had_for_nothing():
     assert commonest(np.array([0, 1, 1, 2]), np.array([2, 2, 0])).tolist() == [False, False, False, True]
 
@@ -176,12 +206,17 @@ def test_models_that_do_not_belong_together_are_refused(classifier, few):
     assert str(error.value) == f"a: expected a model with a head at each layer, got {got}"
 
 
+def one_thread():
+    return torch.get_num_threads() == 1
+
+
 def test_times_are_of_each_rule_and_leave_the_model_as_it_was(model, few):
     windows = take_notes(model, few, "test").windows
     table = time_exits(model, windows, {"depth": 3.0, "entropy": 0.5}, batch_size=4, rounds=2)
     assert table.rule.tolist() == ["depth", "entropy"]
     assert (table.wall_low <= table.wall).all()
     assert (table.wall <= table.wall_high).all()
+    assert set(table["where"]) == {f"{model.where()}, {'CPU' if one_thread() else 'wall-clock'} time"}
     assert (model.model.config.exit_rule, model.model.config.dial) == ("published", 1.0)
 
 
