@@ -20,7 +20,7 @@ import numpy as np
 import torch
 
 from eraser import Fault, InputError, Text
-from eraser.errors import short_repr
+from eraser.errors import short_repr, strings_of
 from eraser.files.owned import claim, finish, writes
 from eraser.files.whole import write_json
 from eraser.labels import split_labels
@@ -45,7 +45,7 @@ from rationale.text_classifier import TextClassifier
 MANIFEST = "manifest.json"
 PART = re.compile(r"[\w-]+\.parquet", re.ASCII)
 LATER = {"target": "predicted", "threshold": THRESHOLD, "mask": None}  # no part of a name but where changed
-ROWS_VERSION = 3  # to be raised by a change of what rows hold, or of how texts are read
+ROWS_VERSION = 4  # to be raised by a change of what rows hold, or of how texts are read
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,8 @@ class Stream:
         assert s.words is not None  # since the run was opened
         query, given = None if s.query is None else record[s.query], text_in(record, s.text)
         if isinstance(given, list):
-            return Text(id, tuple(given), {"text": 0}, (0,), query, None, place, line)
+            words = Text(id, tuple(given), {"text": 0}, (0,), query, None, place, line)
+            return words.with_query(s.words) if s.explain_query else words
         found = replace(Text.of(id, given, s.words, query, both=s.explain_query), file=place, line=line)
         if not found.words:
             expected = f"a text with words in {s.text!r}, cut by {s.words}"
@@ -252,21 +253,30 @@ def _labels_of(label: str, kind: Kind) -> tuple[str, ...]:
     return {"class": (label,), "labels": split_labels(label), "value": ()}[kind]
 
 
-def read_stream(folder: str | Path, methods: Sequence[str] | None = None) -> Iterator[dict[str, Any]]:
+def read_stream(folder: str | Path, methods: str | Sequence[str] | None = None) -> Iterator[dict[str, Any]]:
     """Yield the rows of a finished run, in the order of the file, one part in memory at a time.
 
+    Args:
+        folder: of the run.
+        methods: one or several of the run's; default all.
+
     Raises:
-        InputError: the run is not finished, or a part does not match its name or the manifest.
+        InputError: the run is not finished or lacks a method, or a part does not match its name or the
+            manifest.
     """
     folder = Path(folder)
-    for name in _parts_of(folder):
+    parts, known = _contents_of(folder)
+    wanted = known if methods is None else strings_of("methods", methods)
+    if strange := [name for name in wanted if name not in known]:
+        raise InputError(Fault(f"methods of the run: {', '.join(known)}", short_repr(strange[0]), folder))
+    for name in parts:
         for row in whole_part(folder, f"parts/{name}").to_pylist():
-            if methods is None or row["method"] in methods:
+            if methods is None or row["method"] in wanted:
                 yield row
 
 
-def _parts_of(folder: Path) -> list[str]:
-    """Return the names of a run's parts."""
+def _contents_of(folder: Path) -> tuple[list[str], list[str]]:
+    """Return the names of a run's parts, and its methods."""
     text = read_own(folder, MANIFEST)
     if text is None:
         raise InputError(Fault.of(f"not a finished run of `rationale attribute`: no {MANIFEST}", folder))
@@ -277,4 +287,8 @@ def _parts_of(folder: Path) -> list[str]:
     names = found.get("parts") if isinstance(found, dict) else None
     if not isinstance(names, list) or not all(isinstance(n, str) and PART.fullmatch(n) for n in names):
         raise unreadable(folder / MANIFEST, 'an object with "parts", names of files', short_repr(names))
-    return names
+    settings = found.get("settings")
+    methods = settings.get("methods") if isinstance(settings, dict) else None
+    if not isinstance(methods, list) or not all(isinstance(m, str) for m in methods):
+        raise unreadable(folder / MANIFEST, '"settings" with "methods", names', short_repr(methods))
+    return names, methods

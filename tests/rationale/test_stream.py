@@ -50,6 +50,16 @@ def test_each_text_is_explained_as_alone(classifier, file, tmp_path):
     assert len(list(read_stream(tmp_path / "out"))) == 15
 
 
+def test_a_method_is_read_by_its_whole_name(classifier, file, tmp_path):
+    collect(stream(classifier, settings(file, methods=("attention", "attention_max")), tmp_path / "out"))
+    rows = read_stream(tmp_path / "out", "attention_max")
+    assert [row["method"] for row in rows] == ["attention_max"] * len(TEXTS)
+    with pytest.raises(InputError) as error:
+        list(read_stream(tmp_path / "out", ["atention"]))
+    expected = "expected methods of the run: attention, attention_max, got 'atention'"
+    assert str(error.value) == f"{tmp_path / 'out'}: {expected}"
+
+
 def test_the_order_of_lines_and_the_size_of_chunks_change_nothing(classifier, file, tmp_path):
     first = collect(stream(classifier, settings(file), tmp_path / "a"))
     file.write_text("".join(reversed(file.read_text().splitlines(keepends=True))))

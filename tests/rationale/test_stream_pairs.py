@@ -43,6 +43,18 @@ def test_both_texts_get_scores_and_spans(classifier, file, tmp_path):
         assert row["scores"] == pytest.approx(alone.scores, abs=1e-5)
 
 
+def test_a_query_is_explained_beside_words_as_beside_a_string(classifier, tmp_path):
+    path = tmp_path / "both.jsonl"
+    given = ({"text": "good film"}, {"tokens": ["good", "film"]})
+    path.write_text("".join(json.dumps(row | {"q": "is it good ?"}) + "\n" for row in given))
+    asked = settings(path, text="text", query="q", explain_query=True)
+    collect(stream(classifier, asked, tmp_path / "out"))
+    string, words = read_stream(tmp_path / "out")
+    assert string["words"] == words["words"] == ["is", "it", "good", "?", "good", "film"]
+    assert string["side"] == words["side"] == [0, 0, 0, 0, 1, 1]
+    assert words["scores"] == pytest.approx(string["scores"], abs=1e-5)
+
+
 def test_without_asking_rows_and_names_are_as_they_were(classifier, file, tmp_path):
     found = collect(stream(classifier, settings(file), tmp_path / "out"))
     assert "explain_query" not in found["settings"]
