@@ -65,7 +65,7 @@ class FinishedRun:
 
     plan: Plan
     left_out: tuple[str, ...]
-    _plan_in: Callable[[Path], Plan] = field(repr=False)
+    _plan_in: Callable[[Path, bool], Plan] = field(repr=False)
     _scratch: Scratch = field(repr=False)
 
     @cached_property
@@ -200,14 +200,18 @@ class FinishedRun:
         """Return what else the tables say: how right the model is, who leads on each metric, the cost."""
         return Sentences(details(self.scores, self.paired, self._summary.budgets[0]))
 
-    def report(self, folder: str | Path) -> Path:
+    def report(self, folder: str | Path, *, overwrite: bool = False) -> Path:
         """Write the run's folder as `rationale evaluate` does; return its report.html.
+
+        Args:
+            folder: where it goes.
+            overwrite: whether other work of this suite there makes room.
 
         Raises:
             InputError: the folder holds something else.
         """
         here = Path(folder).resolve() == self.plan.run.folder.parent.resolve()
-        planned = self.plan if here else self._plan_in(Path(folder))
+        planned = self.plan if here else self._plan_in(Path(folder), overwrite)
         if planned is not self.plan:
             parts = planned.run.folder
             parts.mkdir(parents=True, exist_ok=True)
@@ -302,10 +306,10 @@ def evaluate(  # noqa: PLR0913 (a setting each)
     choices = choose(asked, classifier, explained, methods, budgets, explain, imports)
     scratch = Scratch()
 
-    def plan_in(folder: Path) -> Plan:
+    def plan_in(folder: Path, overwrite: bool) -> Plan:
         return plan(classifier, data, choices.settings, folder, explained, overwrite, imports)
 
-    planned = plan_in(scratch.path / "run" if out is None else Path(out))
+    planned = plan_in(scratch.path / "run" if out is None else Path(out), overwrite)
     for number in progress(range(len(planned)), "evaluate", "chunk"):
         planned.compute(number)
     return FinishedRun(planned, choices.left_out, plan_in, scratch)

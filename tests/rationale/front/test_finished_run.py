@@ -51,6 +51,17 @@ def test_its_report_is_a_run_that_commands_go_on_with(model_folder, tmp_path):
     assert "already done" in done.stderr
 
 
+def test_a_report_elsewhere_leaves_other_work_there(make_classifier, tmp_path):
+    asked = {"budget": "ratio", "limit": 2}
+    rationale.evaluate(make_classifier(), "sample", "random", out=tmp_path / "other", **asked)
+    found = rationale.evaluate(
+        make_classifier(), "sample", "position", out=tmp_path / "own", overwrite=True, **asked
+    )
+    with pytest.raises(InputError, match="the folder holds results with other "):
+        found.report(tmp_path / "other")
+    assert "position" in found.report(tmp_path / "other", overwrite=True).read_text(encoding="utf-8")
+
+
 def test_an_interrupted_run_goes_on(make_classifier, tmp_path, monkeypatch):
     from rationale.evaluation import pipeline
 
