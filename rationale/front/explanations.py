@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 import pandas as pd
@@ -25,6 +25,7 @@ from rationale.budgets import top_words
 from rationale.explanation import Explanation
 from rationale.front.texts import texts_of
 from rationale.heads import Head
+from rationale.pass_cache import PassCache
 from rationale.text.pairs import Pair, pair_of
 from rationale.text_classifier import TextClassifier
 
@@ -127,7 +128,10 @@ def _named(model: str | Path | None, labels: Sequence[str] | None, how: dict[str
 
 @dataclass(frozen=True, repr=False)
 class Explanations:
-    """Explanations of texts, or pairs, by methods: `why[i]` is the first method's for the i-th text."""
+    """Explanations of texts, or pairs, by methods: `why[i]` is the first method's for the i-th text.
+
+    `why[i, "attention"]` is that of a method, `why[i:j]` are those of some of the texts.
+    """
 
     texts: tuple[str | Pair, ...]
     methods: tuple[str, ...]
@@ -136,15 +140,25 @@ class Explanations:
     def __len__(self) -> int:
         return len(self.texts)
 
-    def __getitem__(self, place: int | tuple[int, str]) -> Explanation:
-        """Return the explanation of a text, `why[0]`, or that of a method, `why[0, "attention"]`.
+    @overload
+    def __getitem__(self, place: int | tuple[int, str]) -> Explanation: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> Explanations: ...
+
+    def __getitem__(self, place: int | tuple[int, str] | slice) -> Explanation | Explanations:
+        """Return the explanation of a text, that of a method, or those of several texts by all methods.
 
         Raises:
-            InputError: no such method was asked for.
+            InputError: no such method was asked for, or the place is none of a text.
         """
+        if isinstance(place, slice):
+            return replace(self, texts=self.texts[place], found=self.found[place])
         at, method = place if isinstance(place, tuple) else (place, self.methods[0])
         if method not in self.methods:
             raise InputError(Fault(f"a method of {', '.join(self.methods)}", short_repr(method)))
+        if not hasattr(at, "__index__"):
+            raise InputError(Fault('a text\'s number, as in why[0] or why[0, "method"]', short_repr(at)))
         return self.found[at][self.methods.index(method)]
 
     def __iter__(self) -> Iterator[Explanation]:
@@ -231,9 +245,10 @@ def explain(
     asked = (None,) if methods is None else strings_of("methods", methods)
     if not given or not asked:
         raise InputError(Fault("at least one text and one method", f"{len(given)} and {len(asked)}"))
+    if classifier.opaque:  # what a function answers depends on no batch, so methods can share it
+        classifier = replace(classifier, passes=classifier.passes or PassCache(logits={}))
     found: list[tuple[Explanation, ...]] = []
-    for number, text in enumerate(given):
-        first, second = pair_of(text)
+    for number, (first, second) in enumerate(_pairs_of(given), start=1):
         how: dict[str, Any] = {
             "target": target,
             "query": first,
@@ -244,6 +259,19 @@ def explain(
         try:
             found.append(tuple(explanation.explain(classifier, second, m, **how) for m in asked))
         except InputError as error:
-            place = f"text {number + 1}"
+            place = f"text {number}"
             raise InputError(*(replace(f, id=place) if f.id else f for f in error.faults)) from None
     return Explanations(given, tuple(one.method for one in found[0]), tuple(found))
+
+
+def _pairs_of(texts: Sequence[str | Pair]) -> list[tuple[str | None, str]]:
+    """Return each text and what goes before it; refuse what is neither a text nor a pair, by its place."""
+    pairs, faults = list[tuple[str | None, str]](), list[Fault]()
+    for number, text in enumerate(texts, start=1):
+        try:
+            pairs.append(pair_of(text))
+        except InputError as error:
+            faults += [replace(f, id=f"text {number}") for f in error.faults]
+    if faults:
+        raise InputError(*faults)
+    return pairs

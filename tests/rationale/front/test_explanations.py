@@ -158,6 +158,22 @@ def test_a_function_and_an_object_of_scikit_learns_kind():
         rationale.load(5)
 
 
+def test_methods_share_what_a_function_answered():
+    asked = []
+
+    def noted(texts):
+        asked.extend(texts)
+        return about_warmth(texts)
+
+    box = rationale.load(noted, labels=["NEG", "POS"])
+    methods = ["leave_one_out", "occlusion", "kernel_shap"]
+    why = rationale.explain(box, "A warm film.", methods)
+    assert len(asked) == len(set(asked)) > 1
+    for method in methods:
+        alone = explain(rationale.load(about_warmth, labels=["NEG", "POS"]), "A warm film.", method)
+        np.testing.assert_array_equal(why[0, method].scores, alone.scores)
+
+
 def test_frames_are_tidy_and_say_what_single_explanations_say(folder):
     methods = ["attention", "random"]
     why = rationale.explain(folder, TEXTS, methods)
@@ -177,6 +193,16 @@ def test_frames_are_tidy_and_say_what_single_explanations_say(folder):
         why[0, "lime"]
     with pytest.raises(InputError, match="expected at least one text and one method, got 0 and 1"):
         rationale.explain(folder, [])
+
+
+def test_a_slice_is_explanations_of_some_texts_by_all_methods(folder):
+    why = rationale.explain(folder, TEXTS, ["attention", "random"])
+    some = why[1:]
+    assert (some.texts, some.methods, some.found) == (TEXTS[1:], why.methods, why.found[1:])
+    assert why[np.int64(1)] is why[1] is some[0]
+    for place in ("attention", ("attention", "random"), None):
+        with pytest.raises(InputError, match="expected a text's number, as in "):
+            why[place]
 
 
 def test_html_escapes_and_the_plot_has_a_bar_for_each_word_and_method(folder):
@@ -236,6 +262,15 @@ def test_a_function_of_one_string_is_given_no_pair():
 def test_the_text_that_cannot_be_explained_is_named_by_its_place(folder):
     with pytest.raises(InputError, match="^text 2: the text has no words$"):
         rationale.explain(folder, ["A film.", " "], "random")
+
+
+def test_texts_that_are_missing_are_named_by_their_places(folder):
+    with pytest.raises(InputError) as error:
+        rationale.explain(folder, ["A film.", np.nan, None], "random")
+    expected = "expected a text, or a pair of texts as a tuple, got"
+    assert str(error.value).splitlines() == [f"text 2: {expected} nan", f"text 3: {expected} None"]
+    with pytest.raises(InputError, match=r"^text 1: expected two texts with words in a pair, got "):
+        rationale.explain(folder, [("", "Dull.")], "random")
 
 
 class OfHuggingFace:
