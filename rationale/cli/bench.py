@@ -29,7 +29,7 @@ from rationale.cli.train import of_data
 from rationale.process.terminal import digits, say, say_lines, say_next
 
 DIAL, WAYS_DRAWN = "bench --dial", "bench --plot"
-WINDOWS, BATCH, ROUNDS = 256, 32, 5  # by default
+SPLIT, WINDOWS, BATCH, ROUNDS, WAYS = "test", 256, 32, 5, "all"  # by default
 
 
 @from_settings()
@@ -43,14 +43,14 @@ def bench_command(  # noqa: PLR0913 (one option each)
     ] = None,
     dataset: DatasetName = None,
     data: DataPath = None,
-    split: Split = "test",
+    split: Split = SPLIT,
     windows: Annotated[int, typer.Option(help="Number of windows of the split to time.")] = WINDOWS,
     batch_size: BatchSize = BATCH,
     rounds: Annotated[int, typer.Option(help="Number of timed rounds; the median is printed.")] = ROUNDS,
     repeat: Annotated[
         bool, typer.Option("--repeat", help="Read all windows again in every round, instead of a share each.")
     ] = False,
-    ways: Ways = "all",
+    ways: Ways = WAYS,
     dense: Annotated[
         str | None,
         typer.Option(help="Dense model for --ways; by default the model with nothing removed."),
@@ -97,7 +97,8 @@ def bench_command(  # noqa: PLR0913 (one option each)
             "--data": data,
             "--precision": precision != "auto",
         }
-        _refuse("--suite", of_model | timing | of_ways | {"--dial": dial or dials})
+        more = {"--split": split != SPLIT, "--repeat": repeat, "--ways": ways != WAYS}
+        _refuse("--suite", of_model | timing | of_ways | more | {"--dial": dial or dials})
         _run_suite(suite, device, out, how, overwrite)
         return
     if model is None:
@@ -105,7 +106,7 @@ def bench_command(  # noqa: PLR0913 (one option each)
     loaded = load(dataset, data, split=split)
     job = _Job(model, dense, loaded, split, precision, device, out, overwrite)
     if dial or dials:
-        _refuse("--dial", timing | of_ways | {"--repeat": repeat})
+        _refuse("--dial", timing | of_ways | {"--repeat": repeat, "--ways": ways != WAYS})
         _measure_dials(job, dials)
     else:
         _check_ways(named, of_ways, device)

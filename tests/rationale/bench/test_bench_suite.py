@@ -166,6 +166,14 @@ def test_what_the_command_refuses(rationale):
             "--model, --dataset, --precision, --dial would do nothing beside --suite; leave it out",
         ),
         (
+            ("--suite", "cpu", "--split", "val", "--repeat", "--ways", "hf"),
+            "--split, --repeat, --ways would do nothing beside --suite; leave it out",
+        ),
+        (
+            ("--model", "m", "--dial", "--ways", "hf"),
+            "--ways would do nothing beside --dial; leave it out",
+        ),
+        (
             (
                 "--model",
                 "m",
