@@ -91,7 +91,7 @@ class WindowCutter:
         room = self.max_length - specials - n_query
         if self.max_length < specials + MIN_ROOM:
             raise InputError(Fault(f"a max_length of at least {specials + MIN_ROOM}", str(self.max_length)))
-        if room < MIN_ROOM:
+        if room < MIN_ROOM and len(whole) > self.max_length:
             what = "a query" if text.second is None else "a first text"
             expected = f"{what} that leaves {MIN_ROOM} of {self.max_length} pieces to the text"
             raise InputError(text.fault(expected, f"{n_query} pieces"))

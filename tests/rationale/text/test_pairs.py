@@ -96,11 +96,19 @@ def test_a_long_second_text_is_cut_as_only_second_cuts_it_and_the_first_is_repea
 
 
 def test_a_first_text_that_leaves_no_room_is_refused_and_never_cut(tokenizer):
-    given = pair(" ".join(["warm"] * 40), "film")
+    given = pair(" ".join(["warm"] * 40), " ".join(["film"] * 6))
     with pytest.raises(
         InputError, match="a first text that leaves 8 of 48 pieces to the text, got 40 pieces"
     ):
         Encoder(tokenizer, 48).encode([given])
+
+
+def test_a_pair_that_fits_is_read_whole_however_little_its_first_text_leaves(tokenizer):
+    """Five pieces are left to the second text, which has five: nothing need be cut."""
+    first, second = " ".join(["warm"] * 40), " ".join(["film"] * 5)
+    ((window,),) = Encoder(tokenizer, 48).encode([pair(first, second)])
+    assert window.ids.tolist() == tokenizer(first, second)["input_ids"]
+    assert len(window) == 48
 
 
 def test_a_pair_needs_words_in_both_texts(tokenizer):
