@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 import json
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -20,7 +21,7 @@ from rationale.hf.classifier import load_classifier
 from rationale.models.adapler import AdaplerForSequenceClassification
 from rationale.models.adaptive import unwrap
 from rationale.models.dact import DactForSequenceClassification
-from rationale.models.flops import costs, kept_lengths
+from rationale.models.flops import costs, kept_lengths, parts_by_layer
 from rationale.models.inforcoef import InforCoefForSequenceClassification
 from rationale.models.packed.encoder import check_packed, depth_of, keep_all, run_packed
 from rationale.models.packed.head import answer
@@ -222,6 +223,14 @@ def test_operations_are_those_torch_counts(family):
         assert float(costs(dense).dense(n)) == flops
         flops, output = counted(lambda n=n: shrinking(ids[:1, :n]))
         assert costs(shrinking).shrinking([n], kept_lengths(output)).tolist() == [flops]
+
+
+@every_family
+def test_the_parts_of_a_layer_add_up_to_what_it_costs(family):
+    """The parts of a dense model are the dense model; DeBERTa's layers cost something for each text, too."""
+    dense, lengths = family_model(family), np.array([1, 9, 30])
+    parts = parts_by_layer(dense, lengths, np.tile(lengths, (depth_of(dense), 1)))
+    assert (parts["matrices"] + parts["attention"]).tolist() == parts["dense"].tolist()
 
 
 @every_family
