@@ -123,6 +123,8 @@ def test_parts_that_are_broken_links_or_not_there(run, tmp_path):
         ("[]", 'an object with "parts", names of files, got None'),
         ('{"parts": ["../x.parquet"]}', """an object with "parts", names of files, got ['../x.parquet']"""),
         ('{"parts": [3]}', 'an object with "parts", names of files, got [3]'),
+        ('{"parts": []}', '"settings" with "methods", names, got None'),
+        ('{"parts": [], "settings": {"methods": [1]}}', '"settings" with "methods", names, got [1]'),
     ],
 )
 def test_a_manifest_of_another_shape(run, text, message):

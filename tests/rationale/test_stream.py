@@ -270,6 +270,7 @@ def test_a_part_of_a_stranger_that_unpacks_to_a_giant_is_refused_before_it_is_he
     words = pa.DictionaryArray.from_arrays(pa.array([0] * 1024), ["a " * 2**20])
     table = pa.table({"word": words}).replace_schema_metadata({"part": part.stem})
     pq.write_table(table, part, compression="zstd")
-    (tmp_path / "manifest.json").write_text(json.dumps({"parts": [part.name]}))
+    manifest = {"parts": [part.name], "settings": {"methods": ["random"]}}
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(InputError, match=rf"^{part}: the file unpacks to more than 268435456 bytes$"):
         list(read_stream(tmp_path))

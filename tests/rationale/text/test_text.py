@@ -118,7 +118,7 @@ def test_query_that_leaves_no_room_is_refused(encoder):
     with pytest.raises(
         InputError, match=r"^t: expected a query that leaves 8 of 128 pieces to the text, got 1\d\d"
     ):
-        encoder.encode([text(["good"], query="film " * 123)])
+        encoder.encode([text(["good"] * 3, query="film " * 123)])
 
 
 def test_padding_side_of_the_tokenizer_does_not_matter(tokenizer, tmp_path):
