@@ -18,6 +18,7 @@ from rationale.inference.predict import text_probs
 from rationale.process.terminal import digits
 from rationale.settings import THRESHOLD, target_label
 from rationale.templates import fragment
+from rationale.text.windows import note_in_part, words_in_part
 from rationale.text_classifier import TextClassifier
 
 WORDS_SHOWN = 5  # words of an explanation that is printed
@@ -29,8 +30,9 @@ class Explanation:
 
     `label` is the class; of a multi-label model all labels above the threshold, joined by `|`; of a model
     that gives a number its text. `probs` are each answer's own, `target` is the one explained. `string` is
-    the text, where it was given as such; `cut` what cut it into words, `note` why, if by itself. Of a pair
-    `first` is the first text, whose words stand before the word `second`.
+    the text, where it was given as such; `cut` what cut it into words, `note` why, if by itself, and how many
+    words were read only in part. Of a pair `first` is the first text, whose words stand before the word
+    `second`.
     """
 
     words: tuple[str, ...]
@@ -143,4 +145,7 @@ def explain(  # noqa: PLR0913 (what may be asked)
     by_label = dict(zip(labels, map(float, probs), strict=True))
     answer = predicted_label(classifier.head, labels, probs, threshold)
     asked = (answer, by_label, labels[at], name, kind)
-    return Explanation(given.words, found.scores, *asked, text, cut, note, given.first, given.second)
+    notes = (*(() if note is None else (note,)), *note_in_part(words_in_part(windows)))
+    return Explanation(
+        given.words, found.scores, *asked, text, cut, "; ".join(notes) or None, given.first, given.second
+    )

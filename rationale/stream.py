@@ -40,6 +40,7 @@ from rationale.pass_cache import PassCache
 from rationale.settings import THRESHOLD, StreamSettings, digest, without_usual
 from rationale.text.lines import LineChunks, advised, check_texts, first_texts, id_of, own_id, text_in
 from rationale.text.rows import FILE_OPTIONS, ROWS, Table, TableChunks, file_options, table_at
+from rationale.text.windows import Window, note_in_part, words_in_part
 from rationale.text_classifier import TextClassifier
 
 MANIFEST = "manifest.json"
@@ -133,14 +134,17 @@ class Stream:
         for method in self.settings.methods:
             asked = classifier if METHODS[method].adaptive else explained
             found = attribute(asked, method, cases, self.settings)
-            rows += [self._row(method, t, p, a) for t, p, a in zip(texts, probs, found, strict=True)]
+            of_each = zip(texts, windows, probs, found, strict=True)
+            rows += [self._row(method, *of_text) for of_text in of_each]
         return rows
 
     @property
     def _same(self) -> bool:
         return self.explained.model is self.classifier.model
 
-    def _row(self, method: str, text: Text, probs: Floats, found: Attribution) -> dict[str, Any]:
+    def _row(
+        self, method: str, text: Text, windows: Sequence[Window], probs: Floats, found: Attribution
+    ) -> dict[str, Any]:
         asked, s = self.classifier, self.settings
         each_its_class = HEADS[asked.head].kind == "class" and s.target == LATER["target"]
         return {
@@ -152,6 +156,7 @@ class Stream:
             "spans": [list(span) for _, spans in text.sides for span in spans],
             **self._sides(text),
             "scores": found.scores.tolist(),
+            "words_in_part": words_in_part(windows),
             "ms": found.milliseconds,
             "where": asked.where(),
             **({} if each_its_class else {"target": asked.labels[found.target]}),
@@ -220,7 +225,7 @@ def collect(run: Stream) -> dict[str, Any]:
     """Compute what is missing; write the manifest: counts, and the parts in the order of the file."""
     labels: Counter[str] = Counter()
     spent: dict[str, list[float]] = {m: [0.0, 0] for m in run.settings.methods}
-    names, numbers, n_texts, unread, words = [], 0.0, 0, 0, 0
+    names, numbers, n_texts, unread, in_part, words = [], 0.0, 0, 0, 0, 0
     kind = HEADS[run.classifier.head].kind
     for path, rows in progress(map(run.part, range(len(run))), "attribute", "chunks", len(run)):
         names.append(path.name)
@@ -233,13 +238,14 @@ def collect(run: Stream) -> dict[str, Any]:
                 numbers += row["probs"][0]
                 words += len(row["scores"])
                 unread += int(np.isnan(row["scores"]).sum())
+                in_part += row["words_in_part"]
     cost = {m: total / n for m, (total, n) in spent.items()}
     told = {"mean": numbers / n_texts} if kind == "value" else {"labels": dict(labels)}
     counts = {"texts": n_texts, **told, "words": words, "words_unread": unread}
     settings = {k: v for k, v in without_usual(vars(run.settings)).items() if k not in FILE_OPTIONS}
     settings |= file_options(run.settings)
     found = {"settings": settings, **counts, "ms_per_text": cost, "parts": names}
-    found["notes"] = list(run.notes)
+    found["notes"] = [*run.notes, *note_in_part(in_part)]
     run.lines.check_unchanged()
     folder = run.folder.parent
     write_json(folder / MANIFEST, found)

@@ -35,6 +35,7 @@ from rationale.evaluation.plan import Evaluation, joined
 from rationale.evaluation.savings import ComputeSavings
 from rationale.evaluation.stored.columns import PER_EXAMPLE, TIMES, ColumnMap, ColumnsFile, ColumnsWriter, Key
 from rationale.settings import EvaluateSettings
+from rationale.text.windows import note_in_part
 
 N_EXAMPLES, N_WRONG = 3, 10  # of each kind; of wrong predictions
 NotableExample = tuple[
@@ -196,6 +197,7 @@ class _Totals:
     """What the batches so far say beside their columns; `batches` where they are wanted too."""
 
     counts: Counter[str] = field(default_factory=Counter)
+    words_in_part: int = 0
     told: Counter[str] = field(default_factory=Counter)
     devices: set[str] = field(default_factory=set)
     savings: ComputeSavings | None = None
@@ -204,6 +206,7 @@ class _Totals:
     def add(self, batch: Evaluation, keep: bool) -> None:
         """Add one more batch."""
         self.counts.update(_counts(batch))
+        self.words_in_part += batch.words_in_part
         self.told.update(batch.counts)
         self.devices |= batch.devices
         if self.savings is None or batch.savings is None:
@@ -216,7 +219,8 @@ class _Totals:
         """What a reader must know of the counts, and what was saved."""
         n = self.counts["examples"]
         counted = (f"{what} in {found} of {n} examples" for what, found in self.told.items() if found)
-        return (*counted, *(self.savings.notes if self.savings else ()))
+        saved = self.savings.notes if self.savings else ()
+        return (*note_in_part(self.words_in_part), *counted, *saved)
 
 
 def collect(batches: Iterable[Evaluation], folder: Path, keep: bool) -> RunSummary:

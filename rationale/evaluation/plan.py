@@ -26,7 +26,7 @@ from rationale.explanations.of_run import NO_IMPORTS, Imports, explained_example
 from rationale.heads import HEADS, check_explain
 from rationale.inference.capabilities import drops_tokens
 from rationale.settings import THRESHOLD, EvaluateSettings, Unit, as_record
-from rationale.text.windows import words_read
+from rationale.text.windows import words_in_part, words_read
 from rationale.text_classifier import TextClassifier, labelled_as
 
 
@@ -52,6 +52,7 @@ class Evaluation:
     savings: ComputeSavings | None = None
     counts: Mapping[str, int] = field(default_factory=dict)
     unranked: frozenset[str] = frozenset()
+    words_in_part: int = 0  # longer than a window, so that only their beginning is read
 
     @property
     def kind(self) -> Kind:
@@ -70,6 +71,7 @@ def joined(batches: Sequence[Evaluation]) -> Evaluation:
         milliseconds={m: tuple(ms for b in batches for ms in b.milliseconds[m]) for m in methods},
         convergence_deltas={m: tuple(d for b in batches for d in b.convergence_deltas[m]) for m in methods},
         words_unread=sum(b.words_unread for b in batches),
+        words_in_part=sum(b.words_in_part for b in batches),
         devices=first.devices.union(*(b.devices for b in rest)),
         savings=None if first.savings is None else sum((b.savings for b in rest if b.savings), first.savings),
         counts={name: sum(b.counts.get(name, 0) for b in batches) for name in first.counts},
@@ -130,6 +132,7 @@ class Plan:
             run.savings(items),
             run.other_answers(items, results),
             unranked,
+            sum(words_in_part(i.windows) for i in items),
         )
 
     def _items(self, run: EvaluationRun, number: int) -> list[Item]:

@@ -6,7 +6,7 @@ Nothing here needs torch. Axes: T word piece, W word of the example.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -102,8 +102,11 @@ class WindowCutter:
             raise InputError(Fault.of("the tokenizer puts other tokens between a text's pieces"))
         inner = whole.at(slice(first, after))
         return tuple(
-            glued(whole.at(slice(first)), inner.at(slice(*r)), whole.at(slice(after, None)))
-            for r in piece_ranges(inner, text.sentence_starts, room)
+            replace(
+                glued(whole.at(slice(first)), inner.at(slice(start, end)), whole.at(slice(after, None))),
+                lost=lost,
+            )
+            for start, end, lost in piece_ranges(inner, text.sentence_starts, room)
         )
 
 

@@ -25,12 +25,14 @@ class Window:
 
     A piece belongs to the words from `word` up to, not including, `end`: one, but where a piece covers
     several (in Chinese, or a sign and the next one). Such words are a unit: scored, and removed, together.
+    `lost` counts the pieces of a unit longer than the window that are not read.
     """
 
     ids: Ints
     word: Ints
     types: Ints
     end: Ints
+    lost: int = 0
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -96,15 +98,20 @@ def without(window: Window, removed: Mask) -> Window:
     return window.at(~covers(window, removed))
 
 
-def piece_ranges(pieces: Window, sentence_starts: Sequence[int], room: int) -> list[tuple[int, int]]:
-    """Cut a text's pieces into ranges of at most `room`, see cut_ranges; no unit is cut, if it has room."""
+def piece_ranges(pieces: Window, sentence_starts: Sequence[int], room: int) -> list[tuple[int, int, int]]:
+    """Cut a text's pieces into ranges of at most `room`, see cut_ranges, none of them inside a unit.
+
+    A unit longer than `room` is alone in its range and is read up to the room; the third number of a range is
+    how many pieces are lost by that.
+    """
     units, begins, counts = np.unique(pieces.word, return_index=True, return_counts=True)
     ends = pieces.end[begins]
     at = np.searchsorted(units, sentence_starts)  # a sentence that begins inside a unit is no place to cut
     inside = (at > 0) & (ends[at - 1] > np.array(sentence_starts))
     edges = np.append(begins, len(pieces))
     ranges = cut_ranges(counts, at[~inside].tolist(), room)
-    return [(int(edges[a]), int(min(edges[b], edges[a] + room))) for a, b in ranges]
+    whole = [(int(edges[a]), int(edges[b])) for a, b in ranges]
+    return [(start, min(end, start + room), max(0, end - start - room)) for start, end in whole]
 
 
 def cut_ranges(pieces: Ints, sentence_starts: Sequence[int], room: int) -> list[tuple[int, int]]:
@@ -143,6 +150,17 @@ def words_read(windows: Sequence[Window], n_words: int) -> Mask:
     for w in windows:
         read |= words_between(w.word[w.word != OUTSIDE], w.end[w.word != OUTSIDE], n_words)
     return read
+
+
+def words_in_part(windows: Sequence[Window]) -> int:
+    """Return how many words are longer than a window, so that only their beginning is read."""
+    cut = (w for w in windows if w.lost)
+    return sum(int(w.end.max() - w.word.max()) for w in cut)
+
+
+def note_in_part(words: int) -> tuple[str, ...]:
+    """Return a note on words that were read only in part, if there are any."""
+    return (f"words longer than a window, of which only the beginning was read: {words}",) if words else ()
 
 
 def words_between(word: Ints, end: Ints, n_words: int) -> Mask:

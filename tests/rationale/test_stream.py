@@ -13,6 +13,7 @@ from eraser import InputError
 from rationale.explanation import explain
 from rationale.settings import StreamSettings
 from rationale.stream import MANIFEST, collect, read_stream, stream
+from rationale.text.encode import Encoder
 from rationale.text.lines import LineChunks
 from tests.conftest import save_tiny
 from tests.faults.processes import finish, kill_when, run, start
@@ -48,6 +49,15 @@ def test_each_text_is_explained_as_alone(classifier, file, tmp_path):
             np.testing.assert_allclose(row["scores"], alone.scores, atol=1e-5)
             np.testing.assert_allclose(row["probs"], list(alone.probs.values()), atol=1e-6)
     assert len(list(read_stream(tmp_path / "out"))) == 15
+
+
+def test_words_that_are_read_in_part_are_counted_also_when_a_run_goes_on(classifier, file, tmp_path):
+    short = replace(classifier, encoder=Encoder(classifier.encoder.tokenizer, 16))
+    file.write_text("".join(json.dumps({"text": t}) + "\n" for t in (f"A {'xq' * 40} film", "A film")))
+    for _ in range(2):
+        found = collect(stream(short, settings(file, methods=("random", "position")), tmp_path / "out"))
+        assert found["notes"] == ["words longer than a window, of which only the beginning was read: 1"]
+    assert [row["words_in_part"] for row in read_stream(tmp_path / "out", "random")] == [1, 0]
 
 
 def test_a_method_is_read_by_its_whole_name(classifier, file, tmp_path):

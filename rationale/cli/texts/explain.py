@@ -75,6 +75,8 @@ def _table(of_text: tuple[Explanation, ...]) -> Iterator[str]:
     for word, cells in zip(("word", *first.words), rows, strict=True):
         numbers = (cell.rjust(width) for cell, width in zip(cells, widths, strict=True))
         yield "  ".join([word.ljust(longest), *numbers])
+    if first.note:
+        yield f"note: {first.note}"
 
 
 def _shown(score: float) -> str:

@@ -24,6 +24,13 @@ def test_each_word_has_a_line_with_the_score_of_each_method(rationale, model_fol
     assert rows[-1] == f"next: rationale app --model {model_folder}"
 
 
+def test_a_word_that_is_read_in_part_is_noted(rationale, model_folder):
+    asked = ("--model", model_folder, "--methods", "position", "--words", "whitespace")
+    _, out, _ = rationale("explain", f"{'a.' * 100} film", *asked)
+    note = "note: words longer than a window, of which only the beginning was read: 1"
+    assert out.splitlines()[-2:] == [note, f"next: rationale app --model {model_folder}"]
+
+
 def test_json_holds_words_with_their_places_and_all_scores(rationale, model_folder):
     _, out, _ = rationale(
         "explain", TEXT, "--model", model_folder, "--methods", "position", "--query", "is it good ?", "--json"

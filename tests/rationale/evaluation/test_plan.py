@@ -5,7 +5,8 @@ from dataclasses import replace
 import numpy as np
 
 from eraser import Dataset, Document, Evidence, Example, Span
-from rationale.evaluation.plan import _human_share, evaluate
+from rationale.evaluation.collect import collect
+from rationale.evaluation.plan import _human_share, evaluate, plan
 from rationale.settings import EvaluateSettings
 from rationale.text.encode import Encoder
 
@@ -16,6 +17,18 @@ def test_the_words_that_were_not_read_are_counted(classifier, tokenizer, sample,
     found = evaluate(short, sample, asked, tmp_path)
     scores = np.concatenate([p.scores for p in found.predictions["random", "gold"]])
     assert found.words_unread == np.isnan(scores).sum() > 0
+
+
+def test_words_longer_than_a_window_are_noted(classifier, tokenizer, tmp_path):
+    short = replace(classifier, encoder=Encoder(tokenizer, 16))
+    texts = {"long": ("xq" * 40, "film"), "short": ("a", "film")}
+    documents = {id: Document(id, (words,)) for id, words in texts.items()}
+    examples = tuple(Example(id, (id,), "POS") for id in texts)
+    dataset = Dataset("own", documents, {"test": (*examples,)})
+    asked = EvaluateSettings("own", "tiny", methods=("random",), budgets=("top=1",), chunk=1)
+    found = collect(plan(short, dataset, asked, tmp_path / "run").batches(), tmp_path, keep=True)
+    assert "words longer than a window, of which only the beginning was read: 1" in found.notes
+    assert (found.kept.words_in_part, found.kept.words_unread) == (1, 0)
 
 
 def shares(**of_split):

@@ -8,7 +8,7 @@ from transformers import AutoTokenizer
 
 from eraser import InputError, Text
 from rationale.text.encode import Encoder
-from rationale.text.windows import OUTSIDE, Window, cut_ranges, length_batches, words_read
+from rationale.text.windows import OUTSIDE, Window, cut_ranges, length_batches, words_in_part, words_read
 
 
 def text(words, id="t", sentences=(0,), query=None):
@@ -75,6 +75,9 @@ def test_one_word_longer_than_a_window_is_alone_and_its_end_is_not_read(tokenize
     (whole,) = Encoder(tokenizer, 512).encode([text(["xq" * 40, "film"], query="good ?")])[0]
     assert len(windows) == (2 if long_texts == "window" else 1)
     assert windows[0].ids.tolist() == [*whole.ids[:19], tokenizer.sep_token_id]
+    lost = int((whole.word == 0).sum() - (windows[0].word == 0).sum())
+    assert [w.lost for w in windows] == [lost, 0][: len(windows)]
+    assert (words_in_part(windows), words_in_part([whole])) == (1, 0)
     assert [sorted(set(w.word.tolist()) - {OUTSIDE}) for w in windows] == [[0], [1]][: len(windows)]
 
 
@@ -93,6 +96,14 @@ def test_ten_thousand_words(encoder):
 def test_one_word_longer_than_a_window_is_read_up_to_the_limit(encoder):
     (windows,) = encoder.encode([text(["ab" * 400])])
     assert all(len(w) <= 128 for w in windows)
+    assert words_in_part(windows) == 0  # of which one piece is made
+
+
+@pytest.mark.parametrize("lost", [0, 1])
+def test_a_word_that_just_fills_a_window_is_read_whole(encoder, tokenizer, lost):
+    (window,) = Encoder(tokenizer, 4000).encode([text(["xq" * 40])])[0]
+    (first, *_) = Encoder(tokenizer, len(window) - lost).encode([text(["xq" * 40, "film"])])[0]
+    assert (first.lost, words_in_part([first])) == (lost, lost)
 
 
 def test_emoji_and_combining_characters_align(encoder, tokenizer):
