@@ -6,7 +6,7 @@ Nothing here needs torch. Axes: T word piece, W word of the example.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,7 +32,7 @@ class Window:
     word: Ints
     types: Ints
     end: Ints
-    lost: int = 0
+    lost: int = field(default=0, kw_only=True)
 
     def __len__(self) -> int:
         return len(self.ids)
