@@ -267,6 +267,8 @@ def _sides(one: str, other: str, rows: pd.DataFrame) -> list[str]:
     sided = methods.metric.map(lambda m: METRICS[m].higher_is_better is not None).astype(bool)
     clear = methods[~methods.tie.astype(bool) & sided]
     alone = [*_alone(rows)]
+    if found and rows.method.eq(MODEL).all():  # nothing else was asked about
+        return found
     if methods.empty:
         undefined = set(rows.method[rows.value.isna() & rows.other_value.isna()]) - {MODEL}
         none = (

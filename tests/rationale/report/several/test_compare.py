@@ -292,6 +292,8 @@ def test_of_many_rows_a_terminal_shows_answers_and_what_differs(tmp_path):
     assert lines[-1] == f"Left out: {READABLE} rows that tie, 1 that only one run has."
     few = compared_runs(read_runs([one, other]), ["accuracy"])
     assert few.brief() == str(few)
+    (only,) = few.summary()  # of methods, which were not asked about, nothing is said
+    assert only.startswith("accuracy: ")
 
 
 def test_command_says_in_one_line_what_is_wrong(capsys, monkeypatch, tmp_path):
