@@ -186,7 +186,8 @@ def report_of(word):
     }
     section, picture = {"title": word, "number": word, "examples": [example]}, (word, "AAAA")
     return {
-        "facts": facts, "model": word, "right": [(word, 1)], "budget": word, "length": f"all {word}",
+        "facts": facts, "model": word, "right": [(word, 1)], "explained": [word], "budget": word,
+        "length": f"all {word}",
         "verdict": [word], "more": [word], "methods": [word],
         "columns": [Column(word, word, {word: Cell(word, word)})],
         "rankings": [(word, word, [ranking])], "first": picture, "costs": picture,
