@@ -114,11 +114,10 @@ def _answer(
     tied = [m for m in rows.method[rows.tied] if m != first.method]
     where = f"{metric_name(metric)}, {first.better} is better" + f", budget {budget}" * has_budget
     text = f"{asked} ({where}): {first.method} leads with {_value(first)}, n = {first.n}"
-    text += (
-        f"; not clearly behind: {', '.join(tied)}"
-        if tied
-        else "; clearly ahead of all others" * bool(first.tied)
-    )
+    if tied:
+        text += f"; not clearly behind: {', '.join(tied)}"
+    elif first.tied:  # it was held against the others
+        text += "; clearly ahead of all others"
     weak = _no_signal(rows, paired, metric, budget if has_budget else NO_BUDGET)
     return text + (f". Not clearly better than random: {', '.join(weak)}." if weak else ".")
 
@@ -266,7 +265,6 @@ def _sides(one: str, other: str, rows: pd.DataFrame) -> list[str]:
     found = [_difference(one, other, row) for _, row in answers.iterrows()]
     sided = methods.metric.map(lambda m: METRICS[m].higher_is_better is not None).astype(bool)
     clear = methods[~methods.tie.astype(bool) & sided]
-    alone = [*_alone(rows)]
     if found and rows.method.eq(MODEL).all():  # nothing else was asked about
         return found
     if methods.empty:
@@ -286,7 +284,7 @@ def _sides(one: str, other: str, rows: pd.DataFrame) -> list[str]:
     if len(clear):
         row = clear.iloc[int(clear.difference.abs().to_numpy().argmax())]
         found.append(f"The largest clear one: {_difference(one, other, row, f' of {row.method}')}")
-    if alone:
+    if alone := [*_alone(rows)]:
         found.append(f"Measured by one run alone: {', '.join(alone)}.")
     return found
 
