@@ -42,7 +42,7 @@ def agrees(scores: pd.DataFrame) -> Place:
 def annotators_figure(tables: Tables, budget: str) -> Figure:
     """Return agreement with human rationales."""
     n_methods = tables.curves.method.nunique()
-    figure, axes = new_figure(3, width=4.0, height=max(3.2, 0.6 + 0.2 * n_methods))
+    figure, axes = new_figure(3, width=4.4, height=max(3.2, 0.6 + 0.2 * n_methods))
     for ax, place in zip(axes, agreement_places(tables.scores, budget), strict=True):
         intervals(ax, tables.scores, *place)
     return figure
